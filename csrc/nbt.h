@@ -1,0 +1,281 @@
+/* nbt_embed: online learning of a small recurrent network in a fixed number of bytes.
+ *
+ * One learner lives in one block of memory that the caller owns:
+ *
+ *     nbt_config config = nbt_config_default(3, 1, 16);
+ *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+ *                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(float)];
+ *     nbt_learner *learner = NULL;
+ *     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
+ *     ...
+ *     status = nbt_predict(learner, y, x);    every sample: forecast
+ *     status = nbt_learn(learner, label);     when the label of the oldest forecast arrives
+ *
+ * Symbols, as in docs/design.md: I = n_in * lags inputs, H = n_hidden units, O = n_out outputs,
+ * S = H * (2 if lstm else 1) state floats, R = H * (number of gates) pre-activations,
+ * D = H + I + 1 columns. All arrays are float32; matrices given to the caller are row-major.
+ *
+ * No function allocates, does input or output, recurses or keeps hidden state: a learner is
+ * touched only by calls that receive it, so different learners may be used from different threads.
+ * Errors are negative status codes, and a call refused with one leaves the learner as it was.
+ */
+#ifndef NBT_H
+#define NBT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The declarations between the two marker lines are also read by the Python wrapper. */
+/* <declarations> */
+
+typedef enum nbt_status {
+    NBT_OK = 0,
+    NBT_SKIPPED = 1,         /* the step ran, but an update would have left the finite numbers: the
+                                parameters stayed, the estimate was cleared (nbt_counters.skipped) */
+    NBT_ERR_NULL = -1,       /* a required pointer is NULL */
+    NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
+    NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
+    NBT_ERR_ALIGN = -4,      /* the block is not aligned to 8 bytes */
+    NBT_ERR_INPUT = -5,      /* an input is NaN (hold_missing is 0), infinite, or absurdly far from
+                                the running mean (more than 1e6 standard deviations) */
+    NBT_ERR_LABEL = -6,      /* a label is infinite, absurdly far from the running mean, outside
+                                [0, 1] (bernoulli) or no class index (categorical) */
+    NBT_ERR_FULL = -7,       /* max_delay + 1 predictions wait for labels: learn one first */
+    NBT_ERR_EMPTY = -8,      /* no prediction waits for a label: predict first */
+    NBT_ERR_HORIZON = -9,    /* the horizon of nbt_run does not fit max_delay or what is waiting */
+    NBT_ERR_LINK = -10,      /* the variance is defined for the gaussian link only */
+    NBT_ERR_ARRAY = -11      /* no array of this name in this configuration */
+} nbt_status;
+
+enum { /* nbt_config.cell: how the unit's state follows from its pre-activations a */
+    NBT_CELL_TANH = 0,       /* h = tanh(a)                                       R = H,  S = H  */
+    NBT_CELL_LEAKY = 1,      /* h = (1 - 1/tau) h + (1/tau) tanh(a), tau fixed    R = H,  S = H  */
+    NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
+    NBT_CELL_LSTM = 3        /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+};
+enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
+    NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
+    NBT_EST_NOBACKTRACK = 1  /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
+};
+enum { /* nbt_config.norm: in which norms v and w are balanced */
+    NBT_NORM_EUCLIDEAN = 0,  /* plain */
+    NBT_NORM_METRIC = 1      /* the filter's own metric (Euclidean under the sgd filter) */
+};
+enum { /* nbt_config.filter: what is done with the gradient */
+    NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
+    NBT_FILTER_KALMAN = 1    /* diagonal recurrent block, full readout block, one innovation */
+};
+enum { /* nbt_config.link: what the outputs mean */
+    NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
+    NBT_LINK_CATEGORICAL = 1,/* class probabilities; the label is one class index in [0, n_out) */
+    NBT_LINK_BERNOULLI = 2   /* independent probabilities; labels are n_out values in [0, 1] */
+};
+enum { /* arrays that nbt_array_get copies out, row-major */
+    NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
+    NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
+    NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T (nobacktrack) */
+    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate (nobacktrack) */
+    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta (kalman, not frozen) */
+    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (kalman) */
+    NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
+    NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
+    NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
+    NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
+    NBT_ARRAY_LABEL_SCALE = 10/* (2, O) the same of the labels (gaussian) */
+};
+
+/* What a learner is. Every field is explicit: zero is a value, never "default". Start from
+ * nbt_config_default and change what you need; nbt_config_check names the first bad field. */
+typedef struct nbt_config {
+    uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
+    uint32_t n_in;        /* input channels, 1..65535. Cost: 12 R + 4 D bytes per channel and lag */
+    uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 D bytes */
+    uint32_t n_hidden;    /* recurrent units, 1..4096, default 16. Cost: quadratic */
+    uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 1 */
+    uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
+                             Cost: 4 n_in bytes each */
+    uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
+    uint32_t estimator;   /* NBT_EST_*, default nobacktrack. frozen saves w and covariance */
+    uint32_t norm;        /* NBT_NORM_*, default metric */
+    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
+    uint32_t link;        /* NBT_LINK_*, default gaussian */
+    uint32_t scale_steps; /* samples, default 300: inputs and gaussian labels are standardised with
+                             the running mean and variance of the first scale_steps samples;
+                             0 leaves them as they are */
+    uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
+    float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
+                             with this exponential rate; 0 freezes it */
+    float tau_min;        /* samples, > 1, default 1.4: shortest initial time constant of a unit */
+    float tau_max;        /* samples, >= tau_min, default 150: longest; units are log-spaced */
+    float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
+                             [0, 100] */
+    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100] */
+    float decay;          /* lambda, [0, 1], default 1: factor on the old estimate each step;
+                             1 is unbiased, less trades bias for variance */
+    float rate;           /* eta, [0, 100], default 1: multiplies the recurrent kalman step */
+    float info_rate;      /* gamma, 1/samples, (0, 0.5]: how fast recurrent information adapts */
+    float info_floor;     /* delta, [1e-6, 1e6]: information that every recurrent weight starts
+                             with and never falls below; larger is slower and safer */
+    float forget;         /* readout forgetting factor a sample, (0.5, 1] */
+    float prior;          /* initial readout variance of input and bias weights, in units of the
+                             noise variance, [1e-6, 1e6] */
+    float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6] */
+    float noise_rate;     /* 1/samples, (0, 1]: rate of the running innovation variance */
+    float sgd_rate;       /* [0, 100]: step size of the sgd filter */
+} nbt_config;
+
+/* Health counters, all since nbt_init. */
+typedef struct nbt_counters {
+    uint64_t predictions; /* accepted nbt_predict calls */
+    uint64_t labels;      /* accepted nbt_learn calls that carried at least one label */
+    uint64_t missing;     /* accepted nbt_learn calls without any label */
+    uint64_t skipped;     /* steps answered with NBT_SKIPPED */
+} nbt_counters;
+
+/* Bytes of a learner by purpose; the sum of the fields is nbt_bytes. */
+typedef struct nbt_breakdown {
+    size_t header;     /* config and counters */
+    size_t parameters; /* theta and readout */
+    size_t estimate;   /* v and w */
+    size_t covariance; /* recurrent diagonal, readout factor and running noise */
+    size_t state;      /* live and learning state, time constants */
+    size_t ring;       /* inputs that wait for labels, lag taps */
+    size_t scaler;     /* running means and variances */
+    size_t workspace;  /* scratch of one step */
+} nbt_breakdown;
+
+typedef struct nbt_learner nbt_learner;
+
+/* Purpose: the default configuration for n_in inputs, n_out outputs and n_hidden units. Cost: O(1). */
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden);
+
+/* Purpose: check every field against its range.
+ * Arguments: config; field receives the index of the first bad field in declaration order
+ *   (seed is 0), low and high its permitted range; each of the three may be NULL.
+ * Returns: NBT_OK, NBT_ERR_NULL or NBT_ERR_CONFIG. Cost: O(fields). */
+nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high);
+
+/* Purpose: bytes of a learner, equal to NBT_BYTES of the same values.
+ * Returns: bytes, or 0 if the configuration is refused by nbt_config_check. Cost: O(1). */
+size_t nbt_bytes(const nbt_config *config);
+
+/* Purpose: the same by purpose. Errors: NBT_ERR_NULL, NBT_ERR_CONFIG. Cost: O(1). */
+nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdown);
+
+/* Purpose: build a learner in memory[bytes] (aligned to 8) with seeded weights and zero state.
+ * Arguments: *learner receives the address (equal to memory). The block holds no pointers: it may
+ *   be copied byte for byte, and the copy is a learner too.
+ * Errors: NBT_ERR_NULL, NBT_ERR_CONFIG, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(R D). */
+nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner);
+
+/* Purpose: advance the live state by one sample and forecast:
+ *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
+ * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
+ * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
+ * Cost: R D + O D multiply-adds. */
+nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
+
+/* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections 2-4).
+ * Arguments: label, n_out values, or one class index (categorical). NaN means missing: an output
+ *   without label learns nothing; with no label at all only the state and the estimate advance.
+ * Returns: NBT_OK or NBT_SKIPPED. Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner
+ *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step. */
+nbt_status nbt_learn(nbt_learner *learner, const float *label);
+
+/* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
+ * Arguments: variance (n_out), caller's units squared; before any prediction the prior's.
+ * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: D^2 / 2 multiply-adds. */
+nbt_status nbt_variance(nbt_learner *learner, float *variance);
+
+/* Purpose: feed a whole stream; bit for bit the loop over nbt_learn and nbt_predict.
+ *   horizon 0: for each t predict(x_t), then learn(label_t).
+ *   horizon h: for each t learn(label_t) if h predictions wait, then predict(x_t); row t of y is
+ *   the forecast for t + h. A stream may be fed in pieces.
+ * Arguments: y (steps, n_out); x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
+ *   *done receives the number of completed steps, skipped ones included.
+ * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
+ *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
+ *   itself, horizon h, the label may have been learnt and only the input refused. */
+nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label,
+                   size_t steps, size_t horizon, size_t *done);
+
+/* Purpose: forget the recent past, keep what was learnt: states, estimate, lag taps and waiting
+ * predictions are cleared; weights, covariances and scalers stay. Errors: NBT_ERR_NULL. */
+nbt_status nbt_reset_state(nbt_learner *learner);
+
+/* Purpose: how many predictions wait for a label; 0 for NULL. */
+size_t nbt_pending(const nbt_learner *learner);
+
+/* Purpose: health counters. Errors: NBT_ERR_NULL. */
+nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
+
+/* Purpose: copy an array (NBT_ARRAY_*) out, row-major; *rows and *cols receive its shape.
+ * Arguments: out may be NULL to ask for the shape only. Errors: NBT_ERR_NULL, NBT_ERR_ARRAY. */
+nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
+                         size_t *rows, size_t *cols);
+
+/* Purpose: 64-bit FNV-1a hash of everything that shapes the future of the learner, in canonical
+ * (row-major, little-endian) order: equal on every target, for every NBT_LANES. 0 for NULL. */
+uint64_t nbt_hash(const nbt_learner *learner);
+
+/* Purpose: a short English sentence for a status. Never NULL. */
+const char *nbt_status_text(nbt_status status);
+
+/* Purpose: the numeric building blocks, for tests and for code around the learner. Only + - * /
+ * and integer operations, so the same bits everywhere. Largest errors over all finite float32
+ * arguments (tests/test_math.py): exp 2 ulp, log 2 ulp, tanh 3 ulp, sigmoid 3 ulp.
+ * exp saturates at exp(-87) and exp(88); log takes x below the smallest normal number for that
+ * number; NaN gives NaN. */
+float nbt_expf(float x);
+float nbt_logf(float x);
+float nbt_tanhf(float x);
+float nbt_sigmoidf(float x);
+
+/* </declarations> */
+
+/* ---- Bytes at compile time -------------------------------------------------------------------
+ * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
+ * constant expression equal to nbt_bytes of the same configuration, on every target. */
+#define NBT_ROWS(n_hidden, cell) \
+    ((size_t)(n_hidden) * ((cell) == NBT_CELL_LSTM ? 4u : (cell) == NBT_CELL_GATED ? 2u : 1u))
+#define NBT_PARTS(cell) ((cell) == NBT_CELL_LSTM ? (size_t)2u : (size_t)1u)
+#define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
+
+/* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
+#define NBT_HEADER_BYTES ((size_t)168u)
+
+#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
+    (NBT_HEADER_BYTES +                                                                   \
+     sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
+                                 (size_t)(lags), (size_t)(max_delay), cell,               \
+                                 (estimator) == NBT_EST_NOBACKTRACK,                      \
+                                 (filter) == NBT_FILTER_KALMAN,                           \
+                                 (link) == NBT_LINK_GAUSSIAN,                             \
+                                 NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
+                                 NBT_COLS(n_in, n_hidden, lags)))
+
+/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. */
+#define NBT_FLOATS_(I, O, H, L, M, cell, nob, kal, gau, R, K, D)                          \
+    ((R * D + O * D                                        /* theta, readout */           \
+      + (nob ? R * D + H * K : 0u)                         /* w, v */                     \
+      + (nob && kal ? R * D : 0u)                          /* cov */                      \
+      + (kal ? D * (D + 1u) / 2u : 0u)                     /* ud */                       \
+      + (gau ? 2u * O : 0u)                                /* noise */                    \
+      + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
+      + (M + L) * I                                        /* ring */                     \
+      + 3u * I + (gau ? 3u * O : 0u)                       /* scalers */                  \
+      + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
+      + (nob ? 3u * R : 0u)                                /* da, wu, uu */               \
+      + (kal ? 2u * D + O * (O + 1u) / 2u : 0u)            /* cf, uf, chol */             \
+      + 6u * O                                             /* y, label, x, ... */         \
+      + 1u) / 2u * 2u)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

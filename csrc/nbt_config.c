@@ -1,0 +1,175 @@
+#include <stddef.h>
+
+#include "nbt.h"
+#include "nbt_layout.h"
+#include "nbt_math.h"
+
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden)
+{
+    nbt_config config = {0};
+    config.n_in = n_in;
+    config.n_out = n_out;
+    config.n_hidden = n_hidden;
+    config.lags = 1;
+    config.cell = NBT_CELL_GATED;
+    config.estimator = NBT_EST_NOBACKTRACK;
+    config.norm = NBT_NORM_METRIC;
+    config.filter = NBT_FILTER_KALMAN;
+    config.link = NBT_LINK_GAUSSIAN;
+    config.scale_steps = 300;
+    config.tau_min = 1.4f;
+    config.tau_max = 150.0f;
+    config.recurrent_gain = 0.9f;
+    config.input_gain = 0.5f;
+    config.decay = 1.0f;
+    config.rate = 1.0f;
+    config.info_rate = 1e-3f;
+    config.info_floor = 0.1f;
+    config.forget = 0.999f;
+    config.prior = 1.0f;
+    config.prior_hidden = 1.0f;
+    config.noise_rate = 0.01f;
+    config.sgd_rate = 0.003f;
+    return config;
+}
+
+/* Permitted values of the fields after seed, in declaration order. low_open: low is excluded. */
+typedef struct range {
+    float low;
+    float high;
+    int low_open;
+} range;
+
+#define N_COUNTS 12 /* uint32_t fields */
+#define N_FLOATS 14
+static const range count_ranges[N_COUNTS] = {
+    {1, 65535, 0},              /* n_in */
+    {1, 4096, 0},               /* n_out */
+    {1, 4096, 0},               /* n_hidden */
+    {1, 1024, 0},               /* lags */
+    {0, 1048576, 0},            /* max_delay */
+    {0, NBT_CELL_LSTM, 0},      /* cell */
+    {0, NBT_EST_NOBACKTRACK, 0},/* estimator */
+    {0, NBT_NORM_METRIC, 0},    /* norm */
+    {0, NBT_FILTER_KALMAN, 0},  /* filter */
+    {0, NBT_LINK_BERNOULLI, 0}, /* link */
+    {0, 16777216, 0},           /* scale_steps */
+    {0, 1, 0},                  /* hold_missing */
+};
+static const range float_ranges[N_FLOATS] = {
+    {0.0f, 1.0f, 0},      /* scale_rate */
+    {1.0f, 1e9f, 1},      /* tau_min */
+    {1.0f, 1e9f, 1},      /* tau_max, and at least tau_min */
+    {0.0f, 100.0f, 0},    /* recurrent_gain */
+    {0.0f, 100.0f, 0},    /* input_gain */
+    {0.0f, 1.0f, 0},      /* decay */
+    {0.0f, 100.0f, 0},    /* rate */
+    {0.0f, 0.5f, 1},      /* info_rate */
+    {1e-6f, 1e6f, 0},     /* info_floor */
+    {0.5f, 1.0f, 1},      /* forget */
+    {1e-6f, 1e6f, 0},     /* prior */
+    {1e-6f, 1e6f, 0},     /* prior_hidden */
+    {0.0f, 1.0f, 1},      /* noise_rate */
+    {0.0f, 100.0f, 0},    /* sgd_rate */
+};
+
+static nbt_status refuse(uint32_t *field, double *low, double *high, uint32_t index, double from,
+                         double to)
+{
+    if (field != NULL) {
+        *field = index;
+    }
+    if (low != NULL) {
+        *low = from;
+    }
+    if (high != NULL) {
+        *high = to;
+    }
+    return NBT_ERR_CONFIG;
+}
+
+nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
+{
+    if (config == NULL) {
+        return NBT_ERR_NULL;
+    }
+    const uint32_t *counts = &config->n_in;
+    const float *floats = &config->scale_rate;
+    for (uint32_t i = 0; i < N_COUNTS; i++) {
+        /* A classifier needs two classes. */
+        int classes = i == 1 && config->link == NBT_LINK_CATEGORICAL;
+        uint32_t from = classes ? 2u : (uint32_t)count_ranges[i].low;
+        uint32_t to = (uint32_t)count_ranges[i].high;
+        if (counts[i] < from || counts[i] > to) {
+            return refuse(field, low, high, 1 + i, (double)from, (double)to);
+        }
+    }
+    for (uint32_t i = 0; i < N_FLOATS; i++) {
+        range r = float_ranges[i];
+        if (i == 2) {
+            r.low = config->tau_min;
+            r.low_open = 0;
+        }
+        /* A NaN compares false everywhere, so it is refused. */
+        int above = r.low_open ? floats[i] > r.low : floats[i] >= r.low;
+        if (!(above && floats[i] <= r.high)) {
+            return refuse(field, low, high, 1 + N_COUNTS + i, (double)r.low, (double)r.high);
+        }
+    }
+    return NBT_OK;
+}
+
+nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdown)
+{
+    if (config == NULL || breakdown == NULL) {
+        return NBT_ERR_NULL;
+    }
+    if (nbt_config_check(config, NULL, NULL, NULL) != NBT_OK) {
+        return NBT_ERR_CONFIG;
+    }
+    *breakdown = nbt_layout_of(config, NULL).bytes;
+    return NBT_OK;
+}
+
+size_t nbt_bytes(const nbt_config *config)
+{
+    nbt_breakdown b;
+    if (nbt_bytes_breakdown(config, &b) != NBT_OK) {
+        return 0;
+    }
+    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler +
+           b.workspace;
+}
+
+const char *nbt_status_text(nbt_status status)
+{
+    switch (status) {
+    case NBT_OK:
+        return "ok";
+    case NBT_SKIPPED:
+        return "an update would have left the finite numbers and was skipped";
+    case NBT_ERR_NULL:
+        return "a required pointer is NULL";
+    case NBT_ERR_CONFIG:
+        return "a config field is out of range: see nbt_config_check";
+    case NBT_ERR_BYTES:
+        return "the block is smaller than nbt_bytes(config)";
+    case NBT_ERR_ALIGN:
+        return "the block is not aligned to 8 bytes";
+    case NBT_ERR_INPUT:
+        return "an input is NaN, infinite or absurdly far from the running mean";
+    case NBT_ERR_LABEL:
+        return "a label is infinite, absurdly far from the running mean or not in the link's range";
+    case NBT_ERR_FULL:
+        return "max_delay + 1 predictions wait for labels: learn one first";
+    case NBT_ERR_EMPTY:
+        return "no prediction waits for a label: predict first";
+    case NBT_ERR_HORIZON:
+        return "the horizon does not fit max_delay or the predictions that wait";
+    case NBT_ERR_LINK:
+        return "the variance is defined for the gaussian link only";
+    case NBT_ERR_ARRAY:
+        return "no array of this name in this configuration";
+    }
+    return "unknown status";
+}

@@ -1,0 +1,35 @@
+/* The decoupled Kalman-like filter: one innovation covariance shared by the recurrent block
+ * (diagonal, in nbt_sweep) and the readout block (full, factorised U diag(d) U^T here). */
+#ifndef NBT_FILTER_H
+#define NBT_FILTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ud (n (n + 1) / 2): columns of the unit upper triangular U, packed; column j is its entries above
+ * the diagonal, then d_j. Starts as diag(prior_hidden on the first H, prior on the rest). */
+void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior);
+
+/* uf (n) = U^T f. Returns f^T C f. */
+float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n);
+
+/* Measurement of weight `weight` along f, given uf = U^T f (Bierman 1977): cf (n) receives C f of
+ * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). */
+void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n);
+
+/* Every d_j forgets towards its own start value: d_j / (forget + (1 - forget) d_j / prior_j). */
+void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior, float forget);
+
+/* 1 if every number of the factorisation is finite. */
+int nbt_ud_is_finite(const float *ud, size_t n);
+
+/* C (n, n) row-major, for inspection. */
+void nbt_ud_expand(const float *ud, float *C, size_t n);
+
+/* Solves (I + F^T M F) x = t, M = c diag(scale) + q alpha alpha^T, by Cholesky. x (O): t on entry;
+ * f_alpha (O) = F^T alpha; factor (O) and p (O) describe F (nbt_readout.h); scale is the noise
+ * variance (gaussian) or 1; chol (O (O + 1) / 2): scratch. Cost: O^3 / 6. */
+void nbt_innovation_solve(uint32_t link, float *x, float *chol, const float *f_alpha,
+                          const float *factor, const float *p, float c, float q, size_t O);
+
+#endif

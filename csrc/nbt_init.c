@@ -1,0 +1,99 @@
+#include "nbt_filter.h"
+#include "nbt_intake.h"
+#include "nbt_layout.h"
+#include "nbt_math.h"
+#include "nbt_rng.h"
+
+/* Time constant of unit i, log-spaced from tau_min to tau_max. */
+static float time_constant(const nbt_config *config, size_t i)
+{
+    float low = nbt_log(config->tau_min);
+    float high = nbt_log(config->tau_max);
+    float place = config->n_hidden > 1 ? (float)i / (float)(config->n_hidden - 1) : 0.5f;
+    return nbt_exp(low + place * (high - low));
+}
+
+/* The bias that replaces the random one for gates with a time constant; gate is row / H. */
+static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
+{
+    float open = nbt_log(tau - 1.0f); /* sigmoid(-open) = 1 / tau */
+    if (cell == NBT_CELL_GATED && gate == 0) {
+        return -open;
+    }
+    if (cell == NBT_CELL_LSTM && gate < 2) {
+        return gate == 0 ? -open : open;
+    }
+    return drawn;
+}
+
+static void init_theta(nbt_learner *learner, const nbt_layout *l)
+{
+    const nbt_config *config = &learner->config;
+    /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
+    float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)l->H);
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)l->I);
+    for (size_t row = 0; row < l->R; row++) {
+        for (size_t col = 0; col < l->D; col++) {
+            float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
+            if (col + 1 == l->D) {
+                value = gate_bias(config->cell, row / l->H, time_constant(config, row % l->H), value);
+            }
+            l->m.theta[nbt_block_index(row, col, l->R, l->D)] = value;
+        }
+    }
+}
+
+nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner)
+{
+    if (memory == NULL || config == NULL || learner == NULL) {
+        return NBT_ERR_NULL;
+    }
+    size_t needed = nbt_bytes(config);
+    if (needed == 0) {
+        return NBT_ERR_CONFIG;
+    }
+    if (bytes < needed) {
+        return NBT_ERR_BYTES;
+    }
+    if ((uintptr_t)memory % 8 != 0) {
+        return NBT_ERR_ALIGN;
+    }
+    memset(memory, 0, needed);
+    nbt_learner *self = (nbt_learner *)memory;
+    self->config = *config;
+    nbt_layout l = nbt_layout_of(config, self);
+    nbt_rng_seed(self->rng, config->seed);
+    init_theta(self, &l);
+    for (size_t i = 0; i < l.H && l.leak != NULL; i++) {
+        l.leak[i] = 1.0f / time_constant(config, i);
+    }
+    if (l.m.cov != NULL) {
+        nbt_fill(l.m.cov, 1.0f / config->info_floor, l.R * l.D);
+    }
+    if (l.ud != NULL) {
+        nbt_ud_init(l.ud, l.D, l.H, config->prior_hidden, config->prior);
+    }
+    if (l.noise != NULL) {
+        nbt_fill(l.noise, 1.0f, l.O);
+    }
+    *learner = self;
+    return NBT_OK;
+}
+
+nbt_status nbt_reset_state(nbt_learner *learner)
+{
+    if (learner == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_ring ring = nbt_intake_ring(learner, &l);
+    nbt_fill(l.state, 0.0f, l.S);
+    nbt_fill(l.learning_state, 0.0f, l.S);
+    nbt_fill(l.ring, 0.0f, ring.capacity * ring.n_in);
+    if (l.v != NULL) {
+        nbt_fill(l.v, 0.0f, l.S);
+        nbt_fill(l.m.w, 0.0f, l.R * l.D);
+    }
+    learner->pending = 0;
+    return NBT_OK;
+}

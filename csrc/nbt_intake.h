@@ -1,0 +1,26 @@
+/* What comes in from the caller: checked, counted by the scaler, put into the ring; and predictions
+ * on their way out. Nothing changes before everything has been checked. */
+#ifndef NBT_INTAKE_H
+#define NBT_INTAKE_H
+
+#include "nbt_delay.h"
+#include "nbt_layout.h"
+
+nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l);
+
+/* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
+nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x);
+
+/* Checks the label and brings it to scaled units in l->label; *present: is any output labelled?
+ * NBT_OK or NBT_ERR_LABEL. */
+nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l, const float *label,
+                            int *present);
+
+/* u (D) = [h of state; x; 1] for the sample `age` samples before the newest. */
+void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u, const float *state,
+                       size_t age);
+
+/* y (O): gaussian predictions back to the caller's units. */
+void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y);
+
+#endif

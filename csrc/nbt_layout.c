@@ -1,0 +1,72 @@
+#include "nbt_layout.h"
+
+#include "nbt_cell.h"
+
+/* Fails to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header. */
+typedef char nbt_header_is_as_stated[sizeof(struct nbt_learner) == NBT_HEADER_BYTES ? 1 : -1];
+
+/* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
+static float *take(float *base, size_t *next, size_t *bytes, size_t n)
+{
+    float *array = base != NULL && n > 0 ? base + *next : NULL;
+    *next += n;
+    *bytes += n * sizeof(float);
+    return array;
+}
+
+nbt_layout nbt_layout_of(const nbt_config *config, void *base)
+{
+    nbt_layout l = {0};
+    l.H = config->n_hidden;
+    l.O = config->n_out;
+    l.I = (size_t)config->n_in * config->lags;
+    l.parts = nbt_cell_parts(config->cell);
+    l.S = l.H * l.parts;
+    l.R = l.H * nbt_cell_gates(config->cell);
+    l.D = l.H + l.I + 1;
+    l.m.rows = l.R;
+    l.m.cols = l.D;
+    l.m.hidden = l.H;
+
+    size_t learns = config->estimator == NBT_EST_NOBACKTRACK;
+    size_t kalman = config->filter == NBT_FILTER_KALMAN;
+    size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
+    size_t slots = (size_t)config->max_delay + config->lags;
+    float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
+    size_t n = 0;
+    nbt_breakdown *b = &l.bytes;
+
+    b->header = NBT_HEADER_BYTES;
+    l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
+    l.readout = take(floats, &n, &b->parameters, l.O * l.D);
+    l.m.w = take(floats, &n, &b->estimate, learns * l.R * l.D);
+    l.v = take(floats, &n, &b->estimate, learns * l.S);
+    l.m.cov = take(floats, &n, &b->covariance, learns * kalman * l.R * l.D);
+    l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
+    l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
+    l.state = take(floats, &n, &b->state, l.S);
+    l.learning_state = take(floats, &n, &b->state, l.S);
+    l.leak = take(floats, &n, &b->state, config->cell == NBT_CELL_LEAKY ? l.H : 0);
+    l.ring = take(floats, &n, &b->ring, slots * config->n_in);
+    l.input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
+    l.label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l.O);
+    l.u = take(floats, &n, &b->workspace, l.D);
+    l.f = take(floats, &n, &b->workspace, l.D);
+    l.act = take(floats, &n, &b->workspace, l.R);
+    l.carry = take(floats, &n, &b->workspace, l.S);
+    l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
+    l.da = take(floats, &n, &b->workspace, learns * l.R);
+    l.wu = take(floats, &n, &b->workspace, learns * l.R);
+    l.uu = take(floats, &n, &b->workspace, learns * l.R);
+    l.cf = take(floats, &n, &b->workspace, kalman * l.D);
+    l.uf = take(floats, &n, &b->workspace, kalman * l.D);
+    l.chol = take(floats, &n, &b->workspace, kalman * (l.O * (l.O + 1) / 2));
+    l.y = take(floats, &n, &b->workspace, l.O);
+    l.label = take(floats, &n, &b->workspace, l.O);
+    l.x = take(floats, &n, &b->workspace, l.O);
+    l.factor = take(floats, &n, &b->workspace, l.O);
+    l.alpha = take(floats, &n, &b->workspace, l.O);
+    l.f_alpha = take(floats, &n, &b->workspace, l.O);
+    take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
+    return l;
+}

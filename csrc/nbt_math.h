@@ -1,0 +1,157 @@
+/* Inline elementary functions: only + - * / and integer operations on the bits, no data-dependent
+ * branch, so that loops over them vectorise and every target gives the same bits.
+ * Polynomial coefficients: weighted minimax fits (Lawson iteration), rounded to float32. */
+#ifndef NBT_MATH_H
+#define NBT_MATH_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_RESTRICT __restrict__
+#else
+#define NBT_INLINE static inline
+#define NBT_RESTRICT
+#endif
+
+/* Guards divisions by norms; far below any norm that matters. */
+#define NBT_TINY 1e-12f
+/* Beyond this a scalar of the step counts as overflow, long before float32 does. */
+#define NBT_HUGE 1e18f
+
+NBT_INLINE uint32_t nbt_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+NBT_INLINE float nbt_from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* 1 for a number, 0 for NaN and infinities. */
+NBT_INLINE int nbt_is_finite(float x)
+{
+    return (nbt_bits(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+NBT_INLINE int nbt_is_nan(float x)
+{
+    return (nbt_bits(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+NBT_INLINE float nbt_abs(float x)
+{
+    return nbt_from_bits(nbt_bits(x) & 0x7fffffffu);
+}
+
+/* NaN stays NaN: both comparisons are false. */
+NBT_INLINE float nbt_clamp(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+/* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r = 1 + r + r^2 P(r). Adding and
+ * subtracting 1.5 * 2^23 rounds to an integer and leaves it in the low bits. */
+NBT_INLINE float nbt_exp(float x)
+{
+    const float shift = 12582912.0f;
+    x = nbt_clamp(x, -87.0f, 88.0f);
+    float rounded = x * 1.44269504f + shift;
+    uint32_t exponent = nbt_bits(rounded) << 23;
+    float n = rounded - shift;
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 0.00139506f * r + 0.00836895f;
+    p = p * r + 0.0416662f;
+    p = p * r + 0.16666518f;
+    p = p * r + 0.50000001f;
+    p = (p * r) * r + r + 1.0f;
+    return nbt_from_bits(nbt_bits(p) + exponent);
+}
+
+/* log x = e ln 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2), log(1+r) = r - r^2/2 + r^3 P(r). */
+NBT_INLINE float nbt_log(float x)
+{
+    x = x < 1.17549435e-38f ? 1.17549435e-38f : x;
+    uint32_t shifted = nbt_bits(x) - 0x3f3504f3u; /* 0 at sqrt(1/2) */
+    float r = nbt_from_bits((shifted & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
+    float e = (float)((int32_t)(shifted >> 23) - (int32_t)((shifted >> 31) << 9));
+    float p = -0.07865448f * r + 0.128792f;
+    p = p * r - 0.13125296f;
+    p = p * r + 0.1418142f;
+    p = p * r - 0.1662497f;
+    p = p * r + 0.20002283f;
+    p = p * r - 0.25000797f;
+    p = p * r + 0.33333317f;
+    float square = r * r;
+    float result = (p * square) * r - e * 2.12194440e-4f - 0.5f * square + r + e * 0.693359375f;
+    return nbt_is_finite(x) ? result : x;
+}
+
+NBT_INLINE float nbt_sigmoid(float x)
+{
+    return 1.0f / (1.0f + nbt_exp(-x));
+}
+
+/* Near 0 an odd polynomial keeps the relative error; elsewhere 1 - 2 / (e^{2|x|} + 1). */
+NBT_INLINE float nbt_tanh(float x)
+{
+    uint32_t sign = nbt_bits(x) & 0x80000000u;
+    float size = nbt_abs(x);
+    float square = x * x;
+    float p = -0.00571469f * square + 0.02064857f;
+    p = p * square - 0.05374291f;
+    p = p * square + 0.13331485f;
+    p = p * square - 0.33333284f;
+    float inner = x + (x * square) * p;
+    float outer = 1.0f - 2.0f / (nbt_exp(2.0f * size) + 1.0f);
+    return size < 0.625f ? inner : nbt_from_bits(nbt_bits(outer) | sign);
+}
+
+/* Correctly rounded on every IEEE target: a hardware instruction or the C library's. */
+NBT_INLINE float nbt_sqrt(float x)
+{
+    return sqrtf(x);
+}
+
+NBT_INLINE void nbt_copy(float *to, const float *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] = from[i];
+    }
+}
+
+NBT_INLINE void nbt_fill(float *to, float value, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] = value;
+    }
+}
+
+/* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over
+ * i mod 8, then pairwise. Part of the numeric contract. */
+NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
+{
+    float part[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            part[k] += a[i + k] * b[i + k];
+        }
+    }
+    for (size_t k = 0; i + k < n; k++) {
+        part[k] += a[i + k] * b[i + k];
+    }
+    return ((part[0] + part[4]) + (part[2] + part[6])) +
+           ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* Integer generator xoshiro128++ (Blackman and Vigna 2018), state in the learner. */
+#ifndef NBT_RNG_H
+#define NBT_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* state (4) from the splitmix64 sequence of seed: never all zero. */
+void nbt_rng_seed(uint32_t state[4], uint64_t seed);
+
+/* The next 32 uniform bits. */
+uint32_t nbt_rng_next(uint32_t state[4]);
+
+/* Uniform in [-1, 1), 24 bits. */
+float nbt_rng_uniform(uint32_t state[4]);
+
+/* sign (n): independent +1 or -1, one bit each, ceil(n / 32) words. */
+void nbt_rng_signs(uint32_t state[4], float *sign, size_t n);
+
+#endif

@@ -1,0 +1,109 @@
+"""What a learner is: every setting, with unit, range and default.
+
+The kernel owns the ranges (``csrc/nbt.h``) and checks them when a learner is built; this module
+only turns names into the kernel's numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbt_embed.errors import ConfigError
+
+# Names in the order of the kernel's enumerations.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "cell": ("tanh", "leaky", "gated", "lstm"),
+    "estimator": ("frozen", "nobacktrack"),
+    "norm": ("euclidean", "metric"),
+    "filter": ("sgd", "kalman"),
+    "link": ("gaussian", "categorical", "bernoulli"),
+}
+SCALE_STEPS_GAUSSIAN = 300
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one learner.
+
+    Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell), D = hidden +
+    n_in * lags + 1 columns. Numbers are checked against their ranges when a ``Learner`` is built or
+    ``memory_of`` is asked; names are checked here.
+
+    Attributes:
+        n_in: input channels, 1..65535.
+        n_out: outputs (categorical: classes, at least 2), 1..4096.
+        hidden: recurrent units, 1..4096. Cost: quadratic in bytes and time.
+        lags: last samples of every input that are seen at once, 1..1024.
+        max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
+            are possible; 0..1048576. Cost: 4 n_in bytes each.
+        cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
+            per unit) or "lstm".
+        estimator: "nobacktrack" (learns the recurrent weights) or "frozen" (keeps them: an echo
+            state network with an online readout).
+        norm: "metric" balances the estimate in the filter's own metric, "euclidean" plainly.
+        filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
+        link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
+            (independent probabilities).
+        scale_steps: inputs and gaussian labels are standardised with the running mean and variance
+            of the first scale_steps samples; 0 leaves them as they are. None means 300 for the
+            gaussian link and 0 for the others, whose inputs are usually one-hot.
+        hold_missing: a NaN input repeats the channel's last value instead of being refused.
+        seed: seeds the initial weights and the random signs, 0..2**64-1.
+        scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps; 0 freezes it.
+        tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
+            log-spaced.
+        recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
+            sqrt(number of recurrent units) or sqrt(number of inputs).
+        decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
+        rate: [0, 100]: multiplies the recurrent kalman step.
+        info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
+        info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
+        forget: (0.5, 1]: forgetting factor of the readout per sample.
+        prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
+            on the recurrent units, in units of the noise variance.
+        noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
+        sgd_rate: [0, 100]: step size of the sgd filter.
+    """
+
+    n_in: int
+    n_out: int
+    hidden: int = 16
+    lags: int = 1
+    max_delay: int = 0
+    cell: str = "gated"
+    estimator: str = "nobacktrack"
+    norm: str = "metric"
+    filter: str = "kalman"
+    link: str = "gaussian"
+    scale_steps: int | None = None
+    hold_missing: bool = False
+    seed: int = 0
+    scale_rate: float = 0.0
+    tau_min: float = 1.4
+    tau_max: float = 150.0
+    recurrent_gain: float = 0.9
+    input_gain: float = 0.5
+    decay: float = 1.0
+    rate: float = 1.0
+    info_rate: float = 1e-3
+    info_floor: float = 0.1
+    forget: float = 0.999
+    prior: float = 1.0
+    prior_hidden: float = 1.0
+    noise_rate: float = 0.01
+    sgd_rate: float = 0.003
+
+    def __post_init__(self) -> None:
+        for field, names in CHOICES.items():
+            value = getattr(self, field)
+            if value not in names:
+                expected = ", ".join(repr(name) for name in names)
+                raise ConfigError(f"{field} = {value!r}: expected one of {expected}")
+        if self.scale_steps is None:
+            steps = SCALE_STEPS_GAUSSIAN if self.link == "gaussian" else 0
+            object.__setattr__(self, "scale_steps", steps)
+
+    @property
+    def n_label(self) -> int:
+        """Values in one label: 1 class index (categorical), else n_out."""
+        return 1 if self.link == "categorical" else self.n_out

@@ -1,0 +1,431 @@
+"""The learner: the C kernel behind ``predict`` and ``learn``.
+
+This is the only module that touches the compiled kernel. The learner's memory is one NumPy block
+that Python owns; the kernel keeps nothing outside it.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbt_embed._kernel import ffi, lib
+from nbt_embed.config import CHOICES, Config
+from nbt_embed.errors import (
+    ConfigError,
+    DivergenceWarning,
+    InputError,
+    InputTypeError,
+    SequenceError,
+)
+
+Float32Array = NDArray[np.float32]
+
+# Names of the arrays a learner can show, in the kernel's numbering (NBT_ARRAY_*).
+_ARRAYS = (
+    "theta",
+    "readout",
+    "w",
+    "v",
+    "covariance",
+    "readout_covariance",
+    "state",
+    "learning_state",
+    "noise",
+    "input_scale",
+    "label_scale",
+)
+_VECTORS = ("v", "state", "learning_state", "noise")
+_CACHE_LINE = 64
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a learner by purpose, equal to the kernel's ``NBT_BYTES`` on every target.
+
+    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w), covariance
+    (recurrent diagonal, readout factor, noise), state (live, learning), ring (waiting inputs, lag
+    taps), scaler, workspace (scratch of one step).
+    """
+
+    header: int
+    parameters: int
+    estimate: int
+    covariance: int
+    state: int
+    ring: int
+    scaler: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        """All bytes together."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has happened since the learner was built.
+
+    Attributes: predictions (accepted ``predict`` calls), labels (``learn`` calls with at least one
+    label), missing (``learn`` calls with none), skipped (steps whose update would have left the
+    finite numbers and was dropped).
+    """
+
+    predictions: int
+    labels: int
+    missing: int
+    skipped: int
+
+
+def memory_of(config: Config) -> Memory:
+    """Bytes that a learner of this configuration needs, without building it.
+
+    Errors: ConfigError names a field out of range. Cost: O(1).
+    """
+    breakdown = ffi.new("nbt_breakdown *")
+    _check_config(config, lib.nbt_bytes_breakdown(_kernel_config(config), breakdown))
+    return Memory(**{field.name: getattr(breakdown, field.name) for field in fields(Memory)})
+
+
+class Learner:
+    """A small recurrent network that learns online, sample by sample, in a fixed number of bytes.
+
+    Two calls: ``predict(x)`` advances the state and forecasts; ``learn(y)`` takes the label of the
+    oldest forecast that still waits for one. Equations: docs/design.md (NoBackTrack: Ollivier,
+    Tallec and Charpiat 2015, arXiv 1507.07680).
+
+    >>> import numpy as np
+    >>> learner = Learner(n_in=1, n_out=1, hidden=8)
+    >>> wave = np.sin(np.arange(2000) / 5)
+    >>> for z in wave:                       # forecast one step ahead
+    ...     if learner.pending:
+    ...         learner.learn(z)
+    ...     forecast = learner.predict(z)
+    >>> bool(abs(forecast[0] - np.sin(2000 / 5)) < 0.02)
+    True
+
+    Args:
+        n_in: input channels, or a ``Config`` that says everything.
+        n_out: outputs; for the categorical link, classes.
+        settings: any other field of ``Config`` by name.
+
+    Errors: ConfigError (a setting), InputError and InputTypeError (an array), SequenceError
+    (predict and learn out of turn). A refused call leaves the learner as it was. A learner is not
+    to be used from two threads at once; different learners are independent.
+    """
+
+    def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
+        self._config = _config_from(n_in, n_out, settings)
+        kernel_config = _kernel_config(self._config)
+        self._block = _aligned_block(memory_of(self._config))
+        handle = ffi.new("nbt_learner **")
+        # A pointer from from_buffer keeps the block alive as long as it is held itself.
+        self._memory = ffi.from_buffer(self._block, require_writable=True)
+        lib.nbt_init(self._memory, self._block.nbytes, kernel_config, handle)
+        self._handle = handle[0]
+        # Pinned buffers: one copy in and out, no pointer look-up per call.
+        self._x = np.zeros(self._config.n_in, np.float32)
+        self._y = np.zeros(self._config.n_out, np.float32)
+        self._label = np.zeros(self._config.n_label, np.float32)
+        self._x_pointer = ffi.from_buffer("float[]", self._x)
+        self._y_pointer = ffi.from_buffer("float[]", self._y)
+        self._label_pointer = ffi.from_buffer("float[]", self._label)
+
+    def predict(self, x: ArrayLike) -> Float32Array:
+        """Advance the live state by one sample and forecast.
+
+        Args:
+            x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN only with hold_missing.
+
+        Returns: (n_out,) a new array: values in your units, or probabilities.
+        Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
+        Cost: R D multiply-adds.
+        """
+        _fill("x", x, self._x, allow_nan=self._config.hold_missing)
+        status = lib.nbt_predict(self._handle, self._y_pointer, self._x_pointer)
+        if status:
+            self._raise(status)
+        return self._y.copy()
+
+    def learn(self, y: ArrayLike) -> None:
+        """Learn the label of the oldest forecast that still waits for one.
+
+        Args:
+            y: (n_out,) label, or one class index (categorical); NaN means missing. An output
+                without label learns nothing; with no label at all only the state advances.
+
+        Errors: InputError, InputTypeError; SequenceError if no forecast waits. Warns with
+        DivergenceWarning if the update would have left the finite numbers and was dropped.
+        Cost: about 20 R D + 3 D^2 operations, the same every step.
+        """
+        _fill("y", y, self._label, allow_nan=True)
+        self._check_labels(self._label)
+        status = lib.nbt_learn(self._handle, self._label_pointer)
+        if status:
+            self._raise(status)
+
+    def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
+        """Feed a stream in one call: the same bits as the loop over ``learn`` and ``predict``.
+
+        With horizon 0 each step predicts from X[t], then learns Y[t]. With horizon h each step
+        first learns Y[t], the label of the forecast made at t - h, then predicts from X[t]; the
+        first h labels of a fresh learner have no forecast and are not used. A stream may be fed in
+        pieces. Other threads run meanwhile.
+
+        Args:
+            X: (T, n_in) inputs; (T,) where n_in is 1.
+            Y: (T, n_out) labels, (T,) where n_out is 1; categorical: (T,) class indices. NaN:
+                missing.
+            horizon: 0 .. max_delay + 1, steps between a forecast and its label.
+
+        Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
+        Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
+        """
+        steps, inputs = _rows("X", X, self._config.n_in, self._config.hold_missing)
+        label_steps, labels = _rows("Y", Y, self._config.n_label, True)
+        if steps != label_steps:
+            raise InputError(f"Y has {label_steps} rows and X has {steps}: pass one label row each")
+        self._check_labels(labels)
+        horizon = self._check_horizon(horizon)
+        out = np.empty((steps, self._config.n_out), np.float32)
+        done = ffi.new("size_t *")
+        skipped = self.counters.skipped
+        status = lib.nbt_run(
+            self._handle,
+            ffi.from_buffer("float[]", out),
+            ffi.from_buffer("float[]", inputs),
+            ffi.from_buffer("float[]", labels),
+            steps,
+            horizon,
+            done,
+        )
+        if status < 0:
+            self._raise(status, f"row {done[0]}: ")
+        if self.counters.skipped > skipped:
+            self._raise(lib.NBT_SKIPPED)
+        return out
+
+    def variance(self) -> Float32Array:
+        """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
+
+        Errors: ConfigError unless the link is gaussian. Cost: D^2 / 2 multiply-adds.
+        """
+        out = np.empty(self._config.n_out, np.float32)
+        status = lib.nbt_variance(self._handle, ffi.from_buffer("float[]", out))
+        if status:
+            raise ConfigError(f"link = {self._config.link!r}: {_text(status)}")
+        return out
+
+    def reset_state(self) -> None:
+        """Forget the recent past (states, estimate, lag taps, waiting forecasts), keep weights."""
+        lib.nbt_reset_state(self._handle)
+
+    def hash(self) -> int:
+        """64-bit hash of everything that shapes the future: equal on every target."""
+        return int(lib.nbt_hash(self._handle))
+
+    @property
+    def config(self) -> Config:
+        """The settings this learner was built with."""
+        return self._config
+
+    @property
+    def memory(self) -> Memory:
+        """Bytes of the learner by purpose."""
+        return memory_of(self._config)
+
+    @property
+    def pending(self) -> int:
+        """Forecasts that wait for a label."""
+        return int(lib.nbt_pending(self._handle))
+
+    @property
+    def counters(self) -> Counters:
+        """Health counters since the learner was built."""
+        counters = ffi.new("nbt_counters *")
+        lib.nbt_counters_get(self._handle, counters)
+        return Counters(**{field.name: getattr(counters, field.name) for field in fields(Counters)})
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names that ``array`` accepts in this configuration."""
+        return tuple(name for name in _ARRAYS if self._shape(name) is not None)
+
+    def array(self, name: str) -> Float32Array:
+        """One of the learner's arrays as it is now, read-only.
+
+        The kernel stores matrices in blocks of rows, so this is a row-major copy of the moment: it
+        stays valid for as long as it is held and never changes under its holder.
+
+        Args:
+            name: theta (R, D), readout (n_out, D), w (R, D), v (S,), covariance (R, D),
+                readout_covariance (D, D), state (S,), learning_state (S,), noise (n_out,),
+                input_scale (2, n_in) or label_scale (2, n_out): mean and variance.
+
+        Errors: ConfigError for a name that this configuration does not have.
+        """
+        shape = self._shape(name)
+        if shape is None:
+            raise ConfigError(f"array {name!r}: expected one of {', '.join(self.arrays)}")
+        out = np.empty(shape, np.float32)
+        rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
+        pointer = ffi.from_buffer("float[]", out)
+        lib.nbt_array_get(self._handle, _ARRAYS.index(name), pointer, rows, cols)
+        out = out[0] if name in _VECTORS else out
+        out.flags.writeable = False
+        return out
+
+    def __repr__(self) -> str:
+        return f"Learner({self._config!r})"
+
+    def _shape(self, name: str) -> tuple[int, int] | None:
+        rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
+        if name not in _ARRAYS:
+            return None
+        if lib.nbt_array_get(self._handle, _ARRAYS.index(name), ffi.NULL, rows, cols):
+            return None
+        return rows[0], cols[0]
+
+    def _check_labels(self, labels: Float32Array) -> None:
+        """Range of the link, so that a stream is refused before its first step."""
+        link = self._config.link
+        if link == "gaussian":
+            return
+        known = labels[~np.isnan(labels)]
+        if link == "bernoulli":
+            bad = known[(known < 0) | (known > 1)]
+            expected = "a value in [0, 1]"
+        else:
+            bad = known[(known < 0) | (known >= self._config.n_out) | (known != np.floor(known))]
+            expected = f"a class index in 0..{self._config.n_out - 1}"
+        if bad.size:
+            raise InputError(f"y holds {bad[0]:g}: the {link} link expects {expected} or NaN")
+
+    def _check_horizon(self, horizon: int) -> int:
+        horizon = operator.index(horizon)
+        most = self._config.max_delay + 1
+        if not 0 <= horizon <= most:
+            raise InputError(
+                f"horizon = {horizon}: max_delay = {self._config.max_delay} allows 0..{most}; "
+                f"build the learner with max_delay >= {max(horizon - 1, 0)}"
+            )
+        if self.pending > horizon:
+            raise SequenceError(
+                f"horizon = {horizon}, but {self.pending} forecasts wait for labels: "
+                "learn them first, or reset_state()"
+            )
+        return horizon
+
+    def _raise(self, status: int, where: str = "") -> None:
+        """Turn a status into the package's own warning or exception."""
+        message = where + _text(status)
+        if status == lib.NBT_SKIPPED:
+            warnings.warn(message, DivergenceWarning, stacklevel=3)
+        elif status == lib.NBT_ERR_FULL:
+            raise SequenceError(
+                f"{message}; max_delay = {self._config.max_delay} (learn(float('nan')) if a label "
+                "will never come, or a larger max_delay)"
+            )
+        elif status == lib.NBT_ERR_EMPTY:
+            raise SequenceError(message)
+        else:
+            raise InputError(message)
+
+
+def _config_from(n_in: int | Config, n_out: int | None, settings: dict[str, Any]) -> Config:
+    if isinstance(n_in, Config):
+        if n_out is not None or settings:
+            raise ConfigError("pass either a Config or its fields, not both: use Config alone")
+        return n_in
+    if n_out is None:
+        raise ConfigError("n_out is missing: pass the number of outputs")
+    unknown = sorted(set(settings) - {field.name for field in fields(Config)})
+    if unknown:
+        known = ", ".join(field.name for field in fields(Config))
+        raise ConfigError(f"unknown setting {unknown[0]!r}: expected one of {known}")
+    return Config(n_in, n_out, **settings)
+
+
+def _kernel_config(config: Config) -> Any:
+    """The kernel's struct; names become the kernel's numbers."""
+    out = ffi.new("nbt_config *")
+    for name, _ in ffi.typeof("nbt_config").fields:
+        value = getattr(config, "hidden" if name == "n_hidden" else name)
+        value = CHOICES[name].index(value) if name in CHOICES else value
+        try:
+            setattr(out, name, value)
+        except (TypeError, OverflowError) as error:
+            raise ConfigError(f"{name} = {value!r}: {error}") from None
+    return out
+
+
+def _check_config(config: Config, status: int) -> None:
+    """Name the field, its value and the permitted range when the kernel refused the config."""
+    if status == lib.NBT_OK:
+        return
+    index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
+    lib.nbt_config_check(_kernel_config(config), index, low, high)
+    name = ffi.typeof("nbt_config").fields[index[0]][0]
+    name = "hidden" if name == "n_hidden" else name
+    raise ConfigError(
+        f"{name} = {getattr(config, name)!r}: expected a value from {low[0]:g} to {high[0]:g}"
+    )
+
+
+def _aligned_block(memory: Memory) -> NDArray[np.uint8]:
+    """A zeroed block whose arrays (behind the header) start on a cache line."""
+    raw = np.zeros(memory.total + _CACHE_LINE, np.uint8)
+    start = -(raw.ctypes.data + memory.header) % _CACHE_LINE
+    return raw[start : start + memory.total]
+
+
+def _text(status: int) -> str:
+    text = ffi.string(lib.nbt_status_text(status))
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _as_float32(name: str, value: ArrayLike, allow_nan: bool) -> Float32Array:
+    """The one check of numbers from outside: real, finite (NaN where it has a meaning)."""
+    array = np.asarray(value)
+    if array.dtype != np.float32:
+        if array.dtype.kind not in "fiub":
+            raise InputTypeError(
+                f"{name} has dtype {array.dtype}: expected real numbers (float32 is used)"
+            )
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    # A sum is finite only if every term is (or overflows, which the slow check then clears).
+    if not np.isfinite(array.sum()):
+        bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+        if bad.any():
+            index = [int(i) for i in np.argwhere(bad)[0]]
+            nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
+            raise InputError(
+                f"{name}{index if index else ''} is {array[tuple(index)]}: expected a finite "
+                f"float32 value ({nan})"
+            )
+    return np.ascontiguousarray(array)
+
+
+def _fill(name: str, value: ArrayLike, buffer: Float32Array, allow_nan: bool) -> None:
+    """Check one sample and copy it into its pinned buffer."""
+    array = _as_float32(name, value, allow_nan)
+    if array.shape != buffer.shape and not (array.ndim == 0 and buffer.size == 1):
+        raise InputError(f"{name} has shape {array.shape}: expected {buffer.shape}")
+    buffer[:] = array
+
+
+def _rows(name: str, value: ArrayLike, width: int, allow_nan: bool) -> tuple[int, Float32Array]:
+    """Check a stream; a one-dimensional array is one value a row. Returns its rows and itself."""
+    array = _as_float32(name, value, allow_nan)
+    if array.ndim == 1 and width == 1:
+        array = array[:, np.newaxis]
+    if array.ndim != 2 or array.shape[1] != width:
+        raise InputError(f"{name} has shape {array.shape}: expected (T, {width})")
+    return array.shape[0], array

@@ -1,0 +1,593 @@
+"""The method in float64 NumPy: docs/design.md, sections 1 to 5, one equation a line.
+
+Purpose: the readable oracle that the C kernel follows step by step. Nothing here is fast, nothing
+is shared with the kernel. Symbols and shapes are those of the table in docs/design.md:
+
+    I = n_in * lags   H = n_hidden   O = n_out   D = H + I + 1   parts = 2 (lstm: h, c) or 1 (h)
+    S = parts * H     R = gates * H, row r belongs to unit r mod H     u, f = [h; x; 1]  (D)
+
+Functions that take `...` axes work on many independent sign streams at once, so that the tests of
+unbiasedness average over the very code that the learner runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+TINY = 1e-12  # the epsilon_0 that guards the divisions of the estimate
+GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
+PARTS = {"tanh": 1, "leaky": 1, "gated": 1, "lstm": 2}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a learner is: the fields of nbt_config, with names instead of numbers for the choices.
+
+    Units and ranges: csrc/nbt.h. The values here suit the tests; they are no recommendation.
+    """
+
+    n_in: int
+    n_out: int
+    n_hidden: int
+    lags: int = 1
+    max_delay: int = 0
+    cell: str = "gated"
+    estimator: str = "nobacktrack"
+    norm: str = "metric"
+    filter: str = "kalman"
+    link: str = "gaussian"
+    scale_steps: int = 300
+    hold_missing: bool = False
+    scale_rate: float = 0.0
+    tau_min: float = 1.4
+    tau_max: float = 150.0
+    recurrent_gain: float = 1.0
+    input_gain: float = 1.0
+    decay: float = 1.0
+    rate: float = 1.0
+    info_rate: float = 1e-3
+    info_floor: float = 0.1
+    forget: float = 0.999
+    prior: float = 1.0
+    prior_hidden: float = 1.0
+    noise_rate: float = 1e-2
+    sgd_rate: float = 1e-2
+    seed: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """R, the pre-activations."""
+        return GATES[self.cell] * self.n_hidden
+
+    @property
+    def n_cols(self) -> int:
+        """D, the columns of theta and of the readout."""
+        return self.n_hidden + self.n_in * self.lags + 1
+
+    @property
+    def n_state(self) -> int:
+        """S, the floats of the state."""
+        return PARTS[self.cell] * self.n_hidden
+
+
+# ---- Section 4: generator and initial weights --------------------------------------------------
+
+
+class Generator:
+    """xoshiro128++ (Blackman and Vigna 2018) on four words from splitmix64 of the seed."""
+
+    def __init__(self, seed: int) -> None:
+        words = []
+        for _ in range(2):
+            seed = (seed + 0x9E3779B97F4A7C15) % 2**64
+            z = seed
+            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
+            z ^= z >> 31
+            words += [z % 2**32, z >> 32]
+        self.words = words
+
+    def word(self) -> int:
+        """Draw the next 32 bits."""
+
+        def rotate(x: int, k: int) -> int:
+            return (x << k | x >> (32 - k)) % 2**32
+
+        a, b, c, d = self.words
+        result = (rotate((a + d) % 2**32, 7) + a) % 2**32
+        c, d, shifted = c ^ a, d ^ b, (b << 9) % 2**32
+        b, a = b ^ c, a ^ d
+        self.words = [a, b, c ^ shifted, rotate(d, 11)]
+        return result
+
+    def signs(self, n_rows: int) -> Array:
+        """One step's signs, (R): bit r mod 32 of word r div 32, 1 meaning -1."""
+        words = [self.word() for _ in range(-(-n_rows // 32))]
+        bits = [words[r // 32] >> r % 32 & 1 for r in range(n_rows)]
+        return 1.0 - 2.0 * np.array(bits)
+
+    def uniform(self) -> float:
+        """Draw a word and read its upper 24 bits as a number in [-1, 1)."""
+        return (self.word() >> 8) / 2**23 - 1.0
+
+
+def time_constants(config: Settings) -> Array:
+    """Time constants tau (H), in samples, log-spaced over the units from tau_min to tau_max."""
+    if config.n_hidden == 1:
+        return np.array([np.sqrt(config.tau_min * config.tau_max)])
+    return np.geomspace(config.tau_min, config.tau_max, config.n_hidden)
+
+
+def initial_theta(config: Settings, generator: Generator) -> Array:
+    """Seeded recurrent parameters (R, D); draws R * D words, row by row."""
+    H, inputs = config.n_hidden, config.n_in * config.lags
+    scale = np.sqrt(3.0) * np.concatenate(
+        [
+            np.full(H, config.recurrent_gain / np.sqrt(H)),
+            np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
+        ]
+    )
+    drawn = [generator.uniform() for _ in range(config.n_rows * config.n_cols)]
+    theta: Array = np.array(drawn).reshape(config.n_rows, config.n_cols) * scale
+    slow = np.log(time_constants(config) - 1.0)
+    if config.cell == "gated":
+        theta[:H, -1] = -slow  # z starts at 1 / tau
+    if config.cell == "lstm":
+        theta[:H, -1] = -slow  # i starts at 1 / tau
+        theta[H : 2 * H, -1] = slow  # f starts at 1 - 1 / tau
+    return theta
+
+
+# ---- Section 5: scaler -------------------------------------------------------------------------
+
+
+class Scaler:
+    """Running mean and variance per channel; a value is counted first and scaled afterwards."""
+
+    def __init__(self, channels: int, steps: int, rate: float) -> None:
+        self.steps, self.rate = steps, rate
+        self.n = np.zeros(channels)
+        self.mean = np.zeros(channels)
+        self.variance = np.zeros(channels)
+
+    def count(self, values: Array) -> None:
+        """Take values (channels) into the statistics; NaN counts nowhere."""
+        if self.steps == 0:
+            return
+        seen = ~np.isnan(values)
+        self.n += seen
+        k = np.where(self.n <= self.steps, 1.0 / np.maximum(self.n, 1.0), self.rate)
+        z, m, s2 = values, self.mean, self.variance
+        m_new = m + k * (z - m)
+        s2_new = s2 + k * ((z - m) * (z - m_new) - s2)
+        self.mean = np.where(seen, m_new, m)
+        self.variance = np.where(seen, s2_new, s2)
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviation s (channels), caller's units; 1 while a channel has not varied."""
+        flat = self.variance <= 1e-12 * self.mean**2 + 1e-30
+        return np.sqrt(np.where(flat, 1.0, self.variance))
+
+    def scale(self, values: Array) -> Array:
+        """Caller's units to scaled units; NaN stays NaN."""
+        return (values - self.mean) / self.deviation
+
+    def unscale(self, values: Array) -> Array:
+        """Scaled units to caller's units."""
+        return self.mean + self.deviation * values
+
+
+# ---- Section 2: cells --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One forward step of a cell and its derivatives.
+
+    state (S): the new state. gain (parts, R): e, the derivative of the state of row r's unit with
+    respect to a_r. carry (parts, H): its derivative with respect to the unit's old memory, the
+    pre-activations held fixed.
+    """
+
+    state: Array
+    gain: Array
+    carry: Array
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(-a)), without overflow."""
+    return 0.5 + 0.5 * np.tanh(0.5 * a)
+
+
+def tanh(a: Array, s: Array, _leak: Array) -> Step:
+    """Plain cell: h <- tanh a."""
+    h = np.tanh(a)
+    return Step(h, gain=(1 - h**2)[None], carry=np.zeros((1, s.size)))
+
+
+def leaky(a: Array, s: Array, leak: Array) -> Step:
+    """Leaky cell: h <- (1 - k) h + k tanh a, k = 1 / tau fixed per unit."""
+    g = np.tanh(a)
+    h = (1 - leak) * s + leak * g
+    return Step(h, gain=(leak * (1 - g**2))[None], carry=(1 - leak)[None])
+
+
+def gated(a: Array, s: Array, _leak: Array) -> Step:
+    """Gated leaky cell: h <- (1 - z) h + z tanh a_c, z = sigmoid(a_z)."""
+    a_z, a_c = a.reshape(2, -1)
+    z, g = sigmoid(a_z), np.tanh(a_c)
+    h = (1 - z) * s + z * g
+    gain = np.concatenate([(g - s) * z * (1 - z), z * (1 - g**2)])
+    return Step(h, gain=gain[None], carry=(1 - z)[None])
+
+
+def lstm(a: Array, s: Array, _leak: Array) -> Step:
+    """Long short-term memory: c <- f c + i g, h = o tanh c."""
+    a_i, a_f, a_g, a_o = a.reshape(4, -1)
+    i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
+    _, c_old = s.reshape(2, -1)
+    c = f * c_old + i * g
+    h = o * np.tanh(c)
+    dh_dc = o * (1 - np.tanh(c) ** 2)
+    dc_da = [g * i * (1 - i), c_old * f * (1 - f), i * (1 - g**2), np.zeros_like(o)]
+    dh_da = [dh_dc * d for d in dc_da]
+    dh_da[3] = np.tanh(c) * o * (1 - o)
+    return Step(
+        np.concatenate([h, c]),
+        gain=np.array([np.concatenate(dh_da), np.concatenate(dc_da)]),
+        carry=np.array([dh_dc * f, f]),
+    )
+
+
+CELLS: dict[str, Callable[[Array, Array, Array], Step]] = {
+    "tanh": tanh,
+    "leaky": leaky,
+    "gated": gated,
+    "lstm": lstm,
+}
+
+
+def with_input(h: Array, x: Array) -> Array:
+    """[h; x; 1], (D)."""
+    return np.concatenate([h, x, [1.0]])
+
+
+# ---- Section 3: the derivative of the state ----------------------------------------------------
+
+
+def sum_rows(per_row: Array, n_hidden: int) -> Array:
+    """Sum (..., parts, R) over the rows of each unit and flatten the parts: (..., S)."""
+    *batch, parts, _ = per_row.shape
+    per_unit: Array = per_row.reshape(*batch, parts, -1, n_hidden).sum(axis=-2)
+    return per_unit.reshape(*batch, parts * n_hidden)
+
+
+def jacobian_vector(step: Step, theta: Array, v: Array) -> Array:
+    """Jacobian-vector product z = J_t v for v (..., S).
+
+    z_k,i = carry_k,i v_memory,i + sum_{r of unit i} e_k,r (theta_h v_h)_r
+    """
+    parts, n_hidden = step.carry.shape
+    v_part = v.reshape(*v.shape[:-1], parts, n_hidden)
+    v_h, v_memory = v_part[..., 0, :], v_part[..., -1, :]
+    direct = step.carry * v_memory[..., None, :]
+    through_a = v_h @ theta[:, :n_hidden].T
+    gates = sum_rows(step.gain * through_a[..., None, :], n_hidden)
+    return direct.reshape(gates.shape) + gates
+
+
+def scalings(w: Array, z: Array, u: Array, gain: Array, metric: Array) -> tuple[Array, Array]:
+    """rho_0 (...) and rho_r (R) of the estimate; metric (R, D) is P, or 1 for Euclidean norms."""
+    norm_w = np.sqrt((metric * w**2).sum(axis=(-2, -1)))
+    norm_z = np.sqrt((z**2).sum(axis=-1))
+    norm_u = np.sqrt((metric * u**2).sum(axis=-1))
+    norm_e = np.sqrt((gain**2).sum(axis=0))
+    rho_0 = np.sqrt((norm_w + TINY) / (norm_z + TINY))
+    rho_r = np.sqrt((norm_u + TINY) / (norm_e + TINY))
+    return rho_0, rho_r
+
+
+def estimate_update(
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Advance v (..., S) and w (..., R, D) by one step of NoBackTrack (arXiv 1507.07680).
+
+    Arguments: w (..., R, D); z = J_t v (..., S); u (D); signs (..., R); metric (R, D).
+    """
+    n_hidden = step.carry.shape[1]
+    rho_0, rho_r = scalings(w, z, u, step.gain, metric)
+    injected = sum_rows((signs * rho_r)[..., None, :] * step.gain, n_hidden)
+    v_new = decay * rho_0[..., None] * z + injected
+    w_new = w / rho_0[..., None, None] + (signs / rho_r)[..., None] * u
+    return v_new, w_new
+
+
+def exact_rtrl(G: Array, u: Array, step: Step, theta: Array) -> Array:
+    """G(t) = J_t G(t-1) + sum_r e_r (x) u, the exact ds/dtheta for fixed parameters, (R, D, S)."""
+    n_rows, n_hidden = theta.shape[0], step.carry.shape[1]
+    row = np.eye(n_rows)
+    e = sum_rows(row[:, None, :] * step.gain, n_hidden)  # (R, S): e_r placed in its unit
+    return jacobian_vector(step, theta, G) + e[:, None, :] * u[:, None]
+
+
+def numeric_derivative(function: Callable[[Array], Array], at: Array, width: float) -> Array:
+    """Central differences of function(at), shape at.shape + value.shape; cost 2 calls a number."""
+    columns = []
+    for index in np.ndindex(at.shape):
+        shift = np.zeros_like(at)
+        shift[index] = width
+        columns.append((function(at + shift) - function(at - shift)) / (2 * width))
+    return np.array(columns).reshape(*at.shape, *columns[0].shape)
+
+
+# ---- Section 3: links --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Innovation:
+    """What one label says, at one output V f.
+
+    t (O): whitened innovation. F (O, O): factor of the curvature Lambda = F F^T; the score in
+    natural parameters is F t. varsigma (O). kappa: weight of the sample for the readout
+    covariance. error (O): what sgd follows, label - prediction. labelled (O): outputs with a label.
+    """
+
+    t: Array
+    F: Array
+    varsigma: Array
+    kappa: float
+    error: Array
+    labelled: NDArray[np.bool_]
+
+    @property
+    def curvature(self) -> Array:
+        """Lambda = F F^T (O, O)."""
+        return self.F @ self.F.T
+
+
+def prediction(link: str, raw: Array) -> Array:
+    """link(V f), (O): scaled units (gaussian) or probabilities."""
+    if link == "gaussian":
+        return raw
+    if link == "bernoulli":
+        return np.clip(sigmoid(raw), 1e-9, 1 - 1e-6)
+    p = np.exp(raw - raw.max())
+    return np.asarray(np.maximum(p / p.sum(), 1e-9))
+
+
+def innovation(link: str, raw: Array, label: Array, noise: Array) -> Innovation:
+    """Compare one label with the output: the row of the link in the table of section 3.
+
+    Arguments: raw = V f (O); label (O), or (1) with a class index, NaN where missing; noise r (O).
+    """
+    y, ones = prediction(link, raw), np.ones(raw.size)
+    if link == "categorical":
+        labelled = np.repeat(~np.isnan(label), raw.size)
+        k = int(label[0]) if labelled[0] else 0
+        hit = np.eye(raw.size)[k]
+        F = np.diag(np.sqrt(y)) - np.outer(y, np.sqrt(y))
+        t, error, varsigma = hit / np.sqrt(y), hit - y, ones
+    else:
+        labelled = ~np.isnan(label)
+        error = np.where(labelled, label - y, 0.0)
+        root = np.sqrt(1 / noise) if link == "gaussian" else np.sqrt(y * (1 - y))
+        F = np.diag(root)
+        t = error * root if link == "gaussian" else error / root
+        varsigma = noise if link == "gaussian" else ones
+    F = F * labelled * labelled[:, None]
+    kappa = 1.0
+    if link != "gaussian" and labelled.any():
+        curvature = F @ F.T
+        kappa = float(np.trace(curvature @ curvature) / np.trace(curvature))
+    return Innovation(t * labelled, F, varsigma, kappa, error * labelled, labelled)
+
+
+# ---- Section 3: filter -------------------------------------------------------------------------
+
+
+def shared_step(F: Array, M: Array, t: Array) -> Array:
+    """Step in output space (O), x = F (I + F^T M F)^-1 t, common to both blocks."""
+    return np.asarray(F @ np.linalg.solve(np.eye(t.size) + F.T @ M @ F, t))
+
+
+def covariance_step(P: Array, information: Array, rate: float, floor: float) -> Array:
+    """P <- P / ((1 - gamma) + gamma P (information + delta)), elementwise."""
+    return P / ((1 - rate) + rate * P * (information + floor))
+
+
+def ud_product(U: Array, d: Array) -> Array:
+    """C = U diag(d) U^T, (D, D)."""
+    return (U * d) @ U.T
+
+
+def ud_update(U: Array, d: Array, f: Array, kappa: float) -> tuple[Array, Array]:
+    """Bierman's update: the UD factors of C - kappa (C f)(C f)^T / (1 + kappa f^T C f).
+
+    U is unit upper triangular. Source: Bierman 1977, Factorization Methods for Discrete
+    Sequential Estimation, chapter V, with measurement variance 1 / kappa. Cost: O(D^2).
+    """
+    U, d = U.copy(), d.copy()
+    p = U.T @ f
+    g = d * p
+    Cf = np.zeros_like(f)  # C f, column by column
+    alpha = 1.0
+    for j in range(d.size):
+        alpha_before, alpha = alpha, alpha + kappa * p[j] * g[j]
+        d[j] *= alpha_before / alpha
+        column = U[:, j].copy()
+        U[:j, j] -= kappa * p[j] / alpha_before * Cf[:j]
+        Cf += g[j] * column
+    return U, d
+
+
+def forget_step(d: Array, start: Array, forget: float) -> Array:
+    """d_j <- d_j / (phi + (1 - phi) d_j / d0_j): information decays towards the prior's."""
+    return d / (forget + (1 - forget) * d / start)
+
+
+# ---- Sections 2 and 3: the learner -------------------------------------------------------------
+
+
+class ReferenceLearner:
+    """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
+
+    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), w (R, D), P (R, D),
+    U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler.
+    v and w stay 0 under `frozen`, P stays 1 and U, d stay as they are under `sgd`: the kernel does
+    not have these arrays.
+
+    Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
+    bits; None for the float64 ones. The generator advances by their words either way.
+    Errors: ValueError for a theta of another shape.
+    """
+
+    def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
+        H, O, D = config.n_hidden, config.n_out, config.n_cols  # noqa: E741
+        self.config = config
+        self.cell = CELLS[config.cell]
+        self.leak = 1.0 / time_constants(config)
+        self.generator = Generator(config.seed)
+        self.theta = initial_theta(config, self.generator)
+        if theta is not None:
+            given = np.array(theta, dtype=np.float64)
+            if given.shape != self.theta.shape:
+                raise ValueError(
+                    f"theta has shape {given.shape}: pass initial parameters of shape "
+                    f"(R, D) = {self.theta.shape}"
+                )
+            self.theta = given
+        self.readout = np.zeros((O, D))
+        kalman = config.filter == "kalman"
+        self.P = np.full(self.theta.shape, 1.0 / config.info_floor if kalman else 1.0)
+        self.U = np.eye(D)
+        self.d0 = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
+        self.d = self.d0.copy()
+        self.noise = np.ones(O)
+        self.label_count = np.zeros(O)
+        self.input_scaler = Scaler(config.n_in, config.scale_steps, config.scale_rate)
+        label_steps = config.scale_steps if config.link == "gaussian" else 0
+        self.label_scaler = Scaler(O, label_steps, config.scale_rate)
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Forget the recent past: states, estimate, lag taps and waiting predictions."""
+        config = self.config
+        self.state = np.zeros(config.n_state)
+        self.learning_state = np.zeros(config.n_state)
+        self.v = np.zeros(config.n_state)
+        self.w = np.zeros_like(self.theta)
+        self.x = np.zeros(config.n_in * config.lags)
+        self.live_f = with_input(self.state[: config.n_hidden], self.x)
+        self.waiting: deque[Array] = deque()
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Advance the live state by one sample (n_in); the forecast (O), caller's units.
+
+        Errors: RuntimeError when max_delay + 1 predictions wait; ValueError for a NaN input that
+        is not to be held.
+        """
+        config = self.config
+        if len(self.waiting) > config.max_delay:
+            raise RuntimeError(
+                f"{len(self.waiting)} predictions wait and max_delay is {config.max_delay}: "
+                "learn a label first"
+            )
+        values = np.array(x, dtype=np.float64).reshape(config.n_in)
+        missing = np.isnan(values)
+        if missing.any() and not config.hold_missing:
+            raise ValueError(f"input {values} has a NaN: set hold_missing to repeat the last value")
+        self.input_scaler.count(values)
+        newest = np.where(missing, self.x[: config.n_in], self.input_scaler.scale(values))
+        self.x = np.concatenate([newest, self.x])[: self.x.size]
+        self.waiting.append(self.x)
+
+        H = config.n_hidden
+        u = with_input(self.state[:H], self.x)
+        self.state = self.cell(self.theta @ u, self.state, self.leak).state
+        self.live_f = with_input(self.state[:H], self.x)
+        y = prediction(config.link, self.readout @ self.live_f)
+        return self.label_scaler.unscale(y)
+
+    def variance(self) -> Array:
+        """r_o (1 + f^T C f) of the last prediction (O), caller's units squared; gaussian only."""
+        f = self.live_f
+        return self.noise * (1 + self.spread(f)) * self.label_scaler.deviation**2
+
+    def spread(self, f: Array) -> float:
+        """Variance c = f^T C f of the readout; 0 under sgd, which has no C."""
+        if self.config.filter == "sgd":
+            return 0.0
+        return float(f @ ud_product(self.U, self.d) @ f)
+
+    def learn(self, label: ArrayLike) -> None:
+        """Learn the label of the oldest waiting prediction: (O), or a class index; NaN is missing.
+
+        Errors: RuntimeError when no prediction waits.
+        """
+        config, H = self.config, self.config.n_hidden
+        if not self.waiting:
+            raise RuntimeError("no prediction waits for a label: predict first")
+        target = np.atleast_1d(np.array(label, dtype=np.float64))
+        if config.link == "gaussian":
+            self.label_scaler.count(target)
+            target = self.label_scaler.scale(target)
+
+        x = self.waiting.popleft()
+        u = with_input(self.learning_state[:H], x)
+        step = self.cell(self.theta @ u, self.learning_state, self.leak)
+        if config.estimator == "nobacktrack":
+            z = jacobian_vector(step, self.theta, self.v)
+            signs = self.generator.signs(config.n_rows)
+            metric = self.P if config.norm == "metric" else np.ones_like(self.P)
+            self.v, self.w = estimate_update(self.w, z, u, step, signs, config.decay, metric)
+        self.learning_state = step.state
+
+        f = with_input(self.learning_state[:H], x)
+        new = innovation(config.link, self.readout @ f, target, self.noise)
+        if not new.labelled.any():
+            return
+        c = self.spread(f)
+        if config.filter == "kalman":
+            self.kalman(f, new, c)
+        else:
+            self.sgd(f, new)
+        self.label_count += new.labelled
+        if config.link == "gaussian":
+            k = np.maximum(config.noise_rate, 1.0 / (self.label_count + 1.0))
+            followed = self.noise + k * (new.error**2 / (1 + c) - self.noise)
+            self.noise = np.where(new.labelled, np.maximum(followed, 1e-8), self.noise)
+
+    def kalman(self, f: Array, new: Innovation, c: float) -> None:
+        """Both blocks divide by one innovation covariance.
+
+        Under `frozen`, v and w are 0: so are alpha and q, theta stays, and P stays at 1 / delta.
+        """
+        config, H = self.config, self.config.n_hidden
+        eta, gamma, delta = config.rate, config.info_rate, config.info_floor
+        Cf = ud_product(self.U, self.d) @ f
+        alpha = self.readout[:, :H] @ self.v[:H]
+        q = eta * gamma * (self.P * self.w**2).sum()
+        M = c * np.diag(new.varsigma) + q * np.outer(alpha, alpha)
+        x = shared_step(new.F, M, new.t)
+
+        self.readout = self.readout + np.outer(new.varsigma * x, Cf)
+        self.theta = self.theta + eta * gamma * self.P * (alpha @ x) * self.w
+        information = (alpha @ new.curvature @ alpha) * self.w**2
+        self.P = covariance_step(self.P, information, gamma, delta)
+        self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
+        self.d = forget_step(self.d, self.d0, config.forget)
+
+    def sgd(self, f: Array, new: Innovation) -> None:
+        """V_o += eta_s s_o f,  theta_i += eta_s (alpha . s) w_i."""
+        H, rate = self.config.n_hidden, self.config.sgd_rate
+        alpha = self.readout[:, :H] @ self.v[:H]
+        self.readout = self.readout + rate * np.outer(new.error, f)
+        self.theta = self.theta + rate * (alpha @ new.error) * self.w

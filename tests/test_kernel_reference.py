@@ -1,0 +1,128 @@
+"""The C kernel follows the float64 reference step by step.
+
+Both start from the kernel's initial weights and see the same stream and signs for 200 steps. The
+kernel rounds to float32, and a recurrent network that learns amplifies rounding, so the tolerance
+grows with the step: relative to the largest entry of each array, 2e-5 at the start, 5e-3 at step 200.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from reference import ReferenceLearner, Settings, ud_product
+
+from nbt_embed import Config, Learner
+
+STEPS = 200
+CELLS = ("tanh", "leaky", "gated", "lstm")
+LEARNING = [("nobacktrack", "metric"), ("nobacktrack", "euclidean"), ("frozen", "metric")]
+FILTERS = ("sgd", "kalman")
+LINKS = ("gaussian", "categorical", "bernoulli")
+N_IN, N_OUT, HIDDEN = 2, 3, 5
+
+
+def tolerance(step: int) -> float:
+    """Permitted error relative to the largest entry of an array."""
+    return float(2e-5 * np.exp(np.log(250) * step / STEPS))
+
+
+def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correlated inputs with labels that depend on the past; some labels are missing."""
+    rng = np.random.default_rng(7)
+    inputs = np.cumsum(rng.normal(size=(STEPS, N_IN)), axis=0) * 0.3 + rng.normal(size=(STEPS, N_IN))
+    past = np.vstack([np.zeros((2, N_IN)), inputs[:-2]])
+    labels = np.column_stack([past[:, 0], past[:, 1], past.sum(axis=1)])
+    labels = labels + 0.3 * rng.normal(size=labels.shape)
+    if link == "bernoulli":
+        labels = (labels > 0).astype(np.float64)
+    elif link == "categorical":
+        labels = labels.argmax(axis=1).astype(np.float64)[:, np.newaxis]
+    labels[rng.random(labels.shape) < 0.1] = np.nan
+    return inputs.astype(np.float32).astype(np.float64), labels.astype(np.float32).astype(np.float64)
+
+
+def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
+    """Compare every array that the kernel has."""
+    expected = {
+        "theta": reference.theta,
+        "readout": reference.readout,
+        "w": reference.w,
+        "v": reference.v,
+        "covariance": reference.P,
+        "readout_covariance": ud_product(reference.U, reference.d),
+        "state": reference.state,
+        "learning_state": reference.learning_state,
+        "noise": reference.noise,
+    }
+    for name in learner.arrays:
+        if name not in expected:
+            continue
+        error = np.abs(learner.array(name) - expected[name]).max()
+        scale = np.abs(expected[name]).max() + 1e-3
+        assert error <= tolerance(step) * scale, (name, step, error / scale)
+
+
+@pytest.mark.parametrize(
+    ("cell", "learning", "filter_", "link"),
+    list(itertools.product(CELLS, LEARNING, FILTERS, LINKS)),
+)
+def test_every_combination_follows_the_reference(
+    cell: str, learning: tuple[str, str], filter_: str, link: str
+) -> None:
+    estimator, norm = learning
+    config = Config(
+        N_IN,
+        N_OUT,
+        hidden=HIDDEN,
+        lags=2,
+        max_delay=2,
+        cell=cell,
+        estimator=estimator,
+        norm=norm,
+        filter=filter_,
+        link=link,
+        scale_steps=50,
+        seed=11,
+        decay=0.9,
+        forget=0.99,
+    )
+    learner = Learner(config)
+    names = ("tau_min", "tau_max", "recurrent_gain", "input_gain", "rate", "info_rate")
+    names += ("info_floor", "prior", "prior_hidden", "noise_rate", "sgd_rate")
+    settings = Settings(
+        n_in=N_IN,
+        n_out=N_OUT,
+        n_hidden=HIDDEN,
+        lags=2,
+        max_delay=2,
+        cell=cell,
+        estimator=estimator,
+        norm=norm,
+        filter=filter_,
+        link=link,
+        scale_steps=50,
+        seed=11,
+        decay=float(np.float32(0.9)),
+        forget=float(np.float32(0.99)),
+        **{name: float(np.float32(getattr(config, name))) for name in names},
+    )
+    reference = ReferenceLearner(settings, learner.array("theta"))
+    fresh = ReferenceLearner(settings)
+    np.testing.assert_allclose(learner.array("theta"), fresh.theta, rtol=2e-6, atol=2e-7)
+
+    inputs, labels = stream(link)
+    for step in range(STEPS):
+        if learner.pending == 3:
+            learner.learn(labels[step])
+            reference.learn(labels[step])
+            compare(learner, reference, step)
+        forecast = learner.predict(inputs[step])
+        expected = reference.predict(inputs[step])
+        assert np.abs(forecast - expected).max() <= tolerance(step) * (np.abs(expected).max() + 1)
+        if link == "gaussian":
+            variance = reference.variance()
+            np.testing.assert_allclose(learner.variance(), variance, rtol=10 * tolerance(step))
+    assert learner.counters.skipped == 0

@@ -1,0 +1,551 @@
+"""The float64 reference against mathematics that it does not contain.
+
+Derivatives against finite differences, the random estimate against the exact derivative over many
+sign streams, the filter against plain linear algebra. The kernel is not needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+import reference as ref
+from numpy.typing import NDArray
+from reference import Array, ReferenceLearner, Settings, Step
+
+H, I, STEPS = 3, 2, 8  # noqa: E741
+CELLS = tuple(ref.CELLS)
+NORMS = ("euclidean", "metric")
+CELLS_AND_NORMS = list(product(CELLS, NORMS))
+LINKS = ("gaussian", "categorical", "bernoulli")
+
+# ---- Derivatives -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fixed network on a fixed stream: theta (R, D), x (STEPS, I), leak (H), P (R, D)."""
+
+    cell: str
+    theta: Array
+    x: Array
+    leak: Array
+    P: Array
+
+    def step(self, t: int, s: Array, theta: Array) -> tuple[Array, Step]:
+        """Return u and the forward step at time t from state s."""
+        u = ref.with_input(s[:H], self.x[t])
+        return u, ref.CELLS[self.cell](theta @ u, s, self.leak)
+
+    def unroll(self, theta: Array, start: Array) -> Array:
+        """Return the state (S) after all steps."""
+        s = start
+        for t in range(len(self.x)):
+            s = self.step(t, s, theta)[1].state
+        return s
+
+    @property
+    def start(self) -> Array:
+        """The zero state (S)."""
+        return np.zeros(ref.PARTS[self.cell] * H)
+
+
+def network(cell: str) -> Network:
+    """Large enough weights that every gate and every nonlinearity matters."""
+    rng = np.random.default_rng(7)
+    shape = (ref.GATES[cell] * H, H + I + 1)
+    return Network(
+        cell,
+        theta=rng.normal(scale=0.8, size=shape),
+        x=rng.normal(size=(STEPS, I)),
+        leak=1 / np.geomspace(1.4, 10, H),
+        P=np.exp(rng.normal(size=shape)),
+    )
+
+
+def exact(net: Network) -> Array:
+    """Differentiate the last state forward in time, (R, D, S)."""
+    s, G = net.start, np.zeros((*net.theta.shape, net.start.size))
+    for t in range(len(net.x)):
+        u, step = net.step(t, s, net.theta)
+        G = ref.exact_rtrl(G, u, step, net.theta)
+        s = step.state
+    return G
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_exact_rtrl_is_the_derivative_of_the_unrolled_network(cell: str) -> None:
+    net = network(cell)
+    numeric = ref.numeric_derivative(lambda theta: net.unroll(theta, net.start), net.theta, 1e-5)
+    assert np.abs(numeric).max() > 0.1
+    np.testing.assert_allclose(exact(net), numeric, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_jacobian_vector_product_is_the_derivative_of_one_step(cell: str) -> None:
+    net, rng = network(cell), np.random.default_rng(3)
+    s, v = rng.normal(size=net.start.shape), rng.normal(size=net.start.shape)
+    _, step = net.step(0, s, net.theta)
+    jacobian = ref.numeric_derivative(lambda at: net.step(0, at, net.theta)[1].state, s, 1e-5).T
+    z = ref.jacobian_vector(step, net.theta, v)
+    np.testing.assert_allclose(z, jacobian @ v, rtol=0, atol=1e-8)
+
+
+# ---- Unbiasedness ------------------------------------------------------------------------------
+
+BATCH, BATCHES, GROUP = 1250, 256, 16  # 320,000 sign streams; GROUP batches are 20,000
+
+Update = Callable[[Array, Array, Array, Step, Array, float, Array], tuple[Array, Array]]
+
+
+def scaled_twice(
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Wrong: rho_r multiplies e_r twice."""
+    v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
+    _, rho_r = ref.scalings(w, z, u, step.gain, metric)
+    surplus = (signs * rho_r * (rho_r - 1))[..., None, :] * step.gain
+    return v_new + ref.sum_rows(surplus, H), w_new
+
+
+def inflated(
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Wrong: w comes out 1.1 times too large."""
+    v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
+    return v_new, 1.1 * w_new
+
+
+def one_sided(
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Wrong: rho_0 scales v only."""
+    v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
+    rho_0, _ = ref.scalings(w, z, u, step.gain, metric)
+    return v_new, w_new + w * (1 - 1 / rho_0[..., None, None])
+
+
+def shared_sign(
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Wrong: all rows take the sign of the first."""
+    same = np.broadcast_to(signs[..., :1], signs.shape)
+    return ref.estimate_update(w, z, u, step, same, decay, metric)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Averages of v w^T over independent sign streams.
+
+    means (BATCHES, R, D, S): of each batch. standard_error (R, D, S): of the grand mean.
+    """
+
+    means: Array
+    standard_error: Array
+
+    def distance(self, G: Array) -> Array:
+        """How many standard errors each entry of the grand mean lies from G, (R, D, S)."""
+        off: Array = np.abs(self.means.mean(axis=0) - G)
+        return off / np.maximum(self.standard_error, 1e-12)
+
+
+def sample_estimate(net: Network, norm: str, update: Update, batches: int) -> Sample:
+    """Run `batches` times BATCH sign streams through the fixed network."""
+    rng = np.random.default_rng(11)
+    metric = net.P if norm == "metric" else np.ones_like(net.P)
+    n_rows, n_cols = net.theta.shape
+    means, squares = [], []
+    for _ in range(batches):
+        s = net.start
+        v, w = np.zeros((BATCH, s.size)), np.zeros((BATCH, n_rows, n_cols))
+        for t in range(len(net.x)):
+            u, step = net.step(t, s, net.theta)
+            signs = rng.choice([-1.0, 1.0], size=(BATCH, n_rows))
+            z = ref.jacobian_vector(step, net.theta, v)
+            v, w = update(w, z, u, step, signs, 1.0, metric)
+            s = step.state
+        flat = w.reshape(BATCH, -1)
+        means.append((flat.T @ v).reshape(n_rows, n_cols, -1) / BATCH)
+        squares.append((flat.T**2 @ v**2).reshape(n_rows, n_cols, -1) / BATCH)
+    variance = np.mean(squares, axis=0) - np.mean(means, axis=0) ** 2
+    return Sample(np.array(means), np.sqrt(variance / (batches * BATCH)))
+
+
+@cache
+def correct_sample(cell: str, norm: str) -> Sample:
+    """Draw 320,000 streams of the right update, once for the tests that share them."""
+    return sample_estimate(network(cell), norm, ref.estimate_update, BATCHES)
+
+
+@pytest.mark.parametrize(("cell", "norm"), CELLS_AND_NORMS)
+def test_estimate_is_unbiased(cell: str, norm: str) -> None:
+    G, sample = exact(network(cell)), correct_sample(cell, norm)
+    assert np.abs(G).max() > 100 * sample.standard_error.max()  # the check has something to see
+    assert sample.distance(G).max() < 5
+
+
+@pytest.mark.parametrize(("cell", "norm"), CELLS_AND_NORMS)
+def test_error_shrinks_as_the_root_of_the_number_of_streams(cell: str, norm: str) -> None:
+    G, means = exact(network(cell)), correct_sample(cell, norm).means
+    grouped = means.reshape(-1, GROUP, *G.shape).mean(axis=1)
+    ratio = np.sqrt(((means - G) ** 2).mean() / ((grouped - G) ** 2).mean())
+    assert np.sqrt(GROUP) / 1.4 < ratio < np.sqrt(GROUP) * 1.4
+
+
+@pytest.mark.parametrize("wrong", [inflated, scaled_twice, one_sided, shared_sign])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_check_of_unbiasedness_sees_a_wrong_update(cell: str, wrong: Update) -> None:
+    net = network(cell)
+    assert sample_estimate(net, "metric", wrong, GROUP).distance(exact(net)).max() > 5
+
+
+def test_decay_scales_the_past_only() -> None:
+    net, rng = network("gated"), np.random.default_rng(2)
+    u, step = net.step(0, rng.normal(size=H), net.theta)
+    w, z, signs = rng.normal(size=net.P.shape), rng.normal(size=H), np.ones(2 * H)
+    whole, half, none = (
+        ref.estimate_update(w, z, u, step, signs, decay, net.P) for decay in (1.0, 0.5, 0.0)
+    )
+    np.testing.assert_allclose(half[0], (whole[0] + none[0]) / 2)
+    np.testing.assert_array_equal(half[1], whole[1])
+
+
+def test_scalings_equalise_the_norms() -> None:
+    net, rng = network("lstm"), np.random.default_rng(2)
+    u, step = net.step(0, rng.normal(size=2 * H), net.theta)
+    w, z = rng.normal(size=net.P.shape), rng.normal(size=2 * H)
+    rho_0, rho_r = ref.scalings(w, z, u, step.gain, net.P)
+    np.testing.assert_allclose(rho_0**2 * np.linalg.norm(z), np.linalg.norm(np.sqrt(net.P) * w))
+    np.testing.assert_allclose(
+        rho_r**2 * np.linalg.norm(step.gain, axis=0), np.linalg.norm(np.sqrt(net.P) * u, axis=1)
+    )
+
+
+# ---- Filter ------------------------------------------------------------------------------------
+
+
+def random_ud(rng: np.random.Generator, size: int) -> tuple[Array, Array]:
+    """Draw a unit upper triangular U and a positive d."""
+    return np.eye(size) + np.triu(rng.normal(size=(size, size)), 1), rng.uniform(0.1, 2, size)
+
+
+@pytest.mark.parametrize("kappa", [0.0, 0.2, 1.0])
+def test_ud_update_is_the_plain_covariance_formula(kappa: float) -> None:
+    rng = np.random.default_rng(5)
+    U, d = random_ud(rng, 6)
+    for _ in range(20):
+        f, C = rng.normal(size=6), ref.ud_product(U, d)
+        U, d = ref.ud_update(U, d, f, kappa)
+        plain = C - kappa * np.outer(C @ f, C @ f) / (1 + kappa * f @ C @ f)
+        np.testing.assert_allclose(ref.ud_product(U, d), plain, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(np.tril(U), np.eye(6))
+        assert d.min() > 0
+
+
+def test_forgetting_moves_information_towards_the_prior() -> None:
+    rng = np.random.default_rng(5)
+    d, start = rng.uniform(0.1, 2, 6), rng.uniform(0.1, 2, 6)
+    np.testing.assert_allclose(ref.forget_step(d, start, 1.0), d, rtol=1e-15)
+    np.testing.assert_allclose(1 / ref.forget_step(d, start, 0.9), 0.9 / d + 0.1 / start)
+    np.testing.assert_allclose(ref.forget_step(start, start, 0.9), start)
+
+
+def test_covariance_step_is_the_inverse_of_the_running_information() -> None:
+    rng, rate, floor = np.random.default_rng(5), 0.01, 0.3
+    J = np.zeros((4, 3))
+    P = np.full_like(J, 1 / floor)
+    for _ in range(50):
+        seen = rng.exponential(size=J.shape)
+        J += rate * (seen - J)
+        P = ref.covariance_step(P, seen, rate, floor)
+        np.testing.assert_allclose(P, 1 / (J + floor))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A link at a point: raw output, noise and label, the last one or none of them missing."""
+
+    link: str
+    raw: Array
+    noise: Array
+    label: Array
+    missing: NDArray[np.bool_]
+
+    @property
+    def new(self) -> ref.Innovation:
+        """The innovation at this point."""
+        return ref.innovation(self.link, self.raw, self.label, self.noise)
+
+
+def link_case(link: str, gap: str) -> Case:
+    """Build a case; gap is none, last (one output without label) or all."""
+    rng, n_out = np.random.default_rng(9), 4
+    missing = np.array([gap == "all"] * (n_out - 1) + [gap != "none"])
+    label = {
+        "gaussian": rng.normal(size=n_out),
+        "bernoulli": np.array([0.0, 1.0, 0.3, 1.0]),
+        "categorical": np.array([2.0]),
+    }[link]
+    label[missing[-label.size :]] = np.nan
+    return Case(link, rng.normal(size=n_out), rng.uniform(0.1, 2, n_out), label, missing)
+
+
+# A class index has no parts, so categorical labels are there or missing as a whole.
+GAPS = {
+    link: ("none", "all") if link == "categorical" else ("none", "last", "all") for link in LINKS
+}
+CASES = [link_case(link, gap) for link in LINKS for gap in GAPS[link]]
+
+
+def log_likelihood(case: Case, raw: Array) -> Array:
+    """Of the labels that are there, up to a constant, shape (1)."""
+    y = case.label
+    if case.link == "gaussian":
+        return np.array([np.nansum(-((y - raw) ** 2) / (2 * case.noise))])
+    if case.link == "bernoulli":
+        return np.array([np.nansum(y * raw - np.log1p(np.exp(raw)))])
+    if np.isnan(y[0]):
+        return np.zeros(1)
+    return np.array([raw[int(y[0])] - np.log(np.exp(raw).sum())])
+
+
+def name(case: Case) -> str:
+    return f"{case.link}-{case.missing.sum()}-missing"
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_whitened_score_and_curvature_are_those_of_the_likelihood(case: Case) -> None:
+    def gradient(raw: Array) -> Array:
+        return ref.numeric_derivative(lambda at: log_likelihood(case, at), raw, 1e-4)[:, 0]
+
+    np.testing.assert_allclose(case.new.F @ case.new.t, gradient(case.raw), atol=1e-7)
+    hessian = ref.numeric_derivative(gradient, case.raw, 1e-4)
+    np.testing.assert_allclose(case.new.curvature, -hessian, atol=1e-6)
+    np.testing.assert_array_equal(case.new.labelled, ~case.missing)
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_shared_step_divides_the_score_by_the_innovation_covariance(case: Case) -> None:
+    rng, new = np.random.default_rng(1), case.new
+    alpha = rng.normal(size=case.raw.size)
+    M = 0.7 * np.diag(new.varsigma) + 0.4 * np.outer(alpha, alpha)
+    direct = np.linalg.solve(np.eye(case.raw.size) + new.curvature @ M, new.F @ new.t)
+    x = ref.shared_step(new.F, M, new.t)
+    np.testing.assert_allclose(x, direct, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(x[case.missing], 0.0)
+
+
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+def test_weight_of_a_sample_is_the_mean_curvature_weighted_by_itself(link: str) -> None:
+    new = link_case(link, "none").new
+    eigenvalues = np.linalg.eigvalsh(new.curvature)
+    np.testing.assert_allclose(new.kappa, (eigenvalues**2).sum() / eigenvalues.sum())
+
+
+# ---- Generator and scaler ----------------------------------------------------------------------
+
+
+def test_generator_matches_the_published_algorithm() -> None:
+    generator = ref.Generator(0)
+    # splitmix64 from 0 gives 0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4
+    assert generator.words == [0x7B1DCDAF, 0xE220A839, 0xA1B965F4, 0x6E789E6A]
+    generator.words = [1, 2, 3, 4]
+    # first outputs of xoshiro128++ from the state 1, 2, 3, 4
+    assert [generator.word() for _ in range(4)] == [641, 1573767, 3222811527, 3517856514]
+
+
+def test_signs_are_the_bits_of_the_words() -> None:
+    signs, words = ref.Generator(5).signs(40), ref.Generator(5)
+    bits = f"{words.word():032b}"[::-1] + f"{words.word():032b}"[::-1][:8]
+    assert list(signs) == [-1.0 if bit == "1" else 1.0 for bit in bits]
+
+
+def test_initial_theta_has_the_stated_scale_and_time_constants() -> None:
+    config = Settings(4, 1, 64, cell="lstm", recurrent_gain=0.5, input_gain=2.0)
+    theta = ref.initial_theta(config, ref.Generator(1))
+    assert abs(theta[:, :64].std() * 8 - 0.5) < 0.02
+    assert abs(theta[:, 64:68].std() * 2 - 2.0) < 0.1
+    forget = ref.sigmoid(theta[64:128, -1])
+    np.testing.assert_allclose(1 / (1 - forget), ref.time_constants(config))
+    np.testing.assert_allclose(ref.sigmoid(theta[:64, -1]), 1 - forget)
+
+
+def test_scaler_counts_the_first_steps_and_skips_missing_values() -> None:
+    rng = np.random.default_rng(4)
+    stream = rng.normal(loc=[5.0, -2.0], scale=[3.0, 0.1], size=(60, 2))
+    stream[::7, 1] = np.nan
+    scaler = ref.Scaler(2, steps=40, rate=0.0)
+    for values in stream:
+        scaler.count(values)
+    seen = [stream[:40, 0], stream[~np.isnan(stream[:, 1]), 1][:40]]
+    np.testing.assert_allclose(scaler.mean, [part.mean() for part in seen])
+    np.testing.assert_allclose(scaler.variance, [part.var() for part in seen])
+    np.testing.assert_allclose(scaler.unscale(scaler.scale(stream[1])), stream[1])
+
+
+def test_scaler_follows_with_its_rate_and_leaves_a_constant_channel_alone() -> None:
+    scaler = ref.Scaler(2, steps=10, rate=0.05)
+    for t in range(400):
+        scaler.count(np.array([7.0, 3.0 if t < 100 else 8.0]))
+    np.testing.assert_allclose(scaler.scale(np.array([9.0, 8.0]))[0], 2.0)
+    np.testing.assert_allclose(scaler.mean[1], 8.0, atol=1e-4)
+
+
+# ---- Learner -----------------------------------------------------------------------------------
+
+
+def random_label(link: str, rng: np.random.Generator, n_out: int) -> Array:
+    """Draw one label of the link."""
+    if link == "categorical":
+        return np.array([float(rng.integers(n_out))])
+    return rng.normal(size=n_out) if link == "gaussian" else rng.random(n_out).round()
+
+
+CONFIGURATIONS = list(product(CELLS, ("frozen", "nobacktrack"), NORMS, ("sgd", "kalman"), LINKS))
+
+
+@pytest.mark.parametrize(("cell", "estimator", "norm", "filter_", "link"), CONFIGURATIONS)
+def test_every_configuration_learns_and_stays_finite(
+    cell: str, estimator: str, norm: str, filter_: str, link: str
+) -> None:
+    config = Settings(
+        2,
+        3,
+        4,
+        lags=2,
+        max_delay=1,
+        cell=cell,
+        estimator=estimator,
+        norm=norm,
+        filter=filter_,
+        link=link,
+        scale_steps=10,
+    )
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    first = learner.theta
+    for _ in range(30):
+        y = learner.predict(rng.normal(size=2))
+        learner.learn(random_label(link, rng, 3))
+        assert np.isfinite(y).all()
+    for array in (learner.theta, learner.readout, learner.v, learner.w, learner.P, learner.d):
+        assert np.isfinite(array).all()
+    assert np.abs(learner.readout).max() > 0
+    assert (learner.theta == first).all() == (estimator == "frozen")
+    assert learner.w.any() == (estimator == "nobacktrack")
+
+
+def test_frozen_gaussian_readout_is_exact_ridge_regression() -> None:
+    config = Settings(
+        2, 1, 5, estimator="frozen", forget=1.0, scale_steps=0, prior=4.0, prior_hidden=0.5
+    )
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    features, labels = [], []
+    for _ in range(80):
+        learner.predict(rng.normal(size=2))
+        features.append(learner.live_f)
+        labels.append(rng.normal())
+        learner.learn(labels[-1])
+    A = np.array(features)
+    solved = np.linalg.solve(A.T @ A + np.diag(1 / learner.d0), A.T @ np.array(labels))
+    np.testing.assert_allclose(learner.readout[0], solved, rtol=1e-7)
+
+
+def test_kalman_step_is_the_dense_extended_kalman_filter() -> None:
+    learner, rng = ReferenceLearner(Settings(2, 2, 3, lags=2)), np.random.default_rng(1)
+    for _ in range(20):
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal(size=2))
+    config, V, P, r = learner.config, learner.readout, learner.P, learner.noise
+    C, theta = ref.ud_product(learner.U, learner.d), learner.theta
+    label = rng.normal(size=2)
+    learner.predict(rng.normal(size=2))
+    learner.learn(label)
+
+    # All parameters in one vector [V_0; V_1; theta], their covariance and their derivative.
+    n_cols = config.n_cols
+    covariance = np.zeros((2 * n_cols + P.size,) * 2)
+    for o in range(2):
+        covariance[o * n_cols : (o + 1) * n_cols, o * n_cols : (o + 1) * n_cols] = r[o] * C
+    covariance[2 * n_cols :, 2 * n_cols :] = np.diag(config.rate * config.info_rate * P.ravel())
+    alpha = V[:, : config.n_hidden] @ learner.v
+    slope = np.hstack([np.kron(np.eye(2), learner.live_f), np.outer(alpha, learner.w)])
+    error = learner.label_scaler.scale(label) - V @ learner.live_f
+    gain = covariance @ slope.T @ np.linalg.inv(slope @ covariance @ slope.T + np.diag(r))
+    moved = np.concatenate([(learner.readout - V).ravel(), (learner.theta - theta).ravel()])
+    assert np.abs(alpha).min() > 0
+    np.testing.assert_allclose(moved, gain @ error, rtol=1e-7, atol=1e-12)
+
+
+def test_live_and_learning_state_are_one_without_delay() -> None:
+    learner, rng = ReferenceLearner(Settings(2, 1, 4)), np.random.default_rng(1)
+    for _ in range(20):
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal())
+        np.testing.assert_array_equal(learner.state, learner.learning_state)
+
+
+def test_later_labels_do_not_change_earlier_predictions() -> None:
+    rng = np.random.default_rng(1)
+    x, labels = rng.normal(size=(30, 2)), rng.normal(size=30)
+
+    def forecast(target: Array) -> Array:
+        learner, delay = ReferenceLearner(Settings(2, 1, 4, max_delay=2)), 3
+        out = []
+        for t in range(30):
+            if t >= delay:
+                learner.learn(target[t])
+            out.append(learner.predict(x[t]))
+        return np.array(out)
+
+    changed = np.where(np.arange(30) < 20, labels, 100.0)
+    np.testing.assert_array_equal(forecast(labels)[:20], forecast(changed)[:20])
+    assert (forecast(labels)[20:] != forecast(changed)[20:]).all()
+
+
+def test_a_missing_label_advances_state_and_estimate_only() -> None:
+    learner, rng = ReferenceLearner(Settings(2, 2, 4)), np.random.default_rng(1)
+    for _ in range(10):
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal(size=2))
+    kept = ("theta", "readout", "P", "U", "d", "noise")
+    moved = ("v", "w", "learning_state")
+    before = {key: getattr(learner, key).copy() for key in kept + moved}
+    learner.predict(rng.normal(size=2))
+    learner.learn([np.nan, np.nan])
+    assert all((getattr(learner, key) == before[key]).all() for key in kept)
+    assert all((getattr(learner, key) != before[key]).any() for key in moved)
+
+    readout = learner.readout
+    learner.predict(rng.normal(size=2))
+    learner.learn([1.0, np.nan])
+    np.testing.assert_array_equal(learner.readout[1], readout[1])
+    assert (learner.readout[0] != readout[0]).all()
+
+
+def test_a_held_input_repeats_the_last_scaled_value() -> None:
+    learner = ReferenceLearner(Settings(2, 1, 3, lags=2, max_delay=9, hold_missing=True))
+    learner.predict([np.nan, 1.0])
+    np.testing.assert_array_equal(learner.x, [0, 0, 0, 0])
+    for x in ([1.0, 2.0], [3.0, 4.0]):
+        learner.predict(x)
+    last = learner.x[:2]
+    learner.predict([np.nan, 5.0])
+    np.testing.assert_array_equal(learner.x[[0, 2, 3]], [last[0], *last])
+
+
+def test_ring_refuses_what_does_not_fit() -> None:
+    learner = ReferenceLearner(Settings(1, 1, 2, max_delay=1))
+    with pytest.raises(RuntimeError, match="predict first"):
+        learner.learn(0.0)
+    learner.predict(0.0)
+    learner.predict(1.0)
+    with pytest.raises(RuntimeError, match="learn a label first"):
+        learner.predict(2.0)
+    with pytest.raises(ValueError, match="hold_missing"):
+        ReferenceLearner(Settings(1, 1, 2)).predict(np.nan)
+    with pytest.raises(ValueError, match="shape"):
+        ReferenceLearner(Settings(1, 1, 2), theta=np.zeros((2, 2)))

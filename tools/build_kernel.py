@@ -1,0 +1,56 @@
+"""Build recipe of ``nbt_embed._kernel``: the C kernel behind cffi in API mode.
+
+setuptools runs this file through ``cffi_modules`` in ``setup.py``. The declarations that Python
+sees are cut from ``csrc/nbt.h``, between its two marker lines, so the header is the only place
+where they are written. cffi releases the GIL around every call.
+"""
+
+from pathlib import Path
+
+from cffi import FFI
+
+# setuptools wants source paths relative to the project, and runs with the project as directory.
+SOURCES = Path("csrc")
+BEGIN = "/* <declarations> */"
+END = "/* </declarations> */"
+
+# Rows that one vector instruction may work on; any value gives the same bits.
+LANES = 16
+
+COMPILE_ARGS = [
+    "-O3",
+    "-ffp-contract=off",  # a fused multiply-add rounds once where other targets round twice
+    "-fno-math-errno",  # lets sqrtf be one instruction
+    "-fno-wrapv",  # Python's own flags say -fwrapv, which keeps gcc from vectorising
+]
+
+
+def declarations(header: str) -> str:
+    """Return the part of the text of ``nbt.h`` that cffi may parse.
+
+    Raises ValueError if a marker line is missing or repeated.
+    """
+    for marker in (BEGIN, END):
+        if header.count(marker) != 1:
+            raise ValueError(f"csrc/nbt.h must hold the line {marker!r} exactly once")
+    return header.split(BEGIN)[1].split(END)[0]
+
+
+def builder() -> FFI:
+    """Return the cffi builder of the extension module. Errors: those of ``declarations``."""
+    ffi = FFI()
+    ffi.cdef(declarations((SOURCES / "nbt.h").read_text(encoding="utf-8")))
+    ffi.set_source(
+        "nbt_embed._kernel",
+        '#include "nbt.h"',
+        sources=sorted(path.as_posix() for path in SOURCES.glob("*.c")),
+        depends=sorted(path.as_posix() for path in SOURCES.glob("*.h")),
+        include_dirs=[SOURCES.as_posix()],
+        define_macros=[("NBT_LANES", str(LANES))],
+        extra_compile_args=COMPILE_ARGS,
+        py_limited_api=True,
+    )
+    return ffi
+
+
+ffibuilder = builder()
