@@ -2,7 +2,7 @@
  *
  * One learner lives in one block of memory that the caller owns:
  *
- *     nbt_config config = nbt_config_default(3, 1, 16);
+ *     nbt_config config = nbt_config_default(3, 1, 16, NBT_LINK_GAUSSIAN);
  *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
  *                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(float)];
  *     nbt_learner *learner = NULL;
@@ -41,7 +41,7 @@ typedef enum nbt_status {
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
     NBT_ERR_ALIGN = -4,      /* the block is not aligned to 8 bytes */
     NBT_ERR_INPUT = -5,      /* an input is NaN (hold_missing is 0), infinite, or absurdly far from
-                                the running mean (more than 1e6 standard deviations) */
+                                the running mean (1e6 standard deviations, or 1e18) */
     NBT_ERR_LABEL = -6,      /* a label is infinite, absurdly far from the running mean, outside
                                 [0, 1] (bernoulli) or no class index (categorical) */
     NBT_ERR_FULL = -7,       /* max_delay + 1 predictions wait for labels: learn one first */
@@ -59,9 +59,11 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
-    NBT_EST_NOBACKTRACK = 1  /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
+    NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
+    NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
+    NBT_EST_RESIDUAL = 3     /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
 };
-enum { /* nbt_config.norm: in which norms v and w are balanced */
+enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
     NBT_NORM_METRIC = 1      /* the filter's own metric (Euclidean under the sgd filter) */
 };
@@ -77,15 +79,17 @@ enum { /* nbt_config.link: what the outputs mean */
 enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
     NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
-    NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T (nobacktrack) */
-    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate (nobacktrack) */
+    NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
+    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate */
     NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta (kalman, not frozen) */
     NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (kalman) */
     NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
     NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
-    NBT_ARRAY_LABEL_SCALE = 10/* (2, O) the same of the labels (gaussian) */
+    NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
+    NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual) */
+    NBT_ARRAY_BALANCE = 12    /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
 };
 
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
@@ -99,33 +103,40 @@ typedef struct nbt_config {
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
-    uint32_t estimator;   /* NBT_EST_*, default nobacktrack. frozen saves w and covariance */
+    uint32_t estimator;   /* NBT_EST_*, default nobacktrack; snap1 and residual need a cell with one
+                             state float per unit (not lstm). Cost: 4 R D bytes for each of w
+                             (nobacktrack, residual), g (snap1, residual) and covariance (all but
+                             frozen) */
     uint32_t norm;        /* NBT_NORM_*, default metric */
     uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
-    uint32_t scale_steps; /* samples, default 300: inputs and gaussian labels are standardised with
+    uint32_t scale_steps; /* samples, default 300 (gaussian) or 0: inputs and gaussian labels are standardised with
                              the running mean and variance of the first scale_steps samples;
                              0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
     float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
                              with this exponential rate; 0 freezes it */
     float tau_min;        /* samples, > 1, default 1.4: shortest initial time constant of a unit */
-    float tau_max;        /* samples, >= tau_min, default 150: longest; units are log-spaced */
+    float tau_max;        /* samples, >= tau_min, default 15: longest; units are log-spaced */
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
-                             [0, 100] */
-    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100] */
-    float decay;          /* lambda, [0, 1], default 1: factor on the old estimate each step;
+                             [0, 100], default 0.5 */
+    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default 0.8 */
+    float decay;          /* lambda, [0, 1], default 0.8: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 1: multiplies the recurrent kalman step */
-    float info_rate;      /* gamma, 1/samples, (0, 0.5]: how fast recurrent information adapts */
-    float info_floor;     /* delta, [1e-6, 1e6]: information that every recurrent weight starts
-                             with and never falls below; larger is slower and safer */
-    float forget;         /* readout forgetting factor a sample, (0.5, 1] */
+    float rate;           /* eta, [0, 100], default 0.5: multiplies the recurrent kalman step */
+    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 5e-4: how fast recurrent
+                             information adapts */
+    float info_floor;     /* delta, [1e-6, 1e6], default 0.03: information that every recurrent
+                             weight starts with and never falls below; larger is slower and safer */
+    float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.998 (gaussian)
+                             or 0.9999 */
     float prior;          /* initial readout variance of input and bias weights, in units of the
-                             noise variance, [1e-6, 1e6] */
-    float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6] */
-    float noise_rate;     /* 1/samples, (0, 1]: rate of the running innovation variance */
-    float sgd_rate;       /* [0, 100]: step size of the sgd filter */
+                             noise variance, [1e-6, 1e6], default 1 */
+    float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6],
+                             default 0.1 */
+    float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
+                             variance */
+    float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
 } nbt_config;
 
 /* Health counters, all since nbt_init. */
@@ -150,8 +161,10 @@ typedef struct nbt_breakdown {
 
 typedef struct nbt_learner nbt_learner;
 
-/* Purpose: the default configuration for n_in inputs, n_out outputs and n_hidden units. Cost: O(1). */
-nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden);
+/* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
+ * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 500 samples;
+ * the others take inputs as they are and forget within about 10000. Cost: O(1). */
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: check every field against its range.
  * Arguments: config; field receives the index of the first bad field in declaration order
@@ -246,32 +259,38 @@ float nbt_sigmoidf(float x);
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
 /* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES ((size_t)168u)
+#define NBT_HEADER_BYTES ((size_t)176u)
 
 #define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
     (NBT_HEADER_BYTES +                                                                   \
      sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
                                  (size_t)(lags), (size_t)(max_delay), cell,               \
-                                 (estimator) == NBT_EST_NOBACKTRACK,                      \
-                                 (filter) == NBT_FILTER_KALMAN,                           \
-                                 (link) == NBT_LINK_GAUSSIAN,                             \
+                                 ((estimator) == NBT_EST_NOBACKTRACK ||                   \
+                                  (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
+                                 ((estimator) == NBT_EST_SNAP1 ||                         \
+                                  (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
+                                 ((filter) == NBT_FILTER_KALMAN ? (size_t)1 : (size_t)0), \
+                                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. */
-#define NBT_FLOATS_(I, O, H, L, M, cell, nob, kal, gau, R, K, D)                          \
+/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W and G:
+ * does the estimator keep w, does it keep g (0 or 1). */
+#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, kal, gau, R, K, D)                         \
     ((R * D + O * D                                        /* theta, readout */           \
-      + (nob ? R * D + H * K : 0u)                         /* w, v */                     \
-      + (nob && kal ? R * D : 0u)                          /* cov */                      \
-      + (kal ? D * (D + 1u) / 2u : 0u)                     /* ud */                       \
-      + (gau ? 2u * O : 0u)                                /* noise */                    \
+      + W * (R * D + H * K) + G * R * D                    /* w, v, g */                  \
+      + W * G * (2u * H + 1u)                              /* balance */                  \
+      + (W + G - W * G) * kal * R * D                      /* cov */                      \
+      + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \
-      + 3u * I + (gau ? 3u * O : 0u)                       /* scalers */                  \
+      + 3u * I + gau * 3u * O                              /* scalers */                  \
       + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
-      + (nob ? 3u * R : 0u)                                /* da, wu, uu */               \
-      + (kal ? 2u * D + O * (O + 1u) / 2u : 0u)            /* cf, uf, chol */             \
-      + 6u * O                                             /* y, label, x, ... */         \
+      + W * 2u * R + G * 2u * R + W * G * R                /* da, wu, gu, gg, wg */       \
+      + (W + G - W * G) * R                                /* uu */                       \
+      + G * (6u * H + H * O) + W * G * 2u * H              /* by unit, white */           \
+      + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
+      + 5u * O                                             /* y, label, x, ... */         \
       + 1u) / 2u * 2u)
 
 #ifdef __cplusplus

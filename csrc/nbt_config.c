@@ -4,9 +4,10 @@
 #include "nbt_layout.h"
 #include "nbt_math.h"
 
-nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden)
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
     nbt_config config = {0};
+    int gaussian = link == NBT_LINK_GAUSSIAN;
     config.n_in = n_in;
     config.n_out = n_out;
     config.n_hidden = n_hidden;
@@ -15,19 +16,19 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden)
     config.estimator = NBT_EST_NOBACKTRACK;
     config.norm = NBT_NORM_METRIC;
     config.filter = NBT_FILTER_KALMAN;
-    config.link = NBT_LINK_GAUSSIAN;
-    config.scale_steps = 300;
+    config.link = link;
+    config.scale_steps = gaussian ? 300u : 0u;
     config.tau_min = 1.4f;
-    config.tau_max = 150.0f;
-    config.recurrent_gain = 0.9f;
-    config.input_gain = 0.5f;
-    config.decay = 1.0f;
-    config.rate = 1.0f;
-    config.info_rate = 1e-3f;
-    config.info_floor = 0.1f;
-    config.forget = 0.999f;
+    config.tau_max = 15.0f;
+    config.recurrent_gain = 0.5f;
+    config.input_gain = 0.8f;
+    config.decay = 0.8f;
+    config.rate = 0.5f;
+    config.info_rate = 5e-4f;
+    config.info_floor = 0.03f;
+    config.forget = gaussian ? 0.998f : 0.9999f;
     config.prior = 1.0f;
-    config.prior_hidden = 1.0f;
+    config.prior_hidden = 0.1f;
     config.noise_rate = 0.01f;
     config.sgd_rate = 0.003f;
     return config;
@@ -49,7 +50,7 @@ static const range count_ranges[N_COUNTS] = {
     {1, 1024, 0},               /* lags */
     {0, 1048576, 0},            /* max_delay */
     {0, NBT_CELL_LSTM, 0},      /* cell */
-    {0, NBT_EST_NOBACKTRACK, 0},/* estimator */
+    {0, NBT_EST_RESIDUAL, 0},   /* estimator */
     {0, NBT_NORM_METRIC, 0},    /* norm */
     {0, NBT_FILTER_KALMAN, 0},  /* filter */
     {0, NBT_LINK_BERNOULLI, 0}, /* link */
@@ -100,6 +101,9 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
         int classes = i == 1 && config->link == NBT_LINK_CATEGORICAL;
         uint32_t from = classes ? 2u : (uint32_t)count_ranges[i].low;
         uint32_t to = (uint32_t)count_ranges[i].high;
+        if (i == 6 && config->cell == NBT_CELL_LSTM) {
+            to = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
+        }
         if (counts[i] < from || counts[i] > to) {
             return refuse(field, low, high, 1 + i, (double)from, (double)to);
         }

@@ -78,13 +78,7 @@ void nbt_ud_expand(const float *ud, float *C, size_t n)
     }
 }
 
-/* Row i of the packed lower triangle. */
-NBT_INLINE float *chol_row(float *chol, size_t i)
-{
-    return chol + i * (i + 1) / 2;
-}
-
-/* c F^T diag(scale) F, entry (i, j); for gaussian the readout scale makes it c on labelled outputs. */
+/* Entry (i, j) of F^T diag(scale) F; for gaussian the scale makes it 1 on labelled outputs. */
 static float readout_term(uint32_t link, size_t i, size_t j, const float *factor, const float *p,
                           float p_squared)
 {
@@ -97,22 +91,40 @@ static float readout_term(uint32_t link, size_t i, size_t j, const float *factor
     return link == NBT_LINK_GAUSSIAN ? 1.0f : factor[i] * factor[i];
 }
 
-void nbt_innovation_solve(uint32_t link, float *x, float *chol, const float *f_alpha,
-                          const float *factor, const float *p, float c, float q, size_t O)
+void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p, float c,
+                          size_t O)
 {
     float p_squared = link == NBT_LINK_CATEGORICAL ? nbt_dot(p, p, O) : 0.0f;
-    /* L L^T = I + c (...) + q f_alpha f_alpha^T, row by row, and L z = t on the way. */
     for (size_t i = 0; i < O; i++) {
-        float *row = chol_row(chol, i);
         for (size_t j = 0; j <= i; j++) {
-            float entry = c * readout_term(link, i, j, factor, p, p_squared) +
-                          q * f_alpha[i] * f_alpha[j];
-            const float *other = chol_row(chol, j);
+            *S++ = (i == j ? 1.0f : 0.0f) + c * readout_term(link, i, j, factor, p, p_squared);
+        }
+    }
+}
+
+void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab, size_t O)
+{
+    for (size_t i = 0; i < O; i++) {
+        float for_a = aa * a[i] + (b == NULL ? 0.0f : ab * b[i]);
+        float for_b = b == NULL ? 0.0f : ab * a[i];
+        for (size_t j = 0; j <= i; j++) {
+            *S++ += for_a * a[j] + (b == NULL ? 0.0f : for_b * b[j]);
+        }
+    }
+}
+
+void nbt_innovation_solve(float *S, float *x, size_t O)
+{
+    float *row = S;
+    for (size_t i = 0; i < O; row += ++i) {
+        const float *other = S;
+        for (size_t j = 0; j <= i; other += ++j) {
+            float entry = row[j];
             for (size_t k = 0; k < j; k++) {
                 entry -= row[k] * other[k];
             }
             /* A pivot of I plus a non-negative matrix is at least 1; rounding must not hide it. */
-            row[j] = i == j ? nbt_sqrt(1.0f + nbt_clamp(entry, 0.0f, entry)) : entry / other[j];
+            row[j] = i == j ? nbt_sqrt(entry < 1.0f ? 1.0f : entry) : entry / other[j];
         }
         for (size_t k = 0; k < i; k++) {
             x[i] -= row[k] * x[k];
@@ -120,9 +132,10 @@ void nbt_innovation_solve(uint32_t link, float *x, float *chol, const float *f_a
         x[i] /= row[i];
     }
     for (size_t i = O; i-- > 0;) {
-        x[i] /= chol_row(chol, i)[i];
+        row -= i + 1;
+        x[i] /= row[i];
         for (size_t k = 0; k < i; k++) {
-            x[k] -= chol_row(chol, i)[k] * x[i];
+            x[k] -= row[k] * x[i];
         }
     }
 }

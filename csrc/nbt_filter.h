@@ -26,10 +26,17 @@ int nbt_ud_is_finite(const float *ud, size_t n);
 /* C (n, n) row-major, for inspection. */
 void nbt_ud_expand(const float *ud, float *C, size_t n);
 
-/* Solves (I + F^T M F) x = t, M = c diag(scale) + q alpha alpha^T, by Cholesky. x (O): t on entry;
- * f_alpha (O) = F^T alpha; factor (O) and p (O) describe F (nbt_readout.h); scale is the noise
- * variance (gaussian) or 1; chol (O (O + 1) / 2): scratch. Cost: O^3 / 6. */
-void nbt_innovation_solve(uint32_t link, float *x, float *chol, const float *f_alpha,
-                          const float *factor, const float *p, float c, float q, size_t O);
+/* The innovation covariance in whitened units, S = I + F^T M F with M = c diag(scale) + the recurrent
+ * block, packed lower triangle (O (O + 1) / 2). scale is the noise variance (gaussian) or 1; factor
+ * (O) and p (O) describe F (nbt_readout.h). First the readout's share ... */
+void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p, float c,
+                          size_t O);
+
+/* ... then S += aa a a^T + ab (a b^T + b a^T) for every direction a (O), b (O) of the recurrent
+ * block; b may be NULL where ab is 0 ... */
+void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab, size_t O);
+
+/* ... and x (O) <- S^-1 x, by Cholesky in place. Cost: O^3 / 6. */
+void nbt_innovation_solve(float *S, float *x, size_t O);
 
 #endif

@@ -1,3 +1,4 @@
+#include "nbt_estimate.h"
 #include "nbt_filter.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
@@ -76,6 +77,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     if (l.noise != NULL) {
         nbt_fill(l.noise, 1.0f, l.O);
     }
+    nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;
 }
@@ -90,10 +92,8 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     nbt_fill(l.state, 0.0f, l.S);
     nbt_fill(l.learning_state, 0.0f, l.S);
     nbt_fill(l.ring, 0.0f, ring.capacity * ring.n_in);
-    if (l.v != NULL) {
-        nbt_fill(l.v, 0.0f, l.S);
-        nbt_fill(l.m.w, 0.0f, l.R * l.D);
-    }
+    nbt_estimate_clear(&l);
+    learner->column = 0;
     learner->pending = 0;
     return NBT_OK;
 }

@@ -61,6 +61,10 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
         return view_of(l->input_scale, 2, n_in, 0);
     case NBT_ARRAY_LABEL_SCALE:
         return view_of(l->label_scale, 2, l->O, 0);
+    case NBT_ARRAY_TRACES:
+        return view_of(l->m.g, l->R, l->D, 1);
+    case NBT_ARRAY_BALANCE:
+        return view_of(l->balance, 1, 1 + 2 * l->H, 0);
     default:
         return view_of(NULL, 0, 0, 0);
     }
@@ -145,10 +149,13 @@ uint64_t nbt_hash(const nbt_learner *learner)
         hash = mix(hash, learner->rng[i]);
     }
     hash = mix(hash, learner->pending);
+    hash = mix(hash, learner->column);
     hash = mix_blocked(hash, &l.m, l.m.theta);
     hash = mix_floats(hash, l.readout, l.O * l.D);
     hash = mix_blocked(hash, &l.m, l.m.w);
     hash = mix_floats(hash, l.v, l.S);
+    hash = mix_blocked(hash, &l.m, l.m.g);
+    hash = mix_floats(hash, l.balance, 1 + 2 * l.H);
     hash = mix_blocked(hash, &l.m, l.m.cov);
     hash = mix_floats(hash, l.ud, l.D * (l.D + 1) / 2);
     hash = mix_floats(hash, l.noise, 2 * l.O);

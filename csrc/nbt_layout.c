@@ -28,7 +28,10 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.m.cols = l.D;
     l.m.hidden = l.H;
 
-    size_t learns = config->estimator == NBT_EST_NOBACKTRACK;
+    uint32_t estimator = config->estimator;
+    size_t has_w = estimator == NBT_EST_NOBACKTRACK || estimator == NBT_EST_RESIDUAL;
+    size_t has_g = estimator == NBT_EST_SNAP1 || estimator == NBT_EST_RESIDUAL;
+    size_t learns = has_w || has_g;
     size_t kalman = config->filter == NBT_FILTER_KALMAN;
     size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
     size_t slots = (size_t)config->max_delay + config->lags;
@@ -39,8 +42,10 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     b->header = NBT_HEADER_BYTES;
     l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
     l.readout = take(floats, &n, &b->parameters, l.O * l.D);
-    l.m.w = take(floats, &n, &b->estimate, learns * l.R * l.D);
-    l.v = take(floats, &n, &b->estimate, learns * l.S);
+    l.m.w = take(floats, &n, &b->estimate, has_w * l.R * l.D);
+    l.v = take(floats, &n, &b->estimate, has_w * l.S);
+    l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
+    l.balance = take(floats, &n, &b->estimate, has_w * has_g * (1 + 2 * l.H));
     l.m.cov = take(floats, &n, &b->covariance, learns * kalman * l.R * l.D);
     l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
     l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
@@ -55,9 +60,21 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.act = take(floats, &n, &b->workspace, l.R);
     l.carry = take(floats, &n, &b->workspace, l.S);
     l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
-    l.da = take(floats, &n, &b->workspace, learns * l.R);
-    l.wu = take(floats, &n, &b->workspace, learns * l.R);
+    l.da = take(floats, &n, &b->workspace, has_w * l.R);
     l.uu = take(floats, &n, &b->workspace, learns * l.R);
+    l.wu = take(floats, &n, &b->workspace, has_w * l.R);
+    l.gu = take(floats, &n, &b->workspace, has_g * l.R);
+    l.gg = take(floats, &n, &b->workspace, has_g * l.R);
+    l.wg = take(floats, &n, &b->workspace, has_w * has_g * l.R);
+    l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
+    l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
+    l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
+    l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
+    l.g_cross = take(floats, &n, &b->workspace, has_g * l.H);
+    l.step_g = take(floats, &n, &b->workspace, has_g * l.H);
+    l.tilt = take(floats, &n, &b->workspace, has_g * l.H);
+    l.curvature_g = take(floats, &n, &b->workspace, has_g * l.H);
+    l.white = take(floats, &n, &b->workspace, has_g * l.H * l.O);
     l.cf = take(floats, &n, &b->workspace, kalman * l.D);
     l.uf = take(floats, &n, &b->workspace, kalman * l.D);
     l.chol = take(floats, &n, &b->workspace, kalman * (l.O * (l.O + 1) / 2));
@@ -66,7 +83,6 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.x = take(floats, &n, &b->workspace, l.O);
     l.factor = take(floats, &n, &b->workspace, l.O);
     l.alpha = take(floats, &n, &b->workspace, l.O);
-    l.f_alpha = take(floats, &n, &b->workspace, l.O);
     take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
     return l;
 }

@@ -13,14 +13,17 @@ struct nbt_learner {
     uint32_t rng[4];
     uint32_t ring_head; /* slot of the newest input */
     uint32_t pending;   /* predictions that wait for a label */
+    uint32_t column;    /* the next column whose norm the residual estimator refreshes */
+    uint32_t reserved;  /* 0; keeps the size a multiple of 8 everywhere */
 };
 
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
     size_t I, H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
-    nbt_matrices m;                 /* theta (R, D), w (R, D), cov (R, D) in block storage */
+    nbt_matrices m;                 /* theta, w, g, cov (R, D) in block storage */
     float *readout;                 /* (O, D) */
     float *v;                       /* (S) */
+    float *balance;                 /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */
     float *ud;                      /* (D (D + 1) / 2) */
     float *noise;                   /* (2, O): variance, labels counted */
     float *state;                   /* (S) */
@@ -35,12 +38,17 @@ typedef struct nbt_layout {
     float *act;                     /* (R) pre-activations, then gains of part 0 */
     float *carry;                   /* (S) */
     float *gain2;                   /* (R) gains of part 1 */
-    float *da, *wu, *uu;            /* (R) row products; da becomes u_scale */
+    float *da;                      /* (R) theta_h v, then u_scale */
+    float *uu, *wu, *gu, *gg, *wg;  /* (R) row products */
+    float *tangent, *g_scale;       /* (H) rho0 v + y, 1 / y */
+    float *g_keep, *g_square, *g_cross;     /* (H) d, sum P g g, sum P g w of a unit */
+    float *step_g, *tilt, *curvature_g;     /* (H) one after the other */
+    float *white;                   /* (H, O) F^T V_h, unit by unit */
     float *cf, *uf;                 /* (D) C f, U^T f */
     float *chol;                    /* (O (O + 1) / 2) */
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
-    float *alpha, *f_alpha;         /* (O) V_h v_h and F^T of it */
+    float *alpha;                   /* (O) V_h v_h, whitened by F^T under kalman */
     nbt_breakdown bytes;
 } nbt_layout;
 

@@ -74,7 +74,8 @@ NBT_INLINE float nbt_exp(float x)
     p = p * r + 0.16666518f;
     p = p * r + 0.50000001f;
     p = (p * r) * r + r + 1.0f;
-    return nbt_from_bits(nbt_bits(p) + exponent);
+    float result = nbt_from_bits(nbt_bits(p) + exponent);
+    return x == x ? result : x; /* adding to the bits of a NaN could make it a number */
 }
 
 /* log x = e ln 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2), log(1+r) = r - r^2/2 + r^3 P(r). */

@@ -3,6 +3,7 @@
 #include "nbt_math.h"
 
 #define SCALED_LIMIT 1e6f
+#define VALUE_LIMIT 1e18f /* its square is still a float32 */
 
 nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
 {
@@ -43,5 +44,5 @@ int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, floa
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);
     /* A NaN compares false, so it is refused too. */
-    return nbt_is_finite(scale->variance) && nbt_abs(*scaled) <= SCALED_LIMIT;
+    return nbt_abs(z) <= VALUE_LIMIT && nbt_abs(*scaled) <= SCALED_LIMIT;
 }

@@ -22,7 +22,7 @@ nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n);
 void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n);
 
 /* *scaled = (z - mean) / deviation after counting z. Returns 0 and writes nothing that matters if
- * z is not finite or the result is beyond 1e6 deviations; *scale is the new statistics. */
+ * z is not finite, beyond 1e18, or beyond 1e6 deviations; *scale is the new statistics. */
 int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, float rate);
 
 #endif

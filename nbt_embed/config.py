@@ -13,12 +13,13 @@ from nbt_embed.errors import ConfigError
 # Names in the order of the kernel's enumerations.
 CHOICES: dict[str, tuple[str, ...]] = {
     "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack"),
+    "estimator": ("frozen", "nobacktrack", "snap1", "residual"),
     "norm": ("euclidean", "metric"),
     "filter": ("sgd", "kalman"),
     "link": ("gaussian", "categorical", "bernoulli"),
 }
-SCALE_STEPS_GAUSSIAN = 300
+# Defaults that depend on the link: for the gaussian one, and for the others.
+_BY_LINK: dict[str, tuple[float, float]] = {"scale_steps": (300, 0), "forget": (0.998, 0.9999)}
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,13 @@ class Config:
             are possible; 0..1048576. Cost: 4 n_in bytes each.
         cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
             per unit) or "lstm".
-        estimator: "nobacktrack" (learns the recurrent weights) or "frozen" (keeps them: an echo
-            state network with an online readout).
-        norm: "metric" balances the estimate in the filter's own metric, "euclidean" plainly.
+        estimator: "nobacktrack" (learns the recurrent weights along one random direction),
+            "residual" (exact traces inside each unit, a random direction for the rest: less
+            variance, 4 R D bytes more), "snap1" (the traces alone) or "frozen" (keeps the recurrent
+            weights: an echo state network with an online readout). snap1 and residual need a cell
+            with one state float per unit, so not "lstm".
+        norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
+            plainly.
         filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
@@ -58,7 +63,8 @@ class Config:
         rate: [0, 100]: multiplies the recurrent kalman step.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
         info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
-        forget: (0.5, 1]: forgetting factor of the readout per sample.
+        forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.998 for the
+            gaussian link, which follows drifting sensors, and 0.9999 for the others.
         prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
             on the recurrent units, in units of the noise variance.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
@@ -80,16 +86,16 @@ class Config:
     seed: int = 0
     scale_rate: float = 0.0
     tau_min: float = 1.4
-    tau_max: float = 150.0
-    recurrent_gain: float = 0.9
-    input_gain: float = 0.5
-    decay: float = 1.0
-    rate: float = 1.0
-    info_rate: float = 1e-3
-    info_floor: float = 0.1
-    forget: float = 0.999
+    tau_max: float = 15.0
+    recurrent_gain: float = 0.5
+    input_gain: float = 0.8
+    decay: float = 0.8
+    rate: float = 0.5
+    info_rate: float = 5e-4
+    info_floor: float = 0.03
+    forget: float | None = None
     prior: float = 1.0
-    prior_hidden: float = 1.0
+    prior_hidden: float = 0.1
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
 
@@ -99,9 +105,9 @@ class Config:
             if value not in names:
                 expected = ", ".join(repr(name) for name in names)
                 raise ConfigError(f"{field} = {value!r}: expected one of {expected}")
-        if self.scale_steps is None:
-            steps = SCALE_STEPS_GAUSSIAN if self.link == "gaussian" else 0
-            object.__setattr__(self, "scale_steps", steps)
+        for field, (gaussian, other) in _BY_LINK.items():
+            if getattr(self, field) is None:
+                object.__setattr__(self, field, gaussian if self.link == "gaussian" else other)
 
     @property
     def n_label(self) -> int:

@@ -39,8 +39,10 @@ _ARRAYS = (
     "noise",
     "input_scale",
     "label_scale",
+    "traces",
+    "balance",
 )
-_VECTORS = ("v", "state", "learning_state", "noise")
+_VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
 
 
@@ -266,7 +268,8 @@ class Learner:
         Args:
             name: theta (R, D), readout (n_out, D), w (R, D), v (S,), covariance (R, D),
                 readout_covariance (D, D), state (S,), learning_state (S,), noise (n_out,),
-                input_scale (2, n_in) or label_scale (2, n_out): mean and variance.
+                input_scale (2, n_in) and label_scale (2, n_out): mean and variance; traces (R, D),
+                balance (1 + 2 hidden,).
 
         Errors: ConfigError for a name that this configuration does not have.
         """
@@ -401,7 +404,9 @@ def _as_float32(name: str, value: ArrayLike, allow_nan: bool) -> Float32Array:
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
     # A sum is finite only if every term is (or overflows, which the slow check then clears).
-    if not np.isfinite(array.sum()):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()
+    if not np.isfinite(total):
         bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
         if bad.any():
             index = [int(i) for i in np.argwhere(bad)[0]]

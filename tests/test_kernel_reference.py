@@ -8,6 +8,7 @@ grows with the step: relative to the largest entry of each array, 2e-5 at the st
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,21 @@ LEARNING = [("nobacktrack", "metric"), ("nobacktrack", "euclidean"), ("frozen", 
 FILTERS = ("sgd", "kalman")
 LINKS = ("gaussian", "categorical", "bernoulli")
 N_IN, N_OUT, HIDDEN = 2, 3, 5
+FLOATS = (
+    "tau_min",
+    "tau_max",
+    "recurrent_gain",
+    "input_gain",
+    "decay",
+    "rate",
+    "info_rate",
+    "info_floor",
+    "forget",
+    "prior",
+    "prior_hidden",
+    "noise_rate",
+    "sgd_rate",
+)
 
 
 def tolerance(step: int) -> float:
@@ -32,7 +48,9 @@ def tolerance(step: int) -> float:
 def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Correlated inputs with labels that depend on the past; some labels are missing."""
     rng = np.random.default_rng(7)
-    inputs = np.cumsum(rng.normal(size=(STEPS, N_IN)), axis=0) * 0.3 + rng.normal(size=(STEPS, N_IN))
+    inputs = np.cumsum(rng.normal(size=(STEPS, N_IN)), axis=0) * 0.3 + rng.normal(
+        size=(STEPS, N_IN)
+    )
     past = np.vstack([np.zeros((2, N_IN)), inputs[:-2]])
     labels = np.column_stack([past[:, 0], past[:, 1], past.sum(axis=1)])
     labels = labels + 0.3 * rng.normal(size=labels.shape)
@@ -41,7 +59,9 @@ def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     elif link == "categorical":
         labels = labels.argmax(axis=1).astype(np.float64)[:, np.newaxis]
     labels[rng.random(labels.shape) < 0.1] = np.nan
-    return inputs.astype(np.float32).astype(np.float64), labels.astype(np.float32).astype(np.float64)
+    return inputs.astype(np.float32).astype(np.float64), labels.astype(np.float32).astype(
+        np.float64
+    )
 
 
 def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
@@ -90,8 +110,6 @@ def test_every_combination_follows_the_reference(
         forget=0.99,
     )
     learner = Learner(config)
-    names = ("tau_min", "tau_max", "recurrent_gain", "input_gain", "rate", "info_rate")
-    names += ("info_floor", "prior", "prior_hidden", "noise_rate", "sgd_rate")
     settings = Settings(
         n_in=N_IN,
         n_out=N_OUT,
@@ -105,9 +123,10 @@ def test_every_combination_follows_the_reference(
         link=link,
         scale_steps=50,
         seed=11,
-        decay=float(np.float32(0.9)),
-        forget=float(np.float32(0.99)),
-        **{name: float(np.float32(getattr(config, name))) for name in names},
+    )
+    # The kernel sees these rounded to float32.
+    settings = replace(
+        settings, **{name: float(np.float32(getattr(config, name))) for name in FLOATS}
     )
     reference = ReferenceLearner(settings, learner.array("theta"))
     fresh = ReferenceLearner(settings)

@@ -1,0 +1,94 @@
+# Every target works as the first command of a fresh clone: it makes .venv and installs there only.
+# Needed on the machine: Python >= 3.10 with headers, a C compiler, make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNEL := $(wildcard csrc/*.c csrc/*.h)
+RECIPE := pyproject.toml setup.py tools/build_kernel.py
+
+# `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.
+SLOW ?= 0
+PYTEST_FLAGS ?=
+ifneq ($(SLOW),0)
+MARKERS := -m 'slow or not slow'
+endif
+
+WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
+            -Wdouble-promotion -Werror
+
+.PHONY: help demo test check lint compilers clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo         learn a simulated sensor stream and show the result'
+	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
+	@echo 'make check        formatter, linter, types, and the kernel through gcc and clang'
+	@echo 'make clean        remove everything that make made, .venv included'
+	@echo 'PYTHON=python3.12 make ...  chooses the interpreter (now: $(PYTHON))'
+
+demo: $(VENV)/package
+	$(BIN)/nbt-embed demo
+
+test: $(VENV)/tools
+	$(BIN)/python -m pytest $(MARKERS) $(PYTEST_FLAGS)
+
+check: lint compilers
+
+lint: $(VENV)/tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
+compilers:
+	@for cc in gcc clang; do \
+	    if ! command -v $$cc >/dev/null; then \
+	        echo "$$cc is not installed: the kernel was not checked with it"; \
+	        test "$$NBT_REQUIRE_TOOLS" != 1 || exit 1; \
+	        continue; \
+	    fi; \
+	    for lanes in 1 16; do \
+	        echo "$$cc, NBT_LANES=$$lanes"; \
+	        for source in csrc/*.c; do \
+	            $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
+	        done; \
+	    done; \
+	done
+	@if command -v cppcheck >/dev/null; then \
+	    cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr \
+	        --enable=warning -DNBT_LANES=16 -Icsrc csrc; \
+	else \
+	    echo 'cppcheck is not installed: skipped'; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package is installed in place: Python files are used as they are, and the kernel is compiled
+# into nbt_embed/ again whenever a source of it changes.
+$(VENV)/package: $(VENV)/python $(KERNEL) $(RECIPE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/tools: $(VENV)/python $(KERNEL) $(RECIPE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/package
+
+$(VENV)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo 'error: $(PYTHON) not found. Debian, Ubuntu: apt-get install python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo 'error: $(PYTHON) is older than 3.10. Choose another: make PYTHON=python3.12 ...' >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo 'error: $(PYTHON) has no venv module. Debian, Ubuntu: apt-get install python3-venv' >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(os.path.join(s.get_path("include"), "Python.h")))' || { \
+	    echo 'error: Python.h is missing. Debian, Ubuntu: apt-get install python3-dev' >&2; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { \
+	    echo 'error: no C compiler. Debian, Ubuntu: apt-get install gcc libc6-dev' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,168 @@
+#include "nbt_correct.h"
+
+#include "nbt_filter.h"
+#include "nbt_math.h"
+#include "nbt_readout.h"
+
+/* Steps in parameters larger than this count as overflow. */
+#define STEP_LIMIT 1e6f
+#define NOISE_MIN 1e-8f
+
+/* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha w_rj: alpha (O)
+ * for w, white (H, O) for the traces. Under kalman both are whitened by F^T. */
+static void directions(const nbt_config *config, const nbt_layout *l)
+{
+    for (size_t o = 0; o < l->O; o++) {
+        l->alpha[o] = l->v == NULL ? 0.0f : nbt_dot(l->readout + o * l->D, l->v, l->H);
+    }
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        for (size_t o = 0; o < l->O; o++) {
+            l->white[i * l->O + o] = l->readout[o * l->D + i];
+        }
+    }
+    if (config->filter == NBT_FILTER_KALMAN) {
+        nbt_link_factor_transposed(config->link, l->alpha, l->alpha, l->factor, l->y, l->O);
+        for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+            float *white = l->white + i * l->O;
+            nbt_link_factor_transposed(config->link, white, white, l->factor, l->y, l->O);
+        }
+    }
+}
+
+/* The recurrent steps along both directions, `gain` times their product with x (O). */
+static void step_along(const nbt_layout *l, nbt_update *update, float gain, const float *x)
+{
+    update->step_w = gain * nbt_dot(l->alpha, x, l->O);
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
+    }
+}
+
+/* gamma H^T Lambda H as a sum of squares, curvature_w (w + tilt g)^2 + curvature_g g^2. */
+static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_update *update)
+{
+    float gamma = config->info_rate;
+    float ww = nbt_dot(l->alpha, l->alpha, l->O);
+    update->keep = 1.0f - gamma;
+    update->rate_floor = gamma * config->info_floor;
+    update->curvature_w = gamma * ww;
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        const float *white = l->white + i * l->O;
+        float gg = nbt_dot(white, white, l->O);
+        l->tilt[i] = ww > 0.0f ? nbt_dot(white, l->alpha, l->O) / ww : 0.0f;
+        float rest = gg - l->tilt[i] * l->tilt[i] * ww;
+        l->curvature_g[i] = rest > 0.0f ? gamma * rest : 0.0f;
+    }
+}
+
+/* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
+ * the weight of the sample for the readout covariance. */
+static float innovate_kalman(const nbt_config *config, const nbt_layout *l,
+                             const nbt_estimate *estimate, nbt_update *update, float *weight)
+{
+    uint32_t link = config->link;
+    float gain = config->rate * config->info_rate;
+    *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
+    directions(config, l);
+    float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
+    nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
+    nbt_innovation_add(l->chol, l->alpha, NULL, gain * estimate->ww, 0.0f, l->O);
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        nbt_innovation_add(l->chol, l->white + i * l->O, l->alpha, gain * l->g_square[i],
+                           gain * l->g_cross[i], l->O);
+    }
+    nbt_innovation_solve(l->chol, l->x, l->O);
+    step_along(l, update, gain, l->x);
+    set_curvature(config, l, update);
+    nbt_link_factor(link, l->x, l->x, l->factor, l->y, l->O);
+    return c;
+}
+
+/* l->x = sgd_rate score: the paper's first version, a plain gradient step. */
+static void innovate_sgd(const nbt_config *config, const nbt_layout *l, nbt_update *update)
+{
+    directions(config, l);
+    nbt_link_score(config->link, l->x, l->y, l->label, l->O);
+    for (size_t o = 0; o < l->O; o++) {
+        l->x[o] *= config->sgd_rate;
+    }
+    step_along(l, update, 1.0f, l->x);
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        l->tilt[i] = 0.0f;
+        l->curvature_g[i] = 0.0f;
+    }
+}
+
+/* Written so that NaN fails. */
+static int is_bounded(const nbt_config *config, const nbt_layout *l, const nbt_estimate *estimate,
+                      const nbt_update *update, float c)
+{
+    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. */
+    float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
+    float step = nbt_abs(update->step_w) * nbt_sqrt(estimate->ww * p_max);
+    float curvature = update->curvature_w * estimate->ww;
+    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
+        curvature += (l->curvature_g[i] + update->curvature_w * l->tilt[i] * l->tilt[i]) *
+                     l->g_square[i];
+    }
+    return nbt_dot(l->x, l->x, l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
+           curvature < NBT_HUGE;
+}
+
+/* V_o += scale_o x_o direction. */
+static void update_readout(const nbt_config *config, const nbt_layout *l, const float *direction)
+{
+    int whitened = config->filter == NBT_FILTER_KALMAN && l->noise != NULL;
+    for (size_t o = 0; o < l->O; o++) {
+        float scale = whitened ? l->noise[o] * l->x[o] : l->x[o];
+        for (size_t j = 0; j < l->D; j++) {
+            l->readout[o * l->D + j] += scale * direction[j];
+        }
+    }
+}
+
+/* Running innovation variance of the labelled outputs. */
+static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
+{
+    for (size_t o = 0; o < l->O && l->noise != NULL; o++) {
+        if (nbt_is_nan(l->label[o])) {
+            continue;
+        }
+        float *count = &l->noise[l->O + o];
+        *count += *count < 16777216.0f ? 1.0f : 0.0f;
+        float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
+        rate = rate < config->noise_rate ? config->noise_rate : rate;
+        float error = l->label[o] - l->y[o];
+        float noise = l->noise[o] + rate * (error * error / (1.0f + c) - l->noise[o]);
+        l->noise[o] = noise < NOISE_MIN ? NOISE_MIN : noise;
+    }
+}
+
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *estimate,
+                nbt_update *update)
+{
+    const nbt_config *config = &learner->config;
+    int kalman = config->filter == NBT_FILTER_KALMAN;
+    float c = 0.0f;
+    float weight = 0.0f;
+    if (kalman) {
+        c = innovate_kalman(config, l, estimate, update, &weight);
+    } else {
+        innovate_sgd(config, l, update);
+    }
+    if (!is_bounded(config, l, estimate, update, c)) {
+        return 0;
+    }
+    if (kalman) {
+        nbt_ud_measure(l->ud, l->cf, l->uf, weight, l->D);
+        nbt_ud_forget(l->ud, l->D, l->H, config->prior_hidden, config->prior, config->forget);
+        if (!nbt_ud_is_finite(l->ud, l->D) || !(nbt_dot(l->cf, l->cf, l->D) < NBT_HUGE)) {
+            nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);
+            return 0;
+        }
+    }
+    update_readout(config, l, kalman ? l->cf : l->f);
+    update_noise(config, l, c);
+    return 1;
+}

@@ -1,0 +1,356 @@
+"""The command line: ``nbt-embed run``, ``demo`` and ``size``.
+
+Results go to standard output, notes and the progress bar to standard error. Exit codes: 0 done,
+2 bad usage or input (one line says what and what to do), 130 interrupted, 141 nobody reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nbt_embed import __version__
+from nbt_embed.alternatives import alternatives
+from nbt_embed.comparison import PASSES, Comparison, compare
+from nbt_embed.config import CHOICES, Config
+from nbt_embed.errors import NbtError, StreamError
+from nbt_embed.learner import memory_of
+from nbt_embed.report import (
+    alternatives_table,
+    memory_table,
+    plot,
+    run_document,
+    size_document,
+    table,
+)
+from nbt_embed.streams import Stream, from_csv, simulated_sensor
+
+_BAD_INPUT, _INTERRUPTED, _NOBODY_READS = 2, 130, 141
+
+_DEMO_HORIZON = 5
+_DEMO_WINDOW = 72  # samples in one picture
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; usage errors and --help exit by themselves.
+
+    Args:
+        argv: arguments without the program's name; None: those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
+            stream.reconfigure(errors="replace")
+    args = _parser().parse_args(argv)
+    try:
+        args.command(args)
+        sys.stdout.flush()
+    except NbtError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("not enough memory: use a smaller --hidden, --lags or --horizon")
+    except BrokenPipeError:
+        # The interpreter flushes standard output at exit and must not meet the pipe again.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+    except KeyboardInterrupt:
+        print("\nnbt-embed: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    """Learn a recorded stream and compare."""
+    outputs = [path for path in (args.out, args.json) if path is not None]
+    for path in outputs:
+        _check_writable(path)
+    stream = from_csv(args.file, args.time, args.inputs, args.targets, args.missing)
+    if stream.unused:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in stream.unused)
+        _note(f"not used: {reasons}")
+    comparisons = _compare(args, stream, args.horizon, args.score_from)
+    if args.out is not None:
+        _write_predictions(args.out, stream, comparisons)
+    if args.json is not None:
+        _write_json(args.json, run_document(stream, comparisons, args.score_from, __version__))
+    _print_results(f"{args.file}", stream, comparisons, args.score_from)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    """Learn a simulated sensor, compare, and show the forecast before and after learning."""
+    readings = simulated_sensor(seed=args.seed)
+    stream = replace(
+        readings, targets=readings.targets[:, :1].copy(), target_names=readings.target_names[:1]
+    )
+    comparisons = _compare(args, stream, [_DEMO_HORIZON], 0)
+    _print_results("simulated machine (a part comes loose half way)", stream, comparisons, 0)
+    truth = stream.targets[_DEMO_HORIZON:, 0]
+    forecast = comparisons[0].learner.predictions[: len(truth), 0]
+    name = f"{stream.target_names[0]}, {_DEMO_HORIZON} samples ahead"
+    last = len(truth) - _DEMO_WINDOW
+    for title, start in (("before learning, the first", 0), ("after learning, the last", last)):
+        window = slice(start, start + _DEMO_WINDOW)
+        heading = f"{name}: {title} {_DEMO_WINDOW} samples"
+        print(f"\n{plot(truth[window], forecast[window], heading)}")
+
+
+def _size(args: argparse.Namespace) -> None:
+    """Bytes of a learner, without building it."""
+    config = _config(args, args.inputs, args.outputs, max_delay=max(args.horizon - 1, 0))
+    memory, others = memory_of(config), alternatives(config)
+    if args.json is not None:
+        _check_writable(args.json)
+        _write_json(args.json, size_document(config, memory, others, __version__))
+    print(_describe(config))
+    print(f"\n{memory_table(memory)}\n\n{alternatives_table(memory, others)}")
+
+
+def _compare(
+    args: argparse.Namespace, stream: Stream, horizons: Sequence[int], score_from: int
+) -> list[Comparison]:
+    config = _config(args, stream.n_in, stream.n_out, hold_missing=stream.has_missing_inputs)
+    with _Progress(len(horizons) * PASSES * len(stream)) as progress:
+        comparisons = [
+            compare(config, stream, horizon, score_from, progress.add) for horizon in horizons
+        ]
+    for one in comparisons:
+        if one.skipped:
+            _note(
+                f"horizon {one.learner.horizon}: {one.skipped} updates were dropped because they "
+                "would have left the finite numbers"
+            )
+    return comparisons
+
+
+def _config(args: argparse.Namespace, n_in: int, n_out: int, **settings: Any) -> Config:
+    """The learner that the options describe."""
+    names = ("hidden", "lags", "cell", "estimator", "filter", "seed")
+    return Config(n_in, n_out, **{name: getattr(args, name) for name in names}, **settings)
+
+
+def _describe(config: Config) -> str:
+    return (
+        f"{config.n_in} inputs x {config.lags} lags, {config.hidden} {config.cell} units, "
+        f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"
+    )
+
+
+def _print_results(
+    title: str, stream: Stream, comparisons: Sequence[Comparison], score_from: int
+) -> None:
+    first = comparisons[0]
+    print(f"{title}: {len(stream)} rows, scored from row {score_from}")
+    print(f"inputs: {', '.join(stream.input_names)}")
+    print(f"targets: {', '.join(stream.target_names)}")
+    print(f"learner: {_describe(first.config)}, seed {first.config.seed}")
+    print(f"\n{table(comparisons)}\n\n{memory_table(first.memory)}")
+    if len(comparisons) > 1:
+        print(f"  at horizon {first.learner.horizon}; {4 * stream.n_in} bytes more a step ahead")
+    print(f"\n{first.learner.us_per_step:.2f} µs per step (predict and learn)")
+
+
+def _write_predictions(path: Path, stream: Stream, comparisons: Sequence[Comparison]) -> None:
+    """One line a forecast, beside what came; the last ones are for rows still to come."""
+    names = stream.target_names
+    with _open_for_writing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["horizon", "row", *names, *(f"{name}_forecast" for name in names)])
+        for one in comparisons:
+            horizon = one.learner.horizon
+            for made, forecast in enumerate(one.learner.predictions):
+                row = made + horizon
+                truth = stream.targets[row] if row < len(stream) else [float("nan")] * len(names)
+                writer.writerow([horizon, row, *map(_cell, truth), *map(_cell, forecast)])
+
+
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.7g}"
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    with _open_for_writing(path) as file:
+        json.dump(document, file, indent=2, allow_nan=False, ensure_ascii=False)
+        file.write("\n")
+
+
+def _open_for_writing(path: Path) -> Any:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise StreamError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before a long run, not after it."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise StreamError(f"{path}: cannot be written; name a file in a directory that exists")
+
+
+def _note(text: str) -> None:
+    print(f"nbt-embed: note: {text}", file=sys.stderr)
+
+
+def _fail(text: str) -> int:
+    print(f"nbt-embed: error: {' '.join(text.split())}", file=sys.stderr)
+    return _BAD_INPUT
+
+
+class _Progress:
+    """A bar on standard error while the block runs, if that is a terminal; else nothing."""
+
+    _WIDTH = 40
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def add(self, rows: int) -> None:
+        """Count rows as fed."""
+        self._done += rows
+        if self._shown:
+            share = self._done / self._total
+            bar = "#" * round(share * self._WIDTH)
+            text = f"\r[{bar:<{self._WIDTH}}] {share:4.0%}"
+            print(text, end="", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave with the code for bad usage."""
+        self.exit(_BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="nbt-embed",
+        description="Online learning of a small recurrent network in a fixed number of bytes.",
+    )
+    parser.add_argument("--version", action="version", version=f"nbt-embed {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="run | demo | size")
+
+    run = commands.add_parser(
+        "run",
+        help="learn a recorded stream (CSV) and compare with simple forecasters",
+        description="Learn a CSV stream sample by sample. Every forecast is made, and scored, "
+        "before the label is seen. The file needs a header line; empty cells are missing values.",
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("file", metavar="FILE.csv[.gz]", type=Path)
+    run.add_argument("--time", metavar="COL", help="column that holds the time, not to be used")
+    columns = "columns, separated by commas (default: every numeric column but the time)"
+    run.add_argument("--inputs", metavar="COLS", type=_names, help=f"input {columns}")
+    run.add_argument("--targets", metavar="COLS", type=_names, help=f"target {columns}")
+    run.add_argument(
+        "--horizon",
+        metavar="H[,H...]",
+        type=_horizons,
+        default=[1],
+        help="samples to look ahead; several, separated by commas, are run one after the other "
+        "(default: 1)",
+    )
+    _add_network(run)
+    run.add_argument("--missing", metavar="VALUE", help="value that marks a missing one, as -200")
+    run.add_argument(
+        "--score-from",
+        metavar="ROW",
+        type=_count_from(0),
+        default=0,
+        help="first target row that is scored, counted from 0 (default: 0, everything: each "
+        "forecast is made before its label is seen)",
+    )
+    run.add_argument("--out", metavar="FILE", type=Path, help="write every forecast to a CSV file")
+    run.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a JSON file")
+
+    demo = commands.add_parser(
+        "demo",
+        help="learn a simulated sensor; needs no file",
+        description="Learn a simulated machine whose part comes loose half way, compare, and show "
+        "the forecast before and after learning.",
+    )
+    demo.set_defaults(command=_demo)
+    _add_network(demo)
+
+    size = commands.add_parser(
+        "size",
+        help="bytes that a device needs, without running anything",
+        description="Bytes of a learner on any target, with a breakdown, beside other methods.",
+    )
+    size.set_defaults(command=_size)
+    size.add_argument("--inputs", metavar="N", type=_count_from(1), required=True)
+    size.add_argument("--outputs", metavar="N", type=_count_from(1), required=True)
+    size.add_argument(
+        "--horizon", metavar="H", type=_count_from(1), default=1, help="samples ahead (default: 1)"
+    )
+    _add_network(size)
+    size.add_argument("--json", metavar="FILE", type=Path, help="write the figures to a JSON file")
+    return parser
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Options that describe the learner; the defaults are those of ``Config``."""
+    default = Config(1, 1)
+    for name, low, text in (
+        ("hidden", 1, "recurrent units"),
+        ("lags", 1, "last samples of every input that are seen at once"),
+        ("seed", 0, "seed of everything random"),
+    ):
+        value = getattr(default, name)
+        parser.add_argument(
+            f"--{name}",
+            metavar="N",
+            type=_count_from(low),
+            default=value,
+            help=f"{text} (default: {value})",
+        )
+    for name in ("cell", "estimator", "filter"):
+        value = getattr(default, name)
+        parser.add_argument(
+            f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {value})"
+        )
+
+
+def _count_from(low: int) -> Any:
+    """Return a converter of an option to an integer from low."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected an integer from {low}")
+        return value
+
+    return convert
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected names separated by commas")
+    return names
+
+
+def _horizons(text: str) -> list[int]:
+    convert = _count_from(1)
+    return [convert(part) for part in text.split(",")]

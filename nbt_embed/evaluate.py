@@ -1,0 +1,129 @@
+"""Learn, predict, score: a model on a stream, every forecast scored before its label is learnt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbt_embed.errors import InputError
+from nbt_embed.metrics import RegressionScore
+from nbt_embed.streams import Stream
+
+# Rows fed in one call: large enough to cost nothing, small enough for a progress bar to move.
+_PIECE = 1000
+
+
+class Model(Protocol):
+    """What is evaluated: ``Learner`` with the gaussian link, or a baseline."""
+
+    def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> NDArray[np.float32]:
+        """Row t is the forecast made at t; with horizon h, Y[t] is learnt before that."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One pass of a model over a stream.
+
+    Attributes:
+        horizon: h, steps between a forecast and its target.
+        predictions: (T, n_out), the targets' units; row t forecasts target row t + h.
+        rows: target rows that were scored.
+        rmse, mae: the targets' units, over all targets.
+        nrmse: sqrt(Σ e² / Σ (y − ȳ)²), one ratio over all targets (see ``metrics``).
+        nrmse_per_target: one ratio each.
+        us_per_step: microseconds a row, predict and learn together.
+    """
+
+    horizon: int
+    predictions: NDArray[np.float32]
+    rows: int
+    rmse: float
+    mae: float
+    nrmse: float
+    nrmse_per_target: tuple[float, ...]
+    us_per_step: float
+
+
+def evaluate(
+    model: Model,
+    stream: Stream,
+    horizon: int = 1,
+    score_from: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Feed a stream to a fresh model, and score every forecast against what came.
+
+    With horizon 1 and a ``score``, this is the five-line loop
+
+    >>> from nbt_embed import Learner
+    >>> from nbt_embed.metrics import RegressionScore
+    >>> from nbt_embed.streams import simulated_sensor
+    >>> stream = simulated_sensor(500, missing=0)
+    >>> model, score = Learner(3, 3), RegressionScore(3)
+    >>> forecast = model.predict(stream.inputs[0])
+    >>> for x, y in zip(stream.inputs[1:], stream.targets[1:]):
+    ...     score.update(forecast, y)         # the forecast was made before y was known
+    ...     model.learn(y)
+    ...     forecast = model.predict(x)
+    >>> score.rmse == evaluate(Learner(3, 3), stream).rmse
+    True
+
+    Args:
+        model: fresh, with as many inputs and outputs as the stream, and max_delay >= horizon - 1.
+        stream: what is fed, in order.
+        horizon: h, from 0. A forecast made at row t is scored against target row t + h.
+        score_from: first target row that is scored; the model learns from row 0 on.
+        progress: called with the number of rows fed since the last call.
+
+    Errors: InputError if nothing would be scored, and what the model raises.
+    Cost: that of the model.
+    """
+    _check(stream, horizon, score_from)
+    predictions = np.empty_like(stream.targets)
+    seconds = 0.0
+    for start in range(0, len(stream), _PIECE):
+        piece = slice(start, start + _PIECE)
+        inputs, targets = stream.inputs[piece], stream.targets[piece]
+        began = time.perf_counter()
+        try:
+            predictions[piece] = model.run(inputs, targets, horizon)
+        except InputError as error:
+            where = f"rows {start}..{start + len(inputs) - 1} of the stream"
+            raise InputError(f"{where}, counted from the first of them: {error}") from error
+        seconds += time.perf_counter() - began
+        if progress is not None:
+            progress(len(inputs))
+    score = RegressionScore(stream.n_out)
+    first = max(score_from, horizon)
+    score.update(predictions[first - horizon : len(stream) - horizon], stream.targets[first:])
+    return Evaluation(
+        horizon=horizon,
+        predictions=predictions,
+        rows=score.rows,
+        rmse=score.rmse,
+        mae=score.mae,
+        nrmse=score.nrmse,
+        nrmse_per_target=score.nrmse_per_target,
+        us_per_step=1e6 * seconds / len(stream),
+    )
+
+
+def _check(stream: Stream, horizon: int, score_from: int) -> None:
+    """Refuse, before anything is fed, what would leave nothing to score."""
+    if horizon < 0:
+        raise InputError(f"horizon = {horizon}: expected 0 or more")
+    if score_from < 0:
+        raise InputError(f"score_from = {score_from}: expected a row, from 0")
+    first = max(score_from, horizon)
+    if np.isnan(stream.targets[first:]).all():
+        raise InputError(
+            f"nothing to score: the stream has {len(stream)} rows and no target from row {first} "
+            f"on (horizon = {horizon}, score_from = {score_from}); use a longer stream, or smaller "
+            "values"
+        )

@@ -1,0 +1,78 @@
+"""Fixtures shared by the tests that compile the kernel themselves."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = ROOT / "csrc"
+DRIVER = ROOT / "tests" / "driver.c"
+
+Tool = Callable[[str], str]
+Build = Callable[..., Path]
+
+
+def missing(reason: str) -> None:
+    """Skip the test, or fail it where every tool is expected (NBT_REQUIRE_TOOLS=1, as in CI)."""
+    if os.environ.get("NBT_REQUIRE_TOOLS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Tool:
+    """Return a function from a program's name to its path; without the program the test skips."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(f"{name} is not installed")
+        return str(path)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def build(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return ``build(compiler, *flags, source=DRIVER, lanes=16)``, which gives a program's path.
+
+    The program is made of ``source`` and the whole kernel. Equal calls compile once a session.
+    """
+    made: dict[tuple[str, ...], Path] = {}
+
+    def compile_program(compiler: str, *flags: str, source: Path = DRIVER, lanes: int = 16) -> Path:
+        key = (compiler, *flags, str(source), str(lanes))
+        if key not in made:
+            program = tmp_path_factory.mktemp("build") / source.stem
+            run(
+                tool(compiler),
+                *flags,
+                f"-DNBT_LANES={lanes}",
+                f"-I{KERNEL}",
+                str(source),
+                *kernel_sources(),
+                "-o",
+                str(program),
+                "-lm",
+            )
+            made[key] = program
+        return made[key]
+
+    return compile_program
+
+
+def kernel_sources() -> list[str]:
+    """Return the paths of the kernel's C files."""
+    return sorted(str(path) for path in KERNEL.glob("*.c"))
+
+
+def run(*command: str) -> str:
+    """Run a command and return what it printed; fail the test with its messages if it failed."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        pytest.fail(f"{' '.join(command)}\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+    return result.stdout

@@ -1,0 +1,497 @@
+/* Host program around the kernel, for the tests that need a compiler of their own choice.
+ *
+ *     driver hash STEPS [key=value ...]   hashes of one configuration after 1, 10, 100, ... steps
+ *     driver grid STEPS                   the same for every kind of learner at two sizes
+ *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
+ *     driver refuse                       calls that must be refused
+ *
+ * Keys are the integer fields of nbt_config. Every learner lives in a block of exactly nbt_bytes,
+ * aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nbt.h"
+
+#define FAIL(...)                                    \
+    do {                                             \
+        fprintf(stderr, "line %d: ", __LINE__);      \
+        fprintf(stderr, __VA_ARGS__);                \
+        fputc('\n', stderr);                         \
+        exit(1);                                     \
+    } while (0)
+#define REQUIRE(condition)                           \
+    do {                                             \
+        if (!(condition)) {                          \
+            FAIL("not true: %s", #condition);        \
+        }                                            \
+    } while (0)
+
+static void *need(void *pointer)
+{
+    if (pointer == NULL) {
+        FAIL("out of memory");
+    }
+    return pointer;
+}
+
+/* ---- Learners in blocks of their own ---- */
+
+typedef struct block {
+    unsigned char *allocation;
+    nbt_learner *learner;
+    size_t bytes;
+} block;
+
+static block block_new(const nbt_config *config)
+{
+    block made = {NULL, NULL, nbt_bytes(config)};
+    REQUIRE(made.bytes > 0);
+    made.allocation = need(malloc(made.bytes + 8));
+    /* Not filled: valgrind then sees every read of a byte that nbt_init left as it was. */
+    nbt_status status = nbt_init(made.allocation + 8, made.bytes, config, &made.learner);
+    if (status != NBT_OK) {
+        FAIL("nbt_init: %s", nbt_status_text(status));
+    }
+    REQUIRE((unsigned char *)made.learner == made.allocation + 8);
+    return made;
+}
+
+static void block_free(block *old)
+{
+    free(old->allocation);
+    old->allocation = NULL;
+}
+
+/* Moves the learner to fresh memory: it may hold no pointer into the old one. */
+static void block_move(block *old)
+{
+    uint64_t hash = nbt_hash(old->learner);
+    unsigned char *fresh = need(malloc(old->bytes + 8));
+    memcpy(fresh + 8, old->allocation + 8, old->bytes);
+    memset(old->allocation, 0x5a, old->bytes + 8);
+    free(old->allocation);
+    old->allocation = fresh;
+    old->learner = (nbt_learner *)(void *)(fresh + 8);
+    REQUIRE(nbt_hash(old->learner) == hash);
+}
+
+/* ---- Deterministic streams: integers first, then floats that hold them exactly ---- */
+
+static uint32_t draw(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float not_a_number(void)
+{
+    return from_bits(0x7fc00000u);
+}
+
+typedef struct stream {
+    uint32_t lcg;
+    uint32_t memory; /* a slow sum of channel 0, from which the labels follow */
+    uint32_t step;
+} stream;
+
+/* One sample: inputs in [-2, 2); labels that depend on the past, one in 13 missing. */
+static void stream_next(stream *s, const nbt_config *config, float *x, float *label)
+{
+    for (uint32_t i = 0; i < config->n_in; i++) {
+        uint32_t k = draw(&s->lcg) & 1023u;
+        if (i == 0) {
+            s->memory = s->memory / 2u + k;
+        }
+        x[i] = ((float)k - 512.0f) / 256.0f;
+    }
+    uint32_t n_labels = config->link == NBT_LINK_CATEGORICAL ? 1u : config->n_out;
+    for (uint32_t o = 0; o < n_labels; o++) {
+        if ((s->step + o) % 13u == 12u) {
+            label[o] = not_a_number();
+        } else if (config->link == NBT_LINK_GAUSSIAN) {
+            label[o] = ((float)(s->memory + o) - 1024.0f) / 256.0f;
+        } else if (config->link == NBT_LINK_CATEGORICAL) {
+            label[o] = (float)((s->memory >> 6) % config->n_out);
+        } else {
+            label[o] = (float)(((s->memory >> 6) + o) % 5u) / 4.0f;
+        }
+    }
+    s->step++;
+}
+
+/* ---- hash and grid ---- */
+
+static void set_field(nbt_config *config, const char *assignment)
+{
+    const struct {
+        const char *name;
+        uint32_t *value;
+    } fields[] = {
+        {"n_in", &config->n_in},
+        {"n_out", &config->n_out},
+        {"n_hidden", &config->n_hidden},
+        {"lags", &config->lags},
+        {"max_delay", &config->max_delay},
+        {"cell", &config->cell},
+        {"estimator", &config->estimator},
+        {"norm", &config->norm},
+        {"filter", &config->filter},
+        {"link", &config->link},
+        {"scale_steps", &config->scale_steps},
+        {"hold_missing", &config->hold_missing},
+    };
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL) {
+        FAIL("expected key=value: %s", assignment);
+    }
+    size_t length = (size_t)(equals - assignment);
+    unsigned long value = strtoul(equals + 1, NULL, 10);
+    if (length == 4 && strncmp(assignment, "seed", length) == 0) {
+        config->seed = value;
+        return;
+    }
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strlen(fields[i].name) == length &&
+            strncmp(assignment, fields[i].name, length) == 0) {
+            *fields[i].value = (uint32_t)value;
+            return;
+        }
+    }
+    FAIL("unknown key: %s", assignment);
+}
+
+static nbt_config parse_config(int count, char **assignments)
+{
+    nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
+    config.seed = 1;
+    for (int i = 0; i < count; i++) {
+        set_field(&config, assignments[i]);
+    }
+    return config;
+}
+
+/* Runs the stream at horizon max_delay and prints the hash after every power of ten steps. */
+static void print_hashes(const nbt_config *config, uint32_t steps)
+{
+    block owner = block_new(config);
+    float *x = need(malloc(config->n_in * sizeof(float)));
+    float *y = need(malloc(config->n_out * sizeof(float)));
+    float *label = need(malloc(config->n_out * sizeof(float)));
+    stream source = {12345u, 0u, 0u};
+    uint32_t next = 1;
+    for (uint32_t step = 1; step <= steps; step++) {
+        nbt_status learnt = NBT_OK;
+        stream_next(&source, config, x, label);
+        if (config->max_delay > 0 && nbt_pending(owner.learner) == config->max_delay) {
+            learnt = nbt_learn(owner.learner, label);
+        }
+        nbt_status predicted = nbt_predict(owner.learner, y, x);
+        if (config->max_delay == 0) {
+            learnt = nbt_learn(owner.learner, label);
+        }
+        if (learnt != NBT_OK || predicted != NBT_OK) {
+            FAIL("step %" PRIu32 ": learn: %s; predict: %s", step, nbt_status_text(learnt),
+                 nbt_status_text(predicted));
+        }
+        if (step == next || step == steps) {
+            printf(" %016" PRIx64, nbt_hash(owner.learner));
+            next *= 10u;
+        }
+    }
+    putchar('\n');
+    free(x);
+    free(y);
+    free(label);
+    block_free(&owner);
+}
+
+static void print_grid(uint32_t steps)
+{
+    enum { MORE_THAN_THERE_ARE = 32 };
+    static const uint32_t sizes[] = {5, 16};
+    nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
+    config.seed = 1;
+    for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
+        config.n_hidden = sizes[size];
+        config.lags = size == 0 ? 2 : 1;
+        config.max_delay = size == 0 ? 3 : 0;
+        for (config.cell = 0; config.cell <= NBT_CELL_LSTM; config.cell++) {
+            for (config.estimator = 0; config.estimator < MORE_THAN_THERE_ARE;
+                 config.estimator++) {
+                config.filter = config.link = config.norm = 0;
+                config.n_out = 2;
+                if (nbt_bytes(&config) == 0) {
+                    continue; /* no such estimator, or not for this cell */
+                }
+                for (config.filter = 0; config.filter <= NBT_FILTER_KALMAN; config.filter++) {
+                    for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
+                        for (config.norm = 0; config.norm <= NBT_NORM_METRIC; config.norm++) {
+                            config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
+                            printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
+                                   " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32,
+                                   config.n_hidden, config.cell, config.estimator, config.filter,
+                                   config.link, config.norm);
+                            print_hashes(&config, steps);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* ---- abuse ---- */
+
+/* Mostly ordinary values, so that the learner gets somewhere, and now and then anything at all. */
+static float hostile(uint32_t *lcg)
+{
+    static const uint32_t special[] = {
+        0x00000000u, 0x80000000u, 0x00000001u, 0x80000001u, 0x007fffffu, 0x00800000u,
+        0x7f7fffffu, 0xff7fffffu, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0x7fa00000u,
+        0xffffffffu, 0x3f800000u, 0xbf800000u, 0x5e5e0b6bu, 0x219392efu, 0x40000000u,
+    };
+    uint32_t kind = draw(lcg) % 64u;
+    if (kind == 0) {
+        return from_bits(special[draw(lcg) % (sizeof special / sizeof special[0])]);
+    }
+    if (kind == 1) {
+        uint32_t high = draw(lcg);
+        return from_bits((high << 16) ^ draw(lcg));
+    }
+    if (kind == 2) {
+        return ((float)(draw(lcg) & 1023u) - 512.0f) * 4096.0f;
+    }
+    if (kind == 3) {
+        return not_a_number();
+    }
+    if (kind < 24) {
+        return (float)(draw(lcg) % 3u);
+    }
+    return ((float)(draw(lcg) & 1023u) - 512.0f) / 256.0f;
+}
+
+static void fill_hostile(float *values, size_t count, uint32_t *lcg)
+{
+    for (size_t i = 0; i < count; i++) {
+        values[i] = hostile(lcg);
+    }
+}
+
+static void fill_labels(float *values, size_t count, const nbt_config *config, uint32_t *lcg)
+{
+    fill_hostile(values, count, lcg);
+    for (size_t i = 0; i < count && config->link != NBT_LINK_GAUSSIAN; i++) {
+        if (draw(lcg) % 8u != 0) {
+            uint32_t n = config->link == NBT_LINK_CATEGORICAL ? config->n_out : 2u;
+            values[i] = (float)(draw(lcg) % n);
+        }
+    }
+}
+
+/* Copies every array out into a block of exactly its size and looks for non-finite numbers. */
+static void check_arrays(const nbt_learner *learner, uint32_t call)
+{
+    enum { MORE_THAN_THERE_ARE = 32 };
+    for (uint32_t name = 0; name < MORE_THAN_THERE_ARE; name++) {
+        size_t rows = 0;
+        size_t cols = 0;
+        nbt_status status = nbt_array_get(learner, name, NULL, &rows, &cols);
+        if (status == NBT_ERR_ARRAY) {
+            continue;
+        }
+        REQUIRE(status == NBT_OK);
+        float *values = need(malloc(rows * cols * sizeof(float) + 1));
+        REQUIRE(nbt_array_get(learner, name, values, &rows, &cols) == NBT_OK);
+        for (size_t i = 0; i < rows * cols; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            if ((bits & 0x7f800000u) == 0x7f800000u) {
+                FAIL("call %" PRIu32 ": array %" PRIu32 " element %zu is not finite", call, name,
+                     i);
+            }
+        }
+        free(values);
+    }
+}
+
+static void abuse(const nbt_config *config, uint32_t calls)
+{
+    enum { RUN_STEPS = 7 };
+    block owner = block_new(config);
+    size_t n_in = config->n_in;
+    size_t n_out = config->n_out;
+    size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : n_out;
+    float *x = need(malloc(RUN_STEPS * n_in * sizeof(float)));
+    float *label = need(malloc(RUN_STEPS * n_label * sizeof(float)));
+    float *y = need(malloc(RUN_STEPS * n_out * sizeof(float)));
+    uint32_t lcg = (uint32_t)config->seed;
+    for (uint32_t call = 0; call < calls; call++) {
+        uint64_t before = nbt_hash(owner.learner);
+        nbt_status status = NBT_OK;
+        int may_change = 1;
+        uint32_t kind = draw(&lcg) % 32u;
+        if (kind < 12) {
+            fill_hostile(x, n_in, &lcg);
+            status = nbt_predict(owner.learner, y, x);
+        } else if (kind < 24) {
+            fill_labels(label, n_label, config, &lcg);
+            status = nbt_learn(owner.learner, label);
+        } else if (kind < 28) {
+            size_t done = 0;
+            size_t horizon = draw(&lcg) % (config->max_delay + 3u);
+            fill_hostile(x, RUN_STEPS * n_in, &lcg);
+            fill_labels(label, RUN_STEPS * n_label, config, &lcg);
+            status = nbt_run(owner.learner, y, x, label, RUN_STEPS, horizon, &done);
+            REQUIRE(done <= RUN_STEPS);
+            REQUIRE((status >= 0) == (done == RUN_STEPS));
+            if (status < 0 && status != NBT_ERR_HORIZON) {
+                status = NBT_OK; /* the steps before the refused one stay done */
+            }
+        } else if (kind == 28) {
+            may_change = 0;
+            status = nbt_variance(owner.learner, y);
+            REQUIRE(status == (config->link == NBT_LINK_GAUSSIAN ? NBT_OK : NBT_ERR_LINK));
+        } else if (kind == 29) {
+            block_move(&owner);
+        } else if (kind == 30 && draw(&lcg) % 8u == 0) {
+            REQUIRE(nbt_reset_state(owner.learner) == NBT_OK);
+            REQUIRE(nbt_pending(owner.learner) == 0);
+        } else {
+            nbt_counters counters;
+            may_change = 0;
+            REQUIRE(nbt_counters_get(owner.learner, &counters) == NBT_OK);
+            REQUIRE(nbt_pending(owner.learner) <= (size_t)config->max_delay + 1);
+            REQUIRE(counters.labels + counters.missing <= counters.predictions);
+        }
+        REQUIRE(nbt_status_text(status)[0] != '\0');
+        if (status < 0 || !may_change) {
+            if (nbt_hash(owner.learner) != before) {
+                FAIL("call %" PRIu32 " (kind %" PRIu32 ", %s) changed the learner", call, kind,
+                     nbt_status_text(status));
+            }
+        }
+        check_arrays(owner.learner, call);
+    }
+    nbt_counters counters;
+    REQUIRE(nbt_counters_get(owner.learner, &counters) == NBT_OK);
+    printf("predictions %" PRIu64 " labels %" PRIu64 " missing %" PRIu64 " skipped %" PRIu64 "\n",
+           counters.predictions, counters.labels, counters.missing, counters.skipped);
+    free(x);
+    free(label);
+    free(y);
+    block_free(&owner);
+}
+
+/* ---- refuse ---- */
+
+static void refuse(void)
+{
+    nbt_config config = nbt_config_default(2, 1, 3, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner = NULL;
+    nbt_breakdown parts;
+    nbt_counters counters;
+    size_t bytes = nbt_bytes(&config);
+    size_t rows;
+    size_t cols;
+    size_t done;
+    float x[2] = {0.5f, -0.5f};
+    float label[1] = {1.0f};
+    float y[1];
+    unsigned char *memory = need(malloc(bytes + 8));
+
+    REQUIRE(bytes > 0 && bytes % 8 == 0);
+    REQUIRE(nbt_bytes(NULL) == 0);
+    REQUIRE(nbt_bytes_breakdown(NULL, &parts) == NBT_ERR_NULL);
+    REQUIRE(nbt_bytes_breakdown(&config, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_config_check(NULL, NULL, NULL, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_config_check(&config, NULL, NULL, NULL) == NBT_OK);
+    REQUIRE(nbt_init(NULL, bytes, &config, &learner) == NBT_ERR_NULL);
+    REQUIRE(nbt_init(memory, bytes, NULL, &learner) == NBT_ERR_NULL);
+    REQUIRE(nbt_init(memory, bytes, &config, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_init(memory, bytes - 1, &config, &learner) == NBT_ERR_BYTES);
+    REQUIRE(nbt_init(memory, 0, &config, &learner) == NBT_ERR_BYTES);
+    REQUIRE(nbt_init(memory + 4, bytes, &config, &learner) == NBT_ERR_ALIGN);
+    nbt_config bad = config;
+    bad.n_hidden = 0;
+    uint32_t field = 0;
+    double low = 0.0;
+    double high = 0.0;
+    REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
+    REQUIRE(field == 3 && low == 1.0 && high == 4096.0);
+    REQUIRE(nbt_bytes(&bad) == 0);
+    REQUIRE(nbt_bytes_breakdown(&bad, &parts) == NBT_ERR_CONFIG);
+    REQUIRE(nbt_init(memory, bytes, &bad, &learner) == NBT_ERR_CONFIG);
+    REQUIRE(nbt_init(memory, bytes, &config, &learner) == NBT_OK);
+
+    uint64_t hash = nbt_hash(learner);
+    REQUIRE(nbt_hash(NULL) == 0 && nbt_pending(NULL) == 0);
+    REQUIRE(nbt_predict(NULL, y, x) == NBT_ERR_NULL);
+    REQUIRE(nbt_predict(learner, NULL, x) == NBT_ERR_NULL);
+    REQUIRE(nbt_predict(learner, y, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_learn(NULL, label) == NBT_ERR_NULL);
+    REQUIRE(nbt_learn(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_learn(learner, label) == NBT_ERR_EMPTY);
+    REQUIRE(nbt_variance(NULL, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_variance(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(NULL, y, x, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, NULL, x, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, NULL, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, NULL, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, label, 1, 0, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, label, 1, 2, &done) == NBT_ERR_HORIZON);
+    REQUIRE(nbt_run(learner, y, x, label, 1, SIZE_MAX, &done) == NBT_ERR_HORIZON);
+    REQUIRE(nbt_reset_state(NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_counters_get(NULL, &counters) == NBT_ERR_NULL);
+    REQUIRE(nbt_counters_get(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_get(NULL, NBT_ARRAY_THETA, NULL, &rows, &cols) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, NULL, &cols) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, &rows, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_get(learner, 99, NULL, &rows, &cols) == NBT_ERR_ARRAY);
+    x[1] = not_a_number();
+    REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_INPUT);
+    x[1] = from_bits(0x7f800000u);
+    REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_INPUT);
+    REQUIRE(nbt_hash(learner) == hash);
+
+    x[1] = -0.5f;
+    REQUIRE(nbt_predict(learner, y, x) == NBT_OK);
+    hash = nbt_hash(learner);
+    REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_FULL);
+    label[0] = from_bits(0x7f800000u);
+    REQUIRE(nbt_learn(learner, label) == NBT_ERR_LABEL);
+    REQUIRE(nbt_hash(learner) == hash);
+    for (int status = 1; status >= -12; status--) {
+        REQUIRE(nbt_status_text((nbt_status)status)[0] != '\0');
+    }
+    free(memory);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+    uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
+    if (strcmp(mode, "hash") == 0 && count > 0) {
+        nbt_config config = parse_config(argc - 3, argv + 3);
+        print_hashes(&config, count);
+    } else if (strcmp(mode, "grid") == 0 && count > 0) {
+        print_grid(count);
+    } else if (strcmp(mode, "abuse") == 0 && count > 0) {
+        nbt_config config = parse_config(argc - 3, argv + 3);
+        abuse(&config, count);
+    } else if (strcmp(mode, "refuse") == 0) {
+        refuse();
+    } else {
+        FAIL("usage: driver hash|grid|abuse COUNT [key=value ...], driver refuse");
+    }
+    return 0;
+}

@@ -1,0 +1,202 @@
+"""The same bits from every compiler, optimisation level and lane count; the same bytes too.
+
+The size of a learner is checked at compile time, at run time and in Python.
+"""
+
+import itertools
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Build, run
+from numpy.typing import NDArray
+
+from nbt_embed import Config, Learner, memory_of
+from nbt_embed.config import CHOICES
+from nbt_embed.errors import ConfigError
+
+STEPS = "1000"
+STRICT = ("-std=c99", "-ffp-contract=off")
+
+BUILDS = [
+    *[(compiler, (level,), 16) for compiler in ("gcc", "clang") for level in ("-O0", "-O1", "-O2")],
+    *[("gcc", ("-O3",), lanes) for lanes in (1, 4, 8)],
+    *[("clang", ("-O3",), lanes) for lanes in (1, 8, 16)],
+    *[(compiler, ("-O3", "-march=native"), 16) for compiler in ("gcc", "clang")],
+]
+
+
+@pytest.fixture(scope="module")
+def expected(build: Build) -> list[str]:
+    """Return the hashes of the grid as the host build of the package computes them."""
+    return run(str(build("gcc", *STRICT, "-O3")), "grid", STEPS).splitlines()
+
+
+@pytest.mark.parametrize(("compiler", "flags", "lanes"), BUILDS)
+def test_every_build_gives_the_same_bits(
+    compiler: str, flags: tuple[str, ...], lanes: int, build: Build, expected: list[str]
+) -> None:
+    program = build(compiler, *STRICT, *flags, lanes=lanes)
+    assert run(str(program), "grid", STEPS).splitlines() == expected
+
+
+def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:
+    """The hash follows the learner: it differs between steps and between kinds of learners."""
+    lines = [line.split() for line in expected]
+    words = [set(column) for column in zip(*(line[1:6] for line in lines), strict=True)]
+    names = ("cell", "estimator", "filter", "link", "norm")
+    assert words == [{f"{name}={i}" for i in range(len(CHOICES[name]))} for name in names]
+    for line in lines:
+        assert len(set(line[6:])) == 4
+    assert len({line[-1] for line in lines}) == len(lines)
+
+
+def test_fused_multiply_add_would_change_the_bits(build: Build, expected: list[str]) -> None:
+    """The control: without -ffp-contract=off the grid is able to tell."""
+    flags = Path("/proc/cpuinfo")
+    if platform.machine() != "x86_64" or not flags.exists() or " fma " not in flags.read_text():
+        pytest.skip("the control needs an x86-64 processor with fused multiply-add")
+    program = build("gcc", "-std=c99", "-O2", "-mfma", "-ffp-contract=fast")
+    lines = run(str(program), "grid", STEPS).splitlines()
+    assert all(line != other for line, other in zip(lines, expected, strict=True))
+
+
+def stream(
+    steps: int, n_in: int, n_out: int, link: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the stream of driver.c: inputs (T, n_in), labels (T, n_out) or, categorical, (T,).
+
+    Small integers from one generator, divided by powers of two.
+    """
+    lcg, memory = 12345, 0
+    n_labels = 1 if link == "categorical" else n_out
+    inputs = np.empty((steps, n_in), np.float32)
+    labels = np.empty((steps, n_labels), np.float32)
+    for t in range(steps):
+        for i in range(n_in):
+            lcg = (lcg * 1664525 + 1013904223) % 2**32
+            k = (lcg >> 8) & 1023
+            if i == 0:
+                memory = memory // 2 + k
+            inputs[t, i] = (k - 512) / 256
+        for o in range(n_labels):
+            if link == "gaussian":
+                labels[t, o] = (memory + o - 1024) / 256
+            elif link == "categorical":
+                labels[t, o] = (memory >> 6) % n_out
+            else:
+                labels[t, o] = ((memory >> 6) + o) % 5 / 4
+            if (t + o) % 13 == 12:
+                labels[t, o] = np.nan
+    return inputs, labels[:, 0] if link == "categorical" else labels
+
+
+CELLS, ESTIMATORS = CHOICES["cell"], CHOICES["estimator"]
+FILTERS, LINKS = CHOICES["filter"], CHOICES["link"]
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_python_gives_the_bits_of_the_driver(cell: str, link: str, build: Build) -> None:
+    delay, n_out = 3, 3
+    arguments = [
+        f"cell={CELLS.index(cell)}",
+        f"link={LINKS.index(link)}",
+        f"n_out={n_out}",
+        f"max_delay={delay}",
+        "lags=2",
+        "seed=7",
+    ]
+    program = build("gcc", *STRICT, "-O0", lanes=1)
+    hashes = run(str(program), "hash", STEPS, *arguments).split()
+    learner = Learner(
+        3, n_out, hidden=5, cell=cell, link=link, max_delay=delay, lags=2, seed=7, scale_steps=300
+    )
+    inputs, labels = stream(int(STEPS), 3, n_out, link)
+    learner.run(inputs, labels, horizon=delay)
+    assert f"{learner.hash():016x}" == hashes[-1]
+
+
+def size_grid() -> list[tuple[int, ...]]:
+    """Return small, odd and a few large sizes with every kind of learner.
+
+    Rows: n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link.
+    """
+    sizes = [(1, 2, 1, 1, 0), (3, 2, 5, 2, 3), (3, 5, 16, 1, 0), (2, 3, 17, 7, 100)]
+    sizes += [(65535, 2, 1, 1, 0), (1, 4096, 2, 3, 1), (5, 2, 1000, 1, 1048576)]
+    kinds = itertools.product(*map(range, map(len, (CELLS, ESTIMATORS, FILTERS, LINKS))))
+    return [(*size, *kind) for kind in kinds for size in sizes if exists((*size, *kind))]
+
+
+def exists(row: tuple[int, ...]) -> bool:
+    """Return whether the kernel has the row's cell with its estimator."""
+    try:
+        memory_of(config_of(row))
+    except ConfigError:
+        return False
+    return True
+
+
+def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path: Path) -> None:
+    rows = size_grid()
+    assert {row[5:7] for row in rows} >= set(itertools.product(range(4), range(2)))
+    # Static initialisers: NBT_BYTES has to be a constant expression to compile here.
+    table = ",\n".join(
+        f"{{{{{', '.join(map(str, row))}}}, NBT_BYTES({', '.join(map(str, row))})}}" for row in rows
+    )
+    source = tmp_path / "sizes.c"
+    source.write_text(
+        f"""
+#include <stdio.h>
+#include "nbt.h"
+static const struct {{ uint32_t key[9]; size_t bytes; }} rows[] = {{
+{table}
+}};
+int main(void)
+{{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {{
+        const uint32_t *key = rows[i].key;
+        nbt_config config = nbt_config_default(key[0], key[1], key[2], NBT_LINK_GAUSSIAN);
+        config.lags = key[3];
+        config.max_delay = key[4];
+        config.cell = key[5];
+        config.estimator = key[6];
+        config.filter = key[7];
+        config.link = key[8];
+        nbt_breakdown b;
+        if (nbt_bytes_breakdown(&config, &b) != NBT_OK) {{
+            return 1;
+        }}
+        size_t sum = b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring +
+                     b.scaler + b.workspace;
+        printf("%zu %zu %zu\\n", rows[i].bytes, nbt_bytes(&config), sum);
+    }}
+    return 0;
+}}
+""",
+        encoding="utf-8",
+    )
+    for lanes in (1, 16):
+        program = build(
+            "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", source=source, lanes=lanes
+        )
+        printed = [tuple(map(int, line.split())) for line in run(str(program)).splitlines()]
+        for row, (constant, at_run_time, breakdown) in zip(rows, printed, strict=True):
+            assert constant == at_run_time == breakdown == memory_of(config_of(row)).total, row
+
+
+def config_of(row: tuple[int, ...]) -> Config:
+    """Return the Python configuration of a row of the size grid."""
+    n_in, n_out, hidden, lags, max_delay, cell, estimator, kind, link = row
+    return Config(
+        n_in=n_in,
+        n_out=n_out,
+        hidden=hidden,
+        lags=lags,
+        max_delay=max_delay,
+        cell=CELLS[cell],
+        estimator=ESTIMATORS[estimator],
+        filter=FILTERS[kind],
+        link=LINKS[link],
+    )

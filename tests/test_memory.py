@@ -1,0 +1,59 @@
+"""A learner that works for long takes no more memory than at the start."""
+
+import tracemalloc
+
+import numpy as np
+from memory_profiler import memory_usage
+
+from nbt_embed import Learner
+
+KIB = 1024
+
+
+def resident_kib() -> float:
+    """Return the resident memory of this process."""
+    return float(memory_usage(-1, interval=0.01, max_usage=True)) * KIB
+
+
+def test_ten_million_kernel_steps_leave_resident_memory_flat() -> None:
+    chunk, chunks, warm_up = 20_000, 500, 50
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((chunk, 1)).astype(np.float32)
+    labels = np.roll(inputs, 1)
+    learner = Learner(1, 1, hidden=4)
+    levels = []
+    for index in range(chunks):
+        learner.run(inputs, labels)
+        if index >= warm_up and index % 10 == 0:
+            levels.append(resident_kib())
+    assert learner.counters.predictions == chunk * chunks == 10_000_000
+    assert max(levels) - levels[0] < 128
+
+
+def test_a_million_python_steps_leave_traced_memory_flat() -> None:
+    steps, warm_up = 1_000_000, 10_000
+    values = np.sin(np.arange(1000, dtype=np.float32))
+    learner = Learner(1, 1, hidden=4)
+    levels = []
+    tracemalloc.start()
+    try:
+        for step in range(warm_up + steps):
+            learner.predict(values[step % 1000])
+            learner.learn(values[(step + 1) % 1000])
+            if step >= warm_up and step % 50_000 == 0:
+                levels.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(levels) - levels[0] < 4 * KIB
+
+
+def test_building_and_dropping_learners_gives_the_memory_back() -> None:
+    config = {"hidden": 64, "cell": "lstm"}
+    for _ in range(20):
+        Learner(3, 2, **config)
+    before = resident_kib()
+    for _ in range(500):
+        Learner(3, 2, **config)
+    one = Learner(3, 2, **config).memory.total / KIB
+    assert one > 100
+    assert resident_kib() - before < 4 * one

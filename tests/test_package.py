@@ -1,0 +1,67 @@
+"""The files that are published install and work away from this directory."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run
+
+from nbt_embed import Learner
+
+USE = """
+import nbt_embed, pathlib, sys
+assert pathlib.Path(nbt_embed.__file__).is_relative_to(sys.prefix), nbt_embed.__file__
+learner = nbt_embed.Learner(1, 1, hidden=4, seed=3)
+learner.predict(0.5)
+learner.learn(1.0)
+print(learner.hash())
+"""
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the sdist and the wheel that is built from it."""
+    directory = tmp_path_factory.mktemp("dist")
+    # A clean copy: what an earlier build left in the tree must not help.
+    tree = directory / "tree"
+    files = ["csrc", "nbt_embed", "tools", "tests", "docs", "examples"]
+    files += ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md"]
+    for name in files:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("*.so", "_kernel.c", "__pycache__")
+            shutil.copytree(source, tree / name, ignore=ignored)
+        else:
+            tree.mkdir(exist_ok=True)
+            shutil.copy(source, tree / name)
+    run(sys.executable, "-m", "build", "--outdir", str(directory), str(tree))
+    return directory
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])
+def test_installs_into_a_fresh_environment(pattern: str, dist: Path, tmp_path: Path) -> None:
+    (package,) = dist.glob(pattern)
+    run(sys.executable, "-m", "venv", str(tmp_path / "venv"))
+    python = str(tmp_path / "venv" / "bin" / "python")
+    run(python, "-m", "pip", "install", "--quiet", str(package))
+    result = subprocess.run(
+        [python, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    learner = Learner(1, 1, hidden=4, seed=3)
+    learner.predict(0.5)
+    learner.learn(1.0)
+    assert int(result.stdout) == learner.hash()
+    run(str(tmp_path / "venv" / "bin" / "nbt-embed"), "--help")
+
+
+@pytest.mark.slow
+def test_the_wheel_fits_every_later_python_and_holds_the_package_only(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    assert "-cp310-abi3-" in wheel.name
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"nbt_embed"}

@@ -1,0 +1,130 @@
+"""The driver under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind.
+
+Each learner lives in a heap block of exactly ``nbt_bytes``, so one byte too far is seen. The
+``abuse`` mode makes random calls with NaN, infinities, denormals and huge values, and checks after
+each that a refused call changed nothing and that every stored number is finite.
+"""
+
+import itertools
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Build, Tool, missing, run
+
+from nbt_embed import Config, memory_of
+from nbt_embed.config import CHOICES
+from nbt_embed.errors import ConfigError
+
+NAMES = ("cell", "estimator", "filter", "link")
+KINDS = list(itertools.product(*(range(len(CHOICES[name])) for name in NAMES)))
+
+
+def exists(kind: tuple[int, ...]) -> bool:
+    """Return whether the kernel has this cell with this estimator."""
+    cell, estimator = CHOICES["cell"][kind[0]], CHOICES["estimator"][kind[1]]
+    try:
+        memory_of(Config(n_in=1, n_out=2, hidden=1, cell=cell, estimator=estimator))
+    except ConfigError:
+        return False
+    return True
+
+
+def configurations() -> list[list[str]]:
+    """Return driver arguments for every cell, estimator, filter and link, the rest varied."""
+    return [
+        [
+            f"cell={cell}",
+            f"estimator={estimator}",
+            f"filter={kind}",
+            f"link={link}",
+            f"n_hidden={(1, 5, 16)[i % 3]}",
+            f"n_out={(2, 3, 5)[i % 3]}",
+            f"n_in={(1, 3)[i % 2]}",
+            f"lags={1 + i % 4}",
+            f"max_delay={i % 5}",
+            f"norm={i % 2}",
+            f"hold_missing={i // 2 % 2}",
+            f"scale_steps={(0, 20, 300)[i // 3 % 3]}",
+            f"seed={i + 1}",
+        ]
+        for i, (cell, estimator, kind, link) in enumerate(filter(exists, KINDS))
+    ]
+
+
+@pytest.fixture(scope="module", params=["gcc", "clang"])
+def sanitized(
+    request: pytest.FixtureRequest,
+    build: Build,
+    tool: Tool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Return the driver built with both sanitizers, each report of which ends the program."""
+    flags = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    if request.param == "clang":
+        flags.append("-fsanitize=float-cast-overflow")
+    probe = tmp_path_factory.mktemp("probe")
+    (probe / "probe.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
+    command = [tool(request.param), *flags, str(probe / "probe.c"), "-o", str(probe / "probe")]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        missing(f"the sanitizer libraries of {request.param} are not installed")
+    return build(request.param, *flags, "-ffp-contract=off")
+
+
+def test_refused_calls(sanitized: Path) -> None:
+    run(str(sanitized), "refuse")
+
+
+def test_ordinary_streams(sanitized: Path, build: Build) -> None:
+    """Equal hashes also say that a learner does not depend on what its memory held before.
+
+    AddressSanitizer fills new memory with 0xbe.
+    """
+    plain = build("gcc", "-std=c99", "-O3", "-ffp-contract=off")
+    assert run(str(sanitized), "grid", "60") == run(str(plain), "grid", "60")
+
+
+def test_hostile_calls(sanitized: Path) -> None:
+    for configuration in configurations():
+        run(str(sanitized), "abuse", "400", *configuration)
+
+
+@pytest.mark.slow
+def test_many_hostile_calls(sanitized: Path) -> None:
+    for configuration in configurations():
+        run(str(sanitized), "abuse", "20000", *configuration)
+
+
+def test_hostile_calls_optimised(build: Build) -> None:
+    """The same at full speed, where a compiler may use what undefined behaviour allows."""
+    program = build("gcc", "-std=c99", "-O3", "-ffp-contract=off")
+    for configuration in configurations():
+        run(str(program), "abuse", "10000", *configuration)
+    # Streams on which the covariance is driven towards zero and the estimate towards overflow.
+    for seed in (23, 30, 53):
+        run(str(program), "abuse", "30000", f"seed={seed}")
+
+
+def test_valgrind_finds_no_leak_and_no_uninitialised_value(tool: Tool, build: Build) -> None:
+    program = build("gcc", "-std=c99", "-g", "-O1", "-ffp-contract=off")
+    check = [tool("valgrind"), "--quiet", "--leak-check=full", "--show-leak-kinds=all"]
+    check += ["--errors-for-leak-kinds=all", "--error-exitcode=99"]
+    run(*check, str(program), "refuse")
+    run(*check, str(program), "grid", "3")
+    for configuration in configurations()[::5]:
+        run(*check, str(program), "abuse", "60", *configuration)
+
+
+def test_the_abuse_mode_notices_an_overrun(build: Build, tmp_path: Path) -> None:
+    """The check itself works: a block one float too small must be reported."""
+    source = (ROOT / "tests" / "driver.c").read_text(encoding="utf-8")
+    honest = "need(malloc(made.bytes + 8))"
+    assert source.count(honest) == 1
+    broken = tmp_path / "broken.c"
+    broken.write_text(source.replace(honest, "need(malloc(made.bytes + 4))"), encoding="utf-8")
+    program = build("gcc", "-std=c99", "-g", "-fsanitize=address", source=broken)
+    result = subprocess.run(
+        [str(program), "grid", "2"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "heap-buffer-overflow" in result.stderr
