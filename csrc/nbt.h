@@ -123,7 +123,8 @@ typedef struct nbt_config {
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default 0.8 */
     float decay;          /* lambda, [0, 1], default 0.8: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.5: multiplies the recurrent kalman step */
+    float rate;           /* eta, [0, 100], default 0.5: multiplies the recurrent kalman step, which
+                             is also divided by the number of predictions that wait */
     float info_rate;      /* gamma, 1/samples, (0, 0.5], default 5e-4: how fast recurrent
                              information adapts */
     float info_floor;     /* delta, [1e-6, 1e6], default 0.03: information that every recurrent

@@ -56,12 +56,11 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
 }
 
 /* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
- * the weight of the sample for the readout covariance. */
-static float innovate_kalman(const nbt_config *config, const nbt_layout *l,
+ * the weight of the sample for the readout covariance, gain is eta gamma / n. */
+static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
                              const nbt_estimate *estimate, nbt_update *update, float *weight)
 {
     uint32_t link = config->link;
-    float gain = config->rate * config->info_rate;
     *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
     directions(config, l);
     float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
@@ -147,7 +146,9 @@ int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *e
     float c = 0.0f;
     float weight = 0.0f;
     if (kalman) {
-        c = innovate_kalman(config, l, estimate, update, &weight);
+        /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
+        float gain = config->rate * config->info_rate / (float)learner->pending;
+        c = innovate_kalman(config, l, gain, estimate, update, &weight);
     } else {
         innovate_sgd(config, l, update);
     }

@@ -42,7 +42,7 @@ void nbt_link_predict(uint32_t link, float *y, size_t O)
     }
 }
 
-static float innovate_categorical(float *t, float *factor, const float *p, float label, size_t O)
+static float innovate_categorical(float *t, float *factor, float *p, float label, size_t O)
 {
     int present = !nbt_is_nan(label);
     size_t k = present ? (size_t)label : 0;
@@ -52,10 +52,13 @@ static float innovate_categorical(float *t, float *factor, const float *p, float
     float trace_squared = 0.0f;
     float sum_before = 0.0f;
     for (size_t o = 0; o < O; o++) {
-        factor[o] = present ? nbt_sqrt(p[o]) : 0.0f;
-        t[o] = present && o == k ? 1.0f / factor[o] : 0.0f;
-        float variance = p[o] * (1.0f - p[o]);
-        float square = p[o] * p[o];
+        float target = o == k ? 1.0f : 0.0f;
+        float middle = 0.5f * (p[o] + target);
+        factor[o] = present ? nbt_sqrt(middle) : 0.0f;
+        t[o] = present ? (target - p[o]) / factor[o] : 0.0f;
+        p[o] = middle;
+        float variance = middle * (1.0f - middle);
+        float square = middle * middle;
         trace += variance;
         trace_squared += variance * variance + 2.0f * square * sum_before;
         sum_before += square;
@@ -63,16 +66,17 @@ static float innovate_categorical(float *t, float *factor, const float *p, float
     return present ? trace_squared / (trace + NBT_TINY) : 0.0f;
 }
 
-static float innovate_bernoulli(float *t, float *factor, const float *p, const float *label,
-                                size_t O)
+static float innovate_bernoulli(float *t, float *factor, float *p, const float *label, size_t O)
 {
     float trace = 0.0f;
     float trace_squared = 0.0f;
     for (size_t o = 0; o < O; o++) {
         int present = !nbt_is_nan(label[o]);
+        float error = present ? label[o] - p[o] : 0.0f;
+        p[o] += 0.5f * error;
         float variance = present ? p[o] * (1.0f - p[o]) : 0.0f;
         factor[o] = nbt_sqrt(variance);
-        t[o] = present ? (label[o] - p[o]) / factor[o] : 0.0f;
+        t[o] = present ? error / factor[o] : 0.0f;
         trace += variance;
         trace_squared += variance * variance;
     }
@@ -92,7 +96,7 @@ static float innovate_gaussian(float *t, float *factor, const float *y, const fl
     return weight;
 }
 
-float nbt_link_innovate(uint32_t link, float *t, float *factor, const float *y, const float *label,
+float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y, const float *label,
                         const float *noise, size_t O)
 {
     switch (link) {

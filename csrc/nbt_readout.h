@@ -16,9 +16,12 @@ void nbt_readout_apply(float *out, const float *V, const float *f, size_t O, siz
 void nbt_link_predict(uint32_t link, float *y, size_t O);
 
 /* t, factor (O) from prediction y (O) and label (O, or one class index); noise (O) is the gaussian
- * innovation variance. Outputs without label get t = factor = 0. Returns the weight of the sample
- * for the readout covariance, tr(Lambda^2) / tr(Lambda) (gaussian: 1), 0 without any label. */
-float nbt_link_innovate(uint32_t link, float *t, float *factor, const float *y, const float *label,
+ * innovation variance. Outputs without label get t = factor = 0. Probabilities: the curvature is
+ * taken midway between prediction and label, and y becomes that midpoint; at a confident wrong
+ * prediction the curvature is almost 0, and a step that trusts it overshoots without bound.
+ * Returns the weight of the sample for the readout covariance, tr(Lambda^2) / tr(Lambda)
+ * (gaussian: 1), 0 without any label. */
+float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y, const float *label,
                         const float *noise, size_t O);
 
 /* out (O) = F in or F^T in; out may be in. */

@@ -1,4 +1,4 @@
-"""Forecast a noisy oscillation one step ahead while learning it: the whole interface in ten lines."""
+"""Forecast a noisy oscillation one step ahead while learning it: the interface in ten lines."""
 
 import numpy as np
 

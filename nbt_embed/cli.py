@@ -11,11 +11,11 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
@@ -71,9 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     """Learn a recorded stream and compare."""
-    outputs = [path for path in (args.out, args.json) if path is not None]
-    for path in outputs:
-        _check_writable(path)
+    for path in (args.out, args.json):
+        if path is not None:
+            _check_writable(path)
+            if path.resolve() == args.file.resolve():
+                raise StreamError(f"{path}: is the stream itself; name another file to write")
     stream = from_csv(args.file, args.time, args.inputs, args.targets, args.missing)
     if stream.unused:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in stream.unused)
@@ -162,7 +164,7 @@ def _print_results(
 def _write_predictions(path: Path, stream: Stream, comparisons: Sequence[Comparison]) -> None:
     """One line a forecast, beside what came; the last ones are for rows still to come."""
     names = stream.target_names
-    with _open_for_writing(path) as file:
+    with _writing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["horizon", "row", *names, *(f"{name}_forecast" for name in names)])
         for one in comparisons:
@@ -178,21 +180,28 @@ def _cell(value: float) -> str:
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    with _open_for_writing(path) as file:
+    with _writing(path) as file:
         json.dump(document, file, indent=2, allow_nan=False, ensure_ascii=False)
         file.write("\n")
 
 
-def _open_for_writing(path: Path) -> Any:
+@contextmanager
+def _writing(path: Path) -> Iterator[TextIO]:
+    """Open a file to be written; what the system refuses is said in one line."""
     try:
-        return path.open("w", encoding="utf-8", newline="")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
     except OSError as error:
         raise StreamError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _check_writable(path: Path) -> None:
     """Find out before a long run, not after it."""
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        possible = path.parent.is_dir() and not path.is_dir()
+    except OSError:
+        possible = False
+    if not possible:
         raise StreamError(f"{path}: cannot be written; name a file in a directory that exists")
 
 

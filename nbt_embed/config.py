@@ -60,7 +60,8 @@ class Config:
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
             sqrt(number of recurrent units) or sqrt(number of inputs).
         decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
-        rate: [0, 100]: multiplies the recurrent kalman step.
+        rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
+            of forecasts that wait.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
         info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
         forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.998 for the

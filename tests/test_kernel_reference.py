@@ -2,13 +2,14 @@
 
 Both start from the kernel's initial weights and see the same stream and signs for 200 steps. The
 kernel rounds to float32, and a recurrent network that learns amplifies rounding, so the tolerance
-grows with the step: relative to the largest entry of each array, 2e-5 at the start, 5e-3 at step 200.
+grows with the step: relative to the largest entry of each array, 2e-5 at first, 5e-3 at step 200.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,9 +126,8 @@ def test_every_combination_follows_the_reference(
         seed=11,
     )
     # The kernel sees these rounded to float32.
-    settings = replace(
-        settings, **{name: float(np.float32(getattr(config, name))) for name in FLOATS}
-    )
+    rounded: dict[str, Any] = {name: float(np.float32(getattr(config, name))) for name in FLOATS}
+    settings = replace(settings, **rounded)
     reference = ReferenceLearner(settings, learner.array("theta"))
     fresh = ReferenceLearner(settings)
     np.testing.assert_allclose(learner.array("theta"), fresh.theta, rtol=2e-6, atol=2e-7)

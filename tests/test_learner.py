@@ -1,4 +1,4 @@
-"""The Python learner: same bits by every route, causality, and clear refusals that change nothing."""
+"""The Python learner: same bits by every route, causality, refusals that change nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nbt_embed._kernel import ffi, lib
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError, memory_of
-from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import (
     ConfigError,

@@ -1,0 +1,79 @@
+"""Bytes that other ways to train the same network would need, computed and not run.
+
+All beside the learner's own bytes, with everything else (filter, ring, scaler) as it is: only what
+the method itself stores is exchanged. Symbols: S state floats, R pre-activation rows, D columns
+(docs/design.md, section 1); a float has 4 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from nbt_embed.config import Config
+from nbt_embed.errors import ConfigError
+from nbt_embed.learner import memory_of
+
+BPTT_STEPS = 100
+ECHO_FACTOR = 4
+
+_GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
+_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One other method: key (for JSON), name, formula (text) and what it gives."""
+
+    key: str
+    name: str
+    formula: str
+    memory_bytes: int
+
+
+def alternatives(config: Config) -> tuple[Alternative, ...]:
+    """Exact RTRL, backpropagation through 100 steps and echo state networks, in bytes.
+
+    RTRL keeps the whole derivative of the state by the weights where NoBackTrack keeps v and w.
+    Backpropagation keeps 100 steps of inputs, pre-activations and states, and one gradient; work
+    space is not counted, so both figures are lower bounds. An echo state network trains the
+    readout alone; how many units it needs for the same accuracy depends on the stream (compare
+    with ``estimator="frozen"``), so it is given at the same width and at four times the width,
+    where a learner can be that wide.
+
+    Errors: ConfigError, as ``memory_of``. Cost: O(1).
+    """
+    trained = memory_of(replace(config, estimator="nobacktrack"))
+    rest = trained.total - trained.estimate
+    state = config.hidden * (2 if config.cell == "lstm" else 1)
+    rows = config.hidden * _GATES[config.cell]
+    weights = rows * (config.hidden + config.n_in * config.lags + 1)
+    history = BPTT_STEPS * (state + rows + config.n_in)
+    return (
+        Alternative(
+            "rtrl",
+            "exact RTRL",
+            f"rest + 4·S·R·D = {rest} + 4·{state}·{weights}",
+            rest + _FLOAT * state * weights,
+        ),
+        Alternative(
+            f"bptt_{BPTT_STEPS}",
+            f"backpropagation, {BPTT_STEPS} steps",
+            f"rest + 4·(R·D + {BPTT_STEPS}·(S + R + n_in)) = {rest} + 4·({weights} + {history})",
+            rest + _FLOAT * (weights + history),
+        ),
+        *_echo_state(config, "echo_state", "same width", 1),
+        *_echo_state(
+            config, f"echo_state_{ECHO_FACTOR}x", f"{ECHO_FACTOR}x the units", ECHO_FACTOR
+        ),
+    )
+
+
+def _echo_state(config: Config, key: str, width: str, factor: int) -> Iterator[Alternative]:
+    """One echo state network, or none where a learner of that width cannot be built."""
+    config = replace(config, estimator="frozen", hidden=factor * config.hidden)
+    with suppress(ConfigError):
+        memory_bytes = memory_of(config).total
+        formula = f"this learner with --estimator frozen --hidden {config.hidden}"
+        yield Alternative(key, f"echo state network, {width}", formula, memory_bytes)

@@ -1,0 +1,114 @@
+"""Print what this package promises on real sensor streams, beside the promise: ``make bars``.
+
+Runs the command line on the recorded streams of a data folder (default ../shared/data) as a user
+would, and compares the size of a small learner in Python with the constant of the C header.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+HORIZONS = (1, 2, 5, 10, 20)
+SIZE = (3, 1, 16)  # inputs, outputs, gated units
+
+
+def run(*arguments: str) -> dict[str, Any]:
+    """One call of the command line; its JSON document."""
+    with tempfile.TemporaryDirectory() as folder:
+        document = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "nbt_embed", *arguments, "--json", str(document)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return dict(json.loads(document.read_text(encoding="utf-8")))
+
+
+def markers(folder: Path) -> bool:
+    """Mean nRMSE over the marker files, default settings with three lags."""
+    files = sorted(folder.glob("markers_*.csv"))
+    common = ("--time", "t_s", "--score-from", "600", "--lags", "3")
+    met = True
+    print(f"markers, mean nRMSE over {len(files)} files; bars: learner <= 1.05 RLS, <= 0.75 last")
+    print("  horizon   learner       RLS      last   / RLS  / last")
+    for horizon in HORIZONS:
+        rows = [run("run", str(path), *common, "--horizon", str(horizon)) for path in files]
+        learner, rls, last = (
+            float(np.mean([figure(row) for row in rows]))
+            for figure in (
+                lambda row: row["nrmse"],
+                lambda row: row["baselines"]["rls"]["nrmse"],
+                lambda row: row["baselines"]["persistence"]["nrmse"],
+            )
+        )
+        good = learner <= 1.05 * rls and learner <= 0.75 * last
+        met &= good
+        ratios = f"{learner / rls:7.3f} {learner / last:7.3f}"
+        print(f"  {horizon:7d} {learner:9.4f} {rls:9.4f} {last:9.4f} {ratios}  {verdict(good)}")
+    return met
+
+
+def air_quality(path: Path) -> bool:
+    """Hourly gas sensors with missing values, one step ahead; bar: below last value."""
+    row = run("run", str(path), "--missing", "-200", "--horizon", "1")
+    last = row["baselines"]["persistence"]["nrmse"]
+    per_target = [value for value in row["nrmse_per_target"].values() if value is not None]
+    good = all(map(math.isfinite, [row["nrmse"], *per_target])) and row["nrmse"] < last
+    print(f"air quality, nRMSE: learner {row['nrmse']:.4f}, last value {last:.4f}  {verdict(good)}")
+    return good
+
+
+def small_learner() -> bool:
+    """Bytes of 16 gated units, 3 inputs, 1 output under kalman: Python, C, and 10 KiB."""
+    n_in, n_out, hidden = map(str, SIZE)
+    options = ("--hidden", hidden, "--inputs", n_in, "--outputs", n_out, "--cell", "gated")
+    python = run("size", *options, "--filter", "kalman")["memory_bytes"]
+    program = f"""#include <stdio.h>
+#include "nbt.h"
+int main(void) {{ printf("%lu", (unsigned long)NBT_BYTES({n_in}, {n_out}, {hidden}, 1, 0,
+    NBT_CELL_GATED, NBT_EST_NOBACKTRACK, NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN)); return 0; }}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder) / "bytes"
+        compiler = ["cc", "-std=c99", f"-I{ROOT / 'csrc'}", "-xc", "-", "-o", str(binary)]
+        subprocess.run(compiler, input=program, text=True, check=True)
+        constant = int(subprocess.run([binary], capture_output=True, text=True, check=True).stdout)
+    good = python == constant <= 10 * 1024
+    print(
+        f"16 gated units, 3 inputs, 1 output: {python} bytes, NBT_BYTES {constant}, bar 10240  "
+        f"{verdict(good)}"
+    )
+    return good
+
+
+def verdict(good: bool) -> str:
+    """How a bar stands, in a word."""
+    return "met" if good else "MISSED"
+
+
+def main() -> int:
+    """Run every bar whose data is there; exit 1 if one is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    data = parser.parse_args().data
+    met = small_learner()
+    for path, bar in (
+        (data / "markers", markers),
+        (data / "air_quality" / "AirQualityUCI.csv.gz", air_quality),
+    ):
+        if path.exists():
+            met &= bar(path)
+        else:
+            print(f"{path} is not there: not measured")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
