@@ -373,12 +373,14 @@ def innovation(link: str, raw: Array, label: Array, noise: Array) -> Innovation:
         labelled = np.repeat(~np.isnan(label), raw.size)
         k = int(label[0]) if labelled[0] else 0
         hit = np.eye(raw.size)[k]
-        F = np.diag(np.sqrt(y)) - np.outer(y, np.sqrt(y))
-        t, error, varsigma = hit / np.sqrt(y), hit - y, ones
+        middle = (y + hit) / 2
+        F = np.diag(np.sqrt(middle)) - np.outer(middle, np.sqrt(middle))
+        t, error, varsigma = (hit - y) / np.sqrt(middle), hit - y, ones
     else:
         labelled = ~np.isnan(label)
         error = np.where(labelled, label - y, 0.0)
-        root = np.sqrt(1 / noise) if link == "gaussian" else np.sqrt(y * (1 - y))
+        middle = y + error / 2
+        root = np.sqrt(1 / noise) if link == "gaussian" else np.sqrt(middle * (1 - middle))
         F = np.diag(root)
         t = error * root if link == "gaussian" else error / root
         varsigma = noise if link == "gaussian" else ones
@@ -540,6 +542,7 @@ class ReferenceLearner:
             self.label_scaler.count(target)
             target = self.label_scaler.scale(target)
 
+        n_waiting = len(self.waiting)
         x = self.waiting.popleft()
         u = with_input(self.learning_state[:H], x)
         step = self.cell(self.theta @ u, self.learning_state, self.leak)
@@ -556,7 +559,7 @@ class ReferenceLearner:
             return
         c = self.spread(f)
         if config.filter == "kalman":
-            self.kalman(f, new, c)
+            self.kalman(f, new, c, n_waiting)
         else:
             self.sgd(f, new)
         self.label_count += new.labelled
@@ -565,13 +568,13 @@ class ReferenceLearner:
             followed = self.noise + k * (new.error**2 / (1 + c) - self.noise)
             self.noise = np.where(new.labelled, np.maximum(followed, 1e-8), self.noise)
 
-    def kalman(self, f: Array, new: Innovation, c: float) -> None:
+    def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> None:
         """Both blocks divide by one innovation covariance.
 
         Under `frozen`, v and w are 0: so are alpha and q, theta stays, and P stays at 1 / delta.
         """
         config, H = self.config, self.config.n_hidden
-        eta, gamma, delta = config.rate, config.info_rate, config.info_floor
+        eta, gamma, delta = config.rate / n_waiting, config.info_rate, config.info_floor
         Cf = ud_product(self.U, self.d) @ f
         alpha = self.readout[:, :H] @ self.v[:H]
         q = eta * gamma * (self.P * self.w**2).sum()

@@ -111,7 +111,16 @@ def test_python_gives_the_bits_of_the_driver(cell: str, link: str, build: Build)
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     learner = Learner(
-        3, n_out, hidden=5, cell=cell, link=link, max_delay=delay, lags=2, seed=7, scale_steps=300
+        3,
+        n_out,
+        hidden=5,
+        cell=cell,
+        link=link,
+        max_delay=delay,
+        lags=2,
+        seed=7,
+        scale_steps=300,
+        forget=0.998,
     )
     inputs, labels = stream(int(STEPS), 3, n_out, link)
     learner.run(inputs, labels, horizon=delay)

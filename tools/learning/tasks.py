@@ -1,0 +1,120 @@
+"""The tasks: symbol streams and chaotic series, each defined here and nowhere else.
+
+Sources: a^n b^n and distant brackets as in Ollivier, Tallec and Charpiat 2015 (arXiv 1507.07680),
+section on experiments; Mackey and Glass 1977; Lorenz 1963; Henon 1976.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SymbolTask:
+    """Predict the next symbol: make(length, seed) gives the text; floor is its entropy rate."""
+
+    name: str
+    n_symbols: int
+    floor: float
+    make: Callable[[int, int], IntArray]
+
+
+@dataclass(frozen=True)
+class SeriesTask:
+    """Forecast a series `horizon` steps ahead: make(length, seed) gives it, shape (length, 1)."""
+
+    name: str
+    horizon: int
+    make: Callable[[int, int], Float64Array]
+
+
+def anbn(length: int, seed: int, most: int = 32) -> IntArray:
+    """Lines of n times a (0), newline (2), n times b (1), newline; n uniform in 1..most."""
+    rng = np.random.default_rng(seed)
+    text: list[int] = []
+    while len(text) < length:
+        n = int(rng.integers(1, most + 1))
+        text += [0] * n + [2] + [1] * n + [2]
+    return np.array(text[:length])
+
+
+def brackets(length: int, seed: int, s: int = 1, k: int = 5, alphabet: int = 10) -> IntArray:
+    """Lines of [ s letters ] k letters [ the same s letters ] newline."""
+    rng = np.random.default_rng(seed)
+    opening, closing, newline = alphabet, alphabet + 1, alphabet + 2
+    text: list[int] = []
+    while len(text) < length:
+        inside, between = (rng.integers(0, alphabet, n).tolist() for n in (s, k))
+        text += [opening, *inside, closing, *between, opening, *inside, closing, newline]
+    return np.array(text[:length])
+
+
+def lorenz(length: int, seed: int) -> Float64Array:
+    """The x coordinate (sigma 10, rho 28, beta 8/3), 0.05 time units a sample, Runge-Kutta 4."""
+
+    def slope(s: Float64Array) -> Float64Array:
+        x, y, z = s
+        return np.array([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
+
+    state = np.array([1.0, 1.0, 25.0]) + np.random.default_rng(seed).normal(size=3)
+    skip, dt, out = 200, 0.0125, []
+    for _ in range(skip + length):
+        for _ in range(4):
+            a = slope(state)
+            b = slope(state + dt / 2 * a)
+            c = slope(state + dt / 2 * b)
+            state = state + dt / 6 * (a + 2 * b + 2 * c + slope(state + dt * c))
+        out.append(state[0])
+    return np.array(out[skip:])[:, np.newaxis]
+
+
+def mackey_glass(length: int, seed: int) -> Float64Array:
+    """Delay 17, beta 0.2, gamma 0.1, exponent 10; Euler steps of 0.1, one sample a time unit."""
+    delay, skip = 170, 3000
+    x = (1.2 + 0.1 * np.random.default_rng(seed).normal(size=delay + 1)).tolist()
+    for _ in range(skip + 10 * length):
+        late = x[-1 - delay]
+        x.append(x[-1] + 0.1 * (0.2 * late / (1 + late**10) - 0.1 * x[-1]))
+    return np.array(x[delay + 1 + skip :: 10][:length])[:, np.newaxis]
+
+
+def henon(length: int, seed: int) -> Float64Array:
+    """The x coordinate, a = 1.4, b = 0.3."""
+    x, y = (0.1 * np.random.default_rng(seed).random(2)).tolist()
+    out = []
+    for _ in range(100 + length):
+        x, y = 1 - 1.4 * x * x + y, 0.3 * x
+        out.append(x)
+    return np.array(out[100:])[:, np.newaxis]
+
+
+def _brackets_floor(s: int, k: int, alphabet: int) -> float:
+    """Bits per symbol of a reader who remembers: s + k letters are news in 2 s + k + 5 symbols."""
+    return (s + k) * math.log2(alphabet) / (2 * s + k + 5)
+
+
+SYMBOLS = (
+    SymbolTask("anbn(1,32)", 3, 5 / 35, anbn),
+    SymbolTask("brackets(1,5,10)", 13, _brackets_floor(1, 5, 10), brackets),
+    SymbolTask(
+        "brackets(1,12,10)",
+        13,
+        _brackets_floor(1, 12, 10),
+        lambda length, seed: brackets(length, seed, k=12),
+    ),
+)
+SERIES = (
+    SeriesTask("Lorenz", 1, lorenz),
+    SeriesTask("Mackey-Glass", 1, mackey_glass),
+    SeriesTask("Henon", 1, henon),
+    SeriesTask("Lorenz, 10 ahead", 10, lorenz),
+    SeriesTask("Mackey-Glass, 10 ahead", 10, mackey_glass),
+)
