@@ -17,12 +17,15 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test check lint compilers clean
+.PHONY: help demo test bars learning-quick readme check lint compilers clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
+	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
+	@echo 'make learning-quick  measure the estimators, about ten minutes, into docs/learning.md'
+	@echo 'make readme       run demo, test and bars, and put their output into README.md'
 	@echo 'make check        formatter, linter, types, and the kernel through gcc and clang'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'PYTHON=python3.12 make ...  chooses the interpreter (now: $(PYTHON))'
@@ -32,6 +35,15 @@ demo: $(VENV)/package
 
 test: $(VENV)/tools
 	$(BIN)/python -m pytest $(MARKERS) $(PYTEST_FLAGS)
+
+bars: $(VENV)/package
+	$(BIN)/python tools/bars.py
+
+learning-quick: $(VENV)/package
+	$(BIN)/python -m tools.learning
+
+readme: $(VENV)/tools
+	$(BIN)/python tools/readme.py
 
 check: lint compilers
 
