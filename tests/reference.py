@@ -6,6 +6,8 @@ is shared with the kernel. Symbols and shapes are those of the table in docs/des
     I = n_in * lags   H = n_hidden   O = n_out   D = H + I + 1   parts = 2 (lstm: h, c) or 1 (h)
     S = parts * H     R = gates * H, row r belongs to unit r mod H     u, f = [h; x; 1]  (D)
 
+`rtrl`, the exact derivative, exists only here: it is what the other estimators approximate.
+
 Functions that take `...` axes work on many independent sign streams at once, so that the tests of
 unbiasedness average over the very code that the learner runs.
 """
@@ -24,6 +26,8 @@ Array = NDArray[np.float64]
 TINY = 1e-12  # the epsilon_0 that guards the divisions of the estimate
 GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
 PARTS = {"tanh": 1, "leaky": 1, "gated": 1, "lstm": 2}
+ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual", "rtrl")
+WITH_TRACES = ("snap1", "residual")  # they keep g, which needs one state float per unit
 
 
 @dataclass(frozen=True)
@@ -310,12 +314,96 @@ def estimate_update(
     return v_new, w_new
 
 
+def jacobian(step: Step, theta: Array) -> Array:
+    """J_t (S, S), the derivative of the new state with respect to the old one."""
+    columns = jacobian_vector(step, theta, np.eye(step.state.size))
+    return columns.T
+
+
+def by_row(per_unit: Array, n_rows: int) -> Array:
+    """Repeat (..., H) for the rows of each unit, (..., R)."""
+    repeated: Array = per_unit[..., np.arange(n_rows) % per_unit.shape[-1]]
+    return repeated
+
+
+def own_carry(J: Array) -> Array:
+    """Clamp the diagonal of J_t, d (H): beyond [-1, 1] the traces would grow."""
+    return np.clip(np.diag(J), -1.0, 1.0)
+
+
+def trace_update(g: Array, u: Array, step: Step, d: Array) -> Array:
+    """g_r <- d_unit(r) g_r + e_r u, the own-unit traces (R, D) of SnAp-1 (arXiv 2006.07232)."""
+    return by_row(d, len(g))[:, None] * g + step.gain[0][:, None] * u
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What the scalings of `residual` remember of the steps before.
+
+    norm_w (...): |w|. norm_g (H): |g_i|, over the rows of unit i. kappa (H): norm of column i of
+    J_t without its diagonal, when last refreshed. steps: how many went before, which says whose
+    turn it is. Any positive values keep the estimate unbiased; these keep its variance low.
+    """
+
+    norm_w: Array
+    norm_g: Array
+    kappa: Array
+    steps: int = 0
+
+    @classmethod
+    def start(cls, n_hidden: int) -> Balance:
+        """Before the first step."""
+        return cls(np.zeros(()), np.zeros(n_hidden), np.ones(n_hidden))
+
+    def after(self, w: Array, g: Array, J: Array, metric: Array) -> Balance:
+        """Measure the new w (..., R, D) and g (R, D), and one column of J (H, H), in turn."""
+        n_hidden = self.kappa.size
+        g_squared = (metric * g**2).sum(axis=-1)
+        turn, kappa = self.steps % n_hidden, self.kappa.copy()
+        kappa[turn] = np.linalg.norm(np.delete(J[:, turn], turn))
+        return Balance(
+            norm_w=np.sqrt((metric * w**2).sum(axis=(-2, -1))),
+            norm_g=np.sqrt(g_squared.reshape(-1, n_hidden).sum(axis=0)),
+            kappa=kappa,
+            steps=self.steps + 1,
+        )
+
+    def scalings(self, v: Array) -> tuple[Array, Array]:
+        """rho_0 (...) for v (..., H), and |y| (H)."""
+        norm_v = np.sqrt((v**2).sum(axis=-1))
+        rho_0 = np.sqrt((self.norm_w + TINY) / (norm_v + TINY))
+        return rho_0, np.sqrt((self.norm_g + TINY) / (self.kappa + TINY))
+
+
+def residual_update(
+    v: Array,
+    w: Array,
+    g: Array,
+    u: Array,
+    step: Step,
+    theta: Array,
+    signs: Array,
+    decay: float,
+    balance: Balance,
+) -> tuple[Array, Array, Array]:
+    """Advance v (..., H), w (..., R, D) and g (R, D): v w^T estimates what the traces leave out.
+
+    With decay 1, E[v w^T] + diag(g) is ds/dtheta. Arguments: u (D); signs (..., H), one per unit.
+    """
+    d = own_carry(jacobian(step, theta))
+    rho_0, size = balance.scalings(v)
+    y = signs * size
+    v_new = decay * (jacobian_vector(step, theta, rho_0[..., None] * v + y) - d * y)
+    w_new = w / rho_0[..., None, None] + g / by_row(y, len(g))[..., None]
+    return v_new, w_new, trace_update(g, u, step, d)
+
+
 def exact_rtrl(G: Array, u: Array, step: Step, theta: Array) -> Array:
-    """G(t) = J_t G(t-1) + sum_r e_r (x) u, the exact ds/dtheta for fixed parameters, (R, D, S)."""
+    """G(t) = J_t G(t-1) + sum_r e_r (x) u, the exact ds/dtheta for fixed parameters, (S, R, D)."""
     n_rows, n_hidden = theta.shape[0], step.carry.shape[1]
     row = np.eye(n_rows)
     e = sum_rows(row[:, None, :] * step.gain, n_hidden)  # (R, S): e_r placed in its unit
-    return jacobian_vector(step, theta, G) + e[:, None, :] * u[:, None]
+    return np.tensordot(jacobian(step, theta), G, 1) + e.T[:, :, None] * u
 
 
 def numeric_derivative(function: Callable[[Array], Array], at: Array, width: float) -> Array:
@@ -441,18 +529,27 @@ def forget_step(d: Array, start: Array, forget: float) -> Array:
 class ReferenceLearner:
     """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
 
-    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), w (R, D), P (R, D),
-    U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler.
-    v and w stay 0 under `frozen`, P stays 1 and U, d stay as they are under `sgd`: the kernel does
+    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), w (R, D), g (R, D),
+    kappa (H), P (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler,
+    label_scaler; and G (S, R, D), which the kernel never has. v, w, g, kappa and G are 0 where the
+    estimator has no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does
     not have these arrays.
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
     bits; None for the float64 ones. The generator advances by their words either way.
-    Errors: ValueError for a theta of another shape.
+    Errors: ValueError for a theta of another shape, an unknown estimator, or one that the cell
+    does not allow.
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
         H, O, D = config.n_hidden, config.n_out, config.n_cols  # noqa: E741
+        if config.estimator not in ESTIMATORS:
+            raise ValueError(f"estimator is {config.estimator!r}: choose one of {ESTIMATORS}")
+        if config.estimator in WITH_TRACES and PARTS[config.cell] > 1:
+            raise ValueError(
+                f"estimator {config.estimator!r} needs one state float per unit and the cell is "
+                f"{config.cell!r}: choose another cell, or the estimator nobacktrack"
+            )
         self.config = config
         self.cell = CELLS[config.cell]
         self.leak = 1.0 / time_constants(config)
@@ -486,9 +583,18 @@ class ReferenceLearner:
         self.learning_state = np.zeros(config.n_state)
         self.v = np.zeros(config.n_state)
         self.w = np.zeros_like(self.theta)
+        self.g = np.zeros_like(self.theta)
+        self.G = np.zeros((config.n_state, *self.theta.shape))
+        self.balance = Balance.start(config.n_hidden)
         self.x = np.zeros(config.n_in * config.lags)
         self.live_f = with_input(self.state[: config.n_hidden], self.x)
         self.waiting: deque[Array] = deque()
+
+    @property
+    def kappa(self) -> Array:
+        """Norms (H) of the columns of J_t without their diagonal, as `residual` remembers them."""
+        held: Array = self.balance.kappa
+        return held if self.config.estimator == "residual" else np.zeros_like(held)
 
     def predict(self, x: ArrayLike) -> Array:
         """Advance the live state by one sample (n_in); the forecast (O), caller's units.
@@ -546,11 +652,7 @@ class ReferenceLearner:
         x = self.waiting.popleft()
         u = with_input(self.learning_state[:H], x)
         step = self.cell(self.theta @ u, self.learning_state, self.leak)
-        if config.estimator == "nobacktrack":
-            z = jacobian_vector(step, self.theta, self.v)
-            signs = self.generator.signs(config.n_rows)
-            metric = self.P if config.norm == "metric" else np.ones_like(self.P)
-            self.v, self.w = estimate_update(self.w, z, u, step, signs, config.decay, metric)
+        self.advance_estimate(u, step)
         self.learning_state = step.state
 
         f = with_input(self.learning_state[:H], x)
@@ -568,29 +670,58 @@ class ReferenceLearner:
             followed = self.noise + k * (new.error**2 / (1 + c) - self.noise)
             self.noise = np.where(new.labelled, np.maximum(followed, 1e-8), self.noise)
 
+    def advance_estimate(self, u: Array, step: Step) -> None:
+        """Carry the derivative of the learning state over one step; `frozen` has none."""
+        config, theta = self.config, self.theta
+        metric = self.P if config.norm == "metric" else np.ones_like(self.P)
+        if config.estimator == "nobacktrack":
+            z = jacobian_vector(step, theta, self.v)
+            signs = self.generator.signs(config.n_rows)
+            self.v, self.w = estimate_update(self.w, z, u, step, signs, config.decay, metric)
+        elif config.estimator == "snap1":
+            self.g = trace_update(self.g, u, step, own_carry(jacobian(step, theta)))
+        elif config.estimator == "residual":
+            signs = self.generator.signs(config.n_hidden)
+            self.v, self.w, self.g = residual_update(
+                self.v, self.w, self.g, u, step, theta, signs, config.decay, self.balance
+            )
+            self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), metric)
+        elif config.estimator == "rtrl":
+            self.G = exact_rtrl(self.G, u, step, theta)
+
+    def slopes(self) -> Array:
+        """Estimate the derivative of V f with respect to theta, (O, R, D): H in docs/design.md.
+
+        The sum of what v w^T, g and G say: each is 0 where the estimator does not keep it.
+        """
+        H = self.config.n_hidden
+        V = self.readout[:, :H]
+        alpha, V_row = V @ self.v[:H], by_row(V, len(self.theta))
+        rank_one = alpha[:, None, None] * self.w
+        return rank_one + V_row[:, :, None] * self.g + np.tensordot(V, self.G[:H], 1)
+
     def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> None:
         """Both blocks divide by one innovation covariance.
 
-        Under `frozen`, v and w are 0: so are alpha and q, theta stays, and P stays at 1 / delta.
+        Under `frozen` the slopes are 0: theta stays, and P stays at 1 / delta.
         """
-        config, H = self.config, self.config.n_hidden
-        eta, gamma, delta = config.rate / n_waiting, config.info_rate, config.info_floor
+        config, slopes = self.config, self.slopes()
+        gamma, delta = config.info_rate, config.info_floor
+        eta_gamma = config.rate / n_waiting * gamma
         Cf = ud_product(self.U, self.d) @ f
-        alpha = self.readout[:, :H] @ self.v[:H]
-        q = eta * gamma * (self.P * self.w**2).sum()
-        M = c * np.diag(new.varsigma) + q * np.outer(alpha, alpha)
+        spread = np.einsum("rj,orj,prj->op", self.P, slopes, slopes)
+        M = c * np.diag(new.varsigma) + eta_gamma * spread
         x = shared_step(new.F, M, new.t)
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
-        self.theta = self.theta + eta * gamma * self.P * (alpha @ x) * self.w
-        information = (alpha @ new.curvature @ alpha) * self.w**2
+        self.theta = self.theta + eta_gamma * self.P * np.tensordot(x, slopes, 1)
+        information = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
         self.P = covariance_step(self.P, information, gamma, delta)
         self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
         self.d = forget_step(self.d, self.d0, config.forget)
 
     def sgd(self, f: Array, new: Innovation) -> None:
-        """V_o += eta_s s_o f,  theta_i += eta_s (alpha . s) w_i."""
-        H, rate = self.config.n_hidden, self.config.sgd_rate
-        alpha = self.readout[:, :H] @ self.v[:H]
+        """V_o += eta_s s_o f,  theta_i += eta_s H_:i . s."""
+        rate, slopes = self.config.sgd_rate, self.slopes()
         self.readout = self.readout + rate * np.outer(new.error, f)
-        self.theta = self.theta + rate * (alpha @ new.error) * self.w
+        self.theta = self.theta + rate * np.tensordot(new.error, slopes, 1)

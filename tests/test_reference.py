@@ -7,7 +7,7 @@ sign streams, the filter against plain linear algebra. The kernel is not needed 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -21,6 +21,8 @@ H, I, STEPS = 3, 2, 8  # noqa: E741
 CELLS = tuple(ref.CELLS)
 NORMS = ("euclidean", "metric")
 CELLS_AND_NORMS = list(product(CELLS, NORMS))
+ONE_STATE = tuple(cell for cell in CELLS if ref.PARTS[cell] == 1)  # those that may keep traces
+ONE_STATE_AND_NORMS = list(product(ONE_STATE, NORMS))
 LINKS = ("gaussian", "categorical", "bernoulli")
 
 # ---- Derivatives -------------------------------------------------------------------------------
@@ -48,6 +50,10 @@ class Network:
             s = self.step(t, s, theta)[1].state
         return s
 
+    def metric(self, norm: str) -> Array:
+        """Return the weights (R, D) of the squared norms of w and g."""
+        return self.P if norm == "metric" else np.ones_like(self.P)
+
     @property
     def start(self) -> Array:
         """The zero state (S)."""
@@ -69,12 +75,12 @@ def network(cell: str) -> Network:
 
 def exact(net: Network) -> Array:
     """Differentiate the last state forward in time, (R, D, S)."""
-    s, G = net.start, np.zeros((*net.theta.shape, net.start.size))
+    s, G = net.start, np.zeros((net.start.size, *net.theta.shape))
     for t in range(len(net.x)):
         u, step = net.step(t, s, net.theta)
         G = ref.exact_rtrl(G, u, step, net.theta)
         s = step.state
-    return G
+    return np.moveaxis(G, 0, -1)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -93,6 +99,7 @@ def test_jacobian_vector_product_is_the_derivative_of_one_step(cell: str) -> Non
     jacobian = ref.numeric_derivative(lambda at: net.step(0, at, net.theta)[1].state, s, 1e-5).T
     z = ref.jacobian_vector(step, net.theta, v)
     np.testing.assert_allclose(z, jacobian @ v, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(ref.jacobian(step, net.theta), jacobian, rtol=0, atol=1e-8)
 
 
 # ---- Unbiasedness ------------------------------------------------------------------------------
@@ -153,26 +160,35 @@ class Sample:
         return off / np.maximum(self.standard_error, 1e-12)
 
 
-def sample_estimate(net: Network, norm: str, update: Update, batches: int) -> Sample:
-    """Run `batches` times BATCH sign streams through the fixed network."""
+def sample_products(run: Callable[[np.random.Generator], tuple[Array, Array]], n: int) -> Sample:
+    """Average v w^T over n batches; run gives each batch its v (BATCH, S) and w (BATCH, R, D)."""
     rng = np.random.default_rng(11)
-    metric = net.P if norm == "metric" else np.ones_like(net.P)
-    n_rows, n_cols = net.theta.shape
     means, squares = [], []
-    for _ in range(batches):
+    for _ in range(n):
+        v, w = run(rng)
+        shape, flat = (*w.shape[1:], v.shape[1]), w.reshape(BATCH, -1)
+        means.append((flat.T @ v).reshape(shape) / BATCH)
+        squares.append((flat.T**2 @ v**2).reshape(shape) / BATCH)
+    variance = np.mean(squares, axis=0) - np.mean(means, axis=0) ** 2
+    return Sample(np.array(means), np.sqrt(variance / (n * BATCH)))
+
+
+def sample_estimate(net: Network, norm: str, update: Update, batches: int) -> Sample:
+    """Run `batches` times BATCH sign streams of nobacktrack through the fixed network."""
+    metric = net.metric(norm)
+
+    def run(rng: np.random.Generator) -> tuple[Array, Array]:
         s = net.start
-        v, w = np.zeros((BATCH, s.size)), np.zeros((BATCH, n_rows, n_cols))
+        v, w = np.zeros((BATCH, s.size)), np.zeros((BATCH, *net.theta.shape))
         for t in range(len(net.x)):
             u, step = net.step(t, s, net.theta)
-            signs = rng.choice([-1.0, 1.0], size=(BATCH, n_rows))
+            signs = rng.choice([-1.0, 1.0], size=(BATCH, len(net.theta)))
             z = ref.jacobian_vector(step, net.theta, v)
             v, w = update(w, z, u, step, signs, 1.0, metric)
             s = step.state
-        flat = w.reshape(BATCH, -1)
-        means.append((flat.T @ v).reshape(n_rows, n_cols, -1) / BATCH)
-        squares.append((flat.T**2 @ v**2).reshape(n_rows, n_cols, -1) / BATCH)
-    variance = np.mean(squares, axis=0) - np.mean(means, axis=0) ** 2
-    return Sample(np.array(means), np.sqrt(variance / (batches * BATCH)))
+        return v, w
+
+    return sample_products(run, batches)
 
 
 @cache
@@ -188,11 +204,15 @@ def test_estimate_is_unbiased(cell: str, norm: str) -> None:
     assert sample.distance(G).max() < 5
 
 
+def error_ratio(sample: Sample, G: Array) -> float:
+    """Error of the mean over BATCH streams relative to that over GROUP times as many."""
+    grouped = sample.means.reshape(-1, GROUP, *G.shape).mean(axis=1)
+    return float(np.sqrt(((sample.means - G) ** 2).mean() / ((grouped - G) ** 2).mean()))
+
+
 @pytest.mark.parametrize(("cell", "norm"), CELLS_AND_NORMS)
 def test_error_shrinks_as_the_root_of_the_number_of_streams(cell: str, norm: str) -> None:
-    G, means = exact(network(cell)), correct_sample(cell, norm).means
-    grouped = means.reshape(-1, GROUP, *G.shape).mean(axis=1)
-    ratio = np.sqrt(((means - G) ** 2).mean() / ((grouped - G) ** 2).mean())
+    ratio = error_ratio(correct_sample(cell, norm), exact(network(cell)))
     assert np.sqrt(GROUP) / 1.4 < ratio < np.sqrt(GROUP) * 1.4
 
 
@@ -223,6 +243,136 @@ def test_scalings_equalise_the_norms() -> None:
     np.testing.assert_allclose(
         rho_r**2 * np.linalg.norm(step.gain, axis=0), np.linalg.norm(np.sqrt(net.P) * u, axis=1)
     )
+
+
+# ---- Traces and what they leave out ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Move:
+    """One right step of `residual`, decay 1, and what it was made of.
+
+    w, g: before the step; v_new, w_new, g_new: after it. J (H, H). y (BATCH, H). rho_0 (BATCH).
+    """
+
+    w: Array
+    g: Array
+    v_new: Array
+    w_new: Array
+    g_new: Array
+    J: Array
+    y: Array
+    rho_0: Array
+
+    @property
+    def d(self) -> Array:
+        """What the traces keep of the diagonal of J, (H)."""
+        return np.clip(np.diag(self.J), -1.0, 1.0)
+
+    def traces_over(self, y: Array) -> Array:
+        """g / y for y (BATCH, H), (BATCH, R, D)."""
+        return self.g / ref.by_row(y, len(self.g))[:, :, None]
+
+
+Flaw = Callable[[Move], tuple[Array, Array]]  # what v and w become instead
+
+
+def no_flaw(move: Move) -> tuple[Array, Array]:
+    """Leave the step as it is."""
+    return move.v_new, move.w_new
+
+
+def own_part_kept(move: Move) -> tuple[Array, Array]:
+    """Wrong: - d y is left out, so that the part inside a unit counts twice."""
+    return move.v_new + move.d * move.y, move.w_new
+
+
+def own_part_unclamped(move: Move) -> tuple[Array, Array]:
+    """Wrong: v leaves out the whole diagonal, of which the traces keep a clamped part."""
+    return move.v_new + (move.d - np.diag(move.J)) * move.y, move.w_new
+
+
+def traces_too_new(move: Move) -> tuple[Array, Array]:
+    """Wrong: w takes the traces after their update."""
+    return move.v_new, move.w_new - move.traces_over(move.y) + replace(
+        move, g=move.g_new
+    ).traces_over(move.y)
+
+
+def one_sided_balance(move: Move) -> tuple[Array, Array]:
+    """Wrong: rho_0 scales v only."""
+    return move.v_new, move.w_new + move.w * (1 - 1 / move.rho_0[:, None, None])
+
+
+def one_sign_for_all(move: Move) -> tuple[Array, Array]:
+    """Wrong: all units take the sign of the first."""
+    y = np.abs(move.y) * np.sign(move.y[:, :1])
+    between_units = move.J - np.diag(move.d)
+    v = move.v_new + (y - move.y) @ between_units.T
+    return v, move.w_new + move.traces_over(y) - move.traces_over(move.y)
+
+
+def sample_residual(net: Network, norm: str, flaw: Flaw, batches: int) -> Sample:
+    """Run `batches` times BATCH sign streams of residual through the fixed network; g included."""
+    metric, traces = net.metric(norm), np.zeros_like(net.theta)
+
+    def run(rng: np.random.Generator) -> tuple[Array, Array]:
+        nonlocal traces
+        s, g, balance = net.start, np.zeros_like(net.theta), ref.Balance.start(H)
+        v, w = np.zeros((BATCH, H)), np.zeros((BATCH, *net.theta.shape))
+        for t in range(len(net.x)):
+            u, step = net.step(t, s, net.theta)
+            signs = rng.choice([-1.0, 1.0], size=(BATCH, H))
+            rho_0, size = balance.scalings(v)
+            J = ref.jacobian(step, net.theta)
+            v_new, w_new, g_new = ref.residual_update(
+                v, w, g, u, step, net.theta, signs, 1.0, balance
+            )
+            v, w = flaw(Move(w, g, v_new, w_new, g_new, J, signs * size, rho_0))
+            s, g, balance = step.state, g_new, balance.after(w, g_new, J, metric)
+        traces = g
+        return v, w
+
+    sample = sample_products(run, batches)
+    in_unit = np.arange(len(traces))[:, None] % H == np.arange(H)  # (R, H)
+    return replace(sample, means=sample.means + traces[:, :, None] * in_unit[:, None, :])
+
+
+@cache
+def correct_residual(cell: str, norm: str) -> Sample:
+    """Draw 320,000 streams of the right step, once for the tests that share them."""
+    return sample_residual(network(cell), norm, no_flaw, BATCHES)
+
+
+@pytest.mark.parametrize(("cell", "norm"), ONE_STATE_AND_NORMS)
+def test_traces_and_residual_are_together_unbiased(cell: str, norm: str) -> None:
+    G, sample = exact(network(cell)), correct_residual(cell, norm)
+    assert np.abs(G).max() > 100 * sample.standard_error.max()
+    assert sample.distance(G).max() < 5
+
+
+@pytest.mark.parametrize(("cell", "norm"), ONE_STATE_AND_NORMS)
+def test_error_of_residual_shrinks_as_the_root_of_the_number_of_streams(
+    cell: str, norm: str
+) -> None:
+    ratio = error_ratio(correct_residual(cell, norm), exact(network(cell)))
+    assert np.sqrt(GROUP) / 1.4 < ratio < np.sqrt(GROUP) * 1.4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [own_part_kept, own_part_unclamped, traces_too_new, one_sided_balance, one_sign_for_all],
+)
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_the_check_of_residual_sees_a_wrong_step(cell: str, wrong: Flaw) -> None:
+    net = network(cell)
+    assert sample_residual(net, "metric", wrong, GROUP).distance(exact(net)).max() > 5
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_traces_lower_the_variance_of_the_gated_cell(norm: str) -> None:
+    with_traces, without = correct_residual("gated", norm), correct_sample("gated", norm)
+    assert (with_traces.standard_error**2).sum() < 0.5 * (without.standard_error**2).sum()
 
 
 # ---- Filter ------------------------------------------------------------------------------------

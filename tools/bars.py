@@ -65,7 +65,7 @@ def small_learner() -> bool:
     """Bytes of 16 gated units, 3 inputs, 1 output under kalman: Python, C, and 10 KiB."""
     n_in, n_out, hidden = map(str, SIZE)
     options = ("--hidden", hidden, "--inputs", n_in, "--outputs", n_out, "--cell", "gated")
-    python = run("size", *options, "--filter", "kalman")["memory_bytes"]
+    python = int(run("size", *options, "--filter", "kalman")["memory_bytes"])
     program = f"""#include <stdio.h>
 #include "nbt.h"
 int main(void) {{ printf("%lu", (unsigned long)NBT_BYTES({n_in}, {n_out}, {hidden}, 1, 0,
