@@ -120,7 +120,8 @@ typedef struct nbt_config {
     float tau_max;        /* samples, >= tau_min, default 15: longest; units are log-spaced */
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
                              [0, 100], default 0.5 */
-    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default 0.8 */
+    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
+                             0.8 (gaussian) or 3 */
     float decay;          /* lambda, [0, 1], default 0.8: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
     float rate;           /* eta, [0, 100], default 0.5: multiplies the recurrent kalman step, which
@@ -134,7 +135,7 @@ typedef struct nbt_config {
     float prior;          /* initial readout variance of input and bias weights, in units of the
                              noise variance, [1e-6, 1e6], default 1 */
     float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6],
-                             default 0.1 */
+                             default 0.1 (gaussian) or 1 */
     float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
                              variance */
     float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */

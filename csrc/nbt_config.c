@@ -21,14 +21,14 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
     config.tau_min = 1.4f;
     config.tau_max = 15.0f;
     config.recurrent_gain = 0.5f;
-    config.input_gain = 0.8f;
+    config.input_gain = gaussian ? 0.8f : 3.0f; /* one-hot inputs add up to little */
     config.decay = 0.8f;
     config.rate = 0.5f;
     config.info_rate = 5e-4f;
     config.info_floor = 0.03f;
     config.forget = gaussian ? 0.998f : 0.9999f;
     config.prior = 1.0f;
-    config.prior_hidden = 0.1f;
+    config.prior_hidden = gaussian ? 0.1f : 1.0f;
     config.noise_rate = 0.01f;
     config.sgd_rate = 0.003f;
     return config;

@@ -19,7 +19,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "link": ("gaussian", "categorical", "bernoulli"),
 }
 # Defaults that depend on the link: for the gaussian one, and for the others.
-_BY_LINK: dict[str, tuple[float, float]] = {"scale_steps": (300, 0), "forget": (0.998, 0.9999)}
+_BY_LINK: dict[str, tuple[float, float]] = {
+    "scale_steps": (300, 0),
+    "input_gain": (0.8, 3.0),  # one-hot inputs add up to little
+    "forget": (0.998, 0.9999),
+    "prior_hidden": (0.1, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Config:
         tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
             log-spaced.
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
-            sqrt(number of recurrent units) or sqrt(number of inputs).
+            sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
+            the gaussian link and 3 for the others.
         decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
             of forecasts that wait.
@@ -67,7 +73,8 @@ class Config:
         forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.998 for the
             gaussian link, which follows drifting sensors, and 0.9999 for the others.
         prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
-            on the recurrent units, in units of the noise variance.
+            on the recurrent units, in units of the noise variance. prior_hidden None means 0.1 for
+            the gaussian link and 1 for the others.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
         sgd_rate: [0, 100]: step size of the sgd filter.
     """
@@ -89,14 +96,14 @@ class Config:
     tau_min: float = 1.4
     tau_max: float = 15.0
     recurrent_gain: float = 0.5
-    input_gain: float = 0.8
+    input_gain: float | None = None
     decay: float = 0.8
     rate: float = 0.5
     info_rate: float = 5e-4
     info_floor: float = 0.03
     forget: float | None = None
     prior: float = 1.0
-    prior_hidden: float = 0.1
+    prior_hidden: float | None = None
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
 

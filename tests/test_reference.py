@@ -270,7 +270,7 @@ class Move:
         return np.clip(np.diag(self.J), -1.0, 1.0)
 
     def traces_over(self, y: Array) -> Array:
-        """g / y for y (BATCH, H), (BATCH, R, D)."""
+        """G / y for y (BATCH, H), (BATCH, R, D)."""
         return self.g / ref.by_row(y, len(self.g))[:, :, None]
 
 
@@ -338,6 +338,14 @@ def sample_residual(net: Network, norm: str, flaw: Flaw, batches: int) -> Sample
     return replace(sample, means=sample.means + traces[:, :, None] * in_unit[:, None, :])
 
 
+def self_exciting(cell: str) -> Network:
+    """Return a network whose units feed themselves: some [J_t]_ii exceed 1 and are clamped."""
+    net = network(cell)
+    theta = 0.2 * net.theta  # weak enough that the units do not saturate
+    theta[-H:, :H] += 1.5 * np.eye(H)
+    return replace(net, theta=theta)
+
+
 @cache
 def correct_residual(cell: str, norm: str) -> Sample:
     """Draw 320,000 streams of the right step, once for the tests that share them."""
@@ -360,13 +368,20 @@ def test_error_of_residual_shrinks_as_the_root_of_the_number_of_streams(
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [own_part_kept, own_part_unclamped, traces_too_new, one_sided_balance, one_sign_for_all],
+    "wrong", [own_part_kept, traces_too_new, one_sided_balance, one_sign_for_all]
 )
 @pytest.mark.parametrize("cell", ONE_STATE)
 def test_the_check_of_residual_sees_a_wrong_step(cell: str, wrong: Flaw) -> None:
     net = network(cell)
     assert sample_residual(net, "metric", wrong, GROUP).distance(exact(net)).max() > 5
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_clamped_traces_stay_unbiased_because_the_residual_takes_the_rest(cell: str) -> None:
+    net = self_exciting(cell)
+    G = exact(net)
+    assert sample_residual(net, "metric", no_flaw, GROUP).distance(G).max() < 5
+    assert sample_residual(net, "metric", own_part_unclamped, GROUP).distance(G).max() > 5
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -564,7 +579,18 @@ def random_label(link: str, rng: np.random.Generator, n_out: int) -> Array:
     return rng.normal(size=n_out) if link == "gaussian" else rng.random(n_out).round()
 
 
-CONFIGURATIONS = list(product(CELLS, ("frozen", "nobacktrack"), NORMS, ("sgd", "kalman"), LINKS))
+FILTERS = ("sgd", "kalman")
+
+
+def allowed(cell: str, estimator: str) -> bool:
+    """Traces need one state float per unit."""
+    return cell in ONE_STATE or estimator not in ref.WITH_TRACES
+
+
+CELLS_AND_ESTIMATORS = [both for both in product(CELLS, ref.ESTIMATORS) if allowed(*both)]
+CONFIGURATIONS = [
+    (*both, *rest) for both, rest in product(CELLS_AND_ESTIMATORS, product(NORMS, FILTERS, LINKS))
+]
 
 
 @pytest.mark.parametrize(("cell", "estimator", "norm", "filter_", "link"), CONFIGURATIONS)
@@ -590,11 +616,14 @@ def test_every_configuration_learns_and_stays_finite(
         y = learner.predict(rng.normal(size=2))
         learner.learn(random_label(link, rng, 3))
         assert np.isfinite(y).all()
-    for array in (learner.theta, learner.readout, learner.v, learner.w, learner.P, learner.d):
-        assert np.isfinite(array).all()
+    for name in ("theta", "readout", "v", "w", "g", "kappa", "G", "P", "d"):
+        assert np.isfinite(getattr(learner, name)).all(), name
     assert np.abs(learner.readout).max() > 0
     assert (learner.theta == first).all() == (estimator == "frozen")
-    assert learner.w.any() == (estimator == "nobacktrack")
+    assert learner.w.any() == learner.v.any() == (estimator in ("nobacktrack", "residual"))
+    assert learner.g.any() == (estimator in ref.WITH_TRACES)
+    assert learner.kappa.any() == (estimator == "residual")
+    assert learner.G.any() == (estimator == "rtrl")
 
 
 def test_frozen_gaussian_readout_is_exact_ridge_regression() -> None:
@@ -613,16 +642,25 @@ def test_frozen_gaussian_readout_is_exact_ridge_regression() -> None:
     np.testing.assert_allclose(learner.readout[0], solved, rtol=1e-7)
 
 
-def test_kalman_step_is_the_dense_extended_kalman_filter() -> None:
-    learner, rng = ReferenceLearner(Settings(2, 2, 3, lags=2)), np.random.default_rng(1)
+@pytest.mark.parametrize(("cell", "estimator"), CELLS_AND_ESTIMATORS)
+def test_kalman_step_is_the_dense_extended_kalman_filter(cell: str, estimator: str) -> None:
+    config = Settings(2, 2, 3, lags=2, cell=cell, estimator=estimator)
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
     for _ in range(20):
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal(size=2))
-    config, V, P, r = learner.config, learner.readout, learner.P, learner.noise
+    V, P, r = learner.readout, learner.P, learner.noise
     C, theta = ref.ud_product(learner.U, learner.d), learner.theta
     label = rng.normal(size=2)
     learner.predict(rng.normal(size=2))
     learner.learn(label)
+
+    # What the estimate says of dh/dtheta, unit by unit: (H, R, D).
+    slope_h = np.multiply.outer(learner.v[:3], learner.w) + learner.G[:3]
+    for row in range(len(theta)):
+        slope_h[row % 3, row] += learner.g[row]
+    slope = np.tensordot(V[:, :3], slope_h, 1).reshape(2, -1)
+    assert slope.any() == (estimator != "frozen")
 
     # All parameters in one vector [V_0; V_1; theta], their covariance and their derivative.
     n_cols = config.n_cols
@@ -630,13 +668,131 @@ def test_kalman_step_is_the_dense_extended_kalman_filter() -> None:
     for o in range(2):
         covariance[o * n_cols : (o + 1) * n_cols, o * n_cols : (o + 1) * n_cols] = r[o] * C
     covariance[2 * n_cols :, 2 * n_cols :] = np.diag(config.rate * config.info_rate * P.ravel())
-    alpha = V[:, : config.n_hidden] @ learner.v
-    slope = np.hstack([np.kron(np.eye(2), learner.live_f), np.outer(alpha, learner.w)])
+    all_slopes = np.hstack([np.kron(np.eye(2), learner.live_f), slope])
     error = learner.label_scaler.scale(label) - V @ learner.live_f
-    gain = covariance @ slope.T @ np.linalg.inv(slope @ covariance @ slope.T + np.diag(r))
+    innovation_covariance = all_slopes @ covariance @ all_slopes.T + np.diag(r)
+    gain = covariance @ all_slopes.T @ np.linalg.inv(innovation_covariance)
     moved = np.concatenate([(learner.readout - V).ravel(), (learner.theta - theta).ravel()])
-    assert np.abs(alpha).min() > 0
     np.testing.assert_allclose(moved, gain @ error, rtol=1e-7, atol=1e-12)
+
+    # P is the inverse of the information, which follows the diagonal of H^T Lambda H.
+    seen = (slope**2 / r[:, None]).sum(axis=0).reshape(P.shape)
+    information = 1 / P - config.info_floor
+    information += config.info_rate * (seen - information)
+    np.testing.assert_allclose(learner.P, 1 / (information + config.info_floor), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("cell", "filter_", "link"), list(product(ONE_STATE, FILTERS, LINKS)))
+def test_residual_that_forgets_at_once_is_snap1(cell: str, filter_: str, link: str) -> None:
+    config = Settings(
+        2, 3, 4, max_delay=1, cell=cell, filter=filter_, link=link, scale_steps=10, decay=0.0
+    )
+    pair = [ReferenceLearner(replace(config, estimator=name)) for name in ("snap1", "residual")]
+    rng = np.random.default_rng(1)
+    first = pair[0].theta
+    for _ in range(100):
+        x, label = rng.normal(size=2), random_label(link, rng, 3)
+        for learner in pair:
+            learner.predict(x)
+            learner.learn(label)
+        for name in ("theta", "readout", "g", "P", "state"):
+            snap1, residual = (getattr(learner, name) for learner in pair)
+            np.testing.assert_allclose(residual, snap1, rtol=1e-12, atol=1e-12)
+    assert np.abs(pair[0].theta - first).max() > 1e-3
+    assert pair[1].w.any()
+    assert not pair[1].v.any()
+
+
+def test_traces_need_one_state_float_per_unit() -> None:
+    for estimator in ref.WITH_TRACES:
+        with pytest.raises(ValueError, match="cell is 'lstm'"):
+            ReferenceLearner(Settings(1, 1, 2, cell="lstm", estimator=estimator))
+    with pytest.raises(ValueError, match="choose one of"):
+        ReferenceLearner(Settings(1, 1, 2, estimator="residuals"))
+
+
+@pytest.mark.parametrize("filter_", FILTERS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_rtrl_carries_the_exact_derivative(cell: str, filter_: str) -> None:
+    config = Settings(
+        I, 2, H, cell=cell, estimator="rtrl", filter=filter_, rate=0.0, sgd_rate=0.0, scale_steps=0
+    )
+    net, rng = network(cell), np.random.default_rng(1)
+    net = replace(net, leak=1 / ref.time_constants(config))
+    learner, s, G = ReferenceLearner(config, net.theta), net.start, 0 * exact(net)
+    for t in range(STEPS):
+        learner.predict(net.x[t])
+        learner.learn(rng.normal(size=2))
+        u, step = net.step(t, s, net.theta)
+        G = np.moveaxis(ref.exact_rtrl(np.moveaxis(G, -1, 0), u, step, net.theta), 0, -1)
+        s = step.state
+        np.testing.assert_allclose(np.moveaxis(learner.G, 0, -1), G, rtol=1e-12, atol=1e-14)
+    numeric = ref.numeric_derivative(lambda theta: net.unroll(theta, net.start), net.theta, 1e-5)
+    np.testing.assert_allclose(np.moveaxis(learner.G, 0, -1), numeric, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_rtrl_under_sgd_climbs_the_likelihood(cell: str, link: str) -> None:
+    config = Settings(I, 4, H, cell=cell, estimator="rtrl", filter="sgd", link=link, scale_steps=0)
+    net = replace(network(cell), leak=1 / ref.time_constants(config))
+    learner = ReferenceLearner(config, net.theta)
+    learner.readout = np.random.default_rng(4).normal(size=(4, config.n_cols))
+    case = replace(link_case(link, "none"), noise=np.ones(4))
+    readout = learner.readout
+    for t in range(STEPS):  # parameters stay until the last label
+        learner.predict(net.x[t])
+        learner.learn(case.label if t == STEPS - 1 else np.full(case.label.shape, np.nan))
+
+    def likelihood(theta: Array) -> Array:
+        h = net.unroll(theta, net.start)[:H]
+        return log_likelihood(case, readout @ ref.with_input(h, net.x[-1]))
+
+    slope = ref.numeric_derivative(likelihood, net.theta, 1e-5)[:, :, 0]
+    assert np.abs(slope).max() > 0.01
+    np.testing.assert_allclose(learner.theta - net.theta, config.sgd_rate * slope, atol=1e-8)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_residual_remembers_norms_and_one_column_a_step(norm: str) -> None:
+    config = Settings(2, 1, 3, estimator="residual", norm=norm, info_rate=0.1)
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    for t in range(7):
+        P, theta, s, kappa = learner.P, learner.theta, learner.learning_state, learner.kappa
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal())
+        x = learner.x
+
+        def advance(at: Array, theta: Array = theta, x: Array = x) -> Array:
+            return ref.gated(theta @ ref.with_input(at, x), at, np.zeros(3)).state
+
+        column = ref.numeric_derivative(advance, s, 1e-5)[t % 3]
+        others = np.arange(3) != t % 3
+        np.testing.assert_allclose(learner.kappa[t % 3], np.linalg.norm(column[others]), rtol=1e-6)
+        np.testing.assert_array_equal(learner.kappa[others], kappa[others])
+        metric = P if norm == "metric" else np.ones_like(P)
+        g = np.sqrt(metric) * learner.g
+        np.testing.assert_allclose(
+            learner.balance.norm_w, np.linalg.norm(np.sqrt(metric) * learner.w), rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            learner.balance.norm_g, [np.linalg.norm(g[i::3]) for i in range(3)], rtol=1e-12
+        )
+    assert np.abs(learner.P - P).max() > 1e-3  # the metric before and after differ
+    learner.reset_state()
+    np.testing.assert_array_equal(learner.kappa, 1.0)
+    assert not learner.g.any()
+
+
+def test_residual_draws_one_sign_per_unit_and_snap1_none() -> None:
+    for estimator, n_signs in (("residual", 40), ("snap1", 0), ("nobacktrack", 80)):
+        learner = ReferenceLearner(Settings(1, 1, 40, estimator=estimator))
+        expected = ref.Generator(0)
+        expected.words = list(learner.generator.words)
+        learner.predict(0.3)
+        learner.learn(0.1)
+        expected.signs(n_signs)
+        assert learner.generator.words == expected.words
 
 
 def test_live_and_learning_state_are_one_without_delay() -> None:
@@ -665,13 +821,20 @@ def test_later_labels_do_not_change_earlier_predictions() -> None:
     assert (forecast(labels)[20:] != forecast(changed)[20:]).all()
 
 
-def test_a_missing_label_advances_state_and_estimate_only() -> None:
-    learner, rng = ReferenceLearner(Settings(2, 2, 4)), np.random.default_rng(1)
+@pytest.mark.parametrize(
+    ("estimator", "estimate"),
+    [("nobacktrack", ("v", "w")), ("snap1", ("g",)), ("residual", ("v", "w", "g")), ("rtrl", "G")],
+)
+def test_a_missing_label_advances_state_and_estimate_only(
+    estimator: str, estimate: tuple[str, ...]
+) -> None:
+    learner = ReferenceLearner(Settings(2, 2, 4, estimator=estimator))
+    rng = np.random.default_rng(1)
     for _ in range(10):
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal(size=2))
     kept = ("theta", "readout", "P", "U", "d", "noise")
-    moved = ("v", "w", "learning_state")
+    moved = (*estimate, "learning_state")
     before = {key: getattr(learner, key).copy() for key in kept + moved}
     learner.predict(rng.normal(size=2))
     learner.learn([np.nan, np.nan])
