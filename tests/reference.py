@@ -328,12 +328,13 @@ def by_row(per_unit: Array, n_rows: int) -> Array:
 
 def own_carry(J: Array) -> Array:
     """Clamp the diagonal of J_t, d (H): beyond [-1, 1] the traces would grow."""
-    return np.clip(np.diag(J), -1.0, 1.0)
+    return np.asarray(np.clip(np.diag(J), -1.0, 1.0))
 
 
 def trace_update(g: Array, u: Array, step: Step, d: Array) -> Array:
     """g_r <- d_unit(r) g_r + e_r u, the own-unit traces (R, D) of SnAp-1 (arXiv 2006.07232)."""
-    return by_row(d, len(g))[:, None] * g + step.gain[0][:, None] * u
+    injected: Array = step.gain[0][:, None] * u
+    return by_row(d, len(g))[:, None] * g + injected
 
 
 @dataclass(frozen=True)

@@ -698,7 +698,7 @@ def test_residual_that_forgets_at_once_is_snap1(cell: str, filter_: str, link: s
         for name in ("theta", "readout", "g", "P", "state"):
             snap1, residual = (getattr(learner, name) for learner in pair)
             np.testing.assert_allclose(residual, snap1, rtol=1e-12, atol=1e-12)
-    assert np.abs(pair[0].theta - first).max() > 1e-3
+    assert np.abs(pair[0].theta - first).max() > 1e-4  # the comparison has something to see
     assert pair[1].w.any()
     assert not pair[1].v.any()
 
