@@ -44,6 +44,7 @@ _ARRAYS = (
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
+_FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Learner:
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
         Cost: R D multiply-adds.
         """
-        _fill("x", x, self._x, allow_nan=self._config.hold_missing)
+        _fill("x", x, self._x)
         status = lib.nbt_predict(self._handle, self._y_pointer, self._x_pointer)
         if status:
             self._raise(status)
@@ -166,8 +167,7 @@ class Learner:
         DivergenceWarning if the update would have left the finite numbers and was dropped.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
-        _fill("y", y, self._label, allow_nan=True)
-        self._check_labels(self._label)
+        _fill("y", y, self._label)
         status = lib.nbt_learn(self._handle, self._label_pointer)
         if status:
             self._raise(status)
@@ -338,6 +338,12 @@ class Learner:
         elif status == lib.NBT_ERR_EMPTY:
             raise SequenceError(message)
         else:
+            # The kernel has said no; these name the value where that can be told from it alone.
+            if not where and status == lib.NBT_ERR_INPUT:
+                _check_finite("x", self._x, self._config.hold_missing)
+            elif not where and status == lib.NBT_ERR_LABEL:
+                _check_finite("y", self._label, allow_nan=True)
+                self._check_labels(self._label)
             raise InputError(message)
 
 
@@ -393,34 +399,33 @@ def _text(status: int) -> str:
     return text.decode() if isinstance(text, bytes) else text
 
 
-def _as_float32(name: str, value: ArrayLike, allow_nan: bool) -> Float32Array:
-    """The one check of numbers from outside: real, finite (NaN where it has a meaning)."""
+def _real(name: str, value: ArrayLike) -> NDArray[Any]:
+    """An array of real numbers, or InputTypeError."""
     array = np.asarray(value)
-    if array.dtype != np.float32:
-        if array.dtype.kind not in "fiub":
-            raise InputTypeError(
-                f"{name} has dtype {array.dtype}: expected real numbers (float32 is used)"
-            )
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
-    # A sum is finite only if every term is (or overflows, which the slow check then clears).
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum()
-    if not np.isfinite(total):
-        bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
-        if bad.any():
-            index = [int(i) for i in np.argwhere(bad)[0]]
-            nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
-            raise InputError(
-                f"{name}{index if index else ''} is {array[tuple(index)]}: expected a finite "
-                f"float32 value ({nan})"
-            )
-    return np.ascontiguousarray(array)
+    if array.dtype.kind not in "fiub":
+        raise InputTypeError(
+            f"{name} has dtype {array.dtype}: expected real numbers (float32 is used)"
+        )
+    return array
 
 
-def _fill(name: str, value: ArrayLike, buffer: Float32Array, allow_nan: bool) -> None:
-    """Check one sample and copy it into its pinned buffer."""
-    array = _as_float32(name, value, allow_nan)
+def _check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
+    """Name the first value that is infinite, or NaN where that means nothing."""
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+    if bad.any():
+        index = [int(i) for i in np.argwhere(bad)[0]]
+        nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
+        raise InputError(
+            f"{name}{index} is {array[tuple(index)]}: expected a finite float32 value ({nan})"
+        )
+
+
+def _fill(name: str, value: ArrayLike, buffer: Float32Array) -> None:
+    """Copy one sample into its pinned buffer; the kernel checks the values themselves."""
+    array = value
+    if type(array) is not np.ndarray or array.dtype is not _FLOAT32:
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, then refused
+            array = _real(name, value).astype(np.float32)
     if array.shape != buffer.shape and not (array.ndim == 0 and buffer.size == 1):
         raise InputError(f"{name} has shape {array.shape}: expected {buffer.shape}")
     buffer[:] = array
@@ -428,9 +433,11 @@ def _fill(name: str, value: ArrayLike, buffer: Float32Array, allow_nan: bool) ->
 
 def _rows(name: str, value: ArrayLike, width: int, allow_nan: bool) -> tuple[int, Float32Array]:
     """Check a stream; a one-dimensional array is one value a row. Returns its rows and itself."""
-    array = _as_float32(name, value, allow_nan)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(_real(name, value), np.float32)
     if array.ndim == 1 and width == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2 or array.shape[1] != width:
         raise InputError(f"{name} has shape {array.shape}: expected (T, {width})")
+    _check_finite(name, array, allow_nan)
     return array.shape[0], array
