@@ -686,7 +686,7 @@ class ReferenceLearner:
             self.v, self.w, self.g = residual_update(
                 self.v, self.w, self.g, u, step, theta, signs, config.decay, self.balance
             )
-            self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), metric)
+            self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), self.P)
         elif config.estimator == "rtrl":
             self.G = exact_rtrl(self.G, u, step, theta)
 

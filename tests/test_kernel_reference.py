@@ -26,6 +26,7 @@ LEARNING = [
     ("frozen", "metric"),
     ("snap1", "metric"),
     ("residual", "metric"),
+    ("residual", "euclidean"),
 ]
 FILTERS = ("sgd", "kalman")
 LINKS = ("gaussian", "categorical", "bernoulli")

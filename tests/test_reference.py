@@ -346,6 +346,11 @@ def self_exciting(cell: str) -> Network:
     return replace(net, theta=theta)
 
 
+def test_traces_carry_the_clamped_diagonal() -> None:
+    J = np.array([[2.0, 9.0, 9.0], [9.0, -3.0, 9.0], [9.0, 9.0, 0.5]])
+    np.testing.assert_array_equal(ref.own_carry(J), [1.0, -1.0, 0.5])
+
+
 @cache
 def correct_residual(cell: str, norm: str) -> Sample:
     """Draw 320,000 streams of the right step, once for the tests that share them."""
@@ -642,10 +647,15 @@ def test_frozen_gaussian_readout_is_exact_ridge_regression() -> None:
     np.testing.assert_allclose(learner.readout[0], solved, rtol=1e-7)
 
 
+@pytest.mark.parametrize("n_waiting", [1, 3])
 @pytest.mark.parametrize(("cell", "estimator"), CELLS_AND_ESTIMATORS)
-def test_kalman_step_is_the_dense_extended_kalman_filter(cell: str, estimator: str) -> None:
-    config = Settings(2, 2, 3, lags=2, cell=cell, estimator=estimator)
+def test_kalman_step_is_the_dense_extended_kalman_filter(
+    cell: str, estimator: str, n_waiting: int
+) -> None:
+    config = Settings(2, 2, 3, lags=2, max_delay=2, cell=cell, estimator=estimator)
     learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    for _ in range(n_waiting - 1):
+        learner.predict(rng.normal(size=2))
     for _ in range(20):
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal(size=2))
@@ -653,7 +663,9 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(cell: str, estimator: s
     C, theta = ref.ud_product(learner.U, learner.d), learner.theta
     label = rng.normal(size=2)
     learner.predict(rng.normal(size=2))
+    x = learner.waiting[0]
     learner.learn(label)
+    f = ref.with_input(learner.learning_state[:3], x)
 
     # What the estimate says of dh/dtheta, unit by unit: (H, R, D).
     slope_h = np.multiply.outer(learner.v[:3], learner.w) + learner.G[:3]
@@ -667,9 +679,10 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(cell: str, estimator: s
     covariance = np.zeros((2 * n_cols + P.size,) * 2)
     for o in range(2):
         covariance[o * n_cols : (o + 1) * n_cols, o * n_cols : (o + 1) * n_cols] = r[o] * C
-    covariance[2 * n_cols :, 2 * n_cols :] = np.diag(config.rate * config.info_rate * P.ravel())
-    all_slopes = np.hstack([np.kron(np.eye(2), learner.live_f), slope])
-    error = learner.label_scaler.scale(label) - V @ learner.live_f
+    step = config.rate * config.info_rate / n_waiting
+    covariance[2 * n_cols :, 2 * n_cols :] = np.diag(step * P.ravel())
+    all_slopes = np.hstack([np.kron(np.eye(2), f), slope])
+    error = learner.label_scaler.scale(label) - V @ f
     innovation_covariance = all_slopes @ covariance @ all_slopes.T + np.diag(r)
     gain = covariance @ all_slopes.T @ np.linalg.inv(innovation_covariance)
     moved = np.concatenate([(learner.readout - V).ravel(), (learner.theta - theta).ravel()])
@@ -770,10 +783,9 @@ def test_residual_remembers_norms_and_one_column_a_step(norm: str) -> None:
         others = np.arange(3) != t % 3
         np.testing.assert_allclose(learner.kappa[t % 3], np.linalg.norm(column[others]), rtol=1e-6)
         np.testing.assert_array_equal(learner.kappa[others], kappa[others])
-        metric = P if norm == "metric" else np.ones_like(P)
-        g = np.sqrt(metric) * learner.g
+        g = np.sqrt(P) * learner.g  # the filter's metric, whatever the norm of nobacktrack
         np.testing.assert_allclose(
-            learner.balance.norm_w, np.linalg.norm(np.sqrt(metric) * learner.w), rtol=1e-12
+            learner.balance.norm_w, np.linalg.norm(np.sqrt(P) * learner.w), rtol=1e-12
         )
         np.testing.assert_allclose(
             learner.balance.norm_g, [np.linalg.norm(g[i::3]) for i in range(3)], rtol=1e-12
