@@ -8,7 +8,7 @@ grows with the step: relative to the largest entry of each array, 2e-5 at first,
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -31,21 +31,14 @@ LEARNING = [
 FILTERS = ("sgd", "kalman")
 LINKS = ("gaussian", "categorical", "bernoulli")
 N_IN, N_OUT, HIDDEN = 2, 3, 5
-FLOATS = (
-    "tau_min",
-    "tau_max",
-    "recurrent_gain",
-    "input_gain",
-    "decay",
-    "rate",
-    "info_rate",
-    "info_floor",
-    "forget",
-    "prior",
-    "prior_hidden",
-    "noise_rate",
-    "sgd_rate",
-)
+
+
+def as_settings(config: Config) -> Settings:
+    """The same learner for the reference, with the floats as the kernel sees them, rounded."""
+    values: dict[str, Any] = asdict(config)
+    values["n_hidden"] = values.pop("hidden")
+    floats = {k: float(np.float32(v)) for k, v in values.items() if isinstance(v, float)}
+    return Settings(**(values | floats))
 
 
 def tolerance(step: int) -> float:
@@ -129,23 +122,7 @@ def test_every_combination_follows_the_reference(
         prior_hidden=0.1,
     )
     learner = Learner(config)
-    settings = Settings(
-        n_in=N_IN,
-        n_out=N_OUT,
-        n_hidden=HIDDEN,
-        lags=2,
-        max_delay=2,
-        cell=cell,
-        estimator=estimator,
-        norm=norm,
-        filter=filter_,
-        link=link,
-        scale_steps=50,
-        seed=11,
-    )
-    # The kernel sees these rounded to float32.
-    rounded: dict[str, Any] = {name: float(np.float32(getattr(config, name))) for name in FLOATS}
-    settings = replace(settings, **rounded)
+    settings = as_settings(config)
     reference = ReferenceLearner(settings, learner.array("theta"))
     fresh = ReferenceLearner(settings)
     np.testing.assert_allclose(learner.array("theta"), fresh.theta, rtol=2e-6, atol=2e-7)
