@@ -98,7 +98,7 @@ typedef struct nbt_config {
     uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
     uint32_t n_in;        /* input channels, 1..65535. Cost: 12 R + 4 D bytes per channel and lag */
     uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 D bytes */
-    uint32_t n_hidden;    /* recurrent units, 1..4096, default 16. Cost: quadratic */
+    uint32_t n_hidden;    /* recurrent units, 1..4096 and what size_t can address. Cost: quadratic */
     uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 1 */
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
@@ -110,9 +110,9 @@ typedef struct nbt_config {
     uint32_t norm;        /* NBT_NORM_*, default metric */
     uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
-    uint32_t scale_steps; /* samples, default 300 (gaussian) or 0: inputs and gaussian labels are standardised with
-                             the running mean and variance of the first scale_steps samples;
-                             0 leaves them as they are */
+    uint32_t scale_steps; /* samples, 0..16777216, default 300 (gaussian) or 0: inputs and gaussian
+                             labels are standardised with the running mean and variance of the first
+                             scale_steps samples; 0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
     float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
                              with this exponential rate; 0 freezes it */

@@ -1,6 +1,7 @@
 #include <stddef.h>
 
 #include "nbt.h"
+#include "nbt_cell.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 
@@ -74,6 +75,20 @@ static const range float_ranges[N_FLOATS] = {
     {0.0f, 100.0f, 0},    /* sgd_rate */
 };
 
+/* Whether the bytes of a learner can be counted in a size_t of this machine, with a margin for the
+ * small arrays. */
+static int is_addressable(const nbt_config *config)
+{
+    uint64_t units = config->n_hidden;
+    uint64_t rows = units * nbt_cell_gates(config->cell);
+    uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
+    uint64_t outputs = config->n_out;
+    uint64_t slots = (uint64_t)config->max_delay + config->lags;
+    uint64_t floats = 4 * rows * cols + cols * cols + outputs * (cols + outputs + units) +
+                      slots * config->n_in + 32 * (rows + cols);
+    return floats <= SIZE_MAX / (2 * sizeof(float));
+}
+
 static nbt_status refuse(uint32_t *field, double *low, double *high, uint32_t index, double from,
                          double to)
 {
@@ -94,8 +109,11 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
     if (config == NULL) {
         return NBT_ERR_NULL;
     }
-    const uint32_t *counts = &config->n_in;
-    const float *floats = &config->scale_rate;
+    uint32_t counts[N_COUNTS];
+    float floats[N_FLOATS];
+    const unsigned char *bytes = (const unsigned char *)config;
+    memcpy(counts, bytes + offsetof(nbt_config, n_in), sizeof counts);
+    memcpy(floats, bytes + offsetof(nbt_config, scale_rate), sizeof floats);
     for (uint32_t i = 0; i < N_COUNTS; i++) {
         /* A classifier needs two classes. */
         int classes = i == 1 && config->link == NBT_LINK_CATEGORICAL;
@@ -119,6 +137,9 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
         if (!(above && floats[i] <= r.high)) {
             return refuse(field, low, high, 1 + N_COUNTS + i, (double)r.low, (double)r.high);
         }
+    }
+    if (!is_addressable(config)) {
+        return refuse(field, low, high, 3, 1.0, (double)config->n_hidden - 1.0);
     }
     return NBT_OK;
 }

@@ -130,12 +130,14 @@ static uint64_t mix_config(uint64_t hash, const nbt_config *config)
 {
     hash = mix(hash, (uint32_t)config->seed);
     hash = mix(hash, (uint32_t)(config->seed >> 32));
-    const uint32_t *count = &config->n_in;
-    while (count <= &config->hold_missing) {
-        hash = mix(hash, *count++);
+    /* The fields after seed are 32 bits wide, without padding between them. */
+    const unsigned char *bytes = (const unsigned char *)config;
+    for (size_t at = offsetof(nbt_config, n_in); at <= offsetof(nbt_config, sgd_rate); at += 4) {
+        uint32_t word;
+        memcpy(&word, bytes + at, sizeof word);
+        hash = mix(hash, word);
     }
-    return mix_floats(hash, &config->scale_rate,
-                      (size_t)(&config->sgd_rate - &config->scale_rate) + 1);
+    return hash;
 }
 
 uint64_t nbt_hash(const nbt_learner *learner)
