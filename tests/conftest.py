@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nbt_embed import Config, memory_of
+from nbt_embed.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = ROOT / "csrc"
 DRIVER = ROOT / "tests" / "driver.c"
@@ -63,6 +66,15 @@ def build(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Build:
         return made[key]
 
     return compile_program
+
+
+def is_accepted(config: Config) -> bool:
+    """Return whether the kernel takes this configuration: not every cell has every estimator."""
+    try:
+        memory_of(config)
+    except ConfigError:
+        return False
+    return True
 
 
 def kernel_sources() -> list[str]:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Build, run
+from conftest import Build, is_accepted, run
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import ConfigError
 
 STEPS = "1000"
 STRICT = ("-std=c99", "-ffp-contract=off")
@@ -129,16 +128,8 @@ def size_grid() -> list[tuple[int, ...]]:
     sizes = [(1, 2, 1, 1, 0), (3, 2, 5, 2, 3), (3, 5, 16, 1, 0), (2, 3, 17, 7, 100)]
     sizes += [(65535, 2, 1, 1, 0), (1, 4096, 2, 3, 1), (5, 2, 1000, 1, 1048576)]
     kinds = itertools.product(*map(range, map(len, (CELLS, ESTIMATORS, FILTERS, LINKS))))
-    return [(*size, *kind) for kind in kinds for size in sizes if exists((*size, *kind))]
-
-
-def exists(row: tuple[int, ...]) -> bool:
-    """Return whether the kernel has the row's cell with its estimator."""
-    try:
-        memory_of(config_of(row))
-    except ConfigError:
-        return False
-    return True
+    rows = [(*size, *kind) for kind in kinds for size in sizes]
+    return [row for row in rows if is_accepted(config_of(row))]
 
 
 def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path: Path) -> None:

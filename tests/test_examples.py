@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, Build, run
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
@@ -28,11 +27,8 @@ def test_the_readme_program_runs() -> None:
     assert run(sys.executable, "-c", blocks[0]).strip() == promised[1]
 
 
-def test_the_c_example_compiles_without_warnings_and_learns(tmp_path: Path) -> None:
-    program = tmp_path / "minimal"
-    sources = map(str, sorted((ROOT / "csrc").glob("*.c")))
-    command = ["cc", *STRICT, "-O2", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
-    command += [str(ROOT / "examples" / "minimal.c"), *sources, "-lm", "-o", str(program)]
-    subprocess.run(command, check=True)
+def test_the_c_example_compiles_without_warnings_and_learns(build: Build) -> None:
+    source = ROOT / "examples" / "minimal.c"
+    program = build("gcc", *STRICT, "-O2", "-ffp-contract=off", source=source, lanes=1)
     errors = [float(line.split()[-1]) for line in run(str(program)).splitlines()[:-1]]
     assert errors[-1] < 0.5 * errors[0]

@@ -10,11 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Build, Tool, missing, run
+from conftest import ROOT, Build, Tool, is_accepted, missing, run
 
-from nbt_embed import Config, memory_of
+from nbt_embed import Config
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import ConfigError
 
 NAMES = ("cell", "estimator", "filter", "link")
 KINDS = list(itertools.product(*(range(len(CHOICES[name])) for name in NAMES)))
@@ -23,11 +22,7 @@ KINDS = list(itertools.product(*(range(len(CHOICES[name])) for name in NAMES)))
 def exists(kind: tuple[int, ...]) -> bool:
     """Return whether the kernel has this cell with this estimator."""
     cell, estimator = CHOICES["cell"][kind[0]], CHOICES["estimator"][kind[1]]
-    try:
-        memory_of(Config(n_in=1, n_out=2, hidden=1, cell=cell, estimator=estimator))
-    except ConfigError:
-        return False
-    return True
+    return is_accepted(Config(n_in=1, n_out=2, hidden=1, cell=cell, estimator=estimator))
 
 
 def configurations() -> list[list[str]]:

@@ -7,27 +7,41 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 README = Path("README.md")
-# Command, and the paragraphs of its output that are shown.
-COMMANDS = {
-    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], (0, 1, 4, 6)),
-    "test": ([sys.executable, "-m", "pytest", "-q"], (-1,)),
-    "bars": ([sys.executable, "tools/bars.py"], (0,)),
+
+
+def paragraphs(*shown: int) -> Callable[[str], str]:
+    """Pick some of the parts that empty lines separate."""
+
+    def pick(output: str) -> str:
+        parts = output.split("\n\n")
+        return "\n\n".join(parts[i] for i in shown)
+
+    return pick
+
+
+def last_line(output: str) -> str:
+    """Pick the summary that pytest ends with."""
+    return output.splitlines()[-1]
+
+
+# Command, and what of its output is shown.
+COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
+    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 4, 6)),
+    "test": ([sys.executable, "-m", "pytest", "-q"], last_line),
+    "bars": ([sys.executable, "tools/bars.py"], paragraphs(0)),
 }
 
 
 def main() -> int:
     """Replace what stands between the markers of each command by its output."""
     for name in sys.argv[1:] or COMMANDS:
-        command, shown = COMMANDS[name]
+        command, pick = COMMANDS[name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        lines = [line.rstrip() for line in done.stdout.splitlines()]
-        if name == "test":
-            lines = lines[-1:]
-        paragraphs = "\n".join(lines).split("\n\n")
-        output = "\n\n".join(paragraphs[i] for i in shown)
+        output = pick("\n".join(line.rstrip() for line in done.stdout.splitlines()))
         text = README.read_text(encoding="utf-8")
         before, rest = text.split(f"<!-- {name} -->")
         _, after = rest.split(f"<!-- /{name} -->")
