@@ -61,7 +61,9 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
     NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
-    NBT_EST_RESIDUAL = 3     /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
+    NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
+    NBT_EST_UNITWISE = 4     /* traces g, and for every unit its own v_i w_i^T for what they leave out
+                                (unbiased at decay 1, least variance) */
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
@@ -80,7 +82,7 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
     NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
-    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate */
+    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row i */
     NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta (kalman, not frozen) */
     NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (kalman) */
     NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
@@ -88,7 +90,7 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
-    NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual) */
+    NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise) */
     NBT_ARRAY_BALANCE = 12    /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
 };
 
@@ -103,10 +105,11 @@ typedef struct nbt_config {
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
-    uint32_t estimator;   /* NBT_EST_*, default nobacktrack; snap1 and residual need a cell with one
-                             state float per unit (not lstm). Cost: 4 R D bytes for each of w
-                             (nobacktrack, residual), g (snap1, residual) and covariance (all but
-                             frozen) */
+    uint32_t estimator;   /* NBT_EST_*, default nobacktrack; snap1, residual and unitwise need a cell
+                             with one state float per unit (not lstm). Cost: 4 R D bytes for each of
+                             w (nobacktrack, residual, unitwise), g (snap1, residual, unitwise) and
+                             covariance (all but frozen); unitwise 8 H^2 bytes and H^3 operations
+                             more */
     uint32_t norm;        /* NBT_NORM_*, default metric */
     uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
@@ -114,6 +117,9 @@ typedef struct nbt_config {
                              labels are standardised with the running mean and variance of the first
                              scale_steps samples; 0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
+    uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent step
+                             (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at least
+                             0.1; 0 keeps it constant */
     float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
                              with this exponential rate; 0 freezes it */
     float tau_min;        /* samples, > 1, default 1.4: shortest initial time constant of a unit */
@@ -261,38 +267,39 @@ float nbt_sigmoidf(float x);
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
 /* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES ((size_t)176u)
+#define NBT_HEADER_BYTES ((size_t)184u)
 
 #define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
     (NBT_HEADER_BYTES +                                                                   \
      sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
                                  (size_t)(lags), (size_t)(max_delay), cell,               \
                                  ((estimator) == NBT_EST_NOBACKTRACK ||                   \
-                                  (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_SNAP1 ||                         \
-                                  (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
+                                  (estimator) >= NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
+                                 ((estimator) >= NBT_EST_SNAP1 ? (size_t)1 : (size_t)0),  \
+                                 ((estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
                                  ((filter) == NBT_FILTER_KALMAN ? (size_t)1 : (size_t)0), \
                                  ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W and G:
- * does the estimator keep w, does it keep g (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, kal, gau, R, K, D)                         \
+/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G and U:
+ * does the estimator keep w, does it keep g, is there a rank-one estimate per unit (0 or 1). */
+#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, kal, gau, R, K, D)                      \
     ((R * D + O * D                                        /* theta, readout */           \
-      + W * (R * D + H * K) + G * R * D                    /* w, v, g */                  \
-      + W * G * (2u * H + 1u)                              /* balance */                  \
+      + W * R * D + (U ? H : W) * H * K + G * R * D        /* w, v, g */                  \
+      + W * G * (1u - U) * (2u * H + 1u)                   /* balance */                  \
       + (W + G - W * G) * kal * R * D                      /* cov */                      \
       + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \
       + 3u * I + gau * 3u * O                              /* scalers */                  \
       + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
-      + W * 2u * R + G * 2u * R + W * G * R                /* da, wu, gu, gg, wg */       \
+      + (2u * W - U) * R + G * 2u * R + W * G * R          /* da, wu, gu, gg, wg */       \
       + (W + G - W * G) * R                                /* uu */                       \
-      + G * (6u * H + H * O) + W * G * 2u * H              /* by unit, white */           \
+      + (U ? H : W) * (4u + O)                             /* by estimate, alpha */       \
+      + G * (6u * H + H * O) + W * G * 2u * H + U * H * H  /* by unit, white, jacobian */ \
       + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
-      + 5u * O                                             /* y, label, x, ... */         \
+      + 4u * O                                             /* y, label, x, factor */      \
       + 1u) / 2u * 2u)
 
 #ifdef __cplusplus

@@ -18,6 +18,7 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
     config.norm = NBT_NORM_METRIC;
     config.filter = NBT_FILTER_KALMAN;
     config.link = link;
+    config.anneal_steps = 100000;
     config.scale_steps = gaussian ? 300u : 0u;
     config.tau_min = 1.4f;
     config.tau_max = 15.0f;
@@ -42,7 +43,7 @@ typedef struct range {
     int low_open;
 } range;
 
-#define N_COUNTS 12 /* uint32_t fields */
+#define N_COUNTS 13 /* uint32_t fields */
 #define N_FLOATS 14
 static const range count_ranges[N_COUNTS] = {
     {1, 65535, 0},              /* n_in */
@@ -51,12 +52,13 @@ static const range count_ranges[N_COUNTS] = {
     {1, 1024, 0},               /* lags */
     {0, 1048576, 0},            /* max_delay */
     {0, NBT_CELL_LSTM, 0},      /* cell */
-    {0, NBT_EST_RESIDUAL, 0},   /* estimator */
+    {0, NBT_EST_UNITWISE, 0},   /* estimator */
     {0, NBT_NORM_METRIC, 0},    /* norm */
     {0, NBT_FILTER_KALMAN, 0},  /* filter */
     {0, NBT_LINK_BERNOULLI, 0}, /* link */
     {0, 16777216, 0},           /* scale_steps */
     {0, 1, 0},                  /* hold_missing */
+    {0, 1073741824, 0},         /* anneal_steps */
 };
 static const range float_ranges[N_FLOATS] = {
     {0.0f, 1.0f, 0},      /* scale_rate */
@@ -84,8 +86,8 @@ static int is_addressable(const nbt_config *config)
     uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
-    uint64_t floats = 4 * rows * cols + cols * cols + outputs * (cols + outputs + units) +
-                      slots * config->n_in + 32 * (rows + cols);
+    uint64_t floats = 4 * rows * cols + cols * cols + 2 * units * units +
+                      outputs * (cols + outputs + 2 * units) + slots * config->n_in + 32 * (rows + cols);
     return floats <= SIZE_MAX / (2 * sizeof(float));
 }
 

@@ -7,13 +7,28 @@
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
+/* Steps never fall below this share of the first ones: a device that runs for years still learns. */
+#define ANNEAL_MIN 0.1f
 
-/* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha w_rj: alpha (O)
- * for w, white (H, O) for the traces. Under kalman both are whitened by F^T. */
+/* 1 / sqrt(1 + n / anneal_steps) after n labels: large steps find the way, small ones average the
+ * noise out (Robbins and Monro 1951). */
+static float annealed(const nbt_config *config, uint64_t labels)
+{
+    if (config->anneal_steps == 0) {
+        return 1.0f;
+    }
+    float factor = 1.0f / nbt_sqrt(1.0f + (float)labels / (float)config->anneal_steps);
+    return factor < ANNEAL_MIN ? ANNEAL_MIN : factor;
+}
+
+/* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha_n w_rj, n = 0 or
+ * unit(r): alpha (N, O) for w, white (H, O) for the traces. Under kalman both are whitened by F^T. */
 static void directions(const nbt_config *config, const nbt_layout *l)
 {
-    for (size_t o = 0; o < l->O; o++) {
-        l->alpha[o] = l->v == NULL ? 0.0f : nbt_dot(l->readout + o * l->D, l->v, l->H);
+    for (size_t n = 0; n < l->N; n++) {
+        for (size_t o = 0; o < l->O; o++) {
+            l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->D, l->v + n * l->S, l->H);
+        }
     }
     for (size_t i = 0; i < l->H && l->white != NULL; i++) {
         for (size_t o = 0; o < l->O; o++) {
@@ -21,7 +36,10 @@ static void directions(const nbt_config *config, const nbt_layout *l)
         }
     }
     if (config->filter == NBT_FILTER_KALMAN) {
-        nbt_link_factor_transposed(config->link, l->alpha, l->alpha, l->factor, l->y, l->O);
+        for (size_t n = 0; n < l->N; n++) {
+            float *alpha = l->alpha + n * l->O;
+            nbt_link_factor_transposed(config->link, alpha, alpha, l->factor, l->y, l->O);
+        }
         for (size_t i = 0; i < l->H && l->white != NULL; i++) {
             float *white = l->white + i * l->O;
             nbt_link_factor_transposed(config->link, white, white, l->factor, l->y, l->O);
@@ -29,10 +47,18 @@ static void directions(const nbt_config *config, const nbt_layout *l)
     }
 }
 
-/* The recurrent steps along both directions, `gain` times their product with x (O). */
-static void step_along(const nbt_layout *l, nbt_update *update, float gain, const float *x)
+/* alpha (O) of the rank-one estimate that unit i takes part in; NULL without any. */
+static const float *alpha_of_unit(const nbt_layout *l, size_t i)
 {
-    update->step_w = gain * nbt_dot(l->alpha, x, l->O);
+    return l->N == 0 ? NULL : l->alpha + (l->m.by_unit ? i : 0) * l->O;
+}
+
+/* The recurrent steps along both directions, `gain` times their product with x (O). */
+static void step_along(const nbt_layout *l, float gain, const float *x)
+{
+    for (size_t n = 0; n < l->N; n++) {
+        l->step_w[n] = gain * nbt_dot(l->alpha + n * l->O, x, l->O);
+    }
     for (size_t i = 0; i < l->H && l->white != NULL; i++) {
         l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
     }
@@ -42,68 +68,73 @@ static void step_along(const nbt_layout *l, nbt_update *update, float gain, cons
 static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_update *update)
 {
     float gamma = config->info_rate;
-    float ww = nbt_dot(l->alpha, l->alpha, l->O);
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * config->info_floor;
-    update->curvature_w = gamma * ww;
+    for (size_t n = 0; n < l->N; n++) {
+        const float *alpha = l->alpha + n * l->O;
+        l->curvature_w[n] = gamma * nbt_dot(alpha, alpha, l->O);
+    }
     for (size_t i = 0; i < l->H && l->white != NULL; i++) {
         const float *white = l->white + i * l->O;
+        const float *alpha = alpha_of_unit(l, i);
         float gg = nbt_dot(white, white, l->O);
-        l->tilt[i] = ww > 0.0f ? nbt_dot(white, l->alpha, l->O) / ww : 0.0f;
+        float ww = alpha == NULL ? 0.0f : nbt_dot(alpha, alpha, l->O);
+        l->tilt[i] = ww > 0.0f ? nbt_dot(white, alpha, l->O) / ww : 0.0f;
         float rest = gg - l->tilt[i] * l->tilt[i] * ww;
         l->curvature_g[i] = rest > 0.0f ? gamma * rest : 0.0f;
     }
 }
 
 /* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
- * the weight of the sample for the readout covariance, gain is eta gamma / n. */
+ * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
 static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
-                             const nbt_estimate *estimate, nbt_update *update, float *weight)
+                             nbt_update *update, float *weight)
 {
     uint32_t link = config->link;
     *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
     directions(config, l);
     float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
     nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
-    nbt_innovation_add(l->chol, l->alpha, NULL, gain * estimate->ww, 0.0f, l->O);
+    for (size_t n = 0; n < l->N; n++) {
+        nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
+    }
     for (size_t i = 0; i < l->H && l->white != NULL; i++) {
-        nbt_innovation_add(l->chol, l->white + i * l->O, l->alpha, gain * l->g_square[i],
+        nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
                            gain * l->g_cross[i], l->O);
     }
     nbt_innovation_solve(l->chol, l->x, l->O);
-    step_along(l, update, gain, l->x);
+    step_along(l, gain, l->x);
     set_curvature(config, l, update);
     nbt_link_factor(link, l->x, l->x, l->factor, l->y, l->O);
     return c;
 }
 
-/* l->x = sgd_rate score: the paper's first version, a plain gradient step. */
-static void innovate_sgd(const nbt_config *config, const nbt_layout *l, nbt_update *update)
+/* l->x = rate times score: the paper's first version, a plain gradient step. */
+static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float rate)
 {
     directions(config, l);
     nbt_link_score(config->link, l->x, l->y, l->label, l->O);
     for (size_t o = 0; o < l->O; o++) {
-        l->x[o] *= config->sgd_rate;
+        l->x[o] *= rate;
     }
-    step_along(l, update, 1.0f, l->x);
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
-        l->tilt[i] = 0.0f;
-        l->curvature_g[i] = 0.0f;
-    }
+    step_along(l, 1.0f, l->x);
 }
 
 /* Written so that NaN fails. */
-static int is_bounded(const nbt_config *config, const nbt_layout *l, const nbt_estimate *estimate,
-                      const nbt_update *update, float c)
+static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 {
     /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. */
     float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
-    float step = nbt_abs(update->step_w) * nbt_sqrt(estimate->ww * p_max);
-    float curvature = update->curvature_w * estimate->ww;
+    float step = 0.0f;
+    float curvature = 0.0f;
+    for (size_t n = 0; n < l->N; n++) {
+        step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
+        curvature += l->curvature_w[n] * l->w_square[n];
+    }
     for (size_t i = 0; i < l->H && l->white != NULL; i++) {
         step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
-        curvature += (l->curvature_g[i] + update->curvature_w * l->tilt[i] * l->tilt[i]) *
-                     l->g_square[i];
+        float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[l->m.by_unit ? i : 0];
+        curvature += (l->curvature_g[i] + curvature_w * l->tilt[i] * l->tilt[i]) * l->g_square[i];
     }
     return nbt_dot(l->x, l->x, l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
            curvature < NBT_HUGE;
@@ -138,21 +169,29 @@ static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
     }
 }
 
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *estimate,
-                nbt_update *update)
+nbt_update nbt_correct_nothing(const nbt_layout *l)
+{
+    nbt_update update = {l->step_w, l->step_g, 1.0f, l->curvature_w, l->tilt, l->curvature_g, 0.0f};
+    nbt_fill(l->step_w, 0.0f, 2 * l->N);                       /* and curvature_w */
+    nbt_fill(l->step_g, 0.0f, l->m.g != NULL ? 3 * l->H : 0); /* and tilt, curvature_g */
+    return update;
+}
+
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update)
 {
     const nbt_config *config = &learner->config;
     int kalman = config->filter == NBT_FILTER_KALMAN;
     float c = 0.0f;
     float weight = 0.0f;
+    float share = annealed(config, learner->counters.labels);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
-        float gain = config->rate * config->info_rate / (float)learner->pending;
-        c = innovate_kalman(config, l, gain, estimate, update, &weight);
+        float gain = share * config->rate * config->info_rate / (float)learner->pending;
+        c = innovate_kalman(config, l, gain, update, &weight);
     } else {
-        innovate_sgd(config, l, update);
+        innovate_sgd(config, l, share * config->sgd_rate);
     }
-    if (!is_bounded(config, l, estimate, update, c)) {
+    if (!is_bounded(config, l, c)) {
         return 0;
     }
     if (kalman) {

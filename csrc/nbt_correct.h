@@ -6,9 +6,12 @@
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-/* Learns l->label against the prediction l->y (scaled units) with the features l->f; fills `update`
- * for the sweep. Returns 0 if a number left its bounds: then no parameter has changed. */
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *estimate,
-                nbt_update *update);
+/* The update of a step without label: all parameters stay. */
+nbt_update nbt_correct_nothing(const nbt_layout *l);
+
+/* Learns l->label against the prediction l->y (scaled units) with the features l->f; fills `update`,
+ * which changed nothing before, for the sweep. Returns 0 if a number left its bounds: then no
+ * parameter has changed. */
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update);
 
 #endif

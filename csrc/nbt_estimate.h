@@ -5,20 +5,15 @@
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-/* What the filter and the sweep need of the estimate of this step. The sums of the traces, by unit,
- * are in l->g_square and l->g_cross. */
-typedef struct nbt_estimate {
-    nbt_motion motion; /* how w and g will move */
-    float ww;          /* sum P w w of the moved w */
-} nbt_estimate;
-
 /* Clears v, w, g and what is remembered of their norms. */
 void nbt_estimate_clear(const nbt_layout *l);
 
-/* u = [h; x; 1] of the oldest waiting input; advances the learning state and v. */
-nbt_estimate nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
+/* u = [h; x; 1] of the oldest waiting input; advances the learning state and v. Returns how w and g
+ * will move; l->w_square, l->g_square and l->g_cross hold sums of P w w, P g g and P g w as they will
+ * be then. */
+nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
 
 /* 0 if a number of the estimate left its bounds or is NaN. */
-int nbt_estimate_is_bounded(const nbt_layout *l, const nbt_estimate *estimate);
+int nbt_estimate_is_bounded(const nbt_layout *l);
 
 #endif

@@ -46,7 +46,7 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
     case NBT_ARRAY_W:
         return view_of(l->m.w, l->R, l->D, 1);
     case NBT_ARRAY_V:
-        return view_of(l->v, 1, l->S, 0);
+        return view_of(l->v, l->N, l->S, 0);
     case NBT_ARRAY_COVARIANCE:
         return view_of(l->m.cov, l->R, l->D, 1);
     case NBT_ARRAY_READOUT_COVARIANCE:
@@ -152,10 +152,12 @@ uint64_t nbt_hash(const nbt_learner *learner)
     }
     hash = mix(hash, learner->pending);
     hash = mix(hash, learner->column);
+    hash = mix(hash, (uint32_t)learner->counters.labels); /* sets the annealed rate */
+    hash = mix(hash, (uint32_t)(learner->counters.labels >> 32));
     hash = mix_blocked(hash, &l.m, l.m.theta);
     hash = mix_floats(hash, l.readout, l.O * l.D);
     hash = mix_blocked(hash, &l.m, l.m.w);
-    hash = mix_floats(hash, l.v, l.S);
+    hash = mix_floats(hash, l.v, l.N * l.S);
     hash = mix_blocked(hash, &l.m, l.m.g);
     hash = mix_floats(hash, l.balance, 1 + 2 * l.H);
     hash = mix_blocked(hash, &l.m, l.m.cov);

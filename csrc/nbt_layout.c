@@ -29,8 +29,12 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.m.hidden = l.H;
 
     uint32_t estimator = config->estimator;
-    size_t has_w = estimator == NBT_EST_NOBACKTRACK || estimator == NBT_EST_RESIDUAL;
-    size_t has_g = estimator == NBT_EST_SNAP1 || estimator == NBT_EST_RESIDUAL;
+    size_t residual = estimator == NBT_EST_RESIDUAL;
+    size_t unitwise = estimator == NBT_EST_UNITWISE;
+    size_t has_w = residual || unitwise || estimator == NBT_EST_NOBACKTRACK;
+    size_t has_g = residual || unitwise || estimator == NBT_EST_SNAP1;
+    l.m.by_unit = (int)unitwise;
+    l.N = unitwise ? l.H : has_w;
     size_t learns = has_w || has_g;
     size_t kalman = config->filter == NBT_FILTER_KALMAN;
     size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
@@ -43,9 +47,9 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
     l.readout = take(floats, &n, &b->parameters, l.O * l.D);
     l.m.w = take(floats, &n, &b->estimate, has_w * l.R * l.D);
-    l.v = take(floats, &n, &b->estimate, has_w * l.S);
+    l.v = take(floats, &n, &b->estimate, l.N * l.S);
     l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
-    l.balance = take(floats, &n, &b->estimate, has_w * has_g * (1 + 2 * l.H));
+    l.balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l.H));
     l.m.cov = take(floats, &n, &b->covariance, learns * kalman * l.R * l.D);
     l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
     l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
@@ -60,13 +64,18 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.act = take(floats, &n, &b->workspace, l.R);
     l.carry = take(floats, &n, &b->workspace, l.S);
     l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
-    l.da = take(floats, &n, &b->workspace, has_w * l.R);
+    l.da = take(floats, &n, &b->workspace, (has_w - unitwise) * l.R);
     l.uu = take(floats, &n, &b->workspace, learns * l.R);
     l.wu = take(floats, &n, &b->workspace, has_w * l.R);
     l.gu = take(floats, &n, &b->workspace, has_g * l.R);
     l.gg = take(floats, &n, &b->workspace, has_g * l.R);
     l.wg = take(floats, &n, &b->workspace, has_w * has_g * l.R);
     l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
+    l.jacobian = take(floats, &n, &b->workspace, unitwise * l.H * l.H);
+    l.w_square = take(floats, &n, &b->workspace, l.N);
+    l.w_scale = take(floats, &n, &b->workspace, l.N);
+    l.step_w = take(floats, &n, &b->workspace, l.N);
+    l.curvature_w = take(floats, &n, &b->workspace, l.N);
     l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
     l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
     l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
@@ -82,7 +91,7 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.label = take(floats, &n, &b->workspace, l.O);
     l.x = take(floats, &n, &b->workspace, l.O);
     l.factor = take(floats, &n, &b->workspace, l.O);
-    l.alpha = take(floats, &n, &b->workspace, l.O);
+    l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
     take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
     return l;
 }

@@ -81,17 +81,15 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label)
         return status;
     }
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
-    nbt_update update = {0.0f, l.step_g, 1.0f, 0.0f, l.tilt, l.curvature_g, 0.0f};
-    nbt_estimate estimate = nbt_estimate_advance(learner, &l);
-    int good = nbt_estimate_is_bounded(&l, &estimate);
+    nbt_update update = nbt_correct_nothing(&l);
+    nbt_motion motion = nbt_estimate_advance(learner, &l);
+    int good = nbt_estimate_is_bounded(&l);
     if (good && present) {
         read_out(learner, &l, l.y, l.learning_state);
-        good = nbt_correct(learner, &l, &estimate, &update);
-    } else if (l.m.g != NULL) {
-        nbt_fill(l.step_g, 0.0f, 3 * l.H); /* and tilt, curvature_g */
+        good = nbt_correct(learner, &l, &update);
     }
     if (good && learner->config.estimator != NBT_EST_FROZEN) {
-        nbt_sweep_update(&l.m, &estimate.motion, &update, l.u);
+        nbt_sweep_update(&l.m, &motion, &update, l.u);
     } else {
         nbt_estimate_clear(&l);
     }

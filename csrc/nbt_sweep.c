@@ -68,6 +68,20 @@ void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u)
 #undef BODY
 }
 
+void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain)
+{
+    size_t H = m->hidden;
+    for (size_t row = 0, width = 0; row < m->rows; row += width) {
+        width = block_width(row, m->rows);
+        const float *theta = m->theta + row * m->cols;
+        for (size_t col = 0; col < H; col++, theta += width) {
+            for (size_t l = 0, unit = row % H; l < width; l++, unit = unit + 1 < H ? unit + 1 : 0) {
+                jt[col * H + unit] += gain[row + l] * theta[l];
+            }
+        }
+    }
+}
+
 /* value[unit of row + l] for the rows of a block, or 0 without values. */
 NBT_INLINE void gather_units(float out[16], const float *value, size_t width, size_t row, size_t H)
 {
@@ -78,6 +92,18 @@ NBT_INLINE void gather_units(float out[16], const float *value, size_t width, si
     }
 }
 
+/* The same for one value that all rows share, or one per unit. */
+NBT_INLINE void gather_directions(float out[16], const float *value, int by_unit, size_t width,
+                                  size_t row, size_t H)
+{
+    gather_units(out, value, width, by_unit ? row : 0, by_unit ? H : 1);
+}
+
+/* How w is kept: the constant `has_w` of the passes below. */
+#define W_NONE 0
+#define W_SHARED 1
+#define W_BY_UNIT 2
+
 /* The same pass with or without w, g and a metric: each combination a constant, each width too. */
 NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, size_t row,
                                const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
@@ -87,27 +113,33 @@ NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, s
     float a[16] = {0}, da[16] = {0}, uu[16] = {0};
     float ww[16] = {0}, plain[16] = {0}, wu[16] = {0};
     float gg[16] = {0}, gu[16] = {0}, wg[16] = {0};
+    int moves = has_w == W_SHARED && has_g; /* residual */
+    float w_scale = moves ? motion->w_scale[0] : 1.0f;
     float g_scale[16];
-    if (has_w && has_g) {
+    if (moves) {
         gather_units(g_scale, motion->g_scale, width, row, m->hidden);
     }
     for (size_t j = 0; j < m->cols; j++, offset += width) {
         const float *theta = m->theta + offset;
         float u_j = u[j];
-        float tangent_j = has_w && j < m->hidden ? tangent[j] : 0.0f;
+        float tangent_j = has_w == W_SHARED && j < m->hidden ? tangent[j] : 0.0f;
         for (size_t l = 0; l < width; l++) {
             float p = metric ? m->cov[offset + l] : 1.0f;
             a[l] += theta[l] * u_j;
             uu[l] += (p * u_j) * u_j;
             if (has_w) {
                 float w = m->w[offset + l];
+                if (moves) {
+                    w = w_scale * w + g_scale[l] * m->g[offset + l];
+                }
                 if (has_g) {
-                    w = motion->w_scale * w + g_scale[l] * m->g[offset + l];
                     wg[l] += (p * w) * m->g[offset + l];
                 }
-                da[l] += theta[l] * tangent_j;
+                if (has_w == W_SHARED) {
+                    da[l] += theta[l] * tangent_j;
+                    plain[l] += w * w;
+                }
                 ww[l] += (p * w) * w;
-                plain[l] += w * w;
                 wu[l] += (p * w) * u_j;
             }
             if (has_g) {
@@ -121,9 +153,11 @@ NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, s
         out->a[row + l] = a[l];
         out->uu[row + l] = uu[l];
         if (has_w) {
-            out->da[row + l] = da[l];
             out->wu[row + l] = wu[l];
-            out->ww += ww[l];
+            out->ww[has_w == W_BY_UNIT ? (row + l) % m->hidden : 0] += ww[l];
+        }
+        if (has_w == W_SHARED) {
+            out->da[row + l] = da[l];
             out->ww_plain += plain[l];
         }
         if (has_g) {
@@ -150,8 +184,14 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
                              const nbt_update *update, const float *u)
 {
     const nbt_update k = *update;
-    float w_scale = motion->w_scale;
+    int by_unit = has_w == W_BY_UNIT;
+    float w_scale[16], step_w[16], curvature_w[16];
     float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
+    if (has_w) {
+        gather_directions(w_scale, motion->w_scale, by_unit, width, row, m->hidden);
+        gather_directions(step_w, k.step_w, by_unit, width, row, m->hidden);
+        gather_directions(curvature_w, k.curvature_w, by_unit, width, row, m->hidden);
+    }
     for (size_t l = 0; l < width; l++) {
         u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
         gain[l] = has_g ? motion->gain[row + l] : 0.0f;
@@ -176,9 +216,9 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
             float curvature = 0.0f; /* times P; (P w) stays finite where w w would not */
             float w_new = 0.0f;
             if (has_w) {
-                w_new = w_scale * w[l] + (has_g ? g_scale[l] * g[l] : u_scale[l] * u_j);
+                w_new = w_scale[l] * w[l] + (has_g ? g_scale[l] * g[l] : u_scale[l] * u_j);
                 w[l] = w_new;
-                step = k.step_w * (p * w_new);
+                step = step_w[l] * (p * w_new);
             }
             if (has_g) {
                 float g_new = g_keep[l] * g[l] + gain[l] * u_j;
@@ -186,9 +226,9 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
                 g[l] = g_new;
                 step += step_g[l] * (p * g_new);
                 curvature = curvature_g[l] * ((p * g_new) * g_new);
-                curvature += has_w ? k.curvature_w * ((p * tilted) * tilted) : 0.0f;
+                curvature += has_w ? curvature_w[l] * ((p * tilted) * tilted) : 0.0f;
             } else {
-                curvature = k.curvature_w * ((p * w_new) * w_new);
+                curvature = curvature_w[l] * ((p * w_new) * w_new);
             }
             theta[l] += step;
             if (metric) {
@@ -207,21 +247,30 @@ NBT_INLINE void update_all(int has_w, int has_g, int metric, const nbt_matrices 
 #undef BODY
 }
 
-/* Calls `pass` with the presence of w, g and a metric as constants. */
+static int kind_of_w(const nbt_matrices *m)
+{
+    return m->w == NULL ? W_NONE : m->by_unit ? W_BY_UNIT : W_SHARED;
+}
+
+/* Calls `pass` with the kind of w and the presence of g and a metric as constants. */
 #define SPECIALISED(pass, ...)                                              \
-    switch ((m->w != NULL) * 4 + (m->g != NULL) * 2 + (m->cov != NULL)) {   \
-    case 7: pass(1, 1, 1, __VA_ARGS__); break;                              \
-    case 6: pass(1, 1, 0, __VA_ARGS__); break;                              \
-    case 5: pass(1, 0, 1, __VA_ARGS__); break;                              \
-    case 4: pass(1, 0, 0, __VA_ARGS__); break;                              \
-    case 3: pass(0, 1, 1, __VA_ARGS__); break;                              \
-    default: pass(0, 1, 0, __VA_ARGS__); break;                             \
+    switch (kind_of_w(m) * 4 + (m->g != NULL) * 2 + (m->cov != NULL)) {     \
+    case 11: pass(W_BY_UNIT, 1, 1, __VA_ARGS__); break;                     \
+    case 10: pass(W_BY_UNIT, 1, 0, __VA_ARGS__); break;                     \
+    case 7: pass(W_SHARED, 1, 1, __VA_ARGS__); break;                       \
+    case 6: pass(W_SHARED, 1, 0, __VA_ARGS__); break;                       \
+    case 5: pass(W_SHARED, 0, 1, __VA_ARGS__); break;                       \
+    case 4: pass(W_SHARED, 0, 0, __VA_ARGS__); break;                       \
+    case 3: pass(W_NONE, 1, 1, __VA_ARGS__); break;                         \
+    default: pass(W_NONE, 1, 0, __VA_ARGS__); break;                        \
     }
 
 void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
                         const float *u, const float *tangent)
 {
-    out->ww = 0.0f;
+    for (size_t n = 0; n < (m->by_unit ? m->hidden : 1) && m->w != NULL; n++) {
+        out->ww[n] = 0.0f;
+    }
     out->ww_plain = 0.0f;
     SPECIALISED(products, m, out, motion, u, tangent)
 }

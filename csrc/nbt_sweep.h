@@ -15,7 +15,8 @@
 #define NBT_LANES 1
 #endif
 
-/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1). */
+/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1). by_unit: w holds the
+ * right factors of one rank-one estimate per unit, N = H of them, instead of N = 1 for all rows. */
 typedef struct nbt_matrices {
     float *theta;
     float *w;
@@ -24,43 +25,45 @@ typedef struct nbt_matrices {
     size_t rows;
     size_t cols;
     size_t hidden;
+    int by_unit;
 } nbt_matrices;
 
-/* How w and g move, known before the pass (w) or after it (g):
- *     w <- w_scale w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale, the other NULL
- *     g <- g_keep_unit(r) g + gain_r u */
+/* How w and g move:
+ *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale, the other NULL
+ *     g <- g_keep_unit(r) g + gain_r u
+ * n is 0, or unit(r) where every unit has a rank-one estimate of its own. */
 typedef struct nbt_motion {
-    float w_scale;
+    const float *w_scale; /* (N) */
     const float *u_scale; /* (R) nobacktrack */
-    const float *g_scale; /* (H) residual */
+    const float *g_scale; /* (H) residual, unitwise */
     const float *g_keep;  /* (H) */
     const float *gain;    /* (R) */
 } nbt_motion;
 
-/* Row sums that the estimate and the filter need; P is the filter's metric. For nobacktrack w is the
- * old one; for residual it is w_scale w + g_scale g, the new one. Pointers are NULL where the
- * factor is absent. */
+/* Row sums that the estimate and the filter need; P is the filter's metric. For residual w is the
+ * new one, w_scale w + g_scale g; for the others the old one. Pointers are NULL where the factor is
+ * absent. */
 typedef struct nbt_products {
     float *a;        /* (R) theta u */
-    float *da;       /* (R) theta_h tangent */
+    float *da;       /* (R) theta_h tangent; not for unitwise */
     float *uu;       /* (R) sum_j P u u */
     float *wu;       /* (R) sum_j P w u */
     float *gu;       /* (R) sum_j P g u */
     float *gg;       /* (R) sum_j P g g */
     float *wg;       /* (R) sum_j P w g */
-    float ww;        /* sum over all entries of P w w */
-    float ww_plain;  /* sum of w w */
+    float *ww;       /* (N) sum of P w w */
+    float ww_plain;  /* sum of w w, where N is 1 */
 } nbt_products;
 
 /* What the filter does to every parameter of row r, unit i, with the moved w and g:
- *     theta += P (step_w w + step_g_i g)
- *     P <- P / (keep + (curvature_w (w + tilt_i g)^2 + curvature_g_i g^2 + rate_floor) P)
+ *     theta += P (step_w_n w + step_g_i g)
+ *     P <- P / (keep + (curvature_w_n (w + tilt_i g)^2 + curvature_g_i g^2 + rate_floor) P)
  * The curvature is a sum of squares so that rounding cannot make it negative. */
 typedef struct nbt_update {
-    float step_w;
+    const float *step_w;      /* (N) */
     const float *step_g;      /* (H) */
     float keep;               /* 1 - gamma */
-    float curvature_w;        /* gamma alpha^T Lambda alpha */
+    const float *curvature_w; /* (N) gamma alpha_n^T Lambda alpha_n */
     const float *tilt;        /* (H) */
     const float *curvature_g; /* (H) */
     float rate_floor;         /* gamma delta */
@@ -71,6 +74,10 @@ size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols);
 
 /* a (R) = theta u. */
 void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u);
+
+/* jt (H, H) += sum over rows r of gain_r theta_h,r: entry [l][k] is the part of J_kl that goes through
+ * the pre-activations of unit k. */
+void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain);
 
 /* All row sums for u (D) and tangent (H). */
 void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,

@@ -13,7 +13,7 @@ from nbt_embed.errors import ConfigError
 # Names in the order of the kernel's enumerations.
 CHOICES: dict[str, tuple[str, ...]] = {
     "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack", "snap1", "residual"),
+    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "unitwise"),
     "norm": ("euclidean", "metric"),
     "filter": ("sgd", "kalman"),
     "link": ("gaussian", "categorical", "bernoulli"),
@@ -58,6 +58,8 @@ class Config:
             of the first scale_steps samples; 0 leaves them as they are. None means 300 for the
             gaussian link and 0 for the others, whose inputs are usually one-hot.
         hold_missing: a NaN input repeats the channel's last value instead of being refused.
+        anneal_steps: labels, 0..2**30: after n labels the recurrent step (sgd: every step) is
+            multiplied by 1/sqrt(1 + n/anneal_steps), at least 0.1; 0 keeps it constant.
         seed: seeds the initial weights and the random signs, 0..2**64-1.
         scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps; 0 freezes it.
         tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
@@ -91,6 +93,7 @@ class Config:
     link: str = "gaussian"
     scale_steps: int | None = None
     hold_missing: bool = False
+    anneal_steps: int = 100_000
     seed: int = 0
     scale_rate: float = 0.0
     tau_min: float = 1.4

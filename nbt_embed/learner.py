@@ -269,7 +269,7 @@ class Learner:
             name: theta (R, D), readout (n_out, D), w (R, D), v (S,), covariance (R, D),
                 readout_covariance (D, D), state (S,), learning_state (S,), noise (n_out,),
                 input_scale (2, n_in) and label_scale (2, n_out): mean and variance; traces (R, D),
-                balance (1 + 2 hidden,).
+                balance (1 + 2 hidden,). For unitwise v is (hidden, hidden), one row per unit.
 
         Errors: ConfigError for a name that this configuration does not have.
         """
@@ -280,7 +280,8 @@ class Learner:
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         pointer = ffi.from_buffer("float[]", out)
         lib.nbt_array_get(self._handle, _ARRAYS.index(name), pointer, rows, cols)
-        out = out[0] if name in _VECTORS else out
+        per_unit = name == "v" and self._config.estimator == "unitwise"
+        out = out[0] if name in _VECTORS and not per_unit else out
         out.flags.writeable = False
         return out
 
