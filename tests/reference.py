@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 TINY = 1e-12  # the epsilon_0 that guards the divisions of the estimate
 GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
 PARTS = {"tanh": 1, "leaky": 1, "gated": 1, "lstm": 2}
-ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual", "rtrl")
-WITH_TRACES = ("snap1", "residual")  # they keep g, which needs one state float per unit
+ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl")
+WITH_TRACES = ("snap1", "residual", "unitwise")  # they keep g, which needs one state float per unit
 
 
 @dataclass(frozen=True)
@@ -399,6 +399,106 @@ def residual_update(
     return v_new, w_new, trace_update(g, u, step, d)
 
 
+def unit_vectors(per_row: Array, n_hidden: int) -> Array:
+    """Gather (..., R, D) into one vector per unit, its rows end to end, (..., H, R / H * D)."""
+    *batch, _, n_cols = per_row.shape
+    gates = per_row.reshape(*batch, -1, n_hidden, n_cols)
+    return np.moveaxis(gates, -3, -2).reshape(*batch, n_hidden, -1)
+
+
+def unit_rows(vectors: Array, n_cols: int) -> Array:
+    """Undo unit_vectors: (..., H, R / H * D) back to (..., R, D)."""
+    *batch, n_hidden, _ = vectors.shape
+    gates = vectors.reshape(*batch, n_hidden, -1, n_cols)
+    return np.moveaxis(gates, -3, -2).reshape(*batch, -1, n_cols)
+
+
+def direction(x: Array) -> Array:
+    """Unit vector x / |x| over the last axis; 0 where x is 0."""
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), TINY))
+
+
+def plane(a: Array, b: Array) -> Array:
+    """Gram-Schmidt basis q1, q2 of a and b (..., n), a first, (..., 2, n); 0 where none is left."""
+    q1 = direction(a)
+    q2 = direction(b - (q1 * b).sum(axis=-1, keepdims=True) * q1)
+    return np.stack([q1, q2], axis=-2)
+
+
+def right_rotation(K: Array) -> Array:
+    """Right singular vectors of K (..., H, 2), largest first: rows [c, s], [-s, c], (..., 2, 2).
+
+    The larger of |c|, |s| is positive, which is the sign of c + s. The signs choose the sample that
+    a random sign stands for, and with it every step that follows.
+    """
+    largest = np.linalg.svd(K)[2][..., 0, :]
+    positive = largest.sum(axis=-1, keepdims=True) >= 0
+    c, s = np.moveaxis(np.where(positive, largest, -largest), -1, 0)
+    return np.stack([np.stack([c, s], axis=-1), np.stack([-s, c], axis=-1)], axis=-2)
+
+
+def random_rank_one(A: Array, B: Array, a: Array, b: Array, signs: Array) -> tuple[Array, Array]:
+    """Random l (..., H) and r (..., n) with E[l r^T] = X = A a^T + B b^T, and least variance.
+
+        X = sigma_1 l_1 r_1^T + sigma_2 l_2 r_2^T
+        l = sqrt(sigma_1) l_1 + epsilon sqrt(sigma_2) l_2, r alike
+
+    Source: Benzing et al. 2019, Optimal Kronecker-Sum Approximation of Real Time Recurrent
+    Learning, arXiv 1902.03993. Arguments: A, B (..., H); a, b (..., n); signs (...), one epsilon
+    each.
+    """
+    q = plane(a, b)
+    in_plane = [np.einsum("...kn,...n->...k", q, x)[..., None, :] for x in (a, b)]
+    K = A[..., None] * in_plane[0] + B[..., None] * in_plane[1]  # X q^T
+    rotation = right_rotation(K)
+    left = np.moveaxis(K @ np.swapaxes(rotation, -1, -2), -1, 0)  # sigma_k l_k
+    right = np.moveaxis(rotation @ q, -2, 0)  # r_k
+    sigma = np.linalg.norm(left, axis=-1, keepdims=True)
+    left, right = left / np.sqrt(np.maximum(sigma, TINY)), right * np.sqrt(sigma)
+    epsilon = signs[..., None]
+    return left[0] + epsilon * left[1], right[0] + epsilon * right[1]
+
+
+def rest_update(
+    V: Array, w: Array, g: Array, J: Array, d: Array, signs: Array, decay: float, metric: Array
+) -> tuple[Array, Array]:
+    """Advance what the traces leave out of unit i's parameters, V_i w_i^T, for every i.
+
+        E[V_i w_i^T] <- decay J V_i w_i^T + (J_:i - d_i 1_i) g_i^T
+
+    Arguments: V (..., H, H), row i is V_i; w (..., R, D), w_i on the rows of unit i; g (R, D);
+    J (H, H); d (H), what the traces keep of its diagonal; signs (..., H); metric (R, D), in which
+    the right vectors are measured. Returns: the new V and w.
+    """
+    n_hidden, root = d.size, np.sqrt(metric)
+    A = decay * V @ J.T
+    B = (J - np.diag(d)).T
+    w_unit, g_unit = (unit_vectors(root * x, n_hidden) for x in (w, g))
+    V_new, w_new = random_rank_one(A, B, w_unit, g_unit, signs)
+    return V_new, unit_rows(w_new, g.shape[1]) / root
+
+
+def unitwise_update(
+    V: Array,
+    w: Array,
+    g: Array,
+    u: Array,
+    step: Step,
+    theta: Array,
+    signs: Array,
+    decay: float,
+    metric: Array,
+) -> tuple[Array, Array, Array]:
+    """Advance V (..., H, H), w (..., R, D) and the traces g (R, D): a rank-one rest per unit.
+
+    Arguments: u (D); theta (R, D); signs (..., H); metric (R, D). The rest takes the old g.
+    """
+    J = jacobian(step, theta)
+    d = own_carry(J)
+    V_new, w_new = rest_update(V, w, g, J, d, signs, decay, metric)
+    return V_new, w_new, trace_update(g, u, step, d)
+
+
 def exact_rtrl(G: Array, u: Array, step: Step, theta: Array) -> Array:
     """G(t) = J_t G(t-1) + sum_r e_r (x) u, the exact ds/dtheta for fixed parameters, (S, R, D)."""
     n_rows, n_hidden = theta.shape[0], step.carry.shape[1]
@@ -530,11 +630,12 @@ def forget_step(d: Array, start: Array, forget: float) -> Array:
 class ReferenceLearner:
     """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
 
-    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), w (R, D), g (R, D),
-    kappa (H), P (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler,
-    label_scaler; and G (S, R, D), which the kernel never has. v, w, g, kappa and G are 0 where the
-    estimator has no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does
-    not have these arrays.
+    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), or (H, H) under
+    `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P (R, D),
+    U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler; and
+    G (S, R, D), which the kernel never has. v, w, g, kappa and G are 0 where the estimator has no
+    such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
+    arrays.
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
     bits; None for the float64 ones. The generator advances by their words either way.
@@ -582,7 +683,8 @@ class ReferenceLearner:
         config = self.config
         self.state = np.zeros(config.n_state)
         self.learning_state = np.zeros(config.n_state)
-        self.v = np.zeros(config.n_state)
+        unitwise = config.estimator == "unitwise"
+        self.v = np.zeros((config.n_hidden,) * 2 if unitwise else config.n_state)
         self.w = np.zeros_like(self.theta)
         self.g = np.zeros_like(self.theta)
         self.G = np.zeros((config.n_state, *self.theta.shape))
@@ -687,6 +789,11 @@ class ReferenceLearner:
                 self.v, self.w, self.g, u, step, theta, signs, config.decay, self.balance
             )
             self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), self.P)
+        elif config.estimator == "unitwise":
+            signs = self.generator.signs(config.n_hidden)
+            self.v, self.w, self.g = unitwise_update(
+                self.v, self.w, self.g, u, step, theta, signs, config.decay, self.P
+            )
         elif config.estimator == "rtrl":
             self.G = exact_rtrl(self.G, u, step, theta)
 
@@ -697,8 +804,9 @@ class ReferenceLearner:
         """
         H = self.config.n_hidden
         V = self.readout[:, :H]
-        alpha, V_row = V @ self.v[:H], by_row(V, len(self.theta))
-        rank_one = alpha[:, None, None] * self.w
+        alpha = V @ self.v[..., :H].T  # (O), or (O, H) with one v per unit
+        alpha_row, V_row = (by_row(x, len(self.theta)) for x in (alpha.reshape(len(V), -1), V))
+        rank_one = alpha_row[:, :, None] * self.w
         return rank_one + V_row[:, :, None] * self.g + np.tensordot(V, self.G[:H], 1)
 
     def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> None:

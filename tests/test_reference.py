@@ -60,6 +60,16 @@ class Network:
         return np.zeros(ref.PARTS[self.cell] * H)
 
 
+def units(n_rows: int) -> NDArray[np.int_]:
+    """Return the unit of each row, (R)."""
+    return np.arange(n_rows) % H
+
+
+def own_state(g: Array) -> Array:
+    """Say of all states what the traces g (R, D) say of each row's own, (R, D, H)."""
+    return g[:, :, None] * np.eye(H)[units(len(g))][:, None, :]
+
+
 def network(cell: str) -> Network:
     """Large enough weights that every gate and every nonlinearity matters."""
     rng = np.random.default_rng(7)
@@ -159,17 +169,26 @@ class Sample:
         off: Array = np.abs(self.means.mean(axis=0) - G)
         return off / np.maximum(self.standard_error, 1e-12)
 
+    @property
+    def variance(self) -> float:
+        """Sum over the entries of the variance of one stream."""
+        return float((self.standard_error**2).sum()) * len(self.means) * BATCH
+
 
 def sample_products(run: Callable[[np.random.Generator], tuple[Array, Array]], n: int) -> Sample:
-    """Average v w^T over n batches; run gives each batch its v (BATCH, S) and w (BATCH, R, D)."""
+    """Average v w^T over n batches.
+
+    run gives each batch its w (BATCH, R, D) and its v (BATCH, R, S), or (BATCH, 1, S) for all rows.
+    """
     rng = np.random.default_rng(11)
     means, squares = [], []
     for _ in range(n):
         v, w = run(rng)
-        shape, flat = (*w.shape[1:], v.shape[1]), w.reshape(BATCH, -1)
-        means.append((flat.T @ v).reshape(shape) / BATCH)
-        squares.append((flat.T**2 @ v**2).reshape(shape) / BATCH)
+        left, right = np.moveaxis(w, 0, -1), np.moveaxis(v, 0, 1)  # (R, D, BATCH), (R, BATCH, S)
+        means.append(left @ right / BATCH)
+        squares.append(left**2 @ right**2 / BATCH)
     variance = np.mean(squares, axis=0) - np.mean(means, axis=0) ** 2
+    variance = np.maximum(variance, 0.0)  # rounding, where all streams agree
     return Sample(np.array(means), np.sqrt(variance / (n * BATCH)))
 
 
@@ -186,7 +205,7 @@ def sample_estimate(net: Network, norm: str, update: Update, batches: int) -> Sa
             z = ref.jacobian_vector(step, net.theta, v)
             v, w = update(w, z, u, step, signs, 1.0, metric)
             s = step.state
-        return v, w
+        return v[:, None], w
 
     return sample_products(run, batches)
 
@@ -312,6 +331,11 @@ def one_sign_for_all(move: Move) -> tuple[Array, Array]:
     return v, move.w_new + move.traces_over(y) - move.traces_over(move.y)
 
 
+def with_traces(sample: Sample, g: Array) -> Sample:
+    """Add the traces (R, D), each to the state of its own unit."""
+    return replace(sample, means=sample.means + own_state(g))
+
+
 def sample_residual(net: Network, norm: str, flaw: Flaw, batches: int) -> Sample:
     """Run `batches` times BATCH sign streams of residual through the fixed network; g included."""
     metric, traces = net.metric(norm), np.zeros_like(net.theta)
@@ -331,11 +355,9 @@ def sample_residual(net: Network, norm: str, flaw: Flaw, batches: int) -> Sample
             v, w = flaw(Move(w, g, v_new, w_new, g_new, J, signs * size, rho_0))
             s, g, balance = step.state, g_new, balance.after(w, g_new, J, metric)
         traces = g
-        return v, w
+        return v[:, None], w
 
-    sample = sample_products(run, batches)
-    in_unit = np.arange(len(traces))[:, None] % H == np.arange(H)  # (R, H)
-    return replace(sample, means=sample.means + traces[:, :, None] * in_unit[:, None, :])
+    return with_traces(sample_products(run, batches), traces)
 
 
 def self_exciting(cell: str) -> Network:
@@ -391,8 +413,203 @@ def test_clamped_traces_stay_unbiased_because_the_residual_takes_the_rest(cell: 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_traces_lower_the_variance_of_the_gated_cell(norm: str) -> None:
-    with_traces, without = correct_residual("gated", norm), correct_sample("gated", norm)
-    assert (with_traces.standard_error**2).sum() < 0.5 * (without.standard_error**2).sum()
+    residual, without = correct_residual("gated", norm), correct_sample("gated", norm)
+    assert residual.variance < 0.5 * without.variance
+
+
+# ---- A rank-one rest for each unit -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class UnitMove:
+    """What one step of `unitwise`, decay 1, starts from.
+
+    V (..., H, H), w (..., R, D), g (R, D): before it; g_new (R, D). J (H, H), P (R, D).
+    """
+
+    V: Array
+    w: Array
+    g: Array
+    g_new: Array
+    J: Array
+    P: Array
+
+    def rest(self, g: Array, d: Array, signs: Array) -> tuple[Array, Array]:
+        """Advance the rest beside traces g (R, D) that keep d (H) of the diagonal of J."""
+        return ref.rest_update(self.V, self.w, g, self.J, d, signs, 1.0, self.P)
+
+
+UnitStep = Callable[[UnitMove, Array], tuple[Array, Array]]  # of the move and its signs (..., H)
+
+
+def unit_step(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Take the right step."""
+    return move.rest(move.g, ref.own_carry(move.J), signs)
+
+
+def without_signs(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Wrong: the two components are added without a random sign."""
+    return unit_step(move, np.ones_like(signs))
+
+
+def first_component_only(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Wrong: the second component is dropped."""
+    return unit_step(move, np.zeros_like(signs))
+
+
+def rest_of_newer_traces(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Wrong: the rest takes the traces after their update."""
+    return move.rest(move.g_new, ref.own_carry(move.J), signs)
+
+
+def rest_with_own_part(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Wrong: the rest has the whole column of J, so that the part inside a unit counts twice."""
+    return move.rest(move.g, np.zeros(H), signs)
+
+
+def rest_without_clamped_part(move: UnitMove, signs: Array) -> tuple[Array, Array]:
+    """Wrong: the rest leaves out the whole diagonal, of which the traces keep a clamped part."""
+    return move.rest(move.g, np.diag(move.J), signs)
+
+
+def sample_unitwise(net: Network, update: UnitStep, batches: int) -> Sample:
+    """Run `batches` times BATCH sign streams of unitwise through the fixed network; g included."""
+    traces = np.zeros_like(net.theta)
+
+    def run(rng: np.random.Generator) -> tuple[Array, Array]:
+        nonlocal traces
+        s, g = net.start, np.zeros_like(net.theta)
+        V, w = np.zeros((BATCH, H, H)), np.zeros((BATCH, *net.theta.shape))
+        for t in range(len(net.x)):
+            u, step = net.step(t, s, net.theta)
+            signs = rng.choice([-1.0, 1.0], size=(BATCH, H))
+            J = ref.jacobian(step, net.theta)
+            g_new = ref.trace_update(g, u, step, ref.own_carry(J))
+            V, w = update(UnitMove(V, w, g, g_new, J, net.P), signs)
+            s, g = step.state, g_new
+        traces = g
+        return V[:, units(len(g))], w
+
+    return with_traces(sample_products(run, batches), traces)
+
+
+@cache
+def correct_unitwise(cell: str) -> Sample:
+    """Draw 80,000 streams of the right step, once for the tests that share them."""
+    return sample_unitwise(network(cell), unit_step, BATCHES // 4)
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_traces_and_rests_of_the_units_are_together_unbiased(cell: str) -> None:
+    G, sample = exact(network(cell)), correct_unitwise(cell)
+    assert np.abs(G).max() > 100 * sample.standard_error.max()
+    assert sample.distance(G).max() < 5
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_error_of_unitwise_shrinks_as_the_root_of_the_number_of_streams(cell: str) -> None:
+    ratio = error_ratio(correct_unitwise(cell), exact(network(cell)))
+    assert np.sqrt(GROUP) / 1.4 < ratio < np.sqrt(GROUP) * 1.4
+
+
+@pytest.mark.parametrize(
+    "wrong", [without_signs, first_component_only, rest_of_newer_traces, rest_with_own_part]
+)
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_the_check_of_unitwise_sees_a_wrong_step(cell: str, wrong: UnitStep) -> None:
+    net = network(cell)
+    assert sample_unitwise(net, wrong, GROUP).distance(exact(net)).max() > 5
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_clamped_traces_stay_unbiased_because_the_rest_takes_what_was_cut(cell: str) -> None:
+    net = self_exciting(cell)
+    G = exact(net)
+    assert sample_unitwise(net, unit_step, GROUP).distance(G).max() < 5
+    assert sample_unitwise(net, rest_without_clamped_part, GROUP).distance(G).max() > 5
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_a_rest_for_each_unit_has_the_lowest_variance(cell: str) -> None:
+    for other in (correct_residual, correct_sample):
+        assert correct_unitwise(cell).variance < 0.25 * other(cell, "metric").variance
+
+
+def unit_move(cell: str) -> UnitMove:
+    """Draw a step in the middle of a run."""
+    net, rng = network(cell), np.random.default_rng(2)
+    _, step = net.step(0, rng.normal(size=H), net.theta)
+    w, g, g_new = rng.normal(size=(3, *net.theta.shape))
+    return UnitMove(rng.normal(size=(H, H)), w, g, g_new, ref.jacobian(step, net.theta), net.P)
+
+
+def products(V: Array, w: Array) -> Array:
+    """Return what the rests say of all states, V_unit(r) w_r^T, (..., R, D, H)."""
+    return w[..., None] * V[..., units(w.shape[-2]), None, :]
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_both_signs_of_the_rest_average_to_its_step(cell: str, decay: float) -> None:
+    move = unit_move(cell)
+    d, both = ref.own_carry(move.J), np.array([np.ones(H), -np.ones(H)])
+    V, w = ref.rest_update(move.V, move.w, move.g, move.J, d, both, decay, move.P)
+    past = decay * products(move.V, move.w) @ move.J.T
+    between = move.g[:, :, None] * (move.J - np.diag(d)).T[units(len(move.g))][:, None, :]
+    np.testing.assert_allclose(products(V, w).mean(axis=0), past + between, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_components_of_the_rest_are_its_singular_vectors_in_the_metric(cell: str) -> None:
+    move = unit_move(cell)
+    V, w = unit_step(move, np.array([np.ones(H), -np.ones(H)]))
+    for i in range(H):
+        own, root = slice(i, None, H), np.sqrt(move.P[i::H]).ravel()
+        old_w, old_g = (root * x[own].ravel() for x in (move.w, move.g))
+        column = move.J[:, i] - np.eye(H)[i] * ref.own_carry(move.J)[i]
+        X = np.outer(move.J @ move.V[i], old_w) + np.outer(column, old_g)
+        sigma = np.linalg.svd(X, compute_uv=False)[:2]
+        halves = np.array([[1, 1], [1, -1]]) / 2  # first the common part, then that of the sign
+        left, right = halves @ V[:, i], halves @ (root * w[:, own].reshape(2, -1))
+        for vectors in (left, right):
+            np.testing.assert_allclose(vectors @ vectors.T, np.diag(sigma), atol=1e-12)
+
+        # r1 = c q1 + s q2, r2 = -s q1 + c q2, the larger of |c|, |s| positive
+        q1 = old_w / np.linalg.norm(old_w)
+        q2 = old_g - (q1 @ old_g) * q1
+        c, s = right[0] @ q1, right[0] @ q2 / np.linalg.norm(q2)
+        assert max(c, s) == max(abs(c), abs(s))
+        r2 = (c * q2 / np.linalg.norm(q2) - s * q1) / np.sqrt(sigma[0])
+        np.testing.assert_allclose(right[1], np.sqrt(sigma[1]) * r2, atol=1e-12)
+
+
+def test_rest_starts_along_the_traces_whatever_the_sign() -> None:
+    move = replace(unit_move("gated"), V=np.zeros((H, H)), w=np.zeros((2 * H, H + I + 1)))
+    V, w = unit_step(move, np.array([np.ones(H), -np.ones(H)]))
+    np.testing.assert_array_equal(V[0], V[1])
+    np.testing.assert_array_equal(w[0], w[1])
+    ratio = w[0] / move.g
+    np.testing.assert_allclose(ratio, ratio[units(len(ratio)), :1] * np.ones_like(ratio))
+    assert ratio.min() > 0
+    nothing = unit_step(replace(move, g=0 * move.g), np.ones(H))
+    assert not nothing[0].any()
+    assert not nothing[1].any()
+
+
+@pytest.mark.parametrize("cell", ONE_STATE)
+def test_units_that_feed_only_themselves_have_no_rest(cell: str) -> None:
+    net, rng = network(cell), np.random.default_rng(2)
+    theta = net.theta.copy()
+    theta[:, :H] *= 0.5 * np.eye(H)[units(len(theta))]  # J_t diagonal, within [-1, 1]
+    net = replace(net, theta=theta)
+    s, g, V, w = net.start, 0 * theta, np.zeros((H, H)), 0 * theta
+    for t in range(STEPS):
+        u, step = net.step(t, s, theta)
+        signs = rng.choice([-1.0, 1.0], size=H)
+        V, w, g = ref.unitwise_update(V, w, g, u, step, theta, signs, 1.0, net.P)
+        s = step.state
+    assert not products(V, w).any()
+    np.testing.assert_allclose(own_state(g), exact(net), rtol=1e-12, atol=1e-14)
 
 
 # ---- Filter ------------------------------------------------------------------------------------
@@ -625,7 +842,8 @@ def test_every_configuration_learns_and_stays_finite(
         assert np.isfinite(getattr(learner, name)).all(), name
     assert np.abs(learner.readout).max() > 0
     assert (learner.theta == first).all() == (estimator == "frozen")
-    assert learner.w.any() == learner.v.any() == (estimator in ("nobacktrack", "residual"))
+    rank_one = estimator in ("nobacktrack", "residual", "unitwise")
+    assert learner.w.any() == learner.v.any() == rank_one
     assert learner.g.any() == (estimator in ref.WITH_TRACES)
     assert learner.kappa.any() == (estimator == "residual")
     assert learner.G.any() == (estimator == "rtrl")
@@ -668,8 +886,10 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(
     f = ref.with_input(learner.learning_state[:3], x)
 
     # What the estimate says of dh/dtheta, unit by unit: (H, R, D).
-    slope_h = np.multiply.outer(learner.v[:3], learner.w) + learner.G[:3]
+    slope_h = learner.G[:3].copy()
     for row in range(len(theta)):
+        v = learner.v[row % 3] if estimator == "unitwise" else learner.v[:3]
+        slope_h[:, row] += np.outer(v, learner.w[row])
         slope_h[row % 3, row] += learner.g[row]
     slope = np.tensordot(V[:, :3], slope_h, 1).reshape(2, -1)
     assert slope.any() == (estimator != "frozen")
@@ -796,15 +1016,72 @@ def test_residual_remembers_norms_and_one_column_a_step(norm: str) -> None:
     assert not learner.g.any()
 
 
-def test_residual_draws_one_sign_per_unit_and_snap1_none() -> None:
-    for estimator, n_signs in (("residual", 40), ("snap1", 0), ("nobacktrack", 80)):
-        learner = ReferenceLearner(Settings(1, 1, 40, estimator=estimator))
-        expected = ref.Generator(0)
-        expected.words = list(learner.generator.words)
-        learner.predict(0.3)
-        learner.learn(0.1)
-        expected.signs(n_signs)
-        assert learner.generator.words == expected.words
+@pytest.mark.parametrize(("norm", "filter_"), list(product(NORMS, FILTERS)))
+def test_unitwise_measures_in_the_metric_of_the_filter(norm: str, filter_: str) -> None:
+    config = Settings(2, 1, 3, estimator="unitwise", norm=norm, filter=filter_, decay=0.9)
+    config = replace(config, info_rate=0.1)
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    for _ in range(7):
+        start = learner.v, learner.w, learner.g
+        s, theta, P = learner.learning_state, learner.theta, learner.P
+        generator = ref.Generator(0)
+        generator.words = learner.generator.words
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal())
+        u = ref.with_input(s, learner.x)
+        step = ref.gated(theta @ u, s, np.zeros(3))
+        moved = ref.unitwise_update(*start, u, step, theta, generator.signs(3), 0.9, P)
+        for name, value in zip(("v", "w", "g"), moved, strict=True):
+            np.testing.assert_array_equal(getattr(learner, name), value)
+    assert (np.std(P) == 0) == (filter_ == "sgd")
+
+
+def test_unitwise_is_exact_for_a_single_unit() -> None:
+    # One state: everything has rank one, whatever the sign. J_t starts above 1, so there is a rest.
+    config = Settings(1, 1, 1, cell="tanh", rate=0.0, scale_steps=0)
+    theta, rng, largest = [[1.8, 0.2, 0.05]], np.random.default_rng(1), 0.0
+    pair = [ReferenceLearner(replace(config, estimator=e), theta) for e in ("rtrl", "unitwise")]
+    for _ in range(30):
+        x, label = rng.normal(size=1), rng.normal()
+        for learner in pair:
+            learner.predict(x)
+            learner.learn(label)
+        rtrl, unitwise = pair
+        rest = unitwise.v * unitwise.w
+        largest = max(largest, np.abs(rest).max())
+        np.testing.assert_allclose(unitwise.g + rest, rtrl.G[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(unitwise.slopes(), rtrl.slopes(), rtol=1e-9, atol=1e-12)
+    assert largest > 0.1
+
+
+@pytest.mark.parametrize("estimator", ref.ESTIMATORS)
+def test_reset_state_clears_the_estimate(estimator: str) -> None:
+    config = Settings(2, 1, 4, estimator=estimator)
+    learner, rng = ReferenceLearner(config), np.random.default_rng(1)
+    names = ("v", "w", "g", "G")
+    shapes = [getattr(learner, name).shape for name in names]
+    for _ in range(10):
+        learner.predict(rng.normal(size=2))
+        learner.learn(rng.normal())
+    assert any(getattr(learner, name).any() for name in names) == (estimator != "frozen")
+    learner.reset_state()
+    assert not any(getattr(learner, name).any() for name in names)
+    assert [getattr(learner, name).shape for name in names] == shapes
+    assert learner.v.shape == ((4, 4) if estimator == "unitwise" else (4,))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "n_signs"),
+    [("residual", 40), ("unitwise", 40), ("snap1", 0), ("nobacktrack", 80)],
+)
+def test_a_step_draws_one_sign_per_unit_or_row_or_none(estimator: str, n_signs: int) -> None:
+    learner = ReferenceLearner(Settings(1, 1, 40, estimator=estimator))
+    expected = ref.Generator(0)
+    expected.words = list(learner.generator.words)
+    learner.predict(0.3)
+    learner.learn(0.1)
+    expected.signs(n_signs)
+    assert learner.generator.words == expected.words
 
 
 def test_live_and_learning_state_are_one_without_delay() -> None:
@@ -835,7 +1112,13 @@ def test_later_labels_do_not_change_earlier_predictions() -> None:
 
 @pytest.mark.parametrize(
     ("estimator", "estimate"),
-    [("nobacktrack", ("v", "w")), ("snap1", ("g",)), ("residual", ("v", "w", "g")), ("rtrl", "G")],
+    [
+        ("nobacktrack", ("v", "w")),
+        ("snap1", ("g",)),
+        ("residual", ("v", "w", "g")),
+        ("unitwise", ("v", "w", "g")),
+        ("rtrl", "G"),
+    ],
 )
 def test_a_missing_label_advances_state_and_estimate_only(
     estimator: str, estimate: tuple[str, ...]
