@@ -3,7 +3,7 @@
  * One learner lives in one block of memory that the caller owns:
  *
  *     nbt_config config = nbt_config_default(3, 1, 16, NBT_LINK_GAUSSIAN);
- *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+ *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
  *                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(float)];
  *     nbt_learner *learner = NULL;
  *     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
@@ -105,7 +105,7 @@ typedef struct nbt_config {
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
-    uint32_t estimator;   /* NBT_EST_*, default nobacktrack; snap1, residual and unitwise need a cell
+    uint32_t estimator;   /* NBT_EST_*, default unitwise; snap1, residual and unitwise need a cell
                              with one state float per unit (not lstm). Cost: 4 R D bytes for each of
                              w (nobacktrack, residual, unitwise), g (snap1, residual, unitwise) and
                              covariance (all but frozen); unitwise 8 H^2 bytes and H^3 operations
@@ -122,26 +122,29 @@ typedef struct nbt_config {
                              0.1; 0 keeps it constant */
     float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
                              with this exponential rate; 0 freezes it */
-    float tau_min;        /* samples, > 1, default 1.4: shortest initial time constant of a unit */
-    float tau_max;        /* samples, >= tau_min, default 15: longest; units are log-spaced */
+    float tau_min;        /* samples, > 1, default 1.6 (gaussian) or 2.2: shortest initial time
+                             constant of a unit */
+    float tau_max;        /* samples, >= tau_min, default 16: longest; units are log-spaced */
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
-                             [0, 100], default 0.5 */
+                             [0, 100], default 0.6 */
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
-                             0.8 (gaussian) or 3 */
-    float decay;          /* lambda, [0, 1], default 0.8: factor on the old estimate each step;
+                             0.8 (gaussian) or 3.5 */
+    float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.5: multiplies the recurrent kalman step, which
-                             is also divided by the number of predictions that wait */
-    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 5e-4: how fast recurrent
+    float rate;           /* eta, [0, 100], default 0.24 (gaussian) or 0.15: multiplies the
+                             recurrent kalman step, which is also divided by the number of
+                             predictions that wait */
+    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast recurrent
                              information adapts */
-    float info_floor;     /* delta, [1e-6, 1e6], default 0.03: information that every recurrent
-                             weight starts with and never falls below; larger is slower and safer */
-    float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.998 (gaussian)
-                             or 0.9999 */
+    float info_floor;     /* delta, [1e-6, 1e6], default 0.02 (gaussian) or 0.003: information that
+                             every recurrent weight starts with and never falls below; larger is
+                             slower and safer */
+    float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.9985 (gaussian)
+                             or 0.99995 */
     float prior;          /* initial readout variance of input and bias weights, in units of the
-                             noise variance, [1e-6, 1e6], default 1 */
+                             noise variance, [1e-6, 1e6], default 3 (gaussian) or 1 */
     float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6],
-                             default 0.1 (gaussian) or 1 */
+                             default 0.03 (gaussian) or 0.12 */
     float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
                              variance */
     float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
@@ -170,8 +173,8 @@ typedef struct nbt_breakdown {
 typedef struct nbt_learner nbt_learner;
 
 /* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
- * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 500 samples;
- * the others take inputs as they are and forget within about 10000. Cost: O(1). */
+ * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 700 samples;
+ * the others take inputs as they are and forget within about 20000. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: check every field against its range.

@@ -59,7 +59,7 @@ nbt_unit_mix nbt_unitwise_turn(float *v, float *pushed, const float *jt, const n
     float w_norm = nbt_sqrt(sums->ww);
     float w_inverse = 1.0f / (w_norm + NBT_TINY);
     float along = sums->wg * w_inverse;
-    float across = nbt_sqrt(at_least(sums->gg - along * along, ROUNDING * sums->gg)) + NBT_TINY;
+    float across = nbt_sqrt(at_least(sums->gg - along * along, ROUNDING * sums->gg));
     float p = w_norm * w_norm * aa + 2.0f * (w_norm * along) * ab + along * along * bb;
     float q = across * (w_norm * ab + along * bb);
     float r = across * across * bb;
@@ -84,7 +84,7 @@ nbt_unit_mix nbt_unitwise_turn(float *v, float *pushed, const float *jt, const n
     for (size_t k = 0; k < H; k++) {
         v[k] = of_pushed * pushed[k] + of_rest * rest[k];
     }
-    float of_g = w2 / across;
+    float of_g = w2 / (across + NBT_TINY);
     nbt_unit_mix mix = {(w1 - of_g * along) * w_inverse, of_g};
     return mix;
 }

@@ -21,9 +21,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # Defaults that depend on the link: for the gaussian one, and for the others.
 _BY_LINK: dict[str, tuple[float, float]] = {
     "scale_steps": (300, 0),
-    "input_gain": (0.8, 3.0),  # one-hot inputs add up to little
-    "forget": (0.998, 0.9999),
-    "prior_hidden": (0.1, 1.0),
+    "tau_min": (1.6, 2.2),
+    "input_gain": (0.8, 3.5),  # one-hot inputs add up to little
+    "rate": (0.24, 0.15),
+    "info_floor": (0.02, 0.003),
+    "forget": (0.9985, 0.99995),
+    "prior": (3.0, 1.0),
+    "prior_hidden": (0.03, 0.12),
 }
 
 
@@ -44,11 +48,13 @@ class Config:
             are possible; 0..1048576. Cost: 4 n_in bytes each.
         cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
             per unit) or "lstm".
-        estimator: "nobacktrack" (learns the recurrent weights along one random direction),
-            "residual" (exact traces inside each unit, a random direction for the rest: less
-            variance, 4 R D bytes more), "snap1" (the traces alone) or "frozen" (keeps the recurrent
-            weights: an echo state network with an online readout). snap1 and residual need a cell
-            with one state float per unit, so not "lstm".
+        estimator: how the recurrent weights learn. "unitwise" (exact traces inside each unit, and
+            for every unit a random direction for the rest: the least variance; hidden**3 operations
+            a step), "residual" (the traces and one random direction for all the rest), "snap1" (the
+            traces alone), "nobacktrack" (one random direction for everything: the smallest, any
+            cell) or "frozen" (not at all: an echo state network with an online readout). unitwise,
+            residual and snap1 need a cell with one state float per unit, so not "lstm". None means
+            unitwise, and nobacktrack for lstm.
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
         filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
@@ -63,20 +69,21 @@ class Config:
         seed: seeds the initial weights and the random signs, 0..2**64-1.
         scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps; 0 freezes it.
         tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
-            log-spaced.
+            log-spaced. tau_min None means 1.6 for the gaussian link and 2.2 for the others.
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
             sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
-            the gaussian link and 3 for the others.
+            the gaussian link and 3.5 for the others.
         decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
-            of forecasts that wait.
+            of forecasts that wait. None means 0.24 for the gaussian link and 0.15 for the others.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
         info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
-        forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.998 for the
-            gaussian link, which follows drifting sensors, and 0.9999 for the others.
+            None means 0.02 for the gaussian link and 0.003 for the others.
+        forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.9985 for the
+            gaussian link, which follows drifting sensors, and 0.99995 for the others.
         prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
-            on the recurrent units, in units of the noise variance. prior_hidden None means 0.1 for
-            the gaussian link and 1 for the others.
+            on the recurrent units, in units of the noise variance. None means 3 and 0.03 for the
+            gaussian link, 1 and 0.12 for the others.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
         sgd_rate: [0, 100]: step size of the sgd filter.
     """
@@ -87,7 +94,7 @@ class Config:
     lags: int = 1
     max_delay: int = 0
     cell: str = "gated"
-    estimator: str = "nobacktrack"
+    estimator: str | None = None
     norm: str = "metric"
     filter: str = "kalman"
     link: str = "gaussian"
@@ -96,21 +103,24 @@ class Config:
     anneal_steps: int = 100_000
     seed: int = 0
     scale_rate: float = 0.0
-    tau_min: float = 1.4
-    tau_max: float = 15.0
-    recurrent_gain: float = 0.5
+    tau_min: float | None = None
+    tau_max: float = 16.0
+    recurrent_gain: float = 0.6
     input_gain: float | None = None
-    decay: float = 0.8
-    rate: float = 0.5
-    info_rate: float = 5e-4
-    info_floor: float = 0.03
+    decay: float = 0.95
+    rate: float | None = None
+    info_rate: float = 1e-3
+    info_floor: float | None = None
     forget: float | None = None
-    prior: float = 1.0
+    prior: float | None = None
     prior_hidden: float | None = None
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
 
     def __post_init__(self) -> None:
+        if self.estimator is None:
+            best = "nobacktrack" if self.cell == "lstm" else "unitwise"
+            object.__setattr__(self, "estimator", best)
         for field, names in CHOICES.items():
             value = getattr(self, field)
             if value not in names:

@@ -14,6 +14,7 @@ unbiasedness average over the very code that the learner runs.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Settings:
     link: str = "gaussian"
     scale_steps: int = 300
     hold_missing: bool = False
+    anneal_steps: int = 0
     scale_rate: float = 0.0
     tau_min: float = 1.4
     tau_max: float = 150.0
@@ -673,6 +675,7 @@ class ReferenceLearner:
         self.d = self.d0.copy()
         self.noise = np.ones(O)
         self.label_count = np.zeros(O)
+        self.labelled_steps = 0
         self.input_scaler = Scaler(config.n_in, config.scale_steps, config.scale_rate)
         label_steps = config.scale_steps if config.link == "gaussian" else 0
         self.label_scaler = Scaler(O, label_steps, config.scale_rate)
@@ -768,6 +771,7 @@ class ReferenceLearner:
         else:
             self.sgd(f, new)
         self.label_count += new.labelled
+        self.labelled_steps += 1
         if config.link == "gaussian":
             k = np.maximum(config.noise_rate, 1.0 / (self.label_count + 1.0))
             followed = self.noise + k * (new.error**2 / (1 + c) - self.noise)
@@ -816,7 +820,7 @@ class ReferenceLearner:
         """
         config, slopes = self.config, self.slopes()
         gamma, delta = config.info_rate, config.info_floor
-        eta_gamma = config.rate / n_waiting * gamma
+        eta_gamma = self.annealed() * config.rate / n_waiting * gamma
         Cf = ud_product(self.U, self.d) @ f
         spread = np.einsum("rj,orj,prj->op", self.P, slopes, slopes)
         M = c * np.diag(new.varsigma) + eta_gamma * spread
@@ -829,8 +833,14 @@ class ReferenceLearner:
         self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
         self.d = forget_step(self.d, self.d0, config.forget)
 
+    def annealed(self) -> float:
+        """1 / sqrt(1 + n / anneal_steps) after n labelled steps, at least 0.1."""
+        if self.config.anneal_steps == 0:
+            return 1.0
+        return max(0.1, 1.0 / math.sqrt(1.0 + self.labelled_steps / self.config.anneal_steps))
+
     def sgd(self, f: Array, new: Innovation) -> None:
         """V_o += eta_s s_o f,  theta_i += eta_s H_:i . s."""
-        rate, slopes = self.config.sgd_rate, self.slopes()
+        rate, slopes = self.annealed() * self.config.sgd_rate, self.slopes()
         self.readout = self.readout + rate * np.outer(new.error, f)
         self.theta = self.theta + rate * np.tensordot(new.error, slopes, 1)

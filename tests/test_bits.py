@@ -100,8 +100,10 @@ FILTERS, LINKS = CHOICES["filter"], CHOICES["link"]
 @pytest.mark.parametrize("cell", CELLS)
 def test_python_gives_the_bits_of_the_driver(cell: str, link: str, build: Build) -> None:
     delay, n_out = 3, 3
+    estimator = "nobacktrack" if cell == "lstm" else "unitwise"
     arguments = [
         f"cell={CELLS.index(cell)}",
+        f"estimator={ESTIMATORS.index(estimator)}",
         f"link={LINKS.index(link)}",
         f"n_out={n_out}",
         f"max_delay={delay}",
@@ -111,10 +113,8 @@ def test_python_gives_the_bits_of_the_driver(cell: str, link: str, build: Build)
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     # The driver starts from the defaults of the gaussian link, whatever the link.
-    gaussian = Config(3, n_out)
-    learner = Learner(
-        replace(gaussian, hidden=5, cell=cell, link=link, max_delay=delay, lags=2, seed=7)
-    )
+    gaussian = Config(3, n_out, hidden=5, estimator=estimator, max_delay=delay, lags=2, seed=7)
+    learner = Learner(replace(gaussian, cell=cell, link=link))
     inputs, labels = stream(int(STEPS), 3, n_out, link)
     learner.run(inputs, labels, horizon=delay)
     assert f"{learner.hash():016x}" == hashes[-1]

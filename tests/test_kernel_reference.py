@@ -27,6 +27,7 @@ LEARNING = [
     ("snap1", "metric"),
     ("residual", "metric"),
     ("residual", "euclidean"),
+    ("unitwise", "metric"),
 ]
 FILTERS = ("sgd", "kalman")
 LINKS = ("gaussian", "categorical", "bernoulli")
@@ -88,7 +89,9 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
             continue
         error = np.abs(learner.array(name) - expected[name]).max()
         scale = np.abs(expected[name]).max() + 1e-3
-        assert error <= tolerance(step) * scale, (name, step, error / scale)
+        # A second singular vector amplifies rounding where the first dominates.
+        amplified = 10 if learner.config.estimator == "unitwise" and name in ("v", "w") else 1
+        assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,14 @@ def test_every_combination_follows_the_reference(
         link=link,
         scale_steps=50,
         seed=11,
+        anneal_steps=40,
         decay=0.9,
+        recurrent_gain=0.5,
+        rate=0.5,
+        info_rate=5e-4,
+        info_floor=0.03,
+        tau_min=1.4,
+        prior=1.0,
         forget=0.99,
         input_gain=0.8,  # more would saturate the cells, where 1 - h^2 loses float32 digits
         prior_hidden=0.1,

@@ -19,11 +19,17 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SymbolTask:
-    """Predict the next symbol: make(length, seed) gives the text; floor is its entropy rate."""
+    """Predict the next symbol: make(length, seed) gives the text.
+
+    floor is its entropy rate, blind the best that a reader can reach who does not remember letters
+    (where that is defined), both in bits per symbol; dependency is how many symbols lie between a cause and its last effect.
+    """
 
     name: str
     n_symbols: int
     floor: float
+    blind: float | None
+    dependency: int
     make: Callable[[int, int], IntArray]
 
 
@@ -96,20 +102,24 @@ def henon(length: int, seed: int) -> Float64Array:
     return np.array(out[100:])[:, np.newaxis]
 
 
-def _brackets_floor(s: int, k: int, alphabet: int) -> float:
-    """Bits per symbol of a reader who remembers: s + k letters are news in 2 s + k + 5 symbols."""
-    return (s + k) * math.log2(alphabet) / (2 * s + k + 5)
+def _brackets_task(s: int, k: int, alphabet: int) -> SymbolTask:
+    """Of 2 s + k + 5 symbols, s + k letters are news to who remembers, 2 s + k to who does not."""
+    per_symbol = math.log2(alphabet) / (2 * s + k + 5)
+    return SymbolTask(
+        f"brackets({s},{k},{alphabet})",
+        alphabet + 3,
+        (s + k) * per_symbol,
+        (2 * s + k) * per_symbol,
+        s + k + 2,
+        lambda length, seed: brackets(length, seed, s, k, alphabet),
+    )
 
 
 SYMBOLS = (
-    SymbolTask("anbn(1,32)", 3, 5 / 35, anbn),
-    SymbolTask("brackets(1,5,10)", 13, _brackets_floor(1, 5, 10), brackets),
-    SymbolTask(
-        "brackets(1,12,10)",
-        13,
-        _brackets_floor(1, 12, 10),
-        lambda length, seed: brackets(length, seed, k=12),
-    ),
+    SymbolTask("anbn(1,32)", 3, 5 / 35, None, 33, anbn),
+    _brackets_task(1, 5, 10),
+    _brackets_task(1, 12, 10),
+    _brackets_task(1, 20, 10),
 )
 SERIES = (
     SeriesTask("Lorenz", 1, lorenz),
