@@ -29,6 +29,12 @@
 extern "C" {
 #endif
 
+/* Most floats S R D that the exact derivative of the rtrl estimator may hold; a build for a small
+ * device sets 0, which leaves the estimator out. */
+#ifndef NBT_RTRL_FLOATS_MAX
+#define NBT_RTRL_FLOATS_MAX 4194304u
+#endif
+
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
@@ -61,7 +67,8 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
     NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
-    NBT_EST_RESIDUAL = 3     /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
+    NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
+    NBT_EST_RTRL = 4         /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
@@ -89,7 +96,8 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
     NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual) */
-    NBT_ARRAY_BALANCE = 12    /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
+    NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
+    NBT_ARRAY_RTRL = 13       /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
 };
 
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
@@ -104,9 +112,10 @@ typedef struct nbt_config {
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
     uint32_t estimator;   /* NBT_EST_*, default nobacktrack; snap1 and residual need a cell with one
-                             state float per unit (not lstm). Cost: 4 R D bytes for each of w
+                             state float per unit (not lstm); rtrl needs S R D <=
+                             NBT_RTRL_FLOATS_MAX and ignores decay. Cost: 4 R D bytes for each of w
                              (nobacktrack, residual), g (snap1, residual) and covariance (all but
-                             frozen) */
+                             frozen); rtrl: 4 (S + O) R D bytes and S^2 R D operations a step */
     uint32_t norm;        /* NBT_NORM_*, default metric */
     uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
@@ -153,7 +162,7 @@ typedef struct nbt_counters {
 typedef struct nbt_breakdown {
     size_t header;     /* config and counters */
     size_t parameters; /* theta and readout */
-    size_t estimate;   /* v and w */
+    size_t estimate;   /* v, w, traces, the exact derivative */
     size_t covariance; /* recurrent diagonal, readout factor and running noise */
     size_t state;      /* live and learning state, time constants */
     size_t ring;       /* inputs that wait for labels, lag taps */
@@ -198,7 +207,8 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  * Arguments: label, n_out values, or one class index (categorical). NaN means missing: an output
  *   without label learns nothing; with no label at all only the state and the estimate advance.
  * Returns: NBT_OK or NBT_SKIPPED. Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner
- *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step. */
+ *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step; rtrl:
+ *   about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
@@ -271,18 +281,20 @@ float nbt_sigmoidf(float x);
                                   (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
                                  ((estimator) == NBT_EST_SNAP1 ||                         \
                                   (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
+                                 ((estimator) == NBT_EST_RTRL ? (size_t)1 : (size_t)0),   \
                                  ((filter) == NBT_FILTER_KALMAN ? (size_t)1 : (size_t)0), \
                                  ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W and G:
- * does the estimator keep w, does it keep g (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, kal, gau, R, K, D)                         \
+/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G and
+ * E: does the estimator keep w, g, the exact derivative (0 or 1). */
+#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, E, kal, gau, R, K, D)                      \
     ((R * D + O * D                                        /* theta, readout */           \
       + W * (R * D + H * K) + G * R * D                    /* w, v, g */                  \
       + W * G * (2u * H + 1u)                              /* balance */                  \
-      + (W + G - W * G) * kal * R * D                      /* cov */                      \
+      + E * H * K * R * D                                  /* exact */                    \
+      + (W + G - W * G + E) * kal * R * D                  /* cov */                      \
       + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \
@@ -290,7 +302,8 @@ float nbt_sigmoidf(float x);
       + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
       + W * 2u * R + G * 2u * R + W * G * R                /* da, wu, gu, gg, wg */       \
       + (W + G - W * G) * R                                /* uu */                       \
-      + G * (6u * H + H * O) + W * G * 2u * H              /* by unit, white */           \
+      + G * 6u * H + W * G * 2u * H + (G + E) * H * O      /* by unit, white */           \
+      + E * (O * R * D + (H * K + 2u) * D + H * K * H)     /* slopes, past, ... */        \
       + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
       + 5u * O                                             /* y, label, x, ... */         \
       + 1u) / 2u * 2u)

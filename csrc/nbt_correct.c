@@ -3,14 +3,16 @@
 #include "nbt_filter.h"
 #include "nbt_math.h"
 #include "nbt_readout.h"
+#include "nbt_rtrl.h"
 
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
 
 /* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha w_rj: alpha (O)
- * for w, white (H, O) for the traces. Under kalman both are whitened by F^T. */
-static void directions(const nbt_config *config, const nbt_layout *l)
+ * for w, white (H, O) for the traces. Under kalman both are whitened by F^T. rtrl: all slopes, and
+ * their sum of squares. */
+static void directions(const nbt_config *config, const nbt_layout *l, nbt_estimate *estimate)
 {
     for (size_t o = 0; o < l->O; o++) {
         l->alpha[o] = l->v == NULL ? 0.0f : nbt_dot(l->readout + o * l->D, l->v, l->H);
@@ -27,26 +29,38 @@ static void directions(const nbt_config *config, const nbt_layout *l)
             nbt_link_factor_transposed(config->link, white, white, l->factor, l->y, l->O);
         }
     }
+    if (NBT_IS_EXACT(l)) {
+        estimate->ww = nbt_rtrl_slopes(l);
+    }
 }
 
-/* The recurrent steps along both directions, `gain` times their product with x (O). */
+/* The recurrent steps along both directions, `gain` times their product with x (O); rtrl: along
+ * every output's slopes, and step_w is their common size. */
 static void step_along(const nbt_layout *l, nbt_update *update, float gain, const float *x)
 {
+    if (NBT_IS_EXACT(l)) {
+        for (size_t o = 0; o < l->O; o++) {
+            l->alpha[o] = gain * x[o];
+        }
+        update->step_w = nbt_sqrt(nbt_dot(l->alpha, l->alpha, l->O));
+        return;
+    }
     update->step_w = gain * nbt_dot(l->alpha, x, l->O);
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
     }
 }
 
-/* gamma H^T Lambda H as a sum of squares, curvature_w (w + tilt g)^2 + curvature_g g^2. */
+/* gamma H^T Lambda H as a sum of squares, curvature_w (w + tilt g)^2 + curvature_g g^2; rtrl:
+ * curvature_w times the squared slopes. */
 static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_update *update)
 {
     float gamma = config->info_rate;
-    float ww = nbt_dot(l->alpha, l->alpha, l->O);
+    float ww = NBT_IS_EXACT(l) ? 1.0f : nbt_dot(l->alpha, l->alpha, l->O);
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * config->info_floor;
     update->curvature_w = gamma * ww;
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         const float *white = l->white + i * l->O;
         float gg = nbt_dot(white, white, l->O);
         l->tilt[i] = ww > 0.0f ? nbt_dot(white, l->alpha, l->O) / ww : 0.0f;
@@ -55,21 +69,31 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     }
 }
 
-/* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
- * the weight of the sample for the readout covariance, gain is eta gamma / n. */
-static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
-                             const nbt_estimate *estimate, nbt_update *update, float *weight)
+/* l->chol += gain sum_i P_i H_:i H_:i^T, whitened. */
+static void add_recurrent(const nbt_layout *l, float gain, const nbt_estimate *estimate)
 {
-    uint32_t link = config->link;
-    *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
-    directions(config, l);
-    float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
-    nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
+    if (NBT_IS_EXACT(l)) {
+        nbt_rtrl_innovate(l, l->chol, gain);
+        return;
+    }
     nbt_innovation_add(l->chol, l->alpha, NULL, gain * estimate->ww, 0.0f, l->O);
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         nbt_innovation_add(l->chol, l->white + i * l->O, l->alpha, gain * l->g_square[i],
                            gain * l->g_cross[i], l->O);
     }
+}
+
+/* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
+ * the weight of the sample for the readout covariance, gain is eta gamma / n. */
+static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
+                             nbt_estimate *estimate, nbt_update *update, float *weight)
+{
+    uint32_t link = config->link;
+    *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
+    directions(config, l, estimate);
+    float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
+    nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
+    add_recurrent(l, gain, estimate);
     nbt_innovation_solve(l->chol, l->x, l->O);
     step_along(l, update, gain, l->x);
     set_curvature(config, l, update);
@@ -78,15 +102,16 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
 }
 
 /* l->x = sgd_rate score: the paper's first version, a plain gradient step. */
-static void innovate_sgd(const nbt_config *config, const nbt_layout *l, nbt_update *update)
+static void innovate_sgd(const nbt_config *config, const nbt_layout *l, nbt_estimate *estimate,
+                         nbt_update *update)
 {
-    directions(config, l);
+    directions(config, l, estimate);
     nbt_link_score(config->link, l->x, l->y, l->label, l->O);
     for (size_t o = 0; o < l->O; o++) {
         l->x[o] *= config->sgd_rate;
     }
     step_along(l, update, 1.0f, l->x);
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         l->tilt[i] = 0.0f;
         l->curvature_g[i] = 0.0f;
     }
@@ -100,7 +125,7 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, const nbt_e
     float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
     float step = nbt_abs(update->step_w) * nbt_sqrt(estimate->ww * p_max);
     float curvature = update->curvature_w * estimate->ww;
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
         curvature += (l->curvature_g[i] + update->curvature_w * l->tilt[i] * l->tilt[i]) *
                      l->g_square[i];
@@ -138,7 +163,7 @@ static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
     }
 }
 
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *estimate,
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_estimate *estimate,
                 nbt_update *update)
 {
     const nbt_config *config = &learner->config;
@@ -150,7 +175,7 @@ int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *e
         float gain = config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(config, l, gain, estimate, update, &weight);
     } else {
-        innovate_sgd(config, l, update);
+        innovate_sgd(config, l, estimate, update);
     }
     if (!is_bounded(config, l, estimate, update, c)) {
         return 0;

@@ -7,8 +7,8 @@
 #include "nbt_sweep.h"
 
 /* Learns l->label against the prediction l->y (scaled units) with the features l->f; fills `update`
- * for the sweep. Returns 0 if a number left its bounds: then no parameter has changed. */
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, const nbt_estimate *estimate,
+ * for the sweep; rtrl: also estimate->ww. Returns 0 if a number left its bounds: then no parameter has changed. */
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_estimate *estimate,
                 nbt_update *update);
 
 #endif

@@ -4,9 +4,10 @@
 #include "nbt_intake.h"
 #include "nbt_math.h"
 #include "nbt_rng.h"
+#include "nbt_rtrl.h"
 #include "nbt_tangent.h"
 
-/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_sweep.c), entries stay below 1e16. */
+/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_metric.h), entries stay below 1e16. */
 #define NORM_LIMIT 1e12f
 
 void nbt_estimate_clear(const nbt_layout *l)
@@ -21,6 +22,9 @@ void nbt_estimate_clear(const nbt_layout *l)
     if (l->balance != NULL) {
         nbt_fill(l->balance, 0.0f, 1 + l->H);
         nbt_fill(l->balance + 1 + l->H, 1.0f, l->H);
+    }
+    if (l->exact != NULL) {
+        nbt_fill(l->exact, 0.0f, l->S * l->R * l->D);
     }
 }
 
@@ -136,7 +140,11 @@ nbt_estimate nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
         return snap1(&learner->config, l);
     default: {
         nbt_estimate none = {{1.0f, NULL, NULL, NULL, NULL}, 0.0f};
-        frozen(&learner->config, l);
+        if (NBT_IS_EXACT(l)) {
+            nbt_rtrl_advance(&learner->config, l);
+        } else {
+            frozen(&learner->config, l);
+        }
         return none;
     }
     }
@@ -150,6 +158,9 @@ int nbt_estimate_is_bounded(const nbt_layout *l, const nbt_estimate *estimate)
     }
     for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         good &= l->g_square[i] < NORM_LIMIT;
+    }
+    if (NBT_IS_EXACT(l)) {
+        good &= nbt_rtrl_square(l) < NBT_HUGE;
     }
     return good;
 }

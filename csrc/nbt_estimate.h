@@ -9,10 +9,10 @@
  * are in l->g_square and l->g_cross. */
 typedef struct nbt_estimate {
     nbt_motion motion; /* how w and g will move */
-    float ww;          /* sum P w w of the moved w */
+    float ww;          /* sum P w w of the moved w; rtrl: sum P h h of the slopes, from the label on */
 } nbt_estimate;
 
-/* Clears v, w, g and what is remembered of their norms. */
+/* Clears v, w, g, what is remembered of their norms, and the exact derivative. */
 void nbt_estimate_clear(const nbt_layout *l);
 
 /* u = [h; x; 1] of the oldest waiting input; advances the learning state and v. */

@@ -31,7 +31,8 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     uint32_t estimator = config->estimator;
     size_t has_w = estimator == NBT_EST_NOBACKTRACK || estimator == NBT_EST_RESIDUAL;
     size_t has_g = estimator == NBT_EST_SNAP1 || estimator == NBT_EST_RESIDUAL;
-    size_t learns = has_w || has_g;
+    size_t exact = NBT_RTRL_FLOATS_MAX > 0 && estimator == NBT_EST_RTRL;
+    size_t swept = has_w || has_g;
     size_t kalman = config->filter == NBT_FILTER_KALMAN;
     size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
     size_t slots = (size_t)config->max_delay + config->lags;
@@ -46,7 +47,8 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.v = take(floats, &n, &b->estimate, has_w * l.S);
     l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
     l.balance = take(floats, &n, &b->estimate, has_w * has_g * (1 + 2 * l.H));
-    l.m.cov = take(floats, &n, &b->covariance, learns * kalman * l.R * l.D);
+    l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
+    l.m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l.R * l.D);
     l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
     l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
     l.state = take(floats, &n, &b->state, l.S);
@@ -61,7 +63,7 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.carry = take(floats, &n, &b->workspace, l.S);
     l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
     l.da = take(floats, &n, &b->workspace, has_w * l.R);
-    l.uu = take(floats, &n, &b->workspace, learns * l.R);
+    l.uu = take(floats, &n, &b->workspace, swept * l.R);
     l.wu = take(floats, &n, &b->workspace, has_w * l.R);
     l.gu = take(floats, &n, &b->workspace, has_g * l.R);
     l.gg = take(floats, &n, &b->workspace, has_g * l.R);
@@ -74,7 +76,12 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.step_g = take(floats, &n, &b->workspace, has_g * l.H);
     l.tilt = take(floats, &n, &b->workspace, has_g * l.H);
     l.curvature_g = take(floats, &n, &b->workspace, has_g * l.H);
-    l.white = take(floats, &n, &b->workspace, has_g * l.H * l.O);
+    l.white = take(floats, &n, &b->workspace, (has_g + exact) * l.H * l.O);
+    l.slopes = take(floats, &n, &b->workspace, exact * l.O * l.R * l.D);
+    l.jacobian = take(floats, &n, &b->workspace, exact * l.S * l.H);
+    l.past = take(floats, &n, &b->workspace, exact * l.S * l.D);
+    l.p_row = take(floats, &n, &b->workspace, exact * l.D);
+    l.weighted = take(floats, &n, &b->workspace, exact * l.D);
     l.cf = take(floats, &n, &b->workspace, kalman * l.D);
     l.uf = take(floats, &n, &b->workspace, kalman * l.D);
     l.chol = take(floats, &n, &b->workspace, kalman * (l.O * (l.O + 1) / 2));

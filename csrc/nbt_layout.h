@@ -24,6 +24,7 @@ typedef struct nbt_layout {
     float *readout;                 /* (O, D) */
     float *v;                       /* (S) */
     float *balance;                 /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */
+    float *exact;                   /* (S, R, D) row-major ds/dtheta */
     float *ud;                      /* (D (D + 1) / 2) */
     float *noise;                   /* (2, O): variance, labels counted */
     float *state;                   /* (S) */
@@ -44,11 +45,15 @@ typedef struct nbt_layout {
     float *g_keep, *g_square, *g_cross;     /* (H) d, sum P g g, sum P g w of a unit */
     float *step_g, *tilt, *curvature_g;     /* (H) one after the other */
     float *white;                   /* (H, O) F^T V_h, unit by unit */
+    float *slopes;                  /* (O, R, D) F^T H, row-major */
+    float *jacobian;                /* (S, H) ds/dh through the pre-activations */
+    float *past;                    /* (S, D) a row of the exact derivative before the step */
+    float *p_row, *weighted;        /* (D) P of a row, and its product with a slope */
     float *cf, *uf;                 /* (D) C f, U^T f */
     float *chol;                    /* (O (O + 1) / 2) */
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
-    float *alpha;                   /* (O) V_h v_h, whitened by F^T under kalman */
+    float *alpha;                   /* (O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
     nbt_breakdown bytes;
 } nbt_layout;
 

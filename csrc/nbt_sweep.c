@@ -1,9 +1,7 @@
 #include "nbt_sweep.h"
 
 #include "nbt_math.h"
-
-/* P never falls below this, so that a bound on sum P w w bounds w itself. */
-#define COV_MIN 1e-20f
+#include "nbt_metric.h"
 
 /* Width of the block that starts at `row`. */
 NBT_INLINE size_t block_width(size_t row, size_t rows)
@@ -192,8 +190,7 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
             }
             theta[l] += step;
             if (metric) {
-                float shrunk = p / (k.keep + (curvature + k.rate_floor * p));
-                cov[l] = shrunk < COV_MIN ? COV_MIN : shrunk;
+                cov[l] = nbt_metric_shrink(p, k.keep, curvature + k.rate_floor * p);
             }
         }
     }

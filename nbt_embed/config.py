@@ -13,7 +13,7 @@ from nbt_embed.errors import ConfigError
 # Names in the order of the kernel's enumerations.
 CHOICES: dict[str, tuple[str, ...]] = {
     "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack", "snap1", "residual"),
+    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "rtrl"),
     "norm": ("euclidean", "metric"),
     "filter": ("sgd", "kalman"),
     "link": ("gaussian", "categorical", "bernoulli"),
@@ -46,9 +46,11 @@ class Config:
             per unit) or "lstm".
         estimator: "nobacktrack" (learns the recurrent weights along one random direction),
             "residual" (exact traces inside each unit, a random direction for the rest: less
-            variance, 4 R D bytes more), "snap1" (the traces alone) or "frozen" (keeps the recurrent
-            weights: an echo state network with an online readout). snap1 and residual need a cell
-            with one state float per unit, so not "lstm".
+            variance, 4 R D bytes more), "snap1" (the traces alone), "rtrl" (the exact derivative
+            that the others estimate: 4 S R D bytes for S state floats, refused above 16 MiB; it
+            ignores norm and decay) or "frozen" (keeps the recurrent weights: an echo state network
+            with an online readout). snap1 and residual need a cell with one state float per unit,
+            so not "lstm".
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
         filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
@@ -65,7 +67,7 @@ class Config:
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
             sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
             the gaussian link and 3 for the others.
-        decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
+        decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
             of forecasts that wait.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.

@@ -428,6 +428,11 @@ static void refuse(void)
     double high = 0.0;
     REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
     REQUIRE(field == 3 && low == 1.0 && high == 4096.0);
+    bad = config;
+    bad.estimator = NBT_EST_RTRL;
+    bad.n_hidden = 200;
+    REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
+    REQUIRE(field == (NBT_RTRL_FLOATS_MAX > 0 ? 3 : 7) && high < 200.0);
     REQUIRE(nbt_bytes(&bad) == 0);
     REQUIRE(nbt_bytes_breakdown(&bad, &parts) == NBT_ERR_CONFIG);
     REQUIRE(nbt_init(memory, bytes, &bad, &learner) == NBT_ERR_CONFIG);

@@ -6,7 +6,7 @@ is shared with the kernel. Symbols and shapes are those of the table in docs/des
     I = n_in * lags   H = n_hidden   O = n_out   D = H + I + 1   parts = 2 (lstm: h, c) or 1 (h)
     S = parts * H     R = gates * H, row r belongs to unit r mod H     u, f = [h; x; 1]  (D)
 
-`rtrl`, the exact derivative, exists only here: it is what the other estimators approximate.
+`rtrl` carries the exact derivative: it is what the other estimators approximate.
 
 Functions that take `...` axes work on many independent sign streams at once, so that the tests of
 unbiasedness average over the very code that the learner runs.
@@ -532,9 +532,8 @@ class ReferenceLearner:
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), w (R, D), g (R, D),
     kappa (H), P (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler,
-    label_scaler; and G (S, R, D), which the kernel never has. v, w, g, kappa and G are 0 where the
-    estimator has no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does
-    not have these arrays.
+    label_scaler; and G (S, R, D). v, w, g, kappa and G are 0 where the estimator has no such array,
+    P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these arrays.
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
     bits; None for the float64 ones. The generator advances by their words either way.

@@ -27,9 +27,11 @@ LEARNING = [
     ("snap1", "metric"),
     ("residual", "metric"),
     ("residual", "euclidean"),
+    ("rtrl", "metric"),
 ]
 FILTERS = ("sgd", "kalman")
 LINKS = ("gaussian", "categorical", "bernoulli")
+NOT_COMPARED = ("input_scale", "label_scale")  # seen through the forecasts
 N_IN, N_OUT, HIDDEN = 2, 3, 5
 
 
@@ -79,12 +81,13 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         "learning_state": reference.learning_state,
         "noise": reference.noise,
         "traces": reference.g,
+        "rtrl": reference.G.reshape(len(reference.G), -1),
         "balance": np.concatenate(
             [[balance.norm_w**2], balance.norm_g**2, balance.kappa], dtype=np.float64
         ),
     }
     for name in learner.arrays:
-        if name not in expected:
+        if name in NOT_COMPARED:
             continue
         error = np.abs(learner.array(name) - expected[name]).max()
         scale = np.abs(expected[name]).max() + 1e-3
