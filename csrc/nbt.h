@@ -76,7 +76,8 @@ enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
 };
 enum { /* nbt_config.filter: what is done with the gradient */
     NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
-    NBT_FILTER_KALMAN = 1    /* diagonal recurrent block, full readout block, one innovation */
+    NBT_FILTER_KALMAN = 1,   /* diagonal recurrent block, full readout block, one innovation */
+    NBT_FILTER_QUASI = 2     /* the same with the recurrent block's bias column kept exactly */
 };
 enum { /* nbt_config.link: what the outputs mean */
     NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
@@ -88,8 +89,9 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
     NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate */
-    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta (kalman, not frozen) */
-    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (kalman) */
+    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of what
+                                 the bias does not explain (not sgd, not frozen) */
+    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (not sgd) */
     NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
     NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
@@ -97,7 +99,9 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
     NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual) */
     NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
-    NBT_ARRAY_RTRL = 13       /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
+    NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
+    NBT_ARRAY_COUPLING = 14   /* (R, D) information shared with the bias, over the bias's; the bias
+                                 column is 0 (quasi, not frozen) */
 };
 
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
@@ -117,7 +121,8 @@ typedef struct nbt_config {
                              (nobacktrack, residual), g (snap1, residual) and covariance (all but
                              frozen); rtrl: 4 (S + O) R D bytes and S^2 R D operations a step */
     uint32_t norm;        /* NBT_NORM_*, default metric */
-    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
+    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes; quasi
+                             4 R D more */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
     uint32_t scale_steps; /* samples, 0..16777216, default 300 (gaussian) or 0: inputs and gaussian
                              labels are standardised with the running mean and variance of the first
@@ -163,7 +168,7 @@ typedef struct nbt_breakdown {
     size_t header;     /* config and counters */
     size_t parameters; /* theta and readout */
     size_t estimate;   /* v, w, traces, the exact derivative */
-    size_t covariance; /* recurrent diagonal, readout factor and running noise */
+    size_t covariance; /* recurrent block, readout factor and running noise */
     size_t state;      /* live and learning state, time constants */
     size_t ring;       /* inputs that wait for labels, lag taps */
     size_t scaler;     /* running means and variances */
@@ -282,19 +287,20 @@ float nbt_sigmoidf(float x);
                                  ((estimator) == NBT_EST_SNAP1 ||                         \
                                   (estimator) == NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
                                  ((estimator) == NBT_EST_RTRL ? (size_t)1 : (size_t)0),   \
-                                 ((filter) == NBT_FILTER_KALMAN ? (size_t)1 : (size_t)0), \
+                                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),    \
+                                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),  \
                                  ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
 /* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G and
  * E: does the estimator keep w, g, the exact derivative (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, E, kal, gau, R, K, D)                      \
+#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, E, kal, qua, gau, R, K, D)                 \
     ((R * D + O * D                                        /* theta, readout */           \
       + W * (R * D + H * K) + G * R * D                    /* w, v, g */                  \
       + W * G * (2u * H + 1u)                              /* balance */                  \
       + E * H * K * R * D                                  /* exact */                    \
-      + (W + G - W * G + E) * kal * R * D                  /* cov */                      \
+      + (W + G - W * G + E) * (kal + qua) * R * D          /* cov, coupling */            \
       + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \

@@ -53,7 +53,7 @@ static const range count_ranges[N_COUNTS] = {
     {0, NBT_CELL_LSTM, 0},      /* cell */
     {0, NBT_EST_RTRL, 0},       /* estimator */
     {0, NBT_NORM_METRIC, 0},    /* norm */
-    {0, NBT_FILTER_KALMAN, 0},  /* filter */
+    {0, NBT_FILTER_QUASI, 0},   /* filter */
     {0, NBT_LINK_BERNOULLI, 0}, /* link */
     {0, 16777216, 0},           /* scale_steps */
     {0, 1, 0},                  /* hold_missing */
@@ -101,7 +101,8 @@ static int is_addressable(const nbt_config *config)
     uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
-    uint64_t floats = 4 * rows * cols + cols * cols + outputs * (cols + outputs + units) +
+    uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
+    uint64_t floats = matrices * rows * cols + cols * cols + outputs * (cols + outputs + units) +
                       slots * config->n_in + 32 * (rows + cols);
     if (config->estimator == NBT_EST_RTRL) {
         uint64_t states = units * nbt_cell_parts(config->cell);

@@ -22,7 +22,7 @@ static void directions(const nbt_config *config, const nbt_layout *l, nbt_estima
             l->white[i * l->O + o] = l->readout[o * l->D + i];
         }
     }
-    if (config->filter == NBT_FILTER_KALMAN) {
+    if (config->filter != NBT_FILTER_SGD) {
         nbt_link_factor_transposed(config->link, l->alpha, l->alpha, l->factor, l->y, l->O);
         for (size_t i = 0; i < l->H && l->white != NULL; i++) {
             float *white = l->white + i * l->O;
@@ -121,8 +121,10 @@ static void innovate_sgd(const nbt_config *config, const nbt_layout *l, nbt_esti
 static int is_bounded(const nbt_config *config, const nbt_layout *l, const nbt_estimate *estimate,
                       const nbt_update *update, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. */
+    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the bias
+     * column kept exactly, a bias moves with all D weights of its row. */
     float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
+    p_max *= l->m.coupling == NULL ? 1.0f : (float)l->D;
     float step = nbt_abs(update->step_w) * nbt_sqrt(estimate->ww * p_max);
     float curvature = update->curvature_w * estimate->ww;
     for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
@@ -137,7 +139,7 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, const nbt_e
 /* V_o += scale_o x_o direction. */
 static void update_readout(const nbt_config *config, const nbt_layout *l, const float *direction)
 {
-    int whitened = config->filter == NBT_FILTER_KALMAN && l->noise != NULL;
+    int whitened = config->filter != NBT_FILTER_SGD && l->noise != NULL;
     for (size_t o = 0; o < l->O; o++) {
         float scale = whitened ? l->noise[o] * l->x[o] : l->x[o];
         for (size_t j = 0; j < l->D; j++) {
@@ -167,7 +169,7 @@ int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_estimate *estimat
                 nbt_update *update)
 {
     const nbt_config *config = &learner->config;
-    int kalman = config->filter == NBT_FILTER_KALMAN;
+    int kalman = config->filter != NBT_FILTER_SGD;
     float c = 0.0f;
     float weight = 0.0f;
     if (kalman) {

@@ -33,7 +33,8 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     size_t has_g = estimator == NBT_EST_SNAP1 || estimator == NBT_EST_RESIDUAL;
     size_t exact = NBT_RTRL_FLOATS_MAX > 0 && estimator == NBT_EST_RTRL;
     size_t swept = has_w || has_g;
-    size_t kalman = config->filter == NBT_FILTER_KALMAN;
+    size_t kalman = config->filter != NBT_FILTER_SGD;
+    size_t quasi = config->filter == NBT_FILTER_QUASI;
     size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
     size_t slots = (size_t)config->max_delay + config->lags;
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
@@ -49,6 +50,7 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.balance = take(floats, &n, &b->estimate, has_w * has_g * (1 + 2 * l.H));
     l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
     l.m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l.R * l.D);
+    l.m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l.R * l.D);
     l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
     l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
     l.state = take(floats, &n, &b->state, l.S);

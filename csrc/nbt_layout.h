@@ -20,7 +20,7 @@ struct nbt_learner {
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
     size_t I, H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
-    nbt_matrices m;                 /* theta, w, g, cov (R, D) in block storage */
+    nbt_matrices m;                 /* theta, w, g, cov, coupling (R, D) in blocks */
     float *readout;                 /* (O, D) */
     float *v;                       /* (S) */
     float *balance;                 /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */

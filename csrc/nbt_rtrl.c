@@ -90,6 +90,9 @@ float nbt_rtrl_slopes(const nbt_layout *l)
             for (size_t k = 0; k < l->H; k++) {
                 add_scaled(h, l->white[k * l->O + o], l->exact + k * plane + row * l->D, l->D);
             }
+            for (size_t j = 0; j + 1 < l->D && l->m.coupling != NULL; j++) {
+                h[j] -= l->m.coupling[nbt_block_index(row, j, l->R, l->D)] * h[l->D - 1];
+            }
             weigh(l, h);
             total += nbt_dot(l->weighted, h, l->D);
         }
@@ -112,26 +115,80 @@ void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
     }
 }
 
-void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
+/* a^T b over the outputs, `plane` apart. */
+static float over_outputs(const nbt_layout *l, const float *a, const float *b)
 {
     size_t plane = l->R * l->D;
+    float sum = 0.0f;
+    for (size_t o = 0; o < l->O; o++) {
+        sum += a[o * plane] * b[o * plane];
+    }
+    return sum;
+}
+
+/* h^T alpha. */
+static float along_step(const nbt_layout *l, const float *h)
+{
+    float sum = 0.0f;
+    for (size_t o = 0; o < l->O; o++) {
+        sum += h[o * l->R * l->D] * l->alpha[o];
+    }
+    return sum;
+}
+
+/* A parameter whose slopes are h. */
+static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h)
+{
+    float p = l->m.cov == NULL ? 1.0f : l->m.cov[at];
+    l->m.theta[at] += p * along_step(l, h);
+    if (l->m.cov != NULL) {
+        float square = p * over_outputs(l, h, h);
+        l->m.cov[at] = nbt_metric_shrink(p, update->keep,
+                                         update->curvature_w * square + update->rate_floor * p);
+    }
+}
+
+/* The update of nbt_quasi.h for a row of theta; the bias comes first, its theta moves last. */
+static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size_t row)
+{
+    size_t bias = l->D - 1;
+    size_t at_bias = nbt_block_index(row, bias, l->R, l->D);
+    float *slopes = l->slopes + row * l->D;
+    float kept = update->keep / l->m.cov[at_bias];
+    update_one(l, update, at_bias, slopes + bias);
+    float shrunk = l->m.cov[at_bias];
+    float back = 0.0f;
+    for (size_t j = 0; j < bias; j++) {
+        size_t at = nbt_block_index(row, j, l->R, l->D);
+        float *h = slopes + j;
+        float p = l->m.cov[at];
+        float c = l->m.coupling[at];
+        float pull = update->curvature_w * over_outputs(l, slopes + bias, h);
+        float c_new = nbt_metric_bound(c + shrunk * (pull - update->rate_floor * c));
+        float turn = c_new - c;
+        float step = p * along_step(l, h);
+        l->m.theta[at] += step;
+        back += c * step;
+        for (size_t o = 0; o < l->O; o++) {
+            h[o * l->R * l->D] -= turn * slopes[bias + o * l->R * l->D];
+        }
+        float floor = update->rate_floor * (1.0f + c_new * c_new) + kept * (turn * turn);
+        float square = p * over_outputs(l, h, h);
+        l->m.coupling[at] = c_new;
+        l->m.cov[at] = nbt_metric_shrink(p, update->keep, update->curvature_w * square + p * floor);
+    }
+    l->m.theta[at_bias] -= back;
+}
+
+void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
+{
     for (size_t row = 0; row < l->R; row++) {
+        if (l->m.coupling != NULL) {
+            update_row_quasi(l, update, row);
+            continue;
+        }
         for (size_t j = 0; j < l->D; j++) {
-            size_t at = nbt_block_index(row, j, l->R, l->D);
-            const float *h = l->slopes + row * l->D + j;
-            float p = l->m.cov == NULL ? 1.0f : l->m.cov[at];
-            float step = 0.0f;
-            float square = 0.0f;
-            for (size_t o = 0; o < l->O; o++) {
-                step += h[o * plane] * l->alpha[o];
-                square += (p * h[o * plane]) * h[o * plane];
-            }
-            l->m.theta[at] += p * step;
-            if (l->m.cov != NULL) {
-                l->m.cov[at] = nbt_metric_shrink(p, update->keep,
-                                                  update->curvature_w * square +
-                                                      update->rate_floor * p);
-            }
+            update_one(l, update, nbt_block_index(row, j, l->R, l->D), l->slopes + row * l->D + j);
         }
     }
 }

@@ -22,7 +22,8 @@ void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
 /* Sum of squares of l->exact: NaN or large when the derivative left its bounds. */
 float nbt_rtrl_square(const nbt_layout *l);
 
-/* l->slopes from l->white: under kalman F^T H. Returns sum P h h over all slopes.
+/* l->slopes from l->white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
+ * out, h - c h_0. Returns sum P h h over all slopes.
  * Cost: O (H + 1) R D multiply-adds. */
 float nbt_rtrl_slopes(const nbt_layout *l);
 
@@ -31,7 +32,8 @@ float nbt_rtrl_slopes(const nbt_layout *l);
 void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
 
 /* For every parameter, with its slopes h (O) and the step l->alpha (O) along them:
- *     theta += P h^T alpha,   P <- P / (keep + (curvature_w h^T h + rate_floor) P).
+ *     theta += P h^T alpha,   P <- P / (keep + (curvature_w h^T h + rate_floor) P),
+ * or the step and the update of nbt_quasi.h.
  * Cost: 2 O R D multiply-adds. */
 void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
 

@@ -15,12 +15,14 @@
 #define NBT_LANES 1
 #endif
 
-/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1). */
+/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1), coupling unless
+ * the metric is quasi-diagonal (nbt_quasi.h). */
 typedef struct nbt_matrices {
     float *theta;
     float *w;
     float *g;
     float *cov;
+    float *coupling;
     size_t rows;
     size_t cols;
     size_t hidden;
@@ -37,7 +39,8 @@ typedef struct nbt_motion {
     const float *gain;    /* (R) */
 } nbt_motion;
 
-/* Row sums that the estimate and the filter need; P is the filter's metric. For nobacktrack w is the
+/* Row sums that the estimate and the filter need; P is the filter's metric, and where that is
+ * quasi-diagonal, x - c x_bias takes the place of x = u, w, g in every product with P. For nobacktrack w is the
  * old one; for residual it is w_scale w + g_scale g, the new one. Pointers are NULL where the
  * factor is absent. */
 typedef struct nbt_products {
@@ -76,7 +79,7 @@ void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u);
 void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
                         const float *u, const float *tangent);
 
-/* Moves w and g with the step's own u (D), then the update above. */
+/* Moves w and g with the step's own u (D), then the update above, or that of nbt_quasi.h. */
 void nbt_sweep_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
                       const float *u);
 

@@ -15,7 +15,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "cell": ("tanh", "leaky", "gated", "lstm"),
     "estimator": ("frozen", "nobacktrack", "snap1", "residual", "rtrl"),
     "norm": ("euclidean", "metric"),
-    "filter": ("sgd", "kalman"),
+    "filter": ("sgd", "kalman", "kalman_quasi"),
     "link": ("gaussian", "categorical", "bernoulli"),
 }
 # Defaults that depend on the link: for the gaussian one, and for the others.
@@ -53,7 +53,9 @@ class Config:
             so not "lstm".
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
-        filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
+        filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its
+            row's bias: learns faster, 4 R D bytes more) or "sgd" (plain stochastic gradient, less
+            memory, much slower learning).
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
         scale_steps: inputs and gaussian labels are standardised with the running mean and variance

@@ -42,6 +42,7 @@ _ARRAYS = (
     "traces",
     "balance",
     "rtrl",
+    "coupling",
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
@@ -54,7 +55,7 @@ class Memory:
 
     Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
         traces, exact derivative), covariance
-    (recurrent diagonal, readout factor, noise), state (live, learning), ring (waiting inputs, lag
+    (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
     taps), scaler, workspace (scratch of one step).
     """
 

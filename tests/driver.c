@@ -233,7 +233,7 @@ static void print_grid(uint32_t steps)
                 if (nbt_bytes(&config) == 0) {
                     continue; /* no such estimator, or not for this cell */
                 }
-                for (config.filter = 0; config.filter <= NBT_FILTER_KALMAN; config.filter++) {
+                for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
                     for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
                         for (config.norm = 0; config.norm <= NBT_NORM_METRIC; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;

@@ -29,7 +29,7 @@ LEARNING = [
     ("residual", "euclidean"),
     ("rtrl", "metric"),
 ]
-FILTERS = ("sgd", "kalman")
+FILTERS = ("sgd", "kalman", "kalman_quasi")
 LINKS = ("gaussian", "categorical", "bernoulli")
 NOT_COMPARED = ("input_scale", "label_scale")  # seen through the forecasts
 N_IN, N_OUT, HIDDEN = 2, 3, 5
@@ -76,6 +76,7 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         "w": reference.w,
         "v": reference.v,
         "covariance": reference.P,
+        "coupling": reference.metric.coupling,
         "readout_covariance": ud_product(reference.U, reference.d),
         "state": reference.state,
         "learning_state": reference.learning_state,

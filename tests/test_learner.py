@@ -23,14 +23,13 @@ from nbt_embed.errors import (
 )
 from tools.learning.tasks import lorenz
 
-COMBINATIONS = list(
-    itertools.product(
-        ("tanh", "leaky", "gated", "lstm"),
-        ("frozen", "nobacktrack"),
-        ("sgd", "kalman"),
-        ("gaussian", "categorical", "bernoulli"),
+COMBINATIONS = [
+    (cell, estimator, *rest)
+    for cell, estimator, *rest in itertools.product(
+        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
     )
-)
+    if not (cell == "lstm" and estimator in ("snap1", "residual"))
+]
 
 
 def stream(
@@ -278,6 +277,20 @@ def test_the_exact_derivative_can_be_seen() -> None:
     assert learner.array("rtrl").any()
     learner.reset_state()
     assert not learner.array("rtrl").any()
+
+
+def test_the_coupling_with_the_bias_can_be_seen() -> None:
+    learner = Learner(2, 1, hidden=3, filter="kalman_quasi")
+    X, Y = stream(50, 2, 1)
+    learner.run(X, Y)
+    coupling = learner.array("coupling")
+    assert coupling.shape == learner.array("covariance").shape == (6, 6)
+    assert coupling[:, :-1].all()
+    assert not coupling[:, -1].any()
+    assert learner.array("covariance").min() > 0
+    plain = memory_of(Config(2, 1, hidden=3)).total
+    assert learner.memory.total == plain + 4 * coupling.size
+    assert "coupling" not in Learner(2, 1, filter="kalman_quasi", estimator="frozen").arrays
 
 
 def test_config_and_fields_do_not_mix() -> None:
