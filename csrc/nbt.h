@@ -29,6 +29,12 @@
 extern "C" {
 #endif
 
+/* Most floats S R D that the exact derivative of the rtrl estimator may hold; a build for a small
+ * device sets 0, which leaves the estimator out. */
+#ifndef NBT_RTRL_FLOATS_MAX
+#define NBT_RTRL_FLOATS_MAX 4194304u
+#endif
+
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
@@ -62,8 +68,9 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
     NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
     NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
-    NBT_EST_UNITWISE = 4     /* traces g, and for every unit its own v_i w_i^T for what they leave out
+    NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave out
                                 (unbiased at decay 1, least variance) */
+    NBT_EST_RTRL = 5         /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
@@ -71,7 +78,8 @@ enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
 };
 enum { /* nbt_config.filter: what is done with the gradient */
     NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
-    NBT_FILTER_KALMAN = 1    /* diagonal recurrent block, full readout block, one innovation */
+    NBT_FILTER_KALMAN = 1,   /* diagonal recurrent block, full readout block, one innovation */
+    NBT_FILTER_QUASI = 2     /* the same with the recurrent block's bias column kept exactly */
 };
 enum { /* nbt_config.link: what the outputs mean */
     NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
@@ -83,15 +91,19 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
     NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row i */
-    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta (kalman, not frozen) */
-    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (kalman) */
+    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of what
+                                 the bias does not explain (not sgd, not frozen) */
+    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (not sgd) */
     NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
     NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
     NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise) */
-    NBT_ARRAY_BALANCE = 12    /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
+    NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
+    NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
+    NBT_ARRAY_COUPLING = 14   /* (R, D) information shared with the bias, over the bias's; the bias
+                                 column is 0 (quasi, not frozen) */
 };
 
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
@@ -106,12 +118,14 @@ typedef struct nbt_config {
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
     uint32_t estimator;   /* NBT_EST_*, default unitwise; snap1, residual and unitwise need a cell
-                             with one state float per unit (not lstm). Cost: 4 R D bytes for each of
+                             with one state float per unit (not lstm); rtrl needs S R D <=
+                             NBT_RTRL_FLOATS_MAX and ignores decay. Cost: 4 R D bytes for each of
                              w (nobacktrack, residual, unitwise), g (snap1, residual, unitwise) and
                              covariance (all but frozen); unitwise 8 H^2 bytes and H^3 operations
-                             more */
+                             more; rtrl 4 (S + O) R D bytes and S^2 R D operations a step */
     uint32_t norm;        /* NBT_NORM_*, default metric */
-    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes */
+    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes; quasi
+                             4 R D more */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
     uint32_t scale_steps; /* samples, 0..16777216, default 300 (gaussian) or 0: inputs and gaussian
                              labels are standardised with the running mean and variance of the first
@@ -162,8 +176,8 @@ typedef struct nbt_counters {
 typedef struct nbt_breakdown {
     size_t header;     /* config and counters */
     size_t parameters; /* theta and readout */
-    size_t estimate;   /* v and w */
-    size_t covariance; /* recurrent diagonal, readout factor and running noise */
+    size_t estimate;   /* v, w, traces, the exact derivative */
+    size_t covariance; /* recurrent block, readout factor and running noise */
     size_t state;      /* live and learning state, time constants */
     size_t ring;       /* inputs that wait for labels, lag taps */
     size_t scaler;     /* running means and variances */
@@ -207,7 +221,8 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  * Arguments: label, n_out values, or one class index (categorical). NaN means missing: an output
  *   without label learns nothing; with no label at all only the state and the estimate advance.
  * Returns: NBT_OK or NBT_SKIPPED. Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner
- *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step. */
+ *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step; unitwise:
+ *   H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
@@ -277,21 +292,27 @@ float nbt_sigmoidf(float x);
      sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
                                  (size_t)(lags), (size_t)(max_delay), cell,               \
                                  ((estimator) == NBT_EST_NOBACKTRACK ||                   \
-                                  (estimator) >= NBT_EST_RESIDUAL ? (size_t)1 : (size_t)0), \
-                                 ((estimator) >= NBT_EST_SNAP1 ? (size_t)1 : (size_t)0),  \
+                                  (estimator) == NBT_EST_RESIDUAL ||                      \
+                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
+                                 ((estimator) == NBT_EST_SNAP1 ||                         \
+                                  (estimator) == NBT_EST_RESIDUAL ||                      \
+                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
                                  ((estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((filter) == NBT_FILTER_KALMAN ? (size_t)1 : (size_t)0), \
+                                 ((estimator) == NBT_EST_RTRL ? (size_t)1 : (size_t)0),   \
+                                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),    \
+                                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),  \
                                  ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G and U:
- * does the estimator keep w, does it keep g, is there a rank-one estimate per unit (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, kal, gau, R, K, D)                      \
+/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G, U and
+ * E: does the estimator keep w, g, a rank-one estimate per unit, the exact derivative (0 or 1). */
+#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, E, kal, qua, gau, R, K, D)              \
     ((R * D + O * D                                        /* theta, readout */           \
       + W * R * D + (U ? H : W) * H * K + G * R * D        /* w, v, g */                  \
       + W * G * (1u - U) * (2u * H + 1u)                   /* balance */                  \
-      + (W + G - W * G) * kal * R * D                      /* cov */                      \
+      + E * H * K * R * D                                  /* exact */                    \
+      + (W + G - W * G + E) * (kal + qua) * R * D          /* cov, coupling */            \
       + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \
@@ -299,8 +320,10 @@ float nbt_sigmoidf(float x);
       + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
       + (2u * W - U) * R + G * 2u * R + W * G * R          /* da, wu, gu, gg, wg */       \
       + (W + G - W * G) * R                                /* uu */                       \
-      + (U ? H : W) * (4u + O)                             /* by estimate, alpha */       \
-      + G * (6u * H + H * O) + W * G * 2u * H + U * H * H  /* by unit, white, jacobian */ \
+      + (U ? H : W + E) * (4u + O)                         /* by estimate, alpha */       \
+      + G * 6u * H + W * G * 2u * H + (G + E) * H * O      /* by unit, white */           \
+      + (U + E) * H * K * H                                /* jacobian */                 \
+      + E * (O * R * D + (H * K + 2u) * D)                 /* slopes, past, ... */        \
       + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
       + 4u * O                                             /* y, label, x, factor */      \
       + 1u) / 2u * 2u)

@@ -52,9 +52,9 @@ static const range count_ranges[N_COUNTS] = {
     {1, 1024, 0},               /* lags */
     {0, 1048576, 0},            /* max_delay */
     {0, NBT_CELL_LSTM, 0},      /* cell */
-    {0, NBT_EST_UNITWISE, 0},   /* estimator */
+    {0, NBT_EST_RTRL, 0},       /* estimator */
     {0, NBT_NORM_METRIC, 0},    /* norm */
-    {0, NBT_FILTER_KALMAN, 0},  /* filter */
+    {0, NBT_FILTER_QUASI, 0},   /* filter */
     {0, NBT_LINK_BERNOULLI, 0}, /* link */
     {0, 16777216, 0},           /* scale_steps */
     {0, 1, 0},                  /* hold_missing */
@@ -77,6 +77,23 @@ static const range float_ranges[N_FLOATS] = {
     {0.0f, 100.0f, 0},    /* sgd_rate */
 };
 
+/* S R D of a configuration with this many units: the floats of the exact derivative. */
+static uint64_t exact_floats(const nbt_config *config, uint64_t units)
+{
+    uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
+    return units * nbt_cell_parts(config->cell) * units * nbt_cell_gates(config->cell) * cols;
+}
+
+/* The most units that rtrl is allowed, 0 for none. */
+static uint32_t exact_units(const nbt_config *config)
+{
+    uint32_t units = 0;
+    for (uint32_t step = 4096; step > 0; step /= 2) {
+        units += exact_floats(config, units + step) <= NBT_RTRL_FLOATS_MAX ? step : 0u;
+    }
+    return units;
+}
+
 /* Whether the bytes of a learner can be counted in a size_t of this machine, with a margin for the
  * small arrays. */
 static int is_addressable(const nbt_config *config)
@@ -86,8 +103,14 @@ static int is_addressable(const nbt_config *config)
     uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
-    uint64_t floats = 4 * rows * cols + cols * cols + 2 * units * units +
-                      outputs * (cols + outputs + 2 * units) + slots * config->n_in + 32 * (rows + cols);
+    uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
+    uint64_t floats = matrices * rows * cols + cols * cols + 2 * units * units +
+                      outputs * (cols + outputs + 2 * units) + slots * config->n_in +
+                      32 * (rows + cols);
+    if (config->estimator == NBT_EST_RTRL) {
+        uint64_t states = units * nbt_cell_parts(config->cell);
+        floats += (states + outputs) * rows * cols + states * (cols + units);
+    }
     return floats <= SIZE_MAX / (2 * sizeof(float));
 }
 
@@ -121,7 +144,7 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
         int classes = i == 1 && config->link == NBT_LINK_CATEGORICAL;
         uint32_t from = classes ? 2u : (uint32_t)count_ranges[i].low;
         uint32_t to = (uint32_t)count_ranges[i].high;
-        if (i == 6 && config->cell == NBT_CELL_LSTM) {
+        if (i == 6 && config->estimator != NBT_EST_RTRL && config->cell == NBT_CELL_LSTM) {
             to = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
         }
         if (counts[i] < from || counts[i] > to) {
@@ -139,6 +162,14 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
         if (!(above && floats[i] <= r.high)) {
             return refuse(field, low, high, 1 + N_COUNTS + i, (double)r.low, (double)r.high);
         }
+    }
+    if (config->estimator == NBT_EST_RTRL &&
+        exact_floats(config, config->n_hidden) > NBT_RTRL_FLOATS_MAX) {
+        uint32_t most = exact_units(config);
+        if (most == 0) {
+            return refuse(field, low, high, 7, 0.0, NBT_EST_UNITWISE);
+        }
+        return refuse(field, low, high, 3, 1.0, (double)most);
     }
     if (!is_addressable(config)) {
         return refuse(field, low, high, 3, 1.0, (double)config->n_hidden - 1.0);

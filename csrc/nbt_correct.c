@@ -3,6 +3,7 @@
 #include "nbt_filter.h"
 #include "nbt_math.h"
 #include "nbt_readout.h"
+#include "nbt_rtrl.h"
 
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
@@ -22,10 +23,11 @@ static float annealed(const nbt_config *config, uint64_t labels)
 }
 
 /* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha_n w_rj, n = 0 or
- * unit(r): alpha (N, O) for w, white (H, O) for the traces. Under kalman both are whitened by F^T. */
+ * unit(r): alpha (N, O) for w, white (H, O) for the traces. Under kalman both are whitened by F^T.
+ * rtrl: all slopes, and their sum of squares. */
 static void directions(const nbt_config *config, const nbt_layout *l)
 {
-    for (size_t n = 0; n < l->N; n++) {
+    for (size_t n = 0; n < l->N && l->v != NULL; n++) {
         for (size_t o = 0; o < l->O; o++) {
             l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->D, l->v + n * l->S, l->H);
         }
@@ -35,8 +37,8 @@ static void directions(const nbt_config *config, const nbt_layout *l)
             l->white[i * l->O + o] = l->readout[o * l->D + i];
         }
     }
-    if (config->filter == NBT_FILTER_KALMAN) {
-        for (size_t n = 0; n < l->N; n++) {
+    if (config->filter != NBT_FILTER_SGD) {
+        for (size_t n = 0; n < l->N && l->v != NULL; n++) {
             float *alpha = l->alpha + n * l->O;
             nbt_link_factor_transposed(config->link, alpha, alpha, l->factor, l->y, l->O);
         }
@@ -44,6 +46,9 @@ static void directions(const nbt_config *config, const nbt_layout *l)
             float *white = l->white + i * l->O;
             nbt_link_factor_transposed(config->link, white, white, l->factor, l->y, l->O);
         }
+    }
+    if (NBT_IS_EXACT(l)) {
+        l->w_square[0] = nbt_rtrl_slopes(l);
     }
 }
 
@@ -53,18 +58,27 @@ static const float *alpha_of_unit(const nbt_layout *l, size_t i)
     return l->N == 0 ? NULL : l->alpha + (l->m.by_unit ? i : 0) * l->O;
 }
 
-/* The recurrent steps along both directions, `gain` times their product with x (O). */
+/* The recurrent steps along both directions, `gain` times their product with x (O); rtrl: along
+ * every output's slopes, and step_w is their common size. */
 static void step_along(const nbt_layout *l, float gain, const float *x)
 {
+    if (NBT_IS_EXACT(l)) {
+        for (size_t o = 0; o < l->O; o++) {
+            l->alpha[o] = gain * x[o];
+        }
+        l->step_w[0] = nbt_sqrt(nbt_dot(l->alpha, l->alpha, l->O));
+        return;
+    }
     for (size_t n = 0; n < l->N; n++) {
         l->step_w[n] = gain * nbt_dot(l->alpha + n * l->O, x, l->O);
     }
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
     }
 }
 
-/* gamma H^T Lambda H as a sum of squares, curvature_w (w + tilt g)^2 + curvature_g g^2. */
+/* gamma H^T Lambda H as a sum of squares, curvature_w (w + tilt g)^2 + curvature_g g^2; rtrl:
+ * curvature_w times the squared slopes. */
 static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_update *update)
 {
     float gamma = config->info_rate;
@@ -72,9 +86,9 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     update->rate_floor = gamma * config->info_floor;
     for (size_t n = 0; n < l->N; n++) {
         const float *alpha = l->alpha + n * l->O;
-        l->curvature_w[n] = gamma * nbt_dot(alpha, alpha, l->O);
+        l->curvature_w[n] = gamma * (NBT_IS_EXACT(l) ? 1.0f : nbt_dot(alpha, alpha, l->O));
     }
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         const float *white = l->white + i * l->O;
         const float *alpha = alpha_of_unit(l, i);
         float gg = nbt_dot(white, white, l->O);
@@ -82,6 +96,22 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
         l->tilt[i] = ww > 0.0f ? nbt_dot(white, alpha, l->O) / ww : 0.0f;
         float rest = gg - l->tilt[i] * l->tilt[i] * ww;
         l->curvature_g[i] = rest > 0.0f ? gamma * rest : 0.0f;
+    }
+}
+
+/* l->chol += gain sum_i P_i H_:i H_:i^T, whitened. */
+static void add_recurrent(const nbt_layout *l, float gain)
+{
+    if (NBT_IS_EXACT(l)) {
+        nbt_rtrl_innovate(l, l->chol, gain);
+        return;
+    }
+    for (size_t n = 0; n < l->N; n++) {
+        nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
+    }
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+        nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
+                           gain * l->g_cross[i], l->O);
     }
 }
 
@@ -95,13 +125,7 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
     directions(config, l);
     float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
     nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
-    for (size_t n = 0; n < l->N; n++) {
-        nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
-    }
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
-        nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
-                           gain * l->g_cross[i], l->O);
-    }
+    add_recurrent(l, gain);
     nbt_innovation_solve(l->chol, l->x, l->O);
     step_along(l, gain, l->x);
     set_curvature(config, l, update);
@@ -123,15 +147,17 @@ static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float ra
 /* Written so that NaN fails. */
 static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. */
+    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the bias
+     * column kept exactly, a bias moves with all D weights of its row. */
     float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
+    p_max *= l->m.coupling == NULL ? 1.0f : (float)l->D;
     float step = 0.0f;
     float curvature = 0.0f;
     for (size_t n = 0; n < l->N; n++) {
         step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
         curvature += l->curvature_w[n] * l->w_square[n];
     }
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[l->m.by_unit ? i : 0];
         curvature += (l->curvature_g[i] + curvature_w * l->tilt[i] * l->tilt[i]) * l->g_square[i];
@@ -143,7 +169,7 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 /* V_o += scale_o x_o direction. */
 static void update_readout(const nbt_config *config, const nbt_layout *l, const float *direction)
 {
-    int whitened = config->filter == NBT_FILTER_KALMAN && l->noise != NULL;
+    int whitened = config->filter != NBT_FILTER_SGD && l->noise != NULL;
     for (size_t o = 0; o < l->O; o++) {
         float scale = whitened ? l->noise[o] * l->x[o] : l->x[o];
         for (size_t j = 0; j < l->D; j++) {
@@ -180,7 +206,7 @@ nbt_update nbt_correct_nothing(const nbt_layout *l)
 int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update)
 {
     const nbt_config *config = &learner->config;
-    int kalman = config->filter == NBT_FILTER_KALMAN;
+    int kalman = config->filter != NBT_FILTER_SGD;
     float c = 0.0f;
     float weight = 0.0f;
     float share = annealed(config, learner->counters.labels);

@@ -4,10 +4,11 @@
 #include "nbt_intake.h"
 #include "nbt_math.h"
 #include "nbt_rng.h"
+#include "nbt_rtrl.h"
 #include "nbt_tangent.h"
 #include "nbt_unitwise.h"
 
-/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_sweep.c), entries stay below 1e16. */
+/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_metric.h), entries stay below 1e16. */
 #define NORM_LIMIT 1e12f
 
 void nbt_estimate_clear(const nbt_layout *l)
@@ -22,6 +23,9 @@ void nbt_estimate_clear(const nbt_layout *l)
     if (l->balance != NULL) {
         nbt_fill(l->balance, 0.0f, 1 + l->H);
         nbt_fill(l->balance + 1 + l->H, 1.0f, l->H);
+    }
+    if (l->exact != NULL) {
+        nbt_fill(l->exact, 0.0f, l->S * l->R * l->D);
     }
 }
 
@@ -179,7 +183,11 @@ nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
         return snap1(&learner->config, l);
     default: {
         nbt_motion none = {NULL, NULL, NULL, NULL, NULL};
-        frozen(&learner->config, l);
+        if (NBT_IS_EXACT(l)) {
+            nbt_rtrl_advance(&learner->config, l);
+        } else {
+            frozen(&learner->config, l);
+        }
         return none;
     }
     }
@@ -188,13 +196,16 @@ nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 int nbt_estimate_is_bounded(const nbt_layout *l)
 {
     int good = 1;
-    for (size_t n = 0; n < l->N; n++) {
+    for (size_t n = 0; n < l->N && l->v != NULL; n++) {
         const float *v = l->v + n * l->S;
         good &= l->w_square[n] < NORM_LIMIT && nbt_abs(l->w_scale[n]) < NBT_HUGE;
         good &= nbt_dot(v, v, l->S) < NBT_HUGE;
     }
     for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
         good &= l->g_square[i] < NORM_LIMIT;
+    }
+    if (NBT_IS_EXACT(l)) {
+        good &= nbt_rtrl_square(l) < NBT_HUGE;
     }
     return good;
 }

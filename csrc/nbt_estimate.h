@@ -5,7 +5,7 @@
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-/* Clears v, w, g and what is remembered of their norms. */
+/* Clears v, w, g, what is remembered of their norms, and the exact derivative. */
 void nbt_estimate_clear(const nbt_layout *l);
 
 /* u = [h; x; 1] of the oldest waiting input; advances the learning state and v. Returns how w and g

@@ -65,6 +65,10 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
         return view_of(l->m.g, l->R, l->D, 1);
     case NBT_ARRAY_BALANCE:
         return view_of(l->balance, 1, 1 + 2 * l->H, 0);
+    case NBT_ARRAY_RTRL:
+        return view_of(l->exact, l->S, l->R * l->D, 0);
+    case NBT_ARRAY_COUPLING:
+        return view_of(l->m.coupling, l->R, l->D, 1);
     default:
         return view_of(NULL, 0, 0, 0);
     }
@@ -160,7 +164,9 @@ uint64_t nbt_hash(const nbt_learner *learner)
     hash = mix_floats(hash, l.v, l.N * l.S);
     hash = mix_blocked(hash, &l.m, l.m.g);
     hash = mix_floats(hash, l.balance, 1 + 2 * l.H);
+    hash = mix_floats(hash, l.exact, l.S * l.R * l.D);
     hash = mix_blocked(hash, &l.m, l.m.cov);
+    hash = mix_blocked(hash, &l.m, l.m.coupling);
     hash = mix_floats(hash, l.ud, l.D * (l.D + 1) / 2);
     hash = mix_floats(hash, l.noise, 2 * l.O);
     hash = mix_floats(hash, l.state, l.S);

@@ -20,11 +20,12 @@ struct nbt_learner {
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
     size_t I, H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
-    size_t N;                       /* rank-one estimates: 0, 1 or (unitwise) H */
-    nbt_matrices m;                 /* theta, w, g, cov (R, D) in block storage */
+    size_t N;                       /* directions of the gradient besides g: 0, 1 or (unitwise) H */
+    nbt_matrices m;                 /* theta, w, g, cov, coupling (R, D) in blocks */
     float *readout;                 /* (O, D) */
     float *v;                       /* (N, S) */
     float *balance;                 /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */
+    float *exact;                   /* (S, R, D) row-major ds/dtheta */
     float *ud;                      /* (D (D + 1) / 2) */
     float *noise;                   /* (2, O): variance, labels counted */
     float *state;                   /* (S) */
@@ -42,18 +43,21 @@ typedef struct nbt_layout {
     float *da;                      /* (R) theta_h v, then u_scale */
     float *uu, *wu, *gu, *gg, *wg;  /* (R) row products */
     float *tangent;                 /* (H) rho0 v + y (residual), or J v_n (unitwise) */
-    float *jacobian;                /* (H, H) transposed J_t (unitwise) */
-    float *w_square, *w_scale;      /* (N) sum P w w, factor of the old w */
+    float *jacobian;                /* (H, H) transposed J_t (unitwise); (S, H) J_t (rtrl) */
+    float *w_square, *w_scale;      /* (N) sum P w w (rtrl: of the slopes), factor of the old w */
     float *step_w, *curvature_w;    /* (N) one after the other */
     float *g_scale;                 /* (H) factor of the old g in the new w */
     float *g_keep, *g_square, *g_cross;     /* (H) d, sum P g g, sum P g w of a unit */
     float *step_g, *tilt, *curvature_g;     /* (H) one after the other */
     float *white;                   /* (H, O) F^T V_h, unit by unit */
+    float *slopes;                  /* (O, R, D) F^T H, row-major */
+    float *past;                    /* (S, D) a row of the exact derivative before the step */
+    float *p_row, *weighted;        /* (D) P of a row, and its product with a slope */
     float *cf, *uf;                 /* (D) C f, U^T f */
     float *chol;                    /* (O (O + 1) / 2) */
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
-    float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman */
+    float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
     nbt_breakdown bytes;
 } nbt_layout;
 

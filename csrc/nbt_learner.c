@@ -7,6 +7,7 @@
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_readout.h"
+#include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
 /* y = link(V f), scaled units, f = [state; x of u; 1]. */
@@ -88,10 +89,14 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label)
         read_out(learner, &l, l.y, l.learning_state);
         good = nbt_correct(learner, &l, &update);
     }
-    if (good && learner->config.estimator != NBT_EST_FROZEN) {
-        nbt_sweep_update(&l.m, &motion, &update, l.u);
-    } else {
+    if (!good) {
         nbt_estimate_clear(&l);
+    } else if (NBT_IS_EXACT(&l)) {
+        if (present) {
+            nbt_rtrl_update(&l, &update);
+        }
+    } else if (learner->config.estimator != NBT_EST_FROZEN) {
+        nbt_sweep_update(&l.m, &motion, &update, l.u);
     }
     learner->pending--;
     learner->counters.labels += (uint64_t)present;

@@ -1,50 +1,22 @@
 #include "nbt_sweep.h"
 
+#include "nbt_block.h"
 #include "nbt_math.h"
-
-/* P never falls below this, so that a bound on sum P w w bounds w itself. */
-#define COV_MIN 1e-20f
-
-/* Width of the block that starts at `row`. */
-NBT_INLINE size_t block_width(size_t row, size_t rows)
-{
-    size_t left = rows - row;
-    if (NBT_LANES >= 16 && left >= 16) {
-        return 16;
-    }
-    if (NBT_LANES >= 8 && left >= 8) {
-        return 8;
-    }
-    if (NBT_LANES >= 4 && left >= 4) {
-        return 4;
-    }
-    return 1;
-}
+#include "nbt_metric.h"
+#include "nbt_quasi.h"
 
 size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols)
 {
     /* The blocks of one width lie together: at most four groups. */
     size_t start = 0;
-    size_t width = block_width(0, rows);
+    size_t width = nbt_block_width(0, rows);
     while (row >= start + (rows - start) / width * width) {
         start += (rows - start) / width * width;
-        width = block_width(start, rows);
+        width = nbt_block_width(start, rows);
     }
     size_t block = start + (row - start) / width * width;
     return block * cols + col * width + (row - block);
 }
-
-/* Runs body(width, first row) over all blocks with the width as a compile-time constant. */
-#define FOR_EACH_BLOCK(rows, body)                                 \
-    for (size_t row = 0, width = 0; row < (rows); row += width) {  \
-        width = block_width(row, (rows));                          \
-        switch (width) {                                           \
-        case 16: body(16, row); break;                             \
-        case 8: body(8, row); break;                               \
-        case 4: body(4, row); break;                               \
-        default: body(1, row); break;                              \
-        }                                                          \
-    }
 
 NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, float *a,
                               const float *u)
@@ -64,7 +36,7 @@ NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, f
 void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u)
 {
 #define BODY(width, row) block_forward(width, row, m, a, u)
-    FOR_EACH_BLOCK(m->rows, BODY)
+    NBT_FOR_EACH_BLOCK(m->rows, BODY)
 #undef BODY
 }
 
@@ -72,7 +44,7 @@ void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain)
 {
     size_t H = m->hidden;
     for (size_t row = 0, width = 0; row < m->rows; row += width) {
-        width = block_width(row, m->rows);
+        width = nbt_block_width(row, m->rows);
         const float *theta = m->theta + row * m->cols;
         for (size_t col = 0; col < H; col++, theta += width) {
             for (size_t l = 0, unit = row % H; l < width; l++, unit = unit + 1 < H ? unit + 1 : 0) {
@@ -82,29 +54,13 @@ void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain)
     }
 }
 
-/* value[unit of row + l] for the rows of a block, or 0 without values. */
-NBT_INLINE void gather_units(float out[16], const float *value, size_t width, size_t row, size_t H)
+/* x~ = x - c x_bias under the quasi-diagonal metric, x itself otherwise. */
+NBT_INLINE float without_bias(int metric, float x, float c, float x_bias)
 {
-    size_t unit = row % H;
-    for (size_t l = 0; l < width; l++) {
-        out[l] = value != NULL ? value[unit] : 0.0f;
-        unit = unit + 1 < H ? unit + 1 : 0;
-    }
+    return metric == NBT_METRIC_QUASI ? x - c * x_bias : x;
 }
 
-/* The same for one value that all rows share, or one per unit. */
-NBT_INLINE void gather_directions(float out[16], const float *value, int by_unit, size_t width,
-                                  size_t row, size_t H)
-{
-    gather_units(out, value, width, by_unit ? row : 0, by_unit ? H : 1);
-}
-
-/* How w is kept: the constant `has_w` of the passes below. */
-#define W_NONE 0
-#define W_SHARED 1
-#define W_BY_UNIT 2
-
-/* The same pass with or without w, g and a metric: each combination a constant, each width too. */
+/* The same pass with or without w and g and for each metric: a constant each, and so the width. */
 NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, size_t row,
                                const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
                                const float *u, const float *tangent)
@@ -113,39 +69,52 @@ NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, s
     float a[16] = {0}, da[16] = {0}, uu[16] = {0};
     float ww[16] = {0}, plain[16] = {0}, wu[16] = {0};
     float gg[16] = {0}, gu[16] = {0}, wg[16] = {0};
-    int moves = has_w == W_SHARED && has_g; /* residual */
+    int moves = has_w == NBT_W_SHARED && has_g; /* residual */
     float w_scale = moves ? motion->w_scale[0] : 1.0f;
     float g_scale[16];
+    float w_bias[16] = {0}, g_bias[16] = {0};
     if (moves) {
-        gather_units(g_scale, motion->g_scale, width, row, m->hidden);
+        nbt_block_gather(g_scale, motion->g_scale, width, row, m->hidden);
+    }
+    for (size_t l = 0; metric == NBT_METRIC_QUASI && l < width; l++) {
+        size_t bias = offset + (m->cols - 1) * width + l;
+        g_bias[l] = has_g ? m->g[bias] : 0.0f;
+        w_bias[l] = has_w ? m->w[bias] : 0.0f;
+        if (moves) {
+            w_bias[l] = w_scale * w_bias[l] + g_scale[l] * g_bias[l];
+        }
     }
     for (size_t j = 0; j < m->cols; j++, offset += width) {
         const float *theta = m->theta + offset;
         float u_j = u[j];
-        float tangent_j = has_w == W_SHARED && j < m->hidden ? tangent[j] : 0.0f;
+        float tangent_j = has_w == NBT_W_SHARED && j < m->hidden ? tangent[j] : 0.0f;
         for (size_t l = 0; l < width; l++) {
             float p = metric ? m->cov[offset + l] : 1.0f;
+            float c = metric == NBT_METRIC_QUASI ? m->coupling[offset + l] : 0.0f;
+            float u_own = without_bias(metric, u_j, c, 1.0f);
+            float g = has_g ? m->g[offset + l] : 0.0f;
+            float g_own = without_bias(metric, g, c, g_bias[l]);
             a[l] += theta[l] * u_j;
-            uu[l] += (p * u_j) * u_j;
+            uu[l] += (p * u_own) * u_own;
             if (has_w) {
                 float w = m->w[offset + l];
                 if (moves) {
-                    w = w_scale * w + g_scale[l] * m->g[offset + l];
+                    w = w_scale * w + g_scale[l] * g;
                 }
+                float w_own = without_bias(metric, w, c, w_bias[l]);
                 if (has_g) {
-                    wg[l] += (p * w) * m->g[offset + l];
+                    wg[l] += (p * w_own) * g_own;
                 }
-                if (has_w == W_SHARED) {
+                if (has_w == NBT_W_SHARED) {
                     da[l] += theta[l] * tangent_j;
                     plain[l] += w * w;
                 }
-                ww[l] += (p * w) * w;
-                wu[l] += (p * w) * u_j;
+                ww[l] += (p * w_own) * w_own;
+                wu[l] += (p * w_own) * u_own;
             }
             if (has_g) {
-                float pg = p * m->g[offset + l];
-                gg[l] += pg * m->g[offset + l];
-                gu[l] += pg * u_j;
+                gg[l] += (p * g_own) * g_own;
+                gu[l] += (p * g_own) * u_own;
             }
         }
     }
@@ -154,9 +123,9 @@ NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, s
         out->uu[row + l] = uu[l];
         if (has_w) {
             out->wu[row + l] = wu[l];
-            out->ww[has_w == W_BY_UNIT ? (row + l) % m->hidden : 0] += ww[l];
+            out->ww[has_w == NBT_W_BY_UNIT ? (row + l) % m->hidden : 0] += ww[l];
         }
-        if (has_w == W_SHARED) {
+        if (has_w == NBT_W_SHARED) {
             out->da[row + l] = da[l];
             out->ww_plain += plain[l];
         }
@@ -175,7 +144,7 @@ NBT_INLINE void products(int has_w, int has_g, int metric, const nbt_matrices *m
 {
 #define BODY(width, row) \
     block_products(width, has_w, has_g, metric, row, m, out, motion, u, tangent)
-    FOR_EACH_BLOCK(m->rows, BODY)
+    NBT_FOR_EACH_BLOCK(m->rows, BODY)
 #undef BODY
 }
 
@@ -184,24 +153,21 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
                              const nbt_update *update, const float *u)
 {
     const nbt_update k = *update;
-    int by_unit = has_w == W_BY_UNIT;
     float w_scale[16], step_w[16], curvature_w[16];
     float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
-    if (has_w) {
-        gather_directions(w_scale, motion->w_scale, by_unit, width, row, m->hidden);
-        gather_directions(step_w, k.step_w, by_unit, width, row, m->hidden);
-        gather_directions(curvature_w, k.curvature_w, by_unit, width, row, m->hidden);
-    }
     for (size_t l = 0; l < width; l++) {
         u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
         gain[l] = has_g ? motion->gain[row + l] : 0.0f;
     }
+    nbt_block_gather_w(w_scale, motion->w_scale, has_w, width, row, m->hidden);
+    nbt_block_gather_w(step_w, k.step_w, has_w, width, row, m->hidden);
+    nbt_block_gather_w(curvature_w, k.curvature_w, has_w, width, row, m->hidden);
     if (has_g) {
-        gather_units(g_scale, motion->g_scale, width, row, m->hidden);
-        gather_units(g_keep, motion->g_keep, width, row, m->hidden);
-        gather_units(step_g, k.step_g, width, row, m->hidden);
-        gather_units(tilt, k.tilt, width, row, m->hidden);
-        gather_units(curvature_g, k.curvature_g, width, row, m->hidden);
+        nbt_block_gather(g_scale, motion->g_scale, width, row, m->hidden);
+        nbt_block_gather(g_keep, motion->g_keep, width, row, m->hidden);
+        nbt_block_gather(step_g, k.step_g, width, row, m->hidden);
+        nbt_block_gather(tilt, k.tilt, width, row, m->hidden);
+        nbt_block_gather(curvature_g, k.curvature_g, width, row, m->hidden);
     }
     size_t offset = row * m->cols;
     for (size_t j = 0; j < m->cols; j++, offset += width) {
@@ -232,8 +198,7 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, siz
             }
             theta[l] += step;
             if (metric) {
-                float shrunk = p / (k.keep + (curvature + k.rate_floor * p));
-                cov[l] = shrunk < COV_MIN ? COV_MIN : shrunk;
+                cov[l] = nbt_metric_shrink(p, k.keep, curvature + k.rate_floor * p);
             }
         }
     }
@@ -243,27 +208,9 @@ NBT_INLINE void update_all(int has_w, int has_g, int metric, const nbt_matrices 
                            const nbt_motion *motion, const nbt_update *update, const float *u)
 {
 #define BODY(width, row) block_update(width, has_w, has_g, metric, row, m, motion, update, u)
-    FOR_EACH_BLOCK(m->rows, BODY)
+    NBT_FOR_EACH_BLOCK(m->rows, BODY)
 #undef BODY
 }
-
-static int kind_of_w(const nbt_matrices *m)
-{
-    return m->w == NULL ? W_NONE : m->by_unit ? W_BY_UNIT : W_SHARED;
-}
-
-/* Calls `pass` with the kind of w and the presence of g and a metric as constants. */
-#define SPECIALISED(pass, ...)                                              \
-    switch (kind_of_w(m) * 4 + (m->g != NULL) * 2 + (m->cov != NULL)) {     \
-    case 11: pass(W_BY_UNIT, 1, 1, __VA_ARGS__); break;                     \
-    case 10: pass(W_BY_UNIT, 1, 0, __VA_ARGS__); break;                     \
-    case 7: pass(W_SHARED, 1, 1, __VA_ARGS__); break;                       \
-    case 6: pass(W_SHARED, 1, 0, __VA_ARGS__); break;                       \
-    case 5: pass(W_SHARED, 0, 1, __VA_ARGS__); break;                       \
-    case 4: pass(W_SHARED, 0, 0, __VA_ARGS__); break;                       \
-    case 3: pass(W_NONE, 1, 1, __VA_ARGS__); break;                         \
-    default: pass(W_NONE, 1, 0, __VA_ARGS__); break;                        \
-    }
 
 void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
                         const float *u, const float *tangent)
@@ -272,11 +219,23 @@ void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_moti
         out->ww[n] = 0.0f;
     }
     out->ww_plain = 0.0f;
-    SPECIALISED(products, m, out, motion, u, tangent)
+    if (m->cov == NULL) {
+        NBT_WITH_FACTORS(products, NBT_METRIC_NONE, m, out, motion, u, tangent)
+    } else if (m->coupling == NULL) {
+        NBT_WITH_FACTORS(products, NBT_METRIC_DIAGONAL, m, out, motion, u, tangent)
+    } else {
+        NBT_WITH_FACTORS(products, NBT_METRIC_QUASI, m, out, motion, u, tangent)
+    }
 }
 
 void nbt_sweep_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
                       const float *u)
 {
-    SPECIALISED(update_all, m, motion, update, u)
+    if (m->cov == NULL) {
+        NBT_WITH_FACTORS(update_all, NBT_METRIC_NONE, m, motion, update, u)
+    } else if (m->coupling == NULL) {
+        NBT_WITH_FACTORS(update_all, NBT_METRIC_DIAGONAL, m, motion, update, u)
+    } else {
+        nbt_quasi_update(m, motion, update, u);
+    }
 }

@@ -15,13 +15,15 @@
 #define NBT_LANES 1
 #endif
 
-/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1). by_unit: w holds the
- * right factors of one rank-one estimate per unit, N = H of them, instead of N = 1 for all rows. */
+/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1), coupling unless
+ * the metric is quasi-diagonal (nbt_quasi.h). by_unit: w holds the right factors of one rank-one
+ * estimate per unit, N = H of them, instead of N = 1 for all rows. */
 typedef struct nbt_matrices {
     float *theta;
     float *w;
     float *g;
     float *cov;
+    float *coupling;
     size_t rows;
     size_t cols;
     size_t hidden;
@@ -40,9 +42,10 @@ typedef struct nbt_motion {
     const float *gain;    /* (R) */
 } nbt_motion;
 
-/* Row sums that the estimate and the filter need; P is the filter's metric. For residual w is the
- * new one, w_scale w + g_scale g; for the others the old one. Pointers are NULL where the factor is
- * absent. */
+/* Row sums that the estimate and the filter need; P is the filter's metric, and where that is
+ * quasi-diagonal, x - c x_bias takes the place of x = u, w, g in every product with P. For residual w
+ * is the new one, w_scale w + g_scale g; for the others the old one. Pointers are NULL where the
+ * factor is absent. */
 typedef struct nbt_products {
     float *a;        /* (R) theta u */
     float *da;       /* (R) theta_h tangent; not for unitwise */

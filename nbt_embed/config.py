@@ -13,9 +13,9 @@ from nbt_embed.errors import ConfigError
 # Names in the order of the kernel's enumerations.
 CHOICES: dict[str, tuple[str, ...]] = {
     "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "unitwise"),
+    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl"),
     "norm": ("euclidean", "metric"),
-    "filter": ("sgd", "kalman"),
+    "filter": ("sgd", "kalman", "kalman_quasi"),
     "link": ("gaussian", "categorical", "bernoulli"),
 }
 # Defaults that depend on the link: for the gaussian one, and for the others.
@@ -52,12 +52,15 @@ class Config:
             for every unit a random direction for the rest: the least variance; hidden**3 operations
             a step), "residual" (the traces and one random direction for all the rest), "snap1" (the
             traces alone), "nobacktrack" (one random direction for everything: the smallest, any
-            cell) or "frozen" (not at all: an echo state network with an online readout). unitwise,
+            cell), "rtrl" (the exact derivative that the others estimate: 4 S R D bytes for S state
+            floats, refused above 16 MiB; it ignores norm and decay) or "frozen" (not at all: an echo state network with an online readout). unitwise,
             residual and snap1 need a cell with one state float per unit, so not "lstm". None means
             unitwise, and nobacktrack for lstm.
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
-        filter: "kalman", or "sgd" (plain stochastic gradient, less memory, much slower learning).
+        filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its
+            row's bias: 4 R D bytes more) or "sgd" (plain stochastic gradient, less memory, much
+            slower learning).
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
         scale_steps: inputs and gaussian labels are standardised with the running mean and variance
@@ -73,7 +76,7 @@ class Config:
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
             sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
             the gaussian link and 3.5 for the others.
-        decay: [0, 1]: factor on the old gradient estimate; 1 is unbiased, less has less variance.
+        decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
             of forecasts that wait. None means 0.24 for the gaussian link and 0.15 for the others.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.

@@ -41,6 +41,8 @@ _ARRAYS = (
     "label_scale",
     "traces",
     "balance",
+    "rtrl",
+    "coupling",
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
@@ -51,8 +53,9 @@ _FLOAT32 = np.dtype(np.float32)
 class Memory:
     """Bytes of a learner by purpose, equal to the kernel's ``NBT_BYTES`` on every target.
 
-    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w), covariance
-    (recurrent diagonal, readout factor, noise), state (live, learning), ring (waiting inputs, lag
+    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
+        traces, exact derivative), covariance
+    (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
     taps), scaler, workspace (scratch of one step).
     """
 
@@ -383,9 +386,17 @@ def _check_config(config: Config, status: int) -> None:
     lib.nbt_config_check(_kernel_config(config), index, low, high)
     name = ffi.typeof("nbt_config").fields[index[0]][0]
     name = "hidden" if name == "n_hidden" else name
-    raise ConfigError(
-        f"{name} = {getattr(config, name)!r}: expected a value from {low[0]:g} to {high[0]:g}"
-    )
+    expected = f"a value from {low[0]:g} to {high[0]:g}"
+    if name in CHOICES:
+        names = CHOICES[name][int(low[0]) : int(high[0]) + 1]
+        expected = "one of " + ", ".join(repr(choice) for choice in names)
+    message = f"{name} = {getattr(config, name)!r}: expected {expected}"
+    if config.estimator == "rtrl" and name in ("hidden", "estimator"):
+        message += (
+            "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
+            "lags + 1) or more: fewer units or another estimator"
+        )
+    raise ConfigError(message)
 
 
 def _aligned_block(memory: Memory) -> NDArray[np.uint8]:

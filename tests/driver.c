@@ -233,7 +233,7 @@ static void print_grid(uint32_t steps)
                 if (nbt_bytes(&config) == 0) {
                     continue; /* no such estimator, or not for this cell */
                 }
-                for (config.filter = 0; config.filter <= NBT_FILTER_KALMAN; config.filter++) {
+                for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
                     for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
                         for (config.norm = 0; config.norm <= NBT_NORM_METRIC; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
@@ -428,6 +428,11 @@ static void refuse(void)
     double high = 0.0;
     REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
     REQUIRE(field == 3 && low == 1.0 && high == 4096.0);
+    bad = config;
+    bad.estimator = NBT_EST_RTRL;
+    bad.n_hidden = 200;
+    REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
+    REQUIRE(field == (NBT_RTRL_FLOATS_MAX > 0 ? 3 : 7) && high < 200.0);
     REQUIRE(nbt_bytes(&bad) == 0);
     REQUIRE(nbt_bytes_breakdown(&bad, &parts) == NBT_ERR_CONFIG);
     REQUIRE(nbt_init(memory, bytes, &bad, &learner) == NBT_ERR_CONFIG);

@@ -6,7 +6,7 @@ is shared with the kernel. Symbols and shapes are those of the table in docs/des
     I = n_in * lags   H = n_hidden   O = n_out   D = H + I + 1   parts = 2 (lstm: h, c) or 1 (h)
     S = parts * H     R = gates * H, row r belongs to unit r mod H     u, f = [h; x; 1]  (D)
 
-`rtrl`, the exact derivative, exists only here: it is what the other estimators approximate.
+`rtrl` carries the exact derivative: it is what the other estimators approximate.
 
 Functions that take `...` axes work on many independent sign streams at once, so that the tests of
 unbiasedness average over the very code that the learner runs.
@@ -290,11 +290,59 @@ def jacobian_vector(step: Step, theta: Array, v: Array) -> Array:
     return direct.reshape(gates.shape) + gates
 
 
-def scalings(w: Array, z: Array, u: Array, gain: Array, metric: Array) -> tuple[Array, Array]:
-    """rho_0 (...) and rho_r (R) of the estimate; metric (R, D) is P, or 1 for Euclidean norms."""
-    norm_w = np.sqrt((metric * w**2).sum(axis=(-2, -1)))
+@dataclass(frozen=True)
+class Metric:
+    """The filter's covariance Q of theta: a positive operator that keeps to the rows of (R, D).
+
+    P (R, D) and coupling c (R, D): with x~ = x - c x_bias, a^T Q b = sum P a~ b~. The bias column
+    of c is 0; `kalman` has c = 0 everywhere, so that Q = diag(P).
+    """
+
+    P: Array
+    coupling: Array
+
+    @classmethod
+    def diagonal(cls, P: Array) -> Metric:
+        """Q = diag(P); P = 1 is the Euclidean metric."""
+        return cls(P, np.zeros_like(P))
+
+    @classmethod
+    def quasi_diagonal(cls, M: Array, cross: Array) -> Metric:
+        """Q of the information M_ii (R, D) and M_0i (R, D), 0 the bias (Ollivier 2015)."""
+        M00 = M[:, -1:]
+        coupling = cross / M00
+        coupling[:, -1] = 0.0
+        return cls(1 / (M - coupling**2 * M00), coupling)
+
+    def without_bias(self, x: Array) -> Array:
+        """x~ = x - c x_bias for x (..., R, D) or (D), (..., R, D)."""
+        return x - self.coupling * x[..., -1:]
+
+    def whiten(self, x: Array) -> Array:
+        """sqrt(P) x~ for x (..., R, D): plain inner products of these are those of the metric."""
+        return np.asarray(np.sqrt(self.P) * self.without_bias(x))
+
+    def colour(self, y: Array) -> Array:
+        """The x (..., R, D) whose whitened form is y."""
+        own = y / np.sqrt(self.P)
+        return np.asarray(own + self.coupling * own[..., -1:])
+
+    def square(self, x: Array) -> Array:
+        """The terms P x~^2 of x^T Q x for x (..., R, D) or (D), (..., R, D)."""
+        return np.asarray(self.P * self.without_bias(x) ** 2)
+
+    def apply(self, x: Array) -> Array:
+        """Q x for x (R, D): dW_i = P_i (x_i - c_i x_0), db = P_0 x_0 - sum_i c_i dW_i."""
+        moved: Array = self.P * self.without_bias(x)
+        moved[:, -1] -= (self.coupling * moved).sum(axis=-1)
+        return moved
+
+
+def scalings(w: Array, z: Array, u: Array, gain: Array, metric: Metric) -> tuple[Array, Array]:
+    """rho_0 (...) and rho_r (R) of the estimate, in the filter's metric or a Euclidean one."""
+    norm_w = np.sqrt(metric.square(w).sum(axis=(-2, -1)))
     norm_z = np.sqrt((z**2).sum(axis=-1))
-    norm_u = np.sqrt((metric * u**2).sum(axis=-1))
+    norm_u = np.sqrt(metric.square(u).sum(axis=-1))
     norm_e = np.sqrt((gain**2).sum(axis=0))
     rho_0 = np.sqrt((norm_w + TINY) / (norm_z + TINY))
     rho_r = np.sqrt((norm_u + TINY) / (norm_e + TINY))
@@ -302,11 +350,11 @@ def scalings(w: Array, z: Array, u: Array, gain: Array, metric: Array) -> tuple[
 
 
 def estimate_update(
-    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Metric
 ) -> tuple[Array, Array]:
     """Advance v (..., S) and w (..., R, D) by one step of NoBackTrack (arXiv 1507.07680).
 
-    Arguments: w (..., R, D); z = J_t v (..., S); u (D); signs (..., R); metric (R, D).
+    Arguments: w (..., R, D); z = J_t v (..., S); u (D); signs (..., R).
     """
     n_hidden = step.carry.shape[1]
     rho_0, rho_r = scalings(w, z, u, step.gain, metric)
@@ -358,14 +406,14 @@ class Balance:
         """Before the first step."""
         return cls(np.zeros(()), np.zeros(n_hidden), np.ones(n_hidden))
 
-    def after(self, w: Array, g: Array, J: Array, metric: Array) -> Balance:
+    def after(self, w: Array, g: Array, J: Array, metric: Metric) -> Balance:
         """Measure the new w (..., R, D) and g (R, D), and one column of J (H, H), in turn."""
         n_hidden = self.kappa.size
-        g_squared = (metric * g**2).sum(axis=-1)
+        g_squared = metric.square(g).sum(axis=-1)
         turn, kappa = self.steps % n_hidden, self.kappa.copy()
         kappa[turn] = np.linalg.norm(np.delete(J[:, turn], turn))
         return Balance(
-            norm_w=np.sqrt((metric * w**2).sum(axis=(-2, -1))),
+            norm_w=np.sqrt(metric.square(w).sum(axis=(-2, -1))),
             norm_g=np.sqrt(g_squared.reshape(-1, n_hidden).sum(axis=0)),
             kappa=kappa,
             steps=self.steps + 1,
@@ -462,22 +510,22 @@ def random_rank_one(A: Array, B: Array, a: Array, b: Array, signs: Array) -> tup
 
 
 def rest_update(
-    V: Array, w: Array, g: Array, J: Array, d: Array, signs: Array, decay: float, metric: Array
+    V: Array, w: Array, g: Array, J: Array, d: Array, signs: Array, decay: float, metric: Metric
 ) -> tuple[Array, Array]:
     """Advance what the traces leave out of unit i's parameters, V_i w_i^T, for every i.
 
         E[V_i w_i^T] <- decay J V_i w_i^T + (J_:i - d_i 1_i) g_i^T
 
     Arguments: V (..., H, H), row i is V_i; w (..., R, D), w_i on the rows of unit i; g (R, D);
-    J (H, H); d (H), what the traces keep of its diagonal; signs (..., H); metric (R, D), in which
-    the right vectors are measured. Returns: the new V and w.
+    J (H, H); d (H), what the traces keep of its diagonal; signs (..., H); the metric in which the
+    right vectors are measured. Returns: the new V and w.
     """
-    n_hidden, root = d.size, np.sqrt(metric)
+    n_hidden = d.size
     A = decay * V @ J.T
     B = (J - np.diag(d)).T
-    w_unit, g_unit = (unit_vectors(root * x, n_hidden) for x in (w, g))
+    w_unit, g_unit = (unit_vectors(metric.whiten(x), n_hidden) for x in (w, g))
     V_new, w_new = random_rank_one(A, B, w_unit, g_unit, signs)
-    return V_new, unit_rows(w_new, g.shape[1]) / root
+    return V_new, metric.colour(unit_rows(w_new, g.shape[1]))
 
 
 def unitwise_update(
@@ -489,11 +537,11 @@ def unitwise_update(
     theta: Array,
     signs: Array,
     decay: float,
-    metric: Array,
+    metric: Metric,
 ) -> tuple[Array, Array, Array]:
     """Advance V (..., H, H), w (..., R, D) and the traces g (R, D): a rank-one rest per unit.
 
-    Arguments: u (D); theta (R, D); signs (..., H); metric (R, D). The rest takes the old g.
+    Arguments: u (D); theta (R, D); signs (..., H). The rest takes the old g.
     """
     J = jacobian(step, theta)
     d = own_carry(J)
@@ -633,9 +681,9 @@ class ReferenceLearner:
     """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), or (H, H) under
-    `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P (R, D),
-    U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler; and
-    G (S, R, D), which the kernel never has. v, w, g, kappa and G are 0 where the estimator has no
+    `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P and
+    metric.coupling (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler; and
+    G (S, R, D). v, w, g, kappa and G are 0 where the estimator has no
     such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
     arrays.
 
@@ -668,8 +716,10 @@ class ReferenceLearner:
                 )
             self.theta = given
         self.readout = np.zeros((O, D))
-        kalman = config.filter == "kalman"
-        self.P = np.full(self.theta.shape, 1.0 / config.info_floor if kalman else 1.0)
+        sgd = config.filter == "sgd"
+        self.M = np.full(self.theta.shape, 1.0 if sgd else config.info_floor)
+        self.cross = np.zeros_like(self.M)
+        self.metric = Metric.diagonal(1 / self.M)
         self.U = np.eye(D)
         self.d0 = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
         self.d = self.d0.copy()
@@ -695,6 +745,11 @@ class ReferenceLearner:
         self.x = np.zeros(config.n_in * config.lags)
         self.live_f = with_input(self.state[: config.n_hidden], self.x)
         self.waiting: deque[Array] = deque()
+
+    @property
+    def P(self) -> Array:  # noqa: N802
+        """Covariance (R, D) of theta, under `kalman_quasi` of what the bias does not explain."""
+        return self.metric.P
 
     @property
     def kappa(self) -> Array:
@@ -766,10 +821,10 @@ class ReferenceLearner:
         if not new.labelled.any():
             return
         c = self.spread(f)
-        if config.filter == "kalman":
-            self.kalman(f, new, c, n_waiting)
-        else:
+        if config.filter == "sgd":
             self.sgd(f, new)
+        else:
+            self.kalman(f, new, c, n_waiting)
         self.label_count += new.labelled
         self.labelled_steps += 1
         if config.link == "gaussian":
@@ -780,7 +835,8 @@ class ReferenceLearner:
     def advance_estimate(self, u: Array, step: Step) -> None:
         """Carry the derivative of the learning state over one step; `frozen` has none."""
         config, theta = self.config, self.theta
-        metric = self.P if config.norm == "metric" else np.ones_like(self.P)
+        euclidean = Metric.diagonal(np.ones_like(theta))
+        metric = self.metric if config.norm == "metric" else euclidean
         if config.estimator == "nobacktrack":
             z = jacobian_vector(step, theta, self.v)
             signs = self.generator.signs(config.n_rows)
@@ -792,11 +848,11 @@ class ReferenceLearner:
             self.v, self.w, self.g = residual_update(
                 self.v, self.w, self.g, u, step, theta, signs, config.decay, self.balance
             )
-            self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), self.P)
+            self.balance = self.balance.after(self.w, self.g, jacobian(step, theta), self.metric)
         elif config.estimator == "unitwise":
             signs = self.generator.signs(config.n_hidden)
             self.v, self.w, self.g = unitwise_update(
-                self.v, self.w, self.g, u, step, theta, signs, config.decay, self.P
+                self.v, self.w, self.g, u, step, theta, signs, config.decay, self.metric
             )
         elif config.estimator == "rtrl":
             self.G = exact_rtrl(self.G, u, step, theta)
@@ -822,14 +878,21 @@ class ReferenceLearner:
         gamma, delta = config.info_rate, config.info_floor
         eta_gamma = self.annealed() * config.rate / n_waiting * gamma
         Cf = ud_product(self.U, self.d) @ f
-        spread = np.einsum("rj,orj,prj->op", self.P, slopes, slopes)
+        whole = self.metric.without_bias(slopes)
+        spread = np.einsum("rj,orj,prj->op", self.P, whole, whole)
         M = c * np.diag(new.varsigma) + eta_gamma * spread
         x = shared_step(new.F, M, new.t)
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
-        self.theta = self.theta + eta_gamma * self.P * np.tensordot(x, slopes, 1)
-        information = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
-        self.P = covariance_step(self.P, information, gamma, delta)
+        self.theta = self.theta + eta_gamma * self.metric.apply(np.tensordot(x, slopes, 1))
+        seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
+        if config.filter == "kalman":
+            self.metric = Metric.diagonal(covariance_step(self.P, seen, gamma, delta))
+        else:
+            with_bias = np.einsum("or,op,prj->rj", slopes[:, :, -1], new.curvature, slopes)
+            self.M = (1 - gamma) * self.M + gamma * (seen + delta)
+            self.cross = (1 - gamma) * self.cross + gamma * with_bias
+            self.metric = Metric.quasi_diagonal(self.M, self.cross)
         self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
         self.d = forget_step(self.d, self.d0, config.forget)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Build, is_accepted, run
+from conftest import Build, Tool, is_accepted, run
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, memory_of
@@ -39,6 +39,16 @@ def test_every_build_gives_the_same_bits(
 ) -> None:
     program = build(compiler, *STRICT, *flags, lanes=lanes)
     assert run(str(program), "grid", STEPS).splitlines() == expected
+
+
+def test_a_build_without_rtrl_has_nothing_of_it(
+    build: Build, tool: Tool, expected: list[str]
+) -> None:
+    program = build("gcc", *STRICT, "-O0", "-DNBT_RTRL_FLOATS_MAX=0", lanes=1)
+    rtrl = f" estimator={CHOICES['estimator'].index('rtrl')} "
+    assert run(str(program), "grid", STEPS).splitlines() == [x for x in expected if rtrl not in x]
+    run(str(program), "refuse")
+    assert "nbt_rtrl" not in run(tool("nm"), str(program))
 
 
 def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:

@@ -28,9 +28,11 @@ LEARNING = [
     ("residual", "metric"),
     ("residual", "euclidean"),
     ("unitwise", "metric"),
+    ("rtrl", "metric"),
 ]
-FILTERS = ("sgd", "kalman")
+FILTERS = ("sgd", "kalman", "kalman_quasi")
 LINKS = ("gaussian", "categorical", "bernoulli")
+NOT_COMPARED = ("input_scale", "label_scale")  # seen through the forecasts
 N_IN, N_OUT, HIDDEN = 2, 3, 5
 
 
@@ -75,17 +77,19 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         "w": reference.w,
         "v": reference.v,
         "covariance": reference.P,
+        "coupling": reference.metric.coupling,
         "readout_covariance": ud_product(reference.U, reference.d),
         "state": reference.state,
         "learning_state": reference.learning_state,
         "noise": reference.noise,
         "traces": reference.g,
+        "rtrl": reference.G.reshape(len(reference.G), -1),
         "balance": np.concatenate(
             [[balance.norm_w**2], balance.norm_g**2, balance.kappa], dtype=np.float64
         ),
     }
     for name in learner.arrays:
-        if name not in expected:
+        if name in NOT_COMPARED:
             continue
         error = np.abs(learner.array(name) - expected[name]).max()
         scale = np.abs(expected[name]).max() + 1e-3

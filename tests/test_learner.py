@@ -23,14 +23,13 @@ from nbt_embed.errors import (
 )
 from tools.learning.tasks import lorenz
 
-COMBINATIONS = list(
-    itertools.product(
-        ("tanh", "leaky", "gated", "lstm"),
-        ("frozen", "nobacktrack"),
-        ("sgd", "kalman"),
-        ("gaussian", "categorical", "bernoulli"),
+COMBINATIONS = [
+    (cell, estimator, *rest)
+    for cell, estimator, *rest in itertools.product(
+        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
     )
-)
+    if not (cell == "lstm" and estimator in ("snap1", "residual"))
+]
 
 
 def stream(
@@ -235,6 +234,9 @@ def test_labels_outside_the_link_are_refused(link: str, label: Any, message: str
         ({"seed": 2**64}, "seed"),
         ({"max_delay": 2**21}, "max_delay"),
         ({"hiden": 3}, "unknown setting 'hiden'"),
+        ({"cell": "lstm", "estimator": "residual"}, "'residual': expected one of 'frozen', 'nob"),
+        ({"hidden": 128, "estimator": "rtrl"}, "hidden = 128: .* 1 to 127; rtrl .* fewer units or"),
+        ({"lags": 1024, "estimator": "rtrl", "hidden": 46}, r"hidden = 46: .* from 1 to 44; rtrl"),
     ],
 )
 def test_a_bad_setting_is_named(settings: dict[str, Any], message: str) -> None:
@@ -260,6 +262,35 @@ def test_a_huge_first_sample_is_refused_and_does_no_harm() -> None:
     with pytest.raises(InputError):
         learner.learn(-3e38)
     learner.learn(1.0)
+
+
+def test_rtrl_is_refused_where_no_number_of_units_would_do() -> None:
+    with pytest.raises(ConfigError, match=r"estimator = 'rtrl': .* 'residual'; rtrl keeps"):
+        Learner(5000, 1, lags=1000, hidden=1, estimator="rtrl")
+
+
+def test_the_exact_derivative_can_be_seen() -> None:
+    learner = Learner(2, 1, hidden=3, cell="lstm", estimator="rtrl")
+    X, Y = stream(20, 2, 1)
+    learner.run(X, Y)
+    assert learner.array("rtrl").shape == (6, 12 * 6)
+    assert learner.array("rtrl").any()
+    learner.reset_state()
+    assert not learner.array("rtrl").any()
+
+
+def test_the_coupling_with_the_bias_can_be_seen() -> None:
+    learner = Learner(2, 1, hidden=3, filter="kalman_quasi")
+    X, Y = stream(50, 2, 1)
+    learner.run(X, Y)
+    coupling = learner.array("coupling")
+    assert coupling.shape == learner.array("covariance").shape == (6, 6)
+    assert coupling[:, :-1].all()
+    assert not coupling[:, -1].any()
+    assert learner.array("covariance").min() > 0
+    plain = memory_of(Config(2, 1, hidden=3)).total
+    assert learner.memory.total == plain + 4 * coupling.size
+    assert "coupling" not in Learner(2, 1, filter="kalman_quasi", estimator="frozen").arrays
 
 
 def test_config_and_fields_do_not_mix() -> None:

@@ -50,9 +50,9 @@ class Network:
             s = self.step(t, s, theta)[1].state
         return s
 
-    def metric(self, norm: str) -> Array:
-        """Return the weights (R, D) of the squared norms of w and g."""
-        return self.P if norm == "metric" else np.ones_like(self.P)
+    def metric(self, norm: str) -> ref.Metric:
+        """Return the metric of the norms of w and g."""
+        return ref.Metric.diagonal(self.P if norm == "metric" else np.ones_like(self.P))
 
     @property
     def start(self) -> Array:
@@ -116,11 +116,11 @@ def test_jacobian_vector_product_is_the_derivative_of_one_step(cell: str) -> Non
 
 BATCH, BATCHES, GROUP = 1250, 256, 16  # 320,000 sign streams; GROUP batches are 20,000
 
-Update = Callable[[Array, Array, Array, Step, Array, float, Array], tuple[Array, Array]]
+Update = Callable[[Array, Array, Array, Step, Array, float, ref.Metric], tuple[Array, Array]]
 
 
 def scaled_twice(
-    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: ref.Metric
 ) -> tuple[Array, Array]:
     """Wrong: rho_r multiplies e_r twice."""
     v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
@@ -130,7 +130,7 @@ def scaled_twice(
 
 
 def inflated(
-    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: ref.Metric
 ) -> tuple[Array, Array]:
     """Wrong: w comes out 1.1 times too large."""
     v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
@@ -138,7 +138,7 @@ def inflated(
 
 
 def one_sided(
-    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: ref.Metric
 ) -> tuple[Array, Array]:
     """Wrong: rho_0 scales v only."""
     v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
@@ -147,7 +147,7 @@ def one_sided(
 
 
 def shared_sign(
-    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: Array
+    w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: ref.Metric
 ) -> tuple[Array, Array]:
     """Wrong: all rows take the sign of the first."""
     same = np.broadcast_to(signs[..., :1], signs.shape)
@@ -247,7 +247,8 @@ def test_decay_scales_the_past_only() -> None:
     u, step = net.step(0, rng.normal(size=H), net.theta)
     w, z, signs = rng.normal(size=net.P.shape), rng.normal(size=H), np.ones(2 * H)
     whole, half, none = (
-        ref.estimate_update(w, z, u, step, signs, decay, net.P) for decay in (1.0, 0.5, 0.0)
+        ref.estimate_update(w, z, u, step, signs, decay, net.metric("metric"))
+        for decay in (1.0, 0.5, 0.0)
     )
     np.testing.assert_allclose(half[0], (whole[0] + none[0]) / 2)
     np.testing.assert_array_equal(half[1], whole[1])
@@ -257,7 +258,7 @@ def test_scalings_equalise_the_norms() -> None:
     net, rng = network("lstm"), np.random.default_rng(2)
     u, step = net.step(0, rng.normal(size=2 * H), net.theta)
     w, z = rng.normal(size=net.P.shape), rng.normal(size=2 * H)
-    rho_0, rho_r = ref.scalings(w, z, u, step.gain, net.P)
+    rho_0, rho_r = ref.scalings(w, z, u, step.gain, net.metric("metric"))
     np.testing.assert_allclose(rho_0**2 * np.linalg.norm(z), np.linalg.norm(np.sqrt(net.P) * w))
     np.testing.assert_allclose(
         rho_r**2 * np.linalg.norm(step.gain, axis=0), np.linalg.norm(np.sqrt(net.P) * u, axis=1)
@@ -436,7 +437,9 @@ class UnitMove:
 
     def rest(self, g: Array, d: Array, signs: Array) -> tuple[Array, Array]:
         """Advance the rest beside traces g (R, D) that keep d (H) of the diagonal of J."""
-        return ref.rest_update(self.V, self.w, g, self.J, d, signs, 1.0, self.P)
+        return ref.rest_update(
+            self.V, self.w, g, self.J, d, signs, 1.0, ref.Metric.diagonal(self.P)
+        )
 
 
 UnitStep = Callable[[UnitMove, Array], tuple[Array, Array]]  # of the move and its signs (..., H)
@@ -553,7 +556,9 @@ def products(V: Array, w: Array) -> Array:
 def test_both_signs_of_the_rest_average_to_its_step(cell: str, decay: float) -> None:
     move = unit_move(cell)
     d, both = ref.own_carry(move.J), np.array([np.ones(H), -np.ones(H)])
-    V, w = ref.rest_update(move.V, move.w, move.g, move.J, d, both, decay, move.P)
+    V, w = ref.rest_update(
+        move.V, move.w, move.g, move.J, d, both, decay, ref.Metric.diagonal(move.P)
+    )
     past = decay * products(move.V, move.w) @ move.J.T
     between = move.g[:, :, None] * (move.J - np.diag(d)).T[units(len(move.g))][:, None, :]
     np.testing.assert_allclose(products(V, w).mean(axis=0), past + between, atol=1e-12)
@@ -606,7 +611,7 @@ def test_units_that_feed_only_themselves_have_no_rest(cell: str) -> None:
     for t in range(STEPS):
         u, step = net.step(t, s, theta)
         signs = rng.choice([-1.0, 1.0], size=H)
-        V, w, g = ref.unitwise_update(V, w, g, u, step, theta, signs, 1.0, net.P)
+        V, w, g = ref.unitwise_update(V, w, g, u, step, theta, signs, 1.0, net.metric("metric"))
         s = step.state
     assert not products(V, w).any()
     np.testing.assert_allclose(own_state(g), exact(net), rtol=1e-12, atol=1e-14)
@@ -650,6 +655,62 @@ def test_covariance_step_is_the_inverse_of_the_running_information() -> None:
         J += rate * (seen - J)
         P = ref.covariance_step(P, seen, rate, floor)
         np.testing.assert_allclose(P, 1 / (J + floor))
+
+
+def quasi_diagonal_step(M: Array, cross: Array, gradient: Array) -> Array:
+    """Ollivier's formula (Riemannian metrics for neural networks I, 2015) for one row (D).
+
+    The bias comes last here: M holds M_ii and M_00, cross M_0i, whose last entry means nothing.
+    """
+    M00, g0 = M[-1], gradient[-1]
+    weights = (M00 * gradient - cross * g0)[:-1] / (M00 * M - cross**2)[:-1]
+    bias = g0 / M00 - (cross[:-1] / M00 * weights).sum()
+    return np.append(weights, bias)
+
+
+def dense_quasi_diagonal(M: Array, cross: Array) -> Array:
+    """Build the operator on all rows (R D, R D) out of that formula."""
+    n_rows, n_cols = M.shape
+    dense = np.zeros((n_rows, n_cols) * 2)
+    for row in range(n_rows):
+        for col, unit in enumerate(np.eye(n_cols)):
+            dense[row, :, row, col] = quasi_diagonal_step(M[row], cross[row], unit)
+    return dense.reshape(M.size, M.size)
+
+
+def sampled_information(rows: Array, floor: float) -> tuple[Array, Array]:
+    """M and cross (1, D) of row gradients (n, D)."""
+    return (rows**2).mean(axis=0)[None] + floor, (rows * rows[:, -1:]).mean(axis=0)[None]
+
+
+def test_quasi_diagonal_metric_is_a_positive_operator_and_solves_for_the_bias() -> None:
+    rng = np.random.default_rng(3)
+    gradients = rng.normal(size=(50, 5)) + 2.0 * rng.normal(size=(50, 1))
+    M, cross = sampled_information(gradients, 0.01)
+    metric, dense = ref.Metric.quasi_diagonal(M, cross), dense_quasi_diagonal(M, cross)
+    a, b = rng.normal(size=(2, 1, 5))
+    np.testing.assert_allclose(metric.apply(a)[0], dense @ a[0], rtol=1e-12)
+    both = (metric.P * metric.without_bias(a) * metric.without_bias(b)).sum()
+    np.testing.assert_allclose(both, a[0] @ dense @ b[0], rtol=1e-12)
+    np.testing.assert_allclose(dense, dense.T, atol=1e-12)
+    assert np.linalg.eigvalsh(dense).min() > 0
+    # With a single weight beside the bias nothing is left out: the exact inverse.
+    pair = ref.Metric.quasi_diagonal(M[:, 3:], cross[:, 3:])
+    exact_M = np.array([[M[0, 3], cross[0, 3]], [cross[0, 3], M[0, 4]]])
+    np.testing.assert_allclose(pair.apply(a[:, 3:])[0], np.linalg.solve(exact_M, a[0, 3:]))
+
+
+def test_quasi_diagonal_step_does_not_depend_on_offset_and_scale_of_a_column() -> None:
+    rng = np.random.default_rng(3)
+    gradients, gradient = rng.normal(size=(50, 5)) + 1.0, rng.normal(size=5)
+    change = np.diag(rng.uniform(0.5, 2, 5))  # u' = change u: scales, and offsets times the 1
+    change[:, -1] = rng.normal(size=5)
+    change[-1, -1] = 1.0
+    before, after = (
+        ref.Metric.quasi_diagonal(*sampled_information(seen, 0.0)).apply(slope[None])[0]
+        for seen, slope in ((gradients, gradient), (gradients @ change.T, change @ gradient))
+    )
+    np.testing.assert_allclose(change.T @ after, before, rtol=1e-9)
 
 
 @dataclass(frozen=True)
@@ -801,7 +862,7 @@ def random_label(link: str, rng: np.random.Generator, n_out: int) -> Array:
     return rng.normal(size=n_out) if link == "gaussian" else rng.random(n_out).round()
 
 
-FILTERS = ("sgd", "kalman")
+FILTERS = ("sgd", "kalman", "kalman_quasi")
 
 
 def allowed(cell: str, estimator: str) -> bool:
@@ -865,19 +926,20 @@ def test_frozen_gaussian_readout_is_exact_ridge_regression() -> None:
     np.testing.assert_allclose(learner.readout[0], solved, rtol=1e-7)
 
 
+@pytest.mark.parametrize("filter_", ["kalman", "kalman_quasi"])
 @pytest.mark.parametrize("n_waiting", [1, 3])
 @pytest.mark.parametrize(("cell", "estimator"), CELLS_AND_ESTIMATORS)
 def test_kalman_step_is_the_dense_extended_kalman_filter(
-    cell: str, estimator: str, n_waiting: int
+    cell: str, estimator: str, n_waiting: int, filter_: str
 ) -> None:
-    config = Settings(2, 2, 3, lags=2, max_delay=2, cell=cell, estimator=estimator)
+    config = Settings(2, 2, 3, lags=2, max_delay=2, cell=cell, estimator=estimator, filter=filter_)
     learner, rng = ReferenceLearner(config), np.random.default_rng(1)
     for _ in range(n_waiting - 1):
         learner.predict(rng.normal(size=2))
     for _ in range(20):
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal(size=2))
-    V, P, r = learner.readout, learner.P, learner.noise
+    V, P, M, cross, r = learner.readout, learner.P, learner.M, learner.cross, learner.noise
     C, theta = ref.ud_product(learner.U, learner.d), learner.theta
     label = rng.normal(size=2)
     learner.predict(rng.normal(size=2))
@@ -900,7 +962,8 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(
     for o in range(2):
         covariance[o * n_cols : (o + 1) * n_cols, o * n_cols : (o + 1) * n_cols] = r[o] * C
     step = config.rate * config.info_rate / n_waiting
-    covariance[2 * n_cols :, 2 * n_cols :] = np.diag(step * P.ravel())
+    recurrent = np.diag(P.ravel()) if filter_ == "kalman" else dense_quasi_diagonal(M, cross)
+    covariance[2 * n_cols :, 2 * n_cols :] = step * recurrent
     all_slopes = np.hstack([np.kron(np.eye(2), f), slope])
     error = learner.label_scaler.scale(label) - V @ f
     innovation_covariance = all_slopes @ covariance @ all_slopes.T + np.diag(r)
@@ -908,8 +971,16 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(
     moved = np.concatenate([(learner.readout - V).ravel(), (learner.theta - theta).ravel()])
     np.testing.assert_allclose(moved, gain @ error, rtol=1e-7, atol=1e-12)
 
-    # P is the inverse of the information, which follows the diagonal of H^T Lambda H.
+    # The information follows H^T Lambda H: its diagonal, and the entries of the bias column.
     seen = (slope**2 / r[:, None]).sum(axis=0).reshape(P.shape)
+    if filter_ == "kalman_quasi":
+        by_row = slope.reshape(2, *P.shape)
+        with_bias = (by_row * by_row[:, :, -1:] / r[:, None, None]).sum(axis=0)
+        M = M + config.info_rate * (seen + config.info_floor - M)
+        np.testing.assert_allclose(learner.M, M, rtol=1e-9)
+        cross = cross + config.info_rate * (with_bias - cross)
+        np.testing.assert_allclose(learner.cross, cross, rtol=1e-9, atol=1e-15)
+        return
     information = 1 / P - config.info_floor
     information += config.info_rate * (seen - information)
     np.testing.assert_allclose(learner.P, 1 / (information + config.info_floor), rtol=1e-9)
@@ -1023,17 +1094,17 @@ def test_unitwise_measures_in_the_metric_of_the_filter(norm: str, filter_: str) 
     learner, rng = ReferenceLearner(config), np.random.default_rng(1)
     for _ in range(7):
         start = learner.v, learner.w, learner.g
-        s, theta, P = learner.learning_state, learner.theta, learner.P
+        s, theta, metric = learner.learning_state, learner.theta, learner.metric
         generator = ref.Generator(0)
         generator.words = learner.generator.words
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal())
         u = ref.with_input(s, learner.x)
         step = ref.gated(theta @ u, s, np.zeros(3))
-        moved = ref.unitwise_update(*start, u, step, theta, generator.signs(3), 0.9, P)
+        moved = ref.unitwise_update(*start, u, step, theta, generator.signs(3), 0.9, metric)
         for name, value in zip(("v", "w", "g"), moved, strict=True):
             np.testing.assert_array_equal(getattr(learner, name), value)
-    assert (np.std(P) == 0) == (filter_ == "sgd")
+    assert (np.std(metric.P) == 0) == (filter_ == "sgd")
 
 
 def test_unitwise_is_exact_for_a_single_unit() -> None:

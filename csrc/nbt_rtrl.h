@@ -1,0 +1,40 @@
+/* The exact derivative of the state, carried forward (real-time recurrent learning, Williams and
+ * Zipser 1989): what the other estimators approximate, for hosts and small networks.
+ *
+ *     G(t) = J_t G(t-1) + sum_r e_r (x) u                          (S, R, D)
+ *
+ * and the gradient of every output, H_o = sum_k V_ok G_k (R, D), through the same filter. Matrices
+ * lie row-major here and only theta and its metric in the blocks of nbt_sweep, so that nothing
+ * depends on NBT_LANES. NBT_RTRL_FLOATS_MAX = 0 leaves this file empty; callers ask NBT_IS_EXACT,
+ * which is then the constant 0. */
+#ifndef NBT_RTRL_H
+#define NBT_RTRL_H
+
+#include "nbt_layout.h"
+#include "nbt_sweep.h"
+
+#define NBT_IS_EXACT(l) (NBT_RTRL_FLOATS_MAX > 0 && (l)->exact != NULL)
+
+/* Advances the learning state by the input l->u, and l->exact with it.
+ * Cost: S (H + 1) R D multiply-adds. */
+void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
+
+/* Sum of squares of l->exact: NaN or large when the derivative left its bounds. */
+float nbt_rtrl_square(const nbt_layout *l);
+
+/* l->slopes from l->white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
+ * out, h - c h_0. Returns sum P h h over all slopes.
+ * Cost: O (H + 1) R D multiply-adds. */
+float nbt_rtrl_slopes(const nbt_layout *l);
+
+/* S += gain sum_i P_i h_i h_i^T, the packed lower triangle (O (O + 1) / 2) of nbt_filter.
+ * Cost: O^2 R D / 2 multiply-adds. */
+void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
+
+/* For every parameter, with its slopes h (O) and the step l->alpha (O) along them:
+ *     theta += P h^T alpha,   P <- P / (keep + (curvature_w h^T h + rate_floor) P),
+ * or the step and the update of nbt_quasi.h.
+ * Cost: 2 O R D multiply-adds. */
+void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
+
+#endif
