@@ -105,6 +105,7 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         for case in itertools.product(CELLS, LEARNING, FILTERS, LINKS)
         if not (case[0] == "lstm" and case[1][0] in WITH_TRACES)
     ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_every_combination_follows_the_reference(
     cell: str, learning: tuple[str, str], filter_: str, link: str
