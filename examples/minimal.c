@@ -5,7 +5,7 @@
 #include "nbt.h"
 
 /* 8 bytes aligned, static: the learner's whole memory, known at compile time. */
-static uint64_t arena[NBT_BYTES(1, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+static uint64_t arena[NBT_BYTES(1, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
                                 NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
 
 /* Stands for an analogue-to-digital converter: a triangle wave. */

@@ -317,13 +317,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Options that describe the learner; the defaults are those of ``Config``."""
-    default = Config(1, 1)
     for name, low, text in (
         ("hidden", 1, "recurrent units"),
         ("lags", 1, "last samples of every input that are seen at once"),
         ("seed", 0, "seed of everything random"),
     ):
-        value = getattr(default, name)
+        value = getattr(Config, name)
         parser.add_argument(
             f"--{name}",
             metavar="N",
@@ -332,9 +331,10 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
             help=f"{text} (default: {value})",
         )
     for name in ("cell", "estimator", "filter"):
-        value = getattr(default, name)
+        value = getattr(Config, name)
+        shown = value or "unitwise; nobacktrack for lstm"
         parser.add_argument(
-            f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {value})"
+            f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {shown})"
         )
 
 

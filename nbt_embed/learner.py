@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import operator
 import warnings
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -388,8 +389,7 @@ def _check_config(config: Config, status: int) -> None:
     name = "hidden" if name == "n_hidden" else name
     expected = f"a value from {low[0]:g} to {high[0]:g}"
     if name in CHOICES:
-        names = CHOICES[name][int(low[0]) : int(high[0]) + 1]
-        expected = "one of " + ", ".join(repr(choice) for choice in names)
+        expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))
     message = f"{name} = {getattr(config, name)!r}: expected {expected}"
     if config.estimator == "rtrl" and name in ("hidden", "estimator"):
         message += (
@@ -397,6 +397,14 @@ def _check_config(config: Config, status: int) -> None:
             "lags + 1) or more: fewer units or another estimator"
         )
     raise ConfigError(message)
+
+
+def _accepted(config: Config, field: str) -> Iterator[str]:
+    """The choices for one field that the kernel takes beside the rest of the configuration."""
+    for choice in CHOICES[field]:
+        other = _kernel_config(replace(config, **{field: choice}))
+        if lib.nbt_config_check(other, ffi.NULL, ffi.NULL, ffi.NULL) == lib.NBT_OK:
+            yield choice
 
 
 def _aligned_block(memory: Memory) -> NDArray[np.uint8]:

@@ -149,6 +149,7 @@ static void set_field(nbt_config *config, const char *assignment)
         {"link", &config->link},
         {"scale_steps", &config->scale_steps},
         {"hold_missing", &config->hold_missing},
+        {"anneal_steps", &config->anneal_steps},
     };
     const char *equals = strchr(assignment, '=');
     if (equals == NULL) {

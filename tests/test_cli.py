@@ -138,13 +138,13 @@ def test_size_prints_what_the_kernel_needs(
     network = ["--hidden", "16", "--inputs", "3", "--outputs", "1", "--cell", "gated"]
     choice = ["--estimator", "nobacktrack", "--filter", "kalman"]
     assert main(["size", *network, *choice, "--json", str(document)]) == 0
-    total = memory_of(Config(3, 1)).total
+    total = memory_of(Config(3, 1, estimator="nobacktrack")).total
     assert total <= 10 * 1024
     assert f"{total:,}" in capsys.readouterr().out
     figures = json.loads(document.read_text())
     assert figures["memory_bytes"] == total == sum(figures["memory"].values())
     assert set(figures["alternatives"]) >= {"rtrl", "bptt_100", "echo_state"}
-    main(["size", "--inputs", "3", "--outputs", "1", "--horizon", "11"])
+    main(["size", *network, *choice, "--horizon", "11"])
     assert f"{total + 4 * 3 * 10:,}" in capsys.readouterr().out
 
 
