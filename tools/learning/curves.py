@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,49 +11,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 10_000
-
 
 @dataclass(frozen=True)
 class Curve:
-    """Loss of one run against symbols seen; every symbol was predicted before it was learnt.
+    """Loss of one run against samples seen; every sample was predicted before it was learnt.
 
-    Attributes: task, method (names), seed, block (symbols per point), bits (mean bits per symbol
-    of each block), bytes (held by the learner between two symbols, everything that it needs to go
-    on learning), settings (what differs from the method's defaults), skipped (steps refused because
-    a number would have left its bounds).
+    Attributes: task, method (names), hidden, seed, block (samples per point), loss (mean of each
+    block: bits per symbol, or squared error over the variance of the series), bytes (held between
+    two samples, everything that is needed to go on learning), settings (what differs from the
+    method's defaults), skipped (steps refused because a number would have left its bounds).
     """
 
     task: str
     method: str
+    hidden: int
     seed: int
     block: int
-    bits: tuple[float, ...]
+    loss: tuple[float, ...]
     bytes: int
     settings: dict[str, Any] = field(default_factory=dict)
     skipped: int = 0
 
     @property
-    def symbols(self) -> int:
+    def samples(self) -> int:
         """Length of the run."""
-        return self.block * len(self.bits)
+        return self.block * len(self.loss)
 
-    def last(self, symbols: int) -> float:
-        """Mean bits per symbol over the last ``symbols``."""
-        return float(np.mean(self.bits[-max(1, symbols // self.block) :]))
+    def first(self, samples: int) -> Curve:
+        """The beginning of the run."""
+        return Curve(**(asdict(self) | {"loss": self.loss[: samples // self.block]}))
 
-    def by(self, symbols: int) -> NDArray[np.float64]:
-        """Mean bits per symbol of every stretch of ``symbols``."""
-        width = symbols // self.block
-        whole = len(self.bits) // width * width
-        return np.asarray(np.reshape(self.bits[:whole], (-1, width)).mean(axis=1))
+    def last(self, samples: int) -> float:
+        """Mean loss over the last ``samples``."""
+        return float(np.mean(self.loss[-max(1, samples // self.block) :]))
+
+    def by(self, samples: int) -> NDArray[np.float64]:
+        """Mean loss of every stretch of ``samples``."""
+        width = max(1, samples // self.block)
+        whole = len(self.loss) // width * width
+        return np.asarray(np.reshape(self.loss[:whole], (-1, width)).mean(axis=1))
 
 
-def append(path: Path, curve: Curve) -> None:
-    """Add one curve to a file of JSON lines, which is made if it is missing."""
+def append(path: Path, curves: Iterable[Curve]) -> None:
+    """Add curves to a file of JSON lines, which is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(asdict(curve)) + "\n")
+        lines.writelines(json.dumps(asdict(curve)) + "\n" for curve in curves)
 
 
 def load(path: Path) -> list[Curve]:
@@ -60,4 +64,4 @@ def load(path: Path) -> list[Curve]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [Curve(**(row | {"bits": tuple(row["bits"])})) for row in map(json.loads, lines)]
+    return [Curve(**(row | {"loss": tuple(row["loss"])})) for row in map(json.loads, lines)]
