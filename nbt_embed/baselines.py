@@ -248,11 +248,14 @@ class Rls(Baseline):
         """The equations above for some outputs and the groups that they belong to."""
         covariance = self._covariance[groups]
         projected = covariance @ features
-        variance = projected @ features
-        gain = projected / (self._forget + variance)[:, np.newaxis]
+        weight = 1 / (self._forget + projected @ features)
+        gain = weight[:, np.newaxis] * projected
         error = label[outputs] - self._weights[outputs] @ features
         self._weights[outputs] += error[:, np.newaxis] * gain
-        covariance = covariance - gain[:, :, np.newaxis] * projected[:, np.newaxis, :]
+        # In this order the product is symmetric to the last bit: what is not would grow by 1 / λ
+        # a step, until P is no covariance any more.
+        square = projected[:, :, np.newaxis] * projected[:, np.newaxis, :]
+        covariance = covariance - weight[:, np.newaxis, np.newaxis] * square
         trace = np.trace(covariance, axis1=1, axis2=2)
         forget = np.where(trace > self._TRACE_LIMIT * features.size, 1.0, self._forget)
         self._covariance[groups] = covariance / forget[:, np.newaxis, np.newaxis]

@@ -53,9 +53,10 @@ class Config:
             a step), "residual" (the traces and one random direction for all the rest), "snap1" (the
             traces alone), "nobacktrack" (one random direction for everything: the smallest, any
             cell), "rtrl" (the exact derivative that the others estimate: 4 S R D bytes for S state
-            floats, refused above 16 MiB; it ignores norm and decay) or "frozen" (not at all: an echo state network with an online readout). unitwise,
-            residual and snap1 need a cell with one state float per unit, so not "lstm". None means
-            unitwise, and nobacktrack for lstm.
+            floats, refused above 16 MiB; it ignores norm and decay) or "frozen" (not at all: an
+            echo state network with an online readout). unitwise, residual and snap1 need a cell
+            with one state float per unit, so not "lstm". None means unitwise, and nobacktrack for
+            lstm.
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
         filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its

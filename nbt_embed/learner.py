@@ -402,7 +402,8 @@ def _check_config(config: Config, status: int) -> None:
 def _accepted(config: Config, field: str) -> Iterator[str]:
     """The choices for one field that the kernel takes beside the rest of the configuration."""
     for choice in CHOICES[field]:
-        other = _kernel_config(replace(config, **{field: choice}))
+        changed: dict[str, Any] = {field: choice}
+        other = _kernel_config(replace(config, **changed))
         if lib.nbt_config_check(other, ffi.NULL, ffi.NULL, ffi.NULL) == lib.NBT_OK:
             yield choice
 

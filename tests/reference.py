@@ -682,9 +682,9 @@ class ReferenceLearner:
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), or (H, H) under
     `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P and
-    metric.coupling (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S), input_scaler, label_scaler; and
-    G (S, R, D). v, w, g, kappa and G are 0 where the estimator has no
-    such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
+    metric.coupling (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S),
+    input_scaler, label_scaler; and G (S, R, D). v, w, g, kappa and G are 0 where the estimator has
+    no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
     arrays.
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same

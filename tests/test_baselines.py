@@ -78,6 +78,13 @@ def test_rls_survives_inputs_that_never_vary() -> None:
     np.testing.assert_allclose(out[-100:], Y[-100:], rtol=1e-3, atol=1e-3)
 
 
+def test_rls_is_stable_over_many_samples() -> None:
+    """An asymmetry of rounding in P would grow by 1 / forget a step."""
+    z = np.random.default_rng(0).normal(size=6000)
+    errors = np.square(z[1:] - Rls(1, 1, lags=10, forget=0.99).run(z, z, horizon=1)[:-1, 0])
+    assert errors[-1000:].mean() < 1.2 * errors[500:1500].mean()
+
+
 def test_rls_learns_a_linear_process_ahead() -> None:
     wave = np.sin(np.arange(4000) * 0.3)[:, None] * 7 + 100
     out = Rls(1, 1, lags=2, max_delay=4).run(wave, wave, 5)

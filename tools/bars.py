@@ -34,8 +34,11 @@ def markers(folder: Path) -> bool:
     """Mean nRMSE over the marker files, default settings with three lags."""
     files = sorted(folder.glob("markers_*.csv"))
     common = ("--time", "t_s", "--score-from", "600", "--lags", "3")
-    met = True
-    print(f"markers, mean nRMSE over {len(files)} files; bars: learner <= 1.05 RLS, <= 0.75 last")
+    met, below = True, False
+    print(
+        f"markers, mean nRMSE over {len(files)} files; bars: learner <= 1.01 RLS, at one horizon "
+        "below it, <= 0.75 last"
+    )
     print("  horizon   learner       RLS      last   / RLS  / last")
     for horizon in HORIZONS:
         rows = [run("run", str(path), *common, "--horizon", str(horizon)) for path in files]
@@ -44,11 +47,11 @@ def markers(folder: Path) -> bool:
             float(np.mean([row["baselines"][name]["nrmse"] for row in rows]))
             for name in ("rls", "persistence")
         )
-        good = learner <= 1.05 * rls and learner <= 0.75 * last
-        met &= good
+        good = learner <= 1.01 * rls and learner <= 0.75 * last
+        met, below = met and good, below or learner < rls
         ratios = f"{learner / rls:7.3f} {learner / last:7.3f}"
         print(f"  {horizon:7d} {learner:9.4f} {rls:9.4f} {last:9.4f} {ratios}  {verdict(good)}")
-    return met
+    return met and below
 
 
 def air_quality(path: Path) -> bool:
@@ -62,10 +65,11 @@ def air_quality(path: Path) -> bool:
 
 
 def small_learner() -> bool:
-    """Bytes of 16 gated units, 3 inputs, 1 output under kalman: Python, C, and 10 KiB."""
+    """Bytes of the smallest estimator, 16 gated units, 3 inputs, 1 output: Python, C, 10 KiB."""
     n_in, n_out, hidden = map(str, SIZE)
     options = ("--hidden", hidden, "--inputs", n_in, "--outputs", n_out, "--cell", "gated")
-    python = int(run("size", *options, "--filter", "kalman")["memory_bytes"])
+    choice = ("--estimator", "nobacktrack", "--filter", "kalman")
+    python = int(run("size", *options, *choice)["memory_bytes"])
     program = f"""#include <stdio.h>
 #include "nbt.h"
 int main(void) {{ printf("%lu", (unsigned long)NBT_BYTES({n_in}, {n_out}, {hidden}, 1, 0,
@@ -78,7 +82,7 @@ int main(void) {{ printf("%lu", (unsigned long)NBT_BYTES({n_in}, {n_out}, {hidde
         constant = int(subprocess.run([binary], capture_output=True, text=True, check=True).stdout)
     good = python == constant <= 10 * 1024
     print(
-        f"16 gated units, 3 inputs, 1 output: {python} bytes, NBT_BYTES {constant}, bar 10240  "
+        f"nobacktrack, 16 gated units, 3 inputs, 1 output: {python} bytes, NBT_BYTES {constant}, bar 10240  "
         f"{verdict(good)}"
     )
     return good

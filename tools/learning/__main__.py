@@ -9,28 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tools.learning import page, pictures
-from tools.learning.curves import append, load
-from tools.learning.plan import Job, full, quick
-
-
-def measure(jobs: list[Job], path: Path, processes: int) -> None:
-    """Run the jobs that have no curves in the file yet; each appears there when it is done."""
-    curves = load(path)
-    left = [job for job in (job.missing(curves) for job in jobs) if job.seeds]
-    began = time.monotonic()
-    with ProcessPoolExecutor(processes) as pool:
-        running = {pool.submit(job.run): job for job in left}
-        for done, future in enumerate(as_completed(running), start=1):
-            job = running[future]
-            append(path, future.result())
-            minutes = (time.monotonic() - began) / 60
-            name = f"{job.task}, {job.method}, {job.hidden} units, seeds {job.seeds}"
-            print(f"{minutes:6.1f} min, {done}/{len(left)}: {name}", flush=True)
+from tools.learning import influence, page, pictures
+from tools.learning.curves import load
+from tools.learning.plan import full, quick
+from tools.learning.runner import measure
 
 
 def main() -> None:
@@ -43,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     out = args.out or Path("build/learning-quick" if args.quick else "build/learning")
     measure(quick() if args.quick else full(), out / "curves.jsonl", args.processes)
-    balancing = page.influence(out / "influence.json", 10_000 if args.quick else 100_000)
+    balancing = influence.measured(out / "influence.json", 10_000 if args.quick else 100_000)
     curves = load(out / "curves.jsonl")
     page.write(curves, balancing, out / "summary.json", args.document)
     pictures.draw(curves, balancing, args.document.with_suffix("") if args.document else out)

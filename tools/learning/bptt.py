@@ -34,9 +34,7 @@ def train(
 
 
 def bytes_held(n_in: int, cell: str, span: int, hidden: int) -> int:
-    """Float32 bytes: weights, gradient, two moments; a sample's inputs, gates and states, times
-    the span.
-    """
+    """Float32 bytes: weights, gradient, two moments; inputs, gates and states of the span."""
     weights = GATES[cell] * hidden * (n_in + hidden + 2) + n_in * (hidden + 1)
     per_sample = hidden * (GATES[cell] + 2) + 2 * n_in
     return 4 * (4 * weights + span * per_sample)

@@ -23,7 +23,8 @@ TUNING_SAMPLES = 100_000
 class Train(Protocol):
     """Losses (M, blocks) of models over a number of samples."""
 
-    def __call__(self, *, samples: int, models: Sequence[Model]) -> np.ndarray: ...
+    def __call__(self, *, samples: int, models: Sequence[Model]) -> np.ndarray:
+        """Train on the task that the function belongs to."""
 
 
 def truncated(

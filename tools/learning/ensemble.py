@@ -32,8 +32,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Streams:
-    """What M models read: x, y (T, M) symbols or standardised samples, and the factor (M) that
-    turns their losses into those of Curve.
+    """What M models read: x, y (T, M), symbols or standardised samples.
+
+    factor (M) turns their losses into those of Curve.
     """
 
     x: torch.Tensor
@@ -49,7 +50,7 @@ class Streams:
             text = torch.from_numpy(np.stack([made[seed] for seed in seeds], axis=1))
             factor = torch.full((len(seeds),), 1 / np.log(2))
             return cls(text[:-1], text[1:], factor, task.n_symbols)
-        scaled = {seed: standardised(z) for seed, z in made.items()}
+        scaled = {seed: standardised(z.astype(float)) for seed, z in made.items()}
         text = torch.from_numpy(np.concatenate([scaled[seed] for seed in seeds], axis=1)).float()
         # The loss is half a square in scaled units; variances in those units divide it.
         factor = torch.tensor([2 / scaled[seed][300:].var() for seed in seeds]).float()
@@ -128,7 +129,7 @@ class Adam:
         self.fall = torch.tensor([model.fall for model in models])
         self.steps = 0
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator] # torch is not installed for mypy
     def step(self, w: Tensors, gradients: Sequence[torch.Tensor], samples: int) -> None:
         """Move w; ``samples`` have been seen before."""
         self.steps += 1
@@ -161,4 +162,4 @@ class Meter:
 
     def result(self, factor: torch.Tensor) -> np.ndarray:
         """All blocks, (M, blocks)."""
-        return np.stack(self.means, axis=1) * factor.numpy()[:, np.newaxis]
+        return np.asarray(np.stack(self.means, axis=1) * factor.numpy()[:, np.newaxis])

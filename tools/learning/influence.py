@@ -10,8 +10,9 @@ kernel is linear, so this runs on its reference implementation: 23 units that sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from reference import (
@@ -23,7 +24,6 @@ from reference import (
     exact_rtrl,
     jacobian,
     jacobian_vector,
-    own_carry,
     residual_update,
     unitwise_update,
 )
@@ -34,16 +34,19 @@ RATE = 3e-4
 ESTIMATORS = ("rtrl", "nobacktrack", "residual", "unitwise")
 A = (np.eye(STATES) + np.eye(STATES, k=1)) / 2
 SIGMA = np.where(np.arange(STATES) < POSITIVE, 1.0, -1.0)
-# In the cell's terms: unit r turns its pre-activation a_r = sigma_r (A s)_r + theta into sigma_r a_r.
+# In the cell's terms: the state of unit r is sigma_r a_r, and a_r = sigma_r (A s)_r + theta.
 STEP = Step(np.zeros(STATES), gain=SIGMA[None], carry=np.zeros((1, STATES)))
 WEIGHTS = SIGMA[:, None] * A
+J = jacobian(STEP, WEIGHTS)
 ONE = np.ones(1)
-Slope = Callable[[Array], Array]
+SPANS = (10, 100, 500)
+SEEDS = 10
+RECORDS = 1000
 
 
 @dataclass(frozen=True)
 class Run:
-    """theta of every seed (seeds, records), one record every ``every`` steps, the start included."""
+    """theta (seeds, records) at the start and after every ``every`` steps."""
 
     every: int
     theta: Array
@@ -71,7 +74,7 @@ class Estimate:
 
     def advance(self) -> Array:
         """One step of the system; the new ds_0/dtheta (seeds)."""
-        signs = self.signs.choice([-1.0, 1.0], size=self.v.shape[:1] + (STATES,))
+        signs = self.signs.choice([-1.0, 1.0], size=(*self.v.shape[:1], STATES))
         if self.estimator == "rtrl":
             self.G = exact_rtrl(self.G, ONE, STEP, WEIGHTS)
             return np.broadcast_to(self.G[0].sum(), self.v.shape[0])
@@ -94,10 +97,6 @@ class Estimate:
             )
             self.balance[i] = balance.after(self.w[i], self.g, J, self.metric)
         return np.asarray(self.v[:, 0] * self.w.sum(axis=(1, 2)) + self.g[0, 0])
-
-
-J = jacobian(STEP, WEIGHTS)
-D_OWN = own_carry(J)
 
 
 def online(estimator: str, steps: int, seeds: int, every: int) -> Run:
@@ -134,3 +133,19 @@ def truncated(span: int, steps: int, every: int) -> Run:
         if abs(theta) > 100:
             break
     return Run(every, np.array([kept]))
+
+
+def measured(path: Path, steps: int) -> dict[str, Run]:
+    """Every estimator and span; from the file if it holds them."""
+    if not path.exists():
+        every = steps // RECORDS
+        runs = {name: online(name, steps, SEEDS, every) for name in ESTIMATORS}
+        for span in SPANS:
+            runs[f"backpropagation, span {span}"] = truncated(span, steps, every)
+        rows = {
+            name: {"every": run.every, "theta": run.theta.tolist()} for name, run in runs.items()
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Run(row["every"], np.array(row["theta"])) for name, row in rows.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +28,11 @@ def learn(
     settings: Settings, method: str, task: Task, hidden: int, samples: int, seeds: Sequence[int]
 ) -> list[Curve]:
     """One pass, batch 1, per seed: defaults of the link but for what settings change."""
-    run = _symbols if isinstance(task, SymbolTask) else _series
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # counted in the curve
-        return [run(settings, method, task, hidden, samples, seed) for seed in seeds]
+        if isinstance(task, SymbolTask):
+            return [_symbols(settings, method, task, hidden, samples, seed) for seed in seeds]
+        return [_series(settings, method, task, hidden, samples, seed) for seed in seeds]
 
 
 def _symbols(
@@ -113,13 +113,14 @@ def tuned_sgd(
 
 
 def rls(method: str, task: Task, hidden: int, samples: int, seeds: Sequence[int]) -> list[Curve]:
-    """Recursive least squares on the last LAGS samples."""
+    """Recursive least squares on the last LAGS samples; its size is that of float32 numbers."""
     assert isinstance(task, SeriesTask)
     curves = []
     for seed in seeds:
         z = task.make(samples, seed)
         model = Rls(1, 1, lags=LAGS, max_delay=task.horizon - 1)
-        loss = squared_errors(task, z, model.run(z, z, horizon=task.horizon))
+        loss = tuple(squared_errors(task, z, model.run(z, z, horizon=task.horizon)))
         size = 4 * ((LAGS + 1) ** 2 + (LAGS + 1) * (1 + task.horizon))
-        curves.append(Curve(task.name, method, hidden, seed, task.block, tuple(loss), size))
-    return [replace(curve, settings={"lags": LAGS}) for curve in curves]
+        settings = {"lags": LAGS}
+        curves.append(Curve(task.name, method, hidden, seed, task.block, loss, size, settings))
+    return curves

@@ -28,7 +28,12 @@ def _competitor(name: str, *arguments: str | int) -> Method:
     return run
 
 
-ANBN, NEAR, FAR, FARTHER = "anbn(1,32)", "brackets(1,5,10)", "brackets(1,12,10)", "brackets(1,20,10)"
+ANBN, NEAR, FAR, FARTHER = (
+    "anbn(1,32)",
+    "brackets(1,5,10)",
+    "brackets(1,12,10)",
+    "brackets(1,20,10)",
+)
 SYMBOLS = (ANBN, NEAR, FAR)
 SERIES = ("Lorenz", "Mackey-Glass", "Henon")
 AHEAD = ("Lorenz, 10 ahead", "Mackey-Glass, 10 ahead")
@@ -133,7 +138,9 @@ def full() -> list[Job]:
     ]
     jobs += [Job(task, "LSTM, UORO", 20_000, 64) for task in SERIES]
     jobs += [Job(task, "LSTM, UORO", 100_000) for task in (ANBN, NEAR)]
-    jobs += [Job(task, "rtrl", 200_000, seeds=(seed,)) for seed in range(3) for task in (NEAR, ANBN)]
+    jobs += [
+        Job(task, "rtrl", 200_000, seeds=(seed,)) for seed in range(3) for task in (NEAR, ANBN)
+    ]
     return jobs
 
 
@@ -141,7 +148,9 @@ def quick() -> list[Job]:
     """The same questions in minutes: three seeds, short streams, without the costly methods."""
     few = (0, 1, 2)
     jobs = [
-        Job(task, name, 100_000, seeds=few) for task in SYMBOLS for name in ("unitwise", *ESTIMATORS)
+        Job(task, name, 100_000, seeds=few)
+        for task in SYMBOLS
+        for name in ("unitwise", *ESTIMATORS)
     ]
     jobs += [Job(task, f"LSTM, span {WHOLE_SPAN[task]}", 50_000, seeds=few) for task in SYMBOLS]
     jobs += [

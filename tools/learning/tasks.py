@@ -115,9 +115,7 @@ def henon(length: int, seed: int) -> Float64Array:
 
 
 def standardised(z: Float64Array, steps: int = 300) -> Float64Array:
-    """Causal standardisation, as the learner's own: the mean and deviation of the samples so far
-    until there are ``steps``, then kept.
-    """
+    """Standardise causally, as the learner does: by mean and deviation so far, kept after steps."""
     count = np.arange(1, len(z) + 1)[:, np.newaxis]
     mean = np.cumsum(z, axis=0) / count
     deviation = np.sqrt(np.maximum(np.cumsum(z**2, axis=0) / count - mean**2, 0))

@@ -1,0 +1,25 @@
+"""Run jobs in parallel; what is measured already is not measured again."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from tools.learning.curves import append, load
+from tools.learning.plan import Job
+
+
+def measure(jobs: list[Job], path: Path, processes: int) -> None:
+    """Run the jobs that have no curves in the file yet; each appears there when it is done."""
+    curves = load(path)
+    left = [job for job in (job.missing(curves) for job in jobs) if job.seeds]
+    began = time.monotonic()
+    with ProcessPoolExecutor(processes) as pool:
+        running = {pool.submit(job.run): job for job in left}
+        for done, future in enumerate(as_completed(running), start=1):
+            job = running[future]
+            append(path, future.result())
+            minutes = (time.monotonic() - began) / 60
+            name = f"{job.task}, {job.method}, {job.hidden} units, seeds {job.seeds}"
+            print(f"{minutes:6.1f} min, {done}/{len(left)}: {name}", flush=True)
