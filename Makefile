@@ -17,14 +17,15 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars learning-quick readme check lint compilers clean
+.PHONY: help demo test bars learning learning-quick readme check lint compilers clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
-	@echo 'make learning-quick  measure the estimators, about ten minutes, into docs/learning.md'
+	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
+	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make readme       run demo, test and bars, and put their output into README.md'
 	@echo 'make check        formatter, linter, types, and the kernel through gcc and clang'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -39,8 +40,12 @@ test: $(VENV)/tools
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
 
-learning-quick: $(VENV)/package
-	$(BIN)/python -m tools.learning
+# The influence task runs on the reference implementation, which lives with the tests.
+learning: $(VENV)/learning
+	PYTHONPATH=tests $(BIN)/python -m tools.learning --document docs/learning.md
+
+learning-quick: $(VENV)/learning
+	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
 
 readme: $(VENV)/tools
 	$(BIN)/python tools/readme.py
@@ -88,6 +93,12 @@ $(VENV)/package: $(VENV)/python $(KERNEL) $(RECIPE)
 $(VENV)/tools: $(VENV)/python $(KERNEL) $(RECIPE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/package
+
+# The second index has PyTorch for the CPU alone, a tenth of the size.
+$(VENV)/learning: $(VENV)/package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[learning]' \
+	    --extra-index-url https://download.pytorch.org/whl/cpu
+	@touch $@
 
 $(VENV)/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -22,7 +22,7 @@ _TITLES = {"persistence": "last value", "nlms": "NLMS", "rls": "RLS"}
 _PURPOSES = {
     "header": "configuration, counters",
     "parameters": "recurrent weights, readout",
-    "estimate": "v and w, the estimate of the derivative",
+    "estimate": "v, w and traces, the estimate of the derivative",
     "covariance": "of the filter, with the noise level",
     "state": "of the network, live and learning",
     "ring": "inputs that wait for labels, lag taps",

@@ -82,8 +82,8 @@ int main(void) {{ printf("%lu", (unsigned long)NBT_BYTES({n_in}, {n_out}, {hidde
         constant = int(subprocess.run([binary], capture_output=True, text=True, check=True).stdout)
     good = python == constant <= 10 * 1024
     print(
-        f"nobacktrack, 16 gated units, 3 inputs, 1 output: {python} bytes, NBT_BYTES {constant}, bar 10240  "
-        f"{verdict(good)}"
+        f"nobacktrack, 16 gated units, 3 inputs, 1 output: {python} bytes, NBT_BYTES {constant}, "
+        f"bar 10240  {verdict(good)}"
     )
     return good
 

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tools.learning.curves import Curve
 from tools.learning.influence import OPTIMUM, Run
@@ -45,49 +46,59 @@ def colour(method: str) -> str:
     return next((shade for name, shade in COLOURS.items() if method.startswith(name)), "#999999")
 
 
+def _panels(n: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(10, 3.9))
+    return figure, list(np.atleast_1d(figure.subplots(1, n, sharey=share_y)))
+
+
 def symbols(curves: Sequence[Curve]) -> Figure:
-    """Loss against symbols: median line and the range over seeds of every hundredth of a run."""
-    figure = Figure(figsize=(10, 3.8))
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(SYMBOLS))), SYMBOLS, strict=True):
+    """Loss against symbols: the median over seeds, for two methods with their range."""
+    figure, panels = _panels(len(SYMBOLS))
+    lines: dict[str, Line2D] = {}
+    for axes, name in zip(panels, SYMBOLS, strict=True):
         task = TASKS[name]
         assert isinstance(task, SymbolTask)
-        whole = WHOLE_SPAN[name]
         shown = ["unitwise", "residual", "snap1", "nobacktrack", "frozen"]
-        shown += [f"LSTM, span {whole}", f"GRU, span {whole}"]
+        shown += [f"{cell}, span {WHOLE_SPAN[name]}" for cell in ("LSTM", "GRU")]
         shown += [f"LSTM, span {SHORT_SPAN}"] if name == FAR else []
         for method in shown:
             found = [c for c in curves if (c.task, c.method, c.hidden) == (name, method, 32)]
             if found:
-                _line(axes, found, min(LENGTH[name], min(c.samples for c in found)))
-        axes.axhline(task.floor, color="black", lw=0.8, ls=":")
-        axes.annotate("floor", (axes.get_xlim()[0], task.floor), va="bottom", fontsize=7)
-        if task.blind:
-            axes.axhline(task.blind, color="black", lw=0.8, ls=":")
-            axes.annotate("no memory", (axes.get_xlim()[0], task.blind), va="bottom", fontsize=7)
+                label = method.replace(f"span {WHOLE_SPAN[name]}", "whole span")
+                lines[label] = _line(axes, found, LENGTH[name])
+        for level, text in ((task.floor, "entropy rate"), (task.blind, "best without memory")):
+            if level is not None:
+                axes.axhline(level, color="black", lw=0.8, ls=":")
+                right = axes.get_yaxis_transform()
+                axes.text(0.99, level, text, transform=right, fontsize=7, ha="right", va="top")
         axes.set(xscale="log", title=name, xlabel="symbols seen")
-        axes.set_ylim(task.floor * 0.985, task.floor * (1.9 if task.blind is None else 1.35))
-        axes.legend(fontsize=7, frameon=False, loc="upper right")
-    figure.axes[0].set_ylabel("bits per symbol (median, range of 10 seeds)")
+        axes.set_ylim(task.floor * 0.97, task.floor * (1.9 if task.blind is None else 1.35))
+    panels[0].set_ylabel("bits per symbol, median of the seeds")
+    figure.legend(
+        list(lines.values()), list(lines), loc="outside lower center", ncols=8, frameon=False, fontsize=8
+    )
     return figure
 
 
-def _line(axes: Axes, found: Sequence[Curve], samples: int) -> None:
+def _line(axes: Axes, found: Sequence[Curve], most: int) -> Line2D:
+    samples = min(most, *(curve.samples for curve in found))
     whole = [curve.first(samples) for curve in found]
-    width = max(whole[0].block, samples // 100)
+    width = max(whole[0].block, samples // 50)
     blocks = np.array([curve.by(width) for curve in whole])
     seen = width * np.arange(1, blocks.shape[1] + 1)
     method = found[0].method
-    style = "--" if "span" in method else "-"
-    if f"span {SHORT_SPAN}" in method:
-        style = ":"
-    axes.plot(seen, medians(whole, width), style, color=colour(method), lw=1.4, label=method)
-    axes.fill_between(seen, blocks.min(0), blocks.max(0), color=colour(method), alpha=0.15, lw=0)
+    style = ":" if f"span {SHORT_SPAN}" in method else "--" if "span" in method else "-"
+    (line,) = axes.plot(seen, medians(whole, width), style, color=colour(method), lw=1.5)
+    if method == "unitwise" or method.startswith("LSTM"):
+        low, high = blocks.min(axis=0), blocks.max(axis=0)
+        axes.fill_between(seen, low, high, color=colour(method), alpha=0.15, lw=0)
+    return line
 
 
 def memory(curves: Sequence[Curve]) -> Figure:
     """Loss of symbols 100,000 to 200,000 against the bytes that a method needs to go on."""
-    figure = Figure(figsize=(10, 3.8))
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(SYMBOLS))), SYMBOLS, strict=True):
+    figure, panels = _panels(len(SYMBOLS))
+    for axes, name in zip(panels, SYMBOLS, strict=True):
         task = TASKS[name]
         assert isinstance(task, SymbolTask)
         keys = dict.fromkeys(
@@ -107,45 +118,40 @@ def memory(curves: Sequence[Curve]) -> Figure:
                 fontsize=6,
             )  # fmt: skip
         axes.axhline(task.floor, color="black", lw=0.8, ls=":")
-        axes.set(xscale="log", title=name, xlabel="bytes of learning memory")
-        axes.margins(x=0.25)
-    figure.axes[0].set_ylabel("bits per symbol, symbols 1e5 to 2e5 (median)")
+        axes.set(xscale="log", title=name, xlabel="kilobytes of learning memory", xlim=(6e3, 4e5))
+        axes.set_xticks([1e4, 3e4, 1e5, 3e5], ["10", "30", "100", "300"], minor=False)
+        axes.set_xticks([], minor=True)
+    panels[0].set_ylabel("bits per symbol, symbols 1e5 to 2e5 (median)")
     return figure
 
 
 def balancing(runs: dict[str, Run]) -> Figure:
-    """The parameter of influence balancing against steps, every seed."""
-    figure = Figure(figsize=(6.5, 3.6))
-    axes = figure.subplots()
-    for name, run in runs.items():
+    """The parameter of influence balancing against steps, a line a seed."""
+    figure, panels = _panels(len(runs), share_y=True)
+    for axes, (name, run) in zip(panels, runs.items(), strict=True):
         steps = run.every * np.arange(run.theta.shape[1])
-        style = "--" if name.startswith("back") else "-"
-        shade = colour(name) if name in COLOURS else None
-        lines = axes.plot(steps, run.theta.T, style, lw=0.9, color=shade)
-        lines[0].set_label(name)
-        for line in lines[1:]:
-            line.set_color(lines[0].get_color())
-    axes.axhline(OPTIMUM, color="black", lw=0.8, ls=":")
-    axes.set(ylim=(-0.6, 1.2), xlabel="steps", ylabel="parameter (optimum -1/6)")
-    axes.legend(fontsize=7, frameon=False, loc="upper right")
+        axes.plot(steps[1:], run.theta[:, 1:].T, lw=0.8, color=COLOURS["unitwise"])
+        axes.axhline(OPTIMUM, color="black", lw=0.8, ls=":")
+        axes.set(xscale="log", ylim=(-0.7, 1.2), xlim=(run.every, 1e5), xlabel="steps")
+        axes.set_title(name.replace(", ", ",\n"), fontsize=9)
+    panels[0].set_ylabel("parameter (dotted: optimum)")
     return figure
 
 
 def series(curves: Sequence[Curve]) -> Figure:
     """Error of 64 units on the chaotic series: a dot a seed, a line the best published figure."""
-    figure = Figure(figsize=(10, 3.8))
+    figure, panels = _panels(len(SERIES), share_y=True)
     methods = ["unitwise", "residual", "snap1", "nobacktrack", "frozen", "RLS-10"]
     methods += [f"{cell}, span {span}" for cell in ("LSTM", "GRU") for span in (1, 4, 16, 64)]
     methods += ["LSTM, UORO"]
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, 3, sharey=True)), SERIES, strict=True):
+    for axes, name in zip(panels, SERIES, strict=True):
         for row, method in enumerate(reversed(methods)):
             hidden = 0 if method == "RLS-10" else 64
             found = [c for c in curves if (c.task, c.method, c.hidden) == (name, method, hidden)]
             losses = [c.last(c.samples // 2) for c in found]
             axes.plot(losses, [row] * len(losses), "|", color=colour(method), ms=8)
         axes.axvline(PUBLISHED[name], color="black", lw=0.8, ls=":")
-        axes.set(xscale="log", title=f"{name} (dotted: best published)")
-        axes.set_xlabel("squared error over variance, samples 10,001 to 20,000")
+        axes.set(xscale="log", title=name, xlabel="squared error / variance, last half")
         axes.set_yticks(range(len(methods)), methods[::-1])
     return figure
 
