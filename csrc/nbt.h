@@ -142,7 +142,7 @@ typedef struct nbt_config {
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
                              [0, 100], default 0.6 */
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
-                             0.8 (gaussian) or 3.5 */
+                             0.8 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
     float rate;           /* eta, [0, 100], default 0.24 (gaussian) or 0.15: multiplies the

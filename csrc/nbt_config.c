@@ -5,6 +5,13 @@
 #include "nbt_layout.h"
 #include "nbt_math.h"
 
+/* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their number. */
+static float one_hot_gain(uint32_t n_in)
+{
+    float gain = 0.97f * nbt_sqrt((float)n_in);
+    return gain < 3.5f ? 3.5f : gain > 100.0f ? 100.0f : gain;
+}
+
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
     nbt_config config = {0};
@@ -23,7 +30,7 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
     config.tau_min = gaussian ? 1.6f : 2.2f;
     config.tau_max = 16.0f;
     config.recurrent_gain = 0.6f;
-    config.input_gain = gaussian ? 0.8f : 3.5f; /* one-hot inputs add up to little */
+    config.input_gain = gaussian ? 0.8f : one_hot_gain(n_in);
     config.decay = 0.95f;
     config.rate = gaussian ? 0.24f : 0.15f;
     config.info_rate = 1e-3f;

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nbt_embed.errors import ConfigError
 
 # Names in the order of the kernel's enumerations.
@@ -22,7 +24,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _BY_LINK: dict[str, tuple[float, float]] = {
     "scale_steps": (300, 0),
     "tau_min": (1.6, 2.2),
-    "input_gain": (0.8, 3.5),  # one-hot inputs add up to little
     "rate": (0.24, 0.15),
     "info_floor": (0.02, 0.003),
     "forget": (0.9985, 0.99995),
@@ -76,7 +77,8 @@ class Config:
             log-spaced. tau_min None means 1.6 for the gaussian link and 2.2 for the others.
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
             sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
-            the gaussian link and 3.5 for the others.
+            the gaussian link; for the others, whose inputs are usually one-hot, 0.97 sqrt(n_in),
+            but from 3.5 to 100.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
             of forecasts that wait. None means 0.24 for the gaussian link and 0.15 for the others.
@@ -130,6 +132,9 @@ class Config:
             if value not in names:
                 expected = ", ".join(repr(name) for name in names)
                 raise ConfigError(f"{field} = {value!r}: expected one of {expected}")
+        if self.input_gain is None:
+            gain = 0.8 if self.link == "gaussian" else _one_hot_gain(self.n_in)
+            object.__setattr__(self, "input_gain", gain)
         for field, (gaussian, other) in _BY_LINK.items():
             if getattr(self, field) is None:
                 object.__setattr__(self, field, gaussian if self.link == "gaussian" else other)
@@ -138,3 +143,10 @@ class Config:
     def n_label(self) -> int:
         """Values in one label: 1 class index (categorical), else n_out."""
         return 1 if self.link == "categorical" else self.n_out
+
+
+def _one_hot_gain(n_in: object) -> float:
+    """The kernel's default, in its float32: one input is 1, however many there are."""
+    if not isinstance(n_in, (int, np.integer)) or n_in < 1:
+        return 3.5  # the kernel refuses such an n_in by name
+    return float(np.clip(np.float32(0.97) * np.sqrt(np.float32(n_in)), 3.5, 100.0))

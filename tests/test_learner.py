@@ -246,10 +246,11 @@ def test_a_bad_setting_is_named(settings: dict[str, Any], message: str) -> None:
         Learner(1, 1, **settings)
 
 
+@pytest.mark.parametrize("n_in", [1, 13, 14, 68, 20000])
 @pytest.mark.parametrize("link", CHOICES["link"])
-def test_defaults_are_the_kernels(link: str) -> None:
-    kernel = lib.nbt_config_default(4, 3, 16, CHOICES["link"].index(link))
-    config = Config(4, 3, link=link)
+def test_defaults_are_the_kernels(link: str, n_in: int) -> None:
+    kernel = lib.nbt_config_default(n_in, 3, 16, CHOICES["link"].index(link))
+    config = Config(n_in, 3, link=link)
     for name, _ in ffi.typeof("nbt_config").fields:
         value = getattr(config, "hidden" if name == "n_hidden" else name)
         value = CHOICES[name].index(value) if name in CHOICES else value

@@ -74,9 +74,8 @@ def symbols(curves: Sequence[Curve]) -> Figure:
         axes.set(xscale="log", title=name, xlabel="symbols seen")
         axes.set_ylim(task.floor * 0.97, task.floor * (1.9 if task.blind is None else 1.35))
     panels[0].set_ylabel("bits per symbol, median of the seeds")
-    figure.legend(
-        list(lines.values()), list(lines), loc="outside lower center", ncols=8, frameon=False, fontsize=8
-    )
+    places = {"loc": "outside lower center", "ncols": 8, "frameon": False, "fontsize": 8}
+    figure.legend(list(lines.values()), list(lines), **places)
     return figure
 
 
