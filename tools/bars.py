@@ -39,18 +39,21 @@ def markers(folder: Path) -> bool:
         f"markers, mean nRMSE over {len(files)} files; bars: learner <= 1.01 RLS, at one horizon "
         "below it, <= 0.75 last"
     )
-    print("  horizon   learner       RLS      last   / RLS  / last")
+    print("  horizon   learner    frozen       RLS      last   / RLS  / last")
     for horizon in HORIZONS:
-        rows = [run("run", str(path), *common, "--horizon", str(horizon)) for path in files]
-        learner = float(np.mean([row["nrmse"] for row in rows]))
+        options = (*common, "--horizon", str(horizon))
+        rows = [run("run", str(path), *options) for path in files]
+        twins = [run("run", str(path), *options, "--estimator", "frozen") for path in files]
+        learner, frozen = (float(np.mean([row["nrmse"] for row in one])) for one in (rows, twins))
         rls, last = (
             float(np.mean([row["baselines"][name]["nrmse"] for row in rows]))
             for name in ("rls", "persistence")
         )
         good = learner <= 1.01 * rls and learner <= 0.75 * last
         met, below = met and good, below or learner < rls
+        errors = f"{learner:9.4f} {frozen:9.4f} {rls:9.4f} {last:9.4f}"
         ratios = f"{learner / rls:7.3f} {learner / last:7.3f}"
-        print(f"  {horizon:7d} {learner:9.4f} {rls:9.4f} {last:9.4f} {ratios}  {verdict(good)}")
+        print(f"  {horizon:7d} {errors} {ratios}  {verdict(good)}")
     return met and below
 
 
