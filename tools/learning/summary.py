@@ -170,7 +170,7 @@ def _against_sgd(curves: Sequence[Curve]) -> Iterator[Bar]:
         )
         measured = f"{ours:,.0f} against {theirs:,.0f} symbols: {theirs / ours:.1f} times"
         asked = ">= 10 times fewer to 1.2 floor"
-        yield Bar("kalman against sgd, unitwise, anbn", asked, measured, theirs >= 10 * ours)
+        yield Bar("kalman against sgd, unitwise, anbn", asked, measured, bool(theirs >= 10 * ours))
 
 
 def _series(curves: Sequence[Curve]) -> Iterator[Bar]:
