@@ -264,16 +264,22 @@ def test_a_reader_that_leaves_is_no_traceback() -> None:
 
 def test_ctrl_c_is_no_traceback(sensor: Path) -> None:
     horizons = ",".join(["20"] * 2000)
-    process = subprocess.Popen(
+    # Started in the background of a shell, this test would hand a deaf ear on to the command.
+    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
         [sys.executable, "-m", "nbt_embed", "run", str(sensor), "--horizon", horizons],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    process.stderr.readline()  # the note about an unused column: the run has begun
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    ) as process:
+        signal.signal(signal.SIGINT, deaf)
+        assert process.stderr is not None
+        process.stderr.readline()  # the note about an unused column: the run has begun
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert (out, err) == ("", "\nnbt-embed: interrupted\n")
 
