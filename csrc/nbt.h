@@ -54,7 +54,13 @@ typedef enum nbt_status {
     NBT_ERR_EMPTY = -8,      /* no prediction waits for a label: predict first */
     NBT_ERR_HORIZON = -9,    /* the horizon of nbt_run does not fit max_delay or what is waiting */
     NBT_ERR_LINK = -10,      /* the variance is defined for the gaussian link only */
-    NBT_ERR_ARRAY = -11      /* no array of this name in this configuration */
+    NBT_ERR_ARRAY = -11,     /* no array of this name in this configuration */
+    NBT_ERR_MAGIC = -12,     /* the bytes are no checkpoint */
+    NBT_ERR_VERSION = -13,   /* the checkpoint was written by a newer, incompatible version */
+    NBT_ERR_LENGTH = -14,    /* the checkpoint is cut off: take the one before */
+    NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
+    NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
+    NBT_ERR_WRITE = -17      /* the writing callback gave up */
 } nbt_status;
 
 enum { /* nbt_config.cell: how the unit's state follows from its pre-activations a */
@@ -260,6 +266,33 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
 /* Purpose: 64-bit FNV-1a hash of everything that shapes the future of the learner, in canonical
  * (row-major, little-endian) order: equal on every target, for every NBT_LANES. 0 for NULL. */
 uint64_t nbt_hash(const nbt_learner *learner);
+
+/* Purpose: bytes of a checkpoint (docs/checkpoint.md) of a learner with this configuration, at most
+ * NBT_BYTES + 32; 0 if the configuration is refused. Cost: O(1). */
+size_t nbt_checkpoint_bytes(const nbt_config *config);
+
+/* Takes the next n bytes (1..64) of a checkpoint; returns 0, or anything else to give up. */
+typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
+
+/* Purpose: write everything that makes a resumed run the run: the same bits on every target.
+ * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that is given one piece after
+ *   the other, all of 64 bytes but the last, so that flash can be programmed as they come.
+ * Errors: NBT_ERR_NULL, NBT_ERR_BYTES, NBT_ERR_STATE (a number is not finite: nothing was written,
+ *   keep the last checkpoint), NBT_ERR_WRITE. The learner is unchanged. Cost: O(bytes). */
+nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes);
+nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *context);
+
+/* Purpose: build the learner of a checkpoint in memory[bytes], as nbt_init does.
+ * Arguments: data [n], the checkpoint; what follows its end is not looked at. *learner receives the
+ *   address (equal to memory). Everything is checked before memory is touched.
+ * Errors: NBT_ERR_NULL, NBT_ERR_MAGIC, NBT_ERR_VERSION, NBT_ERR_LENGTH, NBT_ERR_CRC, NBT_ERR_CONFIG,
+ *   NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(bytes). */
+nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_t n,
+                    nbt_learner **learner);
+
+/* Purpose: the configuration in a checkpoint, to know how much memory to give to nbt_load.
+ * Errors: those of nbt_load up to NBT_ERR_CONFIG, and NBT_ERR_STATE. Cost: O(n). */
+nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config);
 
 /* Purpose: a short English sentence for a status. Never NULL. */
 const char *nbt_status_text(nbt_status status);

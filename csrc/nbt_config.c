@@ -235,6 +235,18 @@ const char *nbt_status_text(nbt_status status)
         return "the variance is defined for the gaussian link only";
     case NBT_ERR_ARRAY:
         return "no array of this name in this configuration";
+    case NBT_ERR_MAGIC:
+        return "these bytes are no checkpoint";
+    case NBT_ERR_VERSION:
+        return "the checkpoint was written by a newer version: update this program";
+    case NBT_ERR_LENGTH:
+        return "the checkpoint is cut off: take the one before";
+    case NBT_ERR_CRC:
+        return "the checkpoint is damaged: take the one before";
+    case NBT_ERR_STATE:
+        return "a number in the learner or the checkpoint cannot be: take the checkpoint before";
+    case NBT_ERR_WRITE:
+        return "the writing callback gave up";
     }
     return "unknown status";
 }

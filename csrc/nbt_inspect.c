@@ -1,7 +1,7 @@
 #include "nbt_filter.h"
-#include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
+#include "nbt_walk.h"
 
 size_t nbt_pending(const nbt_learner *learner)
 {
@@ -103,45 +103,26 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
 
 /* ---- hash ------------------------------------------------------------------------------------ */
 
+typedef struct hasher {
+    nbt_walker walker; /* first, so that a visit finds its hasher */
+    uint64_t hash;
+} hasher;
+
 /* FNV-1a, 64 bit, over the little-endian bytes of words. */
-static uint64_t mix(uint64_t hash, uint32_t word)
+static uint32_t mix(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 {
+    hasher *self = (hasher *)walker;
+    (void)kind;
     for (unsigned shift = 0; shift < 32; shift += 8) {
-        hash = (hash ^ (word >> shift & 255u)) * 0x100000001b3u;
+        self->hash = (self->hash ^ (word >> shift & 255u)) * 0x100000001b3u;
     }
-    return hash;
+    return word;
 }
 
-static uint64_t mix_floats(uint64_t hash, const float *data, size_t n)
+static void mix_pair(hasher *self, uint64_t value)
 {
-    for (size_t i = 0; i < n && data != NULL; i++) {
-        hash = mix(hash, nbt_bits(data[i]));
-    }
-    return hash;
-}
-
-static uint64_t mix_blocked(uint64_t hash, const nbt_matrices *m, const float *data)
-{
-    for (size_t row = 0; row < m->rows && data != NULL; row++) {
-        for (size_t col = 0; col < m->cols; col++) {
-            hash = mix(hash, nbt_bits(data[nbt_block_index(row, col, m->rows, m->cols)]));
-        }
-    }
-    return hash;
-}
-
-static uint64_t mix_config(uint64_t hash, const nbt_config *config)
-{
-    hash = mix(hash, (uint32_t)config->seed);
-    hash = mix(hash, (uint32_t)(config->seed >> 32));
-    /* The fields after seed are 32 bits wide, without padding between them. */
-    const unsigned char *bytes = (const unsigned char *)config;
-    for (size_t at = offsetof(nbt_config, n_in); at <= offsetof(nbt_config, sgd_rate); at += 4) {
-        uint32_t word;
-        memcpy(&word, bytes + at, sizeof word);
-        hash = mix(hash, word);
-    }
-    return hash;
+    mix(&self->walker, (uint32_t)value, NBT_WORD_ANY);
+    mix(&self->walker, (uint32_t)(value >> 32), NBT_WORD_ANY);
 }
 
 uint64_t nbt_hash(const nbt_learner *learner)
@@ -149,34 +130,13 @@ uint64_t nbt_hash(const nbt_learner *learner)
     if (learner == NULL) {
         return 0;
     }
+    hasher self = {{mix, 1, 0}, 0xcbf29ce484222325u};
+    mix_pair(&self, learner->config.seed);
+    for (size_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+        mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
+    }
+    mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
     nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
-    uint64_t hash = mix_config(0xcbf29ce484222325u, &learner->config);
-    for (size_t i = 0; i < 4; i++) {
-        hash = mix(hash, learner->rng[i]);
-    }
-    hash = mix(hash, learner->pending);
-    hash = mix(hash, learner->column);
-    hash = mix(hash, (uint32_t)learner->counters.labels); /* sets the annealed rate */
-    hash = mix(hash, (uint32_t)(learner->counters.labels >> 32));
-    hash = mix_blocked(hash, &l.m, l.m.theta);
-    hash = mix_floats(hash, l.readout, l.O * l.D);
-    hash = mix_blocked(hash, &l.m, l.m.w);
-    hash = mix_floats(hash, l.v, l.N * l.S);
-    hash = mix_blocked(hash, &l.m, l.m.g);
-    hash = mix_floats(hash, l.balance, 1 + 2 * l.H);
-    hash = mix_floats(hash, l.exact, l.S * l.R * l.D);
-    hash = mix_blocked(hash, &l.m, l.m.cov);
-    hash = mix_blocked(hash, &l.m, l.m.coupling);
-    hash = mix_floats(hash, l.ud, l.D * (l.D + 1) / 2);
-    hash = mix_floats(hash, l.noise, 2 * l.O);
-    hash = mix_floats(hash, l.state, l.S);
-    hash = mix_floats(hash, l.learning_state, l.S);
-    hash = mix_floats(hash, l.leak, l.H);
-    /* Newest sample first, wherever the ring happens to stand. */
-    nbt_ring ring = nbt_intake_ring(learner, &l);
-    for (size_t age = 0; age < ring.capacity; age++) {
-        hash = mix_floats(hash, nbt_ring_slot(&ring, age), ring.n_in);
-    }
-    hash = mix_floats(hash, l.input_scale, 3 * ring.n_in);
-    return mix_floats(hash, l.label_scale, 3 * l.O);
+    nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
+    return self.hash;
 }

@@ -1,9 +1,23 @@
 #include "nbt_layout.h"
 
+#include <string.h>
+
 #include "nbt_cell.h"
 
 /* Fails to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header. */
 typedef char nbt_header_is_as_stated[sizeof(struct nbt_learner) == NBT_HEADER_BYTES ? 1 : -1];
+
+uint32_t nbt_config_word(const nbt_config *config, size_t index)
+{
+    uint32_t word;
+    memcpy(&word, (const unsigned char *)config + offsetof(nbt_config, n_in) + 4 * index, 4);
+    return word;
+}
+
+void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
+{
+    memcpy((unsigned char *)config + offsetof(nbt_config, n_in) + 4 * index, &word, 4);
+}
 
 /* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
 static float *take(float *base, size_t *next, size_t *bytes, size_t n)

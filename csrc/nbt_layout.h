@@ -61,6 +61,11 @@ typedef struct nbt_layout {
     nbt_breakdown bytes;
 } nbt_layout;
 
+/* The fields of a config after seed are words of 32 bits, without padding between them. */
+#define NBT_CONFIG_WORDS ((offsetof(nbt_config, sgd_rate) - offsetof(nbt_config, n_in)) / 4u + 1u)
+uint32_t nbt_config_word(const nbt_config *config, size_t index);
+void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
+
 /* base: the learner's first byte, or NULL to ask for sizes only. */
 nbt_layout nbt_layout_of(const nbt_config *config, void *base);
 

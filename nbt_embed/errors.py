@@ -23,6 +23,10 @@ class SequenceError(NbtError, RuntimeError):
     """predict and learn were called out of turn."""
 
 
+class CheckpointError(NbtError, ValueError):
+    """Bytes are no checkpoint, or a damaged one."""
+
+
 class StreamError(NbtError, ValueError):
     """A file or a column of a stream cannot be used."""
 

@@ -10,7 +10,8 @@ import operator
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import (
+    CheckpointError,
     ConfigError,
     DivergenceWarning,
     InputError,
     InputTypeError,
     SequenceError,
 )
+from nbt_embed.files import replace_file
 
 Float32Array = NDArray[np.float32]
 
@@ -130,12 +133,19 @@ class Learner:
     def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
         self._config = _config_from(n_in, n_out, settings)
         kernel_config = _kernel_config(self._config)
-        self._block = _aligned_block(memory_of(self._config))
-        handle = ffi.new("nbt_learner **")
-        # A pointer from from_buffer keeps the block alive as long as it is held itself.
-        self._memory = ffi.from_buffer(self._block, require_writable=True)
+        handle = self._allocate()
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config, handle)
         self._handle = handle[0]
+        self._pin()
+
+    def _allocate(self) -> Any:
+        """Make the block; the kernel stores the learner's address in what is returned."""
+        self._block = _aligned_block(memory_of(self._config))
+        # A pointer from from_buffer keeps the block alive as long as it is held itself.
+        self._memory = ffi.from_buffer(self._block, require_writable=True)
+        return ffi.new("nbt_learner **")
+
+    def _pin(self) -> None:
         # Pinned buffers: one copy in and out, no pointer look-up per call.
         self._x = np.zeros(self._config.n_in, np.float32)
         self._y = np.zeros(self._config.n_out, np.float32)
@@ -227,6 +237,70 @@ class Learner:
         if status:
             raise ConfigError(f"link = {self._config.link!r}: {_text(status)}")
         return out
+
+    def to_bytes(self) -> bytes:
+        """Checkpoint with everything that makes a resumed run the run (docs/checkpoint.md).
+
+        The same bytes on every machine. Pickling and copying go through them.
+
+        Errors: CheckpointError if a number is not finite. Cost: O(bytes).
+        """
+        out = bytearray(lib.nbt_checkpoint_bytes(_kernel_config(self._config)))
+        status = lib.nbt_save(self._handle, ffi.from_buffer("unsigned char[]", out), len(out))
+        if status:
+            raise CheckpointError(f"the learner cannot be saved: {_text(status)}")
+        return bytes(out)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Learner:
+        """The learner of a checkpoint.
+
+        Errors: CheckpointError, which says what is wrong with the bytes and what to do.
+        """
+        buffer = ffi.from_buffer("unsigned char[]", data)
+        config = ffi.new("nbt_config *")
+        status = lib.nbt_load_config(buffer, len(data), config)
+        if status == lib.NBT_OK:
+            self = cls.__new__(cls)
+            self._config = _config_of(config)
+            handle = self._allocate()
+            status = lib.nbt_load(self._memory, self._block.nbytes, buffer, len(data), handle)
+        if status != lib.NBT_OK:
+            raise CheckpointError(f"{len(data)} bytes: {_text(status)}")
+        self._handle = handle[0]
+        self._pin()
+        return self
+
+    def save(self, file: str | Path | BinaryIO) -> None:
+        """Write a checkpoint to a path or an open binary file.
+
+        A path gets its new content at once or keeps its old one, whatever happens meanwhile.
+
+        Errors: CheckpointError (a number is not finite: the file stays as it was), OSError.
+        """
+        data = self.to_bytes()
+        if isinstance(file, (str, Path)):
+            replace_file(Path(file), data)
+        else:
+            file.write(data)
+
+    @classmethod
+    def load(cls, file: str | Path | BinaryIO) -> Learner:
+        """The learner of a checkpoint, from a path or from an open binary file, read to its end.
+
+        Errors: CheckpointError, which names the file; OSError.
+        """
+        try:
+            if isinstance(file, (str, Path)):
+                return cls.from_bytes(Path(file).read_bytes())
+            return cls.from_bytes(file.read())
+        except CheckpointError as error:
+            name = file if isinstance(file, (str, Path)) else getattr(file, "name", "the file")
+            raise CheckpointError(f"{name}: {error}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as a checkpoint."""
+        return type(self).from_bytes, (self.to_bytes(),)
 
     def reset_state(self) -> None:
         """Forget the recent past (states, estimate, lag taps, waiting forecasts), keep weights."""
@@ -377,6 +451,20 @@ def _kernel_config(config: Config) -> Any:
         except (TypeError, OverflowError) as error:
             raise ConfigError(f"{name} = {value!r}: {error}") from None
     return out
+
+
+def _config_of(kernel_config: Any) -> Config:
+    """The other way round; floats as the shortest decimals that give the kernel's float32."""
+    settings: dict[str, Any] = {}
+    for name, field in ffi.typeof("nbt_config").fields:
+        value = getattr(kernel_config, name)
+        if name in CHOICES:
+            value = CHOICES[name][value]
+        elif field.type.cname == "float":
+            value = float(str(np.float32(value)))
+        settings["hidden" if name == "n_hidden" else name] = value
+    settings["hold_missing"] = bool(settings["hold_missing"])
+    return Config(**settings)
 
 
 def _check_config(config: Config, status: int) -> None:
