@@ -40,6 +40,7 @@ static void *need(void *pointer)
 /* ---- Learners in blocks of their own ---- */
 
 typedef struct block {
+    nbt_config config;
     unsigned char *allocation;
     nbt_learner *learner;
     size_t bytes;
@@ -47,7 +48,7 @@ typedef struct block {
 
 static block block_new(const nbt_config *config)
 {
-    block made = {NULL, NULL, nbt_bytes(config)};
+    block made = {*config, NULL, NULL, nbt_bytes(config)};
     REQUIRE(made.bytes > 0);
     made.allocation = need(malloc(made.bytes + 8));
     /* Not filled: valgrind then sees every read of a byte that nbt_init left as it was. */
@@ -76,6 +77,37 @@ static void block_move(block *old)
     old->allocation = fresh;
     old->learner = (nbt_learner *)(void *)(fresh + 8);
     REQUIRE(nbt_hash(old->learner) == hash);
+}
+
+/* Saves and loads into fresh memory; a checkpoint with one wrong bit is refused before that. */
+static void block_reload(block *old, uint32_t random)
+{
+    nbt_config config;
+    size_t n = nbt_checkpoint_bytes(&old->config);
+    unsigned char *checkpoint = need(malloc(n));
+    unsigned char *fresh = need(malloc(old->bytes + 8));
+    uint64_t hash = nbt_hash(old->learner);
+    nbt_learner *loaded = NULL;
+    REQUIRE(nbt_save(old->learner, checkpoint, n - 1) == NBT_ERR_BYTES);
+    nbt_status status = nbt_save(old->learner, checkpoint, n);
+    if (status != NBT_OK) {
+        FAIL("nbt_save: %s", nbt_status_text(status));
+    }
+    size_t bit = random % (8 * n);
+    checkpoint[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    REQUIRE(nbt_load_config(checkpoint, n, &config) < 0);
+    REQUIRE(nbt_load(fresh + 8, old->bytes, checkpoint, n, &loaded) < 0 && loaded == NULL);
+    checkpoint[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    REQUIRE(nbt_load(fresh + 8, old->bytes, checkpoint, random % n, &loaded) < 0);
+    REQUIRE(nbt_load(fresh + 8, old->bytes - 1, checkpoint, n, &loaded) == NBT_ERR_BYTES);
+    REQUIRE(nbt_load_config(checkpoint, n, &config) == NBT_OK);
+    REQUIRE(nbt_bytes(&config) == old->bytes);
+    REQUIRE(nbt_load(fresh + 8, old->bytes, checkpoint, n, &loaded) == NBT_OK);
+    REQUIRE(nbt_hash(loaded) == hash);
+    free(checkpoint);
+    free(old->allocation);
+    old->allocation = fresh;
+    old->learner = loaded;
 }
 
 /* ---- Deterministic streams: integers first, then floats that hold them exactly ---- */
@@ -364,6 +396,7 @@ static void abuse(const nbt_config *config, uint32_t calls)
             REQUIRE(status == (config->link == NBT_LINK_GAUSSIAN ? NBT_OK : NBT_ERR_LINK));
         } else if (kind == 29) {
             block_move(&owner);
+            block_reload(&owner, draw(&lcg));
         } else if (kind == 30 && draw(&lcg) % 8u == 0) {
             REQUIRE(nbt_reset_state(owner.learner) == NBT_OK);
             REQUIRE(nbt_pending(owner.learner) == 0);
@@ -476,7 +509,7 @@ static void refuse(void)
     label[0] = from_bits(0x7f800000u);
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_LABEL);
     REQUIRE(nbt_hash(learner) == hash);
-    for (int status = 1; status >= -12; status--) {
+    for (int status = 1; status >= -18; status--) {
         REQUIRE(nbt_status_text((nbt_status)status)[0] != '\0');
     }
     free(memory);

@@ -1,0 +1,449 @@
+"""Checkpoints: a resumed run is the run, and no byte that is wrong gets in."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import is_accepted
+from nbt_embed._kernel import ffi, lib
+from numpy.typing import NDArray
+
+from nbt_embed import Config, Learner, NbtError
+from nbt_embed.config import CHOICES
+from nbt_embed.errors import CheckpointError
+
+GOLDEN = Path(__file__).parent / "golden" / "checkpoint_v1.nbt"
+GOLDEN_HASH = 0x183E53DC317D8D67
+GOLDEN_CONFIG = Config(2, 1, hidden=3, lags=2, max_delay=3, seed=5)
+KINDS = [
+    kind
+    for kind in itertools.product(
+        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
+    )
+    if is_accepted(Config(1, 2, cell=kind[0], estimator=kind[1]))
+]
+PAYLOAD = 192  # docs/checkpoint.md
+
+
+def stream(steps: int, config: Config) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Inputs with structure, and labels of the link, some missing."""
+    rng = np.random.default_rng(1)
+    X = np.cumsum(rng.normal(size=(steps, config.n_in)), axis=0).astype(np.float32)
+    if config.link == "categorical":
+        Y = rng.integers(0, config.n_out, (steps, 1)).astype(np.float32)
+    elif config.link == "bernoulli":
+        Y = rng.random((steps, config.n_out)).astype(np.float32)
+    else:
+        Y = np.sin(X[:, :1] + np.arange(config.n_out)).astype(np.float32)
+    Y[rng.random(Y.shape) < 0.1] = np.nan
+    return X, Y
+
+
+def trained(config: Config, steps: int = 60) -> Learner:
+    """A learner in the middle of its life, with forecasts that wait."""
+    learner = Learner(config)
+    learner.run(*stream(steps, config), horizon=config.max_delay)
+    return learner
+
+
+def sealed(data: bytes | bytearray) -> bytes:
+    """Put the right CRC behind what was changed."""
+    return bytes(data[:-4]) + struct.pack("<I", zlib.crc32(data[:-4]))
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        Learner.from_bytes(data)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def small() -> bytes:
+    """The checkpoint of a learner of one unit."""
+    return trained(Config(1, 1, hidden=1, scale_steps=20)).to_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_a_resumed_run_is_the_run(kind: tuple[str, str, str, str]) -> None:
+    cell, estimator, filter_, link = kind
+    names = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
+    config = Config(2, 3, hidden=5, lags=2, max_delay=2, seed=4, **names)  # type: ignore[arg-type]
+    X, Y = stream(120, config)
+    whole = Learner(config)
+    whole.run(X[:60], Y[:60], horizon=2)
+    resumed = Learner.from_bytes(whole.to_bytes())
+    assert resumed.config == whole.config
+    assert resumed.counters == whole.counters
+    assert resumed.hash() == whole.hash()
+    np.testing.assert_array_equal(
+        whole.run(X[60:], Y[60:], horizon=2), resumed.run(X[60:], Y[60:], horizon=2)
+    )
+    assert resumed.to_bytes() == whole.to_bytes()
+
+
+@pytest.mark.parametrize("waiting", range(5))
+def test_forecasts_that_wait_are_kept(waiting: int) -> None:
+    config = Config(1, 1, max_delay=3, hidden=2)
+    learner = Learner(config)
+    for x in range(waiting):
+        if learner.pending == 4:
+            learner.learn(0.5)
+        learner.predict(float(x))
+    resumed = Learner.from_bytes(learner.to_bytes())
+    assert resumed.pending == min(waiting, 4)
+    for y in range(resumed.pending):
+        learner.learn(float(y))
+        resumed.learn(float(y))
+    assert resumed.hash() == learner.hash()
+
+
+def test_a_checkpoint_is_hardly_longer_than_the_learner() -> None:
+    for cell, estimator, filter_, link in KINDS:
+        config = Config(1, 2, hidden=1, cell=cell, estimator=estimator, filter=filter_, link=link)
+        learner = Learner(config)
+        assert len(learner.to_bytes()) <= learner.memory.total + 32
+
+
+def read(data: bytes) -> dict[str, Any]:
+    """A reader of its own, from docs/checkpoint.md alone."""
+    magic, major, minor, start, flags, length = struct.unpack_from("<8sHHIIQ", data)
+    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 0, 0)
+    assert len(data) == start + length + 4
+    assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
+    S, R, D, N = struct.unpack_from("<4I", data, 28)
+    n_in, n_out, H, lags, delay, cell, estimator, _, kind, link, _, _, _ = struct.unpack_from(
+        "<13I", data, 52
+    )
+    rank_one, traces = estimator in (1, 3, 4), estimator in (2, 3, 4)
+    kalman, gaussian = kind > 0, link == 0
+    words = np.frombuffer(data, "<f4", length // 4, start)
+    out: dict[str, Any] = {"generator": words[:4].view("<u4")}
+    out["pending"], out["column"] = words[4:6].view("<u4")
+    at = 6
+    for name, there, shape in (
+        ("theta", True, (R, D)),
+        ("readout", True, (n_out, D)),
+        ("w", rank_one, (R, D)),
+        ("v", rank_one, (N, S)),
+        ("traces", traces, (R, D)),
+        ("balance", estimator == 3, (1 + 2 * H,)),
+        ("rtrl", estimator == 5, (S, R * D)),
+        ("covariance", kalman and estimator != 0, (R, D)),
+        ("coupling", kind == 2 and estimator != 0, (R, D)),
+        ("ud", kalman, (D * (D + 1) // 2,)),
+        ("noise", gaussian, (2, n_out)),
+        ("state", True, (S,)),
+        ("learning_state", True, (S,)),
+        ("leak", cell == 1, (H,)),
+        ("ring", True, (delay + lags, n_in)),
+        ("input_scale", True, (3, n_in)),
+        ("label_scale", gaussian, (3, n_out)),
+    ):
+        if there:
+            size = int(np.prod(shape))
+            out[name] = words[at : at + size].reshape(shape)
+            at += size
+    assert at == len(words)
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_the_document_is_enough_to_read_a_checkpoint(kind: tuple[str, str, str, str]) -> None:
+    cell, estimator, filter_, link = kind
+    config = Config(
+        2, 3, hidden=5, lags=2, cell=cell, estimator=estimator, filter=filter_, link=link
+    )
+    learner = trained(config)
+    got = read(learner.to_bytes())
+    assert got["pending"] == learner.pending
+    for name in set(learner.arrays) - {"readout_covariance"}:
+        expected = learner.array(name)
+        stored = got[name][: len(expected)] if name.endswith("scale") else got[name]
+        stored = stored[0] if name == "noise" or (name == "v" and expected.ndim == 1) else stored
+        np.testing.assert_array_equal(stored, expected)
+    if "ud" in got:
+        D = learner.array("theta").shape[1]
+        U, d = np.eye(D), np.empty(D)
+        for j in range(D):
+            column = got["ud"][j * (j + 1) // 2 :]
+            U[:j, j], d[j] = column[:j], column[j]
+        covariance = learner.array("readout_covariance")
+        np.testing.assert_allclose((U * d) @ U.T, covariance, rtol=1e-4, atol=1e-6)
+
+
+def test_the_golden_checkpoint_is_read_for_ever() -> None:
+    data = GOLDEN.read_bytes()
+    learner = Learner.load(GOLDEN)
+    assert learner.config == GOLDEN_CONFIG
+    assert learner.hash() == GOLDEN_HASH
+    assert learner.to_bytes() == data
+    assert learner.pending == 3
+
+
+# ---- what is refused ---------------------------------------------------------------------------
+
+
+def test_every_flipped_bit_is_refused(small: bytes) -> None:
+    for bit in range(8 * len(small)):
+        data = bytearray(small)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CheckpointError):
+            Learner.from_bytes(bytes(data))
+
+
+def test_every_cut_is_refused(small: bytes) -> None:
+    for length in range(len(small)):
+        text = refusal(small[:length])
+        assert ("no checkpoint" if length < 8 else "cut off") in text
+
+
+def test_random_bytes_are_refused(small: bytes) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        junk = rng.bytes(int(rng.integers(0, 600)))
+        refusal(junk)
+        refusal(small[:8] + junk)
+        refusal(sealed(small[:12] + junk + b"    "))
+
+
+Change = tuple[str, int, Any, str]
+CHANGES: list[Change] = [
+    ("<H", 8, 2, "newer version"),
+    ("<I", 16, 1, "newer version"),
+    ("<I", 12, 200, "cut off"),
+    ("<Q", 20, 2**63, "cut off"),
+    ("<Q", 20, 8, "cannot be"),
+    ("<I", 28, 7, "cannot be"),
+    ("<I", 60, 0, "out of range"),
+    ("<I", 60, 2**31, "out of range"),
+    ("<f", 156, float("nan"), "out of range"),
+    ("<4I", PAYLOAD, (0, 0, 0, 0), "cannot be"),
+    ("<I", PAYLOAD + 16, 2, "cannot be"),
+    ("<I", PAYLOAD + 20, 1, "cannot be"),
+    ("<f", PAYLOAD + 24, float("inf"), "cannot be"),
+    ("<f", PAYLOAD + 24, float("nan"), "cannot be"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_what_cannot_be_is_refused_though_the_crc_is_right(change: Change, small: bytes) -> None:
+    form, at, value, message = change
+    data = bytearray(small)
+    struct.pack_into(form, data, at, *(value if isinstance(value, tuple) else (value,)))
+    if (at, value) == (20, 8):
+        data = data[: PAYLOAD + 8 + 4]  # short, and says so
+    assert message in refusal(sealed(data))
+
+
+def test_a_covariance_of_zero_is_refused(small: bytes) -> None:
+    learner = Learner.from_bytes(small)
+    before = read(small)
+    at = small.index(before["covariance"].astype("<f4").tobytes())
+    for bad in (0.0, -1.0, float("nan")):
+        data = bytearray(small)
+        struct.pack_into("<f", data, at, bad)
+        assert "cannot be" in refusal(sealed(data))
+    assert learner.to_bytes() == small
+
+
+def test_a_later_minor_version_is_read(small: bytes) -> None:
+    start, length = PAYLOAD, len(small) - PAYLOAD - 4
+    data = bytearray(small[:start] + b"new!" + small[start:-4] + b"more words, " + b"crc.")
+    struct.pack_into("<HI", data, 10, 3, start + 4)
+    struct.pack_into("<Q", data, 20, length + 12)
+    assert Learner.from_bytes(sealed(data)).to_bytes() == small
+    struct.pack_into("<H", data, 10, 0)  # 1.0 has no such words
+    assert "cannot be" in refusal(sealed(data))
+
+
+def test_a_refused_load_leaves_the_memory_alone(small: bytes) -> None:
+    memory = ffi.new("uint64_t[]", 400)
+    ffi.buffer(memory)[:] = b"\x5a" * 3200
+    handle = ffi.new("nbt_learner **")
+    bad = bytearray(small)
+    struct.pack_into(
+        "<f", bad, len(small) - 8, -1.0
+    )  # the count of the label scaler, the last word
+    assert lib.nbt_load(memory, 3200, sealed(bad), len(bad), handle) == lib.NBT_ERR_STATE
+    assert lib.nbt_load(memory, 8, small, len(small), handle) == lib.NBT_ERR_BYTES
+    odd = ffi.cast("char *", memory) + 4
+    assert lib.nbt_load(odd, 3196, small, len(small), handle) == lib.NBT_ERR_ALIGN
+    assert bytes(ffi.buffer(memory)) == b"\x5a" * 3200
+    assert handle[0] == ffi.NULL
+
+
+def test_null_pointers_are_refused(small: bytes) -> None:
+    memory, handle = ffi.new("uint64_t[]", 400), ffi.new("nbt_learner **")
+    config = ffi.new("nbt_config *")
+    assert lib.nbt_load(memory, 3200, small, len(small), handle) == lib.NBT_OK
+    calls: list[Callable[[], int]] = [
+        lambda: lib.nbt_save(ffi.NULL, ffi.NULL, 1),
+        lambda: lib.nbt_save(handle[0], ffi.NULL, 9999),
+        lambda: lib.nbt_save_stream(handle[0], ffi.NULL, ffi.NULL),
+        lambda: lib.nbt_load(ffi.NULL, 3200, small, len(small), handle),
+        lambda: lib.nbt_load(memory, 3200, ffi.NULL, 0, handle),
+        lambda: lib.nbt_load(memory, 3200, small, len(small), ffi.NULL),
+        lambda: lib.nbt_load_config(ffi.NULL, 0, config),
+        lambda: lib.nbt_load_config(small, len(small), ffi.NULL),
+    ]
+    assert [call() for call in calls] == [lib.NBT_ERR_NULL] * len(calls)
+
+
+def test_a_stream_comes_in_pieces_and_may_be_stopped(small: bytes) -> None:
+    memory, handle = ffi.new("uint64_t[]", 400), ffi.new("nbt_learner **")
+    lib.nbt_load(memory, 3200, small, len(small), handle)
+    pieces: list[bytes] = []
+    room = [99]
+
+    def take(_: Any, data: Any, n: int) -> int:
+        if len(pieces) == room[0]:
+            return 1
+        pieces.append(bytes(ffi.buffer(data, n)))
+        return 0
+
+    write = ffi.callback("int(void *, const unsigned char *, size_t)", take)
+    assert lib.nbt_save_stream(handle[0], write, ffi.NULL) == lib.NBT_OK
+    assert b"".join(pieces) == small
+    assert {len(piece) for piece in pieces[:-1]} == {64}
+    pieces.clear()
+    room[0] = 2
+    assert lib.nbt_save_stream(handle[0], write, ffi.NULL) == lib.NBT_ERR_WRITE
+    assert len(pieces) == 2
+
+
+# ---- Python: files, copies ---------------------------------------------------------------------
+
+
+def test_a_file_is_written_and_read(tmp_path: Path) -> None:
+    learner = trained(GOLDEN_CONFIG)
+    path = tmp_path / "learner.nbt"
+    for target in (path, str(path)):
+        learner.save(target)
+        assert Learner.load(target).hash() == learner.hash()
+    file = io.BytesIO()
+    learner.save(file)
+    assert file.getvalue() == path.read_bytes()
+    file.seek(0)
+    assert Learner.load(file).hash() == learner.hash()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["learner.nbt"]
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "text.nbt"
+    path.write_text("hello, world")
+    with pytest.raises(
+        CheckpointError, match=r"text\.nbt: 12 bytes: these bytes are no checkpoint"
+    ):
+        Learner.load(path)
+    with path.open("rb") as file, pytest.raises(CheckpointError, match=r"text\.nbt"):
+        Learner.load(file)
+    with pytest.raises(FileNotFoundError):
+        Learner.load(tmp_path / "none.nbt")
+    with pytest.raises(FileNotFoundError):
+        trained(GOLDEN_CONFIG).save(tmp_path / "none" / "learner.nbt")
+    assert issubclass(CheckpointError, NbtError)
+
+
+@pytest.mark.parametrize(
+    "make", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_copies_are_learners_of_their_own(make: Callable[[Learner], Learner]) -> None:
+    learner = trained(GOLDEN_CONFIG)
+    twin = make(learner)
+    assert twin.hash() == learner.hash()
+    learner.learn(0.1)
+    assert twin.hash() != learner.hash()
+    twin.learn(0.1)
+    assert twin.hash() == learner.hash()
+
+
+def test_a_broken_learner_does_not_overwrite_a_good_file(tmp_path: Path) -> None:
+    learner = trained(GOLDEN_CONFIG)
+    path = tmp_path / "learner.nbt"
+    learner.save(path)
+    good = path.read_bytes()
+    learner._block[184:188] = np.array([np.nan], np.float32).view(np.uint8)  # a weight
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        learner.save(path)
+    assert path.read_bytes() == good
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = trained(GOLDEN_CONFIG)
+    path = tmp_path / "learner.nbt"
+    path.write_bytes(b"old")
+    for name in ("fsync", "fchmod"):
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object) -> None:
+                raise OSError(28, "No space left on device")
+
+            patch.setattr(os, name, fail)
+            with pytest.raises(OSError, match="No space"):
+                learner.save(path)
+        assert path.read_bytes() == b"old"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["learner.nbt"]
+
+
+def test_permissions_and_links_stay(tmp_path: Path) -> None:
+    learner = trained(GOLDEN_CONFIG)
+    path, link, new = tmp_path / "learner.nbt", tmp_path / "link.nbt", tmp_path / "new.nbt"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    learner.save(link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert Learner.load(path).hash() == learner.hash()
+    learner.save(new)
+    (tmp_path / "plain").touch()
+    assert new.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def killed_while_saving(path: Path, times: int) -> None:
+    """Start a program that saves two learners in turn, and kill it at a random moment."""
+    program = (
+        "import sys; from nbt_embed import Learner\n"
+        "learners = [Learner(3, 1, hidden=h) for h in (20, 30)]\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    for learner in learners: learner.save(sys.argv[1])\n"
+    )
+    rng = np.random.default_rng(times)
+    whole = {Learner(3, 1, hidden=h).to_bytes() for h in (20, 30)}
+    for _ in range(times):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(float(rng.uniform(0.001, 0.03)))
+            process.send_signal(signal.SIGKILL)
+        assert not path.exists() or path.read_bytes() in whole
+    assert path.exists()
+
+
+def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    killed_while_saving(tmp_path / "learner.nbt", 5)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_leave_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    killed_while_saving(tmp_path / "learner.nbt", 200)
