@@ -60,7 +60,10 @@ typedef enum nbt_status {
     NBT_ERR_LENGTH = -14,    /* the checkpoint is cut off: take the one before */
     NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
     NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
-    NBT_ERR_WRITE = -17      /* the writing callback gave up */
+    NBT_ERR_WRITE = -17,     /* the writing callback gave up */
+    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time */
+    NBT_ERR_FLASH = -19,     /* the flash is described wrongly, or no slot could be written */
+    NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: start anew */
 } nbt_status;
 
 enum { /* nbt_config.cell: how the unit's state follows from its pre-activations a */
@@ -282,13 +285,20 @@ typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
 nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes);
 nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *context);
 
+/* Gives n bytes (1..64) of a checkpoint from an offset on; returns 0, or anything else to give up. */
+typedef int (*nbt_read)(void *context, size_t offset, unsigned char *out, size_t n);
+
 /* Purpose: build the learner of a checkpoint in memory[bytes], as nbt_init does.
- * Arguments: data [n], the checkpoint; what follows its end is not looked at. *learner receives the
- *   address (equal to memory). Everything is checked before memory is touched.
+ * Arguments: data [n], the checkpoint, or a callback that gives the n bytes, three times over; what
+ *   follows the checkpoint's end is not looked at. *learner receives the address (equal to memory).
+ *   Everything is checked before memory is touched.
  * Errors: NBT_ERR_NULL, NBT_ERR_MAGIC, NBT_ERR_VERSION, NBT_ERR_LENGTH, NBT_ERR_CRC, NBT_ERR_CONFIG,
- *   NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(bytes). */
+ *   NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (if the callback fails only in the
+ *   third round, memory is zero). Cost: O(bytes). */
 nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_t n,
                     nbt_learner **learner);
+nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
+                           nbt_learner **learner);
 
 /* Purpose: the configuration in a checkpoint, to know how much memory to give to nbt_load.
  * Errors: those of nbt_load up to NBT_ERR_CONFIG, and NBT_ERR_STATE. Cost: O(n). */

@@ -1,4 +1,6 @@
 /* Checkpoints, docs/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
+#include "nbt_checkpoint.h"
+
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_walk.h"
@@ -6,7 +8,6 @@
 enum {
     MAJOR = 1,
     MINOR = 0,
-    CHUNK = 64,         /* bytes handed to the caller at once */
     CONFIG_AT = 44,     /* offset of the config in the header */
     COUNTERS = 4,
     CRC_BYTES = 4
@@ -59,6 +60,26 @@ static int is_sound(uint32_t word, nbt_word_kind kind)
 
 /* ---- save ------------------------------------------------------------------------------------ */
 
+typedef struct inspector {
+    nbt_walker walker; /* first, so that a visit finds its inspector */
+    int sound;
+} inspector;
+
+static uint32_t inspect(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+{
+    inspector *self = (inspector *)walker;
+    self->sound = self->sound && is_sound(word, kind);
+    return word;
+}
+
+int nbt_is_sound(const nbt_learner *learner)
+{
+    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    inspector self = {{inspect, 1, 0}, 1};
+    nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
+    return self.sound;
+}
+
 typedef struct writer {
     nbt_walker walker; /* first, so that a visit finds its writer */
     nbt_write write;
@@ -66,8 +87,7 @@ typedef struct writer {
     uint32_t crc;
     unsigned n; /* bytes that wait in chunk */
     int failed;
-    int sound;
-    unsigned char chunk[CHUNK];
+    unsigned char chunk[NBT_CHUNK];
 } writer;
 
 static void flush(writer *self)
@@ -82,7 +102,7 @@ static void put_byte(writer *self, unsigned char byte)
 {
     self->crc = crc_of(self->crc, byte);
     self->chunk[self->n++] = byte;
-    if (self->n == CHUNK) {
+    if (self->n == NBT_CHUNK) {
         flush(self);
     }
 }
@@ -96,16 +116,8 @@ static void put(writer *self, uint64_t value, unsigned bytes)
 
 static uint32_t put_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 {
-    writer *self = (writer *)walker;
-    self->sound = self->sound && is_sound(word, kind);
-    put(self, word, 4);
-    return word;
-}
-
-static uint32_t only_look(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
-{
-    writer *self = (writer *)walker;
-    self->sound = self->sound && is_sound(word, kind);
+    (void)kind;
+    put((writer *)walker, word, 4);
     return word;
 }
 
@@ -140,16 +152,13 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     if (learner == NULL || write == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
-    nbt_learner *read_only = (nbt_learner *)(uintptr_t)learner;
-    writer self = {{only_look, 1, 0}, write, context, 0xffffffffu, 0, 0, 1, {0}};
-    nbt_walk(&self.walker, read_only, &l);
-    if (!self.sound) {
+    if (!nbt_is_sound(learner)) {
         return NBT_ERR_STATE;
     }
-    self.walker.visit = put_visited;
+    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    writer self = {{put_visited, 1, 0}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
-    nbt_walk(&self.walker, read_only, &l);
+    nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
     flush(&self);
     return self.failed ? NBT_ERR_WRITE : NBT_OK;
@@ -178,17 +187,42 @@ nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes
 
 typedef struct reader {
     nbt_walker walker; /* first, so that a visit finds its reader */
-    const unsigned char *next;
+    nbt_read read;
+    void *context;
+    size_t n;     /* bytes there are */
+    size_t next;  /* offset of the next byte to take */
+    size_t size;  /* bytes in chunk */
+    size_t taken; /* of these */
+    uint32_t crc; /* of the bytes taken */
+    int failed;
     int sound;
+    unsigned char chunk[NBT_CHUNK];
 } reader;
+
+static unsigned char get_byte(reader *self)
+{
+    if (self->taken == self->size) {
+        self->taken = 0;
+        self->size = self->n - self->next < NBT_CHUNK ? self->n - self->next : NBT_CHUNK;
+        if (self->size == 0 || self->failed ||
+            self->read(self->context, self->next, self->chunk, self->size) != 0) {
+            self->failed = 1;
+            self->size = 0;
+            return 0;
+        }
+    }
+    unsigned char byte = self->chunk[self->taken++];
+    self->next++;
+    self->crc = crc_of(self->crc, byte);
+    return byte;
+}
 
 static uint64_t get(reader *self, unsigned bytes)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++) {
-        value |= (uint64_t)self->next[i] << 8 * i;
+        value |= (uint64_t)get_byte(self) << 8 * i;
     }
-    self->next += bytes;
     return value;
 }
 
@@ -201,71 +235,76 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kin
     return stored;
 }
 
-/* What the header says; head receives config and counters, sizes S, R, D, N. */
+static reader reader_at(nbt_read read, void *context, size_t n, size_t at)
+{
+    reader self = {{get_visited, 0, 0}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
+    return self;
+}
+
+/* What the header says beside config and counters. */
 typedef struct header {
     size_t bytes;
     size_t payload;
     uint32_t minor;
-    uint32_t sizes[4];
+    uint32_t sizes[4]; /* S, R, D, N */
 } header;
 
-static nbt_status get_header(const unsigned char *data, size_t n, header *out, nbt_learner *head)
+static nbt_status get_header(reader *self, header *out, nbt_learner *head)
 {
-    if (n < sizeof magic || memcmp(data, magic, sizeof magic) != 0) {
-        return NBT_ERR_MAGIC;
+    int is_checkpoint = self->n >= sizeof magic;
+    for (size_t i = 0; i < sizeof magic && is_checkpoint; i++) {
+        is_checkpoint = get_byte(self) == magic[i];
     }
-    if (n < HEADER_BYTES) {
+    if (!is_checkpoint) {
+        return self->failed ? NBT_ERR_READ : NBT_ERR_MAGIC;
+    }
+    if (self->n < HEADER_BYTES) {
         return NBT_ERR_LENGTH;
     }
-    reader self = {{NULL, 0, 0}, data + sizeof magic, 1};
-    if (get(&self, 2) != MAJOR) {
+    uint64_t major = get(self, 2);
+    out->minor = (uint32_t)get(self, 2);
+    uint64_t bytes = get(self, 4);
+    uint64_t flags = get(self, 4);
+    uint64_t payload = get(self, 8);
+    if (major != MAJOR || flags != 0) {
         return NBT_ERR_VERSION;
     }
-    out->minor = (uint32_t)get(&self, 2);
-    uint64_t bytes = get(&self, 4);
-    uint64_t flags = get(&self, 4);
-    uint64_t payload = get(&self, 8);
-    if (flags != 0) {
-        return NBT_ERR_VERSION;
-    }
-    if (bytes < HEADER_BYTES || bytes > n || payload > n - bytes ||
-        n - bytes - payload < CRC_BYTES) {
+    if (bytes < HEADER_BYTES || bytes > self->n || payload > self->n - bytes ||
+        self->n - bytes - payload < CRC_BYTES) {
         return NBT_ERR_LENGTH;
     }
     out->bytes = (size_t)bytes;
     out->payload = (size_t)payload;
     for (size_t i = 0; i < 4; i++) {
-        out->sizes[i] = (uint32_t)get(&self, 4);
+        out->sizes[i] = (uint32_t)get(self, 4);
     }
-    head->config.seed = get(&self, 8);
+    head->config.seed = get(self, 8);
     for (size_t i = 0; i < NBT_CONFIG_WORDS; i++) {
-        nbt_config_set_word(&head->config, i, (uint32_t)get(&self, 4));
+        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
     }
-    head->counters.predictions = get(&self, 8);
-    head->counters.labels = get(&self, 8);
-    head->counters.missing = get(&self, 8);
-    head->counters.skipped = get(&self, 8);
+    head->counters.predictions = get(self, 8);
+    head->counters.labels = get(self, 8);
+    head->counters.missing = get(self, 8);
+    head->counters.skipped = get(self, 8);
     return NBT_OK;
 }
 
-static int crc_is_right(const unsigned char *data, size_t n)
-{
-    uint32_t crc = 0xffffffffu;
-    for (size_t i = 0; i < n; i++) {
-        crc = crc_of(crc, data[i]);
-    }
-    reader end = {{NULL, 0, 0}, data + n, 1};
-    return (crc ^ 0xffffffffu) == get(&end, CRC_BYTES);
-}
-
 /* Header, length, CRC and config; a newer minor version may have more than is known here. */
-static nbt_status get_frame(const unsigned char *data, size_t n, header *out, nbt_learner *head)
+static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
 {
-    nbt_status status = get_header(data, n, out, head);
+    nbt_status status = get_header(self, out, head);
     if (status != NBT_OK) {
         return status;
     }
-    if (!crc_is_right(data, out->bytes + out->payload)) {
+    while (self->next < out->bytes + out->payload && !self->failed) {
+        get_byte(self);
+    }
+    uint32_t crc = self->crc ^ 0xffffffffu;
+    uint32_t stored = (uint32_t)get(self, CRC_BYTES);
+    if (self->failed) {
+        return NBT_ERR_READ;
+    }
+    if (crc != stored) {
         return NBT_ERR_CRC;
     }
     if (nbt_bytes(&head->config) == 0) {
@@ -280,29 +319,28 @@ static nbt_status get_frame(const unsigned char *data, size_t n, header *out, nb
     return same && whole ? NBT_OK : NBT_ERR_STATE;
 }
 
-nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config)
+nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_config *config)
 {
-    if (data == NULL || config == NULL) {
-        return NBT_ERR_NULL;
-    }
     header frame;
     nbt_learner head = {0};
-    nbt_status status = get_frame(data, n, &frame, &head);
+    reader self = reader_at(read, context, n, 0);
+    nbt_status status = get_frame(&self, &frame, &head);
     if (status == NBT_OK) {
         *config = head.config;
     }
     return status;
 }
 
-nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_t n,
-                    nbt_learner **learner)
+nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
+                           nbt_learner **learner)
 {
-    if (memory == NULL || data == NULL || learner == NULL) {
+    if (memory == NULL || read == NULL || learner == NULL) {
         return NBT_ERR_NULL;
     }
     header frame;
     nbt_learner head = {0};
-    nbt_status status = get_frame(data, n, &frame, &head);
+    reader self = reader_at(read, context, n, 0);
+    nbt_status status = get_frame(&self, &frame, &head);
     if (status != NBT_OK) {
         return status;
     }
@@ -313,24 +351,56 @@ nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_
         return NBT_ERR_ALIGN;
     }
     nbt_layout l = nbt_layout_of(&head.config, memory);
-    reader self = {{get_visited, 0, 0}, data + frame.bytes, 1};
-    nbt_walk(&self.walker, &head, &l);
-    self.next = data + frame.bytes;
+    reader words = reader_at(read, context, n, frame.bytes);
+    uint32_t *generator = head.rng;
     for (size_t i = 0; i < 4; i++) {
-        head.rng[i] = (uint32_t)get(&self, 4);
+        generator[i] = (uint32_t)get(&words, 4);
     }
-    uint64_t pending = get(&self, 4);
-    uint64_t column = get(&self, 4);
-    int runs = (head.rng[0] | head.rng[1] | head.rng[2] | head.rng[3]) != 0;
+    uint64_t pending = get(&words, 4);
+    uint64_t column = get(&words, 4);
+    int runs = (generator[0] | generator[1] | generator[2] | generator[3]) != 0;
+    self = reader_at(read, context, n, frame.bytes);
+    nbt_walk(&self.walker, &head, &l);
+    if (words.failed || self.failed) {
+        return NBT_ERR_READ;
+    }
     if (!self.sound || !runs || pending > (uint64_t)head.config.max_delay + 1 || column >= l.H) {
         return NBT_ERR_STATE;
     }
     memset(memory, 0, nbt_bytes(&head.config));
     nbt_learner *loaded = (nbt_learner *)memory;
     *loaded = head;
+    self = reader_at(read, context, n, frame.bytes);
     self.walker.writes = 1;
-    self.next = data + frame.bytes;
     nbt_walk(&self.walker, loaded, &l);
+    if (self.failed || !self.sound) { /* the source changed its mind */
+        memset(memory, 0, nbt_bytes(&head.config));
+        return NBT_ERR_READ;
+    }
     *learner = loaded;
     return NBT_OK;
+}
+
+/* ---- a checkpoint in memory ------------------------------------------------------------------ */
+
+static int copy_out(void *context, size_t at, unsigned char *out, size_t n)
+{
+    const unsigned char *const *data = (const unsigned char *const *)context;
+    memcpy(out, *data + at, n);
+    return 0;
+}
+
+nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config)
+{
+    if (data == NULL || config == NULL) {
+        return NBT_ERR_NULL;
+    }
+    return nbt_checkpoint_check(copy_out, &data, n, config);
+}
+
+nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_t n,
+                    nbt_learner **learner)
+{
+    return data == NULL ? NBT_ERR_NULL
+                        : nbt_load_stream(memory, bytes, copy_out, &data, n, learner);
 }
