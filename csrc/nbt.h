@@ -304,6 +304,34 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
  * Errors: those of nbt_load up to NBT_ERR_CONFIG, and NBT_ERR_STATE. Cost: O(n). */
 nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config);
 
+/* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of erase
+ * blocks. The callbacks return 0, or anything else for a failure.
+ *   read: n bytes (1..64) from any offset of a slot.
+ *   program: n = 64 bytes at a multiple of 64, upwards, each place once after an erase.
+ *   erase: all bytes of a slot become 0xff. */
+typedef struct nbt_flash {
+    void *context;
+    uint32_t n_slots;
+    size_t slot_bytes;
+    int (*read)(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n);
+    int (*program)(void *context, uint32_t slot, size_t offset, const unsigned char *bytes, size_t n);
+    int (*erase)(void *context, uint32_t slot);
+} nbt_flash;
+
+/* Purpose: least slot_bytes for this configuration; 0 if it is refused. Cost: O(1). */
+size_t nbt_store_slot_bytes(const nbt_config *config);
+
+/* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power cut
+ * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back.
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_BYTES (slots too small), NBT_ERR_STATE: the newest
+ *   checkpoint before is still there. Cost: O(n_slots bytes) reads, one erase. */
+nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
+
+/* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN. */
+nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes,
+                          nbt_learner **learner);
+
 /* Purpose: a short English sentence for a status. Never NULL. */
 const char *nbt_status_text(nbt_status status);
 

@@ -31,6 +31,15 @@ static uint32_t crc_of(uint32_t crc, unsigned char byte)
     return table[(crc ^ (uint32_t)byte >> 4) & 15u] ^ crc >> 4;
 }
 
+uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
+{
+    uint32_t crc = 0xffffffffu;
+    for (size_t i = 0; i < n; i++) {
+        crc = crc_of(crc, bytes[i]);
+    }
+    return crc ^ 0xffffffffu;
+}
+
 static size_t payload_bytes(const nbt_config *config)
 {
     nbt_breakdown b = nbt_layout_of(config, NULL).bytes;

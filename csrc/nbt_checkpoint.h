@@ -7,6 +7,9 @@
 /* Bytes that are handed over at once. */
 #define NBT_CHUNK 64u
 
+/* CRC-32 of ISO 3309. */
+uint32_t nbt_crc32(const unsigned char *bytes, size_t n);
+
 /* Whether the learner holds no number that cannot be. */
 int nbt_is_sound(const nbt_learner *learner);
 

@@ -43,27 +43,29 @@ def tool() -> Tool:
 def build(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Return ``build(compiler, *flags, source=DRIVER, lanes=16)``, which gives a program's path.
 
-    The program is made of ``source`` and the whole kernel. Equal calls compile once a session.
+    The program is made of ``source`` and the whole kernel. Equal calls compile once a session, and
+    programs with equal flags share the kernel's objects.
     """
-    made: dict[tuple[str, ...], Path] = {}
+    kernels: dict[tuple[str, ...], list[str]] = {}
+    programs: dict[tuple[str, ...], Path] = {}
+
+    def objects(compiler: str, options: list[str]) -> list[str]:
+        key = (compiler, *options)
+        if key not in kernels:
+            folder = tmp_path_factory.mktemp("kernel")
+            run(tool(compiler), *options, "-c", *kernel_sources(), cwd=folder)
+            kernels[key] = sorted(str(path) for path in folder.glob("*.o"))
+        return kernels[key]
 
     def compile_program(compiler: str, *flags: str, source: Path = DRIVER, lanes: int = 16) -> Path:
-        key = (compiler, *flags, str(source), str(lanes))
-        if key not in made:
+        options = [*flags, f"-DNBT_LANES={lanes}", f"-I{KERNEL}"]
+        key = (compiler, *options, str(source))
+        if key not in programs:
             program = tmp_path_factory.mktemp("build") / source.stem
-            run(
-                tool(compiler),
-                *flags,
-                f"-DNBT_LANES={lanes}",
-                f"-I{KERNEL}",
-                str(source),
-                *kernel_sources(),
-                "-o",
-                str(program),
-                "-lm",
-            )
-            made[key] = program
-        return made[key]
+            kernel = objects(compiler, options)
+            run(tool(compiler), *options, str(source), *kernel, "-o", str(program), "-lm")
+            programs[key] = program
+        return programs[key]
 
     return compile_program
 
@@ -82,9 +84,9 @@ def kernel_sources() -> list[str]:
     return sorted(str(path) for path in KERNEL.glob("*.c"))
 
 
-def run(*command: str) -> str:
+def run(*command: str, cwd: Path | None = None) -> str:
     """Run a command and return what it printed; fail the test with its messages if it failed."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     if result.returncode != 0:
         pytest.fail(f"{' '.join(command)}\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
     return result.stdout

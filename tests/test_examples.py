@@ -27,8 +27,19 @@ def test_the_readme_program_runs() -> None:
     assert run(sys.executable, "-c", blocks[0]).strip() == promised[1]
 
 
-def test_the_c_example_compiles_without_warnings_and_learns(build: Build) -> None:
-    source = ROOT / "examples" / "minimal.c"
-    program = build("gcc", *STRICT, "-O2", "-ffp-contract=off", source=source, lanes=1)
-    errors = [float(line.split()[-1]) for line in run(str(program)).splitlines()[:-1]]
+def example(name: str, build: Build) -> str:
+    """Compile an example without warnings, as its first lines say, and return what it prints."""
+    source = ROOT / "examples" / name
+    return run(str(build("gcc", *STRICT, "-O2", "-ffp-contract=off", source=source, lanes=1)))
+
+
+def test_the_learner_of_the_c_example_is_kept_in_flash(build: Build) -> None:
+    lines = example("flash_store.c", build).splitlines()
+    assert "no slot of the flash" in lines[0]
+    assert [line.split()[-2] for line in lines[1:]] == ["500", "1000", "1500"]
+
+
+def test_the_c_example_learns(build: Build) -> None:
+    printed = example("minimal.c", build)
+    errors = [float(line.split()[-1]) for line in printed.splitlines()[:-1]]
     assert errors[-1] < 0.5 * errors[0]

@@ -7,10 +7,11 @@ each that a refused call changed nothing and that every stored number is finite.
 
 import itertools
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Build, Tool, is_accepted, missing, run
+from conftest import DRIVER, ROOT, Build, Tool, is_accepted, missing, run
 
 from nbt_embed import Config
 from nbt_embed.config import CHOICES
@@ -49,13 +50,13 @@ def configurations() -> list[list[str]]:
 
 
 @pytest.fixture(scope="module", params=["gcc", "clang"])
-def sanitized(
+def sanitized_build(
     request: pytest.FixtureRequest,
     build: Build,
     tool: Tool,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """Return the driver built with both sanitizers, each report of which ends the program."""
+) -> Callable[[Path], Path]:
+    """Return what builds a source with both sanitizers, each report of which ends the program."""
     flags = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     if request.param == "clang":
         flags.append("-fsanitize=float-cast-overflow")
@@ -64,11 +65,23 @@ def sanitized(
     command = [tool(request.param), *flags, str(probe / "probe.c"), "-o", str(probe / "probe")]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
         missing(f"the sanitizer libraries of {request.param} are not installed")
-    return build(request.param, *flags, "-ffp-contract=off")
+    return lambda source: build(request.param, *flags, "-ffp-contract=off", source=source)
+
+
+@pytest.fixture(scope="module")
+def sanitized(sanitized_build: Callable[[Path], Path]) -> Path:
+    """Return the driver built with both sanitizers."""
+    return sanitized_build(DRIVER)
 
 
 def test_refused_calls(sanitized: Path) -> None:
     run(str(sanitized), "refuse")
+
+
+def test_the_store(sanitized_build: Callable[[Path], Path]) -> None:
+    program = str(sanitized_build(ROOT / "tests" / "flash.c"))
+    for mode in ("wear", "flips", "faults"):
+        run(program, mode)
 
 
 def test_ordinary_streams(sanitized: Path, build: Build) -> None:

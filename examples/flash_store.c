@@ -1,0 +1,70 @@
+/* Keep what was learnt in raw flash, through power cuts. Here an array stands for the flash; on a
+ * device the three callbacks are calls of its driver.
+ * Build: cc -std=c99 -O2 -ffp-contract=off -Icsrc examples/flash_store.c csrc/nbt_*.c -lm */
+#include <stdio.h>
+#include <string.h>
+
+#include "nbt.h"
+
+#define SIZE 1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE, NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN
+
+enum { SLOTS = 2, SLOT_BYTES = 4096 };
+
+static uint64_t arena[NBT_BYTES(SIZE) / sizeof(uint64_t)];
+static unsigned char chip[SLOTS][SLOT_BYTES];
+
+static int chip_read(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n)
+{
+    (void)context;
+    memcpy(out, &chip[slot][offset], n);
+    return 0;
+}
+
+static int chip_program(void *context, uint32_t slot, size_t offset, const unsigned char *bytes,
+                        size_t n)
+{
+    (void)context;
+    memcpy(&chip[slot][offset], bytes, n);
+    return 0;
+}
+
+static int chip_erase(void *context, uint32_t slot)
+{
+    (void)context;
+    memset(chip[slot], 0xff, SLOT_BYTES);
+    return 0;
+}
+
+int main(void)
+{
+    const nbt_flash flash = {NULL, SLOTS, SLOT_BYTES, chip_read, chip_program, chip_erase};
+    nbt_config config = nbt_config_default(1, 1, 8, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner = NULL;
+
+    for (unsigned boot = 0; boot < 3u; boot++) {
+        nbt_status status = nbt_store_load(&flash, arena, sizeof arena, &learner);
+        if (status != NBT_OK) {
+            printf("boot %u: %s\n", boot, nbt_status_text(status));
+            status = nbt_init(arena, sizeof arena, &config, &learner);
+        }
+        for (unsigned t = 0; t < 500u && status >= 0; t++) {
+            float sample = (float)(t % 20u) / 10.0f;
+            float forecast;
+            status = nbt_pending(learner) > 0 ? nbt_learn(learner, &sample) : NBT_OK;
+            if (status >= 0) {
+                status = nbt_predict(learner, &forecast, &sample);
+            }
+        }
+        if (status >= 0) {
+            status = nbt_store_save(&flash, learner);
+        }
+        nbt_counters counters;
+        if (status < 0 || nbt_counters_get(learner, &counters) < 0) {
+            printf("boot %u: %s\n", boot, nbt_status_text(status));
+            return 1;
+        }
+        printf("boot %u: saved after %lu samples\n", boot, (unsigned long)counters.predictions);
+        memset(arena, 0, sizeof arena); /* the power goes */
+    }
+    return 0;
+}
