@@ -6,11 +6,10 @@
 
 #include "nbt.h"
 
-#define SIZE 1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE, NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN
-
 enum { SLOTS = 2, SLOT_BYTES = 4096 };
 
-static uint64_t arena[NBT_BYTES(SIZE) / sizeof(uint64_t)];
+static uint64_t arena[NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
+                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
 static unsigned char chip[SLOTS][SLOT_BYTES];
 
 static int chip_read(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n)
