@@ -7,11 +7,13 @@ that Python owns; the kernel keeps nothing outside it.
 from __future__ import annotations
 
 import operator
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,6 +105,30 @@ def memory_of(config: Config) -> Memory:
     return Memory(**{field.name: getattr(breakdown, field.name) for field in fields(Memory)})
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _exclusive(
+    method: Callable[Concatenate[Learner, _P], _R],
+) -> Callable[Concatenate[Learner, _P], _R]:
+    """Refuse a call while another thread is inside: the kernel runs without Python's global lock."""
+
+    @wraps(method)
+    def call(self: Learner, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if not self._lock.acquire(blocking=False):
+            raise SequenceError(
+                f"{method.__name__}: another thread is using this learner; give each thread its "
+                "own (copy.copy), or hold a lock around every call"
+            )
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._lock.release()
+
+    return call
+
+
 class Learner:
     """A small recurrent network that learns online, sample by sample, in a fixed number of bytes.
 
@@ -126,8 +152,8 @@ class Learner:
         settings: any other field of ``Config`` by name.
 
     Errors: ConfigError (a setting), InputError and InputTypeError (an array), SequenceError
-    (predict and learn out of turn). A refused call leaves the learner as it was. A learner is not
-    to be used from two threads at once; different learners are independent.
+    (predict and learn out of turn, or two threads at once). A refused call leaves the learner as it
+    was. Different learners are independent of one another in any number of threads.
     """
 
     def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
@@ -146,6 +172,7 @@ class Learner:
         return ffi.new("nbt_learner **")
 
     def _pin(self) -> None:
+        self._lock = threading.RLock()
         # Pinned buffers: one copy in and out, no pointer look-up per call.
         self._x = np.zeros(self._config.n_in, np.float32)
         self._y = np.zeros(self._config.n_out, np.float32)
@@ -154,6 +181,7 @@ class Learner:
         self._y_pointer = ffi.from_buffer("float[]", self._y)
         self._label_pointer = ffi.from_buffer("float[]", self._label)
 
+    @_exclusive
     def predict(self, x: ArrayLike) -> Float32Array:
         """Advance the live state by one sample and forecast.
 
@@ -170,6 +198,7 @@ class Learner:
             self._raise(status)
         return self._y.copy()
 
+    @_exclusive
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.
 
@@ -186,6 +215,7 @@ class Learner:
         if status:
             self._raise(status)
 
+    @_exclusive
     def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
         """Feed a stream in one call: the same bits as the loop over ``learn`` and ``predict``.
 
@@ -227,6 +257,7 @@ class Learner:
             self._raise(lib.NBT_SKIPPED)
         return out
 
+    @_exclusive
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
 
@@ -238,6 +269,7 @@ class Learner:
             raise ConfigError(f"link = {self._config.link!r}: {_text(status)}")
         return out
 
+    @_exclusive
     def to_bytes(self) -> bytes:
         """Checkpoint with everything that makes a resumed run the run (docs/checkpoint.md).
 
@@ -302,10 +334,12 @@ class Learner:
         """Pickle and copy as a checkpoint."""
         return type(self).from_bytes, (self.to_bytes(),)
 
+    @_exclusive
     def reset_state(self) -> None:
         """Forget the recent past (states, estimate, lag taps, waiting forecasts), keep weights."""
         lib.nbt_reset_state(self._handle)
 
+    @_exclusive
     def hash(self) -> int:
         """64-bit hash of everything that shapes the future: equal on every target."""
         return int(lib.nbt_hash(self._handle))
@@ -321,11 +355,13 @@ class Learner:
         return memory_of(self._config)
 
     @property
+    @_exclusive
     def pending(self) -> int:
         """Forecasts that wait for a label."""
         return int(lib.nbt_pending(self._handle))
 
     @property
+    @_exclusive
     def counters(self) -> Counters:
         """Health counters since the learner was built."""
         counters = ffi.new("nbt_counters *")
@@ -337,6 +373,7 @@ class Learner:
         """Names that ``array`` accepts in this configuration."""
         return tuple(name for name in _ARRAYS if self._shape(name) is not None)
 
+    @_exclusive
     def array(self, name: str) -> Float32Array:
         """One of the learner's arrays as it is now, read-only.
 
