@@ -112,10 +112,10 @@ _R = TypeVar("_R")
 def _exclusive(
     method: Callable[Concatenate[Learner, _P], _R],
 ) -> Callable[Concatenate[Learner, _P], _R]:
-    """Refuse a call while another thread is inside: the kernel runs without Python's global lock."""
+    """Refuse a call while another thread is inside: the kernel runs without the global lock."""
 
     @wraps(method)
-    def call(self: Learner, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def call(self: Learner, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if not self._lock.acquire(blocking=False):
             raise SequenceError(
                 f"{method.__name__}: another thread is using this learner; give each thread its "
