@@ -13,6 +13,7 @@ from tools.learning.influence import Run
 from tools.learning.plan import (
     ANBN,
     FAR,
+    FARTHER,
     LENGTH,
     MILLION,
     NEAR,
@@ -121,6 +122,20 @@ def _symbols(curves: Sequence[Curve]) -> Iterator[Bar]:
         got = spread(short, TAIL)
         asked = "backpropagation of span 8 >= 2.448"
         yield Bar(f"{FAR}, the same", asked, str(got), got.median >= 2.448)
+
+    far = TASKS[FARTHER]
+    assert isinstance(far, SymbolTask)
+    farther = pick(curves, FARTHER, "unitwise", 32, LENGTH[FARTHER])
+    if farther and far.blind is not None:
+        got = spread(farther, TAIL)
+        others = "".join(
+            f"; {name} {spread(found, TAIL).median:.4g}"
+            for name in ("residual", "frozen")
+            if (found := pick(curves, FARTHER, name, 32, LENGTH[FARTHER]))
+        )
+        asked = f"as far as it goes: floor {far.floor:.3f}, without memory {far.blind:.3f}"
+        place = f"{FARTHER}, last 1e5 of {LENGTH[FARTHER]:,}"
+        yield Bar(place, asked, f"{got}{others}", got.median < far.blind)
 
 
 def _against_backpropagation(curves: Sequence[Curve]) -> Iterator[Bar]:
