@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars learning learning-quick readme check lint compilers clean
+.PHONY: help demo test bars learning learning-quick fuzz readme check lint compilers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
+	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make readme       run demo, test and bars, and put their output into README.md'
 	@echo 'make check        formatter, linter, types, and the kernel through gcc and clang'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -46,6 +47,21 @@ learning: $(VENV)/learning
 
 learning-quick: $(VENV)/learning
 	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
+
+# tests/fuzz/corpus.tar.gz holds what earlier runs found; new finds go to build/fuzz/corpus.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@command -v clang >/dev/null || { \
+	    echo 'error: clang not found. Debian, Ubuntu: apt-get install clang' >&2; exit 1; }
+	@mkdir -p build/fuzz && tar -C build/fuzz -xzf tests/fuzz/corpus.tar.gz
+	@for target in load store steps; do \
+	    clang -std=c99 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined \
+	        -fno-sanitize-recover=all -Icsrc tests/fuzz/$$target.c csrc/*.c -lm \
+	        -o build/fuzz/$$target || exit 1; \
+	    build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$target || exit 1; \
+	    echo "$$target: nothing found in $(FUZZ_SECONDS) s"; \
+	done
 
 readme: $(VENV)/tools
 	$(BIN)/python tools/readme.py

@@ -1,0 +1,86 @@
+/* Any configuration and any sequence of calls with any floats: nothing that is refused changes the
+ * learner, and it can be saved at any time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nbt.h"
+
+static const unsigned char *next;
+static size_t left;
+
+static uint32_t take(size_t bytes)
+{
+    uint32_t value = 0;
+    size_t n = bytes < left ? bytes : left;
+    memcpy(&value, next, n);
+    next += n;
+    left -= n;
+    return value;
+}
+
+static float take_float(void)
+{
+    uint32_t bits = take(4);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static nbt_config take_config(void)
+{
+    nbt_config config = nbt_config_default(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4,
+                                           take(1) % 4);
+    config.lags = take(1) % 4;
+    config.max_delay = take(1) % 4;
+    config.cell = take(1) % 5;
+    config.estimator = take(1) % 7;
+    config.norm = take(1) % 3;
+    config.filter = take(1) % 4;
+    config.scale_steps = take(1) % 8;
+    config.hold_missing = take(1) % 3;
+    config.anneal_steps = take(1);
+    float *fields[] = {&config.scale_rate, &config.tau_min, &config.decay, &config.rate,
+                       &config.info_rate, &config.info_floor, &config.forget, &config.prior_hidden};
+    if (take(1) % 2 == 1) {
+        *fields[take(1) % 8] = take_float();
+    }
+    return config;
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
+{
+    static uint64_t memory[1 << 13], other[1 << 13];
+    static unsigned char checkpoint[1 << 16];
+    nbt_learner *learner = NULL;
+    next = data;
+    left = n;
+    nbt_config config = take_config();
+    if (nbt_init(memory, sizeof memory, &config, &learner) != NBT_OK) {
+        return 0;
+    }
+    while (left > 0) {
+        float x[4], y[4];
+        uint64_t before = nbt_hash(learner);
+        nbt_status status = NBT_OK;
+        uint32_t call = take(1) % 8;
+        for (size_t i = 0; i < 4; i++) {
+            x[i] = call % 2 == 0 ? take_float() : (float)(int8_t)take(1) / 32.0f;
+        }
+        if (call < 4) {
+            status = nbt_predict(learner, y, x);
+        } else if (call < 7) {
+            status = nbt_learn(learner, x);
+        } else {
+            nbt_learner *loaded = NULL;
+            if (nbt_save(learner, checkpoint, sizeof checkpoint) != NBT_OK ||
+                nbt_load(other, sizeof other, checkpoint, sizeof checkpoint, &loaded) != NBT_OK ||
+                nbt_hash(loaded) != before) {
+                abort();
+            }
+        }
+        if (status < 0 && nbt_hash(learner) != before) {
+            abort();
+        }
+    }
+    return 0;
+}
