@@ -110,10 +110,12 @@ $(VENV)/tools: $(VENV)/python $(KERNEL) $(RECIPE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/package
 
-# The second index has PyTorch for the CPU alone, a tenth of the size.
+# This index has PyTorch for the CPU alone, a tenth of the size. `make learning TORCH_INDEX=` takes what
+# pip is set up for.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(VENV)/learning: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[learning]' \
-	    --extra-index-url https://download.pytorch.org/whl/cpu
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
 $(VENV)/python:
