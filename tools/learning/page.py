@@ -57,6 +57,9 @@ def symbol_table(curves: Sequence[Curve]) -> str:
             early = pick(curves, name, method, hidden, COMMON)
             late = pick(curves, name, method, hidden, LENGTH[name])
             row += [str(spread(found, TAIL)) if found else "" for found in (early, late)]
+            short = pick(curves, name, method, hidden, TAIL)
+            if short and not early:
+                row[-2] = f"5e4 to 1e5: {spread(short, TAIL // 2)}"
             if name == "brackets(1,5,10)" and early:
                 size = f"{early[0].bytes:,}"
         if any(row[1:]):

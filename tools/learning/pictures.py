@@ -62,10 +62,11 @@ def symbols(curves: Sequence[Curve]) -> Figure:
         shown += [f"{cell}, span {WHOLE_SPAN[name]}" for cell in ("LSTM", "GRU")]
         shown += [f"LSTM, span {SHORT_SPAN}"] if name == FAR else []
         for method in shown:
-            found = [c for c in curves if (c.task, c.method, c.hidden) == (name, method, 32)]
-            if found:
+            same = [c for c in curves if (c.task, c.method, c.hidden) == (name, method, 32)]
+            if same:
+                longest = min(LENGTH[name], max(c.samples for c in same))
                 label = method.replace(f"span {WHOLE_SPAN[name]}", "whole span")
-                lines[label] = _line(axes, found, LENGTH[name])
+                lines[label] = _line(axes, pick(curves, name, method, 32, longest))
         for level, text in ((task.floor, "entropy rate"), (task.blind, "best without memory")):
             if level is not None:
                 axes.axhline(level, color="black", lw=0.8, ls=":")
@@ -79,15 +80,13 @@ def symbols(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def _line(axes: Axes, found: Sequence[Curve], most: int) -> Line2D:
-    samples = min(most, *(curve.samples for curve in found))
-    whole = [curve.first(samples) for curve in found]
-    width = max(whole[0].block, samples // 50)
-    blocks = np.array([curve.by(width) for curve in whole])
+def _line(axes: Axes, found: Sequence[Curve]) -> Line2D:
+    width = max(found[0].block, found[0].samples // 50)
+    blocks = np.array([curve.by(width) for curve in found])
     seen = width * np.arange(1, blocks.shape[1] + 1)
     method = found[0].method
     style = ":" if f"span {SHORT_SPAN}" in method else "--" if "span" in method else "-"
-    (line,) = axes.plot(seen, medians(whole, width), style, color=colour(method), lw=1.5)
+    (line,) = axes.plot(seen, medians(found, width), style, color=colour(method), lw=1.5)
     if method == "unitwise" or method.startswith("LSTM"):
         low, high = blocks.min(axis=0), blocks.max(axis=0)
         axes.fill_between(seen, low, high, color=colour(method), alpha=0.15, lw=0)
@@ -112,12 +111,12 @@ def memory(curves: Sequence[Curve]) -> Figure:
             axes.plot(found[0].bytes, got.median, mark, color=colour(method), ms=5)
             label = method.replace(", span ", " ")
             label += f" ({hidden})" if hidden != 32 else ""
-            axes.annotate(
-                label, (found[0].bytes, got.median), xytext=(4, 2), textcoords="offset points",
-                fontsize=6,
-            )  # fmt: skip
+            place = (found[0].bytes, got.median)
+            left = method.startswith("GRU")  # beside an LSTM of about the same size
+            offset, side = ((-5, -6), "right") if left else ((4, 2), "left")
+            axes.annotate(label, place, offset, textcoords="offset points", fontsize=6, ha=side)
         axes.axhline(task.floor, color="black", lw=0.8, ls=":")
-        axes.set(xscale="log", title=name, xlabel="kilobytes of learning memory", xlim=(6e3, 4e5))
+        axes.set(xscale="log", title=name, xlabel="kilobytes of learning memory", xlim=(6e3, 9e5))
         axes.set_xticks([1e4, 3e4, 1e5, 3e5], ["10", "30", "100", "300"], minor=False)
         axes.set_xticks([], minor=True)
     panels[0].set_ylabel("bits per symbol, symbols 1e5 to 2e5 (median)")
