@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbt_embed import __version__
 from tools.learning.curves import Curve
 from tools.learning.influence import Run
 from tools.learning.plan import LENGTH, MILLION, SYMBOLS
@@ -98,7 +100,10 @@ def tables(curves: Sequence[Curve], runs: dict[str, Run]) -> str:
         [bar.task, bar.asked, bar.measured, "met" if bar.met else "**missed**"]
         for bar in bars(curves, runs)
     ]
+    torch = sorted({str(c.settings["torch"]) for c in curves if "torch" in c.settings})
+    versions = [f"nbt_embed {__version__}", *(f"PyTorch {version}" for version in torch)]
     parts = [
+        f"{', '.join(versions)}, {platform.machine()}; {len(curves)} runs.",
         "### Bars",
         markdown(["task", "asked for", "measured: median (range over seeds)", ""], verdicts),
         "### Symbol streams: bits per symbol",
