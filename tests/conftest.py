@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,14 @@ def build(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Build:
     def objects(compiler: str, options: list[str]) -> list[str]:
         key = (compiler, *options)
         if key not in kernels:
-            folder = tmp_path_factory.mktemp("kernel")
-            run(tool(compiler), *options, "-c", *kernel_sources(), cwd=folder)
+            folder, program = tmp_path_factory.mktemp("kernel"), tool(compiler)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                compiled = [
+                    pool.submit(run, program, *options, "-c", source, cwd=folder)
+                    for source in kernel_sources()
+                ]
+            for one in compiled:
+                one.result()
             kernels[key] = sorted(str(path) for path in folder.glob("*.o"))
         return kernels[key]
 

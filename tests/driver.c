@@ -254,6 +254,7 @@ static void print_grid(uint32_t steps)
     static const uint32_t sizes[] = {5, 16};
     nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
     config.seed = 1;
+    config.scale_steps = 100; /* so that short runs see a frozen scaler */
     for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
         config.n_hidden = sizes[size];
         config.lags = size == 0 ? 2 : 1;
@@ -268,7 +269,9 @@ static void print_grid(uint32_t steps)
                 }
                 for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
                     for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
-                        for (config.norm = 0; config.norm <= NBT_NORM_METRIC; config.norm++) {
+                        int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
+                        uint32_t norms = has_norm ? NBT_NORM_METRIC + 1u : 1u;
+                        for (config.norm = 0; config.norm < norms; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
                             printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
                                    " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32,
