@@ -162,16 +162,38 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
         float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[l->m.by_unit ? i : 0];
         curvature += (l->curvature_g[i] + curvature_w * l->tilt[i] * l->tilt[i]) * l->g_square[i];
     }
+    float error = 0.0f; /* squared, of all outputs */
+    for (size_t o = 0; o < l->O && l->noise != NULL; o++) {
+        float miss = nbt_is_nan(l->label[o]) ? 0.0f : l->label[o] - l->y[o];
+        error += miss * miss;
+    }
     return nbt_dot(l->x, l->x, l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
-           curvature < NBT_HUGE;
+           curvature < NBT_HUGE && error < NBT_HUGE;
+}
+
+/* How far V_o moves along the direction. */
+static float readout_scale(const nbt_config *config, const nbt_layout *l, size_t o)
+{
+    int whitened = config->filter != NBT_FILTER_SGD && l->noise != NULL;
+    return whitened ? l->noise[o] * l->x[o] : l->x[o];
+}
+
+/* Whether the next step of every V_o is short enough. Written so that NaN fails. */
+static int is_readout_bounded(const nbt_config *config, const nbt_layout *l, const float *direction)
+{
+    float length = nbt_sqrt(nbt_dot(direction, direction, l->D));
+    int good = 1;
+    for (size_t o = 0; o < l->O; o++) {
+        good &= nbt_abs(readout_scale(config, l, o)) * length < STEP_LIMIT;
+    }
+    return good;
 }
 
 /* V_o += scale_o x_o direction. */
 static void update_readout(const nbt_config *config, const nbt_layout *l, const float *direction)
 {
-    int whitened = config->filter != NBT_FILTER_SGD && l->noise != NULL;
     for (size_t o = 0; o < l->O; o++) {
-        float scale = whitened ? l->noise[o] * l->x[o] : l->x[o];
+        float scale = readout_scale(config, l, o);
         for (size_t j = 0; j < l->D; j++) {
             l->readout[o * l->D + j] += scale * direction[j];
         }
@@ -217,13 +239,13 @@ int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update)
     } else {
         innovate_sgd(config, l, share * config->sgd_rate);
     }
-    if (!is_bounded(config, l, c)) {
+    if (!is_bounded(config, l, c) || (!kalman && !is_readout_bounded(config, l, l->f))) {
         return 0;
     }
     if (kalman) {
         nbt_ud_measure(l->ud, l->cf, l->uf, weight, l->D);
         nbt_ud_forget(l->ud, l->D, l->H, config->prior_hidden, config->prior, config->forget);
-        if (!nbt_ud_is_finite(l->ud, l->D) || !(nbt_dot(l->cf, l->cf, l->D) < NBT_HUGE)) {
+        if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(config, l, l->cf)) {
             nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);
             return 0;
         }

@@ -109,6 +109,10 @@ def test_hostile_calls_optimised(build: Build) -> None:
     program = build("gcc", "-std=c99", "-O3", "-ffp-contract=off")
     for configuration in configurations():
         run(str(program), "abuse", "4000", *configuration)
+    # A stream on which the readout's step is the one to overflow.
+    readout = "cell=1 estimator=1 filter=2 n_hidden=16 n_out=5 n_in=3 lags=4 max_delay=3 norm=1"
+    rest = "hold_missing=1 scale_steps=20 anneal_steps=0 seed=24"
+    run(str(program), "abuse", "20000", *readout.split(), *rest.split())
     # Streams on which the covariance is driven towards zero and the estimate towards overflow.
     for seed in (23, 30, 53):
         run(str(program), "abuse", "30000", f"seed={seed}")
