@@ -42,12 +42,19 @@ typedef enum nbt_status {
     NBT_OK = 0,
     NBT_SKIPPED = 1,         /* the step ran, but an update would have left the finite numbers: the
                                 parameters stayed, the estimate was cleared (nbt_counters.skipped) */
+    NBT_LIMITED = 2,         /* the step ran with a value brought to its bound (gate, input_limit) */
+    NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt from
+                                it until it does */
+    NBT_REOPENED = 4,        /* the loss has risen for good: scalers, readout, rates and covariances
+                                start anew, the recurrent weights stay (drift_steps) */
+    NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back (rollback_steps) */
     NBT_ERR_NULL = -1,       /* a required pointer is NULL */
     NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
     NBT_ERR_ALIGN = -4,      /* the block is not aligned to 8 bytes */
     NBT_ERR_INPUT = -5,      /* an input is NaN (hold_missing is 0), infinite, or absurdly far from
-                                the running mean (1e6 standard deviations, or 1e18) */
+                                the running mean (1e6 standard deviations, or 1e18; input_limit > 0:
+                                brought to the limit instead) */
     NBT_ERR_LABEL = -6,      /* a label is infinite, absurdly far from the running mean, outside
                                 [0, 1] (bernoulli) or no class index (categorical) */
     NBT_ERR_FULL = -7,       /* max_delay + 1 predictions wait for labels: learn one first */
@@ -171,14 +178,33 @@ typedef struct nbt_config {
     float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
                              variance */
     float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
+    /* Guards, docs/design.md section 10. */
+    uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value for
+                             more samples is stuck, and nothing is learnt from what is forecast with
+                             it; a gaussian label that does is missing */
+    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with four
+                             times the usual loss, or more with less, but at least twice, the learner
+                             opens again to what is new */
+    uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the parameters
+                             every so many labels, and take the last one back before the learner
+                             opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
+    float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label that is
+                             further from its forecast is learnt as if it were so far */
+    float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from the
+                             running mean is brought so far, once the scaler has seen scale_steps */
 } nbt_config;
 
-/* Health counters, all since nbt_init. */
+/* Health counters, all since nbt_init; one that is full stays so. */
 typedef struct nbt_counters {
     uint64_t predictions; /* accepted nbt_predict calls */
     uint64_t labels;      /* accepted nbt_learn calls that carried at least one label */
     uint64_t missing;     /* accepted nbt_learn calls without any label */
     uint64_t skipped;     /* steps answered with NBT_SKIPPED */
+    uint64_t clipped;     /* predictions with an input brought to input_limit */
+    uint64_t limited;     /* labels brought to the gate */
+    uint64_t stuck;       /* predictions with a stuck input, and labels of stuck outputs */
+    uint64_t reopened;    /* steps answered with NBT_REOPENED */
+    uint64_t rolled_back; /* steps answered with NBT_ROLLED_BACK */
 } nbt_counters;
 
 /* Bytes of a learner by purpose; the sum of the fields is nbt_bytes. */
@@ -190,6 +216,7 @@ typedef struct nbt_breakdown {
     size_t state;      /* live and learning state, time constants */
     size_t ring;       /* inputs that wait for labels, lag taps */
     size_t scaler;     /* running means and variances */
+    size_t guard;      /* runs of equal values, last good copy */
     size_t workspace;  /* scratch of one step */
 } nbt_breakdown;
 
@@ -222,6 +249,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
+ * Returns: NBT_OK, or what a guard did: NBT_LIMITED, NBT_STUCK.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
  * Cost: R D + O D multiply-adds. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
@@ -229,9 +257,11 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
 /* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections 2-4).
  * Arguments: label, n_out values, or one class index (categorical). NaN means missing: an output
  *   without label learns nothing; with no label at all only the state and the estimate advance.
- * Returns: NBT_OK or NBT_SKIPPED. Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner
- *   is then unchanged. Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step; unitwise:
- *   H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
+ * Returns: NBT_OK, NBT_SKIPPED, or what a guard did: NBT_LIMITED, NBT_STUCK, NBT_REOPENED,
+ *   NBT_ROLLED_BACK (the last of them that holds, in the order of their numbers).
+ * Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner is then unchanged.
+ * Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step (but for a copy every
+ *   rollback_steps); unitwise: H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
@@ -349,14 +379,28 @@ float nbt_sigmoidf(float x);
 
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
- * constant expression equal to nbt_bytes of the same configuration, on every target. */
+ * constant expression equal to nbt_bytes of the same configuration, on every target; with
+ * rollback_steps add NBT_ROLLBACK_BYTES. */
 #define NBT_ROWS(n_hidden, cell) \
     ((size_t)(n_hidden) * ((cell) == NBT_CELL_LSTM ? 4u : (cell) == NBT_CELL_GATED ? 2u : 1u))
 #define NBT_PARTS(cell) ((cell) == NBT_CELL_LSTM ? (size_t)2u : (size_t)1u)
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
 /* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES ((size_t)184u)
+#define NBT_HEADER_BYTES ((size_t)264u)
+
+/* What a last good copy takes beside: theta, readout, their covariances, noise and scalers. */
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)    \
+    (sizeof(float) *                                                                      \
+     NBT_COPIED_((size_t)(n_in), (size_t)(n_out),                                         \
+                 ((estimator) != NBT_EST_FROZEN ? (size_t)1 : (size_t)0),                 \
+                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),                    \
+                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),                  \
+                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),                   \
+                 NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_COPIED_(I, O, T, kal, qua, gau, R, D)                                         \
+    ((T * (1u + kal + qua) * R * D + O * D + kal * (D * (D + 1u) / 2u) + 3u * I +         \
+      gau * 5u * O + 1u) / 2u * 2u)
 
 #define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
     (NBT_HEADER_BYTES +                                                                   \
@@ -388,6 +432,7 @@ float nbt_sigmoidf(float x);
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \
       + 3u * I + gau * 3u * O                              /* scalers */                  \
+      + 2u * I + gau * 2u * O                              /* runs of equal values */     \
       + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
       + (2u * W - U) * R + G * 2u * R + W * G * R          /* da, wu, gu, gg, wg */       \
       + (W + G - W * G) * R                                /* uu */                       \

@@ -1,20 +1,25 @@
 /* Checkpoints, docs/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
 #include "nbt_checkpoint.h"
 
+#include "nbt_guard.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_walk.h"
 
 enum {
     MAJOR = 1,
-    MINOR = 0,
+    MINOR = 1,
     CONFIG_AT = 44,     /* offset of the config in the header */
-    COUNTERS = 4,
+    COUNTERS = 9,
+    COUNTERS_0 = 4,     /* of them in 1.0 */
     CRC_BYTES = 4
 };
-/* The config's seed, its words, and the counters. */
-#define HEADER_BYTES ((size_t)CONFIG_AT + 8u + 4u * NBT_CONFIG_WORDS + 8u * COUNTERS)
+/* 1.0: the config's seed, its words, and the counters; then what the guards added to both. */
+#define CONFIG_WORDS_0 (NBT_CONFIG_WORDS - NBT_GUARD_WORDS)
+#define HEADER_BYTES_0 ((size_t)CONFIG_AT + 8u + 4u * CONFIG_WORDS_0 + 8u * COUNTERS_0)
+#define HEADER_BYTES (HEADER_BYTES_0 + 4u * NBT_GUARD_WORDS + 8u * (COUNTERS - COUNTERS_0))
 #define GENERATOR_WORDS 6u /* generator, pending, column: the words before the arrays */
+#define GUARD_WORDS 7u     /* quarantine to opened: those before the guards' arrays */
 
 /* The first bytes tell a file that was taken for text, as those of PNG do. */
 static const unsigned char magic[8] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n'};
@@ -40,16 +45,18 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
     return crc ^ 0xffffffffu;
 }
 
-static size_t payload_bytes(const nbt_config *config)
+static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 {
-    nbt_breakdown b = nbt_layout_of(config, NULL).bytes;
-    return 4u * GENERATOR_WORDS + b.parameters + b.estimate + b.covariance + b.state + b.ring +
-           b.scaler;
+    nbt_layout l = nbt_layout_of(config, NULL);
+    const nbt_breakdown *b = &l.bytes;
+    size_t bytes = 4u * GENERATOR_WORDS + b->parameters + b->estimate + b->covariance + b->state +
+                   b->ring + b->scaler;
+    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + l.guard_floats);
 }
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)
 {
-    return nbt_bytes(config) == 0 ? 0 : HEADER_BYTES + payload_bytes(config) + CRC_BYTES;
+    return nbt_bytes(config) == 0 ? 0 : HEADER_BYTES + payload_bytes(config, MINOR) + CRC_BYTES;
 }
 
 static int is_sound(uint32_t word, nbt_word_kind kind)
@@ -84,7 +91,7 @@ static uint32_t inspect(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
-    inspector self = {{inspect, 1, 0}, 1};
+    inspector self = {{inspect, 1, 0, 1}, 1};
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     return self.sound;
 }
@@ -134,7 +141,9 @@ static void put_header(writer *self, const nbt_learner *learner, const nbt_layou
 {
     const nbt_config *config = &learner->config;
     const nbt_counters *c = &learner->counters;
-    const uint64_t counters[COUNTERS] = {c->predictions, c->labels, c->missing, c->skipped};
+    const uint64_t counters[COUNTERS] = {c->predictions, c->labels,  c->missing,
+                                         c->skipped,     c->clipped, c->limited,
+                                         c->stuck,       c->reopened, c->rolled_back};
     for (size_t i = 0; i < sizeof magic; i++) {
         put_byte(self, magic[i]);
     }
@@ -142,16 +151,22 @@ static void put_header(writer *self, const nbt_learner *learner, const nbt_layou
     put(self, MINOR, 2);
     put(self, HEADER_BYTES, 4);
     put(self, 0, 4);
-    put(self, payload_bytes(config), 8);
+    put(self, payload_bytes(config, MINOR), 8);
     put(self, l->S, 4);
     put(self, l->R, 4);
     put(self, l->D, 4);
     put(self, l->N, 4);
     put(self, config->seed, 8);
-    for (size_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
         put(self, nbt_config_word(config, i), 4);
     }
-    for (size_t i = 0; i < COUNTERS; i++) {
+    for (size_t i = 0; i < COUNTERS_0; i++) {
+        put(self, counters[i], 8);
+    }
+    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
+        put(self, nbt_config_word(config, i), 4);
+    }
+    for (size_t i = COUNTERS_0; i < COUNTERS; i++) {
         put(self, counters[i], 8);
     }
 }
@@ -165,7 +180,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
         return NBT_ERR_STATE;
     }
     nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {{put_visited, 1, 0, 1}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -246,7 +261,7 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kin
 
 static reader reader_at(nbt_read read, void *context, size_t n, size_t at)
 {
-    reader self = {{get_visited, 0, 0}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
+    reader self = {{get_visited, 0, 0, 1}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
     return self;
 }
 
@@ -267,7 +282,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (!is_checkpoint) {
         return self->failed ? NBT_ERR_READ : NBT_ERR_MAGIC;
     }
-    if (self->n < HEADER_BYTES) {
+    if (self->n < HEADER_BYTES_0) {
         return NBT_ERR_LENGTH;
     }
     uint64_t major = get(self, 2);
@@ -278,7 +293,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (major != MAJOR || flags != 0) {
         return NBT_ERR_VERSION;
     }
-    if (bytes < HEADER_BYTES || bytes > self->n || payload > self->n - bytes ||
+    if (bytes < (out->minor == 0 ? HEADER_BYTES_0 : HEADER_BYTES) || bytes > self->n || payload > self->n - bytes ||
         self->n - bytes - payload < CRC_BYTES) {
         return NBT_ERR_LENGTH;
     }
@@ -288,13 +303,25 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
         out->sizes[i] = (uint32_t)get(self, 4);
     }
     head->config.seed = get(self, 8);
-    for (size_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
         nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
     }
     head->counters.predictions = get(self, 8);
     head->counters.labels = get(self, 8);
     head->counters.missing = get(self, 8);
     head->counters.skipped = get(self, 8);
+    nbt_guard_init(head);
+    if (out->minor == 0) { /* no guards: they are off, as `head` is zero */
+        return NBT_OK;
+    }
+    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
+        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
+    }
+    head->counters.clipped = get(self, 8);
+    head->counters.limited = get(self, 8);
+    head->counters.stuck = get(self, 8);
+    head->counters.reopened = get(self, 8);
+    head->counters.rolled_back = get(self, 8);
     return NBT_OK;
 }
 
@@ -320,11 +347,12 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
         return NBT_ERR_CONFIG;
     }
     nbt_layout l = nbt_layout_of(&head->config, NULL);
-    size_t expected = payload_bytes(&head->config);
+    size_t expected = payload_bytes(&head->config, out->minor);
     int same = out->sizes[0] == l.S && out->sizes[1] == l.R && out->sizes[2] == l.D &&
                out->sizes[3] == l.N;
-    int whole = out->minor == MINOR ? out->bytes == HEADER_BYTES && out->payload == expected
-                                    : out->payload >= expected;
+    int whole = out->minor > MINOR ? out->payload >= expected
+                : out->minor == 0  ? out->bytes == HEADER_BYTES_0 && out->payload == expected
+                                   : out->bytes == HEADER_BYTES && out->payload == expected;
     return same && whole ? NBT_OK : NBT_ERR_STATE;
 }
 
@@ -338,6 +366,34 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
         *config = head.config;
     }
     return status;
+}
+
+/* The words that are no floats: whether they can be. */
+static int is_possible(reader *self, const nbt_learner *head, const header *frame)
+{
+    uint32_t generator = 0;
+    for (size_t i = 0; i < 4; i++) {
+        generator |= (uint32_t)get(self, 4);
+    }
+    uint64_t pending = get(self, 4);
+    uint64_t column = get(self, 4);
+    int good = generator != 0 && pending <= (uint64_t)head->config.max_delay + 1 &&
+               column < head->config.n_hidden;
+    if (frame->minor > 0) {
+        int failed = self->failed;
+        *self = reader_at(self->read, self->context, self->n,
+                          frame->bytes + payload_bytes(&head->config, 0));
+        self->failed = failed;
+        uint64_t quarantine = get(self, 4);
+        uint64_t copy = get(self, 4);
+        for (size_t i = 0; i < 3; i++) {
+            get(self, 4); /* level, seen, alarm */
+        }
+        uint64_t opened = get(self, 8);
+        good &= quarantine <= pending && opened <= head->counters.labels &&
+                copy <= (head->config.rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE);
+    }
+    return good;
 }
 
 nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
@@ -361,19 +417,14 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     }
     nbt_layout l = nbt_layout_of(&head.config, memory);
     reader words = reader_at(read, context, n, frame.bytes);
-    uint32_t *generator = head.rng;
-    for (size_t i = 0; i < 4; i++) {
-        generator[i] = (uint32_t)get(&words, 4);
-    }
-    uint64_t pending = get(&words, 4);
-    uint64_t column = get(&words, 4);
-    int runs = (generator[0] | generator[1] | generator[2] | generator[3]) != 0;
+    int possible = is_possible(&words, &head, &frame);
     self = reader_at(read, context, n, frame.bytes);
+    self.walker.guards = frame.minor > 0;
     nbt_walk(&self.walker, &head, &l);
     if (words.failed || self.failed) {
         return NBT_ERR_READ;
     }
-    if (!self.sound || !runs || pending > (uint64_t)head.config.max_delay + 1 || column >= l.H) {
+    if (!self.sound || !possible) {
         return NBT_ERR_STATE;
     }
     memset(memory, 0, nbt_bytes(&head.config));
@@ -381,6 +432,7 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     *loaded = head;
     self = reader_at(read, context, n, frame.bytes);
     self.walker.writes = 1;
+    self.walker.guards = frame.minor > 0;
     nbt_walk(&self.walker, loaded, &l);
     if (self.failed || !self.sound) { /* the source changed its mind */
         memset(memory, 0, nbt_bytes(&head.config));

@@ -40,49 +40,71 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
     config.prior_hidden = gaussian ? 0.03f : 0.12f;
     config.noise_rate = 0.01f;
     config.sgd_rate = 0.003f;
+    config.drift_steps = 300;
+    config.gate = 20.0f;
     return config;
 }
 
-/* Permitted values of the fields after seed, in declaration order. low_open: low is excluded. */
+/* Permitted values of the fields after seed, in declaration order. */
 typedef struct range {
     float low;
     float high;
-    int low_open;
+    enum { COUNT, REAL, REAL_ABOVE } kind; /* uint32_t; float; float with low excluded */
 } range;
 
-#define N_COUNTS 13 /* uint32_t fields */
-#define N_FLOATS 14
-static const range count_ranges[N_COUNTS] = {
-    {1, 65535, 0},              /* n_in */
-    {1, 4096, 0},               /* n_out */
-    {1, 4096, 0},               /* n_hidden */
-    {1, 1024, 0},               /* lags */
-    {0, 1048576, 0},            /* max_delay */
-    {0, NBT_CELL_LSTM, 0},      /* cell */
-    {0, NBT_EST_RTRL, 0},       /* estimator */
-    {0, NBT_NORM_METRIC, 0},    /* norm */
-    {0, NBT_FILTER_QUASI, 0},   /* filter */
-    {0, NBT_LINK_BERNOULLI, 0}, /* link */
-    {0, 16777216, 0},           /* scale_steps */
-    {0, 1, 0},                  /* hold_missing */
-    {0, 1073741824, 0},         /* anneal_steps */
+enum { N_IN, N_OUT, N_HIDDEN, ESTIMATOR = 6, TAU_MAX = 15, ROLLBACK_STEPS = 29 };
+static const range ranges[NBT_CONFIG_WORDS] = {
+    {1, 65535, COUNT},              /* n_in */
+    {1, 4096, COUNT},               /* n_out */
+    {1, 4096, COUNT},               /* n_hidden */
+    {1, 1024, COUNT},               /* lags */
+    {0, 1048576, COUNT},            /* max_delay */
+    {0, NBT_CELL_LSTM, COUNT},      /* cell */
+    {0, NBT_EST_RTRL, COUNT},       /* estimator */
+    {0, NBT_NORM_METRIC, COUNT},    /* norm */
+    {0, NBT_FILTER_QUASI, COUNT},   /* filter */
+    {0, NBT_LINK_BERNOULLI, COUNT}, /* link */
+    {0, 16777216, COUNT},           /* scale_steps */
+    {0, 1, COUNT},                  /* hold_missing */
+    {0, 1073741824, COUNT},         /* anneal_steps */
+    {0.0f, 1.0f, REAL},             /* scale_rate */
+    {1.0f, 1e9f, REAL_ABOVE},       /* tau_min */
+    {1.0f, 1e9f, REAL_ABOVE},       /* tau_max, and at least tau_min */
+    {0.0f, 100.0f, REAL},           /* recurrent_gain */
+    {0.0f, 100.0f, REAL},           /* input_gain */
+    {0.0f, 1.0f, REAL},             /* decay */
+    {0.0f, 100.0f, REAL},           /* rate */
+    {0.0f, 0.5f, REAL_ABOVE},       /* info_rate */
+    {1e-6f, 1e6f, REAL},            /* info_floor */
+    {0.5f, 1.0f, REAL_ABOVE},       /* forget */
+    {1e-6f, 1e6f, REAL},            /* prior */
+    {1e-6f, 1e6f, REAL},            /* prior_hidden */
+    {0.0f, 1.0f, REAL_ABOVE},       /* noise_rate */
+    {0.0f, 100.0f, REAL},           /* sgd_rate */
+    {0, 16777215, COUNT},           /* stuck_steps */
+    {0, 1048576, COUNT},            /* drift_steps */
+    {0, 1073741824, COUNT},         /* rollback_steps, 0 without drift_steps */
+    {0.0f, 1e6f, REAL},             /* gate */
+    {0.0f, 1e6f, REAL},             /* input_limit */
 };
-static const range float_ranges[N_FLOATS] = {
-    {0.0f, 1.0f, 0},      /* scale_rate */
-    {1.0f, 1e9f, 1},      /* tau_min */
-    {1.0f, 1e9f, 1},      /* tau_max, and at least tau_min */
-    {0.0f, 100.0f, 0},    /* recurrent_gain */
-    {0.0f, 100.0f, 0},    /* input_gain */
-    {0.0f, 1.0f, 0},      /* decay */
-    {0.0f, 100.0f, 0},    /* rate */
-    {0.0f, 0.5f, 1},      /* info_rate */
-    {1e-6f, 1e6f, 0},     /* info_floor */
-    {0.5f, 1.0f, 1},      /* forget */
-    {1e-6f, 1e6f, 0},     /* prior */
-    {1e-6f, 1e6f, 0},     /* prior_hidden */
-    {0.0f, 1.0f, 1},      /* noise_rate */
-    {0.0f, 100.0f, 0},    /* sgd_rate */
-};
+
+/* The range of one field beside the values of the others. */
+static range range_of(const nbt_config *config, size_t index)
+{
+    range r = ranges[index];
+    if (index == N_OUT && config->link == NBT_LINK_CATEGORICAL) {
+        r.low = 2; /* a classifier needs two classes */
+    } else if (index == ESTIMATOR && config->cell == NBT_CELL_LSTM &&
+               config->estimator != NBT_EST_RTRL) {
+        r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
+    } else if (index == TAU_MAX) {
+        r.low = config->tau_min;
+        r.kind = REAL;
+    } else if (index == ROLLBACK_STEPS && config->drift_steps == 0) {
+        r.high = 0; /* nothing would ask for the copy */
+    }
+    return r;
+}
 
 /* S R D of a configuration with this many units: the floats of the exact derivative. */
 static uint64_t exact_floats(const nbt_config *config, uint64_t units)
@@ -110,9 +132,10 @@ static int is_addressable(const nbt_config *config)
     uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
+    uint64_t copies = config->rollback_steps > 0 ? 2 : 1;
     uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
-    uint64_t floats = matrices * rows * cols + cols * cols + 2 * units * units +
-                      outputs * (cols + outputs + 2 * units) + slots * config->n_in +
+    uint64_t floats = copies * (matrices * rows * cols + cols * cols) + 2 * units * units +
+                      outputs * (copies * cols + outputs + 2 * units) + slots * config->n_in +
                       32 * (rows + cols);
     if (config->estimator == NBT_EST_RTRL) {
         uint64_t states = units * nbt_cell_parts(config->cell);
@@ -141,45 +164,27 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
     if (config == NULL) {
         return NBT_ERR_NULL;
     }
-    uint32_t counts[N_COUNTS];
-    float floats[N_FLOATS];
-    const unsigned char *bytes = (const unsigned char *)config;
-    memcpy(counts, bytes + offsetof(nbt_config, n_in), sizeof counts);
-    memcpy(floats, bytes + offsetof(nbt_config, scale_rate), sizeof floats);
-    for (uint32_t i = 0; i < N_COUNTS; i++) {
-        /* A classifier needs two classes. */
-        int classes = i == 1 && config->link == NBT_LINK_CATEGORICAL;
-        uint32_t from = classes ? 2u : (uint32_t)count_ranges[i].low;
-        uint32_t to = (uint32_t)count_ranges[i].high;
-        if (i == 6 && config->estimator != NBT_EST_RTRL && config->cell == NBT_CELL_LSTM) {
-            to = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
-        }
-        if (counts[i] < from || counts[i] > to) {
-            return refuse(field, low, high, 1 + i, (double)from, (double)to);
-        }
-    }
-    for (uint32_t i = 0; i < N_FLOATS; i++) {
-        range r = float_ranges[i];
-        if (i == 2) {
-            r.low = config->tau_min;
-            r.low_open = 0;
-        }
+    for (uint32_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+        range r = range_of(config, i);
+        uint32_t word = nbt_config_word(config, i);
         /* A NaN compares false everywhere, so it is refused. */
-        int above = r.low_open ? floats[i] > r.low : floats[i] >= r.low;
-        if (!(above && floats[i] <= r.high)) {
-            return refuse(field, low, high, 1 + N_COUNTS + i, (double)r.low, (double)r.high);
+        int good = r.kind == COUNT        ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
+                   : r.kind == REAL_ABOVE ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
+                                          : nbt_from_bits(word) >= r.low && nbt_from_bits(word) <= r.high;
+        if (!good) {
+            return refuse(field, low, high, 1 + i, (double)r.low, (double)r.high);
         }
     }
     if (config->estimator == NBT_EST_RTRL &&
         exact_floats(config, config->n_hidden) > NBT_RTRL_FLOATS_MAX) {
         uint32_t most = exact_units(config);
         if (most == 0) {
-            return refuse(field, low, high, 7, 0.0, NBT_EST_UNITWISE);
+            return refuse(field, low, high, 1 + ESTIMATOR, 0.0, NBT_EST_UNITWISE);
         }
-        return refuse(field, low, high, 3, 1.0, (double)most);
+        return refuse(field, low, high, 1 + N_HIDDEN, 1.0, (double)most);
     }
     if (!is_addressable(config)) {
-        return refuse(field, low, high, 3, 1.0, (double)config->n_hidden - 1.0);
+        return refuse(field, low, high, 1 + N_HIDDEN, 1.0, (double)config->n_hidden - 1.0);
     }
     return NBT_OK;
 }
@@ -202,7 +207,7 @@ size_t nbt_bytes(const nbt_config *config)
     if (nbt_bytes_breakdown(config, &b) != NBT_OK) {
         return 0;
     }
-    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler +
+    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
            b.workspace;
 }
 
@@ -213,6 +218,14 @@ const char *nbt_status_text(nbt_status status)
         return "ok";
     case NBT_SKIPPED:
         return "an update would have left the finite numbers and was skipped";
+    case NBT_LIMITED:
+        return "a value was brought to its bound";
+    case NBT_STUCK:
+        return "a channel has not moved for stuck_steps samples: nothing was learnt from it";
+    case NBT_REOPENED:
+        return "the loss has risen for good: scalers, readout and covariances started anew";
+    case NBT_ROLLED_BACK:
+        return "the loss has risen for good: the last good parameters are back";
     case NBT_ERR_NULL:
         return "a required pointer is NULL";
     case NBT_ERR_CONFIG:

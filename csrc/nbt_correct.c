@@ -115,10 +115,35 @@ static void add_recurrent(const nbt_layout *l, float gain)
     }
 }
 
+/* Brings the gaussian label of output o within the gate; `variance` is that of its innovation in units
+ * of the noise's. Returns whether it had to. */
+static int limit_label(const nbt_config *config, const nbt_layout *l, size_t o, float variance)
+{
+    float reach = config->gate * nbt_sqrt(variance * l->noise[o]);
+    float error = l->label[o] - l->y[o];
+    /* Written so that NaN, a missing label, passes. */
+    if (!(nbt_abs(error) > reach)) {
+        return 0;
+    }
+    l->label[o] = l->y[o] + (error < 0.0f ? -reach : reach);
+    return 1;
+}
+
+/* The innovation gate. chol: lower triangle of the innovation covariance, NULL for that of the noise. */
+static int limit_labels(const nbt_config *config, const nbt_layout *l, const float *chol)
+{
+    int limited = 0;
+    for (size_t o = 0; o < l->O && l->noise != NULL && config->gate > 0.0f; o++) {
+        float variance = chol == NULL ? 1.0f : chol[o * (o + 1) / 2 + o];
+        limited |= limit_label(config, l, o, variance);
+    }
+    return limited;
+}
+
 /* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
  * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
 static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
-                             nbt_update *update, float *weight)
+                             nbt_update *update, float *weight, int *limited)
 {
     uint32_t link = config->link;
     *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
@@ -126,6 +151,10 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
     float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
     nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
     add_recurrent(l, gain);
+    *limited = limit_labels(config, l, l->chol);
+    if (*limited) {
+        nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
+    }
     nbt_innovation_solve(l->chol, l->x, l->O);
     step_along(l, gain, l->x);
     set_curvature(config, l, update);
@@ -134,9 +163,10 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
 }
 
 /* l->x = rate times score: the paper's first version, a plain gradient step. */
-static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float rate)
+static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float rate, int *limited)
 {
     directions(config, l);
+    *limited = limit_labels(config, l, NULL);
     nbt_link_score(config->link, l->x, l->y, l->label, l->O);
     for (size_t o = 0; o < l->O; o++) {
         l->x[o] *= rate;
@@ -225,19 +255,37 @@ nbt_update nbt_correct_nothing(const nbt_layout *l)
     return update;
 }
 
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update)
+void nbt_correct_init(const nbt_config *config, const nbt_layout *l)
+{
+    nbt_fill(l->readout, 0.0f, l->O * l->D);
+    if (l->m.cov != NULL) {
+        nbt_fill(l->m.cov, 1.0f / config->info_floor, l->R * l->D);
+    }
+    if (l->m.coupling != NULL) {
+        nbt_fill(l->m.coupling, 0.0f, l->R * l->D);
+    }
+    if (l->ud != NULL) {
+        nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);
+    }
+    if (l->noise != NULL) {
+        nbt_fill(l->noise, 1.0f, l->O);
+        nbt_fill(l->noise + l->O, 0.0f, l->O);
+    }
+}
+
+int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update, int *limited)
 {
     const nbt_config *config = &learner->config;
     int kalman = config->filter != NBT_FILTER_SGD;
     float c = 0.0f;
     float weight = 0.0f;
-    float share = annealed(config, learner->counters.labels);
+    float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
-        c = innovate_kalman(config, l, gain, update, &weight);
+        c = innovate_kalman(config, l, gain, update, &weight, limited);
     } else {
-        innovate_sgd(config, l, share * config->sgd_rate);
+        innovate_sgd(config, l, share * config->sgd_rate, limited);
     }
     if (!is_bounded(config, l, c) || (!kalman && !is_readout_bounded(config, l, l->f))) {
         return 0;

@@ -1,5 +1,6 @@
+#include "nbt_correct.h"
 #include "nbt_estimate.h"
-#include "nbt_filter.h"
+#include "nbt_guard.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
@@ -68,15 +69,9 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     for (size_t i = 0; i < l.H && l.leak != NULL; i++) {
         l.leak[i] = 1.0f / time_constant(config, i);
     }
-    if (l.m.cov != NULL) {
-        nbt_fill(l.m.cov, 1.0f / config->info_floor, l.R * l.D);
-    }
-    if (l.ud != NULL) {
-        nbt_ud_init(l.ud, l.D, l.H, config->prior_hidden, config->prior);
-    }
-    if (l.noise != NULL) {
-        nbt_fill(l.noise, 1.0f, l.O);
-    }
+    nbt_correct_init(config, &l);
+    nbt_guard_init(self);
+    nbt_guard_fill(self, &l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;
@@ -95,5 +90,6 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     nbt_estimate_clear(&l);
     learner->column = 0;
     learner->pending = 0;
+    learner->quarantine = 0;
     return NBT_OK;
 }

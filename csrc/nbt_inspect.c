@@ -130,9 +130,10 @@ uint64_t nbt_hash(const nbt_learner *learner)
     if (learner == NULL) {
         return 0;
     }
-    hasher self = {{mix, 1, 0}, 0xcbf29ce484222325u};
+    int guards = nbt_config_has_guards(&learner->config);
+    hasher self = {{mix, 1, 0, guards}, 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
-    for (size_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+    for (size_t i = 0; i < NBT_CONFIG_WORDS - (guards ? 0 : NBT_GUARD_WORDS); i++) {
         mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */

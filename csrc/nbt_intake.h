@@ -8,13 +8,20 @@
 
 nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l);
 
-/* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
-nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x);
+/* What the guards did to an input or a label. */
+typedef struct nbt_notice {
+    int limited;
+    int stuck;
+} nbt_notice;
 
-/* Checks the label and brings it to scaled units in l->label; *present: is any output labelled?
- * NBT_OK or NBT_ERR_LABEL. */
+/* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
+nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
+                            nbt_notice *notice);
+
+/* Checks the label and brings it to scaled units in l->label, NaN where it is stuck; *present: is any
+ * output labelled? NBT_OK or NBT_ERR_LABEL. */
 nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l, const float *label,
-                            int *present);
+                            int *present, nbt_notice *notice);
 
 /* u (D) = [h of state; x; 1] for the sample `age` samples before the newest. */
 void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u, const float *state,

@@ -14,6 +14,15 @@ uint32_t nbt_config_word(const nbt_config *config, size_t index)
     return word;
 }
 
+int nbt_config_has_guards(const nbt_config *config)
+{
+    uint32_t any = 0;
+    for (size_t i = NBT_CONFIG_WORDS - NBT_GUARD_WORDS; i < NBT_CONFIG_WORDS; i++) {
+        any |= nbt_config_word(config, i);
+    }
+    return any != 0;
+}
+
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
 {
     memcpy((unsigned char *)config + offsetof(nbt_config, n_in) + 4 * index, &word, 4);
@@ -77,6 +86,8 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.ring = take(floats, &n, &b->ring, slots * config->n_in);
     l.input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
     l.label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l.O);
+    l.input_run = take(floats, &n, &b->guard, 2 * (size_t)config->n_in);
+    l.label_run = take(floats, &n, &b->guard, gaussian * 2 * l.O);
     l.u = take(floats, &n, &b->workspace, l.D);
     l.f = take(floats, &n, &b->workspace, l.D);
     l.act = take(floats, &n, &b->workspace, l.R);
@@ -115,5 +126,18 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.factor = take(floats, &n, &b->workspace, l.O);
     l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
     take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
+
+    size_t copied = config->rollback_steps > 0;
+    size_t weights = copied * (swept || exact) * l.R * l.D;
+    l.copy.theta = take(floats, &n, &b->guard, weights);
+    l.copy.cov = take(floats, &n, &b->guard, kalman * weights);
+    l.copy.coupling = take(floats, &n, &b->guard, quasi * weights);
+    l.copy.readout = take(floats, &n, &b->guard, copied * l.O * l.D);
+    l.copy.ud = take(floats, &n, &b->guard, copied * kalman * (l.D * (l.D + 1) / 2));
+    l.copy.noise = take(floats, &n, &b->guard, copied * gaussian * 2 * l.O);
+    l.copy.input_scale = take(floats, &n, &b->guard, copied * 3 * config->n_in);
+    l.copy.label_scale = take(floats, &n, &b->guard, copied * gaussian * 3 * l.O);
+    l.guard_floats = b->guard / sizeof(float);
+    take(floats, &n, &b->guard, n % 2);
     return l;
 }

@@ -14,8 +14,22 @@ struct nbt_learner {
     uint32_t ring_head; /* slot of the newest input */
     uint32_t pending;   /* predictions that wait for a label */
     uint32_t column;    /* the next column whose norm the residual estimator refreshes */
-    uint32_t reserved;  /* 0; keeps the size a multiple of 8 everywhere */
+    /* guards */
+    uint32_t quarantine; /* waiting predictions that nothing shall be learnt from */
+    uint32_t copy;       /* NBT_COPY_* */
+    float level;         /* running loss */
+    float seen;          /* labels counted in it */
+    float alarm;         /* how much the loss has been above the level lately */
+    uint64_t opened;     /* labels when the rates last started anew */
 };
+
+enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
+
+/* The last good copy; NULL where there is none. Shapes as of the arrays themselves. */
+typedef struct nbt_copied {
+    float *theta, *cov, *coupling;
+    float *readout, *ud, *noise, *input_scale, *label_scale;
+} nbt_copied;
 
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
@@ -34,6 +48,9 @@ typedef struct nbt_layout {
     float *ring;                    /* (max_delay + lags, n_in) */
     float *input_scale;             /* (3, n_in) */
     float *label_scale;             /* (3, O) */
+    float *input_run;               /* (2, n_in) last value, how often in a row */
+    float *label_run;               /* (2, O) */
+    nbt_copied copy;
     /* workspace of one call */
     float *u;                       /* (D) [h before; x; 1] */
     float *f;                       /* (D) [h after; x; 1] */
@@ -58,11 +75,15 @@ typedef struct nbt_layout {
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
     float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
+    size_t guard_floats;            /* floats in the runs and the copy */
     nbt_breakdown bytes;
 } nbt_layout;
 
 /* The fields of a config after seed are words of 32 bits, without padding between them. */
-#define NBT_CONFIG_WORDS ((offsetof(nbt_config, sgd_rate) - offsetof(nbt_config, n_in)) / 4u + 1u)
+#define NBT_CONFIG_WORDS ((offsetof(nbt_config, input_limit) - offsetof(nbt_config, n_in)) / 4u + 1u)
+#define NBT_GUARD_WORDS 5u /* the last of them: stuck_steps to input_limit */
+/* Whether any guard is on; without one, what the guards remember shapes nothing. */
+int nbt_config_has_guards(const nbt_config *config);
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
 

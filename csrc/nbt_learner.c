@@ -3,6 +3,7 @@
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_filter.h"
+#include "nbt_guard.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
@@ -30,7 +31,8 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x)
         return NBT_ERR_FULL;
     }
     nbt_layout l = nbt_layout_of(&learner->config, learner);
-    nbt_status status = nbt_intake_input(learner, &l, x);
+    nbt_notice notice = {0, 0};
+    nbt_status status = nbt_intake_input(learner, &l, x, &notice);
     if (status != NBT_OK) {
         return status;
     }
@@ -40,8 +42,12 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x)
     read_out(learner, &l, y, l.state);
     nbt_intake_unscale(learner, &l, y);
     learner->pending++;
-    learner->counters.predictions++;
-    return NBT_OK;
+    /* All that waits may already have been forecast from the stuck value. */
+    learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
+    nbt_count(&learner->counters.predictions, 1);
+    nbt_count(&learner->counters.clipped, notice.limited);
+    nbt_count(&learner->counters.stuck, notice.stuck);
+    return notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
 }
 
 nbt_status nbt_variance(nbt_learner *learner, float *variance)
@@ -67,6 +73,25 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance)
 
 /* ---- learn ----------------------------------------------------------------------------------- */
 
+/* Counts the step and lets the watch look at its loss. */
+static nbt_status conclude(nbt_learner *learner, const nbt_layout *l, int present, int good,
+                           float loss, const nbt_notice *notice)
+{
+    nbt_counters *counters = &learner->counters;
+    nbt_count(&counters->labels, present);
+    nbt_count(&counters->missing, !present);
+    nbt_count(&counters->skipped, !good);
+    nbt_count(&counters->limited, notice->limited);
+    nbt_count(&counters->stuck, notice->stuck);
+    nbt_status status = present ? nbt_guard_watch(learner, l, loss) : NBT_OK;
+    nbt_count(&counters->reopened, status == NBT_REOPENED);
+    nbt_count(&counters->rolled_back, status == NBT_ROLLED_BACK);
+    if (status == NBT_OK) {
+        status = notice->stuck ? NBT_STUCK : notice->limited ? NBT_LIMITED : NBT_OK;
+    }
+    return status == NBT_OK && !good ? NBT_SKIPPED : status;
+}
+
 nbt_status nbt_learn(nbt_learner *learner, const float *label)
 {
     if (learner == NULL || label == NULL) {
@@ -77,17 +102,24 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label)
     }
     nbt_layout l = nbt_layout_of(&learner->config, learner);
     int present;
-    nbt_status status = nbt_intake_label(learner, &l, label, &present);
+    nbt_notice notice = {0, 0};
+    nbt_status status = nbt_intake_label(learner, &l, label, &present, &notice);
     if (status != NBT_OK) {
         return status;
+    }
+    if (learner->quarantine > 0) {
+        learner->quarantine--;
+        present = 0;
     }
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
     nbt_update update = nbt_correct_nothing(&l);
     nbt_motion motion = nbt_estimate_advance(learner, &l);
     int good = nbt_estimate_is_bounded(&l);
+    float loss = NBT_HUGE;
     if (good && present) {
         read_out(learner, &l, l.y, l.learning_state);
-        good = nbt_correct(learner, &l, &update);
+        loss = nbt_link_loss(learner->config.link, l.y, l.label, l.O);
+        good = nbt_correct(learner, &l, &update, &notice.limited);
     }
     if (!good) {
         nbt_estimate_clear(&l);
@@ -99,10 +131,7 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label)
         nbt_sweep_update(&l.m, &motion, &update, l.u);
     }
     learner->pending--;
-    learner->counters.labels += (uint64_t)present;
-    learner->counters.missing += (uint64_t)!present;
-    learner->counters.skipped += (uint64_t)!good;
-    return good ? NBT_OK : NBT_SKIPPED;
+    return conclude(learner, &l, present, good, loss, &notice);
 }
 
 /* ---- streams --------------------------------------------------------------------------------- */

@@ -52,6 +52,12 @@ NBT_INLINE float nbt_abs(float x)
     return nbt_from_bits(nbt_bits(x) & 0x7fffffffu);
 }
 
+/* Counts on, up to the last number: a counter that wraps would forget what it has seen. */
+NBT_INLINE void nbt_count(uint64_t *counter, int yes)
+{
+    *counter += (uint64_t)(yes && *counter < UINT64_MAX);
+}
+
 /* NaN stays NaN: both comparisons are false. */
 NBT_INLINE float nbt_clamp(float x, float low, float high)
 {

@@ -136,3 +136,23 @@ void nbt_link_score(uint32_t link, float *score, const float *y, const float *la
         score[o] = nbt_is_nan(target) ? 0.0f : target - y[o];
     }
 }
+
+float nbt_link_loss(uint32_t link, const float *y, const float *label, size_t O)
+{
+    if (link == NBT_LINK_CATEGORICAL) {
+        return -nbt_log(y[(size_t)label[0]]);
+    }
+    float sum = 0.0f;
+    float labelled = 0.0f;
+    for (size_t o = 0; o < O; o++) {
+        if (nbt_is_nan(label[o])) {
+            continue;
+        }
+        float error = label[o] - y[o];
+        sum += link == NBT_LINK_GAUSSIAN
+                   ? error * error
+                   : -(label[o] * nbt_log(y[o]) + (1.0f - label[o]) * nbt_log(1.0f - y[o]));
+        labelled += 1.0f;
+    }
+    return sum / labelled;
+}

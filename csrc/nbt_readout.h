@@ -30,6 +30,10 @@ void nbt_link_factor(uint32_t link, float *out, const float *in, const float *fa
 void nbt_link_factor_transposed(uint32_t link, float *out, const float *in, const float *factor,
                                 const float *y, size_t O);
 
+/* Mean over the labelled outputs, at least one: squared error in scaled units (gaussian), else
+ * log-loss in nats. */
+float nbt_link_loss(uint32_t link, const float *y, const float *label, size_t O);
+
 /* score (O) = F t for the plain gradient: label - prediction, 0 without label. */
 void nbt_link_score(uint32_t link, float *score, const float *y, const float *label, size_t O);
 

@@ -16,7 +16,8 @@ nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
     }
     float before = z - scale.mean;
     scale.mean += rate * before;
-    scale.variance += rate * (before * (z - scale.mean) - scale.variance);
+    float variance = scale.variance + rate * (before * (z - scale.mean) - scale.variance);
+    scale.variance = variance > 0.0f ? variance : 0.0f; /* rounding may overshoot at rate 1 */
     return scale;
 }
 
@@ -24,6 +25,15 @@ float nbt_scale_deviation(nbt_scale scale)
 {
     int varies = scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f;
     return varies ? nbt_sqrt(scale.variance) : 1.0f;
+}
+
+float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
+{
+    float reach = limit * nbt_scale_deviation(scale);
+    float low = scale.mean - reach;
+    float high = scale.mean + reach;
+    int clips = limit > 0.0f && scale.count >= (float)steps && nbt_is_finite(z);
+    return !clips ? z : z < low ? low : z > high ? high : z;
 }
 
 nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n)

@@ -17,6 +17,10 @@ nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate);
 /* Standard deviation; 1 for a channel that has not varied yet. */
 float nbt_scale_deviation(nbt_scale scale);
 
+/* z within `limit` deviations of the mean once `steps` values were counted; limit 0, NaN and infinities
+ * leave it. */
+float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit);
+
 /* stats (3, n): mean, variance, count rows. */
 nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n);
 void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n);

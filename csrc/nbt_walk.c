@@ -55,6 +55,48 @@ static void walk_scaler(nbt_walker *walker, float *stats, size_t n)
     }
 }
 
+/* Low word first. */
+static void walk_pair(nbt_walker *walker, uint64_t *value)
+{
+    uint32_t low = (uint32_t)*value;
+    uint32_t high = (uint32_t)(*value >> 32);
+    walk_word(walker, &low);
+    walk_word(walker, &high);
+    if (walker->writes) {
+        *value = (uint64_t)high << 32 | low;
+    }
+}
+
+/* stats (2, n): a value, and how often it was seen. */
+static void walk_counted(nbt_walker *walker, float *stats, size_t n)
+{
+    if (stats != NULL) {
+        walk_array(walker, stats, n, NBT_WORD_FINITE);
+        walk_array(walker, stats + n, n, NBT_WORD_NONNEGATIVE);
+    }
+}
+
+static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
+{
+    const nbt_copied *copy = &l->copy;
+    walk_word(walker, &learner->quarantine);
+    walk_word(walker, &learner->copy);
+    walk_float(walker, &learner->level, NBT_WORD_POSITIVE);
+    walk_float(walker, &learner->seen, NBT_WORD_NONNEGATIVE);
+    walk_float(walker, &learner->alarm, NBT_WORD_NONNEGATIVE);
+    walk_pair(walker, &learner->opened);
+    walk_counted(walker, l->input_run, learner->config.n_in);
+    walk_counted(walker, l->label_run, l->O);
+    walk_matrix(walker, l, copy->theta, NBT_WORD_FINITE);
+    walk_matrix(walker, l, copy->cov, NBT_WORD_POSITIVE);
+    walk_matrix(walker, l, copy->coupling, NBT_WORD_FINITE);
+    walk_array(walker, copy->readout, l->O * l->D, NBT_WORD_FINITE);
+    walk_ud(walker, copy->ud, l->D);
+    walk_array(walker, copy->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
+    walk_scaler(walker, copy->input_scale, learner->config.n_in);
+    walk_scaler(walker, copy->label_scale, l->O);
+}
+
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
 {
     for (size_t i = 0; i < 4; i++) {
@@ -82,4 +124,7 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     }
     walk_scaler(walker, l->input_scale, ring.n_in);
     walk_scaler(walker, l->label_scale, l->O);
+    if (walker->guards) {
+        walk_guards(walker, learner, l);
+    }
 }

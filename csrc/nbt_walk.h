@@ -20,10 +20,11 @@ struct nbt_walker {
     uint32_t (*visit)(nbt_walker *self, uint32_t word, nbt_word_kind kind);
     int reads;  /* 0: the learner's words are not looked at, visit gets 0 */
     int writes; /* 0: what visit returns is not stored */
+    int guards; /* 0: stops before what only the guards remember */
 };
 
-/* Visits generator, waiting predictions, the turn of the residual estimator, then every array. The
- * ring of a learner that is written has to stand at slot 0. */
+/* Visits generator, waiting predictions, the turn of the residual estimator, then every array, then
+ * what the guards remember. The ring of a learner that is written has to stand at slot 0. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);
 
 #endif

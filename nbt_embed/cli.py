@@ -126,10 +126,16 @@ def _compare(
             compare(config, stream, horizon, score_from, progress.add) for horizon in horizons
         ]
     for one in comparisons:
-        if one.skipped:
+        where, counters = f"horizon {one.learner.horizon}", one.counters
+        if counters.skipped:
             _note(
-                f"horizon {one.learner.horizon}: {one.skipped} updates were dropped because they "
-                "would have left the finite numbers"
+                f"{where}: {counters.skipped} updates were dropped because they would have left "
+                "the finite numbers"
+            )
+        if counters.reopened:
+            _note(
+                f"{where}: {counters.reopened} times the loss rose for good, and the learner "
+                "opened again"
             )
     return comparisons
 

@@ -10,7 +10,7 @@ from nbt_embed.baselines import Baseline, LastValue, Nlms, Rls
 from nbt_embed.config import Config
 from nbt_embed.errors import DivergenceWarning
 from nbt_embed.evaluate import Evaluation, evaluate
-from nbt_embed.learner import Learner, Memory
+from nbt_embed.learner import Counters, Learner, Memory
 from nbt_embed.streams import Stream
 
 # Keys of the results; every horizon is one pass of each model over the stream.
@@ -23,14 +23,14 @@ class Comparison:
     """Results of one horizon.
 
     Attributes: config (of the learner), learner, baselines (by the keys of ``BASELINES``), memory
-    (of the learner), skipped (updates of the learner that were dropped to stay finite).
+    (of the learner), counters (of the learner: what its guards did).
     """
 
     config: Config
     learner: Evaluation
     baselines: dict[str, Evaluation]
     memory: Memory
-    skipped: int
+    counters: Counters
 
 
 def compare(
@@ -67,4 +67,4 @@ def compare(
         )
         for name, kind in BASELINES.items()
     }
-    return Comparison(config, evaluation, baselines, learner.memory, learner.counters.skipped)
+    return Comparison(config, evaluation, baselines, learner.memory, learner.counters)

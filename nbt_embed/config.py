@@ -92,6 +92,19 @@ class Config:
             gaussian link, 1 and 0.12 for the others.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
         sgd_rate: [0, 100]: step size of the sgd filter.
+        stuck_steps: samples, 0..16777215, 0 is off: an input that repeats its value for more
+            samples is stuck, and nothing is learnt from what is forecast with it; a gaussian label
+            that does is missing. Leave it off where a channel may stand still for good reasons.
+        drift_steps: labels, 0..2**20, 0 is off: after so many labels with four times the usual
+            loss, or more with less, but at least twice, the learner opens again: scalers, readout,
+            rates and covariances start anew, the recurrent weights stay.
+        rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
+            labels while the loss is as usual, and go back to it before opening again. Needs
+            drift_steps. Cost: the parameters and covariances once more.
+        gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
+            further from its forecast is learnt as if it were so far.
+        input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
+            the running mean is brought so far, once the scaler has seen scale_steps samples.
     """
 
     n_in: int
@@ -122,6 +135,11 @@ class Config:
     prior_hidden: float | None = None
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
+    stuck_steps: int = 0
+    drift_steps: int = 300
+    rollback_steps: int = 0
+    gate: float = 20.0
+    input_limit: float = 0.0
 
     def __post_init__(self) -> None:
         if self.estimator is None:

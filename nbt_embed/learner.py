@@ -62,7 +62,7 @@ class Memory:
     Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
         traces, exact derivative), covariance
     (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
-    taps), scaler, workspace (scratch of one step).
+    taps), scaler, guard (runs of equal values, last good copy), workspace (scratch of one step).
     """
 
     header: int
@@ -72,6 +72,7 @@ class Memory:
     state: int
     ring: int
     scaler: int
+    guard: int
     workspace: int
 
     @property
@@ -86,13 +87,20 @@ class Counters:
 
     Attributes: predictions (accepted ``predict`` calls), labels (``learn`` calls with at least one
     label), missing (``learn`` calls with none), skipped (steps whose update would have left the
-    finite numbers and was dropped).
+    finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
+    limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
+    reopened (times the learner opened again), rolled_back (times it took its last good parameters).
     """
 
     predictions: int
     labels: int
     missing: int
     skipped: int
+    clipped: int
+    limited: int
+    stuck: int
+    reopened: int
+    rolled_back: int
 
 
 def memory_of(config: Config) -> Memory:
@@ -195,7 +203,7 @@ class Learner:
         _fill("x", x, self._x)
         status = lib.nbt_predict(self._handle, self._y_pointer, self._x_pointer)
         if status:
-            self._raise(status)
+            self._report(status)
         return self._y.copy()
 
     @_exclusive
@@ -213,7 +221,7 @@ class Learner:
         _fill("y", y, self._label)
         status = lib.nbt_learn(self._handle, self._label_pointer)
         if status:
-            self._raise(status)
+            self._report(status)
 
     @_exclusive
     def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
@@ -252,9 +260,9 @@ class Learner:
             done,
         )
         if status < 0:
-            self._raise(status, f"row {done[0]}: ")
+            self._report(status, f"row {done[0]}: ")
         if self.counters.skipped > skipped:
-            self._raise(lib.NBT_SKIPPED)
+            self._report(lib.NBT_SKIPPED)
         return out
 
     @_exclusive
@@ -441,8 +449,10 @@ class Learner:
             )
         return horizon
 
-    def _raise(self, status: int, where: str = "") -> None:
-        """Turn a status into the package's own warning or exception."""
+    def _report(self, status: int, where: str = "") -> None:
+        """Turn a status into the package's own warning or exception; guards only count."""
+        if status > lib.NBT_SKIPPED:
+            return
         message = where + _text(status)
         if status == lib.NBT_SKIPPED:
             warnings.warn(message, DivergenceWarning, stacklevel=3)

@@ -27,6 +27,7 @@ _PURPOSES = {
     "state": "of the network, live and learning",
     "ring": "inputs that wait for labels, lag taps",
     "scaler": "running means and variances",
+    "guard": "runs of equal values, last good copy",
     "workspace": "scratch of one step",
 }
 _NO_VALUE = "-"
@@ -168,7 +169,7 @@ def _horizon_document(stream: Stream, one: Comparison) -> dict[str, Any]:
         "baselines": {key: _scores(stream, score) for key, score in one.baselines.items()},
         "memory_bytes": one.memory.total,
         "memory": asdict(one.memory),
-        "skipped": one.skipped,
+        "counters": asdict(one.counters),
         "config": asdict(one.config),
     }
 

@@ -5,7 +5,7 @@
  *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
  *     driver refuse                       calls that must be refused
  *
- * Keys are the integer fields of nbt_config. Every learner lives in a block of exactly nbt_bytes,
+ * Keys are the integer fields of nbt_config, gate and input_limit. Every learner lives in a block of exactly nbt_bytes,
  * aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
  */
 #include <inttypes.h>
@@ -182,6 +182,16 @@ static void set_field(nbt_config *config, const char *assignment)
         {"scale_steps", &config->scale_steps},
         {"hold_missing", &config->hold_missing},
         {"anneal_steps", &config->anneal_steps},
+        {"stuck_steps", &config->stuck_steps},
+        {"drift_steps", &config->drift_steps},
+        {"rollback_steps", &config->rollback_steps},
+    };
+    const struct {
+        const char *name;
+        float *value;
+    } reals[] = {
+        {"gate", &config->gate},
+        {"input_limit", &config->input_limit},
     };
     const char *equals = strchr(assignment, '=');
     if (equals == NULL) {
@@ -197,6 +207,12 @@ static void set_field(nbt_config *config, const char *assignment)
         if (strlen(fields[i].name) == length &&
             strncmp(assignment, fields[i].name, length) == 0) {
             *fields[i].value = (uint32_t)value;
+            return;
+        }
+    }
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
+        if (strlen(reals[i].name) == length && strncmp(assignment, reals[i].name, length) == 0) {
+            *reals[i].value = (float)value;
             return;
         }
     }

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,6 +65,7 @@ class Settings:
     prior_hidden: float = 1.0
     noise_rate: float = 1e-2
     sgd_rate: float = 1e-2
+    gate: float = 0.0
     seed: int = 0
 
     @property
@@ -822,9 +823,10 @@ class ReferenceLearner:
             return
         c = self.spread(f)
         if config.filter == "sgd":
+            new = self.gated(new, self.noise)
             self.sgd(f, new)
         else:
-            self.kalman(f, new, c, n_waiting)
+            new = self.kalman(f, new, c, n_waiting)
         self.label_count += new.labelled
         self.labelled_steps += 1
         if config.link == "gaussian":
@@ -869,8 +871,16 @@ class ReferenceLearner:
         rank_one = alpha_row[:, :, None] * self.w
         return rank_one + V_row[:, :, None] * self.g + np.tensordot(V, self.G[:H], 1)
 
-    def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> None:
-        """Both blocks divide by one innovation covariance.
+    def gated(self, new: Innovation, variance: Array) -> Innovation:
+        """The innovation (gaussian) with errors of at most `gate` of its deviations (O)."""
+        if self.config.gate == 0 or self.config.link != "gaussian":
+            return new
+        reach = self.config.gate * np.sqrt(variance)
+        error = np.clip(new.error, -reach, reach)
+        return replace(new, error=error, t=error / np.sqrt(self.noise))
+
+    def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> Innovation:
+        """Both blocks divide by one innovation covariance. Returns what the gate let through.
 
         Under `frozen` the slopes are 0: theta stays, and P stays at 1 / delta.
         """
@@ -881,6 +891,7 @@ class ReferenceLearner:
         whole = self.metric.without_bias(slopes)
         spread = np.einsum("rj,orj,prj->op", self.P, whole, whole)
         M = c * np.diag(new.varsigma) + eta_gamma * spread
+        new = self.gated(new, self.noise + np.diag(M))
         x = shared_step(new.F, M, new.t)
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
@@ -895,6 +906,7 @@ class ReferenceLearner:
             self.metric = Metric.quasi_diagonal(self.M, self.cross)
         self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
         self.d = forget_step(self.d, self.d0, config.forget)
+        return new
 
     def annealed(self) -> float:
         """1 / sqrt(1 + n / anneal_steps) after n labelled steps, at least 0.1."""

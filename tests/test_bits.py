@@ -147,14 +147,16 @@ def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path:
     assert {row[5:7] for row in rows} >= set(itertools.product(range(4), range(2)))
     # Static initialisers: NBT_BYTES has to be a constant expression to compile here.
     table = ",\n".join(
-        f"{{{{{', '.join(map(str, row))}}}, NBT_BYTES({', '.join(map(str, row))})}}" for row in rows
+        f"{{{{{', '.join(map(str, row))}}}, NBT_BYTES({', '.join(map(str, row))}), "
+        f"NBT_ROLLBACK_BYTES({', '.join(map(str, (*row[:4], *row[5:])))})}}"
+        for row in rows
     )
     source = tmp_path / "sizes.c"
     source.write_text(
         f"""
 #include <stdio.h>
 #include "nbt.h"
-static const struct {{ uint32_t key[9]; size_t bytes; }} rows[] = {{
+static const struct {{ uint32_t key[9]; size_t bytes, copy; }} rows[] = {{
 {table}
 }};
 int main(void)
@@ -173,8 +175,10 @@ int main(void)
             return 1;
         }}
         size_t sum = b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring +
-                     b.scaler + b.workspace;
-        printf("%zu %zu %zu\\n", rows[i].bytes, nbt_bytes(&config), sum);
+                     b.scaler + b.guard + b.workspace;
+        printf("%zu %zu %zu ", rows[i].bytes, nbt_bytes(&config), sum);
+        config.rollback_steps = 1;
+        printf("%zu %zu\\n", rows[i].bytes + rows[i].copy, nbt_bytes(&config));
     }}
     return 0;
 }}
@@ -186,8 +190,10 @@ int main(void)
             "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", source=source, lanes=lanes
         )
         printed = [tuple(map(int, line.split())) for line in run(str(program)).splitlines()]
-        for row, (constant, at_run_time, breakdown) in zip(rows, printed, strict=True):
-            assert constant == at_run_time == breakdown == memory_of(config_of(row)).total, row
+        for row, (*plain, constant, at_run_time) in zip(rows, printed, strict=True):
+            assert set(plain) == {memory_of(config_of(row)).total}, row
+            with_copy = replace(config_of(row), rollback_steps=1)
+            assert constant == at_run_time == memory_of(with_copy).total, row
 
 
 def config_of(row: tuple[int, ...]) -> Config:

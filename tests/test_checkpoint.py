@@ -14,6 +14,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,20 @@ from nbt_embed import Config, Learner, NbtError
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import CheckpointError
 
-GOLDEN = Path(__file__).parent / "golden" / "checkpoint_v1.nbt"
-GOLDEN_HASH = 0x183E53DC317D8D67
-GOLDEN_CONFIG = Config(2, 1, hidden=3, lags=2, max_delay=3, seed=5)
+GOLDEN = Path(__file__).parent / "golden"
+GUARDS: dict[str, Any] = {
+    "stuck_steps": 9,
+    "drift_steps": 3,
+    "rollback_steps": 2,
+    "gate": 4,
+    "input_limit": 6,
+}
+GOLDEN_CONFIG = Config(2, 1, hidden=3, lags=2, max_delay=3, seed=5, drift_steps=0, gate=0)
+# For every version of the format: a file, what it holds, and its hash.
+GOLDEN_FILES = [
+    ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
+    ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
+]
 KINDS = [
     kind
     for kind in itertools.product(
@@ -37,7 +49,7 @@ KINDS = [
     )
     if is_accepted(Config(1, 2, cell=kind[0], estimator=kind[1]))
 ]
-PAYLOAD = 192  # docs/checkpoint.md
+PAYLOAD = 252  # docs/checkpoint.md
 
 
 def stream(steps: int, config: Config) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -75,14 +87,14 @@ def refusal(data: bytes) -> str:
 @pytest.fixture(scope="module")
 def small() -> bytes:
     """The checkpoint of a learner of one unit."""
-    return trained(Config(1, 1, hidden=1, scale_steps=20)).to_bytes()
+    return trained(Config(1, 1, hidden=1, scale_steps=20, **GUARDS)).to_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_a_resumed_run_is_the_run(kind: tuple[str, str, str, str]) -> None:
     cell, estimator, filter_, link = kind
-    names = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
-    config = Config(2, 3, hidden=5, lags=2, max_delay=2, seed=4, **names)  # type: ignore[arg-type]
+    names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
+    config = Config(2, 3, hidden=5, lags=2, max_delay=2, seed=4, **names, **GUARDS)
     X, Y = stream(120, config)
     whole = Learner(config)
     whole.run(X[:60], Y[:60], horizon=2)
@@ -122,7 +134,7 @@ def test_a_checkpoint_is_hardly_longer_than_the_learner() -> None:
 def read(data: bytes) -> dict[str, Any]:
     """A reader of its own, from docs/checkpoint.md alone."""
     magic, major, minor, start, flags, length = struct.unpack_from("<8sHHIIQ", data)
-    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 0, 0)
+    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 1, 0)
     assert len(data) == start + length + 4
     assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
     S, R, D, N = struct.unpack_from("<4I", data, 28)
@@ -134,7 +146,19 @@ def read(data: bytes) -> dict[str, Any]:
     words = np.frombuffer(data, "<f4", length // 4, start)
     out: dict[str, Any] = {"generator": words[:4].view("<u4")}
     out["pending"], out["column"] = words[4:6].view("<u4")
+    rollback = struct.unpack_from("<I", data, 200)[0] > 0
     at = 6
+    learnt = estimator != 0
+    parameters = (
+        ("theta", learnt, (R, D)),
+        ("covariance", kalman and learnt, (R, D)),
+        ("coupling", kind == 2 and learnt, (R, D)),
+        ("readout", True, (n_out, D)),
+        ("ud", kalman, (D * (D + 1) // 2,)),
+        ("noise", gaussian, (2, n_out)),
+        ("input_scale", True, (3, n_in)),
+        ("label_scale", gaussian, (3, n_out)),
+    )
     for name, there, shape in (
         ("theta", True, (R, D)),
         ("readout", True, (n_out, D)),
@@ -153,6 +177,10 @@ def read(data: bytes) -> dict[str, Any]:
         ("ring", True, (delay + lags, n_in)),
         ("input_scale", True, (3, n_in)),
         ("label_scale", gaussian, (3, n_out)),
+        ("quarantine, copy, level, seen, alarm, opened", True, (7,)),
+        ("input_run", True, (2, n_in)),
+        ("label_run", gaussian, (2, n_out)),
+        *((f"copy of {name}", rollback and there, shape) for name, there, shape in parameters),
     ):
         if there:
             size = int(np.prod(shape))
@@ -162,14 +190,17 @@ def read(data: bytes) -> dict[str, Any]:
     return out
 
 
+@pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
-def test_the_document_is_enough_to_read_a_checkpoint(kind: tuple[str, str, str, str]) -> None:
+def test_the_document_is_enough_to_read_a_checkpoint(
+    kind: tuple[str, str, str, str], copied: bool
+) -> None:
     cell, estimator, filter_, link = kind
-    config = Config(
-        2, 3, hidden=5, lags=2, cell=cell, estimator=estimator, filter=filter_, link=link
-    )
+    names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
+    config = Config(2, 3, hidden=5, lags=2, **names, **(GUARDS if copied else {}))
     learner = trained(config)
     got = read(learner.to_bytes())
+    assert ("copy of theta" in got) == (copied and estimator != "frozen")
     assert got["pending"] == learner.pending
     for name in set(learner.arrays) - {"readout_covariance"}:
         expected = learner.array(name)
@@ -186,13 +217,23 @@ def test_the_document_is_enough_to_read_a_checkpoint(kind: tuple[str, str, str, 
         np.testing.assert_allclose((U * d) @ U.T, covariance, rtol=1e-4, atol=1e-6)
 
 
-def test_the_golden_checkpoint_is_read_for_ever() -> None:
-    data = GOLDEN.read_bytes()
-    learner = Learner.load(GOLDEN)
-    assert learner.config == GOLDEN_CONFIG
-    assert learner.hash() == GOLDEN_HASH
-    assert learner.to_bytes() == data
+@pytest.mark.parametrize("golden", GOLDEN_FILES, ids=lambda golden: golden[0])
+def test_golden_checkpoints_are_read_for_ever(golden: tuple[str, Config, int]) -> None:
+    name, config, digest = golden
+    learner = Learner.load(GOLDEN / name)
+    assert learner.config == config
+    assert learner.hash() == digest
     assert learner.pending == 3
+    again = Learner.from_bytes(learner.to_bytes())
+    assert again.to_bytes() == learner.to_bytes()
+    present, more = trained(config), stream(50, config)
+    assert present.hash() == digest
+    np.testing.assert_array_equal(again.run(*more, horizon=3), present.run(*more, horizon=3))
+
+
+def test_the_present_format_has_a_golden_checkpoint() -> None:
+    name, config, _ = GOLDEN_FILES[-1]
+    assert trained(config).to_bytes() == (GOLDEN / name).read_bytes()
 
 
 # ---- what is refused ---------------------------------------------------------------------------
@@ -267,7 +308,7 @@ def test_a_later_minor_version_is_read(small: bytes) -> None:
     struct.pack_into("<HI", data, 10, 3, start + 4)
     struct.pack_into("<Q", data, 20, length + 12)
     assert Learner.from_bytes(sealed(data)).to_bytes() == small
-    struct.pack_into("<H", data, 10, 0)  # 1.0 has no such words
+    struct.pack_into("<H", data, 10, 1)  # 1.1 has no such words
     assert "cannot be" in refusal(sealed(data))
 
 
@@ -377,7 +418,7 @@ def test_a_broken_learner_does_not_overwrite_a_good_file(tmp_path: Path) -> None
     path = tmp_path / "learner.nbt"
     learner.save(path)
     good = path.read_bytes()
-    learner._block[184:188] = np.array([np.nan], np.float32).view(np.uint8)  # a weight
+    learner._block[264:268] = np.array([np.nan], np.float32).view(np.uint8)  # a weight
     with pytest.raises(CheckpointError, match="cannot be saved"):
         learner.save(path)
     assert path.read_bytes() == good

@@ -229,15 +229,18 @@ def test_a_terminal_gets_a_progress_bar_that_is_wiped_at_the_end(
     assert err.endswith("\r\033[K")
 
 
-def test_dropped_updates_are_told_in_one_line(
+def test_what_the_guards_did_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def skipping(*arguments: Any) -> Comparison:
-        return replace(compare(*arguments), skipped=3)
+        result = compare(*arguments)
+        return replace(result, counters=replace(result.counters, skipped=3, reopened=2))
 
     monkeypatch.setattr("nbt_embed.cli.compare", skipping)
     assert main(["demo"]) == 0
-    assert "horizon 5: 3 updates were dropped" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "horizon 5: 3 updates were dropped" in told
+    assert "horizon 5: 2 times the loss rose for good" in told
 
 
 def test_the_module_is_the_command_and_says_its_version() -> None:
@@ -291,5 +294,5 @@ def test_recorded_gas_sensors_are_learnt(tmp_path: Path) -> None:
     assert main(["run", str(path), "--missing", "-200", "--json", str(document)]) == 0
     figures = json.loads(document.read_text())
     assert figures["rows"] == 9357
-    assert figures["skipped"] == 0
+    assert figures["counters"]["skipped"] == 0
     assert figures["nrmse"] < figures["baselines"]["persistence"]["nrmse"]

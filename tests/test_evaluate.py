@@ -114,7 +114,7 @@ def test_a_comparison_gives_all_models_the_same_task() -> None:
     assert sum(fed) == PASSES * 1200
     assert result.config.max_delay == 2
     assert result.memory == Learner(result.config).memory
-    assert result.skipped == 0
+    assert result.counters.skipped == 0
     assert list(result.baselines) == list(BASELINES) == ["persistence", "nlms", "rls"]
     assert {one.rows for one in result.baselines.values()} == {result.learner.rows}
     rls = evaluate(Rls(3, 3, lags=2, max_delay=2), stream, 3, 400)

@@ -43,6 +43,11 @@ def configurations() -> list[list[str]]:
             f"hold_missing={i // 2 % 2}",
             f"scale_steps={(0, 20, 300)[i // 3 % 3]}",
             f"anneal_steps={(0, 50)[i // 5 % 2]}",
+            f"stuck_steps={(0, 0, 2)[i // 2 % 3]}",
+            f"drift_steps={(0, 3, 300)[i // 4 % 3]}",
+            f"rollback_steps={(0, 7)[i // 3 % 2] if i // 4 % 3 else 0}",
+            f"gate={(0, 3, 20)[i // 7 % 3]}",
+            f"input_limit={(0, 10)[i // 11 % 2]}",
             f"seed={i + 1}",
         ]
         for i, (cell, estimator, kind) in enumerate(filter(exists, KINDS))

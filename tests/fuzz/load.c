@@ -53,17 +53,20 @@ static void load(const unsigned char *data, size_t n)
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
 {
-    enum { HEADER = 192, CRC = 4 };
-    static const unsigned char start[16] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n',
-                                            1,    0,   0,   0,   HEADER};
+    enum { CRC = 4 };
+    static const unsigned char start[10] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n', 1, 0};
     load(data, n);
-    if (n > HEADER + CRC && n < 1 << 16) {
+    size_t minor = n > 10 ? data[10] % 2 : 0;
+    size_t header = minor == 0 ? 192 : 252;
+    if (n > header + CRC && n < 1 << 16) {
         unsigned char *sealed = malloc(n);
         memcpy(sealed, data, n);
         memcpy(sealed, start, sizeof start);
-        memset(sealed + 16, 0, 12);
+        memset(sealed + 10, 0, 18);
+        sealed[10] = (unsigned char)minor;
+        sealed[12] = (unsigned char)header;
         for (size_t i = 0; i < 3; i++) {
-            sealed[20 + i] = (unsigned char)((n - HEADER - CRC) >> 8 * i);
+            sealed[20 + i] = (unsigned char)((n - header - CRC) >> 8 * i);
         }
         uint32_t crc = nbt_crc32(sealed, n - CRC);
         for (size_t i = 0; i < CRC; i++) {

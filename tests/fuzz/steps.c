@@ -39,10 +39,18 @@ static nbt_config take_config(void)
     config.scale_steps = take(1) % 8;
     config.hold_missing = take(1) % 3;
     config.anneal_steps = take(1);
-    float *fields[] = {&config.scale_rate, &config.tau_min, &config.decay, &config.rate,
-                       &config.info_rate, &config.info_floor, &config.forget, &config.prior_hidden};
+    uint32_t guards = take(1);
+    config.stuck_steps = guards % 3;
+    config.drift_steps = guards / 3 % 3 * 2;
+    config.rollback_steps = guards / 9 % 3;
+    config.gate = (float)(guards / 27 % 3 * 5);
+    config.input_limit = (float)(guards / 81 % 3 * 5);
+    float *fields[] = {&config.scale_rate, &config.tau_min,      &config.decay,
+                       &config.rate,       &config.info_rate,    &config.info_floor,
+                       &config.forget,     &config.prior_hidden, &config.gate,
+                       &config.input_limit};
     if (take(1) % 2 == 1) {
-        *fields[take(1) % 8] = take_float();
+        *fields[take(1) % 10] = take_float();
     }
     return config;
 }

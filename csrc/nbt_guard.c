@@ -1,0 +1,148 @@
+#include "nbt_guard.h"
+
+#include "nbt_correct.h"
+#include "nbt_estimate.h"
+#include "nbt_math.h"
+
+/* A loss counts at most LOSS_MAX levels; twice the level is the most that is taken for chance. */
+#define LOSS_MAX 4.0f
+#define LOSS_USUAL 2.0f
+#define LEVEL_RATE 1e-3f
+#define LEVEL_MIN 1e-4f /* share of the loss of knowing nothing, below which no rise matters */
+
+/* ---- the watch ------------------------------------------------------------------------------- */
+
+/* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
+static float start_level(const nbt_config *config)
+{
+    switch (config->link) {
+    case NBT_LINK_CATEGORICAL:
+        return nbt_log((float)config->n_out);
+    case NBT_LINK_BERNOULLI:
+        return nbt_log(2.0f);
+    default:
+        return 1.0f;
+    }
+}
+
+static void restart_watch(nbt_learner *learner)
+{
+    learner->level = start_level(&learner->config);
+    learner->seen = 0.0f;
+    learner->alarm = 0.0f;
+}
+
+void nbt_guard_init(nbt_learner *learner)
+{
+    restart_watch(learner);
+    learner->copy = NBT_COPY_NONE;
+    learner->quarantine = 0;
+    learner->opened = 0;
+}
+
+/* How far the inputs are from what they were scaled by, in units that suit a loss: 2 if all of them
+ * stand 8 standard deviations off. */
+static float off_scale(const nbt_learner *learner, const nbt_layout *l)
+{
+    const float *x = l->u + l->H;
+    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, l->I) / (32.0f * (float)l->I);
+}
+
+/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the
+ * inputs are off if that is more. */
+static void count_loss(nbt_learner *learner, float loss, float off)
+{
+    /* Written so that NaN and infinity count as LOSS_MAX. */
+    float ratio = loss < LOSS_MAX * learner->level ? loss / learner->level : LOSS_MAX;
+    float rate = 1.0f / (learner->seen + 1.0f); /* the start value counts as one label */
+    rate = rate < LEVEL_RATE ? LEVEL_RATE : rate;
+    float floor = LEVEL_MIN * start_level(&learner->config);
+    float level = learner->level * (1.0f + rate * (ratio - 1.0f));
+    learner->level = level < floor ? floor : level;
+    learner->seen += learner->seen < 16777216.0f ? 1.0f : 0.0f;
+    ratio = off > ratio ? off : ratio;
+    ratio = ratio > LOSS_MAX ? LOSS_MAX : ratio;
+    /* What is usual has to be known first. */
+    float alarm = learner->seen > (float)learner->config.drift_steps
+                      ? learner->alarm + (ratio - LOSS_USUAL)
+                      : 0.0f;
+    learner->alarm = alarm > 0.0f ? alarm : 0.0f;
+}
+
+/* ---- last good copy -------------------------------------------------------------------------- */
+
+/* Copies all that a label teaches, `back` from the copy or into it. */
+static void transfer(const nbt_layout *l, size_t n_in, int back)
+{
+    const nbt_copied *c = &l->copy;
+    const struct {
+        float *live;
+        float *kept;
+        size_t n;
+    } arrays[] = {
+        {l->m.theta, c->theta, l->R * l->D},
+        {l->m.cov, c->cov, l->R * l->D},
+        {l->m.coupling, c->coupling, l->R * l->D},
+        {l->readout, c->readout, l->O * l->D},
+        {l->ud, c->ud, l->D * (l->D + 1) / 2},
+        {l->noise, c->noise, 2 * l->O},
+        {l->input_scale, c->input_scale, 3 * n_in},
+        {l->label_scale, c->label_scale, 3 * l->O},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        if (arrays[i].kept != NULL) {
+            nbt_copy(back ? arrays[i].live : arrays[i].kept,
+                     back ? arrays[i].kept : arrays[i].live, arrays[i].n);
+        }
+    }
+}
+
+void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
+{
+    transfer(l, learner->config.n_in, 0);
+}
+
+/* ---- acting ---------------------------------------------------------------------------------- */
+
+/* The recurrent weights stay, since what they remember is of use again; all that follows them within
+ * a few hundred labels starts anew. */
+static void reopen(nbt_learner *learner, const nbt_layout *l)
+{
+    size_t n_in = learner->config.n_in;
+    nbt_correct_init(&learner->config, l);
+    nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
+    if (l->label_scale != NULL) {
+        nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);
+    }
+    learner->opened = learner->counters.labels;
+    restart_watch(learner);
+}
+
+nbt_status nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss)
+{
+    const nbt_config *config = &learner->config;
+    if (config->drift_steps == 0) {
+        return NBT_OK;
+    }
+    count_loss(learner, loss, off_scale(learner, l));
+    float limit = (LOSS_MAX - LOSS_USUAL) * (float)config->drift_steps;
+    if (learner->alarm >= limit) {
+        nbt_estimate_clear(l);
+        learner->alarm = 0.0f;
+        if (learner->copy == NBT_COPY_READY) {
+            transfer(l, config->n_in, 1);
+            learner->copy = NBT_COPY_TAKEN;
+            return NBT_ROLLED_BACK;
+        }
+        reopen(learner, l);
+        /* What disturbed may go away again, and the copy fit once more. */
+        learner->copy = learner->copy == NBT_COPY_TAKEN ? NBT_COPY_READY : learner->copy;
+        return NBT_REOPENED;
+    }
+    if (config->rollback_steps > 0 && learner->counters.labels % config->rollback_steps == 0 &&
+        learner->alarm <= 0.0f) {
+        transfer(l, config->n_in, 0);
+        learner->copy = NBT_COPY_READY;
+    }
+    return NBT_OK;
+}
