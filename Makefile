@@ -17,18 +17,21 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars learning learning-quick fuzz readme check lint compilers clean
+.PHONY: help demo test bars drift soak learning learning-quick fuzz readme check lint compilers \
+        analyse clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
+	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
+	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make readme       run demo, test and bars, and put their output into README.md'
-	@echo 'make check        formatter, linter, types, and the kernel through gcc and clang'
+	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'PYTHON=python3.12 make ...  chooses the interpreter (now: $(PYTHON))'
 
@@ -40,6 +43,12 @@ test: $(VENV)/tools
 
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
+
+drift: $(VENV)/package
+	$(BIN)/python -m tools.drift --document docs/design.md
+
+soak: $(VENV)/report
+	$(BIN)/python -m tools.soak --picture docs/soak.png --document docs/design.md
 
 # The influence task runs on the reference implementation, which lives with the tests.
 learning: $(VENV)/learning
@@ -64,9 +73,9 @@ fuzz:
 	done
 
 readme: $(VENV)/tools
-	$(BIN)/python tools/readme.py
+	$(BIN)/python -m tools.readme
 
-check: lint compilers
+check: lint compilers analyse
 
 lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
@@ -88,12 +97,26 @@ compilers:
 	        done; \
 	    done; \
 	done
-	@if command -v cppcheck >/dev/null; then \
-	    cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr \
-	        --enable=warning -DNBT_LANES=16 -Icsrc csrc; \
-	else \
-	    echo 'cppcheck is not installed: skipped'; \
-	fi
+
+# The same rule as for compilers.
+analyse:
+	@for tool in gcc clang-tidy cppcheck; do \
+	    if ! command -v $$tool >/dev/null; then \
+	        echo "$$tool is not installed: the kernel was not analysed with it"; \
+	        test "$$NBT_REQUIRE_TOOLS" != 1 || exit 1; \
+	        continue; \
+	    fi; \
+	    echo "$$tool, static analysis"; \
+	    case $$tool in \
+	    gcc) for source in csrc/*.c; do \
+	            gcc $(WARNINGS) -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
+	        done;; \
+	    clang-tidy) clang-tidy --quiet csrc/*.c -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null \
+	            || exit 1;; \
+	    cppcheck) cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr \
+	            --enable=warning -DNBT_LANES=16 -Icsrc csrc || exit 1;; \
+	    esac; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so
@@ -116,6 +139,10 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(VENV)/learning: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[learning]' \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+$(VENV)/report: $(VENV)/package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
 	@touch $@
 
 $(VENV)/python:

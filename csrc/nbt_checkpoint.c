@@ -9,17 +9,17 @@
 enum {
     MAJOR = 1,
     MINOR = 1,
-    CONFIG_AT = 44,     /* offset of the config in the header */
-    COUNTERS = 9,
-    COUNTERS_0 = 4,     /* of them in 1.0 */
+    CONFIG_AT = 44, /* offset of the config in the header */
     CRC_BYTES = 4
 };
+#define COUNTERS ((size_t)9)
+#define COUNTERS_0 ((size_t)4) /* of them in 1.0 */
 /* 1.0: the config's seed, its words, and the counters; then what the guards added to both. */
 #define CONFIG_WORDS_0 (NBT_CONFIG_WORDS - NBT_GUARD_WORDS)
-#define HEADER_BYTES_0 ((size_t)CONFIG_AT + 8u + 4u * CONFIG_WORDS_0 + 8u * COUNTERS_0)
+#define HEADER_BYTES_0 (CONFIG_AT + 8u + 4u * CONFIG_WORDS_0 + 8u * COUNTERS_0)
 #define HEADER_BYTES (HEADER_BYTES_0 + 4u * NBT_GUARD_WORDS + 8u * (COUNTERS - COUNTERS_0))
-#define GENERATOR_WORDS 6u /* generator, pending, column: the words before the arrays */
-#define GUARD_WORDS 7u     /* quarantine to opened: those before the guards' arrays */
+#define GENERATOR_WORDS ((size_t)6) /* generator, pending, column: the words before the arrays */
+#define GUARD_WORDS ((size_t)7)     /* quarantine to opened: those before the guards' arrays */
 
 /* The first bytes tell a file that was taken for text, as those of PNG do. */
 static const unsigned char magic[8] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n'};

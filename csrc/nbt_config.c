@@ -66,7 +66,7 @@ static const range ranges[NBT_CONFIG_WORDS] = {
     {0, NBT_LINK_BERNOULLI, COUNT}, /* link */
     {0, 16777216, COUNT},           /* scale_steps */
     {0, 1, COUNT},                  /* hold_missing */
-    {0, 1073741824, COUNT},         /* anneal_steps */
+    {0, 1073741824.0f, COUNT},         /* anneal_steps */
     {0.0f, 1.0f, REAL},             /* scale_rate */
     {1.0f, 1e9f, REAL_ABOVE},       /* tau_min */
     {1.0f, 1e9f, REAL_ABOVE},       /* tau_max, and at least tau_min */
@@ -83,7 +83,7 @@ static const range ranges[NBT_CONFIG_WORDS] = {
     {0.0f, 100.0f, REAL},           /* sgd_rate */
     {0, 16777215, COUNT},           /* stuck_steps */
     {0, 1048576, COUNT},            /* drift_steps */
-    {0, 1073741824, COUNT},         /* rollback_steps, 0 without drift_steps */
+    {0, 1073741824.0f, COUNT},         /* rollback_steps, 0 without drift_steps */
     {0.0f, 1e6f, REAL},             /* gate */
     {0.0f, 1e6f, REAL},             /* input_limit */
 };

@@ -93,7 +93,7 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
         const float *alpha = alpha_of_unit(l, i);
         float gg = nbt_dot(white, white, l->O);
         float ww = alpha == NULL ? 0.0f : nbt_dot(alpha, alpha, l->O);
-        l->tilt[i] = ww > 0.0f ? nbt_dot(white, alpha, l->O) / ww : 0.0f;
+        l->tilt[i] = alpha != NULL && ww > 0.0f ? nbt_dot(white, alpha, l->O) / ww : 0.0f;
         float rest = gg - l->tilt[i] * l->tilt[i] * ww;
         l->curvature_g[i] = rest > 0.0f ? gamma * rest : 0.0f;
     }

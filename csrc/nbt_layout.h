@@ -81,7 +81,7 @@ typedef struct nbt_layout {
 
 /* The fields of a config after seed are words of 32 bits, without padding between them. */
 #define NBT_CONFIG_WORDS ((offsetof(nbt_config, input_limit) - offsetof(nbt_config, n_in)) / 4u + 1u)
-#define NBT_GUARD_WORDS 5u /* the last of them: stuck_steps to input_limit */
+#define NBT_GUARD_WORDS ((size_t)5) /* the last of them: stuck_steps to input_limit */
 /* Whether any guard is on; without one, what the guards remember shapes nothing. */
 int nbt_config_has_guards(const nbt_config *config);
 uint32_t nbt_config_word(const nbt_config *config, size_t index);

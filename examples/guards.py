@@ -1,5 +1,7 @@
 """A sensor that shouts, sticks and is then mounted the other way round; the counters tell."""
 
+from typing import Any
+
 import numpy as np
 
 from nbt_embed import Learner
@@ -14,9 +16,9 @@ guards = {"gate": 6, "input_limit": 8, "stuck_steps": 20, "drift_steps": 100}
 off = {"gate": 0, "drift_steps": 0}
 
 
-def error(settings: dict[str, float]) -> tuple[list[float], Learner]:
+def error(settings: dict[str, Any]) -> tuple[list[float], Learner]:
     """Median error one sample ahead in the 300 samples after each event, and the learner."""
-    learner = Learner(1, 1, hidden=8, **settings)  # type: ignore[arg-type]  # whole numbers fit
+    learner = Learner(1, 1, hidden=8, **settings)
     forecast = learner.run(signal, signal, horizon=1)[:-1, 0]
     missed = np.abs(signal[1:] - forecast)
     return [float(np.median(missed[t : t + 300])) for t in (2700, 3010, 4300, 6000, 6300)], learner
@@ -25,7 +27,13 @@ def error(settings: dict[str, float]) -> tuple[list[float], Learner]:
 guarded, learner = error(guards)
 unguarded, _ = error(off)
 print("                        guarded  unguarded")
-events = ("quiet", "after the shouting", "after standing still", "mounted anew", "300 samples later")
+events = (
+    "quiet",
+    "after the shouting",
+    "after standing still",
+    "mounted anew",
+    "300 samples later",
+)
 for event, with_guards, without in zip(events, guarded, unguarded, strict=True):
     print(f"{event:22}{with_guards:9.3f}{without:11.3f}")
 print(learner.counters)

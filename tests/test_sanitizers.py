@@ -83,6 +83,13 @@ def test_refused_calls(sanitized: Path) -> None:
     run(str(sanitized), "refuse")
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_learners_in_threads_share_nothing(compiler: str, build: Build) -> None:
+    """ThreadSanitizer ends the program at the first race."""
+    flags = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread")
+    run(str(build(compiler, *flags, source=ROOT / "tests" / "threads.c")))
+
+
 def test_the_store(sanitized_build: Callable[[Path], Path]) -> None:
     program = str(sanitized_build(ROOT / "tests" / "flash.c"))
     for mode in ("wear", "flips", "faults"):

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from nbt_embed import Learner, __version__
 from nbt_embed.streams import simulated_sensor
+from tools.document import put
 
 Array = NDArray[np.float64]
 BEFORE, AFTER, WINDOW, LEVEL = 6_000, 20_000, 200, 3_000
@@ -86,12 +87,11 @@ def both(job: tuple[str, int, int, int]) -> tuple[Array, Array, int]:
 
 def back(squared: Array, level: float) -> int | None:
     """Samples until the mean over the last ``WINDOW`` of rows (seeds, T) is near the level."""
-    mean = np.nanmean(squared, axis=1)
-    known = ~np.isnan(mean)
+    labelled = ~np.isnan(squared)
+    known = labelled.any(axis=1)
+    mean = np.where(labelled, squared, 0).sum(axis=1) / np.maximum(labelled.sum(axis=1), 1)
     window = np.ones(WINDOW)
-    running = np.convolve(np.where(known, mean, 0), window, "valid") / np.convolve(
-        known, window, "valid"
-    )
+    running = np.convolve(mean, window, "valid") / np.convolve(known, window, "valid")
     near = np.flatnonzero(running <= TOLERANCE**2 * level)
     return int(near[0]) + WINDOW if len(near) else None
 
@@ -125,8 +125,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--drift-steps", type=int, default=Learner(1, 1).config.drift_steps)
     parser.add_argument("--json", type=Path, default=Path("build/drift.json"))
+    parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
     options = parser.parse_args(arguments)
-    print(f"{'change':>14}  horizon  samples  fresh  ratio  (median of seeds)  reopened")
+    lines = [f"{'change':>14}  horizon  samples   fresh  ratio  (median of seeds)  reopened"]
     results = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for horizon, change in product(HORIZONS, CHANGES):
@@ -135,12 +136,14 @@ def main(arguments: list[str] | None = None) -> int:
             results.append(result)
             samples, fresh = result.samples, result.samples_fresh
             ratio = f"{samples / fresh:5.2f}" if samples and fresh else "    -"
-            print(
-                f"{change:>14}  {horizon:7}  {samples or 'never':>7}  {fresh or 'never':>5}"
-                f"  {ratio}  ({result.ratio_median:.2f})             {result.reopened}"
-                f"  {'met' if result.met else 'NOT MET'}",
-                flush=True,
+            lines.append(
+                f"{change:>14}  {horizon:7}  {samples or 'never':>7}  {fresh or 'never':>6}"
+                f"  {ratio}             ({result.ratio_median:.2f})  {result.reopened:8}"
+                f"  {'met' if result.met else 'NOT MET'}"
             )
+    print("\n".join(lines))
+    if options.document is not None:
+        put(options.document, "drift", "\n".join(lines))
     document: dict[str, Any] = {
         "version": __version__,
         "drift_steps": options.drift_steps,

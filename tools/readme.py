@@ -1,6 +1,6 @@
 """Put the real output of the commands that README.md shows into it: ``make readme``.
 
-``python tools/readme.py demo bars`` refreshes some of them only.
+``python -m tools.readme demo bars`` refreshes some of them only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from tools.document import put
 
 README = Path("README.md")
 
@@ -42,11 +44,7 @@ def main() -> int:
         command, pick = COMMANDS[name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         output = pick("\n".join(line.rstrip() for line in done.stdout.splitlines()))
-        text = README.read_text(encoding="utf-8")
-        before, rest = text.split(f"<!-- {name} -->")
-        _, after = rest.split(f"<!-- /{name} -->")
-        block = f"<!-- {name} -->\n```\n{output}\n```\n<!-- /{name} -->"
-        README.write_text(before + block + after, encoding="utf-8")
+        put(README, name, output)
     return 0
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed import Learner, __version__
+from tools.document import put
 
 PIECE = 1_000_000
 CHANGE = 50  # pieces between two changes for good
@@ -185,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=10**9, help="a multiple of a million")
     parser.add_argument("--folder", type=Path, default=Path("build/soak"))
     parser.add_argument("--picture", type=Path, help="PNG to draw into (matplotlib)")
+    parser.add_argument("--document", type=Path, help="Markdown file to put the figures into")
     options = parser.parse_args(arguments)
     if options.steps < PIECE:
         parser.error(f"--steps = {options.steps}: expected at least {PIECE}")
@@ -195,6 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(text)
     if options.picture is not None:
         picture(pieces, options.picture)
+    if options.document is not None:
+        put(options.document, "soak", text)
     flat = max(figures["norm_late_over_early"].values()) < 3
     good = figures["finite"] and flat and figures["covariance_min"] > 0
     return 0 if good and figures["readout_eigenvalue_min"] > 0 else 1
