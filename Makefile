@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak learning learning-quick fuzz readme check lint compilers \
+.PHONY: help demo test bars drift soak learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
         analyse clean
 .DELETE_ON_ERROR:
 
@@ -30,6 +30,8 @@ help:
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
+	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
+	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make readme       run demo, test and bars, and put their output into README.md'
 	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -70,6 +72,36 @@ fuzz:
 	    build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
 	        -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$target || exit 1; \
 	    echo "$$target: nothing found in $(FUZZ_SECONDS) s"; \
+	done
+
+# Which lines of the parsers the kept corpora reach, and what they are.
+fuzz-coverage:
+	@mkdir -p build/fuzz && tar -C build/fuzz -xzf tests/fuzz/corpus.tar.gz
+	@for target in load store steps; do \
+	    clang -std=c99 -g -O1 -ffp-contract=off -fsanitize=fuzzer -fprofile-instr-generate \
+	        -fcoverage-mapping -Icsrc tests/fuzz/$$target.c csrc/*.c -lm -o build/fuzz/cover_$$target && \
+	    LLVM_PROFILE_FILE=build/fuzz/$$target.profraw build/fuzz/cover_$$target -runs=0 -verbosity=0 \
+	        build/fuzz/corpus/$$target || exit 1; \
+	done
+	@llvm-profdata merge build/fuzz/*.profraw -o build/fuzz/all.profdata
+	@llvm-cov report build/fuzz/cover_load -object build/fuzz/cover_store \
+	    -object build/fuzz/cover_steps -instr-profile=build/fuzz/all.profdata $(PARSERS) \
+	    -show-region-summary=false -show-branch-summary=false
+PARSERS := csrc/nbt_checkpoint.c csrc/nbt_walk.c csrc/nbt_store.c csrc/nbt_config.c csrc/nbt_intake.c
+
+# Frama-C's Eva on what can be proved free of run-time errors, for every input; minutes (docs/security.md).
+PROVED := math rng ring header
+prove:
+	@command -v frama-c >/dev/null || { \
+	    echo 'error: frama-c not found. Debian, Ubuntu: apt-get install frama-c-base' >&2; exit 1; }
+	@mkdir -p build
+	@for part in $(PROVED); do \
+	    frama-c -machdep gcc_x86_64 -cpp-extra-args="-Icsrc -DNBT_LANES=1" -warn-special-float none \
+	        -main prove_$$part -eva -eva-precision 2 -eva-slevel 200000 -eva-split-return auto \
+	        -eva-partition-history 1 tests/eva/eva.c csrc/*.c > build/prove_$$part.txt 2>&1; \
+	    grep -q '^  0 alarms generated' build/prove_$$part.txt || { \
+	        grep -A1 'eva:alarm' build/prove_$$part.txt; exit 1; }; \
+	    echo "$$part: 0 alarms"; \
 	done
 
 readme: $(VENV)/tools

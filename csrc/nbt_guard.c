@@ -10,6 +10,9 @@
 #define LEVEL_RATE 1e-3f
 #define LEVEL_MIN 1e-4f /* share of the loss of knowing nothing, below which no rise matters */
 
+#define OLD 16777216u
+#define AGE_LABELS 1024
+
 /* ---- the watch ------------------------------------------------------------------------------- */
 
 /* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
@@ -67,6 +70,17 @@ static void count_loss(nbt_learner *learner, float loss, float off)
                       ? learner->alarm + (ratio - LOSS_USUAL)
                       : 0.0f;
     learner->alarm = alarm > 0.0f ? alarm : 0.0f;
+}
+
+void nbt_guard_age(const nbt_learner *learner, const nbt_layout *l)
+{
+    uint64_t labels = learner->counters.labels;
+    if (labels < OLD || labels % AGE_LABELS != 0 || learner->config.estimator == NBT_EST_FROZEN) {
+        return;
+    }
+    for (size_t i = 0; i < l->R * l->D; i++) {
+        l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
+    }
 }
 
 /* ---- last good copy -------------------------------------------------------------------------- */

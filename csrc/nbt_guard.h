@@ -15,4 +15,8 @@ void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l);
  * Returns NBT_OK, NBT_REOPENED or NBT_ROLLED_BACK. */
 nbt_status nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss);
 
+/* Weight decay (Krogh and Hertz 1992) of an old learner's recurrent weights, which would wander off in
+ * the long run: from label 2^24 on by 2e-8 a label, 1024 labels at once. */
+void nbt_guard_age(const nbt_learner *learner, const nbt_layout *l);
+
 #endif

@@ -83,7 +83,11 @@ static nbt_status conclude(nbt_learner *learner, const nbt_layout *l, int presen
     nbt_count(&counters->skipped, !good);
     nbt_count(&counters->limited, notice->limited);
     nbt_count(&counters->stuck, notice->stuck);
-    nbt_status status = present ? nbt_guard_watch(learner, l, loss) : NBT_OK;
+    nbt_status status = NBT_OK;
+    if (present) {
+        nbt_guard_age(learner, l);
+        status = nbt_guard_watch(learner, l, loss);
+    }
     nbt_count(&counters->reopened, status == NBT_REOPENED);
     nbt_count(&counters->rolled_back, status == NBT_ROLLED_BACK);
     if (status == NBT_OK) {

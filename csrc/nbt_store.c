@@ -1,6 +1,7 @@
 /* Checkpoints on raw flash. A slot is a record of 16 bytes in a piece of NBT_CHUNK, then a checkpoint:
  *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve; little-endian.
- * The newest whole checkpoint is never erased, so a power cut can only hurt an older one. */
+ * The newest whole checkpoint is never erased, so a power cut can only hurt an older one; nor is a slot
+ * that cannot be read just now, since it may hold it. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
 
@@ -58,31 +59,37 @@ static int read_slot(void *context, size_t at, unsigned char *out, size_t n)
     return self->flash->read(self->flash->context, self->index, NBT_CHUNK + at, out, n);
 }
 
-/* Whether the slot holds a whole checkpoint; fills in the rest of it. */
-static int is_whole(slot *self)
+typedef enum content { NO_CHECKPOINT, WHOLE, UNREADABLE } content;
+
+/* What the slot holds; fills in the rest of it if that is a whole checkpoint. */
+static content content_of(slot *self)
 {
     unsigned char record[RECORD_BYTES];
     nbt_config config;
-    if (self->flash->read(self->flash->context, self->index, 0, record, RECORD_BYTES) != 0 ||
-        memcmp(record, record_magic, sizeof record_magic) != 0 ||
-        get_word(record + 12) != nbt_crc32(record, 12)) {
-        return 0;
+    if (self->flash->read(self->flash->context, self->index, 0, record, RECORD_BYTES) != 0) {
+        return UNREADABLE;
     }
     self->sequence = get_word(record + 4);
     self->bytes = get_word(record + 8);
-    return self->bytes <= self->flash->slot_bytes - NBT_CHUNK &&
-           nbt_checkpoint_check(read_slot, self, self->bytes, &config) == NBT_OK;
+    if (memcmp(record, record_magic, sizeof record_magic) != 0 ||
+        get_word(record + 12) != nbt_crc32(record, 12) ||
+        self->bytes > self->flash->slot_bytes - NBT_CHUNK) {
+        return NO_CHECKPOINT;
+    }
+    nbt_status status = nbt_checkpoint_check(read_slot, self, self->bytes, &config);
+    return status == NBT_OK ? WHOLE : status == NBT_ERR_READ ? UNREADABLE : NO_CHECKPOINT;
 }
 
-/* The newest whole checkpoint outside the slots of a bit mask; 0 if there is none. Sequence numbers
- * may wrap: the newer of two is less than half a turn ahead. */
-static int find_newest(const nbt_flash *flash, uint32_t without, slot *newest)
+/* The newest whole checkpoint outside the slots of a bit mask, which then has the unreadable ones too;
+ * 0 if there is none. Sequence numbers may wrap: the newer of two is less than half a turn ahead. */
+static int find_newest(const nbt_flash *flash, uint32_t *without, slot *newest)
 {
     int found = 0;
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         slot candidate = {flash, i, 0, 0};
-        if ((without >> i & 1u) == 0 && is_whole(&candidate) &&
-            (!found || candidate.sequence - newest->sequence < 0x80000000u)) {
+        content holds = (*without >> i & 1u) == 0 ? content_of(&candidate) : NO_CHECKPOINT;
+        *without |= (uint32_t)(holds == UNREADABLE) << i;
+        if (holds == WHOLE && (!found || candidate.sequence - newest->sequence < 0x80000000u)) {
             *newest = candidate;
             found = 1;
         }
@@ -100,7 +107,7 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
     }
     slot newest;
     uint32_t without = 0;
-    while (find_newest(flash, without, &newest)) {
+    while (find_newest(flash, &without, &newest)) {
         nbt_status status = nbt_load_stream(memory, bytes, read_slot, &newest, newest.bytes, learner);
         if (status != NBT_ERR_STATE && status != NBT_ERR_READ && status != NBT_ERR_CRC) {
             return status;
@@ -141,7 +148,7 @@ static int write_slot(const slot *to, const nbt_learner *learner)
     slot written = {to->flash, to->index, 0, 0};
     return to->flash->erase(to->flash->context, to->index) == 0 &&
            program_piece(&self, record, RECORD_BYTES) == 0 &&
-           nbt_save_stream(learner, program_piece, &self) == NBT_OK && is_whole(&written) &&
+           nbt_save_stream(learner, program_piece, &self) == NBT_OK && content_of(&written) == WHOLE &&
            written.sequence == to->sequence;
 }
 
@@ -160,12 +167,15 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         return NBT_ERR_STATE;
     }
     slot newest = {flash, flash->n_slots - 1, 0, 0};
-    int found = find_newest(flash, 0, &newest);
+    uint32_t unreadable = 0;
+    int found = find_newest(flash, &unreadable, &newest);
+    /* Whatever the unreadable slots hold, SLOTS_MAX ahead is newer. */
+    uint32_t sequence = newest.sequence + (unreadable == 0 ? 1u : SLOTS_MAX);
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 1; step < flash->n_slots + (found ? 0u : 1u); step++) {
-        slot to = {flash, (newest.index + step) % flash->n_slots, newest.sequence + 1,
+        slot to = {flash, (newest.index + step) % flash->n_slots, sequence,
                    nbt_checkpoint_bytes(&learner->config)};
-        if (write_slot(&to, learner)) {
+        if ((unreadable >> to.index & 1u) == 0 && write_slot(&to, learner)) {
             return NBT_OK;
         }
     }

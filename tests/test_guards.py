@@ -336,6 +336,22 @@ def test_counters_stay_at_their_end() -> None:
     assert old.counters.predictions == old.counters.labels == 2**64 - 1
 
 
+@pytest.mark.parametrize("estimator", ["unitwise", "frozen"])
+def test_old_recurrent_weights_shrink(estimator: str) -> None:
+    """From label 2^24 on, 1024 labels at once: theta (1 - 1024 * 2e-8)."""
+    learner, z = trained(estimator=estimator, rate=0.0, drift_steps=0)
+    data = bytearray(learner.to_bytes())
+    theta = learner.array("theta")
+    for labels, shrinks in ((2**24 - 1025, False), (2**24 - 1, True), (2**24, False)):
+        struct.pack_into("<Q", data, 168, labels)
+        data[-4:] = struct.pack("<I", zlib.crc32(data[:-4]))
+        old = Learner.from_bytes(bytes(data))
+        old.learn(z[0])
+        factor = np.float32(1 - 1024 * 2e-8) if shrinks and estimator != "frozen" else 1
+        np.testing.assert_allclose(old.array("theta"), factor * theta, rtol=1e-7)
+    assert np.abs(old.array("theta") - factor * theta).max() == 0
+
+
 def test_every_status_is_told() -> None:
     config = Config(1, 1, hidden=2, stuck_steps=5, drift_steps=50, input_limit=9)
     learner = Learner(replace(config, gate=5, rollback_steps=1))

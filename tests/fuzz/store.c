@@ -5,25 +5,37 @@
 #include "nbt.h"
 #include "nbt_checkpoint.h"
 
-enum { SLOTS = 2, SLOT_BYTES = 1024 };
+enum { SLOTS = 2, SLOT_BYTES = 1280 };
+
+static unsigned calls; /* that go well before one fails */
+static unsigned after; /* calls before the next that fails; 0: never again */
+
+static int fails(void)
+{
+    if (calls > 0 && --calls == 0) {
+        calls = after;
+        return 1;
+    }
+    return 0;
+}
 
 static int chip_read(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n)
 {
     memcpy(out, (unsigned char *)context + slot * SLOT_BYTES + offset, n);
-    return 0;
+    return fails();
 }
 
 static int chip_program(void *context, uint32_t slot, size_t offset, const unsigned char *bytes,
                         size_t n)
 {
     memcpy((unsigned char *)context + slot * SLOT_BYTES + offset, bytes, n);
-    return 0;
+    return fails();
 }
 
 static int chip_erase(void *context, uint32_t slot)
 {
     memset((unsigned char *)context + slot * SLOT_BYTES, 0xff, SLOT_BYTES);
-    return 0;
+    return fails();
 }
 
 /* Two saves, and then bytes changed: data is triples of a position (two bytes) and what to add. */
@@ -47,6 +59,26 @@ static void seal(unsigned char *chip)
     }
 }
 
+/* What is described wrongly is refused. */
+static void refuse(const nbt_flash *good, const nbt_learner *learner)
+{
+    static uint64_t memory[512];
+    nbt_learner *loaded = NULL;
+    nbt_flash bad = *good;
+    bad.n_slots = 1;
+    if (nbt_store_save(&bad, learner) != NBT_ERR_FLASH ||
+        nbt_store_load(&bad, memory, sizeof memory, &loaded) != NBT_ERR_FLASH ||
+        nbt_store_save(NULL, learner) != NBT_ERR_NULL ||
+        nbt_store_load(NULL, memory, sizeof memory, &loaded) != NBT_ERR_NULL) {
+        abort();
+    }
+    bad = *good;
+    bad.slot_bytes = 128;
+    if (nbt_store_save(&bad, learner) != NBT_ERR_BYTES) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
 {
     static uint64_t memory[512];
@@ -57,6 +89,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
     float x = 0.5f;
     float y;
     memset(chip, 0xff, sizeof chip);
+    calls = after = 0;
     if (nbt_init(memory, sizeof memory, &config, &learner) != NBT_OK) {
         abort();
     }
@@ -79,6 +112,20 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
         if (nbt_store_save(&flash, learner) != NBT_OK ||
             nbt_store_load(&flash, memory, sizeof memory, &learner) != NBT_OK ||
             nbt_hash(learner) != hash) {
+            abort();
+        }
+        refuse(&flash, learner);
+        /* A chip that fails now and then: what was saved before is still there. */
+        calls = n > 0 ? data[0] : 0;
+        after = n > 1 ? data[1] : 0;
+        (void)nbt_store_save(&flash, learner);
+        calls = after = 0;
+        if (nbt_store_load(&flash, memory, sizeof memory, &learner) != NBT_OK ||
+            nbt_hash(learner) != hash) {
+            abort();
+        }
+        memset((unsigned char *)learner + NBT_HEADER_BYTES, 0xff, 4); /* a weight is NaN */
+        if (nbt_store_save(&flash, learner) != NBT_ERR_STATE) {
             abort();
         }
     }
