@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
+.PHONY: help demo test bars drift soak targets learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
         analyse clean
 .DELETE_ON_ERROR:
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
+	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
@@ -51,6 +52,11 @@ drift: $(VENV)/package
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak --picture docs/soak.png --document docs/design.md
+
+# Needs the cross compilers and emulators of docs/porting.md.
+TARGET_STEPS ?= 2000
+targets: $(VENV)/package
+	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) --document docs/porting.md
 
 # The influence task runs on the reference implementation, which lives with the tests.
 learning: $(VENV)/learning

@@ -1,0 +1,109 @@
+"""The same bits on every microcontroller: ``make targets``.
+
+Builds the kernel and a program without an operating system for each processor, runs it under QEMU
+on a recorded stream through every kind of learner that fits, and compares the state hashes after 1,
+10, 100, ... steps with those of the Python package on this machine. Where the processor fuses
+multiplications and additions, a build that permits it has to differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tools.document import put
+from tools.targets import program
+from tools.targets.machines import MACHINES, Machine
+
+
+@dataclass(frozen=True)
+class Result:
+    """Kinds of learners that ran on one processor, that did not fit, and that differed."""
+
+    name: str
+    ran: int
+    too_big: int
+    different: tuple[str, ...]
+    contracted_differ: int | None
+
+    @property
+    def good(self) -> bool:
+        """Everything equal, and the control build seen to differ where it can."""
+        return self.ran > 0 and not self.different and self.contracted_differ != 0
+
+
+def hashes_of(printed: str) -> dict[str, list[str]]:
+    """Kind of learner -> hashes; empty where it did not fit. Errors: ValueError."""
+    lines = printed.splitlines()
+    if not lines or lines[-1] != "done":
+        raise ValueError(f"the program did not end: {printed[-200:]!r}")
+    found = {}
+    for line in lines[:-1]:
+        kind, rest = line.split(": ", 1)
+        found[kind] = [] if rest == "too big" else rest.split()
+    return found
+
+
+def check(machine: Machine, folder: Path, expected: dict[str, list[str]]) -> Result:
+    """Build, run, compare."""
+    got = hashes_of(machine.emulate(machine.compile(folder)))
+    if got.keys() != expected.keys():
+        raise ValueError(f"{machine.name}: other kinds of learners than the package has")
+    ran = [kind for kind, hashes in got.items() if hashes]
+    contracted = None
+    if machine.fma:
+        control = hashes_of(machine.emulate(machine.compile(folder, contract="fast")))
+        contracted = sum(control[kind] != expected[kind] for kind in ran)
+    different = tuple(kind for kind in ran if got[kind] != expected[kind])
+    return Result(machine.name, len(ran), len(got) - len(ran), different, contracted)
+
+
+def line_of(result: Result) -> str:
+    """One row of the table."""
+    control = result.contracted_differ
+    return (
+        f"{result.name:>10}{result.ran:9}{result.too_big:9}{len(result.different):11}"
+        f"{'-' if control is None else control:>12}  {'equal' if result.good else 'NOT EQUAL'}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check the processors, print and keep the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="processors (all)")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--json", type=Path, default=Path("build/targets.json"))
+    parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
+    options = parser.parse_args(arguments)
+    known = [machine.name for machine in MACHINES]
+    for name in options.names:
+        if name not in known:
+            parser.error(f"{name}: expected one of {', '.join(known)}")
+    chosen = [m for m in MACHINES if not options.names or m.name in options.names]
+    kinds = program.configurations()
+    expected = {kind: program.expected(config, options.steps) for kind, config in kinds.items()}
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
+        folder = Path(name)
+        program.write_header(folder, options.steps)
+        results = list(pool.map(lambda machine: check(machine, folder, expected), chosen))
+    lines = [
+        f"{len(kinds)} kinds of learners, {options.steps} steps, hashes against Python's",
+        " processor      ran  too big  different  contracted",
+        *map(line_of, results),
+    ]
+    print("\n".join(lines))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([asdict(result) for result in results], indent=1)
+    options.json.write_text(text + "\n", encoding="utf-8")
+    if options.document is not None:
+        put(options.document, "targets", "\n".join(lines))
+    return 0 if all(result.good for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

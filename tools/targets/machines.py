@@ -1,0 +1,120 @@
+"""The processors: how to compile for them, and which emulated machine runs the result."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COMMON = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
+
+
+class ToolError(RuntimeError):
+    """A compiler or an emulator is missing, failed or took too long."""
+
+
+def run(*command: str, seconds: int = 300) -> str:
+    """What a command prints. Errors: ToolError with the command and what it said."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+    except FileNotFoundError:
+        raise ToolError(
+            f"{command[0]} is not installed (docs/porting.md has the packages)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{' '.join(command)}: no end after {seconds} s") from None
+    if done.returncode != 0:
+        said = (done.stdout[-500:] + done.stderr[-2000:]).strip()
+        raise ToolError(f"{' '.join(command)}: exit {done.returncode}\n{said}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One processor on one machine of QEMU.
+
+    flash and ram: (origin, bytes); RISC-V has all in ram. fma: whether the compiler may fuse a
+    multiplication and an addition there, so that a build that permits it has other bits.
+    """
+
+    name: str
+    compiler: str
+    flags: tuple[str, ...]
+    board: str
+    ram: tuple[int, int]
+    flash: tuple[int, int] | None = (0, 256 * 1024)
+    fma: bool = False
+
+    def compile(self, folder: Path, contract: str = "off") -> Path:
+        """Build the program of this folder's stream.h; returns its path. Errors: see run()."""
+        program = folder / f"{self.name}-{contract}.elf"
+        arm = self.compiler.startswith("arm")
+        start, script = ("start_arm.c", "arm.ld") if arm else ("start_riscv.c", "riscv.ld")
+        where = {"RAM": self.ram[0], "RAM_SIZE": self.ram[1]}
+        if self.flash is not None:
+            where |= {"FLASH": self.flash[0], "FLASH_SIZE": self.flash[1]}
+        run(
+            self.compiler,
+            *self.flags,
+            *COMMON,
+            f"-ffp-contract={contract}",
+            "-fno-math-errno",
+            "-nostartfiles",
+            f"-DARENA_BYTES={min(self.ram[1] * 3 // 4, 65536)}",
+            "-DNBT_LANES=1",
+            f"-I{ROOT / 'csrc'}",
+            f"-I{folder}",
+            f"-I{HERE}",
+            str(HERE / start),
+            str(HERE / "program.c"),
+            *sorted(str(path) for path in (ROOT / "csrc").glob("*.c")),
+            *(f"-Wl,--defsym={name}={value:#x}" for name, value in where.items()),
+            "-T",
+            str(HERE / script),
+            "-lm",
+            "-o",
+            str(program),
+        )
+        return program
+
+    def emulate(self, program: Path, seconds: int = 300) -> str:
+        """What the program prints under QEMU. Errors: see run()."""
+        arm = self.compiler.startswith("arm")
+        emulator = ["qemu-system-arm"] if arm else ["qemu-system-riscv32", "-bios", "none"]
+        emulator += ["-M", self.board, "-nographic", "-monitor", "none", "-serial", "none"]
+        emulator += ["-chardev", "stdio,id=sh", "-semihosting-config"]
+        emulator += ["enable=on,target=native,chardev=sh", "-kernel", str(program)]
+        return run(*emulator, seconds=seconds)
+
+
+def _arm(name: str, cpu: str, board: str, fpu: str | None, **rest: object) -> Machine:
+    unit = (f"-mfpu={fpu}", "-mfloat-abi=hard") if fpu else ("-mfloat-abi=soft",)
+    flags = (f"-mcpu={cpu}", "-mthumb", *unit, "--specs=nosys.specs")
+    settings = {"ram": (0x20000000, 4 << 20), "flash": (0, 4 << 20), "fma": fpu is not None} | rest
+    return Machine(name, "arm-none-eabi-gcc", flags, board, **settings)  # type: ignore[arg-type]
+
+
+def _riscv(name: str, arch: str, abi: str, fma: bool) -> Machine:
+    flags = (f"-march={arch}", f"-mabi={abi}", "-mcmodel=medany", "--specs=picolibc.specs")
+    ram = (0x80000000, 4 << 20)
+    return Machine(name, "riscv64-unknown-elf-gcc", flags, "virt", ram, None, fma)
+
+
+MACHINES = (
+    _arm("M0", "cortex-m0", "microbit", None, ram=(0x20000000, 16 << 10), flash=(0, 256 << 10)),
+    _arm("M3", "cortex-m3", "mps2-an385", None),
+    _arm("M4F", "cortex-m4", "mps2-an386", "fpv4-sp-d16"),
+    _arm("M7F", "cortex-m7", "mps2-an500", "fpv5-sp-d16"),
+    _arm(
+        "M33F", "cortex-m33", "mps2-an505", "fpv5-sp-d16",
+        ram=(0x38000000, 64 << 10), flash=(0x10000000, 4 << 20),
+    ),
+    _arm(
+        "M55", "cortex-m55+nomve", "mps3-an547", "fpv5-sp-d16",
+        ram=(0x20000000, 512 << 10), flash=(0, 512 << 10),
+    ),
+    _riscv("RV32IMAC", "rv32imac", "ilp32", fma=False),
+    _riscv("RV32IMAFC", "rv32imafc", "ilp32f", fma=True),
+)  # fmt: skip
