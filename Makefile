@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
+.PHONY: help demo test bars drift soak targets size learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
         analyse clean
 .DELETE_ON_ERROR:
 
@@ -27,6 +27,7 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
 	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
+	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
@@ -57,6 +58,10 @@ soak: $(VENV)/report
 TARGET_STEPS ?= 2000
 targets: $(VENV)/package
 	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) --document docs/porting.md
+
+# `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
+size: $(VENV)/package
+	$(BIN)/python -m tools.targets.size --document docs/porting.md $(SIZE_FLAGS)
 
 # The influence task runs on the reference implementation, which lives with the tests.
 learning: $(VENV)/learning

@@ -49,15 +49,23 @@ def hashes_of(printed: str) -> dict[str, list[str]]:
     return found
 
 
-def check(machine: Machine, folder: Path, expected: dict[str, list[str]]) -> Result:
+def check(machine: Machine, folder: Path, steps: int, expected: dict[str, list[str]]) -> Result:
     """Build, run, compare."""
-    got = hashes_of(machine.emulate(machine.compile(folder)))
+
+    def printed(contract: str) -> dict[str, list[str]]:
+        elf = folder / f"{machine.name}-{contract}.elf"
+        machine.compile(
+            folder, f"-DSTEPS={steps}", source="program.c", target=elf, contract=contract
+        )
+        return hashes_of(machine.emulate(elf))
+
+    got = printed("off")
     if got.keys() != expected.keys():
         raise ValueError(f"{machine.name}: other kinds of learners than the package has")
     ran = [kind for kind, hashes in got.items() if hashes]
     contracted = None
     if machine.fma:
-        control = hashes_of(machine.emulate(machine.compile(folder, contract="fast")))
+        control = printed("fast")
         contracted = sum(control[kind] != expected[kind] for kind in ran)
     different = tuple(kind for kind in ran if got[kind] != expected[kind])
     return Result(machine.name, len(ran), len(got) - len(ran), different, contracted)
@@ -89,8 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
     expected = {kind: program.expected(config, options.steps) for kind, config in kinds.items()}
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
-        program.write_header(folder, options.steps)
-        results = list(pool.map(lambda machine: check(machine, folder, expected), chosen))
+        program.write_header(folder)
+        results = list(
+            pool.map(lambda machine: check(machine, folder, options.steps, expected), chosen)
+        )
     lines = [
         f"{len(kinds)} kinds of learners, {options.steps} steps, hashes against Python's",
         " processor      ran  too big  different  contracted",

@@ -28,7 +28,7 @@ def run(*command: str, seconds: int = 300) -> str:
     if done.returncode != 0:
         said = (done.stdout[-500:] + done.stderr[-2000:]).strip()
         raise ToolError(f"{' '.join(command)}: exit {done.returncode}\n{said}")
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class Machine:
     flash: tuple[int, int] | None = (0, 256 * 1024)
     fma: bool = False
 
-    def compile(self, folder: Path, contract: str = "off") -> Path:
-        """Build the program of this folder's stream.h; returns its path. Errors: see run()."""
-        program = folder / f"{self.name}-{contract}.elf"
+    def compile(
+        self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
+    ) -> Path:
+        """Link a source of this folder with folder / stream.h. Errors: ToolError."""
         arm = self.compiler.startswith("arm")
         start, script = ("start_arm.c", "arm.ld") if arm else ("start_riscv.c", "riscv.ld")
         where = {"RAM": self.ram[0], "RAM_SIZE": self.ram[1]}
@@ -67,26 +68,27 @@ class Machine:
             f"-I{ROOT / 'csrc'}",
             f"-I{folder}",
             f"-I{HERE}",
+            *options,
             str(HERE / start),
-            str(HERE / "program.c"),
+            str(HERE / source),
             *sorted(str(path) for path in (ROOT / "csrc").glob("*.c")),
             *(f"-Wl,--defsym={name}={value:#x}" for name, value in where.items()),
             "-T",
             str(HERE / script),
             "-lm",
             "-o",
-            str(program),
+            str(target),
         )
-        return program
+        return target
 
-    def emulate(self, program: Path, seconds: int = 300) -> str:
-        """What the program prints under QEMU. Errors: see run()."""
+    def emulate(self, program: Path, *options: str) -> str:
+        """What the program, and QEMU itself, print. Errors: ToolError."""
         arm = self.compiler.startswith("arm")
         emulator = ["qemu-system-arm"] if arm else ["qemu-system-riscv32", "-bios", "none"]
         emulator += ["-M", self.board, "-nographic", "-monitor", "none", "-serial", "none"]
         emulator += ["-chardev", "stdio,id=sh", "-semihosting-config"]
         emulator += ["enable=on,target=native,chardev=sh", "-kernel", str(program)]
-        return run(*emulator, seconds=seconds)
+        return run(*emulator, *options)
 
 
 def _arm(name: str, cpu: str, board: str, fpu: str | None, **rest: object) -> Machine:

@@ -2,7 +2,7 @@
  * steps. There is no operating system: what prints and ends is semihosting.h. */
 #include "nbt.h"
 #include "semihosting.h"
-#include "stream.h" /* made by tools.targets: STEPS, SAMPLES, CHANNELS, ARENA_BYTES, stream_bits */
+#include "stream.h" /* made by tools.targets: SAMPLES, CHANNELS, stream_bits */
 
 enum { N_IN = CHANNELS, N_OUT = 3, N_HIDDEN = 4, HORIZON = 2 };
 

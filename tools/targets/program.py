@@ -20,12 +20,15 @@ def samples() -> NDArray[np.float32]:
     return simulated_sensor(SAMPLES, seed=1).inputs
 
 
-def write_header(folder: Path, steps: int) -> None:
-    """The stream as an array of bit patterns in flash."""
-    words = samples().view(np.uint32)
+def write_header(folder: Path, hold: bool = False) -> None:
+    """The stream as an array of bit patterns in flash; hold: lost readings repeat the last one."""
+    x = samples()
+    for row in range(1, len(x) if hold else 0):
+        x[row] = np.where(np.isnan(x[row]), x[row - 1], x[row])
+    words = x.view(np.uint32)
     rows = ",\n".join("    {" + ", ".join(f"{word:#010x}u" for word in row) + "}" for row in words)
     (folder / "stream.h").write_text(
-        f"enum {{ STEPS = {steps}, SAMPLES = {len(words)}, CHANNELS = {words.shape[1]} }};\n"
+        f"enum {{ SAMPLES = {len(words)}, CHANNELS = {words.shape[1]} }};\n"
         f"static const uint32_t stream_bits[SAMPLES][CHANNELS] = {{\n{rows}\n}};\n",
         encoding="utf-8",
     )

@@ -1,0 +1,50 @@
+/* The least firmware: one learner, one loop. What it links is what a product has of the kernel in flash;
+ * step_begin and step_end are where count.c counts. */
+#include "nbt.h"
+#include "semihosting.h"
+#include "stream.h"
+
+static uint64_t arena[NBT_BYTES(CHANNELS, 1, MODEL_HIDDEN, 1, 0, NBT_CELL_GATED, MODEL_ESTIMATOR,
+                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / 8];
+
+__attribute__((noinline)) void step_begin(void)
+{
+    __asm__ volatile("");
+}
+
+__attribute__((noinline)) void step_end(void)
+{
+    __asm__ volatile("");
+}
+
+static void read_sample(float *x, uint32_t step)
+{
+    for (size_t i = 0; i < CHANNELS; i++) {
+        union {
+            uint32_t bits;
+            float value;
+        } word = {stream_bits[step % SAMPLES][i]};
+        x[i] = word.value;
+    }
+}
+
+int main(void)
+{
+    nbt_config config = nbt_config_default(CHANNELS, 1, MODEL_HIDDEN, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner;
+    float x[CHANNELS], y;
+    config.estimator = MODEL_ESTIMATOR;
+    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
+        return 1;
+    }
+    read_sample(x, 0);
+    nbt_predict(learner, &y, x);
+    for (uint32_t step = 1; step <= STEPS; step++) {
+        read_sample(x, step);
+        step_begin();
+        nbt_learn(learner, x);
+        nbt_predict(learner, &y, x);
+        step_end();
+    }
+    return 0;
+}

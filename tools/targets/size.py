@@ -1,0 +1,194 @@
+"""Flash, memory, stack and instructions of a learner on every microcontroller: ``make size``.
+
+A minimal firmware (tools/targets/firmware.c, -O2, the rtrl estimator left out) is linked for each
+processor. Flash is all of it but the recorded stream and the start-up code; memory is NBT_BYTES;
+stack is the deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own
+call graph (leaf routines of libm and libgcc not counted); instructions are those of one learn and
+predict, least and most of all steps, counted in QEMU. More than 1 % above or below the stored
+baseline is an error until ``--accept``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+from nbt_embed import Config, memory_of
+from nbt_embed.config import CHOICES
+from tools.document import put
+from tools.targets import program
+from tools.targets.machines import HERE, MACHINES, Machine, run
+
+MODELS = (("nobacktrack", 8), ("nobacktrack", 16), ("unitwise", 16))
+ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
+STEPS = 10_000  # on a processor with an FPU; a tenth without
+BASELINE = HERE / "size.json"
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Size:
+    """One model on one processor; bytes, and instructions of a learn with its predict."""
+
+    processor: str
+    estimator: str
+    hidden: int
+    flash: int
+    memory: int
+    stack: int
+    instructions_least: int
+    instructions_most: int
+
+
+def deepest(folder: Path) -> int:
+    """Bytes of stack on the worst chain of calls, from the compiler's call graph (.ci files).
+
+    Errors: ValueError where a frame is not static or a call is indirect.
+    """
+    frames: dict[str, int] = {}
+    calls: dict[str, set[str]] = {}
+    for path in folder.glob("*.ci"):
+        text = path.read_text(encoding="utf-8")
+        for title, size, kind in re.findall(
+            r'node: { title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([a-z,]+)\)', text
+        ):
+            if kind != "static":
+                raise ValueError(f"{title}: its stack frame is {kind}")
+            frames[title] = int(size)
+        for source, target in re.findall(r'sourcename: "([^"]+)" targetname: "([^"]+)"', text):
+            calls.setdefault(source, set()).add(target)
+
+    def depth(name: str, above: tuple[str, ...] = ()) -> int:
+        if name == "__indirect_call" or name in above:
+            raise ValueError(f"{' > '.join((*above, name))}: no bound")
+        below = (depth(callee, (*above, name)) for callee in calls.get(name, ()))
+        return frames.get(name, 0) + max(below, default=0)
+
+    return max(map(depth, ENTRIES))
+
+
+def section_bytes(machine: Machine, elf: Path, names: tuple[str, ...]) -> int:
+    """Sum of the sections of an ELF file."""
+    tool = machine.compiler.replace("-gcc", "-size")
+    rows = (line.split() for line in run(tool, "-A", str(elf)).splitlines())
+    return sum(int(row[1]) for row in rows if len(row) == 3 and row[0] in names)
+
+
+def addresses(machine: Machine, elf: Path) -> dict[str, int]:
+    """Symbols of an ELF file."""
+    rows = (
+        line.split() for line in run(machine.compiler.replace("-gcc", "-nm"), str(elf)).splitlines()
+    )
+    return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
+
+
+def fits(machine: Machine, model: tuple[str, int]) -> bool:
+    """Whether the learner, and a kilobyte of stack, fit into the processor's memory."""
+    config = Config(3, 1, estimator=model[0], hidden=model[1])
+    return memory_of(config).total + 1024 <= machine.ram[1]
+
+
+def measure(machine: Machine, model: tuple[str, int], folder: Path, counter: Path) -> Size:
+    """Link, look, and count."""
+    estimator, hidden = model
+    place = folder / f"{machine.name}-{estimator}-{hidden}"
+    place.mkdir()
+    number = CHOICES["estimator"].index(estimator)
+    steps = STEPS if machine.fma else STEPS // 10
+    settings = (
+        f"-DSTEPS={steps}",
+        f"-DMODEL_HIDDEN={hidden}",
+        f"-DMODEL_ESTIMATOR={number}",
+        "-DNBT_RTRL_FLOATS_MAX=0",
+    )
+    graph = ("-fcallgraph-info=su", "-dumpdir", f"{place}/")
+    elf = machine.compile(
+        folder, *settings, *graph, source="firmware.c", target=place / "firmware.elf"
+    )
+    empty = machine.compile(folder, source="empty.c", target=place / "empty.elf")
+    sections = (".text", ".data", ".ARM.exidx")
+    stream = program.samples().nbytes
+    flash, start = (section_bytes(machine, path, sections) for path in (elf, empty))
+    where = addresses(machine, elf)
+    plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
+    counted = machine.emulate(elf, "-plugin", plugin)
+    _, least, most, _ = map(int, counted.split("counted")[1].split())
+    config = Config(3, 1, hidden=hidden, estimator=estimator)
+    return Size(
+        machine.name, estimator, hidden, flash - start - stream, memory_of(config).total,
+        deepest(place), least, most,
+    )  # fmt: skip
+
+
+def build_counter(folder: Path) -> Path:
+    """The plugin, for this machine."""
+    path = folder / "count.so"
+    run("cc", "-shared", "-fPIC", "-O2", str(HERE / "count.c"), "-o", str(path))
+    return path
+
+
+def changes(sizes: list[Size]) -> list[str]:
+    """What is more than TOLERANCE away from the baseline."""
+    if not BASELINE.exists():
+        return [f"{BASELINE} is missing"]
+    old = {tuple(row[:3]): row[3:] for row in json.loads(BASELINE.read_text(encoding="utf-8"))}
+    names = list(asdict(sizes[0]))[3:]
+    found = []
+    for size in sizes:
+        key, *_ = (tuple(asdict(size).values())[:3],)
+        before, now = old.get(key), list(asdict(size).values())[3:]
+        if before is None:
+            found.append(f"{key}: not in the baseline")
+            continue
+        for name, was, value in zip(names, before, now, strict=True):
+            if abs(value - was) > TOLERANCE * was:
+                found.append(f"{' '.join(map(str, key))}: {name} {was} -> {value}")
+    return found
+
+
+def table(sizes: list[Size]) -> str:
+    """One line a processor and model."""
+    lines = [
+        " processor  estimator     H   flash  memory  stack   instructions a step (least, most)"
+    ]
+    lines += [
+        f"{s.processor:>10}  {s.estimator:<11}{s.hidden:4}{s.flash:8,}{s.memory:8,}{s.stack:7,}"
+        f"{s.instructions_least:12,}{s.instructions_most:12,}"
+        for s in sizes
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, compare with the baseline or replace it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--accept", action="store_true", help="make this the baseline")
+    parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
+        folder = Path(name)
+        program.write_header(folder, hold=True)
+        counter = build_counter(folder)
+        jobs = [job for job in product(MACHINES, MODELS) if fits(*job)]
+        sizes = list(pool.map(lambda job: measure(job[0], job[1], folder, counter), jobs))
+    print(table(sizes))
+    if options.document is not None:
+        put(options.document, "size", table(sizes))
+    if options.accept:
+        rows = ",\n".join(json.dumps(list(asdict(size).values())) for size in sizes)
+        BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+        return 0
+    found = changes(sizes)
+    print("\n".join(found) or "as the baseline")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
