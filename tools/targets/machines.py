@@ -15,7 +15,7 @@ class ToolError(RuntimeError):
     """A compiler or an emulator is missing, failed or took too long."""
 
 
-def run(*command: str, seconds: int = 300) -> str:
+def run(*command: str, seconds: int = 1800) -> str:
     """What a command prints. Errors: ToolError with the command and what it said."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
