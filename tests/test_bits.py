@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import CHOICES
 
-STEPS = "150"  # past the 100 samples of the grid's scaler
+STEPS = "120"  # past the 100 samples of the grid's scaler
 STRICT = ("-std=c99", "-ffp-contract=off")
 
 BUILDS = [

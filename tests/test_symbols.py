@@ -11,10 +11,12 @@ ALLOWED = {"memcpy", "memset", "memmove", "sqrtf"}
 LINKER_MADE = {"_GLOBAL_OFFSET_TABLE_"}
 
 
-@pytest.fixture(params=["gcc", "clang"])
-def objects(request: pytest.FixtureRequest, tool: Tool, tmp_path: Path) -> list[str]:
+@pytest.fixture(scope="module", params=["gcc", "clang"])
+def objects(
+    request: pytest.FixtureRequest, tool: Tool, tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
     """Return the symbol table of every kernel object, as printed by nm."""
-    tables = []
+    tables, tmp_path = [], tmp_path_factory.mktemp("objects")
     for source in kernel_sources():
         target = tmp_path / (Path(source).stem + ".o")
         flags = ["-std=c99", "-O2", "-ffp-contract=off", "-DNBT_LANES=16", f"-I{KERNEL}"]
