@@ -77,7 +77,7 @@ NBT_INLINE void update_bias(bias *b, size_t width, int has_w, int has_g, size_t 
     }
 }
 
-NBT_INLINE void block_update(size_t width, int has_w, int has_g, size_t row, const nbt_matrices *m,
+NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, size_t row, const nbt_matrices *m,
                              const nbt_motion *motion, const nbt_update *update, const float *u)
 {
     const nbt_update k = *update;
@@ -128,11 +128,11 @@ NBT_INLINE void block_update(size_t width, int has_w, int has_g, size_t row, con
     }
 }
 
-NBT_INLINE void update_all(int has_w, int has_g, int metric, const nbt_matrices *m,
+NBT_INLINE void quasi_blocks(int has_w, int has_g, int metric, const nbt_matrices *m,
                            const nbt_motion *motion, const nbt_update *update, const float *u)
 {
     (void)metric;
-#define BODY(width, row) block_update(width, has_w, has_g, row, m, motion, update, u)
+#define BODY(width, row) quasi_block(width, has_w, has_g, row, m, motion, update, u)
     NBT_FOR_EACH_BLOCK(m->rows, BODY)
 #undef BODY
 }
@@ -140,5 +140,5 @@ NBT_INLINE void update_all(int has_w, int has_g, int metric, const nbt_matrices 
 void nbt_quasi_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
                       const float *u)
 {
-    NBT_WITH_FACTORS(update_all, NBT_METRIC_QUASI, m, motion, update, u)
+    NBT_WITH_FACTORS(quasi_blocks, NBT_METRIC_QUASI, m, motion, update, u)
 }

@@ -65,7 +65,7 @@ float nbt_residual_aim(float *tangent, float *g_scale, const float *balance, con
 }
 
 /* J_ik without the direct carry: sum over the rows of unit i of e_r theta_rk. */
-static float through_rows(const nbt_jacobian *jacobian, const nbt_matrices *m, size_t i, size_t k)
+static float through_unit(const nbt_jacobian *jacobian, const nbt_matrices *m, size_t i, size_t k)
 {
     float sum = 0.0f;
     for (size_t row = i; row < jacobian->rows; row += jacobian->hidden) {
@@ -77,7 +77,7 @@ static float through_rows(const nbt_jacobian *jacobian, const nbt_matrices *m, s
 void nbt_residual_keep(const nbt_jacobian *jacobian, const nbt_matrices *m, float *g_keep)
 {
     for (size_t i = 0; i < jacobian->hidden; i++) {
-        g_keep[i] = nbt_clamp(jacobian->carry[i] + through_rows(jacobian, m, i, i), -1.0f, 1.0f);
+        g_keep[i] = nbt_clamp(jacobian->carry[i] + through_unit(jacobian, m, i, i), -1.0f, 1.0f);
     }
 }
 
@@ -92,7 +92,7 @@ float nbt_residual_column(const nbt_jacobian *jacobian, const nbt_matrices *m, s
 {
     float squared = 0.0f;
     for (size_t i = 0; i < jacobian->hidden; i++) {
-        float entry = i == k ? 0.0f : through_rows(jacobian, m, i, k);
+        float entry = i == k ? 0.0f : through_unit(jacobian, m, i, k);
         squared += entry * entry;
     }
     return nbt_sqrt(squared);
