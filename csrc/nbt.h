@@ -122,6 +122,12 @@ enum { /* arrays that nbt_array_get copies out, row-major */
                                  column is 0 (quasi, not frozen) */
 };
 
+enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others have the first alone */
+    NBT_SIMD_BASE = 0,        /* what the compiler was told */
+    NBT_SIMD_AVX2 = 1,
+    NBT_SIMD_AVX512 = 2
+};
+
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
  * nbt_config_default and change what you need; nbt_config_check names the first bad field. */
 typedef struct nbt_config {
@@ -296,6 +302,14 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
                          size_t *rows, size_t *cols);
 
+/* Purpose: the NBT_SIMD_* version of the step that the learner uses: the widest that this processor, the
+ * build and nbt_simd_limit allow. All give the same bits. Cost: O(1). */
+uint32_t nbt_simd(const nbt_learner *learner);
+
+/* Purpose: use no wider version than `most` (NBT_SIMD_*) from now on, for comparisons and tests.
+ * Errors: NBT_ERR_NULL. Cost: O(1). */
+nbt_status nbt_simd_limit(nbt_learner *learner, uint32_t most);
+
 /* Purpose: 64-bit FNV-1a hash of everything that shapes the future of the learner, in canonical
  * (row-major, little-endian) order: equal on every target, for every NBT_LANES. 0 for NULL. */
 uint64_t nbt_hash(const nbt_learner *learner);
@@ -387,7 +401,7 @@ float nbt_sigmoidf(float x);
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
 /* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES ((size_t)264u)
+#define NBT_HEADER_BYTES ((size_t)272u)
 
 /* What a last good copy takes beside: theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)    \
@@ -442,6 +456,7 @@ float nbt_sigmoidf(float x);
       + E * (O * R * D + (H * K + 2u) * D)                 /* slopes, past, ... */        \
       + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
       + 4u * O                                             /* y, label, x, factor */      \
+      + (M > 0u ? R : 0u)                                  /* live */                     \
       + 1u) / 2u * 2u)
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
 /* Storage of the R x D matrices: rows are grouped in blocks of NBT_LANES rows, the rest in narrower
- * blocks (..., 8, 4, 1), each stored as [column][row of the block]. Shared by the passes over them. */
+ * blocks (..., 8, 4, 2, 1), each stored as [column][row of the block]. Shared by the passes over them. */
 #ifndef NBT_BLOCK_H
 #define NBT_BLOCK_H
 
@@ -19,57 +19,117 @@ NBT_INLINE size_t nbt_block_width(size_t row, size_t rows)
     if (NBT_LANES >= 4 && left >= 4) {
         return 4;
     }
-    return 1;
+    return NBT_LANES >= 4 && left >= 2 ? 2 : 1;
 }
 
-/* Runs body(width, first row) over all blocks with the width as a compile-time constant. */
-#define NBT_FOR_EACH_BLOCK(rows, body)                             \
-    for (size_t row = 0, width = 0; row < (rows); row += width) {  \
-        width = nbt_block_width(row, (rows));                      \
-        switch (width) {                                           \
-        case 16: body(16, row); break;                             \
-        case 8: body(8, row); break;                               \
-        case 4: body(4, row); break;                               \
-        default: body(1, row); break;                              \
-        }                                                          \
+/* The unit of the row n rows further on. */
+NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
+{
+    unit += n;
+    while (unit >= H) {
+        unit -= H;
+    }
+    return unit;
+}
+
+/* Runs body(width, first row, its unit) over all blocks with the width as a compile-time constant. */
+#define NBT_FOR_EACH_BLOCK(m, body)                                                 \
+    for (size_t row = 0, unit = 0, width = 0; row < (m)->rows;                      \
+         row += width, unit = nbt_block_unit(unit, width, (m)->hidden)) {           \
+        width = nbt_block_width(row, (m)->rows);                                    \
+        switch (width) {                                                            \
+        case 16: body(16, row, unit); break;                                        \
+        case 8: body(8, row, unit); break;                                          \
+        case 4: body(4, row, unit); break;                                          \
+        case 2: body(2, row, unit); break;                                          \
+        default: body(1, row, unit); break;                                         \
+        }                                                                           \
     }
 
-/* out[l] = value[unit of row + l] for the rows of a block, or 0 without values. */
-NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width, size_t row,
+/* out[l] = value of the unit of lane l, or 0 without values. */
+NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width, size_t unit,
                                  size_t H)
 {
-    size_t unit = row % H;
+    if (value != NULL && unit + width <= H) {
+        for (size_t l = 0; l < width; l++) {
+            out[l] = value[unit + l];
+        }
+        return;
+    }
     for (size_t l = 0; l < width; l++) {
         out[l] = value != NULL ? value[unit] : 0.0f;
         unit = unit + 1 < H ? unit + 1 : 0;
     }
 }
 
-/* What metric the filter has, how w is kept and whether there is g: pass(has_w, has_g, metric, ...) is
- * called with constants, so that each combination is a loop of its own. Needs `m` in scope. */
+/* What metric the filter has, how w is kept and whether there is g: pass(has_w, has_g, ...) is called
+ * with constants, so that each combination is a loop of its own. Needs `m` in scope. */
 #define NBT_METRIC_NONE 0
 #define NBT_METRIC_DIAGONAL 1
 #define NBT_METRIC_QUASI 2
 #define NBT_W_NONE 0
 #define NBT_W_SHARED 1  /* all rows share one rank-one estimate */
 #define NBT_W_BY_UNIT 2 /* every unit has its own */
-#define NBT_WITH_FACTORS(pass, metric, ...)          \
-    if (m->w == NULL) {                              \
-        pass(NBT_W_NONE, 1, metric, __VA_ARGS__);    \
-    } else if (m->g == NULL) {                       \
-        pass(NBT_W_SHARED, 0, metric, __VA_ARGS__);  \
-    } else if (!m->by_unit) {                        \
-        pass(NBT_W_SHARED, 1, metric, __VA_ARGS__);  \
-    } else {                                         \
-        pass(NBT_W_BY_UNIT, 1, metric, __VA_ARGS__); \
+#define NBT_WITH_FACTORS(pass, ...)          \
+    if (m->w == NULL) {                      \
+        pass(NBT_W_NONE, 1, __VA_ARGS__);    \
+    } else if (m->g == NULL) {               \
+        pass(NBT_W_SHARED, 0, __VA_ARGS__);  \
+    } else if (!m->by_unit) {                \
+        pass(NBT_W_SHARED, 1, __VA_ARGS__);  \
+    } else {                                 \
+        pass(NBT_W_BY_UNIT, 1, __VA_ARGS__); \
     }
 
 /* The same for one value per rank-one estimate. */
 NBT_INLINE void nbt_block_gather_w(float out[16], const float *value, int has_w, size_t width,
-                                   size_t row, size_t H)
+                                   size_t unit, size_t H)
 {
-    int by_unit = has_w == NBT_W_BY_UNIT;
-    nbt_block_gather(out, has_w ? value : NULL, width, by_unit ? row : 0, by_unit ? H : 1);
+    if (has_w == NBT_W_SHARED) {
+        for (size_t l = 0; l < width; l++) {
+            out[l] = value[0];
+        }
+    } else {
+        nbt_block_gather(out, has_w ? value : NULL, width, unit, H);
+    }
+}
+
+/* What a block of rows needs of the motion and of the update, lane by lane. */
+typedef struct nbt_lanes {
+    float w_scale[16], step_w[16], curvature_w[16];
+    float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
+} nbt_lanes;
+
+NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int has_g, size_t row,
+                                 size_t unit, size_t H, const nbt_change *change)
+{
+    const nbt_motion *motion = &change->motion;
+    const nbt_update *update = &change->update;
+    for (size_t l = 0; l < width; l++) {
+        out->u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
+        out->gain[l] = has_g ? motion->gain[row + l] : 0.0f;
+    }
+    nbt_block_gather_w(out->w_scale, motion->w_scale, has_w, width, unit, H);
+    nbt_block_gather_w(out->step_w, update->step_w, has_w, width, unit, H);
+    nbt_block_gather_w(out->curvature_w, update->curvature_w, has_w, width, unit, H);
+    nbt_block_gather(out->g_scale, has_w && has_g ? motion->g_scale : NULL, width, unit, H);
+    nbt_block_gather(out->g_keep, has_g ? motion->g_keep : NULL, width, unit, H);
+    nbt_block_gather(out->step_g, has_g ? update->step_g : NULL, width, unit, H);
+    nbt_block_gather(out->tilt, has_g ? update->tilt : NULL, width, unit, H);
+    nbt_block_gather(out->curvature_g, has_g ? update->curvature_g : NULL, width, unit, H);
+}
+
+/* w of lane l after its move with u_j (nbt_motion). */
+NBT_INLINE float nbt_lanes_move_w(const nbt_lanes *by, size_t l, int has_g, float w, float g,
+                                  float u_j)
+{
+    return by->w_scale[l] * w + (has_g ? by->g_scale[l] * g : by->u_scale[l] * u_j);
+}
+
+/* g of lane l after its move with u_j. */
+NBT_INLINE float nbt_lanes_move_g(const nbt_lanes *by, size_t l, float g, float u_j)
+{
+    return by->g_keep[l] * g + by->gain[l] * u_j;
 }
 
 #endif

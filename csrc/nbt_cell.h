@@ -10,15 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-size_t nbt_cell_gates(uint32_t cell);
-size_t nbt_cell_parts(uint32_t cell);
+#include "nbt_simd.h"
 
-/* a (gates * H): pre-activations; state (parts * H) is advanced in place; leak (H) for leaky. */
-void nbt_cell_forward(uint32_t cell, size_t H, const float *a, float *state, const float *leak);
+NBT_LOCAL size_t nbt_cell_gates(uint32_t cell);
+NBT_LOCAL size_t nbt_cell_parts(uint32_t cell);
+
+/* a (gates * H): pre-activations, which stay; state (parts * H) is advanced in place; leak (H) for leaky. */
+NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t H, float *a, float *state, const float *leak);
 
 /* The same, and the derivatives: a (gates * H) holds the pre-activations and receives the gains
  * of part 0; gain2 (gates * H) those of part 1 (lstm); carry (parts * H). */
-void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state, const float *leak,
-                        float *gain2, float *carry);
+NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state,
+                                  const float *leak, float *gain2, float *carry);
 
 #endif

@@ -247,15 +247,15 @@ static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
     }
 }
 
-nbt_update nbt_correct_nothing(const nbt_layout *l)
+NBT_LOCAL nbt_update nbt_correct_nothing(const nbt_layout *l)
 {
     nbt_update update = {l->step_w, l->step_g, 1.0f, l->curvature_w, l->tilt, l->curvature_g, 0.0f};
-    nbt_fill(l->step_w, 0.0f, 2 * l->N);                       /* and curvature_w */
+    nbt_fill(l->step_w, 0.0f, 2 * l->N);                      /* and curvature_w */
     nbt_fill(l->step_g, 0.0f, l->m.g != NULL ? 3 * l->H : 0); /* and tilt, curvature_g */
     return update;
 }
 
-void nbt_correct_init(const nbt_config *config, const nbt_layout *l)
+NBT_LOCAL void nbt_correct_init(const nbt_config *config, const nbt_layout *l)
 {
     nbt_fill(l->readout, 0.0f, l->O * l->D);
     if (l->m.cov != NULL) {
@@ -273,7 +273,8 @@ void nbt_correct_init(const nbt_config *config, const nbt_layout *l)
     }
 }
 
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update, int *limited)
+NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,
+                          int *limited)
 {
     const nbt_config *config = &learner->config;
     int kalman = config->filter != NBT_FILTER_SGD;

@@ -7,14 +7,15 @@
 #include "nbt_sweep.h"
 
 /* Readout, covariances and noise levels of a learner that knows nothing. */
-void nbt_correct_init(const nbt_config *config, const nbt_layout *l);
+NBT_LOCAL void nbt_correct_init(const nbt_config *config, const nbt_layout *l);
 
 /* The update of a step without label: all parameters stay. */
-nbt_update nbt_correct_nothing(const nbt_layout *l);
+NBT_LOCAL nbt_update nbt_correct_nothing(const nbt_layout *l);
 
 /* Learns l->label against the prediction l->y (scaled units) with the features l->f; fills `update`,
  * which changed nothing before, for the sweep. Returns 0 if a number left its bounds: then no
  * parameter has changed. *limited: was a label brought to the gate? */
-int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update, int *limited);
+NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,
+                          int *limited);
 
 #endif

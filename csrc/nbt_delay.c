@@ -1,12 +1,12 @@
 #include "nbt_delay.h"
 
-float *nbt_ring_slot(const nbt_ring *ring, size_t age)
+NBT_LOCAL float *nbt_ring_slot(const nbt_ring *ring, size_t age)
 {
     size_t slot = ring->head >= age ? ring->head - age : ring->head + ring->capacity - age;
     return ring->data + slot * ring->n_in;
 }
 
-void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t lags)
+NBT_LOCAL void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t lags)
 {
     for (size_t lag = 0; lag < lags; lag++) {
         const float *sample = nbt_ring_slot(ring, age + lag);

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "nbt_simd.h"
+
 typedef struct nbt_ring {
     float *data;     /* (capacity, n_in) */
     size_t capacity; /* max_delay + lags */
@@ -12,9 +14,9 @@ typedef struct nbt_ring {
 } nbt_ring;
 
 /* The slot of the sample `age` samples before the newest one, (n_in) floats; age < capacity. */
-float *nbt_ring_slot(const nbt_ring *ring, size_t age);
+NBT_LOCAL float *nbt_ring_slot(const nbt_ring *ring, size_t age);
 
 /* x (lags * n_in): the sample of that age and the lags - 1 before it, newest first. */
-void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t lags);
+NBT_LOCAL void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t lags);
 
 #endif

@@ -11,7 +11,7 @@
 /* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_metric.h), entries stay below 1e16. */
 #define NORM_LIMIT 1e12f
 
-void nbt_estimate_clear(const nbt_layout *l)
+NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
 {
     if (l->v != NULL) {
         nbt_fill(l->v, 0.0f, l->N * l->S);
@@ -34,25 +34,57 @@ static float non_negative(float x)
     return x < 0.0f ? 0.0f : x;
 }
 
-static void frozen(const nbt_config *config, const nbt_layout *l)
+/* ---- looking ahead --------------------------------------------------------------------------- */
+
+static nbt_sums sums_of(const nbt_layout *l)
 {
-    nbt_sweep_forward(&l->m, l->act, l->u);
-    nbt_cell_forward(config->cell, l->H, l->act, l->learning_state, l->leak);
+    nbt_sums sums = {l->act, l->da, l->uu, l->wu, l->gu, l->gg, l->wg, l->w_square};
+    return sums;
 }
 
-/* The row sums for `tangent`, then the cell with its derivatives. */
-static nbt_jacobian linearise(const nbt_config *config, const nbt_layout *l, nbt_products *products,
-                              const nbt_motion *motion, const float *tangent)
+/* residual: the tangent of the next step, and how w and g will move in it. The signs are those that
+ * the step itself will draw: only a step that is made advances the generator. */
+static float aim(const nbt_learner *learner, const nbt_layout *l, float *g_scale)
 {
-    products->a = l->act;
-    products->da = l->da;
-    products->uu = l->uu;
-    products->wu = l->wu;
-    products->gu = l->gu;
-    products->gg = l->gg;
-    products->wg = l->wg;
-    products->ww = l->w_square;
-    nbt_sweep_products(&l->m, products, motion, l->u, tangent);
+    uint32_t rng[4] = {learner->rng[0], learner->rng[1], learner->rng[2], learner->rng[3]};
+    nbt_rng_signs(rng, g_scale, l->H);
+    return nbt_residual_aim(l->tangent, g_scale, l->balance, l->v, l->H);
+}
+
+NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
+                                 const nbt_change *change)
+{
+    /* A change still needs its own u, g_scale and w_scale. */
+    float *u = change == NULL ? l->u : l->f;
+    float *g_scale = change == NULL ? l->g_scale : l->white;
+    float w_scale = 0.0f;
+    nbt_intake_gather(learner, l, u, l->learning_state, age);
+    if (l->uu == NULL) {
+        nbt_sweep_forward(&l->m, l->act, u);
+    } else {
+        int is_residual = l->balance != NULL;
+        if (is_residual) {
+            w_scale = aim(learner, l, g_scale);
+        }
+        nbt_look look = {sums_of(l), u, is_residual ? l->tangent : l->v, &w_scale, g_scale};
+        nbt_sweep(&l->m, change, &look);
+        if (is_residual) {
+            l->w_scale[0] = w_scale;
+        }
+        if (is_residual && change != NULL) {
+            nbt_copy(l->g_scale, g_scale, l->H);
+        }
+    }
+    if (change != NULL) {
+        nbt_copy(l->u, u, l->D);
+    }
+    learner->looked = 1;
+}
+
+/* ---- one step -------------------------------------------------------------------------------- */
+
+static nbt_jacobian linearise(const nbt_config *config, const nbt_layout *l)
+{
     nbt_cell_linearise(config->cell, l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
     nbt_jacobian jacobian = {{l->act, l->gain2}, l->carry, l->H, l->R, l->parts};
     return jacobian;
@@ -62,16 +94,17 @@ static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     nbt_motion motion = {l->w_scale, l->da, NULL, NULL, NULL};
-    nbt_products products;
-    nbt_jacobian jacobian = linearise(config, l, &products, &motion, l->v);
+    nbt_jacobian jacobian = linearise(config, l);
     nbt_tangent_push(&jacobian, l->v, l->v + l->S - l->H, l->da);
 
-    float *u_scale = l->da; /* theta v is used up */
+    float *u_scale = l->da; /* theta v is used up, and so is the carry */
+    float *scratch = l->carry;
     nbt_rng_signs(learner->rng, u_scale, l->R);
     int plain = config->norm == NBT_NORM_EUCLIDEAN;
-    float w_norm = nbt_sqrt(plain ? products.ww_plain : l->w_square[0]);
+    int is_plain = l->m.cov == NULL; /* then the metric is */
+    float w_norm = nbt_sqrt(plain && !is_plain ? nbt_sweep_square(&l->m) : l->w_square[0]);
     float u_plain = nbt_dot(l->u, l->u, l->D);
-    float scale = nbt_tangent_add(&jacobian, l->v, u_scale, plain ? &u_plain : l->uu,
+    float scale = nbt_tangent_add(&jacobian, l->v, u_scale, scratch, plain ? &u_plain : l->uu,
                                   plain ? 0 : 1, w_norm, config->decay);
     /* sum P w w of the new w from the sums of the old one. */
     l->w_scale[0] = scale;
@@ -86,25 +119,28 @@ static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
 /* sum P g g and sum P g w of the moved factors, unit by unit, from the sums before the move. */
 static void sum_traces(const nbt_layout *l, const float *gain)
 {
-    for (size_t i = 0; i < l->H; i++) {
-        float d = l->g_keep[i];
-        float square = 0.0f;
-        float cross = 0.0f;
-        for (size_t r = i; r < l->R; r += l->H) {
-            square += d * (d * l->gg[r] + 2.0f * gain[r] * l->gu[r]) + gain[r] * gain[r] * l->uu[r];
-            cross += l->wg == NULL ? 0.0f : d * l->wg[r] + gain[r] * l->wu[r];
+    nbt_fill(l->g_square, 0.0f, l->H);
+    nbt_fill(l->g_cross, 0.0f, l->H);
+    for (size_t row = 0; row < l->R; row += l->H) {
+        for (size_t i = 0; i < l->H; i++) {
+            float d = l->g_keep[i], e = gain[row + i];
+            l->g_square[i] += d * (d * l->gg[row + i] + 2.0f * e * l->gu[row + i]) +
+                              e * e * l->uu[row + i];
         }
-        l->g_square[i] = non_negative(square);
-        l->g_cross[i] = cross;
+        for (size_t i = 0; i < l->H && l->wg != NULL; i++) {
+            l->g_cross[i] += l->g_keep[i] * l->wg[row + i] + gain[row + i] * l->wu[row + i];
+        }
+    }
+    for (size_t i = 0; i < l->H; i++) {
+        l->g_square[i] = non_negative(l->g_square[i]);
     }
 }
 
 static nbt_motion snap1(const nbt_config *config, const nbt_layout *l)
 {
     nbt_motion motion = {NULL, NULL, NULL, l->g_keep, l->act};
-    nbt_products products;
-    nbt_jacobian jacobian = linearise(config, l, &products, &motion, NULL);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep);
+    nbt_jacobian jacobian = linearise(config, l);
+    nbt_residual_keep(&jacobian, &l->m, l->g_keep, l->step_g);
     sum_traces(l, l->act);
     return motion;
 }
@@ -113,65 +149,78 @@ static nbt_motion residual(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
-    nbt_products products;
-    nbt_rng_signs(learner->rng, l->g_scale, l->H);
-    l->w_scale[0] = nbt_residual_aim(l->tangent, l->g_scale, l->balance, l->v, l->H);
-    nbt_jacobian jacobian = linearise(config, l, &products, &motion, l->tangent);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep);
+    float *scratch = l->step_g;
+    nbt_rng_skip_signs(learner->rng, l->H); /* g_scale has them already */
+    nbt_jacobian jacobian = linearise(config, l);
+    nbt_residual_keep(&jacobian, &l->m, l->g_keep, scratch);
     nbt_tangent_push(&jacobian, l->v, l->tangent, l->da);
     nbt_residual_rest(l->v, l->g_keep, l->g_scale, config->decay, l->H);
     sum_traces(l, l->act);
 
     l->balance[0] = l->w_square[0];
     nbt_copy(l->balance + 1, l->g_square, l->H);
-    l->balance[1 + l->H + learner->column] = nbt_residual_column(&jacobian, &l->m, learner->column);
+    l->balance[1 + l->H + learner->column] =
+        nbt_residual_column(&jacobian, &l->m, learner->column, scratch);
     learner->column = learner->column + 1 < l->H ? learner->column + 1 : 0;
     return motion;
 }
 
-/* Sums over the rows of unit i. */
-static float sum_rows(const nbt_layout *l, const float *row, size_t i)
+/* out (H) = sum over the rows of every unit. */
+static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
 {
-    float sum = 0.0f;
-    for (size_t r = i; r < l->R; r += l->H) {
-        sum += row[r];
+    nbt_fill(out, 0.0f, l->H);
+    for (size_t row = 0; row < l->R; row += l->H) {
+        for (size_t i = 0; i < l->H; i++) {
+            out[i] += row_values[row + i];
+        }
     }
-    return sum;
+}
+
+/* Sums with the old w to those with w_scale w + g_scale g. */
+static void move_sums(const nbt_layout *l)
+{
+    for (size_t i = 0; i < l->H; i++) {
+        float w = l->w_scale[i], g = l->g_scale[i];
+        l->w_square[i] = non_negative(w * (w * l->w_square[i] + 2.0f * g * l->g_cross[i]) +
+                                      g * g * l->g_square[i]);
+    }
+    for (size_t row = 0; row < l->R; row += l->H) {
+        for (size_t i = 0; i < l->H; i++) {
+            l->wg[row + i] = l->w_scale[i] * l->wg[row + i] + l->g_scale[i] * l->gg[row + i];
+            l->wu[row + i] = l->w_scale[i] * l->wu[row + i] + l->g_scale[i] * l->gu[row + i];
+        }
+    }
 }
 
 static nbt_motion unitwise(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
-    nbt_products products;
-    nbt_jacobian jacobian = linearise(config, l, &products, &motion, NULL);
+    nbt_jacobian jacobian = linearise(config, l);
     nbt_fill(l->jacobian, 0.0f, l->H * l->H);
     for (size_t i = 0; i < l->H; i++) {
         l->jacobian[i * l->H + i] = l->carry[i];
     }
     nbt_sweep_jacobian(&l->m, l->jacobian, l->act);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep);
+    nbt_residual_keep(&jacobian, &l->m, l->g_keep, l->step_g);
     nbt_rng_signs(learner->rng, l->g_scale, l->H);
-    for (size_t i = 0; i < l->H; i++) {
-        nbt_unit_sums sums = {l->w_square[i], sum_rows(l, l->wg, i), sum_rows(l, l->gg, i)};
-        nbt_unit_mix mix = nbt_unitwise_turn(l->v + i * l->H, l->tangent, l->jacobian, &sums,
-                                             l->g_keep[i], config->decay, l->g_scale[i], i, l->H);
-        l->w_scale[i] = mix.w;
-        l->g_scale[i] = mix.g;
-        l->w_square[i] = non_negative(mix.w * (mix.w * sums.ww + 2.0f * mix.g * sums.wg) +
-                                      mix.g * mix.g * sums.gg);
-        for (size_t r = i; r < l->R; r += l->H) { /* from the old w to the new one */
-            l->wg[r] = mix.w * l->wg[r] + mix.g * l->gg[r];
-            l->wu[r] = mix.w * l->wu[r] + mix.g * l->gu[r];
-        }
-    }
+    sum_rows(l, l->g_cross, l->wg);
+    sum_rows(l, l->g_square, l->gg);
+    nbt_units units = {l->w_square, l->g_cross, l->g_square, l->g_scale,
+                       l->g_keep,   l->w_scale, l->g_scale};
+    nbt_unitwise_turn(&units, l->v, l->jacobian, config->decay, l->tangent, l->H);
+    move_sums(l);
     sum_traces(l, l->act);
     return motion;
 }
 
-nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 {
-    nbt_intake_gather(learner, l, l->u, l->learning_state, learner->pending - 1);
+    nbt_motion none = {NULL, NULL, NULL, NULL, NULL};
+    if (!learner->looked) {
+        nbt_estimate_look(learner, l, learner->pending - 1, NULL);
+    }
+    learner->looked = 0;
     switch (learner->config.estimator) {
     case NBT_EST_NOBACKTRACK:
         return nobacktrack(learner, l);
@@ -181,19 +230,17 @@ nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
         return unitwise(learner, l);
     case NBT_EST_SNAP1:
         return snap1(&learner->config, l);
-    default: {
-        nbt_motion none = {NULL, NULL, NULL, NULL, NULL};
+    default:
         if (NBT_IS_EXACT(l)) {
             nbt_rtrl_advance(&learner->config, l);
         } else {
-            frozen(&learner->config, l);
+            nbt_cell_forward(learner->config.cell, l->H, l->act, l->learning_state, l->leak);
         }
         return none;
     }
-    }
 }
 
-int nbt_estimate_is_bounded(const nbt_layout *l)
+NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l)
 {
     int good = 1;
     for (size_t n = 0; n < l->N && l->v != NULL; n++) {

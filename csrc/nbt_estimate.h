@@ -6,14 +6,20 @@
 #include "nbt_sweep.h"
 
 /* Clears v, w, g, what is remembered of their norms, and the exact derivative. */
-void nbt_estimate_clear(const nbt_layout *l);
+NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l);
 
-/* u = [h; x; 1] of the oldest waiting input; advances the learning state and v. Returns how w and g
- * will move; l->w_square, l->g_square and l->g_cross hold sums of P w w, P g g and P g w as they will
+/* u = [h; x; 1] of the learning state and the input `age` samples before the newest, and the row sums
+ * that the next nbt_estimate_advance starts from; before that the change, if there is one, whose u is
+ * l->u. Changes nothing else. */
+NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
+                                 const nbt_change *change);
+
+/* Advances the learning state by the oldest waiting input, and v, looking first where nobody has.
+ * Returns how w and g will move; l->w_square, l->g_square and l->g_cross hold sums of P w w, P g g and P g w as they will
  * be then. */
-nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
+NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
 
 /* 0 if a number of the estimate left its bounds or is NaN. */
-int nbt_estimate_is_bounded(const nbt_layout *l);
+NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l);
 
 #endif

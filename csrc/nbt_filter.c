@@ -3,7 +3,7 @@
 #include "nbt.h"
 #include "nbt_math.h"
 
-void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
+NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
 {
     for (size_t j = 0; j < n; j++) {
         for (size_t i = 0; i < j; i++) {
@@ -14,7 +14,7 @@ void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
     }
 }
 
-float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n)
+NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n)
 {
     float variance = 0.0f;
     for (size_t j = 0; j < n; j++) {
@@ -25,7 +25,7 @@ float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n)
     return variance;
 }
 
-void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n)
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n)
 {
     float before = 1.0f;
     for (size_t j = 0; j < n; j++) {
@@ -44,7 +44,8 @@ void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t 
     }
 }
 
-void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior, float forget)
+NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
+                             float forget)
 {
     for (size_t j = 0; j < n; j++) {
         float start = j < H ? prior_hidden : prior;
@@ -53,7 +54,7 @@ void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prio
     }
 }
 
-int nbt_ud_is_finite(const float *ud, size_t n)
+NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)
 {
     int bad = 0;
     for (size_t i = 0; i < n * (n + 1) / 2; i++) {
@@ -62,7 +63,7 @@ int nbt_ud_is_finite(const float *ud, size_t n)
     return !bad;
 }
 
-void nbt_ud_expand(const float *ud, float *C, size_t n)
+NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n)
 {
     for (size_t i = 0; i < n * n; i++) {
         C[i] = 0.0f;
@@ -91,8 +92,8 @@ static float readout_term(uint32_t link, size_t i, size_t j, const float *factor
     return link == NBT_LINK_GAUSSIAN ? 1.0f : factor[i] * factor[i];
 }
 
-void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p, float c,
-                          size_t O)
+NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
+                                    float c, size_t O)
 {
     float p_squared = link == NBT_LINK_CATEGORICAL ? nbt_dot(p, p, O) : 0.0f;
     for (size_t i = 0; i < O; i++) {
@@ -102,7 +103,8 @@ void nbt_innovation_start(uint32_t link, float *S, const float *factor, const fl
     }
 }
 
-void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab, size_t O)
+NBT_LOCAL void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab,
+                                  size_t O)
 {
     for (size_t i = 0; i < O; i++) {
         float for_a = aa * a[i] + (b == NULL ? 0.0f : ab * b[i]);
@@ -113,7 +115,7 @@ void nbt_innovation_add(float *S, const float *a, const float *b, float aa, floa
     }
 }
 
-void nbt_innovation_solve(float *S, float *x, size_t O)
+NBT_LOCAL void nbt_innovation_solve(float *S, float *x, size_t O)
 {
     float *row = S;
     for (size_t i = 0; i < O; row += ++i) {

@@ -6,37 +6,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nbt_simd.h"
+
 /* ud (n (n + 1) / 2): columns of the unit upper triangular U, packed; column j is its entries above
  * the diagonal, then d_j. Starts as diag(prior_hidden on the first H, prior on the rest). */
-void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior);
+NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior);
 
 /* uf (n) = U^T f. Returns f^T C f. */
-float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n);
+NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n);
 
 /* Measurement of weight `weight` along f, given uf = U^T f (Bierman 1977): cf (n) receives C f of
  * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). */
-void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n);
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n);
 
 /* Every d_j forgets towards its own start value: d_j / (forget + (1 - forget) d_j / prior_j). */
-void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior, float forget);
+NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
+                             float forget);
 
 /* 1 if every number of the factorisation is finite. */
-int nbt_ud_is_finite(const float *ud, size_t n);
+NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n);
 
 /* C (n, n) row-major, for inspection. */
-void nbt_ud_expand(const float *ud, float *C, size_t n);
+NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n);
 
 /* The innovation covariance in whitened units, S = I + F^T M F with M = c diag(scale) + the recurrent
  * block, packed lower triangle (O (O + 1) / 2). scale is the noise variance (gaussian) or 1; factor
  * (O) and p (O) describe F (nbt_readout.h). First the readout's share ... */
-void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p, float c,
-                          size_t O);
+NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
+                                    float c, size_t O);
 
 /* ... then S += aa a a^T + ab (a b^T + b a^T) for every direction a (O), b (O) of the recurrent
  * block; b may be NULL where ab is 0 ... */
-void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab, size_t O);
+NBT_LOCAL void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab,
+                                  size_t O);
 
 /* ... and x (O) <- S^-1 x, by Cholesky in place. Cost: O^3 / 6. */
-void nbt_innovation_solve(float *S, float *x, size_t O);
+NBT_LOCAL void nbt_innovation_solve(float *S, float *x, size_t O);
 
 #endif

@@ -35,7 +35,7 @@ static void restart_watch(nbt_learner *learner)
     learner->alarm = 0.0f;
 }
 
-void nbt_guard_init(nbt_learner *learner)
+NBT_LOCAL void nbt_guard_init(nbt_learner *learner)
 {
     restart_watch(learner);
     learner->copy = NBT_COPY_NONE;
@@ -72,15 +72,34 @@ static void count_loss(nbt_learner *learner, float loss, float off)
     learner->alarm = alarm > 0.0f ? alarm : 0.0f;
 }
 
-void nbt_guard_age(const nbt_learner *learner, const nbt_layout *l)
+/* Whether the recurrent weights decay at this label. */
+static int ages(const nbt_learner *learner)
 {
     uint64_t labels = learner->counters.labels;
-    if (labels < OLD || labels % AGE_LABELS != 0 || learner->config.estimator == NBT_EST_FROZEN) {
-        return;
+    return labels >= OLD && labels % AGE_LABELS == 0 &&
+           learner->config.estimator != NBT_EST_FROZEN;
+}
+
+/* Whether a copy is due at this label. */
+static int copies(const nbt_learner *learner)
+{
+    uint32_t steps = learner->config.rollback_steps;
+    return steps > 0 && learner->counters.labels % steps == 0 && learner->alarm <= 0.0f;
+}
+
+/* Whether the losses have risen for good. */
+static int alarms(const nbt_learner *learner)
+{
+    uint32_t steps = learner->config.drift_steps;
+    return steps > 0 && learner->alarm >= (LOSS_MAX - LOSS_USUAL) * (float)steps;
+}
+
+NBT_LOCAL int nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss)
+{
+    if (learner->config.drift_steps > 0) {
+        count_loss(learner, loss, off_scale(learner, l));
     }
-    for (size_t i = 0; i < l->R * l->D; i++) {
-        l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
-    }
+    return ages(learner) || alarms(learner) || copies(learner);
 }
 
 /* ---- last good copy -------------------------------------------------------------------------- */
@@ -111,7 +130,7 @@ static void transfer(const nbt_layout *l, size_t n_in, int back)
     }
 }
 
-void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
 {
     transfer(l, learner->config.n_in, 0);
 }
@@ -132,30 +151,34 @@ static void reopen(nbt_learner *learner, const nbt_layout *l)
     restart_watch(learner);
 }
 
-nbt_status nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss)
+/* Back to the last good copy, or open to what is new. */
+static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
 {
-    const nbt_config *config = &learner->config;
-    if (config->drift_steps == 0) {
-        return NBT_OK;
+    nbt_estimate_clear(l);
+    learner->alarm = 0.0f;
+    if (learner->copy == NBT_COPY_READY) {
+        transfer(l, learner->config.n_in, 1);
+        learner->copy = NBT_COPY_TAKEN;
+        nbt_count(&learner->counters.rolled_back, 1);
+        return NBT_ROLLED_BACK;
     }
-    count_loss(learner, loss, off_scale(learner, l));
-    float limit = (LOSS_MAX - LOSS_USUAL) * (float)config->drift_steps;
-    if (learner->alarm >= limit) {
-        nbt_estimate_clear(l);
-        learner->alarm = 0.0f;
-        if (learner->copy == NBT_COPY_READY) {
-            transfer(l, config->n_in, 1);
-            learner->copy = NBT_COPY_TAKEN;
-            return NBT_ROLLED_BACK;
-        }
-        reopen(learner, l);
-        /* What disturbed may go away again, and the copy fit once more. */
-        learner->copy = learner->copy == NBT_COPY_TAKEN ? NBT_COPY_READY : learner->copy;
-        return NBT_REOPENED;
+    reopen(learner, l);
+    /* What disturbed may go away again, and the copy fit once more. */
+    learner->copy = learner->copy == NBT_COPY_TAKEN ? NBT_COPY_READY : learner->copy;
+    nbt_count(&learner->counters.reopened, 1);
+    return NBT_REOPENED;
+}
+
+NBT_LOCAL nbt_status nbt_guard_act(nbt_learner *learner, const nbt_layout *l)
+{
+    for (size_t i = 0; i < l->R * l->D && ages(learner); i++) {
+        l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
     }
-    if (config->rollback_steps > 0 && learner->counters.labels % config->rollback_steps == 0 &&
-        learner->alarm <= 0.0f) {
-        transfer(l, config->n_in, 0);
+    if (alarms(learner)) {
+        return recover(learner, l);
+    }
+    if (copies(learner)) {
+        transfer(l, learner->config.n_in, 0);
         learner->copy = NBT_COPY_READY;
     }
     return NBT_OK;

@@ -90,6 +90,7 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     nbt_estimate_clear(&l);
     learner->column = 0;
     learner->pending = 0;
+    learner->looked = 0;
     learner->quarantine = 0;
     return NBT_OK;
 }

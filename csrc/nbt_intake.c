@@ -5,15 +5,15 @@
 
 #define RUN_MAX 16777216.0f /* floats count so far */
 
-nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l)
 {
     nbt_ring ring = {l->ring, (size_t)learner->config.max_delay + learner->config.lags,
                      learner->config.n_in, learner->ring_head};
     return ring;
 }
 
-void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u, const float *state,
-                       size_t age)
+NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u,
+                                 const float *state, size_t age)
 {
     nbt_ring ring = nbt_intake_ring(learner, l);
     nbt_copy(u, state, l->H);
@@ -51,8 +51,8 @@ static int is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t ste
     return *count > (float)steps;
 }
 
-nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
-                            nbt_notice *notice)
+NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
+                                      nbt_notice *notice)
 {
     size_t n_in = learner->config.n_in;
     nbt_scale scale;
@@ -78,8 +78,8 @@ nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const flo
     return NBT_OK;
 }
 
-nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l, const float *label,
-                            int *present, nbt_notice *notice)
+NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l,
+                                      const float *label, int *present, nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
     size_t n = config->link == NBT_LINK_CATEGORICAL ? 1 : l->O;
@@ -119,7 +119,7 @@ nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l, con
     return NBT_OK;
 }
 
-void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y)
+NBT_LOCAL void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y)
 {
     for (size_t o = 0; o < l->O && learner->config.link == NBT_LINK_GAUSSIAN; o++) {
         nbt_scale scale = nbt_scale_load(l->label_scale, o, l->O);

@@ -6,7 +6,7 @@
 #include "nbt_delay.h"
 #include "nbt_layout.h"
 
-nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l);
+NBT_LOCAL nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l);
 
 /* What the guards did to an input or a label. */
 typedef struct nbt_notice {
@@ -15,19 +15,19 @@ typedef struct nbt_notice {
 } nbt_notice;
 
 /* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
-nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
-                            nbt_notice *notice);
+NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
+                                      nbt_notice *notice);
 
 /* Checks the label and brings it to scaled units in l->label, NaN where it is stuck; *present: is any
  * output labelled? NBT_OK or NBT_ERR_LABEL. */
-nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l, const float *label,
-                            int *present, nbt_notice *notice);
+NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l,
+                                      const float *label, int *present, nbt_notice *notice);
 
 /* u (D) = [h of state; x; 1] for the sample `age` samples before the newest. */
-void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u, const float *state,
-                       size_t age);
+NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u,
+                                 const float *state, size_t age);
 
 /* y (O): gaussian predictions back to the caller's units. */
-void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y);
+NBT_LOCAL void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y);
 
 #endif

@@ -99,20 +99,21 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.gu = take(floats, &n, &b->workspace, has_g * l.R);
     l.gg = take(floats, &n, &b->workspace, has_g * l.R);
     l.wg = take(floats, &n, &b->workspace, has_w * has_g * l.R);
-    l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
     l.jacobian = take(floats, &n, &b->workspace, (unitwise + exact) * l.S * l.H);
     l.w_square = take(floats, &n, &b->workspace, l.N);
     l.w_scale = take(floats, &n, &b->workspace, l.N);
+    l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
     l.step_w = take(floats, &n, &b->workspace, l.N);
     l.curvature_w = take(floats, &n, &b->workspace, l.N);
-    l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
-    l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_cross = take(floats, &n, &b->workspace, has_g * l.H);
     l.step_g = take(floats, &n, &b->workspace, has_g * l.H);
     l.tilt = take(floats, &n, &b->workspace, has_g * l.H);
     l.curvature_g = take(floats, &n, &b->workspace, has_g * l.H);
     l.white = take(floats, &n, &b->workspace, (has_g + exact) * l.H * l.O);
+    l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
+    l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
+    l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
+    l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
+    l.g_cross = take(floats, &n, &b->workspace, has_g * l.H);
     l.slopes = take(floats, &n, &b->workspace, exact * l.O * l.R * l.D);
     l.past = take(floats, &n, &b->workspace, exact * l.S * l.D);
     l.p_row = take(floats, &n, &b->workspace, exact * l.D);
@@ -124,7 +125,7 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     l.label = take(floats, &n, &b->workspace, l.O);
     l.x = take(floats, &n, &b->workspace, l.O);
     l.factor = take(floats, &n, &b->workspace, l.O);
-    l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
+    l.live = take(floats, &n, &b->workspace, config->max_delay > 0 ? l.R : 0);
     take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
     size_t copied = config->rollback_steps > 0;

@@ -21,6 +21,8 @@ struct nbt_learner {
     float seen;          /* labels counted in it */
     float alarm;         /* how much the loss has been above the level lately */
     uint64_t opened;     /* labels when the rates last started anew */
+    uint32_t looked;     /* the workspace holds u and the row sums of the next learning step */
+    uint32_t simd;       /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
 };
 
 enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
@@ -59,14 +61,17 @@ typedef struct nbt_layout {
     float *gain2;                   /* (R) gains of part 1 */
     float *da;                      /* (R) theta_h v, then u_scale */
     float *uu, *wu, *gu, *gg, *wg;  /* (R) row products */
-    float *tangent;                 /* (H) rho0 v + y (residual), or J v_n (unitwise) */
     float *jacobian;                /* (H, H) transposed J_t (unitwise); (S, H) J_t (rtrl) */
     float *w_square, *w_scale;      /* (N) sum P w w (rtrl: of the slopes), factor of the old w */
-    float *step_w, *curvature_w;    /* (N) one after the other */
+    /* From here to alpha one after the other: before the correction fills them, scratch of the
+     * estimate (unitwise: (8, H) from tangent on). */
+    float *tangent;                 /* (H) rho0 v + y (residual) */
+    float *step_w, *curvature_w;    /* (N) */
+    float *step_g, *tilt, *curvature_g;     /* (H) */
+    float *white;                   /* (H, O) F^T V_h, unit by unit */
+    float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
     float *g_scale;                 /* (H) factor of the old g in the new w */
     float *g_keep, *g_square, *g_cross;     /* (H) d, sum P g g, sum P g w of a unit */
-    float *step_g, *tilt, *curvature_g;     /* (H) one after the other */
-    float *white;                   /* (H, O) F^T V_h, unit by unit */
     float *slopes;                  /* (O, R, D) F^T H, row-major */
     float *past;                    /* (S, D) a row of the exact derivative before the step */
     float *p_row, *weighted;        /* (D) P of a row, and its product with a slope */
@@ -74,7 +79,7 @@ typedef struct nbt_layout {
     float *chol;                    /* (O (O + 1) / 2) */
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
-    float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
+    float *live;                    /* (R) pre-activations of the live state, where it leads */
     size_t guard_floats;            /* floats in the runs and the copy */
     nbt_breakdown bytes;
 } nbt_layout;

@@ -11,36 +11,61 @@
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
-/* y = link(V f), scaled units, f = [state; x of u; 1]. */
-static void read_out(const nbt_learner *learner, const nbt_layout *l, float *y, const float *state)
+/* y = link(V f), scaled units, f = [state; x; 1] whose x and 1 are those of u. */
+static void read_out(const nbt_learner *learner, const nbt_layout *l, float *y, const float *state,
+                     const float *u)
 {
     nbt_copy(l->f, state, l->H);
-    nbt_copy(l->f + l->H, l->u + l->H, l->D - l->H);
+    nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
     nbt_readout_apply(y, l->readout, l->f, l->O, l->D);
     nbt_link_predict(learner->config.link, y, l->O);
 }
 
+/* Makes the change that a step has left undone, if there is one. */
+static void settle(const nbt_layout *l, nbt_change **undone)
+{
+    if (*undone != NULL) {
+        nbt_sweep(&l->m, *undone, NULL);
+        *undone = NULL;
+    }
+}
+
 /* ---- predict --------------------------------------------------------------------------------- */
 
-nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x)
+/* Advances the live state by the newest input; `undone` is made on the way. Returns the u of the step.
+ * Where no forecast may wait longer than to the next label, the live state is the learning state and
+ * this pass is the one that the label needs. */
+static const float *advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
-    if (learner == NULL || y == NULL || x == NULL) {
-        return NBT_ERR_NULL;
+    const float *u = l->u;
+    float *a = l->act;
+    if (learner->config.max_delay == 0) {
+        nbt_estimate_look(learner, l, 0, *undone);
+        *undone = NULL;
+    } else {
+        nbt_intake_gather(learner, l, l->f, l->state, 0);
+        nbt_sweep_forward(&l->m, l->live, l->f);
+        u = l->f;
+        a = l->live;
     }
+    nbt_cell_forward(learner->config.cell, l->H, a, l->state, l->leak);
+    return u;
+}
+
+static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, const float *x,
+                          nbt_change **undone)
+{
     if (learner->pending > learner->config.max_delay) {
         return NBT_ERR_FULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
     nbt_notice notice = {0, 0};
-    nbt_status status = nbt_intake_input(learner, &l, x, &notice);
+    nbt_status status = nbt_intake_input(learner, l, x, &notice);
     if (status != NBT_OK) {
         return status;
     }
-    nbt_intake_gather(learner, &l, l.u, l.state, 0);
-    nbt_sweep_forward(&l.m, l.act, l.u);
-    nbt_cell_forward(learner->config.cell, l.H, l.act, l.state, l.leak);
-    read_out(learner, &l, y, l.state);
-    nbt_intake_unscale(learner, &l, y);
+    const float *u = advance(learner, l, undone);
+    read_out(learner, l, y, l->state, u);
+    nbt_intake_unscale(learner, l, y);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
@@ -50,7 +75,17 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x)
     return notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
 }
 
-nbt_status nbt_variance(nbt_learner *learner, float *variance)
+nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float *x)
+{
+    if (learner == NULL || y == NULL || x == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_change *undone = NULL;
+    return predict(learner, &l, y, x, &undone);
+}
+
+nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
 {
     if (learner == NULL || variance == NULL) {
         return NBT_ERR_NULL;
@@ -73,9 +108,8 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance)
 
 /* ---- learn ----------------------------------------------------------------------------------- */
 
-/* Counts the step and lets the watch look at its loss. */
-static nbt_status conclude(nbt_learner *learner, const nbt_layout *l, int present, int good,
-                           float loss, const nbt_notice *notice)
+/* Counts the step. */
+static void count(nbt_learner *learner, int present, int good, const nbt_notice *notice)
 {
     nbt_counters *counters = &learner->counters;
     nbt_count(&counters->labels, present);
@@ -83,31 +117,29 @@ static nbt_status conclude(nbt_learner *learner, const nbt_layout *l, int presen
     nbt_count(&counters->skipped, !good);
     nbt_count(&counters->limited, notice->limited);
     nbt_count(&counters->stuck, notice->stuck);
-    nbt_status status = NBT_OK;
-    if (present) {
-        nbt_guard_age(learner, l);
-        status = nbt_guard_watch(learner, l, loss);
-    }
-    nbt_count(&counters->reopened, status == NBT_REOPENED);
-    nbt_count(&counters->rolled_back, status == NBT_ROLLED_BACK);
-    if (status == NBT_OK) {
-        status = notice->stuck ? NBT_STUCK : notice->limited ? NBT_LIMITED : NBT_OK;
-    }
-    return status == NBT_OK && !good ? NBT_SKIPPED : status;
 }
 
-nbt_status nbt_learn(nbt_learner *learner, const float *label)
+/* Brings the matrices to where the step leaves them, together with the sums of the next one if its input
+ * is here already. A change that may wait is left in *undone. */
+static void sweep(nbt_learner *learner, const nbt_layout *l, nbt_change *change, nbt_change **undone)
 {
-    if (learner == NULL || label == NULL) {
-        return NBT_ERR_NULL;
+    if (learner->pending > 0) {
+        nbt_estimate_look(learner, l, learner->pending - 1, change);
+    } else {
+        *undone = change;
     }
+}
+
+/* One label. A change of the matrices may be left in *undone, which lies in *change. */
+static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
+                        nbt_change *change, nbt_change **undone)
+{
     if (learner->pending == 0) {
         return NBT_ERR_EMPTY;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
     int present;
     nbt_notice notice = {0, 0};
-    nbt_status status = nbt_intake_label(learner, &l, label, &present, &notice);
+    nbt_status status = nbt_intake_label(learner, l, label, &present, &notice);
     if (status != NBT_OK) {
         return status;
     }
@@ -115,33 +147,53 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label)
         learner->quarantine--;
         present = 0;
     }
+    change->u = l->u;
+    change->motion = nbt_estimate_advance(learner, l);
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
-    nbt_update update = nbt_correct_nothing(&l);
-    nbt_motion motion = nbt_estimate_advance(learner, &l);
-    int good = nbt_estimate_is_bounded(&l);
+    change->update = nbt_correct_nothing(l);
+    int good = nbt_estimate_is_bounded(l);
     float loss = NBT_HUGE;
     if (good && present) {
-        read_out(learner, &l, l.y, l.learning_state);
-        loss = nbt_link_loss(learner->config.link, l.y, l.label, l.O);
-        good = nbt_correct(learner, &l, &update, &notice.limited);
-    }
-    if (!good) {
-        nbt_estimate_clear(&l);
-    } else if (NBT_IS_EXACT(&l)) {
-        if (present) {
-            nbt_rtrl_update(&l, &update);
-        }
-    } else if (learner->config.estimator != NBT_EST_FROZEN) {
-        nbt_sweep_update(&l.m, &motion, &update, l.u);
+        read_out(learner, l, l->y, l->learning_state, l->u);
+        loss = nbt_link_loss(learner->config.link, l->y, l->label, l->O);
+        good = nbt_correct(learner, l, &change->update, &notice.limited);
     }
     learner->pending--;
-    return conclude(learner, &l, present, good, loss, &notice);
+    count(learner, present, good, &notice);
+    int acts = present && nbt_guard_watch(learner, l, loss);
+    if (!good) {
+        nbt_estimate_clear(l);
+    } else if (NBT_IS_EXACT(l) && present) {
+        nbt_rtrl_update(l, &change->update);
+    } else if (l->uu != NULL && acts) {
+        nbt_sweep(&l->m, change, NULL); /* the guard looks at all of it */
+    } else if (l->uu != NULL) {
+        sweep(learner, l, change, undone);
+    }
+    status = acts ? nbt_guard_act(learner, l) : NBT_OK;
+    if (status == NBT_OK) {
+        status = notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
+    }
+    return status == NBT_OK && !good ? NBT_SKIPPED : status;
+}
+
+nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)
+{
+    if (learner == NULL || label == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_change change;
+    nbt_change *undone = NULL;
+    nbt_status status = learn(learner, &l, label, &change, &undone);
+    settle(&l, &undone);
+    return status;
 }
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
-nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label,
-                   size_t steps, size_t horizon, size_t *done)
+nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, const float *label,
+                                size_t steps, size_t horizon, size_t *done)
 {
     if (learner == NULL || y == NULL || x == NULL || label == NULL || done == NULL) {
         return NBT_ERR_NULL;
@@ -152,22 +204,22 @@ nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *
     if (horizon > (size_t)config->max_delay + 1 || learner->pending > horizon) {
         return NBT_ERR_HORIZON;
     }
-    for (size_t t = 0; t < steps; t++) {
-        nbt_status status = NBT_OK;
+    nbt_layout l = nbt_layout_of(config, learner);
+    nbt_change change;
+    nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
+    nbt_status status = NBT_OK;
+    for (size_t t = 0; t < steps && status >= 0; t++) {
         if (horizon > 0 && learner->pending == horizon) {
-            status = nbt_learn(learner, label + t * n_label);
+            status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
         if (status >= 0) {
-            status = nbt_predict(learner, y + t * config->n_out, x + t * config->n_in);
+            status = predict(learner, &l, y + t * config->n_out, x + t * config->n_in, &undone);
         }
         if (status >= 0 && horizon == 0) {
-            status = nbt_learn(learner, label + t * n_label);
+            status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
-        if (status < 0) {
-            return status;
-        }
-        *done = t + 1;
+        *done += status >= 0;
     }
-    return NBT_OK;
+    settle(&l, &undone);
+    return status < 0 ? status : NBT_OK;
 }
-

@@ -21,8 +21,8 @@
 
 #include "nbt_sweep.h"
 
-/* nbt_sweep_update under this metric. */
-void nbt_quasi_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
-                      const float *u);
+/* nbt_sweep under this metric. */
+NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change,
+                               const nbt_look *look);
 
 #endif

@@ -7,7 +7,7 @@
 #define P_MIN_CATEGORICAL 1e-9f
 #define P_MIN_BERNOULLI 1e-6f
 
-void nbt_readout_apply(float *out, const float *V, const float *f, size_t O, size_t D)
+NBT_LOCAL void nbt_readout_apply(float *out, const float *V, const float *f, size_t O, size_t D)
 {
     for (size_t o = 0; o < O; o++) {
         out[o] = nbt_dot(V + o * D, f, D);
@@ -31,7 +31,7 @@ static void softmax(float *y, size_t O)
     }
 }
 
-void nbt_link_predict(uint32_t link, float *y, size_t O)
+NBT_LOCAL void nbt_link_predict(uint32_t link, float *y, size_t O)
 {
     if (link == NBT_LINK_CATEGORICAL) {
         softmax(y, O);
@@ -96,8 +96,8 @@ static float innovate_gaussian(float *t, float *factor, const float *y, const fl
     return weight;
 }
 
-float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y, const float *label,
-                        const float *noise, size_t O)
+NBT_LOCAL float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y,
+                                  const float *label, const float *noise, size_t O)
 {
     switch (link) {
     case NBT_LINK_CATEGORICAL:
@@ -109,8 +109,8 @@ float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y, const 
     }
 }
 
-void nbt_link_factor(uint32_t link, float *out, const float *in, const float *factor, const float *y,
-                     size_t O)
+NBT_LOCAL void nbt_link_factor(uint32_t link, float *out, const float *in, const float *factor,
+                               const float *y, size_t O)
 {
     float along = link == NBT_LINK_CATEGORICAL ? nbt_dot(factor, in, O) : 0.0f;
     for (size_t o = 0; o < O; o++) {
@@ -118,8 +118,8 @@ void nbt_link_factor(uint32_t link, float *out, const float *in, const float *fa
     }
 }
 
-void nbt_link_factor_transposed(uint32_t link, float *out, const float *in, const float *factor,
-                                const float *y, size_t O)
+NBT_LOCAL void nbt_link_factor_transposed(uint32_t link, float *out, const float *in,
+                                          const float *factor, const float *y, size_t O)
 {
     float along = link == NBT_LINK_CATEGORICAL ? nbt_dot(y, in, O) : 0.0f;
     for (size_t o = 0; o < O; o++) {
@@ -127,7 +127,8 @@ void nbt_link_factor_transposed(uint32_t link, float *out, const float *in, cons
     }
 }
 
-void nbt_link_score(uint32_t link, float *score, const float *y, const float *label, size_t O)
+NBT_LOCAL void nbt_link_score(uint32_t link, float *score, const float *y, const float *label,
+                              size_t O)
 {
     for (size_t o = 0; o < O; o++) {
         float target = link == NBT_LINK_CATEGORICAL
@@ -137,7 +138,7 @@ void nbt_link_score(uint32_t link, float *score, const float *y, const float *la
     }
 }
 
-float nbt_link_loss(uint32_t link, const float *y, const float *label, size_t O)
+NBT_LOCAL float nbt_link_loss(uint32_t link, const float *y, const float *label, size_t O)
 {
     if (link == NBT_LINK_CATEGORICAL) {
         return -nbt_log(y[(size_t)label[0]]);

@@ -1,6 +1,6 @@
 #include "nbt_rng.h"
 
-void nbt_rng_seed(uint32_t state[4], uint64_t seed)
+NBT_LOCAL void nbt_rng_seed(uint32_t state[4], uint64_t seed)
 {
     for (size_t half = 0; half < 2; half++) {
         seed += 0x9e3779b97f4a7c15u;
@@ -18,7 +18,7 @@ static uint32_t rotate(uint32_t x, unsigned bits)
     return (x << bits) | (x >> (32u - bits));
 }
 
-uint32_t nbt_rng_next(uint32_t state[4])
+NBT_LOCAL uint32_t nbt_rng_next(uint32_t state[4])
 {
     uint32_t result = rotate(state[0] + state[3], 7) + state[0];
     uint32_t shifted = state[1] << 9;
@@ -31,12 +31,19 @@ uint32_t nbt_rng_next(uint32_t state[4])
     return result;
 }
 
-float nbt_rng_uniform(uint32_t state[4])
+NBT_LOCAL float nbt_rng_uniform(uint32_t state[4])
 {
     return (float)(nbt_rng_next(state) >> 8) * (1.0f / 8388608.0f) - 1.0f;
 }
 
-void nbt_rng_signs(uint32_t state[4], float *sign, size_t n)
+NBT_LOCAL void nbt_rng_skip_signs(uint32_t state[4], size_t n)
+{
+    for (size_t i = 0; i < n; i += 32) {
+        nbt_rng_next(state);
+    }
+}
+
+NBT_LOCAL void nbt_rng_signs(uint32_t state[4], float *sign, size_t n)
 {
     for (size_t i = 0; i < n; i += 32) {
         uint32_t word = nbt_rng_next(state);

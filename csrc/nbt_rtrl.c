@@ -29,11 +29,10 @@ static void through_rows(const nbt_layout *l)
     }
 }
 
-void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
+NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = l->past + (l->S - l->H) * l->D;
-    nbt_sweep_forward(&l->m, l->act, l->u);
     nbt_cell_linearise(config->cell, l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
     through_rows(l);
     /* The columns of G that belong to one row of theta at a time: no second G is needed. */
@@ -57,7 +56,7 @@ void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
     }
 }
 
-float nbt_rtrl_square(const nbt_layout *l)
+NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l)
 {
     return nbt_dot(l->exact, l->exact, l->S * l->R * l->D);
 }
@@ -78,7 +77,7 @@ static void weigh(const nbt_layout *l, const float *h)
     }
 }
 
-float nbt_rtrl_slopes(const nbt_layout *l)
+NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     float total = 0.0f;
@@ -100,7 +99,7 @@ float nbt_rtrl_slopes(const nbt_layout *l)
     return total;
 }
 
-void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
+NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
 {
     for (size_t row = 0; row < l->R; row++) {
         const float *slopes = l->slopes + row * l->D;
@@ -180,7 +179,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
     l->m.theta[at_bias] -= back;
 }
 
-void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
+NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
 {
     for (size_t row = 0; row < l->R; row++) {
         if (l->m.coupling != NULL) {

@@ -15,26 +15,26 @@
 
 #define NBT_IS_EXACT(l) (NBT_RTRL_FLOATS_MAX > 0 && (l)->exact != NULL)
 
-/* Advances the learning state by the input l->u, and l->exact with it.
+/* Advances the learning state by the input l->u with the pre-activations l->act, and l->exact with it.
  * Cost: S (H + 1) R D multiply-adds. */
-void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
+NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
 
 /* Sum of squares of l->exact: NaN or large when the derivative left its bounds. */
-float nbt_rtrl_square(const nbt_layout *l);
+NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l);
 
 /* l->slopes from l->white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
  * out, h - c h_0. Returns sum P h h over all slopes.
  * Cost: O (H + 1) R D multiply-adds. */
-float nbt_rtrl_slopes(const nbt_layout *l);
+NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l);
 
 /* S += gain sum_i P_i h_i h_i^T, the packed lower triangle (O (O + 1) / 2) of nbt_filter.
  * Cost: O^2 R D / 2 multiply-adds. */
-void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
+NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
 
 /* For every parameter, with its slopes h (O) and the step l->alpha (O) along them:
  *     theta += P h^T alpha,   P <- P / (keep + (curvature_w h^T h + rate_floor) P),
  * or the step and the update of nbt_quasi.h.
  * Cost: 2 O R D multiply-adds. */
-void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
+NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
 
 #endif

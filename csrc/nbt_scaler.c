@@ -5,7 +5,7 @@
 #define SCALED_LIMIT 1e6f
 #define VALUE_LIMIT 1e18f /* its square is still a float32 */
 
-nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
+NBT_LOCAL nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
 {
     if (steps == 0) {
         return scale;
@@ -21,13 +21,13 @@ nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
     return scale;
 }
 
-float nbt_scale_deviation(nbt_scale scale)
+NBT_LOCAL float nbt_scale_deviation(nbt_scale scale)
 {
     int varies = scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f;
     return varies ? nbt_sqrt(scale.variance) : 1.0f;
 }
 
-float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
+NBT_LOCAL float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
 {
     float reach = limit * nbt_scale_deviation(scale);
     float low = scale.mean - reach;
@@ -36,20 +36,20 @@ float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
     return !clips ? z : z < low ? low : z > high ? high : z;
 }
 
-nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n)
+NBT_LOCAL nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n)
 {
     nbt_scale scale = {stats[channel], stats[n + channel], stats[2 * n + channel]};
     return scale;
 }
 
-void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n)
+NBT_LOCAL void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n)
 {
     stats[channel] = scale.mean;
     stats[n + channel] = scale.variance;
     stats[2 * n + channel] = scale.count;
 }
 
-int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, float rate)
+NBT_LOCAL int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, float rate)
 {
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);

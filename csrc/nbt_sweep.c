@@ -4,10 +4,11 @@
 #include "nbt_math.h"
 #include "nbt_metric.h"
 #include "nbt_quasi.h"
+#include "nbt_sums.h"
 
-size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols)
+NBT_LOCAL size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols)
 {
-    /* The blocks of one width lie together: at most four groups. */
+    /* The blocks of one width lie together. */
     size_t start = 0;
     size_t width = nbt_block_width(0, rows);
     while (row >= start + (rows - start) / width * width) {
@@ -33,209 +34,219 @@ NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, f
     }
 }
 
-void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u)
+NBT_LOCAL void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u)
 {
-#define BODY(width, row) block_forward(width, row, m, a, u)
-    NBT_FOR_EACH_BLOCK(m->rows, BODY)
+#define BODY(width, row, unit) block_forward(width, row, m, a, u)
+    NBT_FOR_EACH_BLOCK(m, BODY)
 #undef BODY
 }
 
-void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain)
+NBT_INLINE void block_column(size_t width, size_t row, size_t unit, const nbt_matrices *m,
+                             float *out, size_t col)
+{
+    const float *theta = m->theta + row * m->cols;
+    for (size_t l = 0; l < width; l++) {
+        out[row + l] = theta[(col < m->cols ? col : unit) * width + l];
+        unit = unit + 1 < m->hidden ? unit + 1 : 0;
+    }
+}
+
+NBT_LOCAL void nbt_sweep_column(const nbt_matrices *m, float *out, size_t col)
+{
+#define BODY(width, row, unit) block_column(width, row, unit, m, out, col)
+    NBT_FOR_EACH_BLOCK(m, BODY)
+#undef BODY
+}
+
+NBT_INLINE void block_jacobian(size_t width, size_t row, size_t unit, const nbt_matrices *m,
+                               float *NBT_RESTRICT jt, const float *gain)
 {
     size_t H = m->hidden;
-    for (size_t row = 0, width = 0; row < m->rows; row += width) {
-        width = nbt_block_width(row, m->rows);
-        const float *theta = m->theta + row * m->cols;
-        for (size_t col = 0; col < H; col++, theta += width) {
-            for (size_t l = 0, unit = row % H; l < width; l++, unit = unit + 1 < H ? unit + 1 : 0) {
-                jt[col * H + unit] += gain[row + l] * theta[l];
-            }
-        }
-    }
-}
-
-/* x~ = x - c x_bias under the quasi-diagonal metric, x itself otherwise. */
-NBT_INLINE float without_bias(int metric, float x, float c, float x_bias)
-{
-    return metric == NBT_METRIC_QUASI ? x - c * x_bias : x;
-}
-
-/* The same pass with or without w and g and for each metric: a constant each, and so the width. */
-NBT_INLINE void block_products(size_t width, int has_w, int has_g, int metric, size_t row,
-                               const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
-                               const float *u, const float *tangent)
-{
-    size_t offset = row * m->cols;
-    float a[16] = {0}, da[16] = {0}, uu[16] = {0};
-    float ww[16] = {0}, plain[16] = {0}, wu[16] = {0};
-    float gg[16] = {0}, gu[16] = {0}, wg[16] = {0};
-    int moves = has_w == NBT_W_SHARED && has_g; /* residual */
-    float w_scale = moves ? motion->w_scale[0] : 1.0f;
-    float g_scale[16];
-    float w_bias[16] = {0}, g_bias[16] = {0};
-    if (moves) {
-        nbt_block_gather(g_scale, motion->g_scale, width, row, m->hidden);
-    }
-    for (size_t l = 0; metric == NBT_METRIC_QUASI && l < width; l++) {
-        size_t bias = offset + (m->cols - 1) * width + l;
-        g_bias[l] = has_g ? m->g[bias] : 0.0f;
-        w_bias[l] = has_w ? m->w[bias] : 0.0f;
-        if (moves) {
-            w_bias[l] = w_scale * w_bias[l] + g_scale[l] * g_bias[l];
-        }
-    }
-    for (size_t j = 0; j < m->cols; j++, offset += width) {
-        const float *theta = m->theta + offset;
-        float u_j = u[j];
-        float tangent_j = has_w == NBT_W_SHARED && j < m->hidden ? tangent[j] : 0.0f;
-        for (size_t l = 0; l < width; l++) {
-            float p = metric ? m->cov[offset + l] : 1.0f;
-            float c = metric == NBT_METRIC_QUASI ? m->coupling[offset + l] : 0.0f;
-            float u_own = without_bias(metric, u_j, c, 1.0f);
-            float g = has_g ? m->g[offset + l] : 0.0f;
-            float g_own = without_bias(metric, g, c, g_bias[l]);
-            a[l] += theta[l] * u_j;
-            uu[l] += (p * u_own) * u_own;
-            if (has_w) {
-                float w = m->w[offset + l];
-                if (moves) {
-                    w = w_scale * w + g_scale[l] * g;
-                }
-                float w_own = without_bias(metric, w, c, w_bias[l]);
-                if (has_g) {
-                    wg[l] += (p * w_own) * g_own;
-                }
-                if (has_w == NBT_W_SHARED) {
-                    da[l] += theta[l] * tangent_j;
-                    plain[l] += w * w;
-                }
-                ww[l] += (p * w_own) * w_own;
-                wu[l] += (p * w_own) * u_own;
-            }
-            if (has_g) {
-                gg[l] += (p * g_own) * g_own;
-                gu[l] += (p * g_own) * u_own;
-            }
-        }
-    }
+    const float *theta = m->theta + row * m->cols;
+    float own[16];
     for (size_t l = 0; l < width; l++) {
-        out->a[row + l] = a[l];
-        out->uu[row + l] = uu[l];
-        if (has_w) {
-            out->wu[row + l] = wu[l];
-            out->ww[has_w == NBT_W_BY_UNIT ? (row + l) % m->hidden : 0] += ww[l];
+        own[l] = gain[row + l];
+    }
+    for (size_t col = 0; col < H; col++, theta += width, jt += H) {
+        if (unit + width <= H) {
+            for (size_t l = 0; l < width; l++) {
+                jt[unit + l] += own[l] * theta[l];
+            }
+            continue;
         }
-        if (has_w == NBT_W_SHARED) {
-            out->da[row + l] = da[l];
-            out->ww_plain += plain[l];
-        }
-        if (has_g) {
-            out->gg[row + l] = gg[l];
-            out->gu[row + l] = gu[l];
-        }
-        if (has_w && has_g) {
-            out->wg[row + l] = wg[l];
+        for (size_t l = 0, k = unit; l < width; l++, k = k + 1 < H ? k + 1 : 0) {
+            jt[k] += own[l] * theta[l];
         }
     }
 }
 
-NBT_INLINE void products(int has_w, int has_g, int metric, const nbt_matrices *m, nbt_products *out,
-                         const nbt_motion *motion, const float *u, const float *tangent)
+NBT_LOCAL void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain)
 {
-#define BODY(width, row) \
-    block_products(width, has_w, has_g, metric, row, m, out, motion, u, tangent)
-    NBT_FOR_EACH_BLOCK(m->rows, BODY)
+#define BODY(width, row, unit) block_jacobian(width, row, unit, m, jt, gain)
+    NBT_FOR_EACH_BLOCK(m, BODY)
 #undef BODY
 }
 
-NBT_INLINE void block_update(size_t width, int has_w, int has_g, int metric, size_t row,
-                             const nbt_matrices *m, const nbt_motion *motion,
-                             const nbt_update *update, const float *u)
+NBT_INLINE float block_square(size_t width, size_t row, const nbt_matrices *m, float total)
 {
-    const nbt_update k = *update;
-    float w_scale[16], step_w[16], curvature_w[16];
-    float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
-    for (size_t l = 0; l < width; l++) {
-        u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
-        gain[l] = has_g ? motion->gain[row + l] : 0.0f;
+    const float *w = m->w + row * m->cols;
+    float sum[16] = {0};
+    for (size_t j = 0; j < m->cols; j++, w += width) {
+        for (size_t l = 0; l < width; l++) {
+            sum[l] += w[l] * w[l];
+        }
     }
-    nbt_block_gather_w(w_scale, motion->w_scale, has_w, width, row, m->hidden);
-    nbt_block_gather_w(step_w, k.step_w, has_w, width, row, m->hidden);
-    nbt_block_gather_w(curvature_w, k.curvature_w, has_w, width, row, m->hidden);
+    for (size_t l = 0; l < width; l++) {
+        total += sum[l];
+    }
+    return total;
+}
+
+NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m)
+{
+    float total = 0.0f;
+#define BODY(width, row, unit) total = block_square(width, row, m, total)
+    NBT_FOR_EACH_BLOCK(m, BODY)
+#undef BODY
+    return total;
+}
+
+/* ---- change and sums ------------------------------------------------------------------------- */
+
+/* One parameter after the change of its step with u_j. */
+NBT_INLINE void update_entry(nbt_entry *at, const nbt_lanes *by, size_t l, int has_w, int has_g,
+                             int metric, const nbt_update *k, float u_j)
+{
+    float p = metric ? at->p : 1.0f;
+    float step = 0.0f;
+    float curvature; /* times P; (P w) stays finite where w w would not */
+    if (has_w) {
+        at->w = nbt_lanes_move_w(by, l, has_g, at->w, at->g, u_j);
+        step = by->step_w[l] * (p * at->w);
+    }
     if (has_g) {
-        nbt_block_gather(g_scale, motion->g_scale, width, row, m->hidden);
-        nbt_block_gather(g_keep, motion->g_keep, width, row, m->hidden);
-        nbt_block_gather(step_g, k.step_g, width, row, m->hidden);
-        nbt_block_gather(tilt, k.tilt, width, row, m->hidden);
-        nbt_block_gather(curvature_g, k.curvature_g, width, row, m->hidden);
+        at->g = nbt_lanes_move_g(by, l, at->g, u_j);
+        float tilted = at->w + by->tilt[l] * at->g;
+        step += by->step_g[l] * (p * at->g);
+        curvature = by->curvature_g[l] * ((p * at->g) * at->g);
+        curvature += has_w ? by->curvature_w[l] * ((p * tilted) * tilted) : 0.0f;
+    } else {
+        curvature = by->curvature_w[l] * ((p * at->w) * at->w);
     }
-    size_t offset = row * m->cols;
-    for (size_t j = 0; j < m->cols; j++, offset += width) {
-        float *NBT_RESTRICT theta = m->theta + offset;
-        float *NBT_RESTRICT w = has_w ? m->w + offset : NULL;
-        float *NBT_RESTRICT g = has_g ? m->g + offset : NULL;
-        float *NBT_RESTRICT cov = metric ? m->cov + offset : NULL;
-        float u_j = u[j];
-        for (size_t l = 0; l < width; l++) {
-            float p = metric ? cov[l] : 1.0f;
-            float step = 0.0f;
-            float curvature = 0.0f; /* times P; (P w) stays finite where w w would not */
-            float w_new = 0.0f;
+    at->theta += step;
+    if (metric) {
+        at->p = nbt_metric_shrink(p, k->keep, curvature + k->rate_floor * p);
+    }
+}
+
+/* One column of a block: the change, the sums, or both without another look at memory. */
+NBT_INLINE void sweep_column(size_t width, int has_w, int has_g, int metric, int changes, int looks,
+                             const nbt_lanes *by, const nbt_update *k, float u_before,
+                             nbt_block_sums *sums, float u, float tangent,
+                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                             float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    for (size_t l = 0; l < width; l++) {
+        nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, metric ? cov[l] : 1.0f,
+                        0.0f};
+        if (changes) {
+            update_entry(&at, by, l, has_w, has_g, metric, k, u_before);
+            theta[l] = at.theta;
             if (has_w) {
-                w_new = w_scale[l] * w[l] + (has_g ? g_scale[l] * g[l] : u_scale[l] * u_j);
-                w[l] = w_new;
-                step = step_w[l] * (p * w_new);
+                w[l] = at.w;
             }
             if (has_g) {
-                float g_new = g_keep[l] * g[l] + gain[l] * u_j;
-                float tilted = w_new + tilt[l] * g_new;
-                g[l] = g_new;
-                step += step_g[l] * (p * g_new);
-                curvature = curvature_g[l] * ((p * g_new) * g_new);
-                curvature += has_w ? curvature_w[l] * ((p * tilted) * tilted) : 0.0f;
-            } else {
-                curvature = curvature_w[l] * ((p * w_new) * w_new);
+                g[l] = at.g;
             }
-            theta[l] += step;
             if (metric) {
-                cov[l] = nbt_metric_shrink(p, k.keep, curvature + k.rate_floor * p);
+                cov[l] = at.p;
             }
+        }
+        if (looks) {
+            nbt_sums_add(sums, l, has_w, has_g, metric, &at, u, tangent);
         }
     }
 }
 
-NBT_INLINE void update_all(int has_w, int has_g, int metric, const nbt_matrices *m,
-                           const nbt_motion *motion, const nbt_update *update, const float *u)
+/* theta to cov: the block's own parameters. As arguments, since only there compilers believe that they
+ * do not overlap. fused: both change and look are there, and known to be; otherwise either may be NULL,
+ * which is a choice in the loop, but not the code of three loops. */
+NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int fused, size_t row,
+                            size_t unit, const nbt_matrices *m, const nbt_change *change,
+                            const nbt_look *look, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                            float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
 {
-#define BODY(width, row) block_update(width, has_w, has_g, metric, row, m, motion, update, u)
-    NBT_FOR_EACH_BLOCK(m->rows, BODY)
+    nbt_lanes by;
+    nbt_block_sums sums;
+    nbt_update k = {0};
+    size_t cols = m->cols, H = m->hidden;
+    const float *u_before = NULL, *u = NULL, *tangent = NULL;
+    if (fused || change != NULL) {
+        k = change->update;
+        u_before = change->u;
+        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
+    }
+    if (fused || look != NULL) {
+        u = look->u;
+        tangent = look->tangent;
+        nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
+    }
+    for (size_t j = 0, at = 0; j < cols; j++, at += width) {
+        float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
+        float *cov_at = metric ? cov + at : NULL;
+        float tangent_j = has_w == NBT_W_SHARED && (fused || u != NULL) && j < H ? tangent[j] : 0.0f;
+        if (fused) {
+            sweep_column(width, has_w, has_g, metric, 1, 1, &by, &k, u_before[j], &sums, u[j],
+                         tangent_j, theta + at, w_at, g_at, cov_at);
+            continue;
+        }
+        if (u_before != NULL) {
+            sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], NULL, 0.0f, 0.0f,
+                         theta + at, w_at, g_at, cov_at);
+        }
+        if (u != NULL) {
+            sweep_column(width, has_w, has_g, metric, 0, 1, NULL, NULL, 0.0f, &sums, u[j],
+                         tangent_j, theta + at, w_at, g_at, cov_at);
+        }
+    }
+    if (fused || look != NULL) {
+        nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
+    }
+}
+
+/* Only the widest blocks have a loop of their own for change and look together. */
+NBT_INLINE void sweep_block(size_t width, int has_w, int has_g, int metric, size_t row, size_t unit,
+                            const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
+{
+    size_t at = row * m->cols;
+    float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
+    float *cov = metric ? m->cov + at : NULL;
+    if (width == NBT_LANES && change != NULL && look != NULL) {
+        block_sweep(width, has_w, has_g, metric, 1, row, unit, m, change, look, theta, w, g, cov);
+    } else {
+        block_sweep(width, has_w, has_g, metric, 0, row, unit, m, change, look, theta, w, g, cov);
+    }
+}
+
+/* One call per combination of what is there, each a loop of its own. */
+NBT_INLINE void sweep_all(int has_w, int has_g, int metric, const nbt_matrices *m,
+                          const nbt_change *change, const nbt_look *look)
+{
+#define BODY(width, row, unit) sweep_block(width, has_w, has_g, metric, row, unit, m, change, look)
+    NBT_FOR_EACH_BLOCK(m, BODY)
 #undef BODY
 }
 
-void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
-                        const float *u, const float *tangent)
+NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    for (size_t n = 0; n < (m->by_unit ? m->hidden : 1) && m->w != NULL; n++) {
-        out->ww[n] = 0.0f;
+    for (size_t n = 0; look != NULL && m->w != NULL && n < (m->by_unit ? m->hidden : 1); n++) {
+        look->out.ww[n] = 0.0f;
     }
-    out->ww_plain = 0.0f;
     if (m->cov == NULL) {
-        NBT_WITH_FACTORS(products, NBT_METRIC_NONE, m, out, motion, u, tangent)
+        NBT_WITH_FACTORS(sweep_all, NBT_METRIC_NONE, m, change, look)
     } else if (m->coupling == NULL) {
-        NBT_WITH_FACTORS(products, NBT_METRIC_DIAGONAL, m, out, motion, u, tangent)
+        NBT_WITH_FACTORS(sweep_all, NBT_METRIC_DIAGONAL, m, change, look)
     } else {
-        NBT_WITH_FACTORS(products, NBT_METRIC_QUASI, m, out, motion, u, tangent)
-    }
-}
-
-void nbt_sweep_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
-                      const float *u)
-{
-    if (m->cov == NULL) {
-        NBT_WITH_FACTORS(update_all, NBT_METRIC_NONE, m, motion, update, u)
-    } else if (m->coupling == NULL) {
-        NBT_WITH_FACTORS(update_all, NBT_METRIC_DIAGONAL, m, motion, update, u)
-    } else {
-        nbt_quasi_update(m, motion, update, u);
+        nbt_quasi_sweep(m, change, look);
     }
 }

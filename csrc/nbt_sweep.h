@@ -1,15 +1,20 @@
 /* Passes over the R x D matrices, the only loops whose cost grows with the parameters.
  *
- * Storage: rows are grouped in blocks of NBT_LANES rows, the rest in narrower blocks (..., 8, 4, 1),
+ * Storage: rows are grouped in blocks of NBT_LANES rows, the rest in narrower blocks (..., 8, 4, 2, 1),
  * each stored as [column][row of the block], so a vector unit works on many rows at once while every
  * row is summed in column order: the same bits for every NBT_LANES, and no padding.
  *
  * Two factors may follow the parameters: w, the right factor of a rank-one estimate, and g, the
- * traces that stay inside each unit. Either may be absent (NULL). */
+ * traces that stay inside each unit. Either may be absent (NULL).
+ *
+ * The change that one step makes and the sums that the next one starts from go over memory together:
+ * every parameter is read and written once a step. */
 #ifndef NBT_SWEEP_H
 #define NBT_SWEEP_H
 
 #include <stddef.h>
+
+#include "nbt_simd.h"
 
 #ifndef NBT_LANES
 #define NBT_LANES 1
@@ -42,22 +47,6 @@ typedef struct nbt_motion {
     const float *gain;    /* (R) */
 } nbt_motion;
 
-/* Row sums that the estimate and the filter need; P is the filter's metric, and where that is
- * quasi-diagonal, x - c x_bias takes the place of x = u, w, g in every product with P. For residual w
- * is the new one, w_scale w + g_scale g; for the others the old one. Pointers are NULL where the
- * factor is absent. */
-typedef struct nbt_products {
-    float *a;        /* (R) theta u */
-    float *da;       /* (R) theta_h tangent; not for unitwise */
-    float *uu;       /* (R) sum_j P u u */
-    float *wu;       /* (R) sum_j P w u */
-    float *gu;       /* (R) sum_j P g u */
-    float *gg;       /* (R) sum_j P g g */
-    float *wg;       /* (R) sum_j P w g */
-    float *ww;       /* (N) sum of P w w */
-    float ww_plain;  /* sum of w w, where N is 1 */
-} nbt_products;
-
 /* What the filter does to every parameter of row r, unit i, with the moved w and g:
  *     theta += P (step_w_n w + step_g_i g)
  *     P <- P / (keep + (curvature_w_n (w + tilt_i g)^2 + curvature_g_i g^2 + rate_floor) P)
@@ -72,22 +61,55 @@ typedef struct nbt_update {
     float rate_floor;         /* gamma delta */
 } nbt_update;
 
+/* All that a step changes in the matrices: w and g move with its u (D), then the update. */
+typedef struct nbt_change {
+    nbt_motion motion;
+    nbt_update update;
+    const float *u;
+} nbt_change;
+
+/* Row sums that the estimate and the filter need; P is the filter's metric, and where that is
+ * quasi-diagonal, x - c x_bias takes the place of x = u, w, g in every product with P. Pointers are
+ * NULL where the factor is absent. */
+typedef struct nbt_sums {
+    float *a;  /* (R) theta u */
+    float *da; /* (R) theta_h tangent; not for unitwise */
+    float *uu; /* (R) sum_j P u u */
+    float *wu; /* (R) sum_j P w u */
+    float *gu; /* (R) sum_j P g u */
+    float *gg; /* (R) sum_j P g g */
+    float *wg; /* (R) sum_j P w g */
+    float *ww; /* (N) sum of P w w */
+} nbt_sums;
+
+/* What the sums are of. With both w and g, and one estimate for all rows (residual), w stands for the
+ * moved w_scale w + g_scale g in them. */
+typedef struct nbt_look {
+    nbt_sums out;
+    const float *u;       /* (D) */
+    const float *tangent; /* (H) */
+    const float *w_scale; /* (1) residual */
+    const float *g_scale; /* (H) residual */
+} nbt_look;
+
 /* Index of element (row, col) in block storage. */
-size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols);
+NBT_LOCAL size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols);
 
 /* a (R) = theta u. */
-void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u);
+NBT_LOCAL void nbt_sweep_forward(const nbt_matrices *m, float *a, const float *u);
+
+/* out (R) = theta_r,col of every row r; col == D: theta_r,unit(r), its weight on its own unit. */
+NBT_LOCAL void nbt_sweep_column(const nbt_matrices *m, float *out, size_t col);
 
 /* jt (H, H) += sum over rows r of gain_r theta_h,r: entry [l][k] is the part of J_kl that goes through
  * the pre-activations of unit k. */
-void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain);
+NBT_LOCAL void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float *gain);
 
-/* All row sums for u (D) and tangent (H). */
-void nbt_sweep_products(const nbt_matrices *m, nbt_products *out, const nbt_motion *motion,
-                        const float *u, const float *tangent);
+/* sum of w w over all parameters, row by row. */
+NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m);
 
-/* Moves w and g with the step's own u (D), then the update above. */
-void nbt_sweep_update(const nbt_matrices *m, const nbt_motion *motion, const nbt_update *update,
-                      const float *u);
+/* The change, then the sums of the matrices as they are after it; either may be NULL. The sums may be
+ * written to where the motion's row vectors lie: a block reads its own before it writes. */
+NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look);
 
 #endif

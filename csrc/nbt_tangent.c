@@ -2,24 +2,42 @@
 
 #include "nbt_math.h"
 
-void nbt_tangent_push(const nbt_jacobian *jacobian, float *out, const float *memory,
+NBT_LOCAL void nbt_tangent_push(const nbt_jacobian *jacobian, float *out, const float *memory,
                       const float *da)
 {
     size_t H = jacobian->hidden;
     /* Part 0 before part 1: where out is v, the memory is overwritten last. */
-    for (size_t part = 0; part < jacobian->parts; part++) {
+    for (size_t part = 0; part < jacobian->parts; part++, out += H) {
         for (size_t i = 0; i < H; i++) {
-            float sum = jacobian->carry[part * H + i] * memory[i];
-            for (size_t row = i; row < jacobian->rows; row += H) {
-                sum += jacobian->gain[part][row] * da[row];
+            out[i] = jacobian->carry[part * H + i] * memory[i];
+        }
+        for (size_t row = 0; row < jacobian->rows; row += H) {
+            for (size_t i = 0; i < H; i++) {
+                out[i] += jacobian->gain[part][row + i] * da[row + i];
             }
-            out[part * H + i] = sum;
         }
     }
 }
 
-float nbt_tangent_add(const nbt_jacobian *jacobian, float *v, float *u_scale, const float *uu,
-                      size_t uu_stride, float w_norm, float decay)
+/* For the rows of one gate: rho (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r / rho_r. */
+static void balance_gate(const nbt_jacobian *jacobian, size_t row, float *rho, float *u_scale,
+                         const float *uu, size_t uu_stride)
+{
+    for (size_t i = 0; i < jacobian->hidden; i++) {
+        float squared = jacobian->gain[0][row + i] * jacobian->gain[0][row + i];
+        if (jacobian->parts == 2) {
+            squared += jacobian->gain[1][row + i] * jacobian->gain[1][row + i];
+        }
+        float e_norm = nbt_sqrt(squared) + NBT_TINY;
+        float u_norm = nbt_sqrt(uu[i * uu_stride]) + NBT_TINY;
+        rho[i] = u_scale[i] * nbt_sqrt(u_norm / e_norm);
+        u_scale[i] *= nbt_sqrt(e_norm / u_norm);
+    }
+}
+
+NBT_LOCAL float nbt_tangent_add(const nbt_jacobian *jacobian, float *v, float *u_scale,
+                                float *scratch, const float *uu, size_t uu_stride, float w_norm,
+                                float decay)
 {
     size_t H = jacobian->hidden;
     size_t n_state = H * jacobian->parts;
@@ -28,26 +46,19 @@ float nbt_tangent_add(const nbt_jacobian *jacobian, float *v, float *u_scale, co
     for (size_t i = 0; i < n_state; i++) {
         v[i] *= decay * rho;
     }
-    for (size_t row = 0, i = 0; row < jacobian->rows; row++) {
-        float squared = jacobian->gain[0][row] * jacobian->gain[0][row];
-        if (jacobian->parts == 2) {
-            squared += jacobian->gain[1][row] * jacobian->gain[1][row];
-        }
-        float e_norm = nbt_sqrt(squared);
-        float u_norm = nbt_sqrt(uu[row * uu_stride]);
-        float sign = u_scale[row];
-        float sign_rho = sign * nbt_sqrt((u_norm + NBT_TINY) / (e_norm + NBT_TINY));
+    for (size_t row = 0; row < jacobian->rows; row += H) {
+        balance_gate(jacobian, row, scratch, u_scale + row, uu + row * uu_stride, uu_stride);
         for (size_t part = 0; part < jacobian->parts; part++) {
-            v[part * H + i] += sign_rho * jacobian->gain[part][row];
+            for (size_t i = 0; i < H; i++) {
+                v[part * H + i] += scratch[i] * jacobian->gain[part][row + i];
+            }
         }
-        u_scale[row] = sign * nbt_sqrt((e_norm + NBT_TINY) / (u_norm + NBT_TINY));
-        i = i + 1 < H ? i + 1 : 0;
     }
     return nbt_sqrt((v_norm + NBT_TINY) / (w_norm + NBT_TINY));
 }
 
-float nbt_residual_aim(float *tangent, float *g_scale, const float *balance, const float *v,
-                       size_t H)
+NBT_LOCAL float nbt_residual_aim(float *tangent, float *g_scale, const float *balance,
+                                 const float *v, size_t H)
 {
     float w_norm = nbt_sqrt(balance[0]);
     float v_norm = nbt_sqrt(nbt_dot(v, v, H));
@@ -64,36 +75,45 @@ float nbt_residual_aim(float *tangent, float *g_scale, const float *balance, con
     return nbt_sqrt((v_norm + NBT_TINY) / (w_norm + NBT_TINY));
 }
 
-/* J_ik without the direct carry: sum over the rows of unit i of e_r theta_rk. */
-static float through_unit(const nbt_jacobian *jacobian, const nbt_matrices *m, size_t i, size_t k)
+/* out (H): for every unit the sum over its rows of e_r x_r. */
+static void through_units(const nbt_jacobian *jacobian, float *out, const float *x)
 {
-    float sum = 0.0f;
-    for (size_t row = i; row < jacobian->rows; row += jacobian->hidden) {
-        sum += jacobian->gain[0][row] * m->theta[nbt_block_index(row, k, m->rows, m->cols)];
+    nbt_fill(out, 0.0f, jacobian->hidden);
+    for (size_t row = 0; row < jacobian->rows; row += jacobian->hidden) {
+        for (size_t i = 0; i < jacobian->hidden; i++) {
+            out[i] += jacobian->gain[0][row + i] * x[row + i];
+        }
     }
-    return sum;
 }
 
-void nbt_residual_keep(const nbt_jacobian *jacobian, const nbt_matrices *m, float *g_keep)
+NBT_LOCAL void nbt_residual_keep(const nbt_jacobian *jacobian, const nbt_matrices *m, float *g_keep,
+                                 float *scratch)
 {
+    nbt_sweep_column(m, scratch, m->cols);
+    through_units(jacobian, g_keep, scratch);
     for (size_t i = 0; i < jacobian->hidden; i++) {
-        g_keep[i] = nbt_clamp(jacobian->carry[i] + through_unit(jacobian, m, i, i), -1.0f, 1.0f);
+        g_keep[i] = nbt_clamp(jacobian->carry[i] + g_keep[i], -1.0f, 1.0f);
     }
 }
 
-void nbt_residual_rest(float *v, const float *g_keep, const float *g_scale, float decay, size_t H)
+NBT_LOCAL void nbt_residual_rest(float *v, const float *g_keep, const float *g_scale, float decay,
+                                 size_t H)
 {
     for (size_t i = 0; i < H; i++) {
         v[i] = decay * (v[i] - g_keep[i] / g_scale[i]);
     }
 }
 
-float nbt_residual_column(const nbt_jacobian *jacobian, const nbt_matrices *m, size_t k)
+NBT_LOCAL float nbt_residual_column(const nbt_jacobian *jacobian, const nbt_matrices *m, size_t k,
+                                    float *scratch)
 {
+    float *entry = scratch + m->rows;
     float squared = 0.0f;
+    nbt_sweep_column(m, scratch, k);
+    through_units(jacobian, entry, scratch);
+    entry[k] = 0.0f;
     for (size_t i = 0; i < jacobian->hidden; i++) {
-        float entry = i == k ? 0.0f : through_unit(jacobian, m, i, k);
-        squared += entry * entry;
+        squared += entry[i] * entry[i];
     }
     return nbt_sqrt(squared);
 }

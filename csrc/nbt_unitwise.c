@@ -1,5 +1,6 @@
 #include "nbt_unitwise.h"
 
+#include "nbt_block.h"
 #include "nbt_math.h"
 
 /* A remainder smaller than this share of |g_i|^2 is rounding. Raising it changes how g_i is split into
@@ -17,49 +18,47 @@ typedef struct rotation {
     float s;
 } rotation;
 
-/* First eigenvector of [[p, q], [q, r]], the larger of |c|, |s| positive. */
-static rotation first_axis(float p, float q, float r)
+/* First eigenvector of [[p, q], [q, r]], the larger of |c|, |s| positive. No branches: a loop over
+ * units shall vectorise. */
+NBT_INLINE rotation first_axis(float p, float q, float r)
 {
     float half = 0.5f * (p - r);
     float spread = nbt_sqrt(half * half + q * q);
-    rotation turn = {1.0f, 0.0f};
-    if (spread > 1e-12f * (p + r)) {
-        float larger = nbt_sqrt(0.5f * (1.0f + nbt_abs(half) / spread));
-        float smaller = q / (2.0f * spread * larger);
-        turn.c = half >= 0.0f ? larger : smaller;
-        turn.s = half >= 0.0f ? smaller : larger;
-    }
+    int turns = spread > 1e-12f * (p + r);
+    float larger = nbt_sqrt(0.5f * (1.0f + nbt_abs(half) / spread));
+    float smaller = q / (2.0f * spread * larger);
+    rotation turn;
+    turn.c = half >= 0.0f ? larger : smaller;
+    turn.s = half >= 0.0f ? smaller : larger;
+    turn.c = turns ? turn.c : 1.0f;
+    turn.s = turns ? turn.s : 0.0f;
     return turn;
 }
 
-static float at_least(float x, float least)
+NBT_INLINE float at_least(float x, float least)
 {
     return x < least ? least : x;
 }
 
-nbt_unit_mix nbt_unitwise_turn(float *v, float *pushed, const float *jt, const nbt_unit_sums *sums,
-                               float keep, float decay, float sign, size_t i, size_t H)
-{
-    nbt_fill(pushed, 0.0f, H);
-    for (size_t l = 0; l < H; l++) {
-        float v_l = decay * v[l];
-        for (size_t k = 0; k < H; k++) {
-            pushed[k] += jt[l * H + k] * v_l;
-        }
-    }
-    float *rest = v; /* the old v is used up */
-    nbt_copy(rest, jt + i * H, H);
-    rest[i] -= keep;
-    float aa = nbt_dot(pushed, pushed, H);
-    float ab = nbt_dot(pushed, rest, H);
-    float bb = nbt_dot(rest, rest, H);
+/* What is known of a few units, and what comes out; arrays of its own, since a loop over what may be the
+ * same array twice does not vectorise. */
+typedef struct group {
+    float aa[NBT_UNITS], ab[NBT_UNITS], bb[NBT_UNITS]; /* inner products of a and b */
+    float ww[NBT_UNITS], wg[NBT_UNITS], gg[NBT_UNITS], sign[NBT_UNITS];
+    float of_pushed[NBT_UNITS], of_rest[NBT_UNITS]; /* a and b in the new v_i */
+    float of_w[NBT_UNITS], of_g[NBT_UNITS];         /* w_i and g_i in the new w_i */
+} group;
 
+NBT_INLINE void turn_unit(group *s, size_t n)
+{
     /* X = (|w| a + along b) q1^T + across b q2^T with q1 = w / |w| and q2 = (g - along q1) / across
      * orthonormal. */
-    float w_norm = nbt_sqrt(sums->ww);
+    float aa = s->aa[n], ab = s->ab[n], bb = s->bb[n];
+    float sign = s->sign[n];
+    float w_norm = nbt_sqrt(s->ww[n]);
     float w_inverse = 1.0f / (w_norm + NBT_TINY);
-    float along = sums->wg * w_inverse;
-    float across = nbt_sqrt(at_least(sums->gg - along * along, ROUNDING * sums->gg));
+    float along = s->wg[n] * w_inverse;
+    float across = nbt_sqrt(at_least(s->gg[n] - along * along, ROUNDING * s->gg[n]));
     float p = w_norm * w_norm * aa + 2.0f * (w_norm * along) * ab + along * along * bb;
     float q = across * (w_norm * ab + along * bb);
     float r = across * across * bb;
@@ -79,12 +78,99 @@ nbt_unit_mix nbt_unitwise_turn(float *v, float *pushed, const float *jt, const n
     float v2 = turn.s / first + sign * (turn.c / second);
     float w1 = turn.c * first - sign * (turn.s * second);
     float w2 = turn.s * first + sign * (turn.c * second);
-    float of_pushed = v1 * w_norm;
-    float of_rest = v1 * along + v2 * across;
-    for (size_t k = 0; k < H; k++) {
-        v[k] = of_pushed * pushed[k] + of_rest * rest[k];
-    }
+    s->of_pushed[n] = v1 * w_norm;
+    s->of_rest[n] = v1 * along + v2 * across;
     float of_g = w2 / (across + NBT_TINY);
-    nbt_unit_mix mix = {(w1 - of_g * along) * w_inverse, of_g};
-    return mix;
+    s->of_w[n] = (w1 - of_g * along) * w_inverse;
+    s->of_g[n] = of_g;
+}
+
+/* Columns k to k + width of out (n, H) = decay v J^T for n rows of v, each sum in the order of l. */
+NBT_INLINE void push_tile(size_t n, size_t width, size_t k, float *out, const float *v,
+                          const float *jt, float decay, size_t H)
+{
+    float sum[4][16] = {{0}};
+    for (size_t l = 0; l < H; l++) {
+        for (size_t i = 0; i < n; i++) {
+            float v_l = decay * v[i * H + l];
+            for (size_t c = 0; c < width; c++) {
+                sum[i][c] += jt[l * H + k + c] * v_l;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < width; c++) {
+            out[i * H + k + c] = sum[i][c];
+        }
+    }
+}
+
+NBT_INLINE void push_rows(size_t n, float *out, const float *v, const float *jt, float decay,
+                          size_t H)
+{
+    for (size_t k = 0, width = 0; k < H; k += width) {
+        width = nbt_block_width(k, H);
+        switch (width) {
+        case 16: push_tile(n, 16, k, out, v, jt, decay, H); break;
+        case 8: push_tile(n, 8, k, out, v, jt, decay, H); break;
+        case 4: push_tile(n, 4, k, out, v, jt, decay, H); break;
+        case 2: push_tile(n, 2, k, out, v, jt, decay, H); break;
+        default: push_tile(n, 1, k, out, v, jt, decay, H); break;
+        }
+    }
+}
+
+/* pushed (count, H) = a for the units from i on, row by row. */
+static void push_units(float *pushed, const float *v, const float *jt, float decay, size_t count,
+                       size_t H)
+{
+    size_t n = 0;
+    for (; NBT_LANES > 1 && n + 4 <= count; n += 4) {
+        push_rows(4, pushed + n * H, v + n * H, jt, decay, H);
+    }
+    for (; n < count; n++) {
+        push_rows(1, pushed + n * H, v + n * H, jt, decay, H);
+    }
+}
+
+/* The units i to i + count, count <= NBT_UNITS. */
+NBT_INLINE void turn_units(const nbt_units *units, float *v, float *pushed, const float *jt,
+                           float decay, size_t i, size_t count, size_t H)
+{
+    group s;
+    push_units(pushed, v, jt, decay, count, H);
+    for (size_t n = 0; n < count; n++) {
+        float *rest = v + n * H; /* the old v is used up */
+        nbt_copy(rest, jt + (i + n) * H, H);
+        rest[i + n] -= units->keep[i + n];
+        s.aa[n] = nbt_dot(pushed + n * H, pushed + n * H, H);
+        s.ab[n] = nbt_dot(pushed + n * H, rest, H);
+        s.bb[n] = nbt_dot(rest, rest, H);
+        s.ww[n] = units->ww[i + n];
+        s.wg[n] = units->wg[i + n];
+        s.gg[n] = units->gg[i + n];
+        s.sign[n] = units->sign[i + n];
+    }
+    for (size_t n = 0; n < count; n++) {
+        turn_unit(&s, n);
+    }
+    nbt_copy(units->w_scale + i, s.of_w, count);
+    nbt_copy(units->g_scale + i, s.of_g, count);
+    for (size_t n = 0; n < count; n++) {
+        for (size_t k = 0; k < H; k++) {
+            v[n * H + k] = s.of_pushed[n] * pushed[n * H + k] + s.of_rest[n] * v[n * H + k];
+        }
+    }
+}
+
+NBT_LOCAL void nbt_unitwise_turn(const nbt_units *units, float *v, const float *jt, float decay,
+                                 float *scratch, size_t H)
+{
+    size_t i = 0;
+    for (; i + NBT_UNITS <= H; i += NBT_UNITS) {
+        turn_units(units, v + i * H, scratch, jt, decay, i, NBT_UNITS, H);
+    }
+    if (i < H) {
+        turn_units(units, v + i * H, scratch, jt, decay, i, H - i, H);
+    }
 }

@@ -14,22 +14,22 @@
 
 #include <stddef.h>
 
-/* Inner products of w_i and g_i in the metric, before the move. */
-typedef struct nbt_unit_sums {
-    float ww;
-    float wg;
-    float gg;
-} nbt_unit_sums;
+#include "nbt_simd.h"
 
-/* w_i <- w w_i + g g_i. */
-typedef struct nbt_unit_mix {
-    float w;
-    float g;
-} nbt_unit_mix;
+/* Units that are turned together: so many roots and divisions fit a vector unit. */
+#define NBT_UNITS 8
 
-/* One step of unit i: v (H) is v_i, jt (H, H) the transposed Jacobian, keep what the traces keep of
- * J_ii, sign the random sign, pushed (H) scratch. Cost: H^2 + O(H). */
-nbt_unit_mix nbt_unitwise_turn(float *v, float *pushed, const float *jt, const nbt_unit_sums *sums,
-                               float keep, float decay, float sign, size_t i, size_t H);
+/* Of every unit, (H) each. Inner products of w_i and g_i in the metric before the move; signs; what
+ * the traces keep of J_ii; and, as results, w_i <- w_scale w_i + g_scale g_i. sign may be g_scale. */
+typedef struct nbt_units {
+    const float *ww, *wg, *gg;
+    const float *sign, *keep;
+    float *w_scale, *g_scale;
+} nbt_units;
+
+/* One step of all units: v (H, H) with v_i in row i, jt (H, H) the transposed Jacobian, scratch
+ * (NBT_UNITS, H). Cost: H^3 + O(H^2). */
+NBT_LOCAL void nbt_unitwise_turn(const nbt_units *units, float *v, const float *jt, float decay,
+                                 float *scratch, size_t H);
 
 #endif

@@ -1,0 +1,18 @@
+/* The files of one step in one, in the order in which they build on each other. Only nbt_avx2.c and the
+ * like include this: a version of the step is all of it. */
+#include "nbt_rng.c"
+#include "nbt_delay.c"
+#include "nbt_scaler.c"
+#include "nbt_cell.c"
+#include "nbt_sweep.c"
+#include "nbt_quasi.c"
+#include "nbt_tangent.c"
+#include "nbt_unitwise.c"
+#include "nbt_rtrl.c"
+#include "nbt_readout.c"
+#include "nbt_filter.c"
+#include "nbt_intake.c"
+#include "nbt_estimate.c"
+#include "nbt_correct.c"
+#include "nbt_guard.c"
+#include "nbt_learner.c"

@@ -1,0 +1,109 @@
+/* The row sums of one block, added up column by column while a pass goes over it (nbt_sums of
+ * nbt_sweep.h says what they are). */
+#ifndef NBT_SUMS_H
+#define NBT_SUMS_H
+
+#include "nbt_block.h"
+
+/* Parameters of one lane and column as the sums see them. */
+typedef struct nbt_entry {
+    float theta, w, g, p, c;
+} nbt_entry;
+
+typedef struct nbt_block_sums {
+    float a[16], da[16], uu[16], ww[16], wu[16], gg[16], gu[16], wg[16];
+    float w_scale, g_scale[16];     /* residual: the move before the sums */
+    float w_bias[16], g_bias[16];   /* quasi-diagonal metric: the bias column, moved */
+} nbt_block_sums;
+
+/* residual: its sums are those of w_scale w + g_scale g. */
+NBT_INLINE int nbt_sums_move(int has_w, int has_g)
+{
+    return has_w == NBT_W_SHARED && has_g;
+}
+
+NBT_INLINE void nbt_sums_start(nbt_block_sums *s, size_t width, int has_w, int has_g, size_t unit,
+                               size_t H, const nbt_look *look)
+{
+    for (size_t l = 0; l < width; l++) {
+        s->a[l] = s->da[l] = s->uu[l] = s->ww[l] = 0.0f;
+        s->wu[l] = s->gg[l] = s->gu[l] = s->wg[l] = 0.0f;
+        s->w_bias[l] = s->g_bias[l] = 0.0f;
+    }
+    int moves = nbt_sums_move(has_w, has_g);
+    s->w_scale = moves ? look->w_scale[0] : 1.0f;
+    nbt_block_gather(s->g_scale, moves ? look->g_scale : NULL, width, unit, H);
+}
+
+/* w of lane l with the move that its sums want. */
+NBT_INLINE float nbt_sums_w(const nbt_block_sums *s, size_t l, int has_w, int has_g, float w, float g)
+{
+    return nbt_sums_move(has_w, has_g) ? s->w_scale * w + s->g_scale[l] * g : w;
+}
+
+/* Says what w and g of the bias column are. */
+NBT_INLINE void nbt_sums_bias(nbt_block_sums *s, size_t l, int has_w, int has_g, float w, float g)
+{
+    s->w_bias[l] = nbt_sums_w(s, l, has_w, has_g, w, g);
+    s->g_bias[l] = g;
+}
+
+/* x~ = x - c x_bias under the quasi-diagonal metric, x itself otherwise. */
+NBT_INLINE float nbt_sums_own(int metric, float x, float c, float x_bias)
+{
+    return metric == NBT_METRIC_QUASI ? x - c * x_bias : x;
+}
+
+NBT_INLINE void nbt_sums_add(nbt_block_sums *s, size_t l, int has_w, int has_g, int metric,
+                             const nbt_entry *at, float u_j, float tangent_j)
+{
+    float p = metric ? at->p : 1.0f;
+    float u_own = nbt_sums_own(metric, u_j, at->c, 1.0f);
+    float g_own = nbt_sums_own(metric, at->g, at->c, s->g_bias[l]);
+    s->a[l] += at->theta * u_j;
+    s->uu[l] += (p * u_own) * u_own;
+    if (has_w) {
+        float w = nbt_sums_w(s, l, has_w, has_g, at->w, at->g);
+        float w_own = nbt_sums_own(metric, w, at->c, s->w_bias[l]);
+        s->ww[l] += (p * w_own) * w_own;
+        s->wu[l] += (p * w_own) * u_own;
+        if (has_g) {
+            s->wg[l] += (p * w_own) * g_own;
+        }
+        if (has_w == NBT_W_SHARED) {
+            s->da[l] += at->theta * tangent_j;
+        }
+    }
+    if (has_g) {
+        s->gg[l] += (p * g_own) * g_own;
+        s->gu[l] += (p * g_own) * u_own;
+    }
+}
+
+NBT_INLINE void nbt_sums_store(const nbt_block_sums *s, size_t width, int has_w, int has_g,
+                               size_t row, size_t unit, size_t H, const nbt_sums *out)
+{
+    for (size_t l = 0; l < width; l++) {
+        out->a[row + l] = s->a[l];
+        out->uu[row + l] = s->uu[l];
+        if (has_w) {
+            out->wu[row + l] = s->wu[l];
+        }
+        if (has_w == NBT_W_SHARED) {
+            out->da[row + l] = s->da[l];
+        }
+        if (has_g) {
+            out->gg[row + l] = s->gg[l];
+            out->gu[row + l] = s->gu[l];
+        }
+        if (has_w && has_g) {
+            out->wg[row + l] = s->wg[l];
+        }
+    }
+    for (size_t l = 0; l < width && has_w; l++) { /* in the order of the rows */
+        out->ww[has_w == NBT_W_BY_UNIT ? unit : 0] += s->ww[l];
+        unit = unit + 1 < H ? unit + 1 : 0;
+    }
+}
+
+#endif
