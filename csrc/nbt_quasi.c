@@ -74,85 +74,103 @@ NBT_INLINE nbt_entry load_entry(const nbt_matrices *m, int has_w, int has_g, siz
     return entry;
 }
 
-NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int changes, int looks, size_t row,
-                            size_t unit, const nbt_matrices *m, const nbt_change *change,
-                            const nbt_look *look)
+/* One column of a block but the bias: the change, the sums, or both. */
+NBT_INLINE void quasi_column(size_t width, int has_w, int has_g, int changes, int looks, bias *b,
+                             const nbt_lanes *by, const nbt_update *k, float u_before,
+                             nbt_block_sums *sums, float u, float tangent,
+                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                             float *NBT_RESTRICT g, float *NBT_RESTRICT cov,
+                             float *NBT_RESTRICT coupling)
+{
+    for (size_t l = 0; l < width; l++) {
+        nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, cov[l], coupling[l]};
+        if (changes) {
+            update_coupled(&at, b, by, l, has_w, has_g, k, u_before);
+            theta[l] = at.theta;
+            cov[l] = at.p;
+            coupling[l] = at.c;
+            if (has_w) {
+                w[l] = at.w;
+            }
+            if (has_g) {
+                g[l] = at.g;
+            }
+        }
+        if (looks) {
+            nbt_sums_add(sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u, tangent);
+        }
+    }
+}
+
+/* As block_sweep of nbt_sweep.c, with the bias first where it changes and last where it is summed. */
+NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_t row, size_t unit,
+                            const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
     nbt_lanes by;
     nbt_block_sums sums;
-    bias b;
+    bias b = {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}};
     nbt_update k = {0};
-    size_t last = m->cols - 1;
-    size_t offset = row * m->cols;
-    size_t at_bias = offset + last * width;
-    if (changes) {
+    size_t last = m->cols - 1, H = m->hidden, at = row * m->cols, at_bias = at + last * width;
+    const float *u_before = NULL, *u = NULL, *tangent = NULL;
+    if (fused || change != NULL) {
         k = change->update;
-        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, m->hidden, change);
+        u_before = change->u;
+        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
         update_bias(&b, width, has_w, has_g, at_bias, m, &k, &by);
     }
-    if (looks) {
-        nbt_sums_start(&sums, width, has_w, has_g, unit, m->hidden, look);
+    nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
+    if (fused || look != NULL) {
+        u = look->u;
+        tangent = look->tangent;
         for (size_t l = 0; l < width; l++) {
             nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
             nbt_sums_bias(&sums, l, has_w, has_g, entry.w, entry.g);
         }
     }
-    for (size_t j = 0; j < last; j++, offset += width) {
-        float *NBT_RESTRICT theta = m->theta + offset;
-        float *NBT_RESTRICT w = has_w ? m->w + offset : NULL;
-        float *NBT_RESTRICT g = has_g ? m->g + offset : NULL;
-        float *NBT_RESTRICT cov = m->cov + offset;
-        float *NBT_RESTRICT coupling = m->coupling + offset;
-        float u_before = changes ? change->u[j] : 0.0f;
-        float u_j = looks ? look->u[j] : 0.0f;
-        float tangent_j = looks && has_w == NBT_W_SHARED && j < m->hidden ? look->tangent[j] : 0.0f;
-        for (size_t l = 0; l < width; l++) {
-            nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, cov[l], coupling[l]};
-            if (changes) {
-                update_coupled(&at, &b, &by, l, has_w, has_g, &k, u_before);
-                theta[l] = at.theta;
-                cov[l] = at.p;
-                coupling[l] = at.c;
-                if (has_w) {
-                    w[l] = at.w;
-                }
-                if (has_g) {
-                    g[l] = at.g;
-                }
-            }
-            if (looks) {
-                nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u_j, tangent_j);
-            }
+    for (size_t j = 0; j < last; j++, at += width) {
+        float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
+        float *cov = m->cov + at, *coupling = m->coupling + at;
+        float tangent_j = has_w == NBT_W_SHARED && (fused || u != NULL) && j < H ? tangent[j] : 0.0f;
+        if (fused) {
+            quasi_column(width, has_w, has_g, 1, 1, &b, &by, &k, u_before[j], &sums, u[j],
+                         tangent_j, theta, w, g, cov, coupling);
+            continue;
+        }
+        if (u_before != NULL) {
+            quasi_column(width, has_w, has_g, 1, 0, &b, &by, &k, u_before[j], NULL, 0.0f, 0.0f, theta,
+                         w, g, cov, coupling);
+        }
+        if (u != NULL) {
+            quasi_column(width, has_w, has_g, 0, 1, NULL, NULL, NULL, 0.0f, &sums, u[j], tangent_j,
+                         theta, w, g, cov, coupling);
         }
     }
-    for (size_t l = 0; changes && l < width; l++) {
+    for (size_t l = 0; (fused || change != NULL) && l < width; l++) {
         m->theta[at_bias + l] += b.step[l];
     }
-    if (looks) {
+    if (fused || look != NULL) {
         for (size_t l = 0; l < width; l++) {
-            nbt_entry at = load_entry(m, has_w, has_g, at_bias + l);
-            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, look->u[last], 0.0f);
+            nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
+            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, u[last], 0.0f);
         }
-        nbt_sums_store(&sums, width, has_w, has_g, row, unit, m->hidden, &look->out);
+        nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
     }
 }
 
-NBT_INLINE void quasi_blocks(int has_w, int has_g, int changes, int looks, const nbt_matrices *m,
-                             const nbt_change *change, const nbt_look *look)
+NBT_INLINE void quasi_blocks(int has_w, int has_g, const nbt_matrices *m, const nbt_change *change,
+                             const nbt_look *look)
 {
-#define BODY(width, row, unit) \
-    quasi_block(width, has_w, has_g, changes, looks, row, unit, m, change, look)
+#define BODY(width, row, unit)                                                            \
+    if (width == NBT_LANES && change != NULL && look != NULL) {                           \
+        quasi_block(width, has_w, has_g, 1, row, unit, m, change, look);                  \
+    } else {                                                                              \
+        quasi_block(width, has_w, has_g, 0, row, unit, m, change, look);                  \
+    }
     NBT_FOR_EACH_BLOCK(m, BODY)
 #undef BODY
 }
 
 NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    if (look == NULL) {
-        NBT_WITH_FACTORS(quasi_blocks, 1, 0, m, change, look)
-    } else if (change == NULL) {
-        NBT_WITH_FACTORS(quasi_blocks, 0, 1, m, change, look)
-    } else {
-        NBT_WITH_FACTORS(quasi_blocks, 1, 1, m, change, look)
-    }
+    NBT_WITH_FACTORS(quasi_blocks, m, change, look)
 }

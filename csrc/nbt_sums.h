@@ -22,6 +22,7 @@ NBT_INLINE int nbt_sums_move(int has_w, int has_g)
     return has_w == NBT_W_SHARED && has_g;
 }
 
+/* look may be NULL: then there will be no sums. */
 NBT_INLINE void nbt_sums_start(nbt_block_sums *s, size_t width, int has_w, int has_g, size_t unit,
                                size_t H, const nbt_look *look)
 {
@@ -30,7 +31,7 @@ NBT_INLINE void nbt_sums_start(nbt_block_sums *s, size_t width, int has_w, int h
         s->wu[l] = s->gg[l] = s->gu[l] = s->wg[l] = 0.0f;
         s->w_bias[l] = s->g_bias[l] = 0.0f;
     }
-    int moves = nbt_sums_move(has_w, has_g);
+    int moves = look != NULL && nbt_sums_move(has_w, has_g);
     s->w_scale = moves ? look->w_scale[0] : 1.0f;
     nbt_block_gather(s->g_scale, moves ? look->g_scale : NULL, width, unit, H);
 }

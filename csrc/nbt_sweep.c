@@ -189,8 +189,8 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     if (fused || look != NULL) {
         u = look->u;
         tangent = look->tangent;
-        nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
     }
+    nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
     for (size_t j = 0, at = 0; j < cols; j++, at += width) {
         float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
         float *cov_at = metric ? cov + at : NULL;

@@ -22,6 +22,7 @@ COMPILE_ARGS = [
     "-O2",
     "-ftree-vectorize",
     "-fvect-cost-model=dynamic",
+    "-g0",  # debugging information of loops for every case takes as long as their code
     "-ffp-contract=off",  # a fused multiply-add rounds once where other targets round twice
     "-fno-math-errno",  # lets sqrtf be one instruction
     # Python's own flags say -fwrapv or, since 3.13, -fno-strict-overflow: gcc then vectorises less.
