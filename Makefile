@@ -73,7 +73,7 @@ learning: $(VENV)/learning
 learning-quick: $(VENV)/learning
 	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
 
-# Ten minutes on a quiet machine; one thread of one core. braintrace is optional: `pip install braintrace`.
+# Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
 bench: $(VENV)/bench
 	$(BIN)/python -m tools.bench --output build/bench.json --document docs/speed.md \
 	    --picture docs/speed/cost.png

@@ -1,4 +1,8 @@
-"""Time: rounds in which everybody has a turn, medians, ranges."""
+"""Time: rounds in which everybody has a turn, medians, ranges.
+
+The clock is the processor time of the process. With one thread at work it runs as a clock on the
+wall does, but stands while another process has the core.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,19 @@ class Spread:
         return cls(float(np.median(values)), float(min(values)), float(max(values)))
 
     def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g})"
+        return f"{short(self.median)} ({short(self.low)} to {short(self.high)})"
+
+
+def short(x: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{x:,.0f}" if abs(x) >= 99.95 else f"{x:.3g}"
 
 
 def seconds(work: Work) -> float:
-    """Time of one call."""
-    start = time.perf_counter()
+    """Processor time of one call."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def alternate(works: Sequence[Work], rounds: int) -> list[list[float]]:

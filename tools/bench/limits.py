@@ -76,13 +76,13 @@ def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
     works = (work, move, compute)
     counts = [times_for(one, least, 1_000_000) for one in works]
     calls = [lambda one=one, n=n: one(n) for one, n in zip(works, counts, strict=True)]
-    taken = alternate(calls, rounds)
     step, passed, done = (
-        [1e6 * one / n for one in times] for times, n in zip(taken, counts, strict=True)
+        [1e6 * one / n for one in times]
+        for times, n in zip(alternate(calls, rounds), counts, strict=True)
     )
     by_bytes = [moved_bytes(case) / bytes_moved * one for one in passed]
     by_arithmetic = [parameters / computed * one for one in done]
-    limit = [max(np.median(by_bytes), np.median(by_arithmetic)) / one for one in step]
+    shares = [max(one) / taken for *one, taken in zip(by_bytes, by_arithmetic, step, strict=True)]
     return {
         **asdict(case),
         "parameters": parameters,
@@ -92,5 +92,5 @@ def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
         "bytes_us": asdict(Spread.of(by_bytes)),
         "arithmetic_us": asdict(Spread.of(by_arithmetic)),
         "gigabytes_per_second": bytes_moved / float(np.median(passed)) / 1e3,
-        "share": asdict(Spread.of(limit)),
+        "share": asdict(Spread.of(shares)),
     }

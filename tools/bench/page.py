@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.bench.bars import Bar
-from tools.bench.clock import Spread
+from tools.bench.clock import Spread, short
 from tools.document import put
 
 
@@ -32,7 +32,8 @@ def machine(data: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"{about['processor']}; {', '.join(f'{k} {v}' for k, v in about['caches'].items())}",
-            f"{about['system']}; one thread; load {about['load_average']:.2f} at the start",
+            f"{about['system']}; one thread; load {about['load_average']:.2f} at the start, "
+            f"{data['processor_share']:.0%} of the core",
             f"sources {about['revision'] or 'of no known revision'}; {versions}",
             f"package: {package['compiler']}, {' '.join(package['flags'])}",
             f"plain loops and limits: {native['compiler']}, {' '.join(native['flags'])}",
@@ -80,10 +81,10 @@ def limits(data: dict[str, Any]) -> str:
                 f"{row['cell']} {row['estimator']}",
                 str(row["hidden"]),
                 f"{row['footprint_bytes'] / 1024:,.0f}",
-                f"{row['gigabytes_per_second']:.3g}",
-                f"{by_bytes:.3g}",
-                f"{by_arithmetic:.3g}",
-                f"{row['step_us']['median']:.3g}",
+                short(row["gigabytes_per_second"]),
+                short(by_bytes),
+                short(by_arithmetic),
+                short(row["step_us"]["median"]),
                 str(Spread(**row["share"])),
             )
         )
@@ -91,27 +92,43 @@ def limits(data: dict[str, Any]) -> str:
     return table(head, rows)
 
 
-def _grid_rows(rows: Sequence[dict[str, Any]], sizes: Sequence[int]) -> Iterator[list[str]]:
-    kinds = dict.fromkeys((row["estimator"], row["filter"]) for row in rows)
-    for kind in kinds:
-        found = {row["hidden"]: row for row in rows if (row["estimator"], row["filter"]) == kind}
-        entries = [
-            f"{found[h]['ns']['median'] / 1e3:.3g} / {found[h]['ns_per_parameter']:.2g}"
-            if h in found
-            else "-"
-            for h in sizes
-        ]
-        yield [" ".join(kind), *entries]
+def _by_size(
+    title: str, rows: Sequence[dict[str, Any]], sizes: Sequence[int], key: Callable[[Any], Any]
+) -> str:
+    """A line a kind, a column a size; key gives the kind's name, and the entry of a row."""
+    kinds: dict[str, dict[int, str]] = {}
+    for row in rows:
+        name, value = key(row)
+        kinds.setdefault(name, {})[row["hidden"]] = short(value)
+    head = (title, *(f"H = {hidden}" for hidden in sizes))
+    return table(
+        head, [(name, *(found.get(h, "-") for h in sizes)) for name, found in kinds.items()]
+    )
 
 
 def grid(data: dict[str, Any]) -> str:
-    """One table a cell: microseconds a step / nanoseconds a parameter."""
+    """Microseconds a step, a table a cell; nanoseconds a parameter under kalman."""
     sizes = sorted({row["hidden"] for row in data["grid"]})
     tables = []
     for cell in dict.fromkeys(row["cell"] for row in data["grid"]):
         rows = [row for row in data["grid"] if row["cell"] == cell]
-        head = (f"{cell}: µs a step / ns a parameter", *(f"H = {h}" for h in sizes))
-        tables.append(table(head, list(_grid_rows(rows, sizes))))
+        tables.append(
+            _by_size(
+                f"{cell}, µs a step",
+                rows,
+                sizes,
+                lambda row: (f"{row['estimator']} {row['filter']}", row["ns"]["low"] / 1e3),
+            )
+        )
+    rows = [row for row in data["grid"] if row["filter"] == "kalman"]
+    tables.append(
+        _by_size(
+            "kalman, ns a step and parameter",
+            rows,
+            sizes,
+            lambda row: (f"{row['cell']} {row['estimator']}", row["ns_per_parameter"]),
+        )
+    )
     return "\n\n".join(tables)
 
 

@@ -29,7 +29,7 @@ class Peer:
     against: str = "installed"
 
 
-def _lazy(module: str, name: str, *arguments: Any) -> Callable[[], Runner]:
+def lazy(module: str, name: str, *arguments: Any) -> Callable[[], Runner]:
     """Import when it is its turn, so that a missing library leaves only its own peer out."""
     return lambda: getattr(import_module(f"tools.bench.{module}"), name)(*arguments)
 
@@ -40,14 +40,14 @@ REORDER = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-ff
 OURS: dict[str, Callable[[], Runner]] = {"installed": Installed.of, "same flags": SameFlags}
 OURS_STEPS = 4000
 PEERS = (
-    Peer("C, plain loops, same flags", _lazy("unfused", "Unfused"), 1500, "same flags"),
-    Peer("C, plain loops, sums in any order", _lazy("unfused", "Unfused", *REORDER), 3000),
-    Peer("NumPy, same method", _lazy("numpy_peer", "NumpyPeer"), 300),
-    Peer("JAX jitted scan, same method", _lazy("jax_peer", "JaxPeer"), 2000),
-    Peer("PyTorch LSTMCell, Adam, span 1", _lazy("torch_peer", "TorchPeer", 1, False), 64),
-    Peer("PyTorch LSTMCell, Adam, span 16", _lazy("torch_peer", "TorchPeer", 16, False), 160),
-    Peer("PyTorch LSTM, Adam, 16 samples at once", _lazy("torch_peer", "TorchPeer", 16, True), 800),
-    Peer("braintrace UORO, Adam", _lazy("braintrace_peer", "BraintracePeer"), 1000),
+    Peer("C, plain loops, same flags", lazy("unfused", "Unfused"), 1500, "same flags"),
+    Peer("C, plain loops, sums in any order", lazy("unfused", "Unfused", *REORDER), 3000),
+    Peer("NumPy, same method", lazy("numpy_peer", "NumpyPeer"), 300),
+    Peer("JAX jitted scan, same method", lazy("jax_peer", "JaxPeer"), 2000),
+    Peer("PyTorch LSTMCell, Adam, span 1", lazy("torch_peer", "TorchPeer", 1, False), 64),
+    Peer("PyTorch LSTMCell, Adam, span 16", lazy("torch_peer", "TorchPeer", 16, False), 160),
+    Peer("PyTorch LSTM, Adam, 16 samples at once", lazy("torch_peer", "TorchPeer", 16, True), 800),
+    Peer("braintrace UORO, Adam", lazy("braintrace_peer", "BraintracePeer"), 1000),
 )
 
 

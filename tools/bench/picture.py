@@ -38,8 +38,9 @@ def cost(data: dict[str, Any]) -> Figure:
     panels = figure.subplots(2, 3).ravel()
     for axes, cell in zip(panels, CELLS, strict=False):
         _steps(axes, data, cell)
-    for axes in panels[1:4]:
-        axes.sharey(panels[0])
+    shown = [y for axes in panels[:4] for line in axes.lines for y in line.get_ydata()]
+    for axes in panels[:4]:
+        axes.set_ylim(0.7 * min(shown), 1.4 * max(shown))
     panels[0].set_ylabel("µs a step")
     panels[3].set_ylabel("µs a step")
     _parameters(panels[4], data)
@@ -65,7 +66,7 @@ def _steps(axes: Axes, data: dict[str, Any], cell: str) -> None:
     for name, shade in COLOURS.items():
         found = [row for row in rows if row["estimator"] == name]
         if found:
-            x, y = ([row["hidden"] for row in found], [row["ns"]["median"] / 1e3 for row in found])
+            x, y = ([row["hidden"] for row in found], [row["ns"]["low"] / 1e3 for row in found])
             axes.plot(x, y, "o-", ms=3, lw=1.5, color=shade, label=name)
     axes.set_yscale("log")
     axes.set_title(f"{cell}, kalman")
