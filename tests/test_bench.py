@@ -153,7 +153,7 @@ def measured() -> dict[str, Any]:
         "flat": grid.flatness((8, 16), 2, 1e-4),
         # As if it were of a size that has a bar.
         "limits": [{**limits.measure(case, 2, 1e-4), "hidden": bars.SHARE_FROM}],
-        "grid": [grid.measure(case, 2, 1e-4)],
+        "grid": grid.measure([case], 2, 1e-4),
     }
 
 
