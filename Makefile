@@ -17,8 +17,8 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
-        analyse clean
+.PHONY: help demo test bars drift soak targets size learning learning-quick bench bench-quick \
+        instructions fuzz fuzz-coverage prove readme check lint compilers analyse clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,9 @@ help:
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
+	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C; into docs/speed.md'
+	@echo 'make bench-quick  the same in a minute, into build/'
+	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
@@ -69,6 +72,19 @@ learning: $(VENV)/learning
 
 learning-quick: $(VENV)/learning
 	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
+
+# Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
+bench: $(VENV)/bench
+	$(BIN)/python -m tools.bench --output build/bench.json --document docs/speed.md \
+	    --picture docs/speed/cost.png
+
+bench-quick: $(VENV)/bench
+	$(BIN)/python -m tools.bench --quick --output build/bench-quick.json \
+	    --picture build/bench-quick.png
+
+# `make instructions INSTRUCTION_FLAGS=--accept` makes what is counted the baseline.
+instructions: $(VENV)/package
+	$(BIN)/python -m tools.bench.instructions $(INSTRUCTION_FLAGS)
 
 # tests/fuzz/corpus.tar.gz holds what earlier runs found; new finds go to build/fuzz/corpus.
 FUZZ_SECONDS ?= 60
@@ -181,6 +197,12 @@ $(VENV)/tools: $(VENV)/python $(KERNEL) $(RECIPE)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(VENV)/learning: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[learning]' \
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+# The index comes into play for PyTorch alone, as above; braintrace is not asked for.
+$(VENV)/bench: $(VENV)/package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 

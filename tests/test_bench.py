@@ -1,0 +1,255 @@
+"""The measurements of tools/bench: peers that compute what the kernel does, tables, the gate."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import astuple, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import missing
+from reference import Generator
+
+from nbt_embed import Learner
+from tools.bench import bars, clock, grid, headline, instructions, limits, machine, page, peers
+from tools.bench.headline import CONFIG, Float32Array, Stream
+from tools.bench.instructions import Case
+
+STEPS = 400
+
+
+@pytest.fixture(scope="module")
+def stream() -> Stream:
+    """The headline's stream with the kernel's own signs."""
+    generator = Generator(CONFIG.seed)
+    theta = headline.initial_theta()
+    for _ in range(theta.size):
+        generator.word()
+    signs = np.array([generator.signs(len(theta)) for _ in range(STEPS)], np.float32)
+    return replace(headline.stream(STEPS), signs=signs)
+
+
+@pytest.fixture(scope="module")
+def forecasts(stream: Stream) -> Float32Array:
+    """What the kernel forecasts; no guard has done anything."""
+    learner = Learner(CONFIG)
+    out = learner.run(stream.x, stream.y)
+    assert astuple(learner.counters) == (STEPS, STEPS, *[0] * 7)
+    return out
+
+
+def test_there_is_something_to_learn(stream: Stream, forecasts: Float32Array) -> None:
+    error = ((forecasts - stream.y) ** 2).mean(axis=1)
+    assert error[-200:].mean() < 0.5 * (stream.y[-200:] ** 2).mean()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "flags"),
+    [
+        ("unfused", "Unfused", ()),
+        ("unfused", "Unfused", peers.REORDER),
+        ("numpy_peer", "NumpyPeer", ()),
+        ("jax_peer", "JaxPeer", ()),
+        # The kernel takes a compiler half a minute at these flags.
+        pytest.param("ours", "SameFlags", (), marks=pytest.mark.slow),
+    ],
+    ids=["plain loops", "plain loops, any order", "numpy", "jax", "same flags"],
+)
+def test_peers_of_the_same_method_forecast_the_same(
+    module: str, name: str, flags: tuple[str, ...], stream: Stream, forecasts: Float32Array
+) -> None:
+    if module == "jax_peer":
+        pytest.importorskip("jax", reason="JAX is not installed: pip install '.[bench]'")
+    peer: peers.Runner = getattr(import_module(f"tools.bench.{module}"), name)(*flags)
+    # In two pieces: a peer goes on where it ended.
+    half = STEPS // 2
+    pieces = [
+        Stream(stream.x[part], stream.y[part], stream.signs[part])
+        for part in (slice(None, half), slice(half, None))
+    ]
+    got = np.concatenate([peer.run(piece) for piece in pieces])
+    np.testing.assert_allclose(got, forecasts, rtol=0, atol=1e-5)
+    if name == "SameFlags":
+        np.testing.assert_array_equal(got, forecasts)
+
+
+@pytest.mark.parametrize(("span", "at_once"), [(1, False), (16, False), (16, True)])
+def test_pytorch_learns_the_stream(span: int, at_once: bool) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch_peer = import_module("tools.bench.torch_peer")
+    peer = torch_peer.TorchPeer(span, at_once)
+    stream = headline.stream(800, signs=False)
+    first = peer.run(stream)
+    for _ in range(4):
+        last = peer.run(stream)
+    assert first.shape == stream.y.shape
+    assert ((last - stream.y) ** 2).mean() < 0.9 * ((first - stream.y) ** 2).mean()
+
+
+def test_both_ways_through_a_span_are_the_same_learner() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch_peer = import_module("tools.bench.torch_peer")
+    whole, single = torch_peer.TorchPeer(16, True), torch_peer.TorchPeer(16, False)
+    with torch.no_grad():
+        for part in ("network", "readout"):
+            to, from_ = (getattr(peer, part).parameters() for peer in (single, whole))
+            for weight, other in zip(to, from_, strict=True):
+                weight.copy_(other)
+    stream = headline.stream(160, signs=False)
+    np.testing.assert_allclose(whole.run(stream), single.run(stream), atol=1e-5)
+
+
+def test_rounds_alternate() -> None:
+    order: list[str] = []
+    times = clock.alternate((lambda: order.append("a"), lambda: order.append("b")), 3)
+    assert order == ["a", "b"] * 3
+    assert [len(one) for one in times] == [3, 3]
+    ratio = clock.ratios([1.0, 2.0, 4.0], [2.0, 8.0, 4.0])
+    assert (ratio.median, ratio.low, ratio.high) == (2.0, 1.0, 4.0)
+    assert str(clock.Spread(1234.5, 0.12345, 99.96)) == "1,234 (0.123 to 100)"
+
+
+def test_work_is_repeated_until_the_clock_can_see_it() -> None:
+    done: list[int] = []
+    n = clock.times_for(lambda k: done.append(sum(range(1000 * k))), 1e-3, 10**6)
+    assert 1 < n <= 10**6
+    assert clock.times_for(lambda _: None, 1.0, 8) == 8
+
+
+def test_the_grid_holds_what_the_kernel_takes() -> None:
+    found = list(grid.cases((8, 1024), grid.OPERATIONS))
+    kinds = {(case.cell, case.estimator, case.filter) for case in found}
+    assert ("lstm", "unitwise", "kalman") not in kinds
+    assert ("gated", "frozen", "kalman_quasi") not in kinds
+    assert len(kinds) == 3 * (5 * 3 + 2) + 2 * 3 + 2
+    assert max(case.hidden for case in found if case.estimator == "unitwise") == 8
+    assert max(case.hidden for case in found if case.estimator == "nobacktrack") == 1024
+
+
+def test_bytes_that_have_to_move() -> None:
+    lstm = grid.Case("lstm", "nobacktrack", "kalman", 32)
+    gated = grid.Case("gated", "residual", "kalman", 8)
+    assert limits.moved_bytes(lstm) == 24 * 128 * 41 + 12 * 41 * 42 // 2
+    assert limits.moved_bytes(gated) == 32 * 16 * 17 + 12 * 17 * 18 // 2
+
+
+def measured() -> dict[str, Any]:
+    """Every part of the JSON, measured briefly; a peer is missing."""
+    small = import_module("tools.bench.small")
+    case = grid.Case("lstm", "nobacktrack", "kalman", 8)
+    absent = peers.Peer("JAX jitted scan, same method", peers.lazy("no_such", "Peer"), 1)
+    plain = replace(peers.PEERS[0], steps=50, against="installed")
+    return {
+        "schema": 1,
+        "machine": machine.describe(),
+        "processor_share": 0.5,
+        "peers": [peers.compare(absent, 2), peers.compare(plain, 2)],
+        "small": [small.step("nobacktrack", 2)],
+        "pairs": [small.pairs("nobacktrack", 2)],
+        "flat": grid.flatness((8, 16), 2, 1e-4),
+        # As if it were of a size that has a bar.
+        "limits": [{**limits.measure(case, 2, 1e-4), "hidden": bars.SHARE_FROM}],
+        "grid": grid.measure([case], 2, 1e-4),
+    }
+
+
+def test_everything_is_measured_judged_and_shown(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(measured()))
+    about = data["machine"]
+    assert about["threads"] == 1
+    assert "-march=native" in about["native"]["flags"]
+    assert about["package"]["compiler"] != "unknown"
+    assert about["versions"]["numpy"] == np.__version__
+    found = bars.bars(data)
+    assert [bar.measured for bar in found if bar.subject.startswith("JAX")] == [
+        "not installed: tools.bench.no_such"
+    ]
+    assert len(found) == 6
+    document = tmp_path / "speed.md"
+    names = ("machine", "bars", "peers", "limits", "grid", "small")
+    document.write_text("".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\nprose\n" for n in names))
+    page.write(data, found, document)
+    text = document.read_text()
+    assert "old" not in text
+    assert text.count("prose") == len(names)
+    assert "lstm, µs a step" in text
+
+
+def test_bars_are_met_and_missed() -> None:
+    ratio = {"median": 7.0, "low": 6.5, "high": 8.0}
+    row = {"peer": "JAX jitted scan, same method", "ratio": ratio}
+    one = {"median": 0.4, "low": 0.4, "high": 0.4}
+    data: dict[str, Any] = {
+        "peers": [row],
+        "flat": {"hidden": [32, 512], "ratio": {"median": 1.6, "low": 1.5, "high": 1.7}},
+        "limits": [],
+        "small": [],
+        "pairs": [
+            {"estimator": "unitwise", "added_us": one, "python_us": one, "c_us": one},
+        ],
+    }
+    assert [bar.met for bar in bars.bars(data)] == [True, False, True]
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
+    from tools.bench.picture import cost
+
+    spread = {"median": 1e3, "low": 1e3, "high": 1e3}
+    row = {"cell": "lstm", "estimator": "nobacktrack", "filter": "kalman", "hidden": 8}
+    row |= {"ns": spread, "ns_per_parameter": 1.0, "parameters": 10}
+    row |= {"step_us": spread, "bytes_us": spread, "arithmetic_us": spread}
+    rows = [row, {**row, "hidden": 16}]
+    cost({"grid": rows, "limits": rows}).savefig(tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").stat().st_size > 10_000
+
+
+def test_the_gate_sees_two_percent() -> None:
+    before = {"a": 1000, "b": 2000}
+    baseline = {"compiler": "gcc 12.2.0 x86_64", "instructions": before}
+    same = "gcc 12.4.0 x86_64"
+    assert instructions.verdict(baseline, same, {"a": 1009, "b": 1991}) == ("as the baseline", 0)
+    message, code = instructions.verdict(baseline, same, {"a": 1020, "b": 2000})
+    assert (message, code) == ("a: 1000 -> 1020 (+2.0%)", 1)
+    assert instructions.verdict(baseline, same, {"a": 980, "b": 2000})[1] == 1
+    assert instructions.changes(before, {"a": 1000, "c": 1}) == [
+        "b: no longer counted",
+        "c: not in the baseline",
+    ]
+    message, code = instructions.verdict(baseline, "gcc 13.1.0 x86_64", {"a": 1, "b": 1})
+    assert code == 0
+    assert message.startswith("not compared")
+
+
+def test_instructions_are_counted_and_do_not_scatter(tmp_path: Path) -> None:
+    for name in instructions.missing_tools():
+        missing(f"{name} is not installed")
+    program = instructions.build(tmp_path)
+    case = Case("gated", "nobacktrack", "kalman", 8)
+    first, second = (instructions.count(program, case, tmp_path, 20) for _ in range(2))
+    assert first == second
+    assert 20 < first / instructions.weights(case) < 1000
+
+
+def test_the_baseline_knows_every_case() -> None:
+    stored = json.loads(instructions.BASELINE.read_text(encoding="utf-8"))
+    assert set(stored["instructions"]) == {case.name for case in instructions.CASES}
+    assert instructions.major(stored["compiler"])
+
+
+def test_the_process_starts_anew_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda *call: started.append(call[2]))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    machine.restart_with_one_thread("tools.bench", [])
+    (environment,) = started
+    assert environment.items() >= machine.ONE_THREAD.items()
+    for name, value in machine.ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
+    machine.restart_with_one_thread("tools.bench", [])
+    assert len(started) == 1

@@ -1,0 +1,99 @@
+"""How fast it is: ``make bench`` (some minutes), ``make bench-quick`` (a minute).
+
+Cost over cells, estimators, filters and sizes; the machine's limit; the same work by others; what
+Python adds. Everything on one thread of one core, in rounds where all have a turn. Results go to
+build/bench.json, tables and picture into docs/speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tools.bench import bars, grid, limits, machine, page, peers, small
+
+SCHEMA = 1
+LIMIT_HIDDEN = (8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def say(message: str) -> None:
+    """Progress."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Everything that is measured."""
+    rounds = 7 if quick else 25
+    data: dict[str, Any] = {"schema": SCHEMA, "quick": quick, "machine": machine.describe()}
+    start, worked = time.perf_counter(), time.process_time()
+    say("peers")
+    data["peers"] = [peers.compare(peer, rounds) for peer in peers.PEERS]
+    say(f"small learner, {time.perf_counter() - start:.0f} s")
+    data["small"] = [small.step(name, rounds) for name in small.ESTIMATORS]
+    data["pairs"] = [small.pairs(name, rounds) for name in small.ESTIMATORS]
+    say(f"limits, {time.perf_counter() - start:.0f} s")
+    data["flat"] = grid.flatness(grid.FLAT, rounds)
+    sizes = (32, 256) if quick else LIMIT_HIDDEN
+    kinds = [("lstm", "nobacktrack")] if quick else [("lstm", "nobacktrack"), ("gated", "residual")]
+    data["limits"] = [
+        limits.measure(grid.Case(*kind, "kalman", hidden), max(5, rounds // 2))
+        for kind in kinds
+        for hidden in sizes
+    ]
+    say(f"grid, {time.perf_counter() - start:.0f} s")
+    chosen = grid.cases(
+        grid.HIDDEN_QUICK if quick else grid.HIDDEN,
+        grid.OPERATIONS_QUICK if quick else grid.OPERATIONS,
+    )
+    data["grid"] = grid.measure(list(chosen), 2 if quick else 5)
+    data["seconds"] = time.perf_counter() - start
+    # Well below 1: others were at work on the machine, and in its caches.
+    data["processor_share"] = (time.process_time() - worked) / data["seconds"]
+    say(f"done, {data['seconds']:.0f} s")
+    return data
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--from", dest="given", type=Path, help="tables of an earlier run's JSON")
+    parser.add_argument("--document", type=Path, help="Markdown file to put the tables into")
+    parser.add_argument("--picture", type=Path, help="PNG file to draw the cost into")
+    options = parser.parse_args(arguments)
+    if options.given:
+        data = json.loads(options.given.read_text(encoding="utf-8"))
+    else:
+        machine.restart_with_one_thread("tools.bench", arguments)
+        data = measure(options.quick)
+    found = bars.bars(data)
+    data["bars"] = [asdict(bar) for bar in found]
+    if not options.given:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    print(
+        page.peers(data),
+        page.flat(data),
+        page.limits(data),
+        page.small(data),
+        page.bars(found),
+        sep="\n\n",
+    )
+    if options.document:
+        page.write(data, found, options.document)
+    if options.picture:
+        from tools.bench.picture import cost
+
+        options.picture.parent.mkdir(parents=True, exist_ok=True)
+        cost(data).savefig(options.picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

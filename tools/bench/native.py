@@ -1,0 +1,50 @@
+"""C beside the package, compiled on the spot with the kernel's own flags, called through cffi."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cffi import FFI
+
+from tools.build_kernel import COMPILE_ARGS, LANES, declarations
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COMPILER = "cc"
+# The package's flags, for the machine that measures: nobody could call a peer held back by them.
+FLAGS = (*COMPILE_ARGS, "-march=native")
+
+
+def run(*command: str) -> str:
+    """What a command prints. Errors: RuntimeError with its messages."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{result.stderr}")
+    return result.stdout
+
+
+def compile_library(sources: tuple[str, ...], target: Path, *extra: str) -> None:
+    """Compile C files into a shared library. Errors: RuntimeError."""
+    common = ("-std=c11", f"-DNBT_LANES={LANES}", f"-I{ROOT / 'csrc'}", "-shared", "-fPIC")
+    run(COMPILER, *common, *FLAGS, *extra, *sources, "-o", str(target), "-lm")
+
+
+@cache
+def library(name: str, *extra: str) -> tuple[FFI, Any]:
+    """``tools/bench/name.c``, or for "kernel" csrc/, with the declarations of its header.
+
+    The library stays loaded; its file does not. Errors: RuntimeError.
+    """
+    kernel = name == "kernel"
+    header = ROOT / "csrc" / "nbt.h" if kernel else HERE / f"{name}.h"
+    sources = sorted((ROOT / "csrc").glob("*.c")) if kernel else [HERE / f"{name}.c"]
+    ffi = FFI()
+    ffi.cdef(declarations(header.read_text(encoding="utf-8")))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"{name}.so"
+        compile_library(tuple(map(str, sources)), target, *extra)
+        return ffi, ffi.dlopen(str(target))

@@ -1,0 +1,163 @@
+"""The tables of docs/speed.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.bench.bars import Bar
+from tools.bench.clock import Spread, short
+from tools.document import put
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns as wide as their widest entry; the first `left` to the left, the others right."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if k < left else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def machine(data: dict[str, Any]) -> str:
+    """What was measured on what."""
+    about = data["machine"]
+    versions = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
+    package, native = about["package"], about["native"]
+    return "\n".join(
+        [
+            f"{about['processor']}; {', '.join(f'{k} {v}' for k, v in about['caches'].items())}",
+            f"{about['system']}; one thread; load {about['load_average']:.2f} at the start, "
+            f"{data['processor_share']:.0%} of the core",
+            f"sources {about['revision'] or 'of no known revision'}; {versions}",
+            f"package: {package['compiler']}, {' '.join(package['flags'])}",
+            f"plain loops and limits: {native['compiler']}, {' '.join(native['flags'])}",
+        ]
+    )
+
+
+def bars(found: Sequence[Bar]) -> str:
+    """Promise, measurement, verdict."""
+    head = ("", "bar", "measured: median (range)", "")
+    rows = [(b.subject, b.asked, b.measured, "met" if b.met else "NOT MET") for b in found]
+    return table(head, rows, left=4)
+
+
+def peers(data: dict[str, Any]) -> str:
+    """Times and ratios of the headline case."""
+    rows = []
+    for row in data["peers"]:
+        if "missing" in row:
+            rows.append((row["peer"], row["missing"], "", "", ""))
+            continue
+        theirs, ours, ratio = (Spread(**row[name]) for name in ("peer_us", "ours_us", "ratio"))
+        rows.append((row["peer"], str(theirs), row["against"], str(ours), str(ratio)))
+    return table(("", "µs a sample", "against ours", "µs a sample", "ratio"), rows)
+
+
+def flat(data: dict[str, Any]) -> str:
+    """Nanoseconds a parameter by size, measured in turns."""
+    found = data["flat"]
+    rows = [
+        (str(hidden), str(Spread(**one)))
+        for hidden, one in zip(found["hidden"], found["ns_per_parameter"], strict=True)
+    ]
+    rows.append(("dearest / cheapest", str(Spread(**found["ratio"]))))
+    return table(("lstm nobacktrack kalman, H", "ns a step and parameter"), rows)
+
+
+def limits(data: dict[str, Any]) -> str:
+    """Step, both limits, share."""
+    rows = []
+    for row in data["limits"]:
+        by_bytes, by_arithmetic = (row[name]["median"] for name in ("bytes_us", "arithmetic_us"))
+        rows.append(
+            (
+                f"{row['cell']} {row['estimator']}",
+                str(row["hidden"]),
+                f"{row['footprint_bytes'] / 1024:,.0f}",
+                short(row["gigabytes_per_second"]),
+                short(by_bytes),
+                short(by_arithmetic),
+                short(row["step_us"]["median"]),
+                str(Spread(**row["share"])),
+            )
+        )
+    head = ("", "H", "KiB", "GB/s", "bytes µs", "arithmetic µs", "step µs", "share of the limit")
+    return table(head, rows)
+
+
+def _by_size(
+    title: str, rows: Sequence[dict[str, Any]], sizes: Sequence[int], key: Callable[[Any], Any]
+) -> str:
+    """A line a kind, a column a size; key gives the kind's name, and the entry of a row."""
+    kinds: dict[str, dict[int, str]] = {}
+    for row in rows:
+        name, value = key(row)
+        kinds.setdefault(name, {})[row["hidden"]] = short(value)
+    head = (title, *(f"H = {hidden}" for hidden in sizes))
+    return table(
+        head, [(name, *(found.get(h, "-") for h in sizes)) for name, found in kinds.items()]
+    )
+
+
+def grid(data: dict[str, Any]) -> str:
+    """Microseconds a step, a table a cell; nanoseconds a parameter under kalman."""
+    sizes = sorted({row["hidden"] for row in data["grid"]})
+    tables = []
+    for cell in dict.fromkeys(row["cell"] for row in data["grid"]):
+        rows = [row for row in data["grid"] if row["cell"] == cell]
+        tables.append(
+            _by_size(
+                f"{cell}, µs a step",
+                rows,
+                sizes,
+                lambda row: (f"{row['estimator']} {row['filter']}", row["ns"]["low"] / 1e3),
+            )
+        )
+    rows = [row for row in data["grid"] if row["filter"] == "kalman"]
+    tables.append(
+        _by_size(
+            "kalman, ns a step and parameter",
+            rows,
+            sizes,
+            lambda row: (f"{row['cell']} {row['estimator']}", row["ns_per_parameter"]),
+        )
+    )
+    return "\n\n".join(tables)
+
+
+def small(data: dict[str, Any]) -> str:
+    """The small learner and what Python adds."""
+    steps = [
+        (row["estimator"], str(Spread(**row["ns"])), str(Spread(**row["headline_ns"])))
+        for row in data["small"]
+    ]
+    pairs = [
+        (row["estimator"], *(str(Spread(**row[k])) for k in ("python_us", "c_us", "added_us")))
+        for row in data["pairs"]
+    ]
+    return "\n\n".join(
+        [
+            table(("8 gated units, 3 in, 1 out", "ns a step", "LSTM 32 beside it, ns"), steps),
+            table(("predict and learn", "from Python, µs", "from C, µs", "Python adds, µs"), pairs),
+        ]
+    )
+
+
+def write(data: dict[str, Any], found: Sequence[Bar], document: Path) -> None:
+    """Replace every table between its markers."""
+    for name, output in (
+        ("machine", machine(data)),
+        ("bars", bars(found)),
+        ("peers", peers(data)),
+        ("limits", f"{flat(data)}\n\n{limits(data)}"),
+        ("grid", grid(data)),
+        ("small", small(data)),
+    ):
+        put(document, name, output)

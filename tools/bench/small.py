@@ -1,0 +1,87 @@
+"""A small learner, and what Python adds to the two calls of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from nbt_embed import Config, Learner, _kernel
+from tools.bench.clock import Spread, alternate
+from tools.bench.headline import Stream, stream
+from tools.bench.native import library
+from tools.bench.ours import Installed
+
+ESTIMATORS = ("nobacktrack", "unitwise")
+STEPS = 4000
+
+
+def config(estimator: str) -> Config:
+    """8 gated units, 3 inputs, 1 output."""
+    return Config(3, 1, hidden=8, cell="gated", estimator=estimator)
+
+
+def step(estimator: str, rounds: int) -> dict[str, Any]:
+    """Nanoseconds a step in `run`, in turns with the headline's learner."""
+    small, large = Installed.of(config(estimator)), Installed.of()
+    short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
+    small.run(short)
+    large.run(long)
+    ours, beside = alternate((lambda: small.run(short), lambda: large.run(long)), rounds)
+    return {
+        "estimator": estimator,
+        "ns": asdict(Spread.of([1e9 * one / len(short) for one in ours])),
+        "headline_ns": asdict(Spread.of([1e9 * one / len(long) for one in beside])),
+    }
+
+
+def c_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
+    """Predict and learn every sample in C, by the machine code of the installed package."""
+    ffi, lib = library("calls")
+    predict, learn = (
+        int(_kernel.ffi.cast("uintptr_t", _kernel.ffi.addressof(_kernel.lib, name)))
+        for name in ("nbt_predict", "nbt_learn")
+    )
+    handle = ffi.cast("void *", int(_kernel.ffi.cast("uintptr_t", learner._handle)))
+    y = np.zeros(samples.y.shape[1], np.float32)
+    x, label, out = (ffi.from_buffer("float[]", part) for part in (samples.x, samples.y, y))
+    widths = samples.x.shape[1], samples.y.shape[1]
+
+    def work(_alive: Learner = learner) -> None:  # the address alone keeps no learner
+        lib.call_pairs(predict, learn, handle, out, x, label, *widths, len(samples))
+
+    return work
+
+
+def python_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
+    """The same from Python, a float32 array in hand for every sample."""
+    rows = list(zip(samples.x, samples.y, strict=True))
+
+    def work() -> None:
+        predict, learn = learner.predict, learner.learn
+        for x, y in rows:
+            predict(x)
+            learn(y)
+
+    return work
+
+
+def pairs(estimator: str, rounds: int) -> dict[str, Any]:
+    """Microseconds that Python adds to a pair of calls."""
+    samples = stream(STEPS, config(estimator), signs=False)
+    works = (
+        python_pairs(Learner(config(estimator)), samples),
+        c_pairs(Learner(config(estimator)), samples),
+    )
+    for work in works:
+        work()
+    python, c = ([1e6 * one / STEPS for one in times] for times in alternate(works, rounds))
+    added = [a - b for a, b in zip(python, c, strict=True)]
+    return {
+        "estimator": estimator,
+        "python_us": asdict(Spread.of(python)),
+        "c_us": asdict(Spread.of(c)),
+        "added_us": asdict(Spread.of(added)),
+    }
