@@ -150,7 +150,9 @@ nbt_status nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss
         }
         reopen(learner, l);
         /* What disturbed may go away again, and the copy fit once more. */
-        learner->copy = learner->copy == NBT_COPY_TAKEN ? NBT_COPY_READY : learner->copy;
+        if (learner->copy == NBT_COPY_TAKEN) {
+            learner->copy = NBT_COPY_READY;
+        }
         return NBT_REOPENED;
     }
     if (config->rollback_steps > 0 && learner->counters.labels % config->rollback_steps == 0 &&
