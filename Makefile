@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
+.PHONY: help demo test bars drift soak targets size amalgamation learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
         analyse clean
 .DELETE_ON_ERROR:
 
@@ -28,6 +28,7 @@ help:
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
 	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
+	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
@@ -58,6 +59,9 @@ soak: $(VENV)/report
 TARGET_STEPS ?= 2000
 targets: $(VENV)/package
 	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) --document docs/porting.md
+
+amalgamation: $(VENV)/package
+	$(BIN)/python -m tools.amalgamate
 
 # `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
 size: $(VENV)/package
