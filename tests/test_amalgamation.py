@@ -40,7 +40,7 @@ def test_two_files_have_no_warnings_and_the_bits_of_all_files(
 def test_a_build_that_may_contract_has_the_bits_nevertheless(
     folder: Path, build: Build, tool: Tool, tmp_path: Path
 ) -> None:
-    """gcc for a processor that can fuse, without the flag; without the pragma the bits differ."""
+    """A processor that can fuse, gcc without the flag; without the pragma the bits differ."""
     compiler, emulator = tool("aarch64-linux-gnu-gcc"), tool("qemu-aarch64")
     driver = tmp_path / "driver.o"
     include = f"-I{folder}"

@@ -16,8 +16,9 @@ extern "C" {
  * Default: the inputs and labels of golden.c. */
 int read_sensor(float *x, float *label);
 
-/* Purpose: use the forecast (NBT_MODEL_OUTPUTS). Negative statuses say what was refused and has changed
- * nothing; positive ones what a guard did. learnt is NBT_OK where no label was due.
+/* Purpose: use the forecast (NBT_MODEL_OUTPUTS). A negative status says what was refused: the label then
+ * counted as missing, and the forecast is from the last inputs that were not. A positive one says what a
+ * guard did. learnt is NBT_OK where no label was due.
  * Default: nothing. */
 void use_forecast(const float *forecast, nbt_status learnt, nbt_status predicted);
 

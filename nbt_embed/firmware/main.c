@@ -1,5 +1,6 @@
 /* The loop of a firmware: check the board, take up learning where Python stopped, and log every step so
  * that `nbt-embed replay` can follow. Needs no edit: board.h has the functions to replace. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,9 +120,35 @@ static void write_log(const float *x, const float *label, int with_hash)
     write_text("\n");
 }
 
+/* A label that is refused counts as missing, and instead of refused inputs the last ones are taken: each
+ * sample is one forecast, so that every label meets the forecast it belongs to. */
+static nbt_status learn(float *label)
+{
+    nbt_status status = nbt_learn(learner, label);
+    if (status < 0) {
+        for (uint32_t i = 0; i < NBT_MODEL_LABELS; i++) {
+            label[i] = NAN;
+        }
+        (void)nbt_learn(learner, label);
+    }
+    return status;
+}
+
+static nbt_status predict(float *forecast, float *x)
+{
+    static float last[NBT_MODEL_INPUTS];
+    nbt_status status = nbt_predict(learner, forecast, x);
+    if (status < 0) {
+        memcpy(x, last, sizeof last);
+        (void)nbt_predict(learner, forecast, x);
+    }
+    memcpy(last, x, sizeof last);
+    return status;
+}
+
 int main(void)
 {
-    float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS] = {0};
+    float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
     uint32_t different = load() == NBT_OK ? self_test() : 1u;
     if (different != 0u) {
         write_text("# self-test: other bits than Python's from step ");
@@ -137,8 +164,8 @@ int main(void)
     write_log(NULL, NULL, 1); /* where learning is taken up */
     for (uint32_t step = 1; read_sensor(x, label); step++) {
         int due = nbt_pending(learner) >= NBT_MODEL_HORIZON; /* the label of the oldest forecast */
-        nbt_status learnt = due ? nbt_learn(learner, label) : NBT_OK;
-        nbt_status predicted = nbt_predict(learner, forecast, x);
+        nbt_status learnt = due ? learn(label) : NBT_OK;
+        nbt_status predicted = predict(forecast, x);
         use_forecast(forecast, learnt, predicted);
         write_log(x, due ? label : NULL, step % LOG_HASH_EVERY == 0u);
     }
