@@ -17,7 +17,7 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size amalgamation misra learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
+.PHONY: help demo test bars drift soak targets size amalgamation ecosystems misra learning learning-quick fuzz fuzz-coverage prove readme check lint compilers \
         analyse clean
 .DELETE_ON_ERROR:
 
@@ -29,6 +29,7 @@ help:
 	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
+	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make misra        where the kernel departs from MISRA C:2012, into docs/misra.md'
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
@@ -63,6 +64,9 @@ targets: $(VENV)/package
 
 amalgamation: $(VENV)/package
 	$(BIN)/python -m tools.amalgamate
+
+ecosystems: $(VENV)/package
+	$(BIN)/python -m tools.library
 
 # Minutes; needs cppcheck with its addon.
 misra: $(VENV)/package
