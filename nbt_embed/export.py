@@ -182,6 +182,8 @@ def _check_folder(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ExportError(f"{folder}: is a file; name a folder")
+    if folder.resolve() == Path.cwd():
+        raise ExportError(f"{folder}: the folder you are in would be replaced; name another one")
     if any(folder.iterdir()):
         raise ExportError(
             f"{folder}: is not empty; name a new folder, or move away what is in it (files of your "

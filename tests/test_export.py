@@ -250,7 +250,9 @@ def test_the_horizon_is_that_of_the_waiting_forecasts_unless_it_is_given() -> No
             firmware_files(Learner(config), wrong)
 
 
-def test_a_folder_that_cannot_be_written_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = Learner(1, 1, hidden=2)
     full = tmp_path / "full"
     full.mkdir()
@@ -260,6 +262,9 @@ def test_a_folder_that_cannot_be_written_is_refused_and_stays_as_it_is(tmp_path:
     assert [path.name for path in full.iterdir()] == ["mine.c"]
     with pytest.raises(ExportError, match=r"mine\.c: is a file; name a folder"):
         export_firmware(learner, full / "mine.c")
+    monkeypatch.chdir(full)
+    with pytest.raises(ExportError, match="the folder you are in would be replaced"):
+        export_firmware(learner, ".")
     with pytest.raises(ExportError, match="is no folder; make it first"):
         export_firmware(learner, tmp_path / "none" / "firmware")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
