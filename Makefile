@@ -17,8 +17,9 @@ endif
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size learning learning-quick bench bench-quick \
-        instructions fuzz fuzz-coverage prove readme check lint compilers analyse clean
+.PHONY: help demo test bars drift soak targets size amalgamation ecosystems misra learning \
+        learning-quick bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
+        compilers analyse clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,9 @@ help:
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
 	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
+	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
+	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
+	@echo 'make misra        where the kernel departs from MISRA C:2012, into docs/misra.md'
 	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
@@ -61,6 +65,16 @@ soak: $(VENV)/report
 TARGET_STEPS ?= 2000
 targets: $(VENV)/package
 	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) --document docs/porting.md
+
+amalgamation: $(VENV)/package
+	$(BIN)/python -m tools.amalgamate
+
+ecosystems: $(VENV)/package
+	$(BIN)/python -m tools.library
+
+# Minutes; needs cppcheck with its addon.
+misra: $(VENV)/package
+	$(BIN)/python -m tools.misra --document docs/misra.md
 
 # `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
 size: $(VENV)/package

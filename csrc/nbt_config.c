@@ -46,10 +46,11 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
 }
 
 /* Permitted values of the fields after seed, in declaration order. */
+enum { COUNT, REAL, REAL_ABOVE }; /* uint32_t; float; float with low excluded */
 typedef struct range {
     float low;
     float high;
-    enum { COUNT, REAL, REAL_ABOVE } kind; /* uint32_t; float; float with low excluded */
+    int kind;
 } range;
 
 enum { N_IN, N_OUT, N_HIDDEN, ESTIMATOR = 6, TAU_MAX = 15, ROLLBACK_STEPS = 29 };

@@ -164,7 +164,9 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     }
     reopen(learner, l);
     /* What disturbed may go away again, and the copy fit once more. */
-    learner->copy = learner->copy == NBT_COPY_TAKEN ? NBT_COPY_READY : learner->copy;
+    if (learner->copy == NBT_COPY_TAKEN) {
+        learner->copy = NBT_COPY_READY;
+    }
     nbt_count(&learner->counters.reopened, 1);
     return NBT_REOPENED;
 }

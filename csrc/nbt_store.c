@@ -170,7 +170,7 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t unreadable = 0;
     int found = find_newest(flash, &unreadable, &newest);
     /* Whatever the unreadable slots hold, SLOTS_MAX ahead is newer. */
-    uint32_t sequence = newest.sequence + (unreadable == 0 ? 1u : SLOTS_MAX);
+    uint32_t sequence = newest.sequence + (unreadable == 0 ? 1u : (uint32_t)SLOTS_MAX);
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 1; step < flash->n_slots + (found ? 0u : 1u); step++) {
         slot to = {flash, (newest.index + step) % flash->n_slots, sequence,

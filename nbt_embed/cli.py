@@ -1,7 +1,8 @@
-"""The command line: ``nbt-embed run``, ``demo`` and ``size``.
+"""The command line: ``nbt-embed run``, ``demo``, ``size``, ``export`` and ``replay``.
 
 Results go to standard output, notes and the progress bar to standard error. Exit codes: 0 done,
-2 bad usage or input (one line says what and what to do), 130 interrupted, 141 nobody reads.
+1 a replayed device has other bits, 2 bad usage or input (one line says what and what to do),
+130 interrupted, 141 nobody reads.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from nbt_embed import __version__
 from nbt_embed.alternatives import alternatives
 from nbt_embed.comparison import PASSES, Comparison, compare
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.errors import NbtError, StreamError
-from nbt_embed.learner import memory_of
+from nbt_embed.errors import CheckpointError, NbtError, StreamError
+from nbt_embed.export import GOLDEN_STEPS, export_firmware
+from nbt_embed.learner import Learner, memory_of
 from nbt_embed.report import (
     alternatives_table,
     memory_table,
@@ -35,7 +37,7 @@ from nbt_embed.report import (
 )
 from nbt_embed.streams import Stream, from_csv, simulated_sensor
 
-_BAD_INPUT, _INTERRUPTED, _NOBODY_READS = 2, 130, 141
+_DIFFERENT, _BAD_INPUT, _INTERRUPTED, _NOBODY_READS = 1, 2, 130, 141
 
 _DEMO_HORIZON = 5
 _DEMO_WINDOW = 72  # samples in one picture
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     args = _parser().parse_args(argv)
     try:
-        args.command(args)
+        code: int = args.command(args)
         sys.stdout.flush()
     except NbtError as error:
         return _fail(str(error))
@@ -66,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nnbt-embed: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    return 0
+    return code
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     """Learn a recorded stream and compare."""
     for path in (args.out, args.json):
         if path is not None:
@@ -86,9 +88,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.json is not None:
         _write_json(args.json, run_document(stream, comparisons, args.score_from, __version__))
     _print_results(f"{args.file}", stream, comparisons, args.score_from)
+    return 0
 
 
-def _demo(args: argparse.Namespace) -> None:
+def _demo(args: argparse.Namespace) -> int:
     """Learn a simulated sensor, compare, and show the forecast before and after learning."""
     readings = simulated_sensor(seed=args.seed)
     stream = replace(
@@ -104,9 +107,10 @@ def _demo(args: argparse.Namespace) -> None:
         window = slice(start, start + _DEMO_WINDOW)
         heading = f"{name}: {title} {_DEMO_WINDOW} samples"
         print(f"\n{plot(truth[window], forecast[window], heading)}")
+    return 0
 
 
-def _size(args: argparse.Namespace) -> None:
+def _size(args: argparse.Namespace) -> int:
     """Bytes of a learner, without building it."""
     config = _config(args, args.inputs, args.outputs, max_delay=max(args.horizon - 1, 0))
     memory, others = memory_of(config), alternatives(config)
@@ -115,6 +119,42 @@ def _size(args: argparse.Namespace) -> None:
         _write_json(args.json, size_document(config, memory, others, __version__))
     print(_describe(config))
     print(f"\n{memory_table(memory)}\n\n{alternatives_table(memory, others)}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    """A firmware folder of a saved learner."""
+    learner = _load(args.state)
+    export_firmware(learner, args.out, args.horizon)
+    print(f"learner: {_describe(learner.config)}, hash {learner.hash():016x}")
+    state = len(learner.to_bytes())
+    print(f"memory: {learner.memory.total:,} bytes; state in flash: {state:,} bytes")
+    print(f"{args.out}: `make && ./firmware` there checks the bits of {GOLDEN_STEPS} steps")
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    """The calls of a device's log, and whether the hashes agree."""
+    result = _load(args.state).replay(args.log)
+    different = result.difference
+    if different is None:
+        print(f"{result.steps} steps, {result.compared} hashes compared: the same bits")
+        print(f"hash {result.hash:016x}")
+        return 0
+    print(
+        f"step {different.step} (line {different.line}) is the first with other bits: hash "
+        f"{different.device:016x} on the device, {different.python:016x} here"
+    )
+    if result.compared == 1:
+        print("no hash before it: was this the checkpoint that the device began with?")
+    return _DIFFERENT
+
+
+def _load(path: Path) -> Learner:
+    try:
+        return Learner.load(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _compare(
@@ -261,7 +301,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Online learning of a small recurrent network in a fixed number of bytes.",
     )
     parser.add_argument("--version", action="version", version=f"nbt-embed {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | demo | size")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="run | demo | size | export | replay"
+    )
 
     run = commands.add_parser(
         "run",
@@ -318,6 +360,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_network(size)
     size.add_argument("--json", metavar="FILE", type=Path, help="write the figures to a JSON file")
+
+    state_help = "checkpoint, as Learner.save writes it"
+    export = commands.add_parser(
+        "export",
+        help="firmware of a saved learner: C files that any compiler builds",
+        description="Write a folder with kernel, learner, loop and self-test. The device goes on "
+        "learning where Python stopped, with the same bits.",
+    )
+    export.set_defaults(command=_export)
+    export.add_argument("state", metavar="STATE", type=Path, help=state_help)
+    export.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="new or empty folder to write"
+    )
+    export.add_argument(
+        "--horizon",
+        metavar="H",
+        type=_count_from(1),
+        help="samples between a forecast and its label (default: as many as wait for one; if none "
+        "does, as many as may)",
+    )
+
+    replay = commands.add_parser(
+        "replay",
+        help="repeat a device's log and name the first step with other bits",
+        description="Make the calls of a log (docs/export.md) and compare the hashes. Exit code 1 "
+        "if they differ.",
+    )
+    replay.set_defaults(command=_replay)
+    replay.add_argument(
+        "state", metavar="STATE", type=Path, help=f"{state_help}, of the log's start"
+    )
+    replay.add_argument("log", metavar="LOG", type=Path, help="what the device printed")
     return parser
 
 

@@ -31,5 +31,9 @@ class StreamError(NbtError, ValueError):
     """A file or a column of a stream cannot be used."""
 
 
+class ExportError(NbtError, ValueError):
+    """A firmware cannot be written to this folder, or not of this learner."""
+
+
 class DivergenceWarning(RuntimeWarning):
     """An update would have left the finite numbers and was dropped; the weights are intact."""

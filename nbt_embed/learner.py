@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
@@ -29,6 +29,7 @@ from nbt_embed.errors import (
     SequenceError,
 )
 from nbt_embed.files import replace_file
+from nbt_embed.replay import Replay, replay
 
 Float32Array = NDArray[np.float32]
 
@@ -337,6 +338,17 @@ class Learner:
         except CheckpointError as error:
             name = file if isinstance(file, (str, Path)) else getattr(file, "name", "the file")
             raise CheckpointError(f"{name}: {error}") from None
+
+    @_exclusive
+    def replay(self, log: str | Path | Iterable[str]) -> Replay:
+        """Make the calls of a device's log and compare its hashes (``nbt_embed.replay``).
+
+        Args:
+            log: a path, or the lines of a log in the format of docs/export.md.
+
+        Errors: StreamError, which names the line. The learner is moved on by the steps of the log.
+        """
+        return replay(self, log)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a checkpoint."""

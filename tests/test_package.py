@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, run
 
 from nbt_embed import Learner
+from nbt_embed.export import firmware_files
 
 USE = """
 import nbt_embed, pathlib, sys
@@ -56,7 +57,13 @@ def test_installs_into_a_fresh_environment(pattern: str, dist: Path, tmp_path: P
     learner.predict(0.5)
     learner.learn(1.0)
     assert int(result.stdout) == learner.hash()
-    run(str(tmp_path / "venv" / "bin" / "nbt-embed"), "--help")
+    command = str(tmp_path / "venv" / "bin" / "nbt-embed")
+    run(command, "--help")
+    learner.save(tmp_path / "learner.nbt")
+    out = tmp_path / "firmware"
+    run(command, "export", str(tmp_path / "learner.nbt"), "--out", str(out), cwd=tmp_path)
+    for name, text in firmware_files(learner).items():
+        assert (out / name).read_text() == text
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,20 @@ class Machine:
         self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
     ) -> Path:
         """Link a source of this folder with folder / stream.h. Errors: ToolError."""
+        return self.link(
+            f"-ffp-contract={contract}",
+            "-fno-math-errno",
+            f"-DARENA_BYTES={min(self.ram[1] * 3 // 4, 65536)}",
+            "-DNBT_LANES=1",
+            f"-I{ROOT / 'csrc'}",
+            f"-I{folder}",
+            *options,
+            sources=[HERE / source, *sorted((ROOT / "csrc").glob("*.c"))],
+            target=target,
+        )
+
+    def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:
+        """Link sources with the start-up code. Errors: ToolError."""
         arm = self.compiler.startswith("arm")
         start, script = ("start_arm.c", "arm.ld") if arm else ("start_riscv.c", "riscv.ld")
         where = {"RAM": self.ram[0], "RAM_SIZE": self.ram[1]}
@@ -60,18 +75,11 @@ class Machine:
             self.compiler,
             *self.flags,
             *COMMON,
-            f"-ffp-contract={contract}",
-            "-fno-math-errno",
             "-nostartfiles",
-            f"-DARENA_BYTES={min(self.ram[1] * 3 // 4, 65536)}",
-            "-DNBT_LANES=1",
-            f"-I{ROOT / 'csrc'}",
-            f"-I{folder}",
             f"-I{HERE}",
             *options,
             str(HERE / start),
-            str(HERE / source),
-            *sorted(str(path) for path in (ROOT / "csrc").glob("*.c")),
+            *map(str, sources),
             *(f"-Wl,--defsym={name}={value:#x}" for name, value in where.items()),
             "-T",
             str(HERE / script),

@@ -1,0 +1,106 @@
+"""The kernel as two files, ``nbt.c`` and ``nbt.h``, for builds that want nothing else.
+
+Headers are put in where they are first included, then the C files one after the other; ``nbt.h``
+stays a file of its own. The result compiles as C99 and as C++, and gives the bits of the separate
+files: names are unique across the kernel, and the order of the files means nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+PUBLIC = "nbt.h"
+# Parts that only the host's dispatch at run time compiles (NBT_DISPATCH).
+HOST_ONLY = "nbt_avx*.c"
+
+_INCLUDE = re.compile(r'#\s*include\s+"([^"]+)"')
+_OPENING = re.compile(r"#\s*if")
+_CLOSING = re.compile(r"#\s*endif")
+_GUARD = re.compile(r"^#ifndef (\w+)\n#define \1$", re.MULTILINE)
+
+# GCC contracts unless told otherwise, and not every build system gives a library flags of its own.
+_PREAMBLE = """\
+/* A multiplication and an addition in one instruction would give other bits than Python's. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wmissing-braces" /* {0} is C's way to clear a structure */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
+"""
+
+
+@dataclass(frozen=True)
+class Amalgamation:
+    """Text of ``nbt.h`` and of ``nbt.c``."""
+
+    header: str
+    source: str
+
+
+def kernel_folder() -> Path:
+    """Where the kernel's sources are: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "csrc"
+    return installed if installed.is_dir() else package.parent / "csrc"
+
+
+def amalgamate(title: str, options: str = "", folder: Path | None = None) -> Amalgamation:
+    """Join the kernel.
+
+    Args:
+        title: first line of ``nbt.c``, without the marks of a comment.
+        options: preprocessor lines that shape the kernel; they come before everything else.
+        folder: where the sources are; None: those of this package.
+
+    Errors: OSError. Cost: reads some fifty small files.
+    """
+    folder = kernel_folder() if folder is None else folder
+    joiner = _Joiner(folder)
+    parts = [
+        f"/* {title} */\n",
+        options,
+        "\n" if options else "",
+        _PREAMBLE,
+        f'\n#include "{PUBLIC}"\n',
+    ]
+    for path in sorted(folder.glob("*.c")):
+        if not fnmatch(path.name, HOST_ONLY):
+            parts.append(joiner.text_of(path.name))
+    return Amalgamation((folder / PUBLIC).read_text(encoding="utf-8"), "".join(parts))
+
+
+class _Joiner:
+    """Puts in every header once, where it is first included without a condition."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._done = {PUBLIC}
+
+    def text_of(self, name: str) -> str:
+        """The file with what it includes."""
+        text = (self._folder / name).read_text(encoding="utf-8")
+        guarded = _GUARD.search(text) is not None
+        depth = -1 if guarded else 0  # the guard of a header is no condition
+        lines = [f"\n/* ---- {name} ---- */\n"]
+        for line in text.splitlines(keepends=True):
+            include = _INCLUDE.match(line)
+            if include is None:
+                depth += (_OPENING.match(line) is not None) - (_CLOSING.match(line) is not None)
+                lines.append(line)
+            elif include[1] not in self._done:
+                lines.append(self._included(include[1], conditional=depth > 0))
+        return "".join(lines)
+
+    def _included(self, name: str, conditional: bool) -> str:
+        """A header behind a condition may be needed again elsewhere, as may one without a guard."""
+        text = self.text_of(name)
+        if not conditional and _GUARD.search(text) is not None:
+            self._done.add(name)
+        return text

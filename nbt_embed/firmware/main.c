@@ -1,0 +1,173 @@
+/* The loop of a firmware: check the board, take up learning where Python stopped, and log every step so
+ * that `nbt-embed replay` can follow. Needs no edit: board.h has the functions to replace. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "board.h"
+#include "golden.h"
+#include "nbt_model.h"
+
+#if defined(__GNUC__)
+#define WEAK __attribute__((weak))
+#else
+#define WEAK /* take the defaults out where you have your own */
+#endif
+
+/* The hash in the log costs about as much as a step; 1 has it in every line. */
+#ifndef LOG_HASH_EVERY
+#define LOG_HASH_EVERY 1u
+#endif
+
+/* All the memory that learning needs, now and after years; 8 bytes aligned. */
+static uint64_t arena[NBT_MODEL_BYTES / sizeof(uint64_t)];
+static nbt_learner *learner;
+
+static nbt_status load(void)
+{
+    return nbt_load(arena, sizeof arena, nbt_model_state, sizeof nbt_model_state, &learner);
+}
+
+static void golden_sample(uint32_t step, float *x, float *label)
+{
+    memcpy(x, golden_bits[step], NBT_MODEL_INPUTS * sizeof(float));
+    memcpy(label, golden_bits[step] + NBT_MODEL_INPUTS, NBT_MODEL_LABELS * sizeof(float));
+}
+
+/* Python's steps once more on this board: 0, or the number of the first with other bits, from 1. */
+static uint32_t self_test(void)
+{
+    float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
+    for (uint32_t step = 0; step < GOLDEN_STEPS; step++) {
+        golden_sample(step, x, label);
+        if (nbt_pending(learner) > 0u) {
+            (void)nbt_learn(learner, label);
+        }
+        (void)nbt_predict(learner, forecast, x);
+        if (nbt_hash(learner) != golden_hash[step]) {
+            return step + 1u;
+        }
+    }
+    return 0u;
+}
+
+WEAK int read_sensor(float *x, float *label)
+{
+    static uint32_t step;
+    if (step == GOLDEN_STEPS) {
+        return 0;
+    }
+    golden_sample(step++, x, label);
+    return 1;
+}
+
+WEAK void use_forecast(const float *forecast, nbt_status learnt, nbt_status predicted)
+{
+    (void)forecast;
+    (void)learnt;
+    (void)predicted;
+}
+
+WEAK void write_text(const char *text)
+{
+    fputs(text, stdout);
+}
+
+/* ---- log: one line a step, numbers as the bits they have ---------------------------------------- */
+
+static void write_hex(uint64_t word, unsigned digits)
+{
+    char text[17];
+    for (unsigned i = digits; i-- > 0u; word >>= 4) {
+        text[i] = "0123456789abcdef"[word & 15u];
+    }
+    text[digits] = '\0';
+    write_text(text);
+}
+
+/* n cells; empty ones for a call that was not made. */
+static void write_floats(const float *values, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (values != NULL) {
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            write_text("0x");
+            write_hex(bits, 8);
+        }
+        write_text(",");
+    }
+}
+
+static void write_header(void)
+{
+    for (uint32_t i = 0; i < NBT_MODEL_LABELS; i++) {
+        write_text("label,");
+    }
+    for (uint32_t i = 0; i < NBT_MODEL_INPUTS; i++) {
+        write_text("x,");
+    }
+    write_text("hash\n");
+}
+
+static void write_log(const float *x, const float *label, int with_hash)
+{
+    write_floats(label, NBT_MODEL_LABELS);
+    write_floats(x, NBT_MODEL_INPUTS);
+    if (with_hash) {
+        write_hex(nbt_hash(learner), 16);
+    }
+    write_text("\n");
+}
+
+/* A label that is refused counts as missing, and instead of refused inputs the last ones are taken: each
+ * sample is one forecast, so that every label meets the forecast it belongs to. */
+static nbt_status learn(float *label)
+{
+    nbt_status status = nbt_learn(learner, label);
+    if (status < 0) {
+        for (uint32_t i = 0; i < NBT_MODEL_LABELS; i++) {
+            label[i] = NAN;
+        }
+        (void)nbt_learn(learner, label);
+    }
+    return status;
+}
+
+static nbt_status predict(float *forecast, float *x)
+{
+    static float last[NBT_MODEL_INPUTS];
+    nbt_status status = nbt_predict(learner, forecast, x);
+    if (status < 0) {
+        memcpy(x, last, sizeof last);
+        (void)nbt_predict(learner, forecast, x);
+    }
+    memcpy(last, x, sizeof last);
+    return status;
+}
+
+int main(void)
+{
+    float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
+    uint32_t different = load() == NBT_OK ? self_test() : 1u;
+    if (different != 0u) {
+        write_text("# self-test: other bits than Python's from step ");
+        write_hex(different, 8);
+        write_text(" on (README.md)\n");
+        return 1;
+    }
+    if (load() != NBT_OK) {
+        return 1;
+    }
+    write_text("# self-test: the same bits as Python's\n");
+    write_header();
+    write_log(NULL, NULL, 1); /* where learning is taken up */
+    for (uint32_t step = 1; read_sensor(x, label); step++) {
+        int due = nbt_pending(learner) >= NBT_MODEL_HORIZON; /* the label of the oldest forecast */
+        nbt_status learnt = due ? learn(label) : NBT_OK;
+        nbt_status predicted = predict(forecast, x);
+        use_forecast(forecast, learnt, predicted);
+        write_log(x, due ? label : NULL, step % LOG_HASH_EVERY == 0u);
+    }
+    return 0;
+}

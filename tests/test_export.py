@@ -1,0 +1,326 @@
+"""Exported firmware builds as it is, proves its bits, and goes on exactly where Python stopped."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, Tool, run
+from numpy.typing import NDArray
+
+from nbt_embed import Config, Learner
+from nbt_embed.cli import main
+from nbt_embed.errors import CheckpointError, ExportError
+from nbt_embed.export import GOLDEN_STEPS, export_firmware, firmware_files, golden, kernel_options
+from tools.targets.machines import HERE, MACHINES
+
+Samples = NDArray[np.float32]
+
+BOARD = ROOT / "tests" / "firmware_board.c"
+STRICT = "-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wdouble-promotion -Werror"
+# Every choice once, and what has bytes of its own: taps, waiting forecasts, the last good copy.
+KINDS = {
+    "default": Config(3, 1),
+    "small": Config(1, 2, hidden=4, estimator="nobacktrack", max_delay=3, rollback_steps=50),
+    "lstm": Config(4, 4, hidden=5, cell="lstm", link="categorical", filter="kalman_quasi"),
+    "leaky": Config(2, 2, hidden=3, cell="leaky", estimator="snap1", filter="sgd", lags=3),
+    "tanh": Config(2, 3, hidden=4, cell="tanh", estimator="residual", link="bernoulli"),
+    "frozen": Config(2, 1, hidden=6, estimator="frozen", hold_missing=True),
+    "rtrl": Config(2, 1, hidden=3, estimator="rtrl", max_delay=1),
+}
+
+
+def samples(config: Config, steps: int, seed: int = 0) -> tuple[Samples, Samples]:
+    """Inputs that wander, and labels that the link takes."""
+    rng = np.random.default_rng(seed)
+    x = np.asarray(rng.normal(size=(steps, config.n_in)).cumsum(axis=0) / 8, np.float32)
+    if config.link == "categorical":
+        return x, np.asarray(rng.integers(0, config.n_out, (steps, 1)), np.float32)
+    if config.link == "bernoulli":
+        return x, np.asarray(rng.random((steps, config.n_out)) < 0.5, np.float32)
+    y = np.asarray(x[:, :1] + rng.normal(size=(steps, config.n_out)) / 10, np.float32)
+    y[rng.random(y.shape) < 0.05] = np.nan
+    return x, y
+
+
+def trained(config: Config, steps: int = 400, horizon: int | None = None) -> Learner:
+    """Return a learner that has seen some samples."""
+    learner = Learner(config)
+    learner.run(*samples(config, steps), horizon=horizon or config.max_delay + 1)
+    return learner
+
+
+def put_board(folder: Path, x: Samples, y: Samples) -> None:
+    """Give the firmware a board that replays samples."""
+    rows = ",\n".join(
+        "{" + ", ".join(f"{word:#010x}u" for word in row) + "}"
+        for row in np.hstack([x, y]).view(np.uint32)
+    )
+    (folder / "samples.h").write_text(
+        f"#define SAMPLES {len(x)}u\n"
+        f"static const uint32_t sample_bits[SAMPLES][NBT_MODEL_INPUTS + NBT_MODEL_LABELS] = "
+        f"{{\n{rows}\n}};\n"
+    )
+    (folder / "board.c").write_bytes(BOARD.read_bytes())
+
+
+def built(folder: Path, compiler: str, flags: str = STRICT) -> str:
+    """Make the firmware without a warning, run it, and return what it prints."""
+    run("make", "-C", str(folder), f"CC={compiler}", f"CFLAGS={flags}")
+    return run(str(folder / "firmware"))
+
+
+def last_hash(log: str) -> int:
+    return int(log.splitlines()[-1].split(",")[-1], 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_firmware_builds_as_it_is_and_has_the_bits_of_python(
+    kind: str, tool: Tool, tmp_path: Path
+) -> None:
+    learner = trained(KINDS[kind])
+    before = learner.hash()
+    export_firmware(learner, tmp_path / "firmware")
+    assert learner.hash() == before
+    printed = built(tmp_path / "firmware", tool("gcc"))
+    assert printed.startswith("# self-test: the same bits as Python's\n")
+    result = learner.replay(printed.splitlines())
+    assert result.difference is None
+    assert result.compared == GOLDEN_STEPS + 1
+    assert result.hash == last_hash(printed) != before
+
+
+def test_a_fresh_learner_can_be_exported(tool: Tool, tmp_path: Path) -> None:
+    learner = Learner(2, 1, hidden=4, max_delay=2)
+    export_firmware(learner, tmp_path / "firmware")
+    printed = built(tmp_path / "firmware", tool("clang"))
+    assert "#define NBT_MODEL_HORIZON 3u" in (tmp_path / "firmware" / "nbt_model.h").read_text()
+    assert learner.replay(printed.splitlines()).difference is None
+    assert learner.counters.labels == GOLDEN_STEPS - 3
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_a_firmware_compiles_as_cpp(compiler: str, tool: Tool, tmp_path: Path) -> None:
+    learner = trained(KINDS["small"])
+    export_firmware(learner, tmp_path / "firmware")
+    flags = "-x c++ -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror"
+    printed = built(tmp_path / "firmware", tool(compiler), flags)
+    assert learner.replay(printed.splitlines()).difference is None
+
+
+def test_a_firmware_builds_with_cmake(tool: Tool, tmp_path: Path) -> None:
+    learner = trained(KINDS["leaky"])
+    folder, build = tmp_path / "firmware", tmp_path / "build"
+    export_firmware(learner, folder)
+    put_board(folder, *samples(learner.config, 20))
+    run(tool("cmake"), "-S", str(folder), "-B", str(build), "-DCMAKE_C_FLAGS=-Wall -Werror")
+    run(tool("cmake"), "--build", str(build))
+    printed = run(str(build / "firmware"))
+    result = learner.replay(printed.splitlines())
+    assert (result.difference, result.steps) == (None, 21)  # with the row where it begins
+
+
+def test_the_device_goes_on_for_a_thousand_steps_as_python_does(tool: Tool, tmp_path: Path) -> None:
+    """On this machine, and bare on an emulated Cortex-M4F."""
+    config = Config(3, 1, estimator="nobacktrack", max_delay=4, hold_missing=True)
+    x, y = samples(config, 3000, seed=5)
+    x[2500, 1] = np.nan
+    learner = Learner(config)
+    learner.run(x[:2000], y[:2000], horizon=2)
+    folder = tmp_path / "firmware"
+    export_firmware(learner, folder)
+    put_board(folder, x[2000:], y[2000:])
+    start = copy.copy(learner)
+    learner.run(x[2000:], y[2000:], horizon=2)
+
+    host = built(folder, tool("gcc"))
+    assert last_hash(host) == learner.hash()
+    (machine,) = (machine for machine in MACHINES if machine.name == "M4F")
+    tool(machine.compiler)
+    tool("qemu-system-arm")
+    elf = machine.link(
+        "-ffp-contract=off", "-fno-math-errno", f"-I{folder}", f"-I{HERE}", "-DSEMIHOSTING",
+        "-Wall", "-Wextra", "-Werror",
+        sources=sorted(folder.glob("*.c")), target=tmp_path / "firmware.elf",
+    )  # fmt: skip
+    device = machine.emulate(elf)
+    assert device == host
+    assert start.replay(device.splitlines()).steps == 1001
+    assert start.hash() == learner.hash()
+
+
+def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path: Path) -> None:
+    learner = trained(Config(2, 1, hidden=4, max_delay=2))
+    folder = tmp_path / "firmware"
+    export_firmware(learner, folder)
+    x, y = samples(learner.config, 30)
+    x[10, 0], y[20, 0] = np.nan, np.inf
+    put_board(folder, x, y)
+    result = learner.replay(built(folder, tool("gcc")).splitlines())
+    assert result.difference is None
+    other = trained(learner.config)
+    x[10], y[20] = x[9], np.nan
+    other.run(x, y, horizon=3)
+    assert learner.hash() == other.hash()
+
+
+def test_the_self_test_notices_other_bits(tool: Tool, tmp_path: Path) -> None:
+    folder = tmp_path / "firmware"
+    learner = trained(KINDS["small"])
+    export_firmware(learner, folder)
+    path, fourth = folder / "golden.c", f"{golden(learner).hashes[3]:016x}"
+    text = path.read_text()
+    assert text.count(fourth) == 1
+    path.write_text(text.replace(fourth, f"{int(fourth, 16) ^ 1:016x}"))
+    run("make", "-C", str(folder), f"CC={tool('gcc')}")
+    printed = run("sh", "-c", f"{folder}/firmware; echo exit $?")
+    assert "other bits than Python's from step 00000004" in printed
+    assert printed.endswith("exit 1\n")
+
+
+def test_hashes_in_the_log_can_be_rarer(tool: Tool, tmp_path: Path) -> None:
+    learner = trained(KINDS["small"])
+    export_firmware(learner, tmp_path / "firmware")
+    printed = built(tmp_path / "firmware", tool("gcc"), f"{STRICT} -DLOG_HASH_EVERY=8u")
+    result = learner.replay(printed.splitlines())
+    assert (result.difference, result.compared) == (None, 1 + GOLDEN_STEPS // 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_golden_hashes_are_those_of_a_learner_that_is_fed_the_samples(kind: str) -> None:
+    learner = trained(KINDS[kind])
+    vectors = golden(learner)
+    assert vectors.samples.shape == (GOLDEN_STEPS, learner.config.n_in + learner.config.n_label)
+    assert np.isfinite(vectors.samples).all()
+    labels = learner.counters.labels
+    for row, expected in zip(vectors.samples, vectors.hashes, strict=True):
+        if learner.pending:
+            learner.learn(row[learner.config.n_in :])
+        learner.predict(row[: learner.config.n_in])
+        assert learner.hash() == expected
+    assert learner.counters.labels >= labels + GOLDEN_STEPS - 1  # it does learn
+
+
+def test_only_what_the_model_uses_is_switched_on() -> None:
+    options = kernel_options(Config(1, 1, cell="leaky", estimator="snap1", link="bernoulli"))
+    for line in (
+        "#define NBT_CELLS 0x2u",
+        "#define NBT_ESTIMATORS 0x4u",
+        "#define NBT_FILTERS 0x2u",
+        "#define NBT_LINKS 0x4u",
+        "#define NBT_TEXTS 0",
+        "#define NBT_RTRL_FLOATS_MAX 0",
+    ):
+        assert line in options.splitlines()
+    assert "RTRL" not in kernel_options(Config(1, 1, estimator="rtrl"))
+
+
+def test_the_same_learner_gives_the_same_files(tmp_path: Path) -> None:
+    learner = trained(KINDS["small"])
+    export_firmware(learner, tmp_path / "one")
+    (tmp_path / "two").mkdir()  # an empty folder is filled
+    export_firmware(Learner.from_bytes(learner.to_bytes()), tmp_path / "two")
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == set(firmware_files(learner))
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_license_goes_with_the_code(tmp_path: Path) -> None:
+    export_firmware(Learner(1, 1, hidden=2), tmp_path / "firmware")
+    assert (tmp_path / "firmware" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_horizon_is_that_of_the_waiting_forecasts_unless_it_is_given() -> None:
+    def horizon(learner: Learner, given: int | None = None) -> str:
+        header = firmware_files(learner, given)["nbt_model.h"]
+        (line,) = (line for line in header.splitlines() if "NBT_MODEL_HORIZON" in line)
+        return line.split()[2]
+
+    config = Config(1, 1, hidden=2, max_delay=4)
+    assert horizon(Learner(config)) == "5u"
+    assert horizon(trained(config, horizon=2)) == "2u"
+    assert horizon(trained(config, horizon=2), 3) == "3u"
+    with pytest.raises(ExportError, match="horizon = 1, but 2 forecasts wait"):
+        firmware_files(trained(config, horizon=2), 1)
+    for wrong in (0, 6):
+        with pytest.raises(ExportError, match=rf"horizon = {wrong}: max_delay = 4 allows 1..5"):
+            firmware_files(Learner(config), wrong)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(1, 1, hidden=2)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.c").write_text("mine")
+    with pytest.raises(ExportError, match="full: is not empty; name a new folder"):
+        export_firmware(learner, full)
+    assert [path.name for path in full.iterdir()] == ["mine.c"]
+    with pytest.raises(ExportError, match=r"mine\.c: is a file; name a folder"):
+        export_firmware(learner, full / "mine.c")
+    monkeypatch.chdir(full)
+    with pytest.raises(ExportError, match="the folder you are in would be replaced"):
+        export_firmware(learner, ".")
+    with pytest.raises(ExportError, match="is no folder; make it first"):
+        export_firmware(learner, tmp_path / "none" / "firmware")
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_a_disk_that_fills_up_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+    written: list[Path] = []
+
+    def write_some(path: Path, text: str, **rest: str) -> int:
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        return write(path, text, **rest)
+
+    monkeypatch.setattr(Path, "write_text", write_some)
+    with pytest.raises(ExportError, match=r"cannot be written \(No space left"):
+        export_firmware(Learner(1, 1, hidden=2), tmp_path / "firmware")
+    assert len(written) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_learner_that_cannot_be_saved_cannot_be_exported(tmp_path: Path) -> None:
+    learner = Learner(1, 1, hidden=2)
+    learner._block[learner.memory.header :][:4] = 255  # the first weight is no number
+    with pytest.raises(CheckpointError, match="cannot be saved"):
+        export_firmware(learner, tmp_path / "firmware")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_writes_the_same_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = trained(KINDS["small"])
+    state, out = tmp_path / "learner.nbt", tmp_path / "out"
+    learner.save(state)
+    assert main(["export", str(state), "--out", str(out), "--horizon", "4"]) == 0
+    assert f"hash {learner.hash():016x}" in capsys.readouterr().out
+    for name, text in firmware_files(learner, 4).items():
+        assert (out / name).read_text() == text
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state, out = tmp_path / "learner.nbt", tmp_path / "out"
+    Learner(1, 1, hidden=2).save(state)
+    (tmp_path / "text.nbt").write_text("text")
+    for arguments, expected in (
+        ([str(tmp_path / "none.nbt"), "--out", str(out)], "none.nbt: cannot be read (No such file"),
+        ([str(tmp_path / "text.nbt"), "--out", str(out)], "text.nbt: 4 bytes: "),
+        ([str(state), "--out", str(tmp_path)], "is not empty; name a new folder"),
+        ([str(state), "--out", str(out), "--horizon", "2"], "allows 1..1"),
+    ):
+        assert main(["export", *arguments]) == 2
+        message = capsys.readouterr().err
+        assert expected in message
+        assert message.count("\n") == 1
+    assert not out.exists()
