@@ -100,11 +100,17 @@ typedef struct nbt_lanes {
     float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
 } nbt_lanes;
 
+/* All 0 without a change. */
 NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int has_g, size_t row,
                                  size_t unit, size_t H, const nbt_change *change)
 {
-    const nbt_motion *motion = &change->motion;
-    const nbt_update *update = &change->update;
+    const nbt_change nothing = {{NULL, NULL, NULL, NULL, NULL},
+                                {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f},
+                                NULL};
+    const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
+    const nbt_update *update = change != NULL ? &change->update : &nothing.update;
+    has_w = change != NULL ? has_w : NBT_W_NONE;
+    has_g = change != NULL && has_g;
     for (size_t l = 0; l < width; l++) {
         out->u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
         out->gain[l] = has_g ? motion->gain[row + l] : 0.0f;

@@ -184,8 +184,8 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     if (fused || change != NULL) {
         k = change->update;
         u_before = change->u;
-        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
     }
+    nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
     if (fused || look != NULL) {
         u = look->u;
         tangent = look->tangent;
