@@ -69,15 +69,17 @@ nbt_layout nbt_layout_of(const nbt_config *config, void *base)
     nbt_breakdown *b = &l.bytes;
 
     b->header = NBT_HEADER_BYTES;
+    /* The matrices of the sweep come first and side by side: with 16 rows, or a multiple, all start on a
+     * cache line if the first one does. */
     l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
-    l.readout = take(floats, &n, &b->parameters, l.O * l.D);
     l.m.w = take(floats, &n, &b->estimate, has_w * l.R * l.D);
-    l.v = take(floats, &n, &b->estimate, has_w * l.N * l.S);
     l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
-    l.balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l.H));
-    l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
     l.m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l.R * l.D);
     l.m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l.R * l.D);
+    l.readout = take(floats, &n, &b->parameters, l.O * l.D);
+    l.v = take(floats, &n, &b->estimate, has_w * l.N * l.S);
+    l.balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l.H));
+    l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
     l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
     l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
     l.state = take(floats, &n, &b->state, l.S);
