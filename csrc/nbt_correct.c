@@ -81,12 +81,6 @@ static void directions(const nbt_config *config, const nbt_layout *l)
     }
 }
 
-/* alpha (O) of the rank-one estimate that unit i takes part in; NULL without any. */
-static const float *alpha_of_unit(const nbt_layout *l, size_t i)
-{
-    return l->N == 0 ? NULL : l->alpha + (l->m.by_unit ? i : 0) * l->O;
-}
-
 /* The recurrent steps along both directions, `gain` times their product with x (O); rtrl: along
  * every output's slopes, and step_w is their common size. */
 static void step_along(const nbt_layout *l, float gain, const float *x)
@@ -177,13 +171,12 @@ static void add_recurrent(const nbt_layout *l, float gain)
         add_recurrent_single(l, gain);
         return;
     }
-    for (size_t n = 0; n < l->N; n++) {
-        nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
-    }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
-        nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
-                           gain * l->g_cross[i], l->O);
-    }
+    nbt_directions along_w = {l->alpha, NULL, 0, l->w_square, NULL, l->N};
+    nbt_directions along_g = {l->white,     l->N == 0 ? NULL : l->alpha, l->m.by_unit ? l->O : 0,
+                              l->g_square,  l->g_cross,
+                              l->m.g != NULL ? l->H : 0};
+    nbt_innovation_add(l->chol, &along_w, gain, l->O);
+    nbt_innovation_add(l->chol, &along_g, gain, l->O);
 }
 
 /* Brings the gaussian label of output o within the gate; `variance` is that of its innovation in units
