@@ -11,9 +11,11 @@
 
 #if defined(__GNUC__)
 #define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
 #define NBT_INLINE static inline
+#define NBT_NOINLINE
 #define NBT_RESTRICT
 #endif
 
