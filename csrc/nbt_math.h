@@ -156,7 +156,13 @@ NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
             part[k] += a[i + k] * b[i + k];
         }
     }
-    for (size_t k = 0; i + k < n; k++) {
+    size_t k = 0;
+    if (i + 4 <= n) {
+        for (; k < 4; k++) {
+            part[k] += a[i + k] * b[i + k];
+        }
+    }
+    for (; i + k < n; k++) {
         part[k] += a[i + k] * b[i + k];
     }
     return ((part[0] + part[4]) + (part[2] + part[6])) +
