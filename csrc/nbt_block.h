@@ -47,7 +47,7 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     }
 
 /* out[l] = value of the unit of lane l, or 0 without values. */
-NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width, size_t unit,
+NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
                                  size_t H)
 {
     if (value != NULL && unit + width <= H) {
@@ -71,18 +71,18 @@ NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width
 #define NBT_W_SHARED 1  /* all rows share one rank-one estimate */
 #define NBT_W_BY_UNIT 2 /* every unit has its own */
 #define NBT_WITH_FACTORS(pass, ...)          \
-    if (m->w == NULL) {                      \
+    if (!nbt_has_w(m)) {                     \
         pass(NBT_W_NONE, 1, __VA_ARGS__);    \
-    } else if (m->g == NULL) {               \
+    } else if (!nbt_has_g(m)) {              \
         pass(NBT_W_SHARED, 0, __VA_ARGS__);  \
-    } else if (!m->by_unit) {                \
+    } else if (!nbt_is_by_unit(m)) {         \
         pass(NBT_W_SHARED, 1, __VA_ARGS__);  \
     } else {                                 \
         pass(NBT_W_BY_UNIT, 1, __VA_ARGS__); \
     }
 
 /* The same for one value per rank-one estimate. */
-NBT_INLINE void nbt_block_gather_w(float out[16], const float *value, int has_w, size_t width,
+NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int has_w, size_t width,
                                    size_t unit, size_t H)
 {
     if (has_w == NBT_W_SHARED) {
@@ -96,8 +96,8 @@ NBT_INLINE void nbt_block_gather_w(float out[16], const float *value, int has_w,
 
 /* What a block of rows needs of the motion and of the update, lane by lane. */
 typedef struct nbt_lanes {
-    float w_scale[16], step_w[16], curvature_w[16];
-    float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
+    float w_scale[NBT_LANES], step_w[NBT_LANES], curvature_w[NBT_LANES];
+    float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES], step_g[NBT_LANES], tilt[NBT_LANES], curvature_g[NBT_LANES];
 } nbt_lanes;
 
 NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int has_g, size_t row,
@@ -117,6 +117,16 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int ha
     nbt_block_gather(out->step_g, has_g ? update->step_g : NULL, width, unit, H);
     nbt_block_gather(out->tilt, has_g ? update->tilt : NULL, width, unit, H);
     nbt_block_gather(out->curvature_g, has_g ? update->curvature_g : NULL, width, unit, H);
+}
+
+/* The same without a change. */
+NBT_INLINE void nbt_lanes_clear(nbt_lanes *out, size_t width)
+{
+    for (size_t l = 0; l < width; l++) {
+        out->w_scale[l] = out->step_w[l] = out->curvature_w[l] = 0.0f;
+        out->u_scale[l] = out->g_scale[l] = out->g_keep[l] = out->gain[l] = 0.0f;
+        out->step_g[l] = out->tilt[l] = out->curvature_g[l] = 0.0f;
+    }
 }
 
 /* w of lane l after its move with u_j (nbt_motion). */

@@ -47,11 +47,11 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
 
 static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 {
-    nbt_layout l = nbt_layout_of(config, NULL);
-    const nbt_breakdown *b = &l.bytes;
-    size_t bytes = 4u * GENERATOR_WORDS + b->parameters + b->estimate + b->covariance + b->state +
-                   b->ring + b->scaler;
-    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + l.guard_floats);
+    nbt_breakdown b;
+    size_t guard_floats = nbt_layout_bytes(config, &b);
+    size_t bytes = 4u * GENERATOR_WORDS + b.parameters + b.estimate + b.covariance + b.state +
+                   b.ring + b.scaler;
+    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + guard_floats);
 }
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)

@@ -18,7 +18,7 @@ static float annealed(const nbt_config *config, uint64_t labels)
     if (config->anneal_steps == 0) {
         return 1.0f;
     }
-    float factor = 1.0f / nbt_sqrt(1.0f + (float)labels / (float)config->anneal_steps);
+    float factor = 1.0f / nbt_sqrt(1.0f + nbt_float_of(labels) / (float)config->anneal_steps);
     return factor < ANNEAL_MIN ? ANNEAL_MIN : factor;
 }
 
@@ -27,24 +27,24 @@ static float annealed(const nbt_config *config, uint64_t labels)
  * rtrl: all slopes, and their sum of squares. */
 static void directions(const nbt_config *config, const nbt_layout *l)
 {
-    for (size_t n = 0; n < l->N && l->v != NULL; n++) {
+    for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
         for (size_t o = 0; o < l->O; o++) {
             l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->D, l->v + n * l->S, l->H);
         }
     }
-    for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+    for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
         for (size_t o = 0; o < l->O; o++) {
             l->white[i * l->O + o] = l->readout[o * l->D + i];
         }
     }
-    if (config->filter != NBT_FILTER_SGD) {
-        for (size_t n = 0; n < l->N && l->v != NULL; n++) {
+    if (nbt_filter_of(config) != NBT_FILTER_SGD) {
+        for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
             float *alpha = l->alpha + n * l->O;
-            nbt_link_factor_transposed(config->link, alpha, alpha, l->factor, l->y, l->O);
+            nbt_link_factor_transposed(nbt_link_of(config), alpha, alpha, l->factor, l->y, l->O);
         }
-        for (size_t i = 0; i < l->H && l->white != NULL; i++) {
+        for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
             float *white = l->white + i * l->O;
-            nbt_link_factor_transposed(config->link, white, white, l->factor, l->y, l->O);
+            nbt_link_factor_transposed(nbt_link_of(config), white, white, l->factor, l->y, l->O);
         }
     }
     if (NBT_IS_EXACT(l)) {
@@ -55,7 +55,7 @@ static void directions(const nbt_config *config, const nbt_layout *l)
 /* alpha (O) of the rank-one estimate that unit i takes part in; NULL without any. */
 static const float *alpha_of_unit(const nbt_layout *l, size_t i)
 {
-    return l->N == 0 ? NULL : l->alpha + (l->m.by_unit ? i : 0) * l->O;
+    return l->N == 0 ? NULL : l->alpha + (nbt_is_by_unit(&l->m) ? i : 0) * l->O;
 }
 
 /* The recurrent steps along both directions, `gain` times their product with x (O); rtrl: along
@@ -72,7 +72,7 @@ static void step_along(const nbt_layout *l, float gain, const float *x)
     for (size_t n = 0; n < l->N; n++) {
         l->step_w[n] = gain * nbt_dot(l->alpha + n * l->O, x, l->O);
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
     }
 }
@@ -88,7 +88,7 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
         const float *alpha = l->alpha + n * l->O;
         l->curvature_w[n] = gamma * (NBT_IS_EXACT(l) ? 1.0f : nbt_dot(alpha, alpha, l->O));
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         const float *white = l->white + i * l->O;
         const float *alpha = alpha_of_unit(l, i);
         float gg = nbt_dot(white, white, l->O);
@@ -109,7 +109,7 @@ static void add_recurrent(const nbt_layout *l, float gain)
     for (size_t n = 0; n < l->N; n++) {
         nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
                            gain * l->g_cross[i], l->O);
     }
@@ -133,7 +133,7 @@ static int limit_label(const nbt_config *config, const nbt_layout *l, size_t o, 
 static int limit_labels(const nbt_config *config, const nbt_layout *l, const float *chol)
 {
     int limited = 0;
-    for (size_t o = 0; o < l->O && l->noise != NULL && config->gate > 0.0f; o++) {
+    for (size_t o = 0; o < l->O && nbt_is_gaussian(l) && config->gate > 0.0f; o++) {
         float variance = chol == NULL ? 1.0f : chol[o * (o + 1) / 2 + o];
         limited |= limit_label(config, l, o, variance);
     }
@@ -145,7 +145,7 @@ static int limit_labels(const nbt_config *config, const nbt_layout *l, const flo
 static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
                              nbt_update *update, float *weight, int *limited)
 {
-    uint32_t link = config->link;
+    uint32_t link = nbt_link_of(config);
     *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
     directions(config, l);
     float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
@@ -167,7 +167,7 @@ static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float ra
 {
     directions(config, l);
     *limited = limit_labels(config, l, NULL);
-    nbt_link_score(config->link, l->x, l->y, l->label, l->O);
+    nbt_link_score(nbt_link_of(config), l->x, l->y, l->label, l->O);
     for (size_t o = 0; o < l->O; o++) {
         l->x[o] *= rate;
     }
@@ -179,21 +179,21 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 {
     /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the bias
      * column kept exactly, a bias moves with all D weights of its row. */
-    float p_max = l->m.cov == NULL ? 1.0f : 1.0f / config->info_floor;
-    p_max *= l->m.coupling == NULL ? 1.0f : (float)l->D;
+    float p_max = !nbt_has_cov(&l->m) ? 1.0f : 1.0f / config->info_floor;
+    p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
     float step = 0.0f;
     float curvature = 0.0f;
     for (size_t n = 0; n < l->N; n++) {
         step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
         curvature += l->curvature_w[n] * l->w_square[n];
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
-        float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[l->m.by_unit ? i : 0];
+        float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
         curvature += (l->curvature_g[i] + curvature_w * l->tilt[i] * l->tilt[i]) * l->g_square[i];
     }
     float error = 0.0f; /* squared, of all outputs */
-    for (size_t o = 0; o < l->O && l->noise != NULL; o++) {
+    for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
         float miss = nbt_is_nan(l->label[o]) ? 0.0f : l->label[o] - l->y[o];
         error += miss * miss;
     }
@@ -204,7 +204,7 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 /* How far V_o moves along the direction. */
 static float readout_scale(const nbt_config *config, const nbt_layout *l, size_t o)
 {
-    int whitened = config->filter != NBT_FILTER_SGD && l->noise != NULL;
+    int whitened = nbt_filter_of(config) != NBT_FILTER_SGD && nbt_is_gaussian(l);
     return whitened ? l->noise[o] * l->x[o] : l->x[o];
 }
 
@@ -233,7 +233,7 @@ static void update_readout(const nbt_config *config, const nbt_layout *l, const 
 /* Running innovation variance of the labelled outputs. */
 static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
 {
-    for (size_t o = 0; o < l->O && l->noise != NULL; o++) {
+    for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
         if (nbt_is_nan(l->label[o])) {
             continue;
         }
@@ -251,23 +251,23 @@ NBT_LOCAL nbt_update nbt_correct_nothing(const nbt_layout *l)
 {
     nbt_update update = {l->step_w, l->step_g, 1.0f, l->curvature_w, l->tilt, l->curvature_g, 0.0f};
     nbt_fill(l->step_w, 0.0f, 2 * l->N);                      /* and curvature_w */
-    nbt_fill(l->step_g, 0.0f, l->m.g != NULL ? 3 * l->H : 0); /* and tilt, curvature_g */
+    nbt_fill(l->step_g, 0.0f, nbt_has_g(&l->m) ? 3 * l->H : 0); /* and tilt, curvature_g */
     return update;
 }
 
 NBT_LOCAL void nbt_correct_init(const nbt_config *config, const nbt_layout *l)
 {
     nbt_fill(l->readout, 0.0f, l->O * l->D);
-    if (l->m.cov != NULL) {
+    if (nbt_has_cov(&l->m)) {
         nbt_fill(l->m.cov, 1.0f / config->info_floor, l->R * l->D);
     }
-    if (l->m.coupling != NULL) {
+    if (nbt_has_coupling(&l->m)) {
         nbt_fill(l->m.coupling, 0.0f, l->R * l->D);
     }
-    if (l->ud != NULL) {
+    if (nbt_is_kalman(l)) {
         nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);
     }
-    if (l->noise != NULL) {
+    if (nbt_is_gaussian(l)) {
         nbt_fill(l->noise, 1.0f, l->O);
         nbt_fill(l->noise + l->O, 0.0f, l->O);
     }
@@ -277,7 +277,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
                           int *limited)
 {
     const nbt_config *config = &learner->config;
-    int kalman = config->filter != NBT_FILTER_SGD;
+    int kalman = nbt_filter_of(config) != NBT_FILTER_SGD;
     float c = 0.0f;
     float weight = 0.0f;
     float share = annealed(config, learner->counters.labels - learner->opened);

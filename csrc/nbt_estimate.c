@@ -13,18 +13,18 @@
 
 NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
 {
-    if (l->v != NULL) {
+    if (nbt_has_w(&l->m)) {
         nbt_fill(l->v, 0.0f, l->N * l->S);
         nbt_fill(l->m.w, 0.0f, l->R * l->D);
     }
-    if (l->m.g != NULL) {
+    if (nbt_has_g(&l->m)) {
         nbt_fill(l->m.g, 0.0f, l->R * l->D);
     }
-    if (l->balance != NULL) {
+    if (nbt_is_residual(l)) {
         nbt_fill(l->balance, 0.0f, 1 + l->H);
         nbt_fill(l->balance + 1 + l->H, 1.0f, l->H);
     }
-    if (l->exact != NULL) {
+    if (NBT_IS_EXACT(l)) {
         nbt_fill(l->exact, 0.0f, l->S * l->R * l->D);
     }
 }
@@ -59,10 +59,10 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     float *g_scale = change == NULL ? l->g_scale : l->white;
     float w_scale = 0.0f;
     nbt_intake_gather(learner, l, u, l->learning_state, age);
-    if (l->uu == NULL) {
+    if (!nbt_is_swept(l)) {
         nbt_sweep_forward(&l->m, l->act, u);
     } else {
-        int is_residual = l->balance != NULL;
+        int is_residual = nbt_is_residual(l);
         if (is_residual) {
             w_scale = aim(learner, l, g_scale);
         }
@@ -85,7 +85,7 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
 
 static nbt_jacobian linearise(const nbt_config *config, const nbt_layout *l)
 {
-    nbt_cell_linearise(config->cell, l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
+    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
     nbt_jacobian jacobian = {{l->act, l->gain2}, l->carry, l->H, l->R, l->parts};
     return jacobian;
 }
@@ -101,7 +101,7 @@ static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
     float *scratch = l->carry;
     nbt_rng_signs(learner->rng, u_scale, l->R);
     int plain = config->norm == NBT_NORM_EUCLIDEAN;
-    int is_plain = l->m.cov == NULL; /* then the metric is */
+    int is_plain = !nbt_has_cov(&l->m); /* then the metric is */
     float w_norm = nbt_sqrt(plain && !is_plain ? nbt_sweep_square(&l->m) : l->w_square[0]);
     float u_plain = nbt_dot(l->u, l->u, l->D);
     float scale = nbt_tangent_add(&jacobian, l->v, u_scale, scratch, plain ? &u_plain : l->uu,
@@ -127,7 +127,7 @@ static void sum_traces(const nbt_layout *l, const float *gain)
             l->g_square[i] += d * (d * l->gg[row + i] + 2.0f * e * l->gu[row + i]) +
                               e * e * l->uu[row + i];
         }
-        for (size_t i = 0; i < l->H && l->wg != NULL; i++) {
+        for (size_t i = 0; i < l->H && nbt_has_w(&l->m); i++) {
             l->g_cross[i] += l->g_keep[i] * l->wg[row + i] + gain[row + i] * l->wu[row + i];
         }
     }
@@ -221,7 +221,7 @@ NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout
         nbt_estimate_look(learner, l, learner->pending - 1, NULL);
     }
     learner->looked = 0;
-    switch (learner->config.estimator) {
+    switch (nbt_estimator_of(&learner->config)) {
     case NBT_EST_NOBACKTRACK:
         return nobacktrack(learner, l);
     case NBT_EST_RESIDUAL:
@@ -234,7 +234,7 @@ NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout
         if (NBT_IS_EXACT(l)) {
             nbt_rtrl_advance(&learner->config, l);
         } else {
-            nbt_cell_forward(learner->config.cell, l->H, l->act, l->learning_state, l->leak);
+            nbt_cell_forward(nbt_cell_of(&learner->config), l->H, l->act, l->learning_state, l->leak);
         }
         return none;
     }
@@ -243,12 +243,12 @@ NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout
 NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l)
 {
     int good = 1;
-    for (size_t n = 0; n < l->N && l->v != NULL; n++) {
+    for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
         const float *v = l->v + n * l->S;
         good &= l->w_square[n] < NORM_LIMIT && nbt_abs(l->w_scale[n]) < NBT_HUGE;
         good &= nbt_dot(v, v, l->S) < NBT_HUGE;
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         good &= l->g_square[i] < NORM_LIMIT;
     }
     if (NBT_IS_EXACT(l)) {

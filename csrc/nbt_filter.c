@@ -1,6 +1,7 @@
 #include "nbt_filter.h"
 
 #include "nbt.h"
+#include "nbt_build.h"
 #include "nbt_math.h"
 
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
@@ -95,6 +96,7 @@ static float readout_term(uint32_t link, size_t i, size_t j, const float *factor
 NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
                                     float c, size_t O)
 {
+    link = nbt_built_link(link);
     float p_squared = link == NBT_LINK_CATEGORICAL ? nbt_dot(p, p, O) : 0.0f;
     for (size_t i = 0; i < O; i++) {
         for (size_t j = 0; j <= i; j++) {

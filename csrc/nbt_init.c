@@ -38,7 +38,7 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
             if (col + 1 == l->D) {
-                value = gate_bias(config->cell, row / l->H, time_constant(config, row % l->H), value);
+                value = gate_bias(nbt_cell_of(config), row / l->H, time_constant(config, row % l->H), value);
             }
             l->m.theta[nbt_block_index(row, col, l->R, l->D)] = value;
         }
@@ -66,7 +66,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     nbt_layout l = nbt_layout_of(config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
-    for (size_t i = 0; i < l.H && l.leak != NULL; i++) {
+    for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
         l.leak[i] = 1.0f / time_constant(config, i);
     }
     nbt_correct_init(config, &l);

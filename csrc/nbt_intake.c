@@ -82,7 +82,7 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
                                       const float *label, int *present, nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
-    size_t n = config->link == NBT_LINK_CATEGORICAL ? 1 : l->O;
+    size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
     *present = 0;
     for (size_t pass = 0; pass < 2; pass++) {
         for (size_t o = 0; o < n; o++) {
@@ -91,7 +91,7 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
             if (nbt_is_nan(value)) {
                 continue;
             }
-            if (config->link == NBT_LINK_GAUSSIAN) {
+            if (nbt_link_of(config) == NBT_LINK_GAUSSIAN) {
                 nbt_scale scale = nbt_scale_load(l->label_scale, o, n);
                 if (!nbt_scale_try(&scale, &l->label[o], value, config->scale_steps,
                                    config->scale_rate)) {
@@ -106,7 +106,7 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
                         continue;
                     }
                 }
-            } else if (config->link == NBT_LINK_BERNOULLI) {
+            } else if (nbt_link_of(config) == NBT_LINK_BERNOULLI) {
                 if (!(value >= 0.0f && value <= 1.0f)) {
                     return NBT_ERR_LABEL;
                 }
@@ -119,9 +119,9 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
     return NBT_OK;
 }
 
-NBT_LOCAL void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y)
+NBT_LOCAL void nbt_intake_unscale(const nbt_layout *l, float *y)
 {
-    for (size_t o = 0; o < l->O && learner->config.link == NBT_LINK_GAUSSIAN; o++) {
+    for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
         nbt_scale scale = nbt_scale_load(l->label_scale, o, l->O);
         y[o] = scale.mean + nbt_scale_deviation(scale) * y[o];
     }

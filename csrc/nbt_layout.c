@@ -37,108 +37,120 @@ static float *take(float *base, size_t *next, size_t *bytes, size_t n)
     return array;
 }
 
-nbt_layout nbt_layout_of(const nbt_config *config, void *base)
+/* The layout, and its bytes by purpose. Returns the floats of the guards without the filling. */
+static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
 {
-    nbt_layout l = {0};
-    l.H = config->n_hidden;
-    l.O = config->n_out;
-    l.I = (size_t)config->n_in * config->lags;
-    l.parts = nbt_cell_parts(config->cell);
-    l.S = l.H * l.parts;
-    l.R = l.H * nbt_cell_gates(config->cell);
-    l.D = l.H + l.I + 1;
-    l.m.rows = l.R;
-    l.m.cols = l.D;
-    l.m.hidden = l.H;
+    uint32_t cell = nbt_cell_of(config);
+    l->H = config->n_hidden;
+    l->O = config->n_out;
+    l->I = (size_t)config->n_in * config->lags;
+    l->parts = nbt_cell_parts(cell);
+    l->S = l->H * l->parts;
+    l->R = l->H * nbt_cell_gates(cell);
+    l->D = l->H + l->I + 1;
+    l->m.rows = l->R;
+    l->m.cols = l->D;
+    l->m.hidden = l->H;
 
-    uint32_t estimator = config->estimator;
+    uint32_t estimator = nbt_estimator_of(config), filter = nbt_filter_of(config);
     size_t residual = estimator == NBT_EST_RESIDUAL;
     size_t unitwise = estimator == NBT_EST_UNITWISE;
     size_t has_w = residual || unitwise || estimator == NBT_EST_NOBACKTRACK;
     size_t has_g = residual || unitwise || estimator == NBT_EST_SNAP1;
-    l.m.by_unit = (int)unitwise;
-    size_t exact = NBT_RTRL_FLOATS_MAX > 0 && estimator == NBT_EST_RTRL;
-    l.N = unitwise ? l.H : has_w + exact;
+    l->m.by_unit = (int)unitwise;
+    size_t exact = NBT_HAS_RTRL && estimator == NBT_EST_RTRL;
+    l->N = unitwise ? l->H : has_w + exact;
     size_t swept = has_w || has_g;
-    size_t kalman = config->filter != NBT_FILTER_SGD;
-    size_t quasi = config->filter == NBT_FILTER_QUASI;
-    size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
+    size_t kalman = filter != NBT_FILTER_SGD;
+    size_t quasi = filter == NBT_FILTER_QUASI;
+    size_t gaussian = nbt_link_of(config) == NBT_LINK_GAUSSIAN;
     size_t slots = (size_t)config->max_delay + config->lags;
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
-    nbt_breakdown *b = &l.bytes;
 
     b->header = NBT_HEADER_BYTES;
-    l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
-    l.readout = take(floats, &n, &b->parameters, l.O * l.D);
-    l.m.w = take(floats, &n, &b->estimate, has_w * l.R * l.D);
-    l.v = take(floats, &n, &b->estimate, has_w * l.N * l.S);
-    l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
-    l.balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l.H));
-    l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
-    l.m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l.R * l.D);
-    l.m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l.R * l.D);
-    l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
-    l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
-    l.state = take(floats, &n, &b->state, l.S);
-    l.learning_state = take(floats, &n, &b->state, l.S);
-    l.leak = take(floats, &n, &b->state, config->cell == NBT_CELL_LEAKY ? l.H : 0);
-    l.ring = take(floats, &n, &b->ring, slots * config->n_in);
-    l.input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
-    l.label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l.O);
-    l.input_run = take(floats, &n, &b->guard, 2 * (size_t)config->n_in);
-    l.label_run = take(floats, &n, &b->guard, gaussian * 2 * l.O);
-    l.u = take(floats, &n, &b->workspace, l.D);
-    l.f = take(floats, &n, &b->workspace, l.D);
-    l.act = take(floats, &n, &b->workspace, l.R);
-    l.carry = take(floats, &n, &b->workspace, l.S);
-    l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
-    l.da = take(floats, &n, &b->workspace, (has_w - unitwise) * l.R);
-    l.uu = take(floats, &n, &b->workspace, swept * l.R);
-    l.wu = take(floats, &n, &b->workspace, has_w * l.R);
-    l.gu = take(floats, &n, &b->workspace, has_g * l.R);
-    l.gg = take(floats, &n, &b->workspace, has_g * l.R);
-    l.wg = take(floats, &n, &b->workspace, has_w * has_g * l.R);
-    l.jacobian = take(floats, &n, &b->workspace, (unitwise + exact) * l.S * l.H);
-    l.w_square = take(floats, &n, &b->workspace, l.N);
-    l.w_scale = take(floats, &n, &b->workspace, l.N);
-    l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
-    l.step_w = take(floats, &n, &b->workspace, l.N);
-    l.curvature_w = take(floats, &n, &b->workspace, l.N);
-    l.step_g = take(floats, &n, &b->workspace, has_g * l.H);
-    l.tilt = take(floats, &n, &b->workspace, has_g * l.H);
-    l.curvature_g = take(floats, &n, &b->workspace, has_g * l.H);
-    l.white = take(floats, &n, &b->workspace, (has_g + exact) * l.H * l.O);
-    l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
-    l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
-    l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_cross = take(floats, &n, &b->workspace, has_g * l.H);
-    l.slopes = take(floats, &n, &b->workspace, exact * l.O * l.R * l.D);
-    l.past = take(floats, &n, &b->workspace, exact * l.S * l.D);
-    l.p_row = take(floats, &n, &b->workspace, exact * l.D);
-    l.weighted = take(floats, &n, &b->workspace, exact * l.D);
-    l.cf = take(floats, &n, &b->workspace, kalman * l.D);
-    l.uf = take(floats, &n, &b->workspace, kalman * l.D);
-    l.chol = take(floats, &n, &b->workspace, kalman * (l.O * (l.O + 1) / 2));
-    l.y = take(floats, &n, &b->workspace, l.O);
-    l.label = take(floats, &n, &b->workspace, l.O);
-    l.x = take(floats, &n, &b->workspace, l.O);
-    l.factor = take(floats, &n, &b->workspace, l.O);
-    l.live = take(floats, &n, &b->workspace, config->max_delay > 0 ? l.R : 0);
+    l->m.theta = take(floats, &n, &b->parameters, l->R * l->D);
+    l->readout = take(floats, &n, &b->parameters, l->O * l->D);
+    l->m.w = take(floats, &n, &b->estimate, has_w * l->R * l->D);
+    l->v = take(floats, &n, &b->estimate, has_w * l->N * l->S);
+    l->m.g = take(floats, &n, &b->estimate, has_g * l->R * l->D);
+    l->balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l->H));
+    l->exact = take(floats, &n, &b->estimate, exact * l->S * l->R * l->D);
+    l->m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l->R * l->D);
+    l->m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
+    l->ud = take(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
+    l->noise = take(floats, &n, &b->covariance, gaussian * 2 * l->O);
+    l->state = take(floats, &n, &b->state, l->S);
+    l->learning_state = take(floats, &n, &b->state, l->S);
+    l->leak = take(floats, &n, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
+    l->ring = take(floats, &n, &b->ring, slots * config->n_in);
+    l->input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
+    l->label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l->O);
+    l->input_run = take(floats, &n, &b->guard, 2 * (size_t)config->n_in);
+    l->label_run = take(floats, &n, &b->guard, gaussian * 2 * l->O);
+    l->u = take(floats, &n, &b->workspace, l->D);
+    l->f = take(floats, &n, &b->workspace, l->D);
+    l->act = take(floats, &n, &b->workspace, l->R);
+    l->carry = take(floats, &n, &b->workspace, l->S);
+    l->gain2 = take(floats, &n, &b->workspace, (l->parts - 1) * l->R);
+    l->da = take(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
+    l->uu = take(floats, &n, &b->workspace, swept * l->R);
+    l->wu = take(floats, &n, &b->workspace, has_w * l->R);
+    l->gu = take(floats, &n, &b->workspace, has_g * l->R);
+    l->gg = take(floats, &n, &b->workspace, has_g * l->R);
+    l->wg = take(floats, &n, &b->workspace, has_w * has_g * l->R);
+    l->jacobian = take(floats, &n, &b->workspace, (unitwise + exact) * l->S * l->H);
+    l->w_square = take(floats, &n, &b->workspace, l->N);
+    l->w_scale = take(floats, &n, &b->workspace, l->N);
+    l->tangent = take(floats, &n, &b->workspace, has_w * has_g * l->H);
+    l->step_w = take(floats, &n, &b->workspace, l->N);
+    l->curvature_w = take(floats, &n, &b->workspace, l->N);
+    l->step_g = take(floats, &n, &b->workspace, has_g * l->H);
+    l->tilt = take(floats, &n, &b->workspace, has_g * l->H);
+    l->curvature_g = take(floats, &n, &b->workspace, has_g * l->H);
+    l->white = take(floats, &n, &b->workspace, (has_g + exact) * l->H * l->O);
+    l->alpha = take(floats, &n, &b->workspace, l->N * l->O);
+    l->g_scale = take(floats, &n, &b->workspace, has_w * has_g * l->H);
+    l->g_keep = take(floats, &n, &b->workspace, has_g * l->H);
+    l->g_square = take(floats, &n, &b->workspace, has_g * l->H);
+    l->g_cross = take(floats, &n, &b->workspace, has_g * l->H);
+    l->slopes = take(floats, &n, &b->workspace, exact * l->O * l->R * l->D);
+    l->past = take(floats, &n, &b->workspace, exact * l->S * l->D);
+    l->p_row = take(floats, &n, &b->workspace, exact * l->D);
+    l->weighted = take(floats, &n, &b->workspace, exact * l->D);
+    l->cf = take(floats, &n, &b->workspace, kalman * l->D);
+    l->uf = take(floats, &n, &b->workspace, kalman * l->D);
+    l->chol = take(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
+    l->y = take(floats, &n, &b->workspace, l->O);
+    l->label = take(floats, &n, &b->workspace, l->O);
+    l->x = take(floats, &n, &b->workspace, l->O);
+    l->factor = take(floats, &n, &b->workspace, l->O);
+    l->live = take(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
     take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
     size_t copied = config->rollback_steps > 0;
-    size_t weights = copied * (swept || exact) * l.R * l.D;
-    l.copy.theta = take(floats, &n, &b->guard, weights);
-    l.copy.cov = take(floats, &n, &b->guard, kalman * weights);
-    l.copy.coupling = take(floats, &n, &b->guard, quasi * weights);
-    l.copy.readout = take(floats, &n, &b->guard, copied * l.O * l.D);
-    l.copy.ud = take(floats, &n, &b->guard, copied * kalman * (l.D * (l.D + 1) / 2));
-    l.copy.noise = take(floats, &n, &b->guard, copied * gaussian * 2 * l.O);
-    l.copy.input_scale = take(floats, &n, &b->guard, copied * 3 * config->n_in);
-    l.copy.label_scale = take(floats, &n, &b->guard, copied * gaussian * 3 * l.O);
-    l.guard_floats = b->guard / sizeof(float);
+    size_t weights = copied * (swept || exact) * l->R * l->D;
+    l->copy = take(floats, &n, &b->guard,
+                   weights * (1 + kalman + quasi) +
+                       copied * (l->O * l->D + kalman * (l->D * (l->D + 1) / 2) +
+                                 3 * config->n_in + gaussian * 5 * l->O));
+    size_t guard_floats = b->guard / sizeof(float);
     take(floats, &n, &b->guard, n % 2);
+    return guard_floats;
+}
+
+nbt_layout nbt_layout_of(const nbt_config *config, void *base)
+{
+    nbt_layout l = {0};
+    nbt_breakdown bytes = {0};
+    (void)lay_out(config, base, &l, &bytes);
     return l;
+}
+
+size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
+{
+    nbt_layout l = {0};
+    nbt_breakdown none = {0};
+    *bytes = none;
+    return lay_out(config, NULL, &l, bytes);
 }

@@ -27,12 +27,6 @@ struct nbt_learner {
 
 enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
 
-/* The last good copy; NULL where there is none. Shapes as of the arrays themselves. */
-typedef struct nbt_copied {
-    float *theta, *cov, *coupling;
-    float *readout, *ud, *noise, *input_scale, *label_scale;
-} nbt_copied;
-
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
     size_t I, H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
@@ -52,7 +46,9 @@ typedef struct nbt_layout {
     float *label_scale;             /* (3, O) */
     float *input_run;               /* (2, n_in) last value, how often in a row */
     float *label_run;               /* (2, O) */
-    nbt_copied copy;
+    float *copy;                    /* the last good copy, one after the other those of theta, cov,
+                                       coupling, readout, ud, noise, input_scale, label_scale that
+                                       there are and that change; NULL without rollback_steps */
     /* workspace of one call */
     float *u;                       /* (D) [h before; x; 1] */
     float *f;                       /* (D) [h after; x; 1] */
@@ -80,9 +76,29 @@ typedef struct nbt_layout {
     float *y, *label;               /* (O) prediction and label in scaled units */
     float *x, *factor;              /* (O) innovation and its solution, curvature factor */
     float *live;                    /* (R) pre-activations of the live state, where it leads */
-    size_t guard_floats;            /* floats in the runs and the copy */
-    nbt_breakdown bytes;
 } nbt_layout;
+
+/* What a learner has beside the matrices of nbt_sweep.h; constants where the build leaves no choice. */
+NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
+{
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_W | NBT_ESTIMATORS_G,
+                   l->uu != NULL);
+}
+
+NBT_INLINE int nbt_is_residual(const nbt_layout *l)
+{
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, 1u << NBT_EST_RESIDUAL, l->balance != NULL);
+}
+
+NBT_INLINE int nbt_is_kalman(const nbt_layout *l)
+{
+    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, ~(1u << NBT_FILTER_SGD), l->ud != NULL);
+}
+
+NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
+{
+    return nbt_has(NBT_LINKS, NBT_LINKS_ALL, 1u << NBT_LINK_GAUSSIAN, l->noise != NULL);
+}
 
 /* The fields of a config after seed are words of 32 bits, without padding between them. */
 #define NBT_CONFIG_WORDS ((offsetof(nbt_config, input_limit) - offsetof(nbt_config, n_in)) / 4u + 1u)
@@ -92,7 +108,10 @@ int nbt_config_has_guards(const nbt_config *config);
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
 
-/* base: the learner's first byte, or NULL to ask for sizes only. */
+/* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. */
 nbt_layout nbt_layout_of(const nbt_config *config, void *base);
+
+/* Its bytes by purpose. Returns how many floats of `guard` are in use: one may be left to fill up. */
+size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 
 #endif

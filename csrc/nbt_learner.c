@@ -18,7 +18,7 @@ static void read_out(const nbt_learner *learner, const nbt_layout *l, float *y, 
     nbt_copy(l->f, state, l->H);
     nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
     nbt_readout_apply(y, l->readout, l->f, l->O, l->D);
-    nbt_link_predict(learner->config.link, y, l->O);
+    nbt_link_predict(nbt_link_of(&learner->config), y, l->O);
 }
 
 /* Makes the change that a step has left undone, if there is one. */
@@ -48,7 +48,7 @@ static const float *advance(nbt_learner *learner, const nbt_layout *l, nbt_chang
         u = l->f;
         a = l->live;
     }
-    nbt_cell_forward(learner->config.cell, l->H, a, l->state, l->leak);
+    nbt_cell_forward(nbt_cell_of(&learner->config), l->H, a, l->state, l->leak);
     return u;
 }
 
@@ -65,7 +65,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     }
     const float *u = advance(learner, l, undone);
     read_out(learner, l, y, l->state, u);
-    nbt_intake_unscale(learner, l, y);
+    nbt_intake_unscale(l, y);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
@@ -90,12 +90,12 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (learner == NULL || variance == NULL) {
         return NBT_ERR_NULL;
     }
-    if (learner->config.link != NBT_LINK_GAUSSIAN) {
+    if (nbt_link_of(&learner->config) != NBT_LINK_GAUSSIAN) {
         return NBT_ERR_LINK;
     }
     nbt_layout l = nbt_layout_of(&learner->config, learner);
     float c = 0.0f;
-    if (l.ud != NULL) {
+    if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
         c = nbt_ud_project(l.ud, l.uf, l.f, l.D);
     }
@@ -155,7 +155,7 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     float loss = NBT_HUGE;
     if (good && present) {
         read_out(learner, l, l->y, l->learning_state, l->u);
-        loss = nbt_link_loss(learner->config.link, l->y, l->label, l->O);
+        loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, l->label, l->O);
         good = nbt_correct(learner, l, &change->update, &notice.limited);
     }
     learner->pending--;
@@ -165,9 +165,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         nbt_estimate_clear(l);
     } else if (NBT_IS_EXACT(l) && present) {
         nbt_rtrl_update(l, &change->update);
-    } else if (l->uu != NULL && acts) {
+    } else if (nbt_is_swept(l) && acts) {
         nbt_sweep(&l->m, change, NULL); /* the guard looks at all of it */
-    } else if (l->uu != NULL) {
+    } else if (nbt_is_swept(l)) {
         sweep(learner, l, change, undone);
     }
     status = acts ? nbt_guard_act(learner, l) : NBT_OK;
@@ -199,7 +199,7 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
         return NBT_ERR_NULL;
     }
     const nbt_config *config = &learner->config;
-    size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : config->n_out;
+    size_t n_label = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : config->n_out;
     *done = 0;
     if (horizon > (size_t)config->max_delay + 1 || learner->pending > horizon) {
         return NBT_ERR_HORIZON;

@@ -4,7 +4,7 @@
 #include "nbt_math.h"
 #include "nbt_metric.h"
 
-#if NBT_RTRL_FLOATS_MAX > 0
+#if NBT_HAS_RTRL
 
 /* y (n) += scale x. */
 static void add_scaled(float *NBT_RESTRICT y, float scale, const float *NBT_RESTRICT x, size_t n)
@@ -33,7 +33,7 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = l->past + (l->S - l->H) * l->D;
-    nbt_cell_linearise(config->cell, l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
+    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
     through_rows(l);
     /* The columns of G that belong to one row of theta at a time: no second G is needed. */
     for (size_t row = 0; row < l->R; row++) {
@@ -65,7 +65,7 @@ NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l)
 static void gather_metric(const nbt_layout *l, size_t row)
 {
     for (size_t j = 0; j < l->D; j++) {
-        l->p_row[j] = l->m.cov == NULL ? 1.0f : l->m.cov[nbt_block_index(row, j, l->R, l->D)];
+        l->p_row[j] = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[nbt_block_index(row, j, l->R, l->D)];
     }
 }
 
@@ -89,7 +89,7 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
             for (size_t k = 0; k < l->H; k++) {
                 add_scaled(h, l->white[k * l->O + o], l->exact + k * plane + row * l->D, l->D);
             }
-            for (size_t j = 0; j + 1 < l->D && l->m.coupling != NULL; j++) {
+            for (size_t j = 0; j + 1 < l->D && nbt_has_coupling(&l->m); j++) {
                 h[j] -= l->m.coupling[nbt_block_index(row, j, l->R, l->D)] * h[l->D - 1];
             }
             weigh(l, h);
@@ -138,7 +138,7 @@ static float along_step(const nbt_layout *l, const float *h)
 /* A parameter whose slopes are h. */
 static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h)
 {
-    float p = l->m.cov == NULL ? 1.0f : l->m.cov[at];
+    float p = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[at];
     l->m.theta[at] += p * along_step(l, h);
     if (l->m.cov != NULL) {
         float square = p * over_outputs(l, h, h);
@@ -182,7 +182,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
 NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
 {
     for (size_t row = 0; row < l->R; row++) {
-        if (l->m.coupling != NULL) {
+        if (nbt_has_coupling(&l->m)) {
             update_row_quasi(l, update, row);
             continue;
         }

@@ -5,15 +5,15 @@
  *
  * and the gradient of every output, H_o = sum_k V_ok G_k (R, D), through the same filter. Matrices
  * lie row-major here and only theta and its metric in the blocks of nbt_sweep, so that nothing
- * depends on NBT_LANES. NBT_RTRL_FLOATS_MAX = 0 leaves this file empty; callers ask NBT_IS_EXACT,
- * which is then the constant 0. */
+ * depends on NBT_LANES. A build without rtrl leaves this file empty; callers ask NBT_IS_EXACT, which is
+ * then the constant 0. */
 #ifndef NBT_RTRL_H
 #define NBT_RTRL_H
 
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-#define NBT_IS_EXACT(l) (NBT_RTRL_FLOATS_MAX > 0 && (l)->exact != NULL)
+#define NBT_IS_EXACT(l) (NBT_HAS_RTRL && (l)->exact != NULL)
 
 /* Advances the learning state by the input l->u with the pre-activations l->act, and l->exact with it.
  * Cost: S (H + 1) R D multiply-adds. */

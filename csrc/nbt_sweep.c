@@ -23,7 +23,7 @@ NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, f
                               const float *u)
 {
     const float *theta = m->theta + row * m->cols;
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     for (size_t j = 0; j < m->cols; j++, theta += width) {
         for (size_t l = 0; l < width; l++) {
             sum[l] += theta[l] * u[j];
@@ -63,7 +63,7 @@ NBT_INLINE void block_jacobian(size_t width, size_t row, size_t unit, const nbt_
 {
     size_t H = m->hidden;
     const float *theta = m->theta + row * m->cols;
-    float own[16];
+    float own[NBT_LANES];
     for (size_t l = 0; l < width; l++) {
         own[l] = gain[row + l];
     }
@@ -90,7 +90,7 @@ NBT_LOCAL void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float 
 NBT_INLINE float block_square(size_t width, size_t row, const nbt_matrices *m, float total)
 {
     const float *w = m->w + row * m->cols;
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     for (size_t j = 0; j < m->cols; j++, w += width) {
         for (size_t l = 0; l < width; l++) {
             sum[l] += w[l] * w[l];
@@ -168,25 +168,28 @@ NBT_INLINE void sweep_column(size_t width, int has_w, int has_g, int metric, int
     }
 }
 
-/* theta to cov: the block's own parameters. As arguments, since only there compilers believe that they
- * do not overlap. fused: both change and look are there, and known to be; otherwise either may be NULL,
- * which is a choice in the loop, but not the code of three loops. */
-NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int fused, size_t row,
-                            size_t unit, const nbt_matrices *m, const nbt_change *change,
-                            const nbt_look *look, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                            float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+/* changes and looks: whether there is a change, a look, which are NULL otherwise. fused: both are there,
+ * and known to be. theta to cov: the block's own parameters. As arguments, since only there compilers
+ * believe that they do not overlap. */
+NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int fused, int changes,
+                            int looks, size_t row, size_t unit, const nbt_matrices *m,
+                            const nbt_change *change, const nbt_look *look,
+                            float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
+                            float *NBT_RESTRICT cov)
 {
     nbt_lanes by;
     nbt_block_sums sums;
     nbt_update k = {0};
     size_t cols = m->cols, H = m->hidden;
     const float *u_before = NULL, *u = NULL, *tangent = NULL;
-    if (fused || change != NULL) {
+    if (changes) {
         k = change->update;
         u_before = change->u;
         nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
+    } else {
+        nbt_lanes_clear(&by, width);
     }
-    if (fused || look != NULL) {
+    if (looks) {
         u = look->u;
         tangent = look->tangent;
     }
@@ -194,38 +197,47 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     for (size_t j = 0, at = 0; j < cols; j++, at += width) {
         float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
         float *cov_at = metric ? cov + at : NULL;
-        float tangent_j = has_w == NBT_W_SHARED && (fused || u != NULL) && j < H ? tangent[j] : 0.0f;
+        float tangent_j = has_w == NBT_W_SHARED && looks && j < H ? tangent[j] : 0.0f;
         if (fused) {
             sweep_column(width, has_w, has_g, metric, 1, 1, &by, &k, u_before[j], &sums, u[j],
                          tangent_j, theta + at, w_at, g_at, cov_at);
             continue;
         }
-        if (u_before != NULL) {
+        if (changes) {
             sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], NULL, 0.0f, 0.0f,
                          theta + at, w_at, g_at, cov_at);
         }
-        if (u != NULL) {
+        if (looks) {
             sweep_column(width, has_w, has_g, metric, 0, 1, NULL, NULL, 0.0f, &sums, u[j],
                          tangent_j, theta + at, w_at, g_at, cov_at);
         }
     }
-    if (fused || look != NULL) {
+    if (looks) {
         nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
     }
 }
 
-/* Only the widest blocks have a loop of their own for change and look together. */
+/* Only the widest blocks have a loop of their own for change and look together; one that has to ask in
+ * every column is smaller than three. Without lanes three are small, and no block is narrower. */
 NBT_INLINE void sweep_block(size_t width, int has_w, int has_g, int metric, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
     size_t at = row * m->cols;
     float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
     float *cov = metric ? m->cov + at : NULL;
+#define SWEEP(fused, changes, looks)                                                          \
+    block_sweep(width, has_w, has_g, metric, fused, changes, looks, row, unit, m, change, look, \
+                theta, w, g, cov)
     if (width == NBT_LANES && change != NULL && look != NULL) {
-        block_sweep(width, has_w, has_g, metric, 1, row, unit, m, change, look, theta, w, g, cov);
+        SWEEP(1, 1, 1);
+    } else if (NBT_LANES > 1) {
+        SWEEP(0, change != NULL, look != NULL);
+    } else if (change != NULL) {
+        SWEEP(0, 1, 0);
     } else {
-        block_sweep(width, has_w, has_g, metric, 0, row, unit, m, change, look, theta, w, g, cov);
+        SWEEP(0, 0, 1);
     }
+#undef SWEEP
 }
 
 /* One call per combination of what is there, each a loop of its own. */
@@ -239,12 +251,12 @@ NBT_INLINE void sweep_all(int has_w, int has_g, int metric, const nbt_matrices *
 
 NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    for (size_t n = 0; look != NULL && m->w != NULL && n < (m->by_unit ? m->hidden : 1); n++) {
+    for (size_t n = 0; look != NULL && nbt_has_w(m) && n < (nbt_is_by_unit(m) ? m->hidden : 1); n++) {
         look->out.ww[n] = 0.0f;
     }
-    if (m->cov == NULL) {
+    if (!nbt_has_cov(m)) {
         NBT_WITH_FACTORS(sweep_all, NBT_METRIC_NONE, m, change, look)
-    } else if (m->coupling == NULL) {
+    } else if (!nbt_has_coupling(m)) {
         NBT_WITH_FACTORS(sweep_all, NBT_METRIC_DIAGONAL, m, change, look)
     } else {
         nbt_quasi_sweep(m, change, look);

@@ -89,7 +89,7 @@ NBT_INLINE void turn_unit(group *s, size_t n)
 NBT_INLINE void push_tile(size_t n, size_t width, size_t k, float *out, const float *v,
                           const float *jt, float decay, size_t H)
 {
-    float sum[4][16] = {{0}};
+    float sum[4][NBT_LANES] = {{0}};
     for (size_t l = 0; l < H; l++) {
         for (size_t i = 0; i < n; i++) {
             float v_l = decay * v[i * H + l];
