@@ -63,7 +63,8 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     memset(memory, 0, needed);
     nbt_learner *self = (nbt_learner *)memory;
     self->config = *config;
-    nbt_layout l = nbt_layout_of(config, self);
+    nbt_layout l;
+    nbt_layout_of(&l, config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
     for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
@@ -82,7 +83,8 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     if (learner == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_ring ring = nbt_intake_ring(learner, &l);
     nbt_fill(l.state, 0.0f, l.S);
     nbt_fill(l.learning_state, 0.0f, l.S);

@@ -80,7 +80,8 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     if (learner == NULL || rows == NULL || cols == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     view v = find(&l, learner->config.n_in, array);
     if (v.data == NULL) {
         return NBT_ERR_ARRAY;
@@ -137,7 +138,8 @@ uint64_t nbt_hash(const nbt_learner *learner)
         mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     return self.hash;
 }

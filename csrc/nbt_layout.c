@@ -68,6 +68,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
 
+    memset(b, 0, sizeof *b);
     b->header = NBT_HEADER_BYTES;
     l->m.theta = take(floats, &n, &b->parameters, l->R * l->D);
     l->readout = take(floats, &n, &b->parameters, l->O * l->D);
@@ -139,18 +140,14 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     return guard_floats;
 }
 
-nbt_layout nbt_layout_of(const nbt_config *config, void *base)
+void nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
-    nbt_layout l = {0};
-    nbt_breakdown bytes = {0};
-    (void)lay_out(config, base, &l, &bytes);
-    return l;
+    nbt_breakdown bytes;
+    (void)lay_out(config, base, l, &bytes);
 }
 
 size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
 {
-    nbt_layout l = {0};
-    nbt_breakdown none = {0};
-    *bytes = none;
+    nbt_layout l;
     return lay_out(config, NULL, &l, bytes);
 }

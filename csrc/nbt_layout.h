@@ -109,7 +109,7 @@ uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
 
 /* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. */
-nbt_layout nbt_layout_of(const nbt_config *config, void *base);
+void nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 
 /* Its bytes by purpose. Returns how many floats of `guard` are in use: one may be left to fill up. */
 size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);

@@ -80,7 +80,8 @@ nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float 
     if (learner == NULL || y == NULL || x == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_change *undone = NULL;
     return predict(learner, &l, y, x, &undone);
 }
@@ -93,7 +94,8 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (nbt_link_of(&learner->config) != NBT_LINK_GAUSSIAN) {
         return NBT_ERR_LINK;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     float c = 0.0f;
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
@@ -182,7 +184,8 @@ nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)
     if (learner == NULL || label == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_change change;
     nbt_change *undone = NULL;
     nbt_status status = learn(learner, &l, label, &change, &undone);
@@ -204,7 +207,8 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
     if (horizon > (size_t)config->max_delay + 1 || learner->pending > horizon) {
         return NBT_ERR_HORIZON;
     }
-    nbt_layout l = nbt_layout_of(config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, config, learner);
     nbt_change change;
     nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
     nbt_status status = NBT_OK;
