@@ -100,11 +100,17 @@ typedef struct nbt_lanes {
     float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES], step_g[NBT_LANES], tilt[NBT_LANES], curvature_g[NBT_LANES];
 } nbt_lanes;
 
+/* All 0 without a change. */
 NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int has_g, size_t row,
                                  size_t unit, size_t H, const nbt_change *change)
 {
-    const nbt_motion *motion = &change->motion;
-    const nbt_update *update = &change->update;
+    const nbt_change nothing = {{NULL, NULL, NULL, NULL, NULL},
+                                {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f},
+                                NULL};
+    const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
+    const nbt_update *update = change != NULL ? &change->update : &nothing.update;
+    has_w = change != NULL ? has_w : NBT_W_NONE;
+    has_g = change != NULL && has_g;
     for (size_t l = 0; l < width; l++) {
         out->u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
         out->gain[l] = has_g ? motion->gain[row + l] : 0.0f;
@@ -117,16 +123,6 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int ha
     nbt_block_gather(out->step_g, has_g ? update->step_g : NULL, width, unit, H);
     nbt_block_gather(out->tilt, has_g ? update->tilt : NULL, width, unit, H);
     nbt_block_gather(out->curvature_g, has_g ? update->curvature_g : NULL, width, unit, H);
-}
-
-/* The same without a change. */
-NBT_INLINE void nbt_lanes_clear(nbt_lanes *out, size_t width)
-{
-    for (size_t l = 0; l < width; l++) {
-        out->w_scale[l] = out->step_w[l] = out->curvature_w[l] = 0.0f;
-        out->u_scale[l] = out->g_scale[l] = out->g_keep[l] = out->gain[l] = 0.0f;
-        out->step_g[l] = out->tilt[l] = out->curvature_g[l] = 0.0f;
-    }
 }
 
 /* w of lane l after its move with u_j (nbt_motion). */

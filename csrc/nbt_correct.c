@@ -22,6 +22,41 @@ static float annealed(const nbt_config *config, uint64_t labels)
     return factor < ANNEAL_MIN ? ANNEAL_MIN : factor;
 }
 
+/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
+ * is what most sensors have, and then this is a loop over units that vectorises. */
+NBT_INLINE void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
+                         size_t n, size_t O)
+{
+    if (O == 1 && b_step == 0) {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = 0.0f + a[k] * b[0]; /* as nbt_dot adds it up */
+        }
+    } else if (O == 1) {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = 0.0f + a[k] * b[k];
+        }
+    } else {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = nbt_dot(a + k * O, b + k * b_step, O);
+        }
+    }
+}
+
+/* F^T times each of n rows of O entries, in place. */
+static void whiten(const nbt_config *config, const nbt_layout *l, float *rows, size_t n)
+{
+    if (l->O == 1) {
+        float factor = l->factor[0];
+        for (size_t k = 0; k < n; k++) {
+            rows[k] = factor * rows[k];
+        }
+        return;
+    }
+    for (size_t k = 0; k < n; k++, rows += l->O) {
+        nbt_link_factor_transposed(nbt_link_of(config), rows, rows, l->factor, l->y, l->O);
+    }
+}
+
 /* Along the directions of the recurrent gradient, H_(r, j) = V_unit(r) g_rj + alpha_n w_rj, n = 0 or
  * unit(r): alpha (N, O) for w, white (H, O) for the traces. Under kalman both are whitened by F^T.
  * rtrl: all slopes, and their sum of squares. */
@@ -38,14 +73,8 @@ static void directions(const nbt_config *config, const nbt_layout *l)
         }
     }
     if (nbt_filter_of(config) != NBT_FILTER_SGD) {
-        for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
-            float *alpha = l->alpha + n * l->O;
-            nbt_link_factor_transposed(nbt_link_of(config), alpha, alpha, l->factor, l->y, l->O);
-        }
-        for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
-            float *white = l->white + i * l->O;
-            nbt_link_factor_transposed(nbt_link_of(config), white, white, l->factor, l->y, l->O);
-        }
+        whiten(config, l, l->alpha, nbt_has_w(&l->m) ? l->N : 0);
+        whiten(config, l, l->white, nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
     }
     if (NBT_IS_EXACT(l)) {
         l->w_square[0] = nbt_rtrl_slopes(l);
@@ -69,11 +98,29 @@ static void step_along(const nbt_layout *l, float gain, const float *x)
         l->step_w[0] = nbt_sqrt(nbt_dot(l->alpha, l->alpha, l->O));
         return;
     }
+    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    row_dots(l->step_w, l->alpha, x, 0, l->N, l->O);
+    row_dots(l->step_g, l->white, x, 0, G, l->O);
     for (size_t n = 0; n < l->N; n++) {
-        l->step_w[n] = gain * nbt_dot(l->alpha + n * l->O, x, l->O);
+        l->step_w[n] *= gain;
     }
-    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        l->step_g[i] = gain * nbt_dot(l->white + i * l->O, x, l->O);
+    for (size_t i = 0; i < G; i++) {
+        l->step_g[i] *= gain;
+    }
+}
+
+/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
+static void split_curvature(const nbt_layout *l, float gamma, size_t G)
+{
+    float *NBT_RESTRICT tilt = l->tilt;
+    float *NBT_RESTRICT rest = l->curvature_g;
+    for (size_t i = 0; i < G; i++) {
+        float ww = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
+        float quotient = tilt[i] / ww;
+        float turn = ww > 0.0f ? quotient : 0.0f;
+        float left = rest[i] - turn * turn * ww;
+        tilt[i] = turn;
+        rest[i] = left > 0.0f ? gamma * left : 0.0f;
     }
 }
 
@@ -84,19 +131,39 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     float gamma = config->info_rate;
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * config->info_floor;
+    if (NBT_IS_EXACT(l)) {
+        l->curvature_w[0] = gamma;
+        return;
+    }
+    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
+    row_dots(l->curvature_w, l->alpha, l->alpha, l->O, l->N, l->O);
+    row_dots(l->curvature_g, l->white, l->white, l->O, G, l->O);
+    if (l->N == 0) {
+        nbt_fill(l->tilt, 0.0f, G);
+    } else {
+        row_dots(l->tilt, l->white, l->alpha, alpha_step, G, l->O);
+    }
+    split_curvature(l, gamma, G);
     for (size_t n = 0; n < l->N; n++) {
-        const float *alpha = l->alpha + n * l->O;
-        l->curvature_w[n] = gamma * (NBT_IS_EXACT(l) ? 1.0f : nbt_dot(alpha, alpha, l->O));
+        l->curvature_w[n] *= gamma;
+    }
+}
+
+/* The same as nbt_innovation_add, one direction after the other, for a single output. */
+static void add_recurrent_single(const nbt_layout *l, float gain)
+{
+    float sum = l->chol[0];
+    for (size_t n = 0; n < l->N; n++) {
+        sum += (gain * l->w_square[n] * l->alpha[n]) * l->alpha[n];
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        const float *white = l->white + i * l->O;
-        const float *alpha = alpha_of_unit(l, i);
-        float gg = nbt_dot(white, white, l->O);
-        float ww = alpha == NULL ? 0.0f : nbt_dot(alpha, alpha, l->O);
-        l->tilt[i] = alpha != NULL && ww > 0.0f ? nbt_dot(white, alpha, l->O) / ww : 0.0f;
-        float rest = gg - l->tilt[i] * l->tilt[i] * ww;
-        l->curvature_g[i] = rest > 0.0f ? gamma * rest : 0.0f;
+        float white = l->white[i];
+        float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
+        float cross = gain * l->g_cross[i];
+        sum += (gain * l->g_square[i] * white + cross * alpha) * white + (cross * white) * alpha;
     }
+    l->chol[0] = sum;
 }
 
 /* l->chol += gain sum_i P_i H_:i H_:i^T, whitened. */
@@ -104,6 +171,10 @@ static void add_recurrent(const nbt_layout *l, float gain)
 {
     if (NBT_IS_EXACT(l)) {
         nbt_rtrl_innovate(l, l->chol, gain);
+        return;
+    }
+    if (l->O == 1) {
+        add_recurrent_single(l, gain);
         return;
     }
     for (size_t n = 0; n < l->N; n++) {

@@ -78,14 +78,22 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     if (change != NULL) {
         nbt_copy(l->u, u, l->D);
     }
-    learner->looked = 1;
+    learner->looked = NBT_LOOK_SUMS;
 }
 
 /* ---- one step -------------------------------------------------------------------------------- */
 
-static nbt_jacobian linearise(const nbt_config *config, const nbt_layout *l)
+NBT_LOCAL void nbt_estimate_step(const nbt_config *config, const nbt_layout *l, float *state)
 {
-    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
+    if (!nbt_is_swept(l)) {
+        nbt_cell_forward(nbt_cell_of(config), l->H, l->act, state, l->leak);
+    } else {
+        nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, state, l->leak, l->gain2, l->carry);
+    }
+}
+
+static nbt_jacobian jacobian_of(const nbt_layout *l)
+{
     nbt_jacobian jacobian = {{l->act, l->gain2}, l->carry, l->H, l->R, l->parts};
     return jacobian;
 }
@@ -94,7 +102,7 @@ static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     nbt_motion motion = {l->w_scale, l->da, NULL, NULL, NULL};
-    nbt_jacobian jacobian = linearise(config, l);
+    nbt_jacobian jacobian = jacobian_of(l);
     nbt_tangent_push(&jacobian, l->v, l->v + l->S - l->H, l->da);
 
     float *u_scale = l->da; /* theta v is used up, and so is the carry */
@@ -136,10 +144,10 @@ static void sum_traces(const nbt_layout *l, const float *gain)
     }
 }
 
-static nbt_motion snap1(const nbt_config *config, const nbt_layout *l)
+static nbt_motion snap1(const nbt_layout *l)
 {
     nbt_motion motion = {NULL, NULL, NULL, l->g_keep, l->act};
-    nbt_jacobian jacobian = linearise(config, l);
+    nbt_jacobian jacobian = jacobian_of(l);
     nbt_residual_keep(&jacobian, &l->m, l->g_keep, l->step_g);
     sum_traces(l, l->act);
     return motion;
@@ -151,7 +159,7 @@ static nbt_motion residual(nbt_learner *learner, const nbt_layout *l)
     nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
     float *scratch = l->step_g;
     nbt_rng_skip_signs(learner->rng, l->H); /* g_scale has them already */
-    nbt_jacobian jacobian = linearise(config, l);
+    nbt_jacobian jacobian = jacobian_of(l);
     nbt_residual_keep(&jacobian, &l->m, l->g_keep, scratch);
     nbt_tangent_push(&jacobian, l->v, l->tangent, l->da);
     nbt_residual_rest(l->v, l->g_keep, l->g_scale, config->decay, l->H);
@@ -196,7 +204,7 @@ static nbt_motion unitwise(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
-    nbt_jacobian jacobian = linearise(config, l);
+    nbt_jacobian jacobian = jacobian_of(l);
     nbt_fill(l->jacobian, 0.0f, l->H * l->H);
     for (size_t i = 0; i < l->H; i++) {
         l->jacobian[i * l->H + i] = l->carry[i];
@@ -217,10 +225,17 @@ static nbt_motion unitwise(nbt_learner *learner, const nbt_layout *l)
 NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 {
     nbt_motion none = {NULL, NULL, NULL, NULL, NULL};
-    if (!learner->looked) {
+    if (learner->looked == NBT_LOOK_NONE) {
         nbt_estimate_look(learner, l, learner->pending - 1, NULL);
     }
-    learner->looked = 0;
+    if (NBT_IS_EXACT(l)) {
+        nbt_rtrl_advance(&learner->config, l);
+    } else if (learner->looked == NBT_LOOK_STEP) {
+        nbt_copy(l->learning_state, l->state, l->S);
+    } else {
+        nbt_estimate_step(&learner->config, l, l->learning_state);
+    }
+    learner->looked = NBT_LOOK_NONE;
     switch (nbt_estimator_of(&learner->config)) {
     case NBT_EST_NOBACKTRACK:
         return nobacktrack(learner, l);
@@ -229,13 +244,8 @@ NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout
     case NBT_EST_UNITWISE:
         return unitwise(learner, l);
     case NBT_EST_SNAP1:
-        return snap1(&learner->config, l);
+        return snap1(l);
     default:
-        if (NBT_IS_EXACT(l)) {
-            nbt_rtrl_advance(&learner->config, l);
-        } else {
-            nbt_cell_forward(nbt_cell_of(&learner->config), l->H, l->act, l->learning_state, l->leak);
-        }
         return none;
     }
 }

@@ -14,6 +14,9 @@ NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l);
 NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
                                  const nbt_change *change);
 
+/* Advances a state (S) by one step with the pre-activations l->act, which become the gains. */
+NBT_LOCAL void nbt_estimate_step(const nbt_config *config, const nbt_layout *l, float *state);
+
 /* Advances the learning state by the oldest waiting input, and v, looking first where nobody has.
  * Returns how w and g will move; l->w_square, l->g_square and l->g_cross hold sums of P w w, P g g and P g w as they will
  * be then. */

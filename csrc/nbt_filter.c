@@ -1,6 +1,7 @@
 #include "nbt_filter.h"
 
 #include "nbt.h"
+#include "nbt_block.h"
 #include "nbt_build.h"
 #include "nbt_math.h"
 
@@ -26,22 +27,77 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, const float *uf, float weight, size_t n)
+/* `width` entries of a column of U, and what they add to C f. */
+NBT_INLINE void turn_entries(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT sum, float back,
+                             float gain)
 {
-    float before = 1.0f;
-    for (size_t j = 0; j < n; j++) {
-        float gain = ud[j] * uf[j];
-        float after = before + weight * uf[j] * gain;
-        float back = -weight * uf[j] / before;
-        for (size_t i = 0; i < j; i++) {
-            float u = ud[i];
-            ud[i] = u + back * cf[i];
-            cf[i] += u * gain;
-        }
-        cf[j] = gain;
-        ud[j] *= before / after;
-        before = after;
+    for (size_t i = 0; i < width; i++) {
+        float before = u[i];
+        u[i] = before + back * sum[i];
+        sum[i] += before * gain;
+    }
+}
+
+/* The same for fewer than 16 entries, in pieces of fixed widths. */
+NBT_INLINE void turn_few(size_t count, float *u, float *sum, float back, float gain)
+{
+    if (count & 8) {
+        turn_entries(8, u, sum, back, gain);
+    }
+    if (count & 4) {
+        turn_entries(4, u + (count & 8), sum + (count & 8), back, gain);
+    }
+    if (count & 2) {
+        turn_entries(2, u + (count & 12), sum + (count & 12), back, gain);
+    }
+    if (count & 1) {
+        turn_entries(1, u + (count & 14), sum + (count & 14), back, gain);
+    }
+}
+
+/* The rows from `first` on of all columns right of the diagonal; back (n) by column. ud is where column
+ * `first` starts. cf (n) holds the columns' gains; a row's sum starts with its own, and takes its place. */
+NBT_INLINE void turn_rows(size_t width, size_t first, float *NBT_RESTRICT ud,
+                          float *NBT_RESTRICT cf, const float *NBT_RESTRICT back, size_t n)
+{
+    float sum[NBT_LANES];
+    for (size_t i = 0; i < width; i++) { /* the triangle on the diagonal */
+        turn_few(i, ud + first, sum, back[first + i], cf[first + i]);
+        sum[i] = cf[first + i];
+        ud += first + i + 1;
+    }
+    for (size_t j = first + width; j < n; j++) {
+        turn_entries(width, ud + first, sum, back[j], cf[j]);
         ud += j + 1;
+    }
+    for (size_t i = 0; i < width; i++) {
+        cf[first + i] = sum[i];
+    }
+}
+
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, size_t n)
+{
+    /* The scalars of all columns first, so that their divisions do not wait for one another. */
+    float before = 1.0f;
+    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
+        float gain = ud[d] * uf[j];
+        float after = before + weight * uf[j] * gain;
+        cf[j] = gain;
+        uf[j] = -weight * uf[j] / before; /* what of C f comes off column j */
+        ud[d] *= before / after;
+        before = after;
+    }
+    /* Rows in groups, so that a vector unit keeps their sums. */
+    for (size_t first = 0, width = 0; first < n; first += width) {
+        width = nbt_block_width(first, n);
+        switch (width) {
+        case 16: turn_rows(16, first, ud, cf, uf, n); break;
+        case 8: turn_rows(8, first, ud, cf, uf, n); break;
+        case 4: turn_rows(4, first, ud, cf, uf, n); break;
+        case 2: turn_rows(2, first, ud, cf, uf, n); break;
+        default: turn_rows(1, first, ud, cf, uf, n); break;
+        }
+        ud += width * first + width * (width + 1) / 2;
     }
 }
 

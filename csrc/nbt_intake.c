@@ -21,20 +21,41 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
     u[l->D - 1] = 1.0f;
 }
 
-/* The channel's statistics and scaled value after *x, which may be brought to its limit, arrives; 0 if
- * it is refused. */
-static int try_input(const nbt_learner *learner, const nbt_layout *l, size_t channel, float *x,
-                     nbt_scale *scale, float *scaled)
+/* A channel after a value of it: the statistics, the value itself, which may have been brought to its
+ * limit, and its scaled value. */
+typedef struct intake {
+    nbt_scale scale;
+    float value;
+    float scaled;
+    int accepted;
+} intake;
+
+/* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
+NBT_INLINE intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
+                       float limit, int holds, float held)
 {
-    const nbt_config *config = &learner->config;
-    nbt_ring ring = nbt_intake_ring(learner, l);
-    *scale = nbt_scale_load(l->input_scale, channel, config->n_in);
-    if (config->hold_missing && nbt_is_nan(*x)) {
-        *scaled = nbt_ring_slot(&ring, 0)[channel];
-        return 1;
+    nbt_scale before = nbt_scale_load(stats, channel, n);
+    int missing = holds & nbt_is_nan(z);
+    intake in = {before, nbt_scale_clip(before, z, config->scale_steps, limit), 0.0f, 0};
+    in.accepted = missing | nbt_scale_try(&in.scale, &in.scaled, in.value, config->scale_steps,
+                                          config->scale_rate);
+    in.scale = missing ? before : in.scale;
+    in.scaled = missing ? held : in.scaled;
+    return in;
+}
+
+/* scaled (n) of the values z (n) with nothing changed. Returns whether all are accepted. */
+NBT_INLINE int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
+                        const float *NBT_RESTRICT z, float limit, int holds,
+                        const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
+{
+    int accepted = 1;
+    for (size_t i = 0; i < n; i++) {
+        intake in = take(config, stats, i, n, z[i], limit, holds, held[i]);
+        scaled[i] = in.scaled;
+        accepted &= in.accepted;
     }
-    *x = nbt_scale_clip(*scale, *x, config->scale_steps, config->input_limit);
-    return nbt_scale_try(scale, scaled, *x, config->scale_steps, config->scale_rate);
+    return accepted;
 }
 
 /* Counts x in runs (2, n); whether the channel has now repeated it for more than `steps` samples
@@ -54,67 +75,74 @@ static int is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t ste
 NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
                                       nbt_notice *notice)
 {
-    size_t n_in = learner->config.n_in;
-    nbt_scale scale;
-    float scaled;
-    /* All channels are checked before the first one changes anything. */
-    for (size_t i = 0; i < n_in; i++) {
-        float value = x[i];
-        if (!try_input(learner, l, i, &value, &scale, &scaled)) {
-            return NBT_ERR_INPUT;
-        }
-    }
+    const nbt_config *config = &learner->config;
+    size_t n_in = config->n_in;
     nbt_ring ring = nbt_intake_ring(learner, l);
-    ring.head = ring.head + 1 < ring.capacity ? ring.head + 1 : 0;
-    for (size_t i = 0; i < n_in; i++) {
-        float value = x[i];
-        try_input(learner, l, i, &value, &scale, &scaled);
-        notice->limited |= value != x[i] && !nbt_is_nan(value);
-        notice->stuck |= is_stuck(l->input_run, i, n_in, x[i], learner->config.stuck_steps);
-        nbt_scale_store(l->input_scale, scale, i, n_in);
-        nbt_ring_slot(&ring, 0)[i] = scaled;
+    float *scaled = l->f; /* until all channels have been checked, nothing else changes */
+    int holds = config->hold_missing != 0;
+    const float *held = nbt_ring_slot(&ring, 0);
+    if (!take_all(config, l->input_scale, n_in, x, config->input_limit, holds, held, scaled)) {
+        return NBT_ERR_INPUT;
     }
+    for (size_t i = 0; i < n_in; i++) {
+        intake in = take(config, l->input_scale, i, n_in, x[i], config->input_limit, holds, 0.0f);
+        notice->limited |= in.value != x[i] && !nbt_is_nan(in.value);
+        notice->stuck |= is_stuck(l->input_run, i, n_in, x[i], config->stuck_steps);
+        nbt_scale_store(l->input_scale, in.scale, i, n_in);
+    }
+    ring.head = ring.head + 1 < ring.capacity ? ring.head + 1 : 0;
+    nbt_copy(nbt_ring_slot(&ring, 0), scaled, n_in);
     learner->ring_head = (uint32_t)ring.head;
     return NBT_OK;
+}
+
+/* Gaussian labels: checked, then counted. */
+static nbt_status take_values(const nbt_config *config, const nbt_layout *l, const float *label,
+                              int *present, nbt_notice *notice)
+{
+    size_t n = l->O;
+    if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, l->label)) {
+        return NBT_ERR_LABEL;
+    }
+    for (size_t o = 0; o < n; o++) {
+        intake in = take(config, l->label_scale, o, n, label[o], 0.0f, 1, 0.0f);
+        nbt_scale_store(l->label_scale, in.scale, o, n);
+        if (is_stuck(l->label_run, o, n, label[o], config->stuck_steps)) {
+            notice->stuck = 1;
+            l->label[o] = nbt_from_bits(0x7fc00000u);
+        }
+        *present |= !nbt_is_nan(l->label[o]);
+    }
+    return NBT_OK;
+}
+
+/* Whether a label that is there is one of this link. */
+static int is_label(const nbt_config *config, float value)
+{
+    if (nbt_link_of(config) == NBT_LINK_BERNOULLI) {
+        return value >= 0.0f && value <= 1.0f;
+    }
+    return value >= 0.0f && value < (float)config->n_out && (float)(size_t)value == value;
 }
 
 NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l,
                                       const float *label, int *present, nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
-    size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
     *present = 0;
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t o = 0; o < n; o++) {
-            float value = label[o];
-            l->label[o] = value;
-            if (nbt_is_nan(value)) {
-                continue;
-            }
-            if (nbt_link_of(config) == NBT_LINK_GAUSSIAN) {
-                nbt_scale scale = nbt_scale_load(l->label_scale, o, n);
-                if (!nbt_scale_try(&scale, &l->label[o], value, config->scale_steps,
-                                   config->scale_rate)) {
-                    return NBT_ERR_LABEL;
-                }
-                /* The first pass only checks, so that a refused label changes nothing. */
-                if (pass == 1) {
-                    nbt_scale_store(l->label_scale, scale, o, n);
-                    if (is_stuck(l->label_run, o, n, value, config->stuck_steps)) {
-                        notice->stuck = 1;
-                        l->label[o] = nbt_from_bits(0x7fc00000u);
-                        continue;
-                    }
-                }
-            } else if (nbt_link_of(config) == NBT_LINK_BERNOULLI) {
-                if (!(value >= 0.0f && value <= 1.0f)) {
-                    return NBT_ERR_LABEL;
-                }
-            } else if (!(value >= 0.0f && value < (float)l->O && (float)(size_t)value == value)) {
-                return NBT_ERR_LABEL;
-            }
-            *present |= pass == 1;
+    if (nbt_link_of(config) == NBT_LINK_GAUSSIAN) {
+        return take_values(config, l, label, present, notice);
+    }
+    size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
+    for (size_t o = 0; o < n; o++) {
+        l->label[o] = label[o];
+        if (nbt_is_nan(label[o])) {
+            continue;
         }
+        if (!is_label(config, label[o])) {
+            return NBT_ERR_LABEL;
+        }
+        *present = 1;
     }
     return NBT_OK;
 }

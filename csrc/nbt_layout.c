@@ -29,7 +29,7 @@ void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
 }
 
 /* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
-static float *take(float *base, size_t *next, size_t *bytes, size_t n)
+static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 {
     float *array = base != NULL && n > 0 ? base + *next : NULL;
     *next += n;
@@ -70,73 +70,75 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
 
     memset(b, 0, sizeof *b);
     b->header = NBT_HEADER_BYTES;
-    l->m.theta = take(floats, &n, &b->parameters, l->R * l->D);
-    l->readout = take(floats, &n, &b->parameters, l->O * l->D);
-    l->m.w = take(floats, &n, &b->estimate, has_w * l->R * l->D);
-    l->v = take(floats, &n, &b->estimate, has_w * l->N * l->S);
-    l->m.g = take(floats, &n, &b->estimate, has_g * l->R * l->D);
-    l->balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l->H));
-    l->exact = take(floats, &n, &b->estimate, exact * l->S * l->R * l->D);
-    l->m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l->R * l->D);
-    l->m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
-    l->ud = take(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
-    l->noise = take(floats, &n, &b->covariance, gaussian * 2 * l->O);
-    l->state = take(floats, &n, &b->state, l->S);
-    l->learning_state = take(floats, &n, &b->state, l->S);
-    l->leak = take(floats, &n, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
-    l->ring = take(floats, &n, &b->ring, slots * config->n_in);
-    l->input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
-    l->label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l->O);
-    l->input_run = take(floats, &n, &b->guard, 2 * (size_t)config->n_in);
-    l->label_run = take(floats, &n, &b->guard, gaussian * 2 * l->O);
-    l->u = take(floats, &n, &b->workspace, l->D);
-    l->f = take(floats, &n, &b->workspace, l->D);
-    l->act = take(floats, &n, &b->workspace, l->R);
-    l->carry = take(floats, &n, &b->workspace, l->S);
-    l->gain2 = take(floats, &n, &b->workspace, (l->parts - 1) * l->R);
-    l->da = take(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
-    l->uu = take(floats, &n, &b->workspace, swept * l->R);
-    l->wu = take(floats, &n, &b->workspace, has_w * l->R);
-    l->gu = take(floats, &n, &b->workspace, has_g * l->R);
-    l->gg = take(floats, &n, &b->workspace, has_g * l->R);
-    l->wg = take(floats, &n, &b->workspace, has_w * has_g * l->R);
-    l->jacobian = take(floats, &n, &b->workspace, (unitwise + exact) * l->S * l->H);
-    l->w_square = take(floats, &n, &b->workspace, l->N);
-    l->w_scale = take(floats, &n, &b->workspace, l->N);
-    l->tangent = take(floats, &n, &b->workspace, has_w * has_g * l->H);
-    l->step_w = take(floats, &n, &b->workspace, l->N);
-    l->curvature_w = take(floats, &n, &b->workspace, l->N);
-    l->step_g = take(floats, &n, &b->workspace, has_g * l->H);
-    l->tilt = take(floats, &n, &b->workspace, has_g * l->H);
-    l->curvature_g = take(floats, &n, &b->workspace, has_g * l->H);
-    l->white = take(floats, &n, &b->workspace, (has_g + exact) * l->H * l->O);
-    l->alpha = take(floats, &n, &b->workspace, l->N * l->O);
-    l->g_scale = take(floats, &n, &b->workspace, has_w * has_g * l->H);
-    l->g_keep = take(floats, &n, &b->workspace, has_g * l->H);
-    l->g_square = take(floats, &n, &b->workspace, has_g * l->H);
-    l->g_cross = take(floats, &n, &b->workspace, has_g * l->H);
-    l->slopes = take(floats, &n, &b->workspace, exact * l->O * l->R * l->D);
-    l->past = take(floats, &n, &b->workspace, exact * l->S * l->D);
-    l->p_row = take(floats, &n, &b->workspace, exact * l->D);
-    l->weighted = take(floats, &n, &b->workspace, exact * l->D);
-    l->cf = take(floats, &n, &b->workspace, kalman * l->D);
-    l->uf = take(floats, &n, &b->workspace, kalman * l->D);
-    l->chol = take(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
-    l->y = take(floats, &n, &b->workspace, l->O);
-    l->label = take(floats, &n, &b->workspace, l->O);
-    l->x = take(floats, &n, &b->workspace, l->O);
-    l->factor = take(floats, &n, &b->workspace, l->O);
-    l->live = take(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
-    take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
+    /* The matrices of the sweep come first and side by side: with 16 rows, or a multiple, all start on a
+     * cache line if the first one does. */
+    l->m.theta = place(floats, &n, &b->parameters, l->R * l->D);
+    l->m.w = place(floats, &n, &b->estimate, has_w * l->R * l->D);
+    l->m.g = place(floats, &n, &b->estimate, has_g * l->R * l->D);
+    l->m.cov = place(floats, &n, &b->covariance, (swept || exact) * kalman * l->R * l->D);
+    l->m.coupling = place(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
+    l->readout = place(floats, &n, &b->parameters, l->O * l->D);
+    l->v = place(floats, &n, &b->estimate, has_w * l->N * l->S);
+    l->balance = place(floats, &n, &b->estimate, residual * (1 + 2 * l->H));
+    l->exact = place(floats, &n, &b->estimate, exact * l->S * l->R * l->D);
+    l->ud = place(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
+    l->noise = place(floats, &n, &b->covariance, gaussian * 2 * l->O);
+    l->state = place(floats, &n, &b->state, l->S);
+    l->learning_state = place(floats, &n, &b->state, l->S);
+    l->leak = place(floats, &n, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
+    l->ring = place(floats, &n, &b->ring, slots * config->n_in);
+    l->input_scale = place(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
+    l->label_scale = place(floats, &n, &b->scaler, gaussian * 3 * l->O);
+    l->input_run = place(floats, &n, &b->guard, 2 * (size_t)config->n_in);
+    l->label_run = place(floats, &n, &b->guard, gaussian * 2 * l->O);
+    l->u = place(floats, &n, &b->workspace, l->D);
+    l->f = place(floats, &n, &b->workspace, l->D);
+    l->act = place(floats, &n, &b->workspace, l->R);
+    l->carry = place(floats, &n, &b->workspace, l->S);
+    l->gain2 = place(floats, &n, &b->workspace, (l->parts - 1) * l->R);
+    l->da = place(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
+    l->uu = place(floats, &n, &b->workspace, swept * l->R);
+    l->wu = place(floats, &n, &b->workspace, has_w * l->R);
+    l->gu = place(floats, &n, &b->workspace, has_g * l->R);
+    l->gg = place(floats, &n, &b->workspace, has_g * l->R);
+    l->wg = place(floats, &n, &b->workspace, has_w * has_g * l->R);
+    l->jacobian = place(floats, &n, &b->workspace, (unitwise + exact) * l->S * l->H);
+    l->w_square = place(floats, &n, &b->workspace, l->N);
+    l->w_scale = place(floats, &n, &b->workspace, l->N);
+    l->tangent = place(floats, &n, &b->workspace, has_w * has_g * l->H);
+    l->step_w = place(floats, &n, &b->workspace, l->N);
+    l->curvature_w = place(floats, &n, &b->workspace, l->N);
+    l->step_g = place(floats, &n, &b->workspace, has_g * l->H);
+    l->tilt = place(floats, &n, &b->workspace, has_g * l->H);
+    l->curvature_g = place(floats, &n, &b->workspace, has_g * l->H);
+    l->white = place(floats, &n, &b->workspace, (has_g + exact) * l->H * l->O);
+    l->alpha = place(floats, &n, &b->workspace, l->N * l->O);
+    l->g_scale = place(floats, &n, &b->workspace, has_w * has_g * l->H);
+    l->g_keep = place(floats, &n, &b->workspace, has_g * l->H);
+    l->g_square = place(floats, &n, &b->workspace, has_g * l->H);
+    l->g_cross = place(floats, &n, &b->workspace, has_g * l->H);
+    l->slopes = place(floats, &n, &b->workspace, exact * l->O * l->R * l->D);
+    l->past = place(floats, &n, &b->workspace, exact * l->S * l->D);
+    l->p_row = place(floats, &n, &b->workspace, exact * l->D);
+    l->weighted = place(floats, &n, &b->workspace, exact * l->D);
+    l->cf = place(floats, &n, &b->workspace, kalman * l->D);
+    l->uf = place(floats, &n, &b->workspace, kalman * l->D);
+    l->chol = place(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
+    l->y = place(floats, &n, &b->workspace, l->O);
+    l->label = place(floats, &n, &b->workspace, l->O);
+    l->x = place(floats, &n, &b->workspace, l->O);
+    l->factor = place(floats, &n, &b->workspace, l->O);
+    l->live = place(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
+    place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
     size_t copied = config->rollback_steps > 0;
     size_t weights = copied * (swept || exact) * l->R * l->D;
-    l->copy = take(floats, &n, &b->guard,
+    l->copy = place(floats, &n, &b->guard,
                    weights * (1 + kalman + quasi) +
                        copied * (l->O * l->D + kalman * (l->D * (l->D + 1) / 2) +
                                  3 * config->n_in + gaussian * 5 * l->O));
     size_t guard_floats = b->guard / sizeof(float);
-    take(floats, &n, &b->guard, n % 2);
+    place(floats, &n, &b->guard, n % 2);
     return guard_floats;
 }
 

@@ -21,11 +21,17 @@ struct nbt_learner {
     float seen;          /* labels counted in it */
     float alarm;         /* how much the loss has been above the level lately */
     uint64_t opened;     /* labels when the rates last started anew */
-    uint32_t looked;     /* the workspace holds u and the row sums of the next learning step */
+    uint32_t looked;     /* NBT_LOOK_*: what the workspace holds of the next learning step */
     uint32_t simd;       /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
 };
 
 enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
+
+enum {
+    NBT_LOOK_NONE,
+    NBT_LOOK_SUMS, /* u, and the row sums */
+    NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the step */
+};
 
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {

@@ -32,24 +32,28 @@ static void settle(const nbt_layout *l, nbt_change **undone)
 
 /* ---- predict --------------------------------------------------------------------------------- */
 
-/* Advances the live state by the newest input; `undone` is made on the way. Returns the u of the step.
- * Where no forecast may wait longer than to the next label, the live state is the learning state and
- * this pass is the one that the label needs. */
-static const float *advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
+/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way. Where no
+ * forecast may wait longer than to the next label, the live state is the learning state, and this is the
+ * step that the label will need. */
+static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
-    const float *u = l->u;
-    float *a = l->act;
-    if (learner->config.max_delay == 0) {
+    const nbt_config *config = &learner->config;
+    if (config->max_delay == 0) {
         nbt_estimate_look(learner, l, 0, *undone);
         *undone = NULL;
+        if (!NBT_IS_EXACT(l)) {
+            nbt_estimate_step(config, l, l->state);
+            learner->looked = NBT_LOOK_STEP;
+        } else {
+            nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, l->leak);
+        }
+        read_out(learner, l, l->y, l->state, l->u);
     } else {
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
-        u = l->f;
-        a = l->live;
+        nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, l->leak);
+        read_out(learner, l, l->y, l->state, l->f);
     }
-    nbt_cell_forward(nbt_cell_of(&learner->config), l->H, a, l->state, l->leak);
-    return u;
 }
 
 static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, const float *x,
@@ -63,8 +67,8 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     if (status != NBT_OK) {
         return status;
     }
-    const float *u = advance(learner, l, undone);
-    read_out(learner, l, y, l->state, u);
+    advance(learner, l, undone);
+    nbt_copy(y, l->y, l->O);
     nbt_intake_unscale(l, y);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
@@ -149,6 +153,7 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         learner->quarantine--;
         present = 0;
     }
+    int has_read = learner->looked == NBT_LOOK_STEP;
     change->u = l->u;
     change->motion = nbt_estimate_advance(learner, l);
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
@@ -156,7 +161,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     int good = nbt_estimate_is_bounded(l);
     float loss = NBT_HUGE;
     if (good && present) {
-        read_out(learner, l, l->y, l->learning_state, l->u);
+        if (!has_read) {
+            read_out(learner, l, l->y, l->learning_state, l->u);
+        }
         loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, l->label, l->O);
         good = nbt_correct(learner, l, &change->update, &notice.limited);
     }

@@ -112,13 +112,11 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
     nbt_update k = {0};
     size_t last = m->cols - 1, H = m->hidden, at = row * m->cols, at_bias = at + last * width;
     const float *u_before = NULL, *u = NULL, *tangent = NULL;
+    nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
     if (fused || change != NULL) {
         k = change->update;
         u_before = change->u;
-        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
         update_bias(&b, width, has_w, has_g, at_bias, m, &k, &by);
-    } else {
-        nbt_lanes_clear(&by, width);
     }
     nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
     if (fused || look != NULL) {

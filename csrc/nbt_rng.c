@@ -47,8 +47,9 @@ NBT_LOCAL void nbt_rng_signs(uint32_t state[4], float *sign, size_t n)
 {
     for (size_t i = 0; i < n; i += 32) {
         uint32_t word = nbt_rng_next(state);
-        for (size_t bit = 0; bit < 32 && i + bit < n; bit++) {
-            sign[i + bit] = 1.0f - 2.0f * (float)(word >> bit & 1u);
+        uint32_t left = n - i < 32 ? (uint32_t)(n - i) : 32u;
+        for (uint32_t bit = 0; bit < left; bit++) {
+            sign[i + bit] = 1.0f - 2.0f * (float)(int32_t)(word >> bit & 1u);
         }
     }
 }

@@ -2,7 +2,6 @@
  * like include this: a version of the step is all of it. */
 #include "nbt_rng.c"
 #include "nbt_delay.c"
-#include "nbt_scaler.c"
 #include "nbt_cell.c"
 #include "nbt_sweep.c"
 #include "nbt_quasi.c"

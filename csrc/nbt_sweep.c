@@ -185,10 +185,8 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     if (changes) {
         k = change->update;
         u_before = change->u;
-        nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
-    } else {
-        nbt_lanes_clear(&by, width);
     }
+    nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
     if (looks) {
         u = look->u;
         tangent = look->tangent;

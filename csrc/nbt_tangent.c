@@ -20,12 +20,13 @@ NBT_LOCAL void nbt_tangent_push(const nbt_jacobian *jacobian, float *out, const 
 }
 
 /* For the rows of one gate: rho (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r / rho_r. */
-static void balance_gate(const nbt_jacobian *jacobian, size_t row, float *rho, float *u_scale,
-                         const float *uu, size_t uu_stride)
+NBT_INLINE void balance_gate(const nbt_jacobian *jacobian, size_t row, size_t parts,
+                             float *NBT_RESTRICT rho, float *NBT_RESTRICT u_scale, const float *uu,
+                             size_t uu_stride)
 {
     for (size_t i = 0; i < jacobian->hidden; i++) {
         float squared = jacobian->gain[0][row + i] * jacobian->gain[0][row + i];
-        if (jacobian->parts == 2) {
+        if (parts == 2) {
             squared += jacobian->gain[1][row + i] * jacobian->gain[1][row + i];
         }
         float e_norm = nbt_sqrt(squared) + NBT_TINY;
@@ -47,7 +48,14 @@ NBT_LOCAL float nbt_tangent_add(const nbt_jacobian *jacobian, float *v, float *u
         v[i] *= decay * rho;
     }
     for (size_t row = 0; row < jacobian->rows; row += H) {
-        balance_gate(jacobian, row, scratch, u_scale + row, uu + row * uu_stride, uu_stride);
+        /* Constants, so that each case is a loop that vectorises. */
+        if (jacobian->parts == 2 && uu_stride == 1) {
+            balance_gate(jacobian, row, 2, scratch, u_scale + row, uu + row, 1);
+        } else if (uu_stride == 1) {
+            balance_gate(jacobian, row, 1, scratch, u_scale + row, uu + row, 1);
+        } else {
+            balance_gate(jacobian, row, jacobian->parts, scratch, u_scale + row, uu, 0);
+        }
         for (size_t part = 0; part < jacobian->parts; part++) {
             for (size_t i = 0; i < H; i++) {
                 v[part * H + i] += scratch[i] * jacobian->gain[part][row + i];
