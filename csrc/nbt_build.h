@@ -36,6 +36,13 @@
 #define NBT_ESTIMATORS_W (1u << NBT_EST_NOBACKTRACK | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
 #define NBT_ESTIMATORS_G (1u << NBT_EST_SNAP1 | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
 
+/* Whether some choices are built at all. */
+#define NBT_BUILDS_LEAKY ((NBT_CELLS & 1u << NBT_CELL_LEAKY) != 0)
+#define NBT_BUILDS_LSTM ((NBT_CELLS & 1u << NBT_CELL_LSTM) != 0)
+#define NBT_BUILDS_RESIDUAL ((NBT_ESTIMATORS & 1u << NBT_EST_RESIDUAL) != 0)
+#define NBT_BUILDS_UNITWISE ((NBT_ESTIMATORS & 1u << NBT_EST_UNITWISE) != 0)
+#define NBT_BUILDS_G ((NBT_ESTIMATORS & NBT_ESTIMATORS_G) != 0)
+
 /* For #if, which knows no enumerations: whether rtrl (bit 5) is built. */
 #define NBT_HAS_RTRL (NBT_RTRL_FLOATS_MAX > 0 && (NBT_ESTIMATORS & 0x20u) != 0)
 

@@ -229,8 +229,14 @@ static int is_accepted(const nbt_config *config, refusal *out)
     return 1;
 }
 
-/* The rest of the kernel asks is_accepted, so that a firmware that does not call this has no arithmetic
- * in double. */
+int nbt_config_is_good(const nbt_config *config)
+{
+    refusal refused;
+    return is_accepted(config, &refused);
+}
+
+/* The kernel itself does not call this, so that a firmware that does not either has no arithmetic in
+ * double. */
 nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
 {
     refusal refused;
@@ -257,8 +263,7 @@ nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdow
     if (config == NULL || breakdown == NULL) {
         return NBT_ERR_NULL;
     }
-    refusal refused;
-    if (!is_accepted(config, &refused)) {
+    if (!nbt_config_is_good(config)) {
         return NBT_ERR_CONFIG;
     }
     nbt_layout_bytes(config, breakdown);
@@ -267,12 +272,8 @@ nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdow
 
 size_t nbt_bytes(const nbt_config *config)
 {
-    nbt_breakdown b;
-    if (nbt_bytes_breakdown(config, &b) != NBT_OK) {
-        return 0;
-    }
-    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
-           b.workspace;
+    nbt_layout l;
+    return config != NULL && nbt_config_is_good(config) ? nbt_layout_of(&l, config, NULL) : 0;
 }
 
 #if NBT_TEXTS

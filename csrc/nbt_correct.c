@@ -24,7 +24,7 @@ static float annealed(const nbt_config *config, uint64_t labels)
 
 /* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
  * is what most sensors have, and then this is a loop over units that vectorises. */
-NBT_INLINE void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
+NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
                          size_t n, size_t O)
 {
     if (O == 1 && b_step == 0) {
@@ -69,12 +69,12 @@ static void directions(const nbt_config *config, const nbt_layout *l)
     }
     for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
         for (size_t o = 0; o < l->O; o++) {
-            l->white[i * l->O + o] = l->readout[o * l->D + i];
+            NBT_OF(l, white)[i * l->O + o] = l->readout[o * l->D + i];
         }
     }
     if (nbt_filter_of(config) != NBT_FILTER_SGD) {
         whiten(config, l, l->alpha, nbt_has_w(&l->m) ? l->N : 0);
-        whiten(config, l, l->white, nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
+        whiten(config, l, NBT_OF(l, white), nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
     }
     if (NBT_IS_EXACT(l)) {
         l->w_square[0] = nbt_rtrl_slopes(l);
@@ -100,20 +100,20 @@ static void step_along(const nbt_layout *l, float gain, const float *x)
     }
     size_t G = nbt_has_g(&l->m) ? l->H : 0;
     row_dots(l->step_w, l->alpha, x, 0, l->N, l->O);
-    row_dots(l->step_g, l->white, x, 0, G, l->O);
+    row_dots(NBT_OF(l, step_g), NBT_OF(l, white), x, 0, G, l->O);
     for (size_t n = 0; n < l->N; n++) {
         l->step_w[n] *= gain;
     }
     for (size_t i = 0; i < G; i++) {
-        l->step_g[i] *= gain;
+        NBT_OF(l, step_g)[i] *= gain;
     }
 }
 
 /* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
 static void split_curvature(const nbt_layout *l, float gamma, size_t G)
 {
-    float *NBT_RESTRICT tilt = l->tilt;
-    float *NBT_RESTRICT rest = l->curvature_g;
+    float *NBT_RESTRICT tilt = NBT_OF(l, tilt);
+    float *NBT_RESTRICT rest = NBT_OF(l, curvature_g);
     for (size_t i = 0; i < G; i++) {
         float ww = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
@@ -138,11 +138,11 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     size_t G = nbt_has_g(&l->m) ? l->H : 0;
     size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
     row_dots(l->curvature_w, l->alpha, l->alpha, l->O, l->N, l->O);
-    row_dots(l->curvature_g, l->white, l->white, l->O, G, l->O);
+    row_dots(NBT_OF(l, curvature_g), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
     if (l->N == 0) {
-        nbt_fill(l->tilt, 0.0f, G);
+        nbt_fill(NBT_OF(l, tilt), 0.0f, G);
     } else {
-        row_dots(l->tilt, l->white, l->alpha, alpha_step, G, l->O);
+        row_dots(NBT_OF(l, tilt), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
     split_curvature(l, gamma, G);
     for (size_t n = 0; n < l->N; n++) {
@@ -158,10 +158,10 @@ static void add_recurrent_single(const nbt_layout *l, float gain)
         sum += (gain * l->w_square[n] * l->alpha[n]) * l->alpha[n];
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        float white = l->white[i];
+        float white = NBT_OF(l, white)[i];
         float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
-        float cross = gain * l->g_cross[i];
-        sum += (gain * l->g_square[i] * white + cross * alpha) * white + (cross * white) * alpha;
+        float cross = gain * NBT_OF(l, g_cross)[i];
+        sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white + (cross * white) * alpha;
     }
     l->chol[0] = sum;
 }
@@ -181,8 +181,8 @@ static void add_recurrent(const nbt_layout *l, float gain)
         nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        nbt_innovation_add(l->chol, l->white + i * l->O, alpha_of_unit(l, i), gain * l->g_square[i],
-                           gain * l->g_cross[i], l->O);
+        nbt_innovation_add(l->chol, NBT_OF(l, white) + i * l->O, alpha_of_unit(l, i), gain * NBT_OF(l, g_square)[i],
+                           gain * NBT_OF(l, g_cross)[i], l->O);
     }
 }
 
@@ -259,9 +259,9 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
         curvature += l->curvature_w[n] * l->w_square[n];
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        step += nbt_abs(l->step_g[i]) * nbt_sqrt(l->g_square[i] * p_max);
+        step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
-        curvature += (l->curvature_g[i] + curvature_w * l->tilt[i] * l->tilt[i]) * l->g_square[i];
+        curvature += (NBT_OF(l, curvature_g)[i] + curvature_w * NBT_OF(l, tilt)[i] * NBT_OF(l, tilt)[i]) * NBT_OF(l, g_square)[i];
     }
     float error = 0.0f; /* squared, of all outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
@@ -318,12 +318,27 @@ static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
     }
 }
 
-NBT_LOCAL nbt_update nbt_correct_nothing(const nbt_layout *l)
+NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
 {
-    nbt_update update = {l->step_w, l->step_g, 1.0f, l->curvature_w, l->tilt, l->curvature_g, 0.0f};
-    nbt_fill(l->step_w, 0.0f, 2 * l->N);                      /* and curvature_w */
-    nbt_fill(l->step_g, 0.0f, nbt_has_g(&l->m) ? 3 * l->H : 0); /* and tilt, curvature_g */
-    return update;
+    nbt_motion *motion = &change->motion;
+    nbt_update *update = &change->update;
+    change->u = l->u;
+    motion->w_scale = l->w_scale;
+    motion->u_scale = l->da;
+    motion->g_scale = NBT_OF(l, g_scale);
+    motion->g_keep = NBT_OF(l, g_keep);
+    motion->gain = l->act;
+    update->step_w = l->step_w;
+    update->step_g = NBT_OF(l, step_g);
+    update->keep = 1.0f;
+    update->curvature_w = l->curvature_w;
+    update->tilt = NBT_OF(l, tilt);
+    update->curvature_g = NBT_OF(l, curvature_g);
+    update->rate_floor = 0.0f;
+    nbt_fill(l->step_w, 0.0f, 2 * l->N); /* and curvature_w */
+    if (nbt_has_g(&l->m)) {
+        nbt_fill(NBT_OF(l, step_g), 0.0f, 3 * l->H); /* and tilt, curvature_g */
+    }
 }
 
 NBT_LOCAL void nbt_correct_init(const nbt_config *config, const nbt_layout *l)

@@ -49,7 +49,8 @@ NBT_LOCAL void nbt_guard_init(nbt_learner *learner)
 static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->H;
-    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, l->I) / (32.0f * (float)l->I);
+    size_t n = l->D - l->H - 1;
+    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
 /* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the

@@ -33,7 +33,7 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
     float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)l->H);
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)l->I);
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->D - l->H - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
@@ -50,10 +50,11 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     if (memory == NULL || config == NULL || learner == NULL) {
         return NBT_ERR_NULL;
     }
-    size_t needed = nbt_bytes(config);
-    if (needed == 0) {
+    nbt_layout l;
+    if (!nbt_config_is_good(config)) {
         return NBT_ERR_CONFIG;
     }
+    size_t needed = nbt_layout_of(&l, config, NULL);
     if (bytes < needed) {
         return NBT_ERR_BYTES;
     }
@@ -63,12 +64,11 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     memset(memory, 0, needed);
     nbt_learner *self = (nbt_learner *)memory;
     self->config = *config;
-    nbt_layout l;
     nbt_layout_of(&l, config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
     for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
-        l.leak[i] = 1.0f / time_constant(config, i);
+        NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
     nbt_correct_init(config, &l);
     nbt_guard_init(self);

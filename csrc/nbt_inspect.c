@@ -64,9 +64,9 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
     case NBT_ARRAY_TRACES:
         return view_of(l->m.g, l->R, l->D, 1);
     case NBT_ARRAY_BALANCE:
-        return view_of(l->balance, 1, 1 + 2 * l->H, 0);
+        return view_of(NBT_OF(l, balance), 1, 1 + 2 * l->H, 0);
     case NBT_ARRAY_RTRL:
-        return view_of(l->exact, l->S, l->R * l->D, 0);
+        return view_of(NBT_OF(l, exact), l->S, l->R * l->D, 0);
     case NBT_ARRAY_COUPLING:
         return view_of(l->m.coupling, l->R, l->D, 1);
     default:

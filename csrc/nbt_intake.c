@@ -31,7 +31,7 @@ typedef struct intake {
 } intake;
 
 /* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
-NBT_INLINE intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
+NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
                        float limit, int holds, float held)
 {
     nbt_scale before = nbt_scale_load(stats, channel, n);
@@ -45,7 +45,7 @@ NBT_INLINE intake take(const nbt_config *config, const float *stats, size_t chan
 }
 
 /* scaled (n) of the values z (n) with nothing changed. Returns whether all are accepted. */
-NBT_INLINE int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
+NBT_INLINE_LANES int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
                         const float *NBT_RESTRICT z, float limit, int holds,
                         const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
 {

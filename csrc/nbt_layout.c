@@ -37,17 +37,24 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
     return array;
 }
 
+/* The same for an array that not every build has. */
+#define PLACE_OPTIONAL(name, bytes, count)                                      \
+    do {                                                                        \
+        if (NBT_LAST_##name >= NBT_AT_##name) {                                 \
+            l->optional[NBT_LAST_##name] = place(floats, &n, bytes, count);     \
+        }                                                                       \
+    } while (0)
+
 /* The layout, and its bytes by purpose. Returns the floats of the guards without the filling. */
 static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
 {
     uint32_t cell = nbt_cell_of(config);
     l->H = config->n_hidden;
     l->O = config->n_out;
-    l->I = (size_t)config->n_in * config->lags;
     l->parts = nbt_cell_parts(cell);
     l->S = l->H * l->parts;
     l->R = l->H * nbt_cell_gates(cell);
-    l->D = l->H + l->I + 1;
+    l->D = l->H + (size_t)config->n_in * config->lags + 1;
     l->m.rows = l->R;
     l->m.cols = l->D;
     l->m.hidden = l->H;
@@ -79,13 +86,13 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->m.coupling = place(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
     l->readout = place(floats, &n, &b->parameters, l->O * l->D);
     l->v = place(floats, &n, &b->estimate, has_w * l->N * l->S);
-    l->balance = place(floats, &n, &b->estimate, residual * (1 + 2 * l->H));
-    l->exact = place(floats, &n, &b->estimate, exact * l->S * l->R * l->D);
+    PLACE_OPTIONAL(balance, &b->estimate, residual * (1 + 2 * l->H));
+    PLACE_OPTIONAL(exact, &b->estimate, exact * l->S * l->R * l->D);
     l->ud = place(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
     l->noise = place(floats, &n, &b->covariance, gaussian * 2 * l->O);
     l->state = place(floats, &n, &b->state, l->S);
     l->learning_state = place(floats, &n, &b->state, l->S);
-    l->leak = place(floats, &n, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
+    PLACE_OPTIONAL(leak, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
     l->ring = place(floats, &n, &b->ring, slots * config->n_in);
     l->input_scale = place(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
     l->label_scale = place(floats, &n, &b->scaler, gaussian * 3 * l->O);
@@ -95,32 +102,32 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->f = place(floats, &n, &b->workspace, l->D);
     l->act = place(floats, &n, &b->workspace, l->R);
     l->carry = place(floats, &n, &b->workspace, l->S);
-    l->gain2 = place(floats, &n, &b->workspace, (l->parts - 1) * l->R);
+    PLACE_OPTIONAL(gain2, &b->workspace, (l->parts - 1) * l->R);
     l->da = place(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
     l->uu = place(floats, &n, &b->workspace, swept * l->R);
     l->wu = place(floats, &n, &b->workspace, has_w * l->R);
-    l->gu = place(floats, &n, &b->workspace, has_g * l->R);
-    l->gg = place(floats, &n, &b->workspace, has_g * l->R);
-    l->wg = place(floats, &n, &b->workspace, has_w * has_g * l->R);
-    l->jacobian = place(floats, &n, &b->workspace, (unitwise + exact) * l->S * l->H);
+    PLACE_OPTIONAL(gu, &b->workspace, has_g * l->R);
+    PLACE_OPTIONAL(gg, &b->workspace, has_g * l->R);
+    PLACE_OPTIONAL(wg, &b->workspace, has_w * has_g * l->R);
+    PLACE_OPTIONAL(jacobian, &b->workspace, (unitwise + exact) * l->S * l->H);
     l->w_square = place(floats, &n, &b->workspace, l->N);
     l->w_scale = place(floats, &n, &b->workspace, l->N);
-    l->tangent = place(floats, &n, &b->workspace, has_w * has_g * l->H);
+    PLACE_OPTIONAL(tangent, &b->workspace, has_w * has_g * l->H);
     l->step_w = place(floats, &n, &b->workspace, l->N);
     l->curvature_w = place(floats, &n, &b->workspace, l->N);
-    l->step_g = place(floats, &n, &b->workspace, has_g * l->H);
-    l->tilt = place(floats, &n, &b->workspace, has_g * l->H);
-    l->curvature_g = place(floats, &n, &b->workspace, has_g * l->H);
-    l->white = place(floats, &n, &b->workspace, (has_g + exact) * l->H * l->O);
+    PLACE_OPTIONAL(step_g, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(tilt, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(curvature_g, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(white, &b->workspace, (has_g + exact) * l->H * l->O);
     l->alpha = place(floats, &n, &b->workspace, l->N * l->O);
-    l->g_scale = place(floats, &n, &b->workspace, has_w * has_g * l->H);
-    l->g_keep = place(floats, &n, &b->workspace, has_g * l->H);
-    l->g_square = place(floats, &n, &b->workspace, has_g * l->H);
-    l->g_cross = place(floats, &n, &b->workspace, has_g * l->H);
-    l->slopes = place(floats, &n, &b->workspace, exact * l->O * l->R * l->D);
-    l->past = place(floats, &n, &b->workspace, exact * l->S * l->D);
-    l->p_row = place(floats, &n, &b->workspace, exact * l->D);
-    l->weighted = place(floats, &n, &b->workspace, exact * l->D);
+    PLACE_OPTIONAL(g_scale, &b->workspace, has_w * has_g * l->H);
+    PLACE_OPTIONAL(g_keep, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(g_square, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(g_cross, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(slopes, &b->workspace, exact * l->O * l->R * l->D);
+    PLACE_OPTIONAL(past, &b->workspace, exact * l->S * l->D);
+    PLACE_OPTIONAL(p_row, &b->workspace, exact * l->D);
+    PLACE_OPTIONAL(weighted, &b->workspace, exact * l->D);
     l->cf = place(floats, &n, &b->workspace, kalman * l->D);
     l->uf = place(floats, &n, &b->workspace, kalman * l->D);
     l->chol = place(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
@@ -142,10 +149,12 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     return guard_floats;
 }
 
-void nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
+size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
-    nbt_breakdown bytes;
-    (void)lay_out(config, base, l, &bytes);
+    nbt_breakdown b;
+    (void)lay_out(config, base, l, &b);
+    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
+           b.workspace;
 }
 
 size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)

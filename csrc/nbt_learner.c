@@ -45,13 +45,13 @@ static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undo
             nbt_estimate_step(config, l, l->state);
             learner->looked = NBT_LOOK_STEP;
         } else {
-            nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, l->leak);
+            nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, NBT_OF(l, leak));
         }
         read_out(learner, l, l->y, l->state, l->u);
     } else {
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
-        nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, l->leak);
+        nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, NBT_OF(l, leak));
         read_out(learner, l, l->y, l->state, l->f);
     }
 }
@@ -154,10 +154,12 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         present = 0;
     }
     int has_read = learner->looked == NBT_LOOK_STEP;
-    change->u = l->u;
-    change->motion = nbt_estimate_advance(learner, l);
+    if (learner->looked == NBT_LOOK_NONE) {
+        nbt_estimate_look(learner, l, learner->pending - 1, NULL);
+    }
+    nbt_estimate_advance(learner, l);
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
-    change->update = nbt_correct_nothing(l);
+    nbt_correct_nothing(l, change);
     int good = nbt_estimate_is_bounded(l);
     float loss = NBT_HUGE;
     if (good && present) {

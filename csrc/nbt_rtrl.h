@@ -13,16 +13,16 @@
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-#define NBT_IS_EXACT(l) (NBT_HAS_RTRL && (l)->exact != NULL)
+#define NBT_IS_EXACT(l) (NBT_HAS_RTRL && NBT_OF(l, exact) != NULL)
 
-/* Advances the learning state by the input l->u with the pre-activations l->act, and l->exact with it.
+/* Advances the learning state by the input l->u with the pre-activations l->act, and exact with it.
  * Cost: S (H + 1) R D multiply-adds. */
 NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
 
-/* Sum of squares of l->exact: NaN or large when the derivative left its bounds. */
+/* Sum of squares of exact: NaN or large when the derivative left its bounds. */
 NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l);
 
-/* l->slopes from l->white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
+/* slopes from white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
  * out, h - c h_0. Returns sum P h h over all slopes.
  * Cost: O (H + 1) R D multiply-adds. */
 NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l);

@@ -63,9 +63,10 @@ NBT_INLINE int nbt_has_coupling(const nbt_matrices *m)
 }
 
 /* How w and g move:
- *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale, the other NULL
+ *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale
  *     g <- g_keep_unit(r) g + gain_r u
- * n is 0, or unit(r) where every unit has a rank-one estimate of its own. */
+ * n is 0, or unit(r) where every unit has a rank-one estimate of its own. Only those that the estimator has
+ * are looked at. */
 typedef struct nbt_motion {
     const float *w_scale; /* (N) */
     const float *u_scale; /* (R) nobacktrack */

@@ -137,15 +137,15 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     walk_matrix(walker, l, l->m.w, NBT_WORD_FINITE);
     walk_array(walker, l->v, l->N * l->S, NBT_WORD_FINITE);
     walk_matrix(walker, l, l->m.g, NBT_WORD_FINITE);
-    walk_array(walker, l->balance, 1 + 2 * l->H, NBT_WORD_NONNEGATIVE);
-    walk_array(walker, l->exact, l->S * l->R * l->D, NBT_WORD_FINITE);
+    walk_array(walker, NBT_OF(l, balance), 1 + 2 * l->H, NBT_WORD_NONNEGATIVE);
+    walk_array(walker, NBT_OF(l, exact), l->S * l->R * l->D, NBT_WORD_FINITE);
     walk_matrix(walker, l, l->m.cov, NBT_WORD_POSITIVE);
     walk_matrix(walker, l, l->m.coupling, NBT_WORD_FINITE);
     walk_ud(walker, l->ud, l->D);
     walk_array(walker, l->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
     walk_array(walker, l->state, l->S, NBT_WORD_FINITE);
     walk_array(walker, l->learning_state, l->S, NBT_WORD_FINITE);
-    walk_array(walker, l->leak, l->H, NBT_WORD_POSITIVE);
+    walk_array(walker, NBT_OF(l, leak), l->H, NBT_WORD_POSITIVE);
     nbt_ring ring = nbt_intake_ring(learner, l);
     for (size_t age = 0; age < ring.capacity; age++) {
         walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, NBT_WORD_FINITE);
