@@ -46,14 +46,14 @@ NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const fl
 static void whiten(const nbt_config *config, const nbt_layout *l, float *rows, size_t n)
 {
     if (l->O == 1) {
-        float factor = l->factor[0];
+        float factor = nbt_factor(l)[0];
         for (size_t k = 0; k < n; k++) {
             rows[k] = factor * rows[k];
         }
         return;
     }
     for (size_t k = 0; k < n; k++, rows += l->O) {
-        nbt_link_factor_transposed(nbt_link_of(config), rows, rows, l->factor, l->y, l->O);
+        nbt_link_factor_transposed(nbt_link_of(config), rows, rows, nbt_factor(l), l->y, l->O);
     }
 }
 
@@ -115,7 +115,7 @@ static void split_curvature(const nbt_layout *l, float gamma, size_t G)
     float *NBT_RESTRICT tilt = NBT_OF(l, tilt);
     float *NBT_RESTRICT rest = NBT_OF(l, curvature_g);
     for (size_t i = 0; i < G; i++) {
-        float ww = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
+        float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
         float turn = ww > 0.0f ? quotient : 0.0f;
         float left = rest[i] - turn * turn * ww;
@@ -132,12 +132,12 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * config->info_floor;
     if (NBT_IS_EXACT(l)) {
-        l->curvature_w[0] = gamma;
+        nbt_curvature_w(l)[0] = gamma;
         return;
     }
     size_t G = nbt_has_g(&l->m) ? l->H : 0;
     size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
-    row_dots(l->curvature_w, l->alpha, l->alpha, l->O, l->N, l->O);
+    row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
     row_dots(NBT_OF(l, curvature_g), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
     if (l->N == 0) {
         nbt_fill(NBT_OF(l, tilt), 0.0f, G);
@@ -146,7 +146,7 @@ static void set_curvature(const nbt_config *config, const nbt_layout *l, nbt_upd
     }
     split_curvature(l, gamma, G);
     for (size_t n = 0; n < l->N; n++) {
-        l->curvature_w[n] *= gamma;
+        nbt_curvature_w(l)[n] *= gamma;
     }
 }
 
@@ -191,12 +191,12 @@ static void add_recurrent(const nbt_layout *l, float gain)
 static int limit_label(const nbt_config *config, const nbt_layout *l, size_t o, float variance)
 {
     float reach = config->gate * nbt_sqrt(variance * l->noise[o]);
-    float error = l->label[o] - l->y[o];
+    float error = nbt_label(l)[o] - l->y[o];
     /* Written so that NaN, a missing label, passes. */
     if (!(nbt_abs(error) > reach)) {
         return 0;
     }
-    l->label[o] = l->y[o] + (error < 0.0f ? -reach : reach);
+    nbt_label(l)[o] = l->y[o] + (error < 0.0f ? -reach : reach);
     return 1;
 }
 
@@ -211,38 +211,38 @@ static int limit_labels(const nbt_config *config, const nbt_layout *l, const flo
     return limited;
 }
 
-/* l->x = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
+/* nbt_x(l) = F S^-1 t, S the innovation covariance that both blocks share. Returns f^T C f; *weight is
  * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
 static float innovate_kalman(const nbt_config *config, const nbt_layout *l, float gain,
                              nbt_update *update, float *weight, int *limited)
 {
     uint32_t link = nbt_link_of(config);
-    *weight = nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
+    *weight = nbt_link_innovate(link, nbt_x(l), nbt_factor(l), l->y, nbt_label(l), l->noise, l->O);
     directions(config, l);
-    float c = nbt_ud_project(l->ud, l->uf, l->f, l->D);
-    nbt_innovation_start(link, l->chol, l->factor, l->y, c, l->O);
+    float c = nbt_ud_project(l->ud, nbt_uf(l), l->f, l->D);
+    nbt_innovation_start(link, l->chol, nbt_factor(l), l->y, c, l->O);
     add_recurrent(l, gain);
     *limited = limit_labels(config, l, l->chol);
     if (*limited) {
-        nbt_link_innovate(link, l->x, l->factor, l->y, l->label, l->noise, l->O);
+        nbt_link_innovate(link, nbt_x(l), nbt_factor(l), l->y, nbt_label(l), l->noise, l->O);
     }
-    nbt_innovation_solve(l->chol, l->x, l->O);
-    step_along(l, gain, l->x);
+    nbt_innovation_solve(l->chol, nbt_x(l), l->O);
+    step_along(l, gain, nbt_x(l));
     set_curvature(config, l, update);
-    nbt_link_factor(link, l->x, l->x, l->factor, l->y, l->O);
+    nbt_link_factor(link, nbt_x(l), nbt_x(l), nbt_factor(l), l->y, l->O);
     return c;
 }
 
-/* l->x = rate times score: the paper's first version, a plain gradient step. */
+/* nbt_x(l) = rate times score: the paper's first version, a plain gradient step. */
 static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float rate, int *limited)
 {
     directions(config, l);
     *limited = limit_labels(config, l, NULL);
-    nbt_link_score(nbt_link_of(config), l->x, l->y, l->label, l->O);
+    nbt_link_score(nbt_link_of(config), nbt_x(l), l->y, nbt_label(l), l->O);
     for (size_t o = 0; o < l->O; o++) {
-        l->x[o] *= rate;
+        nbt_x(l)[o] *= rate;
     }
-    step_along(l, 1.0f, l->x);
+    step_along(l, 1.0f, nbt_x(l));
 }
 
 /* Written so that NaN fails. */
@@ -256,19 +256,19 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
     float curvature = 0.0f;
     for (size_t n = 0; n < l->N; n++) {
         step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
-        curvature += l->curvature_w[n] * l->w_square[n];
+        curvature += nbt_curvature_w(l)[n] * l->w_square[n];
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
-        float curvature_w = l->N == 0 ? 0.0f : l->curvature_w[nbt_is_by_unit(&l->m) ? i : 0];
+        float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         curvature += (NBT_OF(l, curvature_g)[i] + curvature_w * NBT_OF(l, tilt)[i] * NBT_OF(l, tilt)[i]) * NBT_OF(l, g_square)[i];
     }
     float error = 0.0f; /* squared, of all outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
-        float miss = nbt_is_nan(l->label[o]) ? 0.0f : l->label[o] - l->y[o];
+        float miss = nbt_is_nan(nbt_label(l)[o]) ? 0.0f : nbt_label(l)[o] - l->y[o];
         error += miss * miss;
     }
-    return nbt_dot(l->x, l->x, l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
+    return nbt_dot(nbt_x(l), nbt_x(l), l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
            curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
@@ -276,7 +276,7 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
 static float readout_scale(const nbt_config *config, const nbt_layout *l, size_t o)
 {
     int whitened = nbt_filter_of(config) != NBT_FILTER_SGD && nbt_is_gaussian(l);
-    return whitened ? l->noise[o] * l->x[o] : l->x[o];
+    return whitened ? l->noise[o] * nbt_x(l)[o] : nbt_x(l)[o];
 }
 
 /* Whether the next step of every V_o is short enough. Written so that NaN fails. */
@@ -305,14 +305,14 @@ static void update_readout(const nbt_config *config, const nbt_layout *l, const 
 static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
 {
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
-        if (nbt_is_nan(l->label[o])) {
+        if (nbt_is_nan(nbt_label(l)[o])) {
             continue;
         }
         float *count = &l->noise[l->O + o];
         *count += *count < 16777216.0f ? 1.0f : 0.0f;
         float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
         rate = rate < config->noise_rate ? config->noise_rate : rate;
-        float error = l->label[o] - l->y[o];
+        float error = nbt_label(l)[o] - l->y[o];
         float noise = l->noise[o] + rate * (error * error / (1.0f + c) - l->noise[o]);
         l->noise[o] = noise < NOISE_MIN ? NOISE_MIN : noise;
     }
@@ -323,7 +323,7 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     nbt_motion *motion = &change->motion;
     nbt_update *update = &change->update;
     change->u = l->u;
-    motion->w_scale = l->w_scale;
+    motion->w_scale = nbt_w_scale(l);
     motion->u_scale = l->da;
     motion->g_scale = NBT_OF(l, g_scale);
     motion->g_keep = NBT_OF(l, g_keep);
@@ -331,7 +331,7 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->step_w = l->step_w;
     update->step_g = NBT_OF(l, step_g);
     update->keep = 1.0f;
-    update->curvature_w = l->curvature_w;
+    update->curvature_w = nbt_curvature_w(l);
     update->tilt = NBT_OF(l, tilt);
     update->curvature_g = NBT_OF(l, curvature_g);
     update->rate_floor = 0.0f;
@@ -378,7 +378,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
         return 0;
     }
     if (kalman) {
-        nbt_ud_measure(l->ud, l->cf, l->uf, weight, l->D);
+        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->D);
         nbt_ud_forget(l->ud, l->D, l->H, config->prior_hidden, config->prior, config->forget);
         if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(config, l, l->cf)) {
             nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);

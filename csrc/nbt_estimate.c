@@ -38,7 +38,7 @@ static float non_negative(float x)
 
 static nbt_sums sums_of(const nbt_layout *l)
 {
-    nbt_sums sums = {l->act, l->da, l->uu, l->wu, NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg), l->w_square};
+    nbt_sums sums = {l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg), l->w_square};
     return sums;
 }
 
@@ -58,7 +58,7 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     float *u = change == NULL ? l->u : l->f;
     float *g_scale = change == NULL ? NBT_OF(l, g_scale) : NBT_OF(l, white);
     float w_scale = 0.0f;
-    nbt_intake_gather(learner, l, u, l->learning_state, age);
+    nbt_intake_gather(learner, l, u, nbt_learning_state(l), age);
     if (!nbt_is_swept(l)) {
         nbt_sweep_forward(&l->m, l->act, u);
     } else {
@@ -69,7 +69,7 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
         nbt_look look = {sums_of(l), u, is_residual ? NBT_OF(l, tangent) : l->v, &w_scale, g_scale};
         nbt_sweep(&l->m, change, &look);
         if (is_residual) {
-            l->w_scale[0] = w_scale;
+            nbt_w_scale(l)[0] = w_scale;
         }
         if (is_residual && change != NULL) {
             nbt_copy(NBT_OF(l, g_scale), g_scale, l->H);
@@ -114,10 +114,10 @@ static void nobacktrack(nbt_learner *learner, const nbt_layout *l)
     float scale = nbt_tangent_add(&jacobian, l->v, u_scale, scratch, plain ? &u_plain : l->uu,
                                   plain ? 0 : 1, w_norm, config->decay);
     /* sum P w w of the new w from the sums of the old one. */
-    l->w_scale[0] = scale;
+    nbt_w_scale(l)[0] = scale;
     float ww = scale * scale * l->w_square[0];
     for (size_t r = 0; r < l->R; r++) {
-        ww += u_scale[r] * (2.0f * scale * l->wu[r] + u_scale[r] * l->uu[r]);
+        ww += u_scale[r] * (2.0f * scale * nbt_wu(l)[r] + u_scale[r] * l->uu[r]);
     }
     l->w_square[0] = non_negative(ww);
 }
@@ -134,7 +134,7 @@ static void sum_traces(const nbt_layout *l, const float *gain)
                               e * e * l->uu[row + i];
         }
         for (size_t i = 0; i < l->H && nbt_has_w(&l->m); i++) {
-            NBT_OF(l, g_cross)[i] += NBT_OF(l, g_keep)[i] * NBT_OF(l, wg)[row + i] + gain[row + i] * l->wu[row + i];
+            NBT_OF(l, g_cross)[i] += NBT_OF(l, g_keep)[i] * NBT_OF(l, wg)[row + i] + gain[row + i] * nbt_wu(l)[row + i];
         }
     }
     for (size_t i = 0; i < l->H; i++) {
@@ -182,14 +182,14 @@ static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
 static void move_sums(const nbt_layout *l)
 {
     for (size_t i = 0; i < l->H; i++) {
-        float w = l->w_scale[i], g = NBT_OF(l, g_scale)[i];
+        float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
         l->w_square[i] = non_negative(w * (w * l->w_square[i] + 2.0f * g * NBT_OF(l, g_cross)[i]) +
                                       g * g * NBT_OF(l, g_square)[i]);
     }
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
-            NBT_OF(l, wg)[row + i] = l->w_scale[i] * NBT_OF(l, wg)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gg)[row + i];
-            l->wu[row + i] = l->w_scale[i] * l->wu[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gu)[row + i];
+            NBT_OF(l, wg)[row + i] = nbt_w_scale(l)[i] * NBT_OF(l, wg)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gg)[row + i];
+            nbt_wu(l)[row + i] = nbt_w_scale(l)[i] * nbt_wu(l)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gu)[row + i];
         }
     }
 }
@@ -208,7 +208,7 @@ static void unitwise(nbt_learner *learner, const nbt_layout *l)
     sum_rows(l, NBT_OF(l, g_cross), NBT_OF(l, wg));
     sum_rows(l, NBT_OF(l, g_square), NBT_OF(l, gg));
     nbt_units units = {l->w_square, NBT_OF(l, g_cross), NBT_OF(l, g_square), NBT_OF(l, g_scale),
-                       NBT_OF(l, g_keep),   l->w_scale, NBT_OF(l, g_scale)};
+                       NBT_OF(l, g_keep),   nbt_w_scale(l), NBT_OF(l, g_scale)};
     nbt_unitwise_turn(&units, l->v, NBT_OF(l, jacobian), config->decay, NBT_OF(l, tangent), l->H);
     move_sums(l);
     sum_traces(l, l->act);
@@ -219,9 +219,9 @@ NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
     if (NBT_IS_EXACT(l)) {
         nbt_rtrl_advance(&learner->config, l);
     } else if (learner->looked == NBT_LOOK_STEP) {
-        nbt_copy(l->learning_state, l->state, l->S);
+        nbt_copy(nbt_learning_state(l), l->state, l->S);
     } else {
-        nbt_estimate_step(&learner->config, l, l->learning_state);
+        nbt_estimate_step(&learner->config, l, nbt_learning_state(l));
     }
     learner->looked = NBT_LOOK_NONE;
     switch (nbt_estimator_of(&learner->config)) {
@@ -247,7 +247,7 @@ NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l)
     int good = 1;
     for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
         const float *v = l->v + n * l->S;
-        good &= l->w_square[n] < NORM_LIMIT && nbt_abs(l->w_scale[n]) < NBT_HUGE;
+        good &= l->w_square[n] < NORM_LIMIT && nbt_abs(nbt_w_scale(l)[n]) < NBT_HUGE;
         good &= nbt_dot(v, v, l->S) < NBT_HUGE;
     }
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {

@@ -87,7 +87,7 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     nbt_layout_of(&l, &learner->config, learner);
     nbt_ring ring = nbt_intake_ring(learner, &l);
     nbt_fill(l.state, 0.0f, l.S);
-    nbt_fill(l.learning_state, 0.0f, l.S);
+    nbt_fill(nbt_learning_state(&l), 0.0f, l.S);
     nbt_fill(l.ring, 0.0f, ring.capacity * ring.n_in);
     nbt_estimate_clear(&l);
     learner->column = 0;

@@ -54,7 +54,7 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
     case NBT_ARRAY_STATE:
         return view_of(l->state, 1, l->S, 0);
     case NBT_ARRAY_LEARNING_STATE:
-        return view_of(l->learning_state, 1, l->S, 0);
+        return view_of(nbt_learning_state(l), 1, l->S, 0);
     case NBT_ARRAY_NOISE:
         return view_of(l->noise, 1, l->O, 0);
     case NBT_ARRAY_INPUT_SCALE:

@@ -101,7 +101,7 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
                               int *present, nbt_notice *notice)
 {
     size_t n = l->O;
-    if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, l->label)) {
+    if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, nbt_label(l))) {
         return NBT_ERR_LABEL;
     }
     for (size_t o = 0; o < n; o++) {
@@ -109,9 +109,9 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
         nbt_scale_store(l->label_scale, in.scale, o, n);
         if (is_stuck(l->label_run, o, n, label[o], config->stuck_steps)) {
             notice->stuck = 1;
-            l->label[o] = nbt_from_bits(0x7fc00000u);
+            nbt_label(l)[o] = nbt_from_bits(0x7fc00000u);
         }
-        *present |= !nbt_is_nan(l->label[o]);
+        *present |= !nbt_is_nan(nbt_label(l)[o]);
     }
     return NBT_OK;
 }
@@ -135,7 +135,7 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
     }
     size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
     for (size_t o = 0; o < n; o++) {
-        l->label[o] = label[o];
+        nbt_label(l)[o] = label[o];
         if (nbt_is_nan(label[o])) {
             continue;
         }

@@ -90,8 +90,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     PLACE_OPTIONAL(exact, &b->estimate, exact * l->S * l->R * l->D);
     l->ud = place(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
     l->noise = place(floats, &n, &b->covariance, gaussian * 2 * l->O);
-    l->state = place(floats, &n, &b->state, l->S);
-    l->learning_state = place(floats, &n, &b->state, l->S);
+    l->state = place(floats, &n, &b->state, 2 * l->S);
     PLACE_OPTIONAL(leak, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
     l->ring = place(floats, &n, &b->ring, slots * config->n_in);
     l->input_scale = place(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
@@ -104,17 +103,14 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->carry = place(floats, &n, &b->workspace, l->S);
     PLACE_OPTIONAL(gain2, &b->workspace, (l->parts - 1) * l->R);
     l->da = place(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
-    l->uu = place(floats, &n, &b->workspace, swept * l->R);
-    l->wu = place(floats, &n, &b->workspace, has_w * l->R);
+    l->uu = place(floats, &n, &b->workspace, (swept + has_w) * l->R);
     PLACE_OPTIONAL(gu, &b->workspace, has_g * l->R);
     PLACE_OPTIONAL(gg, &b->workspace, has_g * l->R);
     PLACE_OPTIONAL(wg, &b->workspace, has_w * has_g * l->R);
     PLACE_OPTIONAL(jacobian, &b->workspace, (unitwise + exact) * l->S * l->H);
-    l->w_square = place(floats, &n, &b->workspace, l->N);
-    l->w_scale = place(floats, &n, &b->workspace, l->N);
+    l->w_square = place(floats, &n, &b->workspace, 2 * l->N);
     PLACE_OPTIONAL(tangent, &b->workspace, has_w * has_g * l->H);
-    l->step_w = place(floats, &n, &b->workspace, l->N);
-    l->curvature_w = place(floats, &n, &b->workspace, l->N);
+    l->step_w = place(floats, &n, &b->workspace, 2 * l->N);
     PLACE_OPTIONAL(step_g, &b->workspace, has_g * l->H);
     PLACE_OPTIONAL(tilt, &b->workspace, has_g * l->H);
     PLACE_OPTIONAL(curvature_g, &b->workspace, has_g * l->H);
@@ -128,13 +124,9 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     PLACE_OPTIONAL(past, &b->workspace, exact * l->S * l->D);
     PLACE_OPTIONAL(p_row, &b->workspace, exact * l->D);
     PLACE_OPTIONAL(weighted, &b->workspace, exact * l->D);
-    l->cf = place(floats, &n, &b->workspace, kalman * l->D);
-    l->uf = place(floats, &n, &b->workspace, kalman * l->D);
+    l->cf = place(floats, &n, &b->workspace, kalman * 2 * l->D);
     l->chol = place(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
-    l->y = place(floats, &n, &b->workspace, l->O);
-    l->label = place(floats, &n, &b->workspace, l->O);
-    l->x = place(floats, &n, &b->workspace, l->O);
-    l->factor = place(floats, &n, &b->workspace, l->O);
+    l->y = place(floats, &n, &b->workspace, 4 * l->O);
     l->live = place(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 

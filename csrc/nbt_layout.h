@@ -78,8 +78,7 @@ typedef struct nbt_layout {
     float *v;                       /* (N, S) */
     float *ud;                      /* (D (D + 1) / 2) */
     float *noise;                   /* (2, O): variance, labels counted */
-    float *state;                   /* (S) */
-    float *learning_state;          /* (S) */
+    float *state;                   /* (2, S) state, learning state */
     float *ring;                    /* (max_delay + lags, n_in) */
     float *input_scale;             /* (3, n_in) */
     float *label_scale;             /* (3, O) */
@@ -94,19 +93,60 @@ typedef struct nbt_layout {
     float *act;                     /* (R) pre-activations, then gains of part 0 */
     float *carry;                   /* (S) */
     float *da;                      /* (R) theta_h v, then u_scale */
-    float *uu, *wu;                 /* (R) row products */
-    float *w_square, *w_scale;      /* (N) sum P w w (rtrl: of the slopes), factor of the old w */
+    float *uu;                      /* (2, R) row products u u, w u */
+    float *w_square;                /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */
     /* tangent, these, step_g to white, and alpha lie one after the other: before the correction fills
      * them, scratch of the estimate (unitwise: (8, H) from tangent on). */
-    float *step_w, *curvature_w;    /* (N) */
+    float *step_w;                  /* (2, N) step, curvature */
     float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
-    float *cf, *uf;                 /* (D) C f, U^T f */
+    float *cf;                      /* (2, D) C f, U^T f */
     float *chol;                    /* (O (O + 1) / 2) */
-    float *y, *label;               /* (O) prediction and label in scaled units */
-    float *x, *factor;              /* (O) innovation and its solution, curvature factor */
+    float *y;                       /* (4, O) prediction and label in scaled units, innovation and its
+                                       solution, curvature factor */
     float *live;                    /* (R) pre-activations of the live state, where it leads */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
+
+/* Where one pointer stands for several arrays, the later ones. Only of what there is. */
+NBT_INLINE float *nbt_learning_state(const nbt_layout *l)
+{
+    return l->state + l->S;
+}
+
+NBT_INLINE float *nbt_wu(const nbt_layout *l)
+{
+    return l->uu + l->R;
+}
+
+NBT_INLINE float *nbt_w_scale(const nbt_layout *l)
+{
+    return l->N > 0 ? l->w_square + l->N : NULL;
+}
+
+NBT_INLINE float *nbt_curvature_w(const nbt_layout *l)
+{
+    return l->N > 0 ? l->step_w + l->N : NULL;
+}
+
+NBT_INLINE float *nbt_uf(const nbt_layout *l)
+{
+    return l->cf + l->D;
+}
+
+NBT_INLINE float *nbt_label(const nbt_layout *l)
+{
+    return l->y + l->O;
+}
+
+NBT_INLINE float *nbt_x(const nbt_layout *l)
+{
+    return l->y + 2 * l->O;
+}
+
+NBT_INLINE float *nbt_factor(const nbt_layout *l)
+{
+    return l->y + 3 * l->O;
+}
 
 #define NBT_OF(l, name) nbt_optional(l, (int)NBT_AT_##name, (int)NBT_LAST_##name)
 NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)

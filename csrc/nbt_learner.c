@@ -103,7 +103,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     float c = 0.0f;
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
-        c = nbt_ud_project(l.ud, l.uf, l.f, l.D);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), l.f, l.D);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));
@@ -164,9 +164,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     float loss = NBT_HUGE;
     if (good && present) {
         if (!has_read) {
-            read_out(learner, l, l->y, l->learning_state, l->u);
+            read_out(learner, l, l->y, nbt_learning_state(l), l->u);
         }
-        loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, l->label, l->O);
+        loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, nbt_label(l), l->O);
         good = nbt_correct(learner, l, &change->update, &notice.limited);
     }
     learner->pending--;

@@ -170,7 +170,8 @@ NBT_INLINE_LANES void nbt_fill(float *to, float value, size_t n)
 
 /* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over
  * i mod 8, then pairwise. Part of the numeric contract. */
-NBT_INLINE_LANES float nbt_dot(const float *a, const float *b, size_t n)
+#if NBT_LANES > 1
+NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
 {
     float part[8] = {0};
     size_t i = 0;
@@ -185,5 +186,44 @@ NBT_INLINE_LANES float nbt_dot(const float *a, const float *b, size_t n)
     return ((part[0] + part[4]) + (part[2] + part[6])) +
            ((part[1] + part[5]) + (part[3] + part[7]));
 }
+#else
+/* The same sums in registers. */
+static inline float nbt_dot(const float *a, const float *b, size_t n)
+{
+    float p0 = 0.0f, p1 = 0.0f, p2 = 0.0f, p3 = 0.0f, p4 = 0.0f, p5 = 0.0f, p6 = 0.0f, p7 = 0.0f;
+    for (; n >= 8; n -= 8, a += 8, b += 8) {
+        p0 += a[0] * b[0];
+        p1 += a[1] * b[1];
+        p2 += a[2] * b[2];
+        p3 += a[3] * b[3];
+        p4 += a[4] * b[4];
+        p5 += a[5] * b[5];
+        p6 += a[6] * b[6];
+        p7 += a[7] * b[7];
+    }
+    if (n > 0) {
+        p0 += a[0] * b[0];
+    }
+    if (n > 1) {
+        p1 += a[1] * b[1];
+    }
+    if (n > 2) {
+        p2 += a[2] * b[2];
+    }
+    if (n > 3) {
+        p3 += a[3] * b[3];
+    }
+    if (n > 4) {
+        p4 += a[4] * b[4];
+    }
+    if (n > 5) {
+        p5 += a[5] * b[5];
+    }
+    if (n > 6) {
+        p6 += a[6] * b[6];
+    }
+    return ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7));
+}
+#endif
 
 #endif

@@ -31,7 +31,7 @@ NBT_INLINE_LANES nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t st
 }
 
 /* Standard deviation; 1 for a channel that has not varied yet. */
-NBT_INLINE_LANES float nbt_scale_deviation(nbt_scale scale)
+NBT_INLINE float nbt_scale_deviation(nbt_scale scale)
 {
     float root = nbt_sqrt(scale.variance);
     return scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f ? root : 1.0f;
@@ -60,13 +60,13 @@ NBT_INLINE_LANES int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uin
 }
 
 /* stats (3, n): mean, variance, count rows. */
-NBT_INLINE_LANES nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n)
+NBT_INLINE nbt_scale nbt_scale_load(const float *stats, size_t channel, size_t n)
 {
     nbt_scale scale = {stats[channel], stats[n + channel], stats[2 * n + channel]};
     return scale;
 }
 
-NBT_INLINE_LANES void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n)
+NBT_INLINE void nbt_scale_store(float *stats, nbt_scale scale, size_t channel, size_t n)
 {
     stats[channel] = scale.mean;
     stats[n + channel] = scale.variance;

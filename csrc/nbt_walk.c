@@ -144,7 +144,7 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     walk_ud(walker, l->ud, l->D);
     walk_array(walker, l->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
     walk_array(walker, l->state, l->S, NBT_WORD_FINITE);
-    walk_array(walker, l->learning_state, l->S, NBT_WORD_FINITE);
+    walk_array(walker, nbt_learning_state(l), l->S, NBT_WORD_FINITE);
     walk_array(walker, NBT_OF(l, leak), l->H, NBT_WORD_POSITIVE);
     nbt_ring ring = nbt_intake_ring(learner, l);
     for (size_t age = 0; age < ring.capacity; age++) {
