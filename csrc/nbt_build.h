@@ -27,6 +27,10 @@
 #ifndef NBT_LINKS
 #define NBT_LINKS NBT_LINKS_ALL
 #endif
+/* 0: without rollback_steps. */
+#ifndef NBT_ROLLBACK
+#define NBT_ROLLBACK 1
+#endif
 /* 0: nbt_status_text knows errors and successes only. */
 #ifndef NBT_TEXTS
 #define NBT_TEXTS 1

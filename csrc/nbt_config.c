@@ -104,8 +104,8 @@ static range range_of(const nbt_config *config, size_t index)
     } else if (index == TAU_MAX) {
         r.low = config->tau_min;
         r.kind = REAL;
-    } else if (index == ROLLBACK_STEPS && config->drift_steps == 0) {
-        r.high = 0; /* nothing would ask for the copy */
+    } else if (index == ROLLBACK_STEPS && (!NBT_ROLLBACK || config->drift_steps == 0)) {
+        r.high = 0; /* nothing would ask for the copy, or there is nothing to make one */
     }
     return r;
 }

@@ -22,16 +22,19 @@ static float annealed(const nbt_config *config, uint64_t labels)
     return factor < ANNEAL_MIN ? ANNEAL_MIN : factor;
 }
 
+/* Loops over units are worth their own code unless there is one direction for all and no lane. */
+#define UNIT_LOOPS (NBT_LANES > 1 || NBT_BUILDS_G)
+
 /* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
  * is what most sensors have, and then this is a loop over units that vectorises. */
 NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
                          size_t n, size_t O)
 {
-    if (O == 1 && b_step == 0) {
+    if (UNIT_LOOPS && O == 1 && b_step == 0) {
         for (size_t k = 0; k < n; k++) {
             out[k] = 0.0f + a[k] * b[0]; /* as nbt_dot adds it up */
         }
-    } else if (O == 1) {
+    } else if (UNIT_LOOPS && O == 1) {
         for (size_t k = 0; k < n; k++) {
             out[k] = 0.0f + a[k] * b[k];
         }
@@ -45,7 +48,7 @@ NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const fl
 /* F^T times each of n rows of O entries, in place. */
 static void whiten(const nbt_config *config, const nbt_layout *l, float *rows, size_t n)
 {
-    if (l->O == 1) {
+    if (UNIT_LOOPS && l->O == 1) {
         float factor = nbt_factor(l)[0];
         for (size_t k = 0; k < n; k++) {
             rows[k] = factor * rows[k];
@@ -173,7 +176,7 @@ static void add_recurrent(const nbt_layout *l, float gain)
         nbt_rtrl_innovate(l, l->chol, gain);
         return;
     }
-    if (l->O == 1) {
+    if (UNIT_LOOPS && l->O == 1) {
         add_recurrent_single(l, gain);
         return;
     }

@@ -102,7 +102,7 @@ static uint32_t remainder_of(uint64_t n, uint32_t steps)
 static int copies(const nbt_learner *learner)
 {
     uint32_t steps = learner->config.rollback_steps;
-    return steps > 0 && remainder_of(learner->counters.labels, steps) == 0 && learner->alarm <= 0.0f;
+    return NBT_ROLLBACK && steps > 0 && remainder_of(learner->counters.labels, steps) == 0 && learner->alarm <= 0.0f;
 }
 
 /* Whether the losses have risen for good. */
@@ -134,7 +134,7 @@ static void transfer(const nbt_layout *l, size_t n_in, int back)
 {
     float *kept = l->copy;
     size_t weights = nbt_is_swept(l) || NBT_IS_EXACT(l) ? l->R * l->D : 0;
-    if (kept == NULL) {
+    if (!nbt_has_copy(l)) {
         return;
     }
     kept = transfer_array(l->m.theta, kept, weights, back);
@@ -173,7 +173,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
 {
     nbt_estimate_clear(l);
     learner->alarm = 0.0f;
-    if (learner->copy == NBT_COPY_READY) {
+    if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
         transfer(l, learner->config.n_in, 1);
         learner->copy = NBT_COPY_TAKEN;
         nbt_count(&learner->counters.rolled_back, 1);
@@ -181,7 +181,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     }
     reopen(learner, l);
     /* What disturbed may go away again, and the copy fit once more. */
-    if (learner->copy == NBT_COPY_TAKEN) {
+    if (NBT_ROLLBACK && learner->copy == NBT_COPY_TAKEN) {
         learner->copy = NBT_COPY_READY;
     }
     nbt_count(&learner->counters.reopened, 1);

@@ -130,7 +130,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->live = place(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
-    size_t copied = config->rollback_steps > 0;
+    size_t copied = NBT_ROLLBACK && config->rollback_steps > 0;
     size_t weights = copied * (swept || exact) * l->R * l->D;
     l->copy = place(floats, &n, &b->guard,
                    weights * (1 + kalman + quasi) +

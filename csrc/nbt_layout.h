@@ -161,6 +161,11 @@ NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them
                    l->uu != NULL);
 }
 
+NBT_INLINE int nbt_has_copy(const nbt_layout *l)
+{
+    return NBT_ROLLBACK && l->copy != NULL;
+}
+
 NBT_INLINE int nbt_is_residual(const nbt_layout *l)
 {
     return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, 1u << NBT_EST_RESIDUAL, NBT_OF(l, balance) != NULL);

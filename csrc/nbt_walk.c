@@ -120,7 +120,7 @@ static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layo
     walk_pair(walker, &learner->opened);
     walk_counted(walker, l->input_run, learner->config.n_in);
     walk_counted(walker, l->label_run, l->O);
-    if (l->copy != NULL) {
+    if (nbt_has_copy(l)) {
         walk_copy(walker, l, learner->config.n_in);
     }
 }
