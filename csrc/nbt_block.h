@@ -50,10 +50,14 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
 NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
                                  size_t H)
 {
+    /* Mostly a block lies within one gate, or is the two gates of a small network. */
     if (value != NULL && unit + width <= H) {
-        for (size_t l = 0; l < width; l++) {
-            out[l] = value[unit + l];
-        }
+        nbt_copy(out, value + unit, width);
+        return;
+    }
+    if (value != NULL && unit == 0 && 2 * H == width) {
+        nbt_copy(out, value, width / 2);
+        nbt_copy(out + width / 2, value, width / 2);
         return;
     }
     for (size_t l = 0; l < width; l++) {

@@ -84,12 +84,6 @@ static void directions(const nbt_config *config, const nbt_layout *l)
     }
 }
 
-/* alpha (O) of the rank-one estimate that unit i takes part in; NULL without any. */
-static const float *alpha_of_unit(const nbt_layout *l, size_t i)
-{
-    return l->N == 0 ? NULL : l->alpha + (nbt_is_by_unit(&l->m) ? i : 0) * l->O;
-}
-
 /* The recurrent steps along both directions, `gain` times their product with x (O); rtrl: along
  * every output's slopes, and step_w is their common size. */
 static void step_along(const nbt_layout *l, float gain, const float *x)
@@ -180,12 +174,16 @@ static void add_recurrent(const nbt_layout *l, float gain)
         add_recurrent_single(l, gain);
         return;
     }
-    for (size_t n = 0; n < l->N; n++) {
-        nbt_innovation_add(l->chol, l->alpha + n * l->O, NULL, gain * l->w_square[n], 0.0f, l->O);
-    }
-    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
-        nbt_innovation_add(l->chol, NBT_OF(l, white) + i * l->O, alpha_of_unit(l, i), gain * NBT_OF(l, g_square)[i],
-                           gain * NBT_OF(l, g_cross)[i], l->O);
+    nbt_directions along = {l->alpha, NULL, 0, l->w_square, NULL, l->N};
+    nbt_innovation_add(l->chol, &along, gain, l->O);
+    if (nbt_has_g(&l->m)) {
+        along.a = NBT_OF(l, white);
+        along.b = l->N == 0 ? NULL : l->alpha;
+        along.b_step = nbt_is_by_unit(&l->m) ? l->O : 0;
+        along.aa = NBT_OF(l, g_square);
+        along.ab = NBT_OF(l, g_cross);
+        along.n = l->H;
+        nbt_innovation_add(l->chol, &along, gain, l->O);
     }
 }
 

@@ -161,14 +161,46 @@ NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor
     }
 }
 
-NBT_LOCAL void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab,
-                                  size_t O)
+/* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector unit keeps
+ * them while it goes through the directions. */
+NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, const nbt_directions *d,
+                            float gain, size_t O)
 {
-    for (size_t i = 0; i < O; i++) {
-        float for_a = aa * a[i] + (b == NULL ? 0.0f : ab * b[i]);
-        float for_b = b == NULL ? 0.0f : ab * a[i];
-        for (size_t j = 0; j <= i; j++) {
-            *S++ += for_a * a[j] + (b == NULL ? 0.0f : for_b * b[j]);
+    size_t count = i + 1 - first < width ? i + 1 - first : width;
+    float sum[NBT_LANES] = {0};
+    nbt_copy(sum, row + first, count);
+    for (size_t n = 0; n < d->n; n++) {
+        const float *a = d->a + n * O;
+        const float *b = d->b != NULL ? d->b + n * d->b_step : NULL;
+        float aa = gain * d->aa[n];
+        float ab = b != NULL ? gain * d->ab[n] : 0.0f;
+        float for_a = aa * a[i] + (b != NULL ? ab * b[i] : 0.0f);
+        float for_b = b != NULL ? ab * a[i] : 0.0f;
+        if (b != NULL) {
+            for (size_t k = 0; k < width; k++) {
+                sum[k] += for_a * a[first + k] + for_b * b[first + k];
+            }
+        } else {
+            for (size_t k = 0; k < width; k++) {
+                sum[k] += for_a * a[first + k] + 0.0f;
+            }
+        }
+    }
+    nbt_copy(row + first, sum, count);
+}
+
+NBT_LOCAL void nbt_innovation_add(float *S, const nbt_directions *directions, float gain, size_t O)
+{
+    for (size_t i = 0; i < O; S += ++i) {
+        for (size_t first = 0, width = 0; first <= i; first += width) {
+            width = nbt_block_width(first, O);
+            switch (width) {
+            case 16: add_entries(16, S, i, first, directions, gain, O); break;
+            case 8: add_entries(8, S, i, first, directions, gain, O); break;
+            case 4: add_entries(4, S, i, first, directions, gain, O); break;
+            case 2: add_entries(2, S, i, first, directions, gain, O); break;
+            default: add_entries(1, S, i, first, directions, gain, O); break;
+            }
         }
     }
 }

@@ -35,10 +35,19 @@ NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n);
 NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
                                     float c, size_t O);
 
-/* ... then S += aa a a^T + ab (a b^T + b a^T) for every direction a (O), b (O) of the recurrent
- * block; b may be NULL where ab is 0 ... */
-NBT_LOCAL void nbt_innovation_add(float *S, const float *a, const float *b, float aa, float ab,
-                                  size_t O);
+/* Directions of the recurrent block: n rows a (n, O), with b every one of them, of its own (b_step = O) or
+ * the same for all (0), or none (NULL), and products aa, ab (n). */
+typedef struct nbt_directions {
+    const float *a;
+    const float *b;
+    size_t b_step;
+    const float *aa;
+    const float *ab;
+    size_t n;
+} nbt_directions;
+
+/* ... then S += gain (aa a a^T + ab (a b^T + b a^T)) for one direction after the other ... */
+NBT_LOCAL void nbt_innovation_add(float *S, const nbt_directions *directions, float gain, size_t O);
 
 /* ... and x (O) <- S^-1 x, by Cholesky in place. Cost: O^3 / 6. */
 NBT_LOCAL void nbt_innovation_solve(float *S, float *x, size_t O);

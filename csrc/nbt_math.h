@@ -154,14 +154,14 @@ NBT_INLINE float nbt_sqrt(float x)
     return sqrtf(x);
 }
 
-NBT_INLINE_LANES void nbt_copy(float *to, const float *from, size_t n)
+NBT_INLINE void nbt_copy(float *to, const float *from, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         to[i] = from[i];
     }
 }
 
-NBT_INLINE_LANES void nbt_fill(float *to, float value, size_t n)
+NBT_INLINE void nbt_fill(float *to, float value, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         to[i] = value;

@@ -118,7 +118,7 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
         u_before = change->u;
         update_bias(&b, width, has_w, has_g, at_bias, m, &k, &by);
     }
-    nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
+    nbt_sums_start(&sums, width, has_w, has_g, NBT_METRIC_QUASI, unit, H, look);
     if (fused || look != NULL) {
         u = look->u;
         tangent = look->tangent;

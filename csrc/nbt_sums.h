@@ -23,13 +23,26 @@ NBT_INLINE int nbt_sums_move(int has_w, int has_g)
 }
 
 /* look may be NULL: then there will be no sums. */
-NBT_INLINE void nbt_sums_start(nbt_block_sums *s, size_t width, int has_w, int has_g, size_t unit,
-                               size_t H, const nbt_look *look)
+NBT_INLINE void nbt_sums_start(nbt_block_sums *s, size_t width, int has_w, int has_g, int metric,
+                               size_t unit, size_t H, const nbt_look *look)
 {
-    for (size_t l = 0; l < width; l++) {
-        s->a[l] = s->da[l] = s->uu[l] = s->ww[l] = 0.0f;
-        s->wu[l] = s->gg[l] = s->gu[l] = s->wg[l] = 0.0f;
-        s->w_bias[l] = s->g_bias[l] = 0.0f;
+    nbt_fill(s->a, 0.0f, width);
+    nbt_fill(s->uu, 0.0f, width);
+    if (has_w) {
+        nbt_fill(s->da, 0.0f, width);
+        nbt_fill(s->ww, 0.0f, width);
+        nbt_fill(s->wu, 0.0f, width);
+    }
+    if (has_g) {
+        nbt_fill(s->gg, 0.0f, width);
+        nbt_fill(s->gu, 0.0f, width);
+    }
+    if (has_w && has_g) {
+        nbt_fill(s->wg, 0.0f, width);
+    }
+    if (metric == NBT_METRIC_QUASI) {
+        nbt_fill(s->w_bias, 0.0f, width);
+        nbt_fill(s->g_bias, 0.0f, width);
     }
     int moves = look != NULL && nbt_sums_move(has_w, has_g);
     s->w_scale = moves ? look->w_scale[0] : 1.0f;
@@ -49,23 +62,19 @@ NBT_INLINE void nbt_sums_bias(nbt_block_sums *s, size_t l, int has_w, int has_g,
     s->g_bias[l] = g;
 }
 
-/* x~ = x - c x_bias under the quasi-diagonal metric, x itself otherwise. */
-NBT_INLINE float nbt_sums_own(int metric, float x, float c, float x_bias)
-{
-    return metric == NBT_METRIC_QUASI ? x - c * x_bias : x;
-}
-
+/* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. */
 NBT_INLINE void nbt_sums_add(nbt_block_sums *s, size_t l, int has_w, int has_g, int metric,
                              const nbt_entry *at, float u_j, float tangent_j)
 {
     float p = metric ? at->p : 1.0f;
-    float u_own = nbt_sums_own(metric, u_j, at->c, 1.0f);
-    float g_own = nbt_sums_own(metric, at->g, at->c, s->g_bias[l]);
+    int quasi = metric == NBT_METRIC_QUASI;
+    float u_own = quasi ? u_j - at->c : u_j;
+    float g_own = quasi ? at->g - at->c * s->g_bias[l] : at->g;
     s->a[l] += at->theta * u_j;
     s->uu[l] += (p * u_own) * u_own;
     if (has_w) {
         float w = nbt_sums_w(s, l, has_w, has_g, at->w, at->g);
-        float w_own = nbt_sums_own(metric, w, at->c, s->w_bias[l]);
+        float w_own = quasi ? w - at->c * s->w_bias[l] : w;
         s->ww[l] += (p * w_own) * w_own;
         s->wu[l] += (p * w_own) * u_own;
         if (has_g) {

@@ -64,13 +64,17 @@ NBT_INLINE void block_jacobian(size_t width, size_t row, size_t unit, const nbt_
     size_t H = m->hidden;
     const float *theta = m->theta + row * m->cols;
     float own[NBT_LANES];
-    for (size_t l = 0; l < width; l++) {
-        own[l] = gain[row + l];
-    }
+    nbt_copy(own, gain + row, width);
     for (size_t col = 0; col < H; col++, theta += width, jt += H) {
         if (unit + width <= H) {
             for (size_t l = 0; l < width; l++) {
                 jt[unit + l] += own[l] * theta[l];
+            }
+            continue;
+        }
+        if (unit == 0 && 2 * H == width) {
+            for (size_t l = 0; l < width / 2; l++) {
+                jt[l] = jt[l] + own[l] * theta[l] + own[width / 2 + l] * theta[width / 2 + l];
             }
             continue;
         }
@@ -191,7 +195,7 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
         u = look->u;
         tangent = look->tangent;
     }
-    nbt_sums_start(&sums, width, has_w, has_g, unit, H, look);
+    nbt_sums_start(&sums, width, has_w, has_g, metric, unit, H, look);
     for (size_t j = 0, at = 0; j < cols; j++, at += width) {
         float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
         float *cov_at = metric ? cov + at : NULL;

@@ -85,51 +85,62 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     s->of_g[n] = of_g;
 }
 
-/* Columns k to k + width of out (n, H) = decay v J^T for n rows of v, each sum in the order of l. */
-NBT_INLINE void push_tile(size_t n, size_t width, size_t k, float *out, const float *v,
-                          const float *jt, float decay, size_t H)
+/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of l. */
+NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, const float *jt,
+                          float decay, size_t H)
 {
-    float sum[4][NBT_LANES] = {{0}};
+    float first[NBT_LANES] = {0}, second[NBT_LANES] = {0}, third[NBT_LANES] = {0}, fourth[NBT_LANES] = {0};
     for (size_t l = 0; l < H; l++) {
-        for (size_t i = 0; i < n; i++) {
-            float v_l = decay * v[i * H + l];
-            for (size_t c = 0; c < width; c++) {
-                sum[i][c] += jt[l * H + k + c] * v_l;
-            }
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
+        const float *row = jt + l * H + k;
+        float v1 = decay * v[l], v2 = decay * v[H + l];
+        float v3 = decay * v[2 * H + l], v4 = decay * v[3 * H + l];
         for (size_t c = 0; c < width; c++) {
-            out[i * H + k + c] = sum[i][c];
+            first[c] += row[c] * v1;
+            second[c] += row[c] * v2;
+            third[c] += row[c] * v3;
+            fourth[c] += row[c] * v4;
         }
     }
+    nbt_copy(out + k, first, width);
+    nbt_copy(out + H + k, second, width);
+    nbt_copy(out + 2 * H + k, third, width);
+    nbt_copy(out + 3 * H + k, fourth, width);
 }
 
-NBT_INLINE void push_rows(size_t n, float *out, const float *v, const float *jt, float decay,
-                          size_t H)
+/* The same for one row. */
+NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, const float *jt,
+                         float decay, size_t H)
 {
-    for (size_t k = 0, width = 0; k < H; k += width) {
-        width = nbt_block_width(k, H);
-        switch (width) {
-        case 16: push_tile(n, 16, k, out, v, jt, decay, H); break;
-        case 8: push_tile(n, 8, k, out, v, jt, decay, H); break;
-        case 4: push_tile(n, 4, k, out, v, jt, decay, H); break;
-        case 2: push_tile(n, 2, k, out, v, jt, decay, H); break;
-        default: push_tile(n, 1, k, out, v, jt, decay, H); break;
+    float sum[NBT_LANES] = {0};
+    for (size_t l = 0; l < H; l++) {
+        float v_l = decay * v[l];
+        for (size_t c = 0; c < width; c++) {
+            sum[c] += jt[l * H + k + c] * v_l;
         }
     }
+    nbt_copy(out + k, sum, width);
 }
 
-/* pushed (count, H) = a for the units from i on, row by row. */
-static void push_units(float *pushed, const float *v, const float *jt, float decay, size_t count,
-                       size_t H)
-{
-    size_t n = 0;
-    for (; NBT_LANES > 1 && n + 4 <= count; n += 4) {
-        push_rows(4, pushed + n * H, v + n * H, jt, decay, H);
+#define PUSH_ALL(push)                                                       \
+    for (size_t k = 0, width = 0; k < H; k += width) {                       \
+        width = nbt_block_width(k, H);                                       \
+        switch (width) {                                                     \
+        case 16: push(16, k, out, v, jt, decay, H); break;                   \
+        case 8: push(8, k, out, v, jt, decay, H); break;                     \
+        case 4: push(4, k, out, v, jt, decay, H); break;                     \
+        case 2: push(2, k, out, v, jt, decay, H); break;                     \
+        default: push(1, k, out, v, jt, decay, H); break;                    \
+        }                                                                    \
     }
-    for (; n < count; n++) {
-        push_rows(1, pushed + n * H, v + n * H, jt, decay, H);
+
+/* out (count, H) = a for count units, row by row. */
+static void push_units(float *out, const float *v, const float *jt, float decay, size_t count, size_t H)
+{
+    for (; NBT_LANES > 1 && count >= 4; count -= 4, out += 4 * H, v += 4 * H) {
+        PUSH_ALL(push_four)
+    }
+    for (; count > 0; count--, out += H, v += H) {
+        PUSH_ALL(push_one)
     }
 }
 

@@ -7,6 +7,7 @@ that Python owns; the kernel keeps nothing outside it.
 from __future__ import annotations
 
 import operator
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -53,7 +54,9 @@ _ARRAYS = (
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
-_FLOAT32 = np.dtype(np.float32)
+_predict, _learn = lib.nbt_predict, lib.nbt_learn
+_FLOAT32, _ndarray = np.dtype(np.float32), np.ndarray
+_SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
 
 @dataclass(frozen=True)
@@ -125,17 +128,21 @@ def _exclusive(
 
     @wraps(method)
     def call(self: Learner, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if not self._lock.acquire(blocking=False):
-            raise SequenceError(
-                f"{method.__name__}: another thread is using this learner; give each thread its "
-                "own (copy.copy), or hold a lock around every call"
-            )
+        if not self._enter(blocking=False):
+            raise _busy(method.__name__)
         try:
             return method(self, *args, **kwargs)
         finally:
-            self._lock.release()
+            self._leave()
 
     return call
+
+
+def _busy(name: str) -> SequenceError:
+    return SequenceError(
+        f"{name}: another thread is using this learner; give each thread its own (copy.copy), or "
+        "hold a lock around every call"
+    )
 
 
 class Learner:
@@ -181,33 +188,59 @@ class Learner:
         return ffi.new("nbt_learner **")
 
     def _pin(self) -> None:
-        self._lock = threading.RLock()
-        # Pinned buffers: one copy in and out, no pointer look-up per call.
+        # Looked up once: what is done in every call has to be little beside a step of a microsecond.
+        lock = threading.RLock()
+        self._enter, self._leave = lock.acquire, lock.release
         self._x = np.zeros(self._config.n_in, np.float32)
         self._y = np.zeros(self._config.n_out, np.float32)
         self._label = np.zeros(self._config.n_label, np.float32)
         self._x_pointer = ffi.from_buffer("float[]", self._x)
         self._y_pointer = ffi.from_buffer("float[]", self._y)
         self._label_pointer = ffi.from_buffer("float[]", self._label)
+        lib.nbt_simd_limit(self._handle, _simd_limit())
 
-    @_exclusive
-    def predict(self, x: ArrayLike) -> Float32Array:
+    @property
+    def x(self) -> Float32Array:
+        """(n_in,) the learner's own input buffer: fill it in place and pass it, and nothing is copied."""
+        return self._x
+
+    @property
+    def label(self) -> Float32Array:
+        """(n_out,), categorical (1,): the same for ``learn``."""
+        return self._label
+
+    @property
+    def y(self) -> Float32Array:
+        """(n_out,) the same for ``predict(x, out=learner.y)``: the forecast, until the next one."""
+        return self._y
+
+    def predict(self, x: ArrayLike, out: Float32Array | None = None) -> Float32Array:
         """Advance the live state by one sample and forecast.
 
         Args:
             x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN only with hold_missing.
+            out: (n_out,) array for the forecast. ``predict(learner.x, out=learner.y)`` copies nothing.
 
-        Returns: (n_out,) a new array: values in your units, or probabilities.
+        Returns: (n_out,) out, or a new array: values in your units, or probabilities.
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
-        Cost: R D multiply-adds.
+        Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
-        _fill("x", x, self._x)
-        status = lib.nbt_predict(self._handle, self._y_pointer, self._x_pointer)
-        if status:
-            self._report(status)
-        return self._y.copy()
+        if not self._enter(False):
+            raise _busy("predict")
+        try:
+            if x is not self._x:
+                _fill("x", x, self._x)
+            status = _predict(self._handle, self._y_pointer, self._x_pointer)
+            if status:
+                self._report(status)
+            if out is None:
+                return self._y.copy()
+            if out is not self._y:
+                out[...] = self._y
+            return out
+        finally:
+            self._leave()
 
-    @_exclusive
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.
 
@@ -219,10 +252,16 @@ class Learner:
         DivergenceWarning if the update would have left the finite numbers and was dropped.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
-        _fill("y", y, self._label)
-        status = lib.nbt_learn(self._handle, self._label_pointer)
-        if status:
-            self._report(status)
+        if not self._enter(False):
+            raise _busy("learn")
+        try:
+            if y is not self._label:
+                _fill("y", y, self._label)
+            status = _learn(self._handle, self._label_pointer)
+            if status:
+                self._report(status)
+        finally:
+            self._leave()
 
     @_exclusive
     def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
@@ -370,6 +409,14 @@ class Learner:
         return self._config
 
     @property
+    def simd(self) -> str:
+        """The version of the kernel in use: "base", "avx2" or "avx512"; all give the same bits.
+
+        The widest that the processor has, or what the environment variable NBT_EMBED_SIMD says.
+        """
+        return _SIMD[lib.nbt_simd(self._handle)]
+
+    @property
     def memory(self) -> Memory:
         """Bytes of the learner by purpose."""
         return memory_of(self._config)
@@ -485,6 +532,14 @@ class Learner:
             raise InputError(message)
 
 
+def _simd_limit() -> int:
+    """The widest version of the kernel that may be used. Errors: ConfigError."""
+    name = os.environ.get("NBT_EMBED_SIMD", _SIMD[-1])
+    if name not in _SIMD:
+        raise ConfigError(f"NBT_EMBED_SIMD={name}: expected one of {', '.join(_SIMD)}, or unset it")
+    return _SIMD.index(name)
+
+
 def _config_from(n_in: int | Config, n_out: int | None, settings: dict[str, Any]) -> Config:
     if isinstance(n_in, Config):
         if n_out is not None or settings:
@@ -591,12 +646,12 @@ def _check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
 def _fill(name: str, value: ArrayLike, buffer: Float32Array) -> None:
     """Copy one sample into its pinned buffer; the kernel checks the values themselves."""
     array = value
-    if type(array) is not np.ndarray or array.dtype is not _FLOAT32:
+    if type(array) is not _ndarray or array.dtype is not _FLOAT32:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite, then refused
             array = _real(name, value).astype(np.float32)
     if array.shape != buffer.shape and not (array.ndim == 0 and buffer.size == 1):
         raise InputError(f"{name} has shape {array.shape}: expected {buffer.shape}")
-    buffer[:] = array
+    buffer[...] = array
 
 
 def _rows(name: str, value: ArrayLike, width: int, allow_nan: bool) -> tuple[int, Float32Array]:
