@@ -98,7 +98,9 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
 
 
 def fits(machine: Machine, model: tuple[str, int]) -> bool:
-    """Whether the learner, and a kilobyte of stack, fit into the processor's memory."""
+    """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
+    if model[1] > 16 and not machine.fma:
+        return False  # millions of instructions a step without an FPU
     config = Config(3, 1, estimator=model[0], hidden=model[1])
     return memory_of(config).total + 1024 <= machine.ram[1]
 
