@@ -39,6 +39,7 @@
 /* The estimators that keep w, and those that keep g. */
 #define NBT_ESTIMATORS_W (1u << NBT_EST_NOBACKTRACK | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
 #define NBT_ESTIMATORS_G (1u << NBT_EST_SNAP1 | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
+#define NBT_ESTIMATORS_SWEPT (NBT_ESTIMATORS_W | 1u << NBT_EST_SNAP1) /* w or g */
 
 /* Whether some choices are built at all. */
 #define NBT_BUILDS_LEAKY ((NBT_CELLS & 1u << NBT_CELL_LEAKY) != 0)
@@ -50,11 +51,11 @@
 /* For #if, which knows no enumerations: whether rtrl (bit 5) is built. */
 #define NBT_HAS_RTRL (NBT_RTRL_FLOATS_MAX > 0 && (NBT_ESTIMATORS & 0x20u) != 0)
 
-/* A mask without a choice builds nothing that could be used. */
-typedef char nbt_build_has_choices[(NBT_CELLS & NBT_CELLS_ALL) != 0 &&
-                                   (NBT_ESTIMATORS & NBT_ESTIMATORS_ALL) != 0 &&
-                                   (NBT_FILTERS & NBT_FILTERS_ALL) != 0 &&
-                                   (NBT_LINKS & NBT_LINKS_ALL) != 0 ? 1 : -1];
+/* Fail to compile for a mask without a choice. */
+typedef char nbt_build_has_a_cell[(NBT_CELLS & NBT_CELLS_ALL) != 0 ? 1 : -1];
+typedef char nbt_build_has_an_estimator[(NBT_ESTIMATORS & NBT_ESTIMATORS_ALL) != 0 ? 1 : -1];
+typedef char nbt_build_has_a_filter[(NBT_FILTERS & NBT_FILTERS_ALL) != 0 ? 1 : -1];
+typedef char nbt_build_has_a_link[(NBT_LINKS & NBT_LINKS_ALL) != 0 ? 1 : -1];
 typedef char nbt_build_knows_rtrl[NBT_EST_RTRL == 5 ? 1 : -1];
 
 /* Whether a choice from the mask is number i, which is the one left where it is the mask's last. */

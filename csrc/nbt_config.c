@@ -132,18 +132,12 @@ static uint32_t last_of(uint32_t mask)
 /* Of a field that is a choice, those that this build has; 0 for the other fields. */
 static uint32_t built_choices(size_t index)
 {
-    switch (index) {
-    case CELL:
-        return NBT_CELLS & NBT_CELLS_ALL;
-    case ESTIMATOR:
-        return NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~(NBT_HAS_RTRL ? 0u : 1u << NBT_EST_RTRL);
-    case FILTER:
-        return NBT_FILTERS & NBT_FILTERS_ALL;
-    case LINK:
-        return NBT_LINKS & NBT_LINKS_ALL;
-    default:
-        return 0;
-    }
+    uint32_t rtrl = NBT_HAS_RTRL ? 0u : 1u << NBT_EST_RTRL;
+    return index == CELL        ? NBT_CELLS & NBT_CELLS_ALL
+           : index == ESTIMATOR ? NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~rtrl
+           : index == FILTER    ? NBT_FILTERS & NBT_FILTERS_ALL
+           : index == LINK      ? NBT_LINKS & NBT_LINKS_ALL
+                                : 0u;
 }
 
 /* S R D of a configuration with this many units: the floats of the exact derivative. */

@@ -135,7 +135,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->copy = place(floats, &n, &b->guard,
                    weights * (1 + kalman + quasi) +
                        copied * (l->O * l->D + kalman * (l->D * (l->D + 1) / 2) +
-                                 3 * config->n_in + gaussian * 5 * l->O));
+                                 3 * (size_t)config->n_in + gaussian * 5 * l->O));
     size_t guard_floats = b->guard / sizeof(float);
     place(floats, &n, &b->guard, n % 2);
     return guard_floats;

@@ -157,7 +157,7 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
 /* What a learner has beside the matrices of nbt_sweep.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_W | NBT_ESTIMATORS_G,
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_SWEPT,
                    l->uu != NULL);
 }
 
