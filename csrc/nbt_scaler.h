@@ -56,7 +56,9 @@ NBT_INLINE_LANES int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uin
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);
     /* A NaN compares false, so it is refused too. */
-    return (nbt_abs(z) <= NBT_VALUE_LIMIT) & (nbt_abs(*scaled) <= NBT_SCALED_LIMIT);
+    int small = nbt_abs(z) <= NBT_VALUE_LIMIT;
+    int near = nbt_abs(*scaled) <= NBT_SCALED_LIMIT;
+    return small & near;
 }
 
 /* stats (3, n): mean, variance, count rows. */
