@@ -47,7 +47,7 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     }
 
 /* out[l] = value of the unit of lane l, or 0 without values. */
-NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width, size_t unit,
+NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
                                  size_t H)
 {
     /* Mostly a block lies within one gate, or is the two gates of a small network. */
@@ -85,18 +85,18 @@ NBT_INLINE void nbt_block_gather(float out[16], const float *value, size_t width
 
 /* Calls the function for the factors of m. */
 #define NBT_CALL_FOR_FACTORS(name, m, ...) \
-    if ((m)->w == NULL) {                  \
+    if (!nbt_has_w(m)) {                   \
         name##_traces(m, __VA_ARGS__);     \
-    } else if ((m)->g == NULL) {           \
+    } else if (!nbt_has_g(m)) {            \
         name##_shared(m, __VA_ARGS__);     \
-    } else if (!(m)->by_unit) {            \
+    } else if (!nbt_is_by_unit(m)) {       \
         name##_both(m, __VA_ARGS__);       \
     } else {                               \
         name##_by_unit(m, __VA_ARGS__);    \
     }
 
 /* The same for one value per rank-one estimate. */
-NBT_INLINE void nbt_block_gather_w(float out[16], const float *value, int has_w, size_t width,
+NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int has_w, size_t width,
                                    size_t unit, size_t H)
 {
     if (has_w == NBT_W_SHARED) {
@@ -110,8 +110,8 @@ NBT_INLINE void nbt_block_gather_w(float out[16], const float *value, int has_w,
 
 /* What a block of rows needs of the motion and of the update, lane by lane. */
 typedef struct nbt_lanes {
-    float w_scale[16], step_w[16], curvature_w[16];
-    float u_scale[16], g_scale[16], g_keep[16], gain[16], step_g[16], tilt[16], curvature_g[16];
+    float w_scale[NBT_LANES], step_w[NBT_LANES], curvature_w[NBT_LANES];
+    float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES], step_g[NBT_LANES], tilt[NBT_LANES], curvature_g[NBT_LANES];
 } nbt_lanes;
 
 /* All 0 without a change. */

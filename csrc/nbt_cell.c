@@ -1,6 +1,7 @@
 #include "nbt_cell.h"
 
 #include "nbt.h"
+#include "nbt_build.h"
 #include "nbt_math.h"
 
 NBT_LOCAL size_t nbt_cell_gates(uint32_t cell)
@@ -96,7 +97,7 @@ NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float 
 NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *state,
                           const float *leak, float *gain2, float *carry)
 {
-    switch (cell) {
+    switch (nbt_built_cell(cell)) {
     case NBT_CELL_TANH:
         units_tanh(H, derive, a, state, carry);
         break;

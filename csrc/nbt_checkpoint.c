@@ -47,11 +47,11 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
 
 static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 {
-    nbt_layout l = nbt_layout_of(config, NULL);
-    const nbt_breakdown *b = &l.bytes;
-    size_t bytes = 4u * GENERATOR_WORDS + b->parameters + b->estimate + b->covariance + b->state +
-                   b->ring + b->scaler;
-    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + l.guard_floats);
+    nbt_breakdown b;
+    size_t guard_floats = nbt_layout_bytes(config, &b);
+    size_t bytes = 4u * GENERATOR_WORDS + b.parameters + b.estimate + b.covariance + b.state +
+                   b.ring + b.scaler;
+    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + guard_floats);
 }
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)
@@ -90,7 +90,8 @@ static uint32_t inspect(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 
 int nbt_is_sound(const nbt_learner *learner)
 {
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     inspector self = {{inspect, 1, 0, 1}, 1};
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     return self.sound;
@@ -179,7 +180,8 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     if (!nbt_is_sound(learner)) {
         return NBT_ERR_STATE;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     writer self = {{put_visited, 1, 0, 1}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
@@ -346,7 +348,8 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
     if (nbt_bytes(&head->config) == 0) {
         return NBT_ERR_CONFIG;
     }
-    nbt_layout l = nbt_layout_of(&head->config, NULL);
+    nbt_layout l;
+    nbt_layout_of(&l, &head->config, NULL);
     size_t expected = payload_bytes(&head->config, out->minor);
     int same = out->sizes[0] == l.S && out->sizes[1] == l.R && out->sizes[2] == l.D &&
                out->sizes[3] == l.N;
@@ -415,7 +418,8 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     if ((uintptr_t)memory % 8 != 0) {
         return NBT_ERR_ALIGN;
     }
-    nbt_layout l = nbt_layout_of(&head.config, memory);
+    nbt_layout l;
+    nbt_layout_of(&l, &head.config, memory);
     reader words = reader_at(read, context, n, frame.bytes);
     int possible = is_possible(&words, &head, &frame);
     self = reader_at(read, context, n, frame.bytes);

@@ -1,6 +1,7 @@
 #include <stddef.h>
 
 #include "nbt.h"
+#include "nbt_build.h"
 #include "nbt_cell.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
@@ -53,7 +54,9 @@ typedef struct range {
     int kind;
 } range;
 
-enum { N_IN, N_OUT, N_HIDDEN, ESTIMATOR = 6, TAU_MAX = 15, ROLLBACK_STEPS = 29 };
+enum {
+    N_IN, N_OUT, N_HIDDEN, CELL = 5, ESTIMATOR = 6, FILTER = 8, LINK = 9, TAU_MAX = 15, ROLLBACK_STEPS = 29
+};
 static const range ranges[NBT_CONFIG_WORDS] = {
     {1, 65535, COUNT},              /* n_in */
     {1, 4096, COUNT},               /* n_out */
@@ -101,10 +104,40 @@ static range range_of(const nbt_config *config, size_t index)
     } else if (index == TAU_MAX) {
         r.low = config->tau_min;
         r.kind = REAL;
-    } else if (index == ROLLBACK_STEPS && config->drift_steps == 0) {
-        r.high = 0; /* nothing would ask for the copy */
+    } else if (index == ROLLBACK_STEPS && (!NBT_ROLLBACK || config->drift_steps == 0)) {
+        r.high = 0; /* nothing would ask for the copy, or there is nothing to make one */
     }
     return r;
+}
+
+/* The lowest choice of a mask, and the highest. */
+static uint32_t first_of(uint32_t mask)
+{
+    uint32_t i = 0;
+    while ((mask >> i & 1u) == 0) {
+        i++;
+    }
+    return i;
+}
+
+static uint32_t last_of(uint32_t mask)
+{
+    uint32_t i = 31;
+    while ((mask >> i & 1u) == 0) {
+        i--;
+    }
+    return i;
+}
+
+/* Of a field that is a choice, those that this build has; 0 for the other fields. */
+static uint32_t built_choices(size_t index)
+{
+    uint32_t rtrl = NBT_HAS_RTRL ? 0u : 1u << NBT_EST_RTRL;
+    return index == CELL        ? NBT_CELLS & NBT_CELLS_ALL
+           : index == ESTIMATOR ? NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~rtrl
+           : index == FILTER    ? NBT_FILTERS & NBT_FILTERS_ALL
+           : index == LINK      ? NBT_LINKS & NBT_LINKS_ALL
+                                : 0u;
 }
 
 /* S R D of a configuration with this many units: the floats of the exact derivative. */
@@ -138,33 +171,30 @@ static int is_addressable(const nbt_config *config)
     uint64_t floats = copies * (matrices * rows * cols + cols * cols) + 2 * units * units +
                       outputs * (copies * cols + outputs + 2 * units) + slots * config->n_in +
                       32 * (rows + cols);
-    if (config->estimator == NBT_EST_RTRL) {
+    if (nbt_is_exact(config)) {
         uint64_t states = units * nbt_cell_parts(config->cell);
         floats += (states + outputs) * rows * cols + states * (cols + units);
     }
     return floats <= SIZE_MAX / (2 * sizeof(float));
 }
 
-static nbt_status refuse(uint32_t *field, double *low, double *high, uint32_t index, double from,
-                         double to)
+/* What a refused config may have: of field `index`, values from low to high. */
+typedef struct refusal {
+    uint32_t index;
+    float low;
+    float high;
+} refusal;
+
+static int refuse(refusal *out, uint32_t index, float low, float high)
 {
-    if (field != NULL) {
-        *field = index;
-    }
-    if (low != NULL) {
-        *low = from;
-    }
-    if (high != NULL) {
-        *high = to;
-    }
-    return NBT_ERR_CONFIG;
+    out->index = index;
+    out->low = low;
+    out->high = high;
+    return 0;
 }
 
-nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
+static int is_accepted(const nbt_config *config, refusal *out)
 {
-    if (config == NULL) {
-        return NBT_ERR_NULL;
-    }
     for (uint32_t i = 0; i < NBT_CONFIG_WORDS; i++) {
         range r = range_of(config, i);
         uint32_t word = nbt_config_word(config, i);
@@ -173,21 +203,53 @@ nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *l
                    : r.kind == REAL_ABOVE ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
                                           : nbt_from_bits(word) >= r.low && nbt_from_bits(word) <= r.high;
         if (!good) {
-            return refuse(field, low, high, 1 + i, (double)r.low, (double)r.high);
+            return refuse(out, 1 + i, r.low, r.high);
+        }
+        uint32_t built = built_choices(i);
+        if (built != 0 && (built >> word & 1u) == 0) {
+            return refuse(out, 1 + i, (float)first_of(built), (float)last_of(built));
         }
     }
-    if (config->estimator == NBT_EST_RTRL &&
-        exact_floats(config, config->n_hidden) > NBT_RTRL_FLOATS_MAX) {
+    if (nbt_is_exact(config) && exact_floats(config, config->n_hidden) > NBT_RTRL_FLOATS_MAX) {
         uint32_t most = exact_units(config);
         if (most == 0) {
-            return refuse(field, low, high, 1 + ESTIMATOR, 0.0, NBT_EST_UNITWISE);
+            return refuse(out, 1 + ESTIMATOR, 0.0f, NBT_EST_UNITWISE);
         }
-        return refuse(field, low, high, 1 + N_HIDDEN, 1.0, (double)most);
+        return refuse(out, 1 + N_HIDDEN, 1.0f, (float)most);
     }
     if (!is_addressable(config)) {
-        return refuse(field, low, high, 1 + N_HIDDEN, 1.0, (double)config->n_hidden - 1.0);
+        return refuse(out, 1 + N_HIDDEN, 1.0f, (float)(config->n_hidden - 1));
     }
-    return NBT_OK;
+    return 1;
+}
+
+int nbt_config_is_good(const nbt_config *config)
+{
+    refusal refused;
+    return is_accepted(config, &refused);
+}
+
+/* The kernel itself does not call this, so that a firmware that does not either has no arithmetic in
+ * double. */
+nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
+{
+    refusal refused;
+    if (config == NULL) {
+        return NBT_ERR_NULL;
+    }
+    if (is_accepted(config, &refused)) {
+        return NBT_OK;
+    }
+    if (field != NULL) {
+        *field = refused.index;
+    }
+    if (low != NULL) {
+        *low = (double)refused.low;
+    }
+    if (high != NULL) {
+        *high = (double)refused.high;
+    }
+    return NBT_ERR_CONFIG;
 }
 
 nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdown)
@@ -195,22 +257,20 @@ nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdow
     if (config == NULL || breakdown == NULL) {
         return NBT_ERR_NULL;
     }
-    if (nbt_config_check(config, NULL, NULL, NULL) != NBT_OK) {
+    if (!nbt_config_is_good(config)) {
         return NBT_ERR_CONFIG;
     }
-    *breakdown = nbt_layout_of(config, NULL).bytes;
+    nbt_layout_bytes(config, breakdown);
     return NBT_OK;
 }
 
 size_t nbt_bytes(const nbt_config *config)
 {
-    nbt_breakdown b;
-    if (nbt_bytes_breakdown(config, &b) != NBT_OK) {
-        return 0;
-    }
-    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
-           b.workspace;
+    nbt_layout l;
+    return config != NULL && nbt_config_is_good(config) ? nbt_layout_of(&l, config, NULL) : 0;
 }
+
+#if NBT_TEXTS
 
 const char *nbt_status_text(nbt_status status)
 {
@@ -270,3 +330,12 @@ const char *nbt_status_text(nbt_status status)
     }
     return "unknown status";
 }
+
+#else
+
+const char *nbt_status_text(nbt_status status)
+{
+    return status >= 0 ? "ok or a notice" : "error: see nbt.h";
+}
+
+#endif

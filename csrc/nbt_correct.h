@@ -9,8 +9,8 @@
 /* Readout, covariances and noise levels of a learner that knows nothing. */
 NBT_LOCAL void nbt_correct_init(const nbt_config *config, const nbt_layout *l);
 
-/* The update of a step without label: all parameters stay. */
-NBT_LOCAL nbt_update nbt_correct_nothing(const nbt_layout *l);
+/* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters stay. */
+NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change);
 
 /* Learns l->label against the prediction l->y (scaled units) with the features l->f; fills `update`,
  * which changed nothing before, for the sweep. Returns 0 if a number left its bounds: then no

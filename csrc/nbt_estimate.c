@@ -13,19 +13,19 @@
 
 NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
 {
-    if (l->v != NULL) {
+    if (nbt_has_w(&l->m)) {
         nbt_fill(l->v, 0.0f, l->N * l->S);
         nbt_fill(l->m.w, 0.0f, l->R * l->D);
     }
-    if (l->m.g != NULL) {
+    if (nbt_has_g(&l->m)) {
         nbt_fill(l->m.g, 0.0f, l->R * l->D);
     }
-    if (l->balance != NULL) {
-        nbt_fill(l->balance, 0.0f, 1 + l->H);
-        nbt_fill(l->balance + 1 + l->H, 1.0f, l->H);
+    if (nbt_is_residual(l)) {
+        nbt_fill(NBT_OF(l, balance), 0.0f, 1 + l->H);
+        nbt_fill(NBT_OF(l, balance) + 1 + l->H, 1.0f, l->H);
     }
-    if (l->exact != NULL) {
-        nbt_fill(l->exact, 0.0f, l->S * l->R * l->D);
+    if (NBT_IS_EXACT(l)) {
+        nbt_fill(NBT_OF(l, exact), 0.0f, l->S * l->R * l->D);
     }
 }
 
@@ -38,7 +38,7 @@ static float non_negative(float x)
 
 static nbt_sums sums_of(const nbt_layout *l)
 {
-    nbt_sums sums = {l->act, l->da, l->uu, l->wu, l->gu, l->gg, l->wg, l->w_square};
+    nbt_sums sums = {l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg), l->w_square};
     return sums;
 }
 
@@ -48,7 +48,7 @@ static float aim(const nbt_learner *learner, const nbt_layout *l, float *g_scale
 {
     uint32_t rng[4] = {learner->rng[0], learner->rng[1], learner->rng[2], learner->rng[3]};
     nbt_rng_signs(rng, g_scale, l->H);
-    return nbt_residual_aim(l->tangent, g_scale, l->balance, l->v, l->H);
+    return nbt_residual_aim(NBT_OF(l, tangent), g_scale, NBT_OF(l, balance), l->v, l->H);
 }
 
 NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
@@ -56,23 +56,23 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
 {
     /* A change still needs its own u, g_scale and w_scale. */
     float *u = change == NULL ? l->u : l->f;
-    float *g_scale = change == NULL ? l->g_scale : l->white;
+    float *g_scale = change == NULL ? NBT_OF(l, g_scale) : NBT_OF(l, white);
     float w_scale = 0.0f;
-    nbt_intake_gather(learner, l, u, l->learning_state, age);
-    if (l->uu == NULL) {
+    nbt_intake_gather(learner, l, u, nbt_learning_state(l), age);
+    if (!nbt_is_swept(l)) {
         nbt_sweep_forward(&l->m, l->act, u);
     } else {
-        int is_residual = l->balance != NULL;
+        int is_residual = nbt_is_residual(l);
         if (is_residual) {
             w_scale = aim(learner, l, g_scale);
         }
-        nbt_look look = {sums_of(l), u, is_residual ? l->tangent : l->v, &w_scale, g_scale};
+        nbt_look look = {sums_of(l), u, is_residual ? NBT_OF(l, tangent) : l->v, &w_scale, g_scale};
         nbt_sweep(&l->m, change, &look);
         if (is_residual) {
-            l->w_scale[0] = w_scale;
+            nbt_w_scale(l)[0] = w_scale;
         }
         if (is_residual && change != NULL) {
-            nbt_copy(l->g_scale, g_scale, l->H);
+            nbt_copy(NBT_OF(l, g_scale), g_scale, l->H);
         }
     }
     if (change != NULL) {
@@ -85,23 +85,22 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
 
 NBT_LOCAL void nbt_estimate_step(const nbt_config *config, const nbt_layout *l, float *state)
 {
-    if (l->uu == NULL) {
-        nbt_cell_forward(config->cell, l->H, l->act, state, l->leak);
+    if (!nbt_is_swept(l)) {
+        nbt_cell_forward(nbt_cell_of(config), l->H, l->act, state, NBT_OF(l, leak));
     } else {
-        nbt_cell_linearise(config->cell, l->H, l->act, state, l->leak, l->gain2, l->carry);
+        nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, state, NBT_OF(l, leak), NBT_OF(l, gain2), l->carry);
     }
 }
 
 static nbt_jacobian jacobian_of(const nbt_layout *l)
 {
-    nbt_jacobian jacobian = {{l->act, l->gain2}, l->carry, l->H, l->R, l->parts};
+    nbt_jacobian jacobian = {{l->act, NBT_OF(l, gain2)}, l->carry, l->H, l->R, l->parts};
     return jacobian;
 }
 
-static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
+static void nobacktrack(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    nbt_motion motion = {l->w_scale, l->da, NULL, NULL, NULL};
     nbt_jacobian jacobian = jacobian_of(l);
     nbt_tangent_push(&jacobian, l->v, l->v + l->S - l->H, l->da);
 
@@ -109,68 +108,63 @@ static nbt_motion nobacktrack(nbt_learner *learner, const nbt_layout *l)
     float *scratch = l->carry;
     nbt_rng_signs(learner->rng, u_scale, l->R);
     int plain = config->norm == NBT_NORM_EUCLIDEAN;
-    int is_plain = l->m.cov == NULL; /* then the metric is */
+    int is_plain = !nbt_has_cov(&l->m); /* then the metric is */
     float w_norm = nbt_sqrt(plain && !is_plain ? nbt_sweep_square(&l->m) : l->w_square[0]);
     float u_plain = nbt_dot(l->u, l->u, l->D);
     float scale = nbt_tangent_add(&jacobian, l->v, u_scale, scratch, plain ? &u_plain : l->uu,
                                   plain ? 0 : 1, w_norm, config->decay);
     /* sum P w w of the new w from the sums of the old one. */
-    l->w_scale[0] = scale;
+    nbt_w_scale(l)[0] = scale;
     float ww = scale * scale * l->w_square[0];
     for (size_t r = 0; r < l->R; r++) {
-        ww += u_scale[r] * (2.0f * scale * l->wu[r] + u_scale[r] * l->uu[r]);
+        ww += u_scale[r] * (2.0f * scale * nbt_wu(l)[r] + u_scale[r] * l->uu[r]);
     }
     l->w_square[0] = non_negative(ww);
-    return motion;
 }
 
 /* sum P g g and sum P g w of the moved factors, unit by unit, from the sums before the move. */
 static void sum_traces(const nbt_layout *l, const float *gain)
 {
-    nbt_fill(l->g_square, 0.0f, l->H);
-    nbt_fill(l->g_cross, 0.0f, l->H);
+    nbt_fill(NBT_OF(l, g_square), 0.0f, l->H);
+    nbt_fill(NBT_OF(l, g_cross), 0.0f, l->H);
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
-            float d = l->g_keep[i], e = gain[row + i];
-            l->g_square[i] += d * (d * l->gg[row + i] + 2.0f * e * l->gu[row + i]) +
+            float d = NBT_OF(l, g_keep)[i], e = gain[row + i];
+            NBT_OF(l, g_square)[i] += d * (d * NBT_OF(l, gg)[row + i] + 2.0f * e * NBT_OF(l, gu)[row + i]) +
                               e * e * l->uu[row + i];
         }
-        for (size_t i = 0; i < l->H && l->wg != NULL; i++) {
-            l->g_cross[i] += l->g_keep[i] * l->wg[row + i] + gain[row + i] * l->wu[row + i];
+        for (size_t i = 0; i < l->H && nbt_has_w(&l->m); i++) {
+            NBT_OF(l, g_cross)[i] += NBT_OF(l, g_keep)[i] * NBT_OF(l, wg)[row + i] + gain[row + i] * nbt_wu(l)[row + i];
         }
     }
     for (size_t i = 0; i < l->H; i++) {
-        l->g_square[i] = non_negative(l->g_square[i]);
+        NBT_OF(l, g_square)[i] = non_negative(NBT_OF(l, g_square)[i]);
     }
 }
 
-static nbt_motion snap1(const nbt_layout *l)
+static void snap1(const nbt_layout *l)
 {
-    nbt_motion motion = {NULL, NULL, NULL, l->g_keep, l->act};
     nbt_jacobian jacobian = jacobian_of(l);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep, l->step_g);
+    nbt_residual_keep(&jacobian, &l->m, NBT_OF(l, g_keep), NBT_OF(l, step_g));
     sum_traces(l, l->act);
-    return motion;
 }
 
-static nbt_motion residual(nbt_learner *learner, const nbt_layout *l)
+static void residual(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
-    float *scratch = l->step_g;
+    float *scratch = NBT_OF(l, step_g);
     nbt_rng_skip_signs(learner->rng, l->H); /* g_scale has them already */
     nbt_jacobian jacobian = jacobian_of(l);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep, scratch);
-    nbt_tangent_push(&jacobian, l->v, l->tangent, l->da);
-    nbt_residual_rest(l->v, l->g_keep, l->g_scale, config->decay, l->H);
+    nbt_residual_keep(&jacobian, &l->m, NBT_OF(l, g_keep), scratch);
+    nbt_tangent_push(&jacobian, l->v, NBT_OF(l, tangent), l->da);
+    nbt_residual_rest(l->v, NBT_OF(l, g_keep), NBT_OF(l, g_scale), config->decay, l->H);
     sum_traces(l, l->act);
 
-    l->balance[0] = l->w_square[0];
-    nbt_copy(l->balance + 1, l->g_square, l->H);
-    l->balance[1 + l->H + learner->column] =
+    NBT_OF(l, balance)[0] = l->w_square[0];
+    nbt_copy(NBT_OF(l, balance) + 1, NBT_OF(l, g_square), l->H);
+    NBT_OF(l, balance)[1 + l->H + learner->column] =
         nbt_residual_column(&jacobian, &l->m, learner->column, scratch);
     learner->column = learner->column + 1 < l->H ? learner->column + 1 : 0;
-    return motion;
 }
 
 /* out (H) = sum over the rows of every unit. */
@@ -188,78 +182,76 @@ static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
 static void move_sums(const nbt_layout *l)
 {
     for (size_t i = 0; i < l->H; i++) {
-        float w = l->w_scale[i], g = l->g_scale[i];
-        l->w_square[i] = non_negative(w * (w * l->w_square[i] + 2.0f * g * l->g_cross[i]) +
-                                      g * g * l->g_square[i]);
+        float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
+        l->w_square[i] = non_negative(w * (w * l->w_square[i] + 2.0f * g * NBT_OF(l, g_cross)[i]) +
+                                      g * g * NBT_OF(l, g_square)[i]);
     }
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
-            l->wg[row + i] = l->w_scale[i] * l->wg[row + i] + l->g_scale[i] * l->gg[row + i];
-            l->wu[row + i] = l->w_scale[i] * l->wu[row + i] + l->g_scale[i] * l->gu[row + i];
+            NBT_OF(l, wg)[row + i] = nbt_w_scale(l)[i] * NBT_OF(l, wg)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gg)[row + i];
+            nbt_wu(l)[row + i] = nbt_w_scale(l)[i] * nbt_wu(l)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gu)[row + i];
         }
     }
 }
 
-static nbt_motion unitwise(nbt_learner *learner, const nbt_layout *l)
+static void unitwise(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    nbt_motion motion = {l->w_scale, NULL, l->g_scale, l->g_keep, l->act};
     nbt_jacobian jacobian = jacobian_of(l);
-    nbt_fill(l->jacobian, 0.0f, l->H * l->H);
+    nbt_fill(NBT_OF(l, jacobian), 0.0f, l->H * l->H);
     for (size_t i = 0; i < l->H; i++) {
-        l->jacobian[i * l->H + i] = l->carry[i];
+        NBT_OF(l, jacobian)[i * l->H + i] = l->carry[i];
     }
-    nbt_sweep_jacobian(&l->m, l->jacobian, l->act);
-    nbt_residual_keep(&jacobian, &l->m, l->g_keep, l->step_g);
-    nbt_rng_signs(learner->rng, l->g_scale, l->H);
-    sum_rows(l, l->g_cross, l->wg);
-    sum_rows(l, l->g_square, l->gg);
-    nbt_units units = {l->w_square, l->g_cross, l->g_square, l->g_scale,
-                       l->g_keep,   l->w_scale, l->g_scale};
-    nbt_unitwise_turn(&units, l->v, l->jacobian, config->decay, l->tangent, l->H);
+    nbt_sweep_jacobian(&l->m, NBT_OF(l, jacobian), l->act);
+    nbt_residual_keep(&jacobian, &l->m, NBT_OF(l, g_keep), NBT_OF(l, step_g));
+    nbt_rng_signs(learner->rng, NBT_OF(l, g_scale), l->H);
+    sum_rows(l, NBT_OF(l, g_cross), NBT_OF(l, wg));
+    sum_rows(l, NBT_OF(l, g_square), NBT_OF(l, gg));
+    nbt_units units = {l->w_square, NBT_OF(l, g_cross), NBT_OF(l, g_square), NBT_OF(l, g_scale),
+                       NBT_OF(l, g_keep),   nbt_w_scale(l), NBT_OF(l, g_scale)};
+    nbt_unitwise_turn(&units, l->v, NBT_OF(l, jacobian), config->decay, NBT_OF(l, tangent), l->H);
     move_sums(l);
     sum_traces(l, l->act);
-    return motion;
 }
 
-NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 {
-    nbt_motion none = {NULL, NULL, NULL, NULL, NULL};
-    if (learner->looked == NBT_LOOK_NONE) {
-        nbt_estimate_look(learner, l, learner->pending - 1, NULL);
-    }
     if (NBT_IS_EXACT(l)) {
         nbt_rtrl_advance(&learner->config, l);
     } else if (learner->looked == NBT_LOOK_STEP) {
-        nbt_copy(l->learning_state, l->state, l->S);
+        nbt_copy(nbt_learning_state(l), l->state, l->S);
     } else {
-        nbt_estimate_step(&learner->config, l, l->learning_state);
+        nbt_estimate_step(&learner->config, l, nbt_learning_state(l));
     }
     learner->looked = NBT_LOOK_NONE;
-    switch (learner->config.estimator) {
+    switch (nbt_estimator_of(&learner->config)) {
     case NBT_EST_NOBACKTRACK:
-        return nobacktrack(learner, l);
+        nobacktrack(learner, l);
+        break;
     case NBT_EST_RESIDUAL:
-        return residual(learner, l);
+        residual(learner, l);
+        break;
     case NBT_EST_UNITWISE:
-        return unitwise(learner, l);
+        unitwise(learner, l);
+        break;
     case NBT_EST_SNAP1:
-        return snap1(l);
+        snap1(l);
+        break;
     default:
-        return none;
+        break;
     }
 }
 
 NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l)
 {
     int good = 1;
-    for (size_t n = 0; n < l->N && l->v != NULL; n++) {
+    for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
         const float *v = l->v + n * l->S;
-        good &= l->w_square[n] < NORM_LIMIT && nbt_abs(l->w_scale[n]) < NBT_HUGE;
+        good &= l->w_square[n] < NORM_LIMIT && nbt_abs(nbt_w_scale(l)[n]) < NBT_HUGE;
         good &= nbt_dot(v, v, l->S) < NBT_HUGE;
     }
-    for (size_t i = 0; i < l->H && l->m.g != NULL; i++) {
-        good &= l->g_square[i] < NORM_LIMIT;
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
+        good &= NBT_OF(l, g_square)[i] < NORM_LIMIT;
     }
     if (NBT_IS_EXACT(l)) {
         good &= nbt_rtrl_square(l) < NBT_HUGE;

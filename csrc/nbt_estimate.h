@@ -17,10 +17,10 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
 /* Advances a state (S) by one step with the pre-activations l->act, which become the gains. */
 NBT_LOCAL void nbt_estimate_step(const nbt_config *config, const nbt_layout *l, float *state);
 
-/* Advances the learning state by the oldest waiting input, and v, looking first where nobody has.
- * Returns how w and g will move; l->w_square, l->g_square and l->g_cross hold sums of P w w, P g g and P g w as they will
- * be then. */
-NBT_LOCAL nbt_motion nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
+/* Advances the learning state by the oldest waiting input, which somebody has looked at, and v. The motion
+ * of w and g is then in l (nbt_correct_nothing), and w_square, g_square and g_cross are the sums of P w w,
+ * P g g and P g w as they will be after it. */
+NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
 
 /* 0 if a number of the estimate left its bounds or is NaN. */
 NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l);

@@ -2,6 +2,7 @@
 
 #include "nbt.h"
 #include "nbt_block.h"
+#include "nbt_build.h"
 #include "nbt_math.h"
 
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
@@ -116,6 +117,7 @@ static float readout_term(uint32_t link, size_t i, size_t j, const float *factor
 NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
                                     float c, size_t O)
 {
+    link = nbt_built_link(link);
     float p_squared = link == NBT_LINK_CATEGORICAL ? nbt_dot(p, p, O) : 0.0f;
     for (size_t i = 0; i < O; i++) {
         for (size_t j = 0; j <= i; j++) {
@@ -130,7 +132,7 @@ NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, co
                             float gain, size_t O)
 {
     size_t count = i + 1 - first < width ? i + 1 - first : width;
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     nbt_copy(sum, row + first, count);
     for (size_t n = 0; n < d->n; n++) {
         const float *a = d->a + n * O;

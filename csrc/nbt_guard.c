@@ -3,6 +3,7 @@
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_math.h"
+#include "nbt_rtrl.h"
 
 /* A loss counts at most LOSS_MAX levels; twice the level is the most that is taken for chance. */
 #define LOSS_MAX 4.0f
@@ -18,7 +19,7 @@
 /* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
 static float start_level(const nbt_config *config)
 {
-    switch (config->link) {
+    switch (nbt_link_of(config)) {
     case NBT_LINK_CATEGORICAL:
         return nbt_log((float)config->n_out);
     case NBT_LINK_BERNOULLI:
@@ -48,7 +49,8 @@ NBT_LOCAL void nbt_guard_init(nbt_learner *learner)
 static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->H;
-    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, l->I) / (32.0f * (float)l->I);
+    size_t n = l->D - l->H - 1;
+    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
 /* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the
@@ -77,14 +79,30 @@ static int ages(const nbt_learner *learner)
 {
     uint64_t labels = learner->counters.labels;
     return labels >= OLD && labels % AGE_LABELS == 0 &&
-           learner->config.estimator != NBT_EST_FROZEN;
+           nbt_estimator_of(&learner->config) != NBT_EST_FROZEN;
+}
+
+/* n modulo steps, steps < 2^31; without a division of 64 bits, which small processors do by a large
+ * routine. */
+static uint32_t remainder_of(uint64_t n, uint32_t steps)
+{
+    uint32_t high = (uint32_t)(n >> 32), low = (uint32_t)n;
+    if (high == 0) {
+        return low % steps;
+    }
+    uint32_t rest = high % steps;
+    for (unsigned bit = 32; bit-- > 0;) {
+        rest = rest << 1 | (low >> bit & 1u);
+        rest -= rest >= steps ? steps : 0;
+    }
+    return rest;
 }
 
 /* Whether a copy is due at this label. */
 static int copies(const nbt_learner *learner)
 {
     uint32_t steps = learner->config.rollback_steps;
-    return steps > 0 && learner->counters.labels % steps == 0 && learner->alarm <= 0.0f;
+    return NBT_ROLLBACK && steps > 0 && remainder_of(learner->counters.labels, steps) == 0 && learner->alarm <= 0.0f;
 }
 
 /* Whether the losses have risen for good. */
@@ -104,30 +122,29 @@ NBT_LOCAL int nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float l
 
 /* ---- last good copy -------------------------------------------------------------------------- */
 
+/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array lies. */
+static float *transfer_array(float *live, float *kept, size_t n, int back)
+{
+    nbt_copy(back ? live : kept, back ? kept : live, n);
+    return kept + n;
+}
+
 /* Copies all that a label teaches, `back` from the copy or into it. */
 static void transfer(const nbt_layout *l, size_t n_in, int back)
 {
-    const nbt_copied *c = &l->copy;
-    const struct {
-        float *live;
-        float *kept;
-        size_t n;
-    } arrays[] = {
-        {l->m.theta, c->theta, l->R * l->D},
-        {l->m.cov, c->cov, l->R * l->D},
-        {l->m.coupling, c->coupling, l->R * l->D},
-        {l->readout, c->readout, l->O * l->D},
-        {l->ud, c->ud, l->D * (l->D + 1) / 2},
-        {l->noise, c->noise, 2 * l->O},
-        {l->input_scale, c->input_scale, 3 * n_in},
-        {l->label_scale, c->label_scale, 3 * l->O},
-    };
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        if (arrays[i].kept != NULL) {
-            nbt_copy(back ? arrays[i].live : arrays[i].kept,
-                     back ? arrays[i].kept : arrays[i].live, arrays[i].n);
-        }
+    float *kept = l->copy;
+    size_t weights = nbt_is_swept(l) || NBT_IS_EXACT(l) ? l->R * l->D : 0;
+    if (!nbt_has_copy(l)) {
+        return;
     }
+    kept = transfer_array(l->m.theta, kept, weights, back);
+    kept = transfer_array(l->m.cov, kept, nbt_has_cov(&l->m) ? weights : 0, back);
+    kept = transfer_array(l->m.coupling, kept, nbt_has_coupling(&l->m) ? weights : 0, back);
+    kept = transfer_array(l->readout, kept, l->O * l->D, back);
+    kept = transfer_array(l->ud, kept, nbt_is_kalman(l) ? l->D * (l->D + 1) / 2 : 0, back);
+    kept = transfer_array(l->noise, kept, nbt_is_gaussian(l) ? 2 * l->O : 0, back);
+    kept = transfer_array(l->input_scale, kept, 3 * n_in, back);
+    transfer_array(l->label_scale, kept, nbt_is_gaussian(l) ? 3 * l->O : 0, back);
 }
 
 NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
@@ -144,7 +161,7 @@ static void reopen(nbt_learner *learner, const nbt_layout *l)
     size_t n_in = learner->config.n_in;
     nbt_correct_init(&learner->config, l);
     nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
-    if (l->label_scale != NULL) {
+    if (nbt_is_gaussian(l)) {
         nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);
     }
     learner->opened = learner->counters.labels;
@@ -156,7 +173,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
 {
     nbt_estimate_clear(l);
     learner->alarm = 0.0f;
-    if (learner->copy == NBT_COPY_READY) {
+    if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
         transfer(l, learner->config.n_in, 1);
         learner->copy = NBT_COPY_TAKEN;
         nbt_count(&learner->counters.rolled_back, 1);
@@ -164,7 +181,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     }
     reopen(learner, l);
     /* What disturbed may go away again, and the copy fit once more. */
-    if (learner->copy == NBT_COPY_TAKEN) {
+    if (NBT_ROLLBACK && learner->copy == NBT_COPY_TAKEN) {
         learner->copy = NBT_COPY_READY;
     }
     nbt_count(&learner->counters.reopened, 1);

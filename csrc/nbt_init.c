@@ -33,12 +33,12 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
     float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)l->H);
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)l->I);
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->D - l->H - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
             if (col + 1 == l->D) {
-                value = gate_bias(config->cell, row / l->H, time_constant(config, row % l->H), value);
+                value = gate_bias(nbt_cell_of(config), row / l->H, time_constant(config, row % l->H), value);
             }
             l->m.theta[nbt_block_index(row, col, l->R, l->D)] = value;
         }
@@ -50,10 +50,11 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     if (memory == NULL || config == NULL || learner == NULL) {
         return NBT_ERR_NULL;
     }
-    size_t needed = nbt_bytes(config);
-    if (needed == 0) {
+    nbt_layout l;
+    if (!nbt_config_is_good(config)) {
         return NBT_ERR_CONFIG;
     }
+    size_t needed = nbt_layout_of(&l, config, NULL);
     if (bytes < needed) {
         return NBT_ERR_BYTES;
     }
@@ -63,11 +64,11 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     memset(memory, 0, needed);
     nbt_learner *self = (nbt_learner *)memory;
     self->config = *config;
-    nbt_layout l = nbt_layout_of(config, self);
+    nbt_layout_of(&l, config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
-    for (size_t i = 0; i < l.H && l.leak != NULL; i++) {
-        l.leak[i] = 1.0f / time_constant(config, i);
+    for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
+        NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
     nbt_correct_init(config, &l);
     nbt_guard_init(self);
@@ -82,10 +83,11 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     if (learner == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_ring ring = nbt_intake_ring(learner, &l);
     nbt_fill(l.state, 0.0f, l.S);
-    nbt_fill(l.learning_state, 0.0f, l.S);
+    nbt_fill(nbt_learning_state(&l), 0.0f, l.S);
     nbt_fill(l.ring, 0.0f, ring.capacity * ring.n_in);
     nbt_estimate_clear(&l);
     learner->column = 0;

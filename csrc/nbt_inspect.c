@@ -54,7 +54,7 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
     case NBT_ARRAY_STATE:
         return view_of(l->state, 1, l->S, 0);
     case NBT_ARRAY_LEARNING_STATE:
-        return view_of(l->learning_state, 1, l->S, 0);
+        return view_of(nbt_learning_state(l), 1, l->S, 0);
     case NBT_ARRAY_NOISE:
         return view_of(l->noise, 1, l->O, 0);
     case NBT_ARRAY_INPUT_SCALE:
@@ -64,9 +64,9 @@ static view find(const nbt_layout *l, size_t n_in, uint32_t array)
     case NBT_ARRAY_TRACES:
         return view_of(l->m.g, l->R, l->D, 1);
     case NBT_ARRAY_BALANCE:
-        return view_of(l->balance, 1, 1 + 2 * l->H, 0);
+        return view_of(NBT_OF(l, balance), 1, 1 + 2 * l->H, 0);
     case NBT_ARRAY_RTRL:
-        return view_of(l->exact, l->S, l->R * l->D, 0);
+        return view_of(NBT_OF(l, exact), l->S, l->R * l->D, 0);
     case NBT_ARRAY_COUPLING:
         return view_of(l->m.coupling, l->R, l->D, 1);
     default:
@@ -80,7 +80,8 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     if (learner == NULL || rows == NULL || cols == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     view v = find(&l, learner->config.n_in, array);
     if (v.data == NULL) {
         return NBT_ERR_ARRAY;
@@ -137,7 +138,8 @@ uint64_t nbt_hash(const nbt_learner *learner)
         mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
-    nbt_layout l = nbt_layout_of(&learner->config, (void *)(uintptr_t)learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     return self.hash;
 }

@@ -31,7 +31,7 @@ typedef struct intake {
 } intake;
 
 /* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
-NBT_INLINE intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
+NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
                        float limit, int holds, float held)
 {
     nbt_scale before = nbt_scale_load(stats, channel, n);
@@ -45,7 +45,7 @@ NBT_INLINE intake take(const nbt_config *config, const float *stats, size_t chan
 }
 
 /* scaled (n) of the values z (n) with nothing changed. Returns whether all are accepted. */
-NBT_INLINE int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
+NBT_INLINE_LANES int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
                         const float *NBT_RESTRICT z, float limit, int holds,
                         const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
 {
@@ -101,7 +101,7 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
                               int *present, nbt_notice *notice)
 {
     size_t n = l->O;
-    if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, l->label)) {
+    if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, nbt_label(l))) {
         return NBT_ERR_LABEL;
     }
     for (size_t o = 0; o < n; o++) {
@@ -109,9 +109,9 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
         nbt_scale_store(l->label_scale, in.scale, o, n);
         if (is_stuck(l->label_run, o, n, label[o], config->stuck_steps)) {
             notice->stuck = 1;
-            l->label[o] = nbt_from_bits(0x7fc00000u);
+            nbt_label(l)[o] = nbt_from_bits(0x7fc00000u);
         }
-        *present |= !nbt_is_nan(l->label[o]);
+        *present |= !nbt_is_nan(nbt_label(l)[o]);
     }
     return NBT_OK;
 }
@@ -119,7 +119,7 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
 /* Whether a label that is there is one of this link. */
 static int is_label(const nbt_config *config, float value)
 {
-    if (config->link == NBT_LINK_BERNOULLI) {
+    if (nbt_link_of(config) == NBT_LINK_BERNOULLI) {
         return value >= 0.0f && value <= 1.0f;
     }
     return value >= 0.0f && value < (float)config->n_out && (float)(size_t)value == value;
@@ -130,12 +130,12 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
 {
     const nbt_config *config = &learner->config;
     *present = 0;
-    if (config->link == NBT_LINK_GAUSSIAN) {
+    if (nbt_link_of(config) == NBT_LINK_GAUSSIAN) {
         return take_values(config, l, label, present, notice);
     }
-    size_t n = config->link == NBT_LINK_CATEGORICAL ? 1 : l->O;
+    size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
     for (size_t o = 0; o < n; o++) {
-        l->label[o] = label[o];
+        nbt_label(l)[o] = label[o];
         if (nbt_is_nan(label[o])) {
             continue;
         }
@@ -147,9 +147,9 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layo
     return NBT_OK;
 }
 
-NBT_LOCAL void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y)
+NBT_LOCAL void nbt_intake_unscale(const nbt_layout *l, float *y)
 {
-    for (size_t o = 0; o < l->O && learner->config.link == NBT_LINK_GAUSSIAN; o++) {
+    for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
         nbt_scale scale = nbt_scale_load(l->label_scale, o, l->O);
         y[o] = scale.mean + nbt_scale_deviation(scale) * y[o];
     }

@@ -28,6 +28,6 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
                                  const float *state, size_t age);
 
 /* y (O): gaussian predictions back to the caller's units. */
-NBT_LOCAL void nbt_intake_unscale(const nbt_learner *learner, const nbt_layout *l, float *y);
+NBT_LOCAL void nbt_intake_unscale(const nbt_layout *l, float *y);
 
 #endif

@@ -29,7 +29,7 @@ void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
 }
 
 /* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
-static float *take(float *base, size_t *next, size_t *bytes, size_t n)
+static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 {
     float *array = base != NULL && n > 0 ? base + *next : NULL;
     *next += n;
@@ -37,110 +37,120 @@ static float *take(float *base, size_t *next, size_t *bytes, size_t n)
     return array;
 }
 
-nbt_layout nbt_layout_of(const nbt_config *config, void *base)
-{
-    nbt_layout l = {0};
-    l.H = config->n_hidden;
-    l.O = config->n_out;
-    l.I = (size_t)config->n_in * config->lags;
-    l.parts = nbt_cell_parts(config->cell);
-    l.S = l.H * l.parts;
-    l.R = l.H * nbt_cell_gates(config->cell);
-    l.D = l.H + l.I + 1;
-    l.m.rows = l.R;
-    l.m.cols = l.D;
-    l.m.hidden = l.H;
+/* The same for an array that not every build has. */
+#define PLACE_OPTIONAL(name, bytes, count)                                      \
+    do {                                                                        \
+        if (NBT_LAST_##name >= NBT_AT_##name) {                                 \
+            l->optional[NBT_LAST_##name] = place(floats, &n, bytes, count);     \
+        }                                                                       \
+    } while (0)
 
-    uint32_t estimator = config->estimator;
+/* The layout, and its bytes by purpose. Returns the floats of the guards without the filling. */
+static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
+{
+    uint32_t cell = nbt_cell_of(config);
+    l->H = config->n_hidden;
+    l->O = config->n_out;
+    l->parts = nbt_cell_parts(cell);
+    l->S = l->H * l->parts;
+    l->R = l->H * nbt_cell_gates(cell);
+    l->D = l->H + (size_t)config->n_in * config->lags + 1;
+    l->m.rows = l->R;
+    l->m.cols = l->D;
+    l->m.hidden = l->H;
+
+    uint32_t estimator = nbt_estimator_of(config), filter = nbt_filter_of(config);
     size_t residual = estimator == NBT_EST_RESIDUAL;
     size_t unitwise = estimator == NBT_EST_UNITWISE;
     size_t has_w = residual || unitwise || estimator == NBT_EST_NOBACKTRACK;
     size_t has_g = residual || unitwise || estimator == NBT_EST_SNAP1;
-    l.m.by_unit = (int)unitwise;
-    size_t exact = NBT_RTRL_FLOATS_MAX > 0 && estimator == NBT_EST_RTRL;
-    l.N = unitwise ? l.H : has_w + exact;
+    l->m.by_unit = (int)unitwise;
+    size_t exact = NBT_HAS_RTRL && estimator == NBT_EST_RTRL;
+    l->N = unitwise ? l->H : has_w + exact;
     size_t swept = has_w || has_g;
-    size_t kalman = config->filter != NBT_FILTER_SGD;
-    size_t quasi = config->filter == NBT_FILTER_QUASI;
-    size_t gaussian = config->link == NBT_LINK_GAUSSIAN;
+    size_t kalman = filter != NBT_FILTER_SGD;
+    size_t quasi = filter == NBT_FILTER_QUASI;
+    size_t gaussian = nbt_link_of(config) == NBT_LINK_GAUSSIAN;
     size_t slots = (size_t)config->max_delay + config->lags;
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
-    nbt_breakdown *b = &l.bytes;
 
+    memset(b, 0, sizeof *b);
     b->header = NBT_HEADER_BYTES;
     /* The matrices of the sweep come first and side by side: with 16 rows, or a multiple, all start on a
      * cache line if the first one does. */
-    l.m.theta = take(floats, &n, &b->parameters, l.R * l.D);
-    l.m.w = take(floats, &n, &b->estimate, has_w * l.R * l.D);
-    l.m.g = take(floats, &n, &b->estimate, has_g * l.R * l.D);
-    l.m.cov = take(floats, &n, &b->covariance, (swept || exact) * kalman * l.R * l.D);
-    l.m.coupling = take(floats, &n, &b->covariance, (swept || exact) * quasi * l.R * l.D);
-    l.readout = take(floats, &n, &b->parameters, l.O * l.D);
-    l.v = take(floats, &n, &b->estimate, has_w * l.N * l.S);
-    l.balance = take(floats, &n, &b->estimate, residual * (1 + 2 * l.H));
-    l.exact = take(floats, &n, &b->estimate, exact * l.S * l.R * l.D);
-    l.ud = take(floats, &n, &b->covariance, kalman * (l.D * (l.D + 1) / 2));
-    l.noise = take(floats, &n, &b->covariance, gaussian * 2 * l.O);
-    l.state = take(floats, &n, &b->state, l.S);
-    l.learning_state = take(floats, &n, &b->state, l.S);
-    l.leak = take(floats, &n, &b->state, config->cell == NBT_CELL_LEAKY ? l.H : 0);
-    l.ring = take(floats, &n, &b->ring, slots * config->n_in);
-    l.input_scale = take(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
-    l.label_scale = take(floats, &n, &b->scaler, gaussian * 3 * l.O);
-    l.input_run = take(floats, &n, &b->guard, 2 * (size_t)config->n_in);
-    l.label_run = take(floats, &n, &b->guard, gaussian * 2 * l.O);
-    l.u = take(floats, &n, &b->workspace, l.D);
-    l.f = take(floats, &n, &b->workspace, l.D);
-    l.act = take(floats, &n, &b->workspace, l.R);
-    l.carry = take(floats, &n, &b->workspace, l.S);
-    l.gain2 = take(floats, &n, &b->workspace, (l.parts - 1) * l.R);
-    l.da = take(floats, &n, &b->workspace, (has_w - unitwise) * l.R);
-    l.uu = take(floats, &n, &b->workspace, swept * l.R);
-    l.wu = take(floats, &n, &b->workspace, has_w * l.R);
-    l.gu = take(floats, &n, &b->workspace, has_g * l.R);
-    l.gg = take(floats, &n, &b->workspace, has_g * l.R);
-    l.wg = take(floats, &n, &b->workspace, has_w * has_g * l.R);
-    l.jacobian = take(floats, &n, &b->workspace, (unitwise + exact) * l.S * l.H);
-    l.w_square = take(floats, &n, &b->workspace, l.N);
-    l.w_scale = take(floats, &n, &b->workspace, l.N);
-    l.tangent = take(floats, &n, &b->workspace, has_w * has_g * l.H);
-    l.step_w = take(floats, &n, &b->workspace, l.N);
-    l.curvature_w = take(floats, &n, &b->workspace, l.N);
-    l.step_g = take(floats, &n, &b->workspace, has_g * l.H);
-    l.tilt = take(floats, &n, &b->workspace, has_g * l.H);
-    l.curvature_g = take(floats, &n, &b->workspace, has_g * l.H);
-    l.white = take(floats, &n, &b->workspace, (has_g + exact) * l.H * l.O);
-    l.alpha = take(floats, &n, &b->workspace, l.N * l.O);
-    l.g_scale = take(floats, &n, &b->workspace, has_w * has_g * l.H);
-    l.g_keep = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_square = take(floats, &n, &b->workspace, has_g * l.H);
-    l.g_cross = take(floats, &n, &b->workspace, has_g * l.H);
-    l.slopes = take(floats, &n, &b->workspace, exact * l.O * l.R * l.D);
-    l.past = take(floats, &n, &b->workspace, exact * l.S * l.D);
-    l.p_row = take(floats, &n, &b->workspace, exact * l.D);
-    l.weighted = take(floats, &n, &b->workspace, exact * l.D);
-    l.cf = take(floats, &n, &b->workspace, kalman * l.D);
-    l.uf = take(floats, &n, &b->workspace, kalman * l.D);
-    l.chol = take(floats, &n, &b->workspace, kalman * (l.O * (l.O + 1) / 2));
-    l.y = take(floats, &n, &b->workspace, l.O);
-    l.label = take(floats, &n, &b->workspace, l.O);
-    l.x = take(floats, &n, &b->workspace, l.O);
-    l.factor = take(floats, &n, &b->workspace, l.O);
-    l.live = take(floats, &n, &b->workspace, config->max_delay > 0 ? l.R : 0);
-    take(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
+    l->m.theta = place(floats, &n, &b->parameters, l->R * l->D);
+    l->m.w = place(floats, &n, &b->estimate, has_w * l->R * l->D);
+    l->m.g = place(floats, &n, &b->estimate, has_g * l->R * l->D);
+    l->m.cov = place(floats, &n, &b->covariance, (swept || exact) * kalman * l->R * l->D);
+    l->m.coupling = place(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
+    l->readout = place(floats, &n, &b->parameters, l->O * l->D);
+    l->v = place(floats, &n, &b->estimate, has_w * l->N * l->S);
+    PLACE_OPTIONAL(balance, &b->estimate, residual * (1 + 2 * l->H));
+    PLACE_OPTIONAL(exact, &b->estimate, exact * l->S * l->R * l->D);
+    l->ud = place(floats, &n, &b->covariance, kalman * (l->D * (l->D + 1) / 2));
+    l->noise = place(floats, &n, &b->covariance, gaussian * 2 * l->O);
+    l->state = place(floats, &n, &b->state, 2 * l->S);
+    PLACE_OPTIONAL(leak, &b->state, cell == NBT_CELL_LEAKY ? l->H : 0);
+    l->ring = place(floats, &n, &b->ring, slots * config->n_in);
+    l->input_scale = place(floats, &n, &b->scaler, 3 * (size_t)config->n_in);
+    l->label_scale = place(floats, &n, &b->scaler, gaussian * 3 * l->O);
+    l->input_run = place(floats, &n, &b->guard, 2 * (size_t)config->n_in);
+    l->label_run = place(floats, &n, &b->guard, gaussian * 2 * l->O);
+    l->u = place(floats, &n, &b->workspace, l->D);
+    l->f = place(floats, &n, &b->workspace, l->D);
+    l->act = place(floats, &n, &b->workspace, l->R);
+    l->carry = place(floats, &n, &b->workspace, l->S);
+    PLACE_OPTIONAL(gain2, &b->workspace, (l->parts - 1) * l->R);
+    l->da = place(floats, &n, &b->workspace, (has_w - unitwise) * l->R);
+    l->uu = place(floats, &n, &b->workspace, (swept + has_w) * l->R);
+    PLACE_OPTIONAL(gu, &b->workspace, has_g * l->R);
+    PLACE_OPTIONAL(gg, &b->workspace, has_g * l->R);
+    PLACE_OPTIONAL(wg, &b->workspace, has_w * has_g * l->R);
+    PLACE_OPTIONAL(jacobian, &b->workspace, (unitwise + exact) * l->S * l->H);
+    l->w_square = place(floats, &n, &b->workspace, 2 * l->N);
+    PLACE_OPTIONAL(tangent, &b->workspace, has_w * has_g * l->H);
+    l->step_w = place(floats, &n, &b->workspace, 2 * l->N);
+    PLACE_OPTIONAL(step_g, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(tilt, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(curvature_g, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(white, &b->workspace, (has_g + exact) * l->H * l->O);
+    l->alpha = place(floats, &n, &b->workspace, l->N * l->O);
+    PLACE_OPTIONAL(g_scale, &b->workspace, has_w * has_g * l->H);
+    PLACE_OPTIONAL(g_keep, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(g_square, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(g_cross, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(slopes, &b->workspace, exact * l->O * l->R * l->D);
+    PLACE_OPTIONAL(past, &b->workspace, exact * l->S * l->D);
+    PLACE_OPTIONAL(p_row, &b->workspace, exact * l->D);
+    PLACE_OPTIONAL(weighted, &b->workspace, exact * l->D);
+    l->cf = place(floats, &n, &b->workspace, kalman * 2 * l->D);
+    l->chol = place(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
+    l->y = place(floats, &n, &b->workspace, 4 * l->O);
+    l->live = place(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);
+    place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
-    size_t copied = config->rollback_steps > 0;
-    size_t weights = copied * (swept || exact) * l.R * l.D;
-    l.copy.theta = take(floats, &n, &b->guard, weights);
-    l.copy.cov = take(floats, &n, &b->guard, kalman * weights);
-    l.copy.coupling = take(floats, &n, &b->guard, quasi * weights);
-    l.copy.readout = take(floats, &n, &b->guard, copied * l.O * l.D);
-    l.copy.ud = take(floats, &n, &b->guard, copied * kalman * (l.D * (l.D + 1) / 2));
-    l.copy.noise = take(floats, &n, &b->guard, copied * gaussian * 2 * l.O);
-    l.copy.input_scale = take(floats, &n, &b->guard, copied * 3 * config->n_in);
-    l.copy.label_scale = take(floats, &n, &b->guard, copied * gaussian * 3 * l.O);
-    l.guard_floats = b->guard / sizeof(float);
-    take(floats, &n, &b->guard, n % 2);
-    return l;
+    size_t copied = NBT_ROLLBACK && config->rollback_steps > 0;
+    size_t weights = copied * (swept || exact) * l->R * l->D;
+    l->copy = place(floats, &n, &b->guard,
+                   weights * (1 + kalman + quasi) +
+                       copied * (l->O * l->D + kalman * (l->D * (l->D + 1) / 2) +
+                                 3 * (size_t)config->n_in + gaussian * 5 * l->O));
+    size_t guard_floats = b->guard / sizeof(float);
+    place(floats, &n, &b->guard, n % 2);
+    return guard_floats;
+}
+
+size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
+{
+    nbt_breakdown b;
+    (void)lay_out(config, base, l, &b);
+    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
+           b.workspace;
+}
+
+size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
+{
+    nbt_layout l;
+    return lay_out(config, NULL, &l, bytes);
 }

@@ -18,7 +18,7 @@ static void read_out(const nbt_learner *learner, const nbt_layout *l, float *y, 
     nbt_copy(l->f, state, l->H);
     nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
     nbt_readout_apply(y, l->readout, l->f, l->O, l->D);
-    nbt_link_predict(learner->config.link, y, l->O);
+    nbt_link_predict(nbt_link_of(&learner->config), y, l->O);
 }
 
 /* Makes the change that a step has left undone, if there is one. */
@@ -45,14 +45,14 @@ static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undo
             nbt_estimate_step(config, l, l->state);
             learner->looked = NBT_LOOK_STEP;
         } else {
-            nbt_cell_forward(config->cell, l->H, l->act, l->state, l->leak);
+            nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, NBT_OF(l, leak));
         }
         read_out(learner, l, l->y, l->state, l->u);
     } else {
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
-        nbt_cell_forward(config->cell, l->H, l->live, l->state, l->leak);
+        nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, NBT_OF(l, leak));
         read_out(learner, l, l->y, l->state, l->f);
     }
 }
@@ -70,7 +70,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     }
     advance(learner, l, undone);
     nbt_copy(y, l->y, l->O);
-    nbt_intake_unscale(learner, l, y);
+    nbt_intake_unscale(l, y);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
@@ -85,7 +85,8 @@ nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float 
     if (learner == NULL || y == NULL || x == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_change *undone = NULL;
     return predict(learner, &l, y, x, &undone);
 }
@@ -95,14 +96,15 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (learner == NULL || variance == NULL) {
         return NBT_ERR_NULL;
     }
-    if (learner->config.link != NBT_LINK_GAUSSIAN) {
+    if (nbt_link_of(&learner->config) != NBT_LINK_GAUSSIAN) {
         return NBT_ERR_LINK;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     float c = 0.0f;
-    if (l.ud != NULL) {
+    if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
-        c = nbt_ud_project(l.ud, l.uf, l.f, l.D);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), l.f, l.D);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));
@@ -153,17 +155,19 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         present = 0;
     }
     int has_read = learner->looked == NBT_LOOK_STEP;
-    change->u = l->u;
-    change->motion = nbt_estimate_advance(learner, l);
+    if (learner->looked == NBT_LOOK_NONE) {
+        nbt_estimate_look(learner, l, learner->pending - 1, NULL);
+    }
+    nbt_estimate_advance(learner, l);
     /* Without a label the sweep moves w and g along and leaves theta and its covariance. */
-    change->update = nbt_correct_nothing(l);
+    nbt_correct_nothing(l, change);
     int good = nbt_estimate_is_bounded(l);
     float loss = NBT_HUGE;
     if (good && present) {
         if (!has_read) {
-            read_out(learner, l, l->y, l->learning_state, l->u);
+            read_out(learner, l, l->y, nbt_learning_state(l), l->u);
         }
-        loss = nbt_link_loss(learner->config.link, l->y, l->label, l->O);
+        loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, nbt_label(l), l->O);
         good = nbt_correct(learner, l, &change->update, &notice.limited);
     }
     learner->pending--;
@@ -173,9 +177,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         nbt_estimate_clear(l);
     } else if (NBT_IS_EXACT(l) && present) {
         nbt_rtrl_update(l, &change->update);
-    } else if (l->uu != NULL && acts) {
+    } else if (nbt_is_swept(l) && acts) {
         nbt_sweep(&l->m, change, NULL); /* the guard looks at all of it */
-    } else if (l->uu != NULL) {
+    } else if (nbt_is_swept(l)) {
         sweep(learner, l, change, undone);
     }
     status = acts ? nbt_guard_act(learner, l) : NBT_OK;
@@ -190,7 +194,8 @@ nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)
     if (learner == NULL || label == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l = nbt_layout_of(&learner->config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     nbt_change change;
     nbt_change *undone = NULL;
     nbt_status status = learn(learner, &l, label, &change, &undone);
@@ -207,12 +212,13 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
         return NBT_ERR_NULL;
     }
     const nbt_config *config = &learner->config;
-    size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : config->n_out;
+    size_t n_label = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : config->n_out;
     *done = 0;
     if (horizon > (size_t)config->max_delay + 1 || learner->pending > horizon) {
         return NBT_ERR_HORIZON;
     }
-    nbt_layout l = nbt_layout_of(config, learner);
+    nbt_layout l;
+    nbt_layout_of(&l, config, learner);
     nbt_change change;
     nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
     nbt_status status = NBT_OK;

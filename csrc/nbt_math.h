@@ -19,6 +19,18 @@
 #define NBT_RESTRICT
 #endif
 
+/* Rows that a vector unit works on at once (nbt_sweep.h). */
+#ifndef NBT_LANES
+#define NBT_LANES 1
+#endif
+
+/* What has to be inline for a loop over it to vectorise; without lanes, a function like others. */
+#if NBT_LANES > 1
+#define NBT_INLINE_LANES NBT_INLINE
+#else
+#define NBT_INLINE_LANES static inline
+#endif
+
 /* Guards divisions by norms; far below any norm that matters. */
 #define NBT_TINY 1e-12f
 /* Beyond this a scalar of the step counts as overflow, long before float32 does. */
@@ -60,6 +72,19 @@ NBT_INLINE void nbt_count(uint64_t *counter, int yes)
     *counter += (uint64_t)(yes && *counter < UINT64_MAX);
 }
 
+/* (float)n, correctly rounded, from 32 bits: compilers for small processors have a large routine for 64. */
+NBT_INLINE float nbt_float_of(uint64_t n)
+{
+    uint32_t high = (uint32_t)(n >> 32), low = (uint32_t)n;
+    float scale = 1.0f;
+    for (; high != 0; high >>= 1) {
+        /* What is shifted out stays in the lowest bit, far below the 24 that count. */
+        low = high << 31 | low >> 1 | (low & 1u);
+        scale *= 2.0f;
+    }
+    return (float)low * scale;
+}
+
 /* NaN stays NaN: both comparisons are false. */
 NBT_INLINE float nbt_clamp(float x, float low, float high)
 {
@@ -69,7 +94,7 @@ NBT_INLINE float nbt_clamp(float x, float low, float high)
 
 /* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r = 1 + r + r^2 P(r). Adding and
  * subtracting 1.5 * 2^23 rounds to an integer and leaves it in the low bits. */
-NBT_INLINE float nbt_exp(float x)
+NBT_INLINE_LANES float nbt_exp(float x)
 {
     const float shift = 12582912.0f;
     x = nbt_clamp(x, -87.0f, 88.0f);
@@ -87,7 +112,7 @@ NBT_INLINE float nbt_exp(float x)
 }
 
 /* log x = e ln 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2), log(1+r) = r - r^2/2 + r^3 P(r). */
-NBT_INLINE float nbt_log(float x)
+NBT_INLINE_LANES float nbt_log(float x)
 {
     x = x < 1.17549435e-38f ? 1.17549435e-38f : x;
     uint32_t shifted = nbt_bits(x) - 0x3f3504f3u; /* 0 at sqrt(1/2) */
@@ -105,13 +130,13 @@ NBT_INLINE float nbt_log(float x)
     return nbt_is_finite(x) ? result : x;
 }
 
-NBT_INLINE float nbt_sigmoid(float x)
+NBT_INLINE_LANES float nbt_sigmoid(float x)
 {
     return 1.0f / (1.0f + nbt_exp(-x));
 }
 
 /* Near 0 an odd polynomial keeps the relative error; elsewhere 1 - 2 / (e^{2|x|} + 1). */
-NBT_INLINE float nbt_tanh(float x)
+NBT_INLINE_LANES float nbt_tanh(float x)
 {
     uint32_t sign = nbt_bits(x) & 0x80000000u;
     float size = nbt_abs(x);
@@ -147,6 +172,7 @@ NBT_INLINE void nbt_fill(float *to, float value, size_t n)
 
 /* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over
  * i mod 8, then pairwise. Part of the numeric contract. */
+#if NBT_LANES > 1
 NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
 {
     float part[8] = {0};
@@ -168,5 +194,44 @@ NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
     return ((part[0] + part[4]) + (part[2] + part[6])) +
            ((part[1] + part[5]) + (part[3] + part[7]));
 }
+#else
+/* The same sums in registers. */
+static inline float nbt_dot(const float *a, const float *b, size_t n)
+{
+    float p0 = 0.0f, p1 = 0.0f, p2 = 0.0f, p3 = 0.0f, p4 = 0.0f, p5 = 0.0f, p6 = 0.0f, p7 = 0.0f;
+    for (; n >= 8; n -= 8, a += 8, b += 8) {
+        p0 += a[0] * b[0];
+        p1 += a[1] * b[1];
+        p2 += a[2] * b[2];
+        p3 += a[3] * b[3];
+        p4 += a[4] * b[4];
+        p5 += a[5] * b[5];
+        p6 += a[6] * b[6];
+        p7 += a[7] * b[7];
+    }
+    if (n > 0) {
+        p0 += a[0] * b[0];
+    }
+    if (n > 1) {
+        p1 += a[1] * b[1];
+    }
+    if (n > 2) {
+        p2 += a[2] * b[2];
+    }
+    if (n > 3) {
+        p3 += a[3] * b[3];
+    }
+    if (n > 4) {
+        p4 += a[4] * b[4];
+    }
+    if (n > 5) {
+        p5 += a[5] * b[5];
+    }
+    if (n > 6) {
+        p6 += a[6] * b[6];
+    }
+    return ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7));
+}
+#endif
 
 #endif

@@ -8,12 +8,12 @@
 /* The bias of the rows of a block, and what the other columns need of it. t = w + tilt g is the
  * direction of curvature_w. */
 typedef struct bias {
-    float w[16], g[16], t[16];
-    float gain_t[16]; /* P_0' curvature_w t_0 */
-    float gain_g[16]; /* P_0' curvature_g g_0 */
-    float floor[16];  /* P_0' gamma delta */
-    float kept[16];   /* (1 - gamma) / P_0 */
-    float step[16];   /* db */
+    float w[NBT_LANES], g[NBT_LANES], t[NBT_LANES];
+    float gain_t[NBT_LANES]; /* P_0' curvature_w t_0 */
+    float gain_g[NBT_LANES]; /* P_0' curvature_g g_0 */
+    float floor[NBT_LANES];  /* P_0' gamma delta */
+    float kept[NBT_LANES];   /* (1 - gamma) / P_0 */
+    float step[NBT_LANES];   /* db */
 } bias;
 
 NBT_INLINE void update_bias(bias *b, size_t width, int has_w, int has_g, size_t at,

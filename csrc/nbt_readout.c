@@ -1,6 +1,7 @@
 #include "nbt_readout.h"
 
 #include "nbt.h"
+#include "nbt_build.h"
 #include "nbt_math.h"
 
 /* Probabilities stay off the ends so that log-losses and 1/sqrt(p) are finite. */
@@ -33,6 +34,7 @@ static void softmax(float *y, size_t O)
 
 NBT_LOCAL void nbt_link_predict(uint32_t link, float *y, size_t O)
 {
+    link = nbt_built_link(link);
     if (link == NBT_LINK_CATEGORICAL) {
         softmax(y, O);
     } else if (link == NBT_LINK_BERNOULLI) {
@@ -99,7 +101,7 @@ static float innovate_gaussian(float *t, float *factor, const float *y, const fl
 NBT_LOCAL float nbt_link_innovate(uint32_t link, float *t, float *factor, float *y,
                                   const float *label, const float *noise, size_t O)
 {
-    switch (link) {
+    switch (nbt_built_link(link)) {
     case NBT_LINK_CATEGORICAL:
         return innovate_categorical(t, factor, y, label[0], O);
     case NBT_LINK_BERNOULLI:
@@ -112,7 +114,7 @@ NBT_LOCAL float nbt_link_innovate(uint32_t link, float *t, float *factor, float 
 NBT_LOCAL void nbt_link_factor(uint32_t link, float *out, const float *in, const float *factor,
                                const float *y, size_t O)
 {
-    float along = link == NBT_LINK_CATEGORICAL ? nbt_dot(factor, in, O) : 0.0f;
+    float along = nbt_built_link(link) == NBT_LINK_CATEGORICAL ? nbt_dot(factor, in, O) : 0.0f;
     for (size_t o = 0; o < O; o++) {
         out[o] = factor[o] * in[o] - y[o] * along;
     }
@@ -121,7 +123,7 @@ NBT_LOCAL void nbt_link_factor(uint32_t link, float *out, const float *in, const
 NBT_LOCAL void nbt_link_factor_transposed(uint32_t link, float *out, const float *in,
                                           const float *factor, const float *y, size_t O)
 {
-    float along = link == NBT_LINK_CATEGORICAL ? nbt_dot(y, in, O) : 0.0f;
+    float along = nbt_built_link(link) == NBT_LINK_CATEGORICAL ? nbt_dot(y, in, O) : 0.0f;
     for (size_t o = 0; o < O; o++) {
         out[o] = factor[o] * (in[o] - along);
     }
@@ -131,7 +133,7 @@ NBT_LOCAL void nbt_link_score(uint32_t link, float *score, const float *y, const
                               size_t O)
 {
     for (size_t o = 0; o < O; o++) {
-        float target = link == NBT_LINK_CATEGORICAL
+        float target = nbt_built_link(link) == NBT_LINK_CATEGORICAL
                            ? (nbt_is_nan(label[0]) ? label[0] : (size_t)label[0] == o ? 1.0f : 0.0f)
                            : label[o];
         score[o] = nbt_is_nan(target) ? 0.0f : target - y[o];
@@ -140,6 +142,7 @@ NBT_LOCAL void nbt_link_score(uint32_t link, float *score, const float *y, const
 
 NBT_LOCAL float nbt_link_loss(uint32_t link, const float *y, const float *label, size_t O)
 {
+    link = nbt_built_link(link);
     if (link == NBT_LINK_CATEGORICAL) {
         return -nbt_log(y[(size_t)label[0]]);
     }

@@ -4,7 +4,7 @@
 #include "nbt_math.h"
 #include "nbt_metric.h"
 
-#if NBT_RTRL_FLOATS_MAX > 0
+#if NBT_HAS_RTRL
 
 /* y (n) += scale x. */
 static void add_scaled(float *NBT_RESTRICT y, float scale, const float *NBT_RESTRICT x, size_t n)
@@ -14,14 +14,14 @@ static void add_scaled(float *NBT_RESTRICT y, float scale, const float *NBT_REST
     }
 }
 
-/* l->jacobian (S, H): what every state gets from every h through the rows of its unit. */
+/* NBT_OF(l, jacobian) (S, H): what every state gets from every h through the rows of its unit. */
 static void through_rows(const nbt_layout *l)
 {
-    nbt_fill(l->jacobian, 0.0f, l->S * l->H);
+    nbt_fill(NBT_OF(l, jacobian), 0.0f, l->S * l->H);
     for (size_t part = 0; part < l->parts; part++) {
-        const float *gain = part == 0 ? l->act : l->gain2;
+        const float *gain = part == 0 ? l->act : NBT_OF(l, gain2);
         for (size_t row = 0; row < l->R; row++) {
-            float *to = l->jacobian + (part * l->H + row % l->H) * l->H;
+            float *to = NBT_OF(l, jacobian) + (part * l->H + row % l->H) * l->H;
             for (size_t k = 0; k < l->H; k++) {
                 to[k] += gain[row] * l->m.theta[nbt_block_index(row, k, l->R, l->D)];
             }
@@ -32,25 +32,25 @@ static void through_rows(const nbt_layout *l)
 NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
-    const float *memory = l->past + (l->S - l->H) * l->D;
-    nbt_cell_linearise(config->cell, l->H, l->act, l->learning_state, l->leak, l->gain2, l->carry);
+    const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
+    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, nbt_learning_state(l), NBT_OF(l, leak), NBT_OF(l, gain2), l->carry);
     through_rows(l);
     /* The columns of G that belong to one row of theta at a time: no second G is needed. */
     for (size_t row = 0; row < l->R; row++) {
         for (size_t s = 0; s < l->S; s++) {
-            nbt_copy(l->past + s * l->D, l->exact + s * plane + row * l->D, l->D);
+            nbt_copy(NBT_OF(l, past) + s * l->D, NBT_OF(l, exact) + s * plane + row * l->D, l->D);
         }
         for (size_t s = 0; s < l->S; s++) {
-            float *to = l->exact + s * plane + row * l->D;
+            float *to = NBT_OF(l, exact) + s * plane + row * l->D;
             size_t unit = s % l->H;
             for (size_t j = 0; j < l->D; j++) {
                 to[j] = l->carry[s] * memory[unit * l->D + j];
             }
             for (size_t k = 0; k < l->H; k++) {
-                add_scaled(to, l->jacobian[s * l->H + k], l->past + k * l->D, l->D);
+                add_scaled(to, NBT_OF(l, jacobian)[s * l->H + k], NBT_OF(l, past) + k * l->D, l->D);
             }
             if (unit == row % l->H) {
-                add_scaled(to, s < l->H ? l->act[row] : l->gain2[row], l->u, l->D);
+                add_scaled(to, s < l->H ? l->act[row] : NBT_OF(l, gain2)[row], l->u, l->D);
             }
         }
     }
@@ -58,22 +58,22 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
 
 NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l)
 {
-    return nbt_dot(l->exact, l->exact, l->S * l->R * l->D);
+    return nbt_dot(NBT_OF(l, exact), NBT_OF(l, exact), l->S * l->R * l->D);
 }
 
-/* l->p_row (D): the metric of a row. */
+/* NBT_OF(l, p_row) (D): the metric of a row. */
 static void gather_metric(const nbt_layout *l, size_t row)
 {
     for (size_t j = 0; j < l->D; j++) {
-        l->p_row[j] = l->m.cov == NULL ? 1.0f : l->m.cov[nbt_block_index(row, j, l->R, l->D)];
+        NBT_OF(l, p_row)[j] = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[nbt_block_index(row, j, l->R, l->D)];
     }
 }
 
-/* l->weighted (D) = P h for the slopes of output o in a row. */
+/* NBT_OF(l, weighted) (D) = P h for the slopes of output o in a row. */
 static void weigh(const nbt_layout *l, const float *h)
 {
     for (size_t j = 0; j < l->D; j++) {
-        l->weighted[j] = l->p_row[j] * h[j];
+        NBT_OF(l, weighted)[j] = NBT_OF(l, p_row)[j] * h[j];
     }
 }
 
@@ -84,16 +84,16 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
     for (size_t row = 0; row < l->R; row++) {
         gather_metric(l, row);
         for (size_t o = 0; o < l->O; o++) {
-            float *h = l->slopes + o * plane + row * l->D;
+            float *h = NBT_OF(l, slopes) + o * plane + row * l->D;
             nbt_fill(h, 0.0f, l->D);
             for (size_t k = 0; k < l->H; k++) {
-                add_scaled(h, l->white[k * l->O + o], l->exact + k * plane + row * l->D, l->D);
+                add_scaled(h, NBT_OF(l, white)[k * l->O + o], NBT_OF(l, exact) + k * plane + row * l->D, l->D);
             }
-            for (size_t j = 0; j + 1 < l->D && l->m.coupling != NULL; j++) {
+            for (size_t j = 0; j + 1 < l->D && nbt_has_coupling(&l->m); j++) {
                 h[j] -= l->m.coupling[nbt_block_index(row, j, l->R, l->D)] * h[l->D - 1];
             }
             weigh(l, h);
-            total += nbt_dot(l->weighted, h, l->D);
+            total += nbt_dot(NBT_OF(l, weighted), h, l->D);
         }
     }
     return total;
@@ -102,13 +102,13 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
 NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
 {
     for (size_t row = 0; row < l->R; row++) {
-        const float *slopes = l->slopes + row * l->D;
+        const float *slopes = NBT_OF(l, slopes) + row * l->D;
         float *entry = S;
         gather_metric(l, row);
         for (size_t a = 0; a < l->O; a++) {
             weigh(l, slopes + a * l->R * l->D);
             for (size_t b = 0; b <= a; b++) {
-                *entry++ += gain * nbt_dot(l->weighted, slopes + b * l->R * l->D, l->D);
+                *entry++ += gain * nbt_dot(NBT_OF(l, weighted), slopes + b * l->R * l->D, l->D);
             }
         }
     }
@@ -138,7 +138,7 @@ static float along_step(const nbt_layout *l, const float *h)
 /* A parameter whose slopes are h. */
 static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h)
 {
-    float p = l->m.cov == NULL ? 1.0f : l->m.cov[at];
+    float p = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[at];
     l->m.theta[at] += p * along_step(l, h);
     if (l->m.cov != NULL) {
         float square = p * over_outputs(l, h, h);
@@ -152,7 +152,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
 {
     size_t bias = l->D - 1;
     size_t at_bias = nbt_block_index(row, bias, l->R, l->D);
-    float *slopes = l->slopes + row * l->D;
+    float *slopes = NBT_OF(l, slopes) + row * l->D;
     float kept = update->keep / l->m.cov[at_bias];
     update_one(l, update, at_bias, slopes + bias);
     float shrunk = l->m.cov[at_bias];
@@ -182,12 +182,12 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
 NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
 {
     for (size_t row = 0; row < l->R; row++) {
-        if (l->m.coupling != NULL) {
+        if (nbt_has_coupling(&l->m)) {
             update_row_quasi(l, update, row);
             continue;
         }
         for (size_t j = 0; j < l->D; j++) {
-            update_one(l, update, nbt_block_index(row, j, l->R, l->D), l->slopes + row * l->D + j);
+            update_one(l, update, nbt_block_index(row, j, l->R, l->D), NBT_OF(l, slopes) + row * l->D + j);
         }
     }
 }

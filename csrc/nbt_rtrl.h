@@ -5,24 +5,24 @@
  *
  * and the gradient of every output, H_o = sum_k V_ok G_k (R, D), through the same filter. Matrices
  * lie row-major here and only theta and its metric in the blocks of nbt_sweep, so that nothing
- * depends on NBT_LANES. NBT_RTRL_FLOATS_MAX = 0 leaves this file empty; callers ask NBT_IS_EXACT,
- * which is then the constant 0. */
+ * depends on NBT_LANES. A build without rtrl leaves this file empty; callers ask NBT_IS_EXACT, which is
+ * then the constant 0. */
 #ifndef NBT_RTRL_H
 #define NBT_RTRL_H
 
 #include "nbt_layout.h"
 #include "nbt_sweep.h"
 
-#define NBT_IS_EXACT(l) (NBT_RTRL_FLOATS_MAX > 0 && (l)->exact != NULL)
+#define NBT_IS_EXACT(l) (NBT_HAS_RTRL && NBT_OF(l, exact) != NULL)
 
-/* Advances the learning state by the input l->u with the pre-activations l->act, and l->exact with it.
+/* Advances the learning state by the input l->u with the pre-activations l->act, and exact with it.
  * Cost: S (H + 1) R D multiply-adds. */
 NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l);
 
-/* Sum of squares of l->exact: NaN or large when the derivative left its bounds. */
+/* Sum of squares of exact: NaN or large when the derivative left its bounds. */
 NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l);
 
-/* l->slopes from l->white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
+/* slopes from white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
  * out, h - c h_0. Returns sum P h h over all slopes.
  * Cost: O (H + 1) R D multiply-adds. */
 NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l);

@@ -15,7 +15,7 @@ typedef struct nbt_scale {
 } nbt_scale;
 
 /* The statistics after counting z: rate 1 / n up to steps values, then `rate`; steps 0 counts nothing. */
-NBT_INLINE nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
+NBT_INLINE_LANES nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
 {
     int counts = scale.count < (float)steps;
     float counted = counts ? scale.count + 1.0f : scale.count;
@@ -39,7 +39,7 @@ NBT_INLINE float nbt_scale_deviation(nbt_scale scale)
 
 /* z within `limit` deviations of the mean once `steps` values were counted; limit 0, NaN and infinities
  * leave it. */
-NBT_INLINE float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
+NBT_INLINE_LANES float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
 {
     float reach = limit * nbt_scale_deviation(scale);
     float low = scale.mean - reach;
@@ -51,12 +51,14 @@ NBT_INLINE float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float 
 
 /* *scaled = (z - mean) / deviation after counting z. Returns 0 if z is not finite, beyond 1e18, or beyond
  * 1e6 deviations; *scale is the new statistics. */
-NBT_INLINE int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, float rate)
+NBT_INLINE_LANES int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps, float rate)
 {
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);
     /* A NaN compares false, so it is refused too. */
-    return (int)(nbt_abs(z) <= NBT_VALUE_LIMIT) & (int)(nbt_abs(*scaled) <= NBT_SCALED_LIMIT);
+    int small = nbt_abs(z) <= NBT_VALUE_LIMIT;
+    int near = nbt_abs(*scaled) <= NBT_SCALED_LIMIT;
+    return small & near;
 }
 
 /* stats (3, n): mean, variance, count rows. */

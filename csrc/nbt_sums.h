@@ -11,9 +11,9 @@ typedef struct nbt_entry {
 } nbt_entry;
 
 typedef struct nbt_block_sums {
-    float a[16], da[16], uu[16], ww[16], wu[16], gg[16], gu[16], wg[16];
-    float w_scale, g_scale[16];     /* residual: the move before the sums */
-    float w_bias[16], g_bias[16];   /* quasi-diagonal metric: the bias column, moved */
+    float a[NBT_LANES], da[NBT_LANES], uu[NBT_LANES], ww[NBT_LANES], wu[NBT_LANES], gg[NBT_LANES], gu[NBT_LANES], wg[NBT_LANES];
+    float w_scale, g_scale[NBT_LANES];     /* residual: the move before the sums */
+    float w_bias[NBT_LANES], g_bias[NBT_LANES];   /* quasi-diagonal metric: the bias column, moved */
 } nbt_block_sums;
 
 /* residual: its sums are those of w_scale w + g_scale g. */

@@ -23,7 +23,7 @@ NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, f
                               const float *u)
 {
     const float *theta = m->theta + row * m->cols;
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     for (size_t j = 0; j < m->cols; j++, theta += width) {
         for (size_t l = 0; l < width; l++) {
             sum[l] += theta[l] * u[j];
@@ -63,7 +63,7 @@ NBT_INLINE void block_jacobian(size_t width, size_t row, size_t unit, const nbt_
 {
     size_t H = m->hidden;
     const float *theta = m->theta + row * m->cols;
-    float own[16];
+    float own[NBT_LANES];
     nbt_copy(own, gain + row, width);
     for (size_t col = 0; col < H; col++, theta += width, jt += H) {
         if (unit + width <= H) {
@@ -94,7 +94,7 @@ NBT_LOCAL void nbt_sweep_jacobian(const nbt_matrices *m, float *jt, const float 
 NBT_INLINE float block_square(size_t width, size_t row, const nbt_matrices *m, float total)
 {
     const float *w = m->w + row * m->cols;
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     for (size_t j = 0; j < m->cols; j++, w += width) {
         for (size_t l = 0; l < width; l++) {
             sum[l] += w[l] * w[l];
@@ -172,64 +172,85 @@ NBT_INLINE void sweep_column(size_t width, int has_w, int has_g, int metric, int
     }
 }
 
-/* theta to cov: the block's own parameters. As arguments, since only there compilers believe that they
- * do not overlap. fused: both change and look are there, and known to be; otherwise either may be NULL,
- * which is a choice in the loop, but not the code of three loops. */
-NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int fused, size_t row,
-                            size_t unit, const nbt_matrices *m, const nbt_change *change,
-                            const nbt_look *look, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                            float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+/* changes and looks: whether there is a change, a look, which are NULL otherwise. fused: both are there,
+ * and known to be. theta to cov: the block's own parameters. As arguments, since only there compilers
+ * believe that they do not overlap. */
+NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int fused, int changes,
+                            int looks, size_t row, size_t unit, const nbt_matrices *m,
+                            const nbt_change *change, const nbt_look *look,
+                            float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
+                            float *NBT_RESTRICT cov)
 {
     nbt_lanes by;
     nbt_block_sums sums;
     nbt_update k = {0};
     size_t cols = m->cols, H = m->hidden;
     const float *u_before = NULL, *u = NULL, *tangent = NULL;
-    if (fused || change != NULL) {
+    if (changes) {
         k = change->update;
         u_before = change->u;
     }
     nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
-    if (fused || look != NULL) {
+    if (looks) {
         u = look->u;
         tangent = look->tangent;
     }
     nbt_sums_start(&sums, width, has_w, has_g, metric, unit, H, look);
-    for (size_t j = 0, at = 0; j < cols; j++, at += width) {
-        float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
-        float *cov_at = metric ? cov + at : NULL;
-        float tangent_j = has_w == NBT_W_SHARED && (fused || u != NULL) && j < H ? tangent[j] : 0.0f;
-        if (fused) {
-            sweep_column(width, has_w, has_g, metric, 1, 1, &by, &k, u_before[j], &sums, u[j],
-                         tangent_j, theta + at, w_at, g_at, cov_at);
-            continue;
-        }
-        if (u_before != NULL) {
-            sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], NULL, 0.0f, 0.0f,
-                         theta + at, w_at, g_at, cov_at);
-        }
-        if (u != NULL) {
-            sweep_column(width, has_w, has_g, metric, 0, 1, NULL, NULL, 0.0f, &sums, u[j],
-                         tangent_j, theta + at, w_at, g_at, cov_at);
+    /* The tangent is that of the units; after them it stands still at 0. */
+    const float none = 0.0f;
+    int turns = has_w == NBT_W_SHARED && looks;
+    const float *tangent_at = turns ? tangent : &none;
+    size_t tangent_step = turns ? 1 : 0;
+    for (size_t j = 0, at = 0, end = turns ? H : cols; j < cols;
+         end = cols, tangent_at = &none, tangent_step = 0) {
+        for (; j < end; j++, at += width, tangent_at += tangent_step) {
+            float *w_at = has_w ? w + at : NULL, *g_at = has_g ? g + at : NULL;
+            float *cov_at = metric ? cov + at : NULL;
+            if (fused) {
+                sweep_column(width, has_w, has_g, metric, 1, 1, &by, &k, u_before[j], &sums, u[j],
+                             *tangent_at, theta + at, w_at, g_at, cov_at);
+                continue;
+            }
+            if (changes) {
+                sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], NULL, 0.0f,
+                             0.0f, theta + at, w_at, g_at, cov_at);
+            }
+            if (looks) {
+                sweep_column(width, has_w, has_g, metric, 0, 1, NULL, NULL, 0.0f, &sums, u[j],
+                             *tangent_at, theta + at, w_at, g_at, cov_at);
+            }
         }
     }
-    if (fused || look != NULL) {
+    if (looks) {
         nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
     }
 }
 
-/* Only the widest blocks have a loop of their own for change and look together. */
+/* Only the widest blocks have a loop of their own for change and look together; one that has to ask in
+ * every column is smaller than three. Without lanes two small loops, one after the other, are as fast: a row
+ * is still in the cache, if there is one. */
 NBT_INLINE void sweep_block(size_t width, int has_w, int has_g, int metric, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
     size_t at = row * m->cols;
     float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
     float *cov = metric ? m->cov + at : NULL;
-    if (width == NBT_LANES && change != NULL && look != NULL) {
-        block_sweep(width, has_w, has_g, metric, 1, row, unit, m, change, look, theta, w, g, cov);
+#define SWEEP(fused, changes, looks)                                                          \
+    block_sweep(width, has_w, has_g, metric, fused, changes, looks, row, unit, m, change, look, \
+                theta, w, g, cov)
+    if (NBT_LANES > 1 && width == NBT_LANES && change != NULL && look != NULL) {
+        SWEEP(1, 1, 1);
+    } else if (NBT_LANES > 1) {
+        SWEEP(0, change != NULL, look != NULL);
     } else {
-        block_sweep(width, has_w, has_g, metric, 0, row, unit, m, change, look, theta, w, g, cov);
+        if (change != NULL) {
+            SWEEP(0, 1, 0);
+        }
+        if (look != NULL) {
+            SWEEP(0, 0, 1);
+        }
     }
+#undef SWEEP
 }
 
 #define BODY(width, row, unit) sweep_block(width, has_w, has_g, metric, row, unit, m, change, look)
@@ -247,12 +268,12 @@ NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_diagonal, NBT_METRIC_DIAGONAL)
 
 NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    for (size_t n = 0; look != NULL && m->w != NULL && n < (m->by_unit ? m->hidden : 1); n++) {
+    for (size_t n = 0; look != NULL && nbt_has_w(m) && n < (nbt_is_by_unit(m) ? m->hidden : 1); n++) {
         look->out.ww[n] = 0.0f;
     }
-    if (m->cov == NULL) {
+    if (!nbt_has_cov(m)) {
         NBT_CALL_FOR_FACTORS(sweep_plain, m, change, look)
-    } else if (m->coupling == NULL) {
+    } else if (!nbt_has_coupling(m)) {
         NBT_CALL_FOR_FACTORS(sweep_diagonal, m, change, look)
     } else {
         nbt_quasi_sweep(m, change, look);

@@ -14,11 +14,8 @@
 
 #include <stddef.h>
 
+#include "nbt_build.h"
 #include "nbt_simd.h"
-
-#ifndef NBT_LANES
-#define NBT_LANES 1
-#endif
 
 /* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1), coupling unless
  * the metric is quasi-diagonal (nbt_quasi.h). by_unit: w holds the right factors of one rank-one
@@ -35,10 +32,41 @@ typedef struct nbt_matrices {
     int by_unit;
 } nbt_matrices;
 
+/* What of these a learner has; constants where the build leaves no choice. */
+NBT_INLINE int nbt_has_w(const nbt_matrices *m)
+{
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_W, m->w != NULL);
+}
+
+NBT_INLINE int nbt_has_g(const nbt_matrices *m)
+{
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_G, m->g != NULL);
+}
+
+NBT_INLINE int nbt_is_by_unit(const nbt_matrices *m)
+{
+    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, 1u << NBT_EST_UNITWISE, m->by_unit);
+}
+
+NBT_INLINE int nbt_has_cov(const nbt_matrices *m)
+{
+    int here = m->cov != NULL;
+    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, ~(1u << NBT_FILTER_SGD), here) &&
+           nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, ~(1u << NBT_EST_FROZEN), here);
+}
+
+NBT_INLINE int nbt_has_coupling(const nbt_matrices *m)
+{
+    int here = m->coupling != NULL;
+    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, 1u << NBT_FILTER_QUASI, here) &&
+           nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, ~(1u << NBT_EST_FROZEN), here);
+}
+
 /* How w and g move:
- *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale, the other NULL
+ *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale
  *     g <- g_keep_unit(r) g + gain_r u
- * n is 0, or unit(r) where every unit has a rank-one estimate of its own. */
+ * n is 0, or unit(r) where every unit has a rank-one estimate of its own. Only those that the estimator has
+ * are looked at. */
 typedef struct nbt_motion {
     const float *w_scale; /* (N) */
     const float *u_scale; /* (R) nobacktrack */

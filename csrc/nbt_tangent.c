@@ -20,7 +20,7 @@ NBT_LOCAL void nbt_tangent_push(const nbt_jacobian *jacobian, float *out, const 
 }
 
 /* For the rows of one gate: rho (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r / rho_r. */
-NBT_INLINE void balance_gate(const nbt_jacobian *jacobian, size_t row, size_t parts,
+NBT_INLINE_LANES void balance_gate(const nbt_jacobian *jacobian, size_t row, size_t parts,
                              float *NBT_RESTRICT rho, float *NBT_RESTRICT u_scale, const float *uu,
                              size_t uu_stride)
 {

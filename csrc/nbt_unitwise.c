@@ -92,7 +92,7 @@ NBT_INLINE void turn_unit(group *s, size_t n)
 NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, const float *jt,
                           float decay, size_t H)
 {
-    float first[16] = {0}, second[16] = {0}, third[16] = {0}, fourth[16] = {0};
+    float first[NBT_LANES] = {0}, second[NBT_LANES] = {0}, third[NBT_LANES] = {0}, fourth[NBT_LANES] = {0};
     for (size_t l = 0; l < H; l++) {
         const float *row = jt + l * H + k;
         float v1 = decay * v[l], v2 = decay * v[H + l];
@@ -114,7 +114,7 @@ NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, co
 NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, const float *jt,
                          float decay, size_t H)
 {
-    float sum[16] = {0};
+    float sum[NBT_LANES] = {0};
     for (size_t l = 0; l < H; l++) {
         float v_l = decay * v[l];
         for (size_t c = 0; c < width; c++) {

@@ -14,10 +14,10 @@
 
 #include <stddef.h>
 
-#include "nbt_simd.h"
+#include "nbt_sweep.h"
 
 /* Units that are turned together: so many roots and divisions fit a vector unit. */
-#define NBT_UNITS 8
+#define NBT_UNITS (NBT_LANES > 1 ? 8 : 1)
 
 /* Of every unit, (H) each. Inner products of w_i and g_i in the metric before the move; signs; what
  * the traces keep of J_ii; and, as results, w_i <- w_scale w_i + g_scale g_i. sign may be g_scale. */

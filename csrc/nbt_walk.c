@@ -2,6 +2,7 @@
 
 #include "nbt_intake.h"
 #include "nbt_math.h"
+#include "nbt_rtrl.h"
 
 static void walk_word(nbt_walker *walker, uint32_t *word)
 {
@@ -76,9 +77,41 @@ static void walk_counted(nbt_walker *walker, float *stats, size_t n)
     }
 }
 
+/* The arrays of the last good copy, one after the other (nbt_layout.h). */
+static void walk_copy(nbt_walker *walker, const nbt_layout *l, size_t n_in)
+{
+    float *kept = l->copy;
+    size_t weights = l->R * l->D;
+    if (nbt_is_swept(l) || NBT_IS_EXACT(l)) {
+        walk_matrix(walker, l, kept, NBT_WORD_FINITE);
+        kept += weights;
+    }
+    if (nbt_has_cov(&l->m)) {
+        walk_matrix(walker, l, kept, NBT_WORD_POSITIVE);
+        kept += weights;
+    }
+    if (nbt_has_coupling(&l->m)) {
+        walk_matrix(walker, l, kept, NBT_WORD_FINITE);
+        kept += weights;
+    }
+    walk_array(walker, kept, l->O * l->D, NBT_WORD_FINITE);
+    kept += l->O * l->D;
+    if (nbt_is_kalman(l)) {
+        walk_ud(walker, kept, l->D);
+        kept += l->D * (l->D + 1) / 2;
+    }
+    if (nbt_is_gaussian(l)) {
+        walk_array(walker, kept, 2 * l->O, NBT_WORD_NONNEGATIVE);
+        kept += 2 * l->O;
+    }
+    walk_scaler(walker, kept, n_in);
+    if (nbt_is_gaussian(l)) {
+        walk_scaler(walker, kept + 3 * n_in, l->O);
+    }
+}
+
 static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
 {
-    const nbt_copied *copy = &l->copy;
     walk_word(walker, &learner->quarantine);
     walk_word(walker, &learner->copy);
     walk_float(walker, &learner->level, NBT_WORD_POSITIVE);
@@ -87,14 +120,9 @@ static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layo
     walk_pair(walker, &learner->opened);
     walk_counted(walker, l->input_run, learner->config.n_in);
     walk_counted(walker, l->label_run, l->O);
-    walk_matrix(walker, l, copy->theta, NBT_WORD_FINITE);
-    walk_matrix(walker, l, copy->cov, NBT_WORD_POSITIVE);
-    walk_matrix(walker, l, copy->coupling, NBT_WORD_FINITE);
-    walk_array(walker, copy->readout, l->O * l->D, NBT_WORD_FINITE);
-    walk_ud(walker, copy->ud, l->D);
-    walk_array(walker, copy->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
-    walk_scaler(walker, copy->input_scale, learner->config.n_in);
-    walk_scaler(walker, copy->label_scale, l->O);
+    if (nbt_has_copy(l)) {
+        walk_copy(walker, l, learner->config.n_in);
+    }
 }
 
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
@@ -109,15 +137,15 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     walk_matrix(walker, l, l->m.w, NBT_WORD_FINITE);
     walk_array(walker, l->v, l->N * l->S, NBT_WORD_FINITE);
     walk_matrix(walker, l, l->m.g, NBT_WORD_FINITE);
-    walk_array(walker, l->balance, 1 + 2 * l->H, NBT_WORD_NONNEGATIVE);
-    walk_array(walker, l->exact, l->S * l->R * l->D, NBT_WORD_FINITE);
+    walk_array(walker, NBT_OF(l, balance), 1 + 2 * l->H, NBT_WORD_NONNEGATIVE);
+    walk_array(walker, NBT_OF(l, exact), l->S * l->R * l->D, NBT_WORD_FINITE);
     walk_matrix(walker, l, l->m.cov, NBT_WORD_POSITIVE);
     walk_matrix(walker, l, l->m.coupling, NBT_WORD_FINITE);
     walk_ud(walker, l->ud, l->D);
     walk_array(walker, l->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
     walk_array(walker, l->state, l->S, NBT_WORD_FINITE);
-    walk_array(walker, l->learning_state, l->S, NBT_WORD_FINITE);
-    walk_array(walker, l->leak, l->H, NBT_WORD_POSITIVE);
+    walk_array(walker, nbt_learning_state(l), l->S, NBT_WORD_FINITE);
+    walk_array(walker, NBT_OF(l, leak), l->H, NBT_WORD_POSITIVE);
     nbt_ring ring = nbt_intake_ring(learner, l);
     for (size_t age = 0; age < ring.capacity; age++) {
         walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, NBT_WORD_FINITE);

@@ -113,6 +113,8 @@ def kernel_options(config: Config) -> str:
         for field, switch in _SWITCHES.items()
     }
     values["NBT_TEXTS"] = "0"
+    if config.rollback_steps == 0:
+        values["NBT_ROLLBACK"] = "0"
     if config.estimator != "rtrl":
         values["NBT_RTRL_FLOATS_MAX"] = "0"
     lines = ["/* What this model uses; nothing else is compiled. */"]

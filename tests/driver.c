@@ -278,17 +278,15 @@ static void print_grid(uint32_t steps)
         for (config.cell = 0; config.cell <= NBT_CELL_LSTM; config.cell++) {
             for (config.estimator = 0; config.estimator < MORE_THAN_THERE_ARE;
                  config.estimator++) {
-                config.filter = config.link = config.norm = 0;
-                config.n_out = 2;
-                if (nbt_bytes(&config) == 0) {
-                    continue; /* no such estimator, or not for this cell */
-                }
                 for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
                     for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
                         uint32_t norms = has_norm ? NBT_NORM_METRIC + 1u : 1u;
                         for (config.norm = 0; config.norm < norms; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
+                            if (nbt_bytes(&config) == 0) {
+                                continue; /* no such choice, or not for this cell */
+                            }
                             printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
                                    " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32,
                                    config.n_hidden, config.cell, config.estimator, config.filter,

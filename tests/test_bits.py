@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import CHOICES
+from nbt_embed.export import kernel_options
 
 STEPS = "120"  # past the 100 samples of the grid's scaler
 STRICT = ("-std=c99", "-ffp-contract=off")
@@ -50,6 +51,69 @@ def test_a_build_without_rtrl_has_nothing_of_it(
     assert run(str(program), "grid", STEPS).splitlines() == [x for x in expected if rtrl not in x]
     run(str(program), "refuse")
     assert "nbt_rtrl" not in run(tool("nm"), str(program))
+
+
+@pytest.mark.parametrize(
+    ("switches", "gone"),
+    [
+        ("-DNBT_CELLS=4u", ()),
+        ("-DNBT_CELLS=0xbu", ()),
+        ("-DNBT_ESTIMATORS=2u", ("nbt_rtrl", "nbt_unitwise", "nbt_residual", "nbt_sweep_jacobian")),
+        ("-DNBT_ESTIMATORS=0x9u", ("nbt_rtrl", "nbt_unitwise", "nbt_sweep_jacobian")),
+        ("-DNBT_FILTERS=2u", ("nbt_quasi",)),
+        ("-DNBT_FILTERS=1u", ("nbt_quasi", "nbt_ud_measure", "nbt_innovation")),
+        ("-DNBT_FILTERS=5u", ()),
+        ("-DNBT_LINKS=1u", ("softmax", "innovate_bernoulli", "innovate_categorical")),
+        ("-DNBT_LINKS=6u", ("innovate_gaussian",)),
+    ],
+)
+def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_these(
+    switches: str, gone: tuple[str, ...], build: Build, tool: Tool, expected: list[str]
+) -> None:
+    sections = ("-ffunction-sections", "-Wl,--gc-sections")
+    program = build("gcc", *STRICT, "-O1", *sections, switches, lanes=1)
+    field, mask = switches.removeprefix("-DNBT_").removesuffix("u").split("=")
+    built = {f" {field.lower()[:-1]}={i} " for i in range(8) if int(mask, 0) >> i & 1}
+    wanted = [line for line in expected if any(choice in line for choice in built)]
+    assert run(str(program), "grid", STEPS).splitlines() == wanted
+    symbols = run(tool("nm"), str(program))
+    assert [name for name in gone if name in symbols] == []
+
+
+@pytest.mark.parametrize("estimator", CHOICES["estimator"])
+def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
+    estimator: str, build: Build, expected: list[str], tmp_path: Path
+) -> None:
+    switches = tmp_path / "switches.h"
+    switches.write_text(kernel_options(Config(3, 1, hidden=4, estimator=estimator)))
+    program = build("gcc", *STRICT, "-O1", "-include", str(switches), lanes=1)
+    kind = f" cell=2 estimator={CHOICES['estimator'].index(estimator)} filter=1 link=0 "
+    lines = run(str(program), "grid", STEPS).splitlines()
+    assert lines == [line for line in expected if kind in line]
+    assert lines
+
+
+def test_a_build_without_rollback_refuses_it(build: Build, tmp_path: Path) -> None:
+    source = tmp_path / "rollback.c"
+    source.write_text(
+        """
+#include <stdio.h>
+#include "nbt.h"
+int main(void)
+{
+    nbt_config config = nbt_config_default(1, 1, 4, NBT_LINK_GAUSSIAN);
+    uint32_t field;
+    double low, high;
+    config.rollback_steps = 100;
+    int status = nbt_config_check(&config, &field, &low, &high);
+    printf("%d %u %g %g\\n", status, field, low, high);
+    return 0;
+}
+""",
+        encoding="utf-8",
+    )
+    without = build("gcc", "-std=c99", "-DNBT_ROLLBACK=0", source=source)
+    assert run(str(without)).split() == ["-2", "30", "0", "0"]
 
 
 def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:

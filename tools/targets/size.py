@@ -1,11 +1,12 @@
 """Flash, memory, stack and instructions of a learner on every microcontroller: ``make size``.
 
-A minimal firmware (tools/targets/firmware.c, -O2, the rtrl estimator left out) is linked for each
-processor. Flash is all of it but the recorded stream and the start-up code; memory is NBT_BYTES;
-stack is the deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own
-call graph (leaf routines of libm and libgcc not counted); instructions are those of one learn and
-predict, least and most of all steps, counted in QEMU. More than 1 % above or below the stored
-baseline is an error until ``--accept``.
+A minimal firmware (tools/targets/firmware.c) with the kernel as ``nbt-embed export`` writes it, for
+this model alone, is linked for each processor, once for size (-Os) and once for speed (-O2). Flash is
+all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the deepest
+chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph (leaf routines
+of the libraries not counted); instructions are those of one learn and predict, least and most of all
+steps, counted in QEMU at -O2. More than 1 % above or below the stored baseline is an error until
+``--accept``.
 """
 
 from __future__ import annotations
@@ -21,27 +22,34 @@ from itertools import product
 from pathlib import Path
 
 from nbt_embed import Config, memory_of
+from nbt_embed.amalgamation import amalgamate
 from nbt_embed.config import CHOICES
+from nbt_embed.export import kernel_options
 from tools.document import put
 from tools.targets import program
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
-MODELS = (("nobacktrack", 8), ("nobacktrack", 16), ("unitwise", 16))
+MODELS = (
+    ("nobacktrack", 8), ("nobacktrack", 16), ("unitwise", 16), ("nobacktrack", 32), ("residual", 32)
+)  # fmt: skip
+LEVELS = ("-Os", "-O2")
 ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
-STEPS = 10_000  # on a processor with an FPU; a tenth without
+STEPS = 2_000  # on a processor with an FPU; a tenth without
 BASELINE = HERE / "size.json"
 TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Size:
-    """One model on one processor; bytes, and instructions of a learn with its predict."""
+    """One model on one processor; bytes, and instructions of a learn with its predict at -O2."""
 
     processor: str
     estimator: str
     hidden: int
-    flash: int
     memory: int
+    flash_small: int
+    stack_small: int
+    flash: int
     stack: int
     instructions_least: int
     instructions_most: int
@@ -90,41 +98,61 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
 
 
 def fits(machine: Machine, model: tuple[str, int]) -> bool:
-    """Whether the learner, and a kilobyte of stack, fit into the processor's memory."""
+    """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
+    if model[1] > 16 and not machine.fma:
+        return False  # millions of instructions a step without an FPU
     config = Config(3, 1, estimator=model[0], hidden=model[1])
     return memory_of(config).total + 1024 <= machine.ram[1]
+
+
+def build(machine: Machine, config: Config, folder: Path, place: Path, level: str) -> Path:
+    """Link the firmware of a model; the call graph comes to lie beside it."""
+    place.mkdir()
+    kernel = amalgamate("The kernel.", kernel_options(config))
+    (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
+    (place / "nbt.c").write_text(kernel.source, encoding="utf-8")
+    return machine.link(
+        level,
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fcallgraph-info=su",
+        "-dumpdir",
+        f"{place}/",
+        f"-I{place}",
+        f"-I{folder}",
+        f"-DSTEPS={STEPS if machine.fma else STEPS // 10}",
+        f"-DMODEL_HIDDEN={config.hidden}",
+        f"-DMODEL_ESTIMATOR={CHOICES['estimator'].index(config.estimator)}",
+        sources=[HERE / "firmware.c", place / "nbt.c"],
+        target=place / "firmware.elf",
+    )
 
 
 def measure(machine: Machine, model: tuple[str, int], folder: Path, counter: Path) -> Size:
     """Link, look, and count."""
     estimator, hidden = model
+    config = Config(3, 1, hidden=hidden, estimator=estimator)
     place = folder / f"{machine.name}-{estimator}-{hidden}"
     place.mkdir()
-    number = CHOICES["estimator"].index(estimator)
-    steps = STEPS if machine.fma else STEPS // 10
-    settings = (
-        f"-DSTEPS={steps}",
-        f"-DMODEL_HIDDEN={hidden}",
-        f"-DMODEL_ESTIMATOR={number}",
-        "-DNBT_RTRL_FLOATS_MAX=0",
-    )
-    graph = ("-fcallgraph-info=su", "-dumpdir", f"{place}/")
-    elf = machine.compile(
-        folder, *settings, *graph, source="firmware.c", target=place / "firmware.elf"
-    )
-    empty = machine.compile(folder, source="empty.c", target=place / "empty.elf")
+    empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
     sections = (".text", ".data", ".ARM.exidx")
-    stream = program.samples().nbytes
-    flash, start = (section_bytes(machine, path, sections) for path in (elf, empty))
+    beside = section_bytes(machine, empty, sections) + program.samples().nbytes
+    bytes_of = []
+    for level in LEVELS:
+        elf = build(machine, config, folder, place / level, level)
+        bytes_of += [section_bytes(machine, elf, sections) - beside, deepest(place / level)]
     where = addresses(machine, elf)
     plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
     counted = machine.emulate(elf, "-plugin", plugin)
     _, least, most, _ = map(int, counted.split("counted")[1].split())
-    config = Config(3, 1, hidden=hidden, estimator=estimator)
     return Size(
-        machine.name, estimator, hidden, flash - start - stream, memory_of(config).total,
-        deepest(place), least, most,
+        machine.name, estimator, hidden, memory_of(config).total, *bytes_of, least, most
     )  # fmt: skip
+
+
+def weights(hidden: int) -> int:
+    """Recurrent parameters R D of a gated model with three inputs."""
+    return 2 * hidden * (hidden + 3 + 1)
 
 
 def build_counter(folder: Path) -> Path:
@@ -156,11 +184,14 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        " processor  estimator     H   flash  memory  stack   instructions a step (least, most)"
+        "                                flash  stack    flash  stack    instructions a step, -O2",
+        " processor  estimator     H  memory    -Os    -Os      -O2    -O2       least        most"
+        "  / weight",
     ]
     lines += [
-        f"{s.processor:>10}  {s.estimator:<11}{s.hidden:4}{s.flash:8,}{s.memory:8,}{s.stack:7,}"
-        f"{s.instructions_least:12,}{s.instructions_most:12,}"
+        f"{s.processor:>10}  {s.estimator:<11}{s.hidden:4}{s.memory:8,}{s.flash_small:7,}"
+        f"{s.stack_small:7,}{s.flash:9,}{s.stack:7,}{s.instructions_least:12,}"
+        f"{s.instructions_most:12,}{s.instructions_most / weights(s.hidden):10.1f}"
         for s in sizes
     ]
     return "\n".join(lines)
