@@ -139,8 +139,12 @@ def small(data: dict[str, Any]) -> str:
         for row in data["small"]
     ]
     pairs = [
-        (row["estimator"], *(str(Spread(**row[k])) for k in ("python_us", "c_us", "added_us")))
+        (f"{row['estimator']}, {kind}", *(str(Spread(**row[k])) for k in (times, "c_us", added)))
         for row in data["pairs"]
+        for kind, times, added in (
+            ("pinned buffers", "pinned_us", "pinned_added_us"),
+            ("the caller's arrays", "python_us", "added_us"),
+        )
     ]
     return "\n\n".join(
         [

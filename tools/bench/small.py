@@ -68,20 +68,40 @@ def python_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
     return work
 
 
+def pinned_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
+    """The same on the learner's own buffers; one number of each changes with every sample."""
+    columns = list(zip(samples.x[:, 0].tolist(), samples.y[:, 0].tolist(), strict=True))
+
+    def work() -> None:
+        predict, learn = learner.predict, learner.learn
+        x, label, out = learner.x, learner.label, learner.y
+        for first, y in columns:
+            x[0] = first
+            label[0] = y
+            predict(x, out)
+            learn(label)
+
+    return work
+
+
 def pairs(estimator: str, rounds: int) -> dict[str, Any]:
     """Microseconds that Python adds to a pair of calls."""
     samples = stream(STEPS, config(estimator), signs=False)
-    works = (
-        python_pairs(Learner(config(estimator)), samples),
-        c_pairs(Learner(config(estimator)), samples),
-    )
+    works = [
+        make(Learner(config(estimator)), samples) for make in (python_pairs, pinned_pairs, c_pairs)
+    ]
     for work in works:
         work()
-    python, c = ([1e6 * one / STEPS for one in times] for times in alternate(works, rounds))
-    added = [a - b for a, b in zip(python, c, strict=True)]
+    plain, pinned, c = ([1e6 * one / STEPS for one in times] for times in alternate(works, rounds))
+
+    def above_c(python: list[float]) -> dict[str, Any]:
+        return asdict(Spread.of([a - b for a, b in zip(python, c, strict=True)]))
+
     return {
         "estimator": estimator,
-        "python_us": asdict(Spread.of(python)),
+        "python_us": asdict(Spread.of(plain)),
+        "pinned_us": asdict(Spread.of(pinned)),
         "c_us": asdict(Spread.of(c)),
-        "added_us": asdict(Spread.of(added)),
+        "added_us": above_c(plain),
+        "pinned_added_us": above_c(pinned),
     }

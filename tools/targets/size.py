@@ -1,12 +1,12 @@
 """Flash, memory, stack and instructions of a learner on every microcontroller: ``make size``.
 
-A minimal firmware (tools/targets/firmware.c) with the kernel as ``nbt-embed export`` writes it, for
-this model alone, is linked for each processor, once for size (-Os) and once for speed (-O2). Flash is
-all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the deepest
-chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph (leaf routines
-of the libraries not counted); instructions are those of one learn and predict, least and most of all
-steps, counted in QEMU at -O2. More than 1 % above or below the stored baseline is an error until
-``--accept``.
+A minimal firmware (tools/targets/firmware.c) with the kernel as ``nbt-embed export`` writes it,
+for this model alone, is linked for each processor, once for size (-Os) and once for speed (-O2).
+Flash is all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the
+deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph
+(leaf routines of the libraries not counted); instructions are those of one learn and predict,
+least and most of all steps, counted in QEMU at -O2. More than 1 % above or below the stored
+baseline is an error until ``--accept``.
 """
 
 from __future__ import annotations
