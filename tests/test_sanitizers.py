@@ -54,7 +54,11 @@ def configurations() -> list[list[str]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["gcc", "clang"])
+# Compiler and lanes; blocks of 16 rows take a minute to compile with every access checked.
+SANITIZED = [("gcc", 4), ("clang", 4), pytest.param(("gcc", 16), marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=SANITIZED, ids=str)
 def sanitized_build(
     request: pytest.FixtureRequest,
     build: Build,
@@ -63,14 +67,15 @@ def sanitized_build(
 ) -> Callable[[Path], Path]:
     """Return what builds a source with both sanitizers, each report of which ends the program."""
     flags = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    if request.param == "clang":
+    compiler, lanes = request.param
+    if compiler == "clang":
         flags.append("-fsanitize=float-cast-overflow")
     probe = tmp_path_factory.mktemp("probe")
     (probe / "probe.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
-    command = [tool(request.param), *flags, str(probe / "probe.c"), "-o", str(probe / "probe")]
+    command = [tool(compiler), *flags, str(probe / "probe.c"), "-o", str(probe / "probe")]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        missing(f"the sanitizer libraries of {request.param} are not installed")
-    return lambda source: build(request.param, *flags, "-ffp-contract=off", source=source)
+        missing(f"the sanitizer libraries of {compiler} are not installed")
+    return lambda source: build(compiler, *flags, "-ffp-contract=off", source=source, lanes=lanes)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,7 @@ def test_refused_calls(sanitized: Path) -> None:
 def test_learners_in_threads_share_nothing(compiler: str, build: Build) -> None:
     """ThreadSanitizer ends the program at the first race."""
     flags = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread")
-    run(str(build(compiler, *flags, source=ROOT / "tests" / "threads.c")))
+    run(str(build(compiler, *flags, source=ROOT / "tests" / "threads.c", lanes=1)))
 
 
 def test_the_store(sanitized_build: Callable[[Path], Path]) -> None:
@@ -131,7 +136,7 @@ def test_hostile_calls_optimised(build: Build) -> None:
 
 
 def test_valgrind_finds_no_leak_and_no_uninitialised_value(tool: Tool, build: Build) -> None:
-    program = build("gcc", "-std=c99", "-g", "-O1", "-ffp-contract=off")
+    program = build("gcc", "-std=c99", "-g", "-O1", "-ffp-contract=off", lanes=4)
     check = [tool("valgrind"), "--quiet", "--leak-check=full", "--show-leak-kinds=all"]
     check += ["--errors-for-leak-kinds=all", "--error-exitcode=99"]
     run(*check, str(program), "refuse")
@@ -147,7 +152,7 @@ def test_the_abuse_mode_notices_an_overrun(build: Build, tmp_path: Path) -> None
     assert source.count(honest) == 1
     broken = tmp_path / "broken.c"
     broken.write_text(source.replace(honest, "need(malloc(made.bytes + 4))"), encoding="utf-8")
-    program = build("gcc", "-std=c99", "-g", "-fsanitize=address", source=broken)
+    program = build("gcc", "-std=c99", "-g", "-fsanitize=address", source=broken, lanes=1)
     result = subprocess.run(
         [str(program), "grid", "2"], capture_output=True, text=True, check=False
     )
