@@ -20,7 +20,7 @@ from nbt_embed.export import kernel_options
 STEPS = "120"  # past the 100 samples of the grid's scaler
 STRICT = ("-std=c99", "-ffp-contract=off")
 
-# Compiler, flags, lanes. The whole list takes minutes to compile; each of its parts is in the first.
+# Compiler, flags, lanes. All of them take minutes to compile; each part of them is among the first.
 BUILDS = [
     ("gcc", ("-O0",), 1),
     ("gcc", ("-O2",), 8),
