@@ -1,12 +1,12 @@
 """Flash, memory, stack and instructions of a learner on every microcontroller: ``make size``.
 
-A minimal firmware (tools/targets/firmware.c) with the kernel as ``nbt-embed export`` writes it, for
-this model alone, is linked for each processor, once for size (-Os) and once for speed (-O2). Flash is
-all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the deepest
-chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph (leaf routines
-of the libraries not counted); instructions are those of one learn and predict, least and most of all
-steps, counted in QEMU at -O2. More than 1 % above or below the stored baseline is an error until
-``--accept``.
+A minimal firmware (tools/targets/firmware.c) with the kernel as ``nbt-embed export`` writes it,
+for this model alone, is linked for each processor, once for size (-Os) and once for speed (-O2).
+Flash is all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the
+deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph
+(leaf routines of the libraries not counted); instructions are those of one learn and predict,
+least and most of all steps, counted in QEMU at -O2. More than 1 % above or below the stored
+baseline is an error until ``--accept``.
 """
 
 from __future__ import annotations
@@ -137,16 +137,16 @@ def measure(machine: Machine, model: tuple[str, int], folder: Path, counter: Pat
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
     sections = (".text", ".data", ".ARM.exidx")
     beside = section_bytes(machine, empty, sections) + program.samples().nbytes
-    bytes_of = []
-    for level in LEVELS:
-        elf = build(machine, config, folder, place / level, level)
-        bytes_of += [section_bytes(machine, elf, sections) - beside, deepest(place / level)]
-    where = addresses(machine, elf)
+    small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
+    flash = {elf: section_bytes(machine, elf, sections) - beside for elf in (small, fast)}
+    stack = {elf: deepest(elf.parent) for elf in (small, fast)}
+    where = addresses(machine, fast)
     plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-    counted = machine.emulate(elf, "-plugin", plugin)
+    counted = machine.emulate(fast, "-plugin", plugin)
     _, least, most, _ = map(int, counted.split("counted")[1].split())
     return Size(
-        machine.name, estimator, hidden, memory_of(config).total, *bytes_of, least, most
+        machine.name, estimator, hidden, memory_of(config).total,
+        flash[small], stack[small], flash[fast], stack[fast], least, most,
     )  # fmt: skip
 
 
