@@ -66,23 +66,33 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
     }
 }
 
-/* What metric the filter has, how w is kept and whether there is g: pass(has_w, has_g, ...) is called
- * with constants, so that each combination is a loop of its own. Needs `m` in scope. */
+/* What metric the filter has, how w is kept and whether there is g, as constants, so that each combination
+ * is a loop of its own; and in a function of its own, since compilers take more than their share of time
+ * over one that holds all. */
 #define NBT_METRIC_NONE 0
 #define NBT_METRIC_DIAGONAL 1
 #define NBT_METRIC_QUASI 2
 #define NBT_W_NONE 0
 #define NBT_W_SHARED 1  /* all rows share one rank-one estimate */
 #define NBT_W_BY_UNIT 2 /* every unit has its own */
-#define NBT_WITH_FACTORS(pass, ...)          \
-    if (!nbt_has_w(m)) {                     \
-        pass(NBT_W_NONE, 1, __VA_ARGS__);    \
-    } else if (!nbt_has_g(m)) {              \
-        pass(NBT_W_SHARED, 0, __VA_ARGS__);  \
-    } else if (!nbt_is_by_unit(m)) {         \
-        pass(NBT_W_SHARED, 1, __VA_ARGS__);  \
-    } else {                                 \
-        pass(NBT_W_BY_UNIT, 1, __VA_ARGS__); \
+
+/* define(name of a function, has_w, has_g, metric) for every kind of factors. */
+#define NBT_FOR_EACH_FACTORS(define, name, metric) \
+    define(name##_traces, NBT_W_NONE, 1, metric)   \
+    define(name##_shared, NBT_W_SHARED, 0, metric) \
+    define(name##_both, NBT_W_SHARED, 1, metric)   \
+    define(name##_by_unit, NBT_W_BY_UNIT, 1, metric)
+
+/* Calls the function for the factors of m. */
+#define NBT_CALL_FOR_FACTORS(name, m, ...) \
+    if (!nbt_has_w(m)) {                   \
+        name##_traces(m, __VA_ARGS__);     \
+    } else if (!nbt_has_g(m)) {            \
+        name##_shared(m, __VA_ARGS__);     \
+    } else if (!nbt_is_by_unit(m)) {       \
+        name##_both(m, __VA_ARGS__);       \
+    } else {                               \
+        name##_by_unit(m, __VA_ARGS__);    \
     }
 
 /* The same for one value per rank-one estimate. */

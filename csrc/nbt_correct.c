@@ -379,7 +379,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
         return 0;
     }
     if (kalman) {
-        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->D);
+        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->D); /* f is used up */
         nbt_ud_forget(l->ud, l->D, l->H, config->prior_hidden, config->prior, config->forget);
         if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(config, l, l->cf)) {
             nbt_ud_init(l->ud, l->D, l->H, config->prior_hidden, config->prior);

@@ -27,77 +27,42 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
-/* `width` entries of a column of U, and what they add to C f. */
-NBT_INLINE void turn_entries(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT sum, float back,
-                             float gain)
+/* The j entries of U above d_j, and what they add to C f. */
+NBT_INLINE void turn_column(float *NBT_RESTRICT u, float *NBT_RESTRICT cf, float back, float gain,
+                            size_t j)
 {
-    for (size_t i = 0; i < width; i++) {
+    for (size_t i = 0; i < j; i++) {
         float before = u[i];
-        u[i] = before + back * sum[i];
-        sum[i] += before * gain;
+        u[i] = before + back * cf[i];
+        cf[i] += before * gain;
     }
 }
 
-/* The same for fewer than 16 entries, in pieces of fixed widths. */
-NBT_INLINE void turn_few(size_t count, float *u, float *sum, float back, float gain)
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch, size_t n)
 {
-    if (count & 8) {
-        turn_entries(8, u, sum, back, gain);
-    }
-    if (count & 4) {
-        turn_entries(4, u + (count & 8), sum + (count & 8), back, gain);
-    }
-    if (count & 2) {
-        turn_entries(2, u + (count & 12), sum + (count & 12), back, gain);
-    }
-    if (count & 1) {
-        turn_entries(1, u + (count & 14), sum + (count & 14), back, gain);
-    }
-}
-
-/* The rows from `first` on of all columns right of the diagonal; back (n) by column. ud is where column
- * `first` starts. cf (n) holds the columns' gains; a row's sum starts with its own, and takes its place. */
-NBT_INLINE void turn_rows(size_t width, size_t first, float *NBT_RESTRICT ud,
-                          float *NBT_RESTRICT cf, const float *NBT_RESTRICT back, size_t n)
-{
-    float sum[NBT_LANES];
-    for (size_t i = 0; i < width; i++) { /* the triangle on the diagonal */
-        turn_few(i, ud + first, sum, back[first + i], cf[first + i]);
-        sum[i] = cf[first + i];
-        ud += first + i + 1;
-    }
-    for (size_t j = first + width; j < n; j++) {
-        turn_entries(width, ud + first, sum, back[j], cf[j]);
-        ud += j + 1;
-    }
-    for (size_t i = 0; i < width; i++) {
-        cf[first + i] = sum[i];
-    }
-}
-
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, size_t n)
-{
-    /* The scalars of all columns first, so that their divisions do not wait for one another. */
-    float before = 1.0f;
+    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of d. Only
+     * sums wait for one another, the divisions make loops that vectorise. */
+    float *before = scratch;
+    float after = 1.0f;
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
         float gain = ud[d] * uf[j];
-        float after = before + weight * uf[j] * gain;
+        before[j] = after;
+        after += weight * uf[j] * gain;
         cf[j] = gain;
-        uf[j] = -weight * uf[j] / before; /* what of C f comes off column j */
-        ud[d] *= before / after;
-        before = after;
     }
-    /* Rows in groups, so that a vector unit keeps their sums. */
-    for (size_t first = 0, width = 0; first < n; first += width) {
-        width = nbt_block_width(first, n);
-        switch (width) {
-        case 16: turn_rows(16, first, ud, cf, uf, n); break;
-        case 8: turn_rows(8, first, ud, cf, uf, n); break;
-        case 4: turn_rows(4, first, ud, cf, uf, n); break;
-        case 2: turn_rows(2, first, ud, cf, uf, n); break;
-        default: turn_rows(1, first, ud, cf, uf, n); break;
-        }
-        ud += width * first + width * (width + 1) / 2;
+    for (size_t j = 0; j < n; j++) {
+        uf[j] = -weight * uf[j] / before[j];
+    }
+    for (size_t j = 0; j + 1 < n; j++) {
+        before[j] /= before[j + 1];
+    }
+    before[n - 1] /= after;
+    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
+        ud[d] *= before[j];
+    }
+    for (size_t j = 0; j < n; j++) {
+        turn_column(ud, cf, uf[j], cf[j], j);
+        ud += j + 1;
     }
 }
 
@@ -207,22 +172,29 @@ NBT_LOCAL void nbt_innovation_add(float *S, const nbt_directions *directions, fl
 
 NBT_LOCAL void nbt_innovation_solve(float *S, float *x, size_t O)
 {
-    float *row = S;
-    for (size_t i = 0; i < O; row += ++i) {
-        const float *other = S;
-        for (size_t j = 0; j <= i; other += ++j) {
-            float entry = row[j];
-            for (size_t k = 0; k < j; k++) {
-                entry -= row[k] * other[k];
+    float *column = S; /* (k, k) and, a row further on each time, what is below it */
+    for (size_t k = 0; k < O; column += k + 2, k++) {
+        /* A pivot of I plus a non-negative matrix is at least 1; rounding must not hide it. */
+        float pivot = nbt_sqrt(*column < 1.0f ? 1.0f : *column);
+        *column = pivot;
+        x[k] /= pivot;
+        float *below = column;
+        for (size_t i = k + 1; i < O; i++) {
+            below += i;
+            *below /= pivot;
+            x[i] -= *below * x[k];
+        }
+        float *row = column;
+        for (size_t i = k + 1; i < O; i++) {
+            row += i;
+            const float *other = column;
+            for (size_t j = k + 1; j <= i; j++) {
+                other += j;
+                row[j - k] -= *row * *other;
             }
-            /* A pivot of I plus a non-negative matrix is at least 1; rounding must not hide it. */
-            row[j] = i == j ? nbt_sqrt(entry < 1.0f ? 1.0f : entry) : entry / other[j];
         }
-        for (size_t k = 0; k < i; k++) {
-            x[i] -= row[k] * x[k];
-        }
-        x[i] /= row[i];
     }
+    float *row = S + O * (O + 1) / 2;
     for (size_t i = O; i-- > 0;) {
         row -= i + 1;
         x[i] /= row[i];

@@ -16,8 +16,9 @@ NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, fl
 NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n);
 
 /* Measurement of weight `weight` along f, given uf = U^T f (Bierman 1977): cf (n) receives C f of
- * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). uf is used up. */
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, size_t n);
+ * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). uf is used up, scratch (n). */
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
+                              size_t n);
 
 /* Every d_j forgets towards its own start value: d_j / (forget + (1 - forget) d_j / prior_j). */
 NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,

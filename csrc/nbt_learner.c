@@ -49,6 +49,7 @@ static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undo
         }
         read_out(learner, l, l->y, l->state, l->u);
     } else {
+        settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
         nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, NBT_OF(l, leak));

@@ -11,9 +11,11 @@
 
 #if defined(__GNUC__)
 #define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
 #define NBT_INLINE static inline
+#define NBT_NOINLINE
 #define NBT_RESTRICT
 #endif
 
@@ -180,7 +182,13 @@ NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
             part[k] += a[i + k] * b[i + k];
         }
     }
-    for (size_t k = 0; i + k < n; k++) {
+    size_t k = 0;
+    if (i + 4 <= n) {
+        for (; k < 4; k++) {
+            part[k] += a[i + k] * b[i + k];
+        }
+    }
+    for (; i + k < n; k++) {
         part[k] += a[i + k] * b[i + k];
     }
     return ((part[0] + part[4]) + (part[2] + part[6])) +

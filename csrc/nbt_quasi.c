@@ -157,20 +157,24 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
     }
 }
 
-NBT_INLINE void quasi_blocks(int has_w, int has_g, const nbt_matrices *m, const nbt_change *change,
-                             const nbt_look *look)
-{
-#define BODY(width, row, unit)                                                            \
-    if (width == NBT_LANES && change != NULL && look != NULL) {                           \
-        quasi_block(width, has_w, has_g, 1, row, unit, m, change, look);                  \
-    } else {                                                                              \
-        quasi_block(width, has_w, has_g, 0, row, unit, m, change, look);                  \
+#define BODY(width, row, unit)                                           \
+    if (width == NBT_LANES && change != NULL && look != NULL) {          \
+        quasi_block(width, has_w, has_g, 1, row, unit, m, change, look); \
+    } else {                                                             \
+        quasi_block(width, has_w, has_g, 0, row, unit, m, change, look); \
     }
-    NBT_FOR_EACH_BLOCK(m, BODY)
+#define DEFINE_SWEEP(name, has, traces, metric)                                    \
+    static NBT_NOINLINE void name(const nbt_matrices *m, const nbt_change *change, \
+                                  const nbt_look *look)                            \
+    {                                                                              \
+        enum { has_w = has, has_g = traces };                                      \
+        NBT_FOR_EACH_BLOCK(m, BODY)                                                \
+    }
+NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_quasi, NBT_METRIC_QUASI)
+#undef DEFINE_SWEEP
 #undef BODY
-}
 
 NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    NBT_WITH_FACTORS(quasi_blocks, m, change, look)
+    NBT_CALL_FOR_FACTORS(sweep_quasi, m, change, look)
 }

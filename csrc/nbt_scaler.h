@@ -45,7 +45,7 @@ NBT_INLINE_LANES float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, 
     float low = scale.mean - reach;
     float high = scale.mean + reach;
     float clipped = nbt_clamp(z, low, high);
-    int clips = (limit > 0.0f) & (scale.count >= (float)steps) & nbt_is_finite(z);
+    int clips = (int)(limit > 0.0f) & (int)(scale.count >= (float)steps) & nbt_is_finite(z);
     return clips ? clipped : z;
 }
 
@@ -56,9 +56,7 @@ NBT_INLINE_LANES int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uin
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);
     /* A NaN compares false, so it is refused too. */
-    int small = nbt_abs(z) <= NBT_VALUE_LIMIT;
-    int near = nbt_abs(*scaled) <= NBT_SCALED_LIMIT;
-    return small & near;
+    return (int)(nbt_abs(z) <= NBT_VALUE_LIMIT) & (int)(nbt_abs(*scaled) <= NBT_SCALED_LIMIT);
 }
 
 /* stats (3, n): mean, variance, count rows. */

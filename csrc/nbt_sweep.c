@@ -253,14 +253,18 @@ NBT_INLINE void sweep_block(size_t width, int has_w, int has_g, int metric, size
 #undef SWEEP
 }
 
-/* One call per combination of what is there, each a loop of its own. */
-NBT_INLINE void sweep_all(int has_w, int has_g, int metric, const nbt_matrices *m,
-                          const nbt_change *change, const nbt_look *look)
-{
 #define BODY(width, row, unit) sweep_block(width, has_w, has_g, metric, row, unit, m, change, look)
-    NBT_FOR_EACH_BLOCK(m, BODY)
+#define DEFINE_SWEEP(name, has, traces, kind)                                                     \
+    static NBT_NOINLINE void name(const nbt_matrices *m, const nbt_change *change,                \
+                                  const nbt_look *look)                                           \
+    {                                                                                             \
+        enum { has_w = has, has_g = traces, metric = kind };                                      \
+        NBT_FOR_EACH_BLOCK(m, BODY)                                                               \
+    }
+NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_plain, NBT_METRIC_NONE)
+NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_diagonal, NBT_METRIC_DIAGONAL)
+#undef DEFINE_SWEEP
 #undef BODY
-}
 
 NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
@@ -268,9 +272,9 @@ NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const 
         look->out.ww[n] = 0.0f;
     }
     if (!nbt_has_cov(m)) {
-        NBT_WITH_FACTORS(sweep_all, NBT_METRIC_NONE, m, change, look)
+        NBT_CALL_FOR_FACTORS(sweep_plain, m, change, look)
     } else if (!nbt_has_coupling(m)) {
-        NBT_WITH_FACTORS(sweep_all, NBT_METRIC_DIAGONAL, m, change, look)
+        NBT_CALL_FOR_FACTORS(sweep_diagonal, m, change, look)
     } else {
         nbt_quasi_sweep(m, change, look);
     }

@@ -11,6 +11,9 @@
 #define SHARE_MIN 1e-11f
 /* Below this a squared singular value is near the end of float32. */
 #define SQUARE_MIN 1e-30f
+/* Below the fourth root of SHARE_MIN SQUARE_MIN, which is denormal: a process that flushes those to zero
+ * must not divide by it. */
+#define ROOT_MIN 5e-11f
 
 /* A = c along the first axis, s along the second. */
 typedef struct rotation {
@@ -71,7 +74,7 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     float square = at_least(mean + spread, SQUARE_MIN);
     float smaller = area * area * at_least(aa * bb - ab * ab, 0.0f) / square;
     float first = nbt_sqrt(nbt_sqrt(square)); /* square roots of the singular values */
-    float second = nbt_sqrt(nbt_sqrt(at_least(smaller, SHARE_MIN * square)));
+    float second = at_least(nbt_sqrt(nbt_sqrt(at_least(smaller, SHARE_MIN * square))), ROOT_MIN);
 
     /* Coordinates of v on |w| a + along b and across b, of w on q1 and q2. */
     float v1 = turn.c / first - sign * (turn.s / second);

@@ -188,7 +188,7 @@ class Learner:
         return ffi.new("nbt_learner **")
 
     def _pin(self) -> None:
-        # Looked up once: what is done in every call has to be little beside a step of a microsecond.
+        # Looked up once: a step may take less than a microsecond.
         lock = threading.RLock()
         self._enter, self._leave = lock.acquire, lock.release
         self._x = np.zeros(self._config.n_in, np.float32)
@@ -201,7 +201,7 @@ class Learner:
 
     @property
     def x(self) -> Float32Array:
-        """(n_in,) the learner's own input buffer: fill it in place and pass it, and nothing is copied."""
+        """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is copied."""
         return self._x
 
     @property
@@ -219,7 +219,8 @@ class Learner:
 
         Args:
             x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN only with hold_missing.
-            out: (n_out,) array for the forecast. ``predict(learner.x, out=learner.y)`` copies nothing.
+            out: (n_out,) array for the forecast; ``predict(learner.x, out=learner.y)`` copies
+                nothing.
 
         Returns: (n_out,) out, or a new array: values in your units, or probabilities.
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
@@ -230,6 +231,8 @@ class Learner:
         try:
             if x is not self._x:
                 _fill("x", x, self._x)
+            if out is not None and out is not self._y:
+                _check_out(out, self._y)
             status = _predict(self._handle, self._y_pointer, self._x_pointer)
             if status:
                 self._report(status)
@@ -652,6 +655,16 @@ def _fill(name: str, value: ArrayLike, buffer: Float32Array) -> None:
     if array.shape != buffer.shape and not (array.ndim == 0 and buffer.size == 1):
         raise InputError(f"{name} has shape {array.shape}: expected {buffer.shape}")
     buffer[...] = array
+
+
+def _check_out(out: object, like: Float32Array) -> None:
+    """Refuse what cannot take a forecast before anything has happened."""
+    found = type(out).__name__
+    if isinstance(out, np.ndarray):
+        if out.dtype == np.float32 and out.shape == like.shape and out.flags.writeable:
+            return
+        found = f"{'' if out.flags.writeable else 'read-only '}{out.dtype} {out.shape}"
+    raise InputError(f"out is {found}: expected a writeable float32 array {like.shape}")
 
 
 def _rows(name: str, value: ArrayLike, width: int, allow_nan: bool) -> tuple[int, Float32Array]:

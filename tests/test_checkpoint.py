@@ -418,7 +418,8 @@ def test_a_broken_learner_does_not_overwrite_a_good_file(tmp_path: Path) -> None
     path = tmp_path / "learner.nbt"
     learner.save(path)
     good = path.read_bytes()
-    learner._block[264:268] = np.array([np.nan], np.float32).view(np.uint8)  # a weight
+    start = learner.memory.header
+    learner._block[start : start + 4] = np.array([np.nan], np.float32).view(np.uint8)  # a weight
     with pytest.raises(CheckpointError, match="cannot be saved"):
         learner.save(path)
     assert path.read_bytes() == good

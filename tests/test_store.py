@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT, Build, run
 
 FLASH = ROOT / "tests" / "flash.c"
-FAST = ("-std=c99", "-ffp-contract=off", "-O3")
+FAST = ("-std=c99", "-ffp-contract=off", "-O2")
 
 
 @pytest.mark.parametrize("mode", ["wear", "flips", "faults"])
