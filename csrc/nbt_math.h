@@ -156,7 +156,7 @@ NBT_INLINE float nbt_sqrt(float x)
     return sqrtf(x);
 }
 
-NBT_INLINE void nbt_copy(float *to, const float *from, size_t n)
+NBT_INLINE_LANES void nbt_copy(float *to, const float *from, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         to[i] = from[i];

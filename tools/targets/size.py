@@ -137,16 +137,16 @@ def measure(machine: Machine, model: tuple[str, int], folder: Path, counter: Pat
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
     sections = (".text", ".data", ".ARM.exidx")
     beside = section_bytes(machine, empty, sections) + program.samples().nbytes
-    bytes_of = []
-    for level in LEVELS:
-        elf = build(machine, config, folder, place / level, level)
-        bytes_of += [section_bytes(machine, elf, sections) - beside, deepest(place / level)]
-    where = addresses(machine, elf)
+    small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
+    flash = {elf: section_bytes(machine, elf, sections) - beside for elf in (small, fast)}
+    stack = {elf: deepest(elf.parent) for elf in (small, fast)}
+    where = addresses(machine, fast)
     plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-    counted = machine.emulate(elf, "-plugin", plugin)
+    counted = machine.emulate(fast, "-plugin", plugin)
     _, least, most, _ = map(int, counted.split("counted")[1].split())
     return Size(
-        machine.name, estimator, hidden, memory_of(config).total, *bytes_of, least, most
+        machine.name, estimator, hidden, memory_of(config).total,
+        flash[small], stack[small], flash[fast], stack[fast], least, most,
     )  # fmt: skip
 
 
