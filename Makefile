@@ -171,7 +171,8 @@ compilers:
 	    done; \
 	done
 
-# The same rule as for compilers.
+# The same rule as for compilers. At -O2 gcc takes an array of one lane apart before its analyser looks,
+# which then misses the values it was given.
 analyse:
 	@for tool in gcc clang-tidy cppcheck; do \
 	    if ! command -v $$tool >/dev/null; then \
@@ -182,7 +183,7 @@ analyse:
 	    echo "$$tool, static analysis"; \
 	    case $$tool in \
 	    gcc) for source in csrc/*.c; do \
-	            gcc $(WARNINGS) -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
+	            gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	        done;; \
 	    clang-tidy) clang-tidy --quiet csrc/*.c -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null \
 	            || exit 1;; \

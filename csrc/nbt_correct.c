@@ -19,7 +19,7 @@ static float annealed(const nbt_config *config, uint64_t labels)
         return 1.0f;
     }
     float factor = 1.0f / nbt_sqrt(1.0f + nbt_float_of(labels) / (float)config->anneal_steps);
-    return factor < ANNEAL_MIN ? ANNEAL_MIN : factor;
+    return nbt_select(factor < ANNEAL_MIN, ANNEAL_MIN, factor);
 }
 
 /* Loops over units are worth their own code unless there is one direction for all and no lane. */
@@ -114,10 +114,10 @@ static void split_curvature(const nbt_layout *l, float gamma, size_t G)
     for (size_t i = 0; i < G; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
-        float turn = ww > 0.0f ? quotient : 0.0f;
+        float turn = nbt_select(ww > 0.0f, quotient, 0.0f);
         float left = rest[i] - turn * turn * ww;
         tilt[i] = turn;
-        rest[i] = left > 0.0f ? gamma * left : 0.0f;
+        rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);
     }
 }
 
@@ -310,12 +310,12 @@ static void update_noise(const nbt_config *config, const nbt_layout *l, float c)
             continue;
         }
         float *count = &l->noise[l->O + o];
-        *count += *count < 16777216.0f ? 1.0f : 0.0f;
+        *count += nbt_select(*count < 16777216.0f, 1.0f, 0.0f);
         float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
-        rate = rate < config->noise_rate ? config->noise_rate : rate;
+        rate = nbt_select(rate < config->noise_rate, config->noise_rate, rate);
         float error = nbt_label(l)[o] - l->y[o];
         float noise = l->noise[o] + rate * (error * error / (1.0f + c) - l->noise[o]);
-        l->noise[o] = noise < NOISE_MIN ? NOISE_MIN : noise;
+        l->noise[o] = nbt_select(noise < NOISE_MIN, NOISE_MIN, noise);
     }
 }
 

@@ -31,7 +31,7 @@ NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
 
 static float non_negative(float x)
 {
-    return x < 0.0f ? 0.0f : x;
+    return nbt_select(x < 0.0f, 0.0f, x);
 }
 
 /* ---- looking ahead --------------------------------------------------------------------------- */
@@ -164,7 +164,7 @@ static void residual(nbt_learner *learner, const nbt_layout *l)
     nbt_copy(NBT_OF(l, balance) + 1, NBT_OF(l, g_square), l->H);
     NBT_OF(l, balance)[1 + l->H + learner->column] =
         nbt_residual_column(&jacobian, &l->m, learner->column, scratch);
-    learner->column = learner->column + 1 < l->H ? learner->column + 1 : 0;
+    learner->column = (learner->column + 1) * (uint32_t)(learner->column + 1 < l->H);
 }
 
 /* out (H) = sum over the rows of every unit. */

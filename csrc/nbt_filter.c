@@ -132,7 +132,8 @@ NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, co
                             float gain, size_t O)
 {
     size_t count = i + 1 - first < width ? i + 1 - first : width;
-    float sum[NBT_LANES] = {0};
+    float sum[NBT_LANES];
+    nbt_fill(sum, 0.0f, NBT_LANES);
     nbt_copy(sum, row + first, count);
     for (size_t n = 0; n < d->n; n++) {
         const float *a = d->a + n * O;

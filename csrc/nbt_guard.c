@@ -58,20 +58,19 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 static void count_loss(nbt_learner *learner, float loss, float off)
 {
     /* Written so that NaN and infinity count as LOSS_MAX. */
-    float ratio = loss < LOSS_MAX * learner->level ? loss / learner->level : LOSS_MAX;
+    float ratio = nbt_select(loss < LOSS_MAX * learner->level, loss / learner->level, LOSS_MAX);
     float rate = 1.0f / (learner->seen + 1.0f); /* the start value counts as one label */
-    rate = rate < LEVEL_RATE ? LEVEL_RATE : rate;
+    rate = nbt_select(rate < LEVEL_RATE, LEVEL_RATE, rate);
     float floor = LEVEL_MIN * start_level(&learner->config);
     float level = learner->level * (1.0f + rate * (ratio - 1.0f));
-    learner->level = level < floor ? floor : level;
-    learner->seen += learner->seen < 16777216.0f ? 1.0f : 0.0f;
-    ratio = off > ratio ? off : ratio;
-    ratio = ratio > LOSS_MAX ? LOSS_MAX : ratio;
+    learner->level = nbt_select(level < floor, floor, level);
+    learner->seen += nbt_select(learner->seen < 16777216.0f, 1.0f, 0.0f);
+    ratio = nbt_select(off > ratio, off, ratio);
+    ratio = nbt_select(ratio > LOSS_MAX, LOSS_MAX, ratio);
     /* What is usual has to be known first. */
-    float alarm = learner->seen > (float)learner->config.drift_steps
-                      ? learner->alarm + (ratio - LOSS_USUAL)
-                      : 0.0f;
-    learner->alarm = alarm > 0.0f ? alarm : 0.0f;
+    float alarm = nbt_select(learner->seen > (float)learner->config.drift_steps,
+                             learner->alarm + (ratio - LOSS_USUAL), 0.0f);
+    learner->alarm = nbt_select(alarm > 0.0f, alarm, 0.0f);
 }
 
 /* Whether the recurrent weights decay at this label. */

@@ -39,8 +39,10 @@ NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_
     intake in = {before, nbt_scale_clip(before, z, config->scale_steps, limit), 0.0f, 0};
     in.accepted = missing | nbt_scale_try(&in.scale, &in.scaled, in.value, config->scale_steps,
                                           config->scale_rate);
-    in.scale = missing ? before : in.scale;
-    in.scaled = missing ? held : in.scaled;
+    in.scale.mean = nbt_select(missing, before.mean, in.scale.mean);
+    in.scale.variance = nbt_select(missing, before.variance, in.scale.variance);
+    in.scale.count = nbt_select(missing, before.count, in.scale.count);
+    in.scaled = nbt_select(missing, held, in.scaled);
     return in;
 }
 

@@ -120,12 +120,12 @@ NBT_INLINE float *nbt_wu(const nbt_layout *l)
 
 NBT_INLINE float *nbt_w_scale(const nbt_layout *l)
 {
-    return l->N > 0 ? l->w_square + l->N : NULL;
+    return l->N > 0 ? l->w_square + l->N : l->w_square;
 }
 
 NBT_INLINE float *nbt_curvature_w(const nbt_layout *l)
 {
-    return l->N > 0 ? l->step_w + l->N : NULL;
+    return l->N > 0 ? l->step_w + l->N : l->step_w;
 }
 
 NBT_INLINE float *nbt_uf(const nbt_layout *l)

@@ -66,6 +66,18 @@ NBT_INLINE float nbt_abs(float x)
     return nbt_from_bits(nbt_bits(x) & 0x7fffffffu);
 }
 
+/* yes (0 or 1) ? a : b in as many instructions for either. Without lanes a compiler would branch; with them
+ * it has a better way, and -Os asks for the shorter one: only then do steps differ in what they execute. */
+NBT_INLINE float nbt_select(int yes, float a, float b)
+{
+#if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
+    return yes ? a : b;
+#else
+    uint32_t mask = 0u - (uint32_t)yes;
+    return nbt_from_bits((nbt_bits(a) & mask) | (nbt_bits(b) & ~mask));
+#endif
+}
+
 /* Counts on, up to the last number: a counter that wraps would forget what it has seen. */
 NBT_INLINE void nbt_count(uint64_t *counter, int yes)
 {
@@ -88,8 +100,8 @@ NBT_INLINE float nbt_float_of(uint64_t n)
 /* NaN stays NaN: both comparisons are false. */
 NBT_INLINE float nbt_clamp(float x, float low, float high)
 {
-    x = x < low ? low : x;
-    return x > high ? high : x;
+    x = nbt_select(x < low, low, x);
+    return nbt_select(x > high, high, x);
 }
 
 /* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r = 1 + r + r^2 P(r). Adding and
@@ -108,13 +120,13 @@ NBT_INLINE_LANES float nbt_exp(float x)
     p = p * r + 0.50000001f;
     p = (p * r) * r + r + 1.0f;
     float result = nbt_from_bits(nbt_bits(p) + exponent);
-    return x == x ? result : x; /* adding to the bits of a NaN could make it a number */
+    return nbt_select(x == x, result, x); /* adding to the bits of a NaN could make it a number */
 }
 
 /* log x = e ln 2 + log(1 + r), 1 + r in [sqrt(1/2), sqrt 2), log(1+r) = r - r^2/2 + r^3 P(r). */
 NBT_INLINE_LANES float nbt_log(float x)
 {
-    x = x < 1.17549435e-38f ? 1.17549435e-38f : x;
+    x = nbt_select(x < 1.17549435e-38f, 1.17549435e-38f, x);
     uint32_t shifted = nbt_bits(x) - 0x3f3504f3u; /* 0 at sqrt(1/2) */
     float r = nbt_from_bits((shifted & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
     float e = (float)((int32_t)(shifted >> 23) - (int32_t)((shifted >> 31) << 9));
@@ -127,7 +139,7 @@ NBT_INLINE_LANES float nbt_log(float x)
     p = p * r + 0.33333317f;
     float square = r * r;
     float result = (p * square) * r - e * 2.12194440e-4f - 0.5f * square + r + e * 0.693359375f;
-    return nbt_is_finite(x) ? result : x;
+    return nbt_select(nbt_is_finite(x), result, x);
 }
 
 NBT_INLINE_LANES float nbt_sigmoid(float x)
@@ -147,7 +159,7 @@ NBT_INLINE_LANES float nbt_tanh(float x)
     p = p * square - 0.33333284f;
     float inner = x + (x * square) * p;
     float outer = 1.0f - 2.0f / (nbt_exp(2.0f * size) + 1.0f);
-    return size < 0.625f ? inner : nbt_from_bits(nbt_bits(outer) | sign);
+    return nbt_select(size < 0.625f, inner, nbt_from_bits(nbt_bits(outer) | sign));
 }
 
 /* Correctly rounded on every IEEE target: a hardware instruction or the C library's. */

@@ -137,11 +137,11 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
             continue;
         }
         if (u_before != NULL) {
-            quasi_column(width, has_w, has_g, 1, 0, &b, &by, &k, u_before[j], NULL, 0.0f, 0.0f, theta,
-                         w, g, cov, coupling);
+            quasi_column(width, has_w, has_g, 1, 0, &b, &by, &k, u_before[j], &sums, 0.0f, 0.0f,
+                         theta, w, g, cov, coupling);
         }
         if (u != NULL) {
-            quasi_column(width, has_w, has_g, 0, 1, NULL, NULL, NULL, 0.0f, &sums, u[j], tangent_j,
+            quasi_column(width, has_w, has_g, 0, 1, &b, &by, &k, 0.0f, &sums, u[j], tangent_j,
                          theta, w, g, cov, coupling);
         }
     }
@@ -151,7 +151,7 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
     if (fused || look != NULL) {
         for (size_t l = 0; l < width; l++) {
             nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
-            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, u[last], 0.0f);
+            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, look->u[last], 0.0f);
         }
         nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
     }

@@ -18,14 +18,14 @@ typedef struct nbt_scale {
 NBT_INLINE_LANES nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
 {
     int counts = scale.count < (float)steps;
-    float counted = counts ? scale.count + 1.0f : scale.count;
+    float counted = nbt_select(counts, scale.count + 1.0f, scale.count);
     float start = 1.0f / counted;
     rate = steps == 0 ? 0.0f : rate;
-    rate = counts ? start : rate;
+    rate = nbt_select(counts, start, rate);
     float before = z - scale.mean;
     float mean = scale.mean + rate * before;
     float variance = scale.variance + rate * (before * (z - mean) - scale.variance);
-    variance = variance > 0.0f ? variance : 0.0f; /* rounding may overshoot at rate 1 */
+    variance = nbt_select(variance > 0.0f, variance, 0.0f); /* rounding may overshoot at rate 1 */
     nbt_scale after = {mean, variance, counted};
     return after;
 }
@@ -34,7 +34,7 @@ NBT_INLINE_LANES nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t st
 NBT_INLINE float nbt_scale_deviation(nbt_scale scale)
 {
     float root = nbt_sqrt(scale.variance);
-    return scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f ? root : 1.0f;
+    return nbt_select(scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f, root, 1.0f);
 }
 
 /* z within `limit` deviations of the mean once `steps` values were counted; limit 0, NaN and infinities
@@ -46,7 +46,7 @@ NBT_INLINE_LANES float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, 
     float high = scale.mean + reach;
     float clipped = nbt_clamp(z, low, high);
     int clips = (int)(limit > 0.0f) & (int)(scale.count >= (float)steps) & nbt_is_finite(z);
-    return clips ? clipped : z;
+    return nbt_select(clips, clipped, z);
 }
 
 /* *scaled = (z - mean) / deviation after counting z. Returns 0 if z is not finite, beyond 1e18, or beyond

@@ -212,11 +212,11 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
                 continue;
             }
             if (changes) {
-                sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], NULL, 0.0f,
+                sweep_column(width, has_w, has_g, metric, 1, 0, &by, &k, u_before[j], &sums, 0.0f,
                              0.0f, theta + at, w_at, g_at, cov_at);
             }
             if (looks) {
-                sweep_column(width, has_w, has_g, metric, 0, 1, NULL, NULL, 0.0f, &sums, u[j],
+                sweep_column(width, has_w, has_g, metric, 0, 1, &by, &k, 0.0f, &sums, u[j],
                              *tangent_at, theta + at, w_at, g_at, cov_at);
             }
         }

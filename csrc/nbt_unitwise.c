@@ -31,16 +31,16 @@ NBT_INLINE rotation first_axis(float p, float q, float r)
     float larger = nbt_sqrt(0.5f * (1.0f + nbt_abs(half) / spread));
     float smaller = q / (2.0f * spread * larger);
     rotation turn;
-    turn.c = half >= 0.0f ? larger : smaller;
-    turn.s = half >= 0.0f ? smaller : larger;
-    turn.c = turns ? turn.c : 1.0f;
-    turn.s = turns ? turn.s : 0.0f;
+    turn.c = nbt_select(half >= 0.0f, larger, smaller);
+    turn.s = nbt_select(half >= 0.0f, smaller, larger);
+    turn.c = nbt_select(turns, turn.c, 1.0f);
+    turn.s = nbt_select(turns, turn.s, 0.0f);
     return turn;
 }
 
 NBT_INLINE float at_least(float x, float least)
 {
-    return x < least ? least : x;
+    return nbt_select(x < least, least, x);
 }
 
 /* What is known of a few units, and what comes out; arrays of its own, since a loop over what may be the
@@ -114,7 +114,8 @@ NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, co
 NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, const float *jt,
                          float decay, size_t H)
 {
-    float sum[NBT_LANES] = {0};
+    float sum[NBT_LANES];
+    nbt_fill(sum, 0.0f, NBT_LANES);
     for (size_t l = 0; l < H; l++) {
         float v_l = decay * v[l];
         for (size_t c = 0; c < width; c++) {
