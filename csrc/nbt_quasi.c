@@ -130,17 +130,17 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
     for (size_t j = 0; j < last; j++, at += width) {
         float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
         float *cov = m->cov + at, *coupling = m->coupling + at;
-        float tangent_j = has_w == NBT_W_SHARED && (fused || u != NULL) && j < H ? tangent[j] : 0.0f;
+        float tangent_j = has_w == NBT_W_SHARED && (fused || look != NULL) && j < H ? tangent[j] : 0.0f;
         if (fused) {
             quasi_column(width, has_w, has_g, 1, 1, &b, &by, &k, u_before[j], &sums, u[j],
                          tangent_j, theta, w, g, cov, coupling);
             continue;
         }
-        if (u_before != NULL) {
+        if (change != NULL) {
             quasi_column(width, has_w, has_g, 1, 0, &b, &by, &k, u_before[j], &sums, 0.0f, 0.0f,
                          theta, w, g, cov, coupling);
         }
-        if (u != NULL) {
+        if (look != NULL) {
             quasi_column(width, has_w, has_g, 0, 1, &b, &by, &k, 0.0f, &sums, u[j], tangent_j,
                          theta, w, g, cov, coupling);
         }
