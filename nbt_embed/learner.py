@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
@@ -54,7 +54,6 @@ _ARRAYS = (
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
-_predict, _learn = lib.nbt_predict, lib.nbt_learn
 _FLOAT32, _ndarray = np.dtype(np.float32), np.ndarray
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
@@ -194,9 +193,9 @@ class Learner:
         self._x = np.zeros(self._config.n_in, np.float32)
         self._y = np.zeros(self._config.n_out, np.float32)
         self._label = np.zeros(self._config.n_label, np.float32)
-        self._x_pointer = ffi.from_buffer("float[]", self._x)
-        self._y_pointer = ffi.from_buffer("float[]", self._y)
-        self._label_pointer = ffi.from_buffer("float[]", self._label)
+        x, y, label = (ffi.from_buffer("float[]", a) for a in (self._x, self._y, self._label))
+        self._predict = partial(lib.nbt_predict, self._handle, y, x)
+        self._learn = partial(lib.nbt_learn, self._handle, label)
         lib.nbt_simd_limit(self._handle, _simd_limit())
 
     @property
@@ -229,17 +228,19 @@ class Learner:
         if not self._enter(False):
             raise _busy("predict")
         try:
+            y = self._y
             if x is not self._x:
                 _fill("x", x, self._x)
-            if out is not None and out is not self._y:
-                _check_out(out, self._y)
-            status = _predict(self._handle, self._y_pointer, self._x_pointer)
+            if out is not y and out is not None:
+                _check_out(out, y)
+            status = self._predict()
             if status:
                 self._report(status)
+            if out is y:
+                return y
             if out is None:
-                return self._y.copy()
-            if out is not self._y:
-                out[...] = self._y
+                return y.copy()
+            out[...] = y
             return out
         finally:
             self._leave()
@@ -260,7 +261,7 @@ class Learner:
         try:
             if y is not self._label:
                 _fill("y", y, self._label)
-            status = _learn(self._handle, self._label_pointer)
+            status = self._learn()
             if status:
                 self._report(status)
         finally:
