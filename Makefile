@@ -78,7 +78,8 @@ misra: $(VENV)/package
 
 # `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
 size: $(VENV)/package
-	$(BIN)/python -m tools.targets.size --document docs/porting.md $(SIZE_FLAGS)
+	$(BIN)/python -m tools.targets.size --document docs/porting.md --readme README.md \
+	    $(SIZE_FLAGS)
 
 # The influence task runs on the reference implementation, which lives with the tests.
 learning: $(VENV)/learning

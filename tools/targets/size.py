@@ -37,6 +37,7 @@ ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
 STEPS = 2_000  # on a processor with an FPU; a tenth without
 BASELINE = HERE / "size.json"
 TOLERANCE = 0.01
+README_PROCESSOR = "M4F"
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,17 @@ def changes(sizes: list[Size]) -> list[str]:
     return found
 
 
+def steps_that_differ(sizes: list[Size]) -> list[str]:
+    """Learners on processors with an FPU whose steps do not all take the same instructions."""
+    even = {machine.name for machine in MACHINES if machine.fma}
+    return [
+        f"{s.processor} {s.estimator} {s.hidden}: {s.instructions_least} to {s.instructions_most} "
+        "instructions a step, expected one number"
+        for s in sizes
+        if s.processor in even and s.instructions_least != s.instructions_most
+    ]
+
+
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
@@ -202,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--accept", action="store_true", help="make this the baseline")
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
+    parser.add_argument("--readme", type=Path, help=f"another, for {README_PROCESSOR} alone")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
@@ -212,6 +225,12 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(sizes))
     if options.document is not None:
         put(options.document, "size", table(sizes))
+    if options.readme is not None:
+        put(options.readme, "size", table([s for s in sizes if s.processor == README_PROCESSOR]))
+    uneven = steps_that_differ(sizes)
+    if uneven:
+        print("\n".join(uneven))
+        return 1
     if options.accept:
         rows = ",\n".join(json.dumps(list(asdict(size).values())) for size in sizes)
         BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
