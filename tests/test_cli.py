@@ -145,7 +145,8 @@ def test_size_prints_what_the_kernel_needs(
     assert figures["memory_bytes"] == total == sum(figures["memory"].values())
     assert set(figures["alternatives"]) >= {"rtrl", "bptt_100", "echo_state"}
     main(["size", *network, *choice, "--horizon", "11"])
-    assert f"{total + 4 * 3 * 10:,}" in capsys.readouterr().out
+    # Ten more inputs that wait, and the pre-activations of a live state that leads.
+    assert f"{total + 4 * (3 * 10 + 2 * 16):,}" in capsys.readouterr().out
 
 
 def test_usage_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
