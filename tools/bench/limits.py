@@ -67,22 +67,38 @@ def computer() -> tuple[Callable[[int], None], int]:
     return lambda passes: lib.limit_compute(*pointers, COLS, passes), 16 * COLS
 
 
+def sweeper(case: Case) -> Callable[[int], None]:
+    """work(n): n passes of the kernel's sweep over matrices of this size, and nothing else."""
+    ffi, lib = library("sweep")
+    n = case.rows * case.cols
+    matrices = [aligned(np.full(n, value, np.float32)) for value in (0.1, 0.1, 0.1, 1.0)]
+    vector = np.full(case.rows + case.cols, 1e-3, np.float32)
+    sums = np.zeros(9 * case.rows, np.float32)
+    theta, w, g, cov, small, out = (
+        ffi.from_buffer("float[]", array) for array in (*matrices, vector, sums)
+    )
+    g = g if case.estimator in TRACES else ffi.NULL
+    sizes = case.rows, case.cols, case.hidden
+    return lambda passes: lib.sweep_passes(theta, w, g, cov, small, out, *sizes, passes)
+
+
 def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
-    """Both limits and the step, in turns. Times in microseconds a step."""
+    """Both limits, the sweep and the step, in turns. Times in microseconds a step."""
     parameters = case.rows * case.cols
     move, bytes_moved = mover(case)
     compute, computed = computer()
     work = learner_work(case)
-    works = (work, move, compute)
+    works = (work, move, compute, sweeper(case))
     counts = [times_for(one, least, 1_000_000) for one in works]
     calls = [lambda one=one, n=n: one(n) for one, n in zip(works, counts, strict=True)]
-    step, passed, done = (
+    step, passed, done, swept = (
         [1e6 * one / n for one in times]
         for times, n in zip(alternate(calls, rounds), counts, strict=True)
     )
     by_bytes = [moved_bytes(case) / bytes_moved * one for one in passed]
     by_arithmetic = [parameters / computed * one for one in done]
     shares = [max(one) / taken for *one, taken in zip(by_bytes, by_arithmetic, step, strict=True)]
+    rest = [1 - one / taken for one, taken in zip(swept, step, strict=True)]
     return {
         **asdict(case),
         "parameters": parameters,
@@ -93,4 +109,6 @@ def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
         "arithmetic_us": asdict(Spread.of(by_arithmetic)),
         "gigabytes_per_second": bytes_moved / float(np.median(passed)) / 1e3,
         "share": asdict(Spread.of(shares)),
+        "sweep_us": asdict(Spread.of(swept)),
+        "rest": asdict(Spread.of(rest)),
     }

@@ -86,9 +86,12 @@ def limits(data: dict[str, Any]) -> str:
                 short(by_arithmetic),
                 short(row["step_us"]["median"]),
                 str(Spread(**row["share"])),
+                short(row["sweep_us"]["median"]),
+                f"{row['rest']['median']:.0%}",
             )
         )
-    head = ("", "H", "KiB", "GB/s", "bytes µs", "arithmetic µs", "step µs", "share of the limit")
+    limit = ("bytes µs", "arithmetic µs", "step µs", "share of the limit", "sweep µs", "the rest")
+    head = ("", "H", "KiB", "GB/s", *limit)
     return table(head, rows)
 
 
