@@ -14,6 +14,7 @@ from nbt_embed import Config, Learner
 from nbt_embed.cli import main
 from nbt_embed.errors import CheckpointError, ExportError
 from nbt_embed.export import GOLDEN_STEPS, export_firmware, firmware_files, golden, kernel_options
+from nbt_embed.streams import simulated_sensor
 from tools.targets.machines import HERE, MACHINES
 
 Samples = NDArray[np.float32]
@@ -122,6 +123,19 @@ def test_a_firmware_builds_with_cmake(tool: Tool, tmp_path: Path) -> None:
     assert (result.difference, result.steps) == (None, 21)  # with the row where it begins
 
 
+def emulated(name: str, folder: Path, tool: Tool) -> str:
+    """What the firmware prints on an emulated processor without an operating system."""
+    (machine,) = (machine for machine in MACHINES if machine.name == name)
+    tool(machine.compiler)
+    tool("qemu-system-arm")
+    elf = machine.link(
+        "-ffp-contract=off", "-fno-math-errno", f"-I{folder}", f"-I{HERE}", "-DSEMIHOSTING",
+        "-Wall", "-Wextra", "-Werror",
+        sources=sorted(folder.glob("*.c")), target=folder.parent / f"{name}.elf",
+    )  # fmt: skip
+    return machine.emulate(elf)
+
+
 def test_the_device_goes_on_for_a_thousand_steps_as_python_does(tool: Tool, tmp_path: Path) -> None:
     """On this machine, and bare on an emulated Cortex-M4F."""
     config = Config(3, 1, estimator="nobacktrack", max_delay=4, hold_missing=True)
@@ -137,18 +151,34 @@ def test_the_device_goes_on_for_a_thousand_steps_as_python_does(tool: Tool, tmp_
 
     host = built(folder, tool("gcc"))
     assert last_hash(host) == learner.hash()
-    (machine,) = (machine for machine in MACHINES if machine.name == "M4F")
-    tool(machine.compiler)
-    tool("qemu-system-arm")
-    elf = machine.link(
-        "-ffp-contract=off", "-fno-math-errno", f"-I{folder}", f"-I{HERE}", "-DSEMIHOSTING",
-        "-Wall", "-Wextra", "-Werror",
-        sources=sorted(folder.glob("*.c")), target=tmp_path / "firmware.elf",
-    )  # fmt: skip
-    device = machine.emulate(elf)
+    device = emulated("M4F", folder, tool)
     assert device == host
     assert start.replay(device.splitlines()).steps == 1001
     assert start.hash() == learner.hash()
+
+
+def test_a_small_learner_learns_the_simulated_sensor_on_a_cortex_m0(
+    tool: Tool, tmp_path: Path
+) -> None:
+    """From nothing, in 16 KiB of memory and without an FPU, with the bits of Python."""
+    horizon, steps = 5, 1000
+    x = simulated_sensor(steps, seed=1).inputs
+    y = np.ascontiguousarray(x[:, :1])
+    config = Config(
+        3, 1, hidden=8, estimator="nobacktrack", max_delay=horizon - 1, hold_missing=True
+    )
+    learner = Learner(config)
+    folder = tmp_path / "firmware"
+    export_firmware(learner, folder, horizon=horizon)
+    put_board(folder, x, y)
+    device = learner.replay(emulated("M0", folder, tool).splitlines())
+    assert (device.steps, device.difference) == (steps + 1, None)
+    again = Learner(config)
+    forecast = again.run(x, y, horizon)
+    assert again.hash() == learner.hash()
+    now, later = slice(steps // 2, steps - horizon), slice(steps // 2 + horizon, steps)
+    error = np.nanmean((forecast[now] - y[later]) ** 2)
+    assert error < 0.2 * np.nanmean((y[now] - y[later]) ** 2)
 
 
 def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path: Path) -> None:
