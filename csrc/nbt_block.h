@@ -111,7 +111,8 @@ NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int
 /* What a block of rows needs of the motion and of the update, lane by lane. */
 typedef struct nbt_lanes {
     float w_scale[NBT_LANES], step_w[NBT_LANES], curvature_w[NBT_LANES];
-    float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES], step_g[NBT_LANES], tilt[NBT_LANES], curvature_g[NBT_LANES];
+    float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES];
+    float step_g[NBT_LANES], tilt[NBT_LANES], curvature_g[NBT_LANES];
 } nbt_lanes;
 
 /* All 0 without a change. */

@@ -262,7 +262,9 @@ static int is_bounded(const nbt_config *config, const nbt_layout *l, float c)
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
-        curvature += (NBT_OF(l, curvature_g)[i] + curvature_w * NBT_OF(l, tilt)[i] * NBT_OF(l, tilt)[i]) * NBT_OF(l, g_square)[i];
+        float tilt = NBT_OF(l, tilt)[i];
+        curvature += (NBT_OF(l, curvature_g)[i] + curvature_w * tilt * tilt) *
+                     NBT_OF(l, g_square)[i];
     }
     float error = 0.0f; /* squared, of all outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {

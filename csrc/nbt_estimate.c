@@ -88,7 +88,8 @@ NBT_LOCAL void nbt_estimate_step(const nbt_config *config, const nbt_layout *l, 
     if (!nbt_is_swept(l)) {
         nbt_cell_forward(nbt_cell_of(config), l->H, l->act, state, NBT_OF(l, leak));
     } else {
-        nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, state, NBT_OF(l, leak), NBT_OF(l, gain2), l->carry);
+        nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, state, NBT_OF(l, leak),
+                           NBT_OF(l, gain2), l->carry);
     }
 }
 
@@ -134,7 +135,8 @@ static void sum_traces(const nbt_layout *l, const float *gain)
                               e * e * l->uu[row + i];
         }
         for (size_t i = 0; i < l->H && nbt_has_w(&l->m); i++) {
-            NBT_OF(l, g_cross)[i] += NBT_OF(l, g_keep)[i] * NBT_OF(l, wg)[row + i] + gain[row + i] * nbt_wu(l)[row + i];
+            NBT_OF(l, g_cross)[i] += NBT_OF(l, g_keep)[i] * NBT_OF(l, wg)[row + i] +
+                                     gain[row + i] * nbt_wu(l)[row + i];
         }
     }
     for (size_t i = 0; i < l->H; i++) {
@@ -188,8 +190,9 @@ static void move_sums(const nbt_layout *l)
     }
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
-            NBT_OF(l, wg)[row + i] = nbt_w_scale(l)[i] * NBT_OF(l, wg)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gg)[row + i];
-            nbt_wu(l)[row + i] = nbt_w_scale(l)[i] * nbt_wu(l)[row + i] + NBT_OF(l, g_scale)[i] * NBT_OF(l, gu)[row + i];
+            float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
+            NBT_OF(l, wg)[row + i] = w * NBT_OF(l, wg)[row + i] + g * NBT_OF(l, gg)[row + i];
+            nbt_wu(l)[row + i] = w * nbt_wu(l)[row + i] + g * NBT_OF(l, gu)[row + i];
         }
     }
 }

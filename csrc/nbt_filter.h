@@ -1,5 +1,6 @@
 /* The decoupled Kalman-like filter: one innovation covariance shared by the recurrent block
- * (diagonal in nbt_sweep, with the bias column exact in nbt_quasi) and the readout block (full, factorised U diag(d) U^T here). */
+ * (diagonal in nbt_sweep, with the bias column exact in nbt_quasi) and the readout block (full,
+ * factorised U diag(d) U^T here). */
 #ifndef NBT_FILTER_H
 #define NBT_FILTER_H
 

@@ -101,7 +101,8 @@ static uint32_t remainder_of(uint64_t n, uint32_t steps)
 static int copies(const nbt_learner *learner)
 {
     uint32_t steps = learner->config.rollback_steps;
-    return NBT_ROLLBACK && steps > 0 && remainder_of(learner->counters.labels, steps) == 0 && learner->alarm <= 0.0f;
+    return NBT_ROLLBACK && steps > 0 && remainder_of(learner->counters.labels, steps) == 0 &&
+           learner->alarm <= 0.0f;
 }
 
 /* Whether the losses have risen for good. */

@@ -33,7 +33,8 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
-    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, nbt_learning_state(l), NBT_OF(l, leak), NBT_OF(l, gain2), l->carry);
+    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, nbt_learning_state(l), NBT_OF(l, leak),
+                       NBT_OF(l, gain2), l->carry);
     through_rows(l);
     /* The columns of G that belong to one row of theta at a time: no second G is needed. */
     for (size_t row = 0; row < l->R; row++) {

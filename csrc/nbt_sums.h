@@ -11,7 +11,8 @@ typedef struct nbt_entry {
 } nbt_entry;
 
 typedef struct nbt_block_sums {
-    float a[NBT_LANES], da[NBT_LANES], uu[NBT_LANES], ww[NBT_LANES], wu[NBT_LANES], gg[NBT_LANES], gu[NBT_LANES], wg[NBT_LANES];
+    float a[NBT_LANES], da[NBT_LANES], uu[NBT_LANES], ww[NBT_LANES];
+    float wu[NBT_LANES], gg[NBT_LANES], gu[NBT_LANES], wg[NBT_LANES];
     float w_scale, g_scale[NBT_LANES];     /* residual: the move before the sums */
     float w_bias[NBT_LANES], g_bias[NBT_LANES];   /* quasi-diagonal metric: the bias column, moved */
 } nbt_block_sums;
