@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from tools.style import STYLE
+
 # Colour-blind safe (Okabe and Ito 2008), as in docs/learning.md.
 COLOURS = {
     "unitwise": "#0072B2",
@@ -19,17 +21,7 @@ COLOURS = {
     "rtrl": "#CC79A7",
 }
 CELLS = ("tanh", "leaky", "gated", "lstm")
-mpl.rcParams.update(
-    {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "savefig.dpi": 130,
-        "figure.constrained_layout.use": True,
-    }
-)
+mpl.rcParams.update(STYLE)
 
 
 def cost(data: dict[str, Any]) -> Figure:

@@ -16,6 +16,7 @@ from tools.learning.influence import OPTIMUM, Run
 from tools.learning.plan import FAR, LENGTH, SERIES, SHORT_SPAN, SYMBOLS, WHOLE_SPAN
 from tools.learning.summary import PUBLISHED, medians, pick, spread
 from tools.learning.tasks import TASKS, SymbolTask
+from tools.style import STYLE
 
 # Colour-blind safe (Okabe and Ito 2008); backpropagation is dashed.
 COLOURS = {
@@ -28,17 +29,7 @@ COLOURS = {
     "GRU": "#CC79A7",
     "RLS-10": "#000000",
 }
-mpl.rcParams.update(
-    {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "savefig.dpi": 130,
-        "figure.constrained_layout.use": True,
-    }
-)
+mpl.rcParams.update(STYLE)
 
 
 def colour(method: str) -> str:
