@@ -455,6 +455,7 @@ float nbt_sigmoidf(float x);
       + (U + E) * H * K * H                                /* jacobian */                 \
       + E * (O * R * D + (H * K + 2u) * D)                 /* slopes, past, ... */        \
       + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
+      + (1u - kal) * (W + G - W * G) * 2u * D              /* u, u^2 */                   \
       + 4u * O                                             /* y, label, x, factor */      \
       + (M > 0u ? R : 0u)                                  /* live */                     \
       + 1u) / 2u * 2u)

@@ -8,6 +8,9 @@
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
+/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number, times its
+ * square. */
+#define SPLIT_MIN 1e-20f
 /* Steps never fall below this share of the first ones: a device that runs for years still learns. */
 #define ANNEAL_MIN 0.1f
 
@@ -114,7 +117,7 @@ static void split_curvature(const nbt_layout *l, float gamma, size_t G)
     for (size_t i = 0; i < G; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
-        float turn = nbt_select(ww > 0.0f, quotient, 0.0f);
+        float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
         float left = rest[i] - turn * turn * ww;
         tilt[i] = turn;
         rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);
@@ -201,13 +204,41 @@ static int limit_label(const nbt_config *config, const nbt_layout *l, size_t o, 
     return 1;
 }
 
-/* The innovation gate. chol: lower triangle of the innovation covariance, NULL for that of the noise. */
-static int limit_labels(const nbt_config *config, const nbt_layout *l, const float *chol)
+/* Whether S is diagonal but for one direction. */
+static int is_along_one(const nbt_config *config)
+{
+    return nbt_estimator_of(config) == NBT_EST_NOBACKTRACK &&
+           nbt_link_of(config) != NBT_LINK_CATEGORICAL;
+}
+
+/* l->chol = S: its lower triangle, or its diagonal before the one direction. */
+static void spread(const nbt_config *config, const nbt_layout *l, float c, float gain)
+{
+    uint32_t link = nbt_link_of(config);
+    if (is_along_one(config)) {
+        nbt_innovation_diagonal(link, l->chol, nbt_factor(l), c, l->O);
+    } else {
+        nbt_innovation_start(link, l->chol, nbt_factor(l), l->y, c, l->O);
+        add_recurrent(l, gain);
+    }
+}
+
+/* S_oo of what `spread` left. */
+static float spread_of(const nbt_config *config, const nbt_layout *l, float gain, size_t o)
+{
+    if (is_along_one(config)) {
+        return l->chol[o] + (gain * l->w_square[0] * l->alpha[o]) * l->alpha[o];
+    }
+    return l->chol[o * (o + 1) / 2 + o];
+}
+
+/* The innovation gate. */
+static int limit_labels(const nbt_config *config, const nbt_layout *l, float gain)
 {
     int limited = 0;
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l) && config->gate > 0.0f; o++) {
-        float variance = chol == NULL ? 1.0f : chol[o * (o + 1) / 2 + o];
-        limited |= limit_label(config, l, o, variance);
+        int kalman = nbt_filter_of(config) != NBT_FILTER_SGD;
+        limited |= limit_label(config, l, o, kalman ? spread_of(config, l, gain, o) : 1.0f);
     }
     return limited;
 }
@@ -221,13 +252,16 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
     *weight = nbt_link_innovate(link, nbt_x(l), nbt_factor(l), l->y, nbt_label(l), l->noise, l->O);
     directions(config, l);
     float c = nbt_ud_project(l->ud, nbt_uf(l), l->f, l->D);
-    nbt_innovation_start(link, l->chol, nbt_factor(l), l->y, c, l->O);
-    add_recurrent(l, gain);
-    *limited = limit_labels(config, l, l->chol);
+    spread(config, l, c, gain);
+    *limited = limit_labels(config, l, gain);
     if (*limited) {
         nbt_link_innovate(link, nbt_x(l), nbt_factor(l), l->y, nbt_label(l), l->noise, l->O);
     }
-    nbt_innovation_solve(l->chol, nbt_x(l), l->O);
+    if (is_along_one(config)) {
+        nbt_innovation_solve_along(l->chol, l->alpha, gain * l->w_square[0], nbt_x(l), l->O);
+    } else {
+        nbt_innovation_solve(l->chol, nbt_x(l), l->O);
+    }
     step_along(l, gain, nbt_x(l));
     set_curvature(config, l, update);
     nbt_link_factor(link, nbt_x(l), nbt_x(l), nbt_factor(l), l->y, l->O);
@@ -238,7 +272,7 @@ static float innovate_kalman(const nbt_config *config, const nbt_layout *l, floa
 static void innovate_sgd(const nbt_config *config, const nbt_layout *l, float rate, int *limited)
 {
     directions(config, l);
-    *limited = limit_labels(config, l, NULL);
+    *limited = limit_labels(config, l, 0.0f);
     nbt_link_score(nbt_link_of(config), nbt_x(l), l->y, nbt_label(l), l->O);
     for (size_t o = 0; o < l->O; o++) {
         nbt_x(l)[o] *= rate;

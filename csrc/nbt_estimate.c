@@ -36,12 +36,6 @@ static float non_negative(float x)
 
 /* ---- looking ahead --------------------------------------------------------------------------- */
 
-static nbt_sums sums_of(const nbt_layout *l)
-{
-    nbt_sums sums = {l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg), l->w_square};
-    return sums;
-}
-
 /* residual: the tangent of the next step, and how w and g will move in it. The signs are those that
  * the step itself will draw: only a step that is made advances the generator. */
 static float aim(const nbt_learner *learner, const nbt_layout *l, float *g_scale)
@@ -54,29 +48,34 @@ static float aim(const nbt_learner *learner, const nbt_layout *l, float *g_scale
 NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
                                  const nbt_change *change)
 {
+    if (!nbt_is_swept(l)) {
+        nbt_intake_gather(learner, l, l->u, nbt_learning_state(l), age);
+        nbt_sweep_forward(&l->m, l->act, l->u);
+        learner->looked = NBT_LOOK_SUMS;
+        return;
+    }
     /* A change still needs its own u, g_scale and w_scale. */
-    float *u = change == NULL ? l->u : l->f;
+    float *u = l->cf;
     float *g_scale = change == NULL ? NBT_OF(l, g_scale) : NBT_OF(l, white);
     float w_scale = 0.0f;
+    int is_residual = nbt_is_residual(l);
     nbt_intake_gather(learner, l, u, nbt_learning_state(l), age);
-    if (!nbt_is_swept(l)) {
-        nbt_sweep_forward(&l->m, l->act, u);
-    } else {
-        int is_residual = nbt_is_residual(l);
-        if (is_residual) {
-            w_scale = aim(learner, l, g_scale);
-        }
-        nbt_look look = {sums_of(l), u, is_residual ? NBT_OF(l, tangent) : l->v, &w_scale, g_scale};
-        nbt_sweep(&l->m, change, &look);
-        if (is_residual) {
-            nbt_w_scale(l)[0] = w_scale;
-        }
-        if (is_residual && change != NULL) {
-            nbt_copy(NBT_OF(l, g_scale), g_scale, l->H);
-        }
+    for (size_t j = 0; j < l->D; j++) {
+        u[l->D + j] = u[j] * u[j];
     }
-    if (change != NULL) {
-        nbt_copy(l->u, u, l->D);
+    if (is_residual) {
+        w_scale = aim(learner, l, g_scale);
+    }
+    nbt_look look = {{l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg),
+                      l->w_square},
+                     u, is_residual ? NBT_OF(l, tangent) : l->v, &w_scale, g_scale};
+    nbt_sweep(&l->m, change, &look);
+    nbt_copy(l->u, u, l->D);
+    if (is_residual) {
+        nbt_w_scale(l)[0] = w_scale;
+    }
+    if (is_residual && change != NULL) {
+        nbt_copy(NBT_OF(l, g_scale), g_scale, l->H);
     }
     learner->looked = NBT_LOOK_SUMS;
 }
@@ -116,10 +115,11 @@ static void nobacktrack(nbt_learner *learner, const nbt_layout *l)
                                   plain ? 0 : 1, w_norm, config->decay);
     /* sum P w w of the new w from the sums of the old one. */
     nbt_w_scale(l)[0] = scale;
-    float ww = scale * scale * l->w_square[0];
+    float twice = 2.0f * scale;
     for (size_t r = 0; r < l->R; r++) {
-        ww += u_scale[r] * (2.0f * scale * nbt_wu(l)[r] + u_scale[r] * l->uu[r]);
+        l->uu[r] = twice * nbt_wu(l)[r] + u_scale[r] * l->uu[r];
     }
+    float ww = scale * scale * l->w_square[0] + nbt_dot(u_scale, l->uu, l->R);
     l->w_square[0] = non_negative(ww);
 }
 

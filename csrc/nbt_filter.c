@@ -27,15 +27,35 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
-/* The j entries of U above d_j, and what they add to C f. */
-NBT_INLINE void turn_column(float *NBT_RESTRICT u, float *NBT_RESTRICT cf, float back, float gain,
-                            size_t j)
+/* One column of rows `first` to first + width of U, of which the first `above` are above the diagonal. */
+NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float back,
+                            float gain, uint32_t above)
 {
-    for (size_t i = 0; i < j; i++) {
-        float before = u[i];
-        u[i] = before + back * cf[i];
-        cf[i] += before * gain;
+    for (uint32_t l = 0; l < width; l++) {
+        float before = u[l];
+        float after = before + back * own[l];
+        float more = own[l] + before * gain;
+        u[l] = l < above ? after : before;
+        own[l] = l < above ? more : own[l];
     }
+}
+
+/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit keeps its
+ * rows of C f. Near the diagonal it works on what lies below it too, and puts back what was there. */
+NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
+                          const float *back, size_t n)
+{
+    float own[NBT_LANES];
+    nbt_copy(own, cf + first, width);
+    float *u = ud + (first + 1) * (first + 2) / 2 + first;
+    size_t j = first + 1;
+    for (; j < first + width; u += ++j) {
+        turn_column(width, u, own, back[j], cf[j], (uint32_t)(j - first));
+    }
+    for (; j < n; u += ++j) {
+        turn_column(width, u, own, back[j], cf[j], (uint32_t)width);
+    }
+    nbt_copy(cf + first, own, width);
 }
 
 NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch, size_t n)
@@ -60,18 +80,25 @@ NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, flo
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
         ud[d] *= before[j];
     }
-    for (size_t j = 0; j < n; j++) {
-        turn_column(ud, cf, uf[j], cf[j], j);
-        ud += j + 1;
+    for (size_t first = 0, width = 0; first < n; first += width) {
+        width = nbt_block_width(first, n);
+        switch (width) {
+        case 16: width = 8; /* fewer entries below the diagonal */ /* fall through */
+        case 8: turn_rows(8, first, ud, cf, uf, n); break;
+        case 4: turn_rows(4, first, ud, cf, uf, n); break;
+        case 2: turn_rows(2, first, ud, cf, uf, n); break;
+        default: turn_rows(1, first, ud, cf, uf, n); break;
+        }
     }
 }
 
 NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
                              float forget)
 {
+    float slope_hidden = (1.0f - forget) / prior_hidden;
+    float slope = (1.0f - forget) / prior;
     for (size_t j = 0; j < n; j++) {
-        float start = j < H ? prior_hidden : prior;
-        ud[j] /= forget + (1.0f - forget) * (ud[j] / start);
+        ud[j] /= forget + (j < H ? slope_hidden : slope) * ud[j];
         ud += j + 1;
     }
 }
@@ -123,6 +150,30 @@ NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor
         for (size_t j = 0; j <= i; j++) {
             *S++ = (i == j ? 1.0f : 0.0f) + c * readout_term(link, i, j, factor, p, p_squared);
         }
+    }
+}
+
+NBT_LOCAL void nbt_innovation_diagonal(uint32_t link, float *s, const float *factor, float c, size_t O)
+{
+    for (size_t i = 0; i < O; i++) {
+        s[i] = 1.0f + c * readout_term(nbt_built_link(link), i, i, factor, NULL, 0.0f);
+    }
+}
+
+NBT_LOCAL void nbt_innovation_solve_along(const float *s, const float *a, float strength, float *x,
+                                          size_t O)
+{
+    float ax = 0.0f;
+    float aa = 0.0f;
+    for (size_t i = 0; i < O; i++) {
+        float weight = 1.0f / s[i];
+        x[i] *= weight;
+        ax += a[i] * x[i];
+        aa += (a[i] * weight) * a[i];
+    }
+    float part = strength * ax / (1.0f + strength * aa);
+    for (size_t i = 0; i < O; i++) {
+        x[i] -= a[i] / s[i] * part;
     }
 }
 

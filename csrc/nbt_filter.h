@@ -54,4 +54,13 @@ NBT_LOCAL void nbt_innovation_add(float *S, const nbt_directions *directions, fl
 /* ... and x (O) <- S^-1 x, by Cholesky in place. Cost: O^3 / 6. */
 NBT_LOCAL void nbt_innovation_solve(float *S, float *x, size_t O);
 
+/* With independent outputs (any link but the categorical) and one direction, S = diag(s) + strength a a^T:
+ * its s (O) ... */
+NBT_LOCAL void nbt_innovation_diagonal(uint32_t link, float *s, const float *factor, float c,
+                                       size_t O);
+
+/* ... and x (O) <- S^-1 x (Sherman and Morrison 1950). Cost: 8 O. */
+NBT_LOCAL void nbt_innovation_solve_along(const float *s, const float *a, float strength, float *x,
+                                          size_t O);
+
 #endif

@@ -124,7 +124,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     PLACE_OPTIONAL(past, &b->workspace, exact * l->S * l->D);
     PLACE_OPTIONAL(p_row, &b->workspace, exact * l->D);
     PLACE_OPTIONAL(weighted, &b->workspace, exact * l->D);
-    l->cf = place(floats, &n, &b->workspace, kalman * 2 * l->D);
+    l->cf = place(floats, &n, &b->workspace, kalman || swept ? 2 * l->D : 0);
     l->chol = place(floats, &n, &b->workspace, kalman * (l->O * (l->O + 1) / 2));
     l->y = place(floats, &n, &b->workspace, 4 * l->O);
     l->live = place(floats, &n, &b->workspace, config->max_delay > 0 ? l->R : 0);

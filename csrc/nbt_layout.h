@@ -99,7 +99,7 @@ typedef struct nbt_layout {
      * them, scratch of the estimate (unitwise: (8, H) from tangent on). */
     float *step_w;                  /* (2, N) step, curvature */
     float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
-    float *cf;                      /* (2, D) C f, U^T f */
+    float *cf;                      /* (2, D) C f, U^T f; while looking, u and u^2 */
     float *chol;                    /* (O (O + 1) / 2) */
     float *y;                       /* (4, O) prediction and label in scaled units, innovation and its
                                        solution, curvature factor */

@@ -97,7 +97,7 @@ NBT_INLINE void quasi_column(size_t width, int has_w, int has_g, int changes, in
             }
         }
         if (looks) {
-            nbt_sums_add(sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u, tangent);
+            nbt_sums_add(sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u, 0.0f, tangent);
         }
     }
 }
@@ -151,7 +151,7 @@ NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_
     if (fused || look != NULL) {
         for (size_t l = 0; l < width; l++) {
             nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
-            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, look->u[last], 0.0f);
+            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, look->u[last], 0.0f, 0.0f);
         }
         nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
     }

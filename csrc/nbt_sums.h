@@ -65,14 +65,15 @@ NBT_INLINE void nbt_sums_bias(nbt_block_sums *s, size_t l, int has_w, int has_g,
 
 /* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. */
 NBT_INLINE void nbt_sums_add(nbt_block_sums *s, size_t l, int has_w, int has_g, int metric,
-                             const nbt_entry *at, float u_j, float tangent_j)
+                             const nbt_entry *at, float u_j, float u_squared,
+                             float tangent_j)
 {
     float p = metric ? at->p : 1.0f;
     int quasi = metric == NBT_METRIC_QUASI;
     float u_own = quasi ? u_j - at->c : u_j;
     float g_own = quasi ? at->g - at->c * s->g_bias[l] : at->g;
     s->a[l] += at->theta * u_j;
-    s->uu[l] += (p * u_own) * u_own;
+    s->uu[l] += quasi ? (p * u_own) * u_own : p * u_squared;
     if (has_w) {
         float w = nbt_sums_w(s, l, has_w, has_g, at->w, at->g);
         float w_own = quasi ? w - at->c * s->w_bias[l] : w;

@@ -2,6 +2,9 @@
 
 #include "nbt_math.h"
 
+/* Added to squared norms: e of a saturated unit may be 0, and the quotient stays finite. */
+#define SQUARE_TINY 1e-20f
+
 NBT_LOCAL void nbt_tangent_push(const nbt_jacobian *jacobian, float *out, const float *memory,
                       const float *da)
 {
@@ -29,10 +32,10 @@ NBT_INLINE_LANES void balance_gate(const nbt_jacobian *jacobian, size_t row, siz
         if (parts == 2) {
             squared += jacobian->gain[1][row + i] * jacobian->gain[1][row + i];
         }
-        float e_norm = nbt_sqrt(squared) + NBT_TINY;
-        float u_norm = nbt_sqrt(uu[i * uu_stride]) + NBT_TINY;
-        rho[i] = u_scale[i] * nbt_sqrt(u_norm / e_norm);
-        u_scale[i] *= nbt_sqrt(e_norm / u_norm);
+        /* sqrt(|u| / |e|) from the squares */
+        float root = nbt_sqrt(nbt_sqrt((uu[i * uu_stride] + SQUARE_TINY) / (squared + SQUARE_TINY)));
+        rho[i] = u_scale[i] * root;
+        u_scale[i] /= root;
     }
 }
 

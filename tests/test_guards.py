@@ -309,6 +309,30 @@ def test_a_guard_out_of_range_is_named(setting: dict[str, Any]) -> None:
 # ---- long lives --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("filter_", ["kalman", "kalman_quasi"])
+def test_a_saturated_network_keeps_its_covariance(filter_: str) -> None:
+    """What comes through its units is too weak for its own square."""
+    rng = np.random.default_rng(1)
+    X = np.cumsum(rng.normal(size=(120, 2)), axis=0).astype(np.float32)
+    Y = rng.random((120, 3)).astype(np.float32)
+    Y[rng.random(Y.shape) < 0.1] = np.nan
+    guards = {"stuck_steps": 9, "drift_steps": 3, "rollback_steps": 2, "gate": 4, "input_limit": 6}
+    kind: dict[str, Any] = {
+        "cell": "tanh",
+        "link": "bernoulli",
+        "filter": filter_,
+        "max_delay": 2,
+        "lags": 2,
+    }
+    learner = Learner(Config(2, 3, hidden=5, seed=4, **kind, **guards))
+    for x, y in zip(X, Y, strict=True):
+        if learner.pending == 2:
+            learner.learn(y)
+        learner.predict(x)
+        assert learner.array("covariance").min() > 1e-6
+    assert learner.counters.skipped == 0
+
+
 @pytest.mark.parametrize("estimator", ["unitwise", "residual", "nobacktrack", "snap1", "rtrl"])
 def test_a_long_gap_of_labels_is_survived(estimator: str) -> None:
     learner, z = trained(estimator=estimator)

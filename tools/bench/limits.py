@@ -72,7 +72,7 @@ def sweeper(case: Case) -> Callable[[int], None]:
     ffi, lib = library("sweep")
     n = case.rows * case.cols
     matrices = [aligned(np.full(n, value, np.float32)) for value in (0.1, 0.1, 0.1, 1.0)]
-    vector = np.full(case.rows + case.cols, 1e-3, np.float32)
+    vector = np.full(case.rows + 2 * case.cols, 1e-3, np.float32)
     sums = np.zeros(9 * case.rows, np.float32)
     theta, w, g, cov, small, out = (
         ffi.from_buffer("float[]", array) for array in (*matrices, vector, sums)
