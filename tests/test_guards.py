@@ -316,7 +316,13 @@ def test_a_saturated_network_keeps_its_covariance(filter_: str) -> None:
     X = np.cumsum(rng.normal(size=(120, 2)), axis=0).astype(np.float32)
     Y = rng.random((120, 3)).astype(np.float32)
     Y[rng.random(Y.shape) < 0.1] = np.nan
-    guards = {"stuck_steps": 9, "drift_steps": 3, "rollback_steps": 2, "gate": 4, "input_limit": 6}
+    guards: dict[str, Any] = {
+        "stuck_steps": 9,
+        "drift_steps": 3,
+        "rollback_steps": 2,
+        "gate": 4,
+        "input_limit": 6,
+    }
     kind: dict[str, Any] = {
         "cell": "tanh",
         "link": "bernoulli",
