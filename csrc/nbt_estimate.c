@@ -60,7 +60,7 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     float w_scale = 0.0f;
     int is_residual = nbt_is_residual(l);
     nbt_intake_gather(learner, l, u, nbt_learning_state(l), age);
-    for (size_t j = 0; j < l->D; j++) {
+    for (size_t j = 0; NBT_LANES > 1 && j < l->D; j++) {
         u[l->D + j] = u[j] * u[j];
     }
     if (is_residual) {

@@ -207,12 +207,14 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     }
     nbt_sums_start(&sums, width, has_w, has_g, metric, unit, H, look);
     size_t ahead = fused ? AHEAD : 0;
+/* Without lanes a product is cheaper than another load. */
+#define SQUARE(j) (width == 1 ? u[j] * u[j] : u_squared[j])
 #define COLUMN(array, has, j) (has ? array + (j) * width : NULL)
 #define CHANGE(j)                                                                             \
     change_column(width, has_w, has_g, metric, &by, &k, u_before[j], theta + (j) * width,     \
                   COLUMN(w, has_w, j), COLUMN(g, has_g, j), COLUMN(cov, metric, j))
 #define LOOK(j, tangent_j)                                                                    \
-    look_column(width, has_w, has_g, metric, &sums, u[j], u_squared[j], tangent_j,            \
+    look_column(width, has_w, has_g, metric, &sums, u[j], SQUARE(j), tangent_j,               \
                 theta + (j) * width, COLUMN(w, has_w, j), COLUMN(g, has_g, j), COLUMN(cov, metric, j))
     for (size_t j = 0; j < ahead && j < cols; j++) {
         CHANGE(j);
@@ -225,7 +227,7 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
     for (size_t j = 0, end = turns ? H : cols; j < cols;
          end = cols, tangent_at = &none, tangent_step = 0) {
         for (; j < end; j++, tangent_at += tangent_step) {
-            if (changes && j + ahead < cols) {
+            if (changes && (!fused || j + ahead < cols)) {
                 CHANGE(j + ahead);
             }
             if (looks) {
@@ -233,6 +235,7 @@ NBT_INLINE void block_sweep(size_t width, int has_w, int has_g, int metric, int 
             }
         }
     }
+#undef SQUARE
 #undef COLUMN
 #undef CHANGE
 #undef LOOK

@@ -114,7 +114,7 @@ typedef struct nbt_sums {
  * moved w_scale w + g_scale g in them. */
 typedef struct nbt_look {
     nbt_sums out;
-    const float *u;       /* (2, D) u and its squares */
+    const float *u;       /* (2, D) u and its squares, which only blocks of rows look at */
     const float *tangent; /* (H) */
     const float *w_scale; /* (1) residual */
     const float *g_scale; /* (H) residual */
