@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNEL := $(wildcard csrc/*.c csrc/*.h)
-RECIPE := pyproject.toml setup.py tools/build_kernel.py
+CALLS := tools/kernel_calls.c
+RECIPE := pyproject.toml setup.py tools/build_kernel.py $(CALLS) $(CALLS:.c=.h)
 
 # `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.
 SLOW ?= 0
@@ -166,7 +167,7 @@ compilers:
 	    fi; \
 	    for lanes in 1 16; do \
 	        echo "$$cc, NBT_LANES=$$lanes"; \
-	        for source in csrc/*.c; do \
+	        for source in csrc/*.c $(CALLS); do \
 	            $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
 	        done; \
 	    done; \
@@ -183,13 +184,13 @@ analyse:
 	    fi; \
 	    echo "$$tool, static analysis"; \
 	    case $$tool in \
-	    gcc) for source in csrc/*.c; do \
+	    gcc) for source in csrc/*.c $(CALLS); do \
 	            gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	        done;; \
-	    clang-tidy) clang-tidy --quiet csrc/*.c -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null \
+	    clang-tidy) clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null \
 	            || exit 1;; \
 	    cppcheck) cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr \
-	            --enable=warning -DNBT_LANES=16 -Icsrc csrc || exit 1;; \
+	            --enable=warning -DNBT_LANES=16 -Icsrc csrc $(CALLS) || exit 1;; \
 	    esac; \
 	done
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import operator
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
@@ -26,13 +25,11 @@ from nbt_embed.errors import (
     ConfigError,
     DivergenceWarning,
     InputError,
-    InputTypeError,
     SequenceError,
 )
 from nbt_embed.files import replace_file
+from nbt_embed.inputs import Float32Array, Place, check_finite, check_out, rows
 from nbt_embed.replay import Replay, replay
-
-Float32Array = NDArray[np.float32]
 
 # Names of the arrays a learner can show, in the kernel's numbering (NBT_ARRAY_*).
 _ARRAYS = (
@@ -54,8 +51,14 @@ _ARRAYS = (
 )
 _VECTORS = ("v", "state", "learning_state", "noise", "balance")
 _CACHE_LINE = 64
-_FLOAT32, _ndarray = np.dtype(np.float32), np.ndarray
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
+
+# Looked up once: a step may take less than a microsecond.
+_predict, _learn, _pending = (
+    lib.nbt_sample_predict,
+    lib.nbt_sample_learn,
+    lib.nbt_sample_pending,
+)
 
 
 @dataclass(frozen=True)
@@ -123,16 +126,19 @@ _R = TypeVar("_R")
 def _exclusive(
     method: Callable[Concatenate[Learner, _P], _R],
 ) -> Callable[Concatenate[Learner, _P], _R]:
-    """Refuse a call while another thread is inside: the kernel runs without the global lock."""
+    """Refuse a call while another thread is inside: the kernel runs without the global lock.
+
+    The thread that is inside may call again: a replay makes calls, and so may what it reads from.
+    """
 
     @wraps(method)
     def call(self: Learner, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if not self._enter(blocking=False):
+        if not lib.nbt_turn_take(self._turn):
             raise _busy(method.__name__)
         try:
             return method(self, *args, **kwargs)
         finally:
-            self._leave()
+            lib.nbt_turn_return(self._turn)
 
     return call
 
@@ -142,6 +148,20 @@ def _busy(name: str) -> SequenceError:
         f"{name}: another thread is using this learner; give each thread its own (copy.copy), or "
         "hold a lock around every call"
     )
+
+
+class _Sample:
+    """The buffers of a predict or learn, and their addresses for tools/kernel_calls.h."""
+
+    __slots__ = ("call", "label", "x", "y")
+
+    def __init__(self, config: Config, handle: Any, turn: Any) -> None:
+        self.x = Place("x", config.n_in)
+        self.label = Place("y", config.n_label)
+        self.y = np.zeros(config.n_out, np.float32)
+        arrays = (self.x.array, self.label.array, self.y)
+        x, label, y = (ffi.from_buffer("float[]", array) for array in arrays)
+        self.call = ffi.new("nbt_sample *", (handle, turn, x, label, y))
 
 
 class Learner:
@@ -187,20 +207,25 @@ class Learner:
         return ffi.new("nbt_learner **")
 
     def _pin(self) -> None:
-        # Looked up once: a step may take less than a microsecond.
-        lock = threading.RLock()
-        self._enter, self._leave = lock.acquire, lock.release
-        self._x = np.zeros(self._config.n_in, np.float32)
-        self._y = np.zeros(self._config.n_out, np.float32)
-        self._label = np.zeros(self._config.n_label, np.float32)
-        x, y, label = (ffi.from_buffer("float[]", a) for a in (self._x, self._y, self._label))
-        self._predict = partial(lib.nbt_predict, self._handle, y, x)
-        self._learn = partial(lib.nbt_learn, self._handle, label)
+        self._turn = ffi.new("nbt_turn *")
+        pinned = self._new_sample()
+        self._x, self._label, self._y = pinned.x.array, pinned.label.array, pinned.y
+        self._pinned, self._call = pinned, pinned.call
+        # Any other call has a sample to itself until it has given its answer: a call in between, by
+        # another thread or by an input's __array__, cannot change what it reads. There are as many
+        # samples as calls were ever open at once: one.
+        self._spare: list[_Sample] = []
         lib.nbt_simd_limit(self._handle, _simd_limit())
+
+    def _new_sample(self) -> _Sample:
+        return _Sample(self._config, self._handle, self._turn)
 
     @property
     def x(self) -> Float32Array:
-        """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is copied."""
+        """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is copied.
+
+        Only you write to it, and only calls that are given it read it.
+        """
         return self._x
 
     @property
@@ -225,25 +250,29 @@ class Learner:
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
         Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
-        if not self._enter(False):
-            raise _busy("predict")
-        try:
-            y = self._y
-            if x is not self._x:
-                _fill("x", x, self._x)
-            if out is not y and out is not None:
-                _check_out(out, y)
-            status = self._predict()
+        if x is self._x and out is self._y:
+            status = _predict(self._call)
             if status:
-                self._report(status)
-            if out is y:
-                return y
+                self._report(status, "predict", self._pinned)
+            return self._y
+        spare = self._spare
+        try:
+            sample = spare.pop()
+        except IndexError:
+            sample = self._new_sample()
+        try:
+            sample.x.fill(x)
+            if out is not None and out is not self._y:
+                check_out(out, sample.y)
+            status = _predict(sample.call)
+            if status:
+                self._report(status, "predict", sample)
             if out is None:
-                return y.copy()
-            out[...] = y
+                return sample.y.copy()
+            out[...] = sample.y
             return out
         finally:
-            self._leave()
+            spare.append(sample)
 
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.
@@ -256,16 +285,23 @@ class Learner:
         DivergenceWarning if the update would have left the finite numbers and was dropped.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
-        if not self._enter(False):
-            raise _busy("learn")
-        try:
-            if y is not self._label:
-                _fill("y", y, self._label)
-            status = self._learn()
+        if y is self._label:
+            status = _learn(self._call)
             if status:
-                self._report(status)
+                self._report(status, "learn", self._pinned)
+            return
+        spare = self._spare
+        try:
+            sample = spare.pop()
+        except IndexError:
+            sample = self._new_sample()
+        try:
+            sample.label.fill(y)
+            status = _learn(sample.call)
+            if status:
+                self._report(status, "learn", sample)
         finally:
-            self._leave()
+            spare.append(sample)
 
     @_exclusive
     def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
@@ -285,8 +321,8 @@ class Learner:
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
         Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
         """
-        steps, inputs = _rows("X", X, self._config.n_in, self._config.hold_missing)
-        label_steps, labels = _rows("Y", Y, self._config.n_label, True)
+        steps, inputs = rows("X", X, self._config.n_in, self._config.hold_missing)
+        label_steps, labels = rows("Y", Y, self._config.n_label, True)
         if steps != label_steps:
             raise InputError(f"Y has {label_steps} rows and X has {steps}: pass one label row each")
         self._check_labels(labels)
@@ -304,9 +340,9 @@ class Learner:
             done,
         )
         if status < 0:
-            self._report(status, f"row {done[0]}: ")
+            self._report(status, "run", where=f"row {done[0]}: ")
         if self.counters.skipped > skipped:
-            self._report(lib.NBT_SKIPPED)
+            self._report(lib.NBT_SKIPPED, "run")
         return out
 
     @_exclusive
@@ -426,10 +462,12 @@ class Learner:
         return memory_of(self._config)
 
     @property
-    @_exclusive
     def pending(self) -> int:
         """Forecasts that wait for a label."""
-        return int(lib.nbt_pending(self._handle))
+        count: int = _pending(self._call)
+        if count < 0:
+            raise _busy("pending")
+        return count
 
     @property
     @_exclusive
@@ -512,10 +550,14 @@ class Learner:
             )
         return horizon
 
-    def _report(self, status: int, where: str = "") -> None:
+    def _report(
+        self, status: int, name: str, sample: _Sample | None = None, where: str = ""
+    ) -> None:
         """Turn a status into the package's own warning or exception; guards only count."""
         if status > lib.NBT_SKIPPED:
             return
+        if status == lib.NBT_CALL_BUSY:
+            raise _busy(name)
         message = where + _text(status)
         if status == lib.NBT_SKIPPED:
             warnings.warn(message, DivergenceWarning, stacklevel=3)
@@ -528,11 +570,11 @@ class Learner:
             raise SequenceError(message)
         else:
             # The kernel has said no; these name the value where that can be told from it alone.
-            if not where and status == lib.NBT_ERR_INPUT:
-                _check_finite("x", self._x, self._config.hold_missing)
-            elif not where and status == lib.NBT_ERR_LABEL:
-                _check_finite("y", self._label, allow_nan=True)
-                self._check_labels(self._label)
+            if sample is not None and status == lib.NBT_ERR_INPUT:
+                check_finite("x", sample.x.array, self._config.hold_missing)
+            elif sample is not None and status == lib.NBT_ERR_LABEL:
+                check_finite("y", sample.label.array, allow_nan=True)
+                self._check_labels(sample.label.array)
             raise InputError(message)
 
 
@@ -624,57 +666,3 @@ def _aligned_block(memory: Memory) -> NDArray[np.uint8]:
 def _text(status: int) -> str:
     text = ffi.string(lib.nbt_status_text(status))
     return text.decode() if isinstance(text, bytes) else text
-
-
-def _real(name: str, value: ArrayLike) -> NDArray[Any]:
-    """An array of real numbers, or InputTypeError."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise InputTypeError(
-            f"{name} has dtype {array.dtype}: expected real numbers (float32 is used)"
-        )
-    return array
-
-
-def _check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
-    """Name the first value that is infinite, or NaN where that means nothing."""
-    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
-    if bad.any():
-        index = [int(i) for i in np.argwhere(bad)[0]]
-        nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
-        raise InputError(
-            f"{name}{index} is {array[tuple(index)]}: expected a finite float32 value ({nan})"
-        )
-
-
-def _fill(name: str, value: ArrayLike, buffer: Float32Array) -> None:
-    """Copy one sample into its pinned buffer; the kernel checks the values themselves."""
-    array = value
-    if type(array) is not _ndarray or array.dtype is not _FLOAT32:
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, then refused
-            array = _real(name, value).astype(np.float32)
-    if array.shape != buffer.shape and not (array.ndim == 0 and buffer.size == 1):
-        raise InputError(f"{name} has shape {array.shape}: expected {buffer.shape}")
-    buffer[...] = array
-
-
-def _check_out(out: object, like: Float32Array) -> None:
-    """Refuse what cannot take a forecast before anything has happened."""
-    found = type(out).__name__
-    if isinstance(out, np.ndarray):
-        if out.dtype == np.float32 and out.shape == like.shape and out.flags.writeable:
-            return
-        found = f"{'' if out.flags.writeable else 'read-only '}{out.dtype} {out.shape}"
-    raise InputError(f"out is {found}: expected a writeable float32 array {like.shape}")
-
-
-def _rows(name: str, value: ArrayLike, width: int, allow_nan: bool) -> tuple[int, Float32Array]:
-    """Check a stream; a one-dimensional array is one value a row. Returns its rows and itself."""
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(_real(name, value), np.float32)
-    if array.ndim == 1 and width == 1:
-        array = array[:, np.newaxis]
-    if array.ndim != 2 or array.shape[1] != width:
-        raise InputError(f"{name} has shape {array.shape}: expected (T, {width})")
-    _check_finite(name, array, allow_nan)
-    return array.shape[0], array

@@ -1,11 +1,15 @@
 """A learner that works for long takes no more memory than at the start."""
 
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 from memory_profiler import memory_usage
 
 from nbt_embed import Learner
+from nbt_embed.errors import SequenceError
 
 KIB = 1024
 
@@ -47,13 +51,42 @@ def test_a_million_python_steps_leave_traced_memory_flat() -> None:
     assert max(levels) - levels[0] < 4 * KIB
 
 
+Sample = Callable[[Learner], tuple[Any, Any]]
+
+SAMPLES: dict[str, Sample] = {
+    "its own buffers": lambda one: (one.x, one.label),
+    "arrays": lambda one: (one.x.copy(), one.label.copy()),
+    "float64": lambda one: (one.x.astype(float), one.label.astype(float)),
+    "lists": lambda one: (one.x.tolist(), one.label.tolist()),
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_calls_of_every_kind_leave_traced_memory_flat(kind: str) -> None:
+    learner = Learner(1, 1, hidden=4)
+    levels = []
+    tracemalloc.start()
+    try:
+        for step in range(20_000):
+            x, label = SAMPLES[kind](learner)
+            learner.predict(x, out=learner.y if x is learner.x else None)
+            learner.learn(label)
+            with pytest.raises(SequenceError):
+                learner.learn(label)
+            if step % 5_000 == 4_999:
+                levels.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(levels) - levels[0] < 2 * KIB
+
+
 def test_building_and_dropping_learners_gives_the_memory_back() -> None:
     config = {"hidden": 64, "cell": "lstm"}
     for _ in range(20):
         Learner(3, 2, **config)
     before = resident_kib()
     for _ in range(500):
-        Learner(3, 2, **config)
+        Learner(3, 2, **config).predict([0.0, 0.0, 0.0])
     one = Learner(3, 2, **config).memory.total / KIB
     assert one > 100
     assert resident_kib() - before < 4 * one

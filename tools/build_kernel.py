@@ -1,8 +1,8 @@
 """Build recipe of ``nbt_embed._kernel``: the C kernel behind cffi in API mode.
 
 setuptools runs this file through ``cffi_modules`` in ``setup.py``. The declarations that Python
-sees are cut from ``csrc/nbt.h``, between its two marker lines, so the header is the only place
-where they are written. cffi releases the GIL around every call.
+sees are cut from ``csrc/nbt.h`` and ``kernel_calls.h``, between their two marker lines, so a
+header is the only place where they are written. cffi releases the GIL around every call.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from cffi import FFI
 
 # setuptools wants source paths relative to the project, and runs with the project as directory.
 SOURCES = Path("csrc")
+CALLS = Path("tools", "kernel_calls.c")  # what Python calls for one sample
 BEGIN = "/* <declarations> */"
 END = "/* </declarations> */"
 
@@ -32,26 +33,28 @@ COMPILE_ARGS = [
 
 
 def declarations(header: str) -> str:
-    """Return the part of the text of ``nbt.h`` that cffi may parse.
+    """Return the part of a header's text that cffi may parse.
 
     Raises ValueError if a marker line is missing or repeated.
     """
     for marker in (BEGIN, END):
         if header.count(marker) != 1:
-            raise ValueError(f"csrc/nbt.h must hold the line {marker!r} exactly once")
+            raise ValueError(f"the header must hold the line {marker!r} exactly once")
     return header.split(BEGIN)[1].split(END)[0]
 
 
 def builder() -> FFI:
     """Return the cffi builder of the extension module. Errors: those of ``declarations``."""
     ffi = FFI()
-    ffi.cdef(declarations((SOURCES / "nbt.h").read_text(encoding="utf-8")))
+    headers = [SOURCES / "nbt.h", CALLS.with_suffix(".h")]
+    for header in headers:
+        ffi.cdef(declarations(header.read_text(encoding="utf-8")))
     ffi.set_source(
         "nbt_embed._kernel",
-        '#include "nbt.h"',
-        sources=sorted(path.as_posix() for path in SOURCES.glob("*.c")),
-        depends=sorted(path.as_posix() for path in SOURCES.glob("*.h")),
-        include_dirs=[SOURCES.as_posix()],
+        "\n".join(f'#include "{header.name}"' for header in headers),
+        sources=sorted(path.as_posix() for path in [*SOURCES.glob("*.c"), CALLS]),
+        depends=sorted(path.as_posix() for path in [*SOURCES.glob("*.h"), headers[-1]]),
+        include_dirs=[SOURCES.as_posix(), CALLS.parent.as_posix()],
         define_macros=[("NBT_LANES", str(LANES)), ("NBT_DISPATCH", "1")],
         extra_compile_args=COMPILE_ARGS,
         py_limited_api=True,
