@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 TINY = 1e-12  # the epsilon_0 that guards the divisions of the estimate
+SQUARE_TINY = 1e-20  # the epsilon_1 that guards those of squared norms
 GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
 PARTS = {"tanh": 1, "leaky": 1, "gated": 1, "lstm": 2}
 ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl")
@@ -346,7 +347,7 @@ def scalings(w: Array, z: Array, u: Array, gain: Array, metric: Metric) -> tuple
     norm_u = np.sqrt(metric.square(u).sum(axis=-1))
     norm_e = np.sqrt((gain**2).sum(axis=0))
     rho_0 = np.sqrt((norm_w + TINY) / (norm_z + TINY))
-    rho_r = np.sqrt((norm_u + TINY) / (norm_e + TINY))
+    rho_r = ((norm_u**2 + SQUARE_TINY) / (norm_e**2 + SQUARE_TINY)) ** 0.25
     return rho_0, rho_r
 
 

@@ -3,7 +3,7 @@
 Bytes: the method has to read and write theta, w and P once (24 bytes a parameter; 32 with traces),
 and to read the readout's covariance twice and write it once. The bandwidth for them is that of a
 plain loop over as many arrays with as many bytes in all, so that it lies in the same cache.
-Arithmetic: 24 operations and one division a parameter, in a plain loop over 12 KiB.
+Arithmetic: 23 operations and one division a parameter, in a plain loop over 12 KiB.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def computer() -> tuple[Callable[[int], None], int]:
     """The arithmetic of a step on data in L1, and the parameters of one pass."""
     ffi, lib = library("limit")
     rng = np.random.default_rng(0)
-    sizes = (16 * COLS, 16 * COLS, 16 * COLS, COLS, COLS)
+    sizes = (16 * COLS, 16 * COLS, 16 * COLS, COLS, COLS, COLS)
     held = [aligned(rng.random(n, np.float32) + np.float32(0.5)) for n in sizes]
     pointers = [ffi.from_buffer("float[]", array) for array in held]
     return lambda passes: lib.limit_compute(*pointers, COLS, passes), 16 * COLS
