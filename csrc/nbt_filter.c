@@ -47,13 +47,13 @@ NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_REST
 {
     float own[NBT_LANES];
     nbt_copy(own, cf + first, width);
-    float *u = ud + (first + 1) * (first + 2) / 2 + first;
     size_t j = first + 1;
-    for (; j < first + width; u += ++j) {
-        turn_column(width, u, own, back[j], cf[j], (uint32_t)(j - first));
+    size_t at = j * (j + 1) / 2 + first;
+    for (; j < first + width; at += ++j) {
+        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)(j - first));
     }
-    for (; j < n; u += ++j) {
-        turn_column(width, u, own, back[j], cf[j], (uint32_t)width);
+    for (; j < n; at += ++j) {
+        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)width);
     }
     nbt_copy(cf + first, own, width);
 }
@@ -82,8 +82,8 @@ NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, flo
     }
     for (size_t first = 0, width = 0; first < n; first += width) {
         width = nbt_block_width(first, n);
+        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
         switch (width) {
-        case 16: width = 8; /* fewer entries below the diagonal */ /* fall through */
         case 8: turn_rows(8, first, ud, cf, uf, n); break;
         case 4: turn_rows(4, first, ud, cf, uf, n); break;
         case 2: turn_rows(2, first, ud, cf, uf, n); break;
