@@ -128,17 +128,24 @@ NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n)
     }
 }
 
-/* Entry (i, j) of F^T diag(scale) F; for gaussian the scale makes it 1 on labelled outputs. */
+/* Entry (i, i) of F^T diag(scale) F where outputs are independent; for gaussian the scale makes it 1 on
+ * labelled ones. */
+static float own_term(uint32_t link, float factor)
+{
+    if (factor == 0.0f) {
+        return 0.0f;
+    }
+    return link == NBT_LINK_GAUSSIAN ? 1.0f : factor * factor;
+}
+
+/* Entry (i, j) of it for every link. */
 static float readout_term(uint32_t link, size_t i, size_t j, const float *factor, const float *p,
                           float p_squared)
 {
     if (link == NBT_LINK_CATEGORICAL) {
         return factor[i] * factor[j] * ((i == j ? 1.0f : 0.0f) - p[i] - p[j] + p_squared);
     }
-    if (i != j || factor[i] == 0.0f) {
-        return 0.0f;
-    }
-    return link == NBT_LINK_GAUSSIAN ? 1.0f : factor[i] * factor[i];
+    return i != j ? 0.0f : own_term(link, factor[i]);
 }
 
 NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor, const float *p,
@@ -155,8 +162,9 @@ NBT_LOCAL void nbt_innovation_start(uint32_t link, float *S, const float *factor
 
 NBT_LOCAL void nbt_innovation_diagonal(uint32_t link, float *s, const float *factor, float c, size_t O)
 {
+    link = nbt_built_link(link);
     for (size_t i = 0; i < O; i++) {
-        s[i] = 1.0f + c * readout_term(nbt_built_link(link), i, i, factor, NULL, 0.0f);
+        s[i] = 1.0f + c * own_term(link, factor[i]);
     }
 }
 
