@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import DRIVER, ROOT, Build, Tool, run
+from conftest import DRIVER, HOST, ROOT, Build, Tool, run
 
 RELAY = ROOT / "tests" / "relay.c"
-FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
-HOST = ("-std=c99", "-ffp-contract=off", "-O2")  # as elsewhere, compiled once
 # Compiler and emulator; the first is big-endian.
 MACHINES = {
     "powerpc": ("powerpc-linux-gnu-gcc", "qemu-ppc"),
@@ -26,7 +24,7 @@ def machine(request: pytest.FixtureRequest, build: Build, tool: Tool) -> Callabl
     compiler, emulator = MACHINES[request.param]
 
     def compiled(source: Path, lanes: int) -> Program:
-        program = build(compiler, *FLAGS, "-static", source=source, lanes=lanes)
+        program = build(compiler, *HOST, "-static", source=source, lanes=lanes)
         return lambda *arguments: run(tool(emulator), str(program), *arguments)
 
     return compiled

@@ -4,7 +4,7 @@ The bounds are those that ``csrc/nbt.h`` states. ``math_sweep.c`` does the count
 """
 
 import pytest
-from conftest import ROOT, Build, run
+from conftest import HOST, ROOT, Build, run
 
 BOUNDS = {"exp": 2.0, "log": 2.0, "tanh": 3.0, "sigmoid": 3.0}  # ulp
 
@@ -12,7 +12,7 @@ BOUNDS = {"exp": 2.0, "log": 2.0, "tanh": 3.0, "sigmoid": 3.0}  # ulp
 def sweep(build: Build, stride: int) -> dict[str, tuple[float, str, int]]:
     """Return, per function, the largest error in ulp, its argument, and the broken rules."""
     source = ROOT / "tests" / "math_sweep.c"
-    program = build("gcc", "-std=c99", "-O2", "-ffp-contract=off", source=source)
+    program = build("gcc", *HOST, source=source)
     lines = [line.split() for line in run(str(program), str(stride)).splitlines()]
     return {name: (float(error), at, int(broken)) for name, error, at, broken in lines}
 
