@@ -118,7 +118,7 @@ fuzz:
 	    echo 'error: clang not found. Debian, Ubuntu: apt-get install clang' >&2; exit 1; }
 	@mkdir -p build/fuzz/kernel && tar -C build/fuzz -xzf tests/fuzz/corpus.tar.gz
 	@$(SIDE_BY_SIDE) $(FUZZ_TARGETS:%=build/fuzz/%)
-	@$(SIDE_BY_SIDE) $(FUZZ_TARGETS:%=fuzz-%)
+	@$(SIDE_BY_SIDE) -j$(words $(FUZZ_TARGETS)) $(FUZZ_TARGETS:%=fuzz-%)
 
 $(FUZZ_OBJECTS): build/fuzz/kernel/%.o: csrc/%.c $(filter %.h,$(KERNEL)) Makefile
 	@clang $(FUZZ_FLAGS) -c $< -o $@
