@@ -47,14 +47,17 @@ def kernel_objects(run: Run, compiler: str, options: Sequence[str]) -> list[Path
         return list(pool.map(compiled, kernel_sources()))
 
 
-def program(run: Run, compiler: str, options: Sequence[str], source: Path) -> Path:
-    """Return the program of a source and the kernel."""
+def program(
+    run: Run, compiler: str, options: Sequence[str], source: Path, own: Sequence[str] = ()
+) -> Path:
+    """Return the program of the kernel and a source, which may have options of its own."""
     objects = kernel_objects(run, compiler, options)
+    both = [*options, *own]
 
     def make(target: Path) -> None:
-        run(compiler, *options, str(source), *map(str, objects), "-o", str(target), "-lm")
+        run(compiler, *both, str(source), *map(str, objects), "-o", str(target), "-lm")
 
-    return _kept(lambda: _key(compiler, options, [source, *objects]), "", make)
+    return _kept(lambda: _key(compiler, both, [source, *objects]), "", make)
 
 
 def forget_old() -> None:

@@ -43,15 +43,21 @@ def tool() -> Tool:
 
 @pytest.fixture(scope="session")
 def build(tool: Tool) -> Build:
-    """Return ``build(compiler, *flags, source=DRIVER, lanes=16)``, which gives a program's path.
+    """Return ``build(compiler, *flags, source=DRIVER, lanes=16, own=())``: the path of a program.
 
-    The program is made of ``source`` and the whole kernel. Equal calls compile once, and programs
-    with equal flags in equal order share the kernel's objects.
+    The program is made of ``source``, with flags of its own after the others, and the whole
+    kernel. Equal calls compile once; programs with equal flags in equal order share the kernel.
     """
     compiled.forget_old()
 
-    def compile_program(compiler: str, *flags: str, source: Path = DRIVER, lanes: int = 16) -> Path:
-        return compiled.program(run, tool(compiler), options(flags, lanes), source)
+    def compile_program(
+        compiler: str,
+        *flags: str,
+        source: Path = DRIVER,
+        lanes: int = 16,
+        own: tuple[str, ...] = (),
+    ) -> Path:
+        return compiled.program(run, tool(compiler), options(flags, lanes), source, own)
 
     return compile_program
 

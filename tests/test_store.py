@@ -14,7 +14,7 @@ def test_the_newest_whole_checkpoint_is_found(mode: str, build: Build) -> None:
 
 
 def test_a_power_cut_costs_nothing_that_was_whole(build: Build) -> None:
-    printed = run(str(build("gcc", *HOST, source=FLASH)), "cuts", "19")
+    printed = run(str(build("gcc", *HOST, source=FLASH)), "cuts", "37")
     assert printed.count("pairs of cuts") == 2
 
 
@@ -50,4 +50,4 @@ def test_the_cuts_find_a_store_that_is_wrong(
     source.write_text(f'#include "nbt.h"\n{declarations}\n{broken}\n{flash}', encoding="utf-8")
     program = build("gcc", *HOST, source=source)
     with pytest.raises(pytest.fail.Exception, match="not true"):
-        run(str(program), "cuts", "19")
+        run(str(program), "cuts", "37")
