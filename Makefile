@@ -55,8 +55,9 @@ help:
 demo: $(VENV)/package
 	$(BIN)/nbt-embed demo
 
+# One process of tests on each processor, and one thread in each.
 test: $(VENV)/tools
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(MARKERS) $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(MARKERS) $(PYTEST_FLAGS)
 
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
