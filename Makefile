@@ -15,8 +15,8 @@ MARKERS := -m 'slow or not slow'
 endif
 
 # Parts that need nothing of each other, on every processor; what one part prints stays together where
-# make can do that.
-JOBS := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# make can do that. (nproc takes OMP_NUM_THREADS for an answer.)
+JOBS := $(shell unset OMP_NUM_THREADS; nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
                 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
