@@ -15,6 +15,12 @@ ifneq ($(SLOW),0)
 MARKERS := -m 'slow or not slow'
 endif
 
+# Parts that need nothing of each other, on every processor; what one part prints stays together where
+# make can do that. (nproc takes OMP_NUM_THREADS for an answer.)
+JOBS := $(shell unset OMP_NUM_THREADS; nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
+                $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
@@ -50,8 +56,9 @@ help:
 demo: $(VENV)/package
 	$(BIN)/nbt-embed demo
 
+# One process of tests on each processor, and one thread in each.
 test: $(VENV)/tools
-	$(BIN)/python -m pytest $(MARKERS) $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(MARKERS) $(PYTEST_FLAGS)
 
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
@@ -104,18 +111,28 @@ instructions: $(VENV)/package
 
 # tests/fuzz/corpus.tar.gz holds what earlier runs found; new finds go to build/fuzz/corpus.
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := load store steps
+FUZZ_FLAGS := -std=c99 -g1 -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined \
+              -fno-sanitize-recover=all -Icsrc
+FUZZ_OBJECTS := $(patsubst csrc/%.c,build/fuzz/kernel/%.o,$(wildcard csrc/*.c))
 fuzz:
 	@command -v clang >/dev/null || { \
 	    echo 'error: clang not found. Debian, Ubuntu: apt-get install clang' >&2; exit 1; }
-	@mkdir -p build/fuzz && tar -C build/fuzz -xzf tests/fuzz/corpus.tar.gz
-	@for target in load store steps; do \
-	    clang -std=c99 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined \
-	        -fno-sanitize-recover=all -Icsrc tests/fuzz/$$target.c csrc/*.c -lm \
-	        -o build/fuzz/$$target || exit 1; \
-	    build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
-	        -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$target || exit 1; \
-	    echo "$$target: nothing found in $(FUZZ_SECONDS) s"; \
-	done
+	@mkdir -p build/fuzz/kernel && tar -C build/fuzz -xzf tests/fuzz/corpus.tar.gz
+	@$(SIDE_BY_SIDE) $(FUZZ_TARGETS:%=build/fuzz/%)
+	@$(SIDE_BY_SIDE) -j$(words $(FUZZ_TARGETS)) $(FUZZ_TARGETS:%=fuzz-%)
+
+$(FUZZ_OBJECTS): build/fuzz/kernel/%.o: csrc/%.c $(filter %.h,$(KERNEL)) Makefile
+	@clang $(FUZZ_FLAGS) -c $< -o $@
+
+$(FUZZ_TARGETS:%=build/fuzz/%): build/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
+	@clang $(FUZZ_FLAGS) $^ -lm -o $@
+
+.PHONY: $(FUZZ_TARGETS:%=fuzz-%)
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
+	@build/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$*
+	@echo '$*: nothing found in $(FUZZ_SECONDS) s'
 
 # Which lines of the parsers the kept corpora reach, and what they are.
 fuzz-coverage:
@@ -158,41 +175,48 @@ lint: $(VENV)/tools
 	$(BIN)/mypy
 
 # NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
+COMPILED := gcc-1 gcc-16 clang-1 clang-16
 compilers:
-	@for cc in gcc clang; do \
-	    if ! command -v $$cc >/dev/null; then \
-	        echo "$$cc is not installed: the kernel was not checked with it"; \
-	        test "$$NBT_REQUIRE_TOOLS" != 1 || exit 1; \
-	        continue; \
-	    fi; \
-	    for lanes in 1 16; do \
-	        echo "$$cc, NBT_LANES=$$lanes"; \
-	        for source in csrc/*.c $(CALLS); do \
-	            $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
-	        done; \
-	    done; \
+	@$(SIDE_BY_SIDE) $(COMPILED:%=compile-%)
+
+.PHONY: $(COMPILED:%=compile-%)
+$(COMPILED:%=compile-%): compile-%:
+	@cc=$(firstword $(subst -, ,$*)); lanes=$(lastword $(subst -, ,$*)); \
+	$(call if_installed,$$cc,the kernel was not checked with it); \
+	echo "$$cc, NBT_LANES=$$lanes"; \
+	for source in csrc/*.c $(CALLS); do \
+	    $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
-# The same rule as for compilers. At -O2 gcc takes an array of one lane apart before its analyser looks,
-# which then misses the values it was given.
+# The same rule as for compilers.
+ANALYSED := clang-tidy gcc cppcheck
+.PHONY: $(ANALYSED:%=analyse-%)
 analyse:
-	@for tool in gcc clang-tidy cppcheck; do \
-	    if ! command -v $$tool >/dev/null; then \
-	        echo "$$tool is not installed: the kernel was not analysed with it"; \
-	        test "$$NBT_REQUIRE_TOOLS" != 1 || exit 1; \
-	        continue; \
-	    fi; \
-	    echo "$$tool, static analysis"; \
-	    case $$tool in \
-	    gcc) for source in csrc/*.c $(CALLS); do \
-	            gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
-	        done;; \
-	    clang-tidy) clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null \
-	            || exit 1;; \
-	    cppcheck) cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr \
-	            --enable=warning -DNBT_LANES=16 -Icsrc csrc $(CALLS) || exit 1;; \
-	    esac; \
+	@$(SIDE_BY_SIDE) $(ANALYSED:%=analyse-%)
+
+# At -O2 gcc takes an array of one lane apart before its analyser looks, which then misses the values
+# it was given.
+analyse-gcc:
+	@$(call if_installed,gcc,the kernel was not analysed with it); \
+	echo 'gcc, static analysis'; \
+	for source in csrc/*.c $(CALLS); do \
+	    gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
+
+analyse-clang-tidy:
+	@$(call if_installed,clang-tidy,the kernel was not analysed with it); \
+	echo 'clang-tidy, static analysis'; \
+	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null
+
+analyse-cppcheck:
+	@$(call if_installed,cppcheck,the kernel was not analysed with it); \
+	echo 'cppcheck, static analysis'; \
+	cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr --enable=warning \
+	    -DNBT_LANES=16 -Icsrc csrc $(CALLS)
+
+# $(call if_installed,program,what not to have it means): ends the recipe where it is missing.
+if_installed = command -v $1 >/dev/null || { \
+    echo "$1 is not installed: $2"; test "$$NBT_REQUIRE_TOOLS" != 1; exit; }
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so

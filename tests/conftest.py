@@ -4,17 +4,18 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import compiled
 import pytest
 
 from nbt_embed import Config, memory_of
 from nbt_embed.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parent.parent
-KERNEL = ROOT / "csrc"
+ROOT, KERNEL = compiled.ROOT, compiled.KERNEL
 DRIVER = ROOT / "tests" / "driver.c"
+# The plain build, which most tests compare with or run: in these words, so that it is made once.
+HOST = ("-std=c99", "-ffp-contract=off", "-O2")
 
 Tool = Callable[[str], str]
 Build = Callable[..., Path]
@@ -41,40 +42,39 @@ def tool() -> Tool:
 
 
 @pytest.fixture(scope="session")
-def build(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Return ``build(compiler, *flags, source=DRIVER, lanes=16)``, which gives a program's path.
+def build(tool: Tool) -> Build:
+    """Return ``build(compiler, *flags, source=DRIVER, lanes=16, own=())``: the path of a program.
 
-    The program is made of ``source`` and the whole kernel. Equal calls compile once a session, and
-    programs with equal flags share the kernel's objects.
+    The program is made of ``source``, with flags of its own after the others, and the whole
+    kernel. Equal calls compile once; programs with equal flags in equal order share the kernel.
     """
-    kernels: dict[tuple[str, ...], list[str]] = {}
-    programs: dict[tuple[str, ...], Path] = {}
+    compiled.forget_old()
 
-    def objects(compiler: str, options: list[str]) -> list[str]:
-        key = (compiler, *options)
-        if key not in kernels:
-            folder, program = tmp_path_factory.mktemp("kernel"), tool(compiler)
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                compiled = [
-                    pool.submit(run, program, *options, "-c", source, cwd=folder)
-                    for source in kernel_sources()
-                ]
-            for one in compiled:
-                one.result()
-            kernels[key] = sorted(str(path) for path in folder.glob("*.o"))
-        return kernels[key]
-
-    def compile_program(compiler: str, *flags: str, source: Path = DRIVER, lanes: int = 16) -> Path:
-        options = [*flags, f"-DNBT_LANES={lanes}", f"-I{KERNEL}"]
-        key = (compiler, *options, str(source))
-        if key not in programs:
-            program = tmp_path_factory.mktemp("build") / source.stem
-            kernel = objects(compiler, options)
-            run(tool(compiler), *options, str(source), *kernel, "-o", str(program), "-lm")
-            programs[key] = program
-        return programs[key]
+    def compile_program(
+        compiler: str,
+        *flags: str,
+        source: Path = DRIVER,
+        lanes: int = 16,
+        own: tuple[str, ...] = (),
+    ) -> Path:
+        return compiled.program(run, tool(compiler), options(flags, lanes), source, own)
 
     return compile_program
+
+
+@pytest.fixture(scope="session")
+def build_objects(tool: Tool) -> Callable[..., list[Path]]:
+    """Return ``build_objects(compiler, *flags, lanes=16)``, which gives the objects' paths."""
+
+    def compile_objects(compiler: str, *flags: str, lanes: int = 16) -> list[Path]:
+        return compiled.kernel_objects(run, tool(compiler), options(flags, lanes))
+
+    return compile_objects
+
+
+def options(flags: tuple[str, ...], lanes: int) -> list[str]:
+    """Return the options that compile a part of the kernel or a user of it."""
+    return [*flags, f"-DNBT_LANES={lanes}", f"-I{KERNEL}"]
 
 
 def is_accepted(config: Config) -> bool:
@@ -84,11 +84,6 @@ def is_accepted(config: Config) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def kernel_sources() -> list[str]:
-    """Return the paths of the kernel's C files."""
-    return sorted(str(path) for path in KERNEL.glob("*.c"))
 
 
 def run(*command: str, cwd: Path | None = None) -> str:

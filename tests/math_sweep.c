@@ -1,9 +1,9 @@
 /* Largest errors of the kernel's elementary functions over float32 bit patterns.
  *
- *     math_sweep STRIDE
+ *     math_sweep STRIDE [FUNCTION]
  *
- * visits every STRIDE-th of the 2^32 patterns and prints one line per function: its name, the
- * largest error in ulp over finite arguments inside the range where it does not saturate, the
+ * visits every STRIDE-th of the 2^32 patterns and prints one line per function, or that of one: name,
+ * its largest error in ulp over finite arguments inside the range where it does not saturate, the
  * argument of that error, and the number of broken rules outside (saturation, NaN, symmetry).
  * An ulp is the distance between float32 numbers at the true value, computed in double.
  */
@@ -128,13 +128,15 @@ int main(int argc, char **argv)
         {"tanh", nbt_tanhf, true_tanh, -16.0f, 16.0f, tanh_is_wrong},
         {"sigmoid", nbt_sigmoidf, true_sigmoid, -EXP_HIGH, -EXP_LOW, sigmoid_is_wrong},
     };
-    uint32_t stride = argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
+    uint32_t stride = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
     if (stride == 0) {
-        fprintf(stderr, "usage: math_sweep STRIDE\n");
+        fprintf(stderr, "usage: math_sweep STRIDE [FUNCTION]\n");
         return 1;
     }
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        sweep(&functions[i], stride);
+        if (argc == 2 || strcmp(argv[2], functions[i].name) == 0) {
+            sweep(&functions[i], stride);
+        }
     }
     return 0;
 }

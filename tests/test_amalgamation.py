@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import DRIVER, KERNEL, Build, Tool, run
+from conftest import DRIVER, HOST, KERNEL, Build, Tool, run
 
 from nbt_embed.amalgamation import amalgamate
 from tools import amalgamate as command
@@ -13,7 +13,6 @@ from tools import amalgamate as command
 STRICT_C = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wdouble-promotion")
 STRICT_CPP = ("-x", "c++", "-std=c++17", "-Wall", "-Wextra", "-Wpedantic")
 COMPILERS = {"gcc": STRICT_C, "clang": STRICT_C, "g++": STRICT_CPP, "clang++": STRICT_CPP}
-HOST = ("-std=c99", "-ffp-contract=off", "-O2")  # as elsewhere, compiled once
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import missing
+from conftest import HOST, ROOT, Build, missing
 from reference import Generator
 
 from nbt_embed import Learner
@@ -226,10 +226,10 @@ def test_the_gate_sees_two_percent() -> None:
     assert message.startswith("not compared")
 
 
-def test_instructions_are_counted_and_do_not_scatter(tmp_path: Path) -> None:
+def test_instructions_are_counted_and_do_not_scatter(build: Build, tmp_path: Path) -> None:
     for name in instructions.missing_tools():
         missing(f"{name} is not installed")
-    program = instructions.build(tmp_path)
+    program = build("gcc", *HOST, source=ROOT / "tools" / "bench" / "steps.c")
     case = Case("gated", "nobacktrack", "kalman", 8)
     first, second = (instructions.count(program, case, tmp_path, 20) for _ in range(2))
     assert first == second

@@ -116,7 +116,7 @@ def test_a_firmware_builds_with_cmake(tool: Tool, tmp_path: Path) -> None:
     folder, build = tmp_path / "firmware", tmp_path / "build"
     export_firmware(learner, folder)
     put_board(folder, *samples(learner.config, 20))
-    run(tool("cmake"), "-S", str(folder), "-B", str(build), "-DCMAKE_C_FLAGS=-Wall -Werror")
+    run(tool("cmake"), "-S", str(folder), "-B", str(build), "-DCMAKE_C_FLAGS=-O1 -Wall -Werror")
     run(tool("cmake"), "--build", str(build))
     printed = run(str(build / "firmware"))
     result = learner.replay(printed.splitlines())

@@ -153,9 +153,10 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.mark.filterwarnings("ignore::nbt_embed.errors.DivergenceWarning")
-def test_any_sequence_of_calls_keeps_the_promises() -> None:
+@pytest.mark.parametrize("lives", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_any_sequence_of_calls_keeps_the_promises(lives: int) -> None:
     chosen = settings(
-        max_examples=150,
+        max_examples=lives,
         stateful_step_count=40,
         deadline=None,
         derandomize=True,  # the same every time; the fuzzer looks for news

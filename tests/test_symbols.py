@@ -1,9 +1,10 @@
 """What the kernel's objects need from outside and what they keep: almost nothing, and nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import KERNEL, Tool, kernel_sources, run
+from conftest import HOST, KERNEL, Tool, run
 
 # sqrtf, and what compilers may call on their own for loops over memory.
 ALLOWED = {"memcpy", "memset", "memmove", "sqrtf"}
@@ -11,18 +12,19 @@ ALLOWED = {"memcpy", "memset", "memmove", "sqrtf"}
 LINKER_MADE = {"_GLOBAL_OFFSET_TABLE_"}
 
 
-@pytest.fixture(scope="module", params=["gcc", "clang"])
+# Compiler and lanes: builds that other tests need as well.
+BUILDS = [("gcc", 16), ("clang", 4)]
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=str)
 def objects(
-    request: pytest.FixtureRequest, tool: Tool, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, build_objects: Callable[..., list[Path]], tool: Tool
 ) -> list[str]:
     """Return the symbol table of every kernel object, as printed by nm."""
-    tables, tmp_path = [], tmp_path_factory.mktemp("objects")
-    for source in kernel_sources():
-        target = tmp_path / (Path(source).stem + ".o")
-        flags = ["-std=c99", "-O2", "-ffp-contract=off", "-DNBT_LANES=16", f"-I{KERNEL}"]
-        run(tool(request.param), *flags, "-c", source, "-o", str(target))
-        tables.append(run(tool("nm"), "-P", str(target)))
-    return tables
+    compiler, lanes = request.param
+    made = build_objects(compiler, *HOST, lanes=lanes)
+    assert made
+    return [run(tool("nm"), "-P", str(path)) for path in made]
 
 
 def symbols(tables: list[str]) -> list[tuple[str, str]]:
