@@ -434,6 +434,11 @@ float nbt_sigmoidf(float x);
                                  NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
                                  NBT_COLS(n_in, n_hidden, lags)))
 
+/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
+ * almost: processors with caches then take loads from one for loads of what was stored to another, and
+ * wait. Small matrices do not need it. Multiples of 208 floats modulo 512 stay 80 floats from 1024. */
+#define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
+
 /* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G, U and
  * E: does the estimator keep w, g, a rank-one estimate per unit, the exact derivative (0 or 1). */
 #define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, E, kal, qua, gau, R, K, D)              \
@@ -442,6 +447,7 @@ float nbt_sigmoidf(float x);
       + W * G * (1u - U) * (2u * H + 1u)                   /* balance */                  \
       + E * H * K * R * D                                  /* exact */                    \
       + (W + G - W * G + E) * (kal + qua) * R * D          /* cov, coupling */            \
+      + (W + G + (W + G - W * G + E) * (kal + qua)) * NBT_APART_(R * D) /* between them */ \
       + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
       + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
       + (M + L) * I                                        /* ring */                     \

@@ -79,11 +79,17 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     b->header = NBT_HEADER_BYTES;
     /* The matrices of the sweep come first and side by side: with 16 rows, or a multiple, all start on a
      * cache line if the first one does. */
-    l->m.theta = place(floats, &n, &b->parameters, l->R * l->D);
-    l->m.w = place(floats, &n, &b->estimate, has_w * l->R * l->D);
-    l->m.g = place(floats, &n, &b->estimate, has_g * l->R * l->D);
-    l->m.cov = place(floats, &n, &b->covariance, (swept || exact) * kalman * l->R * l->D);
-    l->m.coupling = place(floats, &n, &b->covariance, (swept || exact) * quasi * l->R * l->D);
+    size_t weights = l->R * l->D, has_p = (swept || exact) * kalman, has_c = (swept || exact) * quasi;
+    size_t apart = NBT_APART_(weights);
+    l->m.theta = place(floats, &n, &b->parameters, weights);
+    place(floats, &n, &b->workspace, has_w * apart);
+    l->m.w = place(floats, &n, &b->estimate, has_w * weights);
+    place(floats, &n, &b->workspace, has_g * apart);
+    l->m.g = place(floats, &n, &b->estimate, has_g * weights);
+    place(floats, &n, &b->workspace, has_p * apart);
+    l->m.cov = place(floats, &n, &b->covariance, has_p * weights);
+    place(floats, &n, &b->workspace, has_c * apart);
+    l->m.coupling = place(floats, &n, &b->covariance, has_c * weights);
     l->readout = place(floats, &n, &b->parameters, l->O * l->D);
     l->v = place(floats, &n, &b->estimate, has_w * l->N * l->S);
     PLACE_OPTIONAL(balance, &b->estimate, residual * (1 + 2 * l->H));
@@ -131,9 +137,8 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
     size_t copied = NBT_ROLLBACK && config->rollback_steps > 0;
-    size_t weights = copied * (swept || exact) * l->R * l->D;
     l->copy = place(floats, &n, &b->guard,
-                   weights * (1 + kalman + quasi) +
+                   copied * (swept || exact) * weights * (1 + kalman + quasi) +
                        copied * (l->O * l->D + kalman * (l->D * (l->D + 1) / 2) +
                                  3 * (size_t)config->n_in + gaussian * 5 * l->O));
     size_t guard_floats = b->guard / sizeof(float);
