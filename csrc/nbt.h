@@ -436,7 +436,8 @@ float nbt_sigmoidf(float x);
 
 /* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
  * almost: processors with caches then take loads from one for loads of what was stored to another, and
- * wait. Small matrices do not need it. Multiples of 208 floats modulo 512 stay 80 floats from 1024. */
+ * wait. Small matrices do not need it. From one to the next it is then 208 floats modulo 512, whose first four
+ * multiples stay 112 floats or more from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
 /* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G, U and

@@ -69,8 +69,9 @@ NBT_INLINE void update_coupled(nbt_entry *at, bias *b, const nbt_lanes *by, size
 
 NBT_INLINE nbt_entry load_entry(const nbt_matrices *m, int has_w, int has_g, size_t at)
 {
-    nbt_entry entry = {m->theta[at], has_w ? m->w[at] : 0.0f, has_g ? m->g[at] : 0.0f, m->cov[at],
-                       m->coupling[at]};
+    nbt_entry entry =
+        nbt_entry_load(at, has_w, has_g, NBT_METRIC_QUASI, m->theta, m->w, m->g, m->cov);
+    entry.c = m->coupling[at];
     return entry;
 }
 
@@ -83,18 +84,12 @@ NBT_INLINE void quasi_column(size_t width, int has_w, int has_g, int changes, in
                              float *NBT_RESTRICT coupling)
 {
     for (size_t l = 0; l < width; l++) {
-        nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, cov[l], coupling[l]};
+        nbt_entry at = nbt_entry_load(l, has_w, has_g, NBT_METRIC_QUASI, theta, w, g, cov);
+        at.c = coupling[l];
         if (changes) {
             update_coupled(&at, b, by, l, has_w, has_g, k, u_before);
-            theta[l] = at.theta;
-            cov[l] = at.p;
+            nbt_entry_store(&at, l, has_w, has_g, NBT_METRIC_QUASI, theta, w, g, cov);
             coupling[l] = at.c;
-            if (has_w) {
-                w[l] = at.w;
-            }
-            if (has_g) {
-                g[l] = at.g;
-            }
         }
         if (looks) {
             nbt_sums_add(sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u, 0.0f, tangent);

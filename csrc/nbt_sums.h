@@ -10,6 +10,31 @@ typedef struct nbt_entry {
     float theta, w, g, p, c;
 } nbt_entry;
 
+/* The one at `at`, without c; what the learner does not have is 0, and P is 1. */
+NBT_INLINE nbt_entry nbt_entry_load(size_t at, int has_w, int has_g, int metric, const float *theta,
+                                    const float *w, const float *g, const float *cov)
+{
+    nbt_entry entry = {theta[at], has_w ? w[at] : 0.0f, has_g ? g[at] : 0.0f,
+                       metric ? cov[at] : 1.0f, 0.0f};
+    return entry;
+}
+
+/* Puts back what the learner has, but for c. */
+NBT_INLINE void nbt_entry_store(const nbt_entry *entry, size_t at, int has_w, int has_g, int metric,
+                                float *theta, float *w, float *g, float *cov)
+{
+    theta[at] = entry->theta;
+    if (has_w) {
+        w[at] = entry->w;
+    }
+    if (has_g) {
+        g[at] = entry->g;
+    }
+    if (metric) {
+        cov[at] = entry->p;
+    }
+}
+
 typedef struct nbt_block_sums {
     float a[NBT_LANES], da[NBT_LANES], uu[NBT_LANES], ww[NBT_LANES];
     float wu[NBT_LANES], gg[NBT_LANES], gu[NBT_LANES], wg[NBT_LANES];
@@ -65,8 +90,7 @@ NBT_INLINE void nbt_sums_bias(nbt_block_sums *s, size_t l, int has_w, int has_g,
 
 /* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. */
 NBT_INLINE void nbt_sums_add(nbt_block_sums *s, size_t l, int has_w, int has_g, int metric,
-                             const nbt_entry *at, float u_j, float u_squared,
-                             float tangent_j)
+                             const nbt_entry *at, float u_j, float u_squared, float tangent_j)
 {
     float p = metric ? at->p : 1.0f;
     int quasi = metric == NBT_METRIC_QUASI;

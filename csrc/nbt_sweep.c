@@ -149,19 +149,9 @@ NBT_INLINE void change_column(size_t width, int has_w, int has_g, int metric, co
                               float *NBT_RESTRICT w, float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
 {
     for (size_t l = 0; l < width; l++) {
-        nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, metric ? cov[l] : 1.0f,
-                        0.0f};
+        nbt_entry at = nbt_entry_load(l, has_w, has_g, metric, theta, w, g, cov);
         update_entry(&at, by, l, has_w, has_g, metric, k, u_before);
-        theta[l] = at.theta;
-        if (has_w) {
-            w[l] = at.w;
-        }
-        if (has_g) {
-            g[l] = at.g;
-        }
-        if (metric) {
-            cov[l] = at.p;
-        }
+        nbt_entry_store(&at, l, has_w, has_g, metric, theta, w, g, cov);
     }
 }
 
@@ -171,8 +161,7 @@ NBT_INLINE void look_column(size_t width, int has_w, int has_g, int metric, nbt_
                             const float *g, const float *cov)
 {
     for (size_t l = 0; l < width; l++) {
-        nbt_entry at = {theta[l], has_w ? w[l] : 0.0f, has_g ? g[l] : 0.0f, metric ? cov[l] : 1.0f,
-                        0.0f};
+        nbt_entry at = nbt_entry_load(l, has_w, has_g, metric, theta, w, g, cov);
         nbt_sums_add(sums, l, has_w, has_g, metric, &at, u, u_squared, tangent);
     }
 }
