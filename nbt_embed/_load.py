@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 FOLDER = Path(__file__).resolve().parent
 KERNEL = "nbt_embed._kernel"
@@ -41,10 +40,10 @@ def remedy(why: str) -> str:
     )
 
 
-def load(name: str) -> ModuleType:
+def load(name: str) -> None:
     """Import what the package cannot do without. Errors: ImportError, which says what to do."""
     try:
-        return import_module(name)
+        import_module(name)
     except ImportError as error:
         why = f"nbt_embed needs {name}: {error}"
         if name == KERNEL and isinstance(error, ModuleNotFoundError):
@@ -55,10 +54,7 @@ def load(name: str) -> ModuleType:
 for _name in ("numpy", "_cffi_backend"):
     load(_name)
 _was_sound = not thread_is_unsound()
-_file = Path(load(KERNEL).__file__ or "").resolve()
-if _file.parent != FOLDER:
-    # An editable install of one clone lends its kernel to every other one.
-    raise ImportError(remedy(f"{FOLDER} has no compiled kernel, and {_file} belongs to others"))
+load(KERNEL)
 if _was_sound and thread_is_unsound():
     raise ImportError(
         "the compiled kernel of nbt_embed was linked with -ffast-math or the like: loading it has "

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
+import nbt_embed
 from nbt_embed import Learner
 from nbt_embed.export import firmware_files
+from tools import package
 
 USE = """
 import nbt_embed, pathlib, sys
@@ -22,6 +24,23 @@ print(learner.hash())
 """
 
 
+# Of no use without the repository.
+REPOSITORY_ONLY = {".ci/run", ".gitignore"}
+
+
+def test_the_sdist_holds_every_file_and_collects_its_tests(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml needs it")
+    pytest.importorskip("build", reason="build is not installed: pip install '.[dev]'")
+    tree = package.unpacked_sdist(tmp_path)
+    if (ROOT / ".git").exists():
+        tracked = set(run("git", "ls-files", cwd=ROOT).splitlines()) - REPOSITORY_ONLY
+        assert {name for name in tracked if (ROOT / name).exists()} <= {
+            path.relative_to(tree).as_posix() for path in tree.rglob("*")
+        }
+    (kernel,) = Path(nbt_embed.__file__).parent.glob("_kernel*.so")
+    assert "tests collected" in package.collect(sys.executable, tree, kernel)
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the sdist and the wheel that is built from it."""
@@ -29,7 +48,15 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A clean copy: what an earlier build left in the tree must not help.
     tree = directory / "tree"
     files = ["csrc", "nbt_embed", "tools", "tests", "docs", "examples"]
-    files += ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md"]
+    files += [
+        "Makefile",
+        "pyproject.toml",
+        "setup.py",
+        "MANIFEST.in",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+    ]
     for name in files:
         source = ROOT / name
         if source.is_dir():
