@@ -193,6 +193,26 @@ def test_make_compiles_again_when_the_compiler_or_its_options_change(
     assert [installs(e) for e in ({}, {}, changed, changed, {})] == [1, 0, 1, 0, 1]
 
 
+def test_make_replaces_the_environment_of_another_interpreter(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "python").touch()
+    other = script(tmp_path, "other", "echo another version")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.symlink_to(sys.executable)
+
+    def replaces(*variables: str) -> bool:
+        plain = {k: v for k, v in os.environ.items() if k != "PYTHON"}
+        command = ["make", "-n", "-C", str(tmp_path), ".venv/python", *variables]
+        done = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+        return "-m venv --clear" in done.stdout
+
+    assert not replaces()
+    assert not replaces(f"PYTHON={sys.executable}")
+    assert replaces(f"PYTHON={other}")
+
+
 def test_an_earlier_build_is_not_used_again(tmp_path: Path) -> None:
     """With a compiler that notes what it is asked for, and makes empty files."""
     pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml needs it")
