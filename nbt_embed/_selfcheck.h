@@ -20,8 +20,8 @@ int nbt_floats_of_thread(void);
 
 /* Purpose: a few steps of a learner of `simd` (NBT_SIMD_*; a wider one than the processor has is the widest)
  * and refused numbers, in IEEE's default arithmetic whatever the thread's is, which is kept.
- * Returns: the hash of the learner, which is that of NBT_SELFCHECK_HASH on every target; 0 if the
- * kernel failed or took what it has to refuse. Cost: some microseconds; 4 KB of stack. */
+ * Returns: the hash of the learner, the same on every target (KNOWN_HASH of _selfcheck.py); 0 if the kernel
+ * failed or took what it has to refuse. Cost: some ten microseconds; 4 KB of stack. */
 uint64_t nbt_selfcheck(uint32_t simd);
 
 /* </declarations> */

@@ -26,7 +26,7 @@ _WRONG = {
 def check_build() -> None:
     """Compare a few steps of each version of the kernel with what they give everywhere.
 
-    Raises ImportError. Cost: below a tenth of a millisecond.
+    Raises ImportError. Cost: a fraction of a millisecond.
     """
     for version in (lib.NBT_SIMD_BASE, lib.NBT_SIMD_AVX2, lib.NBT_SIMD_AVX512):
         got = lib.nbt_selfcheck(version)
@@ -39,7 +39,7 @@ def check_build() -> None:
 
 
 def warn_of_floats(call: str) -> None:
-    """Warn with FloatWarning where this thread's arithmetic gives other bits. Cost: 0.2 µs."""
+    """Warn with FloatWarning where this thread's arithmetic gives other bits. Cost: below 1 µs."""
     wrong = lib.nbt_floats_of_thread()
     if wrong:
         what = " and ".join(text for bit, text in _WRONG.items() if wrong & bit)

@@ -116,13 +116,13 @@ def main() -> int:
         places = [folder / f"{i}" for i in range(len(BUILDS))]
         pythons = list(pool.map(installed, [source] * len(places), places, BUILDS.values()))
         hashes = [run(python, "-c", HASHES, cwd=folder).splitlines() for python in pythons]
-        for build, lines in zip(BUILDS, hashes, strict=True):
-            same = set(lines) == set(hashes[0][:1]) and lines[0].endswith("kept")
+        good = [set(lines) == {hashes[0][0]} and lines[0].endswith("kept") for lines in hashes]
+        for build, lines, same in zip(BUILDS, hashes, good, strict=True):
             print(f"{build:24} {lines[0]}" if same else f"{build:24} DIFFERENT: {lines}")
         (kernel,) = (places[0] / "venv").glob("lib/*/site-packages/nbt_embed/_kernel*.so")
         print(collect(pythons[0], source, kernel))
         print(run(pythons[0], "-m", "pytest", "-q", *SHORT, cwd=source).splitlines()[-1])
-        return 0 if all(set(lines) == set(hashes[0][:1]) for lines in hashes) else 1
+        return 0 if all(good) else 1
 
 
 if __name__ == "__main__":
