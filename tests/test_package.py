@@ -1,6 +1,5 @@
 """The files that are published install and work away from this directory."""
 
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -45,26 +44,7 @@ def test_the_sdist_holds_every_file_and_collects_its_tests(tmp_path: Path) -> No
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the sdist and the wheel that is built from it."""
     directory = tmp_path_factory.mktemp("dist")
-    # A clean copy: what an earlier build left in the tree must not help.
-    tree = directory / "tree"
-    files = ["csrc", "nbt_embed", "tools", "tests", "docs", "examples"]
-    files += [
-        "Makefile",
-        "pyproject.toml",
-        "setup.py",
-        "MANIFEST.in",
-        "LICENSE",
-        "README.md",
-        "CHANGELOG.md",
-    ]
-    for name in files:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("*.so", "_kernel.c", "__pycache__")
-            shutil.copytree(source, tree / name, ignore=ignored)
-        else:
-            tree.mkdir(exist_ok=True)
-            shutil.copy(source, tree / name)
+    tree = package.clean_copy(directory)
     run(sys.executable, "-m", "build", "--outdir", str(directory), str(tree))
     return directory
 

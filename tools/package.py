@@ -78,9 +78,16 @@ def run(
     return done.stdout
 
 
+def clean_copy(folder: Path) -> Path:
+    """Copy the tree without what was built in it: old lists and objects must not help."""
+    built = (".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
+    return shutil.copytree(ROOT, folder / "clean", ignore=shutil.ignore_patterns(*built))
+
+
 def unpacked_sdist(folder: Path) -> Path:
     """Make the sdist and unpack it: the folder that a packager starts from."""
-    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT)
+    command = (sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder)
+    run(*command, clean_copy(folder))
     (archive,) = folder.glob("*.tar.gz")
     run("tar", "-xzf", archive, "-C", folder)
     return folder / archive.name.removesuffix(".tar.gz")
