@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from runpy import run_path
+from shutil import rmtree
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
@@ -32,8 +33,12 @@ class BuildPackage(build_py):  # type: ignore[misc] # the same
 
     def run(self) -> None:
         """Copy them behind the modules; an editable install finds them in the tree."""
-        super().run()
-        if not self.editable_mode:
+        if self.editable_mode:
+            super().run()
+        else:
+            # A file that has left the tree since an earlier build must not get into a wheel.
+            rmtree(Path(self.build_lib, "nbt_embed"), ignore_errors=True)
+            super().run()
             self.mkpath(str(Path(self.build_lib, "nbt_embed", "csrc")))
             for source in Path("csrc").glob("*.[ch]"):
                 self.copy_file(str(source), str(Path(self.build_lib, "nbt_embed", source)))
