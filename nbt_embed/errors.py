@@ -37,3 +37,7 @@ class ExportError(NbtError, ValueError):
 
 class DivergenceWarning(RuntimeWarning):
     """An update would have left the finite numbers and was dropped; the weights are intact."""
+
+
+class FloatWarning(RuntimeWarning):
+    """This thread's float arithmetic is not IEEE's default: the bits are not those of others."""

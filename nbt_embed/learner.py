@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nbt_embed._kernel import ffi, lib
+from nbt_embed._selfcheck import warn_of_floats
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import (
     CheckpointError,
@@ -151,7 +152,7 @@ def _busy(name: str) -> SequenceError:
 
 
 class _Sample:
-    """The buffers of a predict or learn, and their addresses for tools/kernel_calls.h."""
+    """The buffers of a predict or learn, and their addresses for nbt_embed/_calls.h."""
 
     __slots__ = ("call", "label", "x", "y")
 
@@ -321,6 +322,7 @@ class Learner:
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
         Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
         """
+        warn_of_floats("run")
         steps, inputs = rows("X", X, self._config.n_in, self._config.hold_missing)
         label_steps, labels = rows("Y", Y, self._config.n_label, True)
         if steps != label_steps:
@@ -365,6 +367,7 @@ class Learner:
 
         Errors: CheckpointError if a number is not finite. Cost: O(bytes).
         """
+        warn_of_floats("save")
         out = bytearray(lib.nbt_checkpoint_bytes(_kernel_config(self._config)))
         status = lib.nbt_save(self._handle, ffi.from_buffer("unsigned char[]", out), len(out))
         if status:
@@ -377,6 +380,7 @@ class Learner:
 
         Errors: CheckpointError, which says what is wrong with the bytes and what to do.
         """
+        warn_of_floats("load")
         buffer = ffi.from_buffer("unsigned char[]", data)
         config = ffi.new("nbt_config *")
         status = lib.nbt_load_config(buffer, len(data), config)
@@ -441,6 +445,7 @@ class Learner:
     @_exclusive
     def hash(self) -> int:
         """64-bit hash of everything that shapes the future: equal on every target."""
+        warn_of_floats("hash")
         return int(lib.nbt_hash(self._handle))
 
     @property

@@ -5,8 +5,8 @@
  * taken again by the thread that has it, and nobody waits for one. A firmware needs none of this,
  * so it is no part of csrc/.
  */
-#ifndef KERNEL_CALLS_H
-#define KERNEL_CALLS_H
+#ifndef NBT_CALLS_H
+#define NBT_CALLS_H
 
 #include "nbt.h"
 
