@@ -8,7 +8,7 @@
 #include "nbt_tangent.h"
 #include "nbt_unitwise.h"
 
-/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_metric.h), entries stay below 1e16. */
+/* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_kalman.h), entries stay below 1e16. */
 #define NORM_LIMIT 1e12f
 
 NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)

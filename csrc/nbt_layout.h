@@ -4,7 +4,7 @@
 #define NBT_LAYOUT_H
 
 #include "nbt.h"
-#include "nbt_sweep.h"
+#include "nbt_matrices.h"
 
 /* The header of the block; the arrays follow it. */
 struct nbt_learner {
@@ -154,7 +154,7 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
     return last >= at ? l->optional[last] : NULL;
 }
 
-/* What a learner has beside the matrices of nbt_sweep.h; constants where the build leaves no choice. */
+/* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
     return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_SWEPT,

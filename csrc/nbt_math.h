@@ -19,7 +19,7 @@
 #define NBT_RESTRICT
 #endif
 
-/* Rows that a vector unit works on at once (nbt_sweep.h). */
+/* Rows that a vector unit works on at once (nbt_matrices.h). */
 #ifndef NBT_LANES
 #define NBT_LANES 1
 #endif

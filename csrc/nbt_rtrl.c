@@ -2,7 +2,7 @@
 
 #include "nbt_cell.h"
 #include "nbt_math.h"
-#include "nbt_metric.h"
+#include "nbt_kalman.h"
 
 #if NBT_HAS_RTRL
 
@@ -143,7 +143,7 @@ static void update_one(const nbt_layout *l, const nbt_update *update, size_t at,
     l->m.theta[at] += p * along_step(l, h);
     if (l->m.cov != NULL) {
         float square = p * over_outputs(l, h, h);
-        l->m.cov[at] = nbt_metric_shrink(p, update->keep,
+        l->m.cov[at] = nbt_kalman_shrink(p, update->keep,
                                          update->curvature_w[0] * square + update->rate_floor * p);
     }
 }
@@ -164,7 +164,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
         float p = l->m.cov[at];
         float c = l->m.coupling[at];
         float pull = update->curvature_w[0] * over_outputs(l, slopes + bias, h);
-        float c_new = nbt_metric_bound(c + shrunk * (pull - update->rate_floor * c));
+        float c_new = nbt_kalman_bound(c + shrunk * (pull - update->rate_floor * c));
         float turn = c_new - c;
         float step = p * along_step(l, h);
         l->m.theta[at] += step;
@@ -175,7 +175,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
         float floor = update->rate_floor * (1.0f + c_new * c_new) + kept * (turn * turn);
         float square = p * over_outputs(l, h, h);
         l->m.coupling[at] = c_new;
-        l->m.cov[at] = nbt_metric_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
+        l->m.cov[at] = nbt_kalman_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
     }
     l->m.theta[at_bias] -= back;
 }

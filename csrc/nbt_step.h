@@ -3,6 +3,7 @@
 #include "nbt_rng.c"
 #include "nbt_delay.c"
 #include "nbt_cell.c"
+#include "nbt_matrices.c"
 #include "nbt_sweep.c"
 #include "nbt_quasi.c"
 #include "nbt_tangent.c"

@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-#include "nbt_sweep.h"
+#include "nbt_simd.h"
 
 /* Units that are turned together: so many roots and divisions fit a vector unit. */
 #define NBT_UNITS (NBT_LANES > 1 ? 8 : 1)
