@@ -5,6 +5,7 @@
 #include "nbt_math.h"
 #include "nbt_rng.h"
 #include "nbt_rtrl.h"
+#include "nbt_sweep.h"
 #include "nbt_tangent.h"
 #include "nbt_unitwise.h"
 

@@ -3,7 +3,7 @@
 #define NBT_ESTIMATE_H
 
 #include "nbt_layout.h"
-#include "nbt_sweep.h"
+#include "nbt_matrices.h"
 
 /* Clears v, w, g, what is remembered of their norms, and the exact derivative. */
 NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l);

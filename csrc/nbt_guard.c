@@ -2,6 +2,7 @@
 
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
@@ -16,22 +17,9 @@
 
 /* ---- the watch ------------------------------------------------------------------------------- */
 
-/* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
-static float start_level(const nbt_config *config)
-{
-    switch (nbt_link_of(config)) {
-    case NBT_LINK_CATEGORICAL:
-        return nbt_log((float)config->n_out);
-    case NBT_LINK_BERNOULLI:
-        return nbt_log(2.0f);
-    default:
-        return 1.0f;
-    }
-}
-
 static void restart_watch(nbt_learner *learner)
 {
-    learner->level = start_level(&learner->config);
+    learner->level = nbt_link_start_level(&learner->config);
     learner->seen = 0.0f;
     learner->alarm = 0.0f;
 }
@@ -61,7 +49,7 @@ static void count_loss(nbt_learner *learner, float loss, float off)
     float ratio = nbt_select(loss < LOSS_MAX * learner->level, loss / learner->level, LOSS_MAX);
     float rate = 1.0f / (learner->seen + 1.0f); /* the start value counts as one label */
     rate = nbt_select(rate < LEVEL_RATE, LEVEL_RATE, rate);
-    float floor = LEVEL_MIN * start_level(&learner->config);
+    float floor = LEVEL_MIN * nbt_link_start_level(&learner->config);
     float level = learner->level * (1.0f + rate * (ratio - 1.0f));
     learner->level = nbt_select(level < floor, floor, level);
     learner->seen += nbt_select(learner->seen < 16777216.0f, 1.0f, 0.0f);
@@ -159,7 +147,7 @@ NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
-    nbt_correct_init(&learner->config, l);
+    nbt_correct_init(l);
     nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
     if (nbt_is_gaussian(l)) {
         nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);

@@ -70,7 +70,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
         NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
-    nbt_correct_init(config, &l);
+    nbt_correct_init(&l);
     nbt_guard_init(self);
     nbt_guard_fill(self, &l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);

@@ -1,6 +1,6 @@
-#include "nbt_filter.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
+#include "nbt_ud.h"
 #include "nbt_walk.h"
 
 size_t nbt_pending(const nbt_learner *learner)

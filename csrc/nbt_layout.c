@@ -49,6 +49,7 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
 {
     uint32_t cell = nbt_cell_of(config);
+    l->config = config;
     l->H = config->n_hidden;
     l->O = config->n_out;
     l->parts = nbt_cell_parts(cell);

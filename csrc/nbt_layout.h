@@ -71,6 +71,7 @@ enum {
 
 /* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
 typedef struct nbt_layout {
+    const nbt_config *config;
     size_t H, O, S, R, D, parts;    /* sizes, docs/design.md section 1 */
     size_t N;                       /* directions of the gradient besides g: 0, 1 or (unitwise) H */
     nbt_matrices m;                 /* theta, w, g, cov, coupling (R, D) in blocks */
@@ -138,7 +139,7 @@ NBT_INLINE float *nbt_label(const nbt_layout *l)
     return l->y + l->O;
 }
 
-NBT_INLINE float *nbt_x(const nbt_layout *l)
+NBT_INLINE float *nbt_innovation(const nbt_layout *l)
 {
     return l->y + 2 * l->O;
 }
@@ -197,5 +198,87 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 
 /* Its bytes by purpose. Returns how many floats of `guard` are in use: one may be left to fill up. */
 size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
+
+/* ---- choices of the learner -------------------------------------------------------------------
+ * Constants where the build leaves no choice. */
+NBT_INLINE uint32_t nbt_cell(const nbt_layout *l)
+{
+    return nbt_cell_of(l->config);
+}
+
+NBT_INLINE uint32_t nbt_estimator(const nbt_layout *l)
+{
+    return nbt_estimator_of(l->config);
+}
+
+NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
+{
+    return nbt_link_of(l->config);
+}
+
+/* Fails to compile when a choice is added: then every switch of the file that says this needs its case. */
+#define NBT_COVERS(name, all, covered) typedef char name[(all) == (covered) ? 1 : -1]
+
+/* ---- what a place holds -----------------------------------------------------------------------
+ * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has a name. */
+
+/* act (R): pre-activations, and after the cell the gains of part 0. */
+NBT_INLINE float *nbt_gain(const nbt_layout *l)
+{
+    return l->act;
+}
+
+/* da (R): theta_h v, and for nobacktrack after J v is made the factors of u in w. */
+NBT_INLINE float *nbt_u_scale(const nbt_layout *l)
+{
+    return l->da;
+}
+
+/* carry (S), after J v is made: the factors of the gains in v, of one gate at a time (H). */
+NBT_INLINE float *nbt_v_scale(const nbt_layout *l)
+{
+    return l->carry;
+}
+
+/* cf (2, D), while a change of the matrices may still need u: the next u and its squares. */
+NBT_INLINE float *nbt_next_u(const nbt_layout *l)
+{
+    return l->cf;
+}
+
+/* white (H), while a change may still need g_scale: that of the next step. */
+NBT_INLINE float *nbt_next_g_scale(const nbt_layout *l)
+{
+    return NBT_OF(l, white);
+}
+
+/* y (O): the prediction, and for probabilities after nbt_link_innovate its midpoint with the label. */
+NBT_INLINE float *nbt_midpoint(const nbt_layout *l)
+{
+    return l->y;
+}
+
+/* rtrl: w_square is the sum of P h h over all slopes, alpha (O) the step along those of each output. */
+NBT_INLINE float *nbt_slope_square(const nbt_layout *l)
+{
+    return l->w_square;
+}
+
+NBT_INLINE float *nbt_slope_step(const nbt_layout *l)
+{
+    return l->alpha;
+}
+
+/* Scratch of estimators with traces before the correction fills it: step_g, tilt and curvature_g (3, H). */
+NBT_INLINE float *nbt_scratch(const nbt_layout *l)
+{
+    return NBT_OF(l, step_g);
+}
+
+/* Scratch of unitwise, from tangent to alpha (8, H). */
+NBT_INLINE float *nbt_unit_scratch(const nbt_layout *l)
+{
+    return NBT_OF(l, tangent);
+}
 
 #endif

@@ -2,23 +2,25 @@
 #include "nbt_cell.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
-#include "nbt_filter.h"
 #include "nbt_guard.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
+#include "nbt_link.h"
 #include "nbt_math.h"
-#include "nbt_readout.h"
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
+#include "nbt_sweep.h"
+#include "nbt_ud.h"
 
-/* y = link(V f), scaled units, f = [state; x; 1] whose x and 1 are those of u. */
-static void read_out(const nbt_learner *learner, const nbt_layout *l, float *y, const float *state,
-                     const float *u)
+/* l->y = link(V f), scaled units, f = [state; x; 1] whose x and 1 are those of u. */
+static void read_out(const nbt_layout *l, const float *state, const float *u)
 {
     nbt_copy(l->f, state, l->H);
     nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
-    nbt_readout_apply(y, l->readout, l->f, l->O, l->D);
-    nbt_link_predict(nbt_link_of(&learner->config), y, l->O);
+    for (size_t o = 0; o < l->O; o++) {
+        l->y[o] = nbt_dot(l->readout + o * l->D, l->f, l->D);
+    }
+    nbt_link_predict(l);
 }
 
 /* Makes the change that a step has left undone, if there is one. */
@@ -47,13 +49,13 @@ static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undo
         } else {
             nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, NBT_OF(l, leak));
         }
-        read_out(learner, l, l->y, l->state, l->u);
+        read_out(l, l->state, l->u);
     } else {
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
         nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, NBT_OF(l, leak));
-        read_out(learner, l, l->y, l->state, l->f);
+        read_out(l, l->state, l->f);
     }
 }
 
@@ -146,7 +148,7 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     }
     int present;
     nbt_notice notice = {0, 0};
-    nbt_status status = nbt_intake_label(learner, l, label, &present, &notice);
+    nbt_status status = nbt_intake_label(l, label, &present, &notice);
     if (status != NBT_OK) {
         return status;
     }
@@ -165,9 +167,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     float loss = NBT_HUGE;
     if (good && present) {
         if (!has_read) {
-            read_out(learner, l, l->y, nbt_learning_state(l), l->u);
+            read_out(l, nbt_learning_state(l), l->u);
         }
-        loss = nbt_link_loss(nbt_link_of(&learner->config), l->y, nbt_label(l), l->O);
+        loss = nbt_link_loss(l);
         good = nbt_correct(learner, l, &change->update, &notice.limited);
     }
     learner->pending--;
@@ -212,7 +214,7 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
         return NBT_ERR_NULL;
     }
     const nbt_config *config = &learner->config;
-    size_t n_label = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : config->n_out;
+    size_t n_label = nbt_link_labels(config);
     *done = 0;
     if (horizon > (size_t)config->max_delay + 1 || learner->pending > horizon) {
         return NBT_ERR_HORIZON;

@@ -11,7 +11,7 @@
 #define NBT_RTRL_H
 
 #include "nbt_layout.h"
-#include "nbt_sweep.h"
+#include "nbt_matrices.h"
 
 #define NBT_IS_EXACT(l) (NBT_HAS_RTRL && NBT_OF(l, exact) != NULL)
 

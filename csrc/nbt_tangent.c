@@ -1,6 +1,7 @@
 #include "nbt_tangent.h"
 
 #include "nbt_math.h"
+#include "nbt_sweep.h"
 
 /* Added to squared norms: e of a saturated unit may be 0, and the quotient stays finite. */
 #define SQUARE_TINY 1e-20f

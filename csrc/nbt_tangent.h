@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "nbt_sweep.h"
+#include "nbt_matrices.h"
 
 /* Derivatives of the step, from nbt_cell_linearise. */
 typedef struct nbt_jacobian {
