@@ -77,7 +77,8 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
     NBT_CELL_TANH = 0,       /* h = tanh(a)                                       R = H,  S = H  */
     NBT_CELL_LEAKY = 1,      /* h = (1 - 1/tau) h + (1/tau) tanh(a), tau fixed    R = H,  S = H  */
     NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
-    NBT_CELL_LSTM = 3        /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+    NBT_CELL_LSTM = 3,       /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+    NBT_CELL_END             /* one past the last, as in the following lists */
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
@@ -86,21 +87,25 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
     NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave out
                                 (unbiased at decay 1, least variance) */
-    NBT_EST_RTRL = 5         /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
+    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
+    NBT_EST_END
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
-    NBT_NORM_METRIC = 1      /* the filter's own metric (Euclidean under the sgd filter) */
+    NBT_NORM_METRIC = 1,     /* the filter's own metric (Euclidean under the sgd filter) */
+    NBT_NORM_END
 };
 enum { /* nbt_config.filter: what is done with the gradient */
     NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
     NBT_FILTER_KALMAN = 1,   /* diagonal recurrent block, full readout block, one innovation */
-    NBT_FILTER_QUASI = 2     /* the same with the recurrent block's bias column kept exactly */
+    NBT_FILTER_QUASI = 2,    /* the same with the recurrent block's bias column kept exactly */
+    NBT_FILTER_END
 };
 enum { /* nbt_config.link: what the outputs mean */
     NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
     NBT_LINK_CATEGORICAL = 1,/* class probabilities; the label is one class index in [0, n_out) */
-    NBT_LINK_BERNOULLI = 2   /* independent probabilities; labels are n_out values in [0, 1] */
+    NBT_LINK_BERNOULLI = 2,  /* independent probabilities; labels are n_out values in [0, 1] */
+    NBT_LINK_END
 };
 enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
@@ -391,48 +396,37 @@ float nbt_sigmoidf(float x);
 
 /* </declarations> */
 
+#include "nbt_tables.h"
+
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
  * constant expression equal to nbt_bytes of the same configuration, on every target; with
- * rollback_steps add NBT_ROLLBACK_BYTES. */
-#define NBT_ROWS(n_hidden, cell) \
-    ((size_t)(n_hidden) * ((cell) == NBT_CELL_LSTM ? 4u : (cell) == NBT_CELL_GATED ? 2u : 1u))
-#define NBT_PARTS(cell) ((cell) == NBT_CELL_LSTM ? (size_t)2u : (size_t)1u)
+ * rollback_steps add NBT_ROLLBACK_BYTES. Both are sums over the arrays of nbt_tables.h. */
+#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)              \
+    (NBT_HEADER_BYTES +                                                                               \
+     sizeof(float) *                                                                                  \
+         NBT_EVEN_(NBT_EACH_(NBT_SAVED_ARRAYS, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, lags,        \
+                             max_delay, cell, estimator, filter, link) +                              \
+                   NBT_EACH_(NBT_SCRATCH_ARRAYS, NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags,    \
+                             max_delay, cell, estimator, filter, link) +                              \
+                   (NBT_EACH_(NBT_SAVED_ARRAYS, NBT_COUNT_MATRIX_, n_in, n_out, n_hidden, lags,       \
+                              max_delay, cell, estimator, filter, link) - 1u) *                       \
+                       NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
+
+/* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)                \
+    (sizeof(float) * NBT_EVEN_(NBT_EACH_(NBT_SAVED_ARRAYS, NBT_FLOATS_COPIED_, n_in, n_out, n_hidden, \
+                                         lags, 0, cell, estimator, filter, link)))
+
+#define NBT_ROWS(n_hidden, cell)                                                      \
+    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +                          \
+                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) +                     \
+                           4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
+#define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
 /* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
 #define NBT_HEADER_BYTES ((size_t)272u)
-
-/* What a last good copy takes beside: theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)    \
-    (sizeof(float) *                                                                      \
-     NBT_COPIED_((size_t)(n_in), (size_t)(n_out),                                         \
-                 ((estimator) != NBT_EST_FROZEN ? (size_t)1 : (size_t)0),                 \
-                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),                    \
-                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),                  \
-                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),                   \
-                 NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
-#define NBT_COPIED_(I, O, T, kal, qua, gau, R, D)                                         \
-    ((T * (1u + kal + qua) * R * D + O * D + kal * (D * (D + 1u) / 2u) + 3u * I +         \
-      gau * 5u * O + 1u) / 2u * 2u)
-
-#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
-    (NBT_HEADER_BYTES +                                                                   \
-     sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
-                                 (size_t)(lags), (size_t)(max_delay), cell,               \
-                                 ((estimator) == NBT_EST_NOBACKTRACK ||                   \
-                                  (estimator) == NBT_EST_RESIDUAL ||                      \
-                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_SNAP1 ||                         \
-                                  (estimator) == NBT_EST_RESIDUAL ||                      \
-                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_RTRL ? (size_t)1 : (size_t)0),   \
-                                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),    \
-                                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),  \
-                                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
-                                 NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
-                                 NBT_COLS(n_in, n_hidden, lags)))
 
 /* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
  * almost: processors with caches then take loads from one for loads of what was stored to another, and
@@ -440,32 +434,23 @@ float nbt_sigmoidf(float x);
  * multiples stay 112 floats or more from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G, U and
- * E: does the estimator keep w, g, a rank-one estimate per unit, the exact derivative (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, E, kal, qua, gau, R, K, D)              \
-    ((R * D + O * D                                        /* theta, readout */           \
-      + W * R * D + (U ? H : W) * H * K + G * R * D        /* w, v, g */                  \
-      + W * G * (1u - U) * (2u * H + 1u)                   /* balance */                  \
-      + E * H * K * R * D                                  /* exact */                    \
-      + (W + G - W * G + E) * (kal + qua) * R * D          /* cov, coupling */            \
-      + (W + G + (W + G - W * G + E) * (kal + qua)) * NBT_APART_(R * D) /* between them */ \
-      + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
-      + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
-      + (M + L) * I                                        /* ring */                     \
-      + 3u * I + gau * 3u * O                              /* scalers */                  \
-      + 2u * I + gau * 2u * O                              /* runs of equal values */     \
-      + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
-      + (2u * W - U) * R + G * 2u * R + W * G * R          /* da, wu, gu, gg, wg */       \
-      + (W + G - W * G) * R                                /* uu */                       \
-      + (U ? H : W + E) * (4u + O)                         /* by estimate, alpha */       \
-      + G * 6u * H + W * G * 2u * H + (G + E) * H * O      /* by unit, white */           \
-      + (U + E) * H * K * H                                /* jacobian */                 \
-      + E * (O * R * D + (H * K + 2u) * D)                 /* slopes, past, ... */        \
-      + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
-      + (1u - kal) * (W + G - W * G) * 2u * D              /* u, u^2 */                   \
-      + 4u * O                                             /* y, label, x, factor */      \
-      + (M > 0u ? R : 0u)                                  /* live */                     \
-      + 1u) / 2u * 2u)
+#define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
+
+/* The sum of what `term` gives for the rows of a table of arrays. */
+#define NBT_EACH_(table, term, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
+    (table(term, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out),              \
+           (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),                  \
+           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)) + 0u)
+#define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
+    +(brought) * (floats)
+#define NBT_FLOATS_SCRATCH_(where, name, brought, floats) +(brought) * (floats)
+#define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \
+    +(copied) * (brought) * (floats)
+#define NBT_COUNT_MATRIX_(where, name, purpose, content, since, copied, brought, floats) \
+    +NBT_IS_##where##_ * (brought)
+#define NBT_IS_MATRIX_ 1u
+#define NBT_IS_POINTER_ 0u
+#define NBT_IS_OPTIONAL_ 0u
 
 #ifdef __cplusplus
 }

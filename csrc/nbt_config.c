@@ -63,11 +63,11 @@ static const range ranges[NBT_CONFIG_WORDS] = {
     {1, 4096, COUNT},               /* n_hidden */
     {1, 1024, COUNT},               /* lags */
     {0, 1048576, COUNT},            /* max_delay */
-    {0, NBT_CELL_LSTM, COUNT},      /* cell */
-    {0, NBT_EST_RTRL, COUNT},       /* estimator */
-    {0, NBT_NORM_METRIC, COUNT},    /* norm */
-    {0, NBT_FILTER_QUASI, COUNT},   /* filter */
-    {0, NBT_LINK_BERNOULLI, COUNT}, /* link */
+    {0, NBT_CELL_END - 1, COUNT},    /* cell */
+    {0, NBT_EST_END - 1, COUNT},     /* estimator */
+    {0, NBT_NORM_END - 1, COUNT},   /* norm */
+    {0, NBT_FILTER_END - 1, COUNT}, /* filter */
+    {0, NBT_LINK_END - 1, COUNT}, /* link */
     {0, 16777216, COUNT},           /* scale_steps */
     {0, 1, COUNT},                  /* hold_missing */
     {0, 1073741824.0f, COUNT},         /* anneal_steps */
@@ -132,11 +132,10 @@ static uint32_t last_of(uint32_t mask)
 /* Of a field that is a choice, those that this build has; 0 for the other fields. */
 static uint32_t built_choices(size_t index)
 {
-    uint32_t rtrl = NBT_HAS_RTRL ? 0u : 1u << NBT_EST_RTRL;
-    return index == CELL        ? NBT_CELLS & NBT_CELLS_ALL
-           : index == ESTIMATOR ? NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~rtrl
-           : index == FILTER    ? NBT_FILTERS & NBT_FILTERS_ALL
-           : index == LINK      ? NBT_LINKS & NBT_LINKS_ALL
+    return index == CELL        ? NBT_BUILT_cell
+           : index == ESTIMATOR ? NBT_BUILT_estimator
+           : index == FILTER    ? NBT_BUILT_filter
+           : index == LINK      ? NBT_BUILT_link
                                 : 0u;
 }
 

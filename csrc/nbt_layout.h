@@ -33,78 +33,37 @@ enum {
     NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the step */
 };
 
-/* Arrays that only some choices have, in symbols and with the choices that bring them; a build without
- * those has no pointer to them in its layout. Use: NBT_OF(l, name), NULL where there is none. */
-#define NBT_W_AND_G (NBT_BUILDS_RESIDUAL || NBT_BUILDS_UNITWISE)
-#define NBT_G_OR_RTRL (NBT_BUILDS_G || NBT_HAS_RTRL)
-#define NBT_OPTIONAL_ARRAYS(X)                                                                     \
-    X(balance, NBT_BUILDS_RESIDUAL)  /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */                    \
-    X(exact, NBT_HAS_RTRL)           /* (S, R, D) row-major ds/dtheta */                           \
-    X(leak, NBT_BUILDS_LEAKY)        /* (H) */                                                     \
-    /* workspace */                                                                                \
-    X(gain2, NBT_BUILDS_LSTM)        /* (R) gains of part 1 */                                     \
-    X(gu, NBT_BUILDS_G)              /* (R) row products */                                        \
-    X(gg, NBT_BUILDS_G)                                                                            \
-    X(wg, NBT_W_AND_G)                                                                             \
-    X(jacobian, NBT_BUILDS_UNITWISE || NBT_HAS_RTRL) /* (H, H) transposed J_t; rtrl: (S, H) J_t */ \
-    X(tangent, NBT_W_AND_G)          /* (H) rho0 v + y (residual) */                               \
-    X(step_g, NBT_BUILDS_G)          /* (H) */                                                     \
-    X(tilt, NBT_BUILDS_G)            /* (H) */                                                     \
-    X(curvature_g, NBT_BUILDS_G)     /* (H) */                                                     \
-    X(white, NBT_G_OR_RTRL)          /* (H, O) F^T V_h, unit by unit */                            \
-    X(g_scale, NBT_W_AND_G)          /* (H) factor of the old g in the new w */                    \
-    X(g_keep, NBT_BUILDS_G)          /* (H) d */                                                   \
-    X(g_square, NBT_BUILDS_G)        /* (H) sum P g g of a unit */                                 \
-    X(g_cross, NBT_BUILDS_G)         /* (H) sum P g w of a unit */                                 \
-    X(slopes, NBT_HAS_RTRL)          /* (O, R, D) F^T H, row-major */                              \
-    X(past, NBT_HAS_RTRL)            /* (S, D) a row of the exact derivative before the step */    \
-    X(p_row, NBT_HAS_RTRL)           /* (D) P of a row */                                          \
-    X(weighted, NBT_HAS_RTRL)        /* (D) its product with a slope */
-
+/* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says OPTIONAL. Use:
+ * NBT_OF(l, name), NULL where there is none. */
+#define NBT_OPTIONAL_SAVED(where, name, purpose, content, since, copied, brought, floats) \
+    NBT_OPTIONAL_##where(name, brought)
+#define NBT_OPTIONAL_SCRATCH(where, name, brought, floats) NBT_OPTIONAL_##where(name, brought)
+#define NBT_OPTIONAL_MATRIX(name, built)
+#define NBT_OPTIONAL_POINTER(name, built)
 /* Places of the pointers: an array takes one if it is built, and none otherwise. */
+#define NBT_OPTIONAL_OPTIONAL(name, built) \
+    NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
 enum {
-#define NBT_PLACE(name, built) NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
-    NBT_OPTIONAL_ARRAYS(NBT_PLACE)
-#undef NBT_PLACE
+    NBT_SAVED_ARRAYS(NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
     NBT_OPTIONAL
 };
 
-/* Arrays as pointers into one block; NULL where the configuration has none. Shapes in symbols. */
+/* Arrays as pointers into one block; NULL where the configuration has none. */
 typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts;    /* sizes, docs/design.md section 1 */
     size_t N;                       /* directions of the gradient besides g: 0, 1 or (unitwise) H */
     nbt_matrices m;                 /* theta, w, g, cov, coupling (R, D) in blocks */
-    float *readout;                 /* (O, D) */
-    float *v;                       /* (N, S) */
-    float *ud;                      /* (D (D + 1) / 2) */
-    float *noise;                   /* (2, O): variance, labels counted */
-    float *state;                   /* (2, S) state, learning state */
-    float *ring;                    /* (max_delay + lags, n_in) */
-    float *input_scale;             /* (3, n_in) */
-    float *label_scale;             /* (3, O) */
-    float *input_run;               /* (2, n_in) last value, how often in a row */
-    float *label_run;               /* (2, O) */
-    float *copy;                    /* the last good copy, one after the other those of theta, cov,
-                                       coupling, readout, ud, noise, input_scale, label_scale that
-                                       there are and that change; NULL without rollback_steps */
-    /* workspace of one call */
-    float *u;                       /* (D) [h before; x; 1] */
-    float *f;                       /* (D) [h after; x; 1] */
-    float *act;                     /* (R) pre-activations, then gains of part 0 */
-    float *carry;                   /* (S) */
-    float *da;                      /* (R) theta_h v, then u_scale */
-    float *uu;                      /* (2, R) row products u u, w u */
-    float *w_square;                /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */
-    /* tangent, these, step_g to white, and alpha lie one after the other: before the correction fills
-     * them, scratch of the estimate (unitwise: (8, H) from tangent on). */
-    float *step_w;                  /* (2, N) step, curvature */
-    float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
-    float *cf;                      /* (2, D) C f, U^T f; while looking, u and u^2 */
-    float *chol;                    /* (O (O + 1) / 2) */
-    float *y;                       /* (4, O) prediction and label in scaled units, innovation and its
-                                       solution, curvature factor */
-    float *live;                    /* (R) pre-activations of the live state, where it leads */
+#define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
+    NBT_MEMBER_##where(name)
+#define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
+#define NBT_MEMBER_MATRIX(name)
+#define NBT_MEMBER_POINTER(name) float *name;
+#define NBT_MEMBER_OPTIONAL(name)
+    NBT_SAVED_ARRAYS(NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , )
+    float *copy; /* the last good copy: what is `copied`, matrices first; NULL without rollback_steps */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
 
@@ -158,8 +117,7 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
 /* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_SWEPT,
-                   l->uu != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT, l->uu != NULL);
 }
 
 NBT_INLINE int nbt_has_copy(const nbt_layout *l)
@@ -169,17 +127,17 @@ NBT_INLINE int nbt_has_copy(const nbt_layout *l)
 
 NBT_INLINE int nbt_is_residual(const nbt_layout *l)
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, 1u << NBT_EST_RESIDUAL, NBT_OF(l, balance) != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_RESIDUAL, NBT_OF(l, balance) != NULL);
 }
 
 NBT_INLINE int nbt_is_kalman(const nbt_layout *l)
 {
-    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, ~(1u << NBT_FILTER_SGD), l->ud != NULL);
+    return nbt_has(NBT_BUILT_filter, NBT_FILTERS_KALMAN, l->ud != NULL);
 }
 
 NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
 {
-    return nbt_has(NBT_LINKS, NBT_LINKS_ALL, 1u << NBT_LINK_GAUSSIAN, l->noise != NULL);
+    return nbt_has(NBT_BUILT_link, NBT_LINKS_REAL, l->noise != NULL);
 }
 
 /* The fields of a config after seed are words of 32 bits, without padding between them. */

@@ -33,31 +33,31 @@ typedef struct nbt_matrices {
 /* What of these a learner has; constants where the build leaves no choice. */
 NBT_INLINE int nbt_has_w(const nbt_matrices *m)
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_W, m->w != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_W, m->w != NULL);
 }
 
 NBT_INLINE int nbt_has_g(const nbt_matrices *m)
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, NBT_ESTIMATORS_G, m->g != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_G, m->g != NULL);
 }
 
 NBT_INLINE int nbt_is_by_unit(const nbt_matrices *m)
 {
-    return nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, 1u << NBT_EST_UNITWISE, m->by_unit);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_BY_UNIT, m->by_unit);
 }
 
 NBT_INLINE int nbt_has_cov(const nbt_matrices *m)
 {
     int here = m->cov != NULL;
-    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, ~(1u << NBT_FILTER_SGD), here) &&
-           nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, ~(1u << NBT_EST_FROZEN), here);
+    return nbt_has(NBT_BUILT_filter, NBT_FILTERS_KALMAN, here) &&
+           nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_LEARNING, here);
 }
 
 NBT_INLINE int nbt_has_coupling(const nbt_matrices *m)
 {
     int here = m->coupling != NULL;
-    return nbt_has(NBT_FILTERS, NBT_FILTERS_ALL, 1u << NBT_FILTER_QUASI, here) &&
-           nbt_has(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, ~(1u << NBT_EST_FROZEN), here);
+    return nbt_has(NBT_BUILT_filter, NBT_FILTERS_QUASI, here) &&
+           nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_LEARNING, here);
 }
 
 /* How w and g move:

@@ -266,7 +266,6 @@ static void print_hashes(const nbt_config *config, uint32_t steps)
 
 static void print_grid(uint32_t steps)
 {
-    enum { MORE_THAN_THERE_ARE = 32 };
     static const uint32_t sizes[] = {5, 16};
     nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
     config.seed = 1;
@@ -275,13 +274,12 @@ static void print_grid(uint32_t steps)
         config.n_hidden = sizes[size];
         config.lags = size == 0 ? 2 : 1;
         config.max_delay = size == 0 ? 3 : 0;
-        for (config.cell = 0; config.cell <= NBT_CELL_LSTM; config.cell++) {
-            for (config.estimator = 0; config.estimator < MORE_THAN_THERE_ARE;
-                 config.estimator++) {
-                for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
-                    for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
+        for (config.cell = 0; config.cell < NBT_CELL_END; config.cell++) {
+            for (config.estimator = 0; config.estimator < NBT_EST_END; config.estimator++) {
+                for (config.filter = 0; config.filter < NBT_FILTER_END; config.filter++) {
+                    for (config.link = 0; config.link < NBT_LINK_END; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
-                        uint32_t norms = has_norm ? NBT_NORM_METRIC + 1u : 1u;
+                        uint32_t norms = has_norm ? NBT_NORM_END : 1u;
                         for (config.norm = 0; config.norm < norms; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
                             if (nbt_bytes(&config) == 0) {

@@ -1,0 +1,197 @@
+/* What the kernel can be made of: each fact in one row of one table.
+ *
+ * A table is a macro that calls X once a row; whoever needs a column gives an X that picks it. The compiler
+ * refuses an enumerator of nbt.h without its row, and a row without its enumerator (nbt_build.h).
+ * csrc/README.md says which rows a new cell, estimator, filter, link, field or array needs.
+ *
+ * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. */
+#ifndef NBT_TABLES_H
+#define NBT_TABLES_H
+
+/* ---- Choices: X(enumerator, name, ...) in the order of their numbers --------------------------------- */
+
+/* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
+ * slow, fast: gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau; bit i is gate i.
+ * nbt_cell.c has the function units_<name>. */
+#define NBT_CELL_LIST(X)                     \
+    /*              gates parts leaks slow fast */ \
+    X(TANH, tanh,   1,    1,    0,    0,   0) \
+    X(LEAKY, leaky, 1,    1,    1,    0,   0) \
+    X(GATED, gated, 2,    1,    0,    1,   0) \
+    X(LSTM, lstm,   4,    2,    0,    1,   2)
+
+/* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for every
+ * unit instead of one for all. exact: the exact derivative. */
+#define NBT_ESTIMATOR_LIST(X)                \
+    /*                          w  g by_unit exact */ \
+    X(FROZEN, frozen,           0, 0, 0,     0) \
+    X(NOBACKTRACK, nobacktrack, 1, 0, 0,     0) \
+    X(SNAP1, snap1,             0, 1, 0,     0) \
+    X(RESIDUAL, residual,       1, 1, 0,     0) \
+    X(UNITWISE, unitwise,       1, 1, 1,     0) \
+    X(RTRL, rtrl,               0, 0, 0,     1)
+
+#define NBT_NORM_LIST(X)     \
+    X(EUCLIDEAN, euclidean)  \
+    X(METRIC, metric)
+
+/* kalman: keeps covariances. quasi: and those with the bias column. */
+#define NBT_FILTER_LIST(X)   \
+    /*                   kalman quasi */ \
+    X(SGD, sgd,             0, 0) \
+    X(KALMAN, kalman,       1, 0) \
+    X(QUASI, kalman_quasi,  1, 1)
+
+/* real: labels are real values, which are scaled and whose noise is estimated. */
+#define NBT_LINK_LIST(X)        \
+    /*                       real */ \
+    X(GAUSSIAN, gaussian,       1) \
+    X(CATEGORICAL, categorical, 0) \
+    X(BERNOULLI, bernoulli,     0)
+
+/* Sets of choices: bit i for choice i. */
+#define NBT_SET_CELL_(NAME, name, gates, parts, leaks, slow, fast) | 1 << NBT_CELL_##NAME
+#define NBT_SET_GATES_1_(NAME, name, gates, parts, leaks, slow, fast) | ((gates) & 1) << NBT_CELL_##NAME
+#define NBT_SET_GATES_2_(NAME, name, gates, parts, leaks, slow, fast) \
+    | ((gates) >> 1 & 1) << NBT_CELL_##NAME
+#define NBT_SET_GATES_4_(NAME, name, gates, parts, leaks, slow, fast) \
+    | ((gates) >> 2 & 1) << NBT_CELL_##NAME
+#define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast) | ((parts) == 2) << NBT_CELL_##NAME
+#define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast) | (leaks) << NBT_CELL_##NAME
+
+#define NBT_SET_ESTIMATOR_(NAME, name, w, g, by_unit, exact) | 1 << NBT_EST_##NAME
+#define NBT_SET_W_(NAME, name, w, g, by_unit, exact) | (w) << NBT_EST_##NAME
+#define NBT_SET_G_(NAME, name, w, g, by_unit, exact) | (g) << NBT_EST_##NAME
+#define NBT_SET_BY_UNIT_(NAME, name, w, g, by_unit, exact) | (by_unit) << NBT_EST_##NAME
+#define NBT_SET_EXACT_(NAME, name, w, g, by_unit, exact) | (exact) << NBT_EST_##NAME
+
+#define NBT_SET_NORM_(NAME, name) | 1 << NBT_NORM_##NAME
+
+#define NBT_SET_FILTER_(NAME, name, kalman, quasi) | 1 << NBT_FILTER_##NAME
+#define NBT_SET_KALMAN_(NAME, name, kalman, quasi) | (kalman) << NBT_FILTER_##NAME
+#define NBT_SET_QUASI_(NAME, name, kalman, quasi) | (quasi) << NBT_FILTER_##NAME
+
+#define NBT_SET_LINK_(NAME, name, real) | 1 << NBT_LINK_##NAME
+#define NBT_SET_REAL_(NAME, name, real) | (real) << NBT_LINK_##NAME
+
+enum {
+    NBT_CELLS_ALL = 0 NBT_CELL_LIST(NBT_SET_CELL_),
+    NBT_CELLS_GATES_1 = 0 NBT_CELL_LIST(NBT_SET_GATES_1_), /* binary digits of the number of gates */
+    NBT_CELLS_GATES_2 = 0 NBT_CELL_LIST(NBT_SET_GATES_2_),
+    NBT_CELLS_GATES_4 = 0 NBT_CELL_LIST(NBT_SET_GATES_4_),
+    NBT_CELLS_TWO_PARTS = 0 NBT_CELL_LIST(NBT_SET_TWO_PARTS_),
+    NBT_CELLS_LEAKY = 0 NBT_CELL_LIST(NBT_SET_LEAKY_),
+
+    NBT_ESTIMATORS_ALL = 0 NBT_ESTIMATOR_LIST(NBT_SET_ESTIMATOR_),
+    NBT_ESTIMATORS_W = 0 NBT_ESTIMATOR_LIST(NBT_SET_W_),
+    NBT_ESTIMATORS_G = 0 NBT_ESTIMATOR_LIST(NBT_SET_G_),
+    NBT_ESTIMATORS_BY_UNIT = 0 NBT_ESTIMATOR_LIST(NBT_SET_BY_UNIT_),
+    NBT_ESTIMATORS_EXACT = 0 NBT_ESTIMATOR_LIST(NBT_SET_EXACT_),
+    NBT_ESTIMATORS_SHARED = NBT_ESTIMATORS_W & ~NBT_ESTIMATORS_BY_UNIT, /* one w for all rows */
+    NBT_ESTIMATORS_BOTH = NBT_ESTIMATORS_W & NBT_ESTIMATORS_G,
+    NBT_ESTIMATORS_RESIDUAL = NBT_ESTIMATORS_SHARED & NBT_ESTIMATORS_G,
+    NBT_ESTIMATORS_SWEPT = NBT_ESTIMATORS_W | NBT_ESTIMATORS_G, /* their factors move in nbt_sweep */
+    NBT_ESTIMATORS_LEARNING = NBT_ESTIMATORS_SWEPT | NBT_ESTIMATORS_EXACT,
+    NBT_ESTIMATORS_DIRECTED = NBT_ESTIMATORS_W | NBT_ESTIMATORS_EXACT, /* N directions beside g */
+    NBT_ESTIMATORS_WHITENED = NBT_ESTIMATORS_G | NBT_ESTIMATORS_EXACT,
+    NBT_ESTIMATORS_JACOBIAN = NBT_ESTIMATORS_BY_UNIT | NBT_ESTIMATORS_EXACT,
+
+    NBT_NORMS_ALL = 0 NBT_NORM_LIST(NBT_SET_NORM_),
+
+    NBT_FILTERS_ALL = 0 NBT_FILTER_LIST(NBT_SET_FILTER_),
+    NBT_FILTERS_KALMAN = 0 NBT_FILTER_LIST(NBT_SET_KALMAN_),
+    NBT_FILTERS_QUASI = 0 NBT_FILTER_LIST(NBT_SET_QUASI_),
+
+    NBT_LINKS_ALL = 0 NBT_LINK_LIST(NBT_SET_LINK_),
+    NBT_LINKS_REAL = 0 NBT_LINK_LIST(NBT_SET_REAL_)
+};
+
+/* Whether a choice is in a set: 0 or 1. */
+#define NBT_IN(set, choice) ((size_t)((set) >> (choice) & 1))
+
+/* ---- Arrays, in the order of checkpoints ------------------------------------------------------------- */
+
+/* X(where, name, purpose, content, since, copied, brought, floats) for what a learner has to remember.
+ *   where: MATRIX, in blocks of rows (nbt_layout.m); POINTER; OPTIONAL, without a pointer in a build that
+ *     cannot have it (NBT_OF). The matrices lie first and side by side, the others follow.
+ *   purpose: its field of nbt_breakdown.
+ *   content: what its words may be and how they are visited (nbt_walk.c).
+ *   since: minor version of the checkpoints that first had it.
+ *   copied: 1 if the last good copy has it where the learner has.
+ *   brought: 1 if the learner has it, by in(set of choices, choice).
+ *   floats: how many. */
+#define NBT_SAVED_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)                   \
+    X(MATRIX, theta, parameters, FINITE, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u, (R) * (D))          \
+    X(POINTER, readout, parameters, FINITE, 0, 1u, 1u, (O) * (D)) /* (O, D) */                              \
+    X(MATRIX, w, estimate, FINITE, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))                       \
+    X(POINTER, v, estimate, FINITE, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */                    \
+      NBT_N_(in, estimator, H) * (H) * (K))                                                                 \
+    X(MATRIX, g, estimate, FINITE, 0, 0u, in(NBT_ESTIMATORS_G, estimator), (R) * (D))                       \
+    X(OPTIONAL, balance, estimate, NONNEGATIVE, 0, 0u, /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */           \
+      in(NBT_ESTIMATORS_RESIDUAL, estimator), 2u * (H) + 1u)                                                \
+    X(OPTIONAL, exact, estimate, FINITE, 0, 0u, /* (S, R, D) row-major ds/dtheta */                         \
+      in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (R) * (D))                                           \
+    X(MATRIX, cov, covariance, POSITIVE, 0, 1u,                                                             \
+      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_KALMAN, filter), (R) * (D))                   \
+    X(MATRIX, coupling, covariance, FINITE, 0, 1u,                                                          \
+      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_QUASI, filter), (R) * (D))                    \
+    X(POINTER, ud, covariance, FACTOR, 0, 1u, in(NBT_FILTERS_KALMAN, filter), (D) * ((D) + 1u) / 2u)        \
+    X(POINTER, noise, covariance, NONNEGATIVE, 0, 1u, /* (2, O) variance, labels counted */                 \
+      in(NBT_LINKS_REAL, link), 2u * (O))                                                                   \
+    X(POINTER, state, state, FINITE, 0, 0u, 1u, 2u * (H) * (K)) /* (2, S) state, learning state */          \
+    X(OPTIONAL, leak, state, POSITIVE, 0, 0u, in(NBT_CELLS_LEAKY, cell), (H)) /* (H) */                     \
+    X(POINTER, ring, ring, RING, 0, 0u, 1u, ((M) + (L)) * (n_in)) /* (max_delay + lags, n_in) */            \
+    X(POINTER, input_scale, scaler, SCALER, 0, 1u, 1u, 3u * (n_in)) /* (3, n_in) mean, variance, count */   \
+    X(POINTER, label_scale, scaler, SCALER, 0, 1u, in(NBT_LINKS_REAL, link), 3u * (O)) /* (3, O) */         \
+    X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in)) /* (2, n_in) value, how often in a row */ \
+    X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */
+
+/* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)                  \
+    X(POINTER, u, 1u, (D)) /* (D) [h before; x; 1] */                                                        \
+    X(POINTER, f, 1u, (D)) /* (D) [h after; x; 1] */                                                         \
+    X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                                 \
+    X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                               \
+    X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */                         \
+    X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */              \
+    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator), /* (2, R) row products u u, w u */                   \
+      (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                                          \
+    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator), (R)) /* (R) row products */                             \
+    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator), (R))                                                    \
+    X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                                 \
+    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), /* (H, H) transposed J_t; rtrl: (S, H) */  \
+      (H) * (K) * (H))                                                                                       \
+    X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) sum P w w (rtrl: of the */        \
+      2u * NBT_N_(in, estimator, H))                             /* slopes), factor of the old w */          \
+    /* tangent, these, step_g to white, and alpha lie one after the other: before the correction fills      \
+     * them, scratch of the estimate (unitwise: (8, H) from tangent on). */                                  \
+    X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */            \
+    X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */                  \
+      2u * NBT_N_(in, estimator, H))                                                                         \
+    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), (H))      /* (H) */                                 \
+    X(OPTIONAL, tilt, in(NBT_ESTIMATORS_G, estimator), (H))        /* (H) */                                 \
+    X(OPTIONAL, curvature_g, in(NBT_ESTIMATORS_G, estimator), (H)) /* (H) */                                 \
+    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (H, O) F^T V_h, unit by unit */            \
+      (H) * (O))                                                                                             \
+    X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (N, O) V_h v_h, whitened by F^T under */    \
+      NBT_N_(in, estimator, H) * (O))                         /* kalman; rtrl: its step */                   \
+    X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) factor of the old g in the new w */ \
+    X(OPTIONAL, g_keep, in(NBT_ESTIMATORS_G, estimator), (H))     /* (H) d */                                \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H))   /* (H) sum P g g of a unit */              \
+    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_G, estimator), (H))    /* (H) sum P g w of a unit */              \
+    X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D)) /* (O, R, D) F^T H */          \
+    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D)) /* (S, D) a row of exact */      \
+                                                                            /* before the step */            \
+    X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))    /* (D) P of a row */                     \
+    X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D)) /* (D) its product with a slope */       \
+    X(POINTER, cf, (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator)),                   \
+      2u * (D)) /* (2, D) C f, U^T f; while looking, u and u^2 */                                            \
+    X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */            \
+    X(POINTER, y, 1u, 4u * (O)) /* (4, O) prediction and label in scaled units, innovation and its */        \
+                                /* solution, curvature factor */                                             \
+    X(POINTER, live, 1u, (M) > 0u ? (R) : 0u) /* (R) pre-activations of the live state, where it leads */
+
+/* N where there are rank-one estimates. */
+#define NBT_N_(in, estimator, H) (in(NBT_ESTIMATORS_BY_UNIT, estimator) != 0 ? (H) : 1u)
+
+#endif
