@@ -59,32 +59,11 @@ size_t nbt_checkpoint_bytes(const nbt_config *config)
     return nbt_bytes(config) == 0 ? 0 : HEADER_BYTES + payload_bytes(config, MINOR) + CRC_BYTES;
 }
 
-static int is_sound(uint32_t word, nbt_word_kind kind)
-{
-    float value = nbt_from_bits(word);
-    switch (kind) {
-    case NBT_WORD_FINITE:
-        return nbt_is_finite(value);
-    case NBT_WORD_NONNEGATIVE:
-        return nbt_is_finite(value) && value >= 0.0f;
-    case NBT_WORD_POSITIVE:
-        return nbt_is_finite(value) && value > 0.0f;
-    default:
-        return 1;
-    }
-}
-
 /* ---- save ------------------------------------------------------------------------------------ */
 
-typedef struct inspector {
-    nbt_walker walker; /* first, so that a visit finds its inspector */
-    int sound;
-} inspector;
-
-static uint32_t inspect(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t look_at(nbt_walker *walker, uint32_t word)
 {
-    inspector *self = (inspector *)walker;
-    self->sound = self->sound && is_sound(word, kind);
+    (void)walker;
     return word;
 }
 
@@ -92,9 +71,9 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    inspector self = {{inspect, 1, 0, 1}, 1};
-    nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
-    return self.sound;
+    nbt_walker walker = {look_at, 1, 0, 1, 1};
+    nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
+    return walker.sound;
 }
 
 typedef struct writer {
@@ -131,9 +110,8 @@ static void put(writer *self, uint64_t value, unsigned bytes)
     }
 }
 
-static uint32_t put_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t put_visited(nbt_walker *walker, uint32_t word)
 {
-    (void)kind;
     put((writer *)walker, word, 4);
     return word;
 }
@@ -182,7 +160,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {{put_visited, 1, 0, 1, 1}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -221,7 +199,6 @@ typedef struct reader {
     size_t taken; /* of these */
     uint32_t crc; /* of the bytes taken */
     int failed;
-    int sound;
     unsigned char chunk[NBT_CHUNK];
 } reader;
 
@@ -252,18 +229,15 @@ static uint64_t get(reader *self, unsigned bytes)
     return value;
 }
 
-static uint32_t get_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 {
-    reader *self = (reader *)walker;
     (void)word;
-    uint32_t stored = (uint32_t)get(self, 4);
-    self->sound = self->sound && is_sound(stored, kind);
-    return stored;
+    return (uint32_t)get((reader *)walker, 4);
 }
 
-static reader reader_at(nbt_read read, void *context, size_t n, size_t at)
+static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    reader self = {{get_visited, 0, 0, 1}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
+    reader self = {{get_visited, 0, 0, 1, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
     return self;
 }
 
@@ -273,6 +247,7 @@ typedef struct header {
     size_t payload;
     uint32_t minor;
     uint32_t sizes[4]; /* S, R, D, N */
+    uint32_t crc;      /* of the header's bytes, before the last complement */
 } header;
 
 static nbt_status get_header(reader *self, header *out, nbt_learner *head)
@@ -327,6 +302,21 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     return NBT_OK;
 }
 
+/* Takes all bytes before an offset. */
+static void skip_to(reader *self, size_t end)
+{
+    while (self->next < end && !self->failed) {
+        get_byte(self);
+    }
+}
+
+/* Whether the CRC that follows is that of the bytes taken. */
+static int get_crc(reader *self)
+{
+    uint32_t crc = self->crc ^ 0xffffffffu;
+    return (uint32_t)get(self, CRC_BYTES) == crc && !self->failed;
+}
+
 /* Header, length, CRC and config; a newer minor version may have more than is known here. */
 static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
 {
@@ -334,16 +324,11 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
     if (status != NBT_OK) {
         return status;
     }
-    while (self->next < out->bytes + out->payload && !self->failed) {
-        get_byte(self);
-    }
-    uint32_t crc = self->crc ^ 0xffffffffu;
-    uint32_t stored = (uint32_t)get(self, CRC_BYTES);
-    if (self->failed) {
-        return NBT_ERR_READ;
-    }
-    if (crc != stored) {
-        return NBT_ERR_CRC;
+    skip_to(self, out->bytes);
+    out->crc = self->crc;
+    skip_to(self, out->bytes + out->payload);
+    if (!get_crc(self)) {
+        return self->failed ? NBT_ERR_READ : NBT_ERR_CRC;
     }
     if (nbt_bytes(&head->config) == 0) {
         return NBT_ERR_CONFIG;
@@ -363,7 +348,7 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
 {
     header frame;
     nbt_learner head = {0};
-    reader self = reader_at(read, context, n, 0);
+    reader self = reader_of(read, context, n);
     nbt_status status = get_frame(&self, &frame, &head);
     if (status == NBT_OK) {
         *config = head.config;
@@ -371,32 +356,21 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
     return status;
 }
 
-/* The words that are no floats: whether they can be. */
-static int is_possible(reader *self, const nbt_learner *head, const header *frame)
+/* Reads the payload again, into `learner` if `writes`; config and counters are those of the header as it
+ * was read first. The CRC goes on from that header, so that the bytes checked and stored here are one
+ * checkpoint with it, whatever the source gave in between. NBT_OK, NBT_ERR_READ (other bytes than before)
+ * or NBT_ERR_STATE. */
+static nbt_status get_payload(reader *self, const header *frame, nbt_learner *learner,
+                              const nbt_layout *l, int writes)
 {
-    uint32_t generator = 0;
-    for (size_t i = 0; i < 4; i++) {
-        generator |= (uint32_t)get(self, 4);
-    }
-    uint64_t pending = get(self, 4);
-    uint64_t column = get(self, 4);
-    int good = generator != 0 && pending <= (uint64_t)head->config.max_delay + 1 &&
-               column < head->config.n_hidden;
-    if (frame->minor > 0) {
-        int failed = self->failed;
-        *self = reader_at(self->read, self->context, self->n,
-                          frame->bytes + payload_bytes(&head->config, 0));
-        self->failed = failed;
-        uint64_t quarantine = get(self, 4);
-        uint64_t copy = get(self, 4);
-        for (size_t i = 0; i < 3; i++) {
-            get(self, 4); /* level, seen, alarm */
-        }
-        uint64_t opened = get(self, 8);
-        good &= quarantine <= pending && opened <= head->counters.labels &&
-                copy <= (head->config.rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE);
-    }
-    return good;
+    self->next = frame->bytes;
+    self->size = self->taken = 0;
+    self->crc = frame->crc;
+    self->walker.writes = writes;
+    self->walker.guards = frame->minor > 0;
+    nbt_walk(&self->walker, learner, l);
+    skip_to(self, frame->bytes + frame->payload);
+    return !get_crc(self) ? NBT_ERR_READ : self->walker.sound ? NBT_OK : NBT_ERR_STATE;
 }
 
 nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
@@ -407,12 +381,13 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     }
     header frame;
     nbt_learner head = {0};
-    reader self = reader_at(read, context, n, 0);
+    reader self = reader_of(read, context, n);
     nbt_status status = get_frame(&self, &frame, &head);
     if (status != NBT_OK) {
         return status;
     }
-    if (bytes < nbt_bytes(&head.config)) {
+    size_t block = nbt_bytes(&head.config);
+    if (bytes < block) {
         return NBT_ERR_BYTES;
     }
     if ((uintptr_t)memory % 8 != 0) {
@@ -420,26 +395,15 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     }
     nbt_layout l;
     nbt_layout_of(&l, &head.config, memory);
-    reader words = reader_at(read, context, n, frame.bytes);
-    int possible = is_possible(&words, &head, &frame);
-    self = reader_at(read, context, n, frame.bytes);
-    self.walker.guards = frame.minor > 0;
-    nbt_walk(&self.walker, &head, &l);
-    if (words.failed || self.failed) {
-        return NBT_ERR_READ;
+    status = get_payload(&self, &frame, &head, &l, 0);
+    if (status != NBT_OK) {
+        return status;
     }
-    if (!self.sound || !possible) {
-        return NBT_ERR_STATE;
-    }
-    memset(memory, 0, nbt_bytes(&head.config));
+    memset(memory, 0, block);
     nbt_learner *loaded = (nbt_learner *)memory;
     *loaded = head;
-    self = reader_at(read, context, n, frame.bytes);
-    self.walker.writes = 1;
-    self.walker.guards = frame.minor > 0;
-    nbt_walk(&self.walker, loaded, &l);
-    if (self.failed || !self.sound) { /* the source changed its mind */
-        memset(memory, 0, nbt_bytes(&head.config));
+    if (get_payload(&self, &frame, loaded, &l, 1) != NBT_OK) { /* the source changed its mind */
+        memset(memory, 0, block);
         return NBT_ERR_READ;
     }
     *learner = loaded;

@@ -110,10 +110,9 @@ typedef struct hasher {
 } hasher;
 
 /* FNV-1a, 64 bit, over the little-endian bytes of words. */
-static uint32_t mix(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t mix(nbt_walker *walker, uint32_t word)
 {
     hasher *self = (hasher *)walker;
-    (void)kind;
     for (unsigned shift = 0; shift < 32; shift += 8) {
         self->hash = (self->hash ^ (word >> shift & 255u)) * 0x100000001b3u;
     }
@@ -122,8 +121,8 @@ static uint32_t mix(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 
 static void mix_pair(hasher *self, uint64_t value)
 {
-    mix(&self->walker, (uint32_t)value, NBT_WORD_ANY);
-    mix(&self->walker, (uint32_t)(value >> 32), NBT_WORD_ANY);
+    mix(&self->walker, (uint32_t)value);
+    mix(&self->walker, (uint32_t)(value >> 32));
 }
 
 uint64_t nbt_hash(const nbt_learner *learner)
@@ -132,10 +131,10 @@ uint64_t nbt_hash(const nbt_learner *learner)
         return 0;
     }
     int guards = nbt_config_has_guards(&learner->config);
-    hasher self = {{mix, 1, 0, guards}, 0xcbf29ce484222325u};
+    hasher self = {{mix, 1, 0, guards, 1}, 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
     for (size_t i = 0; i < NBT_CONFIG_WORDS - (guards ? 0 : NBT_GUARD_WORDS); i++) {
-        mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
+        mix(&self.walker, nbt_config_word(&learner->config, i));
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
     nbt_layout l;
