@@ -8,18 +8,9 @@
 
 enum {
     MAJOR = 1,
-    MINOR = 1,
     CONFIG_AT = 44, /* offset of the config in the header */
     CRC_BYTES = 4
 };
-#define COUNTERS ((size_t)9)
-#define COUNTERS_0 ((size_t)4) /* of them in 1.0 */
-/* 1.0: the config's seed, its words, and the counters; then what the guards added to both. */
-#define CONFIG_WORDS_0 (NBT_CONFIG_WORDS - NBT_GUARD_WORDS)
-#define HEADER_BYTES_0 (CONFIG_AT + 8u + 4u * CONFIG_WORDS_0 + 8u * COUNTERS_0)
-#define HEADER_BYTES (HEADER_BYTES_0 + 4u * NBT_GUARD_WORDS + 8u * (COUNTERS - COUNTERS_0))
-#define GENERATOR_WORDS ((size_t)6) /* generator, pending, column: the words before the arrays */
-#define GUARD_WORDS ((size_t)7)     /* quarantine to opened: those before the guards' arrays */
 
 /* The first bytes tell a file that was taken for text, as those of PNG do. */
 static const unsigned char magic[8] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n'};
@@ -45,18 +36,57 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
     return crc ^ 0xffffffffu;
 }
 
+/* Minor version of the checkpoints that first had a counter (NBT_COUNTER_LIST). */
+static uint32_t counter_since(size_t index)
+{
+#define SINCE(name, since) since,
+    static const unsigned char versions[NBT_COUNTERS] = {NBT_COUNTER_LIST(SINCE)};
+#undef SINCE
+    return versions[index];
+}
+
+static uint64_t counter_of(const nbt_counters *counters, size_t index)
+{
+    uint64_t counter;
+    memcpy(&counter, (const unsigned char *)counters + 8 * index, 8);
+    return counter;
+}
+
+static void set_counter(nbt_counters *counters, size_t index, uint64_t counter)
+{
+    memcpy((unsigned char *)counters + 8 * index, &counter, 8);
+}
+
+/* The last minor version that is known here of those up to `minor`. */
+static uint32_t known(uint32_t minor)
+{
+    return minor < NBT_MINOR ? minor : (uint32_t)NBT_MINOR;
+}
+
+/* Of the versions up to `minor`, one after the other: words of the config, then counters, behind the seed. */
+static size_t header_bytes(uint32_t minor)
+{
+    size_t bytes = CONFIG_AT + 8u;
+    for (size_t i = 0; i < NBT_FIELDS; i++) {
+        bytes += nbt_config_since(i) <= minor ? 4u : 0u;
+    }
+    for (size_t i = 0; i < NBT_COUNTERS; i++) {
+        bytes += counter_since(i) <= minor ? 8u : 0u;
+    }
+    return bytes;
+}
+
 static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 {
-    nbt_breakdown b;
-    size_t guard_floats = nbt_layout_bytes(config, &b);
-    size_t bytes = 4u * GENERATOR_WORDS + b.parameters + b.estimate + b.covariance + b.state +
-                   b.ring + b.scaler;
-    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + guard_floats);
+    nbt_layout l;
+    nbt_layout_of(&l, config, NULL);
+    return 4u * nbt_walk_words(&l, minor);
 }
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)
 {
-    return nbt_bytes(config) == 0 ? 0 : HEADER_BYTES + payload_bytes(config, MINOR) + CRC_BYTES;
+    return nbt_bytes(config) == 0 ? 0
+                                  : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) + CRC_BYTES;
 }
 
 /* ---- save ------------------------------------------------------------------------------------ */
@@ -71,7 +101,7 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    nbt_walker walker = {look_at, 1, 0, 1, 1};
+    nbt_walker walker = {look_at, 1, 0, NBT_ALL_VERSIONS, 1};
     nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
     return walker.sound;
 }
@@ -119,34 +149,30 @@ static uint32_t put_visited(nbt_walker *walker, uint32_t word)
 static void put_header(writer *self, const nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    const nbt_counters *c = &learner->counters;
-    const uint64_t counters[COUNTERS] = {c->predictions, c->labels,  c->missing,
-                                         c->skipped,     c->clipped, c->limited,
-                                         c->stuck,       c->reopened, c->rolled_back};
     for (size_t i = 0; i < sizeof magic; i++) {
         put_byte(self, magic[i]);
     }
     put(self, MAJOR, 2);
-    put(self, MINOR, 2);
-    put(self, HEADER_BYTES, 4);
+    put(self, NBT_MINOR, 2);
+    put(self, header_bytes(NBT_MINOR), 4);
     put(self, 0, 4);
-    put(self, payload_bytes(config, MINOR), 8);
+    put(self, payload_bytes(config, NBT_MINOR), 8);
     put(self, l->S, 4);
     put(self, l->R, 4);
     put(self, l->D, 4);
     put(self, l->N, 4);
     put(self, config->seed, 8);
-    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
-        put(self, nbt_config_word(config, i), 4);
-    }
-    for (size_t i = 0; i < COUNTERS_0; i++) {
-        put(self, counters[i], 8);
-    }
-    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
-        put(self, nbt_config_word(config, i), 4);
-    }
-    for (size_t i = COUNTERS_0; i < COUNTERS; i++) {
-        put(self, counters[i], 8);
+    for (uint32_t minor = 0; minor <= NBT_MINOR; minor++) {
+        for (size_t i = 0; i < NBT_FIELDS; i++) {
+            if (nbt_config_since(i) == minor) {
+                put(self, nbt_config_word(config, i), 4);
+            }
+        }
+        for (size_t i = 0; i < NBT_COUNTERS; i++) {
+            if (counter_since(i) == minor) {
+                put(self, counter_of(&learner->counters, i), 8);
+            }
+        }
     }
 }
 
@@ -160,7 +186,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, 1, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {{put_visited, 1, 0, NBT_ALL_VERSIONS, 1}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -237,7 +263,7 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 
 static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    reader self = {{get_visited, 0, 0, 1, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
+    reader self = {{get_visited, 0, 0, NBT_ALL_VERSIONS, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
     return self;
 }
 
@@ -259,7 +285,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (!is_checkpoint) {
         return self->failed ? NBT_ERR_READ : NBT_ERR_MAGIC;
     }
-    if (self->n < HEADER_BYTES_0) {
+    if (self->n < header_bytes(0)) {
         return NBT_ERR_LENGTH;
     }
     uint64_t major = get(self, 2);
@@ -270,7 +296,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (major != MAJOR || flags != 0) {
         return NBT_ERR_VERSION;
     }
-    if (bytes < (out->minor == 0 ? HEADER_BYTES_0 : HEADER_BYTES) || bytes > self->n || payload > self->n - bytes ||
+    if (bytes < header_bytes(known(out->minor)) || bytes > self->n || payload > self->n - bytes ||
         self->n - bytes - payload < CRC_BYTES) {
         return NBT_ERR_LENGTH;
     }
@@ -280,25 +306,20 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
         out->sizes[i] = (uint32_t)get(self, 4);
     }
     head->config.seed = get(self, 8);
-    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
-        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
+    /* What a later version brought stays off, as `head` is zero. */
+    for (uint32_t minor = 0; minor <= known(out->minor); minor++) {
+        for (size_t i = 0; i < NBT_FIELDS; i++) {
+            if (nbt_config_since(i) == minor) {
+                nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
+            }
+        }
+        for (size_t i = 0; i < NBT_COUNTERS; i++) {
+            if (counter_since(i) == minor) {
+                set_counter(&head->counters, i, get(self, 8));
+            }
+        }
     }
-    head->counters.predictions = get(self, 8);
-    head->counters.labels = get(self, 8);
-    head->counters.missing = get(self, 8);
-    head->counters.skipped = get(self, 8);
     nbt_guard_init(head);
-    if (out->minor == 0) { /* no guards: they are off, as `head` is zero */
-        return NBT_OK;
-    }
-    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
-        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
-    }
-    head->counters.clipped = get(self, 8);
-    head->counters.limited = get(self, 8);
-    head->counters.stuck = get(self, 8);
-    head->counters.reopened = get(self, 8);
-    head->counters.rolled_back = get(self, 8);
     return NBT_OK;
 }
 
@@ -338,9 +359,9 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
     size_t expected = payload_bytes(&head->config, out->minor);
     int same = out->sizes[0] == l.S && out->sizes[1] == l.R && out->sizes[2] == l.D &&
                out->sizes[3] == l.N;
-    int whole = out->minor > MINOR ? out->payload >= expected
-                : out->minor == 0  ? out->bytes == HEADER_BYTES_0 && out->payload == expected
-                                   : out->bytes == HEADER_BYTES && out->payload == expected;
+    int whole = out->minor > NBT_MINOR
+                    ? out->payload >= expected
+                    : out->bytes == header_bytes(out->minor) && out->payload == expected;
     return same && whole ? NBT_OK : NBT_ERR_STATE;
 }
 
@@ -367,7 +388,7 @@ static nbt_status get_payload(reader *self, const header *frame, nbt_learner *le
     self->size = self->taken = 0;
     self->crc = frame->crc;
     self->walker.writes = writes;
-    self->walker.guards = frame->minor > 0;
+    self->walker.versions = (2u << known(frame->minor)) - 1u;
     nbt_walk(&self->walker, learner, l);
     skip_to(self, frame->bytes + frame->payload);
     return !get_crc(self) ? NBT_ERR_READ : self->walker.sound ? NBT_OK : NBT_ERR_STATE;

@@ -117,27 +117,25 @@ static float *transfer_array(float *live, float *kept, size_t n, int back)
     return kept + n;
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it. */
-static void transfer(const nbt_layout *l, size_t n_in, int back)
+/* Copies all that a label teaches, `back` from the copy or into it, in the order of nbt_layout.c. */
+static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
-    size_t weights = nbt_is_swept(l) || NBT_IS_EXACT(l) ? l->R * l->D : 0;
     if (!nbt_has_copy(l)) {
         return;
     }
-    kept = transfer_array(l->m.theta, kept, weights, back);
-    kept = transfer_array(l->m.cov, kept, nbt_has_cov(&l->m) ? weights : 0, back);
-    kept = transfer_array(l->m.coupling, kept, nbt_has_coupling(&l->m) ? weights : 0, back);
-    kept = transfer_array(l->readout, kept, l->O * l->D, back);
-    kept = transfer_array(l->ud, kept, nbt_is_kalman(l) ? l->D * (l->D + 1) / 2 : 0, back);
-    kept = transfer_array(l->noise, kept, nbt_is_gaussian(l) ? 2 * l->O : 0, back);
-    kept = transfer_array(l->input_scale, kept, 3 * n_in, back);
-    transfer_array(l->label_scale, kept, nbt_is_gaussian(l) ? 3 * l->O : 0, back);
+#define TRANSFER(where, name, purpose, content, since, copied, brought, floats)                          \
+    if ((copied) * (brought) != 0) {                                                                     \
+        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);                            \
+    }
+    NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
+    NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)
+#undef TRANSFER
 }
 
-NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL void nbt_guard_fill(const nbt_layout *l)
 {
-    transfer(l, learner->config.n_in, 0);
+    transfer(l, 0);
 }
 
 /* ---- acting ---------------------------------------------------------------------------------- */
@@ -162,7 +160,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     nbt_estimate_clear(l);
     learner->alarm = 0.0f;
     if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
-        transfer(l, learner->config.n_in, 1);
+        transfer(l, 1);
         learner->copy = NBT_COPY_TAKEN;
         nbt_count(&learner->counters.rolled_back, 1);
         return NBT_ROLLED_BACK;
@@ -185,7 +183,7 @@ NBT_LOCAL nbt_status nbt_guard_act(nbt_learner *learner, const nbt_layout *l)
         return recover(learner, l);
     }
     if (copies(learner)) {
-        transfer(l, learner->config.n_in, 0);
+        transfer(l, 0);
         learner->copy = NBT_COPY_READY;
     }
     return NBT_OK;

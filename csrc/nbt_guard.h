@@ -9,7 +9,7 @@
 NBT_LOCAL void nbt_guard_init(nbt_learner *learner);
 
 /* Fills the last good copy with the parameters as they are, without saying that they are good. */
-NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l);
+NBT_LOCAL void nbt_guard_fill(const nbt_layout *l);
 
 /* Counts the loss of a labelled step (nbt_link_loss). Returns whether nbt_guard_act has anything to do,
  * which needs the matrices as the step leaves them. */

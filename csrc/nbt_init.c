@@ -74,7 +74,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     }
     nbt_correct_init(&l);
     nbt_guard_init(self);
-    nbt_guard_fill(self, &l); /* a copy has to be one that could be taken */
+    nbt_guard_fill(&l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;

@@ -130,11 +130,13 @@ uint64_t nbt_hash(const nbt_learner *learner)
     if (learner == NULL) {
         return 0;
     }
-    int guards = nbt_config_has_guards(&learner->config);
-    hasher self = {{mix, 1, 0, guards, 1}, 0xcbf29ce484222325u};
+    uint32_t versions = nbt_config_versions(&learner->config);
+    hasher self = {{mix, 1, 0, versions, 1}, 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
-    for (size_t i = 0; i < NBT_CONFIG_WORDS - (guards ? 0 : NBT_GUARD_WORDS); i++) {
-        mix(&self.walker, nbt_config_word(&learner->config, i));
+    for (size_t i = 0; i < NBT_FIELDS; i++) {
+        if ((versions >> nbt_config_since(i) & 1u) != 0) {
+            mix(&self.walker, nbt_config_word(&learner->config, i));
+        }
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
     nbt_layout l;

@@ -7,6 +7,24 @@
 /* Fails to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header. */
 NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) == NBT_HEADER_BYTES);
 
+/* Fail to compile when nbt_config and nbt_counters have not the fields of nbt_tables.h, in their order and of
+ * their types. */
+#define IS_A(type, structure, name) (sizeof((type *)0 == &((structure *)0)->name) > 0)
+#define IS_COUNT(name) IS_A(uint32_t, nbt_config, name)
+#define IS_CHOICE(name) IS_A(uint32_t, nbt_config, name)
+#define IS_REAL(name) IS_A(float, nbt_config, name)
+#define IS_ABOVE(name) IS_A(float, nbt_config, name)
+#define FIELD_ASSERT(name, kind, low, high, gaussian, other, since)                                           \
+    NBT_ASSERT(nbt_field_##name,                                                                              \
+               offsetof(nbt_config, name) == offsetof(nbt_config, n_in) + 4u * NBT_FIELD_##name && IS_##kind(name));
+NBT_FIELD_LIST(FIELD_ASSERT)
+NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) == offsetof(nbt_config, n_in) + 4u * NBT_FIELDS);
+#define COUNTER_ASSERT(name, since)                                                      \
+    NBT_ASSERT(nbt_counter_##name, offsetof(nbt_counters, name) == 8u * NBT_COUNTER_##name && \
+                                       IS_A(uint64_t, nbt_counters, name));
+NBT_COUNTER_LIST(COUNTER_ASSERT)
+NBT_ASSERT(nbt_counters_are_all, sizeof(nbt_counters) == 8u * NBT_COUNTERS);
+
 uint32_t nbt_config_word(const nbt_config *config, size_t index)
 {
     uint32_t word;
@@ -14,18 +32,28 @@ uint32_t nbt_config_word(const nbt_config *config, size_t index)
     return word;
 }
 
-int nbt_config_has_guards(const nbt_config *config)
-{
-    uint32_t any = 0;
-    for (size_t i = NBT_CONFIG_WORDS - NBT_GUARD_WORDS; i < NBT_CONFIG_WORDS; i++) {
-        any |= nbt_config_word(config, i);
-    }
-    return any != 0;
-}
-
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
 {
     memcpy((unsigned char *)config + offsetof(nbt_config, n_in) + 4 * index, &word, 4);
+}
+
+uint32_t nbt_config_since(size_t index)
+{
+#define SINCE(name, kind, low, high, gaussian, other, since) since,
+    static const unsigned char versions[NBT_FIELDS] = {NBT_FIELD_LIST(SINCE)};
+#undef SINCE
+    return versions[index];
+}
+
+uint32_t nbt_config_versions(const nbt_config *config)
+{
+    uint32_t used = 0, brought_fields = 0;
+    for (size_t i = 0; i < NBT_FIELDS; i++) {
+        uint32_t version = 1u << nbt_config_since(i);
+        brought_fields |= version;
+        used |= nbt_config_word(config, i) != 0 ? version : 0;
+    }
+    return used | (NBT_ALL_VERSIONS & ~brought_fields);
 }
 
 /* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
@@ -40,37 +68,26 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 /* Where the pointer to an array is kept. */
 #define KEEP_MATRIX(name, array) l->m.name = (array);
 #define KEEP_POINTER(name, array) l->name = (array);
-#define KEEP_OPTIONAL(name, array)                    \
-    if (NBT_LAST_##name >= NBT_AT_##name) {           \
-        l->optional[NBT_LAST_##name] = (array);       \
+#define KEEP_OPTIONAL(name, array)              \
+    if (NBT_LAST_##name >= NBT_AT_##name) {     \
+        l->optional[NBT_LAST_##name] = (array); \
     }
+#define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
+    KEEP_##where(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
+#define PLACE_SCRATCH(where, name, brought, floats_) \
+    KEEP_##where(name, place(floats, &n, &b->workspace, (brought) * (floats_)))
 
 /* The matrices of the sweep come first and side by side, with a gap before all but the first: with 16 rows,
  * or a multiple, all start on a cache line if the first one does. */
-#define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
-    PLACE_##where##_FIRST(name, purpose, brought, floats_)
-#define PLACE_MATRIX_FIRST(name, purpose, brought, floats_)                              \
-    place(floats, &n, &b->workspace, n > 0 ? (brought) * NBT_APART_(floats_) : 0);       \
-    KEEP_MATRIX(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
-#define PLACE_POINTER_FIRST(name, purpose, brought, floats_)
-#define PLACE_OPTIONAL_FIRST(name, purpose, brought, floats_)
-
-/* The others. */
-#define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
-    PLACE_##where##_THEN(name, purpose, brought, floats_)
-#define PLACE_SCRATCH(where, name, brought, floats_) \
-    PLACE_##where##_THEN(name, workspace, brought, floats_)
-#define PLACE_MATRIX_THEN(name, purpose, brought, floats_)
-#define PLACE_POINTER_THEN(name, purpose, brought, floats_) \
-    KEEP_POINTER(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
-#define PLACE_OPTIONAL_THEN(name, purpose, brought, floats_) \
-    KEEP_OPTIONAL(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
+#define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_)       \
+    place(floats, &n, &b->workspace, n > 0 ? (brought) * NBT_APART_(floats_) : 0);         \
+    PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_)
 
 #define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
     +(copied) * (brought) * (floats_)
 
-/* The layout, and its bytes by purpose. Returns the floats of the guards without the filling. */
-static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
+/* The layout, and its bytes by purpose. */
+static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
 {
     uint32_t cell = nbt_cell_of(config), estimator = nbt_estimator_of(config);
     uint32_t filter = nbt_filter_of(config), link = nbt_link_of(config);
@@ -94,29 +111,29 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
 
     memset(b, 0, sizeof *b);
     b->header = NBT_HEADER_BYTES;
-    NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)
-    NBT_SAVED_ARRAYS(PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)
+    NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R,
+                     D)
+    NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R,
+                     D)
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
-    size_t copied = NBT_SAVED_ARRAYS(FLOATS_COPIED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L,
-                                     M, K, R, D);
+    size_t copied = NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator, filter, link,
+                                     n_in, O, H, L, M, K, R, D);
     l->copy = place(floats, &n, &b->guard, NBT_ROLLBACK && config->rollback_steps > 0 ? copied : 0);
-    size_t guard_floats = b->guard / sizeof(float);
     place(floats, &n, &b->guard, n % 2);
-    return guard_floats;
 }
 
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
     nbt_breakdown b;
-    (void)lay_out(config, base, l, &b);
+    lay_out(config, base, l, &b);
     return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
            b.workspace;
 }
 
-size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
+void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
 {
     nbt_layout l;
-    return lay_out(config, NULL, &l, bytes);
+    lay_out(config, NULL, &l, bytes);
 }

@@ -10,19 +10,14 @@
 struct nbt_learner {
     nbt_config config;
     nbt_counters counters;
-    uint32_t rng[4];
-    uint32_t ring_head; /* slot of the newest input */
-    uint32_t pending;   /* predictions that wait for a label */
-    uint32_t column;    /* the next column whose norm the residual estimator refreshes */
-    /* guards */
-    uint32_t quarantine; /* waiting predictions that nothing shall be learnt from */
-    uint32_t copy;       /* NBT_COPY_* */
-    float level;         /* running loss */
-    float seen;          /* labels counted in it */
-    float alarm;         /* how much the loss has been above the level lately */
-    uint64_t opened;     /* labels when the rates last started anew */
-    uint32_t looked;     /* NBT_LOOK_*: what the workspace holds of the next learning step */
-    uint32_t simd;       /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
+#define NBT_WORD_MEMBER(kind, name, most, since) NBT_WORD_MEMBER_##kind(name)
+#define NBT_WORD_MEMBER_GENERATOR(name) uint32_t name[NBT_WORDS_GENERATOR];
+#define NBT_WORD_MEMBER_COUNT(name) uint32_t name;
+#define NBT_WORD_MEMBER_UNSAVED(name) uint32_t name;
+#define NBT_WORD_MEMBER_PAIR(name) uint64_t name;
+#define NBT_WORD_MEMBER_LEVEL(name) float name;
+#define NBT_WORD_MEMBER_SUM(name) float name;
+    NBT_WORD_LIST(NBT_WORD_MEMBER)
 };
 
 enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
@@ -38,13 +33,12 @@ enum {
 #define NBT_OPTIONAL_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_OPTIONAL_##where(name, brought)
 #define NBT_OPTIONAL_SCRATCH(where, name, brought, floats) NBT_OPTIONAL_##where(name, brought)
-#define NBT_OPTIONAL_MATRIX(name, built)
 #define NBT_OPTIONAL_POINTER(name, built)
 /* Places of the pointers: an array takes one if it is built, and none otherwise. */
 #define NBT_OPTIONAL_OPTIONAL(name, built) \
     NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
 enum {
-    NBT_SAVED_ARRAYS(NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
     NBT_OPTIONAL
 };
@@ -58,10 +52,9 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_MEMBER_##where(name)
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
-#define NBT_MEMBER_MATRIX(name)
 #define NBT_MEMBER_POINTER(name) float *name;
 #define NBT_MEMBER_OPTIONAL(name)
-    NBT_SAVED_ARRAYS(NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , )
     float *copy; /* the last good copy: what is `copied`, matrices first; NULL without rollback_steps */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
@@ -140,13 +133,16 @@ NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
     return nbt_has(NBT_BUILT_link, NBT_LINKS_REAL, l->noise != NULL);
 }
 
-/* The fields of a config after seed are words of 32 bits, without padding between them. */
-#define NBT_CONFIG_WORDS ((offsetof(nbt_config, input_limit) - offsetof(nbt_config, n_in)) / 4u + 1u)
-#define NBT_GUARD_WORDS ((size_t)5) /* the last of them: stuck_steps to input_limit */
-/* Whether any guard is on; without one, what the guards remember shapes nothing. */
-int nbt_config_has_guards(const nbt_config *config);
+/* The fields of a config after seed are words of 32 bits, without padding between them (NBT_FIELD_LIST). */
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
+
+/* Minor version of the checkpoints that first had the word. */
+uint32_t nbt_config_since(size_t index);
+
+/* Set of the versions whose fields, words and arrays shape what the learner does: bit i is minor version i. A
+ * version that brought fields counts where one of them is not 0. */
+uint32_t nbt_config_versions(const nbt_config *config);
 
 /* Whether nbt_config_check accepts a config. */
 int nbt_config_is_good(const nbt_config *config);
@@ -154,8 +150,8 @@ int nbt_config_is_good(const nbt_config *config);
 /* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. Returns nbt_bytes. */
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 
-/* Its bytes by purpose. Returns how many floats of `guard` are in use: one may be left to fill up. */
-size_t nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
+/* Its bytes by purpose. */
+void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 
 /* ---- choices of the learner -------------------------------------------------------------------
  * Constants where the build leaves no choice. */
@@ -169,10 +165,25 @@ NBT_INLINE uint32_t nbt_estimator(const nbt_layout *l)
     return nbt_estimator_of(l->config);
 }
 
+NBT_INLINE uint32_t nbt_filter(const nbt_layout *l)
+{
+    return nbt_filter_of(l->config);
+}
+
 NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 {
     return nbt_link_of(l->config);
 }
+
+/* The saved arrays of the learner whose layout is `l`; the pointer to one. */
+#define NBT_SAVED_OF(XM, X, l)                                                                      \
+    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link, (size_t)(l)->config->n_in,  \
+                     (l)->O, (l)->H, (size_t)(l)->config->lags, (size_t)(l)->config->max_delay,     \
+                     (l)->parts, (l)->R, (l)->D)
+#define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
+#define NBT_FIND_MATRIX(l, name) ((l)->m.name)
+#define NBT_FIND_POINTER(l, name) ((l)->name)
+#define NBT_FIND_OPTIONAL(l, name) NBT_OF(l, name)
 
 /* Fails to compile when a choice is added: then every switch of the file that says this needs its case. */
 #define NBT_COVERS(name, all, covered) typedef char name[(all) == (covered) ? 1 : -1]

@@ -74,17 +74,16 @@ static void walk_float(nbt_walker *walker, float *value, word_kind kind, float m
     }
 }
 
-/* NULL for an array that the configuration does not have. */
 static void walk_array(nbt_walker *walker, float *data, size_t n, word_kind kind, float most)
 {
-    for (size_t i = 0; i < n && data != NULL; i++) {
+    for (size_t i = 0; i < n; i++) {
         walk_float(walker, data + i, kind, most);
     }
 }
 
 static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind, float most)
 {
-    for (size_t row = 0; row < l->R && data != NULL; row++) {
+    for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
             walk_float(walker, data + nbt_block_index(row, col, l->R, l->D), kind, most);
         }
@@ -92,40 +91,12 @@ static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, wo
 }
 
 /* Packed columns: the entries above the diagonal, then d_j. */
-static void walk_ud(nbt_walker *walker, float *ud, size_t n)
+static void walk_factor(nbt_walker *walker, float *ud, size_t n)
 {
-    for (size_t col = 0; col < n && ud != NULL; col++) {
+    for (size_t col = 0; col < n; col++) {
         walk_array(walker, ud, col, ANY_SIGN, LIMIT);
         walk_float(walker, ud + col, NONNEGATIVE, COVARIANCE_LIMIT);
         ud += col + 1;
-    }
-}
-
-/* stats (3, n): mean, variance, count. */
-static void walk_scaler(nbt_walker *walker, float *stats, size_t n)
-{
-    if (stats != NULL) {
-        walk_array(walker, stats, n, ANY_SIGN, VALUE_LIMIT);
-        walk_array(walker, stats + n, n, NONNEGATIVE, VARIANCE_LIMIT);
-        walk_array(walker, stats + 2 * n, n, NONNEGATIVE, LARGEST);
-    }
-}
-
-/* stats (2, n): the innovation variance, and how many labels it has seen. */
-static void walk_noise(nbt_walker *walker, float *stats, size_t n)
-{
-    if (stats != NULL) {
-        walk_array(walker, stats, n, POSITIVE, VARIANCE_LIMIT);
-        walk_array(walker, stats + n, n, NONNEGATIVE, LARGEST);
-    }
-}
-
-/* stats (2, n): a value, and how often it was seen. */
-static void walk_counted(nbt_walker *walker, float *stats, size_t n)
-{
-    if (stats != NULL) {
-        walk_array(walker, stats, n, ANY_SIGN, LARGEST);
-        walk_array(walker, stats + n, n, NONNEGATIVE, LARGEST);
     }
 }
 
@@ -136,81 +107,165 @@ static void walk_state(nbt_walker *walker, const nbt_layout *l, float *state)
     walk_array(walker, state + l->H, l->S - l->H, ANY_SIGN, C_LIMIT);
 }
 
-/* The arrays of the last good copy, one after the other (nbt_layout.h). */
-static void walk_copy(nbt_walker *walker, const nbt_layout *l, size_t n_in)
+/* Samples newest first. */
+static void walk_ring(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
 {
-    float *kept = l->copy;
-    size_t weights = l->R * l->D;
-    if (nbt_is_swept(l) || NBT_IS_EXACT(l)) {
-        walk_matrix(walker, l, kept, ANY_SIGN, LIMIT);
-        kept += weights;
-    }
-    if (nbt_has_cov(&l->m)) {
-        walk_matrix(walker, l, kept, POSITIVE, COVARIANCE_LIMIT);
-        kept += weights;
-    }
-    if (nbt_has_coupling(&l->m)) {
-        walk_matrix(walker, l, kept, ANY_SIGN, LIMIT);
-        kept += weights;
-    }
-    walk_array(walker, kept, l->O * l->D, ANY_SIGN, LIMIT);
-    kept += l->O * l->D;
-    if (nbt_is_kalman(l)) {
-        walk_ud(walker, kept, l->D);
-        kept += l->D * (l->D + 1) / 2;
-    }
-    if (nbt_is_gaussian(l)) {
-        walk_noise(walker, kept, l->O);
-        kept += 2 * l->O;
-    }
-    walk_scaler(walker, kept, n_in);
-    if (nbt_is_gaussian(l)) {
-        walk_scaler(walker, kept + 3 * n_in, l->O);
+    nbt_ring ring = nbt_intake_ring(learner, l);
+    for (size_t age = 0; age < ring.capacity; age++) {
+        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, ANY_SIGN, NBT_SCALED_LIMIT);
     }
 }
 
-static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t pending)
+/* The contents of NBT_SAVED_ARRAYS. */
+typedef enum array_content {
+    WEIGHTS,   /* of either sign */
+    VARIANCES, /* of scaled units */
+    SQUARES,   /* sums of squares */
+    SHARES,    /* above 0, at most 1 */
+    FACTOR,    /* of a covariance, nbt_ud.h */
+    NOISE,     /* (2, n) the innovation variance, and how many labels it has seen */
+    STATE,     /* (2, S) */
+    RING,
+    SCALER, /* (3, n) mean, variance, count */
+    COUNTED /* (2, n) a value, and how often it was seen */
+} array_content;
+
+static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, float *data,
+                         size_t n, array_content what)
+{
+    switch (what) {
+    case WEIGHTS:
+        walk_array(walker, data, n, ANY_SIGN, LIMIT);
+        break;
+    case VARIANCES:
+        walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT);
+        break;
+    case SQUARES:
+        walk_array(walker, data, n, NONNEGATIVE, LARGEST);
+        break;
+    case SHARES:
+        walk_array(walker, data, n, POSITIVE, 1.0f);
+        break;
+    case FACTOR:
+        walk_factor(walker, data, l->D);
+        break;
+    case NOISE:
+        walk_array(walker, data, n / 2, POSITIVE, VARIANCE_LIMIT);
+        walk_array(walker, data + n / 2, n / 2, NONNEGATIVE, LARGEST);
+        break;
+    case STATE:
+        walk_state(walker, l, data);
+        walk_state(walker, l, data + l->S);
+        break;
+    case RING:
+        walk_ring(walker, learner, l);
+        break;
+    case SCALER:
+        walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 3, n / 3, NONNEGATIVE, VARIANCE_LIMIT);
+        walk_array(walker, data + n / 3 * 2, n / 3, NONNEGATIVE, LARGEST);
+        break;
+    case COUNTED:
+        walk_array(walker, data, n / 2, ANY_SIGN, LARGEST);
+        walk_array(walker, data + n / 2, n / 2, NONNEGATIVE, LARGEST);
+        break;
+    }
+}
+
+/* A matrix, row by row. */
+static void walk_rows(nbt_walker *walker, const nbt_layout *l, float *data, array_content what)
+{
+    int variances = what == VARIANCES;
+    walk_matrix(walker, l, data, variances ? POSITIVE : ANY_SIGN, variances ? COVARIANCE_LIMIT : LIMIT);
+}
+
+#define WALK_MATRIX(data, floats, what) walk_rows(walker, l, data, what)
+#define WALK_POINTER(data, floats, what) walk_content(walker, learner, l, data, floats, what)
+#define WALK_OPTIONAL(data, floats, what) walk_content(walker, learner, l, data, floats, what)
+
+/* The minor version whose words the copy of an array belongs to: no version before had copies. */
+#define COPIED_SINCE(since) ((since) < 1 ? 1u : (since))
+
+/* The arrays of the last good copy, one after the other: matrices first, as nbt_layout.c counts them. */
+static void walk_copy(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor)
+{
+    float *kept = l->copy;
+#define WALK_COPIED(where, name, purpose, content, since, copied, brought, floats) \
+    if ((copied) * (brought) != 0) {                                               \
+        if (COPIED_SINCE(since) == minor) {                                        \
+            WALK_##where(kept, floats, content);                                   \
+        }                                                                          \
+        kept += (floats);                                                          \
+    }
+    NBT_SAVED_OF(WALK_COPIED, NBT_SKIP, l)
+    NBT_SAVED_OF(NBT_SKIP, WALK_COPIED, l)
+}
+
+/* The counts that were visited: those that a walk without writes leaves out of the learner. */
+typedef struct walked {
+#define SEEN(kind, name, most, since) SEEN_##kind(name)
+#define SEEN_GENERATOR(name)
+#define SEEN_COUNT(name) uint32_t name;
+#define SEEN_PAIR(name)
+#define SEEN_LEVEL(name)
+#define SEEN_SUM(name)
+#define SEEN_UNSAVED(name)
+    NBT_WORD_LIST(SEEN)
+} walked;
+
+/* The words of the header and the arrays that came with a minor version. */
+static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor,
+                         walked *seen)
 {
     const nbt_config *config = &learner->config;
-    walk_count(walker, &learner->quarantine, pending);
-    walk_count(walker, &learner->copy, config->rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE);
-    walk_float(walker, &learner->level, POSITIVE, LARGEST);
-    walk_float(walker, &learner->seen, NONNEGATIVE, LARGEST);
-    walk_float(walker, &learner->alarm, NONNEGATIVE, LARGEST);
-    walk_pair(walker, &learner->opened, learner->counters.labels);
-    walk_counted(walker, l->input_run, config->n_in);
-    walk_counted(walker, l->label_run, l->O);
+    const nbt_counters *counters = &learner->counters;
+#define WALK_WORD(kind, name, most, since) \
+    if ((since) == minor) {           \
+        WALK_##kind(name, most)       \
+    }
+#define WALK_GENERATOR(name, most) walk_generator(walker, learner->name);
+#define WALK_COUNT(name, most) seen->name = walk_count(walker, &learner->name, most);
+#define WALK_PAIR(name, most) walk_pair(walker, &learner->name, most);
+#define WALK_LEVEL(name, most) walk_float(walker, &learner->name, POSITIVE, LARGEST);
+#define WALK_SUM(name, most) walk_float(walker, &learner->name, NONNEGATIVE, LARGEST);
+#define WALK_UNSAVED(name, most)
+    NBT_WORD_LIST(WALK_WORD)
+#define WALK_ARRAY(where, name, purpose, content, since, copied, brought, floats) \
+    if ((since) == minor && NBT_FIND_##where(l, name) != NULL) {                  \
+        WALK_##where(NBT_FIND_##where(l, name), floats, content);                 \
+    }
+    NBT_SAVED_OF(WALK_ARRAY, WALK_ARRAY, l)
     if (nbt_has_copy(l)) {
-        walk_copy(walker, l, config->n_in);
+        walk_copy(walker, learner, l, minor);
     }
 }
 
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
 {
-    walk_generator(walker, learner->rng);
-    uint32_t pending = walk_count(walker, &learner->pending, learner->config.max_delay + 1);
-    walk_count(walker, &learner->column, learner->config.n_hidden - 1);
-    walk_matrix(walker, l, l->m.theta, ANY_SIGN, LIMIT);
-    walk_array(walker, l->readout, l->O * l->D, ANY_SIGN, LIMIT);
-    walk_matrix(walker, l, l->m.w, ANY_SIGN, LIMIT);
-    walk_array(walker, l->v, l->N * l->S, ANY_SIGN, LIMIT);
-    walk_matrix(walker, l, l->m.g, ANY_SIGN, LIMIT);
-    walk_array(walker, NBT_OF(l, balance), 1 + 2 * l->H, NONNEGATIVE, LARGEST);
-    walk_array(walker, NBT_OF(l, exact), l->S * l->R * l->D, ANY_SIGN, LIMIT);
-    walk_matrix(walker, l, l->m.cov, POSITIVE, COVARIANCE_LIMIT);
-    walk_matrix(walker, l, l->m.coupling, ANY_SIGN, LIMIT);
-    walk_ud(walker, l->ud, l->D);
-    walk_noise(walker, l->noise, l->O);
-    walk_state(walker, l, l->state);
-    walk_state(walker, l, nbt_learning_state(l));
-    walk_array(walker, NBT_OF(l, leak), l->H, POSITIVE, 1.0f);
-    nbt_ring ring = nbt_intake_ring(learner, l);
-    for (size_t age = 0; age < ring.capacity; age++) {
-        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, ANY_SIGN, NBT_SCALED_LIMIT);
+    walked seen = {0};
+    for (uint32_t minor = 0; minor <= NBT_MINOR; minor++) {
+        if ((walker->versions >> minor & 1u) != 0) {
+            walk_version(walker, learner, l, minor, &seen);
+        }
     }
-    walk_scaler(walker, l->input_scale, ring.n_in);
-    walk_scaler(walker, l->label_scale, l->O);
-    if (walker->guards) {
-        walk_guards(walker, learner, l, pending);
-    }
+}
+
+size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
+{
+    int copies = NBT_ROLLBACK && l->config->rollback_steps > 0;
+    uint32_t end = minor + 1;
+    size_t words = 0;
+#define COUNT_WORDS(kind, name, most, since) words += (since) < end ? SAVED_##kind : 0;
+#define SAVED_GENERATOR NBT_WORDS_GENERATOR
+#define SAVED_COUNT NBT_WORDS_COUNT
+#define SAVED_PAIR NBT_WORDS_PAIR
+#define SAVED_LEVEL NBT_WORDS_LEVEL
+#define SAVED_SUM NBT_WORDS_SUM
+#define SAVED_UNSAVED 0u
+#define COUNT_FLOATS(where, name, purpose, content, since, copied, brought, floats)  \
+    words += (since) < end ? (brought) * (floats) : 0;                                \
+    words += copies && COPIED_SINCE(since) < end ? (copied) * (brought) * (floats) : 0;
+    NBT_WORD_LIST(COUNT_WORDS)
+    NBT_SAVED_OF(COUNT_FLOATS, COUNT_FLOATS, l)
+    return words;
 }

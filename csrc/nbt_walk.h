@@ -12,7 +12,7 @@ struct nbt_walker {
     uint32_t (*visit)(nbt_walker *self, uint32_t word);
     int reads;  /* 0: the learner's words are not looked at, visit gets 0 */
     int writes; /* 0: what visit returns is not stored */
-    int guards; /* 0: stops before what only the guards remember */
+    uint32_t versions; /* bit i: visits what minor version i of the checkpoints brought */
     int sound;  /* turns 0 when visit returns a word that cannot be; one of an index or a count is then
                    stored as 0, so that no walk leaves a learner that reaches outside its block */
 };
@@ -21,5 +21,8 @@ struct nbt_walker {
  * what the guards remember. The ring of a learner that is written has to stand at slot 0; its config and
  * counters have to be there. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);
+
+/* How many words a walk over the minor versions up to this one visits; no learner is needed. */
+size_t nbt_walk_words(const nbt_layout *l, uint32_t minor);
 
 #endif
