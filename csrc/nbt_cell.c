@@ -6,12 +6,12 @@
 
 NBT_LOCAL size_t nbt_cell_gates(uint32_t cell)
 {
-    return NBT_ROWS(1, cell);
+    return NBT_ROWS(1, nbt_built_cell(cell));
 }
 
 NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
 {
-    return NBT_PARTS(cell);
+    return NBT_PARTS(nbt_built_cell(cell));
 }
 
 /* units_<name> is the loop over the units of a cell of NBT_CELL_LIST:
