@@ -118,9 +118,7 @@ static size_t lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_b
     l->w_square = place(floats, &n, &b->workspace, 2 * l->N);
     PLACE_OPTIONAL(tangent, &b->workspace, has_w * has_g * l->H);
     l->step_w = place(floats, &n, &b->workspace, 2 * l->N);
-    PLACE_OPTIONAL(step_g, &b->workspace, has_g * l->H);
-    PLACE_OPTIONAL(tilt, &b->workspace, has_g * l->H);
-    PLACE_OPTIONAL(curvature_g, &b->workspace, has_g * l->H);
+    PLACE_OPTIONAL(step_g, &b->workspace, has_g * 3 * l->H);
     PLACE_OPTIONAL(white, &b->workspace, (has_g + exact) * l->H * l->O);
     l->alpha = place(floats, &n, &b->workspace, l->N * l->O);
     PLACE_OPTIONAL(g_scale, &b->workspace, has_w * has_g * l->H);

@@ -48,9 +48,7 @@ enum {
     X(wg, NBT_W_AND_G)                                                                             \
     X(jacobian, NBT_BUILDS_UNITWISE || NBT_HAS_RTRL) /* (H, H) transposed J_t; rtrl: (S, H) J_t */ \
     X(tangent, NBT_W_AND_G)          /* (H) rho0 v + y (residual) */                               \
-    X(step_g, NBT_BUILDS_G)          /* (H) */                                                     \
-    X(tilt, NBT_BUILDS_G)            /* (H) */                                                     \
-    X(curvature_g, NBT_BUILDS_G)     /* (H) */                                                     \
+    X(step_g, NBT_BUILDS_G)          /* (3, H) step, tilt, curvature */                            \
     X(white, NBT_G_OR_RTRL)          /* (H, O) F^T V_h, unit by unit */                            \
     X(g_scale, NBT_W_AND_G)          /* (H) factor of the old g in the new w */                    \
     X(g_keep, NBT_BUILDS_G)          /* (H) d */                                                   \
@@ -96,7 +94,7 @@ typedef struct nbt_layout {
     float *da;                      /* (R) theta_h v, then u_scale */
     float *uu;                      /* (2, R) row products u u, w u */
     float *w_square;                /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */
-    /* tangent, these, step_g to white, and alpha lie one after the other: before the correction fills
+    /* tangent, these, step_g, white, and alpha lie one after the other: before the correction fills
      * them, scratch of the estimate (unitwise: (8, H) from tangent on). */
     float *step_w;                  /* (2, N) step, curvature */
     float *alpha;                   /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */
@@ -219,6 +217,17 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 /* Fails to compile when a choice is added: then every switch of the file that says this needs its case. */
 #define NBT_COVERS(name, all, covered) typedef char name[(all) == (covered) ? 1 : -1]
 
+/* step_g (3, H): step, tilt and curvature; NULL without traces. */
+NBT_INLINE float *nbt_tilt(const nbt_layout *l)
+{
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + l->H : NULL;
+}
+
+NBT_INLINE float *nbt_curvature_g(const nbt_layout *l)
+{
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + 2 * l->H : NULL;
+}
+
 /* ---- what a place holds -----------------------------------------------------------------------
  * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has a name. */
 
@@ -269,7 +278,7 @@ NBT_INLINE float *nbt_slope_step(const nbt_layout *l)
     return l->alpha;
 }
 
-/* Scratch of estimators with traces before the correction fills it: step_g, tilt and curvature_g (3, H). */
+/* Scratch of estimators with traces before the correction fills it: step_g (3, H). */
 NBT_INLINE float *nbt_scratch(const nbt_layout *l)
 {
     return NBT_OF(l, step_g);

@@ -43,18 +43,14 @@ static void advance(nbt_learner *learner, const nbt_layout *l, nbt_change **undo
     if (config->max_delay == 0) {
         nbt_estimate_look(learner, l, 0, *undone);
         *undone = NULL;
-        if (!NBT_IS_EXACT(l)) {
-            nbt_estimate_step(config, l, l->state);
-            learner->looked = NBT_LOOK_STEP;
-        } else {
-            nbt_cell_forward(nbt_cell_of(config), l->H, l->act, l->state, NBT_OF(l, leak));
-        }
+        nbt_estimate_step(l, l->state);
+        learner->looked = NBT_LOOK_STEP;
         read_out(l, l->state, l->u);
     } else {
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
-        nbt_cell_forward(nbt_cell_of(config), l->H, l->live, l->state, NBT_OF(l, leak));
+        nbt_cell_forward(nbt_cell(l), l->H, l->live, l->state, NBT_OF(l, leak));
         read_out(l, l->state, l->f);
     }
 }
