@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNEL := $(wildcard csrc/*.c csrc/*.h)
+KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
 CALLS := tools/kernel_calls.c
 RECIPE := pyproject.toml setup.py tools/build_kernel.py $(CALLS) $(CALLS:.c=.h)
 

@@ -1,10 +1,10 @@
 /* Checkpoints, docs/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
 #include "nbt_checkpoint.h"
 
-#include "nbt_guard.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_walk.h"
+#include "nbt_watch.h"
 
 enum {
     MAJOR = 1,
@@ -319,7 +319,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
             }
         }
     }
-    nbt_guard_init(head);
+    nbt_watch_init(head);
     return NBT_OK;
 }
 

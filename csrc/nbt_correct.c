@@ -61,8 +61,8 @@ static int is_bounded(const nbt_layout *l, float c)
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
-        float tilt = NBT_OF(l, tilt)[i];
-        curvature += (NBT_OF(l, curvature_g)[i] + curvature_w * tilt * tilt) *
+        float tilt = nbt_tilt(l)[i];
+        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) *
                      NBT_OF(l, g_square)[i];
     }
     float error = 0.0f; /* squared, of all outputs */
@@ -134,15 +134,12 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->step_g = NBT_OF(l, step_g);
     update->keep = 1.0f;
     update->curvature_w = nbt_curvature_w(l);
-    update->tilt = NBT_OF(l, tilt);
-    update->curvature_g = NBT_OF(l, curvature_g);
+    update->tilt = nbt_tilt(l);
+    update->curvature_g = nbt_curvature_g(l);
     update->rate_floor = 0.0f;
-    nbt_fill(l->step_w, 0.0f, l->N);
-    nbt_fill(nbt_curvature_w(l), 0.0f, l->N);
+    nbt_fill(l->step_w, 0.0f, 2 * l->N);
     if (nbt_has_g(&l->m)) {
-        nbt_fill(NBT_OF(l, step_g), 0.0f, l->H);
-        nbt_fill(NBT_OF(l, tilt), 0.0f, l->H);
-        nbt_fill(NBT_OF(l, curvature_g), 0.0f, l->H);
+        nbt_fill(NBT_OF(l, step_g), 0.0f, 3 * l->H);
     }
 }
 

@@ -89,8 +89,8 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
 /* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
 static void split_curvature(const nbt_layout *l, float gamma, size_t G)
 {
-    float *NBT_RESTRICT tilt = NBT_OF(l, tilt);
-    float *NBT_RESTRICT rest = NBT_OF(l, curvature_g);
+    float *NBT_RESTRICT tilt = nbt_tilt(l);
+    float *NBT_RESTRICT rest = nbt_curvature_g(l);
     for (size_t i = 0; i < G; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
@@ -113,11 +113,11 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
     size_t G = nbt_has_g(&l->m) ? l->H : 0;
     size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
     row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
-    row_dots(NBT_OF(l, curvature_g), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
+    row_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
     if (l->N == 0) {
-        nbt_fill(NBT_OF(l, tilt), 0.0f, G);
+        nbt_fill(nbt_tilt(l), 0.0f, G);
     } else {
-        row_dots(NBT_OF(l, tilt), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
+        row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
     split_curvature(l, gamma, G);
     for (size_t n = 0; n < l->N; n++) {

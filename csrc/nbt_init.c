@@ -1,10 +1,10 @@
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
-#include "nbt_guard.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_rng.h"
+#include "nbt_watch.h"
 
 /* Time constant of unit i, log-spaced from tau_min to tau_max. */
 static float time_constant(const nbt_config *config, size_t i)
@@ -73,8 +73,8 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
         NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
     nbt_correct_init(&l);
-    nbt_guard_init(self);
-    nbt_guard_fill(&l); /* a copy has to be one that could be taken */
+    nbt_watch_init(self);
+    nbt_watch_fill(&l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;

@@ -188,6 +188,17 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 /* Fails to compile when a choice is added: then every switch of the file that says this needs its case. */
 #define NBT_COVERS(name, all, covered) typedef char name[(all) == (covered) ? 1 : -1]
 
+/* step_g (3, H): step, tilt and curvature; NULL without traces. */
+NBT_INLINE float *nbt_tilt(const nbt_layout *l)
+{
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + l->H : NULL;
+}
+
+NBT_INLINE float *nbt_curvature_g(const nbt_layout *l)
+{
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + 2 * l->H : NULL;
+}
+
 /* ---- what a place holds -----------------------------------------------------------------------
  * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has a name. */
 
@@ -238,7 +249,7 @@ NBT_INLINE float *nbt_slope_step(const nbt_layout *l)
     return l->alpha;
 }
 
-/* Scratch of estimators with traces before the correction fills it: step_g, tilt and curvature_g (3, H). */
+/* Scratch of estimators with traces before the correction fills it: step_g (3, H). */
 NBT_INLINE float *nbt_scratch(const nbt_layout *l)
 {
     return NBT_OF(l, step_g);

@@ -257,14 +257,12 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
       (H) * (K) * (H))                                                                                       \
     X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) sum P w w (rtrl: of the */        \
       2u * NBT_N_(in, estimator, H))                             /* slopes), factor of the old w */          \
-    /* tangent, these, step_g to white, and alpha lie one after the other: before the correction fills      \
-     * them, scratch of the estimate (unitwise: (8, H) from tangent on). */                                  \
+    /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction fills them,   \
+     * scratch of the estimate (unitwise: (8, H) from tangent on). */                                        \
     X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */            \
     X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */                  \
       2u * NBT_N_(in, estimator, H))                                                                         \
-    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), (H))      /* (H) */                                 \
-    X(OPTIONAL, tilt, in(NBT_ESTIMATORS_G, estimator), (H))        /* (H) */                                 \
-    X(OPTIONAL, curvature_g, in(NBT_ESTIMATORS_G, estimator), (H)) /* (H) */                                 \
+    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (H)) /* (3, H) step, tilt, curvature */         \
     X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (H, O) F^T V_h, unit by unit */            \
       (H) * (O))                                                                                             \
     X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (N, O) V_h v_h, whitened by F^T under */    \

@@ -1,4 +1,4 @@
-#include "nbt_guard.h"
+#include "nbt_watch.h"
 
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
@@ -24,7 +24,7 @@ static void restart_watch(nbt_learner *learner)
     learner->alarm = 0.0f;
 }
 
-NBT_LOCAL void nbt_guard_init(nbt_learner *learner)
+NBT_LOCAL void nbt_watch_init(nbt_learner *learner)
 {
     restart_watch(learner);
     learner->copy = NBT_COPY_NONE;
@@ -100,7 +100,7 @@ static int alarms(const nbt_learner *learner)
     return steps > 0 && learner->alarm >= (LOSS_MAX - LOSS_USUAL) * (float)steps;
 }
 
-NBT_LOCAL int nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss)
+NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float loss)
 {
     if (learner->config.drift_steps > 0) {
         count_loss(learner, loss, off_scale(learner, l));
@@ -133,7 +133,7 @@ static void transfer(const nbt_layout *l, int back)
 #undef TRANSFER
 }
 
-NBT_LOCAL void nbt_guard_fill(const nbt_layout *l)
+NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
 {
     transfer(l, 0);
 }
@@ -174,7 +174,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     return NBT_REOPENED;
 }
 
-NBT_LOCAL nbt_status nbt_guard_act(nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l)
 {
     for (size_t i = 0; i < l->R * l->D && ages(learner); i++) {
         l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
