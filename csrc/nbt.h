@@ -48,6 +48,9 @@ typedef enum nbt_status {
     NBT_REOPENED = 4,        /* the loss has risen for good: scalers, readout, rates and covariances
                                 start anew, the recurrent weights stay (drift_steps) */
     NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back (rollback_steps) */
+    NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of them. Only
+                                parameters that no stream taught (a checkpoint from strangers), or labels near
+                                1e18, lead there: reset the state, or load an older checkpoint */
     NBT_ERR_NULL = -1,       /* a required pointer is NULL */
     NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
@@ -68,7 +71,8 @@ typedef enum nbt_status {
     NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
     NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
     NBT_ERR_WRITE = -17,     /* the writing callback gave up */
-    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time */
+    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time; flash: a slot
+                                that may hold the newest checkpoint cannot be read. Try again */
     NBT_ERR_FLASH = -19,     /* the flash is described wrongly, or no slot could be written */
     NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: start anew */
 } nbt_status;
@@ -260,7 +264,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
- * Returns: NBT_OK, or what a guard did: NBT_LIMITED, NBT_STUCK.
+ * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
  * Cost: R D + O D multiply-adds. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
@@ -277,6 +281,7 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
  * Arguments: variance (n_out), caller's units squared; before any prediction the prior's.
+ * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
  * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: D^2 / 2 multiply-adds. */
 nbt_status nbt_variance(nbt_learner *learner, float *variance);
 
@@ -286,6 +291,7 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance);
  *   the forecast for t + h. A stream may be fed in pieces.
  * Arguments: y (steps, n_out); x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
  *   *done receives the number of completed steps, skipped ones included.
+ * Returns: NBT_OK, or NBT_NOT_FINITE if a forecast was not finite; all steps ran.
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
  *   itself, horizon h, the label may have been learnt and only the input refused. */
@@ -356,7 +362,8 @@ nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *conf
 /* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of erase
  * blocks. The callbacks return 0, or anything else for a failure.
  *   read: n bytes (1..64) from any offset of a slot.
- *   program: n = 64 bytes at a multiple of 64, upwards, each place once after an erase.
+ *   program: n = 64 bytes at a multiple of 64, each place once after an erase; upwards, but for the last
+ *     piece but one, which a later save fills.
  *   erase: all bytes of a slot become 0xff. */
 typedef struct nbt_flash {
     void *context;
@@ -371,13 +378,17 @@ typedef struct nbt_flash {
 size_t nbt_store_slot_bytes(const nbt_config *config);
 
 /* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power cut
- * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back.
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_BYTES (slots too small), NBT_ERR_STATE: the newest
- *   checkpoint before is still there. Cost: O(n_slots bytes) reads, one erase. */
+ * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back. After
+ * NBT_OK no load gives anything older (docs/checkpoint.md says under which faults, and why).
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small), NBT_ERR_STATE,
+ *   NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was written, try again; leave a slot
+ *   that stays so out of nbt_flash). The newest checkpoint before is still there, and all older ones but one.
+ * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be read, two. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN. */
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (slots that
+ *   may hold the newest cannot be read: try again, or leave a slot that stays so out of nbt_flash). */
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes,
                           nbt_learner **learner);
 

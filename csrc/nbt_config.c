@@ -233,6 +233,8 @@ const char *nbt_status_text(nbt_status status)
         return "the loss has risen for good: scalers, readout and covariances started anew";
     case NBT_ROLLED_BACK:
         return "the loss has risen for good: the last good parameters are back";
+    case NBT_NOT_FINITE:
+        return "a number of the forecast or the variance is not finite: go back to an older checkpoint";
     case NBT_ERR_NULL:
         return "a required pointer is NULL";
     case NBT_ERR_CONFIG:
@@ -268,7 +270,7 @@ const char *nbt_status_text(nbt_status status)
     case NBT_ERR_WRITE:
         return "the writing callback gave up";
     case NBT_ERR_READ:
-        return "the reading callback gave up or gave other bytes a second time";
+        return "the reading callback gave up or gave other bytes a second time: read again";
     case NBT_ERR_FLASH:
         return "the flash is described wrongly, or no slot could be written";
     case NBT_ERR_NOTHING:

@@ -48,6 +48,16 @@ static void settle(const nbt_layout *l, nbt_change **undone)
     }
 }
 
+/* Whether all of y (n) are numbers. */
+static int are_finite(const float *y, size_t n)
+{
+    int finite = 1;
+    for (size_t i = 0; i < n; i++) {
+        finite &= nbt_is_finite(y[i]);
+    }
+    return finite;
+}
+
 /* ---- predict --------------------------------------------------------------------------------- */
 
 /* Advances the live state by the newest input and reads l->y out; `undone` is made on the way. Where no
@@ -84,13 +94,14 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     forecast(learner, l, undone);
     nbt_copy(y, l->y, l->O);
     nbt_intake_unscale(l, y);
+    int finite = are_finite(y, l->O);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
     nbt_count(&learner->counters.predictions, 1);
     nbt_count(&learner->counters.clipped, notice.limited);
     nbt_count(&learner->counters.stuck, notice.stuck);
-    return notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
+    return !finite ? NBT_NOT_FINITE : notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
 }
 
 nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float *x)
@@ -123,7 +134,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));
         variance[o] = deviation * deviation * l.noise[o] * (1.0f + c);
     }
-    return NBT_OK;
+    return are_finite(variance, l.O) ? NBT_OK : NBT_NOT_FINITE;
 }
 
 /* ---- learn ----------------------------------------------------------------------------------- */
@@ -267,13 +278,14 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
     nbt_layout_of(&l, config, learner);
     nbt_change change;
     nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
-    nbt_status status = NBT_OK;
+    nbt_status status = NBT_OK, worst = NBT_OK;
     for (size_t t = 0; t < steps && status >= 0; t++) {
         if (horizon > 0 && learner->pending == horizon) {
             status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
         if (status >= 0) {
             status = predict(learner, &l, y + t * config->n_out, x + t * config->n_in, &undone);
+            worst = status == NBT_NOT_FINITE ? status : worst;
         }
         if (status >= 0 && horizon == 0) {
             status = learn(learner, &l, label + t * n_label, &change, &undone);
@@ -281,5 +293,5 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
         *done += status >= 0;
     }
     settle(&l, &undone);
-    return status < 0 ? status : NBT_OK;
+    return status < 0 ? status : worst;
 }
