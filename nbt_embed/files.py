@@ -45,8 +45,10 @@ def write_path(path: str, data: bytes) -> None:
         old = Path(path).stat()
     except FileNotFoundError:  # new, or a link to what is not there yet
         old = None
-    real = os.path.realpath(path)
-    if old is None or (stat.S_ISREG(old.st_mode) and _is_at(real, old)):
+    real = os.path.realpath(path) if Path(path).is_symlink() else path
+    # A link of /proc/self/fd may lead to a file without a name. Another save may replace the file
+    # just now, but there is one at any moment.
+    if old is None or (stat.S_ISREG(old.st_mode) and (real == path or Path(real).exists())):
         _replace(real, data, old)
     else:
         _write_through(path, data, old.st_mode)
@@ -109,14 +111,6 @@ def _text_error(file: Any, mode: str) -> InputTypeError:
     )
 
 
-def _is_at(path: str, status: os.stat_result) -> bool:
-    """Whether the file is known by this name: what /proc/self/fd shows may have none."""
-    try:
-        return os.path.samestat(Path(path).stat(), status)
-    except OSError:
-        return False
-
-
 def _write_through(path: str, data: bytes, mode: int) -> None:
     """Write to what cannot be replaced."""
     if stat.S_ISDIR(mode):
@@ -139,7 +133,7 @@ def _write_through(path: str, data: bytes, mode: int) -> None:
 
 def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
     folder, name = os.path.split(path)
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     lost = ""
     try:
         _remove_left_behind(directory)
