@@ -3,9 +3,10 @@
 ``Learner`` is the entry: ``predict(x)``, then ``learn(y)`` when the label arrives.
 """
 
+from nbt_embed._kernel_config import Counters, Memory, memory_of
 from nbt_embed.config import Config
 from nbt_embed.errors import NbtError
-from nbt_embed.learner import Counters, Learner, Memory, memory_of
+from nbt_embed.learner import Learner
 
 __version__ = "0.1.0"
 

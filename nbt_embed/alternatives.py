@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from nbt_embed._kernel_config import memory_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError
-from nbt_embed.learner import memory_of
 
 BPTT_STEPS = 100
 ECHO_FACTOR = 4

@@ -6,19 +6,28 @@ only turns names into the kernel's numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from nbt_embed._html import html_table
 from nbt_embed.errors import ConfigError
 
 # Names in the order of the kernel's enumerations.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl"),
-    "norm": ("euclidean", "metric"),
-    "filter": ("sgd", "kalman", "kalman_quasi"),
-    "link": ("gaussian", "categorical", "bernoulli"),
+Cell = Literal["tanh", "leaky", "gated", "lstm"]
+Estimator = Literal["frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl"]
+Norm = Literal["euclidean", "metric"]
+Filter = Literal["sgd", "kalman", "kalman_quasi"]
+Link = Literal["gaussian", "categorical", "bernoulli"]
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "cell": get_args(Cell),
+    "estimator": get_args(Estimator),
+    "norm": get_args(Norm),
+    "filter": get_args(Filter),
+    "link": get_args(Link),
 }
 # Defaults that depend on the link: for the gaussian one, and for the others.
 _BY_LINK: dict[str, tuple[float, float]] = {
@@ -32,13 +41,14 @@ _BY_LINK: dict[str, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings of one learner.
 
     Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell), D = hidden +
-    n_in * lags + 1 columns. Numbers are checked against their ranges when a ``Learner`` is built or
-    ``memory_of`` is asked; names are checked here.
+    n_in * lags + 1 columns. Types and names are checked here, ranges when a ``Learner`` is built or
+    ``memory_of`` is asked. A float is kept as the shortest decimal of its float32: the kernel
+    computes with that number, and a checkpoint gives it back.
 
     Attributes:
         n_in: input channels, 1..65535.
@@ -112,11 +122,11 @@ class Config:
     hidden: int = 16
     lags: int = 1
     max_delay: int = 0
-    cell: str = "gated"
-    estimator: str | None = None
-    norm: str = "metric"
-    filter: str = "kalman"
-    link: str = "gaussian"
+    cell: Cell = "gated"
+    estimator: Estimator | None = None
+    norm: Norm = "metric"
+    filter: Filter = "kalman"
+    link: Link = "gaussian"
     scale_steps: int | None = None
     hold_missing: bool = False
     anneal_steps: int = 100_000
@@ -145,22 +155,54 @@ class Config:
         if self.estimator is None:
             best = "nobacktrack" if self.cell == "lstm" else "unitwise"
             object.__setattr__(self, "estimator", best)
-        for field, names in CHOICES.items():
-            value = getattr(self, field)
-            if value not in names:
-                expected = ", ".join(repr(name) for name in names)
-                raise ConfigError(f"{field} = {value!r}: expected one of {expected}")
+        for name, names in CHOICES.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in names:
+                expected = ", ".join(repr(one) for one in names)
+                raise ConfigError(f"{name} = {value!r}: expected one of {expected}")
         if self.input_gain is None:
             gain = 0.8 if self.link == "gaussian" else _one_hot_gain(self.n_in)
             object.__setattr__(self, "input_gain", gain)
-        for field, (gaussian, other) in _BY_LINK.items():
-            if getattr(self, field) is None:
-                object.__setattr__(self, field, gaussian if self.link == "gaussian" else other)
+        for name, (gaussian, other) in _BY_LINK.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, gaussian if self.link == "gaussian" else other)
+        for name, (convert, expected) in _CONVERSIONS.items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, convert(value))
+            except (TypeError, ValueError, OverflowError):
+                raise ConfigError(f"{name} = {value!r}: expected {expected}") from None
 
     @property
     def n_label(self) -> int:
         """Values in one label: 1 class index (categorical), else n_out."""
         return 1 if self.link == "categorical" else self.n_out
+
+    def arguments(self) -> str:
+        """The arguments that make this configuration, without those that are the default."""
+        plain = Config(self.n_in, self.n_out, cell=self.cell, link=self.link)
+        named = (
+            f"{name}={value!r}"
+            for name, value, usual in zip(
+                NAMES[2:], _values(self)[2:], _values(plain)[2:], strict=True
+            )
+            if value != usual or (name in ("cell", "link") and value != getattr(Config, name))
+        )
+        return ", ".join([repr(self.n_in), repr(self.n_out), *named])
+
+    def __repr__(self) -> str:
+        return f"Config({self.arguments()})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Config", {name: repr(getattr(self, name)) for name in NAMES})
+
+
+# Looked up once: fields() makes a new tuple at every call.
+NAMES = tuple(field.name for field in fields(Config))
+
+
+def _values(config: Config) -> list[object]:
+    return [getattr(config, name) for name in NAMES]
 
 
 def _one_hot_gain(n_in: object) -> float:
@@ -168,3 +210,35 @@ def _one_hot_gain(n_in: object) -> float:
     if not isinstance(n_in, (int, np.integer)) or n_in < 1:
         return 3.5  # the kernel refuses such an n_in by name
     return float(np.clip(np.float32(0.97) * np.sqrt(np.float32(n_in)), 3.5, 100.0))
+
+
+def _flag(value: Any) -> bool:
+    if operator.index(bool(value) if isinstance(value, np.bool_) else value) not in (0, 1):
+        raise ValueError
+    return bool(value)
+
+
+def _integer(value: Any) -> int:
+    return int(operator.index(value))  # int(): a bool is an index
+
+
+def _float(value: Any) -> float:
+    """The shortest decimal of the float32; a number beyond its range stays, to be refused by it."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError
+    with np.errstate(over="ignore"):
+        rounded = np.float32(float(value))
+    return float(str(rounded)) if np.isfinite(rounded) else float(value)
+
+
+# How a value of a field becomes one of its type, and what to pass instead of one that cannot.
+_BY_TYPE: dict[str, tuple[Callable[[Any], object], str]] = {
+    "int": (_integer, "an integer"),
+    "float": (_float, "a number"),
+    "bool": (_flag, "True or False"),
+}
+_CONVERSIONS = {
+    field.name: _BY_TYPE[kind]
+    for field in fields(Config)
+    if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
+}

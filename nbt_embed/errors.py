@@ -12,15 +12,15 @@ class ConfigError(NbtError, ValueError):
 
 
 class InputError(NbtError, ValueError):
-    """An array has the wrong shape or holds values that are not accepted."""
+    """An array has the wrong shape or holds values that are not accepted; a file is closed."""
 
 
 class InputTypeError(NbtError, TypeError):
-    """An array has a dtype that is not a real number."""
+    """An array holds no real numbers, a count is no integer, a file is not binary."""
 
 
 class SequenceError(NbtError, RuntimeError):
-    """predict and learn were called out of turn."""
+    """predict and learn were called out of turn, or by two threads at once."""
 
 
 class CheckpointError(NbtError, ValueError):
@@ -37,3 +37,7 @@ class ExportError(NbtError, ValueError):
 
 class DivergenceWarning(RuntimeWarning):
     """An update would have left the finite numbers and was dropped; the weights are intact."""
+
+
+class OwnerWarning(RuntimeWarning):
+    """A file was replaced whose owner or group the new one could not be given."""

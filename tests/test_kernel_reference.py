@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from reference import WITH_TRACES, ReferenceLearner, Settings, ud_product
 
 from nbt_embed import Config, Learner
+from nbt_embed.config import Cell, Estimator, Filter, Link, Norm
 
 STEPS = 200
 CELLS = ("tanh", "leaky", "gated", "lstm")
@@ -112,7 +113,7 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_every_combination_follows_the_reference(
-    cell: str, learning: tuple[str, str], filter_: str, link: str
+    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
 ) -> None:
     estimator, norm = learning
     config = Config(

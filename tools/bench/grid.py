@@ -109,7 +109,7 @@ def learner_work(case: Case) -> Callable[[int], None]:
             warnings.simplefilter("ignore", DivergenceWarning)
             while steps > 0:
                 some = min(steps, len(samples))
-                learner.run(samples.x[:some], samples.y[:some])
+                learner.run(samples.x[:some], samples.y[:some], horizon=0)
                 steps -= some
 
     return work
