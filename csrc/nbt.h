@@ -127,8 +127,9 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise) */
     NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
     NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
-    NBT_ARRAY_COUPLING = 14   /* (R, D) information shared with the bias, over the bias's; the bias
+    NBT_ARRAY_COUPLING = 14,  /* (R, D) information shared with the bias, over the bias's; the bias
                                  column is 0 (quasi, not frozen) */
+    NBT_ARRAY_END
 };
 
 enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others have the first alone */
@@ -255,6 +256,10 @@ size_t nbt_bytes(const nbt_config *config);
 /* Purpose: the same by purpose. Errors: NBT_ERR_NULL, NBT_ERR_CONFIG. Cost: O(1). */
 nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdown);
 
+/* Purpose: sizes of a learner: state floats S, pre-activations R, columns D; pointers may be NULL.
+ * Errors: NBT_ERR_NULL (config), NBT_ERR_CONFIG. Cost: O(1). */
+nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
+
 /* Purpose: build a learner in memory[bytes] (aligned to 8) with seeded weights and zero state.
  * Arguments: *learner receives the address (equal to memory). The block holds no pointers: it may
  *   be copied byte for byte, and the copy is a learner too.
@@ -312,6 +317,10 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
  * Arguments: out may be NULL to ask for the shape only. Errors: NBT_ERR_NULL, NBT_ERR_ARRAY. */
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
                          size_t *rows, size_t *cols);
+
+/* Purpose: dimensions of an array (NBT_ARRAY_*): 1 (it then has one row) or 2; 0 where nbt_array_get gives
+ * NBT_ERR_ARRAY, and for NULL. Cost: O(1). */
+uint32_t nbt_array_dimensions(const nbt_learner *learner, uint32_t array);
 
 /* Purpose: the NBT_SIMD_* version of the step that the learner uses: the widest that this processor, the
  * build and nbt_simd_limit allow. All give the same bits. Cost: O(1). */

@@ -210,6 +210,28 @@ nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdow
     return NBT_OK;
 }
 
+nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D)
+{
+    if (config == NULL) {
+        return NBT_ERR_NULL;
+    }
+    if (!nbt_config_is_good(config)) {
+        return NBT_ERR_CONFIG;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, config, NULL);
+    if (S != NULL) {
+        *S = l.S;
+    }
+    if (R != NULL) {
+        *R = l.R;
+    }
+    if (D != NULL) {
+        *D = l.D;
+    }
+    return NBT_OK;
+}
+
 size_t nbt_bytes(const nbt_config *config)
 {
     nbt_layout l;

@@ -85,6 +85,16 @@ def memory_of(config: Config) -> Memory:
     return Memory(**{name: getattr(breakdown, name) for name in _PURPOSES})
 
 
+def shape_of(config: Config) -> tuple[int, int, int]:
+    """State floats S, pre-activations R, columns D. Errors: as ``memory_of``."""
+    sizes = [ffi.new("size_t *") for _ in range(3)]
+    struct = kernel_config(config)
+    if lib.nbt_shape(struct, *sizes) != lib.NBT_OK:
+        raise _refusal(config, struct)
+    states, rows, cols = (size[0] for size in sizes)
+    return states, rows, cols
+
+
 def counters_of(struct: Any) -> Counters:
     """The kernel's counters."""
     return Counters(**{name: getattr(struct, name) for name in _COUNTED})

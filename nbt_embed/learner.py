@@ -52,25 +52,12 @@ from nbt_embed.replay import Replay, replay
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-# Names of the arrays a learner can show, in the kernel's numbering (NBT_ARRAY_*).
-_ARRAYS = (
-    "theta",
-    "readout",
-    "w",
-    "v",
-    "covariance",
-    "readout_covariance",
-    "state",
-    "learning_state",
-    "noise",
-    "input_scale",
-    "label_scale",
-    "traces",
-    "balance",
-    "rtrl",
-    "coupling",
-)
-_VECTORS = ("v", "state", "learning_state", "noise", "balance")
+# Names of the arrays a learner can show, by the kernel's numbers (NBT_ARRAY_*).
+_PREFIX = "NBT_ARRAY_"
+_NUMBERS = {getattr(lib, name): name for name in dir(lib) if name.startswith(_PREFIX)}
+_ARRAYS = {
+    _NUMBERS[number].removeprefix(_PREFIX).lower(): number for number in range(lib.NBT_ARRAY_END)
+}
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
 # Looked up once: a step may take less than a microsecond.
@@ -538,10 +525,9 @@ class Learner:
         out = np.empty(shape, np.float32)
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         pointer = ffi.from_buffer("float[]", out)
-        index = _ARRAYS.index(name)
+        index = _ARRAYS[name]
         _check_turn(lib.nbt_shared_array_get(self._shared, index, pointer, rows, cols), "array")
-        per_unit = name == "v" and self._config.estimator == "unitwise"
-        out = out[0] if name in _VECTORS and not per_unit else out
+        out = out[0] if lib.nbt_array_dimensions(self._handle, index) == 1 else out
         out.flags.writeable = False
         return out
 
@@ -562,7 +548,7 @@ class Learner:
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         if name not in _ARRAYS:
             return None
-        if lib.nbt_array_get(self._handle, _ARRAYS.index(name), ffi.NULL, rows, cols):
+        if lib.nbt_array_get(self._handle, _ARRAYS[name], ffi.NULL, rows, cols):
             return None
         return rows[0], cols[0]
 

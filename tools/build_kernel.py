@@ -5,12 +5,15 @@ sees are cut from ``csrc/nbt.h`` and ``kernel_calls.h``, between their two marke
 header is the only place where they are written. cffi releases the GIL around every call.
 """
 
+import json
+import re
 from pathlib import Path
 
 from cffi import FFI
 
 # setuptools wants source paths relative to the project, and runs with the project as directory.
 SOURCES = Path("csrc")
+CHOICES = Path("nbt_embed", "_choices.py")  # made here, for type checkers and editors
 CALLS = Path("tools", "kernel_calls.c")  # what Python calls for one sample
 BEGIN = "/* <declarations> */"
 END = "/* </declarations> */"
@@ -43,8 +46,36 @@ def declarations(header: str) -> str:
     return header.split(BEGIN)[1].split(END)[0]
 
 
+def choices(tables: str) -> str:
+    """Return the module with the names of every list of choices in ``csrc/nbt_tables.h``.
+
+    Raises ValueError if a list is missing.
+    """
+    lines = [
+        '"""The choices of csrc/nbt_tables.h in the order of their numbers; made by the build."""',
+        "",
+        "from typing import Any, Literal, get_args",
+        "",
+    ]
+    found = {}
+    for field in ("cell", "estimator", "norm", "filter", "link"):
+        rows = re.search(rf"#define NBT_{field.upper()}_LIST\(X\)((?:.*\\\n)+.*\n)", tables)
+        names = re.findall(r"\bX\(\w+, (\w+)", rows[1]) if rows else []
+        if not names:
+            raise ValueError(f"nbt_tables.h has no names in NBT_{field.upper()}_LIST")
+        found[field] = field.capitalize()
+        lines.append(f"{found[field]} = Literal[{', '.join(map(json.dumps, names))}]")
+    lines += ["", "CHOICES: dict[str, tuple[Any, ...]] = {"]
+    lines += [f'    "{field}": get_args({name}),' for field, name in found.items()]
+    return "\n".join([*lines, "}", ""])
+
+
 def builder() -> FFI:
-    """Return the cffi builder of the extension module. Errors: those of ``declarations``."""
+    """Return the cffi builder of the extension module, and write the module of the choices.
+
+    Errors: those of ``declarations`` and ``choices``.
+    """
+    CHOICES.write_text(choices((SOURCES / "nbt_tables.h").read_text("utf-8")), encoding="utf-8")
     ffi = FFI()
     headers = [SOURCES / "nbt.h", CALLS.with_suffix(".h")]
     for header in headers:
@@ -54,8 +85,7 @@ def builder() -> FFI:
         "\n".join(f'#include "{header.name}"' for header in headers),
         sources=sorted(path.as_posix() for path in [*SOURCES.glob("*.c"), CALLS]),
         depends=sorted(
-            path.as_posix()
-            for path in [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc"), headers[-1]]
+            path.as_posix() for path in [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc"), headers[-1]]
         ),
         include_dirs=[SOURCES.as_posix(), CALLS.parent.as_posix()],
         define_macros=[("NBT_LANES", str(LANES)), ("NBT_DISPATCH", "1")],
