@@ -4,8 +4,16 @@
 
 #include "nbt_cell.h"
 
-/* Fails to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header. */
-NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) == NBT_HEADER_BYTES);
+/* Fail to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header, which has no gaps. */
+#define WORD_PLACE(kind, name, most, since) \
+    WORD_AT_##name, WORD_LAST_##name = WORD_AT_##name + NBT_WORDS_##kind - 1,
+enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
+#define WORD_ASSERT(kind, name, most, since)                                   \
+    NBT_ASSERT(nbt_word_##name, offsetof(struct nbt_learner, name) ==          \
+                                    sizeof(nbt_config) + sizeof(nbt_counters) + \
+                                        4u * (size_t)WORD_AT_##name);
+NBT_WORD_LIST(WORD_ASSERT)
+NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYTES);
 
 /* Fail to compile when nbt_config and nbt_counters have not the fields of nbt_tables.h, in their order and of
  * their types. */
