@@ -21,7 +21,7 @@ H, I, STEPS = 3, 2, 8  # noqa: E741
 CELLS = tuple(ref.CELLS)
 NORMS = ("euclidean", "metric")
 CELLS_AND_NORMS = list(product(CELLS, NORMS))
-ONE_STATE = tuple(cell for cell in CELLS if ref.CELLS[cell].parts == 1)  # those that may keep traces
+ONE_STATE = tuple(cell for cell in CELLS if ref.CELLS[cell].parts == 1)  # may keep traces
 ONE_STATE_AND_NORMS = list(product(ONE_STATE, NORMS))
 LINKS = ("gaussian", "categorical", "bernoulli")
 
