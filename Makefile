@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNEL := $(wildcard csrc/*.c csrc/*.h)
+KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
 CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c
 RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h)
 
@@ -237,7 +237,7 @@ if_installed = command -v $1 >/dev/null || { \
     echo "$1 is not installed: $2"; test "$$NBT_REQUIRE_TOOLS" != 1; exit; }
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so
+	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

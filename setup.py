@@ -40,7 +40,7 @@ class BuildPackage(build_py):  # type: ignore[misc] # the same
             rmtree(Path(self.build_lib, "nbt_embed"), ignore_errors=True)
             super().run()
             self.mkpath(str(Path(self.build_lib, "nbt_embed", "csrc")))
-            for source in Path("csrc").glob("*.[ch]"):
+            for source in Path("csrc").glob("nbt*"):
                 self.copy_file(str(source), str(Path(self.build_lib, "nbt_embed", source)))
 
 

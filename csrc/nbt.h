@@ -48,6 +48,9 @@ typedef enum nbt_status {
     NBT_REOPENED = 4,        /* the loss has risen for good: scalers, readout, rates and covariances
                                 start anew, the recurrent weights stay (drift_steps) */
     NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back (rollback_steps) */
+    NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of them. Only
+                                parameters that no stream taught (a checkpoint from strangers), or labels near
+                                1e18, lead there: reset the state, or load an older checkpoint */
     NBT_ERR_NULL = -1,       /* a required pointer is NULL */
     NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
@@ -68,7 +71,8 @@ typedef enum nbt_status {
     NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
     NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
     NBT_ERR_WRITE = -17,     /* the writing callback gave up */
-    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time */
+    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time; flash: a slot
+                                that may hold the newest checkpoint cannot be read. Try again */
     NBT_ERR_FLASH = -19,     /* the flash is described wrongly, or no slot could be written */
     NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: start anew */
 } nbt_status;
@@ -77,7 +81,8 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
     NBT_CELL_TANH = 0,       /* h = tanh(a)                                       R = H,  S = H  */
     NBT_CELL_LEAKY = 1,      /* h = (1 - 1/tau) h + (1/tau) tanh(a), tau fixed    R = H,  S = H  */
     NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
-    NBT_CELL_LSTM = 3        /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+    NBT_CELL_LSTM = 3,       /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+    NBT_CELL_END             /* one past the last, as in the following lists */
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
@@ -86,21 +91,25 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
     NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave out
                                 (unbiased at decay 1, least variance) */
-    NBT_EST_RTRL = 5         /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
+    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
+    NBT_EST_END
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_EUCLIDEAN = 0,  /* plain */
-    NBT_NORM_METRIC = 1      /* the filter's own metric (Euclidean under the sgd filter) */
+    NBT_NORM_METRIC = 1,     /* the filter's own metric (Euclidean under the sgd filter) */
+    NBT_NORM_END
 };
 enum { /* nbt_config.filter: what is done with the gradient */
     NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
     NBT_FILTER_KALMAN = 1,   /* diagonal recurrent block, full readout block, one innovation */
-    NBT_FILTER_QUASI = 2     /* the same with the recurrent block's bias column kept exactly */
+    NBT_FILTER_QUASI = 2,    /* the same with the recurrent block's bias column kept exactly */
+    NBT_FILTER_END
 };
 enum { /* nbt_config.link: what the outputs mean */
     NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
     NBT_LINK_CATEGORICAL = 1,/* class probabilities; the label is one class index in [0, n_out) */
-    NBT_LINK_BERNOULLI = 2   /* independent probabilities; labels are n_out values in [0, 1] */
+    NBT_LINK_BERNOULLI = 2,  /* independent probabilities; labels are n_out values in [0, 1] */
+    NBT_LINK_END
 };
 enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
@@ -118,8 +127,9 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise) */
     NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
     NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
-    NBT_ARRAY_COUPLING = 14   /* (R, D) information shared with the bias, over the bias's; the bias
+    NBT_ARRAY_COUPLING = 14,  /* (R, D) information shared with the bias, over the bias's; the bias
                                  column is 0 (quasi, not frozen) */
+    NBT_ARRAY_END
 };
 
 enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others have the first alone */
@@ -246,6 +256,10 @@ size_t nbt_bytes(const nbt_config *config);
 /* Purpose: the same by purpose. Errors: NBT_ERR_NULL, NBT_ERR_CONFIG. Cost: O(1). */
 nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdown);
 
+/* Purpose: sizes of a learner: state floats S, pre-activations R, columns D; pointers may be NULL.
+ * Errors: NBT_ERR_NULL (config), NBT_ERR_CONFIG. Cost: O(1). */
+nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
+
 /* Purpose: build a learner in memory[bytes] (aligned to 8) with seeded weights and zero state.
  * Arguments: *learner receives the address (equal to memory). The block holds no pointers: it may
  *   be copied byte for byte, and the copy is a learner too.
@@ -255,7 +269,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
- * Returns: NBT_OK, or what a guard did: NBT_LIMITED, NBT_STUCK.
+ * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
  * Cost: R D + O D multiply-adds. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
@@ -272,6 +286,7 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
  * Arguments: variance (n_out), caller's units squared; before any prediction the prior's.
+ * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
  * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: D^2 / 2 multiply-adds. */
 nbt_status nbt_variance(nbt_learner *learner, float *variance);
 
@@ -281,6 +296,7 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance);
  *   the forecast for t + h. A stream may be fed in pieces.
  * Arguments: y (steps, n_out); x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
  *   *done receives the number of completed steps, skipped ones included.
+ * Returns: NBT_OK, or NBT_NOT_FINITE if a forecast was not finite; all steps ran.
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
  *   itself, horizon h, the label may have been learnt and only the input refused. */
@@ -301,6 +317,10 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
  * Arguments: out may be NULL to ask for the shape only. Errors: NBT_ERR_NULL, NBT_ERR_ARRAY. */
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
                          size_t *rows, size_t *cols);
+
+/* Purpose: dimensions of an array (NBT_ARRAY_*): 1 (it then has one row) or 2; 0 where nbt_array_get gives
+ * NBT_ERR_ARRAY, and for NULL. Cost: O(1). */
+uint32_t nbt_array_dimensions(const nbt_learner *learner, uint32_t array);
 
 /* Purpose: the NBT_SIMD_* version of the step that the learner uses: the widest that this processor, the
  * build and nbt_simd_limit allow. All give the same bits. Cost: O(1). */
@@ -351,7 +371,8 @@ nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *conf
 /* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of erase
  * blocks. The callbacks return 0, or anything else for a failure.
  *   read: n bytes (1..64) from any offset of a slot.
- *   program: n = 64 bytes at a multiple of 64, upwards, each place once after an erase.
+ *   program: n = 64 bytes at a multiple of 64, each place once after an erase; upwards, but for the last
+ *     piece but one, which a later save fills.
  *   erase: all bytes of a slot become 0xff. */
 typedef struct nbt_flash {
     void *context;
@@ -366,13 +387,17 @@ typedef struct nbt_flash {
 size_t nbt_store_slot_bytes(const nbt_config *config);
 
 /* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power cut
- * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back.
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_BYTES (slots too small), NBT_ERR_STATE: the newest
- *   checkpoint before is still there. Cost: O(n_slots bytes) reads, one erase. */
+ * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back. After
+ * NBT_OK no load gives anything older (docs/checkpoint.md says under which faults, and why).
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small), NBT_ERR_STATE,
+ *   NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was written, try again; leave a slot
+ *   that stays so out of nbt_flash). The newest checkpoint before is still there, and all older ones but one.
+ * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be read, two. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN. */
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (slots that
+ *   may hold the newest cannot be read: try again, or leave a slot that stays so out of nbt_flash). */
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes,
                           nbt_learner **learner);
 
@@ -391,48 +416,38 @@ float nbt_sigmoidf(float x);
 
 /* </declarations> */
 
+#include "nbt_tables.h"
+
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
  * constant expression equal to nbt_bytes of the same configuration, on every target; with
- * rollback_steps add NBT_ROLLBACK_BYTES. */
-#define NBT_ROWS(n_hidden, cell) \
-    ((size_t)(n_hidden) * ((cell) == NBT_CELL_LSTM ? 4u : (cell) == NBT_CELL_GATED ? 2u : 1u))
-#define NBT_PARTS(cell) ((cell) == NBT_CELL_LSTM ? (size_t)2u : (size_t)1u)
+ * rollback_steps add NBT_ROLLBACK_BYTES. Both are sums over the arrays of nbt_tables.h. */
+#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)                \
+    (NBT_HEADER_BYTES +                                                                                 \
+     sizeof(float) *                                                                                    \
+         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, lags,    \
+                                  max_delay, cell, estimator, filter, link) +                           \
+                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags, max_delay, cell,  \
+                                    estimator, filter, link) +                                          \
+                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay, cell,    \
+                                   estimator, filter, link) -                                           \
+                    1u) * NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
+
+/* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)                  \
+    (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out,      \
+                                              n_hidden, lags, 0, cell, estimator, filter, link)))
+
+#define NBT_ROWS(n_hidden, cell)                                                      \
+    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +                          \
+                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) +                     \
+                           4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
+#define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
-/* Size of the learner's own header; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES ((size_t)272u)
-
-/* What a last good copy takes beside: theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)    \
-    (sizeof(float) *                                                                      \
-     NBT_COPIED_((size_t)(n_in), (size_t)(n_out),                                         \
-                 ((estimator) != NBT_EST_FROZEN ? (size_t)1 : (size_t)0),                 \
-                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),                    \
-                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),                  \
-                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),                   \
-                 NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
-#define NBT_COPIED_(I, O, T, kal, qua, gau, R, D)                                         \
-    ((T * (1u + kal + qua) * R * D + O * D + kal * (D * (D + 1u) / 2u) + 3u * I +         \
-      gau * 5u * O + 1u) / 2u * 2u)
-
-#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
-    (NBT_HEADER_BYTES +                                                                   \
-     sizeof(float) * NBT_FLOATS_((size_t)(n_in), (size_t)(n_out), (size_t)(n_hidden),     \
-                                 (size_t)(lags), (size_t)(max_delay), cell,               \
-                                 ((estimator) == NBT_EST_NOBACKTRACK ||                   \
-                                  (estimator) == NBT_EST_RESIDUAL ||                      \
-                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_SNAP1 ||                         \
-                                  (estimator) == NBT_EST_RESIDUAL ||                      \
-                                  (estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_UNITWISE ? (size_t)1 : (size_t)0), \
-                                 ((estimator) == NBT_EST_RTRL ? (size_t)1 : (size_t)0),   \
-                                 ((filter) != NBT_FILTER_SGD ? (size_t)1 : (size_t)0),    \
-                                 ((filter) == NBT_FILTER_QUASI ? (size_t)1 : (size_t)0),  \
-                                 ((link) == NBT_LINK_GAUSSIAN ? (size_t)1 : (size_t)0),   \
-                                 NBT_ROWS(n_hidden, cell), NBT_PARTS(cell),               \
-                                 NBT_COLS(n_in, n_hidden, lags)))
+/* Bytes of the learner's own header, a multiple of 8; a compile-time check in nbt_layout.c keeps it true. */
+#define NBT_HEADER_BYTES                                                                              \
+    ((sizeof(nbt_config) + sizeof(nbt_counters) + 4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
 /* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
  * almost: processors with caches then take loads from one for loads of what was stored to another, and
@@ -440,32 +455,23 @@ float nbt_sigmoidf(float x);
  * multiples stay 112 floats or more from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
-/* Floats after the header, rounded up to an even number; the terms follow nbt_layout.c. W, G, U and
- * E: does the estimator keep w, g, a rank-one estimate per unit, the exact derivative (0 or 1). */
-#define NBT_FLOATS_(I, O, H, L, M, cell, W, G, U, E, kal, qua, gau, R, K, D)              \
-    ((R * D + O * D                                        /* theta, readout */           \
-      + W * R * D + (U ? H : W) * H * K + G * R * D        /* w, v, g */                  \
-      + W * G * (1u - U) * (2u * H + 1u)                   /* balance */                  \
-      + E * H * K * R * D                                  /* exact */                    \
-      + (W + G - W * G + E) * (kal + qua) * R * D          /* cov, coupling */            \
-      + (W + G + (W + G - W * G + E) * (kal + qua)) * NBT_APART_(R * D) /* between them */ \
-      + kal * (D * (D + 1u) / 2u) + gau * 2u * O           /* ud, noise */                \
-      + 2u * H * K + ((cell) == NBT_CELL_LEAKY ? H : 0u)   /* states, leak */             \
-      + (M + L) * I                                        /* ring */                     \
-      + 3u * I + gau * 3u * O                              /* scalers */                  \
-      + 2u * I + gau * 2u * O                              /* runs of equal values */     \
-      + 2u * D + R + H * K + (K - 1u) * R                  /* u, f, act, carry, gain2 */  \
-      + (2u * W - U) * R + G * 2u * R + W * G * R          /* da, wu, gu, gg, wg */       \
-      + (W + G - W * G) * R                                /* uu */                       \
-      + (U ? H : W + E) * (4u + O)                         /* by estimate, alpha */       \
-      + G * 6u * H + W * G * 2u * H + (G + E) * H * O      /* by unit, white */           \
-      + (U + E) * H * K * H                                /* jacobian */                 \
-      + E * (O * R * D + (H * K + 2u) * D)                 /* slopes, past, ... */        \
-      + kal * (2u * D + O * (O + 1u) / 2u)                 /* cf, uf, chol */             \
-      + (1u - kal) * (W + G - W * G) * 2u * D              /* u, u^2 */                   \
-      + 4u * O                                             /* y, label, x, factor */      \
-      + (M > 0u ? R : 0u)                                  /* live */                     \
-      + 1u) / 2u * 2u)
+#define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
+
+/* Sums over the rows of the tables of arrays; a term begins with its sign. */
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)    \
+    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out), \
+                         (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),      \
+                         NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)      \
+    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out),   \
+                           (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),    \
+                           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
+    +(brought) * (floats)
+#define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \
+    +(copied) * (brought) * (floats)
+#define NBT_ONE_(where, name, purpose, content, since, copied, brought, floats) +(brought)
+#define NBT_FLOATS_SCRATCH_(where, name, brought, floats) +(brought) * (floats)
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,6 @@
 #include <string.h>
 
 NBT_SIMD_BEGIN("avx2")
-#include "nbt_step.h"
+#include "nbt_step.inc"
 NBT_SIMD_END
 #endif

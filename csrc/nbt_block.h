@@ -1,26 +1,9 @@
-/* Storage of the R x D matrices: rows are grouped in blocks of NBT_LANES rows, the rest in narrower
- * blocks (..., 8, 4, 2, 1), each stored as [column][row of the block]. Shared by the passes over them. */
+/* What the passes over the blocks of nbt_matrices.h share. */
 #ifndef NBT_BLOCK_H
 #define NBT_BLOCK_H
 
 #include "nbt_math.h"
-#include "nbt_sweep.h"
-
-/* Width of the block that starts at `row`. */
-NBT_INLINE size_t nbt_block_width(size_t row, size_t rows)
-{
-    size_t left = rows - row;
-    if (NBT_LANES >= 16 && left >= 16) {
-        return 16;
-    }
-    if (NBT_LANES >= 8 && left >= 8) {
-        return 8;
-    }
-    if (NBT_LANES >= 4 && left >= 4) {
-        return 4;
-    }
-    return NBT_LANES >= 4 && left >= 2 ? 2 : 1;
-}
+#include "nbt_matrices.h"
 
 /* The unit of the row n rows further on. */
 NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
@@ -46,7 +29,7 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
         }                                                                           \
     }
 
-/* out[l] = value of the unit of lane l, or 0 without values. */
+/* out[lane] = value of the unit of the lane, or 0 without values. */
 NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
                                  size_t H)
 {
@@ -60,15 +43,22 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
         nbt_copy(out + width / 2, value, width / 2);
         return;
     }
-    for (size_t l = 0; l < width; l++) {
-        out[l] = value != NULL ? value[unit] : 0.0f;
+    for (size_t lane = 0; lane < width; lane++) {
+        out[lane] = value != NULL ? value[unit] : 0.0f;
         unit = unit + 1 < H ? unit + 1 : 0;
     }
 }
 
-/* What metric the filter has, how w is kept and whether there is g, as constants, so that each combination
- * is a loop of its own; and in a function of its own, since compilers take more than their share of time
- * over one that holds all. */
+/* Which loop this is. Always a constant where it is used, since everything that takes one is inline; so
+ * each kind is a loop of its own, and in a function of its own, since compilers take more than their
+ * share of time over one that holds all. */
+typedef struct nbt_kind {
+    size_t width; /* rows of the block */
+    int w;        /* NBT_W_*: how w is kept */
+    int g;        /* 0 or 1: are there traces */
+    int metric;   /* NBT_METRIC_*: what metric the filter has */
+} nbt_kind;
+
 #define NBT_METRIC_NONE 0
 #define NBT_METRIC_DIAGONAL 1
 #define NBT_METRIC_QUASI 2
@@ -76,7 +66,26 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
 #define NBT_W_SHARED 1  /* all rows share one rank-one estimate */
 #define NBT_W_BY_UNIT 2 /* every unit has its own */
 
-/* define(name of a function, has_w, has_g, metric) for every kind of factors. */
+NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
+{
+    nbt_kind kind = {width, w, g, metric};
+    return kind;
+}
+
+/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one loop. */
+typedef struct nbt_pass {
+    int changes;
+    int looks;
+    int fused;
+} nbt_pass;
+
+NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int fused)
+{
+    nbt_pass pass = {changes, looks, fused};
+    return pass;
+}
+
+/* define(name of a function, kind.w, kind.g, metric) for every kind of factors. */
 #define NBT_FOR_EACH_FACTORS(define, name, metric) \
     define(name##_traces, NBT_W_NONE, 1, metric)   \
     define(name##_shared, NBT_W_SHARED, 0, metric) \
@@ -95,16 +104,16 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
         name##_by_unit(m, __VA_ARGS__);    \
     }
 
-/* The same for one value per rank-one estimate. */
-NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int has_w, size_t width,
+/* As nbt_block_gather for one value per rank-one estimate. */
+NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, nbt_kind kind,
                                    size_t unit, size_t H)
 {
-    if (has_w == NBT_W_SHARED) {
-        for (size_t l = 0; l < width; l++) {
-            out[l] = value[0];
+    if (kind.w == NBT_W_SHARED) {
+        for (size_t lane = 0; lane < kind.width; lane++) {
+            out[lane] = value[0];
         }
     } else {
-        nbt_block_gather(out, has_w ? value : NULL, width, unit, H);
+        nbt_block_gather(out, kind.w ? value : NULL, kind.width, unit, H);
     }
 }
 
@@ -116,41 +125,72 @@ typedef struct nbt_lanes {
 } nbt_lanes;
 
 /* All 0 without a change. */
-NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, size_t width, int has_w, int has_g, size_t row,
-                                 size_t unit, size_t H, const nbt_change *change)
+NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size_t unit, size_t H,
+                                 const nbt_change *change)
 {
     const nbt_change nothing = {{NULL, NULL, NULL, NULL, NULL},
                                 {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f},
                                 NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
-    has_w = change != NULL ? has_w : NBT_W_NONE;
-    has_g = change != NULL && has_g;
-    for (size_t l = 0; l < width; l++) {
-        out->u_scale[l] = has_w && !has_g ? motion->u_scale[row + l] : 0.0f;
-        out->gain[l] = has_g ? motion->gain[row + l] : 0.0f;
+    const nbt_kind none = nbt_kind_of(kind.width, NBT_W_NONE, 0, kind.metric);
+    kind = change != NULL ? kind : none;
+    for (size_t lane = 0; lane < kind.width; lane++) {
+        out->u_scale[lane] = kind.w && !kind.g ? motion->u_scale[row + lane] : 0.0f;
+        out->gain[lane] = kind.g ? motion->gain[row + lane] : 0.0f;
     }
-    nbt_block_gather_w(out->w_scale, motion->w_scale, has_w, width, unit, H);
-    nbt_block_gather_w(out->step_w, update->step_w, has_w, width, unit, H);
-    nbt_block_gather_w(out->curvature_w, update->curvature_w, has_w, width, unit, H);
-    nbt_block_gather(out->g_scale, has_w && has_g ? motion->g_scale : NULL, width, unit, H);
-    nbt_block_gather(out->g_keep, has_g ? motion->g_keep : NULL, width, unit, H);
-    nbt_block_gather(out->step_g, has_g ? update->step_g : NULL, width, unit, H);
-    nbt_block_gather(out->tilt, has_g ? update->tilt : NULL, width, unit, H);
-    nbt_block_gather(out->curvature_g, has_g ? update->curvature_g : NULL, width, unit, H);
+    nbt_block_gather_w(out->w_scale, motion->w_scale, kind, unit, H);
+    nbt_block_gather_w(out->step_w, update->step_w, kind, unit, H);
+    nbt_block_gather_w(out->curvature_w, update->curvature_w, kind, unit, H);
+    nbt_block_gather(out->g_scale, kind.w && kind.g ? motion->g_scale : NULL, kind.width, unit, H);
+    nbt_block_gather(out->g_keep, kind.g ? motion->g_keep : NULL, kind.width, unit, H);
+    nbt_block_gather(out->step_g, kind.g ? update->step_g : NULL, kind.width, unit, H);
+    nbt_block_gather(out->tilt, kind.g ? update->tilt : NULL, kind.width, unit, H);
+    nbt_block_gather(out->curvature_g, kind.g ? update->curvature_g : NULL, kind.width, unit, H);
 }
 
-/* w of lane l after its move with u_j (nbt_motion). */
-NBT_INLINE float nbt_lanes_move_w(const nbt_lanes *by, size_t l, int has_g, float w, float g,
-                                  float u_j)
+/* w of a lane after its move with u_j (nbt_motion). */
+NBT_INLINE float nbt_lanes_move_w(const nbt_lanes *lanes, size_t lane, nbt_kind kind, float w,
+                                  float g, float u_j)
 {
-    return by->w_scale[l] * w + (has_g ? by->g_scale[l] * g : by->u_scale[l] * u_j);
+    return lanes->w_scale[lane] * w +
+           (kind.g ? lanes->g_scale[lane] * g : lanes->u_scale[lane] * u_j);
 }
 
-/* g of lane l after its move with u_j. */
-NBT_INLINE float nbt_lanes_move_g(const nbt_lanes *by, size_t l, float g, float u_j)
+/* g of a lane after its move with u_j. */
+NBT_INLINE float nbt_lanes_move_g(const nbt_lanes *lanes, size_t lane, float g, float u_j)
 {
-    return by->g_keep[l] * g + by->gain[l] * u_j;
+    return lanes->g_keep[lane] * g + lanes->gain[lane] * u_j;
+}
+
+/* Parameters of one lane and column; c is 0 unless the metric is quasi-diagonal. */
+typedef struct nbt_entry {
+    float theta, w, g, p, c;
+} nbt_entry;
+
+/* The one at `at`, without c; what the learner does not have is 0, and P is 1. */
+NBT_INLINE nbt_entry nbt_entry_load(size_t at, nbt_kind kind, const float *theta, const float *w,
+                                    const float *g, const float *cov)
+{
+    nbt_entry entry = {theta[at], kind.w ? w[at] : 0.0f, kind.g ? g[at] : 0.0f,
+                       kind.metric ? cov[at] : 1.0f, 0.0f};
+    return entry;
+}
+
+/* Puts back what the learner has, but for c. */
+NBT_INLINE void nbt_entry_store(const nbt_entry *entry, size_t at, nbt_kind kind, float *theta,
+                                float *w, float *g, float *cov)
+{
+    theta[at] = entry->theta;
+    if (kind.w) {
+        w[at] = entry->w;
+    }
+    if (kind.g) {
+        g[at] = entry->g;
+    }
+    if (kind.metric) {
+        cov[at] = entry->p;
+    }
 }
 
 #endif

@@ -10,22 +10,17 @@
 #include "nbt.h"
 #include "nbt_math.h"
 
-#define NBT_CELLS_ALL 0xfu
-#define NBT_ESTIMATORS_ALL 0x3fu
-#define NBT_FILTERS_ALL 0x7u
-#define NBT_LINKS_ALL 0x7u
-
 #ifndef NBT_CELLS
-#define NBT_CELLS NBT_CELLS_ALL
+#define NBT_CELLS 0xffffffffu
 #endif
 #ifndef NBT_ESTIMATORS
-#define NBT_ESTIMATORS NBT_ESTIMATORS_ALL
+#define NBT_ESTIMATORS 0xffffffffu
 #endif
 #ifndef NBT_FILTERS
-#define NBT_FILTERS NBT_FILTERS_ALL
+#define NBT_FILTERS 0xffffffffu
 #endif
 #ifndef NBT_LINKS
-#define NBT_LINKS NBT_LINKS_ALL
+#define NBT_LINKS 0xffffffffu
 #endif
 /* 0: without rollback_steps. */
 #ifndef NBT_ROLLBACK
@@ -36,27 +31,57 @@
 #define NBT_TEXTS 1
 #endif
 
-/* The estimators that keep w, and those that keep g. */
-#define NBT_ESTIMATORS_W (1u << NBT_EST_NOBACKTRACK | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
-#define NBT_ESTIMATORS_G (1u << NBT_EST_SNAP1 | 1u << NBT_EST_RESIDUAL | 1u << NBT_EST_UNITWISE)
-#define NBT_ESTIMATORS_SWEPT (NBT_ESTIMATORS_W | 1u << NBT_EST_SNAP1) /* w or g */
-
-/* Whether some choices are built at all. */
-#define NBT_BUILDS_LEAKY ((NBT_CELLS & 1u << NBT_CELL_LEAKY) != 0)
-#define NBT_BUILDS_LSTM ((NBT_CELLS & 1u << NBT_CELL_LSTM) != 0)
-#define NBT_BUILDS_RESIDUAL ((NBT_ESTIMATORS & 1u << NBT_EST_RESIDUAL) != 0)
-#define NBT_BUILDS_UNITWISE ((NBT_ESTIMATORS & 1u << NBT_EST_UNITWISE) != 0)
-#define NBT_BUILDS_G ((NBT_ESTIMATORS & NBT_ESTIMATORS_G) != 0)
-
 /* For #if, which knows no enumerations: whether rtrl (bit 5) is built. */
 #define NBT_HAS_RTRL (NBT_RTRL_FLOATS_MAX > 0 && (NBT_ESTIMATORS & 0x20u) != 0)
+NBT_ASSERT(nbt_build_knows_rtrl, NBT_ESTIMATORS_EXACT == 0x20 && NBT_EST_RTRL == 5);
 
-/* Fail to compile for a mask without a choice. */
-typedef char nbt_build_has_a_cell[(NBT_CELLS & NBT_CELLS_ALL) != 0 ? 1 : -1];
-typedef char nbt_build_has_an_estimator[(NBT_ESTIMATORS & NBT_ESTIMATORS_ALL) != 0 ? 1 : -1];
-typedef char nbt_build_has_a_filter[(NBT_FILTERS & NBT_FILTERS_ALL) != 0 ? 1 : -1];
-typedef char nbt_build_has_a_link[(NBT_LINKS & NBT_LINKS_ALL) != 0 ? 1 : -1];
-typedef char nbt_build_knows_rtrl[NBT_EST_RTRL == 5 ? 1 : -1];
+/* The choices of a field that this build has. */
+#define NBT_BUILT_cell ((uint32_t)NBT_CELLS & NBT_CELLS_ALL)
+#define NBT_BUILT_estimator \
+    ((uint32_t)NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~(NBT_HAS_RTRL ? 0u : (uint32_t)NBT_ESTIMATORS_EXACT))
+#define NBT_BUILT_norm ((uint32_t)NBT_NORMS_ALL)
+#define NBT_BUILT_filter ((uint32_t)NBT_FILTERS & NBT_FILTERS_ALL)
+#define NBT_BUILT_link ((uint32_t)NBT_LINKS & NBT_LINKS_ALL)
+
+/* Whether any choice of a set is built, for the tables of arrays. */
+#define NBT_BUILDS(set, field) ((NBT_BUILT_##field & (uint32_t)(set)) != 0)
+#define NBT_BUILDS_G NBT_BUILDS(NBT_ESTIMATORS_G, estimator)
+
+NBT_ASSERT(nbt_build_has_a_cell, NBT_BUILT_cell != 0);
+NBT_ASSERT(nbt_build_has_an_estimator, NBT_BUILT_estimator != 0);
+NBT_ASSERT(nbt_build_has_a_filter, NBT_BUILT_filter != 0);
+NBT_ASSERT(nbt_build_has_a_link, NBT_BUILT_link != 0);
+
+/* Every enumerator of nbt.h has its row in nbt_tables.h, in the same order, and a bit that nbt_choice knows. */
+#define NBT_ROW_CELL(NAME, ...) NBT_ROW_CELL_##NAME,
+#define NBT_ROW_EST(NAME, ...) NBT_ROW_EST_##NAME,
+#define NBT_ROW_NORM(NAME, ...) NBT_ROW_NORM_##NAME,
+#define NBT_ROW_FILTER(NAME, ...) NBT_ROW_FILTER_##NAME,
+#define NBT_ROW_LINK(NAME, ...) NBT_ROW_LINK_##NAME,
+enum { NBT_CELL_LIST(NBT_ROW_CELL) NBT_ROW_CELL_END };
+enum { NBT_ESTIMATOR_LIST(NBT_ROW_EST) NBT_ROW_EST_END };
+enum { NBT_NORM_LIST(NBT_ROW_NORM) NBT_ROW_NORM_END };
+enum { NBT_FILTER_LIST(NBT_ROW_FILTER) NBT_ROW_FILTER_END };
+enum { NBT_LINK_LIST(NBT_ROW_LINK) NBT_ROW_LINK_END };
+#define NBT_IN_ORDER_(KIND, NAME) \
+    NBT_ASSERT(nbt_##KIND##_##NAME##_in_order, (int)NBT_ROW_##KIND##_##NAME == (int)NBT_##KIND##_##NAME)
+#define NBT_CELL_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(CELL, NAME);
+#define NBT_EST_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(EST, NAME);
+#define NBT_NORM_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(NORM, NAME);
+#define NBT_FILTER_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(FILTER, NAME);
+#define NBT_LINK_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(LINK, NAME);
+NBT_CELL_LIST(NBT_CELL_IN_ORDER_)
+NBT_CELL_IN_ORDER_(END, 0)
+NBT_ESTIMATOR_LIST(NBT_EST_IN_ORDER_)
+NBT_EST_IN_ORDER_(END, 0)
+NBT_NORM_LIST(NBT_NORM_IN_ORDER_)
+NBT_NORM_IN_ORDER_(END, 0)
+NBT_FILTER_LIST(NBT_FILTER_IN_ORDER_)
+NBT_FILTER_IN_ORDER_(END, 0)
+NBT_LINK_LIST(NBT_LINK_IN_ORDER_)
+NBT_LINK_IN_ORDER_(END, 0)
+NBT_ASSERT(nbt_choice_knows_all, NBT_CELL_END <= 8 && NBT_EST_END <= 8 && NBT_FILTER_END <= 8 &&
+                                     NBT_LINK_END <= 8);
 
 /* Whether a choice from the mask is number i, which is the one left where it is the mask's last. */
 NBT_INLINE int nbt_is_choice(uint32_t mask, uint32_t i, uint32_t choice)
@@ -74,7 +99,9 @@ NBT_INLINE uint32_t nbt_choice(uint32_t mask, uint32_t all, uint32_t choice)
            : nbt_is_choice(mask, 2, choice) ? 2u
            : nbt_is_choice(mask, 3, choice) ? 3u
            : nbt_is_choice(mask, 4, choice) ? 4u
-                                            : 5u;
+           : nbt_is_choice(mask, 5, choice) ? 5u
+           : nbt_is_choice(mask, 6, choice) ? 6u
+                                            : 7u;
 }
 
 NBT_INLINE uint32_t nbt_built_cell(uint32_t cell)
@@ -113,11 +140,18 @@ NBT_INLINE uint32_t nbt_link_of(const nbt_config *config)
     return nbt_built_link(config->link);
 }
 
-/* Whether a learner has what the choices `having` bring: `here`, unless all or none of those built do. */
-NBT_INLINE int nbt_has(uint32_t mask, uint32_t all, uint32_t having, int here)
+/* Whether a learner has what a set of choices brings, 0 or 1; `here` matters only where some but not all of
+ * those built do. */
+NBT_INLINE int nbt_has(uint32_t built, uint32_t set, int here)
 {
-    mask &= all;
-    return (mask & having) == mask || ((mask & having) != 0 && here);
+    return (built & set) == built || ((built & set) != 0 && here);
+}
+
+/* The same of a choice, for the tables of arrays; a field's name stands for its choice. */
+#define NBT_BRINGS(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), field)
+NBT_INLINE size_t nbt_brings(uint32_t built, uint32_t set, uint32_t choice)
+{
+    return (built & set) == built ? 1u : (built & set) == 0 ? 0u : (size_t)(set >> choice & 1u);
 }
 
 #endif

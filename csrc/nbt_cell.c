@@ -6,21 +6,25 @@
 
 NBT_LOCAL size_t nbt_cell_gates(uint32_t cell)
 {
-    return cell == NBT_CELL_LSTM ? 4 : cell == NBT_CELL_GATED ? 2 : 1;
+    return NBT_ROWS(1, nbt_built_cell(cell));
 }
 
 NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
 {
-    return cell == NBT_CELL_LSTM ? 2 : 1;
+    return NBT_PARTS(nbt_built_cell(cell));
 }
 
-/* One loop over the units for every cell. The rows of each gate and the parts of the state come as
- * pointers of their own that do not overlap, so that the loops vectorise; gains go where the
- * pre-activations were. A caller that wants no derivatives passes derive = 0, a constant. */
+/* units_<name> is the loop over the units of a cell of NBT_CELL_LIST:
+ *     units_<name>(H, derive, rows of gate 0, ..., state part 0, ..., leak, gain2, carry)
+ * The gates' rows and the parts come as pointers of their own that do not overlap, so that the loop
+ * vectorises; gains go where the pre-activations were. derive is a constant: with 0 there are no gain2 and
+ * carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
 
 NBT_INLINE void units_tanh(size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
-                           float *NBT_RESTRICT carry)
+                           const float *leak, float *gain2, float *NBT_RESTRICT carry)
 {
+    (void)leak;
+    (void)gain2;
     for (size_t i = 0; i < H; i++) {
         h[i] = nbt_tanh(a[i]);
         if (derive) {
@@ -31,8 +35,9 @@ NBT_INLINE void units_tanh(size_t H, int derive, float *NBT_RESTRICT a, float *N
 }
 
 NBT_INLINE void units_leaky(size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
-                            float *NBT_RESTRICT carry, const float *NBT_RESTRICT leak)
+                            const float *NBT_RESTRICT leak, float *gain2, float *NBT_RESTRICT carry)
 {
+    (void)gain2;
     for (size_t i = 0; i < H; i++) {
         float activity = nbt_tanh(a[i]);
         h[i] += leak[i] * (activity - h[i]);
@@ -44,8 +49,11 @@ NBT_INLINE void units_leaky(size_t H, int derive, float *NBT_RESTRICT a, float *
 }
 
 NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float *NBT_RESTRICT a_c,
-                            float *NBT_RESTRICT h, float *NBT_RESTRICT carry)
+                            float *NBT_RESTRICT h, const float *leak, float *gain2,
+                            float *NBT_RESTRICT carry)
 {
+    (void)leak;
+    (void)gain2;
     for (size_t i = 0; i < H; i++) {
         float z = nbt_sigmoid(a_z[i]);
         float candidate = nbt_tanh(a_c[i]);
@@ -62,9 +70,10 @@ NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float
 /* The gates i, f, g, o lie H apart in a (gains of h), and so in gain2 (gains of c). */
 NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
                            float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o,
-                           float *NBT_RESTRICT h, float *NBT_RESTRICT c,
+                           float *NBT_RESTRICT h, float *NBT_RESTRICT c, const float *leak,
                            float *NBT_RESTRICT gain2, float *NBT_RESTRICT carry)
 {
+    (void)leak;
     for (size_t k = 0; k < H; k++) {
         float i = nbt_sigmoid(a_i[k]);
         float f = nbt_sigmoid(a_f[k]);
@@ -94,21 +103,23 @@ NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float 
     }
 }
 
+/* The first n of the vectors that lie H apart from p on. */
+#define VECTORS_1(p, H) (p)
+#define VECTORS_2(p, H) VECTORS_1(p, H), (p) + (H)
+#define VECTORS_3(p, H) VECTORS_2(p, H), (p) + 2 * (H)
+#define VECTORS_4(p, H) VECTORS_3(p, H), (p) + 3 * (H)
+
 NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *state,
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
-    case NBT_CELL_TANH:
-        units_tanh(H, derive, a, state, carry);
+#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                              \
+    case NBT_CELL_##NAME:                                                                              \
+        units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, carry); \
         break;
-    case NBT_CELL_LEAKY:
-        units_leaky(H, derive, a, state, carry, leak);
-        break;
-    case NBT_CELL_GATED:
-        units_gated(H, derive, a, a + H, state, carry);
-        break;
-    default:
-        units_lstm(H, derive, a, a + H, a + 2 * H, a + 3 * H, state, state + H, gain2, carry);
+        NBT_CELL_LIST(CASE)
+#undef CASE
+    default: /* nbt_config_check lets no other number pass */
         break;
     }
 }

@@ -1,25 +1,16 @@
 /* Checkpoints, docs/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
 #include "nbt_checkpoint.h"
 
-#include "nbt_guard.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_walk.h"
+#include "nbt_watch.h"
 
 enum {
     MAJOR = 1,
-    MINOR = 1,
     CONFIG_AT = 44, /* offset of the config in the header */
     CRC_BYTES = 4
 };
-#define COUNTERS ((size_t)9)
-#define COUNTERS_0 ((size_t)4) /* of them in 1.0 */
-/* 1.0: the config's seed, its words, and the counters; then what the guards added to both. */
-#define CONFIG_WORDS_0 (NBT_CONFIG_WORDS - NBT_GUARD_WORDS)
-#define HEADER_BYTES_0 (CONFIG_AT + 8u + 4u * CONFIG_WORDS_0 + 8u * COUNTERS_0)
-#define HEADER_BYTES (HEADER_BYTES_0 + 4u * NBT_GUARD_WORDS + 8u * (COUNTERS - COUNTERS_0))
-#define GENERATOR_WORDS ((size_t)6) /* generator, pending, column: the words before the arrays */
-#define GUARD_WORDS ((size_t)7)     /* quarantine to opened: those before the guards' arrays */
 
 /* The first bytes tell a file that was taken for text, as those of PNG do. */
 static const unsigned char magic[8] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n'};
@@ -45,46 +36,64 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
     return crc ^ 0xffffffffu;
 }
 
+/* Minor version of the checkpoints that first had a counter (NBT_COUNTER_LIST). */
+static uint32_t counter_since(size_t index)
+{
+#define SINCE(name, since) since,
+    static const unsigned char versions[NBT_COUNTERS] = {NBT_COUNTER_LIST(SINCE)};
+#undef SINCE
+    return versions[index];
+}
+
+static uint64_t counter_of(const nbt_counters *counters, size_t index)
+{
+    uint64_t counter;
+    memcpy(&counter, (const unsigned char *)counters + 8 * index, 8);
+    return counter;
+}
+
+static void set_counter(nbt_counters *counters, size_t index, uint64_t counter)
+{
+    memcpy((unsigned char *)counters + 8 * index, &counter, 8);
+}
+
+/* The last minor version that is known here of those up to `minor`. */
+static uint32_t known(uint32_t minor)
+{
+    return minor < NBT_MINOR ? minor : (uint32_t)NBT_MINOR;
+}
+
+/* Of the versions up to `minor`, one after the other: words of the config, then counters, behind the seed. */
+static size_t header_bytes(uint32_t minor)
+{
+    size_t bytes = CONFIG_AT + 8u;
+    for (size_t i = 0; i < NBT_FIELDS; i++) {
+        bytes += nbt_config_since(i) <= minor ? 4u : 0u;
+    }
+    for (size_t i = 0; i < NBT_COUNTERS; i++) {
+        bytes += counter_since(i) <= minor ? 8u : 0u;
+    }
+    return bytes;
+}
+
 static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 {
-    nbt_breakdown b;
-    size_t guard_floats = nbt_layout_bytes(config, &b);
-    size_t bytes = 4u * GENERATOR_WORDS + b.parameters + b.estimate + b.covariance + b.state +
-                   b.ring + b.scaler;
-    return minor == 0 ? bytes : bytes + 4u * (GUARD_WORDS + guard_floats);
+    nbt_layout l;
+    nbt_layout_of(&l, config, NULL);
+    return 4u * nbt_walk_words(&l, minor);
 }
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)
 {
-    return nbt_bytes(config) == 0 ? 0 : HEADER_BYTES + payload_bytes(config, MINOR) + CRC_BYTES;
-}
-
-static int is_sound(uint32_t word, nbt_word_kind kind)
-{
-    float value = nbt_from_bits(word);
-    switch (kind) {
-    case NBT_WORD_FINITE:
-        return nbt_is_finite(value);
-    case NBT_WORD_NONNEGATIVE:
-        return nbt_is_finite(value) && value >= 0.0f;
-    case NBT_WORD_POSITIVE:
-        return nbt_is_finite(value) && value > 0.0f;
-    default:
-        return 1;
-    }
+    return nbt_bytes(config) == 0 ? 0
+                                  : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) + CRC_BYTES;
 }
 
 /* ---- save ------------------------------------------------------------------------------------ */
 
-typedef struct inspector {
-    nbt_walker walker; /* first, so that a visit finds its inspector */
-    int sound;
-} inspector;
-
-static uint32_t inspect(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t look_at(nbt_walker *walker, uint32_t word)
 {
-    inspector *self = (inspector *)walker;
-    self->sound = self->sound && is_sound(word, kind);
+    (void)walker;
     return word;
 }
 
@@ -92,9 +101,9 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    inspector self = {{inspect, 1, 0, 1}, 1};
-    nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
-    return self.sound;
+    nbt_walker walker = {look_at, 1, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
+    return walker.sound;
 }
 
 typedef struct writer {
@@ -131,9 +140,8 @@ static void put(writer *self, uint64_t value, unsigned bytes)
     }
 }
 
-static uint32_t put_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t put_visited(nbt_walker *walker, uint32_t word)
 {
-    (void)kind;
     put((writer *)walker, word, 4);
     return word;
 }
@@ -141,34 +149,30 @@ static uint32_t put_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kin
 static void put_header(writer *self, const nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    const nbt_counters *c = &learner->counters;
-    const uint64_t counters[COUNTERS] = {c->predictions, c->labels,  c->missing,
-                                         c->skipped,     c->clipped, c->limited,
-                                         c->stuck,       c->reopened, c->rolled_back};
     for (size_t i = 0; i < sizeof magic; i++) {
         put_byte(self, magic[i]);
     }
     put(self, MAJOR, 2);
-    put(self, MINOR, 2);
-    put(self, HEADER_BYTES, 4);
+    put(self, NBT_MINOR, 2);
+    put(self, header_bytes(NBT_MINOR), 4);
     put(self, 0, 4);
-    put(self, payload_bytes(config, MINOR), 8);
+    put(self, payload_bytes(config, NBT_MINOR), 8);
     put(self, l->S, 4);
     put(self, l->R, 4);
     put(self, l->D, 4);
     put(self, l->N, 4);
     put(self, config->seed, 8);
-    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
-        put(self, nbt_config_word(config, i), 4);
-    }
-    for (size_t i = 0; i < COUNTERS_0; i++) {
-        put(self, counters[i], 8);
-    }
-    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
-        put(self, nbt_config_word(config, i), 4);
-    }
-    for (size_t i = COUNTERS_0; i < COUNTERS; i++) {
-        put(self, counters[i], 8);
+    for (uint32_t minor = 0; minor <= NBT_MINOR; minor++) {
+        for (size_t i = 0; i < NBT_FIELDS; i++) {
+            if (nbt_config_since(i) == minor) {
+                put(self, nbt_config_word(config, i), 4);
+            }
+        }
+        for (size_t i = 0; i < NBT_COUNTERS; i++) {
+            if (counter_since(i) == minor) {
+                put(self, counter_of(&learner->counters, i), 8);
+            }
+        }
     }
 }
 
@@ -182,7 +186,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {{put_visited, 1, 0, NBT_ALL_VERSIONS, 1}, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -221,7 +225,6 @@ typedef struct reader {
     size_t taken; /* of these */
     uint32_t crc; /* of the bytes taken */
     int failed;
-    int sound;
     unsigned char chunk[NBT_CHUNK];
 } reader;
 
@@ -252,18 +255,15 @@ static uint64_t get(reader *self, unsigned bytes)
     return value;
 }
 
-static uint32_t get_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 {
-    reader *self = (reader *)walker;
     (void)word;
-    uint32_t stored = (uint32_t)get(self, 4);
-    self->sound = self->sound && is_sound(stored, kind);
-    return stored;
+    return (uint32_t)get((reader *)walker, 4);
 }
 
-static reader reader_at(nbt_read read, void *context, size_t n, size_t at)
+static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    reader self = {{get_visited, 0, 0, 1}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
+    reader self = {{get_visited, 0, 0, NBT_ALL_VERSIONS, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
     return self;
 }
 
@@ -273,6 +273,7 @@ typedef struct header {
     size_t payload;
     uint32_t minor;
     uint32_t sizes[4]; /* S, R, D, N */
+    uint32_t crc;      /* of the header's bytes, before the last complement */
 } header;
 
 static nbt_status get_header(reader *self, header *out, nbt_learner *head)
@@ -284,7 +285,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (!is_checkpoint) {
         return self->failed ? NBT_ERR_READ : NBT_ERR_MAGIC;
     }
-    if (self->n < HEADER_BYTES_0) {
+    if (self->n < header_bytes(0)) {
         return NBT_ERR_LENGTH;
     }
     uint64_t major = get(self, 2);
@@ -295,7 +296,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
     if (major != MAJOR || flags != 0) {
         return NBT_ERR_VERSION;
     }
-    if (bytes < (out->minor == 0 ? HEADER_BYTES_0 : HEADER_BYTES) || bytes > self->n || payload > self->n - bytes ||
+    if (bytes < header_bytes(known(out->minor)) || bytes > self->n || payload > self->n - bytes ||
         self->n - bytes - payload < CRC_BYTES) {
         return NBT_ERR_LENGTH;
     }
@@ -305,26 +306,36 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
         out->sizes[i] = (uint32_t)get(self, 4);
     }
     head->config.seed = get(self, 8);
-    for (size_t i = 0; i < CONFIG_WORDS_0; i++) {
-        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
+    /* What a later version brought stays off, as `head` is zero. */
+    for (uint32_t minor = 0; minor <= known(out->minor); minor++) {
+        for (size_t i = 0; i < NBT_FIELDS; i++) {
+            if (nbt_config_since(i) == minor) {
+                nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
+            }
+        }
+        for (size_t i = 0; i < NBT_COUNTERS; i++) {
+            if (counter_since(i) == minor) {
+                set_counter(&head->counters, i, get(self, 8));
+            }
+        }
     }
-    head->counters.predictions = get(self, 8);
-    head->counters.labels = get(self, 8);
-    head->counters.missing = get(self, 8);
-    head->counters.skipped = get(self, 8);
-    nbt_guard_init(head);
-    if (out->minor == 0) { /* no guards: they are off, as `head` is zero */
-        return NBT_OK;
-    }
-    for (size_t i = CONFIG_WORDS_0; i < NBT_CONFIG_WORDS; i++) {
-        nbt_config_set_word(&head->config, i, (uint32_t)get(self, 4));
-    }
-    head->counters.clipped = get(self, 8);
-    head->counters.limited = get(self, 8);
-    head->counters.stuck = get(self, 8);
-    head->counters.reopened = get(self, 8);
-    head->counters.rolled_back = get(self, 8);
+    nbt_watch_init(head);
     return NBT_OK;
+}
+
+/* Takes all bytes before an offset. */
+static void skip_to(reader *self, size_t end)
+{
+    while (self->next < end && !self->failed) {
+        get_byte(self);
+    }
+}
+
+/* Whether the CRC that follows is that of the bytes taken. */
+static int get_crc(reader *self)
+{
+    uint32_t crc = self->crc ^ 0xffffffffu;
+    return (uint32_t)get(self, CRC_BYTES) == crc && !self->failed;
 }
 
 /* Header, length, CRC and config; a newer minor version may have more than is known here. */
@@ -334,16 +345,11 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
     if (status != NBT_OK) {
         return status;
     }
-    while (self->next < out->bytes + out->payload && !self->failed) {
-        get_byte(self);
-    }
-    uint32_t crc = self->crc ^ 0xffffffffu;
-    uint32_t stored = (uint32_t)get(self, CRC_BYTES);
-    if (self->failed) {
-        return NBT_ERR_READ;
-    }
-    if (crc != stored) {
-        return NBT_ERR_CRC;
+    skip_to(self, out->bytes);
+    out->crc = self->crc;
+    skip_to(self, out->bytes + out->payload);
+    if (!get_crc(self)) {
+        return self->failed ? NBT_ERR_READ : NBT_ERR_CRC;
     }
     if (nbt_bytes(&head->config) == 0) {
         return NBT_ERR_CONFIG;
@@ -353,9 +359,9 @@ static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
     size_t expected = payload_bytes(&head->config, out->minor);
     int same = out->sizes[0] == l.S && out->sizes[1] == l.R && out->sizes[2] == l.D &&
                out->sizes[3] == l.N;
-    int whole = out->minor > MINOR ? out->payload >= expected
-                : out->minor == 0  ? out->bytes == HEADER_BYTES_0 && out->payload == expected
-                                   : out->bytes == HEADER_BYTES && out->payload == expected;
+    int whole = out->minor > NBT_MINOR
+                    ? out->payload >= expected
+                    : out->bytes == header_bytes(out->minor) && out->payload == expected;
     return same && whole ? NBT_OK : NBT_ERR_STATE;
 }
 
@@ -363,7 +369,7 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
 {
     header frame;
     nbt_learner head = {0};
-    reader self = reader_at(read, context, n, 0);
+    reader self = reader_of(read, context, n);
     nbt_status status = get_frame(&self, &frame, &head);
     if (status == NBT_OK) {
         *config = head.config;
@@ -371,32 +377,21 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
     return status;
 }
 
-/* The words that are no floats: whether they can be. */
-static int is_possible(reader *self, const nbt_learner *head, const header *frame)
+/* Reads the payload again, into `learner` if `writes`; config and counters are those of the header as it
+ * was read first. The CRC goes on from that header, so that the bytes checked and stored here are one
+ * checkpoint with it, whatever the source gave in between. NBT_OK, NBT_ERR_READ (other bytes than before)
+ * or NBT_ERR_STATE. */
+static nbt_status get_payload(reader *self, const header *frame, nbt_learner *learner,
+                              const nbt_layout *l, int writes)
 {
-    uint32_t generator = 0;
-    for (size_t i = 0; i < 4; i++) {
-        generator |= (uint32_t)get(self, 4);
-    }
-    uint64_t pending = get(self, 4);
-    uint64_t column = get(self, 4);
-    int good = generator != 0 && pending <= (uint64_t)head->config.max_delay + 1 &&
-               column < head->config.n_hidden;
-    if (frame->minor > 0) {
-        int failed = self->failed;
-        *self = reader_at(self->read, self->context, self->n,
-                          frame->bytes + payload_bytes(&head->config, 0));
-        self->failed = failed;
-        uint64_t quarantine = get(self, 4);
-        uint64_t copy = get(self, 4);
-        for (size_t i = 0; i < 3; i++) {
-            get(self, 4); /* level, seen, alarm */
-        }
-        uint64_t opened = get(self, 8);
-        good &= quarantine <= pending && opened <= head->counters.labels &&
-                copy <= (head->config.rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE);
-    }
-    return good;
+    self->next = frame->bytes;
+    self->size = self->taken = 0;
+    self->crc = frame->crc;
+    self->walker.writes = writes;
+    self->walker.versions = (2u << known(frame->minor)) - 1u;
+    nbt_walk(&self->walker, learner, l);
+    skip_to(self, frame->bytes + frame->payload);
+    return !get_crc(self) ? NBT_ERR_READ : self->walker.sound ? NBT_OK : NBT_ERR_STATE;
 }
 
 nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
@@ -407,12 +402,13 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     }
     header frame;
     nbt_learner head = {0};
-    reader self = reader_at(read, context, n, 0);
+    reader self = reader_of(read, context, n);
     nbt_status status = get_frame(&self, &frame, &head);
     if (status != NBT_OK) {
         return status;
     }
-    if (bytes < nbt_bytes(&head.config)) {
+    size_t block = nbt_bytes(&head.config);
+    if (bytes < block) {
         return NBT_ERR_BYTES;
     }
     if ((uintptr_t)memory % 8 != 0) {
@@ -420,26 +416,15 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     }
     nbt_layout l;
     nbt_layout_of(&l, &head.config, memory);
-    reader words = reader_at(read, context, n, frame.bytes);
-    int possible = is_possible(&words, &head, &frame);
-    self = reader_at(read, context, n, frame.bytes);
-    self.walker.guards = frame.minor > 0;
-    nbt_walk(&self.walker, &head, &l);
-    if (words.failed || self.failed) {
-        return NBT_ERR_READ;
+    status = get_payload(&self, &frame, &head, &l, 0);
+    if (status != NBT_OK) {
+        return status;
     }
-    if (!self.sound || !possible) {
-        return NBT_ERR_STATE;
-    }
-    memset(memory, 0, nbt_bytes(&head.config));
+    memset(memory, 0, block);
     nbt_learner *loaded = (nbt_learner *)memory;
     *loaded = head;
-    self = reader_at(read, context, n, frame.bytes);
-    self.walker.writes = 1;
-    self.walker.guards = frame.minor > 0;
-    nbt_walk(&self.walker, loaded, &l);
-    if (self.failed || !self.sound) { /* the source changed its mind */
-        memset(memory, 0, nbt_bytes(&head.config));
+    if (get_payload(&self, &frame, loaded, &l, 1) != NBT_OK) { /* the source changed its mind */
+        memset(memory, 0, block);
         return NBT_ERR_READ;
     }
     *learner = loaded;

@@ -16,95 +16,42 @@ static float one_hot_gain(uint32_t n_in)
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
     nbt_config config = {0};
-    int gaussian = link == NBT_LINK_GAUSSIAN;
-    config.n_in = n_in;
-    config.n_out = n_out;
-    config.n_hidden = n_hidden;
-    config.lags = 1;
-    config.cell = NBT_CELL_GATED;
-    config.estimator = NBT_EST_UNITWISE;
-    config.norm = NBT_NORM_METRIC;
-    config.filter = NBT_FILTER_KALMAN;
-    config.link = link;
-    config.anneal_steps = 100000;
-    config.scale_steps = gaussian ? 300u : 0u;
-    config.tau_min = gaussian ? 1.6f : 2.2f;
-    config.tau_max = 16.0f;
-    config.recurrent_gain = 0.6f;
-    config.input_gain = gaussian ? 0.8f : one_hot_gain(n_in);
-    config.decay = 0.95f;
-    config.rate = gaussian ? 0.24f : 0.15f;
-    config.info_rate = 1e-3f;
-    config.info_floor = gaussian ? 0.02f : 0.003f;
-    config.forget = gaussian ? 0.9985f : 0.99995f;
-    config.prior = gaussian ? 3.0f : 1.0f;
-    config.prior_hidden = gaussian ? 0.03f : 0.12f;
-    config.noise_rate = 0.01f;
-    config.sgd_rate = 0.003f;
-    config.drift_steps = 300;
-    config.gate = 20.0f;
+    int gaussian_link = link == NBT_LINK_GAUSSIAN;
+#define DEFAULT(name, kind, low, high, gaussian, other, since) \
+    config.name = gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other);
+#define DEFAULT_COUNT(value) (uint32_t)(value)
+#define DEFAULT_CHOICE(value) (uint32_t)(value)
+#define DEFAULT_REAL(value) (value)
+#define DEFAULT_ABOVE(value) (value)
+    NBT_FIELD_LIST(DEFAULT)
+#undef DEFAULT
     return config;
 }
 
-/* Permitted values of the fields after seed, in declaration order. */
-enum { COUNT, REAL, REAL_ABOVE }; /* uint32_t; float; float with low excluded */
+/* Permitted values of the fields after seed. */
+enum { COUNT, CHOICE, REAL, ABOVE }; /* uint32_t; uint32_t; float; float with low excluded */
 typedef struct range {
     float low;
     float high;
     int kind;
 } range;
 
-enum {
-    N_IN, N_OUT, N_HIDDEN, CELL = 5, ESTIMATOR = 6, FILTER = 8, LINK = 9, TAU_MAX = 15, ROLLBACK_STEPS = 29
-};
-static const range ranges[NBT_CONFIG_WORDS] = {
-    {1, 65535, COUNT},              /* n_in */
-    {1, 4096, COUNT},               /* n_out */
-    {1, 4096, COUNT},               /* n_hidden */
-    {1, 1024, COUNT},               /* lags */
-    {0, 1048576, COUNT},            /* max_delay */
-    {0, NBT_CELL_LSTM, COUNT},      /* cell */
-    {0, NBT_EST_RTRL, COUNT},       /* estimator */
-    {0, NBT_NORM_METRIC, COUNT},    /* norm */
-    {0, NBT_FILTER_QUASI, COUNT},   /* filter */
-    {0, NBT_LINK_BERNOULLI, COUNT}, /* link */
-    {0, 16777216, COUNT},           /* scale_steps */
-    {0, 1, COUNT},                  /* hold_missing */
-    {0, 1073741824.0f, COUNT},         /* anneal_steps */
-    {0.0f, 1.0f, REAL},             /* scale_rate */
-    {1.0f, 1e9f, REAL_ABOVE},       /* tau_min */
-    {1.0f, 1e9f, REAL_ABOVE},       /* tau_max, and at least tau_min */
-    {0.0f, 100.0f, REAL},           /* recurrent_gain */
-    {0.0f, 100.0f, REAL},           /* input_gain */
-    {0.0f, 1.0f, REAL},             /* decay */
-    {0.0f, 100.0f, REAL},           /* rate */
-    {0.0f, 0.5f, REAL_ABOVE},       /* info_rate */
-    {1e-6f, 1e6f, REAL},            /* info_floor */
-    {0.5f, 1.0f, REAL_ABOVE},       /* forget */
-    {1e-6f, 1e6f, REAL},            /* prior */
-    {1e-6f, 1e6f, REAL},            /* prior_hidden */
-    {0.0f, 1.0f, REAL_ABOVE},       /* noise_rate */
-    {0.0f, 100.0f, REAL},           /* sgd_rate */
-    {0, 16777215, COUNT},           /* stuck_steps */
-    {0, 1048576, COUNT},            /* drift_steps */
-    {0, 1073741824.0f, COUNT},         /* rollback_steps, 0 without drift_steps */
-    {0.0f, 1e6f, REAL},             /* gate */
-    {0.0f, 1e6f, REAL},             /* input_limit */
-};
+#define RANGE(name, kind, low, high, gaussian, other, since) {low, high, kind},
+static const range ranges[NBT_FIELDS] = {NBT_FIELD_LIST(RANGE)};
 
 /* The range of one field beside the values of the others. */
 static range range_of(const nbt_config *config, size_t index)
 {
     range r = ranges[index];
-    if (index == N_OUT && config->link == NBT_LINK_CATEGORICAL) {
+    if (index == NBT_FIELD_n_out && config->link == NBT_LINK_CATEGORICAL) {
         r.low = 2; /* a classifier needs two classes */
-    } else if (index == ESTIMATOR && config->cell == NBT_CELL_LSTM &&
-               config->estimator != NBT_EST_RTRL) {
+    } else if (index == NBT_FIELD_estimator && nbt_cell_parts(config->cell) > 1 &&
+               (config->estimator >= NBT_EST_END || NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
         r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
-    } else if (index == TAU_MAX) {
+    } else if (index == NBT_FIELD_tau_max) {
         r.low = config->tau_min;
         r.kind = REAL;
-    } else if (index == ROLLBACK_STEPS && (!NBT_ROLLBACK || config->drift_steps == 0)) {
+    } else if (index == NBT_FIELD_rollback_steps && (!NBT_ROLLBACK || config->drift_steps == 0)) {
         r.high = 0; /* nothing would ask for the copy, or there is nothing to make one */
     }
     return r;
@@ -132,12 +79,11 @@ static uint32_t last_of(uint32_t mask)
 /* Of a field that is a choice, those that this build has; 0 for the other fields. */
 static uint32_t built_choices(size_t index)
 {
-    uint32_t rtrl = NBT_HAS_RTRL ? 0u : 1u << NBT_EST_RTRL;
-    return index == CELL        ? NBT_CELLS & NBT_CELLS_ALL
-           : index == ESTIMATOR ? NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~rtrl
-           : index == FILTER    ? NBT_FILTERS & NBT_FILTERS_ALL
-           : index == LINK      ? NBT_LINKS & NBT_LINKS_ALL
-                                : 0u;
+    return index == NBT_FIELD_cell        ? NBT_BUILT_cell
+           : index == NBT_FIELD_estimator ? NBT_BUILT_estimator
+           : index == NBT_FIELD_filter    ? NBT_BUILT_filter
+           : index == NBT_FIELD_link      ? NBT_BUILT_link
+                                        : 0u;
 }
 
 /* S R D of a configuration with this many units: the floats of the exact derivative. */
@@ -195,12 +141,12 @@ static int refuse(refusal *out, uint32_t index, float low, float high)
 
 static int is_accepted(const nbt_config *config, refusal *out)
 {
-    for (uint32_t i = 0; i < NBT_CONFIG_WORDS; i++) {
+    for (uint32_t i = 0; i < NBT_FIELDS; i++) {
         range r = range_of(config, i);
         uint32_t word = nbt_config_word(config, i);
         /* A NaN compares false everywhere, so it is refused. */
-        int good = r.kind == COUNT        ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
-                   : r.kind == REAL_ABOVE ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
+        int good = r.kind <= CHOICE  ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
+                   : r.kind == ABOVE ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
                                           : nbt_from_bits(word) >= r.low && nbt_from_bits(word) <= r.high;
         if (!good) {
             return refuse(out, 1 + i, r.low, r.high);
@@ -213,12 +159,12 @@ static int is_accepted(const nbt_config *config, refusal *out)
     if (nbt_is_exact(config) && exact_floats(config, config->n_hidden) > NBT_RTRL_FLOATS_MAX) {
         uint32_t most = exact_units(config);
         if (most == 0) {
-            return refuse(out, 1 + ESTIMATOR, 0.0f, NBT_EST_UNITWISE);
+            return refuse(out, 1 + NBT_FIELD_estimator, 0.0f, NBT_EST_UNITWISE);
         }
-        return refuse(out, 1 + N_HIDDEN, 1.0f, (float)most);
+        return refuse(out, 1 + NBT_FIELD_n_hidden, 1.0f, (float)most);
     }
     if (!is_addressable(config)) {
-        return refuse(out, 1 + N_HIDDEN, 1.0f, (float)(config->n_hidden - 1));
+        return refuse(out, 1 + NBT_FIELD_n_hidden, 1.0f, (float)(config->n_hidden - 1));
     }
     return 1;
 }
@@ -264,6 +210,28 @@ nbt_status nbt_bytes_breakdown(const nbt_config *config, nbt_breakdown *breakdow
     return NBT_OK;
 }
 
+nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D)
+{
+    if (config == NULL) {
+        return NBT_ERR_NULL;
+    }
+    if (!nbt_config_is_good(config)) {
+        return NBT_ERR_CONFIG;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, config, NULL);
+    if (S != NULL) {
+        *S = l.S;
+    }
+    if (R != NULL) {
+        *R = l.R;
+    }
+    if (D != NULL) {
+        *D = l.D;
+    }
+    return NBT_OK;
+}
+
 size_t nbt_bytes(const nbt_config *config)
 {
     nbt_layout l;
@@ -287,6 +255,8 @@ const char *nbt_status_text(nbt_status status)
         return "the loss has risen for good: scalers, readout and covariances started anew";
     case NBT_ROLLED_BACK:
         return "the loss has risen for good: the last good parameters are back";
+    case NBT_NOT_FINITE:
+        return "a number of the forecast or the variance is not finite: go back to an older checkpoint";
     case NBT_ERR_NULL:
         return "a required pointer is NULL";
     case NBT_ERR_CONFIG:
@@ -322,7 +292,7 @@ const char *nbt_status_text(nbt_status status)
     case NBT_ERR_WRITE:
         return "the writing callback gave up";
     case NBT_ERR_READ:
-        return "the reading callback gave up or gave other bytes a second time";
+        return "the reading callback gave up or gave other bytes a second time: read again";
     case NBT_ERR_FLASH:
         return "the flash is described wrongly, or no slot could be written";
     case NBT_ERR_NOTHING:

@@ -1,10 +1,10 @@
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
-#include "nbt_guard.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_rng.h"
+#include "nbt_watch.h"
 
 /* Time constant of unit i, log-spaced from tau_min to tau_max. */
 static float time_constant(const nbt_config *config, size_t i)
@@ -19,13 +19,15 @@ static float time_constant(const nbt_config *config, size_t i)
 static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
 {
     float open = nbt_log(tau - 1.0f); /* sigmoid(-open) = 1 / tau */
-    if (cell == NBT_CELL_GATED && gate == 0) {
-        return -open;
+    switch (cell) {
+#define CASE(NAME, name, gates, parts, leaks, slow, fast) \
+    case NBT_CELL_##NAME:                                 \
+        return (slow) >> gate & 1 ? -open : (fast) >> gate & 1 ? open : drawn;
+        NBT_CELL_LIST(CASE)
+#undef CASE
+    default:
+        return drawn;
     }
-    if (cell == NBT_CELL_LSTM && gate < 2) {
-        return gate == 0 ? -open : open;
-    }
-    return drawn;
 }
 
 static void init_theta(nbt_learner *learner, const nbt_layout *l)
@@ -67,12 +69,12 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     nbt_layout_of(&l, config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
-    for (size_t i = 0; i < l.H && nbt_cell_of(config) == NBT_CELL_LEAKY; i++) {
+    for (size_t i = 0; i < l.H && NBT_OF(&l, leak) != NULL; i++) {
         NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
-    nbt_correct_init(config, &l);
-    nbt_guard_init(self);
-    nbt_guard_fill(self, &l); /* a copy has to be one that could be taken */
+    nbt_correct_init(&l);
+    nbt_watch_init(self);
+    nbt_watch_fill(&l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;

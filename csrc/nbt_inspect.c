@@ -1,6 +1,6 @@
-#include "nbt_filter.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
+#include "nbt_ud.h"
 #include "nbt_walk.h"
 
 size_t nbt_pending(const nbt_learner *learner)
@@ -19,59 +19,70 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters)
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
 
+typedef enum storage {
+    VECTOR,  /* one dimension */
+    TABLE,   /* two, row-major */
+    BLOCKED, /* two, in blocks of rows (nbt_matrices.h) */
+    PACKED   /* the factor of a covariance (nbt_ud.h) */
+} storage;
+
 typedef struct view {
     const float *data;
     size_t rows;
     size_t cols;
-    int blocked; /* in the block storage of nbt_sweep */
+    storage stored;
 } view;
 
-static view view_of(const float *data, size_t rows, size_t cols, int blocked)
+/* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
+#define VIEW_LIST(X)                                                                     \
+    X(THETA, l->m.theta, l->R, l->D, BLOCKED)                                            \
+    X(READOUT, l->readout, l->O, l->D, TABLE)                                            \
+    X(W, l->m.w, l->R, l->D, BLOCKED)                                                    \
+    X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR)                       \
+    X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                                         \
+    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)                                     \
+    X(STATE, l->state, 1, l->S, VECTOR)                                                  \
+    X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)                            \
+    X(NOISE, l->noise, 1, l->O, VECTOR)                                                  \
+    X(INPUT_SCALE, l->input_scale, 2, l->config->n_in, TABLE)                            \
+    X(LABEL_SCALE, l->label_scale, 2, l->O, TABLE)                                       \
+    X(TRACES, l->m.g, l->R, l->D, BLOCKED)                                               \
+    X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)                              \
+    X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)                                  \
+    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)
+
+#define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
+enum { VIEW_LIST(VIEW_ROW) VIEWS };
+NBT_ASSERT(nbt_every_array_has_its_view, (int)VIEWS == (int)NBT_ARRAY_END);
+
+static view view_of(const float *data, size_t rows, size_t cols, storage stored)
 {
-    view v;
-    v.data = data;
-    v.rows = rows;
-    v.cols = cols;
-    v.blocked = blocked;
+    view v = {data, rows, cols, stored};
     return v;
 }
 
-static view find(const nbt_layout *l, size_t n_in, uint32_t array)
+static view find(const nbt_layout *l, uint32_t array)
 {
     switch (array) {
-    case NBT_ARRAY_THETA:
-        return view_of(l->m.theta, l->R, l->D, 1);
-    case NBT_ARRAY_READOUT:
-        return view_of(l->readout, l->O, l->D, 0);
-    case NBT_ARRAY_W:
-        return view_of(l->m.w, l->R, l->D, 1);
-    case NBT_ARRAY_V:
-        return view_of(l->v, l->N, l->S, 0);
-    case NBT_ARRAY_COVARIANCE:
-        return view_of(l->m.cov, l->R, l->D, 1);
-    case NBT_ARRAY_READOUT_COVARIANCE:
-        return view_of(l->ud, l->D, l->D, 0);
-    case NBT_ARRAY_STATE:
-        return view_of(l->state, 1, l->S, 0);
-    case NBT_ARRAY_LEARNING_STATE:
-        return view_of(nbt_learning_state(l), 1, l->S, 0);
-    case NBT_ARRAY_NOISE:
-        return view_of(l->noise, 1, l->O, 0);
-    case NBT_ARRAY_INPUT_SCALE:
-        return view_of(l->input_scale, 2, n_in, 0);
-    case NBT_ARRAY_LABEL_SCALE:
-        return view_of(l->label_scale, 2, l->O, 0);
-    case NBT_ARRAY_TRACES:
-        return view_of(l->m.g, l->R, l->D, 1);
-    case NBT_ARRAY_BALANCE:
-        return view_of(NBT_OF(l, balance), 1, 1 + 2 * l->H, 0);
-    case NBT_ARRAY_RTRL:
-        return view_of(NBT_OF(l, exact), l->S, l->R * l->D, 0);
-    case NBT_ARRAY_COUPLING:
-        return view_of(l->m.coupling, l->R, l->D, 1);
+#define CASE(NAME, data, rows, cols, stored) \
+    case NBT_ARRAY_##NAME:                   \
+        return view_of(data, rows, cols, stored);
+        VIEW_LIST(CASE)
+#undef CASE
     default:
-        return view_of(NULL, 0, 0, 0);
+        return view_of(NULL, 0, 0, TABLE);
     }
+}
+
+uint32_t nbt_array_dimensions(const nbt_learner *learner, uint32_t array)
+{
+    if (learner == NULL) {
+        return 0;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
+    view v = find(&l, array);
+    return v.data == NULL ? 0 : v.stored == VECTOR ? 1 : 2;
 }
 
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out, size_t *rows,
@@ -82,15 +93,15 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    view v = find(&l, learner->config.n_in, array);
+    view v = find(&l, array);
     if (v.data == NULL) {
         return NBT_ERR_ARRAY;
     }
     *rows = v.rows;
     *cols = v.cols;
-    if (out != NULL && array == NBT_ARRAY_READOUT_COVARIANCE) {
+    if (out != NULL && v.stored == PACKED) {
         nbt_ud_expand(v.data, out, v.rows);
-    } else if (out != NULL && v.blocked) {
+    } else if (out != NULL && v.stored == BLOCKED) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {
                 out[row * v.cols + col] = v.data[nbt_block_index(row, col, v.rows, v.cols)];
@@ -110,10 +121,9 @@ typedef struct hasher {
 } hasher;
 
 /* FNV-1a, 64 bit, over the little-endian bytes of words. */
-static uint32_t mix(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
+static uint32_t mix(nbt_walker *walker, uint32_t word)
 {
     hasher *self = (hasher *)walker;
-    (void)kind;
     for (unsigned shift = 0; shift < 32; shift += 8) {
         self->hash = (self->hash ^ (word >> shift & 255u)) * 0x100000001b3u;
     }
@@ -122,8 +132,8 @@ static uint32_t mix(nbt_walker *walker, uint32_t word, nbt_word_kind kind)
 
 static void mix_pair(hasher *self, uint64_t value)
 {
-    mix(&self->walker, (uint32_t)value, NBT_WORD_ANY);
-    mix(&self->walker, (uint32_t)(value >> 32), NBT_WORD_ANY);
+    mix(&self->walker, (uint32_t)value);
+    mix(&self->walker, (uint32_t)(value >> 32));
 }
 
 uint64_t nbt_hash(const nbt_learner *learner)
@@ -131,11 +141,13 @@ uint64_t nbt_hash(const nbt_learner *learner)
     if (learner == NULL) {
         return 0;
     }
-    int guards = nbt_config_has_guards(&learner->config);
-    hasher self = {{mix, 1, 0, guards}, 0xcbf29ce484222325u};
+    uint32_t versions = nbt_config_versions(&learner->config);
+    hasher self = {{mix, 1, 0, versions, 1}, 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
-    for (size_t i = 0; i < NBT_CONFIG_WORDS - (guards ? 0 : NBT_GUARD_WORDS); i++) {
-        mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);
+    for (size_t i = 0; i < NBT_FIELDS; i++) {
+        if ((versions >> nbt_config_since(i) & 1u) != 0) {
+            mix(&self.walker, nbt_config_word(&learner->config, i));
+        }
     }
     mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
     nbt_layout l;

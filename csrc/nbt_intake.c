@@ -1,5 +1,6 @@
 #include "nbt_intake.h"
 
+#include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_scaler.h"
 
@@ -99,9 +100,10 @@ NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l,
 }
 
 /* Gaussian labels: checked, then counted. */
-static nbt_status take_values(const nbt_config *config, const nbt_layout *l, const float *label,
-                              int *present, nbt_notice *notice)
+static nbt_status take_values(const nbt_layout *l, const float *label, int *present,
+                              nbt_notice *notice)
 {
+    const nbt_config *config = l->config;
     size_t n = l->O;
     if (!take_all(config, l->label_scale, n, label, 0.0f, 1, label, nbt_label(l))) {
         return NBT_ERR_LABEL;
@@ -118,30 +120,19 @@ static nbt_status take_values(const nbt_config *config, const nbt_layout *l, con
     return NBT_OK;
 }
 
-/* Whether a label that is there is one of this link. */
-static int is_label(const nbt_config *config, float value)
+NBT_LOCAL nbt_status nbt_intake_label(const nbt_layout *l, const float *label, int *present,
+                                      nbt_notice *notice)
 {
-    if (nbt_link_of(config) == NBT_LINK_BERNOULLI) {
-        return value >= 0.0f && value <= 1.0f;
-    }
-    return value >= 0.0f && value < (float)config->n_out && (float)(size_t)value == value;
-}
-
-NBT_LOCAL nbt_status nbt_intake_label(const nbt_learner *learner, const nbt_layout *l,
-                                      const float *label, int *present, nbt_notice *notice)
-{
-    const nbt_config *config = &learner->config;
     *present = 0;
-    if (nbt_link_of(config) == NBT_LINK_GAUSSIAN) {
-        return take_values(config, l, label, present, notice);
+    if (nbt_is_gaussian(l)) {
+        return take_values(l, label, present, notice);
     }
-    size_t n = nbt_link_of(config) == NBT_LINK_CATEGORICAL ? 1 : l->O;
-    for (size_t o = 0; o < n; o++) {
+    for (size_t o = 0; o < nbt_link_labels(l->config); o++) {
         nbt_label(l)[o] = label[o];
         if (nbt_is_nan(label[o])) {
             continue;
         }
-        if (!is_label(config, label[o])) {
+        if (!nbt_link_is_label(l, label[o])) {
             return NBT_ERR_LABEL;
         }
         *present = 1;

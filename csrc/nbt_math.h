@@ -21,7 +21,10 @@
 #define NBT_RESTRICT
 #endif
 
-/* Rows that a vector unit works on at once (nbt_sweep.h). */
+/* Fails to compile where the condition does not hold. */
+#define NBT_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
+
+/* Rows that a vector unit works on at once (nbt_matrices.h). */
 #ifndef NBT_LANES
 #define NBT_LANES 1
 #endif

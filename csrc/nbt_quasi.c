@@ -1,8 +1,8 @@
 #include "nbt_quasi.h"
 
 #include "nbt_block.h"
+#include "nbt_kalman.h"
 #include "nbt_math.h"
-#include "nbt_metric.h"
 #include "nbt_sums.h"
 
 /* The bias of the rows of a block, and what the other columns need of it. t = w + tilt g is the
@@ -16,158 +16,177 @@ typedef struct bias {
     float step[NBT_LANES];   /* db */
 } bias;
 
-NBT_INLINE void update_bias(bias *b, size_t width, int has_w, int has_g, size_t at,
-                            const nbt_matrices *m, const nbt_update *k, const nbt_lanes *by)
+NBT_INLINE void update_bias(bias *b, nbt_kind kind, size_t at, const nbt_matrices *m,
+                            const nbt_update *update, const nbt_lanes *lanes)
 {
-    for (size_t l = 0; l < width; l++) {
-        float p = m->cov[at + l];
-        float g = has_g ? m->g[at + l] : 0.0f;
-        b->w[l] = has_w ? nbt_lanes_move_w(by, l, has_g, m->w[at + l], g, 1.0f) : 0.0f;
-        b->g[l] = has_g ? nbt_lanes_move_g(by, l, g, 1.0f) : 0.0f;
-        if (has_w) {
-            m->w[at + l] = b->w[l];
+    for (size_t lane = 0; lane < kind.width; lane++) {
+        float p = m->cov[at + lane];
+        float g = kind.g ? m->g[at + lane] : 0.0f;
+        b->w[lane] = kind.w ? nbt_lanes_move_w(lanes, lane, kind, m->w[at + lane], g, 1.0f) : 0.0f;
+        b->g[lane] = kind.g ? nbt_lanes_move_g(lanes, lane, g, 1.0f) : 0.0f;
+        if (kind.w) {
+            m->w[at + lane] = b->w[lane];
         }
-        if (has_g) {
-            m->g[at + l] = b->g[l];
+        if (kind.g) {
+            m->g[at + lane] = b->g[lane];
         }
-        b->t[l] = has_g ? b->w[l] + by->tilt[l] * b->g[l] : b->w[l];
-        float square = by->curvature_w[l] * ((p * b->t[l]) * b->t[l]) +
-                       by->curvature_g[l] * ((p * b->g[l]) * b->g[l]);
-        float shrunk = nbt_metric_shrink(p, k->keep, square + k->rate_floor * p);
-        b->gain_t[l] = by->curvature_w[l] * (shrunk * b->t[l]);
-        b->gain_g[l] = by->curvature_g[l] * (shrunk * b->g[l]);
-        b->floor[l] = k->rate_floor * shrunk;
-        b->kept[l] = k->keep / p;
-        b->step[l] = by->step_w[l] * (p * b->w[l]) + by->step_g[l] * (p * b->g[l]);
-        m->cov[at + l] = shrunk;
+        b->t[lane] = kind.g ? b->w[lane] + lanes->tilt[lane] * b->g[lane] : b->w[lane];
+        float square = lanes->curvature_w[lane] * ((p * b->t[lane]) * b->t[lane]) +
+                       lanes->curvature_g[lane] * ((p * b->g[lane]) * b->g[lane]);
+        float shrunk = nbt_kalman_shrink(p, update->keep, square + update->rate_floor * p);
+        b->gain_t[lane] = lanes->curvature_w[lane] * (shrunk * b->t[lane]);
+        b->gain_g[lane] = lanes->curvature_g[lane] * (shrunk * b->g[lane]);
+        b->floor[lane] = update->rate_floor * shrunk;
+        b->kept[lane] = update->keep / p;
+        b->step[lane] =
+            lanes->step_w[lane] * (p * b->w[lane]) + lanes->step_g[lane] * (p * b->g[lane]);
+        m->cov[at + lane] = shrunk;
     }
 }
 
 /* One parameter but a bias after the change of its step with u_j. */
-NBT_INLINE void update_coupled(nbt_entry *at, bias *b, const nbt_lanes *by, size_t l, int has_w,
-                               int has_g, const nbt_update *k, float u_j)
+NBT_INLINE void update_coupled(nbt_entry *at, bias *b, const nbt_lanes *lanes, size_t lane,
+                               nbt_kind kind, const nbt_update *update, float u_j)
 {
     float p = at->p;
     float c = at->c;
-    at->w = has_w ? nbt_lanes_move_w(by, l, has_g, at->w, at->g, u_j) : 0.0f;
-    at->g = has_g ? nbt_lanes_move_g(by, l, at->g, u_j) : 0.0f;
-    float w = at->w - c * b->w[l];
-    float g = at->g - c * b->g[l];
-    float t = has_g ? w + by->tilt[l] * g : w;
-    float step = by->step_w[l] * (p * w) + by->step_g[l] * (p * g);
+    at->w = kind.w ? nbt_lanes_move_w(lanes, lane, kind, at->w, at->g, u_j) : 0.0f;
+    at->g = kind.g ? nbt_lanes_move_g(lanes, lane, at->g, u_j) : 0.0f;
+    float w = at->w - c * b->w[lane];
+    float g = at->g - c * b->g[lane];
+    float t = kind.g ? w + lanes->tilt[lane] * g : w;
+    float step = lanes->step_w[lane] * (p * w) + lanes->step_g[lane] * (p * g);
     at->theta += step;
-    b->step[l] -= c * step;
-    float c_new = nbt_metric_bound(c + (b->gain_t[l] * t + b->gain_g[l] * g - b->floor[l] * c));
+    b->step[lane] -= c * step;
+    float c_new =
+        nbt_kalman_bound(c + (b->gain_t[lane] * t + b->gain_g[lane] * g - b->floor[lane] * c));
     float turn = c_new - c;
-    t -= turn * b->t[l];
-    g -= turn * b->g[l];
-    float gained = by->curvature_w[l] * ((p * t) * t) + by->curvature_g[l] * ((p * g) * g) +
-                   p * (k->rate_floor * (1.0f + c_new * c_new) + b->kept[l] * (turn * turn));
+    t -= turn * b->t[lane];
+    g -= turn * b->g[lane];
+    float gained = lanes->curvature_w[lane] * ((p * t) * t) +
+                   lanes->curvature_g[lane] * ((p * g) * g) +
+                   p * (update->rate_floor * (1.0f + c_new * c_new) + b->kept[lane] * (turn * turn));
     at->c = c_new;
-    at->p = nbt_metric_shrink(p, k->keep, gained);
+    at->p = nbt_kalman_shrink(p, update->keep, gained);
 }
 
-NBT_INLINE nbt_entry load_entry(const nbt_matrices *m, int has_w, int has_g, size_t at)
+NBT_INLINE nbt_entry load_entry(const nbt_matrices *m, nbt_kind kind, size_t at)
 {
-    nbt_entry entry =
-        nbt_entry_load(at, has_w, has_g, NBT_METRIC_QUASI, m->theta, m->w, m->g, m->cov);
+    nbt_entry entry = nbt_entry_load(at, kind, m->theta, m->w, m->g, m->cov);
     entry.c = m->coupling[at];
     return entry;
 }
 
-/* One column of a block but the bias: the change, the sums, or both. */
-NBT_INLINE void quasi_column(size_t width, int has_w, int has_g, int changes, int looks, bias *b,
-                             const nbt_lanes *by, const nbt_update *k, float u_before,
-                             nbt_block_sums *sums, float u, float tangent,
-                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                             float *NBT_RESTRICT g, float *NBT_RESTRICT cov,
-                             float *NBT_RESTRICT coupling)
+/* What one column brings: u of the change, u and the tangent of the sums. */
+typedef struct column {
+    float u_before;
+    float u;
+    float tangent;
+} column;
+
+/* One column of a block but the bias: the change, the sums, or both. theta to coupling are arguments for
+ * the reason that block_sweep of nbt_sweep.c gives. */
+NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b, const nbt_lanes *lanes,
+                             const nbt_update *update, nbt_block_sums *sums,
+                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
+                             float *NBT_RESTRICT cov, float *NBT_RESTRICT coupling)
 {
-    for (size_t l = 0; l < width; l++) {
-        nbt_entry at = nbt_entry_load(l, has_w, has_g, NBT_METRIC_QUASI, theta, w, g, cov);
-        at.c = coupling[l];
-        if (changes) {
-            update_coupled(&at, b, by, l, has_w, has_g, k, u_before);
-            nbt_entry_store(&at, l, has_w, has_g, NBT_METRIC_QUASI, theta, w, g, cov);
-            coupling[l] = at.c;
+    for (size_t lane = 0; lane < kind.width; lane++) {
+        nbt_entry at = nbt_entry_load(lane, kind, theta, w, g, cov);
+        at.c = coupling[lane];
+        if (pass.changes) {
+            update_coupled(&at, b, lanes, lane, kind, update, of.u_before);
+            nbt_entry_store(&at, lane, kind, theta, w, g, cov);
+            coupling[lane] = at.c;
         }
-        if (looks) {
-            nbt_sums_add(sums, l, has_w, has_g, NBT_METRIC_QUASI, &at, u, 0.0f, tangent);
+        if (pass.looks) {
+            nbt_sums_add(sums, lane, kind, &at, of.u, 0.0f, of.tangent);
         }
     }
 }
 
 /* As block_sweep of nbt_sweep.c, with the bias first where it changes and last where it is summed. */
-NBT_INLINE void quasi_block(size_t width, int has_w, int has_g, int fused, size_t row, size_t unit,
-                            const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
+NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit, const nbt_matrices *m,
+                            const nbt_change *change, const nbt_look *look)
 {
-    nbt_lanes by;
+    nbt_lanes lanes;
     nbt_block_sums sums;
     bias b = {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}};
-    nbt_update k = {0};
-    size_t last = m->cols - 1, H = m->hidden, at = row * m->cols, at_bias = at + last * width;
+    nbt_update update = {0};
+    size_t last = m->cols - 1, H = m->hidden, at = row * m->cols, at_bias = at + last * kind.width;
     const float *u_before = NULL, *u = NULL, *tangent = NULL;
-    nbt_lanes_gather(&by, width, has_w, has_g, row, unit, H, change);
+    nbt_lanes_gather(&lanes, kind, row, unit, H, change);
     if (fused || change != NULL) {
-        k = change->update;
+        update = change->update;
         u_before = change->u;
-        update_bias(&b, width, has_w, has_g, at_bias, m, &k, &by);
+        update_bias(&b, kind, at_bias, m, &update, &lanes);
     }
-    nbt_sums_start(&sums, width, has_w, has_g, NBT_METRIC_QUASI, unit, H, look);
+    nbt_sums_start(&sums, kind, unit, H, look);
     if (fused || look != NULL) {
         u = look->u;
         tangent = look->tangent;
-        for (size_t l = 0; l < width; l++) {
-            nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
-            nbt_sums_bias(&sums, l, has_w, has_g, entry.w, entry.g);
+        for (size_t lane = 0; lane < kind.width; lane++) {
+            nbt_entry entry = load_entry(m, kind, at_bias + lane);
+            nbt_sums_bias(&sums, lane, kind, entry.w, entry.g);
         }
     }
-    for (size_t j = 0; j < last; j++, at += width) {
-        float *theta = m->theta + at, *w = has_w ? m->w + at : NULL, *g = has_g ? m->g + at : NULL;
+    for (size_t j = 0; j < last; j++, at += kind.width) {
+        float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL, *g = kind.g ? m->g + at : NULL;
         float *cov = m->cov + at, *coupling = m->coupling + at;
-        float tangent_j = has_w == NBT_W_SHARED && (fused || look != NULL) && j < H ? tangent[j] : 0.0f;
+        column of = {0.0f, 0.0f, 0.0f};
+        if (kind.w == NBT_W_SHARED && (fused || look != NULL) && j < H) {
+            of.tangent = tangent[j];
+        }
         if (fused) {
-            quasi_column(width, has_w, has_g, 1, 1, &b, &by, &k, u_before[j], &sums, u[j],
-                         tangent_j, theta, w, g, cov, coupling);
+            of.u_before = u_before[j];
+            of.u = u[j];
+            quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g, cov,
+                         coupling);
             continue;
         }
         if (change != NULL) {
-            quasi_column(width, has_w, has_g, 1, 0, &b, &by, &k, u_before[j], &sums, 0.0f, 0.0f,
-                         theta, w, g, cov, coupling);
+            of.u_before = u_before[j];
+            quasi_column(kind, nbt_pass_of(1, 0, 0), of, &b, &lanes, &update, &sums, theta, w, g, cov,
+                         coupling);
         }
         if (look != NULL) {
-            quasi_column(width, has_w, has_g, 0, 1, &b, &by, &k, 0.0f, &sums, u[j], tangent_j,
-                         theta, w, g, cov, coupling);
+            of.u = u[j];
+            quasi_column(kind, nbt_pass_of(0, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g, cov,
+                         coupling);
         }
     }
-    for (size_t l = 0; (fused || change != NULL) && l < width; l++) {
-        m->theta[at_bias + l] += b.step[l];
+    for (size_t lane = 0; (fused || change != NULL) && lane < kind.width; lane++) {
+        m->theta[at_bias + lane] += b.step[lane];
     }
     if (fused || look != NULL) {
-        for (size_t l = 0; l < width; l++) {
-            nbt_entry entry = load_entry(m, has_w, has_g, at_bias + l);
-            nbt_sums_add(&sums, l, has_w, has_g, NBT_METRIC_QUASI, &entry, look->u[last], 0.0f, 0.0f);
+        for (size_t lane = 0; lane < kind.width; lane++) {
+            nbt_entry entry = load_entry(m, kind, at_bias + lane);
+            nbt_sums_add(&sums, lane, kind, &entry, look->u[last], 0.0f, 0.0f);
         }
-        nbt_sums_store(&sums, width, has_w, has_g, row, unit, H, &look->out);
+        nbt_sums_store(&sums, kind, row, unit, H, &look->out);
     }
 }
 
-#define BODY(width, row, unit)                                           \
-    if (width == NBT_LANES && change != NULL && look != NULL) {          \
-        quasi_block(width, has_w, has_g, 1, row, unit, m, change, look); \
-    } else {                                                             \
-        quasi_block(width, has_w, has_g, 0, row, unit, m, change, look); \
+#define QUASI(width, fused)                                                                    \
+    quasi_block(nbt_kind_of(width, has_w, has_g, NBT_METRIC_QUASI), fused, row, unit, m, change, \
+                look)
+#define BODY(width, row, unit)                                  \
+    if (width == NBT_LANES && change != NULL && look != NULL) { \
+        QUASI(width, 1);                                        \
+    } else {                                                    \
+        QUASI(width, 0);                                        \
     }
-#define DEFINE_SWEEP(name, has, traces, metric)                                    \
+#define DEFINE_SWEEP(name, w, g, metric)                                           \
     static NBT_NOINLINE void name(const nbt_matrices *m, const nbt_change *change, \
                                   const nbt_look *look)                            \
     {                                                                              \
-        enum { has_w = has, has_g = traces };                                      \
+        enum { has_w = w, has_g = g };                                             \
         NBT_FOR_EACH_BLOCK(m, BODY)                                                \
     }
 NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_quasi, NBT_METRIC_QUASI)
 #undef DEFINE_SWEEP
 #undef BODY
+#undef QUASI
 
 NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {

@@ -19,7 +19,7 @@
 #ifndef NBT_QUASI_H
 #define NBT_QUASI_H
 
-#include "nbt_sweep.h"
+#include "nbt_matrices.h"
 
 /* nbt_sweep under this metric. */
 NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change,

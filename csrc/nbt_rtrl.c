@@ -1,8 +1,7 @@
 #include "nbt_rtrl.h"
 
-#include "nbt_cell.h"
 #include "nbt_math.h"
-#include "nbt_metric.h"
+#include "nbt_kalman.h"
 
 #if NBT_HAS_RTRL
 
@@ -19,7 +18,7 @@ static void through_rows(const nbt_layout *l)
 {
     nbt_fill(NBT_OF(l, jacobian), 0.0f, l->S * l->H);
     for (size_t part = 0; part < l->parts; part++) {
-        const float *gain = part == 0 ? l->act : NBT_OF(l, gain2);
+        const float *gain = part == 0 ? nbt_gain(l) : NBT_OF(l, gain2);
         for (size_t row = 0; row < l->R; row++) {
             float *to = NBT_OF(l, jacobian) + (part * l->H + row % l->H) * l->H;
             for (size_t k = 0; k < l->H; k++) {
@@ -29,12 +28,15 @@ static void through_rows(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
+NBT_LOCAL void nbt_rtrl_clear(const nbt_layout *l)
+{
+    nbt_fill(NBT_OF(l, exact), 0.0f, l->S * l->R * l->D);
+}
+
+NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
-    nbt_cell_linearise(nbt_cell_of(config), l->H, l->act, nbt_learning_state(l), NBT_OF(l, leak),
-                       NBT_OF(l, gain2), l->carry);
     through_rows(l);
     /* The columns of G that belong to one row of theta at a time: no second G is needed. */
     for (size_t row = 0; row < l->R; row++) {
@@ -51,15 +53,15 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_config *config, const nbt_layout *l)
                 add_scaled(to, NBT_OF(l, jacobian)[s * l->H + k], NBT_OF(l, past) + k * l->D, l->D);
             }
             if (unit == row % l->H) {
-                add_scaled(to, s < l->H ? l->act[row] : NBT_OF(l, gain2)[row], l->u, l->D);
+                add_scaled(to, s < l->H ? nbt_gain(l)[row] : NBT_OF(l, gain2)[row], l->u, l->D);
             }
         }
     }
 }
 
-NBT_LOCAL float nbt_rtrl_square(const nbt_layout *l)
+NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
 {
-    return nbt_dot(NBT_OF(l, exact), NBT_OF(l, exact), l->S * l->R * l->D);
+    return nbt_dot(NBT_OF(l, exact), NBT_OF(l, exact), l->S * l->R * l->D) < NBT_HUGE;
 }
 
 /* NBT_OF(l, p_row) (D): the metric of a row. */
@@ -131,7 +133,7 @@ static float along_step(const nbt_layout *l, const float *h)
 {
     float sum = 0.0f;
     for (size_t o = 0; o < l->O; o++) {
-        sum += h[o * l->R * l->D] * l->alpha[o];
+        sum += h[o * l->R * l->D] * nbt_slope_step(l)[o];
     }
     return sum;
 }
@@ -143,7 +145,7 @@ static void update_one(const nbt_layout *l, const nbt_update *update, size_t at,
     l->m.theta[at] += p * along_step(l, h);
     if (l->m.cov != NULL) {
         float square = p * over_outputs(l, h, h);
-        l->m.cov[at] = nbt_metric_shrink(p, update->keep,
+        l->m.cov[at] = nbt_kalman_shrink(p, update->keep,
                                          update->curvature_w[0] * square + update->rate_floor * p);
     }
 }
@@ -164,7 +166,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
         float p = l->m.cov[at];
         float c = l->m.coupling[at];
         float pull = update->curvature_w[0] * over_outputs(l, slopes + bias, h);
-        float c_new = nbt_metric_bound(c + shrunk * (pull - update->rate_floor * c));
+        float c_new = nbt_kalman_bound(c + shrunk * (pull - update->rate_floor * c));
         float turn = c_new - c;
         float step = p * along_step(l, h);
         l->m.theta[at] += step;
@@ -175,7 +177,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
         float floor = update->rate_floor * (1.0f + c_new * c_new) + kept * (turn * turn);
         float square = p * over_outputs(l, h, h);
         l->m.coupling[at] = c_new;
-        l->m.cov[at] = nbt_metric_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
+        l->m.cov[at] = nbt_kalman_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
     }
     l->m.theta[at_bias] -= back;
 }

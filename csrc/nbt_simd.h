@@ -1,6 +1,6 @@
-/* Versions of the step for wider vector units, chosen at run time (nbt_simd.c).
+/* Versions of the step for wider vector units, chosen at run time (nbt_dispatch.c).
  *
- * With NBT_DISPATCH defined, on x86-64, gcc or clang, the files of one step (nbt_step.h) are compiled
+ * With NBT_DISPATCH defined, on x86-64, gcc or clang, the files of one step (nbt_step.inc) are compiled
  * once as they are and once more for every instruction set below; all give the same bits. Everywhere
  * else there is one version, for what the compiler was told. */
 #ifndef NBT_SIMD_H

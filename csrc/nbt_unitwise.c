@@ -1,7 +1,13 @@
 #include "nbt_unitwise.h"
 
-#include "nbt_block.h"
+#include "nbt_jacobian.h"
 #include "nbt_math.h"
+#include "nbt_rank_one.h"
+#include "nbt_rng.h"
+#include "nbt_traces.h"
+
+/* Units that are turned together: so many roots and divisions fit a vector unit. */
+#define UNITS (NBT_LANES > 1 ? 8 : 1)
 
 /* A remainder smaller than this share of |g_i|^2 is rounding. Raising it changes how g_i is split into
  * along and across, not the sum. */
@@ -46,10 +52,10 @@ NBT_INLINE float at_least(float x, float least)
 /* What is known of a few units, and what comes out; arrays of its own, since a loop over what may be the
  * same array twice does not vectorise. */
 typedef struct group {
-    float aa[NBT_UNITS], ab[NBT_UNITS], bb[NBT_UNITS]; /* inner products of a and b */
-    float ww[NBT_UNITS], wg[NBT_UNITS], gg[NBT_UNITS], sign[NBT_UNITS];
-    float of_pushed[NBT_UNITS], of_rest[NBT_UNITS]; /* a and b in the new v_i */
-    float of_w[NBT_UNITS], of_g[NBT_UNITS];         /* w_i and g_i in the new w_i */
+    float aa[UNITS], ab[UNITS], bb[UNITS]; /* inner products of a and b */
+    float ww[UNITS], wg[UNITS], gg[UNITS], sign[UNITS];
+    float of_pushed[UNITS], of_rest[UNITS]; /* a and b in the new v_i */
+    float of_w[UNITS], of_g[UNITS];         /* w_i and g_i in the new w_i */
 } group;
 
 NBT_INLINE void turn_unit(group *s, size_t n)
@@ -88,20 +94,21 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     s->of_g[n] = of_g;
 }
 
-/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of l. */
+/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of i. */
 NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, const float *jt,
                           float decay, size_t H)
 {
-    float first[NBT_LANES] = {0}, second[NBT_LANES] = {0}, third[NBT_LANES] = {0}, fourth[NBT_LANES] = {0};
-    for (size_t l = 0; l < H; l++) {
-        const float *row = jt + l * H + k;
-        float v1 = decay * v[l], v2 = decay * v[H + l];
-        float v3 = decay * v[2 * H + l], v4 = decay * v[3 * H + l];
-        for (size_t c = 0; c < width; c++) {
-            first[c] += row[c] * v1;
-            second[c] += row[c] * v2;
-            third[c] += row[c] * v3;
-            fourth[c] += row[c] * v4;
+    float first[NBT_LANES] = {0}, second[NBT_LANES] = {0};
+    float third[NBT_LANES] = {0}, fourth[NBT_LANES] = {0};
+    for (size_t i = 0; i < H; i++) {
+        const float *row = jt + i * H + k;
+        float v1 = decay * v[i], v2 = decay * v[H + i];
+        float v3 = decay * v[2 * H + i], v4 = decay * v[3 * H + i];
+        for (size_t lane = 0; lane < width; lane++) {
+            first[lane] += row[lane] * v1;
+            second[lane] += row[lane] * v2;
+            third[lane] += row[lane] * v3;
+            fourth[lane] += row[lane] * v4;
         }
     }
     nbt_copy(out + k, first, width);
@@ -116,10 +123,10 @@ NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, con
 {
     float sum[NBT_LANES];
     nbt_fill(sum, 0.0f, NBT_LANES);
-    for (size_t l = 0; l < H; l++) {
-        float v_l = decay * v[l];
-        for (size_t c = 0; c < width; c++) {
-            sum[c] += jt[l * H + k + c] * v_l;
+    for (size_t i = 0; i < H; i++) {
+        float v_i = decay * v[i];
+        for (size_t lane = 0; lane < width; lane++) {
+            sum[lane] += jt[i * H + k + lane] * v_i;
         }
     }
     nbt_copy(out + k, sum, width);
@@ -148,29 +155,32 @@ static void push_units(float *out, const float *v, const float *jt, float decay,
     }
 }
 
-/* The units i to i + count, count <= NBT_UNITS. */
-NBT_INLINE void turn_units(const nbt_units *units, float *v, float *pushed, const float *jt,
-                           float decay, size_t i, size_t count, size_t H)
+/* One step of the units i to i + count, count <= UNITS: their v, w_scale and g_scale, which holds the signs. */
+NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
 {
     group s;
-    push_units(pushed, v, jt, decay, count, H);
+    size_t H = l->H;
+    const float *jt = NBT_OF(l, jacobian);
+    float *v = l->v + i * H;
+    float *pushed = nbt_unit_scratch(l); /* (UNITS, H) a */
+    push_units(pushed, v, jt, l->config->decay, count, H);
     for (size_t n = 0; n < count; n++) {
-        float *rest = v + n * H; /* the old v is used up */
+        float *rest = v + n * H; /* b; the old v is used up */
         nbt_copy(rest, jt + (i + n) * H, H);
-        rest[i + n] -= units->keep[i + n];
+        rest[i + n] -= NBT_OF(l, g_keep)[i + n];
         s.aa[n] = nbt_dot(pushed + n * H, pushed + n * H, H);
         s.ab[n] = nbt_dot(pushed + n * H, rest, H);
         s.bb[n] = nbt_dot(rest, rest, H);
-        s.ww[n] = units->ww[i + n];
-        s.wg[n] = units->wg[i + n];
-        s.gg[n] = units->gg[i + n];
-        s.sign[n] = units->sign[i + n];
+        s.ww[n] = l->w_square[i + n];
+        s.wg[n] = NBT_OF(l, g_cross)[i + n];
+        s.gg[n] = NBT_OF(l, g_square)[i + n];
+        s.sign[n] = NBT_OF(l, g_scale)[i + n];
     }
     for (size_t n = 0; n < count; n++) {
         turn_unit(&s, n);
     }
-    nbt_copy(units->w_scale + i, s.of_w, count);
-    nbt_copy(units->g_scale + i, s.of_g, count);
+    nbt_copy(nbt_w_scale(l) + i, s.of_w, count);
+    nbt_copy(NBT_OF(l, g_scale) + i, s.of_g, count);
     for (size_t n = 0; n < count; n++) {
         for (size_t k = 0; k < H; k++) {
             v[n * H + k] = s.of_pushed[n] * pushed[n * H + k] + s.of_rest[n] * v[n * H + k];
@@ -178,14 +188,60 @@ NBT_INLINE void turn_units(const nbt_units *units, float *v, float *pushed, cons
     }
 }
 
-NBT_LOCAL void nbt_unitwise_turn(const nbt_units *units, float *v, const float *jt, float decay,
-                                 float *scratch, size_t H)
+/* out (H) = sum over the rows of every unit. */
+static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
 {
+    nbt_fill(out, 0.0f, l->H);
+    for (size_t row = 0; row < l->R; row += l->H) {
+        for (size_t i = 0; i < l->H; i++) {
+            out[i] += row_values[row + i];
+        }
+    }
+}
+
+/* Sums with the old w to those with w_scale w + g_scale g. */
+static void move_sums(const nbt_layout *l)
+{
+    for (size_t i = 0; i < l->H; i++) {
+        float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
+        float ww = w * l->w_square[i] + 2.0f * g * NBT_OF(l, g_cross)[i];
+        l->w_square[i] = nbt_moved_square(w * ww + g * g * NBT_OF(l, g_square)[i]);
+    }
+    for (size_t row = 0; row < l->R; row += l->H) {
+        for (size_t i = 0; i < l->H; i++) {
+            float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
+            NBT_OF(l, wg)[row + i] = w * NBT_OF(l, wg)[row + i] + g * NBT_OF(l, gg)[row + i];
+            nbt_wu(l)[row + i] = w * nbt_wu(l)[row + i] + g * NBT_OF(l, gu)[row + i];
+        }
+    }
+}
+
+NBT_LOCAL void nbt_unitwise_clear(const nbt_layout *l)
+{
+    nbt_rank_one_clear(l);
+    nbt_traces_clear(l);
+}
+
+NBT_LOCAL void nbt_unitwise_advance(nbt_learner *learner, const nbt_layout *l)
+{
+    nbt_jacobian_transposed(l);
+    nbt_jacobian_keep(l);
+    nbt_rng_signs(learner->rng, NBT_OF(l, g_scale), l->H);
+    /* Inner products of w_i and g_i before the move. */
+    sum_rows(l, NBT_OF(l, g_cross), NBT_OF(l, wg));
+    sum_rows(l, NBT_OF(l, g_square), NBT_OF(l, gg));
     size_t i = 0;
-    for (; i + NBT_UNITS <= H; i += NBT_UNITS) {
-        turn_units(units, v + i * H, scratch, jt, decay, i, NBT_UNITS, H);
+    for (; i + UNITS <= l->H; i += UNITS) {
+        turn_units(l, i, UNITS);
     }
-    if (i < H) {
-        turn_units(units, v + i * H, scratch, jt, decay, i, H - i, H);
+    if (UNITS > 1 && i < l->H) {
+        turn_units(l, i, l->H - i);
     }
+    move_sums(l);
+    nbt_traces_sum(l);
+}
+
+NBT_LOCAL int nbt_unitwise_is_bounded(const nbt_layout *l)
+{
+    return nbt_rank_one_is_bounded(l) && nbt_traces_is_bounded(l);
 }

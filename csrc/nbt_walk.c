@@ -3,156 +3,269 @@
 #include "nbt_intake.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
+#include "nbt_scaler.h"
 
-static void walk_word(nbt_walker *walker, uint32_t *word)
+/* What a float may be. */
+typedef enum word_kind {
+    ANY_SIGN,    /* finite */
+    NONNEGATIVE, /* ... and at least 0 */
+    POSITIVE     /* ... and above 0 */
+} word_kind;
+
+/* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else is said.
+ * A checkpoint beyond them was made by hand. */
+#define LIMIT NBT_HUGE           /* parameters, estimate: a step of them is at most 1e6 */
+#define H_LIMIT 2.0f             /* a unit's state is a mean of values of tanh */
+#define C_LIMIT 33554432.0f      /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
+#define COVARIANCE_LIMIT 1e7f    /* info_floor is at least 1e-6, the priors at most 1e6 */
+#define VALUE_LIMIT 2e18f        /* caller's units: twice NBT_VALUE_LIMIT */
+#define VARIANCE_LIMIT 1e37f     /* its square */
+#define LARGEST 3.40282347e38f   /* any finite number */
+
+/* An integer of at most `most`. Returns it. */
+static uint32_t walk_count(nbt_walker *walker, uint32_t *count, uint32_t most)
 {
-    uint32_t after = walker->visit(walker, walker->reads ? *word : 0, NBT_WORD_ANY);
+    uint32_t after = walker->visit(walker, walker->reads ? *count : 0);
+    int good = after <= most;
+    walker->sound &= good;
+    after = good ? after : 0;
     if (walker->writes) {
-        *word = after;
+        *count = after;
     }
+    return after;
 }
 
-static void walk_float(nbt_walker *walker, float *value, nbt_word_kind kind)
+/* The same with 64 bits, low word first. */
+static void walk_pair(nbt_walker *walker, uint64_t *count, uint64_t most)
 {
-    uint32_t after = walker->visit(walker, walker->reads ? nbt_bits(*value) : 0, kind);
+    uint32_t low = walker->visit(walker, walker->reads ? (uint32_t)*count : 0);
+    uint32_t high = walker->visit(walker, walker->reads ? (uint32_t)(*count >> 32) : 0);
+    uint64_t after = (uint64_t)high << 32 | low;
+    int good = after <= most;
+    walker->sound &= good;
     if (walker->writes) {
-        *value = nbt_from_bits(after);
+        *count = good ? after : 0;
     }
 }
 
-/* NULL for an array that the configuration does not have. */
-static void walk_array(nbt_walker *walker, float *data, size_t n, nbt_word_kind kind)
+/* The state of the generator: one of all zeros would stay so. */
+static void walk_generator(nbt_walker *walker, uint32_t *rng)
 {
-    for (size_t i = 0; i < n && data != NULL; i++) {
-        walk_float(walker, data + i, kind);
+    uint32_t any = 0;
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t after = walker->visit(walker, walker->reads ? rng[i] : 0);
+        any |= after;
+        if (walker->writes) {
+            rng[i] = after;
+        }
+    }
+    walker->sound &= any != 0;
+}
+
+/* A number of at most `most` in size. NaN is smaller than nothing. */
+static void walk_float(nbt_walker *walker, float *value, word_kind kind, float most)
+{
+    uint32_t after = walker->visit(walker, walker->reads ? nbt_bits(*value) : 0);
+    float number = nbt_from_bits(after);
+    walker->sound &= nbt_abs(number) <= most &&
+                     (kind == ANY_SIGN || number > 0.0f || (kind == NONNEGATIVE && number >= 0.0f));
+    if (walker->writes) {
+        *value = number;
     }
 }
 
-static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, nbt_word_kind kind)
+static void walk_array(nbt_walker *walker, float *data, size_t n, word_kind kind, float most)
 {
-    for (size_t row = 0; row < l->R && data != NULL; row++) {
+    for (size_t i = 0; i < n; i++) {
+        walk_float(walker, data + i, kind, most);
+    }
+}
+
+static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind, float most)
+{
+    for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
-            walk_float(walker, data + nbt_block_index(row, col, l->R, l->D), kind);
+            walk_float(walker, data + nbt_block_index(row, col, l->R, l->D), kind, most);
         }
     }
 }
 
 /* Packed columns: the entries above the diagonal, then d_j. */
-static void walk_ud(nbt_walker *walker, float *ud, size_t n)
+static void walk_factor(nbt_walker *walker, float *ud, size_t n)
 {
-    for (size_t col = 0; col < n && ud != NULL; col++) {
-        walk_array(walker, ud, col, NBT_WORD_FINITE);
-        walk_float(walker, ud + col, NBT_WORD_NONNEGATIVE);
+    for (size_t col = 0; col < n; col++) {
+        walk_array(walker, ud, col, ANY_SIGN, LIMIT);
+        walk_float(walker, ud + col, NONNEGATIVE, COVARIANCE_LIMIT);
         ud += col + 1;
     }
 }
 
-/* stats (3, n): mean, variance, count. */
-static void walk_scaler(nbt_walker *walker, float *stats, size_t n)
+/* state (S): h, and under the lstm c. */
+static void walk_state(nbt_walker *walker, const nbt_layout *l, float *state)
 {
-    if (stats != NULL) {
-        walk_array(walker, stats, n, NBT_WORD_FINITE);
-        walk_array(walker, stats + n, 2 * n, NBT_WORD_NONNEGATIVE);
+    walk_array(walker, state, l->H, ANY_SIGN, H_LIMIT);
+    walk_array(walker, state + l->H, l->S - l->H, ANY_SIGN, C_LIMIT);
+}
+
+/* Samples newest first. */
+static void walk_ring(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
+{
+    nbt_ring ring = nbt_intake_ring(learner, l);
+    for (size_t age = 0; age < ring.capacity; age++) {
+        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, ANY_SIGN, NBT_SCALED_LIMIT);
     }
 }
 
-/* Low word first. */
-static void walk_pair(nbt_walker *walker, uint64_t *value)
+/* The contents of NBT_SAVED_ARRAYS. */
+typedef enum array_content {
+    WEIGHTS,   /* of either sign */
+    VARIANCES, /* of scaled units */
+    SQUARES,   /* sums of squares */
+    SHARES,    /* above 0, at most 1 */
+    FACTOR,    /* of a covariance, nbt_ud.h */
+    NOISE,     /* (2, n) the innovation variance, and how many labels it has seen */
+    STATE,     /* (2, S) */
+    RING,
+    SCALER, /* (3, n) mean, variance, count */
+    COUNTED /* (2, n) a value, and how often it was seen */
+} array_content;
+
+static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, float *data,
+                         size_t n, array_content what)
 {
-    uint32_t low = (uint32_t)*value;
-    uint32_t high = (uint32_t)(*value >> 32);
-    walk_word(walker, &low);
-    walk_word(walker, &high);
-    if (walker->writes) {
-        *value = (uint64_t)high << 32 | low;
+    switch (what) {
+    case WEIGHTS:
+        walk_array(walker, data, n, ANY_SIGN, LIMIT);
+        break;
+    case VARIANCES:
+        walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT);
+        break;
+    case SQUARES:
+        walk_array(walker, data, n, NONNEGATIVE, LARGEST);
+        break;
+    case SHARES:
+        walk_array(walker, data, n, POSITIVE, 1.0f);
+        break;
+    case FACTOR:
+        walk_factor(walker, data, l->D);
+        break;
+    case NOISE:
+        walk_array(walker, data, n / 2, POSITIVE, VARIANCE_LIMIT);
+        walk_array(walker, data + n / 2, n / 2, NONNEGATIVE, LARGEST);
+        break;
+    case STATE:
+        walk_state(walker, l, data);
+        walk_state(walker, l, data + l->S);
+        break;
+    case RING:
+        walk_ring(walker, learner, l);
+        break;
+    case SCALER:
+        walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 3, n / 3, NONNEGATIVE, VARIANCE_LIMIT);
+        walk_array(walker, data + n / 3 * 2, n / 3, NONNEGATIVE, LARGEST);
+        break;
+    case COUNTED:
+        walk_array(walker, data, n / 2, ANY_SIGN, LARGEST);
+        walk_array(walker, data + n / 2, n / 2, NONNEGATIVE, LARGEST);
+        break;
     }
 }
 
-/* stats (2, n): a value, and how often it was seen. */
-static void walk_counted(nbt_walker *walker, float *stats, size_t n)
+/* A matrix, row by row. */
+static void walk_rows(nbt_walker *walker, const nbt_layout *l, float *data, array_content what)
 {
-    if (stats != NULL) {
-        walk_array(walker, stats, n, NBT_WORD_FINITE);
-        walk_array(walker, stats + n, n, NBT_WORD_NONNEGATIVE);
-    }
+    int variances = what == VARIANCES;
+    walk_matrix(walker, l, data, variances ? POSITIVE : ANY_SIGN, variances ? COVARIANCE_LIMIT : LIMIT);
 }
 
-/* The arrays of the last good copy, one after the other (nbt_layout.h). */
-static void walk_copy(nbt_walker *walker, const nbt_layout *l, size_t n_in)
+#define WALK_MATRIX(data, floats, what) walk_rows(walker, l, data, what)
+#define WALK_POINTER(data, floats, what) walk_content(walker, learner, l, data, floats, what)
+#define WALK_OPTIONAL(data, floats, what) walk_content(walker, learner, l, data, floats, what)
+
+/* The minor version whose words the copy of an array belongs to: no version before had copies. */
+#define COPIED_SINCE(since) ((since) < 1 ? 1u : (since))
+
+/* The arrays of the last good copy, one after the other: matrices first, as nbt_layout.c counts them. */
+static void walk_copy(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor)
 {
     float *kept = l->copy;
-    size_t weights = l->R * l->D;
-    if (nbt_is_swept(l) || NBT_IS_EXACT(l)) {
-        walk_matrix(walker, l, kept, NBT_WORD_FINITE);
-        kept += weights;
+#define WALK_COPIED(where, name, purpose, content, since, copied, brought, floats) \
+    if ((copied) * (brought) != 0) {                                               \
+        if (COPIED_SINCE(since) == minor) {                                        \
+            WALK_##where(kept, floats, content);                                   \
+        }                                                                          \
+        kept += (floats);                                                          \
     }
-    if (nbt_has_cov(&l->m)) {
-        walk_matrix(walker, l, kept, NBT_WORD_POSITIVE);
-        kept += weights;
-    }
-    if (nbt_has_coupling(&l->m)) {
-        walk_matrix(walker, l, kept, NBT_WORD_FINITE);
-        kept += weights;
-    }
-    walk_array(walker, kept, l->O * l->D, NBT_WORD_FINITE);
-    kept += l->O * l->D;
-    if (nbt_is_kalman(l)) {
-        walk_ud(walker, kept, l->D);
-        kept += l->D * (l->D + 1) / 2;
-    }
-    if (nbt_is_gaussian(l)) {
-        walk_array(walker, kept, 2 * l->O, NBT_WORD_NONNEGATIVE);
-        kept += 2 * l->O;
-    }
-    walk_scaler(walker, kept, n_in);
-    if (nbt_is_gaussian(l)) {
-        walk_scaler(walker, kept + 3 * n_in, l->O);
-    }
+    NBT_SAVED_OF(WALK_COPIED, NBT_SKIP, l)
+    NBT_SAVED_OF(NBT_SKIP, WALK_COPIED, l)
 }
 
-static void walk_guards(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
+/* The counts that were visited: those that a walk without writes leaves out of the learner. */
+typedef struct walked {
+#define SEEN(kind, name, most, since) SEEN_##kind(name)
+#define SEEN_GENERATOR(name)
+#define SEEN_COUNT(name) uint32_t name;
+#define SEEN_PAIR(name)
+#define SEEN_LEVEL(name)
+#define SEEN_SUM(name)
+#define SEEN_UNSAVED(name)
+    NBT_WORD_LIST(SEEN)
+} walked;
+
+/* The words of the header and the arrays that came with a minor version. */
+static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor,
+                         walked *seen)
 {
-    walk_word(walker, &learner->quarantine);
-    walk_word(walker, &learner->copy);
-    walk_float(walker, &learner->level, NBT_WORD_POSITIVE);
-    walk_float(walker, &learner->seen, NBT_WORD_NONNEGATIVE);
-    walk_float(walker, &learner->alarm, NBT_WORD_NONNEGATIVE);
-    walk_pair(walker, &learner->opened);
-    walk_counted(walker, l->input_run, learner->config.n_in);
-    walk_counted(walker, l->label_run, l->O);
+    const nbt_config *config = &learner->config;
+    const nbt_counters *counters = &learner->counters;
+#define WALK_WORD(kind, name, most, since) \
+    if ((since) == minor) {           \
+        WALK_##kind(name, most)       \
+    }
+#define WALK_GENERATOR(name, most) walk_generator(walker, learner->name);
+#define WALK_COUNT(name, most) seen->name = walk_count(walker, &learner->name, most);
+#define WALK_PAIR(name, most) walk_pair(walker, &learner->name, most);
+#define WALK_LEVEL(name, most) walk_float(walker, &learner->name, POSITIVE, LARGEST);
+#define WALK_SUM(name, most) walk_float(walker, &learner->name, NONNEGATIVE, LARGEST);
+#define WALK_UNSAVED(name, most)
+    NBT_WORD_LIST(WALK_WORD)
+#define WALK_ARRAY(where, name, purpose, content, since, copied, brought, floats) \
+    if ((since) == minor && NBT_FIND_##where(l, name) != NULL) {                  \
+        WALK_##where(NBT_FIND_##where(l, name), floats, content);                 \
+    }
+    NBT_SAVED_OF(WALK_ARRAY, WALK_ARRAY, l)
     if (nbt_has_copy(l)) {
-        walk_copy(walker, l, learner->config.n_in);
+        walk_copy(walker, learner, l, minor);
     }
 }
 
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
 {
-    for (size_t i = 0; i < 4; i++) {
-        walk_word(walker, &learner->rng[i]);
+    walked seen = {0};
+    for (uint32_t minor = 0; minor <= NBT_MINOR; minor++) {
+        if ((walker->versions >> minor & 1u) != 0) {
+            walk_version(walker, learner, l, minor, &seen);
+        }
     }
-    walk_word(walker, &learner->pending);
-    walk_word(walker, &learner->column);
-    walk_matrix(walker, l, l->m.theta, NBT_WORD_FINITE);
-    walk_array(walker, l->readout, l->O * l->D, NBT_WORD_FINITE);
-    walk_matrix(walker, l, l->m.w, NBT_WORD_FINITE);
-    walk_array(walker, l->v, l->N * l->S, NBT_WORD_FINITE);
-    walk_matrix(walker, l, l->m.g, NBT_WORD_FINITE);
-    walk_array(walker, NBT_OF(l, balance), 1 + 2 * l->H, NBT_WORD_NONNEGATIVE);
-    walk_array(walker, NBT_OF(l, exact), l->S * l->R * l->D, NBT_WORD_FINITE);
-    walk_matrix(walker, l, l->m.cov, NBT_WORD_POSITIVE);
-    walk_matrix(walker, l, l->m.coupling, NBT_WORD_FINITE);
-    walk_ud(walker, l->ud, l->D);
-    walk_array(walker, l->noise, 2 * l->O, NBT_WORD_NONNEGATIVE);
-    walk_array(walker, l->state, l->S, NBT_WORD_FINITE);
-    walk_array(walker, nbt_learning_state(l), l->S, NBT_WORD_FINITE);
-    walk_array(walker, NBT_OF(l, leak), l->H, NBT_WORD_POSITIVE);
-    nbt_ring ring = nbt_intake_ring(learner, l);
-    for (size_t age = 0; age < ring.capacity; age++) {
-        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, NBT_WORD_FINITE);
-    }
-    walk_scaler(walker, l->input_scale, ring.n_in);
-    walk_scaler(walker, l->label_scale, l->O);
-    if (walker->guards) {
-        walk_guards(walker, learner, l);
-    }
+}
+
+size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
+{
+    int copies = NBT_ROLLBACK && l->config->rollback_steps > 0;
+    uint32_t end = minor + 1;
+    size_t words = 0;
+#define COUNT_WORDS(kind, name, most, since) words += (since) < end ? SAVED_##kind : 0;
+#define SAVED_GENERATOR NBT_WORDS_GENERATOR
+#define SAVED_COUNT NBT_WORDS_COUNT
+#define SAVED_PAIR NBT_WORDS_PAIR
+#define SAVED_LEVEL NBT_WORDS_LEVEL
+#define SAVED_SUM NBT_WORDS_SUM
+#define SAVED_UNSAVED 0u
+#define COUNT_FLOATS(where, name, purpose, content, since, copied, brought, floats)  \
+    words += (since) < end ? (brought) * (floats) : 0;                                \
+    words += copies && COPIED_SINCE(since) < end ? (copied) * (brought) * (floats) : 0;
+    NBT_WORD_LIST(COUNT_WORDS)
+    NBT_SAVED_OF(COUNT_FLOATS, COUNT_FLOATS, l)
+    return words;
 }

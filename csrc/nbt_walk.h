@@ -6,25 +6,23 @@
 
 #include "nbt_layout.h"
 
-/* What a word may be. */
-typedef enum nbt_word_kind {
-    NBT_WORD_ANY,         /* 32 bits */
-    NBT_WORD_FINITE,      /* a float that is finite */
-    NBT_WORD_NONNEGATIVE, /* ... and at least 0 */
-    NBT_WORD_POSITIVE     /* ... and above 0 */
-} nbt_word_kind;
-
 typedef struct nbt_walker nbt_walker;
 struct nbt_walker {
     /* Sees the word that the learner holds and returns the one that it shall hold. */
-    uint32_t (*visit)(nbt_walker *self, uint32_t word, nbt_word_kind kind);
+    uint32_t (*visit)(nbt_walker *self, uint32_t word);
     int reads;  /* 0: the learner's words are not looked at, visit gets 0 */
     int writes; /* 0: what visit returns is not stored */
-    int guards; /* 0: stops before what only the guards remember */
+    uint32_t versions; /* bit i: visits what minor version i of the checkpoints brought */
+    int sound;  /* turns 0 when visit returns a word that cannot be; one of an index or a count is then
+                   stored as 0, so that no walk leaves a learner that reaches outside its block */
 };
 
 /* Visits generator, waiting predictions, the turn of the residual estimator, then every array, then
- * what the guards remember. The ring of a learner that is written has to stand at slot 0. */
+ * what the guards remember. The ring of a learner that is written has to stand at slot 0; its config and
+ * counters have to be there. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);
+
+/* How many words a walk over the minor versions up to this one visits; no learner is needed. */
+size_t nbt_walk_words(const nbt_layout *l, uint32_t minor);
 
 #endif

@@ -40,7 +40,7 @@ for horizon in (1, 5, 10):
         Rls(1, 1, lags=10, max_delay=horizon - 1),
         Learner(n_in=1, n_out=1, hidden=24, max_delay=horizon - 1, estimator="frozen"),
     ):
-        misses.append(series[SCORED:] - model.run(series, series, horizon)[past, 0])
+        misses.append(series[SCORED:] - model.run(series, series, horizon=horizon)[past, 0])
     misses.append(np.array(errors))
     figures = [np.std(miss) / series.std() for miss in misses]
     print(

@@ -12,7 +12,7 @@ symbols = np.array([ALPHABET.index(character) for character in text])
 one_hot = np.eye(len(ALPHABET), dtype=np.float32)[symbols]
 
 learner = Learner(len(ALPHABET), len(ALPHABET), hidden=24, link="categorical", forget=0.9999)
-probabilities = learner.run(one_hot[:-1], symbols[1:])
+probabilities = learner.run(one_hot[:-1], symbols[1:], horizon=0)
 print(f"{learner.memory.total} bytes, {symbols.size} symbols")
 for name, part in (("first", slice(0, 2000)), ("last", slice(-2000, None))):
     score = SymbolScore()

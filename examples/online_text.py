@@ -39,7 +39,7 @@ print("bits per character    learner   after one   after two")
 for start in range(0, len(text) - 1, REPORT):
     part = slice(start, min(start + REPORT, len(text) - 1))
     now, following = symbols[part], symbols[1:][part]
-    p = learner.run(one_hot[now], following)
+    p = learner.run(one_hot[now], following, horizon=0)
     bits = [float(-np.log2(p[np.arange(len(now)), following]).mean())]
     for order in (1, 2):
         spans = range(part.start + 1, part.stop + 1)

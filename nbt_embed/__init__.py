@@ -5,9 +5,10 @@
 
 from nbt_embed import _load as _load  # first: it says why an import fails
 from nbt_embed import _selfcheck as _selfcheck
+from nbt_embed._kernel_config import Counters, Memory, memory_of
 from nbt_embed.config import Config
 from nbt_embed.errors import NbtError
-from nbt_embed.learner import Counters, Learner, Memory, memory_of
+from nbt_embed.learner import Learner
 
 __version__ = "0.1.0"
 

@@ -7,7 +7,9 @@ so a header is the only place where they are written. cffi releases the GIL arou
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -21,6 +23,7 @@ SOURCES = Path("csrc")
 OWN = Path("nbt_embed")
 # What Python calls for one sample, and what it asks about the build.
 CALLS = (OWN / "_calls.c", OWN / "_selfcheck.c")
+CHOICES = OWN / "_choices.py"  # made here, for type checkers and editors
 BEGIN = "/* <declarations> */"
 END = "/* </declarations> */"
 
@@ -128,8 +131,36 @@ def declarations(header: str) -> str:
     return header.split(BEGIN)[1].split(END)[0]
 
 
+def choices(tables: str) -> str:
+    """Return the module with the names of every list of choices in ``csrc/nbt_tables.h``.
+
+    Raises ValueError if a list is missing.
+    """
+    lines = [
+        '"""The choices of csrc/nbt_tables.h in the order of their numbers; made by the build."""',
+        "",
+        "from typing import Any, Literal, get_args",
+        "",
+    ]
+    found = {}
+    for field in ("cell", "estimator", "norm", "filter", "link"):
+        rows = re.search(rf"#define NBT_{field.upper()}_LIST\(X\)((?:.*\\\n)+.*\n)", tables)
+        names = re.findall(r"\bX\(\w+, (\w+)", rows[1]) if rows else []
+        if not names:
+            raise ValueError(f"nbt_tables.h has no names in NBT_{field.upper()}_LIST")
+        found[field] = field.capitalize()
+        lines.append(f"{found[field]} = Literal[{', '.join(map(json.dumps, names))}]")
+    lines += ["", "CHOICES: dict[str, tuple[Any, ...]] = {"]
+    lines += [f'    "{field}": get_args({name}),' for field, name in found.items()]
+    return "\n".join([*lines, "}", ""])
+
+
 def builder() -> FFI:
-    """Return the cffi builder of the extension module. Errors: those of ``declarations``."""
+    """Return the cffi builder of the extension module, and write the module of the choices.
+
+    Errors: those of ``declarations`` and ``choices``.
+    """
+    CHOICES.write_text(choices((SOURCES / "nbt_tables.h").read_text("utf-8")), encoding="utf-8")
     ffi = FFI()
     headers = [SOURCES / "nbt.h", *(path.with_suffix(".h") for path in CALLS)]
     for header in headers:

@@ -3,55 +3,177 @@
 /* C99 has neither atomic operations nor variables of a thread. gcc, clang and what is made of them have the
  * __atomic operations and __thread; any other compiler refuses this file, which Python alone needs. */
 
-/* Its address is another one in every thread that is alive, and never 0. */
-static __thread char here;
+/* Numbers are given in order and never again, so a thread that has taken the stack and the address of
+ * one that is gone is not taken for it. Both go into the child of a fork as they are. */
+static uintptr_t last_thread;
+static __thread uintptr_t this_thread;
 
-int nbt_turn_take(nbt_turn *turn)
+/* In the child of a fork: threads up to this number are gone, but for the one that forked. */
+static uintptr_t last_before_fork, forking_thread;
+
+static uintptr_t self(void)
 {
-    uintptr_t self = (uintptr_t)&here, nobody = 0;
-    /* Only this thread can have written its own address there, so this load needs no order. */
-    if (__atomic_load_n(&turn->owner, __ATOMIC_RELAXED) != self &&
-        !__atomic_compare_exchange_n(&turn->owner, &nobody, self, 0, __ATOMIC_ACQUIRE,
+    if (this_thread == 0) {
+        this_thread = __atomic_add_fetch(&last_thread, 1, __ATOMIC_RELAXED);
+    }
+    return this_thread;
+}
+
+static int is_gone(uintptr_t thread)
+{
+    return thread <= last_before_fork && thread != forking_thread;
+}
+
+void nbt_forked(void)
+{
+    forking_thread = self();
+    last_before_fork = last_thread; /* nobody else is here to change it */
+}
+
+/* Returns NBT_OK, NBT_CALL_BUSY or NBT_CALL_TORN. */
+static int enter(nbt_shared *shared)
+{
+    uintptr_t thread = self(), owner = 0;
+    if (__atomic_compare_exchange_n(&shared->owner, &owner, 2 * thread + 1, 0, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED)) {
+        return NBT_OK;
+    }
+    int gone = is_gone(owner / 2);
+    if (owner % 2 != 0) { /* this thread cannot be inside twice: the kernel calls nobody */
+        return gone ? NBT_CALL_TORN : NBT_CALL_BUSY;
+    }
+    if ((owner / 2 != thread && !gone) ||
+        !__atomic_compare_exchange_n(&shared->owner, &owner, 2 * thread + 1, 0, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED)) {
-        return 0;
-    }
-    turn->depth++;
-    return 1;
-}
-
-void nbt_turn_return(nbt_turn *turn)
-{
-    if (--turn->depth == 0) {
-        __atomic_store_n(&turn->owner, (uintptr_t)0, __ATOMIC_RELEASE);
-    }
-}
-
-int nbt_sample_predict(const nbt_sample *sample)
-{
-    if (!nbt_turn_take(sample->turn)) {
         return NBT_CALL_BUSY;
     }
-    int status = nbt_predict(sample->learner, sample->y, sample->x);
-    nbt_turn_return(sample->turn);
+    if (gone) { /* its holds have ended with it */
+        __atomic_store_n(&shared->holds, 0, __ATOMIC_RELAXED);
+    }
+    return NBT_OK;
+}
+
+/* No longer inside; the learner is free if nobody holds it. Another thread may end the last hold just
+ * now: of the two, each changes its own word before it looks at the other's, so one sees it. */
+static void leave(nbt_shared *shared)
+{
+    if (__atomic_load_n(&shared->holds, __ATOMIC_RELAXED) == 0) {
+        __atomic_store_n(&shared->owner, 0, __ATOMIC_RELEASE);
+        return;
+    }
+    uintptr_t outside = 2 * self();
+    __atomic_store_n(&shared->owner, outside, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&shared->holds, __ATOMIC_SEQ_CST) == 0) {
+        __atomic_compare_exchange_n(&shared->owner, &outside, 0, 0, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED);
+    }
+}
+
+int nbt_hold_begin(nbt_shared *shared, nbt_hold *hold)
+{
+    int status = enter(shared);
+    if (status == NBT_OK) {
+        __atomic_store_n(&hold->thread, self(), __ATOMIC_RELAXED);
+        __atomic_add_fetch(&shared->holds, 1, __ATOMIC_SEQ_CST);
+        leave(shared);
+    }
     return status;
 }
 
-int nbt_sample_learn(const nbt_sample *sample)
+void nbt_hold_end(nbt_shared *shared, nbt_hold *hold)
 {
-    if (!nbt_turn_take(sample->turn)) {
-        return NBT_CALL_BUSY;
+    uintptr_t thread = __atomic_exchange_n(&hold->thread, 0, __ATOMIC_SEQ_CST);
+    uintptr_t outside = 2 * thread;
+    /* Whoever holds a learner owns it, unless its thread was gone after a fork: all is ended then. */
+    if (thread != 0 && __atomic_load_n(&shared->owner, __ATOMIC_SEQ_CST) / 2 == thread &&
+        __atomic_sub_fetch(&shared->holds, 1, __ATOMIC_SEQ_CST) == 0) {
+        __atomic_compare_exchange_n(&shared->owner, &outside, 0, 0, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED);
     }
-    int status = nbt_learn(sample->learner, sample->label);
-    nbt_turn_return(sample->turn);
+}
+
+/* status = call, with nobody else inside meanwhile. */
+#define INSIDE(shared, status, call) \
+    int status = enter(shared);      \
+    if (status == NBT_OK) {          \
+        status = (call);             \
+        leave(shared);               \
+    }
+
+int nbt_shared_predict(const nbt_sample *sample)
+{
+    nbt_shared *shared = sample->shared;
+    INSIDE(shared, status, nbt_predict(shared->learner, sample->y, sample->x))
     return status;
 }
 
-int nbt_sample_pending(const nbt_sample *sample)
+int nbt_shared_learn(const nbt_sample *sample)
 {
-    if (!nbt_turn_take(sample->turn)) {
-        return NBT_CALL_BUSY;
+    nbt_shared *shared = sample->shared;
+    INSIDE(shared, status, nbt_learn(shared->learner, sample->label))
+    return status;
+}
+
+int nbt_shared_variance(nbt_shared *shared, float *variance)
+{
+    INSIDE(shared, status, nbt_variance(shared->learner, variance))
+    return status;
+}
+
+int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes)
+{
+    INSIDE(shared, status, nbt_save(shared->learner, out, bytes))
+    return status;
+}
+
+int nbt_shared_reset_state(nbt_shared *shared)
+{
+    INSIDE(shared, status, nbt_reset_state(shared->learner))
+    return status;
+}
+
+int nbt_shared_hash(nbt_shared *shared, uint64_t *hash)
+{
+    INSIDE(shared, status, (*hash = nbt_hash(shared->learner), NBT_OK))
+    return status;
+}
+
+int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters)
+{
+    INSIDE(shared, status, nbt_counters_get(shared->learner, counters))
+    return status;
+}
+
+int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows, size_t *cols)
+{
+    INSIDE(shared, status, nbt_array_get(shared->learner, array, out, rows, cols))
+    return status;
+}
+
+static uint64_t skipped_by(const nbt_learner *learner)
+{
+    nbt_counters counters;
+    nbt_counters_get(learner, &counters);
+    return counters.skipped;
+}
+
+int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
+                   size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped)
+{
+    int status = enter(shared);
+    if (status == NBT_OK) {
+        nbt_learner *learner = shared->learner;
+        uint64_t before = skipped_by(learner);
+        *waiting = nbt_pending(learner);
+        status = nbt_run(learner, y, x, label, steps, horizon, done);
+        *skipped = skipped_by(learner) - before;
+        leave(shared);
     }
-    size_t pending = nbt_pending(sample->learner);
-    nbt_turn_return(sample->turn);
-    return (int)pending; /* max_delay + 1 at most */
+    return status;
+}
+
+int nbt_shared_pending(nbt_shared *shared)
+{
+    INSIDE(shared, status, (int)nbt_pending(shared->learner)) /* max_delay + 1 at most */
+    return status;
 }

@@ -1,9 +1,10 @@
-/* What Python calls for one sample: the kernel, and the refusal of a second thread, in a single call.
+/* What Python calls: the kernel, and the refusal of a second thread, in a single call.
  *
  * The kernel runs without Python's global lock, so two threads could meet inside one learner. Every
- * call of Python on a learner therefore takes its turn first. A turn belongs to a thread: it may be
- * taken again by the thread that has it, and nobody waits for one. A firmware needs none of this,
- * so it is no part of csrc/.
+ * call of Python on a learner therefore enters it first, and leaves it before it returns to Python:
+ * no signal handler and no exception can come in between and leave a learner that nobody gives back.
+ * A thread that has to keep others out between its calls (a replay) holds the learner meanwhile.
+ * Nobody ever waits. A firmware needs none of this, so it is no part of csrc/.
  */
 #ifndef NBT_CALLS_H
 #define NBT_CALLS_H
@@ -13,38 +14,62 @@
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
-/* Beside the numbers of nbt_status: another thread has the turn, nothing has happened. */
-enum { NBT_CALL_BUSY = -100 };
+/* Beside the numbers of nbt_status; nothing has happened. */
+enum {
+    NBT_CALL_BUSY = -100, /* another thread is inside, or holds the learner */
+    NBT_CALL_TORN = -101  /* a thread was inside when this process was forked, and is not in it */
+};
 
-/* Whose turn it is; all zero: nobody's. */
-typedef struct nbt_turn {
-    uintptr_t owner; /* the thread */
-    size_t depth;    /* how often it has taken the turn; touched by the owner alone */
-} nbt_turn;
-
-/* A learner and the buffers of one sample. */
-typedef struct nbt_sample {
+/* A learner that several threads may know, and which of them has it. A thread is a number that no
+ * other one has in this process or has had in those that it was forked from; 0 is nobody. */
+typedef struct nbt_shared {
     nbt_learner *learner;
-    nbt_turn *turn; /* the learner's: all its samples share it */
-    float *x;       /* (n_in) */
-    float *label;   /* (n_out), categorical (1) */
-    float *y;       /* (n_out) */
+    uintptr_t owner; /* twice the thread that has it, and 1 more while that is in a call of the kernel */
+    uintptr_t holds; /* how often the owner holds it; 0: it has it for the call alone */
+} nbt_shared;
+
+/* The buffers of one sample. */
+typedef struct nbt_sample {
+    nbt_shared *shared; /* of all samples of a learner */
+    float *x;           /* (n_in) */
+    float *label;       /* (n_out), categorical (1) */
+    float *y;           /* (n_out) */
 } nbt_sample;
 
-/* Purpose: take the turn, or take it once more. Returns: 1, or 0 if another thread has it.
- * Cost: O(1), never waits. */
-int nbt_turn_take(nbt_turn *turn);
+/* One of the times that a thread holds a learner. */
+typedef struct nbt_hold {
+    uintptr_t thread; /* 0: it has not begun, or has ended */
+} nbt_hold;
 
-/* Purpose: give back what was taken; what this thread has written is then seen by the next one. */
-void nbt_turn_return(nbt_turn *turn);
+/* Purpose: keep other threads out until nbt_hold_end. A thread may hold a learner several times.
+ * Returns: NBT_OK, NBT_CALL_BUSY or NBT_CALL_TORN. Cost: O(1), never waits. */
+int nbt_hold_begin(nbt_shared *shared, nbt_hold *hold);
 
-/* Purpose: nbt_predict and nbt_learn on the sample's buffers, in a turn of their own.
- * Returns: an nbt_status, or NBT_CALL_BUSY. Cost: that of the kernel's call. */
-int nbt_sample_predict(const nbt_sample *sample);
-int nbt_sample_learn(const nbt_sample *sample);
+/* Purpose: end a hold, in any thread; nothing happens if it has not begun, or has ended. */
+void nbt_hold_end(nbt_shared *shared, nbt_hold *hold);
 
-/* Purpose: nbt_pending in a turn of its own. Returns: at most 1048577, or NBT_CALL_BUSY. */
-int nbt_sample_pending(const nbt_sample *sample);
+/* Purpose: to be called in the child after a fork: of all threads only the caller is still there. What
+ * others held is free; a learner that they were inside of is refused with NBT_CALL_TORN. */
+void nbt_forked(void);
+
+/* Purpose: the kernel's functions of these names, for one thread at a time.
+ * Returns: an nbt_status, NBT_CALL_BUSY or NBT_CALL_TORN. Cost: that of the kernel's call. */
+int nbt_shared_predict(const nbt_sample *sample);
+int nbt_shared_learn(const nbt_sample *sample);
+int nbt_shared_variance(nbt_shared *shared, float *variance);
+int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes);
+int nbt_shared_reset_state(nbt_shared *shared);
+int nbt_shared_hash(nbt_shared *shared, uint64_t *hash);
+int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters);
+int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows, size_t *cols);
+
+/* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels at
+ * the start, *skipped the steps that were answered with NBT_SKIPPED. */
+int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
+                   size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped);
+
+/* Purpose: the same of nbt_pending. Returns: at most 1048577, or a negative number as above. */
+int nbt_shared_pending(nbt_shared *shared);
 
 /* </declarations> */
 

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from nbt_embed._kernel_config import memory_of, shape_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError
-from nbt_embed.learner import memory_of
 
 BPTT_STEPS = 100
 ECHO_FACTOR = 4
 
-_GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
 _FLOAT = 4
 
 
@@ -46,9 +45,8 @@ def alternatives(config: Config) -> tuple[Alternative, ...]:
     """
     trained = memory_of(replace(config, estimator="nobacktrack"))
     rest = trained.total - trained.estimate
-    state = config.hidden * (2 if config.cell == "lstm" else 1)
-    rows = config.hidden * _GATES[config.cell]
-    weights = rows * (config.hidden + config.n_in * config.lags + 1)
+    state, rows, cols = shape_of(config)
+    weights = rows * cols
     history = BPTT_STEPS * (state + rows + config.n_in)
     return (
         Alternative(

@@ -1,7 +1,7 @@
 """The kernel as two files, ``nbt.c`` and ``nbt.h``, for builds that want nothing else.
 
 Headers are put in where they are first included, then the C files one after the other; ``nbt.h``
-stays a file of its own. The result compiles as C99 and as C++, and gives the bits of the separate
+stays a file of its own, with the tables that it includes. The result compiles as C99 and as C++, and gives the bits of the separate
 files: names are unique across the kernel, and the order of the files means nothing.
 """
 
@@ -63,6 +63,7 @@ def amalgamate(title: str, options: str = "", folder: Path | None = None) -> Ama
     """
     folder = kernel_folder() if folder is None else folder
     joiner = _Joiner(folder)
+    header = joiner.public_header()
     parts = [
         f"/* {title} */\n",
         options,
@@ -73,7 +74,7 @@ def amalgamate(title: str, options: str = "", folder: Path | None = None) -> Ama
     for path in sorted(folder.glob("*.c")):
         if not fnmatch(path.name, HOST_ONLY):
             parts.append(joiner.text_of(path.name))
-    return Amalgamation((folder / PUBLIC).read_text(encoding="utf-8"), "".join(parts))
+    return Amalgamation(header, "".join(parts))
 
 
 class _Joiner:
@@ -83,12 +84,16 @@ class _Joiner:
         self._folder = folder
         self._done = {PUBLIC}
 
+    def public_header(self) -> str:
+        """``nbt.h`` with the headers of the kernel that it includes, in a file of its own."""
+        return self.text_of(PUBLIC).removeprefix(_title(PUBLIC))
+
     def text_of(self, name: str) -> str:
         """The file with what it includes."""
         text = (self._folder / name).read_text(encoding="utf-8")
         guarded = _GUARD.search(text) is not None
         depth = -1 if guarded else 0  # the guard of a header is no condition
-        lines = [f"\n/* ---- {name} ---- */\n"]
+        lines = [_title(name)]
         for line in text.splitlines(keepends=True):
             include = _INCLUDE.match(line)
             if include is None:
@@ -104,3 +109,7 @@ class _Joiner:
         if not conditional and _GUARD.search(text) is not None:
             self._done.add(name)
         return text
+
+
+def _title(name: str) -> str:
+    return f"\n/* ---- {name} ---- */\n"

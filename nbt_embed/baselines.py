@@ -15,10 +15,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbt_embed.arrays import Float32Array, Float64Array, float64, integer, one_row, table
 from nbt_embed.errors import ConfigError, InputError, SequenceError
-
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 
 
 class Baseline(ABC):
@@ -80,20 +78,22 @@ class Baseline(ABC):
             raise SequenceError("no forecast waits for a label: predict first")
         self._update(self._waiting.popleft(), self._labels.scale(label))
 
-    def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
         """Feed a stream, exactly as ``Learner.run`` does; it may be fed in pieces.
 
         Horizon 0: predict from X[t], then learn Y[t]. Horizon h: learn Y[t] for the forecast made
         at t - h if there is one, then predict from X[t].
 
         Args:
-            X: (T, n_in), NaN where missing.
-            Y: (T, n_out), NaN where missing.
+            X: (T, n_in), NaN or masked where missing.
+            Y: (T, n_out), NaN or masked where missing.
             horizon: 0 .. max_delay + 1.
 
         Returns: (T, n_out), row t is what was forecast at t.
         """
-        inputs, labels = _table("X", X, self.n_in), _table("Y", Y, self.n_out)
+        inputs = table("X", float64("X", X), self.n_in)
+        labels = table("Y", float64("Y", Y), self.n_out)
+        horizon = integer("horizon", horizon)
         if len(inputs) != len(labels):
             raise InputError(f"Y has {len(labels)} rows and X has {len(inputs)}: pass one each")
         if not 0 <= horizon <= self.max_delay + 1:
@@ -301,18 +301,7 @@ class _Scaler:
 
 
 def _sample(name: str, value: ArrayLike, size: int) -> Float64Array:
-    sample = np.asarray(value, np.float64)
-    if sample.shape != (size,) and not (sample.ndim == 0 and size == 1):
-        raise InputError(f"{name} has shape {sample.shape}: expected ({size},)")
+    sample = one_row(name, float64(name, value), size)
     if np.isinf(sample).any():
         raise InputError(f"{name} holds an infinite value: expected finite numbers or NaN")
-    return sample.reshape(size)
-
-
-def _table(name: str, value: ArrayLike, width: int) -> Float64Array:
-    table = np.asarray(value, np.float64)
-    if table.ndim == 1 and width == 1:
-        table = table[:, np.newaxis]
-    if table.ndim != 2 or table.shape[1] != width:
-        raise InputError(f"{name} has shape {table.shape}: expected (T, {width})")
-    return table
+    return sample

@@ -21,12 +21,14 @@ from typing import Any, NoReturn, TextIO
 import numpy as np
 
 from nbt_embed import __version__
+from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.comparison import PASSES, Comparison, compare
 from nbt_embed.config import CHOICES, Config
+from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import CheckpointError, NbtError, StreamError
 from nbt_embed.export import GOLDEN_STEPS, export_firmware
-from nbt_embed.learner import Learner, memory_of
+from nbt_embed.learner import Learner
 from nbt_embed.report import (
     alternatives_table,
     memory_table,
@@ -35,7 +37,8 @@ from nbt_embed.report import (
     size_document,
     table,
 )
-from nbt_embed.streams import Stream, from_csv, simulated_sensor
+from nbt_embed.simulation import simulated_sensor
+from nbt_embed.streams import Stream
 
 _DIFFERENT, _BAD_INPUT, _INTERRUPTED, _NOBODY_READS = 1, 2, 130, 141
 

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from nbt_embed._kernel_config import Counters, Memory
 from nbt_embed.baselines import Baseline, LastValue, Nlms, Rls
 from nbt_embed.config import Config
 from nbt_embed.errors import DivergenceWarning
 from nbt_embed.evaluate import Evaluation, evaluate
-from nbt_embed.learner import Counters, Learner, Memory
+from nbt_embed.learner import Learner
 from nbt_embed.streams import Stream
 
 # Keys of the results; every horizon is one pass of each model over the stream.

@@ -1,44 +1,34 @@
 """What a learner is: every setting, with unit, range and default.
 
-The kernel owns the ranges (``csrc/nbt.h``) and checks them when a learner is built; this module
-only turns names into the kernel's numbers.
+The kernel owns choices, ranges and defaults (``csrc/nbt_tables.h``) and checks a configuration when
+a learner is built. What stands here for readers and editors is compared with it by the tests.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
+from nbt_embed._choices import CHOICES, Cell, Estimator, Filter, Link, Norm
+from nbt_embed._html import html_table
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.errors import ConfigError
 
-# Names in the order of the kernel's enumerations.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "cell": ("tanh", "leaky", "gated", "lstm"),
-    "estimator": ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl"),
-    "norm": ("euclidean", "metric"),
-    "filter": ("sgd", "kalman", "kalman_quasi"),
-    "link": ("gaussian", "categorical", "bernoulli"),
-}
-# Defaults that depend on the link: for the gaussian one, and for the others.
-_BY_LINK: dict[str, tuple[float, float]] = {
-    "scale_steps": (300, 0),
-    "tau_min": (1.6, 2.2),
-    "rate": (0.24, 0.15),
-    "info_floor": (0.02, 0.003),
-    "forget": (0.9985, 0.99995),
-    "prior": (3.0, 1.0),
-    "prior_hidden": (0.03, 0.12),
-}
+__all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", "Norm"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings of one learner.
 
     Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell), D = hidden +
-    n_in * lags + 1 columns. Numbers are checked against their ranges when a ``Learner`` is built or
-    ``memory_of`` is asked; names are checked here.
+    n_in * lags + 1 columns. Types and names are checked here, ranges when a ``Learner`` is built or
+    ``memory_of`` is asked. A float is kept as the shortest decimal of its float32: the kernel
+    computes with that number, and a checkpoint gives it back.
 
     Attributes:
         n_in: input channels, 1..65535.
@@ -112,11 +102,11 @@ class Config:
     hidden: int = 16
     lags: int = 1
     max_delay: int = 0
-    cell: str = "gated"
-    estimator: str | None = None
-    norm: str = "metric"
-    filter: str = "kalman"
-    link: str = "gaussian"
+    cell: Cell = "gated"
+    estimator: Estimator | None = None
+    norm: Norm = "metric"
+    filter: Filter = "kalman"
+    link: Link = "gaussian"
     scale_steps: int | None = None
     hold_missing: bool = False
     anneal_steps: int = 100_000
@@ -142,29 +132,108 @@ class Config:
     input_limit: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.estimator is None:
-            best = "nobacktrack" if self.cell == "lstm" else "unitwise"
-            object.__setattr__(self, "estimator", best)
-        for field, names in CHOICES.items():
-            value = getattr(self, field)
-            if value not in names:
-                expected = ", ".join(repr(name) for name in names)
-                raise ConfigError(f"{field} = {value!r}: expected one of {expected}")
-        if self.input_gain is None:
-            gain = 0.8 if self.link == "gaussian" else _one_hot_gain(self.n_in)
-            object.__setattr__(self, "input_gain", gain)
-        for field, (gaussian, other) in _BY_LINK.items():
-            if getattr(self, field) is None:
-                object.__setattr__(self, field, gaussian if self.link == "gaussian" else other)
+        for name, names in CHOICES.items():
+            value = getattr(self, name)
+            if (not isinstance(value, str) or value not in names) and not _is_open(name, value):
+                expected = ", ".join(repr(one) for one in names)
+                raise ConfigError(f"{name} = {value!r}: expected one of {expected}")
+        for name, (convert, expected) in _CONVERSIONS.items():
+            value = getattr(self, name)
+            if _is_open(name, value):
+                continue
+            try:
+                object.__setattr__(self, name, convert(value))
+            except (TypeError, ValueError, OverflowError):
+                raise ConfigError(f"{name} = {value!r}: expected {expected}") from None
+        defaults = self._defaults()
+        for name in _BY_KERNEL:
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, defaults[name])
+
+    def _defaults(self) -> dict[str, object]:
+        """What the kernel takes for the fields that may be None, beside n_in, cell and link."""
+        n_in = self.n_in if 0 <= self.n_in < 1 << 16 else 0  # the kernel refuses others by name
+        struct = lib.nbt_config_default(n_in, 2, 1, CHOICES["link"].index(self.link))
+        struct.cell = CHOICES["cell"].index(self.cell)
+        field, high = ffi.new("uint32_t *"), ffi.new("double *")
+        pointer = ffi.addressof(struct)
+        struct.n_in = 1
+        if lib.nbt_config_check(pointer, field, ffi.NULL, high) and field[0] == _ESTIMATOR:
+            struct.estimator = int(high[0])  # the best one that this cell can have
+        names = {name: getattr(struct, name) for name in _BY_KERNEL}
+        return {
+            name: CHOICES[name][value] if name in CHOICES else _CONVERSIONS[name][0](value)
+            for name, value in names.items()
+        }
 
     @property
     def n_label(self) -> int:
         """Values in one label: 1 class index (categorical), else n_out."""
         return 1 if self.link == "categorical" else self.n_out
 
+    def arguments(self) -> str:
+        """The arguments that make this configuration, without those that are the default."""
+        plain = Config(self.n_in, self.n_out, cell=self.cell, link=self.link)
+        named = (
+            f"{name}={value!r}"
+            for name, value, usual in zip(
+                NAMES[2:], _values(self)[2:], _values(plain)[2:], strict=True
+            )
+            if value != usual or (name in ("cell", "link") and value != getattr(Config, name))
+        )
+        return ", ".join([repr(self.n_in), repr(self.n_out), *named])
 
-def _one_hot_gain(n_in: object) -> float:
-    """The kernel's default, in its float32: one input is 1, however many there are."""
-    if not isinstance(n_in, (int, np.integer)) or n_in < 1:
-        return 3.5  # the kernel refuses such an n_in by name
-    return float(np.clip(np.float32(0.97) * np.sqrt(np.float32(n_in)), 3.5, 100.0))
+    def __repr__(self) -> str:
+        return f"Config({self.arguments()})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Config", {name: repr(getattr(self, name)) for name in NAMES})
+
+
+# Looked up once: fields() makes a new tuple at every call.
+NAMES = tuple(field.name for field in fields(Config))
+
+
+def _values(config: Config) -> list[object]:
+    return [getattr(config, name) for name in NAMES]
+
+
+def _is_open(name: str, value: object) -> bool:
+    """Whether the kernel's default is asked for."""
+    return value is None and name in _BY_KERNEL
+
+
+def _flag(value: Any) -> bool:
+    if operator.index(bool(value) if isinstance(value, np.bool_) else value) not in (0, 1):
+        raise ValueError
+    return bool(value)
+
+
+def _integer(value: Any) -> int:
+    return int(operator.index(value))  # int(): a bool is an index
+
+
+def _float(value: Any) -> float:
+    """The shortest decimal of the float32; a number beyond its range stays, to be refused by it."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError
+    with np.errstate(over="ignore"):
+        rounded = np.float32(float(value))
+    return float(str(rounded)) if np.isfinite(rounded) else float(value)
+
+
+# How a value of a field becomes one of its type, and what to pass instead of one that cannot.
+_BY_TYPE: dict[str, tuple[Callable[[Any], object], str]] = {
+    "int": (_integer, "an integer"),
+    "float": (_float, "a number"),
+    "bool": (_flag, "True or False"),
+}
+_CONVERSIONS = {
+    field.name: _BY_TYPE[kind]
+    for field in fields(Config)
+    if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
+}
+
+# Fields whose default is the kernel's, and the number of one field in nbt_config.
+_BY_KERNEL = tuple(field.name for field in fields(Config) if field.default is None)
+_ESTIMATOR = [name for name, _ in ffi.typeof("nbt_config").fields].index("estimator")

@@ -12,15 +12,15 @@ class ConfigError(NbtError, ValueError):
 
 
 class InputError(NbtError, ValueError):
-    """An array has the wrong shape or holds values that are not accepted."""
+    """An array has the wrong shape or holds values that are not accepted; a file is closed."""
 
 
 class InputTypeError(NbtError, TypeError):
-    """An array has a dtype that is not a real number."""
+    """An array holds no real numbers, a count is no integer, a file is not binary."""
 
 
 class SequenceError(NbtError, RuntimeError):
-    """predict and learn were called out of turn."""
+    """predict and learn were called out of turn, or by two threads at once."""
 
 
 class CheckpointError(NbtError, ValueError):
@@ -41,3 +41,7 @@ class DivergenceWarning(RuntimeWarning):
 
 class FloatWarning(RuntimeWarning):
     """This thread's float arithmetic is not IEEE's default: the bits are not those of others."""
+
+
+class OwnerWarning(RuntimeWarning):
+    """A file was replaced whose owner or group the new one could not be given."""

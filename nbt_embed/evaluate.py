@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.errors import InputError
 from nbt_embed.metrics import RegressionScore
 from nbt_embed.streams import Stream
@@ -21,7 +22,7 @@ _PIECE = 1000
 class Model(Protocol):
     """What is evaluated: ``Learner`` with the gaussian link, or a baseline."""
 
-    def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> NDArray[np.float32]:
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
         """Row t is the forecast made at t; with horizon h, Y[t] is learnt before that."""
         ...
 
@@ -41,7 +42,7 @@ class Evaluation:
     """
 
     horizon: int
-    predictions: NDArray[np.float32]
+    predictions: Float32Array = field(repr=False)
     rows: int
     rmse: float
     mae: float
@@ -63,7 +64,7 @@ def evaluate(
 
     >>> from nbt_embed import Learner
     >>> from nbt_embed.metrics import RegressionScore
-    >>> from nbt_embed.streams import simulated_sensor
+    >>> from nbt_embed.simulation import simulated_sensor
     >>> stream = simulated_sensor(500, missing=0)
     >>> model, score = Learner(3, 3), RegressionScore(3)
     >>> forecast = model.predict(stream.inputs[0])
@@ -84,6 +85,7 @@ def evaluate(
     Errors: InputError if nothing would be scored, and what the model raises.
     Cost: that of the model.
     """
+    horizon, score_from = integer("horizon", horizon), integer("score_from", score_from)
     _check(stream, horizon, score_from)
     predictions = np.empty_like(stream.targets)
     seconds = 0.0
@@ -92,7 +94,7 @@ def evaluate(
         inputs, targets = stream.inputs[piece], stream.targets[piece]
         began = time.perf_counter()
         try:
-            predictions[piece] = model.run(inputs, targets, horizon)
+            predictions[piece] = model.run(inputs, targets, horizon=horizon)
         except InputError as error:
             where = f"rows {start}..{start + len(inputs) - 1} of the stream"
             raise InputError(f"{where}, counted from the first of them: {error}") from error

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed import __version__
+from nbt_embed._kernel_config import memory_of
 from nbt_embed.amalgamation import amalgamate
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import DivergenceWarning, ExportError, InputError
-from nbt_embed.learner import Learner, memory_of
+from nbt_embed.learner import Learner
 
 GOLDEN_STEPS = 32
 

@@ -6,21 +6,40 @@ that Python owns; the kernel keeps nothing outside it.
 
 from __future__ import annotations
 
-import operator
+import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from functools import wraps
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nbt_embed._html import html_table
 from nbt_embed._kernel import ffi, lib
+from nbt_embed._kernel_config import (
+    Counters,
+    Memory,
+    aligned_block,
+    config_of,
+    counters_of,
+    kernel_config,
+    memory_of,
+    status_text,
+)
 from nbt_embed._selfcheck import warn_of_floats
-from nbt_embed.config import CHOICES, Config
+from nbt_embed.arrays import (
+    Float32Array,
+    SampleBuffer,
+    check_finite,
+    check_out,
+    float32,
+    integer,
+    table,
+)
+from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm
 from nbt_embed.errors import (
     CheckpointError,
     ConfigError,
@@ -28,141 +47,56 @@ from nbt_embed.errors import (
     InputError,
     SequenceError,
 )
-from nbt_embed.files import replace_file
-from nbt_embed.inputs import Float32Array, Place, check_finite, check_out, rows
+from nbt_embed.files import read_object, write_object, write_path
 from nbt_embed.replay import Replay, replay
 
-# Names of the arrays a learner can show, in the kernel's numbering (NBT_ARRAY_*).
-_ARRAYS = (
-    "theta",
-    "readout",
-    "w",
-    "v",
-    "covariance",
-    "readout_covariance",
-    "state",
-    "learning_state",
-    "noise",
-    "input_scale",
-    "label_scale",
-    "traces",
-    "balance",
-    "rtrl",
-    "coupling",
-)
-_VECTORS = ("v", "state", "learning_state", "noise", "balance")
-_CACHE_LINE = 64
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+# Names of the arrays a learner can show, by the kernel's numbers (NBT_ARRAY_*).
+_PREFIX = "NBT_ARRAY_"
+_NUMBERS = {getattr(lib, name): name for name in dir(lib) if name.startswith(_PREFIX)}
+_ARRAYS = {
+    _NUMBERS[number].removeprefix(_PREFIX).lower(): number for number in range(lib.NBT_ARRAY_END)
+}
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
 # Looked up once: a step may take less than a microsecond.
 _predict, _learn, _pending = (
-    lib.nbt_sample_predict,
-    lib.nbt_sample_learn,
-    lib.nbt_sample_pending,
+    lib.nbt_shared_predict,
+    lib.nbt_shared_learn,
+    lib.nbt_shared_pending,
 )
 
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of a learner by purpose, equal to the kernel's ``NBT_BYTES`` on every target.
-
-    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
-        traces, exact derivative), covariance
-    (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
-    taps), scaler, guard (runs of equal values, last good copy), workspace (scratch of one step).
-    """
-
-    header: int
-    parameters: int
-    estimate: int
-    covariance: int
-    state: int
-    ring: int
-    scaler: int
-    guard: int
-    workspace: int
-
-    @property
-    def total(self) -> int:
-        """All bytes together."""
-        return sum(getattr(self, field.name) for field in fields(self))
+os.register_at_fork(after_in_child=lib.nbt_forked)
 
 
-@dataclass(frozen=True)
-class Counters:
-    """What has happened since the learner was built.
-
-    Attributes: predictions (accepted ``predict`` calls), labels (``learn`` calls with at least one
-    label), missing (``learn`` calls with none), skipped (steps whose update would have left the
-    finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
-    limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
-    reopened (times the learner opened again), rolled_back (times it took its last good parameters).
-    """
-
-    predictions: int
-    labels: int
-    missing: int
-    skipped: int
-    clipped: int
-    limited: int
-    stuck: int
-    reopened: int
-    rolled_back: int
-
-
-def memory_of(config: Config) -> Memory:
-    """Bytes that a learner of this configuration needs, without building it.
-
-    Errors: ConfigError names a field out of range. Cost: O(1).
-    """
-    breakdown = ffi.new("nbt_breakdown *")
-    _check_config(config, lib.nbt_bytes_breakdown(_kernel_config(config), breakdown))
-    return Memory(**{field.name: getattr(breakdown, field.name) for field in fields(Memory)})
-
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-def _exclusive(
-    method: Callable[Concatenate[Learner, _P], _R],
-) -> Callable[Concatenate[Learner, _P], _R]:
-    """Refuse a call while another thread is inside: the kernel runs without the global lock.
-
-    The thread that is inside may call again: a replay makes calls, and so may what it reads from.
-    """
-
-    @wraps(method)
-    def call(self: Learner, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if not lib.nbt_turn_take(self._turn):
-            raise _busy(method.__name__)
-        try:
-            return method(self, *args, **kwargs)
-        finally:
-            lib.nbt_turn_return(self._turn)
-
-    return call
-
-
-def _busy(name: str) -> SequenceError:
-    return SequenceError(
-        f"{name}: another thread is using this learner; give each thread its own (copy.copy), or "
-        "hold a lock around every call"
-    )
-
-
-class _Sample:
+class _Call:
     """The buffers of a predict or learn, and their addresses for nbt_embed/_calls.h."""
 
-    __slots__ = ("call", "label", "x", "y")
+    __slots__ = ("label", "sample", "x", "y")
 
-    def __init__(self, config: Config, handle: Any, turn: Any) -> None:
-        self.x = Place("x", config.n_in)
-        self.label = Place("y", config.n_label)
+    def __init__(self, config: Config, shared: Any) -> None:
+        self.x = SampleBuffer("x", config.n_in)
+        self.label = SampleBuffer("y", config.n_label)
         self.y = np.zeros(config.n_out, np.float32)
         arrays = (self.x.array, self.label.array, self.y)
         x, label, y = (ffi.from_buffer("float[]", array) for array in arrays)
-        self.call = ffi.new("nbt_sample *", (handle, turn, x, label, y))
+        self.sample = ffi.new("nbt_sample *", (shared, x, label, y))
+
+
+_Init = TypeVar("_Init", bound=Callable[..., None])
+
+
+def _with_settings(init: _Init) -> _Init:
+    """Let help() and notebooks show every setting with its default."""
+    first, *rest = inspect.signature(Config).parameters.values()
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    settings = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in rest[1:]]
+    n_in = first.replace(annotation="int | Config")
+    n_out = rest[0].replace(annotation="int | None", default=None)
+    init.__dict__["__signature__"] = inspect.Signature([own, n_in, n_out, *settings])
+    return init
 
 
 class Learner:
@@ -185,41 +119,97 @@ class Learner:
     Args:
         n_in: input channels, or a ``Config`` that says everything.
         n_out: outputs; for the categorical link, classes.
-        settings: any other field of ``Config`` by name.
+        settings: any other field of ``Config`` by name, with its default.
 
     Errors: ConfigError (a setting), InputError and InputTypeError (an array), SequenceError
-    (predict and learn out of turn, or two threads at once). A refused call leaves the learner as it
-    was. Different learners are independent of one another in any number of threads.
+    (predict and learn out of turn, or two threads at once). A refused call leaves the learner as
+    it was, and no interrupt (Ctrl-C) leaves it taken. Different learners are independent of one
+    another in any number of threads.
     """
 
+    __slots__ = (
+        "__dict__",  # of subclasses, and of whoever adds something: kept in copies and pickles
+        "__weakref__",
+        "_block",
+        "_config",
+        "_handle",
+        "_label",
+        "_memory",
+        "_pinned",
+        "_sample",
+        "_shared",
+        "_spare",
+        "_x",
+        "_y",
+    )
+
+    @overload
+    def __init__(self, n_in: Config) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        hidden: int = 16,
+        lags: int = 1,
+        max_delay: int = 0,
+        cell: Cell = "gated",
+        estimator: Estimator | None = None,
+        norm: Norm = "metric",
+        filter: Filter = "kalman",
+        link: Link = "gaussian",
+        scale_steps: int | None = None,
+        hold_missing: bool = False,
+        anneal_steps: int = 100_000,
+        seed: int = 0,
+        scale_rate: float = 0.0,
+        tau_min: float | None = None,
+        tau_max: float = 16.0,
+        recurrent_gain: float = 0.6,
+        input_gain: float | None = None,
+        decay: float = 0.95,
+        rate: float | None = None,
+        info_rate: float = 1e-3,
+        info_floor: float | None = None,
+        forget: float | None = None,
+        prior: float | None = None,
+        prior_hidden: float | None = None,
+        noise_rate: float = 0.01,
+        sgd_rate: float = 0.003,
+        stuck_steps: int = 0,
+        drift_steps: int = 300,
+        rollback_steps: int = 0,
+        gate: float = 20.0,
+        input_limit: float = 0.0,
+    ) -> None: ...
+
+    @_with_settings
     def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
         self._config = _config_from(n_in, n_out, settings)
-        kernel_config = _kernel_config(self._config)
         handle = self._allocate()
-        lib.nbt_init(self._memory, self._block.nbytes, kernel_config, handle)
-        self._handle = handle[0]
-        self._pin()
+        lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
+        self._pin(handle[0])
 
     def _allocate(self) -> Any:
         """Make the block; the kernel stores the learner's address in what is returned."""
-        self._block = _aligned_block(memory_of(self._config))
+        self._block = aligned_block(memory_of(self._config))
         # A pointer from from_buffer keeps the block alive as long as it is held itself.
         self._memory = ffi.from_buffer(self._block, require_writable=True)
         return ffi.new("nbt_learner **")
 
-    def _pin(self) -> None:
-        self._turn = ffi.new("nbt_turn *")
-        pinned = self._new_sample()
+    def _pin(self, handle: Any) -> None:
+        self._handle = handle
+        self._shared = ffi.new("nbt_shared *", {"learner": handle})
+        pinned = _Call(self._config, self._shared)
         self._x, self._label, self._y = pinned.x.array, pinned.label.array, pinned.y
-        self._pinned, self._call = pinned, pinned.call
-        # Any other call has a sample to itself until it has given its answer: a call in between, by
+        self._pinned, self._sample = pinned, pinned.sample
+        # Any other call has buffers to itself until it has given its answer: a call in between, by
         # another thread or by an input's __array__, cannot change what it reads. There are as many
-        # samples as calls were ever open at once: one.
-        self._spare: list[_Sample] = []
-        lib.nbt_simd_limit(self._handle, _simd_limit())
-
-    def _new_sample(self) -> _Sample:
-        return _Sample(self._config, self._handle, self._turn)
+        # as calls were ever open at once: one. A context manager would take too long for them.
+        self._spare: list[_Call] = []
+        lib.nbt_simd_limit(handle, _simd_limit())
 
     @property
     def x(self) -> Float32Array:
@@ -243,7 +233,8 @@ class Learner:
         """Advance the live state by one sample and forecast.
 
         Args:
-            x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN only with hold_missing.
+            x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN or masked (``numpy.ma``)
+                is missing, only with hold_missing.
             out: (n_out,) array for the forecast; ``predict(learner.x, out=learner.y)`` copies
                 nothing.
 
@@ -252,114 +243,123 @@ class Learner:
         Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
         if x is self._x and out is self._y:
-            status = _predict(self._call)
+            status = _predict(self._sample)
             if status:
                 self._report(status, "predict", self._pinned)
             return self._y
         spare = self._spare
         try:
-            sample = spare.pop()
+            call = spare.pop()
         except IndexError:
-            sample = self._new_sample()
+            call = _Call(self._config, self._shared)
         try:
-            sample.x.fill(x)
+            call.x.fill(x)
             if out is not None and out is not self._y:
-                check_out(out, sample.y)
-            status = _predict(sample.call)
+                check_out(out, call.y)
+            status = _predict(call.sample)
             if status:
-                self._report(status, "predict", sample)
+                self._report(status, "predict", call)
             if out is None:
-                return sample.y.copy()
-            out[...] = sample.y
+                return call.y.copy()
+            out[...] = call.y
             return out
         finally:
-            spare.append(sample)
+            spare.append(call)
 
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.
 
         Args:
-            y: (n_out,) label, or one class index (categorical); NaN means missing. An output
-                without label learns nothing; with no label at all only the state advances.
+            y: (n_out,) label, or one class index (categorical); NaN or masked is missing. An
+                output without label learns nothing; with no label at all only the state advances.
 
         Errors: InputError, InputTypeError; SequenceError if no forecast waits. Warns with
         DivergenceWarning if the update would have left the finite numbers and was dropped.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
         if y is self._label:
-            status = _learn(self._call)
+            status = _learn(self._sample)
             if status:
                 self._report(status, "learn", self._pinned)
             return
         spare = self._spare
         try:
-            sample = spare.pop()
+            call = spare.pop()
         except IndexError:
-            sample = self._new_sample()
+            call = _Call(self._config, self._shared)
         try:
-            sample.label.fill(y)
-            status = _learn(sample.call)
+            call.label.fill(y)
+            status = _learn(call.sample)
             if status:
-                self._report(status, "learn", sample)
+                self._report(status, "learn", call)
         finally:
-            spare.append(sample)
+            spare.append(call)
 
-    @_exclusive
-    def run(self, X: ArrayLike, Y: ArrayLike, horizon: int = 0) -> Float32Array:
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
         """Feed a stream in one call: the same bits as the loop over ``learn`` and ``predict``.
 
-        With horizon 0 each step predicts from X[t], then learns Y[t]. With horizon h each step
-        first learns Y[t], the label of the forecast made at t - h, then predicts from X[t]; the
-        first h labels of a fresh learner have no forecast and are not used. A stream may be fed in
-        pieces. Other threads run meanwhile.
+        With horizon 0 each step predicts from X[t], then learns Y[t]: labels that belong to the
+        inputs of their row. With horizon h each step first learns Y[t], the label of the forecast
+        made at t - h, then predicts from X[t]; the first h labels of a fresh learner have no
+        forecast and are not used. So ``run(z, z, horizon=1)`` forecasts the next row of a series,
+        and with horizon 0 it would learn to repeat the present one. A stream may be fed in pieces.
+        Other threads run meanwhile.
 
         Args:
             X: (T, n_in) inputs; (T,) where n_in is 1.
-            Y: (T, n_out) labels, (T,) where n_out is 1; categorical: (T,) class indices. NaN:
-                missing.
+            Y: (T, n_out) labels, (T,) where n_out is 1; categorical: (T,) class indices. NaN or
+                masked: missing.
             horizon: 0 .. max_delay + 1, steps between a forecast and its label.
 
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
         Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
         """
         warn_of_floats("run")
-        steps, inputs = rows("X", X, self._config.n_in, self._config.hold_missing)
-        label_steps, labels = rows("Y", Y, self._config.n_label, True)
-        if steps != label_steps:
-            raise InputError(f"Y has {label_steps} rows and X has {steps}: pass one label row each")
+        inputs = table("X", float32("X", X), self._config.n_in)
+        check_finite("X", inputs, self._config.hold_missing)
+        labels = table("Y", float32("Y", Y), self._config.n_label)
+        check_finite("Y", labels, allow_nan=True)
+        steps = len(inputs)
+        if steps != len(labels):
+            raise InputError(f"Y has {len(labels)} rows and X has {steps}: pass one label row each")
         self._check_labels(labels)
         horizon = self._check_horizon(horizon)
         out = np.empty((steps, self._config.n_out), np.float32)
-        done = ffi.new("size_t *")
-        skipped = self.counters.skipped
-        status = lib.nbt_run(
-            self._handle,
+        done, waiting, skipped = ffi.new("size_t *"), ffi.new("size_t *"), ffi.new("uint64_t *")
+        status = lib.nbt_shared_run(
+            self._shared,
             ffi.from_buffer("float[]", out),
             ffi.from_buffer("float[]", inputs),
             ffi.from_buffer("float[]", labels),
             steps,
             horizon,
             done,
+            waiting,
+            skipped,
         )
+        if status == lib.NBT_ERR_HORIZON:
+            raise SequenceError(
+                f"horizon = {horizon}, but {waiting[0]} forecasts wait for labels: "
+                "learn them first, or reset_state()"
+            )
         if status < 0:
             self._report(status, "run", where=f"row {done[0]}: ")
-        if self.counters.skipped > skipped:
+        if skipped[0]:
             self._report(lib.NBT_SKIPPED, "run")
         return out
 
-    @_exclusive
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
 
         Errors: ConfigError unless the link is gaussian. Cost: D^2 / 2 multiply-adds.
         """
         out = np.empty(self._config.n_out, np.float32)
-        status = lib.nbt_variance(self._handle, ffi.from_buffer("float[]", out))
+        status = lib.nbt_shared_variance(self._shared, ffi.from_buffer("float[]", out))
         if status:
-            raise ConfigError(f"link = {self._config.link!r}: {_text(status)}")
+            _check_turn(status, "variance")
+            raise ConfigError(f"link = {self._config.link!r}: {status_text(status)}")
         return out
 
-    @_exclusive
     def to_bytes(self) -> bytes:
         """Checkpoint with everything that makes a resumed run the run (docs/checkpoint.md).
 
@@ -368,14 +368,16 @@ class Learner:
         Errors: CheckpointError if a number is not finite. Cost: O(bytes).
         """
         warn_of_floats("save")
-        out = bytearray(lib.nbt_checkpoint_bytes(_kernel_config(self._config)))
-        status = lib.nbt_save(self._handle, ffi.from_buffer("unsigned char[]", out), len(out))
+        out = bytearray(lib.nbt_checkpoint_bytes(kernel_config(self._config)))
+        buffer = ffi.from_buffer("unsigned char[]", out)
+        status = lib.nbt_shared_save(self._shared, buffer, len(out))
         if status:
-            raise CheckpointError(f"the learner cannot be saved: {_text(status)}")
+            _check_turn(status, "to_bytes")
+            raise CheckpointError(f"the learner cannot be saved: {status_text(status)}")
         return bytes(out)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Learner:
+    def from_bytes(cls, data: bytes) -> Self:
         """The learner of a checkpoint.
 
         Errors: CheckpointError, which says what is wrong with the bytes and what to do.
@@ -386,67 +388,89 @@ class Learner:
         status = lib.nbt_load_config(buffer, len(data), config)
         if status == lib.NBT_OK:
             self = cls.__new__(cls)
-            self._config = _config_of(config)
+            self._config = config_of(config)
             handle = self._allocate()
             status = lib.nbt_load(self._memory, self._block.nbytes, buffer, len(data), handle)
         if status != lib.NBT_OK:
-            raise CheckpointError(f"{len(data)} bytes: {_text(status)}")
-        self._handle = handle[0]
-        self._pin()
+            raise CheckpointError(f"{len(data)} bytes: {status_text(status)}")
+        self._pin(handle[0])
         return self
 
-    def save(self, file: str | Path | BinaryIO) -> None:
+    def save(self, file: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a checkpoint to a path or an open binary file.
 
-        A path gets its new content at once or keeps its old one, whatever happens meanwhile.
+        A path gets its new content at once or keeps its old one, whatever happens meanwhile
+        (``nbt_embed.files``).
 
-        Errors: CheckpointError (a number is not finite: the file stays as it was), OSError.
+        Errors: CheckpointError (a number is not finite: the file stays as it was), OSError;
+        InputTypeError, InputError (a file that is opened as text, or closed).
         """
         data = self.to_bytes()
-        if isinstance(file, (str, Path)):
-            replace_file(Path(file), data)
+        if isinstance(file, (str, bytes, os.PathLike)):
+            write_path(os.fsdecode(file), data)
         else:
-            file.write(data)
+            write_object(file, data)
 
     @classmethod
-    def load(cls, file: str | Path | BinaryIO) -> Learner:
+    def load(cls, file: str | os.PathLike[str] | BinaryIO) -> Self:
         """The learner of a checkpoint, from a path or from an open binary file, read to its end.
 
-        Errors: CheckpointError, which names the file; OSError.
+        Errors: CheckpointError, which names the file; OSError; InputTypeError, InputError.
         """
+        if isinstance(file, (str, bytes, os.PathLike)):
+            name = os.fsdecode(file)
+            data = Path(name).read_bytes()
+        else:
+            name = str(getattr(file, "name", "the file"))
+            data = read_object(file)
         try:
-            if isinstance(file, (str, Path)):
-                return cls.from_bytes(Path(file).read_bytes())
-            return cls.from_bytes(file.read())
+            return cls.from_bytes(data)
         except CheckpointError as error:
-            name = file if isinstance(file, (str, Path)) else getattr(file, "name", "the file")
             raise CheckpointError(f"{name}: {error}") from None
 
-    @_exclusive
     def replay(self, log: str | Path | Iterable[str]) -> Replay:
         """Make the calls of a device's log and compare its hashes (``nbt_embed.replay``).
 
         Args:
             log: a path, or the lines of a log in the format of docs/export.md.
 
-        Errors: StreamError, which names the line. The learner is moved on by the steps of the log.
+        Errors: StreamError, which names the line. The learner is moved on by the steps of the log;
+        other threads are refused until it is done.
         """
-        return replay(self, log)
+        shared = self._shared
+        # An interrupt may keep the last line from being reached: then the hold ends when it is
+        # collected, by compiled code alone. What ends it keeps what it points to.
+        hold = ffi.gc(ffi.new("nbt_hold *"), partial(lib.nbt_hold_end, shared))
+        try:
+            _check_turn(lib.nbt_hold_begin(shared, hold), "replay")
+            return replay(self, log)
+        finally:
+            lib.nbt_hold_end(shared, hold)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy as a checkpoint."""
-        return type(self).from_bytes, (self.to_bytes(),)
+        """Pickle and copy as a checkpoint, with what a subclass has added."""
+        return type(self).from_bytes, (self.to_bytes(),), self.__getstate__()
 
-    @_exclusive
+    def __getstate__(self) -> object:
+        """What a subclass has added: its attributes and slots, or None."""
+        slots = {
+            name: getattr(self, name)
+            for kind in type(self).__mro__[: type(self).__mro__.index(Learner)]
+            for name in _slots(kind)
+            if hasattr(self, name)
+        }
+        return (self.__dict__ or None, slots) if self.__dict__ or slots else None
+
     def reset_state(self) -> None:
         """Forget the recent past (states, estimate, lag taps, waiting forecasts), keep weights."""
-        lib.nbt_reset_state(self._handle)
+        _check_turn(lib.nbt_shared_reset_state(self._shared), "reset_state")
 
-    @_exclusive
     def hash(self) -> int:
         """64-bit hash of everything that shapes the future: equal on every target."""
         warn_of_floats("hash")
-        return int(lib.nbt_hash(self._handle))
+        out = ffi.new("uint64_t *")
+        _check_turn(lib.nbt_shared_hash(self._shared, out), "hash")
+        return int(out[0])
 
     @property
     def config(self) -> Config:
@@ -469,25 +493,23 @@ class Learner:
     @property
     def pending(self) -> int:
         """Forecasts that wait for a label."""
-        count: int = _pending(self._call)
+        count: int = _pending(self._shared)
         if count < 0:
-            raise _busy("pending")
+            _check_turn(count, "pending")
         return count
 
     @property
-    @_exclusive
     def counters(self) -> Counters:
         """Health counters since the learner was built."""
         counters = ffi.new("nbt_counters *")
-        lib.nbt_counters_get(self._handle, counters)
-        return Counters(**{field.name: getattr(counters, field.name) for field in fields(Counters)})
+        _check_turn(lib.nbt_shared_counters_get(self._shared, counters), "counters")
+        return counters_of(counters)
 
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names that ``array`` accepts in this configuration."""
         return tuple(name for name in _ARRAYS if self._shape(name) is not None)
 
-    @_exclusive
     def array(self, name: str) -> Float32Array:
         """One of the learner's arrays as it is now, read-only.
 
@@ -508,20 +530,30 @@ class Learner:
         out = np.empty(shape, np.float32)
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         pointer = ffi.from_buffer("float[]", out)
-        lib.nbt_array_get(self._handle, _ARRAYS.index(name), pointer, rows, cols)
-        per_unit = name == "v" and self._config.estimator == "unitwise"
-        out = out[0] if name in _VECTORS and not per_unit else out
+        index = _ARRAYS[name]
+        _check_turn(lib.nbt_shared_array_get(self._shared, index, pointer, rows, cols), "array")
+        out = out[0] if lib.nbt_array_dimensions(self._handle, index) == 1 else out
         out.flags.writeable = False
         return out
 
     def __repr__(self) -> str:
-        return f"Learner({self._config!r})"
+        return f"{type(self).__name__}({self._config.arguments()})"
+
+    def _repr_html_(self) -> str:
+        rows = {"memory": f"{self.memory.total:,} bytes", "kernel": self.simd}
+        try:
+            counters = self.counters
+            rows |= {"forecasts that wait": f"{self.pending:,}"}
+            rows |= {name: f"{getattr(counters, name):,}" for name in vars(counters)}
+        except SequenceError:
+            rows |= {"state": "in use by another thread"}
+        return html_table(repr(self), rows)
 
     def _shape(self, name: str) -> tuple[int, int] | None:
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         if name not in _ARRAYS:
             return None
-        if lib.nbt_array_get(self._handle, _ARRAYS.index(name), ffi.NULL, rows, cols):
+        if lib.nbt_array_get(self._handle, _ARRAYS[name], ffi.NULL, rows, cols):
             return None
         return rows[0], cols[0]
 
@@ -541,29 +573,21 @@ class Learner:
             raise InputError(f"y holds {bad[0]:g}: the {link} link expects {expected} or NaN")
 
     def _check_horizon(self, horizon: int) -> int:
-        horizon = operator.index(horizon)
+        horizon = integer("horizon", horizon)
         most = self._config.max_delay + 1
         if not 0 <= horizon <= most:
             raise InputError(
                 f"horizon = {horizon}: max_delay = {self._config.max_delay} allows 0..{most}; "
                 f"build the learner with max_delay >= {max(horizon - 1, 0)}"
             )
-        if self.pending > horizon:
-            raise SequenceError(
-                f"horizon = {horizon}, but {self.pending} forecasts wait for labels: "
-                "learn them first, or reset_state()"
-            )
         return horizon
 
-    def _report(
-        self, status: int, name: str, sample: _Sample | None = None, where: str = ""
-    ) -> None:
+    def _report(self, status: int, name: str, call: _Call | None = None, where: str = "") -> None:
         """Turn a status into the package's own warning or exception; guards only count."""
         if status > lib.NBT_SKIPPED:
             return
-        if status == lib.NBT_CALL_BUSY:
-            raise _busy(name)
-        message = where + _text(status)
+        _check_turn(status, name)
+        message = where + status_text(status)
         if status == lib.NBT_SKIPPED:
             warnings.warn(message, DivergenceWarning, stacklevel=3)
         elif status == lib.NBT_ERR_FULL:
@@ -575,11 +599,11 @@ class Learner:
             raise SequenceError(message)
         else:
             # The kernel has said no; these name the value where that can be told from it alone.
-            if sample is not None and status == lib.NBT_ERR_INPUT:
-                check_finite("x", sample.x.array, self._config.hold_missing)
-            elif sample is not None and status == lib.NBT_ERR_LABEL:
-                check_finite("y", sample.label.array, allow_nan=True)
-                self._check_labels(sample.label.array)
+            if call is not None and status == lib.NBT_ERR_INPUT:
+                check_finite("x", call.x.array, self._config.hold_missing)
+            elif call is not None and status == lib.NBT_ERR_LABEL:
+                check_finite("y", call.label.array, allow_nan=True)
+                self._check_labels(call.label.array)
             raise InputError(message)
 
 
@@ -598,76 +622,37 @@ def _config_from(n_in: int | Config, n_out: int | None, settings: dict[str, Any]
         return n_in
     if n_out is None:
         raise ConfigError("n_out is missing: pass the number of outputs")
-    unknown = sorted(set(settings) - {field.name for field in fields(Config)})
+    unknown = sorted(set(settings) - set(NAMES))
     if unknown:
-        known = ", ".join(field.name for field in fields(Config))
+        known = ", ".join(NAMES)
         raise ConfigError(f"unknown setting {unknown[0]!r}: expected one of {known}")
     return Config(n_in, n_out, **settings)
 
 
-def _kernel_config(config: Config) -> Any:
-    """The kernel's struct; names become the kernel's numbers."""
-    out = ffi.new("nbt_config *")
-    for name, _ in ffi.typeof("nbt_config").fields:
-        value = getattr(config, "hidden" if name == "n_hidden" else name)
-        value = CHOICES[name].index(value) if name in CHOICES else value
-        try:
-            setattr(out, name, value)
-        except (TypeError, OverflowError) as error:
-            raise ConfigError(f"{name} = {value!r}: {error}") from None
-    return out
-
-
-def _config_of(kernel_config: Any) -> Config:
-    """The other way round; floats as the shortest decimals that give the kernel's float32."""
-    settings: dict[str, Any] = {}
-    for name, field in ffi.typeof("nbt_config").fields:
-        value = getattr(kernel_config, name)
-        if name in CHOICES:
-            value = CHOICES[name][value]
-        elif field.type.cname == "float":
-            value = float(str(np.float32(value)))
-        settings["hidden" if name == "n_hidden" else name] = value
-    settings["hold_missing"] = bool(settings["hold_missing"])
-    return Config(**settings)
-
-
-def _check_config(config: Config, status: int) -> None:
-    """Name the field, its value and the permitted range when the kernel refused the config."""
-    if status == lib.NBT_OK:
-        return
-    index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
-    lib.nbt_config_check(_kernel_config(config), index, low, high)
-    name = ffi.typeof("nbt_config").fields[index[0]][0]
-    name = "hidden" if name == "n_hidden" else name
-    expected = f"a value from {low[0]:g} to {high[0]:g}"
-    if name in CHOICES:
-        expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))
-    message = f"{name} = {getattr(config, name)!r}: expected {expected}"
-    if config.estimator == "rtrl" and name in ("hidden", "estimator"):
-        message += (
-            "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
-            "lags + 1) or more: fewer units or another estimator"
+def _check_turn(status: int, name: str) -> None:
+    """Refuse a call that came while another thread was inside. Errors: SequenceError."""
+    if status == lib.NBT_CALL_BUSY:
+        raise SequenceError(
+            f"{name}: another thread is using this learner; give each thread its own (copy.copy), "
+            "or hold a lock around every call"
         )
-    raise ConfigError(message)
+    if status == lib.NBT_CALL_TORN:
+        raise SequenceError(
+            f"{name}: this process was forked while another thread was using this learner, which "
+            "may be half written here: load a checkpoint (Learner.load, from_bytes), or start "
+            'processes without a fork (multiprocessing.set_start_method("spawn"))'
+        )
 
 
-def _accepted(config: Config, field: str) -> Iterator[str]:
-    """The choices for one field that the kernel takes beside the rest of the configuration."""
-    for choice in CHOICES[field]:
-        changed: dict[str, Any] = {field: choice}
-        other = _kernel_config(replace(config, **changed))
-        if lib.nbt_config_check(other, ffi.NULL, ffi.NULL, ffi.NULL) == lib.NBT_OK:
-            yield choice
-
-
-def _aligned_block(memory: Memory) -> NDArray[np.uint8]:
-    """A zeroed block whose arrays (behind the header) start on a cache line."""
-    raw = np.zeros(memory.total + _CACHE_LINE, np.uint8)
-    start = -(raw.ctypes.data + memory.header) % _CACHE_LINE
-    return raw[start : start + memory.total]
-
-
-def _text(status: int) -> str:
-    text = ffi.string(lib.nbt_status_text(status))
-    return text.decode() if isinstance(text, bytes) else text
+def _slots(kind: type) -> list[str]:
+    """The names that a class gives places of their own."""
+    names = kind.__dict__.get("__slots__", ())
+    names = [names] if isinstance(names, str) else list(names)
+    # A private name is kept under one that holds its class's.
+    return [
+        f"_{kind.__name__.lstrip('_')}{name}"
+        if name.startswith("__") and not name.endswith("__")
+        else name
+        for name in names
+        if name not in ("__dict__", "__weakref__")
+    ]

@@ -10,9 +10,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbt_embed.arrays import Float64Array, float64
 from nbt_embed.errors import InputError
-
-Float64Array = NDArray[np.float64]
 
 
 class RegressionScore:
@@ -44,12 +43,11 @@ class RegressionScore:
         self._count, self._mean, self._spread, self._squared, self._absolute = np.zeros((5, n_out))
 
     def update(self, forecasts: ArrayLike, truths: ArrayLike) -> None:
-        """Score one sample (n_out,) or many (T, n_out); a NaN truth is not scored.
+        """Score one sample (n_out,) or many (T, n_out); a NaN or masked truth is not scored.
 
         Errors: InputError if the shapes differ or do not end in n_out.
         """
-        forecast = np.asarray(forecasts, np.float64)
-        truth = np.asarray(truths, np.float64)
+        forecast, truth = float64("forecasts", forecasts), float64("truths", truths)
         n_out = self._count.size
         if forecast.shape != truth.shape or truth.shape[-1:] != (n_out,) or truth.ndim > 2:
             raise InputError(
@@ -119,12 +117,12 @@ class SymbolScore:
         self._bits = 0.0
 
     def update(self, probabilities: ArrayLike, symbols: ArrayLike) -> None:
-        """Score one symbol, (K,) and an index, or many, (T, K) and (T,); a NaN is not scored.
+        """Score one symbol, (K,) and an index, or many, (T, K) and (T,).
 
+        A symbol that is NaN or masked is not scored.
         Errors: InputError for shapes that do not fit and for indices outside 0..K-1.
         """
-        p = np.asarray(probabilities, np.float64)
-        index = np.asarray(symbols, np.float64)
+        p, index = float64("probabilities", probabilities), float64("symbols", symbols)
         if p.ndim not in (1, 2) or p.shape[:-1] != index.shape:
             raise InputError(
                 f"probabilities {p.shape} and symbols {index.shape}: expected (T, K) and (T,), or "

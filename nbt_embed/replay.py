@@ -22,15 +22,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from nbt_embed.arrays import Float32Array
+from nbt_embed.config import Config
 from nbt_embed.errors import InputError, SequenceError, StreamError
-
-if TYPE_CHECKING:
-    from nbt_embed.learner import Learner
 
 _BITS = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
 _HASH = re.compile(r"(0x)?[0-9a-f]{16}", re.IGNORECASE)
@@ -63,15 +62,36 @@ class Replay:
     hash: int
 
 
+class Repeater(Protocol):
+    """What makes the calls of a log: ``Learner``."""
+
+    @property
+    def config(self) -> Config:
+        """Its inputs and outputs are those of the log."""
+        ...
+
+    def predict(self, x: ArrayLike) -> Float32Array:
+        """Forecast."""
+        ...
+
+    def learn(self, y: ArrayLike) -> None:
+        """Learn the label of the oldest forecast that waits."""
+        ...
+
+    def hash(self) -> int:
+        """The hash of its state."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Row:
     line: int
-    label: NDArray[np.float32] | None
-    x: NDArray[np.float32] | None
+    label: Float32Array | None
+    x: Float32Array | None
     hash: int | None
 
 
-def replay(learner: Learner, log: str | Path | Iterable[str]) -> Replay:
+def replay(learner: Repeater, log: str | Path | Iterable[str]) -> Replay:
     """Make the calls of a log with a learner in the state that the device began with.
 
     The learner is moved on, to the device's state if there is no difference; ``copy.copy`` keeps
@@ -94,7 +114,7 @@ def replay(learner: Learner, log: str | Path | Iterable[str]) -> Replay:
     return _replay(learner, log, "")
 
 
-def _replay(learner: Learner, lines: Iterable[str], where: str) -> Replay:
+def _replay(learner: Repeater, lines: Iterable[str], where: str) -> Replay:
     steps = compared = 0
     for row in _rows(lines, where, learner.config.n_label, learner.config.n_in):
         if row.label is not None:
@@ -168,7 +188,7 @@ def _expected(n_label: int, n_in: int) -> str:
 
 def _floats(
     cells: Sequence[str], header: Sequence[str], name: str, place: str
-) -> NDArray[np.float32] | None:
+) -> Float32Array | None:
     found = [cell for cell, column in zip(cells, header, strict=True) if column == name]
     if not any(found):
         return None

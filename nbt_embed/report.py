@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbt_embed._kernel_config import Memory
 from nbt_embed.alternatives import Alternative
 from nbt_embed.comparison import Comparison
 from nbt_embed.config import Config
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import Evaluation
-from nbt_embed.learner import Memory
 from nbt_embed.streams import Stream
 
 _TITLES = {"persistence": "last value", "nlms": "NLMS", "rls": "RLS"}

@@ -5,8 +5,8 @@
  *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
  *     driver refuse                       calls that must be refused
  *
- * Keys are the integer fields of nbt_config, gate and input_limit. Every learner lives in a block of exactly nbt_bytes,
- * aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
+ * Keys are the fields of nbt_config, values whole numbers. Every learner lives in a block of exactly
+ * nbt_bytes, aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -165,34 +165,6 @@ static void stream_next(stream *s, const nbt_config *config, float *x, float *la
 
 static void set_field(nbt_config *config, const char *assignment)
 {
-    const struct {
-        const char *name;
-        uint32_t *value;
-    } fields[] = {
-        {"n_in", &config->n_in},
-        {"n_out", &config->n_out},
-        {"n_hidden", &config->n_hidden},
-        {"lags", &config->lags},
-        {"max_delay", &config->max_delay},
-        {"cell", &config->cell},
-        {"estimator", &config->estimator},
-        {"norm", &config->norm},
-        {"filter", &config->filter},
-        {"link", &config->link},
-        {"scale_steps", &config->scale_steps},
-        {"hold_missing", &config->hold_missing},
-        {"anneal_steps", &config->anneal_steps},
-        {"stuck_steps", &config->stuck_steps},
-        {"drift_steps", &config->drift_steps},
-        {"rollback_steps", &config->rollback_steps},
-    };
-    const struct {
-        const char *name;
-        float *value;
-    } reals[] = {
-        {"gate", &config->gate},
-        {"input_limit", &config->input_limit},
-    };
     const char *equals = strchr(assignment, '=');
     if (equals == NULL) {
         FAIL("expected key=value: %s", assignment);
@@ -203,19 +175,16 @@ static void set_field(nbt_config *config, const char *assignment)
         config->seed = value;
         return;
     }
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (strlen(fields[i].name) == length &&
-            strncmp(assignment, fields[i].name, length) == 0) {
-            *fields[i].value = (uint32_t)value;
-            return;
-        }
+#define SET(name, kind, low, high, gaussian, other, since)                              \
+    if (length == strlen(#name) && strncmp(assignment, #name, length) == 0) {           \
+        config->name = VALUE_##kind;                                                    \
+        return;                                                                         \
     }
-    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
-        if (strlen(reals[i].name) == length && strncmp(assignment, reals[i].name, length) == 0) {
-            *reals[i].value = (float)value;
-            return;
-        }
-    }
+#define VALUE_COUNT (uint32_t)value
+#define VALUE_CHOICE (uint32_t)value
+#define VALUE_REAL (float)value
+#define VALUE_ABOVE (float)value
+    NBT_FIELD_LIST(SET)
     FAIL("unknown key: %s", assignment);
 }
 
@@ -266,7 +235,6 @@ static void print_hashes(const nbt_config *config, uint32_t steps)
 
 static void print_grid(uint32_t steps)
 {
-    enum { MORE_THAN_THERE_ARE = 32 };
     static const uint32_t sizes[] = {5, 16};
     nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
     config.seed = 1;
@@ -275,13 +243,12 @@ static void print_grid(uint32_t steps)
         config.n_hidden = sizes[size];
         config.lags = size == 0 ? 2 : 1;
         config.max_delay = size == 0 ? 3 : 0;
-        for (config.cell = 0; config.cell <= NBT_CELL_LSTM; config.cell++) {
-            for (config.estimator = 0; config.estimator < MORE_THAN_THERE_ARE;
-                 config.estimator++) {
-                for (config.filter = 0; config.filter <= NBT_FILTER_QUASI; config.filter++) {
-                    for (config.link = 0; config.link <= NBT_LINK_BERNOULLI; config.link++) {
+        for (config.cell = 0; config.cell < NBT_CELL_END; config.cell++) {
+            for (config.estimator = 0; config.estimator < NBT_EST_END; config.estimator++) {
+                for (config.filter = 0; config.filter < NBT_FILTER_END; config.filter++) {
+                    for (config.link = 0; config.link < NBT_LINK_END; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
-                        uint32_t norms = has_norm ? NBT_NORM_METRIC + 1u : 1u;
+                        uint32_t norms = has_norm ? NBT_NORM_END : 1u;
                         for (config.norm = 0; config.norm < norms; config.norm++) {
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
                             if (nbt_bytes(&config) == 0) {
@@ -351,8 +318,7 @@ static void fill_labels(float *values, size_t count, const nbt_config *config, u
 /* Copies every array out into a block of exactly its size and looks for non-finite numbers. */
 static void check_arrays(const nbt_learner *learner, uint32_t call)
 {
-    enum { MORE_THAN_THERE_ARE = 32 };
-    for (uint32_t name = 0; name < MORE_THAN_THERE_ARE; name++) {
+    for (uint32_t name = 0; name < NBT_ARRAY_END; name++) {
         size_t rows = 0;
         size_t cols = 0;
         nbt_status status = nbt_array_get(learner, name, NULL, &rows, &cols);
@@ -513,6 +479,9 @@ static void refuse(void)
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, NULL, &cols) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, &rows, NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, 99, NULL, &rows, &cols) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_dimensions(NULL, NBT_ARRAY_THETA) == 0);
+    REQUIRE(nbt_array_dimensions(learner, 99) == 0);
+    REQUIRE(nbt_shape(NULL, &rows, &rows, &cols) == NBT_ERR_NULL);
     x[1] = not_a_number();
     REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_INPUT);
     x[1] = from_bits(0x7f800000u);

@@ -26,8 +26,6 @@ Array = NDArray[np.float64]
 
 TINY = 1e-12  # the epsilon_0 that guards the divisions of the estimate
 SQUARE_TINY = 1e-20  # the epsilon_1 that guards those of squared norms
-GATES = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}
-PARTS = {"tanh": 1, "leaky": 1, "gated": 1, "lstm": 2}
 ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual", "unitwise", "rtrl")
 WITH_TRACES = ("snap1", "residual", "unitwise")  # they keep g, which needs one state float per unit
 
@@ -72,7 +70,7 @@ class Settings:
     @property
     def n_rows(self) -> int:
         """R, the pre-activations."""
-        return GATES[self.cell] * self.n_hidden
+        return CELLS[self.cell].gates * self.n_hidden
 
     @property
     def n_cols(self) -> int:
@@ -82,7 +80,7 @@ class Settings:
     @property
     def n_state(self) -> int:
         """S, the floats of the state."""
-        return PARTS[self.cell] * self.n_hidden
+        return CELLS[self.cell].parts * self.n_hidden
 
 
 # ---- Section 4: generator and initial weights --------------------------------------------------
@@ -145,11 +143,10 @@ def initial_theta(config: Settings, generator: Generator) -> Array:
     drawn = [generator.uniform() for _ in range(config.n_rows * config.n_cols)]
     theta: Array = np.array(drawn).reshape(config.n_rows, config.n_cols) * scale
     slow = np.log(time_constants(config) - 1.0)
-    if config.cell == "gated":
-        theta[:H, -1] = -slow  # z starts at 1 / tau
-    if config.cell == "lstm":
-        theta[:H, -1] = -slow  # i starts at 1 / tau
-        theta[H : 2 * H, -1] = slow  # f starts at 1 - 1 / tau
+    # A sigmoid of the bias -slow is 1 / tau.
+    for gate, bias in ((CELLS[config.cell].slow, -slow), (CELLS[config.cell].fast, slow)):
+        if gate is not None:
+            theta[gate * H : (gate + 1) * H, -1] = bias
     return theta
 
 
@@ -210,17 +207,49 @@ class Step:
     carry: Array
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its step of pre-activations (R), state (S) and leak (H), and what it needs.
+
+    gates and parts: pre-activations and state floats of a unit. slow, fast: the gate whose sigmoid
+    starts at 1 / tau, at 1 - 1 / tau.
+    """
+
+    step: Callable[[Array, Array, Array], Step]
+    gates: int
+    parts: int
+    slow: int | None
+    fast: int | None
+
+
+CELLS: dict[str, Cell] = {}
+
+
+def cell(
+    gates: int, parts: int = 1, slow: int | None = None, fast: int | None = None
+) -> Callable[[Callable[[Array, Array, Array], Step]], Callable[[Array, Array, Array], Step]]:
+    """Enter a function into ``CELLS`` under its name."""
+
+    def enter(step: Callable[[Array, Array, Array], Step]) -> Callable[..., Step]:
+        CELLS[step.__name__] = Cell(step, gates, parts, slow, fast)
+        return step
+
+    return enter
+
+
 def sigmoid(a: Array) -> Array:
     """1 / (1 + exp(-a)), without overflow."""
     return 0.5 + 0.5 * np.tanh(0.5 * a)
 
 
+@cell(gates=1)
 def tanh(a: Array, s: Array, _leak: Array) -> Step:
     """Plain cell: h <- tanh a."""
     h = np.tanh(a)
     return Step(h, gain=(1 - h**2)[None], carry=np.zeros((1, s.size)))
 
 
+@cell(gates=1)
 def leaky(a: Array, s: Array, leak: Array) -> Step:
     """Leaky cell: h <- (1 - k) h + k tanh a, k = 1 / tau fixed per unit."""
     g = np.tanh(a)
@@ -228,6 +257,7 @@ def leaky(a: Array, s: Array, leak: Array) -> Step:
     return Step(h, gain=(leak * (1 - g**2))[None], carry=(1 - leak)[None])
 
 
+@cell(gates=2, slow=0)
 def gated(a: Array, s: Array, _leak: Array) -> Step:
     """Gated leaky cell: h <- (1 - z) h + z tanh a_c, z = sigmoid(a_z)."""
     a_z, a_c = a.reshape(2, -1)
@@ -237,6 +267,7 @@ def gated(a: Array, s: Array, _leak: Array) -> Step:
     return Step(h, gain=gain[None], carry=(1 - z)[None])
 
 
+@cell(gates=4, parts=2, slow=0, fast=1)
 def lstm(a: Array, s: Array, _leak: Array) -> Step:
     """Long short-term memory: c <- f c + i g, h = o tanh c."""
     a_i, a_f, a_g, a_o = a.reshape(4, -1)
@@ -253,14 +284,6 @@ def lstm(a: Array, s: Array, _leak: Array) -> Step:
         gain=np.array([np.concatenate(dh_da), np.concatenate(dc_da)]),
         carry=np.array([dh_dc * f, f]),
     )
-
-
-CELLS: dict[str, Callable[[Array, Array, Array], Step]] = {
-    "tanh": tanh,
-    "leaky": leaky,
-    "gated": gated,
-    "lstm": lstm,
-}
 
 
 def with_input(h: Array, x: Array) -> Array:
@@ -699,13 +722,13 @@ class ReferenceLearner:
         H, O, D = config.n_hidden, config.n_out, config.n_cols  # noqa: E741
         if config.estimator not in ESTIMATORS:
             raise ValueError(f"estimator is {config.estimator!r}: choose one of {ESTIMATORS}")
-        if config.estimator in WITH_TRACES and PARTS[config.cell] > 1:
+        if config.estimator in WITH_TRACES and CELLS[config.cell].parts > 1:
             raise ValueError(
                 f"estimator {config.estimator!r} needs one state float per unit and the cell is "
                 f"{config.cell!r}: choose another cell, or the estimator nobacktrack"
             )
         self.config = config
-        self.cell = CELLS[config.cell]
+        self.cell = CELLS[config.cell].step
         self.leak = 1.0 / time_constants(config)
         self.generator = Generator(config.seed)
         self.theta = initial_theta(config, self.generator)

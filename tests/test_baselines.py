@@ -29,14 +29,14 @@ def test_last_value_is_the_last_label_that_arrived() -> None:
     labels = np.array([[1.0], [2.0], [np.nan], [4.0], [5.0]])
     inputs = np.zeros((5, 1))
     ahead = LastValue(1, 1, max_delay=1)
-    np.testing.assert_array_equal(ahead.run(inputs, labels, 2)[:, 0], [0, 0, 0, 4, 5])
+    np.testing.assert_array_equal(ahead.run(inputs, labels, horizon=2)[:, 0], [0, 0, 0, 4, 5])
     now = LastValue(1, 1)
-    np.testing.assert_array_equal(now.run(inputs, labels, 0)[:, 0], [0, 1, 2, 2, 4])
+    np.testing.assert_array_equal(now.run(inputs, labels, horizon=0)[:, 0], [0, 1, 2, 2, 4])
 
 
 def test_nlms_follows_its_formula() -> None:
     X, Y = walk(50)
-    out = Nlms(2, 2, lags=2, scale_steps=0, step=0.3).run(X, Y, 0)
+    out = Nlms(2, 2, lags=2, scale_steps=0, step=0.3).run(X, Y, horizon=0)
     W = np.zeros((2, 5))
     before = np.zeros(2)
     for t, x in enumerate(X):
@@ -49,7 +49,7 @@ def test_nlms_follows_its_formula() -> None:
 def test_rls_is_the_weighted_least_squares_solution() -> None:
     X, Y = walk(80)
     model = Rls(2, 2, lags=2, scale_steps=0, forget=0.95, prior=4.0)
-    model.run(X[:-1], Y[:-1], 0)
+    model.run(X[:-1], Y[:-1], horizon=0)
     F = np.column_stack([X, np.vstack([np.zeros((1, 2)), X[:-1]]), np.ones(80)])
     n = len(X) - 1
     weight = 0.95 ** np.arange(n - 1, -1, -1)
@@ -63,9 +63,9 @@ def test_rls_gives_each_output_the_labels_that_it_has() -> None:
     X, Y = walk(120)
     Y[20:60, 1] = np.nan
     Y[70] = np.nan
-    both = Rls(2, 2, lags=2).run(X, Y, 0)
+    both = Rls(2, 2, lags=2).run(X, Y, horizon=0)
     for o in (0, 1):
-        alone = Rls(2, 1, lags=2).run(X, Y[:, o : o + 1], 0)
+        alone = Rls(2, 1, lags=2).run(X, Y[:, o : o + 1], horizon=0)
         np.testing.assert_allclose(both[:, o], alone[:, 0], rtol=1e-4, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_rls_survives_inputs_that_never_vary() -> None:
     rng = np.random.default_rng(0)
     X = np.column_stack([np.full(30_000, 3.0), rng.normal(size=30_000)])
     Y = 2 * X[:, 1:]
-    out = Rls(2, 1, forget=0.99).run(X, Y, 0)
+    out = Rls(2, 1, forget=0.99).run(X, Y, horizon=0)
     assert np.isfinite(out).all()
     np.testing.assert_allclose(out[-100:], Y[-100:], rtol=1e-3, atol=1e-3)
 
@@ -87,7 +87,7 @@ def test_rls_is_stable_over_many_samples() -> None:
 
 def test_rls_learns_a_linear_process_ahead() -> None:
     wave = np.sin(np.arange(4000) * 0.3)[:, None] * 7 + 100
-    out = Rls(1, 1, lags=2, max_delay=4).run(wave, wave, 5)
+    out = Rls(1, 1, lags=2, max_delay=4).run(wave, wave, horizon=5)
     np.testing.assert_allclose(out[3000:-5], wave[3005:], atol=0.02)
 
 
@@ -96,8 +96,8 @@ def test_scaling_is_the_learners() -> None:
     X, Y = walk(60, missing=0.2)
     learner = Learner(
         2, 2, hidden=1, scale_steps=20, hold_missing=True, filter="sgd", sgd_rate=0.0
-    ).run(X, Y, 1)
-    baseline = Nlms(2, 2, scale_steps=20, step=1e-12).run(X, Y, 1)
+    ).run(X, Y, horizon=1)
+    baseline = Nlms(2, 2, scale_steps=20, step=1e-12).run(X, Y, horizon=1)
     np.testing.assert_allclose(baseline, learner, rtol=1e-4, atol=1e-5)
 
 
@@ -105,8 +105,8 @@ def test_missing_inputs_hold_the_last_scaled_value() -> None:
     X = np.array([[np.nan], [2.0], [np.nan], [3.0]])
     Y = np.ones((4, 1))
     held = np.array([[0.0], [2.0], [2.0], [3.0]])
-    a = Rls(1, 1, lags=2, scale_steps=0).run(X, Y, 0)
-    b = Rls(1, 1, lags=2, scale_steps=0).run(held, Y, 0)
+    a = Rls(1, 1, lags=2, scale_steps=0).run(X, Y, horizon=0)
+    b = Rls(1, 1, lags=2, scale_steps=0).run(held, Y, horizon=0)
     np.testing.assert_array_equal(a, b)
 
 
@@ -116,8 +116,8 @@ def test_labels_later_than_t_change_no_forecast_up_to_t(kind: type[Baseline], ho
     X, Y = walk(60, missing=0.1)
     later = Y.copy()
     later[31:] = 99.0
-    out = kind(2, 2, max_delay=3).run(X, Y, horizon)
-    changed = kind(2, 2, max_delay=3).run(X, later, horizon)
+    out = kind(2, 2, max_delay=3).run(X, Y, horizon=horizon)
+    changed = kind(2, 2, max_delay=3).run(X, later, horizon=horizon)
     np.testing.assert_array_equal(out[:31], changed[:31])
     assert not np.array_equal(out[31:], changed[31:])
 
@@ -125,9 +125,9 @@ def test_labels_later_than_t_change_no_forecast_up_to_t(kind: type[Baseline], ho
 @pytest.mark.parametrize("kind", KINDS)
 def test_pieces_give_the_same_as_the_whole(kind: type[Baseline]) -> None:
     X, Y = walk(50)
-    whole = kind(2, 2, max_delay=1, lags=2).run(X, Y, 2)
+    whole = kind(2, 2, max_delay=1, lags=2).run(X, Y, horizon=2)
     model = kind(2, 2, max_delay=1, lags=2)
-    pieces = [model.run(X[a:b], Y[a:b], 2) for a, b in ((0, 1), (1, 1), (1, 30), (30, 50))]
+    pieces = [model.run(X[a:b], Y[a:b], horizon=2) for a, b in ((0, 1), (1, 1), (1, 30), (30, 50))]
     np.testing.assert_array_equal(whole, np.concatenate(pieces))
     assert whole.dtype == np.float32
     assert model.pending == 2
@@ -146,14 +146,14 @@ def test_calls_out_of_turn_and_wrong_arrays_are_refused(kind: type[Baseline]) ->
     with pytest.raises(SequenceError, match="max_delay = 0"):
         model.predict([1, 2])
     with pytest.raises(SequenceError, match="learn them"):
-        model.run(np.zeros((1, 2)), np.zeros(1), 0)
+        model.run(np.zeros((1, 2)), np.zeros(1), horizon=0)
     model.learn(1.0)
     with pytest.raises(InputError, match=r"horizon = 2: max_delay = 0 allows 0\.\.1"):
-        model.run(np.zeros((3, 2)), np.zeros(3), 2)
+        model.run(np.zeros((3, 2)), np.zeros(3), horizon=2)
     with pytest.raises(InputError, match="Y has 2 rows and X has 3"):
-        model.run(np.zeros((3, 2)), np.zeros(2), 1)
+        model.run(np.zeros((3, 2)), np.zeros(2), horizon=1)
     with pytest.raises(InputError, match="X has shape"):
-        model.run(np.zeros(3), np.zeros(3), 1)
+        model.run(np.zeros(3), np.zeros(3), horizon=1)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from conftest import HOST, Build, Tool, is_accepted, run
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, memory_of
-from nbt_embed.config import CHOICES
+from nbt_embed.config import CHOICES, Cell, Estimator, Link
 from nbt_embed.export import kernel_options
 
 STEPS = "120"  # past the 100 samples of the grid's scaler
@@ -96,7 +96,7 @@ def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_
 
 @pytest.mark.parametrize("estimator", CHOICES["estimator"])
 def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
-    estimator: str, build: Build, expected: list[str], tmp_path: Path
+    estimator: Estimator, build: Build, expected: list[str], tmp_path: Path
 ) -> None:
     switches = tmp_path / "switches.h"
     switches.write_text(kernel_options(Config(3, 1, hidden=4, estimator=estimator)))
@@ -187,9 +187,9 @@ FILTERS, LINKS = CHOICES["filter"], CHOICES["link"]
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_python_gives_the_bits_of_the_driver(cell: str, link: str, build: Build) -> None:
+def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Build) -> None:
     delay, n_out = 3, 3
-    estimator = "nobacktrack" if cell == "lstm" else "unitwise"
+    estimator: Estimator = "nobacktrack" if cell == "lstm" else "unitwise"
     arguments = [
         f"cell={CELLS.index(cell)}",
         f"estimator={ESTIMATORS.index(estimator)}",

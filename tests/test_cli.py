@@ -18,7 +18,8 @@ import pytest
 from nbt_embed import Config, Learner, __version__, memory_of
 from nbt_embed.cli import main
 from nbt_embed.comparison import Comparison, compare
-from nbt_embed.streams import from_csv, simulated_sensor
+from nbt_embed.csvfile import from_csv
+from nbt_embed.simulation import simulated_sensor
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -71,9 +72,15 @@ def test_run_prints_the_comparison_and_writes_both_files(
     assert figures["config"]["hold_missing"] is True
     stream = from_csv(sensor, time="t")
     for part, horizon in zip(figures["horizons"], (1, 3), strict=True):
-        settings = {"hidden": 6, "lags": 2, "cell": "lstm", "seed": 7, "max_delay": horizon - 1}
+        settings: dict[str, Any] = {
+            "hidden": 6,
+            "lags": 2,
+            "cell": "lstm",
+            "seed": 7,
+            "max_delay": horizon - 1,
+        }
         learner = Learner(3, 3, hold_missing=True, **settings)
-        forecasts = learner.run(stream.inputs, stream.targets, horizon)
+        forecasts = learner.run(stream.inputs, stream.targets, horizon=horizon)
         assert part["memory_bytes"] == learner.memory.total
         assert f"{part['nrmse']:.4g}" in captured.out
         _check_predictions(out, horizon, forecasts, stream.targets)

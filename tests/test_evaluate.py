@@ -15,7 +15,8 @@ from nbt_embed.baselines import LastValue, Rls
 from nbt_embed.comparison import BASELINES, PASSES, compare
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.evaluate import evaluate
-from nbt_embed.streams import from_arrays, simulated_sensor
+from nbt_embed.simulation import simulated_sensor
+from nbt_embed.streams import from_arrays
 
 
 class Echo:
@@ -65,7 +66,7 @@ def test_long_streams_are_fed_in_pieces_with_the_same_result() -> None:
     result = evaluate(Learner(3, 3, hold_missing=True), stream, 1, progress=fed.append)
     assert sum(fed) == 2500
     assert len(fed) > 2
-    whole = Learner(3, 3, hold_missing=True).run(stream.inputs, stream.targets, 1)
+    whole = Learner(3, 3, hold_missing=True).run(stream.inputs, stream.targets, horizon=1)
     np.testing.assert_array_equal(result.predictions, whole)
 
 

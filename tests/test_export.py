@@ -14,7 +14,7 @@ from nbt_embed import Config, Learner
 from nbt_embed.cli import main
 from nbt_embed.errors import CheckpointError, ExportError
 from nbt_embed.export import GOLDEN_STEPS, export_firmware, firmware_files, golden, kernel_options
-from nbt_embed.streams import simulated_sensor
+from nbt_embed.simulation import simulated_sensor
 from tools.targets.machines import HERE, MACHINES
 
 Samples = NDArray[np.float32]
@@ -174,7 +174,7 @@ def test_a_small_learner_learns_the_simulated_sensor_on_a_cortex_m0(
     device = learner.replay(emulated("M0", folder, tool).splitlines())
     assert (device.steps, device.difference) == (steps + 1, None)
     again = Learner(config)
-    forecast = again.run(x, y, horizon)
+    forecast = again.run(x, y, horizon=horizon)
     assert again.hash() == learner.hash()
     now, later = slice(steps // 2, steps - horizon), slice(steps // 2 + horizon, steps)
     error = np.nanmean((forecast[now] - y[later]) ** 2)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nbt_embed import Config, Learner
+from nbt_embed import Config, Counters, Learner
 from nbt_embed._kernel import ffi, lib
+from nbt_embed.config import Link
 from nbt_embed.errors import ConfigError, InputError
-from nbt_embed.learner import Counters
 
 Float32Array = NDArray[np.float32]
 LEARNT = ("theta", "readout", "covariance", "readout_covariance", "noise")
@@ -88,11 +88,11 @@ def test_a_stuck_label_is_missing() -> None:
     x = wave(200)
     both = np.hstack([x, x + 1])
     both[100:, 1] = 7
-    learner.run(x, both)
+    learner.run(x, both, horizon=0)
     assert learner.counters.stuck == 90
     assert learner.counters.labels == 200  # the other output learns on
     both[:] = 3, 7
-    learner.run(x, both)
+    learner.run(x, both, horizon=0)
     assert learner.counters.missing == 190
 
 
@@ -109,7 +109,7 @@ def test_a_missing_value_does_not_count_as_standing_still() -> None:
 def test_classes_may_repeat() -> None:
     learner = Learner(n_in=1, n_out=2, hidden=2, link="categorical", stuck_steps=3)
     x = wave(50)
-    learner.run(x, np.zeros(50))
+    learner.run(x, np.zeros(50), horizon=0)
     assert learner.counters.stuck == 0
     assert learner.counters.labels == 50
 
@@ -172,7 +172,7 @@ def test_a_limit_lets_in_what_would_be_refused_for_ever() -> None:
     still, jump = np.full((400, 1), 5.0), 5.0 + 1e7
     plain, limited = (Learner(1, 1, hidden=2, input_limit=limit) for limit in (0.0, 50.0))
     for learner in (plain, limited):
-        learner.run(still, wave(400))
+        learner.run(still, wave(400), horizon=0)
     with pytest.raises(InputError, match="absurdly far"):
         plain.predict(jump)
     assert np.isfinite(limited.predict(jump)).all()
@@ -220,7 +220,7 @@ def test_it_does_not_open_on_an_ordinary_stream() -> None:
 
 
 @pytest.mark.parametrize("link", ["categorical", "bernoulli"])
-def test_it_opens_again_for_every_link(link: str) -> None:
+def test_it_opens_again_for_every_link(link: Link) -> None:
     rng = np.random.default_rng(1)
     symbols = rng.integers(0, 2, 4000)
     x = np.eye(2, dtype=np.float32)[symbols]
@@ -228,7 +228,7 @@ def test_it_opens_again_for_every_link(link: str) -> None:
     y[2000:] = 1 - y[2000:]
     n_out = 2 if link == "categorical" else 1
     learner = Learner(n_in=2, n_out=n_out, hidden=4, link=link, drift_steps=50)
-    out = learner.run(x, y)
+    out = learner.run(x, y, horizon=0)
     assert learner.counters.reopened == 1
     chosen = out[-500:].argmax(1) if link == "categorical" else out[-500:, 0] > 0.5
     assert (chosen == y[-500:, 0]).mean() > 0.99
@@ -236,7 +236,7 @@ def test_it_opens_again_for_every_link(link: str) -> None:
 
 @pytest.mark.parametrize("filter_", ["kalman", "kalman_quasi", "sgd"])
 def test_opening_keeps_the_recurrent_weights_and_resets_the_rest(filter_: str) -> None:
-    settings = {"filter": filter_, "drift_steps": 3, "hidden": 3}
+    settings: dict[str, Any] = {"filter": filter_, "drift_steps": 3, "hidden": 3}
     learner, fresh = (Learner(n_in=1, n_out=1, **settings) for _ in range(2))
     z = wave(1000)
     learner.run(z, z, horizon=1)

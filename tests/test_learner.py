@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError, memory_of
 from nbt_embed._kernel import ffi, lib
-from nbt_embed.config import CHOICES
+from nbt_embed.config import CHOICES, Cell, Estimator, Filter, Link
 from nbt_embed.errors import (
     ConfigError,
     DivergenceWarning,
@@ -63,7 +63,7 @@ def loop(learner: Learner, X: Any, Y: Any, horizon: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize(("cell", "estimator", "filter_", "link"), COMBINATIONS)
 @pytest.mark.parametrize("horizon", [0, 1, 3])
 def test_run_has_the_bits_of_the_loop(
-    cell: str, estimator: str, filter_: str, link: str, horizon: int
+    cell: Cell, estimator: Estimator, filter_: Filter, link: Link, horizon: int
 ) -> None:
     config = Config(
         2,
@@ -78,11 +78,13 @@ def test_run_has_the_bits_of_the_loop(
     )
     X, Y = stream(150, 2, 3, link)
     one, two, pieces = Learner(config), Learner(config), Learner(config)
-    out = one.run(X, Y, horizon)
+    out = one.run(X, Y, horizon=horizon)
     expected = loop(two, X, Y, horizon)
     np.testing.assert_array_equal(out, expected)
     assert one.hash() == two.hash()
-    parts = [pieces.run(X[a:b], Y[a:b], horizon) for a, b in [(0, 1), (1, 1), (1, 70), (70, 150)]]
+    parts = [
+        pieces.run(X[a:b], Y[a:b], horizon=horizon) for a, b in [(0, 1), (1, 1), (1, 70), (70, 150)]
+    ]
     np.testing.assert_array_equal(np.concatenate(parts), expected)
     assert pieces.hash() == one.hash()
     assert np.isfinite(out).all()
@@ -90,14 +92,14 @@ def test_run_has_the_bits_of_the_loop(
 
 @pytest.mark.parametrize("horizon", [0, 1, 4])
 @pytest.mark.parametrize("link", ["gaussian", "categorical", "bernoulli"])
-def test_later_labels_change_no_earlier_prediction(horizon: int, link: str) -> None:
+def test_later_labels_change_no_earlier_prediction(horizon: int, link: Link) -> None:
     X, Y = stream(120, 2, 3, link)
     config = Config(2, 3, hidden=6, max_delay=3, link=link)
-    before = Learner(config).run(X, Y, horizon)
+    before = Learner(config).run(X, Y, horizon=horizon)
     for t in (0, 1, 50, 118):
         changed = Y.copy()
         changed[t + 1 :] = 1 - np.nan_to_num(changed[t + 1 :]) if link == "bernoulli" else 0
-        after = Learner(config).run(X, changed, horizon)
+        after = Learner(config).run(X, changed, horizon=horizon)
         np.testing.assert_array_equal(after[: t + 1], before[: t + 1])
         # With horizon 0 the label at t + 1 is learnt after row t + 1.
         if t == 50:
@@ -106,7 +108,7 @@ def test_later_labels_change_no_earlier_prediction(horizon: int, link: str) -> N
 
 def test_same_seed_same_bits_other_seed_other_bits() -> None:
     X, Y = stream(100, 1, 1)
-    runs = [Learner(1, 1, seed=seed).run(X, Y, 1) for seed in (5, 5, 6)]
+    runs = [Learner(1, 1, seed=seed).run(X, Y, horizon=1) for seed in (5, 5, 6)]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
 
@@ -115,13 +117,16 @@ def test_same_seed_same_bits_other_seed_other_bits() -> None:
     ("estimator", "share"),
     [("nobacktrack", 0.8), ("snap1", 0.35), ("residual", 0.35), ("unitwise", 0.35)],
 )
-def test_learning_the_recurrent_weights_beats_its_frozen_twin(estimator: str, share: float) -> None:
+def test_learning_the_recurrent_weights_beats_its_frozen_twin(
+    estimator: Estimator, share: float
+) -> None:
     """A chaotic series, one step ahead, eight units: median over five seeds."""
     series = lorenz(5000, seed=0)
     errors: dict[str, float] = {}
-    for name in ("frozen", estimator):
+    names: tuple[Estimator, Estimator] = ("frozen", estimator)
+    for name in names:
         forecasts = [
-            Learner(1, 1, hidden=8, estimator=name, seed=seed).run(series, series, 1)
+            Learner(1, 1, hidden=8, estimator=name, seed=seed).run(series, series, horizon=1)
             for seed in range(5)
         ]
         errors[name] = float(
@@ -132,9 +137,9 @@ def test_learning_the_recurrent_weights_beats_its_frozen_twin(estimator: str, sh
 
 def test_scalars_lists_and_any_layout_are_accepted() -> None:
     X, Y = stream(40, 3, 1)
-    expected = Learner(3, 1).run(X, Y)
+    expected = Learner(3, 1).run(X, Y, horizon=0)
     for inputs in (X.astype(np.float64), X.tolist(), np.asfortranarray(X), X[::1]):
-        np.testing.assert_array_equal(Learner(3, 1).run(inputs, Y[:, 0]), expected)
+        np.testing.assert_array_equal(Learner(3, 1).run(inputs, Y[:, 0], horizon=0), expected)
     learner = Learner(1, 1, hidden=1)
     assert learner.predict(1).shape == (1,)
     learner.learn(np.float64(0.25))
@@ -145,9 +150,9 @@ def test_scalars_lists_and_any_layout_are_accepted() -> None:
 def test_size_one_and_an_empty_stream() -> None:
     learner = Learner(1, 1, hidden=1)
     before = learner.hash()
-    assert learner.run(np.zeros((0, 1)), np.zeros((0, 1))).shape == (0, 1)
+    assert learner.run(np.zeros((0, 1)), np.zeros((0, 1)), horizon=0).shape == (0, 1)
     assert learner.hash() == before
-    assert np.isfinite(learner.run(np.ones((1, 1)), np.ones((1, 1)))).all()
+    assert np.isfinite(learner.run(np.ones((1, 1)), np.ones((1, 1)), horizon=0)).all()
 
 
 BAD_CALLS: list[tuple[str, tuple[Any, ...], type[Exception], str]] = [
@@ -162,10 +167,12 @@ BAD_CALLS: list[tuple[str, tuple[Any, ...], type[Exception], str]] = [
     ("learn", ([0.0, 0.0],), InputError, r"y has shape \(2,\): expected \(1,\)"),
     ("learn", ([math.inf],), InputError, r"y\[0\] is inf"),
     ("learn", ([3e38],), InputError, "running mean"),
-    ("run", (np.zeros((5, 3)), np.zeros((5, 1))), InputError, r"X has shape \(5, 3\)"),
-    ("run", (np.zeros((5, 2)), np.zeros((4, 1))), InputError, "Y has 4 rows and X has 5"),
+    ("run", (np.zeros((5, 3)), np.zeros((5, 1)), 0), InputError, r"X has shape \(5, 3\)"),
+    ("run", (np.zeros((5, 2)), np.zeros((4, 1)), 0), InputError, "Y has 4 rows and X has 5"),
     ("run", (np.zeros((5, 2)), np.zeros((5, 1)), 2), InputError, "max_delay >= 1"),
     ("run", (np.zeros((5, 2)), np.zeros((5, 1)), -1), InputError, "horizon = -1"),
+    ("run", (np.zeros((5, 2)), np.zeros((5, 1)), 1.0), InputTypeError, "horizon = 1.0: .* integer"),
+    ("run", ([[1, 2], [3]], [0, 0], 1), InputError, "X: .*inhomogeneous"),
     ("run", (np.zeros((5, 2)), np.zeros((5, 1)), 0), SequenceError, "1 forecasts wait"),
 ]
 
@@ -176,12 +183,16 @@ def test_a_refused_call_changes_nothing(
 ) -> None:
     learner = Learner(2, 1)
     X, Y = stream(30, 2, 1)
-    learner.run(X, Y, 1)
+    learner.run(X, Y, horizon=1)
     if call == "predict":
         learner.learn(math.nan)
     before, counters = learner.hash(), learner.counters
     with pytest.raises(error, match=message) as caught:
-        getattr(learner, call)(*arguments)
+        if call == "run":
+            X, Y, horizon = arguments
+            learner.run(X, Y, horizon=horizon)
+        else:
+            getattr(learner, call)(*arguments)
     assert isinstance(caught.value, NbtError)
     assert learner.hash() == before
     assert learner.counters == counters
@@ -210,7 +221,7 @@ def test_out_of_turn_calls_say_what_to_do() -> None:
         ("bernoulli", [0, 2, 0], r"\[0, 1\]"),
     ],
 )
-def test_labels_outside_the_link_are_refused(link: str, label: Any, message: str) -> None:
+def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: str) -> None:
     learner = Learner(1, 3, link=link)
     learner.predict(0.0)
     before = learner.hash()
@@ -248,7 +259,7 @@ def test_a_bad_setting_is_named(settings: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("n_in", [1, 13, 14, 68, 20000])
 @pytest.mark.parametrize("link", CHOICES["link"])
-def test_defaults_are_the_kernels(link: str, n_in: int) -> None:
+def test_defaults_are_the_kernels(link: Link, n_in: int) -> None:
     kernel = lib.nbt_config_default(n_in, 3, 16, CHOICES["link"].index(link))
     config = Config(n_in, 3, link=link)
     for name, _ in ffi.typeof("nbt_config").fields:
@@ -275,7 +286,7 @@ def test_rtrl_is_refused_where_no_number_of_units_would_do() -> None:
 def test_the_exact_derivative_can_be_seen() -> None:
     learner = Learner(2, 1, hidden=3, cell="lstm", estimator="rtrl")
     X, Y = stream(20, 2, 1)
-    learner.run(X, Y)
+    learner.run(X, Y, horizon=0)
     assert learner.array("rtrl").shape == (6, 12 * 6)
     assert learner.array("rtrl").any()
     learner.reset_state()
@@ -285,7 +296,7 @@ def test_the_exact_derivative_can_be_seen() -> None:
 def test_the_coupling_with_the_bias_can_be_seen() -> None:
     learner = Learner(2, 1, hidden=3, filter="kalman_quasi")
     X, Y = stream(50, 2, 1)
-    learner.run(X, Y)
+    learner.run(X, Y, horizon=0)
     coupling = learner.array("coupling")
     assert coupling.shape == learner.array("covariance").shape == (6, 6)
     assert coupling[:, :-1].all()
@@ -298,9 +309,9 @@ def test_the_coupling_with_the_bias_can_be_seen() -> None:
 
 def test_config_and_fields_do_not_mix() -> None:
     with pytest.raises(ConfigError, match="not both"):
-        Learner(Config(1, 1), hidden=3)
+        Learner(Config(1, 1), hidden=3)  # type: ignore[call-overload]
     with pytest.raises(ConfigError, match="n_out is missing"):
-        Learner(1)
+        Learner(1)  # type: ignore[call-overload]
     with pytest.raises(ConfigError, match="from 2 to"):
         Learner(1, 1, link="categorical")
 
@@ -311,8 +322,8 @@ def test_held_inputs_repeat_the_last_value() -> None:
     filled = X.copy()
     filled[20:25, 0] = X[19, 0]
     settings: dict[str, Any] = {"hold_missing": True, "scale_steps": 10}
-    held = Learner(2, 1, **settings).run(X, Y)
-    np.testing.assert_array_equal(held, Learner(2, 1, **settings).run(filled, Y))
+    held = Learner(2, 1, **settings).run(X, Y, horizon=0)
+    np.testing.assert_array_equal(held, Learner(2, 1, **settings).run(filled, Y, horizon=0))
     first = Learner(2, 1, **settings)
     assert np.isfinite(first.predict([math.nan, math.nan])).all()
 
@@ -320,11 +331,11 @@ def test_held_inputs_repeat_the_last_value() -> None:
 def test_missing_labels_learn_nothing_but_the_state_advances() -> None:
     learner = Learner(1, 2)
     X, Y = stream(50, 1, 2)
-    learner.run(X, Y)
+    learner.run(X, Y, horizon=0)
     names = ("theta", "readout", "covariance", "readout_covariance", "noise")
     before = {name: learner.array(name) for name in names}
     state = learner.array("learning_state")
-    learner.run(X[:5], np.full((5, 2), np.nan))
+    learner.run(X[:5], np.full((5, 2), np.nan), horizon=0)
     for name, array in before.items():
         np.testing.assert_array_equal(learner.array(name), array)
     assert not np.array_equal(learner.array("learning_state"), state)
@@ -338,7 +349,7 @@ def test_missing_labels_learn_nothing_but_the_state_advances() -> None:
 def test_reset_state_keeps_what_was_learnt() -> None:
     learner = Learner(1, 1)
     X, Y = stream(50, 1, 1)
-    learner.run(X, Y, 1)
+    learner.run(X, Y, horizon=1)
     theta, readout = learner.array("theta"), learner.array("readout")
     learner.reset_state()
     np.testing.assert_array_equal(learner.array("theta"), theta)
@@ -376,7 +387,7 @@ def test_sixteen_gated_units_fit_in_ten_kibibytes() -> None:
 
 @pytest.mark.parametrize(("cell", "estimator", "filter_", "link"), COMBINATIONS)
 def test_absurd_streams_leave_finite_parameters(
-    cell: str, estimator: str, filter_: str, link: str
+    cell: Cell, estimator: Estimator, filter_: Filter, link: Link
 ) -> None:
     """Steps, spikes and constants of every size that is accepted; parameters stay finite."""
     learner = Learner(
@@ -402,7 +413,7 @@ def test_absurd_streams_leave_finite_parameters(
         Y = rng.integers(0, 2, size=(3000, 2) if link == "bernoulli" else (3000, 1))
     out = None
     try:
-        out = learner.run(X, Y)
+        out = learner.run(X, Y, horizon=0)
     except DivergenceWarning:
         assert learner.counters.skipped > 0
     for name in learner.arrays:

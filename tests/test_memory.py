@@ -29,7 +29,7 @@ def test_kernel_steps_leave_resident_memory_flat(steps: int) -> None:
     learner = Learner(1, 1, hidden=4)
     levels = []
     for index in range(chunks):
-        learner.run(inputs, labels)
+        learner.run(inputs, labels, horizon=0)
         if index >= warm_up and index % 10 == 0:
             levels.append(resident_kib())
     assert learner.counters.predictions == steps
@@ -84,7 +84,7 @@ def test_calls_of_every_kind_leave_traced_memory_flat(kind: str) -> None:
 
 
 def test_building_and_dropping_learners_gives_the_memory_back() -> None:
-    config = {"hidden": 64, "cell": "lstm"}
+    config: dict[str, Any] = {"hidden": 64, "cell": "lstm"}
     for _ in range(20):
         Learner(3, 2, **config)
     before = resident_kib()

@@ -21,7 +21,7 @@ H, I, STEPS = 3, 2, 8  # noqa: E741
 CELLS = tuple(ref.CELLS)
 NORMS = ("euclidean", "metric")
 CELLS_AND_NORMS = list(product(CELLS, NORMS))
-ONE_STATE = tuple(cell for cell in CELLS if ref.PARTS[cell] == 1)  # those that may keep traces
+ONE_STATE = tuple(cell for cell in CELLS if ref.CELLS[cell].parts == 1)  # may keep traces
 ONE_STATE_AND_NORMS = list(product(ONE_STATE, NORMS))
 LINKS = ("gaussian", "categorical", "bernoulli")
 
@@ -41,7 +41,7 @@ class Network:
     def step(self, t: int, s: Array, theta: Array) -> tuple[Array, Step]:
         """Return u and the forward step at time t from state s."""
         u = ref.with_input(s[:H], self.x[t])
-        return u, ref.CELLS[self.cell](theta @ u, s, self.leak)
+        return u, ref.CELLS[self.cell].step(theta @ u, s, self.leak)
 
     def unroll(self, theta: Array, start: Array) -> Array:
         """Return the state (S) after all steps."""
@@ -57,7 +57,7 @@ class Network:
     @property
     def start(self) -> Array:
         """The zero state (S)."""
-        return np.zeros(ref.PARTS[self.cell] * H)
+        return np.zeros(ref.CELLS[self.cell].parts * H)
 
 
 def units(n_rows: int) -> NDArray[np.int_]:
@@ -73,7 +73,7 @@ def own_state(g: Array) -> Array:
 def network(cell: str) -> Network:
     """Large enough weights that every gate and every nonlinearity matters."""
     rng = np.random.default_rng(7)
-    shape = (ref.GATES[cell] * H, H + I + 1)
+    shape = (ref.CELLS[cell].gates * H, H + I + 1)
     return Network(
         cell,
         theta=rng.normal(scale=0.8, size=shape),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nbt_embed import Config, memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.comparison import Comparison, compare
+from nbt_embed.config import Cell
 from nbt_embed.errors import InputError
 from nbt_embed.report import (
     alternatives_table,
@@ -23,7 +24,8 @@ from nbt_embed.report import (
     size_document,
     table,
 )
-from nbt_embed.streams import Stream, simulated_sensor
+from nbt_embed.simulation import simulated_sensor
+from nbt_embed.streams import Stream
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_the_run_document_has_the_first_horizon_flat_and_all_in_a_list(
 
 
 @pytest.mark.parametrize("cell", ["tanh", "leaky", "gated", "lstm"])
-def test_alternatives_follow_their_formulas(cell: str) -> None:
+def test_alternatives_follow_their_formulas(cell: Cell) -> None:
     config = Config(3, 2, hidden=8, lags=2, cell=cell)
     by_key = {one.key: one.memory_bytes for one in alternatives(config)}
     gates = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 4}[cell]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from test_bits import STEPS, stream
 
 from nbt_embed import Config, Learner
-from nbt_embed.config import CHOICES
+from nbt_embed.config import CHOICES, Estimator
 from nbt_embed.errors import ConfigError
 
 SIZES = [(8, 0), (23, 2), (16, 1), (5, 0), (31, 0)]
@@ -99,21 +99,23 @@ def one_by_one(
 
 @pytest.mark.parametrize("estimator", CHOICES["estimator"])
 @pytest.mark.parametrize("horizon", [0, 1, 3])
-def test_what_a_step_leaves_for_the_next_one_changes_no_bit(estimator: str, horizon: int) -> None:
+def test_what_a_step_leaves_for_the_next_one_changes_no_bit(
+    estimator: Estimator, horizon: int
+) -> None:
     """Sums taken ahead serve the next step, unless a copy, a reset or a checkpoint came between."""
     config = Config(3, 2, hidden=9, estimator=estimator, max_delay=max(horizon - 1, 0))
     inputs, labels = stream(90, 3, 2, "gaussian")
     whole, pieces = Learner(config), Learner(config)
-    whole.run(inputs[:50], labels[:50], horizon)
+    whole.run(inputs[:50], labels[:50], horizon=horizon)
     one_by_one(pieces, inputs[:20], labels[:20], horizon)
     pieces = Learner.from_bytes(pieces.to_bytes())
-    pieces.run(inputs[20:37], labels[20:37], horizon)
+    pieces.run(inputs[20:37], labels[20:37], horizon=horizon)
     pieces.variance()
     one_by_one(pieces, inputs[37:50], labels[37:50], horizon)
     assert pieces.hash() == whole.hash()
     for learner in (whole, pieces):
         learner.reset_state()
-    whole.run(inputs[50:], labels[50:], horizon)
+    whole.run(inputs[50:], labels[50:], horizon=horizon)
     one_by_one(pieces, inputs[50:], labels[50:], horizon)
     assert pieces.hash() == whole.hash()
 

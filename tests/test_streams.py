@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from nbt_embed import NbtError
+from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import InputError, InputTypeError, StreamError
-from nbt_embed.streams import Stream, from_arrays, from_csv, simulated_sensor
+from nbt_embed.simulation import simulated_sensor
+from nbt_embed.streams import Stream, from_arrays
 
 PLAIN = "t,a,b\n0,1,10\n1,2,20\n2,3,30\n"
 EUROPEAN = "Date;Time;CO(GT);T;;\n1/3/04;18.00;2,6;-200;;\n1/3/04;19.00;;13,5;;\n;;;;;\n;;;;;\n"

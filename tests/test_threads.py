@@ -4,6 +4,7 @@ import copy
 import io
 import itertools
 import math
+import os
 import pickle
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
@@ -38,7 +40,7 @@ def test_run_lets_other_threads_run() -> None:
 
     def work() -> None:
         start = time.perf_counter()
-        learner.run(values, values)
+        learner.run(values, values, horizon=0)
         seconds.append(time.perf_counter() - start)
 
     worker = threading.Thread(target=work)
@@ -56,7 +58,7 @@ def test_learners_in_threads_give_the_bits_they_give_alone() -> None:
 
     def hash_of(seed: int) -> int:
         learner = Learner(1, 1, hidden=5, seed=seed)
-        learner.run(values, values)
+        learner.run(values, values, horizon=0)
         return learner.hash()
 
     alone = [hash_of(seed) for seed in range(4)]
@@ -75,8 +77,8 @@ def is_busy(learner: Learner) -> bool:
 def test_a_learner_that_another_thread_uses_is_refused_and_not_disturbed() -> None:
     values = stream(600_000)
     alone, shared = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8)
-    alone.run(values, values)
-    worker = threading.Thread(target=shared.run, args=(values, values))
+    alone.run(values, values, horizon=0)
+    worker = threading.Thread(target=partial(shared.run, values, values, horizon=0))
     worker.start()
     while not is_busy(shared) and worker.is_alive():
         pass
@@ -99,7 +101,7 @@ def calls(learner: Learner) -> dict[str, Callable[[], object]]:
         "learn a scalar": lambda: learner.learn(0.0),
         "learn an array": lambda: learner.learn(one),
         "learn the buffer": lambda: learner.learn(learner.label),
-        "run": lambda: learner.run([0.0], [0.0], 1),
+        "run": lambda: learner.run([0.0], [0.0], horizon=1),
         "to_bytes": learner.to_bytes,
         "to_bytes in save": lambda: learner.save(io.BytesIO()),
         "to_bytes in pickle": lambda: pickle.dumps(learner),
@@ -139,7 +141,7 @@ class Unreadable:
 FAILURES: list[tuple[str, Callable[[Learner], object]]] = [
     ("sensor is gone", lambda one: one.predict(Unreadable())),
     ("sensor is gone", lambda one: one.learn(Unreadable())),
-    ("sensor is gone", lambda one: one.run(Unreadable(), [0.0])),
+    ("sensor is gone", lambda one: one.run(Unreadable(), [0.0], horizon=0)),
     ("inf", lambda one: one.predict(math.inf)),
     ("shape", lambda one: one.predict([0.0, 0.0])),
     ("dtype", lambda one: one.predict("a")),
@@ -151,8 +153,8 @@ FAILURES: list[tuple[str, Callable[[Learner], object]]] = [
     ("predict first", lambda one: again_and_again(lambda: one.learn(one.label))),
     ("max_delay", lambda one: again_and_again(lambda: one.predict(0.0))),
     ("max_delay", lambda one: again_and_again(lambda: one.predict(one.x, out=one.y))),
-    ("row 0", lambda one: one.run([3e38], [0.0])),
-    ("horizon", lambda one: one.run([0.0], [0.0], 7)),
+    ("row 0", lambda one: one.run([3e38], [0.0], horizon=0)),
+    ("horizon", lambda one: one.run([0.0], [0.0], horizon=7)),
     ("expected one of", lambda one: one.array("nothing")),
     ("line 2", lambda one: one.replay(["label,x,hash", "a,0,"])),
     ("closed", lambda one: one.save(closed())),
@@ -359,21 +361,129 @@ def test_what_shows_a_warning_may_use_the_learner(monkeypatch: pytest.MonkeyPatc
     assert shown == [(1, 1)]
 
 
-def test_a_turn_is_over_when_it_was_returned_as_often_as_taken() -> None:
-    turn = ffi.new("nbt_turn *")
-    assert lib.nbt_turn_take(turn) == lib.nbt_turn_take(turn) == 1
-    assert elsewhere(lambda: lib.nbt_turn_take(turn)) == 0
-    lib.nbt_turn_return(turn)
-    assert elsewhere(lambda: lib.nbt_turn_take(turn)) == 0
-    lib.nbt_turn_return(turn)
+def test_a_hold_is_over_when_the_last_one_has_ended() -> None:
+    learner = Learner(1, 1, hidden=2)
+    shared = learner._shared
+    outer, inner = ffi.new("nbt_hold *"), ffi.new("nbt_hold *")
+    assert lib.nbt_hold_begin(shared, outer) == lib.nbt_hold_begin(shared, inner) == lib.NBT_OK
+    assert elsewhere(lambda: lib.nbt_hold_begin(shared, outer)) == lib.NBT_CALL_BUSY
+    for hold, others in ((inner, False), (inner, False), (outer, True)):
+        lib.nbt_hold_end(shared, hold)
+        assert learner.pending == 0
+        assert (elsewhere(lambda: lib.nbt_shared_pending(shared)) == 0) == others
+    assert shared.owner == shared.holds == 0
 
-    def take_and_return() -> int:
-        taken: int = lib.nbt_turn_take(turn)
-        lib.nbt_turn_return(turn)
-        return taken
 
-    assert elsewhere(take_and_return) == 1
-    assert turn.owner == turn.depth == 0
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C at a known moment."""
+
+
+def interrupted_at(opcode: int, call: Callable[[], object]) -> bool:
+    """Make a call, with Ctrl-C before its n-th bytecode; False if it has not so many.
+
+    Those of the learner's module: what it calls is either compiled or gives nothing back.
+    """
+    own, seen = Learner.run.__code__.co_filename, 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal seen
+        if frame.f_code.co_filename != own:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            seen += 1
+            if seen == opcode:
+                raise Interrupted
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(Interrupted):
+            call()
+    finally:
+        sys.settrace(before)
+    return seen >= opcode
+
+
+@pytest.mark.parametrize("name", list(calls(Learner(1, 1))))
+def test_an_interrupt_at_any_moment_leaves_the_learner_to_others(name: str) -> None:
+    learner = Learner(1, 1, hidden=2, max_delay=3)
+    with ThreadPoolExecutor(1) as pool:  # one other thread for all of them
+        for opcode in itertools.count(1):
+            learner.reset_state()
+            learner.predict(0.0)
+            if not interrupted_at(opcode, calls(learner)[name]):
+                break
+            pool.submit(learner.hash).result()
+    assert opcode > 10
+
+
+def in_a_child(check: Callable[[], object]) -> str:
+    """What a check gives, or raises, in a child that is forked here."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text = str(check())
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def test_a_fork_leaves_an_idle_learner_as_it_is() -> None:
+    learner = Learner(1, 1, hidden=2)
+    learner.predict(0.5)
+    assert in_a_child(learner.hash) == str(learner.hash())
+    assert in_a_child(lambda: elsewhere(learner.hash)) == str(learner.hash())
+
+
+def test_a_fork_while_another_thread_runs_says_what_to_do() -> None:
+    values = stream(600_000)
+    learner = Learner(1, 1, hidden=8)
+    saved = learner.to_bytes()
+    worker = threading.Thread(target=partial(learner.run, values, values, horizon=0))
+    worker.start()
+    while not is_busy(learner) and worker.is_alive():
+        pass
+    texts = {name: in_a_child(call) for name, call in calls(learner).items()}
+    healed = in_a_child(lambda: Learner.from_bytes(saved).to_bytes() == saved)
+    assert worker.is_alive(), "the stream is too short"
+    worker.join()
+    for name, text in texts.items():
+        expected = f"SequenceError: {name.split()[0]}: this process was forked while another thread"
+        assert text.startswith(expected), text
+        assert "load a checkpoint" in text
+    assert healed == "True"
+    assert in_a_child(learner.hash) == str(learner.hash())
+
+
+def test_a_fork_while_another_thread_replays_heals() -> None:
+    """Between two calls of a replay the learner is whole; the thread that held it is not there."""
+    learner = Learner(1, 1, hidden=2)
+    found: list[str] = []
+
+    def log() -> Iterator[str]:
+        yield "label,x,hash"
+        found.append(elsewhere(lambda: in_a_child(learner.hash)))
+        found.append(elsewhere(lambda: in_a_child(lambda: (learner.hash(), learner.pending))))
+        found.append(in_a_child(lambda: refused_elsewhere(learner)))
+
+    learner.replay(log())
+    assert found == [str(learner.hash()), str((learner.hash(), 0)), "True"]
+
+
+def refused_elsewhere(learner: Learner) -> bool:
+    """Whether the thread that was forked, and replays, still keeps others out."""
+    with pytest.raises(SequenceError, match="another thread"):
+        elsewhere(learner.hash)
+    return learner.pending == 0
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

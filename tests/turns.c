@@ -29,16 +29,17 @@ static void *work(void *argument)
     job *self = (job *)argument;
     for (int i = 0; i < CALLS; i++) {
         self->x = self->label = (float)(i % 7);
-        count(&self->predictions, nbt_sample_predict(&self->sample));
-        if (i % 11 == 0 && nbt_turn_take(self->sample.turn)) {
-            size_t pending = nbt_pending(self->sample.learner);
-            int within = nbt_sample_pending(&self->sample);
-            nbt_turn_return(self->sample.turn);
-            if (within != (int)pending) { /* nobody came between, and the thread may call again */
+        count(&self->predictions, nbt_shared_predict(&self->sample));
+        nbt_hold hold = {0};
+        if (i % 11 == 0 && nbt_hold_begin(self->sample.shared, &hold) == NBT_OK) {
+            int pending = nbt_shared_pending(self->sample.shared);
+            int again = nbt_shared_pending(self->sample.shared);
+            nbt_hold_end(self->sample.shared, &hold);
+            if (pending < 0 || again != pending) { /* nobody came between, and the holder may call */
                 exit(1);
             }
         }
-        count(&self->labels, nbt_sample_learn(&self->sample));
+        count(&self->labels, nbt_shared_learn(&self->sample));
     }
     return NULL;
 }
@@ -49,14 +50,13 @@ int main(void)
     static job jobs[THREADS];
     pthread_t threads[THREADS];
     nbt_config config = nbt_config_default(1, 1, 6, NBT_LINK_GAUSSIAN);
-    nbt_turn turn = {0, 0};
-    nbt_learner *learner;
-    if (nbt_init(memory, sizeof memory, &config, &learner) != NBT_OK) {
+    nbt_shared shared = {NULL, 0, 0};
+    if (nbt_init(memory, sizeof memory, &config, &shared.learner) != NBT_OK) {
         return 1;
     }
     for (size_t i = 0; i < THREADS; i++) {
         job *one = &jobs[i];
-        nbt_sample sample = {learner, &turn, &one->x, &one->label, &one->y};
+        nbt_sample sample = {&shared, &one->x, &one->label, &one->y};
         one->sample = sample;
         if (pthread_create(&threads[i], NULL, work, one) != 0) {
             return 1;
@@ -69,8 +69,8 @@ int main(void)
         labels += jobs[i].labels;
     }
     nbt_counters counters;
-    nbt_counters_get(learner, &counters);
-    if (turn.owner != 0 || turn.depth != 0 || counters.predictions != predictions ||
+    nbt_counters_get(shared.learner, &counters);
+    if (shared.owner != 0 || shared.holds != 0 || counters.predictions != predictions ||
         counters.labels != labels || predictions == 0) {
         fprintf(stderr, "%lu forecasts and %lu labels counted, %lu and %lu given\n",
                 (unsigned long)counters.predictions, (unsigned long)counters.labels,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed import Learner, __version__
-from nbt_embed.streams import simulated_sensor
+from nbt_embed.simulation import simulated_sensor
 from tools.document import put
 
 Array = NDArray[np.float64]

@@ -28,7 +28,12 @@ from tools.document import put
 
 PIECE = 1_000_000
 CHANGE = 50  # pieces between two changes for good
-GUARDS = {"stuck_steps": 50, "rollback_steps": 20_000, "input_limit": 20.0, "drift_steps": 300}
+GUARDS: dict[str, Any] = {
+    "stuck_steps": 50,
+    "rollback_steps": 20_000,
+    "input_limit": 20.0,
+    "drift_steps": 300,
+}
 NORMS = ("theta", "readout", "w", "v", "traces")
 
 

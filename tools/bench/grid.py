@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from nbt_embed import Config, Learner, memory_of
+from nbt_embed._kernel_config import shape_of
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import ConfigError, DivergenceWarning
 from tools.bench.clock import Spread, alternate, times_for
@@ -41,7 +42,7 @@ class Case:
     @property
     def rows(self) -> int:
         """R."""
-        return {"gated": 2, "lstm": 4}.get(self.cell, 1) * self.hidden
+        return shape_of(self.config)[1]
 
     @property
     def cols(self) -> int:
@@ -51,7 +52,7 @@ class Case:
     @property
     def operations(self) -> float:
         """Of a step, to leading order (csrc/nbt.h): what decides whether it is measured."""
-        states = self.hidden * (2 if self.cell == "lstm" else 1)
+        states = shape_of(self.config)[0]
         parameters = self.rows * self.cols
         if self.estimator == "rtrl":
             return 2.0 * (states**2 + OUTPUTS * self.hidden + OUTPUTS**2) * parameters
@@ -109,7 +110,7 @@ def learner_work(case: Case) -> Callable[[int], None]:
             warnings.simplefilter("ignore", DivergenceWarning)
             while steps > 0:
                 some = min(steps, len(samples))
-                learner.run(samples.x[:some], samples.y[:some])
+                learner.run(samples.x[:some], samples.y[:some], horizon=0)
                 steps -= some
 
     return work

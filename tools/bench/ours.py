@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbt_embed import Config, Learner, _kernel, memory_of
-from nbt_embed.learner import _kernel_config
+from nbt_embed._kernel_config import kernel_config
 from tools.bench.headline import CONFIG, Float32Array, Stream
 from tools.bench.native import library
 
@@ -25,7 +25,7 @@ class Installed:
 
     def run(self, stream: Stream) -> Float32Array:
         """Forecasts (T, O); goes on where the last call ended."""
-        return self.learner.run(stream.x, stream.y)
+        return self.learner.run(stream.x, stream.y, horizon=0)
 
 
 class SameFlags:
@@ -33,15 +33,15 @@ class SameFlags:
 
     def __init__(self, config: Config = CONFIG) -> None:
         self.ffi, self.lib = library("kernel")
-        given = bytes(_kernel.ffi.buffer(_kernel_config(config)))
-        kernel_config = self.ffi.new("nbt_config *")
-        self.ffi.buffer(kernel_config)[:] = given
+        given = bytes(_kernel.ffi.buffer(kernel_config(config)))
+        struct = self.ffi.new("nbt_config *")
+        self.ffi.buffer(struct)[:] = given
         memory = memory_of(config)
         raw = np.zeros(memory.total + 64, np.uint8)
         start = -(raw.ctypes.data + memory.header) % 64
         self.block = self.ffi.from_buffer(raw[start : start + memory.total])
         handle = self.ffi.new("nbt_learner **")
-        if self.lib.nbt_init(self.block, memory.total, kernel_config, handle):
+        if self.lib.nbt_init(self.block, memory.total, struct, handle):
             raise RuntimeError("nbt_init refused what the package accepts: rebuild the package")
         self.handle = handle[0]
 

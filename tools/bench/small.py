@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 from nbt_embed import Config, Learner, _kernel
+from nbt_embed.config import Estimator
 from tools.bench.clock import Spread, alternate
 from tools.bench.headline import Stream, stream
 from tools.bench.native import library
 from tools.bench.ours import Installed
 
-ESTIMATORS = ("nobacktrack", "unitwise")
+ESTIMATORS: tuple[Estimator, ...] = ("nobacktrack", "unitwise")
 STEPS = 4000
 
 
-def config(estimator: str) -> Config:
+def config(estimator: Estimator) -> Config:
     """8 gated units, 3 inputs, 1 output."""
     return Config(3, 1, hidden=8, cell="gated", estimator=estimator)
 
 
-def step(estimator: str, rounds: int) -> dict[str, Any]:
+def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
     """Nanoseconds a step in `run`, in turns with the headline's learner."""
     small, large = Installed.of(config(estimator)), Installed.of()
     short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
@@ -84,7 +85,7 @@ def pinned_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
     return work
 
 
-def pairs(estimator: str, rounds: int) -> dict[str, Any]:
+def pairs(estimator: Estimator, rounds: int) -> dict[str, Any]:
     """Microseconds that Python adds to a pair of calls."""
     samples = stream(STEPS, config(estimator), signs=False)
     works = [

@@ -45,7 +45,7 @@ def _symbols(
     loss = []
     for start in range(0, samples, task.block):
         part = text[start : start + task.block + 1]
-        p = learner.run(one_hot[part[:-1]], part[1:])
+        p = learner.run(one_hot[part[:-1]], part[1:], horizon=0)
         told = p[np.arange(len(part) - 1), part[1:]].astype(np.float64)
         loss.append(float(-np.log2(told).mean()))
     return _curve(task, method, hidden, seed, loss, learner, settings)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import ConfigError
-from nbt_embed.streams import simulated_sensor
+from nbt_embed.simulation import simulated_sensor
 
 SAMPLES, HORIZON, N_OUT = 1000, 2, 3
 

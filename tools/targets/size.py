@@ -23,13 +23,13 @@ from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed.amalgamation import amalgamate
-from nbt_embed.config import CHOICES
+from nbt_embed.config import CHOICES, Estimator
 from nbt_embed.export import kernel_options
 from tools.document import put
 from tools.targets import program
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
-MODELS = (
+MODELS: tuple[tuple[Estimator, int], ...] = (
     ("nobacktrack", 8), ("nobacktrack", 16), ("unitwise", 16), ("nobacktrack", 32), ("residual", 32)
 )  # fmt: skip
 LEVELS = ("-Os", "-O2")
@@ -45,7 +45,7 @@ class Size:
     """One model on one processor; bytes, and instructions of a learn with its predict at -O2."""
 
     processor: str
-    estimator: str
+    estimator: Estimator
     hidden: int
     memory: int
     flash_small: int
@@ -98,7 +98,7 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
     return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
 
-def fits(machine: Machine, model: tuple[str, int]) -> bool:
+def fits(machine: Machine, model: tuple[Estimator, int]) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
     if model[1] > 16 and not machine.fma:
         return False  # millions of instructions a step without an FPU
@@ -129,7 +129,7 @@ def build(machine: Machine, config: Config, folder: Path, place: Path, level: st
     )
 
 
-def measure(machine: Machine, model: tuple[str, int], folder: Path, counter: Path) -> Size:
+def measure(machine: Machine, model: tuple[Estimator, int], folder: Path, counter: Path) -> Size:
     """Link, look, and count."""
     estimator, hidden = model
     config = Config(3, 1, hidden=hidden, estimator=estimator)

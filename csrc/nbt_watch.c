@@ -1,7 +1,8 @@
-#include "nbt_guard.h"
+#include "nbt_watch.h"
 
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
@@ -16,27 +17,14 @@
 
 /* ---- the watch ------------------------------------------------------------------------------- */
 
-/* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
-static float start_level(const nbt_config *config)
-{
-    switch (nbt_link_of(config)) {
-    case NBT_LINK_CATEGORICAL:
-        return nbt_log((float)config->n_out);
-    case NBT_LINK_BERNOULLI:
-        return nbt_log(2.0f);
-    default:
-        return 1.0f;
-    }
-}
-
 static void restart_watch(nbt_learner *learner)
 {
-    learner->level = start_level(&learner->config);
+    learner->level = nbt_link_start_level(&learner->config);
     learner->seen = 0.0f;
     learner->alarm = 0.0f;
 }
 
-NBT_LOCAL void nbt_guard_init(nbt_learner *learner)
+NBT_LOCAL void nbt_watch_init(nbt_learner *learner)
 {
     restart_watch(learner);
     learner->copy = NBT_COPY_NONE;
@@ -61,7 +49,7 @@ static void count_loss(nbt_learner *learner, float loss, float off)
     float ratio = nbt_select(loss < LOSS_MAX * learner->level, loss / learner->level, LOSS_MAX);
     float rate = 1.0f / (learner->seen + 1.0f); /* the start value counts as one label */
     rate = nbt_select(rate < LEVEL_RATE, LEVEL_RATE, rate);
-    float floor = LEVEL_MIN * start_level(&learner->config);
+    float floor = LEVEL_MIN * nbt_link_start_level(&learner->config);
     float level = learner->level * (1.0f + rate * (ratio - 1.0f));
     learner->level = nbt_select(level < floor, floor, level);
     learner->seen += nbt_select(learner->seen < 16777216.0f, 1.0f, 0.0f);
@@ -112,7 +100,7 @@ static int alarms(const nbt_learner *learner)
     return steps > 0 && learner->alarm >= (LOSS_MAX - LOSS_USUAL) * (float)steps;
 }
 
-NBT_LOCAL int nbt_guard_watch(nbt_learner *learner, const nbt_layout *l, float loss)
+NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float loss)
 {
     if (learner->config.drift_steps > 0) {
         count_loss(learner, loss, off_scale(learner, l));
@@ -129,27 +117,25 @@ static float *transfer_array(float *live, float *kept, size_t n, int back)
     return kept + n;
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it. */
-static void transfer(const nbt_layout *l, size_t n_in, int back)
+/* Copies all that a label teaches, `back` from the copy or into it, in the order of nbt_layout.c. */
+static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
-    size_t weights = nbt_is_swept(l) || NBT_IS_EXACT(l) ? l->R * l->D : 0;
     if (!nbt_has_copy(l)) {
         return;
     }
-    kept = transfer_array(l->m.theta, kept, weights, back);
-    kept = transfer_array(l->m.cov, kept, nbt_has_cov(&l->m) ? weights : 0, back);
-    kept = transfer_array(l->m.coupling, kept, nbt_has_coupling(&l->m) ? weights : 0, back);
-    kept = transfer_array(l->readout, kept, l->O * l->D, back);
-    kept = transfer_array(l->ud, kept, nbt_is_kalman(l) ? l->D * (l->D + 1) / 2 : 0, back);
-    kept = transfer_array(l->noise, kept, nbt_is_gaussian(l) ? 2 * l->O : 0, back);
-    kept = transfer_array(l->input_scale, kept, 3 * n_in, back);
-    transfer_array(l->label_scale, kept, nbt_is_gaussian(l) ? 3 * l->O : 0, back);
+#define TRANSFER(where, name, purpose, content, since, copied, brought, floats)                          \
+    if ((copied) * (brought) != 0) {                                                                     \
+        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);                            \
+    }
+    NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
+    NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)
+#undef TRANSFER
 }
 
-NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
 {
-    transfer(l, learner->config.n_in, 0);
+    transfer(l, 0);
 }
 
 /* ---- acting ---------------------------------------------------------------------------------- */
@@ -159,7 +145,7 @@ NBT_LOCAL void nbt_guard_fill(const nbt_learner *learner, const nbt_layout *l)
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
-    nbt_correct_init(&learner->config, l);
+    nbt_correct_init(l);
     nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
     if (nbt_is_gaussian(l)) {
         nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);
@@ -174,7 +160,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     nbt_estimate_clear(l);
     learner->alarm = 0.0f;
     if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
-        transfer(l, learner->config.n_in, 1);
+        transfer(l, 1);
         learner->copy = NBT_COPY_TAKEN;
         nbt_count(&learner->counters.rolled_back, 1);
         return NBT_ROLLED_BACK;
@@ -188,7 +174,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     return NBT_REOPENED;
 }
 
-NBT_LOCAL nbt_status nbt_guard_act(nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l)
 {
     for (size_t i = 0; i < l->R * l->D && ages(learner); i++) {
         l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
@@ -197,7 +183,7 @@ NBT_LOCAL nbt_status nbt_guard_act(nbt_learner *learner, const nbt_layout *l)
         return recover(learner, l);
     }
     if (copies(learner)) {
-        transfer(l, learner->config.n_in, 0);
+        transfer(l, 0);
         learner->copy = NBT_COPY_READY;
     }
     return NBT_OK;

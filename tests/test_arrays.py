@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nbt_embed.arrays import SampleBuffer
 from nbt_embed.errors import InputError, InputTypeError
-from nbt_embed.inputs import Place
 
 VALUES = np.array([1.5, -0.25, 3.0, 1e-40, math.nan, math.inf, 7.0, 8.0])
 NUMBERS = ("e", "f", "<f", ">f", "d", ">d", "g", "b", "B", "h", "l", "Q", "?")
@@ -28,7 +28,7 @@ def expected(value: Any) -> NDArray[np.float32]:
 
 
 def filled(value: Any, width: int) -> NDArray[np.float32]:
-    place = Place("x", width)
+    place = SampleBuffer("x", width)
     place.array[:] = 99
     place.fill(value)
     return place.array
@@ -82,7 +82,7 @@ def test_the_sign_of_a_zero_and_a_nan_arrives() -> None:
 @pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (1, 3), (3, 1), (3, 3), (0,)])
 @pytest.mark.parametrize("kind", ["f", "d", "l"])
 def test_another_shape_is_refused_and_copies_nothing(shape: tuple[int, ...], kind: str) -> None:
-    place = Place("x", 3)
+    place = SampleBuffer("x", 3)
     place.array[:] = 99
     with pytest.raises(InputError, match=r"x has shape \(.*\): expected \(3,\)"):
         place.fill(np.zeros(shape, kind))
@@ -118,7 +118,7 @@ def test_what_is_no_real_number_is_refused(value: Any) -> None:
 
 
 def test_a_value_may_lie_where_it_goes() -> None:
-    place = Place("x", 3)
+    place = SampleBuffer("x", 3)
     place.array[:] = 1, 2, 3
     place.fill(place.array[::-1])
     assert place.array.tolist() == [3, 2, 1]

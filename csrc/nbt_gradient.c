@@ -1,0 +1,126 @@
+#include "nbt_gradient.h"
+
+#include "nbt_link.h"
+#include "nbt_math.h"
+#include "nbt_rtrl.h"
+
+/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number, times its
+ * square. */
+#define SPLIT_MIN 1e-20f
+
+/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
+ * is what most sensors have, and then this is a loop over units that vectorises. */
+NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
+                         size_t n, size_t O)
+{
+    if (NBT_UNIT_LOOPS && O == 1 && b_step == 0) {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = 0.0f + a[k] * b[0]; /* as nbt_dot adds it up */
+        }
+    } else if (NBT_UNIT_LOOPS && O == 1) {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = 0.0f + a[k] * b[k];
+        }
+    } else {
+        for (size_t k = 0; k < n; k++) {
+            out[k] = nbt_dot(a + k * O, b + k * b_step, O);
+        }
+    }
+}
+
+/* F^T times each of n rows of O entries, in place. */
+static void whiten(const nbt_layout *l, float *rows, size_t n)
+{
+    if (NBT_UNIT_LOOPS && l->O == 1) {
+        float factor = nbt_factor(l)[0];
+        for (size_t k = 0; k < n; k++) {
+            rows[k] = factor * rows[k];
+        }
+        return;
+    }
+    for (size_t k = 0; k < n; k++, rows += l->O) {
+        nbt_link_factor_transposed(l, rows);
+    }
+}
+
+NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
+{
+    for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
+        for (size_t o = 0; o < l->O; o++) {
+            l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->D, l->v + n * l->S, l->H);
+        }
+    }
+    for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
+        for (size_t o = 0; o < l->O; o++) {
+            NBT_OF(l, white)[i * l->O + o] = l->readout[o * l->D + i];
+        }
+    }
+    if (nbt_is_kalman(l)) {
+        whiten(l, l->alpha, nbt_has_w(&l->m) ? l->N : 0);
+        whiten(l, NBT_OF(l, white), nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
+    }
+    if (NBT_IS_EXACT(l)) {
+        nbt_slope_square(l)[0] = nbt_rtrl_slopes(l);
+    }
+}
+
+NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
+{
+    const float *innovation = nbt_innovation(l);
+    if (NBT_IS_EXACT(l)) {
+        float *step = nbt_slope_step(l);
+        for (size_t o = 0; o < l->O; o++) {
+            step[o] = gain * innovation[o];
+        }
+        l->step_w[0] = nbt_sqrt(nbt_dot(step, step, l->O));
+        return;
+    }
+    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    row_dots(l->step_w, l->alpha, innovation, 0, l->N, l->O);
+    row_dots(NBT_OF(l, step_g), NBT_OF(l, white), innovation, 0, G, l->O);
+    for (size_t n = 0; n < l->N; n++) {
+        l->step_w[n] *= gain;
+    }
+    for (size_t i = 0; i < G; i++) {
+        NBT_OF(l, step_g)[i] *= gain;
+    }
+}
+
+/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
+static void split_curvature(const nbt_layout *l, float gamma, size_t G)
+{
+    float *NBT_RESTRICT tilt = nbt_tilt(l);
+    float *NBT_RESTRICT rest = nbt_curvature_g(l);
+    for (size_t i = 0; i < G; i++) {
+        float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
+        float quotient = tilt[i] / ww;
+        float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
+        float left = rest[i] - turn * turn * ww;
+        tilt[i] = turn;
+        rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);
+    }
+}
+
+NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
+{
+    float gamma = l->config->info_rate;
+    update->keep = 1.0f - gamma;
+    update->rate_floor = gamma * l->config->info_floor;
+    if (NBT_IS_EXACT(l)) {
+        nbt_curvature_w(l)[0] = gamma;
+        return;
+    }
+    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
+    row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
+    row_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
+    if (l->N == 0) {
+        nbt_fill(nbt_tilt(l), 0.0f, G);
+    } else {
+        row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
+    }
+    split_curvature(l, gamma, G);
+    for (size_t n = 0; n < l->N; n++) {
+        nbt_curvature_w(l)[n] *= gamma;
+    }
+}

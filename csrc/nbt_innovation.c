@@ -1,0 +1,193 @@
+#include "nbt_innovation.h"
+
+#include "nbt_block.h"
+#include "nbt_gradient.h"
+#include "nbt_link.h"
+#include "nbt_math.h"
+#include "nbt_rtrl.h"
+
+/* Whether S is diagonal but for one direction. */
+static int is_along_one(const nbt_layout *l)
+{
+    return nbt_estimator(l) == NBT_EST_NOBACKTRACK && nbt_link_is_independent(l);
+}
+
+/* ---- S --------------------------------------------------------------------------------------- */
+
+/* n rows a (n, O), with b every one of them, of its own (b_step = O) or the same for all (0), or none (NULL),
+ * and products aa, ab (n). */
+typedef struct directions {
+    const float *a;
+    const float *b;
+    size_t b_step;
+    const float *aa;
+    const float *ab;
+    size_t n;
+} directions;
+
+/* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector unit keeps
+ * them while it goes through the directions. */
+NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first,
+                            const directions *d, float gain, size_t O)
+{
+    size_t count = i + 1 - first < width ? i + 1 - first : width;
+    float sum[NBT_LANES];
+    nbt_fill(sum, 0.0f, NBT_LANES);
+    nbt_copy(sum, row + first, count);
+    for (size_t n = 0; n < d->n; n++) {
+        const float *a = d->a + n * O;
+        const float *b = d->b != NULL ? d->b + n * d->b_step : NULL;
+        float aa = gain * d->aa[n];
+        float ab = b != NULL ? gain * d->ab[n] : 0.0f;
+        float for_a = aa * a[i] + (b != NULL ? ab * b[i] : 0.0f);
+        float for_b = b != NULL ? ab * a[i] : 0.0f;
+        if (b != NULL) {
+            for (size_t k = 0; k < width; k++) {
+                sum[k] += for_a * a[first + k] + for_b * b[first + k];
+            }
+        } else {
+            for (size_t k = 0; k < width; k++) {
+                sum[k] += for_a * a[first + k] + 0.0f;
+            }
+        }
+    }
+    nbt_copy(row + first, sum, count);
+}
+
+/* S += gain (aa a a^T + ab (a b^T + b a^T)) for one direction after the other. */
+static void add_directions(float *S, const directions *along, float gain, size_t O)
+{
+    for (size_t i = 0; i < O; S += ++i) {
+        for (size_t first = 0, width = 0; first <= i; first += width) {
+            width = nbt_block_width(first, O);
+            switch (width) {
+            case 16: add_entries(16, S, i, first, along, gain, O); break;
+            case 8: add_entries(8, S, i, first, along, gain, O); break;
+            case 4: add_entries(4, S, i, first, along, gain, O); break;
+            case 2: add_entries(2, S, i, first, along, gain, O); break;
+            default: add_entries(1, S, i, first, along, gain, O); break;
+            }
+        }
+    }
+}
+
+/* The same, for a single output and all directions of the learner. */
+static void add_recurrent_single(const nbt_layout *l, float gain)
+{
+    float sum = l->chol[0];
+    for (size_t n = 0; n < l->N; n++) {
+        sum += (gain * l->w_square[n] * l->alpha[n]) * l->alpha[n];
+    }
+    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
+        float white = NBT_OF(l, white)[i];
+        float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
+        float cross = gain * NBT_OF(l, g_cross)[i];
+        sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white + (cross * white) * alpha;
+    }
+    l->chol[0] = sum;
+}
+
+/* S += gain sum_i P_i H_:i H_:i^T, whitened. */
+static void add_recurrent(const nbt_layout *l, float gain)
+{
+    if (NBT_IS_EXACT(l)) {
+        nbt_rtrl_innovate(l, l->chol, gain);
+        return;
+    }
+    if (NBT_UNIT_LOOPS && l->O == 1) {
+        add_recurrent_single(l, gain);
+        return;
+    }
+    directions along = {l->alpha, NULL, 0, l->w_square, NULL, l->N};
+    add_directions(l->chol, &along, gain, l->O);
+    if (nbt_has_g(&l->m)) {
+        along.a = NBT_OF(l, white);
+        along.b = l->N == 0 ? NULL : l->alpha;
+        along.b_step = nbt_is_by_unit(&l->m) ? l->O : 0;
+        along.aa = NBT_OF(l, g_square);
+        along.ab = NBT_OF(l, g_cross);
+        along.n = l->H;
+        add_directions(l->chol, &along, gain, l->O);
+    }
+}
+
+NBT_LOCAL void nbt_innovation_spread(const nbt_layout *l, float c, float gain)
+{
+    if (is_along_one(l)) {
+        nbt_link_spread_diagonal(l, l->chol, c);
+    } else {
+        nbt_link_spread(l, l->chol, c);
+        add_recurrent(l, gain);
+    }
+}
+
+NBT_LOCAL float nbt_innovation_variance(const nbt_layout *l, float gain, size_t o)
+{
+    if (is_along_one(l)) {
+        return l->chol[o] + (gain * l->w_square[0] * l->alpha[o]) * l->alpha[o];
+    }
+    return l->chol[o * (o + 1) / 2 + o];
+}
+
+/* ---- its solution ---------------------------------------------------------------------------- */
+
+/* x (O) <- S^-1 x, S = diag(s) + strength a a^T. */
+static void solve_along(const float *s, const float *a, float strength, float *x, size_t O)
+{
+    float ax = 0.0f;
+    float aa = 0.0f;
+    for (size_t i = 0; i < O; i++) {
+        float weight = 1.0f / s[i];
+        x[i] *= weight;
+        ax += a[i] * x[i];
+        aa += (a[i] * weight) * a[i];
+    }
+    float part = strength * ax / (1.0f + strength * aa);
+    for (size_t i = 0; i < O; i++) {
+        x[i] -= a[i] / s[i] * part;
+    }
+}
+
+/* x (O) <- S^-1 x. */
+static void solve(float *S, float *x, size_t O)
+{
+    float *column = S; /* (k, k) and, a row further on each time, what is below it */
+    for (size_t k = 0; k < O; column += k + 2, k++) {
+        /* A pivot of I plus a non-negative matrix is at least 1; rounding must not hide it. */
+        float pivot = nbt_sqrt(*column < 1.0f ? 1.0f : *column);
+        *column = pivot;
+        x[k] /= pivot;
+        float *below = column;
+        for (size_t i = k + 1; i < O; i++) {
+            below += i;
+            *below /= pivot;
+            x[i] -= *below * x[k];
+        }
+        float *row = column;
+        for (size_t i = k + 1; i < O; i++) {
+            row += i;
+            const float *other = column;
+            for (size_t j = k + 1; j <= i; j++) {
+                other += j;
+                row[j - k] -= *row * *other;
+            }
+        }
+    }
+    float *row = S + O * (O + 1) / 2;
+    for (size_t i = O; i-- > 0;) {
+        row -= i + 1;
+        x[i] /= row[i];
+        for (size_t k = 0; k < i; k++) {
+            x[k] -= row[k] * x[i];
+        }
+    }
+}
+
+NBT_LOCAL void nbt_innovation_solve(const nbt_layout *l, float gain)
+{
+    if (is_along_one(l)) {
+        solve_along(l->chol, l->alpha, gain * l->w_square[0], nbt_innovation(l), l->O);
+    } else {
+        solve(l->chol, nbt_innovation(l), l->O);
+    }
+}

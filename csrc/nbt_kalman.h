@@ -1,0 +1,65 @@
+/* The Kalman filter of the recurrent parameters: its update, one parameter at a time.
+ *
+ * With the innovation t of a label, its covariance S (nbt_innovation.h) and the slopes H of the
+ * whitened outputs, an extended Kalman filter whose covariance is a diagonal P makes
+ *     theta_i += P_i H_i^T S^-1 t,   1/P_i <- (1 - gamma) / P_i + gamma (H_i^T H_i + delta)
+ * (docs/design.md, section 3). The slopes are sums of w and g (nbt_gradient.h), so both follow from a
+ * few scalars per unit (nbt_update). With the bias column kept exactly: nbt_quasi.h. A filter that is
+ * none: nbt_sgd.h. */
+#ifndef NBT_KALMAN_H
+#define NBT_KALMAN_H
+
+#include "nbt_block.h"
+#include "nbt_math.h"
+
+/* Added to P each time, so that it never falls below and a bound on sum P w w bounds w itself; far below
+ * the rounding of any P in use. */
+#define NBT_COV_MIN 1e-20f
+
+/* The bits of 1e6: the coupling c stays below, so that c^2 P and every product with c is finite. */
+#define NBT_COUPLING_END 0x49742400u
+
+/* P / (keep + gained): P = 1 / (J + delta) when the information J decays by `keep` = 1 - gamma and
+ * gains gamma (curvature + delta); gained is that times P. */
+NBT_INLINE float nbt_kalman_shrink(float p, float keep, float gained)
+{
+    return p / (keep + gained) + NBT_COV_MIN;
+}
+
+/* c, or 0 where it is NaN or beyond its bound: without coupling a weight is filtered as in the diagonal
+ * metric. A mask of the bits instead of a choice, which compilers turn into a branch and then do not
+ * vectorise. */
+NBT_INLINE float nbt_kalman_bound(float c)
+{
+    uint32_t size = nbt_bits(c) & 0x7fffffffu;
+    return nbt_from_bits(nbt_bits(c) & (0u - (uint32_t)(size < NBT_COUPLING_END)));
+}
+
+/* One parameter after the change of its step with u_j: w and g move, theta and P follow (without a
+ * metric: theta alone, by a gradient step). */
+NBT_INLINE void nbt_kalman_update(nbt_entry *at, const nbt_lanes *lanes, size_t lane, nbt_kind kind,
+                                  const nbt_update *update, float u_j)
+{
+    float p = kind.metric ? at->p : 1.0f;
+    float step = 0.0f;
+    float curvature; /* times P; (P w) stays finite where w w would not */
+    if (kind.w) {
+        at->w = nbt_lanes_move_w(lanes, lane, kind, at->w, at->g, u_j);
+        step = lanes->step_w[lane] * (p * at->w);
+    }
+    if (kind.g) {
+        at->g = nbt_lanes_move_g(lanes, lane, at->g, u_j);
+        float tilted = at->w + lanes->tilt[lane] * at->g;
+        step += lanes->step_g[lane] * (p * at->g);
+        curvature = lanes->curvature_g[lane] * ((p * at->g) * at->g);
+        curvature += kind.w ? lanes->curvature_w[lane] * ((p * tilted) * tilted) : 0.0f;
+    } else {
+        curvature = lanes->curvature_w[lane] * ((p * at->w) * at->w);
+    }
+    at->theta += step;
+    if (kind.metric) {
+        at->p = nbt_kalman_shrink(p, update->keep, curvature + update->rate_floor * p);
+    }
+}
+
+#endif

@@ -1,0 +1,163 @@
+"""The kernel's view of a configuration: its struct, and the bytes that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed._kernel import ffi, lib
+from nbt_embed.config import CHOICES, Config
+from nbt_embed.errors import ConfigError
+
+_CACHE_LINE = 64
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a learner by purpose, equal to the kernel's ``NBT_BYTES`` on every target.
+
+    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
+        traces, exact derivative), covariance
+    (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
+    taps), scaler, guard (runs of equal values, last good copy), workspace (scratch of one step).
+    """
+
+    header: int
+    parameters: int
+    estimate: int
+    covariance: int
+    state: int
+    ring: int
+    scaler: int
+    guard: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        """All bytes together."""
+        return sum(getattr(self, name) for name in _PURPOSES)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has happened since the learner was built.
+
+    Attributes: predictions (accepted ``predict`` calls), labels (``learn`` calls with at least one
+    label), missing (``learn`` calls with none), skipped (steps whose update would have left the
+    finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
+    limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
+    reopened (times the learner opened again), rolled_back (times it took its last good parameters).
+    """
+
+    predictions: int
+    labels: int
+    missing: int
+    skipped: int
+    clipped: int
+    limited: int
+    stuck: int
+    reopened: int
+    rolled_back: int
+
+
+# Looked up once: fields() makes a new tuple at every call, of which CPython keeps two thousand.
+_PURPOSES = tuple(field.name for field in fields(Memory))
+_COUNTED = tuple(field.name for field in fields(Counters))
+_KERNEL_FIELDS = tuple(
+    (name, "hidden" if name == "n_hidden" else name, field.type.cname)
+    for name, field in ffi.typeof("nbt_config").fields
+)
+
+
+def memory_of(config: Config) -> Memory:
+    """Bytes that a learner of this configuration needs, without building it.
+
+    Errors: ConfigError names a field out of range. Cost: O(1).
+    """
+    breakdown = ffi.new("nbt_breakdown *")
+    struct = kernel_config(config)
+    if lib.nbt_bytes_breakdown(struct, breakdown) != lib.NBT_OK:
+        raise _refusal(config, struct)
+    return Memory(**{name: getattr(breakdown, name) for name in _PURPOSES})
+
+
+def shape_of(config: Config) -> tuple[int, int, int]:
+    """State floats S, pre-activations R, columns D. Errors: as ``memory_of``."""
+    sizes = [ffi.new("size_t *") for _ in range(3)]
+    struct = kernel_config(config)
+    if lib.nbt_shape(struct, *sizes) != lib.NBT_OK:
+        raise _refusal(config, struct)
+    states, rows, cols = (size[0] for size in sizes)
+    return states, rows, cols
+
+
+def counters_of(struct: Any) -> Counters:
+    """The kernel's counters."""
+    return Counters(**{name: getattr(struct, name) for name in _COUNTED})
+
+
+def kernel_config(config: Config) -> Any:
+    """The kernel's struct; names become the kernel's numbers. Errors: ConfigError (the seed)."""
+    struct = ffi.new("nbt_config *")
+    for kernel_name, name, ctype in _KERNEL_FIELDS:
+        value = getattr(config, name)
+        if name in CHOICES:
+            value = CHOICES[name].index(value)
+        elif ctype == "uint32_t" and not 0 <= value < 1 << 32:
+            value = (1 << 32) - 1  # no field's range goes so far: the kernel refuses it by name
+        elif ctype == "uint64_t" and not 0 <= value < 1 << 64:
+            raise ConfigError(f"{name} = {value!r}: expected a value from 0 to {(1 << 64) - 1}")
+        setattr(struct, kernel_name, value)
+    return struct
+
+
+def config_of(struct: Any) -> Config:
+    """The other way round."""
+    settings: dict[str, Any] = {}
+    for kernel_name, name, _ in _KERNEL_FIELDS:
+        value = getattr(struct, kernel_name)
+        settings[name] = CHOICES[name][value] if name in CHOICES else value
+    return Config(**settings)
+
+
+def aligned_block(memory: Memory) -> NDArray[np.uint8]:
+    """A zeroed block whose arrays (behind the header) start on a cache line."""
+    raw = np.zeros(memory.total + _CACHE_LINE, np.uint8)
+    start = -(raw.ctypes.data + memory.header) % _CACHE_LINE
+    return raw[start : start + memory.total]
+
+
+def status_text(status: int) -> str:
+    """What a status means, as a sentence."""
+    text = ffi.string(lib.nbt_status_text(status))
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _refusal(config: Config, struct: Any) -> ConfigError:
+    """The error that names the field which the kernel refused, its value and its range."""
+    index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
+    lib.nbt_config_check(struct, index, low, high)
+    name = _KERNEL_FIELDS[index[0]][1]
+    expected = f"a value from {low[0]:g} to {high[0]:g}"
+    if name in CHOICES:
+        expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))
+    message = f"{name} = {getattr(config, name)!r}: expected {expected}"
+    if config.estimator == "rtrl" and name in ("hidden", "estimator"):
+        message += (
+            "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
+            "lags + 1) or more: fewer units or another estimator"
+        )
+    return ConfigError(message)
+
+
+def _accepted(config: Config, field: str) -> Iterator[str]:
+    """The choices for one field that the kernel takes beside the rest of the configuration."""
+    for choice in CHOICES[field]:
+        changed: dict[str, Any] = {field: choice}
+        other = kernel_config(replace(config, **changed))
+        if lib.nbt_config_check(other, ffi.NULL, ffi.NULL, ffi.NULL) == lib.NBT_OK:
+            yield choice

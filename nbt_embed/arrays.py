@@ -1,0 +1,149 @@
+"""What a caller may pass: real numbers of any kind, brought into float arrays of known shape.
+
+NaN means missing, and so does a mask (``numpy.ma`` and what follows it): whatever lies under one is
+never looked at.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbt_embed.errors import InputError, InputTypeError
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+_ndarray, _ALL = np.ndarray, slice(None)
+
+
+class SampleBuffer:
+    """Where one sample's inputs or labels lie.
+
+    Attributes: array, (width,) float32; name, what messages call it.
+    """
+
+    __slots__ = ("_single", "_view", "array", "name")
+
+    def __init__(self, name: str, width: int) -> None:
+        self.name = name
+        self.array = np.zeros(width, np.float32)
+        # One assignment to it checks type and shape and copies, in half the time of NumPy.
+        self._view: Any = self.array.data
+        self._single = width == 1
+
+    def fill(self, value: ArrayLike) -> None:
+        """Copy a sample in; its values are not looked at.
+
+        Args:
+            value: (width,) real numbers; a scalar where width is 1.
+
+        Errors: InputError (the shape), InputTypeError (no real numbers); nothing is copied then.
+        """
+        if type(value) is _ndarray:
+            try:
+                self._view[_ALL] = value
+                return
+            except ValueError:  # no float32, or another shape
+                pass
+        elif self._single and isinstance(value, (float, np.float32)):
+            self._view[0] = value
+            return
+        self.array[...] = one_row(self.name, float32(self.name, value), self.array.size)
+
+
+def float32(name: str, value: ArrayLike) -> Float32Array:
+    """The numbers as float32, NaN where they are masked; a copy only where one is needed.
+
+    A number too large for float32 becomes infinite.
+    Errors: InputError (no rectangular array), InputTypeError (no real numbers).
+    """
+    return _floats(name, value, np.float32)
+
+
+def float64(name: str, value: ArrayLike) -> Float64Array:
+    """The same as float64."""
+    return _floats(name, value, np.float64)
+
+
+def one_row(name: str, array: NDArray[Any], width: int) -> NDArray[Any]:
+    """The array as (width,); a scalar is a row of one. Errors: InputError names another shape."""
+    if array.shape != (width,) and not (array.ndim == 0 and width == 1):
+        raise InputError(f"{name} has shape {array.shape}: expected ({width},)")
+    return array.reshape(width)
+
+
+def table(name: str, array: NDArray[Any], width: int) -> NDArray[Any]:
+    """The array as (T, width); one dimension is one value a row. Errors: InputError."""
+    if array.ndim == 1 and width == 1:
+        array = array[:, np.newaxis]
+    if array.ndim != 2 or array.shape[1] != width:
+        raise InputError(f"{name} has shape {array.shape}: expected (T, {width})")
+    return array
+
+
+def integer(name: str, value: object) -> int:
+    """An integer of any type. Errors: InputTypeError."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # whatever was passed
+    except TypeError:
+        raise InputTypeError(f"{name} = {value!r}: expected an integer") from None
+
+
+def check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
+    """Name the first value that is infinite, or NaN where that means nothing.
+
+    Errors: InputError.
+    """
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+    if bad.any():
+        index = [int(i) for i in np.argwhere(bad)[0]]
+        nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
+        raise InputError(
+            f"{name}{index} is {array[tuple(index)]}: expected a finite float32 value ({nan})"
+        )
+
+
+def check_out(out: object, like: Float32Array) -> None:
+    """Refuse what cannot take a forecast before anything has happened. Errors: InputError."""
+    found = type(out).__name__
+    if isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
+        if out.dtype == np.float32 and out.shape == like.shape and out.flags.writeable:
+            return
+        found = f"{'' if out.flags.writeable else 'read-only '}{out.dtype} {out.shape}"
+    raise InputError(f"out is {found}: expected a writeable float32 array {like.shape}")
+
+
+def _floats(name: str, value: Any, kind: type[np.floating[Any]]) -> NDArray[Any]:
+    try:
+        # asanyarray keeps the mask of an array, also of one that an object's __array__ makes.
+        array = np.asanyarray(_without_masks(value) if _holds_mask(value) else value)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"{name}: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise InputTypeError(
+            f"{name} has dtype {array.dtype}: expected real numbers ({kind.__name__} is used)"
+        )
+    mask = getattr(array, "mask", None)
+    with np.errstate(over="ignore"):
+        floats = np.require(array, kind, ("C", "ALIGNED", "ENSUREARRAY"))
+    if mask is not None and np.any(mask):
+        floats = np.where(mask, kind(np.nan), floats)
+    return floats
+
+
+def _holds_mask(value: object) -> bool:
+    """Whether a list or tuple holds masked arrays, whose masks NumPy would drop."""
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(one, np.ma.MaskedArray) or _holds_mask(one) for one in value
+    )
+
+
+def _without_masks(value: Any) -> Any:
+    """The same lists with NaN for what is masked in them."""
+    if isinstance(value, np.ma.MaskedArray):
+        return np.ma.filled(value.astype(np.float64), np.nan)
+    return [_without_masks(one) for one in value] if isinstance(value, (list, tuple)) else value
