@@ -8,6 +8,10 @@ is shared with the kernel. Symbols and shapes are those of the table in docs/des
 
 `rtrl` carries the exact derivative: it is what the other estimators approximate.
 
+Units that follow the stream, the anchor and the mixture of forecasts (section 11) are in
+reference_units.py, reference_mixture.py and reference_stream.py. With H = 0 there is no network,
+and what remains is recursive least squares on [x; 1].
+
 Functions that take `...` axes work on many independent sign streams at once, so that the tests of
 unbiasedness average over the very code that the learner runs.
 """
@@ -65,6 +69,14 @@ class Settings:
     noise_rate: float = 1e-2
     sgd_rate: float = 1e-2
     gate: float = 0.0
+    input_limit: float = 0.0  # with follow; the other guards are not here
+    follow: bool = False
+    anchor: tuple[int | None, ...] | None = None
+    linear_lags: int = 0
+    linear_forget: float = 0.0
+    slow_forget: float = 0.0
+    mix_forget: float = 0.0
+    prior_units: bool = False
     seed: int = 0
 
     @property
@@ -136,7 +148,7 @@ def initial_theta(config: Settings, generator: Generator) -> Array:
     H, inputs = config.n_hidden, config.n_in * config.lags
     scale = np.sqrt(3.0) * np.concatenate(
         [
-            np.full(H, config.recurrent_gain / np.sqrt(H)),
+            np.full(H, config.recurrent_gain / np.sqrt(max(H, 1))),
             np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
         ]
     )
@@ -699,6 +711,47 @@ def forget_step(d: Array, start: Array, forget: float) -> Array:
     return d / (forget + (1 - forget) * d / start)
 
 
+def prior_lift(noise: Array) -> float:
+    """1 / mean noise, from 1 to 1e8: the prior in units of the target instead of the noise."""
+    return float(1 / np.clip(noise.mean(), 1e-8, 1.0))
+
+
+def noise_step(noise: Array, error: Array, c: float, count: Array, rate: float) -> Array:
+    """r_o <- r_o + max(rate, 1 / (n + 1)) (e_o^2 / (1 + c) - r_o) for the n-th label, n counted."""
+    k = np.maximum(rate, 1.0 / (count + 1.0))
+    return np.asarray(np.maximum(noise + k * (error**2 / (1 + c) - noise), 1e-8))
+
+
+class ReadoutCovariance:
+    """C of a readout, C = U diag(d) U^T, in units of the noise.
+
+    The factors stand in the order of the features that `order` says: what is forgotten, d, depends
+    on it. C itself, and every argument, is in the order of f.
+
+    Attributes: U (n, n); d, d0 (n): now and at the start.
+    """
+
+    def __init__(self, start: Array, order: NDArray[np.int_]) -> None:
+        self.order, self.d0 = order, start[order]
+        self.restart()
+
+    def restart(self) -> None:
+        """Know nothing but the prior."""
+        self.U, self.d = np.eye(self.d0.size), self.d0.copy()
+
+    @property
+    def dense(self) -> Array:
+        """C (n, n)."""
+        C = np.empty_like(self.U)
+        C[np.ix_(self.order, self.order)] = ud_product(self.U, self.d)
+        return C
+
+    def measure(self, f: Array, kappa: float, forget: float, lift: float) -> None:
+        """Take in a sample with weight kappa, then forget towards lift times the prior."""
+        self.U, self.d = ud_update(self.U, self.d, f[self.order], kappa)
+        self.d = forget_step(self.d, self.d0 * lift, forget)
+
+
 # ---- Sections 2 and 3: the learner -------------------------------------------------------------
 
 
@@ -745,9 +798,8 @@ class ReferenceLearner:
         self.M = np.full(self.theta.shape, 1.0 if sgd else config.info_floor)
         self.cross = np.zeros_like(self.M)
         self.metric = Metric.diagonal(1 / self.M)
-        self.U = np.eye(D)
-        self.d0 = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
-        self.d = self.d0.copy()
+        self.prior = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
+        self.covariance = ReadoutCovariance(self.prior, self.covariance_order())
         self.noise = np.ones(O)
         self.label_count = np.zeros(O)
         self.labelled_steps = 0
@@ -771,6 +823,25 @@ class ReferenceLearner:
         self.live_f = with_input(self.state[: config.n_hidden], self.x)
         self.waiting: deque[Array] = deque()
 
+    def covariance_order(self) -> NDArray[np.int_]:
+        """The order of f in the factors of C: [h; x; 1]."""
+        return np.arange(self.config.n_cols)
+
+    @property
+    def U(self) -> Array:  # noqa: N802
+        """The factor U (D, D) of the readout's covariance."""
+        return self.covariance.U
+
+    @property
+    def d(self) -> Array:
+        """The factor d (D) of the readout's covariance."""
+        return self.covariance.d
+
+    @property
+    def d0(self) -> Array:
+        """d (D) at the start."""
+        return self.covariance.d0
+
     @property
     def P(self) -> Array:  # noqa: N802
         """Covariance (R, D) of theta, under `kalman_quasi` of what the bias does not explain."""
@@ -788,26 +859,34 @@ class ReferenceLearner:
         Errors: RuntimeError when max_delay + 1 predictions wait; ValueError for a NaN input that
         is not to be held.
         """
-        config = self.config
+        config, H = self.config, self.config.n_hidden
         if len(self.waiting) > config.max_delay:
             raise RuntimeError(
                 f"{len(self.waiting)} predictions wait and max_delay is {config.max_delay}: "
                 "learn a label first"
             )
         values = np.array(x, dtype=np.float64).reshape(config.n_in)
-        missing = np.isnan(values)
-        if missing.any() and not config.hold_missing:
+        if np.isnan(values).any() and not config.hold_missing:
             raise ValueError(f"input {values} has a NaN: set hold_missing to repeat the last value")
-        self.input_scaler.count(values)
-        newest = np.where(missing, self.x[: config.n_in], self.input_scaler.scale(values))
-        self.x = np.concatenate([newest, self.x])[: self.x.size]
+        direct = self.take_input(values)
         self.waiting.append(self.x)
-
-        H = config.n_hidden
         u = with_input(self.state[:H], self.x)
         self.state = self.cell(self.theta @ u, self.state, self.leak).state
-        self.live_f = with_input(self.state[:H], self.x)
-        y = prediction(config.link, self.readout @ self.live_f)
+        self.live_f = with_input(self.state[:H], direct)
+        return self.answer(values)
+
+    def take_input(self, values: Array) -> Array:
+        """Put values (n_in), NaN where held, in front of x (I). Returns what f holds of them (I)."""
+        n_in = self.config.n_in
+        self.input_scaler.count(values)
+        scaled = self.input_scaler.scale(values)
+        newest = np.where(np.isnan(values), self.x[:n_in], scaled)
+        self.x = np.concatenate([newest, self.x])[: self.x.size]
+        return self.x
+
+    def answer(self, _values: Array) -> Array:
+        """Forecast (O) from live_f, caller's units."""
+        y = prediction(self.config.link, self.readout @ self.live_f)
         return self.label_scaler.unscale(y)
 
     def variance(self) -> Array:
@@ -819,29 +898,38 @@ class ReferenceLearner:
         """Variance c = f^T C f of the readout; 0 under sgd, which has no C."""
         if self.config.filter == "sgd":
             return 0.0
-        return float(f @ ud_product(self.U, self.d) @ f)
+        return float(f @ self.covariance.dense @ f)
 
     def learn(self, label: ArrayLike) -> None:
         """Learn the label of the oldest waiting prediction: (O), or a class index; NaN is missing.
 
         Errors: RuntimeError when no prediction waits.
         """
-        config, H = self.config, self.config.n_hidden
         if not self.waiting:
             raise RuntimeError("no prediction waits for a label: predict first")
-        target = np.atleast_1d(np.array(label, dtype=np.float64))
-        if config.link == "gaussian":
+        self.learn_label(np.atleast_1d(np.array(label, dtype=np.float64)))
+
+    def learn_label(self, target: Array) -> None:
+        """Scale the label (O), or (1) with a class index, and learn it."""
+        if self.config.link == "gaussian":
             self.label_scaler.count(target)
             target = self.label_scaler.scale(target)
-
         n_waiting = len(self.waiting)
+        x = self.advance()
+        self.fit(with_input(self.learning_state[: self.config.n_hidden], x), target, n_waiting)
+
+    def advance(self) -> Array:
+        """Carry the learning state and its derivative over the oldest input, (I), returned."""
         x = self.waiting.popleft()
-        u = with_input(self.learning_state[:H], x)
+        u = with_input(self.learning_state[: self.config.n_hidden], x)
         step = self.cell(self.theta @ u, self.learning_state, self.leak)
         self.advance_estimate(u, step)
         self.learning_state = step.state
+        return x
 
-        f = with_input(self.learning_state[:H], x)
+    def fit(self, f: Array, target: Array, n_waiting: int) -> None:
+        """Correct readout, theta and noise by target - V f, f (D) of the learning state."""
+        config = self.config
         new = innovation(config.link, self.readout @ f, target, self.noise)
         if not new.labelled.any():
             return
@@ -854,9 +942,8 @@ class ReferenceLearner:
         self.label_count += new.labelled
         self.labelled_steps += 1
         if config.link == "gaussian":
-            k = np.maximum(config.noise_rate, 1.0 / (self.label_count + 1.0))
-            followed = self.noise + k * (new.error**2 / (1 + c) - self.noise)
-            self.noise = np.where(new.labelled, np.maximum(followed, 1e-8), self.noise)
+            r = noise_step(self.noise, new.error, c, self.label_count, config.noise_rate)
+            self.noise = np.where(new.labelled, r, self.noise)
 
     def advance_estimate(self, u: Array, step: Step) -> None:
         """Carry the derivative of the learning state over one step; `frozen` has none."""
@@ -911,7 +998,7 @@ class ReferenceLearner:
         config, slopes = self.config, self.slopes()
         gamma, delta = config.info_rate, config.info_floor
         eta_gamma = self.annealed() * config.rate / n_waiting * gamma
-        Cf = ud_product(self.U, self.d) @ f
+        Cf = self.covariance.dense @ f
         whole = self.metric.without_bias(slopes)
         spread = np.einsum("rj,orj,prj->op", self.P, whole, whole)
         M = c * np.diag(new.varsigma) + eta_gamma * spread
@@ -928,8 +1015,8 @@ class ReferenceLearner:
             self.M = (1 - gamma) * self.M + gamma * (seen + delta)
             self.cross = (1 - gamma) * self.cross + gamma * with_bias
             self.metric = Metric.quasi_diagonal(self.M, self.cross)
-        self.U, self.d = ud_update(self.U, self.d, f, new.kappa)
-        self.d = forget_step(self.d, self.d0, config.forget)
+        lift = prior_lift(self.noise) if config.prior_units else 1.0
+        self.covariance.measure(f, new.kappa, config.forget, lift)
         return new
 
     def annealed(self) -> float:

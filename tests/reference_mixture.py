@@ -1,0 +1,102 @@
+"""Forecasts that take part in a mixture, and the mixture: docs/design.md, section 11."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from reference import Array, ReadoutCovariance, Settings, noise_step, prior_lift
+
+ERROR_RATE = 0.002
+ERROR_MIN = 1e-16
+ERRORS_MAX = 8.0  # root mean squares of which an error counts at most
+SLOPE_MAX = 50.0
+SHARE = 1e-3  # of the weight, spread evenly, so that every forecast can come back
+
+
+class Rls:
+    """A readout that learns by itself: recursive least squares with forgetting and a gate.
+
+        e_o = gated(target_o - V_o f),  |e_o| <= gate sqrt(r_o (1 + c)),  c = f^T C f
+        V_o <- V_o + e_o / (1 + c) C f,     C <- C - C f f^T C / (1 + c), then forgetting
+
+    Attributes: V (O, n); covariance, in units of the noise, shared by the outputs; noise r (O);
+    count (O), labels.
+    """
+
+    def __init__(
+        self, n_out: int, prior: Array, order: NDArray[np.int_], forget: float, config: Settings
+    ) -> None:
+        self.forget, self.config = forget, config
+        self.covariance = ReadoutCovariance(prior, order)
+        self.V = np.zeros((n_out, prior.size))
+        self.restart()
+
+    def restart(self) -> None:
+        """Know nothing but the prior."""
+        self.V = np.zeros_like(self.V)
+        self.covariance.restart()
+        self.noise, self.count = np.ones(len(self.V)), np.zeros(len(self.V))
+
+    def learn(self, f: Array, target: Array) -> None:
+        """Learn target (O), NaN where there is none, for the features f (n)."""
+        known = ~np.isnan(target)
+        if not known.any():
+            return
+        config, Cf = self.config, self.covariance.dense @ f
+        c = float(f @ Cf)
+        reach = config.gate * np.sqrt(self.noise * (1 + c)) if config.gate > 0 else np.inf
+        error = np.where(known, np.clip(target - self.V @ f, -reach, reach), 0.0)
+        lift = prior_lift(self.noise) if config.prior_units else 1.0
+        self.covariance.measure(f, 1.0, self.forget, lift)
+        self.V = self.V + np.outer(error / (1 + c), Cf)
+        self.count = self.count + known
+        r = noise_step(self.noise, error, c, self.count, config.noise_rate)
+        self.noise = np.where(known, r, self.noise)
+
+
+@dataclass
+class Mixture:
+    """The weights of K forecasts of one output: Bernstein online aggregation, discounted.
+
+    Source: Wintenberger 2017, Optimal learning with Bernstein online aggregation, arXiv 1404.1356,
+    with one rate for all and the losses linearised at the answer m:
+
+        g_k = -2 (l - m) (p_k - m) / r         l - m within 8 sqrt(r), g_k within 50
+        V_k <- phi V_k + g_k^2                 eta = 1 / sqrt(max_k V_k)
+        R_k <- phi R_k - (g_k + eta g_k^2)     w = (1 - SHARE) softmax(eta R) + SHARE / K
+
+    r is the mean squared error of the answers, so that the weights have no units.
+
+    Attributes: weight w, regret R, spread V (K); error r; count, labels.
+    """
+
+    weight: Array
+    regret: Array
+    spread: Array
+    error: float = 0.0
+    count: int = 0
+
+    @classmethod
+    def start(cls, K: int) -> Mixture:  # noqa: N803
+        """Equal weights."""
+        return cls(np.full(K, 1.0 / K), np.zeros(K), np.zeros(K))
+
+    def learn(self, p: Array, answer: float, label: float, forget: float) -> None:
+        """Learn the label of the forecasts p (K) and of what was answered."""
+        off, square = label - answer, (label - answer) ** 2
+        if self.count > 0:
+            square = min(square, ERRORS_MAX**2 * self.error)
+        self.count += 1
+        rate = max(ERROR_RATE, 1 / self.count)
+        self.error = max(self.error + rate * (square - self.error), ERROR_MIN)
+
+        q = np.sqrt(self.error)
+        off = np.clip(off / q, -ERRORS_MAX, ERRORS_MAX)
+        g = np.clip(-2 * off * (p - answer) / q, -SLOPE_MAX, SLOPE_MAX)
+        self.spread = forget * self.spread + g**2
+        eta = np.sqrt(1 / (self.spread.max() + 1e-12))
+        self.regret = forget * self.regret - (g + eta * g**2)
+        favour = np.exp(eta * self.regret - (eta * self.regret).max())
+        self.weight = (1 - SHARE) * favour / favour.sum() + SHARE / p.size

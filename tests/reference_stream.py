@@ -1,0 +1,244 @@
+"""The learner on a stream whose units change: docs/design.md, section 11, in float64 NumPy.
+
+What `follow`, `anchor` and the mixture add to the learner of reference.py. Everything that the
+readouts see or predict stands in applied units (reference_units.py); the network sees live ones.
+
+    f = [h; taps; 1],  p_0 = anchor,  p_k = p_0 + V_k f_k,  y = reference + M + S sum_k w_k p_k
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from reference import Array, ReferenceLearner, Settings, prediction, with_input
+from reference_mixture import Mixture, Rls
+from reference_units import Change, Unit, affine, re_express_covariance, re_expressed
+
+
+class StreamLearner(ReferenceLearner):
+    """`ReferenceLearner` with `follow`.
+
+    Attributes: units (n_in), label_units (O): per channel, per output; the latter count only for
+    outputs without anchor. anchor (O): input channel or None. taps (max_delay + max(lags,
+    linear_lags), n_in): inputs in applied units, newest first. slow: a second readout on f, or
+    None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
+    one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
+    forecasts: the (O, K) forecasts and the answers (O) that wait. quarantine: how many of the
+    oldest teach nothing.
+    """
+
+    def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
+        O, T = config.n_out, config.linear_lags  # noqa: E741
+        super().__init__(config, theta)
+        gaussian, follows = config.link == "gaussian", config.scale_steps > 0
+        unit = Unit(config.scale_rate, config.input_limit, S=0.0 if follows else -1.0)
+        flags = follows and not gaussian
+        self.units = [replace(unit, flags=flags) for _ in range(config.n_in)]
+        self.label_units = [replace(unit) for _ in range(O)]
+        self.anchor = config.anchor or (None,) * O
+        self.slow = (
+            Rls(O, self.prior, self.covariance_order(), config.slow_forget, config)
+            if config.slow_forget > 0
+            else None
+        )
+        prior = np.full(T + 1, config.prior)
+        self.linear = [
+            Rls(1, prior, np.arange(T + 1), config.linear_forget, config)
+            for _ in range(O if T > 0 else 0)
+        ]
+        self.last_label = np.zeros(O)
+        self.restart()
+
+    @property
+    def K(self) -> int:  # noqa: N802
+        """Forecasts of an output: anchor, [linear], readout, [slow readout]."""
+        return 2 + (self.config.linear_lags > 0) + (self.config.slow_forget > 0)
+
+    def covariance_order(self) -> NDArray[np.int_]:
+        """[1; x; h]: with the constant first, a step of the units leaves the factors triangular."""
+        H, D = self.config.n_hidden, self.config.n_cols
+        return np.concatenate([[D - 1], np.arange(H, D - 1), np.arange(H)])
+
+    def restart(self) -> None:
+        """What was learnt of the first values is worthless, and so is what waits."""
+        self.readout = np.zeros_like(self.readout)
+        self.covariance.restart()
+        self.noise, self.label_count = np.ones_like(self.noise), np.zeros_like(self.noise)
+        for expert in self.experts():
+            expert.restart()
+        self.mixture = [Mixture.start(self.K) for _ in range(self.config.n_out)]
+        if self.config.mix_forget == 0:
+            for one in self.mixture:
+                one.weight = np.eye(self.K)[1]  # the readout alone
+        self.taps = np.zeros_like(self.taps)
+        self.quarantine = len(self.waiting)
+
+    def reset_state(self) -> None:
+        """Forget the recent past; units, readouts and weights stay."""
+        config = self.config
+        super().reset_state()
+        depth = config.max_delay + max(config.lags, config.linear_lags)
+        self.taps = np.zeros((depth, config.n_in))
+        self.forecasts: deque[tuple[Array, Array]] = deque()
+        self.quarantine = 0
+
+    def experts(self) -> list[Rls]:
+        """The readouts that learn by themselves."""
+        return self.linear + ([self.slow] if self.slow else [])
+
+    # ---- units -----------------------------------------------------------------------------------
+
+    def unit_of(self, o: int) -> Unit:
+        """The units of output o: those of its anchor, if it has one."""
+        channel = self.anchor[o]
+        return self.label_units[o] if channel is None else self.units[channel]
+
+    def direct(self, age: int) -> Array:
+        """The taps that f holds of the sample `age` steps before the newest, (I)."""
+        return self.taps[age : age + self.config.lags].ravel()
+
+    def lagged(self, o: int, age: int) -> Array:
+        """The features of output o's linear expert, (linear_lags + 1), 0 without an anchor."""
+        T, channel = self.config.linear_lags, self.anchor[o]
+        own = np.zeros(T) if channel is None else self.taps[age : age + T, channel]
+        return np.concatenate([[1.0], own])
+
+    def move_input(self, channel: int, change: Change) -> None:
+        """Re-express all that stands in the applied units of an input: V f stays what it was."""
+        config, a, b = self.config, change.a, change.b
+        for o in np.flatnonzero([one == channel for one in self.anchor]):
+            self.move_output(int(o), a, b, shift=0.0)  # it learns differences to its anchor
+        if change.first:
+            return  # all taps are 0 and nothing was learnt of them
+        self.taps[:, channel] = a * self.taps[:, channel] + b
+        places = config.n_hidden + channel + config.n_in * np.arange(config.lags)
+        A = affine(config.n_cols, places, config.n_cols - 1, a, b)
+        self.readout = re_expressed(self.readout, A)
+        re_express_covariance(self.covariance, A)
+        if self.slow:
+            self.slow.V = re_expressed(self.slow.V, A)
+            re_express_covariance(self.slow.covariance, A)
+        A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, b)
+        for expert, anchor in zip(self.linear, self.anchor, strict=False):
+            if anchor == channel:
+                expert.V = re_expressed(expert.V, A)
+                re_express_covariance(expert.covariance, A)
+
+    def move_output(self, o: int, a: float, b: float, shift: float) -> None:
+        """Re-express output o: forecasts p' = a p + b, what readouts learn t' = a t + shift."""
+        for p, answer in self.forecasts:
+            p[o], answer[o] = a * p[o] + b, a * answer[o] + b
+        self.last_label[o] = a * self.last_label[o] + b
+        if a == 0:
+            return  # the first units of the output: nothing was learnt
+        self.readout[o] *= a
+        self.readout[o, -1] += shift
+        self.noise[o] = max(a**2 * self.noise[o], 1e-8)
+        if self.slow:
+            self.slow.V[o] *= a
+            self.slow.V[o, -1] += shift
+            self.slow.noise[o] = max(a**2 * self.slow.noise[o], 1e-8)
+        if self.linear:
+            expert = self.linear[o]
+            expert.V = a * expert.V
+            expert.V[0, 0] += shift
+            expert.noise = np.maximum(a**2 * expert.noise, 1e-8)
+        self.mixture[o].error *= a**2
+
+    # ---- predict and learn -----------------------------------------------------------------------
+
+    def take_input(self, values: Array) -> Array:
+        """Count, move the units, and put the values in front of x and of the taps."""
+        n_in = self.config.n_in
+        changes = [
+            None if np.isnan(z) else unit.take(z)
+            for unit, z in zip(self.units, values, strict=True)
+        ]
+        for channel, change in enumerate(changes):
+            if change and change.moved:
+                self.move_input(channel, change)
+        if any(change and change.restart for change in changes):
+            self.restart()
+        live = [x if one is None else one.live for one, x in zip(changes, self.x, strict=False)]
+        newest = [
+            x if one is None else one.applied for one, x in zip(changes, self.taps[0], strict=True)
+        ]
+        self.x = np.concatenate([live, self.x])[: self.x.size]
+        self.taps = np.vstack([newest, self.taps[:-1]])
+        return self.direct(0)
+
+    def answer(self, values: Array) -> Array:
+        """Mix the forecasts (O), caller's units; they wait for their label."""
+        if self.config.link != "gaussian":
+            return prediction(self.config.link, self.readout @ self.live_f)
+        p = np.array([self.forecast(o, values) for o in range(self.config.n_out)])
+        answer = np.array([one.weight @ row for one, row in zip(self.mixture, p, strict=True)])
+        self.forecasts.append((p, answer))
+        return np.array([self.unit_of(o).restore(y) for o, y in enumerate(answer)])
+
+    def forecast(self, o: int, values: Array) -> Array:
+        """The K forecasts of output o, applied units: anchor, [linear], readout, [slow]."""
+        channel, unit = self.anchor[o], self.unit_of(o)
+        if unit.S == 0:
+            return np.zeros(self.K)
+        p_0, base = self.last_label[o], 0.0
+        if channel is not None:
+            missing = np.isnan(values[channel])
+            p_0 = base = self.taps[0, channel] if missing else unit.apply(values[channel])
+        read = [self.linear[o].V[0] @ self.lagged(o, 0)] if self.linear else []
+        read += [self.readout[o] @ self.live_f]
+        read += [self.slow.V[o] @ self.live_f] if self.slow else []
+        return np.array([p_0, *(base + one for one in read)])
+
+    def variance(self) -> Array:
+        """As without `follow`; with a mixture, S^2 r of its answers, from the first label on."""
+        S = np.array([self.unit_of(o).S for o in range(self.config.n_out)])
+        plain = self.noise * (1 + self.spread(self.live_f))
+        for o, one in enumerate(self.mixture):
+            plain[o] = one.error if one.count > 0 else plain[o]
+        return plain * np.where(S > 0, S, 1.0) ** 2
+
+    def learn_label(self, target: Array) -> None:
+        """Learn the label (O), or (1) with a class index."""
+        n_waiting, taught = len(self.waiting), self.quarantine == 0
+        self.quarantine = max(self.quarantine - 1, 0)
+        self.advance()
+        f = with_input(self.learning_state[: self.config.n_hidden], self.direct(n_waiting - 1))
+        if self.config.link != "gaussian":
+            self.fit(f, target if taught else np.full_like(target, np.nan), n_waiting)
+            return
+        p, answer = self.forecasts.popleft()
+        truth = np.array([self.truth(o, y) if taught else np.nan for o, y in enumerate(target)])
+        anchored = np.array([channel is not None for channel in self.anchor])
+        difference = truth - np.where(anchored, p[:, 0], 0.0)
+        for o in np.flatnonzero(~np.isnan(truth)):
+            if self.config.mix_forget > 0:
+                self.mixture[o].learn(p[o], answer[o], truth[o], self.config.mix_forget)
+        for o, expert in enumerate(self.linear):
+            expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
+        if self.slow:
+            self.slow.learn(f, difference)
+        self.fit(f, difference, n_waiting)
+        self.count_labels(target)
+
+    def truth(self, o: int, label: float) -> float:
+        """The label of output o in applied units; NaN as long as it has none."""
+        unit = self.unit_of(o)
+        return unit.apply(label) if unit.S != 0 else np.nan
+
+    def count_labels(self, target: Array) -> None:
+        """Labels without anchor have units of their own, which move after the label was learnt."""
+        changes = {
+            o: self.label_units[o].take(y)
+            for o, y in enumerate(target)
+            if self.anchor[o] is None and not np.isnan(y)
+        }
+        for o, change in changes.items():
+            if change.moved:
+                self.move_output(o, change.a, change.b, shift=change.b)
+            self.last_label[o] = self.label_units[o].apply(target[o])
+        if any(change.restart for change in changes.values()):
+            self.restart()

@@ -1,0 +1,191 @@
+"""Units that follow a stream, in float64 NumPy: docs/design.md, section 11, "Units".
+
+Two units of one channel. The live ones move with every value: the network sees (x - m) / s. The
+applied ones, M and S, move in rare steps: labels and the direct inputs of the readouts stand in
+them, and a step re-expresses exactly what has been learnt:
+
+    x' = a x + b,   a = S / s,   b = (M - m) / s
+
+`affine` says what that is in linear algebra. All statistics are of x = z - reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from reference import Array, ReadoutCovariance
+
+SETTLED = 20  # values counted before any is limited
+START = 64  # values in which a start may be replaced, and how much less its variance has to be
+FAR = 1024.0  # deviations from the reference after which it moves
+AS_IT_IS = -1.0  # in place of a deviation S: the value itself is taken, M = 0 and S = 1
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one value z of a channel did.
+
+    live, applied: z in the two units, within the limit. a, b: the step x' = a x + b of the applied
+    units; 1 and 0 for none. first: the channel has varied for the first time; a is 0 then, and b
+    what the value before is in the new units. restart: the first values were unlike those after.
+    """
+
+    live: float
+    applied: float
+    a: float = 1.0
+    b: float = 0.0
+    first: bool = False
+    restart: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether the applied units made a step."""
+        return (self.a, self.b) != (1.0, 0.0)
+
+
+@dataclass
+class Unit:
+    """Live and applied units of one channel.
+
+    Attributes: rate, 1/values; limit, deviations, 0 for none; flags, whether a channel of 0 and 1
+    is taken as it is; reference; mean, variance, count (live, m and v relative to the reference);
+    M, S (applied; S is 0 until the channel varies); block_mean, block_variance (robust start).
+    """
+
+    rate: float
+    limit: float = 0.0
+    flags: bool = False
+    reference: float = 0.0
+    mean: float = 0.0
+    variance: float = 0.0
+    count: int = 0
+    M: float = 0.0
+    S: float = 0.0
+    block_mean: float = 0.0
+    block_variance: float = 0.0
+
+    @property
+    def varies(self) -> bool:
+        """Whether the live variance is more than rounding."""
+        return self.variance > 1e-12 * self.mean**2 + 1e-37
+
+    @property
+    def deviation(self) -> float:
+        """Live deviation s; the applied one where the live variance is rounding."""
+        return float(np.sqrt(self.variance)) if self.varies else self.S
+
+    def apply(self, z: float) -> float:
+        """Caller's units to applied units; 0 for a channel that has not varied."""
+        if self.S == AS_IT_IS:
+            return z
+        return (z - self.reference - self.M) / self.S if self.S > 0 else 0.0
+
+    def restore(self, x: float) -> float:
+        """Applied units to caller's units."""
+        return x if self.S == AS_IT_IS else self.reference + self.M + self.S * x
+
+    def limited(self, x: float) -> float:
+        """Clamp x to limit live deviations around the live mean, once SETTLED values were seen."""
+        if self.limit == 0 or self.S <= 0 or self.count <= SETTLED:
+            return x
+        reach = self.limit * self.deviation
+        return float(np.clip(x, self.mean - reach, self.mean + reach))
+
+    def take(self, z: float) -> Change:
+        """Count z, move the units, and say what z is in them."""
+        if self.S == AS_IT_IS and not self.flags:
+            return Change(z, z)  # not scaled at all
+        before, restart = self.mean + self.reference, False
+        if self.count == 0:
+            self.reference, self.count = z, 1
+            self.S = AS_IT_IS if self.flags and z in (0.0, 1.0) else 0.0
+        else:
+            restart = self.count_value(self.limited(z - self.reference))
+        a, b, first = self.step(z, before)
+        if self.S == AS_IT_IS:
+            return Change(z, z)
+        x = self.limited(z - self.reference)
+        live = (x - self.mean) / self.deviation if self.S > 0 else 0.0
+        applied = (x - self.M) / self.S if self.S > 0 else 0.0
+        return Change(live, applied, a, b, first, restart)
+
+    def count_value(self, x: float) -> bool:
+        """Take x into all statistics. Returns whether a block replaced them."""
+        self.count += 1
+        n, replaced = self.count, False
+        k = max(1 / n, self.rate)
+        self.mean, self.variance = followed(self.mean, self.variance, x, k)
+        if n <= START:  # blocks of doubling length: values 2; 3, 4; 5 .. 8; ...
+            j = n - 2 ** ((n - 1).bit_length() - 1)
+            block = followed(self.block_mean, self.block_variance, x, 1 / j)
+            self.block_mean, self.block_variance = block
+            if n & (n - 1) == 0:  # the block is complete
+                replaced = n >= 8 and 0 < START * block[1] < self.variance
+                if replaced:
+                    self.mean, self.variance = block
+                if abs(block[0]) > FAR * np.sqrt(block[1]):
+                    self.move_reference(block[0])
+                self.block_mean = self.block_variance = 0.0
+        if abs(self.mean) > FAR * np.sqrt(self.variance):
+            self.move_reference(self.mean)
+        return replaced
+
+    def move_reference(self, by: float) -> None:
+        """The origin of x comes nearer; nothing else changes."""
+        self.reference += by
+        self.mean -= by
+        self.M -= by
+        self.block_mean -= by
+
+    def step(self, z: float, before: float) -> tuple[float, float, bool]:
+        """Apply the live units if they have left the applied ones. Returns: a, b, first.
+
+        before: the live mean before z, caller's units.
+        """
+        if not self.varies or (self.S == AS_IT_IS and z in (0.0, 1.0)):
+            return 1.0, 0.0, False
+        s, m = np.sqrt(self.variance), self.mean
+        S, M = (1.0, -self.reference) if self.S == AS_IT_IS else (self.S, self.M)
+        if self.S > 0 and S / 2 <= s <= 2 * S and abs(m - M) <= S:
+            return 1.0, 0.0, False
+        first = self.S == 0
+        self.M, self.S = m, s
+        if first:
+            return 0.0, float(before - self.reference - m) / s, True
+        return S / s, (M - m) / s, False
+
+
+def followed(mean: float, variance: float, x: float, k: float) -> tuple[float, float]:
+    """m' = m + k (x - m),  v' = v + k ((x - m)(x - m') - v)."""
+    m = mean + k * (x - mean)
+    return m, variance + k * ((x - mean) * (x - m) - variance)
+
+
+# ---- What a step of the applied units does to what was learnt ------------------------------------
+
+
+def affine(n: int, places: Array, constant: int, a: float, b: float) -> Array:
+    """A (n, n) of f' = A f: the features at `places` become a f_j + b f_constant."""
+    A = np.eye(n)
+    A[places, places] = a
+    A[places, constant] = b
+    return A
+
+
+def re_expressed(V: Array, A: Array) -> Array:
+    """V' (..., n) with V' f' = V f for every f, f' = A f."""
+    return np.asarray(V @ np.linalg.inv(A))
+
+
+def re_express_covariance(C: ReadoutCovariance, A: Array) -> None:
+    """C' = M C M^T with M = A^-T, so that f'^T C' f' = f^T C f for every f."""
+    M = np.linalg.inv(A).T
+    moved = (M @ C.dense @ M.T)[np.ix_(C.order, C.order)]
+    C.U, C.d = ud_factors(moved)
+
+
+def ud_factors(C: Array) -> tuple[Array, Array]:
+    """U, unit upper triangular, and d of C = U diag(d) U^T, from the Cholesky factor, reversed."""
+    L = np.linalg.cholesky(C[::-1, ::-1])[::-1, ::-1]
+    return L / np.diag(L), np.diag(L) ** 2
