@@ -7,6 +7,13 @@
 /* Readout, covariances and noise levels of a learner that knows nothing. */
 NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 
+/* The same of the readout, its covariance and noise levels alone; of the covariance alone. */
+NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l);
+NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
+
+/* The features l->f in the order of the covariance: with units that follow, the constant comes first. */
+NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l);
+
 /* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters stay. */
 NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change);
 

@@ -38,7 +38,7 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->H;
     size_t n = l->D - l->H - 1;
-    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
+    return learner->config.scale_steps == 0 || nbt_follows(l) ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
 /* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the
@@ -146,8 +146,10 @@ static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
     nbt_correct_init(l);
-    nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
-    if (nbt_is_gaussian(l)) {
+    if (!nbt_follows(l)) { /* units that follow need no help */
+        nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
+    }
+    if (nbt_is_gaussian(l) && !nbt_follows(l)) {
         nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);
     }
     learner->opened = learner->counters.labels;
