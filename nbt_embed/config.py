@@ -275,6 +275,8 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's, and the number of one field in nbt_config.
-_BY_KERNEL = tuple(field.name for field in fields(Config) if field.default is None)
+# Fields whose default is the kernel's (anchor is no field of its own), and the number of one field in nbt_config.
+_BY_KERNEL = tuple(
+    field.name for field in fields(Config) if field.default is None and field.name != "anchor"
+)
 _ESTIMATOR = [name for name, _ in ffi.typeof("nbt_config").fields].index("estimator")
