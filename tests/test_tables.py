@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from compiled import KERNEL
 from conftest import Tool
-from nbt_embed._kernel import ffi, lib
 from reference import CELLS, ESTIMATORS
 
 from nbt_embed import Config, Learner
+from nbt_embed._build import choices
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.amalgamation import amalgamate
 from nbt_embed.config import CHOICES, NAMES
 from nbt_embed.errors import ConfigError
-from tools.build_kernel import choices
 
 STRICT = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wdouble-promotion -Werror -fsyntax-only"
 
