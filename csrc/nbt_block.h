@@ -133,8 +133,8 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                 NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
-    const nbt_kind none = nbt_kind_of(kind.width, NBT_W_NONE, 0, kind.metric);
-    kind = change != NULL ? kind : none;
+    kind.w = change != NULL ? kind.w : NBT_W_NONE;
+    kind.g = change != NULL && kind.g;
     for (size_t lane = 0; lane < kind.width; lane++) {
         out->u_scale[lane] = kind.w && !kind.g ? motion->u_scale[row + lane] : 0.0f;
         out->gain[lane] = kind.g ? motion->gain[row + lane] : 0.0f;
