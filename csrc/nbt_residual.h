@@ -4,7 +4,7 @@
  *
  * Keeps g (nbt_traces.h), v (S) and w (R, D) with E[v w^T] + diag(g) = ds/dtheta at decay 1, and of
  * the step before (balance) ||w||^2, ||g_i||^2 and kappa_i, the norm of column i of J without J_ii,
- * of which one a step is taken anew. A step draws a sign for every unit i:
+ * of which one a step is recomputed. A step draws a sign for every unit i:
  *     y_i  = sign_i sqrt(||g_i|| / kappa_i),   rho0 = sqrt(||w|| / ||v||)
  *     v   <- decay (J (rho0 v + y) - d y)
  *     w_r <- w_r / rho0 + g_r / y_unit(r)              with the old g

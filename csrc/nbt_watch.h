@@ -1,5 +1,5 @@
 /* The watch over the loss (docs/design.md, section 10): when it rises for good, the learner goes
- * back to its last good parameters or opens again. */
+ * back to its last good parameters or resets its adaptation. */
 #ifndef NBT_WATCH_H
 #define NBT_WATCH_H
 
