@@ -54,8 +54,7 @@ def builder() -> FFI:
         "\n".join(f'#include "{header.name}"' for header in headers),
         sources=sorted(path.as_posix() for path in [*SOURCES.glob("*.c"), CALLS]),
         depends=sorted(
-            path.as_posix()
-            for path in [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc"), headers[-1]]
+            path.as_posix() for path in [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc"), headers[-1]]
         ),
         include_dirs=[SOURCES.as_posix(), CALLS.parent.as_posix()],
         define_macros=[("NBT_LANES", str(LANES)), ("NBT_DISPATCH", "1")],
