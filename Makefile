@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
-CALLS := tools/kernel_calls.c
-RECIPE := pyproject.toml setup.py tools/build_kernel.py $(CALLS) $(CALLS:.c=.h)
+CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c
+RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h)
 
 # `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.
 SLOW ?= 0
@@ -14,6 +14,11 @@ PYTEST_FLAGS ?=
 ifneq ($(SLOW),0)
 MARKERS := -m 'slow or not slow'
 endif
+
+# Documents hold what their author measured: they change only on request, `make size DOCUMENT=1`.
+# $(call documented,options,other options): the first on request, else the second.
+DOCUMENT ?= 0
+documented = $(if $(filter-out 0,$(DOCUMENT)),$1,$2)
 
 # Parts that need nothing of each other, on every processor; what one part prints stays together where
 # make can do that. (nproc takes OMP_NUM_THREADS for an answer.)
@@ -24,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size amalgamation ecosystems misra learning \
+.PHONY: help demo test package bars streams drift soak targets size amalgamation ecosystems misra learning \
         learning-quick bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -32,25 +37,29 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
 help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
+	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
-	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
-	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
-	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
+	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
+	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
+	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
+	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
-	@echo 'make misra        where the kernel departs from MISRA C:2012, into docs/misra.md'
-	@echo 'make soak         10^9 steps, into docs/; half an hour, may be interrupted'
-	@echo 'make learning     learning curves beside PyTorch, into docs/learning.md; hours, may be interrupted'
+	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
+	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
+	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
-	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C; into docs/speed.md'
+	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
-	@echo 'make readme       run demo, test and bars, and put their output into README.md'
+	@echo 'make readme       run demo, test and bars (README.md)'
 	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
+	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
+	@echo '                  which no target changes otherwise'
 	@echo 'PYTHON=python3.12 make ...  chooses the interpreter (now: $(PYTHON))'
 
 demo: $(VENV)/package
@@ -60,19 +69,27 @@ demo: $(VENV)/package
 test: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(MARKERS) $(PYTEST_FLAGS)
 
+package: $(VENV)/tools
+	$(BIN)/python -m tools.package
+
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
 
+streams: $(VENV)/package
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/streams.md)
+
 drift: $(VENV)/package
-	$(BIN)/python -m tools.drift --document docs/design.md
+	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)
 
 soak: $(VENV)/report
-	$(BIN)/python -m tools.soak --picture docs/soak.png --document docs/design.md
+	$(BIN)/python -m tools.soak \
+	    $(call documented,--picture docs/soak.png --document docs/design.md,--picture build/soak.png)
 
 # Needs the cross compilers and emulators of docs/porting.md.
 TARGET_STEPS ?= 2000
 targets: $(VENV)/package
-	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) --document docs/porting.md
+	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) \
+	    $(call documented,--document docs/porting.md)
 
 amalgamation: $(VENV)/package
 	$(BIN)/python -m tools.amalgamate
@@ -82,24 +99,25 @@ ecosystems: $(VENV)/package
 
 # Minutes; needs cppcheck with its addon.
 misra: $(VENV)/package
-	$(BIN)/python -m tools.misra --document docs/misra.md
+	$(BIN)/python -m tools.misra $(call documented,--document docs/misra.md)
 
 # `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
 size: $(VENV)/package
-	$(BIN)/python -m tools.targets.size --document docs/porting.md --readme README.md \
-	    $(SIZE_FLAGS)
+	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
+	    $(call documented,--document docs/porting.md --readme README.md)
 
 # The influence task runs on the reference implementation, which lives with the tests.
 learning: $(VENV)/learning
-	PYTHONPATH=tests $(BIN)/python -m tools.learning --document docs/learning.md
+	PYTHONPATH=tests $(BIN)/python -m tools.learning \
+	    $(call documented,--document docs/learning.md)
 
 learning-quick: $(VENV)/learning
 	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
 
 # Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
 bench: $(VENV)/bench
-	$(BIN)/python -m tools.bench --output build/bench.json --document docs/speed.md \
-	    --picture docs/speed/cost.png
+	$(BIN)/python -m tools.bench --output build/bench.json $(call documented,\
+	    --document docs/speed.md --picture docs/speed/cost.png,--picture build/bench.png)
 
 bench-quick: $(VENV)/bench
 	$(BIN)/python -m tools.bench --quick --output build/bench-quick.json \
@@ -165,7 +183,7 @@ prove:
 	done
 
 readme: $(VENV)/tools
-	$(BIN)/python -m tools.readme
+	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
 check: lint compilers analyse
 
@@ -225,13 +243,21 @@ clean:
 
 # The package is installed in place: Python files are used as they are, and the kernel is compiled
 # into nbt_embed/ again whenever a source of it changes.
-$(VENV)/package: $(VENV)/python $(KERNEL) $(RECIPE)
+$(VENV)/package: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/tools: $(VENV)/python $(KERNEL) $(RECIPE)
+$(VENV)/tools: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/package
+
+# What the kernel was compiled with. It is looked at every time, and is newer only if it has changed.
+$(VENV)/built-with: $(VENV)/python FORCE
+	@env | LC_ALL=C grep -E '^(CC|CFLAGS|CPPFLAGS|LDFLAGS|LDSHARED)=' | LC_ALL=C sort > $@.now; \
+	if cmp -s $@.now $@; then rm $@.now; else mv $@.now $@; fi
+
+.PHONY: FORCE
+FORCE:
 
 # This index has PyTorch for the CPU alone, a tenth of the size. `make learning TORCH_INDEX=` takes what
 # pip is set up for.
@@ -250,6 +276,14 @@ $(VENV)/bench: $(VENV)/package
 $(VENV)/report: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
 	@touch $@
+
+# An interpreter that was asked for replaces the environment of another one.
+ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
+python_of = $(shell $1 -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null)
+ifneq ($(call python_of,$(PYTHON)),$(call python_of,$(BIN)/python))
+.PHONY: $(VENV)/python
+endif
+endif
 
 $(VENV)/python:
 	@command -v $(PYTHON) >/dev/null || { \

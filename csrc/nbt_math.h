@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "nbt_float.h"
+
 #if defined(__GNUC__)
 #define NBT_INLINE static inline __attribute__((always_inline))
 #define NBT_NOINLINE __attribute__((noinline))

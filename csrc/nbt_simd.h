@@ -7,6 +7,7 @@
 #define NBT_SIMD_H
 
 #include "nbt.h"
+#include "nbt_float.h"
 
 #if defined(NBT_DISPATCH) && defined(__GNUC__) && defined(__x86_64__)
 #define NBT_SIMD_VERSIONS 1

@@ -39,5 +39,9 @@ class DivergenceWarning(RuntimeWarning):
     """An update would have left the finite numbers and was dropped; the weights are intact."""
 
 
+class FloatWarning(RuntimeWarning):
+    """This thread's float arithmetic is not IEEE's default: the bits are not those of others."""
+
+
 class OwnerWarning(RuntimeWarning):
     """A file was replaced whose owner or group the new one could not be given."""

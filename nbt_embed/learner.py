@@ -32,6 +32,7 @@ from nbt_embed._kernel_config import (
     memory_of,
     status_text,
 )
+from nbt_embed._selfcheck import warn_of_floats
 from nbt_embed.arrays import (
     Float32Array,
     SampleBuffer,
@@ -74,7 +75,7 @@ os.register_at_fork(after_in_child=lib.nbt_forked)
 
 
 class _Call:
-    """The buffers of a predict or learn, and their addresses for tools/kernel_calls.h."""
+    """The buffers of a predict or learn, and their addresses for nbt_embed/_calls.h."""
 
     __slots__ = ("label", "sample", "x", "y")
 
@@ -325,6 +326,7 @@ class Learner:
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
         Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
         """
+        warn_of_floats("run")
         inputs = table("X", float32("X", X), self._config.n_in)
         check_finite("X", inputs, self._config.hold_missing)
         labels = table("Y", float32("Y", Y), self._config.n_label)
@@ -377,6 +379,7 @@ class Learner:
 
         Errors: CheckpointError if a number is not finite. Cost: O(bytes).
         """
+        warn_of_floats("save")
         out = bytearray(lib.nbt_checkpoint_bytes(kernel_config(self._config)))
         buffer = ffi.from_buffer("unsigned char[]", out)
         status = lib.nbt_shared_save(self._shared, buffer, len(out))
@@ -391,6 +394,7 @@ class Learner:
 
         Errors: CheckpointError, which says what is wrong with the bytes and what to do.
         """
+        warn_of_floats("load")
         buffer = ffi.from_buffer("unsigned char[]", data)
         config = ffi.new("nbt_config *")
         status = lib.nbt_load_config(buffer, len(data), config)
@@ -476,6 +480,7 @@ class Learner:
 
     def hash(self) -> int:
         """64-bit hash of everything that shapes the future: equal on every target."""
+        warn_of_floats("hash")
         out = ffi.new("uint64_t *")
         _check_turn(lib.nbt_shared_hash(self._shared, out), "hash")
         return int(out[0])

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import is_accepted
-from nbt_embed._kernel import ffi, lib
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import CheckpointError
 

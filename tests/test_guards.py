@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nbt_embed._kernel import ffi, lib
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Counters, Learner
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import Link
 from nbt_embed.errors import ConfigError, InputError
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import is_accepted
-from nbt_embed._kernel import ffi, lib
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError, memory_of
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES, Cell, Estimator, Filter, Link
 from nbt_embed.errors import (
     ConfigError,

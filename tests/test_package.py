@@ -1,6 +1,5 @@
 """The files that are published install and work away from this directory."""
 
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,8 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
+import nbt_embed
 from nbt_embed import Learner
 from nbt_embed.export import firmware_files
+from tools import package
 
 USE = """
 import nbt_embed, pathlib, sys
@@ -22,22 +23,28 @@ print(learner.hash())
 """
 
 
+# Of no use without the repository.
+REPOSITORY_ONLY = {".ci/run", ".gitignore"}
+
+
+def test_the_sdist_holds_every_file_and_collects_its_tests(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml needs it")
+    pytest.importorskip("build", reason="build is not installed: pip install '.[dev]'")
+    tree = package.unpacked_sdist(tmp_path)
+    if (ROOT / ".git").exists():
+        tracked = set(run("git", "ls-files", cwd=ROOT).splitlines()) - REPOSITORY_ONLY
+        assert {name for name in tracked if (ROOT / name).exists()} <= {
+            path.relative_to(tree).as_posix() for path in tree.rglob("*")
+        }
+    (kernel,) = Path(nbt_embed.__file__).parent.glob("_kernel*.so")
+    assert "tests collected" in package.collect(sys.executable, tree, kernel)
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the sdist and the wheel that is built from it."""
     directory = tmp_path_factory.mktemp("dist")
-    # A clean copy: what an earlier build left in the tree must not help.
-    tree = directory / "tree"
-    files = ["csrc", "nbt_embed", "tools", "tests", "docs", "examples"]
-    files += ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md"]
-    for name in files:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("*.so", "_kernel.c", "__pycache__")
-            shutil.copytree(source, tree / name, ignore=ignored)
-        else:
-            tree.mkdir(exist_ok=True)
-            shutil.copy(source, tree / name)
+    tree = package.clean_copy(directory)
     run(sys.executable, "-m", "build", "--outdir", str(directory), str(tree))
     return directory
 

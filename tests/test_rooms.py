@@ -33,7 +33,9 @@ def test_the_map_has_every_file_once() -> None:
 def test_every_switch_names_every_choice(choice: str, prefix: str) -> None:
     """None has a default, under which a new choice would act as the last one."""
     expected = {prefix + name.upper() for name in CHOICES[choice]}
-    switch = re.compile(rf"^    switch \(nbt_{choice}(?:_of)?\(\w+\)\) {{\n(.*?)^    }}\n", re.M | re.S)
+    switch = re.compile(
+        rf"^    switch \(nbt_{choice}(?:_of)?\(\w+\)\) {{\n(.*?)^    }}\n", re.M | re.S
+    )
     bodies = [body for path in KERNEL.glob("*.c") for body in switch.findall(path.read_text())]
     assert len(bodies) >= 3
     for body in bodies:

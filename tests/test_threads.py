@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from conftest import ROOT, Build, run
-from nbt_embed._kernel import ffi, lib
 from numpy.typing import NDArray
 
 from nbt_embed import Learner
+from nbt_embed._kernel import ffi, lib
 from nbt_embed.errors import DivergenceWarning, SequenceError
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../tools/kernel_calls.c"
+#include "../nbt_embed/_calls.c"
 
 enum { CALLS = 4000, THREADS = 3 };
 

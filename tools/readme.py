@@ -1,18 +1,17 @@
-"""Put the real output of the commands that README.md shows into it: ``make readme``.
+"""The real output of the commands that README.md shows: ``make readme``.
 
-``python -m tools.readme demo bars`` refreshes some of them only.
+With ``--document README.md`` it goes there; ``python -m tools.readme demo bars`` runs some only.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tools.document import put
-
-README = Path("README.md")
 
 
 def paragraphs(*shown: int) -> Callable[[str], str]:
@@ -45,12 +44,18 @@ COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
 
 
 def main() -> int:
-    """Replace what stands between the markers of each command by its output."""
-    for name in sys.argv[1:] or COMMANDS:
+    """Print the output of each command, or replace what stands between its markers by it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(COMMANDS)} (all)")
+    parser.add_argument("--document", type=Path, help="Markdown file to put the output into")
+    options = parser.parse_args()
+    for name in options.names or COMMANDS:
         command, pick = COMMANDS[name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         output = pick("\n".join(line.rstrip() for line in done.stdout.splitlines()))
-        put(README, name, output)
+        print(output)
+        if options.document is not None:
+            put(options.document, name, output)
     return 0
 
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbt_embed._build import LANES
 from nbt_embed.config import CHOICES
 from tools.bench.native import HERE, ROOT, run
-from tools.build_kernel import LANES
 
 BASELINE = HERE / "instructions.json"
 TOLERANCE = 0.01

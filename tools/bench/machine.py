@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import nbt_embed
+from nbt_embed._build import LANES, flags_for
 from tools.bench import native
-from tools.build_kernel import COMPILE_ARGS, LANES
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -99,9 +99,9 @@ def describe() -> dict[str, Any]:
         "package": {
             "compiler": package_compiler(),
             "python_flags": sysconfig.get_config_var("CFLAGS"),
-            "flags": list(COMPILE_ARGS),
+            "flags": flags_for([native.COMPILER]),
             "lanes": LANES,
         },
-        "native": {"compiler": compiler(), "flags": ["-std=c11", *native.FLAGS]},
+        "native": {"compiler": compiler(), "flags": ["-std=c11", *native.flags()]},
         "threads": 1,
     }

@@ -10,13 +10,17 @@ from typing import Any
 
 from cffi import FFI
 
-from tools.build_kernel import COMPILE_ARGS, LANES, declarations
+from nbt_embed._build import LANES, declarations, flags_for
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COMPILER = "cc"
-# The package's flags, for the machine that measures: nobody could call a peer held back by them.
-FLAGS = (*COMPILE_ARGS, "-march=native")
+
+
+@cache
+def flags() -> tuple[str, ...]:
+    """The package's, for the machine that measures: nobody could call a peer held back by them."""
+    return (*flags_for([COMPILER]), "-march=native")
 
 
 def run(*command: str) -> str:
@@ -30,7 +34,7 @@ def run(*command: str) -> str:
 def compile_library(sources: tuple[str, ...], target: Path, *extra: str) -> None:
     """Compile C files into a shared library. Errors: RuntimeError."""
     common = ("-std=c11", f"-DNBT_LANES={LANES}", f"-I{ROOT / 'csrc'}", "-shared", "-fPIC")
-    run(COMPILER, *common, *FLAGS, *extra, *sources, "-o", str(target), "-lm")
+    run(COMPILER, *common, *flags(), *extra, *sources, "-o", str(target), "-lm")
 
 
 @cache

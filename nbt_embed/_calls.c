@@ -1,4 +1,4 @@
-#include "kernel_calls.h"
+#include "_calls.h"
 
 /* C99 has neither atomic operations nor variables of a thread. gcc, clang and what is made of them have the
  * __atomic operations and __thread; any other compiler refuses this file, which Python alone needs. */

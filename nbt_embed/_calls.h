@@ -6,8 +6,8 @@
  * A thread that has to keep others out between its calls (a replay) holds the learner meanwhile.
  * Nobody ever waits. A firmware needs none of this, so it is no part of csrc/.
  */
-#ifndef KERNEL_CALLS_H
-#define KERNEL_CALLS_H
+#ifndef NBT_CALLS_H
+#define NBT_CALLS_H
 
 #include "nbt.h"
 

@@ -1,0 +1,66 @@
+#include "_selfcheck.h"
+
+#include <fenv.h>
+#include <math.h>
+
+enum { STEPS = 24 };
+
+int nbt_floats_of_thread(void)
+{
+    /* Volatile: to be computed here and now, by the thread. */
+    volatile float smallest = 1.17549435e-38f, denormal = 1e-40f, one = 1.0f, bit = 1e-9f;
+    volatile float half = smallest * 0.5f, normal = denormal * 1e10f;
+    volatile float up = one + bit, down = one - bit;
+    return (half == 0.0f || normal == 0.0f ? NBT_FLOATS_FLUSHED : 0) +
+           (up != one || down != one ? NBT_FLOATS_ROUNDED : 0);
+}
+
+/* Whether a number that has to be refused is refused by both calls. */
+static int refuses(nbt_learner *learner, float bad)
+{
+    float y, x[2] = {0.0f, bad};
+    int refused = nbt_predict(learner, &y, x) == NBT_ERR_INPUT;
+    x[1] = 0.0f;
+    if (nbt_predict(learner, &y, x) < 0) {
+        return 0;
+    }
+    if (bad == bad) { /* a NaN is a missing label */
+        refused &= nbt_learn(learner, &bad) == NBT_ERR_LABEL;
+    }
+    return refused && nbt_learn(learner, x) >= 0;
+}
+
+static uint64_t steps(uint32_t simd)
+{
+    uint64_t arena[NBT_BYTES(2, 1, 5, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE, NBT_FILTER_KALMAN,
+                             NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+    nbt_config config = nbt_config_default(2, 1, 5, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner;
+    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
+        return 0;
+    }
+    nbt_simd_limit(learner, simd);
+    for (int t = 0; t < STEPS; t++) {
+        float y, label = (float)(t * t % 7) * 0.25f - 0.5f;
+        /* The second input's square, and what is made of it, are denormal numbers. */
+        float x[2] = {(float)(t % 5) - 2.0f, (float)(t % 3) * 1e-20f};
+        if (nbt_predict(learner, &y, x) < 0 || nbt_learn(learner, &label) < 0) {
+            return 0;
+        }
+    }
+    if (!refuses(learner, NAN) || !refuses(learner, INFINITY) || !refuses(learner, -INFINITY)) {
+        return 0;
+    }
+    return nbt_hash(learner);
+}
+
+uint64_t nbt_selfcheck(uint32_t simd)
+{
+    fenv_t own;
+    if (fegetenv(&own) != 0 || fesetenv(FE_DFL_ENV) != 0) {
+        return 0;
+    }
+    uint64_t hash = nbt_floats_of_thread() == 0 ? steps(simd) : 0;
+    fesetenv(&own);
+    return hash;
+}
