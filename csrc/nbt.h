@@ -129,6 +129,16 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
     NBT_ARRAY_COUPLING = 14,  /* (R, D) information shared with the bias, over the bias's; the bias
                                  column is 0 (quasi, not frozen) */
+    NBT_ARRAY_UNITS = 15,     /* (5, n_in) reference, applied mean (relative to it) and deviation (0: has not
+                                 varied, -1: taken as it is), mean and variance of the first blocks (follow) */
+    NBT_ARRAY_LABEL_UNITS = 16, /* (5, O) the same of labels without anchor (follow, gaussian) */
+    NBT_ARRAY_ANCHOR = 17,    /* (O)    input channel of each output, or -1 (anchored) */
+    NBT_ARRAY_WEIGHT = 18,    /* (O, K) weights of the forecasts: last value, linear, readout, slow readout */
+    NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output, labels */
+    NBT_ARRAY_SLOW = 20,      /* (O, D) slow readout */
+    NBT_ARRAY_SLOW_NOISE = 21, /* (2, O) its innovation variance, labels */
+    NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest value] */
+    NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_END
 };
 
@@ -144,7 +154,8 @@ typedef struct nbt_config {
     uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
     uint32_t n_in;        /* input channels, 1..65535. Cost: 12 R + 4 D bytes per channel and lag */
     uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 D bytes */
-    uint32_t n_hidden;    /* recurrent units, 1..4096 and what size_t can address. Cost: quadratic */
+    uint32_t n_hidden;    /* recurrent units, 0..4096 and what size_t can address. Cost: quadratic. With 0
+                             the learner is recursive least squares on the lags (estimator frozen) */
     uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 1 */
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
@@ -207,7 +218,28 @@ typedef struct nbt_config {
     float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label that is
                              further from its forecast is learnt as if it were so far */
     float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from the
-                             running mean is brought so far, once the scaler has seen scale_steps */
+                             running mean is brought so far, once the scaler has seen scale_steps (follow:
+                             20 values) */
+    /* Streams, docs/design.md section 11; each is off at 0. */
+    uint32_t follow;      /* 0 or 1, default 0: the units of inputs and gaussian labels follow the stream at
+                             scale_rate for ever (scale_steps 0: values are taken as they are), and
+                             what was learnt is re-expressed. No finite value is refused then.
+                             rollback_steps has to be 0 */
+    uint32_t anchored;    /* 0 or 1, default 0: an output whose future is that of an input learns the
+                             difference to its last value (gaussian, needs follow). Output o is that of
+                             input o, if there is one; nbt_anchor_set says otherwise */
+    uint32_t linear_lags; /* samples, 0..1024, default 0 (off): a linear forecast of every output from
+                             the last samples of its input takes part in the mixture. Needs anchored and
+                             mix_forget */
+    uint32_t prior_units; /* 0 or 1, default 0: the prior is in units of the target instead of the noise
+                             (gaussian, kalman filters) */
+    float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], 0 without
+                             linear_lags */
+    float slow_forget;    /* forgetting factor of a second, slower readout that takes part in the
+                             mixture, [0, 1], default 0 (none). Needs mix_forget. Cost: 2 D (D + 1)
+                             + 4 n_out D bytes */
+    float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted by,
+                             [0, 1], default 0 (no mixture: the readout alone). Gaussian, needs follow */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -221,6 +253,9 @@ typedef struct nbt_counters {
     uint64_t stuck;       /* predictions with a stuck input, and labels of stuck outputs */
     uint64_t reopened;    /* steps answered with NBT_REOPENED */
     uint64_t rolled_back; /* steps answered with NBT_ROLLED_BACK */
+    uint64_t moved;       /* times the units of an input or a label moved (follow) */
+    uint64_t restarted;   /* times the readouts started anew because a stream's first values were not like
+                             the ones after them (follow) */
 } nbt_counters;
 
 /* Bytes of a learner by purpose; the sum of the fields is nbt_bytes. */
@@ -265,6 +300,12 @@ nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
  *   be copied byte for byte, and the copy is a learner too.
  * Errors: NBT_ERR_NULL, NBT_ERR_CONFIG, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(R D). */
 nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner);
+
+/* Purpose: say which input channel each output is the future of, -1 for none (anchored).
+ * Arguments: channel (n_out).
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (not anchored), NBT_ERR_CONFIG (no such channel, or a sample has been
+ *   predicted already); the learner is then unchanged. Cost: O(n_out). */
+nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
 
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
@@ -433,6 +474,17 @@ float nbt_sigmoidf(float x);
                                    estimator, filter, link) -                                           \
                     1u) * NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
+/* What units that follow, the anchor and the mixture take beside; slow and mix: 1 with slow_forget, with
+ * mix_forget above 0, else 0. */
+#define NBT_STREAM_BYTES(n_in, n_out, n_hidden, lags, max_delay, link, follow, anchored, linear_lags, slow, mix) \
+    (sizeof(float) *                                                                                          \
+     NBT_EVEN_(0u NBT_STREAM_ARRAYS(NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow),        \
+                                    (size_t)(anchored), (size_t)(slow), (size_t)(mix), (size_t)(n_in),        \
+                                    (size_t)(n_out), (size_t)(lags), (size_t)(max_delay),                     \
+                                    NBT_COLS(n_in, n_hidden, lags), (size_t)(linear_lags))                    \
+                   NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),                 \
+                                      (size_t)(linear_lags))))
+
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)                  \
     (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out,      \
@@ -447,7 +499,8 @@ float nbt_sigmoidf(float x);
 
 /* Bytes of the learner's own header, a multiple of 8; a compile-time check in nbt_layout.c keeps it true. */
 #define NBT_HEADER_BYTES                                                                              \
-    ((sizeof(nbt_config) + sizeof(nbt_counters) + 4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
+    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS +                                \
+     (4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
 /* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
  * almost: processors with caches then take loads from one for loads of what was stored to another, and

@@ -26,6 +26,15 @@
 #ifndef NBT_ROLLBACK
 #define NBT_ROLLBACK 1
 #endif
+/* 0: without follow and all that needs it. */
+#ifndef NBT_FOLLOW
+#define NBT_FOLLOW 1
+#endif
+/* 0: without mix_forget and all that needs it. */
+#ifndef NBT_MIXTURE
+#define NBT_MIXTURE 1
+#endif
+#define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
 /* 0: nbt_status_text knows errors and successes only. */
 #ifndef NBT_TEXTS
 #define NBT_TEXTS 1

@@ -13,17 +13,23 @@ static float one_hot_gain(uint32_t n_in)
     return gain < 3.5f ? 3.5f : gain > 100.0f ? 100.0f : gain;
 }
 
+/* Nothing to learn in a network without units. */
+static uint32_t usual_estimator(uint32_t n_hidden)
+{
+    return n_hidden > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN;
+}
+
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
-    nbt_config config = {0};
     int gaussian_link = link == NBT_LINK_GAUSSIAN;
+    /* By position, so that compilers warn of a field without its row. */
 #define DEFAULT(name, kind, low, high, gaussian, other, since) \
-    config.name = gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other);
+    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
 #define DEFAULT_COUNT(value) (uint32_t)(value)
 #define DEFAULT_CHOICE(value) (uint32_t)(value)
 #define DEFAULT_REAL(value) (value)
 #define DEFAULT_ABOVE(value) (value)
-    NBT_FIELD_LIST(DEFAULT)
+    nbt_config config = {0 /* seed */, NBT_FIELD_LIST(DEFAULT)};
 #undef DEFAULT
     return config;
 }
@@ -39,6 +45,29 @@ typedef struct range {
 #define RANGE(name, kind, low, high, gaussian, other, since) {low, high, kind},
 static const range ranges[NBT_FIELDS] = {NBT_FIELD_LIST(RANGE)};
 
+/* The same for the fields of streams: off where what they need is. */
+static range stream_range_of(const nbt_config *config, size_t index, range r)
+{
+    if (index < NBT_FIELD_follow) {
+        return r; /* the choices that are looked at below come first, and are good by then */
+    }
+    int real = NBT_IN(NBT_LINKS_REAL, config->link) != 0, kalman = NBT_IN(NBT_FILTERS_KALMAN, config->filter) != 0;
+    int follows = NBT_FOLLOW && config->follow != 0;
+    int mixes = NBT_MIXES && config->mix_forget > 0.0f;
+    int off = (index == NBT_FIELD_follow && !NBT_FOLLOW) || (index == NBT_FIELD_anchored && !(follows && real)) ||
+              (index == NBT_FIELD_mix_forget && !(follows && real && NBT_MIXES)) ||
+              (index == NBT_FIELD_slow_forget && !(mixes && kalman)) ||
+              (index == NBT_FIELD_linear_lags && !(mixes && kalman && config->anchored != 0)) ||
+              (index == NBT_FIELD_linear_forget && config->linear_lags == 0) ||
+              (index == NBT_FIELD_prior_units && !(real && kalman));
+    r.high = off ? 0.0f : r.high;
+    if (index == NBT_FIELD_linear_forget && config->linear_lags > 0) {
+        r.low = 0.5f;
+        r.kind = ABOVE;
+    }
+    return r;
+}
+
 /* The range of one field beside the values of the others. */
 static range range_of(const nbt_config *config, size_t index)
 {
@@ -51,10 +80,13 @@ static range range_of(const nbt_config *config, size_t index)
     } else if (index == NBT_FIELD_tau_max) {
         r.low = config->tau_min;
         r.kind = REAL;
-    } else if (index == NBT_FIELD_rollback_steps && (!NBT_ROLLBACK || config->drift_steps == 0)) {
-        r.high = 0; /* nothing would ask for the copy, or there is nothing to make one */
+    } else if (index == NBT_FIELD_rollback_steps &&
+               (!NBT_ROLLBACK || config->drift_steps == 0 || config->follow != 0)) {
+        r.high = 0; /* nothing would ask for the copy, or nothing makes one, or its units are gone by then */
+    } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
+        r.high = NBT_EST_FROZEN;
     }
-    return r;
+    return stream_range_of(config, index, r);
 }
 
 /* The lowest choice of a mask, and the highest. */
@@ -114,7 +146,12 @@ static int is_addressable(const nbt_config *config)
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
     uint64_t copies = config->rollback_steps > 0 ? 2 : 1;
     uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
-    uint64_t floats = copies * (matrices * rows * cols + cols * cols) + 2 * units * units +
+    uint64_t taps = config->linear_lags, waits = 6 * ((uint64_t)config->max_delay + 1);
+    uint64_t streams = config->follow != 0
+                           ? (slots + taps + 8) * config->n_in + cols * cols + 32 * cols +
+                                 outputs * (taps * taps + 8 * taps + cols + waits + 64)
+                           : 0;
+    uint64_t floats = streams + copies * (matrices * rows * cols + cols * cols) + 2 * units * units +
                       outputs * (copies * cols + outputs + 2 * units) + slots * config->n_in +
                       32 * (rows + cols);
     if (nbt_is_exact(config)) {
@@ -164,7 +201,7 @@ static int is_accepted(const nbt_config *config, refusal *out)
         return refuse(out, 1 + NBT_FIELD_n_hidden, 1.0f, (float)most);
     }
     if (!is_addressable(config)) {
-        return refuse(out, 1 + NBT_FIELD_n_hidden, 1.0f, (float)(config->n_hidden - 1));
+        return refuse(out, 1 + NBT_FIELD_n_hidden, 0.0f, (float)(config->n_hidden - (config->n_hidden > 0)));
     }
     return 1;
 }

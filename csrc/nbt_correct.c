@@ -5,13 +5,15 @@
 #include "nbt_innovation.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
+#include "nbt_rls.h"
 #include "nbt_sgd.h"
 #include "nbt_ud.h"
 
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
-/* Steps never fall below this share of the first ones: a device that runs for years still learns. */
+/* Steps never fall below this share of the first ones: a device that runs for years still
+ * learns. */
 #define ANNEAL_MIN 0.1f
 
 /* 1 / sqrt(1 + n / anneal_steps) after n labels: large steps find the way, small ones average the
@@ -25,14 +27,14 @@ static float annealed(const nbt_config *config, uint64_t labels)
     return nbt_select(factor < ANNEAL_MIN, ANNEAL_MIN, factor);
 }
 
-/* The innovation <- F S^-1 t, S the covariance that both blocks share. Returns f^T C f; *weight is the weight
- * of the sample for the readout covariance, gain is the annealed eta gamma / n. */
+/* The innovation <- F S^-1 t, S the covariance that both blocks share. Returns f^T C f; *weight is
+ * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
 static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update, float *weight,
                              int *limited)
 {
     *weight = nbt_link_innovate(l);
     nbt_gradient_directions(l);
-    float c = nbt_ud_project(l->ud, nbt_uf(l), l->f, l->D);
+    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), l->D);
     nbt_innovation_spread(l, c, gain);
     *limited = nbt_gate_limit(l, gain);
     if (*limited) {
@@ -48,8 +50,8 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 /* Written so that NaN fails. */
 static int is_bounded(const nbt_layout *l, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the bias
-     * column kept exactly, a bias moves with all D weights of its row. */
+    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the
+     * bias column kept exactly, a bias moves with all D weights of its row. */
     float p_max = !nbt_has_cov(&l->m) ? 1.0f : 1.0f / l->config->info_floor;
     p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
     float step = 0.0f;
@@ -70,8 +72,8 @@ static int is_bounded(const nbt_layout *l, float c)
         float miss = nbt_is_nan(nbt_label(l)[o]) ? 0.0f : nbt_label(l)[o] - l->y[o];
         error += miss * miss;
     }
-    return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
-           curvature < NBT_HUGE && error < NBT_HUGE;
+    return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE &&
+           step < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
 /* How far V_o moves along the direction. */
@@ -143,27 +145,70 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     }
 }
 
-/* C of a readout that knows nothing. */
-static void init_readout_covariance(const nbt_layout *l)
+NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
 {
-    nbt_ud_init(l->ud, l->D, l->H, l->config->prior_hidden, l->config->prior);
+    if (!nbt_follows(l)) {
+        return l->f;
+    }
+    nbt_ud_constant_first(l->cf, l->f, l->D, l->H);
+    return l->cf;
+}
+
+/* C f in the order of the readout. */
+static const float *readout_direction(const nbt_layout *l)
+{
+    if (!nbt_follows(l)) {
+        return l->cf;
+    }
+    nbt_ud_constant_last(l->f, l->cf, l->D, l->H);
+    return l->f;
+}
+
+/* The prior in the order of the covariance: of the first features, and of the rest. */
+typedef struct priors {
+    size_t first;
+    float head;
+    float tail;
+} priors;
+
+static priors priors_of(const nbt_layout *l, float lift)
+{
+    float prior = l->config->prior, hidden = l->config->prior_hidden;
+    if (l->config->prior_units != 0) {
+        prior *= lift;
+        hidden *= lift;
+    }
+    priors units_first = {l->H, hidden, prior};
+    priors units_last = {l->D - l->H, prior, hidden};
+    return nbt_follows(l) ? units_last : units_first;
+}
+
+NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l)
+{
+    priors p = priors_of(l, 1.0f);
+    nbt_ud_init(l->ud, l->D, p.first, p.head, p.tail);
+}
+
+NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l)
+{
+    nbt_fill(l->readout, 0.0f, l->O * l->D);
+    if (nbt_is_kalman(l)) {
+        nbt_correct_init_covariance(l);
+    }
+    if (nbt_is_gaussian(l)) {
+        nbt_fill(l->noise, 1.0f, l->O);
+        nbt_fill(l->noise + l->O, 0.0f, l->O);
+    }
 }
 
 NBT_LOCAL void nbt_correct_init(const nbt_layout *l)
 {
-    nbt_fill(l->readout, 0.0f, l->O * l->D);
+    nbt_correct_init_readout(l);
     if (nbt_has_cov(&l->m)) {
         nbt_fill(l->m.cov, 1.0f / l->config->info_floor, l->R * l->D);
     }
     if (nbt_has_coupling(&l->m)) {
         nbt_fill(l->m.coupling, 0.0f, l->R * l->D);
-    }
-    if (nbt_is_kalman(l)) {
-        init_readout_covariance(l);
-    }
-    if (nbt_is_gaussian(l)) {
-        nbt_fill(l->noise, 1.0f, l->O);
-        nbt_fill(l->noise + l->O, 0.0f, l->O);
     }
 }
 
@@ -186,14 +231,15 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
         return 0;
     }
     if (kalman) {
+        priors p = priors_of(l, config->prior_units != 0 ? nbt_rls_lift(l->noise, l->O) : 1.0f);
         nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->D); /* f is used up */
-        nbt_ud_forget(l->ud, l->D, l->H, config->prior_hidden, config->prior, config->forget);
+        nbt_ud_forget(l->ud, l->D, p.first, p.head, p.tail, config->forget);
         if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(l, l->cf)) {
-            init_readout_covariance(l);
+            nbt_correct_init_covariance(l);
             return 0;
         }
     }
-    update_readout(l, kalman ? l->cf : l->f);
+    update_readout(l, kalman ? readout_direction(l) : l->f);
     update_noise(l, c);
     return 1;
 }

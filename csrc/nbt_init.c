@@ -1,5 +1,7 @@
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_experts.h"
+#include "nbt_follow.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
@@ -34,7 +36,7 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
-    float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)l->H);
+    float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)(l->H > 0 ? l->H : 1));
     float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->D - l->H - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
@@ -73,6 +75,10 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
         NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }
     nbt_correct_init(&l);
+    if (nbt_follows(&l)) {
+        nbt_follow_init(&l);
+        nbt_experts_init(&l);
+    }
     nbt_watch_init(self);
     nbt_watch_fill(&l); /* a copy has to be one that could be taken */
     nbt_estimate_clear(&l);
@@ -91,10 +97,38 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     nbt_fill(l.state, 0.0f, l.S);
     nbt_fill(nbt_learning_state(&l), 0.0f, l.S);
     nbt_fill(l.ring, 0.0f, ring.capacity * ring.n_in);
+    if (nbt_follows(&l)) {
+        nbt_ring taps = nbt_experts_taps(learner, &l);
+        nbt_fill(taps.data, 0.0f, taps.capacity * taps.n_in);
+    }
+    if (nbt_waits(&l)) {
+        nbt_ring waiting = nbt_experts_waiting(learner, &l);
+        nbt_fill(waiting.data, 0.0f, waiting.capacity * waiting.n_in);
+    }
     nbt_estimate_clear(&l);
     learner->column = 0;
     learner->pending = 0;
     learner->looked = 0;
     learner->quarantine = 0;
     return NBT_OK;
+}
+
+nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel)
+{
+    if (learner == NULL || channel == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
+    if (!nbt_is_anchored(&l)) {
+        return NBT_ERR_ARRAY;
+    }
+    int good = learner->counters.predictions == 0;
+    for (size_t o = 0; o < l.O; o++) {
+        good &= channel[o] >= -1 && channel[o] < (int32_t)learner->config.n_in;
+    }
+    for (size_t o = 0; o < l.O && good; o++) {
+        NBT_OF(&l, anchor)[o] = (float)channel[o];
+    }
+    return good ? NBT_OK : NBT_ERR_CONFIG;
 }

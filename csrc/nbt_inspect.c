@@ -33,6 +33,11 @@ typedef struct view {
     storage stored;
 } view;
 
+static size_t experts(const nbt_layout *l)
+{
+    return NBT_EXPERTS_((size_t)nbt_is_slow(l), nbt_linear_lags(l));
+}
+
 /* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
 #define VIEW_LIST(X)                                                                     \
     X(THETA, l->m.theta, l->R, l->D, BLOCKED)                                            \
@@ -49,7 +54,16 @@ typedef struct view {
     X(TRACES, l->m.g, l->R, l->D, BLOCKED)                                               \
     X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)                              \
     X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)                                  \
-    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)
+    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)                                      \
+    X(UNITS, NBT_OF(l, units), 5, l->config->n_in, TABLE)                                \
+    X(LABEL_UNITS, NBT_OF(l, label_units), 5, l->O, TABLE)                               \
+    X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                                        \
+    X(WEIGHT, NBT_OF(l, weight), l->O, experts(l), TABLE)                                \
+    X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                                   \
+    X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                                          \
+    X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)                                 \
+    X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE)                    \
+    X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)
 
 #define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
 enum { VIEW_LIST(VIEW_ROW) VIEWS };
@@ -100,7 +114,7 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     *rows = v.rows;
     *cols = v.cols;
     if (out != NULL && v.stored == PACKED) {
-        nbt_ud_expand(v.data, out, v.rows);
+        nbt_ud_expand(v.data, out, v.rows, nbt_follows(&l) ? l.H : v.rows);
     } else if (out != NULL && v.stored == BLOCKED) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {

@@ -22,8 +22,8 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
     u[l->D - 1] = 1.0f;
 }
 
-/* A channel after a value of it: the statistics, the value itself, which may have been brought to its
- * limit, and its scaled value. */
+/* A channel after a value of it: the statistics, the value itself, which may have been brought to
+ * its limit, and its scaled value. */
 typedef struct intake {
     nbt_scale scale;
     float value;
@@ -32,8 +32,8 @@ typedef struct intake {
 } intake;
 
 /* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
-NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
-                       float limit, int holds, float held)
+NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n,
+                             float z, float limit, int holds, float held)
 {
     nbt_scale before = nbt_scale_load(stats, channel, n);
     int missing = holds & nbt_is_nan(z);
@@ -61,9 +61,7 @@ NBT_INLINE_LANES int take_all(const nbt_config *config, const float *NBT_RESTRIC
     return accepted;
 }
 
-/* Counts x in runs (2, n); whether the channel has now repeated it for more than `steps` samples
- * (0: never). A missing value is not counted. */
-static int is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t steps)
+NBT_LOCAL int nbt_intake_is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t steps)
 {
     if (steps == 0 || nbt_is_nan(x)) {
         return 0;
@@ -90,7 +88,7 @@ NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l,
     for (size_t i = 0; i < n_in; i++) {
         intake in = take(config, l->input_scale, i, n_in, x[i], config->input_limit, holds, 0.0f);
         notice->limited |= in.value != x[i] && !nbt_is_nan(in.value);
-        notice->stuck |= is_stuck(l->input_run, i, n_in, x[i], config->stuck_steps);
+        notice->stuck |= nbt_intake_is_stuck(l->input_run, i, n_in, x[i], config->stuck_steps);
         nbt_scale_store(l->input_scale, in.scale, i, n_in);
     }
     ring.head = ring.head + 1 < ring.capacity ? ring.head + 1 : 0;
@@ -111,7 +109,7 @@ static nbt_status take_values(const nbt_layout *l, const float *label, int *pres
     for (size_t o = 0; o < n; o++) {
         intake in = take(config, l->label_scale, o, n, label[o], 0.0f, 1, 0.0f);
         nbt_scale_store(l->label_scale, in.scale, o, n);
-        if (is_stuck(l->label_run, o, n, label[o], config->stuck_steps)) {
+        if (nbt_intake_is_stuck(l->label_run, o, n, label[o], config->stuck_steps)) {
             notice->stuck = 1;
             nbt_label(l)[o] = nbt_from_bits(0x7fc00000u);
         }

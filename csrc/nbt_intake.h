@@ -14,12 +14,16 @@ typedef struct nbt_notice {
     int stuck;
 } nbt_notice;
 
+/* Counts x in runs (2, n); whether the channel has now repeated it for more than `steps` samples
+ * (0: never). A missing value is not counted. */
+NBT_LOCAL int nbt_intake_is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t steps);
+
 /* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
 NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
                                       nbt_notice *notice);
 
-/* Checks the label and brings it to scaled units in nbt_label(l), NaN where it is stuck; *present: is any
- * output labelled? NBT_OK or NBT_ERR_LABEL. */
+/* Checks the label and brings it to scaled units in nbt_label(l), NaN where it is stuck; *present:
+ * is any output labelled? NBT_OK or NBT_ERR_LABEL. */
 NBT_LOCAL nbt_status nbt_intake_label(const nbt_layout *l, const float *label, int *present,
                                       nbt_notice *notice);
 

@@ -26,7 +26,7 @@ NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYT
     NBT_ASSERT(nbt_field_##name,                                                                              \
                offsetof(nbt_config, name) == offsetof(nbt_config, n_in) + 4u * NBT_FIELD_##name && IS_##kind(name));
 NBT_FIELD_LIST(FIELD_ASSERT)
-NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) == offsetof(nbt_config, n_in) + 4u * NBT_FIELDS);
+NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) - offsetof(nbt_config, n_in) - 4u * NBT_FIELDS < 8u);
 #define COUNTER_ASSERT(name, since)                                                      \
     NBT_ASSERT(nbt_counter_##name, offsetof(nbt_counters, name) == 8u * NBT_COUNTER_##name && \
                                        IS_A(uint64_t, nbt_counters, name));
@@ -64,13 +64,19 @@ uint32_t nbt_config_versions(const nbt_config *config)
     return used | (NBT_ALL_VERSIONS & ~brought_fields);
 }
 
-/* Takes n floats off the block and counts them in *bytes; NULL for none or without a block. */
+/* Takes n floats off the block and counts them in *bytes; NULL without a block. */
 static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 {
-    float *array = base != NULL && n > 0 ? base + *next : NULL;
+    float *array = base != NULL ? base + *next : NULL;
     *next += n;
     *bytes += n * sizeof(float);
     return array;
+}
+
+/* The same for an array that a learner may lack; one that it has may still have no floats. */
+static float *place_if(size_t brought, float *base, size_t *next, size_t *bytes, size_t n)
+{
+    return brought != 0 ? place(base, next, bytes, n) : NULL;
 }
 
 /* Where the pointer to an array is kept. */
@@ -81,9 +87,9 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
         l->optional[NBT_LAST_##name] = (array); \
     }
 #define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
-    KEEP_##where(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
+    KEEP_##where(name, place_if(brought, floats, &n, &b->purpose, floats_))
 #define PLACE_SCRATCH(where, name, brought, floats_) \
-    KEEP_##where(name, place(floats, &n, &b->workspace, (brought) * (floats_)))
+    KEEP_##where(name, place_if(brought, floats, &n, &b->workspace, floats_))
 
 /* The matrices of the sweep come first and side by side, with a gap before all but the first: with 16 rows,
  * or a multiple, all start on a cache line if the first one does. */
@@ -126,9 +132,15 @@ static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_bre
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
+    size_t T = nbt_linear_lags(l);
+    NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
+                      (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), n_in, O, L, M, D, T)
+    NBT_STREAM_SCRATCH(PLACE_SCRATCH, (size_t)nbt_follows(l), O, T)
+    place(floats, &n, &b->workspace, n % 2);
+
     size_t copied = NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator, filter, link,
                                      n_in, O, H, L, M, K, R, D);
-    l->copy = place(floats, &n, &b->guard, NBT_ROLLBACK && config->rollback_steps > 0 ? copied : 0);
+    l->copy = place_if(NBT_ROLLBACK && config->rollback_steps > 0, floats, &n, &b->guard, copied);
     place(floats, &n, &b->guard, n % 2);
 }
 

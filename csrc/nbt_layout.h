@@ -40,6 +40,8 @@ enum {
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
+    NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES, , , , , , NBT_MIXES)
+    NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
 };
 
@@ -133,6 +135,37 @@ NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
     return nbt_has(NBT_BUILT_link, NBT_LINKS_REAL, l->noise != NULL);
 }
 
+/* Of units that follow, the anchor and the mixture. */
+NBT_INLINE int nbt_follows(const nbt_layout *l)
+{
+    return NBT_FOLLOW && l->config->follow != 0;
+}
+
+NBT_INLINE int nbt_is_anchored(const nbt_layout *l)
+{
+    return NBT_FOLLOW && l->config->anchored != 0;
+}
+
+NBT_INLINE int nbt_mixes(const nbt_layout *l)
+{
+    return NBT_MIXES && l->config->mix_forget > 0.0f;
+}
+
+NBT_INLINE int nbt_is_slow(const nbt_layout *l) /* has the slow readout */
+{
+    return NBT_MIXES && l->config->slow_forget > 0.0f;
+}
+
+NBT_INLINE size_t nbt_linear_lags(const nbt_layout *l) /* 0 without the linear expert */
+{
+    return NBT_MIXES ? l->config->linear_lags : 0;
+}
+
+NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs */
+{
+    return nbt_is_anchored(l) || nbt_mixes(l);
+}
+
 /* The fields of a config after seed are words of 32 bits, without padding between them (NBT_FIELD_LIST). */
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
@@ -175,11 +208,16 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
     return nbt_link_of(l->config);
 }
 
-/* The saved arrays of the learner whose layout is `l`; the pointer to one. */
+/* The saved arrays of the learner whose layout is `l`, and those of units that follow; the pointer to one. */
 #define NBT_SAVED_OF(XM, X, l)                                                                      \
     NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link, (size_t)(l)->config->n_in,  \
                      (l)->O, (l)->H, (size_t)(l)->config->lags, (size_t)(l)->config->max_delay,     \
                      (l)->parts, (l)->R, (l)->D)
+#define NBT_STREAM_OF(X, l)                                                                                    \
+    NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),                        \
+                      (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),                \
+                      (size_t)(l)->config->n_in, (l)->O, (size_t)(l)->config->lags,                            \
+                      (size_t)(l)->config->max_delay, (l)->D, nbt_linear_lags(l))
 #define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
 #define NBT_FIND_POINTER(l, name) ((l)->name)

@@ -5,19 +5,22 @@
  *                         a = theta u -> cell -> live state, y = link(V f)
  *
  *   learn      intake     the label through the guards and the scaler
- *              advance    look (if predict has not), the learning state by the input that waits longest,
- *                         and the estimate of its derivative
+ *              advance    look (if predict has not), the learning state by the input that waits
+ *                         longest, and the estimate of its derivative
  *              correct    the readout, its covariance, the noise; the scalars of the recurrent step
  *              finish     the watch, and the change of the matrices: with the look at the next input
  *                         if that is here, else left undone until it is
  *
- * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w and so
- * on. A change is what a step does to the matrices: w and g move, theta and P follow. A sweep is one pass
- * over the matrices that makes a change, a look, or both: each parameter is then read and written once. */
+ * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w
+ * and so on. A change is what a step does to the matrices: w and g move, theta and P follow. A
+ * sweep is one pass over the matrices that makes a change, a look, or both: each parameter is then
+ * read and written once. */
 #include "nbt.h"
 #include "nbt_cell.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_experts.h"
+#include "nbt_follow.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_link.h"
@@ -28,11 +31,23 @@
 #include "nbt_ud.h"
 #include "nbt_watch.h"
 
-/* l->y = link(V f), scaled units, f = [state; x; 1] whose x and 1 are those of u. */
-static void read_out(const nbt_layout *l, const float *state, const float *u)
+/* l->f = [state; x; 1] for the sample `age` before the newest, whose x and 1 are those of u, or with units that
+ * follow the applied ones. */
+static void gather_features(const nbt_learner *learner, const nbt_layout *l, const float *state, const float *u,
+                            size_t age)
 {
     nbt_copy(l->f, state, l->H);
     nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
+    if (nbt_follows(l)) {
+        nbt_ring taps = nbt_experts_taps(learner, l);
+        nbt_ring_taps(&taps, l->f + l->H, age, l->config->lags);
+    }
+}
+
+/* l->y = link(V f), scaled units. */
+static void read_out(const nbt_learner *learner, const nbt_layout *l, const float *state, const float *u, size_t age)
+{
+    gather_features(learner, l, state, u, age);
     for (size_t o = 0; o < l->O; o++) {
         l->y[o] = nbt_dot(l->readout + o * l->D, l->f, l->D);
     }
@@ -60,9 +75,9 @@ static int are_finite(const float *y, size_t n)
 
 /* ---- predict --------------------------------------------------------------------------------- */
 
-/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way. Where no
- * forecast may wait longer than to the next label, the live state is the learning state, and this is the
- * step that the label will need. */
+/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way.
+ * Where no forecast may wait longer than to the next label, the live state is the learning state,
+ * and this is the step that the label will need. */
 static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
     if (l->config->max_delay == 0) {
@@ -70,13 +85,13 @@ static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **und
         *undone = NULL;
         nbt_estimate_step(l, l->state);
         learner->looked = NBT_LOOK_STEP;
-        read_out(l, l->state, l->u);
+        read_out(learner, l, l->state, l->u, 0);
     } else {
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_sweep_forward(&l->m, l->live, l->f);
         nbt_cell_forward(nbt_cell(l), l->H, l->live, l->state, NBT_OF(l, leak));
-        read_out(l, l->state, l->f);
+        read_out(learner, l, l->state, l->f, 0);
     }
 }
 
@@ -87,13 +102,18 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
         return NBT_ERR_FULL;
     }
     nbt_notice notice = {0, 0};
-    nbt_status refused = nbt_intake_input(learner, l, x, &notice);
+    nbt_status refused = nbt_follows(l) ? nbt_follow_input(learner, l, x, &notice)
+                                        : nbt_intake_input(learner, l, x, &notice);
     if (refused != NBT_OK) {
         return refused;
     }
     forecast(learner, l, undone);
-    nbt_copy(y, l->y, l->O);
-    nbt_intake_unscale(l, y);
+    if (nbt_follows(l) && nbt_is_gaussian(l)) {
+        nbt_experts_forecast(learner, l, x, y);
+    } else {
+        nbt_copy(y, l->y, l->O);
+        nbt_intake_unscale(l, y);
+    }
     int finite = are_finite(y, l->O);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
@@ -128,11 +148,13 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     float c = 0.0f;
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
-        c = nbt_ud_project(l.ud, nbt_uf(&l), l.f, l.D);
+        gather_features(learner, &l, l.state, l.f, 0);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), l.D);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));
-        variance[o] = deviation * deviation * l.noise[o] * (1.0f + c);
+        variance[o] = nbt_follows(&l) ? nbt_experts_variance(&l, o, l.noise[o] * (1.0f + c))
+                                      : deviation * deviation * l.noise[o] * (1.0f + c);
     }
     return are_finite(variance, l.O) ? NBT_OK : NBT_NOT_FINITE;
 }
@@ -154,7 +176,9 @@ static nbt_status intake_label(nbt_learner *learner, const nbt_layout *l, const 
     if (learner->pending == 0) {
         return NBT_ERR_EMPTY;
     }
-    nbt_status refused = nbt_intake_label(l, label, &now->present, &now->notice);
+    nbt_status refused = nbt_follows(l) && nbt_is_gaussian(l)
+                             ? nbt_follow_label(l, label, &now->present, &now->notice)
+                             : nbt_intake_label(l, label, &now->present, &now->notice);
     if (refused == NBT_OK && learner->quarantine > 0) {
         learner->quarantine--;
         now->present = 0;
@@ -172,17 +196,24 @@ static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
     nbt_estimate_advance(learner, l);
     now->good = nbt_estimate_is_bounded(l);
     if (now->good && now->present && !has_read) {
-        read_out(l, nbt_learning_state(l), l->u);
+        read_out(learner, l, nbt_learning_state(l), l->u, learner->pending - 1);
     }
 }
 
-/* What the label changes. Without one the sweep moves w and g along and leaves theta and its covariance. */
+/* What the label changes. Without one the sweep moves w and g along and leaves theta and its
+ * covariance. */
 static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *change, learn_step *now)
 {
     nbt_correct_nothing(l, change);
     if (now->good && now->present) {
+        if (nbt_waits(l)) {
+            nbt_experts_target(learner, l);
+        }
         now->loss = nbt_link_loss(l);
         now->good = nbt_correct(learner, l, &change->update, &now->notice.limited);
+        if (now->good && nbt_mixes(l)) {
+            nbt_experts_learn(learner, l);
+        }
     }
 }
 
@@ -197,8 +228,8 @@ static void count(nbt_learner *learner, const learn_step *now)
     nbt_count(&counters->stuck, now->notice.stuck);
 }
 
-/* Brings the matrices to where the step leaves them, or leaves that undone. At once where the watch acts,
- * which looks at all of them. */
+/* Brings the matrices to where the step leaves them, or leaves that undone. At once where the watch
+ * acts, which looks at all of them. */
 static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *change, int at_once,
                         nbt_change **undone)
 {
@@ -212,8 +243,8 @@ static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *c
 }
 
 /* Counters, matrices, watch. Returns the answer of the step. */
-static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *change, learn_step *now,
-                         nbt_change **undone)
+static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *change,
+                         learn_step *now, nbt_change **undone)
 {
     learner->pending--;
     count(learner, now);
@@ -243,7 +274,11 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     }
     advance(learner, l, &now);
     correct(learner, l, change, &now);
-    return finish(learner, l, change, &now, undone);
+    nbt_status answer = finish(learner, l, change, &now, undone);
+    if (nbt_follows(l) && nbt_is_gaussian(l)) {
+        nbt_follow_labelled(learner, l, label);
+    }
+    return answer;
 }
 
 nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)

@@ -25,9 +25,10 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
-/* One column of rows `first` to first + width of U, of which the first `above` are above the diagonal. */
-NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float back,
-                            float gain, uint32_t above)
+/* One column of rows `first` to first + width of U, of which the first `above` are above the
+ * diagonal. */
+NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own,
+                            float back, float gain, uint32_t above)
 {
     for (uint32_t lane = 0; lane < width; lane++) {
         float before = u[lane];
@@ -38,8 +39,9 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
     }
 }
 
-/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit keeps its
- * rows of C f. Near the diagonal it works on what lies below it too, and puts back what was there. */
+/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit
+ * keeps its rows of C f. Near the diagonal it works on what lies below it too, and puts back what
+ * was there. */
 NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
                           const float *back, size_t n)
 {
@@ -56,10 +58,11 @@ NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_REST
     nbt_copy(cf + first, own, width);
 }
 
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch, size_t n)
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
+                              size_t n)
 {
-    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of d. Only
-     * sums wait for one another, the divisions make loops that vectorise. */
+    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of
+     * d. Only sums wait for one another, the divisions make loops that vectorise. */
     float *before = scratch;
     float after = 1.0f;
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
@@ -101,6 +104,43 @@ NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, 
     }
 }
 
+NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a, float b)
+{
+    float shift = b / a;
+    for (size_t j = 0; j < n; ud += ++j) {
+        int moves = 0; /* is j one of the positions */
+        float sum = 0.0f;
+        for (size_t k = 0, i = first; k < count && i <= j; k++, i += step) {
+            moves |= i == j;
+            sum += i == j ? shift : ud[i] * shift;
+            if (i < j) {
+                ud[i] /= a;
+            }
+        }
+        if (j > 0) {
+            ud[0] -= sum;
+        }
+        for (size_t i = 0; i < j && moves; i++) {
+            ud[i] *= a;
+        }
+        ud[j] = moves ? nbt_clamp(ud[j] / a / a, 1e-12f, 1e12f) : ud[j];
+    }
+}
+
+NBT_LOCAL void nbt_ud_constant_first(float *to, const float *from, size_t n, size_t H)
+{
+    to[0] = from[n - 1];
+    nbt_copy(to + 1, from + H, n - 1 - H);
+    nbt_copy(to + n - H, from, H);
+}
+
+NBT_LOCAL void nbt_ud_constant_last(float *to, const float *from, size_t n, size_t H)
+{
+    nbt_copy(to, from + n - H, H);
+    nbt_copy(to + H, from + 1, n - 1 - H);
+    to[n - 1] = from[0];
+}
+
 NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)
 {
     int bad = 0;
@@ -110,7 +150,13 @@ NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)
     return !bad;
 }
 
-NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n)
+/* Place in [h; x; 1] of position i in [1; x; h]. */
+static size_t place_of(size_t i, size_t n, size_t H)
+{
+    return H == n ? i : i == 0 ? n - 1 : i < n - H ? H + i - 1 : i - (n - H);
+}
+
+NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n, size_t H)
 {
     for (size_t i = 0; i < n * n; i++) {
         C[i] = 0.0f;
@@ -119,7 +165,7 @@ NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n)
         for (size_t i = 0; i <= k; i++) {
             float left = (i == k ? 1.0f : ud[i]) * ud[k];
             for (size_t j = 0; j <= k; j++) {
-                C[i * n + j] += left * (j == k ? 1.0f : ud[j]);
+                C[place_of(i, n, H) * n + place_of(j, n, H)] += left * (j == k ? 1.0f : ud[j]);
             }
         }
         ud += k + 1;

@@ -1,5 +1,6 @@
 #include "nbt_walk.h"
 
+#include "nbt_experts.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
@@ -91,13 +92,19 @@ static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, wo
 }
 
 /* Packed columns: the entries above the diagonal, then d_j. */
-static void walk_factor(nbt_walker *walker, float *ud, size_t n)
+static void walk_factor(nbt_walker *walker, float *ud, size_t n, float most)
 {
     for (size_t col = 0; col < n; col++) {
         walk_array(walker, ud, col, ANY_SIGN, LIMIT);
-        walk_float(walker, ud + col, NONNEGATIVE, COVARIANCE_LIMIT);
+        walk_float(walker, ud + col, NONNEGATIVE, most);
         ud += col + 1;
     }
+}
+
+/* A prior in units of the target is up to 1e8 times the prior, and units that move scale it. */
+static float covariance_limit(const nbt_layout *l)
+{
+    return l->config->prior_units != 0 || nbt_follows(l) ? LIMIT : COVARIANCE_LIMIT;
 }
 
 /* state (S): h, and under the lstm c. */
@@ -108,11 +115,23 @@ static void walk_state(nbt_walker *walker, const nbt_layout *l, float *state)
 }
 
 /* Samples newest first. */
-static void walk_ring(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
+static void walk_ring(nbt_walker *walker, nbt_ring ring, float most)
 {
-    nbt_ring ring = nbt_intake_ring(learner, l);
     for (size_t age = 0; age < ring.capacity; age++) {
-        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, ANY_SIGN, NBT_SCALED_LIMIT);
+        walk_array(walker, nbt_ring_slot(&ring, age), ring.n_in, ANY_SIGN, most);
+    }
+}
+
+/* The input channel of each output, or -1. */
+static void walk_anchor(nbt_walker *walker, float *anchor, size_t n, size_t n_in)
+{
+    for (size_t o = 0; o < n; o++) {
+        float channel = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(anchor[o]) : 0));
+        int good = nbt_experts_is_channel(channel, n_in);
+        walker->sound &= good;
+        if (walker->writes) {
+            anchor[o] = good ? channel : -1.0f;
+        }
     }
 }
 
@@ -127,7 +146,12 @@ typedef enum array_content {
     STATE,     /* (2, S) */
     RING,
     SCALER, /* (3, n) mean, variance, count */
-    COUNTED /* (2, n) a value, and how often it was seen */
+    COUNTED, /* (2, n) a value, and how often it was seen */
+    SAMPLES, /* inputs in units that follow */
+    UNITS,   /* (5, n) reference, mean and deviation that are applied; mean and variance of a block */
+    ANCHOR,
+    FORECASTS, /* what waits for labels */
+    FACTORS    /* one of the linear expert for every output */
 } array_content;
 
 static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, float *data,
@@ -147,7 +171,13 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data, n, POSITIVE, 1.0f);
         break;
     case FACTOR:
-        walk_factor(walker, data, l->D);
+        walk_factor(walker, data, l->D, covariance_limit(l));
+        break;
+    case FACTORS:
+        for (size_t o = 0; o < l->O; o++) {
+            size_t features = (size_t)l->config->linear_lags + 1;
+            walk_factor(walker, data + o * (features * (features + 1) / 2), features, covariance_limit(l));
+        }
         break;
     case NOISE:
         walk_array(walker, data, n / 2, POSITIVE, VARIANCE_LIMIT);
@@ -158,7 +188,22 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_state(walker, l, data + l->S);
         break;
     case RING:
-        walk_ring(walker, learner, l);
+        walk_ring(walker, nbt_intake_ring(learner, l), NBT_SCALED_LIMIT);
+        break;
+    case SAMPLES:
+        walk_ring(walker, nbt_experts_taps(learner, l), NBT_SCALED_LIMIT);
+        break;
+    case FORECASTS:
+        walk_ring(walker, nbt_experts_waiting(learner, l), LIMIT);
+        break;
+    case UNITS:
+        walk_array(walker, data, n / 5 * 2, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 5 * 2, n / 5, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 5 * 3, n / 5, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 5 * 4, n / 5, NONNEGATIVE, VARIANCE_LIMIT);
+        break;
+    case ANCHOR:
+        walk_anchor(walker, data, n, l->config->n_in);
         break;
     case SCALER:
         walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);
@@ -235,6 +280,7 @@ static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         WALK_##where(NBT_FIND_##where(l, name), floats, content);                 \
     }
     NBT_SAVED_OF(WALK_ARRAY, WALK_ARRAY, l)
+    NBT_STREAM_OF(WALK_ARRAY, l)
     if (nbt_has_copy(l)) {
         walk_copy(walker, learner, l, minor);
     }
@@ -267,5 +313,6 @@ size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
     words += copies && COPIED_SINCE(since) < end ? (copied) * (brought) * (floats) : 0;
     NBT_WORD_LIST(COUNT_WORDS)
     NBT_SAVED_OF(COUNT_FLOATS, COUNT_FLOATS, l)
+    NBT_STREAM_OF(COUNT_FLOATS, l)
     return words;
 }

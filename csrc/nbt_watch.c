@@ -38,11 +38,11 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->H;
     size_t n = l->D - l->H - 1;
-    return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
+    return learner->config.scale_steps == 0 || nbt_follows(l) ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
-/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the
- * inputs are off if that is more. */
+/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far
+ * the inputs are off if that is more. */
 static void count_loss(nbt_learner *learner, float loss, float off)
 {
     /* Written so that NaN and infinity count as LOSS_MAX. */
@@ -110,7 +110,8 @@ NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float l
 
 /* ---- last good copy -------------------------------------------------------------------------- */
 
-/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array lies. */
+/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array
+ * lies. */
 static float *transfer_array(float *live, float *kept, size_t n, int back)
 {
     nbt_copy(back ? live : kept, back ? kept : live, n);
@@ -140,14 +141,16 @@ NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
 
 /* ---- acting ---------------------------------------------------------------------------------- */
 
-/* The recurrent weights stay, since what they remember is of use again; all that follows them within
- * a few hundred labels starts anew. */
+/* The recurrent weights stay, since what they remember is of use again; all that follows them
+ * within a few hundred labels starts anew. */
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
     nbt_correct_init(l);
-    nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
-    if (nbt_is_gaussian(l)) {
+    if (!nbt_follows(l)) { /* units that follow need no help */
+        nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
+    }
+    if (nbt_is_gaussian(l) && !nbt_follows(l)) {
         nbt_fill(l->label_scale + 2 * l->O, 0.0f, l->O);
     }
     learner->opened = learner->counters.labels;

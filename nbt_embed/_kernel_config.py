@@ -50,7 +50,9 @@ class Counters:
     label), missing (``learn`` calls with none), skipped (steps whose update would have left the
     finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
     limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
-    reopened (times the learner opened again), rolled_back (times it took its last good parameters).
+    reopened (times the learner opened again), rolled_back (times it took its last good parameters),
+    moved (times the units of a channel moved), restarted (times the readouts started anew because
+    the first values of a stream were not like the later ones).
     """
 
     predictions: int
@@ -62,6 +64,8 @@ class Counters:
     stuck: int
     reopened: int
     rolled_back: int
+    moved: int
+    restarted: int
 
 
 # Looked up once: fields() makes a new tuple at every call, of which CPython keeps two thousand.
@@ -113,6 +117,25 @@ def kernel_config(config: Config) -> Any:
             raise ConfigError(f"{name} = {value!r}: expected a value from 0 to {(1 << 64) - 1}")
         setattr(struct, kernel_name, value)
     return struct
+
+
+def anchor_set(config: Config, learner: Any) -> None:
+    """Tell a fresh learner its anchors, where they are not the usual ones."""
+    if config.anchor is not None:
+        lib.nbt_anchor_set(learner, [-1 if one is None else one for one in config.anchor])
+
+
+def anchor_of(config: Config, learner: Any) -> tuple[int | None, ...] | None:
+    """The anchors of a learner as ``Config.anchor``; None where they are the usual ones."""
+    if not config.anchored:
+        return None
+    out = np.empty(config.n_out, np.float32)
+    sizes = ffi.new("size_t[2]")
+    buffer = ffi.from_buffer("float[]", out)
+    lib.nbt_array_get(learner, lib.NBT_ARRAY_ANCHOR, buffer, sizes, sizes + 1)
+    anchor = tuple(int(one) if one >= 0 else None for one in out)
+    usual = tuple(o if o < config.n_in else None for o in range(config.n_out))
+    return None if anchor == usual else anchor
 
 
 def config_of(struct: Any) -> Config:

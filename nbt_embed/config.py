@@ -33,7 +33,8 @@ class Config:
     Attributes:
         n_in: input channels, 1..65535.
         n_out: outputs (categorical: classes, at least 2), 1..4096.
-        hidden: recurrent units, 1..4096. Cost: quadratic in bytes and time.
+        hidden: recurrent units, 0..4096. Cost: quadratic in bytes and time. With 0 the learner is
+            recursive least squares on the lags, and the estimator "frozen".
         lags: last samples of every input that are seen at once, 1..1024.
         max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
             are possible; 0..1048576. Cost: 4 n_in bytes each.
@@ -94,7 +95,22 @@ class Config:
         gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
             further from its forecast is learnt as if it were so far.
         input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
-            the running mean is brought so far, once the scaler has seen scale_steps samples.
+            the running mean is brought so far, once the scaler has seen scale_steps samples (follow:
+            20 values).
+        follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
+            and what was learnt is re-expressed when they move. No finite value is refused then.
+        anchored: an output whose future is that of an input learns the difference to its last
+            value (gaussian, needs follow).
+        anchor: for every output the input channel that it is the future of, or None. None instead
+            of a tuple means output o and input o, as far as there are both. Needs anchored.
+        linear_lags: samples, 0..1024, 0 is off: a linear forecast from the last samples of the
+            output's own input takes part in the mixture. Needs anchored and mix_forget.
+        linear_forget: (0.5, 1]: its forgetting factor per sample; 0 without linear_lags.
+        slow_forget: [0, 1], 0 is off: forgetting factor of a second readout that takes part in the
+            mixture. Needs mix_forget.
+        mix_forget: [0, 1], 0 is off: forecasts of the last value and of all readouts are mixed by
+            what they lost lately; the forgetting factor per label of that (gaussian, needs follow).
+        prior_units: the priors of the readouts are in units of the target instead of the noise.
     """
 
     n_in: int
@@ -130,6 +146,14 @@ class Config:
     rollback_steps: int = 0
     gate: float = 20.0
     input_limit: float = 0.0
+    follow: bool = False
+    anchored: bool = False
+    linear_lags: int = 0
+    prior_units: bool = False
+    linear_forget: float = 0.0
+    slow_forget: float = 0.0
+    mix_forget: float = 0.0
+    anchor: tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, names in CHOICES.items():
@@ -145,15 +169,32 @@ class Config:
                 object.__setattr__(self, name, convert(value))
             except (TypeError, ValueError, OverflowError):
                 raise ConfigError(f"{name} = {value!r}: expected {expected}") from None
+        object.__setattr__(self, "anchor", self._checked_anchor())
         defaults = self._defaults()
         for name in _BY_KERNEL:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, defaults[name])
 
+    def _checked_anchor(self) -> tuple[int | None, ...] | None:
+        if self.anchor is None:
+            return None
+        try:
+            anchor = tuple(None if one is None else operator.index(one) for one in self.anchor)
+        except TypeError:
+            anchor = ()
+        good = all(one is None or 0 <= one < self.n_in for one in anchor)
+        if not self.anchored or len(anchor) != self.n_out or not good:
+            raise ConfigError(
+                f"anchor = {self.anchor!r}: expected None or, with anchored, {self.n_out} of None or "
+                f"an input channel from 0 to {self.n_in - 1}"
+            )
+        return anchor
+
     def _defaults(self) -> dict[str, object]:
         """What the kernel takes for the fields that may be None, beside n_in, cell and link."""
         n_in = self.n_in if 0 <= self.n_in < 1 << 16 else 0  # the kernel refuses others by name
-        struct = lib.nbt_config_default(n_in, 2, 1, CHOICES["link"].index(self.link))
+        units = min(max(self.hidden, 0), 1)
+        struct = lib.nbt_config_default(n_in, 2, units, CHOICES["link"].index(self.link))
         struct.cell = CHOICES["cell"].index(self.cell)
         field, high = ffi.new("uint32_t *"), ffi.new("double *")
         pointer = ffi.addressof(struct)
@@ -234,6 +275,8 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's, and the number of one field in nbt_config.
-_BY_KERNEL = tuple(field.name for field in fields(Config) if field.default is None)
+# Fields whose default is the kernel's (anchor is no field of its own), and the number of one field in nbt_config.
+_BY_KERNEL = tuple(
+    field.name for field in fields(Config) if field.default is None and field.name != "anchor"
+)
 _ESTIMATOR = [name for name, _ in ffi.typeof("nbt_config").fields].index("estimator")

@@ -10,6 +10,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
@@ -23,6 +24,8 @@ from nbt_embed._kernel_config import (
     Counters,
     Memory,
     aligned_block,
+    anchor_of,
+    anchor_set,
     config_of,
     counters_of,
     kernel_config,
@@ -183,6 +186,14 @@ class Learner:
         rollback_steps: int = 0,
         gate: float = 20.0,
         input_limit: float = 0.0,
+        follow: bool = False,
+        anchored: bool = False,
+        linear_lags: int = 0,
+        prior_units: bool = False,
+        linear_forget: float = 0.0,
+        slow_forget: float = 0.0,
+        mix_forget: float = 0.0,
+        anchor: tuple[int | None, ...] | None = None,
     ) -> None: ...
 
     @_with_settings
@@ -190,6 +201,7 @@ class Learner:
         self._config = _config_from(n_in, n_out, settings)
         handle = self._allocate()
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
+        anchor_set(self._config, handle[0])
         self._pin(handle[0])
 
     def _allocate(self) -> Any:
@@ -393,6 +405,7 @@ class Learner:
             status = lib.nbt_load(self._memory, self._block.nbytes, buffer, len(data), handle)
         if status != lib.NBT_OK:
             raise CheckpointError(f"{len(data)} bytes: {status_text(status)}")
+        self._config = replace(self._config, anchor=anchor_of(self._config, handle[0]))
         self._pin(handle[0])
         return self
 

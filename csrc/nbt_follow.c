@@ -1,0 +1,183 @@
+#include "nbt_follow.h"
+
+#include "nbt_experts.h"
+#include "nbt_math.h"
+#include "nbt_units.h"
+
+static nbt_unit_rules rules_of(const nbt_layout *l)
+{
+    nbt_unit_rules rules = {l->config->scale_rate, l->config->input_limit, !nbt_is_gaussian(l)};
+    return rules;
+}
+
+static int is_small(float z)
+{
+    return nbt_abs(z) <= NBT_VALUE_LIMIT; /* NaN is not */
+}
+
+NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
+{
+    size_t n_in = l->config->n_in;
+    if (l->config->scale_steps > 0) {
+        return;
+    }
+    nbt_fill(NBT_OF(l, units) + 2 * n_in, -1.0f, n_in);
+    if (nbt_is_gaussian(l)) {
+        nbt_fill(NBT_OF(l, label_units) + 2 * l->O, -1.0f, l->O);
+    }
+}
+
+/* What was learnt stood on values that were not like the later ones. */
+static void restart(nbt_learner *learner, const nbt_layout *l)
+{
+    nbt_ring taps = nbt_experts_taps(learner, l);
+    nbt_experts_restart(l);
+    nbt_fill(taps.data, 0.0f, taps.capacity * taps.n_in);
+    learner->quarantine = learner->pending;
+    nbt_count(&learner->counters.restarted, 1);
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+/* The units of one input have moved: so have those of the outputs anchored to it. */
+static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel, const nbt_unit_change *change)
+{
+    int moves = change->event == NBT_UNIT_MOVES;
+    if (moves) {
+        nbt_experts_move_input(learner, l, channel, change->a, change->b);
+        nbt_count(&learner->counters.moved, 1);
+    }
+    for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
+        if (nbt_experts_anchor(l, o) != (float)channel) {
+            continue;
+        }
+        if (moves) {
+            nbt_experts_move_output(learner, l, o, change->a, change->b);
+        } else {
+            nbt_experts_begin_output(learner, l, o, change->b);
+        }
+    }
+}
+
+/* Counts one input. Returns its values in live and in applied units. */
+static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, size_t channel, float z)
+{
+    size_t n_in = l->config->n_in;
+    nbt_scale live = nbt_scale_load(l->input_scale, channel, n_in);
+    nbt_unit unit = nbt_units_load(NBT_OF(l, units), channel, n_in);
+    nbt_unit_change change = nbt_units_count(&live, &unit, z, rules_of(l));
+    nbt_scale_store(l->input_scale, live, channel, n_in);
+    nbt_units_store(NBT_OF(l, units), &unit, channel, n_in);
+    if (change.event != NBT_UNIT_STAYS) {
+        move_input(learner, l, channel, &change);
+    }
+    return change;
+}
+
+/* Makes room for a sample that repeats the one before. Returns its place. */
+static float *advance(nbt_ring *ring, uint32_t *head)
+{
+    const float *before = nbt_ring_slot(ring, 0);
+    ring->head = ring->head + 1 < ring->capacity ? ring->head + 1 : 0;
+    *head = (uint32_t)ring->head;
+    float *now = nbt_ring_slot(ring, 0);
+    nbt_copy(now, before, ring->n_in);
+    return now;
+}
+
+NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l, const float *x, nbt_notice *notice)
+{
+    const nbt_config *config = &learner->config;
+    nbt_ring ring = nbt_intake_ring(learner, l), taps = nbt_experts_taps(learner, l);
+    for (size_t i = 0; i < config->n_in; i++) {
+        if (!is_small(x[i]) && !(config->hold_missing != 0 && nbt_is_nan(x[i]))) {
+            return NBT_ERR_INPUT;
+        }
+    }
+    float *live = advance(&ring, &learner->ring_head), *applied = advance(&taps, &learner->taps_head);
+    int restarts = 0;
+    for (size_t i = 0; i < config->n_in; i++) {
+        notice->stuck |= nbt_intake_is_stuck(l->input_run, i, config->n_in, x[i], config->stuck_steps);
+        if (nbt_is_nan(x[i])) {
+            continue;
+        }
+        live[i] = applied[i] = x[i];
+        if (config->scale_steps > 0) {
+            nbt_unit_change change = count_input(learner, l, i, x[i]);
+            notice->limited |= change.limited;
+            restarts |= change.restarts;
+            live[i] = change.live;
+            applied[i] = change.applied;
+        }
+    }
+    if (restarts) {
+        restart(learner, l);
+        /* The newest sample is one of those to come. */
+        for (size_t i = 0; i < config->n_in; i++) {
+            nbt_unit unit = nbt_units_load(NBT_OF(l, units), i, config->n_in);
+            applied[i] = nbt_is_nan(x[i]) ? 0.0f : nbt_clamp(nbt_units_apply(&unit, x[i]), -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
+        }
+    }
+    return NBT_OK;
+}
+
+/* ---- labels ---------------------------------------------------------------------------------- */
+
+NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, int *present, nbt_notice *notice)
+{
+    const float missing = nbt_from_bits(0x7fc00000u);
+    for (size_t o = 0; o < l->O; o++) {
+        if (!is_small(label[o]) && !nbt_is_nan(label[o])) {
+            return NBT_ERR_LABEL;
+        }
+    }
+    for (size_t o = 0; o < l->O; o++) {
+        nbt_unit unit = nbt_experts_unit(l, o);
+        int stuck = nbt_intake_is_stuck(l->label_run, o, l->O, label[o], l->config->stuck_steps);
+        notice->stuck |= stuck;
+        nbt_label(l)[o] = stuck || nbt_is_nan(label[o]) || unit.deviation == 0.0f
+                              ? missing
+                              : nbt_clamp(nbt_units_apply(&unit, label[o]), -NBT_HUGE, NBT_HUGE);
+        *present |= !nbt_is_nan(nbt_label(l)[o]);
+    }
+    return NBT_OK;
+}
+
+/* Counts the label of one output without anchor. Returns whether the readouts have to start anew. */
+static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
+{
+    nbt_scale live = nbt_scale_load(l->label_scale, o, l->O);
+    nbt_unit unit = nbt_units_load(NBT_OF(l, label_units), o, l->O);
+    if (nbt_mixes(l)) {
+        NBT_OF(l, last_label)[o] = nbt_clamp(nbt_units_apply(&unit, z), -NBT_HUGE, NBT_HUGE);
+    }
+    if (l->config->scale_steps == 0) {
+        return 0;
+    }
+    nbt_unit_change change = nbt_units_count(&live, &unit, z, rules_of(l));
+    nbt_scale_store(l->label_scale, live, o, l->O);
+    nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
+    if (change.event == NBT_UNIT_MOVES) {
+        nbt_experts_move_output(learner, l, o, change.a, change.b);
+        nbt_count(&learner->counters.moved, 1);
+    } else if (change.event == NBT_UNIT_FIRST) {
+        nbt_experts_begin_output(learner, l, o, change.b);
+        if (nbt_mixes(l)) {
+            NBT_OF(l, last_label)[o] = nbt_units_apply(&unit, z);
+        }
+    }
+    return change.restarts;
+}
+
+NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt_layout *l, const float *label)
+{
+    int restarts = 0;
+    for (size_t o = 0; o < l->O; o++) {
+        if (nbt_experts_anchor(l, o) < 0.0f && !nbt_is_nan(label[o])) {
+            restarts |= count_label(learner, l, o, label[o]);
+        }
+    }
+    if (restarts) {
+        restart(learner, l);
+    }
+}

@@ -1,0 +1,168 @@
+#include "nbt_units.h"
+
+#include "nbt_math.h"
+
+#define AS_IT_IS (-1.0f)
+#define SETTLED 20.0f        /* values counted before any is limited */
+#define COUNT_MAX 16777216.0f /* floats count so far */
+#define START 64             /* values in which a start may be replaced, and how much less it has to vary */
+#define FAR 1024.0f          /* deviations from the reference after which it moves */
+
+static int has_spread(nbt_scale live)
+{
+    return live.variance > 1e-12f * live.mean * live.mean + 1e-37f;
+}
+
+/* The live deviation; where rounding has taken it, the applied one. */
+static float deviation_of(nbt_scale live, const nbt_unit *unit)
+{
+    return has_spread(live) ? nbt_sqrt(live.variance) : unit->deviation;
+}
+
+/* The reference comes nearer by `by`. What is relative to it stays where it is. */
+static void move_reference(nbt_scale *live, nbt_unit *unit, float by)
+{
+    float before = unit->reference;
+    unit->reference = before + by;
+    float moved = unit->reference - before;
+    live->mean -= moved;
+    unit->mean -= moved;
+    unit->block_mean -= moved;
+}
+
+/* One more value at rate k. */
+static void count_value(float *mean, float *variance, float x, float k)
+{
+    float before = x - *mean;
+    *mean += k * before;
+    float after = *variance + k * (before * (x - *mean) - *variance);
+    *variance = after > 0.0f ? after : 0.0f;
+}
+
+/* The blocks of the start: value n of the channel. Returns whether one replaced all before. */
+static int count_block(nbt_scale *live, nbt_unit *unit, float x, uint32_t n)
+{
+    uint32_t before = 1; /* the block is the values after this many */
+    while (2 * before < n) {
+        before *= 2;
+    }
+    count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / (float)(n - before));
+    if (n != 2 * before) {
+        return 0;
+    }
+    int replaces = n >= 8 && unit->block_variance > 0.0f &&
+                   unit->block_variance * (float)START < live->variance;
+    if (replaces) {
+        live->mean = unit->block_mean;
+        live->variance = unit->block_variance;
+    }
+    /* Seen from far away, values that differ are the same float. */
+    if (nbt_abs(unit->block_mean) > FAR * nbt_sqrt(unit->block_variance)) {
+        move_reference(live, unit, unit->block_mean);
+    }
+    unit->block_mean = 0.0f;
+    unit->block_variance = 0.0f;
+    return replaces;
+}
+
+/* The applied units after the live ones have moved; `before` is the mean until then. */
+static void apply(nbt_scale live, nbt_unit *unit, float before, float z, nbt_unit_change *change)
+{
+    int is_flag = z == 0.0f || z == 1.0f;
+    float S = unit->deviation, M = unit->mean;
+    if (!has_spread(live) || (S == AS_IT_IS && is_flag)) {
+        return;
+    }
+    float s = nbt_sqrt(live.variance);
+    if (S == AS_IT_IS) {
+        S = 1.0f;
+        M = -unit->reference;
+    } else if (S > 0.0f && s <= 2.0f * S && 2.0f * s >= S && nbt_abs(live.mean - M) <= S) {
+        return;
+    }
+    change->event = S > 0.0f ? NBT_UNIT_MOVES : NBT_UNIT_FIRST;
+    change->a = S / s;
+    change->b = S > 0.0f ? (M - live.mean) / s : (before - live.mean) / s;
+    unit->mean = live.mean;
+    unit->deviation = s;
+}
+
+/* The first value of a channel. */
+static void begin(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules)
+{
+    unit->reference = z;
+    unit->mean = 0.0f;
+    unit->deviation = rules.flags && (z == 0.0f || z == 1.0f) ? AS_IT_IS : 0.0f;
+    live->mean = 0.0f;
+    live->variance = 0.0f;
+    live->count = 1.0f;
+}
+
+NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules)
+{
+    nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0, 0, z, z};
+    if (live->count == 0.0f) {
+        begin(live, unit, z, rules);
+    } else {
+        float x = z - unit->reference, counted = x, before = live->mean;
+        if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
+            float reach = rules.limit * deviation_of(*live, unit);
+            counted = nbt_clamp(x, before - reach, before + reach);
+        }
+        live->count = live->count < COUNT_MAX ? live->count + 1.0f : COUNT_MAX;
+        float k = 1.0f / live->count;
+        count_value(&live->mean, &live->variance, counted, k < rules.rate ? rules.rate : k);
+        if (live->count <= (float)START) {
+            float reference = unit->reference;
+            change.restarts = count_block(live, unit, counted, (uint32_t)live->count);
+            before -= unit->reference - reference;
+        }
+        if (nbt_abs(live->mean) > FAR * nbt_sqrt(live->variance)) {
+            float reference = unit->reference;
+            move_reference(live, unit, live->mean);
+            before -= unit->reference - reference;
+        }
+        change.limited = counted != x;
+        apply(*live, unit, before, z, &change);
+    }
+    if (unit->deviation == AS_IT_IS) {
+        return change;
+    }
+    float x = z - unit->reference, s = deviation_of(*live, unit);
+    float within = x;
+    if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
+        within = nbt_clamp(x, live->mean - rules.limit * s, live->mean + rules.limit * s);
+        change.limited |= within != x;
+    }
+    change.live = unit->deviation > 0.0f ? (within - live->mean) / s : 0.0f;
+    change.applied = unit->deviation > 0.0f ? (within - unit->mean) / unit->deviation : 0.0f;
+    return change;
+}
+
+NBT_LOCAL float nbt_units_apply(const nbt_unit *unit, float z)
+{
+    float x = z - unit->reference;
+    return unit->deviation == AS_IT_IS ? z : unit->deviation > 0.0f ? (x - unit->mean) / unit->deviation : 0.0f;
+}
+
+NBT_LOCAL float nbt_units_restore(const nbt_unit *unit, float x)
+{
+    return unit->deviation == AS_IT_IS ? x : unit->reference + (unit->mean + unit->deviation * x);
+}
+
+NBT_LOCAL nbt_unit nbt_units_load(const float *units, size_t channel, size_t n)
+{
+    const float *at = units + channel;
+    nbt_unit unit = {at[0], at[n], at[2 * n], at[3 * n], at[4 * n]};
+    return unit;
+}
+
+NBT_LOCAL void nbt_units_store(float *units, const nbt_unit *unit, size_t channel, size_t n)
+{
+    float *at = units + channel;
+    at[0] = unit->reference;
+    at[n] = unit->mean;
+    at[2 * n] = unit->deviation;
+    at[3 * n] = unit->block_mean;
+    at[4 * n] = unit->block_variance;
+}
