@@ -9,19 +9,14 @@
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
-static size_t experts(const nbt_layout *l)
-{
-    return NBT_EXPERTS_((size_t)nbt_is_slow(l), nbt_linear_lags(l));
-}
-
 /* Floats that wait for a label of one output. */
-static size_t waiting(const nbt_layout *l)
+static size_t n_waiting(const nbt_layout *l)
 {
-    return nbt_mixes(l) ? experts(l) + 1 : 1;
+    return nbt_mixes(l) ? nbt_experts(l) + 1 : 1;
 }
 
 /* Place of the full readout among the forecasts; that of the slow one follows. */
-static size_t full(const nbt_layout *l)
+static size_t full_at(const nbt_layout *l)
 {
     return nbt_linear_lags(l) > 0 ? 2 : 1;
 }
@@ -36,7 +31,7 @@ NBT_LOCAL nbt_ring nbt_experts_taps(const nbt_learner *learner, const nbt_layout
 
 NBT_LOCAL nbt_ring nbt_experts_waiting(const nbt_learner *learner, const nbt_layout *l)
 {
-    nbt_ring ring = {NBT_OF(l, waiting), (size_t)l->config->max_delay + 1, l->O * waiting(l),
+    nbt_ring ring = {NBT_OF(l, waiting), (size_t)l->config->max_delay + 1, l->O * n_waiting(l),
                      learner->waiting_head};
     return ring;
 }
@@ -61,7 +56,7 @@ NBT_LOCAL nbt_unit nbt_experts_unit(const nbt_layout *l, size_t o)
 
 static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
 {
-    size_t K = experts(l);
+    size_t K = nbt_experts(l);
     nbt_mixture mixture = {NBT_OF(l, weight) + o * K,  NBT_OF(l, regret) + o * K, NBT_OF(l, spread) + o * K,
                            NBT_OF(l, mix_error) + o, NBT_OF(l, mix_error) + l->O + o, K};
     return mixture;
@@ -115,7 +110,7 @@ NBT_LOCAL void nbt_experts_init(const nbt_layout *l)
 
 /* ---- forecast -------------------------------------------------------------------------------- */
 
-static float bounded(float p, float otherwise)
+static float bounded_or(float p, float otherwise)
 {
     return nbt_abs(p) <= NBT_HUGE ? p : otherwise; /* NaN is not */
 }
@@ -133,25 +128,25 @@ static float anchor_of(const nbt_layout *l, const nbt_ring *taps, const nbt_unit
 }
 
 /* The K forecasts of output o and their mixture, to p (K + 1); f is in the order of the covariance. */
-static void mix(const nbt_layout *l, const nbt_ring *taps, size_t o, const float *f, float base, float *p)
+static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, const float *f, float base, float *p)
 {
     if (nbt_linear_lags(l) > 0) {
         nbt_rls linear = nbt_linear_of(l, o);
-        p[1] = bounded(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
+        p[1] = bounded_or(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
     }
-    p[full(l)] = bounded(base + l->y[o], p[0]);
+    p[full_at(l)] = bounded_or(base + l->y[o], p[0]);
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        p[full(l) + 1] = bounded(base + nbt_rls_read(&slow, o, f), p[0]);
+        p[full_at(l) + 1] = bounded_or(base + nbt_rls_read(&slow, o, f), p[0]);
     }
     nbt_mixture mixture = mixture_of(l, o);
-    p[experts(l)] = nbt_mixture_answer(&mixture, p);
+    p[nbt_experts(l)] = nbt_mixture_answer(&mixture, p);
 }
 
 NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x, float *y)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
-    size_t n = waiting(l);
+    size_t n = n_waiting(l);
     float *p = NULL;
     if (nbt_waits(l)) {
         nbt_ring ring = nbt_experts_waiting(learner, l);
@@ -172,7 +167,7 @@ NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, c
             float base = nbt_experts_anchor(l, o) >= 0.0f ? own[0] : 0.0f;
             answer += base;
             if (nbt_mixes(l)) {
-                mix(l, &taps, o, l->cf, base, own);
+                mix_forecasts(l, &taps, o, l->cf, base, own);
                 answer = own[n - 1];
             }
         }
@@ -200,7 +195,7 @@ static const float *oldest(const nbt_learner *learner, const nbt_layout *l)
 /* What the readouts of output o learn of its label. */
 static float target_of(const nbt_learner *learner, const nbt_layout *l, size_t o)
 {
-    float base = nbt_experts_anchor(l, o) >= 0.0f ? oldest(learner, l)[o * waiting(l)] : 0.0f;
+    float base = nbt_experts_anchor(l, o) >= 0.0f ? oldest(learner, l)[o * n_waiting(l)] : 0.0f;
     return NBT_OF(l, truth)[o] - base;
 }
 
@@ -245,9 +240,9 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
         if (nbt_is_nan(truth)) {
             continue;
         }
-        const float *p = oldest(learner, l) + o * waiting(l);
+        const float *p = oldest(learner, l) + o * n_waiting(l);
         nbt_mixture mixture = mixture_of(l, o);
-        nbt_mixture_learn(&mixture, p, p[experts(l)], truth, l->config->mix_forget);
+        nbt_mixture_learn(&mixture, p, p[nbt_experts(l)], truth, l->config->mix_forget);
         if (nbt_linear_lags(l) > 0) {
             learn_linear(learner, l, &taps, o);
         }
@@ -293,8 +288,8 @@ static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t
 {
     nbt_ring ring = nbt_experts_waiting(learner, l);
     for (size_t slot = 0; slot < ring.capacity; slot++) {
-        float *p = ring.data + slot * ring.n_in + o * waiting(l);
-        for (size_t k = 0; k < waiting(l); k++) {
+        float *p = ring.data + slot * ring.n_in + o * n_waiting(l);
+        for (size_t k = 0; k < n_waiting(l); k++) {
             p[k] = nbt_clamp(a * p[k] + b, -NBT_HUGE, NBT_HUGE);
         }
     }

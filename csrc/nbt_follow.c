@@ -28,7 +28,7 @@ NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
 }
 
 /* What was learnt stood on values that were not like the later ones. */
-static void restart(nbt_learner *learner, const nbt_layout *l)
+static void start_anew(nbt_learner *learner, const nbt_layout *l)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     nbt_experts_restart(l);
@@ -75,7 +75,7 @@ static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, si
 }
 
 /* Makes room for a sample that repeats the one before. Returns its place. */
-static float *advance(nbt_ring *ring, uint32_t *head)
+static float *next_sample(nbt_ring *ring, uint32_t *head)
 {
     const float *before = nbt_ring_slot(ring, 0);
     ring->head = ring->head + 1 < ring->capacity ? ring->head + 1 : 0;
@@ -94,7 +94,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
             return NBT_ERR_INPUT;
         }
     }
-    float *live = advance(&ring, &learner->ring_head), *applied = advance(&taps, &learner->taps_head);
+    float *live = next_sample(&ring, &learner->ring_head), *applied = next_sample(&taps, &learner->taps_head);
     int restarts = 0;
     for (size_t i = 0; i < config->n_in; i++) {
         notice->stuck |= nbt_intake_is_stuck(l->input_run, i, config->n_in, x[i], config->stuck_steps);
@@ -111,7 +111,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
         }
     }
     if (restarts) {
-        restart(learner, l);
+        start_anew(learner, l);
         /* The newest sample is one of those to come. */
         for (size_t i = 0; i < config->n_in; i++) {
             nbt_unit unit = nbt_units_load(NBT_OF(l, units), i, config->n_in);
@@ -178,6 +178,6 @@ NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt_layout *l, co
         }
     }
     if (restarts) {
-        restart(learner, l);
+        start_anew(learner, l);
     }
 }

@@ -33,11 +33,6 @@ typedef struct view {
     storage stored;
 } view;
 
-static size_t experts(const nbt_layout *l)
-{
-    return NBT_EXPERTS_((size_t)nbt_is_slow(l), nbt_linear_lags(l));
-}
-
 /* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
 #define VIEW_LIST(X)                                                                     \
     X(THETA, l->m.theta, l->R, l->D, BLOCKED)                                            \
@@ -58,7 +53,7 @@ static size_t experts(const nbt_layout *l)
     X(UNITS, NBT_OF(l, units), 5, l->config->n_in, TABLE)                                \
     X(LABEL_UNITS, NBT_OF(l, label_units), 5, l->O, TABLE)                               \
     X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                                        \
-    X(WEIGHT, NBT_OF(l, weight), l->O, experts(l), TABLE)                                \
+    X(WEIGHT, NBT_OF(l, weight), l->O, nbt_experts(l), TABLE)                                \
     X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                                   \
     X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                                          \
     X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)                                 \

@@ -161,6 +161,11 @@ NBT_INLINE size_t nbt_linear_lags(const nbt_layout *l) /* 0 without the linear e
     return NBT_MIXES ? l->config->linear_lags : 0;
 }
 
+NBT_INLINE size_t nbt_experts(const nbt_layout *l) /* forecasts of an output that are mixed */
+{
+    return NBT_EXPERTS_((size_t)nbt_is_slow(l), nbt_linear_lags(l));
+}
+
 NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs */
 {
     return nbt_is_anchored(l) || nbt_mixes(l);

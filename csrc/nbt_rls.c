@@ -7,7 +7,7 @@
 #define NOISE_MIN 1e-8f
 #define NOISE_MAX 1e30f
 
-static void init_covariance(const nbt_rls *self)
+static void start_covariance(const nbt_rls *self)
 {
     nbt_ud_init(self->ud, self->n, self->n - self->hidden, self->prior, self->prior_hidden);
 }
@@ -15,7 +15,7 @@ static void init_covariance(const nbt_rls *self)
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
 {
     nbt_fill(self->readout, 0.0f, self->O * self->n);
-    init_covariance(self);
+    start_covariance(self);
     nbt_fill(self->noise, 1.0f, self->O);
     nbt_fill(self->labels, 0.0f, self->O);
 }
@@ -51,7 +51,7 @@ static float gate_errors(const nbt_rls *self, const float *f, float *target, flo
     return largest;
 }
 
-static void update_noise(const nbt_rls *self, size_t o, float error, float c)
+static void count_noise(const nbt_rls *self, size_t o, float error, float c)
 {
     float *count = &self->labels[o];
     *count += *count < 16777216.0f ? 1.0f : 0.0f;
@@ -75,7 +75,7 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift, self->prior_hidden * lift, self->forget);
     float length = nbt_sqrt(nbt_dot(cf, cf, n));
     if (!nbt_ud_is_finite(self->ud, n) || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
-        init_covariance(self);
+        start_covariance(self);
         return;
     }
     for (size_t o = 0; o < self->O; o++) {
@@ -87,7 +87,7 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
         for (size_t j = 0; j < n; j++) {
             row[j] += scale * cf[j];
         }
-        update_noise(self, o, target[o], c);
+        count_noise(self, o, target[o], c);
     }
 }
 
@@ -118,7 +118,7 @@ NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size
     }
     nbt_ud_move(self->ud, self->n, first, step, count, a, b);
     if (!nbt_ud_is_finite(self->ud, self->n)) {
-        init_covariance(self);
+        start_covariance(self);
     }
 }
 

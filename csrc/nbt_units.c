@@ -4,9 +4,9 @@
 
 #define AS_IT_IS (-1.0f)
 #define SETTLED 20.0f        /* values counted before any is limited */
-#define COUNT_MAX 16777216.0f /* floats count so far */
-#define START 64             /* values in which a start may be replaced, and how much less it has to vary */
-#define FAR 1024.0f          /* deviations from the reference after which it moves */
+#define COUNTED_MAX 16777216.0f /* floats count so far */
+#define START_VALUES 64             /* values in which a start may be replaced, and how much less it has to vary */
+#define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
 {
@@ -51,13 +51,13 @@ static int count_block(nbt_scale *live, nbt_unit *unit, float x, uint32_t n)
         return 0;
     }
     int replaces = n >= 8 && unit->block_variance > 0.0f &&
-                   unit->block_variance * (float)START < live->variance;
+                   unit->block_variance * (float)START_VALUES < live->variance;
     if (replaces) {
         live->mean = unit->block_mean;
         live->variance = unit->block_variance;
     }
     /* Seen from far away, values that differ are the same float. */
-    if (nbt_abs(unit->block_mean) > FAR * nbt_sqrt(unit->block_variance)) {
+    if (nbt_abs(unit->block_mean) > FAR_OFF * nbt_sqrt(unit->block_variance)) {
         move_reference(live, unit, unit->block_mean);
     }
     unit->block_mean = 0.0f;
@@ -109,15 +109,15 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
             float reach = rules.limit * deviation_of(*live, unit);
             counted = nbt_clamp(x, before - reach, before + reach);
         }
-        live->count = live->count < COUNT_MAX ? live->count + 1.0f : COUNT_MAX;
+        live->count = live->count < COUNTED_MAX ? live->count + 1.0f : COUNTED_MAX;
         float k = 1.0f / live->count;
         count_value(&live->mean, &live->variance, counted, k < rules.rate ? rules.rate : k);
-        if (live->count <= (float)START) {
+        if (live->count <= (float)START_VALUES) {
             float reference = unit->reference;
             change.restarts = count_block(live, unit, counted, (uint32_t)live->count);
             before -= unit->reference - reference;
         }
-        if (nbt_abs(live->mean) > FAR * nbt_sqrt(live->variance)) {
+        if (nbt_abs(live->mean) > FAR_OFF * nbt_sqrt(live->variance)) {
             float reference = unit->reference;
             move_reference(live, unit, live->mean);
             before -= unit->reference - reference;
