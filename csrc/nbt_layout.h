@@ -143,22 +143,22 @@ NBT_INLINE int nbt_follows(const nbt_layout *l)
 
 NBT_INLINE int nbt_is_anchored(const nbt_layout *l)
 {
-    return NBT_FOLLOW && l->config->anchored != 0;
+    return NBT_FOLLOW && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->anchored != 0;
 }
 
 NBT_INLINE int nbt_mixes(const nbt_layout *l)
 {
-    return NBT_MIXES && l->config->mix_forget > 0.0f;
+    return NBT_MIXES && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->mix_forget > 0.0f;
 }
 
 NBT_INLINE int nbt_is_slow(const nbt_layout *l) /* has the slow readout */
 {
-    return NBT_MIXES && l->config->slow_forget > 0.0f;
+    return NBT_MIXES && NBT_BUILDS(NBT_FILTERS_KALMAN, filter) && l->config->slow_forget > 0.0f;
 }
 
 NBT_INLINE size_t nbt_linear_lags(const nbt_layout *l) /* 0 without the linear expert */
 {
-    return NBT_MIXES ? l->config->linear_lags : 0;
+    return NBT_MIXES && NBT_BUILDS(NBT_FILTERS_KALMAN, filter) ? l->config->linear_lags : 0;
 }
 
 NBT_INLINE size_t nbt_experts(const nbt_layout *l) /* forecasts of an output that are mixed */

@@ -116,6 +116,10 @@ def kernel_options(config: Config) -> str:
     values["NBT_TEXTS"] = "0"
     if config.rollback_steps == 0:
         values["NBT_ROLLBACK"] = "0"
+    if not config.follow:
+        values["NBT_FOLLOW"] = "0"
+    if config.mix_forget == 0.0:
+        values["NBT_MIXTURE"] = "0"
     if config.estimator != "rtrl":
         values["NBT_RTRL_FLOATS_MAX"] = "0"
     lines = ["/* What this model uses; nothing else is compiled. */"]

@@ -439,12 +439,12 @@ static void refuse(void)
     REQUIRE(nbt_init(memory, 0, &config, &learner) == NBT_ERR_BYTES);
     REQUIRE(nbt_init(memory + 4, bytes, &config, &learner) == NBT_ERR_ALIGN);
     nbt_config bad = config;
-    bad.n_hidden = 0;
+    bad.n_hidden = 4097;
     uint32_t field = 0;
     double low = 0.0;
     double high = 0.0;
     REQUIRE(nbt_config_check(&bad, &field, &low, &high) == NBT_ERR_CONFIG);
-    REQUIRE(field == 3 && low == 1.0 && high == 4096.0);
+    REQUIRE(field == 3 && low == 0.0 && high == 4096.0);
     bad = config;
     bad.estimator = NBT_EST_RTRL;
     bad.n_hidden = 200;

@@ -397,7 +397,7 @@ def test_every_status_is_told() -> None:
     assert told == {
         lib.NBT_OK, lib.NBT_LIMITED, lib.NBT_STUCK, lib.NBT_REOPENED, lib.NBT_ROLLED_BACK
     }  # fmt: skip
-    guards = [f.name for f in fields(Counters)][4:]
+    guards = [f.name for f in fields(Counters)][4:-2]  # without those of units that follow
     assert all(getattr(learner.counters, name) > 0 for name in guards), learner.counters
 
 

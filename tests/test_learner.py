@@ -237,7 +237,7 @@ def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: st
     ("settings", "message"),
     [
         ({"cell": "gru"}, r"cell = 'gru': expected one of 'tanh'"),
-        ({"hidden": 0}, "hidden = 0: expected a value from 1 to 4096"),
+        ({"hidden": 4097}, "hidden = 4097: expected a value from 0 to 4096"),
         ({"hidden": -1}, "hidden = -1"),
         ({"hidden": 2.5}, "hidden = 2.5"),
         ({"decay": 1.5}, "decay = 1.5: expected a value from 0 to 1"),

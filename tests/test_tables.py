@@ -31,13 +31,11 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "a last config field without its row": (
         "nbt_fields_are_all",
-        ("nbt.h", "} nbt_config;", "    float shrink;\n} nbt_config;"),
+        ("nbt.h", "} nbt_config;", "    float shrink, grow;\n} nbt_config;"),
     ),
     "a last config field without its row, where the structure is filled up": (
         "missing initializer for field",
-        ("nbt.h", "} nbt_config;", "    float shrink, grow;\n} nbt_config;"),
-        ("nbt_tables.h", "0.0f, 1e6f, 0.0f, 0.0f, 1)", "0.0f, 1e6f, 0.0f, 0.0f, 1) "
-         "X(shrink, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)"),
+        ("nbt.h", "} nbt_config;", "    float shrink;\n} nbt_config;"),
     ),
     "the row of a config field with the kind of another": (
         "distinct pointer types",
@@ -88,7 +86,7 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "a saved array with an unknown content": (
         "NEW",
-        ("nbt_tables.h", "covariance, FACTOR,", "covariance, NEW,"),
+        ("nbt_tables.h", "covariance, FACTOR, 0,", "covariance, NEW, 0,"),
     ),
     "an array that is shown without its view": (
         "nbt_every_array_has_its_view",
@@ -136,28 +134,51 @@ CHANGED: dict[str, Any] = {name: names[0] for name, names in CHOICES.items()} | 
     "rollback_steps": 7,
     "forget": 0.75,
 }
+# What a field of streams needs beside it.
+FOLLOW = {"follow": True}
+MIXTURE = FOLLOW | {"anchored": True, "mix_forget": 0.9}
+NEEDS: dict[str, dict[str, Any]] = {
+    "anchored": FOLLOW,
+    "anchor": MIXTURE,
+    "mix_forget": FOLLOW,
+    "slow_forget": MIXTURE,
+    "linear_lags": MIXTURE | {"linear_forget": 0.9},
+    "linear_forget": MIXTURE | {"linear_lags": 2, "linear_forget": 0.9},
+}
+CHANGED |= {"anchor": (2, None, 0), "linear_lags": 3}
+
+
+def base(name: str) -> Config:
+    """Return a configuration with which a field can be set."""
+    return replace(BASE, **{key: value for key, value in NEEDS.get(name, {}).items() if key != name})
 
 
 def changed(name: str) -> Config:
     """Return the base with another value of one field: of any new one too."""
-    value = getattr(BASE, name)
+    value = getattr(base(name), name)
     if name not in CHANGED:
         value = value + 1 if isinstance(value, int) else value * 0.5 + 0.25
+        value = max(value, NEEDS.get(name, {}).get(name, value))
     change: dict[str, Any] = {name: CHANGED.get(name, value)}
-    return replace(BASE, **change)
+    return replace(base(name), **change)
 
 
 def test_every_field_of_the_kernel_is_a_setting() -> None:
-    kernel = [name for name, _ in ffi.typeof("nbt_config").fields]
+    """The anchor is an array of the learner."""
+    kernel = [name for name, _ in ffi.typeof("nbt_config").fields] + ["anchor"]
     assert sorted(NAMES) == sorted("hidden" if name == "n_hidden" else name for name in kernel)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_shapes_the_hash_and_is_saved(name: str) -> None:
-    config = changed(name)
-    assert getattr(config, name) != getattr(BASE, name)
+    config, before = changed(name), base(name)
+    if name == "linear_forget":
+        before = replace(before, linear_forget=0.95)
+    elif name == "linear_lags":
+        before = replace(before, linear_lags=1)
+    assert getattr(config, name) != getattr(before, name)
     learner = Learner(config)
-    assert learner.hash() != Learner(BASE).hash()
+    assert learner.hash() != Learner(before).hash()
     again = Learner.from_bytes(learner.to_bytes())
     assert again.config == config
     assert again.hash() == learner.hash()
