@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from reference import CELLS as REFERENCE_CELLS
-from reference import WITH_TRACES, ReferenceLearner, Settings, ud_product
+from reference import WITH_TRACES, ReferenceLearner, Settings
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES, Cell, Estimator, Filter, Link, Norm
@@ -45,6 +45,8 @@ def as_settings(config: Config) -> Settings:
     """
     values: dict[str, Any] = asdict(config)
     values["n_hidden"] = values.pop("hidden")
+    if config.anchored and config.anchor is None:  # the usual ones
+        values["anchor"] = tuple(o if o < config.n_in else None for o in range(config.n_out))
     values = {field.name: values[field.name] for field in fields(Settings)}
     floats = {k: float(np.float32(v)) for k, v in values.items() if isinstance(v, float)}
     return Settings(**(values | floats))
@@ -74,26 +76,31 @@ def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     )
 
 
-def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
-    """Compare every array that the kernel has."""
+def expected_arrays(reference: ReferenceLearner) -> dict[str, NDArray[np.float64]]:
+    """The arrays of every learner by the kernel's names."""
     balance = reference.balance
-    expected = {
+    return {
         "theta": reference.theta,
         "readout": reference.readout,
         "w": reference.w,
         "v": reference.v,
         "covariance": reference.P,
         "coupling": reference.metric.coupling,
-        "readout_covariance": ud_product(reference.U, reference.d),
+        "readout_covariance": reference.covariance.dense,
         "state": reference.state,
         "learning_state": reference.learning_state,
         "noise": reference.noise,
         "traces": reference.g,
-        "rtrl": reference.G.reshape(len(reference.G), -1),
+        "rtrl": reference.G.reshape(len(reference.G), reference.theta.size),
         "balance": np.concatenate(
             [[balance.norm_w**2], balance.norm_g**2, balance.kappa], dtype=np.float64
         ),
     }
+
+
+def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
+    """Compare every array that the kernel has."""
+    expected = expected_arrays(reference)
     for name in learner.arrays:
         if name in NOT_COMPARED:
             continue

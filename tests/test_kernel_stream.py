@@ -1,0 +1,263 @@
+"""The C kernel follows the float64 reference on streams whose units change.
+
+As test_kernel_reference.py, for 400 steps of streams that make units move, start anew, stand still
+and miss labels and inputs: units that follow, the anchor, the linear and the slow forecast, the
+mixture, priors in units of the target, and a learner without units.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from reference import CELLS as REFERENCE_CELLS
+from reference import WITH_TRACES, ReferenceLearner
+from reference_stream import StreamLearner
+from reference_units import Unit
+from test_kernel_reference import CELLS, LEARNING, as_settings, expected_arrays
+
+from nbt_embed import Config, Learner
+from nbt_embed.config import Cell, Estimator, Filter, Link, Norm
+
+STEPS = 400
+N_IN, N_OUT = 2, 3
+ANCHOR = (1, None, 0)
+FOLLOW = {"follow": True, "scale_rate": 0.05, "input_limit": 10.0}
+MIXTURE = FOLLOW | {"mix_forget": 0.99}
+ANCHORED = FOLLOW | {"anchored": True, "anchor": ANCHOR}
+FEATURES: dict[str, dict[str, Any]] = {
+    "follow": FOLLOW,
+    "anchored": ANCHORED,
+    "usual anchors": FOLLOW | {"anchored": True},
+    "mixture": MIXTURE,
+    "slow": MIXTURE | {"slow_forget": 0.9998},
+    "anchored mixture": ANCHORED | MIXTURE,
+    "linear": ANCHORED | MIXTURE | {"linear_lags": 5, "linear_forget": 0.98},
+    "prior in units": {"prior_units": True},
+    "following prior in units": FOLLOW | {"prior_units": True},
+    "everything": ANCHORED
+    | MIXTURE
+    | {"linear_lags": 3, "linear_forget": 0.98, "slow_forget": 0.999, "prior_units": True},
+    "unscaled": ANCHORED | MIXTURE | {"scale_steps": 0, "slow_forget": 0.999},
+}
+FOR_SGD = ("follow", "anchored", "usual anchors", "mixture", "anchored mixture", "unscaled")
+FOR_OTHER_LINKS = ("follow",)
+
+
+def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inputs and labels whose level and spread change by far more than a deviation.
+
+    Input 0 wanders and grows. Input 1 starts with a wild value and stands still for a while. Labels
+    are inputs to come, with noise; the second one has a level and a scale of its own.
+    """
+    rng = np.random.default_rng(17)
+    swing = np.sin(np.arange(STEPS + 1)[:, None] / np.array([4.0, 7.0]))
+    noise = rng.normal(size=(STEPS + 1, N_IN))
+    z = swing + 0.3 * noise
+    z[:, 0] = z[:, 0] * np.geomspace(1, 30, STEPS + 1) + np.cumsum(noise[:, 1])
+    z[:, 1] += 20 * (np.arange(STEPS + 1) > 150)
+    z[250:330, 1] = z[250, 1]
+    z[0, 1] = -300.0
+    inputs = z[:-1].copy()
+    inputs[rng.random(inputs.shape) < 0.05] = np.nan
+    labels = np.column_stack([z[1:, 1], 1e3 + 40 * np.roll(z[1:, 0], 2), z[1:, 0]])
+    if link == "bernoulli":
+        labels = (labels > np.median(labels, axis=0)).astype(np.float64)
+    elif link == "categorical":
+        labels = (labels / labels.std(axis=0)).argmax(axis=1).astype(np.float64)[:, np.newaxis]
+    labels[rng.random(labels.shape) < 0.1] = np.nan
+    return inputs.astype(np.float32).astype(np.float64), labels.astype(np.float32).astype(
+        np.float64
+    )
+
+
+def tolerance(step: int) -> float:
+    """Permitted error relative to the largest entry of an array."""
+    return float(1e-4 * np.exp(np.log(50) * step / STEPS))
+
+
+def of_units(units: list[Unit]) -> dict[str, NDArray[np.float64]]:
+    """What units are to the outside, whatever their reference: (n) each."""
+    return {
+        "live mean": np.array([one.reference + one.mean for one in units]),
+        "live variance": np.array([one.variance for one in units]),
+        "applied mean": np.array([one.restore(0.0) for one in units]),
+        "applied deviation": np.array([one.S for one in units]),
+    }
+
+
+def stream_arrays(learner: Learner, reference: StreamLearner) -> dict[str, tuple[Any, Any]]:
+    """What the kernel and the reference have of the stream: pairs of arrays."""
+
+    def shown(units: str, live: str) -> dict[str, Any]:
+        u, s = learner.array(units), learner.array(live)
+        applied = np.where(u[2] == -1, 0.0, u[0] + u[1])
+        return {
+            "live mean": u[0] + s[0],
+            "live variance": s[1],
+            "applied mean": applied,
+            "applied deviation": u[2],
+        }
+
+    pairs: dict[str, tuple[Any, Any]] = {}
+    sides = [("units", "input_scale", reference.units)]
+    if reference.config.link == "gaussian":
+        sides.append(("label_units", "label_scale", reference.label_units))
+    for units, live, expected in sides:
+        if units == "label_units":
+            expected = [
+                Unit(1.0, S=expected[o].S if expected[o].S < 0 else 0.0) if c is not None else expected[o]
+                for o, c in enumerate(reference.anchor)
+            ]
+        for name, values in of_units(expected).items():
+            pairs[f"{units}: {name}"] = shown(units, live)[name], values
+    anchor = [-1 if one is None else one for one in reference.anchor]
+    mixtures, linear = reference.mixture, reference.linear
+    expected_now: dict[str, Any] = {
+        "anchor": anchor,
+        "weight": [one.weight for one in mixtures],
+        "mix_error": [[one.error for one in mixtures], [one.count for one in mixtures]],
+    }
+    if reference.slow:
+        slow = reference.slow
+        V = slow.V[:, slow.covariance.order]
+        expected_now |= {"slow": V, "slow_noise": [slow.noise, slow.count]}
+    if linear:
+        expected_now |= {
+            "linear": [one.V[0] for one in linear],
+            "linear_noise": [[one.noise[0] for one in linear], [one.count[0] for one in linear]],
+        }
+    for name, value in expected_now.items():
+        if name in learner.arrays:
+            pairs[name] = learner.array(name), np.array(value)
+    return pairs
+
+
+def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
+    """Compare every array that the kernel has."""
+    pairs = {
+        name: (learner.array(name), value)
+        for name, value in expected_arrays(reference).items()
+        if name in learner.arrays
+    }
+    seen = set(pairs) | {"input_scale", "label_scale"}
+    if isinstance(reference, StreamLearner):
+        more = stream_arrays(learner, reference)
+        pairs |= more
+        seen |= {name.split(":")[0] for name in more}
+    assert set(learner.arrays) <= seen
+    for name, (actual, expected) in pairs.items():
+        error = np.abs(actual - expected).max(initial=0.0)
+        scale = np.abs(expected).max(initial=0.0) + 1e-2
+        amplified = 10 if learner.config.estimator == "unitwise" and name in ("v", "w") else 1
+        assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
+
+
+def sizes(reference: ReferenceLearner) -> NDArray[np.float64]:
+    """How large the numbers are that a forecast (O) is made of, caller's units."""
+    if not isinstance(reference, StreamLearner) or reference.config.link != "gaussian":
+        return np.ones(N_OUT)
+    units = [reference.unit_of(o) for o in range(N_OUT)]
+    return np.array([abs(unit.restore(0.0)) + max(unit.S, 1.0) for unit in units])
+
+
+def follow_the_reference(config: Config) -> Learner:
+    """Run kernel and reference side by side."""
+    learner = Learner(config)
+    kind = StreamLearner if config.follow else ReferenceLearner
+    reference = kind(as_settings(config), learner.array("theta"))
+    inputs, labels = stream(config.link)
+    if config.scale_steps == 0:
+        inputs, labels = inputs / 32, labels / 32  # so that no cell saturates
+    for step in range(STEPS):
+        if learner.pending == config.max_delay + 1:
+            learner.learn(labels[step - config.max_delay - 1])
+            reference.learn(labels[step - config.max_delay - 1])
+            compare(learner, reference, step)
+        forecast = learner.predict(inputs[step])
+        expected = reference.predict(inputs[step])
+        scale = np.abs(expected) + sizes(reference)
+        assert (np.abs(forecast - expected) <= tolerance(step) * scale).all(), step
+        if config.link == "gaussian":
+            variance = reference.variance()
+            np.testing.assert_allclose(learner.variance(), variance, rtol=20 * tolerance(step))
+    assert learner.counters.skipped == learner.counters.reopened == 0
+    if config.follow and config.scale_steps > 0:
+        assert learner.counters.moved > 10
+        assert learner.counters.restarted > 0
+    return learner
+
+
+def config_of(features: dict[str, Any], **settings: Any) -> Config:
+    """Settings that keep rounding from growing, as in test_kernel_reference.py."""
+    usual = {
+        "hidden": 4,
+        "lags": 2,
+        "scale_steps": 50,
+        "hold_missing": True,
+        "seed": 11,
+        "anneal_steps": 40,
+        "decay": 0.9,
+        "recurrent_gain": 0.5,
+        "rate": 0.5,
+        "info_rate": 5e-4,
+        "info_floor": 0.03,
+        "prior": 1.0,
+        "forget": 0.99,
+        "input_gain": 0.8,
+        "prior_hidden": 0.1,
+        "gate": 5.0,
+        "sgd_rate": 0.05,
+        "drift_steps": 0,
+    }
+    return Config(N_IN, N_OUT, **(usual | features | settings))
+
+
+@pytest.mark.parametrize("max_delay", [0, 3])
+@pytest.mark.parametrize("features", FEATURES)
+def test_every_feature_follows_the_reference(features: str, max_delay: int) -> None:
+    follow_the_reference(config_of(FEATURES[features], max_delay=max_delay))
+
+
+@pytest.mark.parametrize("max_delay", [0, 3])
+@pytest.mark.parametrize("features", FEATURES)
+def test_without_units_too(features: str, max_delay: int) -> None:
+    follow_the_reference(config_of(FEATURES[features], max_delay=max_delay, hidden=0))
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+def test_other_links_follow_with_their_inputs(link: Link, hidden: int) -> None:
+    follow_the_reference(config_of(FOLLOW, link=link, hidden=hidden, max_delay=3))
+
+
+COMBINATIONS = [
+    case
+    for case in itertools.product(CELLS, LEARNING, ("kalman", "kalman_quasi", "sgd"))
+    if not (REFERENCE_CELLS[case[0]].parts > 1 and case[1][0] in WITH_TRACES)
+]
+
+
+@pytest.mark.parametrize(
+    ("cell", "learning", "filter_", "max_delay"),
+    [(*case, 3 * (i % 2)) for i, case in enumerate(COMBINATIONS)],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_every_combination_follows_the_reference(
+    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, max_delay: int
+) -> None:
+    estimator, norm = learning
+    features = FEATURES["anchored mixture" if filter_ == "sgd" else "everything"]
+    follow_the_reference(
+        config_of(
+            features,
+            cell=cell,
+            estimator=estimator,
+            norm=norm,
+            filter=filter_,
+            max_delay=max_delay,
+        )
+    )
