@@ -140,9 +140,7 @@ def test_no_units_is_textbook_recursive_least_squares(forget: float) -> None:
     prior = 1e6
     settings = Settings(2, 2, 0, lags=2, estimator="frozen", scale_steps=0, forget=forget)
     learner = ReferenceLearner(replace(settings, prior=prior))
-    textbook = TextbookRls(
-        2, 2, lags=2, scale_steps=0, forget=forget, prior=prior * forget
-    )
+    textbook = TextbookRls(2, 2, lags=2, scale_steps=0, forget=forget, prior=prior * forget)
     rng = np.random.default_rng(5)
     truth = rng.normal(size=(2, 2))
     for t in range(200):
@@ -284,7 +282,9 @@ def test_the_answer_is_hardly_worse_than_the_best_of_its_forecasts(kind: str) ->
         if learner.waiting:
             p, answer = learner.forecasts[0]
             known = np.column_stack([p, answer])
-            given = [u.restore(0.0) + u.S * row for u, row in zip(learner.units, known, strict=True)]
+            given = [
+                u.restore(0.0) + u.S * row for u, row in zip(learner.units, known, strict=True)
+            ]
             errors.append((np.array(given) - value[:, None]) ** 2)
             learner.learn(value)
         learner.predict(value)

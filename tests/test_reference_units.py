@@ -201,7 +201,9 @@ def test_values_far_off_are_counted_and_taken_at_the_limit() -> None:
     spared.take(unit.reference + reach)  # as if it had been so far
     assert (unit.mean, unit.variance) == pytest.approx((spared.mean, spared.variance))
     assert change.live == pytest.approx(5.0)
-    assert unit.restore(change.applied) == pytest.approx(unit.mean + unit.reference + 5 * unit.deviation)
+    assert unit.restore(change.applied) == pytest.approx(
+        unit.mean + unit.reference + 5 * unit.deviation
+    )
 
 
 # ---- Changes of coordinates --------------------------------------------------------------------
