@@ -839,7 +839,7 @@ class ReferenceLearner:
 
     @property
     def d0(self) -> Array:
-        """d (D) at the start."""
+        """The factor d (D) at the start."""
         return self.covariance.d0
 
     @property
@@ -876,7 +876,7 @@ class ReferenceLearner:
         return self.answer(values)
 
     def take_input(self, values: Array) -> Array:
-        """Put values (n_in), NaN where held, in front of x (I). Returns what f holds of them (I)."""
+        """Put values (n_in), NaN where held, in front of x (I). Returns what f sees of them (I)."""
         n_in = self.config.n_in
         self.input_scaler.count(values)
         scaled = self.input_scaler.scale(values)

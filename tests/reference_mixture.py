@@ -79,7 +79,7 @@ class Mixture:
     count: int = 0
 
     @classmethod
-    def start(cls, K: int) -> Mixture:  # noqa: N803
+    def start(cls, K: int) -> Mixture:
         """Equal weights."""
         return cls(np.full(K, 1.0 / K), np.zeros(K), np.zeros(K))
 

@@ -73,7 +73,7 @@ class StreamLearner(ReferenceLearner):
         if self.config.mix_forget == 0:
             for one in self.mixture:
                 one.weight = np.eye(self.K)[1]  # the readout alone
-        self.taps = np.zeros_like(self.taps)
+        self.taps[:] = 0.0
         self.quarantine = len(self.waiting)
 
     def reset_state(self) -> None:
@@ -98,7 +98,8 @@ class StreamLearner(ReferenceLearner):
 
     def direct(self, age: int) -> Array:
         """The taps that f holds of the sample `age` steps before the newest, (I)."""
-        return self.taps[age : age + self.config.lags].ravel()
+        direct: Array = self.taps[age : age + self.config.lags].ravel()
+        return direct
 
     def lagged(self, o: int, age: int) -> Array:
         """The features of output o's linear expert, (linear_lags + 1), 0 without an anchor."""
@@ -109,8 +110,9 @@ class StreamLearner(ReferenceLearner):
     def move_input(self, channel: int, change: Change) -> None:
         """Re-express all that stands in the applied units of an input: V f stays what it was."""
         config, a, b = self.config, change.a, change.b
-        for o in np.flatnonzero([one == channel for one in self.anchor]):
-            self.move_output(int(o), a, b, shift=0.0)  # it learns differences to its anchor
+        for o, anchor in enumerate(self.anchor):
+            if anchor == channel:
+                self.move_output(o, a, b, shift=0.0)  # it learns differences to its anchor
         if change.first:
             return  # all taps are 0 and nothing was learnt of them
         self.taps[:, channel] = a * self.taps[:, channel] + b
@@ -122,8 +124,8 @@ class StreamLearner(ReferenceLearner):
             self.slow.V = re_expressed(self.slow.V, A)
             re_express_covariance(self.slow.covariance, A)
         A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, b)
-        for expert, anchor in zip(self.linear, self.anchor, strict=False):
-            if anchor == channel:
+        for o, expert in enumerate(self.linear):
+            if self.anchor[o] == channel:
                 expert.V = re_expressed(expert.V, A)
                 re_express_covariance(expert.covariance, A)
 
@@ -152,7 +154,6 @@ class StreamLearner(ReferenceLearner):
 
     def take_input(self, values: Array) -> Array:
         """Count, move the units, and put the values in front of x and of the taps."""
-        n_in = self.config.n_in
         changes = [
             None if np.isnan(z) else unit.take(z)
             for unit, z in zip(self.units, values, strict=True)
@@ -199,7 +200,7 @@ class StreamLearner(ReferenceLearner):
         plain = self.noise * (1 + self.spread(self.live_f))
         for o, one in enumerate(self.mixture):
             plain[o] = one.error if one.count > 0 else plain[o]
-        return plain * np.where(S > 0, S, 1.0) ** 2
+        return np.asarray(plain * np.where(S > 0, S, 1.0) ** 2)
 
     def learn_label(self, target: Array) -> None:
         """Learn the label (O), or (1) with a class index."""
@@ -214,9 +215,9 @@ class StreamLearner(ReferenceLearner):
         truth = np.array([self.truth(o, y) if taught else np.nan for o, y in enumerate(target)])
         anchored = np.array([channel is not None for channel in self.anchor])
         difference = truth - np.where(anchored, p[:, 0], 0.0)
-        for o in np.flatnonzero(~np.isnan(truth)):
-            if self.config.mix_forget > 0:
-                self.mixture[o].learn(p[o], answer[o], truth[o], self.config.mix_forget)
+        for o, one in enumerate(self.mixture):
+            if self.config.mix_forget > 0 and not np.isnan(truth[o]):
+                one.learn(p[o], answer[o], truth[o], self.config.mix_forget)
         for o, expert in enumerate(self.linear):
             expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
         if self.slow:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from reference import Array, ReadoutCovariance
 
 SETTLED = 20  # values counted before any is limited
@@ -157,7 +158,7 @@ class Unit:
 
 
 def followed(mean: float, variance: float, x: float, k: float) -> tuple[float, float]:
-    """m' = m + k (x - m),  v' = v + k ((x - m)(x - m') - v)."""
+    """Mean m' = m + k (x - m) and variance v' = v + k ((x - m)(x - m') - v)."""
     m = mean + k * (x - mean)
     return m, variance + k * ((x - mean) * (x - m) - variance)
 
@@ -165,7 +166,7 @@ def followed(mean: float, variance: float, x: float, k: float) -> tuple[float, f
 # ---- What a step of the applied units does to what was learnt ------------------------------------
 
 
-def affine(n: int, places: Array, constant: int, a: float, b: float) -> Array:
+def affine(n: int, places: NDArray[np.int_], constant: int, a: float, b: float) -> Array:
     """A (n, n) of f' = A f: the features at `places` become a f_j + b f_constant."""
     A = np.eye(n)
     A[places, places] = a

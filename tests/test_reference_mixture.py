@@ -262,12 +262,12 @@ def test_the_answer_is_the_mixture_of_the_forecasts_that_wait() -> None:
 
 def test_the_variance_is_that_of_the_answers() -> None:
     learner, rng = StreamLearner(STREAM), np.random.default_rng(10)
-    errors = []
+    errors, y = [], np.zeros(2)
     for _ in range(1500):
         z = rng.normal(size=2) * [1.0, 50.0]
+        errors.append((z - y) ** 2)
         if learner.waiting:
             learner.learn(z)
-            errors.append((z - y) ** 2)
         y = learner.predict(z)
     np.testing.assert_allclose(learner.variance(), np.mean(errors[-500:], axis=0), rtol=0.2)
 
