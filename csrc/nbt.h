@@ -223,7 +223,7 @@ typedef struct nbt_config {
     /* Streams, docs/design.md section 11; each is off at 0. */
     uint32_t follow;      /* 0 or 1, default 0: the units of inputs and gaussian labels follow the stream at
                              scale_rate for ever (scale_steps 0: values are taken as they are), and
-                             what was learnt is re-expressed. No finite value is refused then.
+                             what was learnt is re-expressed. Values up to 1e18 are taken then.
                              rollback_steps has to be 0 */
     uint32_t anchored;    /* 0 or 1, default 0: an output whose future is that of an input learns the
                              difference to its last value (gaussian, needs follow). Output o is that of

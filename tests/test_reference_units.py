@@ -137,6 +137,15 @@ def test_the_reference_comes_near_and_changes_nothing() -> None:
         near.take(value)
     assert unit.restore(0.3) - 1e7 == pytest.approx(near.restore(0.3), rel=1e-6)
 
+    ramp, moved = Unit(rate=0.1), 0
+    for t in range(12000):  # more than a thousand deviations from its first value in the end
+        before = replace(ramp)
+        change = ramp.take(t + 0.1 * np.sin(t))
+        moved += ramp.reference != before.reference and not change.moved
+        if t > 1:
+            assert ramp.apply(t) == pytest.approx(change.a * before.apply(t) + change.b, abs=1e-9)
+    assert moved > 0
+
 
 @pytest.mark.parametrize("wild", [1e2, -1e6, 1e15])
 @pytest.mark.parametrize("at", [0, 1, 3, 7])
