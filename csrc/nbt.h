@@ -135,7 +135,7 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_ANCHOR = 17,    /* (O)    input channel of each output, or -1 (anchored) */
     NBT_ARRAY_WEIGHT = 18,    /* (O, K) weights of the forecasts: last value, linear, readout, slow readout */
     NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output, labels */
-    NBT_ARRAY_SLOW = 20,      /* (O, D) slow readout */
+    NBT_ARRAY_SLOW = 20,      /* (O, D) slow readout on [1; x; h] */
     NBT_ARRAY_SLOW_NOISE = 21, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest value] */
     NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
@@ -325,7 +325,8 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  *   rollback_steps); unitwise: H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
-/* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
+/* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1]; with mix_forget, once
+ *   there is one, the mean square of the mixture's errors.
  * Arguments: variance (n_out), caller's units squared; before any prediction the prior's.
  * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
  * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: D^2 / 2 multiply-adds. */

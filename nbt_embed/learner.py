@@ -363,6 +363,8 @@ class Learner:
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
 
+        With mix_forget it is the mean square of the mixture's errors, once there is one.
+
         Errors: ConfigError unless the link is gaussian. Cost: D^2 / 2 multiply-adds.
         """
         out = np.empty(self._config.n_out, np.float32)
@@ -534,6 +536,12 @@ class Learner:
                 readout_covariance (D, D), state (S,), learning_state (S,), noise (n_out,),
                 input_scale (2, n_in) and label_scale (2, n_out): mean and variance; traces (R, D),
                 balance (1 + 2 hidden,). For unitwise v is (hidden, hidden), one row per unit.
+                With follow, means are relative to the first row of units (5, n_in) and label_units
+                (5, n_out): reference, applied mean and deviation, mean and variance of a block.
+                anchor (n_out,): input channel or -1. weight (n_out, K): of last value, linear,
+                readout and slow readout in the mixture. mix_error (2, n_out), slow_noise and
+                linear_noise: mean square and labels. slow (n_out, D), on [1; x; h]; linear
+                (n_out, linear_lags + 1), on [1; newest; ...; oldest].
 
         Errors: ConfigError for a name that this configuration does not have.
         """
