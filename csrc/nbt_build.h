@@ -26,7 +26,7 @@
 #ifndef NBT_ROLLBACK
 #define NBT_ROLLBACK 1
 #endif
-/* 0: without follow and all that needs it. */
+/* 0: without follow and all that needs it, and without prior_units. */
 #ifndef NBT_FOLLOW
 #define NBT_FOLLOW 1
 #endif

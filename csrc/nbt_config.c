@@ -51,10 +51,14 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
     if (index < NBT_FIELD_follow) {
         return r; /* the choices that are looked at below come first, and are good by then */
     }
+    if (!NBT_FOLLOW) {
+        r.high = r.low = 0.0f;
+        return r;
+    }
     int real = NBT_IN(NBT_LINKS_REAL, config->link) != 0, kalman = NBT_IN(NBT_FILTERS_KALMAN, config->filter) != 0;
-    int follows = NBT_FOLLOW && config->follow != 0;
+    int follows = config->follow != 0;
     int mixes = NBT_MIXES && config->mix_forget > 0.0f;
-    int off = (index == NBT_FIELD_follow && !NBT_FOLLOW) || (index == NBT_FIELD_anchored && !(follows && real)) ||
+    int off = (index == NBT_FIELD_anchored && !(follows && real)) ||
               (index == NBT_FIELD_mix_forget && !(follows && real && NBT_MIXES)) ||
               (index == NBT_FIELD_slow_forget && !(mixes && kalman)) ||
               (index == NBT_FIELD_linear_lags && !(mixes && kalman && config->anchored != 0)) ||
@@ -147,7 +151,7 @@ static int is_addressable(const nbt_config *config)
     uint64_t copies = config->rollback_steps > 0 ? 2 : 1;
     uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
     uint64_t taps = config->linear_lags, waits = 6 * ((uint64_t)config->max_delay + 1);
-    uint64_t streams = config->follow != 0
+    uint64_t streams = NBT_FOLLOW && config->follow != 0
                            ? (slots + taps + 8) * config->n_in + cols * cols + 32 * cols +
                                  outputs * (taps * taps + 8 * taps + cols + waits + 64)
                            : 0;

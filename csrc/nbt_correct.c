@@ -174,7 +174,7 @@ typedef struct priors {
 static priors priors_of(const nbt_layout *l, float lift)
 {
     float prior = l->config->prior, hidden = l->config->prior_hidden;
-    if (l->config->prior_units != 0) {
+    if (nbt_lifts(l)) {
         prior *= lift;
         hidden *= lift;
     }
@@ -231,7 +231,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
         return 0;
     }
     if (kalman) {
-        priors p = priors_of(l, config->prior_units != 0 ? nbt_rls_lift(l->noise, l->O) : 1.0f);
+        priors p = priors_of(l, nbt_lifts(l) ? nbt_rls_lift(l->noise, l->O) : 1.0f);
         nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->D); /* f is used up */
         nbt_ud_forget(l->ud, l->D, p.first, p.head, p.tail, config->forget);
         if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(l, l->cf)) {

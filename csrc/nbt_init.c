@@ -118,11 +118,11 @@ nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel)
     if (learner == NULL || channel == NULL) {
         return NBT_ERR_NULL;
     }
-    nbt_layout l;
-    nbt_layout_of(&l, &learner->config, learner);
-    if (!nbt_is_anchored(&l)) {
+    if (!NBT_FOLLOW || learner->config.anchored == 0) {
         return NBT_ERR_ARRAY;
     }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
     int good = learner->counters.predictions == 0;
     for (size_t o = 0; o < l.O; o++) {
         good &= channel[o] >= -1 && channel[o] < (int32_t)learner->config.n_in;

@@ -141,6 +141,11 @@ NBT_INLINE int nbt_follows(const nbt_layout *l)
     return NBT_FOLLOW && l->config->follow != 0;
 }
 
+NBT_INLINE int nbt_lifts(const nbt_layout *l) /* its priors are in units of the target */
+{
+    return NBT_FOLLOW && NBT_BUILDS(NBT_FILTERS_KALMAN, filter) && l->config->prior_units != 0;
+}
+
 NBT_INLINE int nbt_is_anchored(const nbt_layout *l)
 {
     return NBT_FOLLOW && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->anchored != 0;

@@ -143,11 +143,11 @@ NBT_LOCAL void nbt_ud_constant_last(float *to, const float *from, size_t n, size
 
 NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)
 {
-    int bad = 0;
+    uint32_t bad = 0; /* an exponent of all ones carries into the sign's place */
     for (size_t i = 0; i < n * (n + 1) / 2; i++) {
-        bad |= !nbt_is_finite(ud[i]);
+        bad |= (nbt_bits(ud[i]) & 0x7fffffffu) + 0x00800000u;
     }
-    return !bad;
+    return bad >> 31 == 0;
 }
 
 /* Place in [h; x; 1] of position i in [1; x; h]. */

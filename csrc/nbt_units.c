@@ -4,8 +4,11 @@
 
 #define AS_IT_IS (-1.0f)
 #define SETTLED 20.0f        /* values counted before any is limited */
-#define COUNTED_MAX 16777216.0f /* floats count so far */
-#define START_VALUES 64             /* values in which a start may be replaced, and how much less it has to vary */
+#define COUNTED_MAX 16777216.0f /* floats count so far; half of it then, with the blocks in step */
+#define BLOCK 64u             /* values of a block after the start, and of the start */
+#define START_VARIANCE 64.0f /* how much less a block has to vary to replace the start */
+#define JUMP_VARIANCE 16.0f  /* ... and to replace what was counted before a jump, */
+#define JUMP_DISTANCE 4.0f   /* of more than so many variances */
 #define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
@@ -39,29 +42,63 @@ static void count_value(float *mean, float *variance, float x, float k)
     *variance = after > 0.0f ? after : 0.0f;
 }
 
-/* The blocks of the start: value n of the channel. Returns whether one replaced all before. */
-static int count_block(nbt_scale *live, nbt_unit *unit, float x, uint32_t n)
+/* The live statistics become those of the block. */
+static void take_block(nbt_scale *live, const nbt_unit *unit)
 {
-    uint32_t before = 1; /* the block is the values after this many */
-    while (2 * before < n) {
-        before *= 2;
-    }
-    count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / (float)(n - before));
-    if (n != 2 * before) {
-        return 0;
-    }
-    int replaces = n >= 8 && unit->block_variance > 0.0f &&
-                   unit->block_variance * (float)START_VALUES < live->variance;
+    live->mean = unit->block_mean;
+    live->variance = unit->block_variance;
+}
+
+/* A block of the start has ended: whether it replaces all before. */
+static int end_start_block(nbt_scale *live, nbt_unit *unit)
+{
+    int replaces = live->count >= 8.0f && unit->block_variance > 0.0f &&
+                   unit->block_variance * START_VARIANCE < live->variance;
     if (replaces) {
-        live->mean = unit->block_mean;
-        live->variance = unit->block_variance;
+        take_block(live, unit);
     }
     /* Seen from far away, values that differ are the same float. */
     if (nbt_abs(unit->block_mean) > FAR_OFF * nbt_sqrt(unit->block_variance)) {
         move_reference(live, unit, unit->block_mean);
     }
-    unit->block_mean = 0.0f;
-    unit->block_variance = 0.0f;
+    return replaces;
+}
+
+/* A later block has ended: a channel that has jumped for good starts to count anew from it. */
+static void end_block(nbt_scale *live, nbt_unit *unit)
+{
+    float off = unit->block_mean - live->mean;
+    if (unit->block_variance > 0.0f && unit->block_variance * JUMP_VARIANCE < live->variance &&
+        off * off > JUMP_DISTANCE * live->variance) {
+        take_block(live, unit);
+        live->count = (float)BLOCK;
+    }
+}
+
+/* The value x, counted, in its block. Returns whether a start was replaced. */
+static int count_block(nbt_scale *live, nbt_unit *unit, float x)
+{
+    uint32_t n = (uint32_t)live->count, before = 1, length = 1; /* the block: so many values after so many */
+    int replaces = 0;
+    if (n > BLOCK) {
+        before = (n - 1) / BLOCK * BLOCK;
+        length = BLOCK;
+    } else {
+        while (2 * before < n) {
+            before *= 2;
+        }
+        length = before;
+    }
+    count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / (float)(n - before));
+    if (n - before == length) {
+        if (n > BLOCK) {
+            end_block(live, unit);
+        } else {
+            replaces = end_start_block(live, unit);
+        }
+        unit->block_mean = 0.0f;
+        unit->block_variance = 0.0f;
+    }
     return replaces;
 }
 
@@ -109,19 +146,15 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
             float reach = rules.limit * deviation_of(*live, unit);
             counted = nbt_clamp(x, before - reach, before + reach);
         }
-        live->count = live->count < COUNTED_MAX ? live->count + 1.0f : COUNTED_MAX;
+        live->count = live->count < COUNTED_MAX ? live->count + 1.0f : 0.5f * COUNTED_MAX + 1.0f;
         float k = 1.0f / live->count;
         count_value(&live->mean, &live->variance, counted, k < rules.rate ? rules.rate : k);
-        if (live->count <= (float)START_VALUES) {
-            float reference = unit->reference;
-            change.restarts = count_block(live, unit, counted, (uint32_t)live->count);
-            before -= unit->reference - reference;
-        }
+        float reference = unit->reference;
+        change.restarts = count_block(live, unit, x);
         if (nbt_abs(live->mean) > FAR_OFF * nbt_sqrt(live->variance)) {
-            float reference = unit->reference;
             move_reference(live, unit, live->mean);
-            before -= unit->reference - reference;
         }
+        before -= unit->reference - reference;
         change.limited = counted != x;
         apply(*live, unit, before, z, &change);
     }

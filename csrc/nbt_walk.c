@@ -104,7 +104,7 @@ static void walk_factor(nbt_walker *walker, float *ud, size_t n, float most)
 /* A prior in units of the target is up to 1e8 times the prior, and units that move scale it. */
 static float covariance_limit(const nbt_layout *l)
 {
-    return l->config->prior_units != 0 || nbt_follows(l) ? LIMIT : COVARIANCE_LIMIT;
+    return nbt_lifts(l) || nbt_follows(l) ? LIMIT : COVARIANCE_LIMIT;
 }
 
 /* state (S): h, and under the lstm c. */

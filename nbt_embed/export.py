@@ -116,7 +116,7 @@ def kernel_options(config: Config) -> str:
     values["NBT_TEXTS"] = "0"
     if config.rollback_steps == 0:
         values["NBT_ROLLBACK"] = "0"
-    if not config.follow:
+    if not config.follow and not config.prior_units:
         values["NBT_FOLLOW"] = "0"
     if config.mix_forget == 0.0:
         values["NBT_MIXTURE"] = "0"

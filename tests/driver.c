@@ -1,7 +1,8 @@
 /* Host program around the kernel, for the tests that need a compiler of their own choice.
  *
  *     driver hash STEPS [key=value ...]   hashes of one configuration after 1, 10, 100, ... steps
- *     driver grid STEPS                   the same for every kind of learner at two sizes
+ *     driver grid STEPS                   the same for every kind of learner at two sizes, and for those whose
+ *                                         units follow the stream, fed in two ways
  *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
  *     driver refuse                       calls that must be refused
  *
@@ -267,6 +268,88 @@ static void print_grid(uint32_t steps)
     }
 }
 
+/* ---- Learners whose units follow the stream ---- */
+
+/* One of the ways to feed a stream: step by step with the learner moved and reloaded on the way, or by nbt_run in
+ * pieces. Returns the hash at the end. */
+static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
+{
+    enum { PIECE = 17 };
+    block owner = block_new(config);
+    size_t n_in = config->n_in, n_out = config->n_out, horizon = config->max_delay;
+    float *x = need(malloc(PIECE * n_in * sizeof(float)));
+    float *y = need(malloc(PIECE * n_out * sizeof(float)));
+    float *label = need(malloc(PIECE * n_out * sizeof(float)));
+    size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : n_out;
+    stream source = {12345u, 0u, 0u};
+    for (uint32_t step = 0; step < steps; step += PIECE) {
+        size_t done = 0;
+        for (size_t i = 0; i < PIECE; i++) {
+            stream_next(&source, config, x + i * n_in, label + i * n_label);
+            /* So that units move. */
+            for (size_t k = 0; k < n_in; k++) {
+                x[i * n_in + k] *= 1.0f + (float)(step / 32u);
+            }
+            for (size_t k = 0; k < n_label && config->link == NBT_LINK_GAUSSIAN; k++) {
+                label[i * n_label + k] += (float)(step / 64u);
+            }
+        }
+        if (runs) {
+            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done) >= 0 && done == PIECE);
+            continue;
+        }
+        for (size_t i = 0; i < PIECE; i++) {
+            if (horizon > 0 && nbt_pending(owner.learner) == horizon) {
+                REQUIRE(nbt_learn(owner.learner, label + i * n_label) >= 0);
+            }
+            if (i == PIECE / 2) {
+                block_move(&owner);
+                block_reload(&owner, step);
+            }
+            REQUIRE(nbt_predict(owner.learner, y, x + i * n_in) >= 0);
+            if (horizon == 0) {
+                REQUIRE(nbt_learn(owner.learner, label + i * n_label) >= 0);
+            }
+        }
+    }
+    uint64_t hash = nbt_hash(owner.learner);
+    free(x);
+    free(y);
+    free(label);
+    block_free(&owner);
+    return hash;
+}
+
+/* Every mixture of what follows, of anchors and experts; where the learner allows it. */
+static void print_streams(uint32_t steps)
+{
+    for (uint32_t kind = 0; kind < 512; kind++) {
+        nbt_config config = nbt_config_default(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
+        config.seed = 1;
+        config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
+        config.follow = 1;
+        config.scale_rate = 0.01f;
+        config.max_delay = kind & 2u ? 3 : 0;
+        config.lags = kind & 4u ? 2 : 1;
+        config.anchored = kind >> 3 & 1u;
+        config.mix_forget = kind & 16u ? 0.99f : 0.0f;
+        config.slow_forget = kind & 32u ? 0.9998f : 0.0f;
+        config.linear_lags = kind & 64u ? 4 : 0;
+        config.linear_forget = kind & 64u ? 0.99f : 0.0f;
+        config.prior_units = kind >> 7 & 1u;
+        config.link = kind & 256u ? NBT_LINK_BERNOULLI : NBT_LINK_GAUSSIAN;
+        config.scale_steps = 1;
+        if (nbt_bytes(&config) == 0) {
+            continue;
+        }
+        uint64_t hash = hash_fed(&config, steps, 1);
+        REQUIRE(hash == hash_fed(&config, steps, 0));
+        printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32 " link=%" PRIu32
+               " filter=%" PRIu32 " %016" PRIx64 "\n",
+               kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter, hash);
+    }
+}
+
 /* ---- abuse ---- */
 
 /* Mostly ordinary values, so that the learner gets somewhere, and now and then anything at all. */
@@ -510,6 +593,7 @@ int main(int argc, char **argv)
         print_hashes(&config, count);
     } else if (strcmp(mode, "grid") == 0 && count > 0) {
         print_grid(count);
+        print_streams(count);
     } else if (strcmp(mode, "abuse") == 0 && count > 0) {
         nbt_config config = parse_config(argc - 3, argv + 3);
         abuse(&config, count);
