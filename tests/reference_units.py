@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from reference import Array, ReadoutCovariance
 
 SETTLED = 20  # values counted before any is limited
-START = 64  # values in which a start may be replaced, and how much less its variance has to be
+BLOCK = 64  # values in which a start may be replaced, and of every block after them
+START_VARIANCE = 64.0  # how much less the variance of a block has to be to replace the start
+JUMP_VARIANCE = 16.0  # the same for what was counted before a jump,
+JUMP = 4.0  # which is of more than so many variances, squared
 FAR = 1024.0  # deviations from the reference after which it moves
 AS_IT_IS = -1.0  # in place of a deviation S: the value itself is taken, M = 0 and S = 1
 
@@ -51,7 +54,7 @@ class Unit:
 
     Attributes: rate, 1/values; limit, deviations, 0 for none; flags, whether a channel of 0 and 1
     is taken as it is; reference; mean, variance, count (live, m and v relative to the reference);
-    M, S (applied; S is 0 until the channel varies); block_mean, block_variance (robust start).
+    M, S (applied; S is 0 until the channel varies); block_mean, block_variance (present block).
     """
 
     rate: float
@@ -102,7 +105,7 @@ class Unit:
             self.reference, self.count = z, 1
             self.S = AS_IT_IS if self.flags and z in (0.0, 1.0) else 0.0
         else:
-            restart = self.count_value(self.limited(z - self.reference))
+            restart = self.count_value(z - self.reference)
         a, b, first = self.step(z, before)
         if self.S == AS_IT_IS:
             return Change(z, z)
@@ -112,25 +115,34 @@ class Unit:
         return Change(live, applied, a, b, first, restart)
 
     def count_value(self, x: float) -> bool:
-        """Take x into all statistics. Returns whether a block replaced them."""
+        """Take x into all statistics. Returns whether a block replaced the start."""
+        counted = self.limited(x)
         self.count += 1
-        n, replaced = self.count, False
-        k = max(1 / n, self.rate)
-        self.mean, self.variance = followed(self.mean, self.variance, x, k)
-        if n <= START:  # blocks of doubling length: values 2; 3, 4; 5 .. 8; ...
-            j = n - 2 ** ((n - 1).bit_length() - 1)
-            block = followed(self.block_mean, self.block_variance, x, 1 / j)
-            self.block_mean, self.block_variance = block
-            if n & (n - 1) == 0:  # the block is complete
-                replaced = n >= 8 and 0 < START * block[1] < self.variance
-                if replaced:
-                    self.mean, self.variance = block
-                if abs(block[0]) > FAR * np.sqrt(block[1]):
-                    self.move_reference(block[0])
-                self.block_mean = self.block_variance = 0.0
+        k = max(1 / self.count, self.rate)
+        self.mean, self.variance = followed(self.mean, self.variance, counted, k)
+        restart = self.count_in_block(x)
         if abs(self.mean) > FAR * np.sqrt(self.variance):
             self.move_reference(self.mean)
-        return replaced
+        return restart
+
+    def count_in_block(self, x: float) -> bool:
+        """Blocks of values 2; 3, 4; 5 .. 8; ...; 33 .. 64; then of BLOCK each, not limited."""
+        n, starts = self.count, self.count <= BLOCK
+        before = 2 ** ((n - 1).bit_length() - 1) if starts else (n - 1) // BLOCK * BLOCK
+        block = followed(self.block_mean, self.block_variance, x, 1 / (n - before))
+        self.block_mean, self.block_variance = block
+        if n < (2 * before if starts else before + BLOCK):
+            return False
+        off = (block[0] - self.mean) ** 2
+        replaces = n >= 8 and 0 < START_VARIANCE * block[1] < self.variance
+        jumped = 0 < JUMP_VARIANCE * block[1] < self.variance and off > JUMP * self.variance
+        if replaces if starts else jumped:
+            self.mean, self.variance = block
+            self.count = min(n, BLOCK)
+        if starts and abs(block[0]) > FAR * np.sqrt(block[1]):
+            self.move_reference(block[0])
+        self.block_mean = self.block_variance = 0.0
+        return starts and replaces
 
     def move_reference(self, by: float) -> None:
         """The origin of x comes nearer; nothing else changes."""

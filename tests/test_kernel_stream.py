@@ -209,6 +209,35 @@ def test_other_links_follow_with_their_inputs(link: Link, hidden: int) -> None:
     follow_the_reference(config_of(FOLLOW, link=link, hidden=hidden, max_delay=3))
 
 
+def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
+    config = config_of(FOLLOW | {"scale_rate": 2e-3}, hidden=0)
+    learner = Learner(config)
+    reference = StreamLearner(as_settings(config))
+    rng, steps = np.random.default_rng(23), 2000
+    z = rng.normal(size=(steps, N_IN)) * [1.0, 300.0]
+    z[700:, 0] += 100.0
+    z[700:, 1] -= 1e4  # both start to count anew
+    z[1200:1400, 1] += np.arange(200) * 50.0
+    z[1400:1500, 0] = 3.0
+    z[rng.random(z.shape) < 0.002] *= 1e3
+    labels = np.column_stack([z, z.sum(axis=1)])
+    z, labels = (x.astype(np.float32).astype(np.float64) for x in (z, labels))
+    for step in range(steps):
+        if learner.pending:
+            learner.learn(labels[step])
+            reference.learn(labels[step])
+        learner.predict(z[step])
+        reference.predict(z[step])
+        for units, live, own in (
+            ("units", "input_scale", reference.units),
+            ("label_units", "label_scale", reference.label_units),
+        ):
+            actual = kernel_units(learner, units, live)
+            np.testing.assert_allclose(actual, reference_units(own), rtol=1e-4, atol=1e-3)
+    assert all(unit.count < 1400 for unit in reference.units)
+    assert learner.counters.moved > 20
+
+
 COMBINATIONS = [
     case
     for case in itertools.product(CELLS, LEARNING, ("kalman", "kalman_quasi", "sgd"))

@@ -17,7 +17,7 @@ from reference_mixture import Rls
 from reference_stream import StreamLearner
 from reference_units import (
     AS_IT_IS,
-    START,
+    BLOCK,
     Change,
     Unit,
     affine,
@@ -150,7 +150,7 @@ def test_the_reference_comes_near_and_changes_nothing() -> None:
 @pytest.mark.parametrize("wild", [1e2, -1e6, 1e15])
 @pytest.mark.parametrize("at", [0, 1, 3, 7])
 def test_a_robust_start_forgets_wild_first_values(wild: float, at: int) -> None:
-    z = np.random.default_rng(5).normal(size=START)
+    z = np.random.default_rng(5).normal(size=BLOCK)
     z[at] += wild
     unit = Unit(2e-3)
     restarts = [unit.take(value).restart for value in z]
@@ -164,13 +164,33 @@ def test_a_robust_start_forgets_wild_first_values(wild: float, at: int) -> None:
     assert late.deviation > 10  # the same value later is part of the stream
 
 
-def test_ordinary_streams_never_restart() -> None:
+@pytest.mark.parametrize("limit", [0.0, 10.0])
+def test_a_channel_that_jumps_for_good_counts_anew(limit: float) -> None:
+    z = np.random.default_rng(5).normal(size=3000)
+    z[1500:] += 1000.0
+    unit = Unit(2e-3, limit=limit)
+    assert not any(unit.take(value).restart for value in z[:1500])
+    assert unit.count == 1500
+    restarts = [unit.take(value).restart for value in z[1500:1700]]  # three blocks, or less
+    assert not any(restarts)  # the network and what was learnt stay
+    assert BLOCK <= unit.count < 3 * BLOCK
+    assert unit.reference + unit.mean == pytest.approx(1000.0, abs=0.5)
+    assert 0.7 < unit.deviation < 1.3
+    assert unit.restore(0.0) == pytest.approx(1000.0, abs=2.0)
+    for value in z[1700:]:
+        unit.take(value)
+    assert 0.8 < unit.deviation < 1.2
+
+
+def test_ordinary_streams_never_count_anew() -> None:
     rng = np.random.default_rng(6)
-    streams = [rng.normal(size=200), rng.standard_t(3, size=200), np.sin(np.arange(200.0) / 9)]
-    streams += [rng.uniform(size=200), rng.exponential(size=200), np.arange(200.0)]
+    streams = [rng.normal(size=2000), rng.standard_t(3, size=2000), np.sin(np.arange(2000.0) / 9)]
+    streams += [rng.uniform(size=2000), rng.exponential(size=2000), np.sin(np.arange(2000.0) / 99)]
+    streams += [np.cumsum(rng.normal(size=2000)), (np.arange(2000) // 10 % 2).astype(float)]
     for z in streams:
         unit = Unit(2e-3)
         assert not any(unit.take(value).restart for value in z)
+        assert unit.count == 2000
 
 
 def test_a_channel_that_has_not_varied_counts_as_zero() -> None:
