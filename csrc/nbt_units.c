@@ -7,7 +7,7 @@
 #define COUNTED_MAX 16777216.0f /* floats count so far; half of it then, with the blocks in step */
 #define BLOCK 64u             /* values of a block after the start, and of the start */
 #define START_VARIANCE 64.0f /* how much less a block has to vary to replace the start */
-#define JUMP_VARIANCE 16.0f  /* ... and to replace what was counted before a jump, */
+#define JUMP_VARIANCE 2.0f  /* ... and to replace what was counted before a jump, */
 #define JUMP_DISTANCE 4.0f   /* of more than so many variances */
 #define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
 
