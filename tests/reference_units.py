@@ -20,7 +20,7 @@ from reference import Array, ReadoutCovariance
 SETTLED = 20  # values counted before any is limited
 BLOCK = 64  # values in which a start may be replaced, and of every block after them
 START_VARIANCE = 64.0  # how much less the variance of a block has to be to replace the start
-JUMP_VARIANCE = 16.0  # the same for what was counted before a jump,
+JUMP_VARIANCE = 2.0  # the same for what was counted before a jump,
 JUMP = 4.0  # which is of more than so many variances, squared
 FAR = 1024.0  # deviations from the reference after which it moves
 AS_IT_IS = -1.0  # in place of a deviation S: the value itself is taken, M = 0 and S = 1
