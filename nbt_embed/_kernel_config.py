@@ -20,10 +20,10 @@ _CACHE_LINE = 64
 class Memory:
     """Bytes of a learner by purpose, equal to the kernel's ``NBT_BYTES`` on every target.
 
-    Attributes: header (config, counters), parameters (theta, readout), estimate (v, w,
-        traces, exact derivative), covariance
-    (recurrent block, readout factor, noise), state (live, learning), ring (waiting inputs, lag
-    taps), scaler, guard (runs of equal values, last good copy), workspace (scratch of one step).
+    Attributes: header (config, counters), parameters (theta, readouts, weights of the mixture),
+    estimate (v, w, traces, exact derivative), covariance (recurrent block, factors of the readouts,
+    noise), state (live, learning), ring (waiting inputs and forecasts, lag taps), scaler (statistics
+    and units), guard (runs of equal values, last good copy), workspace (scratch of one step).
     """
 
     header: int
