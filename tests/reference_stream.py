@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference import Array, ReferenceLearner, Settings, prediction, with_input
 from reference_mixture import Mixture, Rls
-from reference_units import Change, Unit, affine, re_express_covariance, re_expressed
+from reference_units import AS_IT_IS, Change, Unit, affine, re_express_covariance, re_expressed
 
 
 class StreamLearner(ReferenceLearner):
@@ -34,7 +34,7 @@ class StreamLearner(ReferenceLearner):
         O, T = config.n_out, config.linear_lags  # noqa: E741
         super().__init__(config, theta)
         gaussian, follows = config.link == "gaussian", config.scale_steps > 0
-        unit = Unit(config.scale_rate, config.input_limit, S=0.0 if follows else -1.0)
+        unit = Unit(config.scale_rate, config.input_limit, S=0.0 if follows else AS_IT_IS)
         flags = follows and not gaussian
         self.units = [replace(unit, flags=flags) for _ in range(config.n_in)]
         self.label_units = [replace(unit) for _ in range(O)]

@@ -138,8 +138,8 @@ def sizes(reference: ReferenceLearner) -> Array:
     return np.array([abs(unit.restore(0.0)) + max(unit.S, 1.0) for unit in units])
 
 
-def follow_the_reference(config: Config) -> Learner:
-    """Run kernel and reference side by side."""
+def follow_the_reference(config: Config, reset: int = -1) -> None:
+    """Run kernel and reference side by side; both forget the recent past at step `reset`."""
     learner = Learner(config)
     kind = StreamLearner if config.follow else ReferenceLearner
     reference = kind(as_settings(config), learner.array("theta"))
@@ -147,6 +147,10 @@ def follow_the_reference(config: Config) -> Learner:
     if config.scale_steps == 0:
         inputs, labels = inputs / 32, labels / 32  # so that no cell saturates
     for step in range(STEPS):
+        if step == reset:
+            learner.reset_state()
+            reference.reset_state()
+            compare(learner, reference, step)
         if learner.pending == config.max_delay + 1:
             learner.learn(labels[step - config.max_delay - 1])
             reference.learn(labels[step - config.max_delay - 1])
@@ -163,7 +167,6 @@ def follow_the_reference(config: Config) -> Learner:
     if config.follow and config.scale_steps != 0:
         assert learner.counters.moved > 10
         assert learner.counters.restarted > 0
-    return learner
 
 
 def config_of(features: dict[str, Any], **settings: Any) -> Config:
@@ -201,6 +204,11 @@ def test_every_feature_follows_the_reference(features: str, max_delay: int) -> N
 @pytest.mark.parametrize("features", FEATURES)
 def test_without_units_too(features: str, max_delay: int) -> None:
     follow_the_reference(config_of(FEATURES[features], max_delay=max_delay, hidden=0))
+
+
+@pytest.mark.parametrize("features", ["anchored", "mixture", "everything"])
+def test_a_reset_too(features: str) -> None:
+    follow_the_reference(config_of(FEATURES[features], max_delay=3), reset=200)
 
 
 @pytest.mark.parametrize("hidden", [0, 4])
