@@ -27,12 +27,14 @@ NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
     }
 }
 
-/* What was learnt stood on values that were not like the later ones. */
-static void start_anew(nbt_learner *learner, const nbt_layout *l)
+/* What was learnt stood on values that were not like the later ones, and so do all taps but the newest `kept`. */
+static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     nbt_experts_restart(l);
-    nbt_fill(taps.data, 0.0f, taps.capacity * taps.n_in);
+    for (size_t age = kept; age < taps.capacity; age++) {
+        nbt_fill(nbt_ring_slot(&taps, age), 0.0f, taps.n_in);
+    }
     learner->quarantine = learner->pending;
     nbt_count(&learner->counters.restarted, 1);
 }
@@ -111,11 +113,9 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
         }
     }
     if (restarts) {
-        start_anew(learner, l);
-        /* The newest sample is one of those to come. */
+        start_anew(learner, l, 1);
         for (size_t i = 0; i < config->n_in; i++) {
-            nbt_unit unit = nbt_units_load(NBT_OF(l, units), i, config->n_in);
-            applied[i] = nbt_is_nan(x[i]) ? 0.0f : nbt_clamp(nbt_units_apply(&unit, x[i]), -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
+            applied[i] = nbt_is_nan(x[i]) ? 0.0f : applied[i]; /* it repeats one that is gone */
         }
     }
     return NBT_OK;
@@ -178,6 +178,6 @@ NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt_layout *l, co
         }
     }
     if (restarts) {
-        start_anew(learner, l);
+        start_anew(learner, l, 0);
     }
 }

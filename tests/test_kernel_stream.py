@@ -246,6 +246,23 @@ def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
     assert learner.counters.moved > 20
 
 
+def test_a_restart_keeps_the_newest_sample_as_it_was_taken_in() -> None:
+    config = config_of(FEATURES["everything"] | {"scale_rate": 2e-3}, hidden=0)
+    learner = Learner(config)
+    reference = StreamLearner(as_settings(config), learner.array("theta"))
+    z = np.random.default_rng(29).normal(size=(80, N_IN)).astype(np.float32).astype(np.float64)
+    z[20, 1] = -500.0  # channel 1 starts anew with its value 64, channel 0 is far off then
+    z[63, 0] = 1e4
+    for x in z:
+        if learner.pending:
+            learner.learn([x[1], x[0], x[0]])
+            reference.learn([x[1], x[0], x[0]])
+        forecast, expected = learner.predict(x), reference.predict(x)
+        np.testing.assert_allclose(forecast, expected, rtol=1e-3, atol=1e-3)
+    assert learner.counters.restarted == 1
+    assert learner.counters.clipped > 0
+
+
 COMBINATIONS = [
     case
     for case in itertools.product(CELLS, LEARNING, ("kalman", "kalman_quasi", "sgd"))
