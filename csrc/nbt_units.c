@@ -7,9 +7,9 @@
 #define COUNTED_MAX 16777216.0f /* floats count so far */
 #define BLOCK 64.0f          /* values of the start, and of the block after a far value */
 #define START_VARIANCE 64.0f /* how much less a block has to vary to replace the start */
-#define FAR_VALUE 4.0f       /* live deviations from the mean: the channel may have jumped */
-#define JUMP_VARIANCE 2.0f   /* how much less the block after it has to vary than all */
-#define JUMP_DISTANCE 2.0f   /* and how many variances it has to be away */
+#define FAR_VALUE 6.0f       /* live deviations from the mean: the channel may have jumped */
+#define JUMP_VARIANCE 8.0f   /* how much less the block after it has to vary than all */
+#define JUMP_DISTANCE 4.0f   /* and how many variances it has to be away */
 #define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
