@@ -129,9 +129,9 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
     NBT_ARRAY_COUPLING = 14,  /* (R, D) information shared with the bias, over the bias's; the bias
                                  column is 0 (quasi, not frozen) */
-    NBT_ARRAY_UNITS = 15,     /* (5, n_in) reference, applied mean (relative to it) and deviation (0: has not
-                                 varied, -1: taken as it is), mean and variance of the first blocks (follow) */
-    NBT_ARRAY_LABEL_UNITS = 16, /* (5, O) the same of labels without anchor (follow, gaussian) */
+    NBT_ARRAY_UNITS = 15,     /* (6, n_in) reference, applied mean (relative to it) and deviation (0: has not
+                                 varied, -1: taken as it is), mean, variance and count of a block (follow) */
+    NBT_ARRAY_LABEL_UNITS = 16, /* (6, O) the same of labels without anchor (follow, gaussian) */
     NBT_ARRAY_ANCHOR = 17,    /* (O)    input channel of each output, or -1 (anchored) */
     NBT_ARRAY_WEIGHT = 18,    /* (O, K) weights of the forecasts: last value, linear, readout, slow readout */
     NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output, labels */

@@ -100,6 +100,37 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     }
 }
 
+/* The forecasts that start anew: regret and spread of the mean of the others. */
+static void even_out(const nbt_layout *l, size_t o, size_t from)
+{
+    nbt_mixture mixture = mixture_of(l, o);
+    float regret = 0.0f, spread = 0.0f, others = 0.0f;
+    for (size_t k = 0; k < mixture.K; k++) {
+        int stays = k == 0 || k == full_at(l);
+        regret += stays ? mixture.regret[k] : 0.0f;
+        spread += stays ? mixture.spread[k] : 0.0f;
+        others += stays ? 1.0f : 0.0f;
+    }
+    mixture.regret[from] = regret / others;
+    mixture.spread[from] = spread / others;
+}
+
+NBT_LOCAL void nbt_experts_reopen(const nbt_layout *l)
+{
+    for (size_t o = 0; o < l->O && nbt_linear_lags(l) > 0; o++) {
+        nbt_rls linear = nbt_linear_of(l, o);
+        nbt_rls_init(&linear);
+        even_out(l, o, 1);
+    }
+    if (nbt_is_slow(l)) {
+        nbt_rls slow = slow_of(l);
+        nbt_rls_init(&slow);
+        for (size_t o = 0; o < l->O; o++) {
+            even_out(l, o, full_at(l) + 1);
+        }
+    }
+}
+
 NBT_LOCAL void nbt_experts_init(const nbt_layout *l)
 {
     for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
@@ -254,31 +285,32 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
 
 /* ---- units move ------------------------------------------------------------------------------ */
 
-NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l, size_t channel, float a,
-                                      float b)
+NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l, size_t channel,
+                                      const nbt_unit_change *change)
 {
+    float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t lags = l->config->lags;
     for (size_t slot = 0; slot < taps.capacity; slot++) {
         float *x = taps.data + slot * taps.n_in + channel;
-        *x = nbt_clamp(a * *x + b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
+        *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
     }
     for (size_t o = 0; o < l->O; o++) {
-        nbt_rls_move_row(l->readout + o * l->D, l->D, l->D - 1, l->H + channel, taps.n_in, lags, a, b);
+        nbt_rls_move_row(l->readout + o * l->D, l->D, l->D - 1, l->H + channel, taps.n_in, lags, a, shift);
     }
     if (nbt_is_kalman(l)) {
-        nbt_ud_move(l->ud, l->D, 1 + channel, taps.n_in, lags, a, b);
+        nbt_ud_move(l->ud, l->D, 1 + channel, taps.n_in, lags, a, shift);
         if (!nbt_ud_is_finite(l->ud, l->D)) {
             nbt_correct_init_covariance(l);
         }
     }
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        nbt_rls_move(&slow, 1 + channel, taps.n_in, lags, a, b);
+        nbt_rls_move(&slow, 1 + channel, taps.n_in, lags, a, shift);
     }
     for (size_t o = 0; o < l->O && nbt_linear_lags(l) > 0; o++) {
         if (nbt_experts_anchor(l, o) == (float)channel) {
-            nbt_linear_move(l, o, a, b);
+            nbt_linear_move(l, o, a, shift);
         }
     }
 }
@@ -306,9 +338,11 @@ NBT_LOCAL void nbt_experts_begin_output(const nbt_learner *learner, const nbt_la
     }
 }
 
-NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_layout *l, size_t o, float a, float b)
+NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_layout *l, size_t o,
+                                       const nbt_unit_change *change)
 {
-    float shift = nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : b; /* differences do not shift */
+    float a = change->a;
+    float shift = nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
     nbt_rls_rescale_row(l->readout + o * l->D, l->D, l->D - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {
@@ -325,6 +359,6 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
         *mixture.error = nbt_clamp(*mixture.error * a * a, 0.0f, 1e37f);
     }
     if (nbt_waits(l)) {
-        move_waiting(learner, l, o, a, b);
+        move_waiting(learner, l, o, a, change->b);
     }
 }

@@ -35,6 +35,10 @@ NBT_LOCAL void nbt_experts_init(const nbt_layout *l);
 /* Nothing learnt by any readout nor the mixture. */
 NBT_LOCAL void nbt_experts_restart(const nbt_layout *l);
 
+/* An input has jumped for good. The few samples in between have taught every readout more than they knew, and
+ * wrongly: the slow and the linear ones start anew as candidates beside the full one, with the mean of its regrets. */
+NBT_LOCAL void nbt_experts_reopen(const nbt_layout *l);
+
 /* Forecasts with l->y = V f and the features l->f of the newest sample x (n_in), which start to wait, and the
  * answers y (O) in the caller's units. */
 NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x, float *y);
@@ -50,12 +54,12 @@ NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *
 NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l);
 
 /* The values of an input are now x' = a x + b: taps and all that reads them. */
-NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l, size_t channel, float a,
-                                      float b);
+NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l, size_t channel,
+                                      const nbt_unit_change *change);
 
 /* The values of an output are now y' = a y + b: forecasts that wait, readouts, noise, errors. */
-NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_layout *l, size_t o, float a,
-                                       float b);
+NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_layout *l, size_t o,
+                                       const nbt_unit_change *change);
 
 /* An output has varied for the first time: all that was forecast of it is now b. */
 NBT_LOCAL void nbt_experts_begin_output(const nbt_learner *learner, const nbt_layout *l, size_t o, float b);

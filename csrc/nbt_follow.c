@@ -46,7 +46,7 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
 {
     int moves = change->event == NBT_UNIT_MOVES;
     if (moves) {
-        nbt_experts_move_input(learner, l, channel, change->a, change->b);
+        nbt_experts_move_input(learner, l, channel, change);
         nbt_count(&learner->counters.moved, 1);
     }
     for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
@@ -54,7 +54,7 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
             continue;
         }
         if (moves) {
-            nbt_experts_move_output(learner, l, o, change->a, change->b);
+            nbt_experts_move_output(learner, l, o, change);
         } else {
             nbt_experts_begin_output(learner, l, o, change->b);
         }
@@ -97,7 +97,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
         }
     }
     float *live = next_sample(&ring, &learner->ring_head), *applied = next_sample(&taps, &learner->taps_head);
-    int restarts = 0;
+    int restarts = 0, jumps = 0;
     for (size_t i = 0; i < config->n_in; i++) {
         notice->stuck |= nbt_intake_is_stuck(l->input_run, i, config->n_in, x[i], config->stuck_steps);
         if (nbt_is_nan(x[i])) {
@@ -108,9 +108,14 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
             nbt_unit_change change = count_input(learner, l, i, x[i]);
             notice->limited |= change.limited;
             restarts |= change.restarts;
+            jumps |= change.jumps;
             live[i] = change.live;
             applied[i] = change.applied;
         }
+    }
+    if (jumps) {
+        nbt_experts_reopen(l);
+        nbt_count(&learner->counters.reopened, 1);
     }
     if (restarts) {
         start_anew(learner, l, 1);
@@ -158,7 +163,7 @@ static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, floa
     nbt_scale_store(l->label_scale, live, o, l->O);
     nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
     if (change.event == NBT_UNIT_MOVES) {
-        nbt_experts_move_output(learner, l, o, change.a, change.b);
+        nbt_experts_move_output(learner, l, o, &change);
         nbt_count(&learner->counters.moved, 1);
     } else if (change.event == NBT_UNIT_FIRST) {
         nbt_experts_begin_output(learner, l, o, change.b);

@@ -50,8 +50,8 @@ typedef struct view {
     X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)                              \
     X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)                                  \
     X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)                                      \
-    X(UNITS, NBT_OF(l, units), 5, l->config->n_in, TABLE)                                \
-    X(LABEL_UNITS, NBT_OF(l, label_units), 5, l->O, TABLE)                               \
+    X(UNITS, NBT_OF(l, units), 6, l->config->n_in, TABLE)                                \
+    X(LABEL_UNITS, NBT_OF(l, label_units), 6, l->O, TABLE)                               \
     X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                                        \
     X(WEIGHT, NBT_OF(l, weight), l->O, nbt_experts(l), TABLE)                                \
     X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                                   \

@@ -302,8 +302,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 #define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, D, T)                   \
     X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */                   \
       NBT_TAPS_(L, M, T) * (n_in))                                                                           \
-    X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 5u * (n_in)) /* (5, n_in) nbt_units.h */                \
-    X(OPTIONAL, label_units, scaler, UNIT_ROWS, 2, 0u, (follows) * (real), 5u * (O)) /* (5, O) */                 \
+    X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */                \
+    X(OPTIONAL, label_units, scaler, UNIT_ROWS, 2, 0u, (follows) * (real), 6u * (O)) /* (6, O) */                 \
     X(OPTIONAL, anchor, parameters, ANCHOR, 2, 0u, anchors, (O)) /* (O) input channel, or -1 */             \
     X(OPTIONAL, waiting, ring, FORECASTS, 2, 0u, /* (max_delay + 1, O, K + 1), nbt_experts.h */              \
       (anchors) | (mixes), ((M) + 1u) * (O) * NBT_WAITING_(slows, mixes, T))                                     \

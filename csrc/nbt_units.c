@@ -4,11 +4,12 @@
 
 #define AS_IT_IS (-1.0f)
 #define SETTLED 20.0f        /* values counted before any is limited */
-#define COUNTED_MAX 16777216.0f /* floats count so far; half of it then, with the blocks in step */
-#define BLOCK 64u             /* values of a block after the start, and of the start */
+#define COUNTED_MAX 16777216.0f /* floats count so far */
+#define BLOCK 64.0f          /* values of the start, and of the block after a far value */
 #define START_VARIANCE 64.0f /* how much less a block has to vary to replace the start */
-#define JUMP_VARIANCE 2.0f  /* ... and to replace what was counted before a jump, */
-#define JUMP_DISTANCE 4.0f   /* of more than so many variances */
+#define FAR_VALUE 6.0f       /* live deviations from the mean: the channel may have jumped */
+#define JUMP_VARIANCE 8.0f   /* how much less the block after it has to vary than all */
+#define JUMP_DISTANCE 4.0f   /* and how many variances it has to be away */
 #define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
@@ -64,42 +65,45 @@ static int end_start_block(nbt_scale *live, nbt_unit *unit)
     return replaces;
 }
 
-/* A later block has ended: a channel that has jumped for good starts to count anew from it. */
-static void end_block(nbt_scale *live, nbt_unit *unit)
+/* Value n of a start, in its block. Returns whether that replaced all before. */
+static int count_start(nbt_scale *live, nbt_unit *unit, float x)
 {
-    float off = unit->block_mean - live->mean;
-    if (unit->block_variance > 0.0f && unit->block_variance * JUMP_VARIANCE < live->variance &&
-        off * off > JUMP_DISTANCE * live->variance) {
-        take_block(live, unit);
-        live->count = (float)BLOCK;
-    }
-}
-
-/* The value x, counted, in its block. Returns whether a start was replaced. */
-static int count_block(nbt_scale *live, nbt_unit *unit, float x)
-{
-    uint32_t n = (uint32_t)live->count, before = 1, length = 1; /* the block: so many values after so many */
-    int replaces = 0;
-    if (n > BLOCK) {
-        before = (n - 1) / BLOCK * BLOCK;
-        length = BLOCK;
-    } else {
-        while (2 * before < n) {
-            before *= 2;
-        }
-        length = before;
+    uint32_t n = (uint32_t)live->count, before = 1; /* the block: as many values as there are before it */
+    while (2 * before < n) {
+        before *= 2;
     }
     count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / (float)(n - before));
-    if (n - before == length) {
-        if (n > BLOCK) {
-            end_block(live, unit);
-        } else {
-            replaces = end_start_block(live, unit);
-        }
-        unit->block_mean = 0.0f;
-        unit->block_variance = 0.0f;
+    if (n != 2 * before) {
+        return 0;
     }
+    int replaces = end_start_block(live, unit);
+    unit->block_mean = unit->block_variance = 0.0f;
     return replaces;
+}
+
+/* A later value in the block that the last far one began, if there is one. Returns whether the channel has jumped
+ * for good: it then counts anew from that block. */
+static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
+{
+    if (is_far) {
+        unit->block_mean = unit->block_variance = unit->block_count = 0.0f;
+    } else if (unit->block_count == 0.0f) {
+        return 0;
+    }
+    unit->block_count += 1.0f;
+    count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / unit->block_count);
+    if (unit->block_count < BLOCK) {
+        return 0;
+    }
+    unit->block_count = 0.0f;
+    float off = unit->block_mean - live->mean;
+    int jumps = unit->block_variance > 0.0f && unit->block_variance * JUMP_VARIANCE < live->variance &&
+                off * off > JUMP_DISTANCE * live->variance;
+    if (jumps) {
+        take_block(live, unit);
+        live->count = BLOCK;
+    }
+    return jumps;
 }
 
 /* The applied units after the live ones have moved; `before` is the mean until then. */
@@ -120,6 +124,7 @@ static void apply(nbt_scale live, nbt_unit *unit, float before, float z, nbt_uni
     change->event = S > 0.0f ? NBT_UNIT_MOVES : NBT_UNIT_FIRST;
     change->a = S / s;
     change->b = S > 0.0f ? (M - live.mean) / s : (before - live.mean) / s;
+    change->shift = change->jumps ? 0.0f : change->b;
     unit->mean = live.mean;
     unit->deviation = s;
 }
@@ -137,20 +142,26 @@ static void begin(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules
 
 NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules)
 {
-    nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0, 0, z, z};
+    nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0.0f, 0, 0, 0, z, z};
     if (live->count == 0.0f) {
         begin(live, unit, z, rules);
     } else {
         float x = z - unit->reference, counted = x, before = live->mean;
+        float deviation = deviation_of(*live, unit);
+        int is_far = unit->deviation > 0.0f && nbt_abs(x - before) > FAR_VALUE * deviation;
         if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
-            float reach = rules.limit * deviation_of(*live, unit);
+            float reach = rules.limit * deviation;
             counted = nbt_clamp(x, before - reach, before + reach);
         }
-        live->count = live->count < COUNTED_MAX ? live->count + 1.0f : 0.5f * COUNTED_MAX + 1.0f;
+        live->count = live->count < COUNTED_MAX ? live->count + 1.0f : COUNTED_MAX;
         float k = 1.0f / live->count;
         count_value(&live->mean, &live->variance, counted, k < rules.rate ? rules.rate : k);
         float reference = unit->reference;
-        change.restarts = count_block(live, unit, x);
+        if (live->count <= BLOCK) {
+            change.restarts = count_start(live, unit, x);
+        } else {
+            change.jumps = count_later(live, unit, x, is_far);
+        }
         if (nbt_abs(live->mean) > FAR_OFF * nbt_sqrt(live->variance)) {
             move_reference(live, unit, live->mean);
         }
@@ -186,7 +197,7 @@ NBT_LOCAL float nbt_units_restore(const nbt_unit *unit, float x)
 NBT_LOCAL nbt_unit nbt_units_load(const float *units, size_t channel, size_t n)
 {
     const float *at = units + channel;
-    nbt_unit unit = {at[0], at[n], at[2 * n], at[3 * n], at[4 * n]};
+    nbt_unit unit = {at[0], at[n], at[2 * n], at[3 * n], at[4 * n], at[5 * n]};
     return unit;
 }
 
@@ -198,4 +209,5 @@ NBT_LOCAL void nbt_units_store(float *units, const nbt_unit *unit, size_t channe
     at[2 * n] = unit->deviation;
     at[3 * n] = unit->block_mean;
     at[4 * n] = unit->block_variance;
+    at[5 * n] = unit->block_count;
 }

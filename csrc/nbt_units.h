@@ -14,7 +14,9 @@
  *
  * The first values may be those of a sensor that is not awake yet. Within the first 64, statistics of blocks
  * of doubling length (values 2; 3, 4; 5..8; ...) are kept beside: one whose variance is 64 times smaller
- * than that of all before replaces it. */
+ * than that of all before replaces it. Later a value more than FAR_VALUE live deviations off begins a block; if the 64
+ * values from the last such one on vary less than half as much as all and lie apart from them, the channel has jumped
+ * for good: its live units start anew from them, and the readouts keep their forecasts relative to the mean. */
 #ifndef NBT_UNITS_H
 #define NBT_UNITS_H
 
@@ -29,6 +31,7 @@ typedef struct nbt_unit {
     float deviation;      /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
     float block_mean;     /* relative to the reference */
     float block_variance;
+    float block_count;    /* values in the block that a far one began; 0 without */
 } nbt_unit;
 
 typedef struct nbt_unit_rules {
@@ -48,7 +51,9 @@ typedef struct nbt_unit_change {
     nbt_unit_event event;
     float a;
     float b;
+    float shift;  /* b for what was learnt: 0 where the channel has jumped for good, and its meaning with it */
     int restarts; /* the first values were not like the later ones: what was learnt of them is worthless */
+    int jumps;    /* the channel counts anew from its last block */
     int limited;  /* the value was brought to the limit */
     float live;   /* the value in live units, and in the applied ones, both within the limit */
     float applied;
@@ -63,7 +68,7 @@ NBT_LOCAL float nbt_units_apply(const nbt_unit *unit, float z);
 /* The way back. */
 NBT_LOCAL float nbt_units_restore(const nbt_unit *unit, float x);
 
-/* units (5, n): the rows are the members of nbt_unit. */
+/* units (6, n): the rows are the members of nbt_unit. */
 NBT_LOCAL nbt_unit nbt_units_load(const float *units, size_t channel, size_t n);
 NBT_LOCAL void nbt_units_store(float *units, const nbt_unit *unit, size_t channel, size_t n);
 

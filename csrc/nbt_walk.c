@@ -148,7 +148,7 @@ typedef enum array_content {
     SCALER, /* (3, n) mean, variance, count */
     COUNTED, /* (2, n) a value, and how often it was seen */
     SAMPLES, /* inputs in units that follow */
-    UNIT_ROWS, /* (5, n) reference, mean and deviation that are applied; mean and variance of a block */
+    UNIT_ROWS, /* (6, n) reference, mean and deviation that are applied; mean, variance, count of a block */
     ANCHOR,
     FORECASTS, /* what waits for labels */
     FACTORS    /* one of the linear expert for every output */
@@ -197,10 +197,9 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_ring(walker, nbt_experts_waiting(learner, l), LIMIT);
         break;
     case UNIT_ROWS:
-        walk_array(walker, data, n / 5 * 2, ANY_SIGN, VALUE_LIMIT);
-        walk_array(walker, data + n / 5 * 2, n / 5, ANY_SIGN, VALUE_LIMIT);
-        walk_array(walker, data + n / 5 * 3, n / 5, ANY_SIGN, VALUE_LIMIT);
-        walk_array(walker, data + n / 5 * 4, n / 5, NONNEGATIVE, VARIANCE_LIMIT);
+        walk_array(walker, data, n / 6 * 4, ANY_SIGN, VALUE_LIMIT);
+        walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
+        walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
     case ANCHOR:
         walk_anchor(walker, data, n, l->config->n_in);
