@@ -536,8 +536,9 @@ class Learner:
                 readout_covariance (D, D), state (S,), learning_state (S,), noise (n_out,),
                 input_scale (2, n_in) and label_scale (2, n_out): mean and variance; traces (R, D),
                 balance (1 + 2 hidden,). For unitwise v is (hidden, hidden), one row per unit.
-                With follow, means are relative to the first row of units (5, n_in) and label_units
-                (5, n_out): reference, applied mean and deviation, mean and variance of a block.
+                With follow, means are relative to the first row of units (6, n_in) and label_units
+                (6, n_out): reference, applied mean and deviation, mean, variance and count of a
+                block.
                 anchor (n_out,): input channel or -1. weight (n_out, K): of last value, linear,
                 readout and slow readout in the mixture. mix_error (2, n_out), slow_noise and
                 linear_noise: mean square and labels. slow (n_out, D), on [1; x; h]; linear

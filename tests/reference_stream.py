@@ -76,6 +76,16 @@ class StreamLearner(ReferenceLearner):
         self.taps[:] = 0.0
         self.quarantine = len(self.waiting)
 
+    def reopen(self) -> None:
+        """An input has jumped for good: linear and slow are candidates beside the readout again."""
+        for expert in self.experts():
+            expert.restart()
+        full = 1 + (self.config.linear_lags > 0)
+        stays = np.isin(np.arange(self.K), [0, full])
+        for one in self.mixture:
+            one.regret = np.where(stays, one.regret, one.regret[stays].mean())
+            one.spread = np.where(stays, one.spread, one.spread[stays].mean())
+
     def reset_state(self) -> None:
         """Forget the recent past; units, readouts and weights stay."""
         config = self.config
@@ -117,13 +127,14 @@ class StreamLearner(ReferenceLearner):
             return  # all taps are 0 and nothing was learnt of them
         self.taps[:, channel] = a * self.taps[:, channel] + b
         places = config.n_hidden + channel + config.n_in * np.arange(config.lags)
-        A = affine(config.n_cols, places, config.n_cols - 1, a, b)
+        shift = 0.0 if change.jump else b  # after a jump, what was learnt is kept about the mean
+        A = affine(config.n_cols, places, config.n_cols - 1, a, shift)
         self.readout = re_expressed(self.readout, A)
         re_express_covariance(self.covariance, A)
         if self.slow:
             self.slow.V = re_expressed(self.slow.V, A)
             re_express_covariance(self.slow.covariance, A)
-        A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, b)
+        A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, shift)
         for o, expert in enumerate(self.linear):
             if self.anchor[o] == channel:
                 expert.V = re_expressed(expert.V, A)
@@ -161,6 +172,8 @@ class StreamLearner(ReferenceLearner):
         for channel, change in enumerate(changes):
             if change and change.moved:
                 self.move_input(channel, change)
+        if any(change and change.jump for change in changes):
+            self.reopen()
         if any(change and change.restart for change in changes):
             self.restart()
         live = [x if one is None else one.live for one, x in zip(changes, self.x, strict=False)]
@@ -239,7 +252,8 @@ class StreamLearner(ReferenceLearner):
         }
         for o, change in changes.items():
             if change.moved:
-                self.move_output(o, change.a, change.b, shift=change.b)
+                shift = 0.0 if change.jump else change.b
+                self.move_output(o, change.a, change.b, shift)
             self.last_label[o] = self.label_units[o].apply(target[o])
         if any(change.restart for change in changes.values()):
             self.restart()

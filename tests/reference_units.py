@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from reference import Array, ReadoutCovariance
 
 SETTLED = 20  # values counted before any is limited
-BLOCK = 64  # values in which a start may be replaced, and of every block after them
+BLOCK = 64  # values of the start, and of the block after a far value
 START_VARIANCE = 64.0  # how much less the variance of a block has to be to replace the start
-JUMP_VARIANCE = 2.0  # the same for what was counted before a jump,
-JUMP = 4.0  # which is of more than so many variances, squared
+FAR_VALUE = 6.0  # live deviations from the mean: the channel may have jumped
+JUMP_VARIANCE = 8.0  # how much less the variance of the block after it has to be,
+JUMP = 4.0  # and how many variances its mean has to be away, squared
 FAR = 1024.0  # deviations from the reference after which it moves
 AS_IT_IS = -1.0  # in place of a deviation S: the value itself is taken, M = 0 and S = 1
 
@@ -33,6 +34,7 @@ class Change:
     live, applied: z in the two units, within the limit. a, b: the step x' = a x + b of the applied
     units; 1 and 0 for none. first: the channel has varied for the first time; a is 0 then, and b
     what the value before is in the new units. restart: the first values were unlike those after.
+    jump: the channel has jumped for good, and counts anew from the values since.
     """
 
     live: float
@@ -41,6 +43,7 @@ class Change:
     b: float = 0.0
     first: bool = False
     restart: bool = False
+    jump: bool = False
 
     @property
     def moved(self) -> bool:
@@ -54,7 +57,8 @@ class Unit:
 
     Attributes: rate, 1/values; limit, deviations, 0 for none; flags, whether a channel of 0 and 1
     is taken as it is; reference; mean, variance, count (live, m and v relative to the reference);
-    M, S (applied; S is 0 until the channel varies); block_mean, block_variance (present block).
+    M, S (applied; S is 0 until the channel varies); block_mean, block_variance,
+    block_count (present block).
     """
 
     rate: float
@@ -68,6 +72,7 @@ class Unit:
     S: float = 0.0
     block_mean: float = 0.0
     block_variance: float = 0.0
+    block_count: int = 0
 
     @property
     def varies(self) -> bool:
@@ -100,49 +105,72 @@ class Unit:
         """Count z, move the units, and say what z is in them."""
         if self.S == AS_IT_IS and not self.flags:
             return Change(z, z)  # not scaled at all
-        before, restart = self.mean + self.reference, False
+        before, restart, jump = self.mean + self.reference, False, False
         if self.count == 0:
             self.reference, self.count = z, 1
             self.S = AS_IT_IS if self.flags and z in (0.0, 1.0) else 0.0
         else:
-            restart = self.count_value(z - self.reference)
+            restart, jump = self.count_value(z - self.reference)
         a, b, first = self.step(z, before)
         if self.S == AS_IT_IS:
             return Change(z, z)
         x = self.limited(z - self.reference)
         live = (x - self.mean) / self.deviation if self.S > 0 else 0.0
         applied = (x - self.M) / self.S if self.S > 0 else 0.0
-        return Change(live, applied, a, b, first, restart)
+        return Change(live, applied, a, b, first, restart, jump)
 
-    def count_value(self, x: float) -> bool:
-        """Take x into all statistics. Returns whether a block replaced the start."""
+    def count_value(self, x: float) -> tuple[bool, bool]:
+        """Take x into all statistics. Returns whether a block replaced them: a start, a jump."""
+        far = self.S > 0 and abs(x - self.mean) > FAR_VALUE * self.deviation
         counted = self.limited(x)
         self.count += 1
         k = max(1 / self.count, self.rate)
         self.mean, self.variance = followed(self.mean, self.variance, counted, k)
-        restart = self.count_in_block(x)
+        starts = self.count <= BLOCK
+        replaced = self.count_start(x) if starts else self.count_after_far_value(x, far)
         if abs(self.mean) > FAR * np.sqrt(self.variance):
             self.move_reference(self.mean)
-        return restart
+        return starts and replaced, not starts and replaced
 
-    def count_in_block(self, x: float) -> bool:
-        """Blocks of values 2; 3, 4; 5 .. 8; ...; 33 .. 64; then of BLOCK each, not limited."""
-        n, starts = self.count, self.count <= BLOCK
-        before = 2 ** ((n - 1).bit_length() - 1) if starts else (n - 1) // BLOCK * BLOCK
-        block = followed(self.block_mean, self.block_variance, x, 1 / (n - before))
-        self.block_mean, self.block_variance = block
-        if n < (2 * before if starts else before + BLOCK):
+    def count_in_block(self, x: float, j: int) -> None:
+        """Take x, the j-th value of the block, into its statistics."""
+        self.block_mean, self.block_variance = followed(
+            self.block_mean, self.block_variance, x, 1 / j
+        )
+
+    def count_start(self, x: float) -> bool:
+        """Blocks of values 2; 3, 4; 5 .. 8; ...; 33 .. 64, not limited."""
+        n = self.count
+        before = 2 ** ((n - 1).bit_length() - 1)
+        self.count_in_block(x, n - before)
+        if n < 2 * before:
             return False
-        off = (block[0] - self.mean) ** 2
-        replaces = n >= 8 and 0 < START_VARIANCE * block[1] < self.variance
-        jumped = 0 < JUMP_VARIANCE * block[1] < self.variance and off > JUMP * self.variance
-        if replaces if starts else jumped:
-            self.mean, self.variance = block
-            self.count = min(n, BLOCK)
-        if starts and abs(block[0]) > FAR * np.sqrt(block[1]):
-            self.move_reference(block[0])
+        mean, variance = self.block_mean, self.block_variance
+        replaces = n >= 8 and 0 < START_VARIANCE * variance < self.variance
+        if replaces:
+            self.mean, self.variance = mean, variance
+        if abs(mean) > FAR * np.sqrt(variance):
+            self.move_reference(mean)
         self.block_mean = self.block_variance = 0.0
-        return starts and replaces
+        return replaces
+
+    def count_after_far_value(self, x: float, far: bool) -> bool:
+        """A far value begins a block. Returns whether that has shown a jump for good."""
+        if far:
+            self.block_mean = self.block_variance = 0.0
+            self.block_count = 0
+        elif self.block_count == 0:
+            return False
+        self.block_count += 1
+        self.count_in_block(x, self.block_count)
+        if self.block_count < BLOCK:
+            return False
+        self.block_count = 0
+        jumps = 0 < JUMP_VARIANCE * self.block_variance < self.variance
+        jumps = jumps and (self.block_mean - self.mean) ** 2 > JUMP * self.variance
+        if jumps:
+            self.mean, self.variance, self.count = self.block_mean, self.block_variance, BLOCK
+        return jumps
 
     def move_reference(self, by: float) -> None:
         """The origin of x comes nearer; nothing else changes."""
