@@ -15,7 +15,7 @@
  * The first values may be those of a sensor that is not awake yet. Within the first 64, statistics of blocks
  * of doubling length (values 2; 3, 4; 5..8; ...) are kept beside: one whose variance is 64 times smaller
  * than that of all before replaces it. Later a value more than FAR_VALUE live deviations off begins a block; if the 64
- * values from the last such one on vary less than half as much as all and lie apart from them, the channel has jumped
+ * values from the last such one on have an eighth of the variance of all and lie apart from them, the channel has jumped
  * for good: its live units start anew from them, and the readouts keep their forecasts relative to the mean. */
 #ifndef NBT_UNITS_H
 #define NBT_UNITS_H
