@@ -23,7 +23,7 @@ class Memory:
     Attributes: header (config, counters), parameters (theta, readouts, weights of the mixture),
     estimate (v, w, traces, exact derivative), covariance (recurrent block, factors of the readouts,
     noise), state (live, learning), ring (waiting inputs and forecasts, lag taps), scaler
-    (statistics, units), guard (runs of equal values, last good copy), workspace (scratch of a step).
+    (statistics, units), guard (runs of equal values, last good copy), workspace (one step's).
     """
 
     header: int
