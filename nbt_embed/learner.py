@@ -516,7 +516,7 @@ class Learner:
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names that ``array`` accepts in this configuration."""
-        return tuple(name for name in _ARRAYS if self._shape(name) is not None)
+        return tuple([name for name in _ARRAYS if self._shape(name) is not None])
 
     def array(self, name: str) -> Float32Array:
         """One of the learner's arrays as it is now, read-only.

@@ -198,7 +198,16 @@ def test_the_mask_of_the_process_is_left_alone(
 
 @pytest.mark.parametrize(
     "name",
-    ["é" * 127, "€" * 85, "\U0001f600" * 63, "a" * 255, "a" * 250, "é" * 110 + "a", "x\ny", "\udcff"]
+    [
+        "é" * 127,
+        "€" * 85,
+        "\U0001f600" * 63,
+        "a" * 255,
+        "a" * 250,
+        "é" * 110 + "a",
+        "x\ny",
+        "\udcff",
+    ]
     + [" ", ".hidden", "-n", "ends.nbt-tmp", "\udcc3" * 255],
     ids=ascii,
 )
@@ -401,7 +410,12 @@ class Plain:
 def test_a_file_that_takes_some_bytes_is_given_the_rest(learner: Learner, folder: Path) -> None:
     whole = learner.to_bytes()
     raw = Raw(7)
-    files: list[Any] = [raw, Plain(lambda n: min(n, 100)), Plain(lambda _: None), Plain(lambda n: n)]
+    files: list[Any] = [
+        raw,
+        Plain(lambda n: min(n, 100)),
+        Plain(lambda _: None),
+        Plain(lambda n: n),
+    ]
     for file in files:
         learner.save(file)
         assert file.got == whole
