@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,7 +46,7 @@ from nbt_embed.errors import (
     InputError,
     SequenceError,
 )
-from nbt_embed.files import read_object, write_object, write_path
+from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
 from nbt_embed.replay import Replay, replay
 
 if TYPE_CHECKING:
@@ -405,7 +405,7 @@ class Learner:
         self._pin(handle[0])
         return self
 
-    def save(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+    def save(self, file: str | os.PathLike[str] | Writable) -> None:
         """Write a checkpoint to a path or an open binary file.
 
         A path gets its new content at once or keeps its old one, whatever happens meanwhile
@@ -421,7 +421,7 @@ class Learner:
             write_object(file, data)
 
     @classmethod
-    def load(cls, file: str | os.PathLike[str] | BinaryIO) -> Self:
+    def load(cls, file: str | os.PathLike[str] | Readable) -> Self:
         """The learner of a checkpoint, from a path or from an open binary file, read to its end.
 
         Errors: CheckpointError, which names the file; OSError; InputTypeError, InputError.

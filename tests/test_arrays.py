@@ -172,12 +172,11 @@ def test_a_mask_is_a_missing_value_wherever_arrays_are_taken(form: str) -> None:
     value = masked_forms()[form]
     np.testing.assert_array_equal(filled(value, 4), MISSING.astype(np.float32))
     np.testing.assert_array_equal(float64("x", value), MISSING)
-    rows = [value, value] if isinstance(value, (list, tuple)) else np.ma.stack([value, value])
     if form in ("behind __array__", "another class"):
-        rows = None
-    if rows is not None:
-        np.testing.assert_array_equal(float64("X", rows), [MISSING, MISSING])
-        np.testing.assert_array_equal(float64("X", list(rows)), [MISSING, MISSING])
+        return  # NumPy stacks these without their masks
+    rows: Any = [value, value] if isinstance(value, (list, tuple)) else np.ma.stack([value, value])
+    np.testing.assert_array_equal(float64("X", rows), [MISSING, MISSING])
+    np.testing.assert_array_equal(float64("X", list(rows)), [MISSING, MISSING])
 
 
 MODELS: dict[str, Any] = {
@@ -239,11 +238,11 @@ def test_masked_labels_of_other_links_and_scores_are_missing() -> None:
 def test_a_masked_array_takes_no_forecast() -> None:
     """Under a hard mask it would keep what it holds."""
     out = np.ma.masked_array(np.zeros(1, np.float32), [True], hard_mask=True)
-    with pytest.raises(InputError, match="out is MaskedArray: expected a writeable float32 array"):
+    with pytest.raises(InputError, match=r"out is MaskedArray: expected a writeable float32 array"):
         Learner(1, 1, hidden=2).predict(0.5, out=out)
 
 
 @pytest.mark.parametrize("value", [[[1.0, 2.0], [3.0]], [1.0, [2.0]]])
 def test_rows_of_different_lengths_are_refused(value: Any) -> None:
-    with pytest.raises(InputError, match="x: .*inhomogeneous"):
+    with pytest.raises(InputError, match=r"x: .*inhomogeneous"):
         filled(value, 2)

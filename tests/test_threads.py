@@ -431,7 +431,7 @@ def in_a_child(check: Callable[[], object]) -> str:
         os.write(writer, text.encode())
         os._exit(0)
     os.close(writer)
-    with open(reader, encoding="utf-8") as file:
+    with os.fdopen(reader, encoding="utf-8") as file:
         text = file.read()
     os.waitpid(child, 0)
     return text
