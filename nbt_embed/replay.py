@@ -33,11 +33,6 @@ from nbt_embed.errors import InputError, SequenceError, StreamError
 
 _BITS = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
 _HASH = re.compile(r"(0x)?[0-9a-f]{16}", re.IGNORECASE)
-# What C prints. Python would also take digits of other scripts, and lines under them: 1_5.
-_DECIMAL = re.compile(
-    r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
-)
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ def _replay(learner: Repeater, lines: Iterable[str], where: str) -> Replay:
 
 def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator[_Row]:
     """The rows of a log. Errors: StreamError."""
-    reader = csv.reader(_without_mark(lines), quoting=csv.QUOTE_NONE)
+    reader = csv.reader(lines, quoting=csv.QUOTE_NONE)
     header: list[str] | None = None
     while True:
         try:
@@ -175,12 +170,6 @@ def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator
         raise StreamError(f"{where}no header line: expected {_expected(n_label, n_in)!r}")
 
 
-def _without_mark(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without what some editors write in front of the first."""
-    for number, line in enumerate(lines):
-        yield line if number else line.removeprefix(_BYTE_ORDER_MARK)
-
-
 def _header(cells: list[str], place: str, n_label: int, n_in: int) -> list[str]:
     for name, count in (("label", n_label), ("x", n_in), ("hash", 1)):
         if cells.count(name) != count:
@@ -209,12 +198,14 @@ def _floats(
 def _float(cell: str, name: str, place: str) -> np.float32:
     if _BITS.fullmatch(cell):
         return np.uint32(int(cell, 16)).view(np.float32)
-    if not _DECIMAL.fullmatch(cell):
+    try:
+        value = float(cell)
+    except ValueError:
         raise StreamError(
             f"{place}: {name} = {cell!r}: expected a number, or 0x and the eight digits of its bits"
-        )
+        ) from None
     with np.errstate(over="ignore"):
-        return np.float32(float(cell))
+        return np.float32(value)
 
 
 def _hash(cell: str, place: str) -> int | None:

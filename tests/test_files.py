@@ -248,7 +248,7 @@ def test_the_next_save_removes_what_killed_ones_left(learner: Learner, tmp_path:
             assert process.stdout is not None
             process.stdout.readline()
             while not left_behind(tmp_path):
-                pass
+                assert process.poll() is None
             process.send_signal(signal.SIGSTOP)
             # Alive: what it writes at the moment is not for others to remove.
             living = left_behind(tmp_path)
