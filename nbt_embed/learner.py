@@ -1,7 +1,8 @@
 """The learner: the C kernel behind ``predict`` and ``learn``.
 
-This is the only module that touches the compiled kernel. The learner's memory is one NumPy block
-that Python owns; the kernel keeps nothing outside it.
+A learner's memory is one NumPy block that Python owns; the kernel keeps nothing outside it. What
+the kernel is told before there is a learner stands in ``_kernel_config``, and what happens inside
+one call, threads and forks included, in tools/kernel_calls.h.
 """
 
 from __future__ import annotations
@@ -554,8 +555,8 @@ class Learner:
             counters = self.counters
             rows |= {"forecasts that wait": f"{self.pending:,}"}
             rows |= {name: f"{getattr(counters, name):,}" for name in vars(counters)}
-        except SequenceError:
-            rows |= {"state": "in use by another thread"}
+        except SequenceError as error:  # another thread is inside
+            rows |= {"refused": str(error)}
         return html_table(repr(self), rows)
 
     def _shape(self, name: str) -> tuple[int, int] | None:

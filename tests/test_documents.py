@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 from conftest import HOST, ROOT, Build, Tool, run
 
+import nbt_embed
 from nbt_embed import Learner
 from nbt_embed.simulation import simulated_sensor
 
@@ -211,6 +215,14 @@ def test_commands_run(snippet: Snippet, tool: Tool, tmp_path: Path) -> None:
     printed = execute("\n".join(todo))
     for said in re.findall(r"# (\d+ steps, \d+ hashes compared: .*)", snippet.text):
         assert said in printed
+
+
+MODULES = [info.name for info in pkgutil.iter_modules(nbt_embed.__path__)]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ("_kernel", "__main__")])
+def test_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"nbt_embed.{name}")).failed == 0
 
 
 @pytest.mark.parametrize("snippet", of("csv"))

@@ -85,6 +85,7 @@ def test_a_learner_that_another_thread_uses_is_refused_and_not_disturbed() -> No
     for name, call in calls(shared).items():
         with pytest.raises(SequenceError, match=f"{name.split()[0]}: another thread is using"):
             call()
+    assert "counters: another thread is using" in shared._repr_html_()
     worker.join()
     assert shared.hash() == alone.hash()
 
