@@ -24,7 +24,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test bars drift soak targets size amalgamation ecosystems misra learning \
+.PHONY: help demo test bars streams drift soak targets size amalgamation ecosystems misra learning \
         learning-quick bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -33,6 +33,7 @@ help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
+	@echo 'make streams      the learner beside simple forecasters on recorded streams; minutes'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good'
 	@echo 'make targets      the same bits on emulated microcontrollers, into docs/porting.md'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline'
@@ -62,6 +63,10 @@ test: $(VENV)/tools
 
 bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
+
+# `make streams STREAMS_FLAGS='--document docs/streams.md'` puts the report into the document.
+streams: $(VENV)/package
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(STREAMS_FLAGS)
 
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift --document docs/design.md

@@ -1,0 +1,71 @@
+"""The learner beside simple forecasters on recorded streams: ``make streams``.
+
+Protocol: one pass over a recording, all columns inputs, one target. A forecast made at row t is
+scored against row t + h before any label of it is learnt, and every model waits h rows for its
+labels. nRMSE = sqrt(Σ e² / Σ (y − ȳ)²) over the target rows from the task's first scored one on.
+
+Every run is kept in results.jsonl of the output folder under a fingerprint of its data and of the
+sources that decide about it, so the command can be interrupted and called again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from tools.streams import page
+from tools.streams.models import ECHO, FROZEN, LAST, LEARNERS, RLS, ROOT, Entrant
+from tools.streams.recordings import tasks
+from tools.streams.runner import measure
+from tools.streams.summary import errors, recorded
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is missing and report; 0, or 1 if a figure is not the one of the data."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "streams")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "streams", help="folder")
+    parser.add_argument("--document", type=Path, help="put the report between its markers")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--learner",
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="""another learner, by its settings: '{"lags": 2}'; may be repeated""",
+    )
+    options = parser.parse_args(arguments)
+    found = tasks(options.data)
+    learners = dict(LEARNERS)
+    for text in options.learner:
+        learners[text] = Entrant.of("learner", **json.loads(text))
+    entrants = (*learners.values(), FROZEN, LAST, *RLS, *ECHO)
+    results = measure(found, entrants, options.out / "results.jsonl", options.processes)
+
+    own = {name: errors(results, found, entrant) for name, entrant in learners.items()}
+    references = {
+        "last value": errors(results, found, LAST),
+        "best RLS of lags 1, 3, 10": errors(results, found, *RLS),
+        "RLS, lags 3": errors(results, found, RLS[1]),
+        "frozen twin of default": errors(results, found, FROZEN),
+        "100 echo state units": errors(results, found, *ECHO),
+        "100 echo state units (recorded)": recorded(found, "esn100"),
+        "best of five river models (recorded)": recorded(found, "river"),
+    }
+    page.write(found, own, references, options.out / "summary.json", options.document)
+
+    checked = {"last value": "last", "best RLS of lags 1, 3, 10": "rlsBest", "RLS, lags 3": "rls3"}
+    wrong = [
+        f"{name}, {line}"
+        for name, key in checked.items()
+        for line in page.disagreements(references[name], recorded(found, key))
+    ]
+    for line in wrong:
+        print(f"differs from what the data come with: {line}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
