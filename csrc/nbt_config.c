@@ -15,15 +15,15 @@ static float one_hot_gain(uint32_t n_in)
 
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
-    nbt_config config = {0};
     int gaussian_link = link == NBT_LINK_GAUSSIAN;
+    /* By position, so that compilers warn of a field without its row. */
 #define DEFAULT(name, kind, low, high, gaussian, other, since) \
-    config.name = gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other);
+    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
 #define DEFAULT_COUNT(value) (uint32_t)(value)
 #define DEFAULT_CHOICE(value) (uint32_t)(value)
 #define DEFAULT_REAL(value) (value)
 #define DEFAULT_ABOVE(value) (value)
-    NBT_FIELD_LIST(DEFAULT)
+    nbt_config config = {0 /* seed */, NBT_FIELD_LIST(DEFAULT)};
 #undef DEFAULT
     return config;
 }

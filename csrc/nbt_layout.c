@@ -26,7 +26,7 @@ NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYT
     NBT_ASSERT(nbt_field_##name,                                                                              \
                offsetof(nbt_config, name) == offsetof(nbt_config, n_in) + 4u * NBT_FIELD_##name && IS_##kind(name));
 NBT_FIELD_LIST(FIELD_ASSERT)
-NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) == offsetof(nbt_config, n_in) + 4u * NBT_FIELDS);
+NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) - offsetof(nbt_config, n_in) - 4u * NBT_FIELDS < 8u);
 #define COUNTER_ASSERT(name, since)                                                      \
     NBT_ASSERT(nbt_counter_##name, offsetof(nbt_counters, name) == 8u * NBT_COUNTER_##name && \
                                        IS_A(uint64_t, nbt_counters, name));
