@@ -92,7 +92,7 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    inspector self = {{inspect, 1, 0, 1}, 1};
+    inspector self = {nbt_walker_of(inspect, 1, 0, 1), 1};
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     return self.sound;
 }
@@ -182,7 +182,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {nbt_walker_of(put_visited, 1, 0, 1), write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -263,7 +263,8 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word, nbt_word_kind kin
 
 static reader reader_at(nbt_read read, void *context, size_t n, size_t at)
 {
-    reader self = {{get_visited, 0, 0, 1}, read, context, n, at, 0, 0, 0xffffffffu, 0, 1, {0}};
+    reader self = {nbt_walker_of(get_visited, 0, 0, 1), read, context, n, at, 0, 0, 0xffffffffu, 0, 1,
+                   {0}};
     return self;
 }
 

@@ -132,7 +132,7 @@ uint64_t nbt_hash(const nbt_learner *learner)
         return 0;
     }
     int guards = nbt_config_has_guards(&learner->config);
-    hasher self = {{mix, 1, 0, guards}, 0xcbf29ce484222325u};
+    hasher self = {nbt_walker_of(mix, 1, 0, guards), 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
     for (size_t i = 0; i < NBT_CONFIG_WORDS - (guards ? 0 : NBT_GUARD_WORDS); i++) {
         mix(&self.walker, nbt_config_word(&learner->config, i), NBT_WORD_ANY);

@@ -23,6 +23,19 @@ struct nbt_walker {
     int guards; /* 0: stops before what only the guards remember */
 };
 
+/* A walker. Its fields are stored one by one: an initialiser with the address of a function would be data that
+ * has to be relocated, in a section that can be written. */
+static inline nbt_walker nbt_walker_of(uint32_t (*visit)(nbt_walker *, uint32_t, nbt_word_kind), int reads,
+                                       int writes, int guards)
+{
+    nbt_walker walker;
+    walker.visit = visit;
+    walker.reads = reads;
+    walker.writes = writes;
+    walker.guards = guards;
+    return walker;
+}
+
 /* Visits generator, waiting predictions, the turn of the residual estimator, then every array, then
  * what the guards remember. The ring of a learner that is written has to stand at slot 0. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);

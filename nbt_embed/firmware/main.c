@@ -19,8 +19,8 @@
 #define LOG_HASH_EVERY 1u
 #endif
 
-/* All the memory that learning needs, now and after years; 8 bytes aligned. */
-static uint64_t arena[NBT_MODEL_BYTES / sizeof(uint64_t)];
+/* All the memory that learning needs, now and after years. */
+static NBT_ARENA(arena, NBT_MODEL_BYTES);
 static nbt_learner *learner;
 
 static nbt_status load(void)

@@ -3,8 +3,8 @@
 #include <nbt.h>
 
 // All the memory that learning needs, known at compile time.
-static uint64_t arena[NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+static NBT_ARENA(arena, NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 static nbt_learner *learner;
 
 void setup() {
