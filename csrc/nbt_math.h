@@ -178,6 +178,9 @@ NBT_INLINE_LANES float nbt_tanh(float x)
 }
 
 /* The square root by integers (nbt_math.c), for processors without an instruction for it. */
+#if defined(__GNUC__)
+__attribute__((const, noinline)) /* as compilers know of sqrtf */
+#endif
 float nbt_math_root(float x);
 
 /* Square root, correctly rounded: the instruction, or nbt_math_root by integers, with the same bits. */
