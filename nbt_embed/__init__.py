@@ -3,6 +3,7 @@
 ``Learner`` is the entry: ``predict(x)``, then ``learn(y)`` when the label arrives.
 """
 
+from nbt_embed import _interrupt as _interrupt  # first: Ctrl-C while the rest is imported
 from nbt_embed.config import Config
 from nbt_embed.errors import NbtError
 from nbt_embed.learner import Counters, Learner, Memory, memory_of

@@ -32,8 +32,8 @@ _VALUE_LIMIT = 1e18  # NBT_VALUE_LIMIT: the kernel refuses what is larger
 
 _COPIED = ("main.c", "board.h", "Makefile", "CMakeLists.txt", "LICENSE")
 _README = "README.md.in"
-# What the model's names begin with, and what may stand before it: C tells the first 31 characters of a
-# name apart, and "_model_state" takes twelve.
+# What the model's names begin with, and what may stand before it: C tells the first 31 characters
+# of a name apart, and "_model_state" takes twelve.
 _NAMES = re.compile(r"\b(nbt_model|NBT_MODEL|golden|GOLDEN)(?![a-zA-Z])")
 _PREFIX, _PREFIX_MAX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*"), 16
 # Names of the kernel's enumerations and of the switches that leave choices out.
@@ -69,8 +69,8 @@ def export_firmware(
             is then the same for every model, with every choice. None: no prefix, and a kernel with
             what this model uses.
 
-    Errors: ExportError (the folder, the horizon, the prefix); CheckpointError (the learner holds a number that
-    is not finite). Cost: about a megabyte of text for every 200 kilobytes of state.
+    Errors: ExportError (the folder, the horizon, the prefix); CheckpointError (the learner holds a
+    number that is not finite). Cost: about a megabyte of text for every 200 kilobytes of state.
     """
     folder = Path(folder)
     try:
@@ -127,8 +127,8 @@ def _check_prefix(prefix: str) -> None:
     """Errors: ExportError."""
     if len(prefix) > _PREFIX_MAX or not _PREFIX.fullmatch(prefix):
         raise ExportError(
-            f"prefix = {prefix!r}: expected the begin of a C name: up to {_PREFIX_MAX} small letters, "
-            "digits and single underscores, a letter first"
+            f"prefix = {prefix!r}: expected the begin of a C name: up to {_PREFIX_MAX} small "
+            "letters, digits and single underscores, a letter first"
         )
 
 

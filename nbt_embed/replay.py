@@ -16,6 +16,7 @@ are empty or begin with ``#`` and columns of other names are passed over.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from nbt_embed.learner import Learner
 
 _BITS = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
+# As C prints numbers; float() also takes underscores and the digits of other scripts.
+_DECIMAL = re.compile(
+    r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf|infinity)", re.I | re.A
+)
 _HASH = re.compile(r"(0x)?[0-9a-f]{16}", re.IGNORECASE)
 
 
@@ -87,11 +92,19 @@ def replay(learner: Learner, log: str | Path | Iterable[str]) -> Replay:
     if isinstance(log, (str, Path)):
         try:
             # A serial line may garble a byte; that line is then refused by number.
-            with Path(log).open(encoding="utf-8", errors="replace", newline="") as file:
+            encoding = _encoding(Path(log))
+            with Path(log).open(encoding=encoding, errors="replace", newline="") as file:
                 return _replay(learner, file, f"{log}: ")
         except OSError as error:
             raise StreamError(f"{log}: cannot be read ({error.strerror})") from error
     return _replay(learner, log, "")
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, with or without a byte order mark, or UTF-16, which PowerShell redirects into."""
+    with path.open("rb") as file:
+        begin = file.read(2)
+    return "utf-16" if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _replay(learner: Learner, lines: Iterable[str], where: str) -> Replay:
@@ -115,7 +128,7 @@ def _replay(learner: Learner, lines: Iterable[str], where: str) -> Replay:
 
 def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator[_Row]:
     """The rows of a log. Errors: StreamError."""
-    reader = csv.reader(lines, quoting=csv.QUOTE_NONE)
+    reader = csv.reader(_without_mark(lines), quoting=csv.QUOTE_NONE)
     header: list[str] | None = None
     while True:
         try:
@@ -150,6 +163,12 @@ def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator
         raise StreamError(f"{where}no header line: expected {_expected(n_label, n_in)!r}")
 
 
+def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, the first without a byte order mark."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
+
+
 def _header(cells: list[str], place: str, n_label: int, n_in: int) -> list[str]:
     for name, count in (("label", n_label), ("x", n_in), ("hash", 1)):
         if cells.count(name) != count:
@@ -178,14 +197,12 @@ def _floats(
 def _float(cell: str, name: str, place: str) -> np.float32:
     if _BITS.fullmatch(cell):
         return np.uint32(int(cell, 16)).view(np.float32)
-    try:
-        value = float(cell)
-    except ValueError:
+    if not _DECIMAL.fullmatch(cell):
         raise StreamError(
             f"{place}: {name} = {cell!r}: expected a number, or 0x and the eight digits of its bits"
-        ) from None
+        )
     with np.errstate(over="ignore"):
-        return np.float32(value)
+        return np.float32(float(cell))
 
 
 def _hash(cell: str, place: str) -> int | None:

@@ -1,9 +1,10 @@
-"""NBT_ARENA: memory aligned to 8 bytes wherever it is declared, whatever the compiler and the target."""
+"""NBT_ARENA: memory aligned to 8 bytes wherever it is declared, on every target."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,16 @@ from nbt_embed.export import kernel_options
 from tools.targets.machines import HERE as TARGETS
 from tools.targets.machines import MACHINES
 
+Objects = Callable[..., list[Path]]
+
 HEADER = KERNEL / "nbt.h"
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 # Every place where an arena may stand, each after something that would move it off a multiple of 8.
 PLACES = """\
 #include "nbt.h"
-#define BYTES NBT_BYTES(1, 1, 2, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, NBT_LINK_GAUSSIAN)
+#define BYTES                                                                    \\
+    NBT_BYTES(1, 1, 2, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, \\
+              NBT_LINK_GAUSSIAN)
 static char before = 'a';
 static NBT_ARENA(file, BYTES);
 char between = 'b';
@@ -86,9 +91,7 @@ def program(write_text: str, main: str, steps: int) -> str:
     )
 
 
-CONSOLE = (
-    "#include <stdio.h>\nstatic void write_text(const char *text)\n{\n    printf(\"%s\\n\", text);\n}\n"
-)
+CONSOLE = "#include <stdio.h>\n#define write_text(text) puts(text)\n"
 RUN = "int main(void)\n{\n    example();\n    return 0;\n}\n"
 
 
@@ -120,7 +123,7 @@ def test_the_example_of_the_header_runs_on_a_microcontroller(tool: Tool, tmp_pat
         ("clang", ("-std=c99",)),
         ("g++", ("-x", "c++", "-std=c++11")),
         ("clang++", ("-x", "c++", "-std=c++11")),
-        # As compilers see the header that are not gcc: C11, C++11, and C99, which cannot ask for it.
+        # As other compilers see the header: C11, C++11, and C99, which cannot ask for it.
         ("gcc", ("-std=c11", "-U__GNUC__")),
         ("g++", ("-x", "c++", "-std=c++11", "-U__GNUC__")),
         ("clang++", ("-x", "c++", "-std=c++11", "-U__GNUC__")),
@@ -128,7 +131,7 @@ def test_the_example_of_the_header_runs_on_a_microcontroller(tool: Tool, tmp_pat
     ],
 )
 def test_an_arena_is_aligned_wherever_it_stands(
-    compiler: str, options: tuple[str, ...], tool: Tool, build_objects: Build, tmp_path: Path
+    compiler: str, options: tuple[str, ...], tool: Tool, build_objects: Objects, tmp_path: Path
 ) -> None:
     source, built = tmp_path / "places.c", tmp_path / "places.o"
     source.write_text(PLACES + HOST_MAIN)
@@ -148,7 +151,9 @@ int main(void)
     return 0;
 }
 """
-AVR_RUN = RUN.replace("{\n", "{\n    avr_begin();\n", 1).replace("    return", "    avr_end();\n    return")
+AVR_RUN = RUN.replace("{\n", "{\n    avr_begin();\n", 1).replace(
+    "    return", "    avr_end();\n    return"
+)
 
 
 def avr_kernel(folder: Path, options: str) -> None:
@@ -161,9 +166,7 @@ def avr_kernel(folder: Path, options: str) -> None:
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -> None:
     """There every type is aligned to 1."""
-    avr_kernel(
-        tmp_path, kernel_options(Config(1, 1, hidden=2, estimator="frozen", filter="sgd"))
-    )
+    avr_kernel(tmp_path, kernel_options(Config(1, 1, hidden=2, estimator="frozen", filter="sgd")))
     source = tmp_path / "places.c"
     source.write_text(f'#include "avr_console.h"\n{PLACES}{AVR_PLACES}')
     assert on_avr([source], tool, tmp_path, language) == "aligned\n"
@@ -182,11 +185,15 @@ def test_the_example_of_the_header_runs_on_avr(tool: Tool, tmp_path: Path) -> No
 
 def test_no_text_of_the_project_shows_another_arena() -> None:
     """Code, examples, sketches, templates and documents."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode != 0:
         pytest.skip("no git checkout")
     endings = (".c", ".h", ".ino", ".md", ".in", ".py")
-    wrong = re.compile(r"(?<!typedef )\b\w+ \w+\[\s*(NBT_BYTES|NBT_MODEL_BYTES|ARENA_BYTES)|\w+ arena\[")
+    wrong = re.compile(
+        r"(?<!typedef )\b\w+ \w+\[\s*(NBT_BYTES|NBT_MODEL_BYTES|ARENA_BYTES)|\w+ arena\["
+    )
     found = [
         f"{name}: {match.group()}"
         for name in listed.stdout.splitlines()

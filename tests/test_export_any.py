@@ -60,7 +60,9 @@ def drive(learner: Learner, rng: np.random.Generator) -> None:
     offset = 10.0 ** rng.uniform(-20, 19) * rng.integers(-1, 2)
     config = learner.config
     for _ in range(int(rng.integers(0, 60))):
-        x = np.where(rng.random(config.n_in) < 0.1, np.nan, offset + size * rng.normal(size=config.n_in))
+        x = np.where(
+            rng.random(config.n_in) < 0.1, np.nan, offset + size * rng.normal(size=config.n_in)
+        )
         y = offset + size * rng.normal(size=config.n_label)
         if config.link != "gaussian":
             y = rng.integers(0, 2, config.n_label).astype(float)
@@ -110,7 +112,9 @@ def on_device(build: Build, cases: list[tuple[Learner, Golden]], place: Path) ->
     with (place / "cases").open("wb") as file:
         for learner, vectors in cases:
             data, config = learner.to_bytes(), learner.config
-            file.write(struct.pack("4I", len(data), len(vectors.hashes), config.n_in, config.n_label))
+            file.write(
+                struct.pack("4I", len(data), len(vectors.hashes), config.n_in, config.n_label)
+            )
             file.write(data + vectors.samples.tobytes())
     program = build("gcc", *HOST, source=ROOT / "tests" / "self_test.c", lanes=1)
     return [line.split() for line in run(str(program), str(place / "cases")).splitlines()]
@@ -143,8 +147,6 @@ def test_any_checkpoint_can_be_exported(build: Build, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_more_checkpoints_can_be_exported(seed: int, build: Build, tmp_path: Path) -> None:
     check(1000, seed, build, tmp_path)
-
-
 
 
 def test_a_learner_whose_next_forecast_is_no_number_is_exported(tool: Tool, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Errors of the kernel's elementary functions, in ulp, against the C library in double precision.
 
-The bounds are those that ``csrc/nbt.h`` states. ``math_sweep.c`` does the counting. The square root by
-integers has no error: ``root_sweep.c`` compares its bits with those of the processor's instruction.
+The bounds are those that ``csrc/nbt.h`` states. ``math_sweep.c`` does the counting. The square root
+by integers has no error: ``root_sweep.c`` compares its bits with the processor's.
 """
 
 import pytest
