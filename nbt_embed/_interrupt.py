@@ -1,7 +1,8 @@
 """Ctrl-C while ``nbt-embed`` loads its libraries: one line and exit code 130, no traceback.
 
-The package imports this module before anything slow. Where the package is used as a library nothing
-happens; where the process is the command, ``cli.main`` takes over with ``handed_over``.
+The package imports this module before anything slow, and nothing slow is imported here. Where the
+package is used as a library nothing happens; where the process is the command, ``cli.main`` takes
+over with ``handed_over``.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells report it
 LINE = "\nnbt-embed: interrupted\n"
@@ -23,7 +21,7 @@ def handed_over() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+def _leave(_number: int, _frame: object) -> None:
     try:
         os.write(2, LINE.encode())
     finally:
@@ -38,7 +36,7 @@ def _is_command() -> bool:
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":
         return "nbt_embed" in sys.orig_argv
-    return Path(program).name.startswith("nbt-embed")
+    return program.replace("\\", "/").rpartition("/")[2].startswith("nbt-embed")
 
 
 # Who ignores Ctrl-C, as a job in the background, goes on to do so.

@@ -31,6 +31,7 @@ from nbt_embed.errors import CheckpointError, NbtError, StreamError
 from nbt_embed.export import GOLDEN_STEPS, export_firmware
 from nbt_embed.files import replace_file
 from nbt_embed.learner import Learner, memory_of
+from nbt_embed.replay import DECIMAL
 from nbt_embed.report import (
     alternatives_table,
     memory_table,
@@ -45,12 +46,7 @@ _DIFFERENT, _BAD_INPUT, _NOBODY_READS = 1, 2, 141
 
 _STDOUT = "-"
 _OR_STDOUT = ", or - for standard output"
-# Numbers as C and spreadsheets spell them; Python takes underscores, blanks and the digits of other
-# scripts too.
 _DIGITS = re.compile(r"[0-9]{1,20}")
-_NUMBER = re.compile(
-    r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf|infinity)", re.I | re.A
-)
 
 _DEMO_HORIZON = 5
 _DEMO_WINDOW = 72  # samples in one picture
@@ -565,7 +561,7 @@ def _mark(text: str) -> str:
         float(text)
     except ValueError:
         return text
-    if not _NUMBER.fullmatch(text):
+    if not DECIMAL.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r}: expected a number in digits 0 to 9, sign, point and exponent, or a text"
         )

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _BITS = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
 # As C prints numbers; float() also takes underscores and the digits of other scripts.
-_DECIMAL = re.compile(
+DECIMAL = re.compile(
     r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf|infinity)", re.I | re.A
 )
 _HASH = re.compile(r"(0x)?[0-9a-f]{16}", re.IGNORECASE)
@@ -92,18 +93,17 @@ def replay(learner: Learner, log: str | Path | Iterable[str]) -> Replay:
     if isinstance(log, (str, Path)):
         try:
             # A serial line may garble a byte; that line is then refused by number.
-            encoding = _encoding(Path(log))
-            with Path(log).open(encoding=encoding, errors="replace", newline="") as file:
-                return _replay(learner, file, f"{log}: ")
+            with Path(log).open("rb") as file:
+                text = TextIOWrapper(file, _encoding(file), errors="replace", newline="")
+                return _replay(learner, text, f"{log}: ")
         except OSError as error:
             raise StreamError(f"{log}: cannot be read ({error.strerror})") from error
     return _replay(learner, log, "")
 
 
-def _encoding(path: Path) -> str:
+def _encoding(file: BufferedReader) -> str:
     """UTF-8, with or without a byte order mark, or UTF-16, which PowerShell redirects into."""
-    with path.open("rb") as file:
-        begin = file.read(2)
+    begin = file.peek(2)[:2]  # not read: a pipe gives its bytes once
     return "utf-16" if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
@@ -197,7 +197,7 @@ def _floats(
 def _float(cell: str, name: str, place: str) -> np.float32:
     if _BITS.fullmatch(cell):
         return np.uint32(int(cell, 16)).view(np.float32)
-    if not _DECIMAL.fullmatch(cell):
+    if not DECIMAL.fullmatch(cell):
         raise StreamError(
             f"{place}: {name} = {cell!r}: expected a number, or 0x and the eight digits of its bits"
         )

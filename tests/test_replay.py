@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +219,12 @@ def test_a_log_in_which_nothing_can_be_compared_is_no_proof(
     assert captured.out == ""
     assert f"log: {len(rows)} steps without a hash, so nothing was compared" in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_a_log_may_come_through_a_pipe(log: list[str], tmp_path: Path) -> None:
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=("\n".join(log),))
+    writer.start()
+    assert learner().replay(fifo).compared == STEPS + 1
+    writer.join()
