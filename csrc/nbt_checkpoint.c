@@ -101,7 +101,7 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    nbt_walker walker = {look_at, 1, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walker walker = nbt_walker_of(look_at, 1, 0, NBT_ALL_VERSIONS);
     nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
     return walker.sound;
 }
@@ -186,7 +186,8 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, NBT_ALL_VERSIONS, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    writer self = {nbt_walker_of(put_visited, 1, 0, NBT_ALL_VERSIONS), write, context, 0xffffffffu, 0, 0,
+                   {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -263,7 +264,8 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 
 static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    reader self = {{get_visited, 0, 0, NBT_ALL_VERSIONS, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
+    reader self = {nbt_walker_of(get_visited, 0, 0, NBT_ALL_VERSIONS), read, context, n, 0, 0, 0,
+                   0xffffffffu, 0, {0}};
     return self;
 }
 
