@@ -2,14 +2,21 @@
  *
  * One learner lives in one block of memory that the caller owns:
  *
+ *     static NBT_ARENA(arena, NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
+ *                                       NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
  *     nbt_config config = nbt_config_default(3, 1, 16, NBT_LINK_GAUSSIAN);
- *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
- *                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(float)];
  *     nbt_learner *learner = NULL;
+ *     float x[3], label, forecast;
  *     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
- *     ...
- *     status = nbt_predict(learner, y, x);    every sample: forecast
- *     status = nbt_learn(learner, label);     when the label of the oldest forecast arrives
+ *     while (status >= 0 && read_sensor(x, &label)) {
+ *         if (nbt_pending(learner) > 0) {
+ *             status = nbt_learn(learner, &label);            // of the last forecast
+ *         }
+ *         if (status >= 0) {
+ *             status = nbt_predict(learner, &forecast, x);    // one sample ahead
+ *         }
+ *     }
+ *     write_text(nbt_status_text(status));
  *
  * Symbols, as in docs/design.md: I = n_in * lags inputs, H = n_hidden units, O = n_out outputs,
  * S = H * (2 if lstm else 1) state floats, R = H * (number of gates) pre-activations,
@@ -417,6 +424,24 @@ float nbt_sigmoidf(float x);
 /* </declarations> */
 
 #include "nbt_tables.h"
+
+/* ---- Memory at compile time ------------------------------------------------------------------
+ * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and nbt_load: in C99
+ * and C++11, at file scope, in a function or in a structure. `static` or `extern` may stand before it; `name`
+ * is an array of unsigned char, and `sizeof name` is `bytes`. An integer type for the array would not do: AVR
+ * aligns uint64_t to 1, and 32-bit x86 to 4. Compilers that have no way to ask for an alignment get what they
+ * give to uint64_t, and nbt_init says NBT_ERR_ALIGN where that is too little. */
+#if defined(__GNUC__) || defined(__CC_ARM) || defined(__TI_COMPILER_VERSION__)
+#define NBT_ARENA(name, bytes) unsigned char name[bytes] __attribute__((aligned(8)))
+#elif defined(__cplusplus) && __cplusplus >= 201103L
+#define NBT_ARENA(name, bytes) unsigned char name alignas(8)[bytes]
+#elif defined(_MSC_VER)
+#define NBT_ARENA(name, bytes) __declspec(align(8)) unsigned char name[bytes]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define NBT_ARENA(name, bytes) _Alignas(8) unsigned char name[bytes]
+#else
+#define NBT_ARENA(name, bytes) uint64_t name[((bytes) + 7u) / 8u]
+#endif
 
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer

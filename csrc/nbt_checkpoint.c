@@ -103,7 +103,7 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    nbt_walker walker = {look_at, 1, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walker walker = nbt_walker_of(look_at, 1, 0, NBT_ALL_VERSIONS);
     nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
     return walker.sound;
 }
@@ -188,7 +188,7 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    nbt_walker walker = {put_visited, 1, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walker walker = nbt_walker_of(put_visited, 1, 0, NBT_ALL_VERSIONS);
     writer self = {walker, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
@@ -266,7 +266,7 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 
 static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    nbt_walker walker = {get_visited, 0, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walker walker = nbt_walker_of(get_visited, 0, 0, NBT_ALL_VERSIONS);
     reader self = {walker, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
     return self;
 }

@@ -142,7 +142,7 @@ uint64_t nbt_hash(const nbt_learner *learner)
         return 0;
     }
     uint32_t versions = nbt_config_versions(&learner->config);
-    hasher self = {{mix, 1, 0, versions, 1}, 0xcbf29ce484222325u};
+    hasher self = {nbt_walker_of(mix, 1, 0, versions), 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
     for (size_t i = 0; i < NBT_FIELDS; i++) {
         if ((versions >> nbt_config_since(i) & 1u) != 0) {
