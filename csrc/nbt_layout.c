@@ -78,9 +78,9 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 /* Where the pointer to an array is kept. */
 #define KEEP_MATRIX(name, array) l->m.name = (array);
 #define KEEP_POINTER(name, array) l->name = (array);
-#define KEEP_OPTIONAL(name, array)              \
-    if (NBT_LAST_##name >= NBT_AT_##name) {     \
-        l->optional[NBT_LAST_##name] = (array); \
+#define KEEP_OPTIONAL(name, array)                                                \
+    if (NBT_LAST_##name >= NBT_AT_##name) {                                       \
+        l->optional[NBT_LAST_##name >= 0 ? NBT_LAST_##name : 0] = (array);        \
     }
 #define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
     KEEP_##where(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
@@ -129,10 +129,14 @@ static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_bre
                        K, R, D)
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
-    size_t copied = NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator,
-                                     filter, link, n_in, O, H, L, M, K, R, D);
-    l->copy = place(floats, &n, &b->guard, NBT_ROLLBACK && config->rollback_steps > 0 ? copied : 0);
-    place(floats, &n, &b->guard, n % 2);
+    if (NBT_ROLLBACK && config->rollback_steps > 0) {
+        l->copy = place(floats, &n, &b->guard,
+                        NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator,
+                                         filter, link, n_in, O, H, L, M, K, R, D));
+        place(floats, &n, &b->guard, n % 2);
+    } else {
+        l->copy = NULL;
+    }
 }
 
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
