@@ -184,10 +184,12 @@ def golden(learner: Learner) -> Golden:
     """
     config, walker = learner.config, copy.copy(learner)
     uniform = np.random.Generator(np.random.PCG64(0)).random
-    means = learner.array("input_scale")[0]
-    x = _around(uniform((GOLDEN_STEPS, config.n_in)), learner.array("input_scale"))
+    inputs_seen = _scales(learner, "input_scale", "units")
+    means = inputs_seen[0]
+    x = _around(uniform((GOLDEN_STEPS, config.n_in)), inputs_seen)
     if config.link == "gaussian":
-        y = _around(uniform((GOLDEN_STEPS, config.n_out)), learner.array("label_scale"))
+        labels_seen = _scales(learner, "label_scale", "label_units")
+        y = _around(uniform((GOLDEN_STEPS, config.n_out)), labels_seen)
     elif config.link == "bernoulli":
         y = np.round(uniform((GOLDEN_STEPS, config.n_out))).astype(np.float32)
     else:
@@ -205,6 +207,14 @@ def golden(learner: Learner) -> Golden:
             hashes.append(walker.hash())
     rows = np.array(samples, np.float32).reshape(len(samples), config.n_in + config.n_label)
     return Golden(rows, tuple(hashes))
+
+
+def _scales(learner: Learner, scale: str, units: str) -> Float32Array:
+    """Means and variances; those of units that follow the stream are relative to a reference."""
+    scales = learner.array(scale).copy()
+    if learner.config.follow:
+        scales[0] += learner.array(units)[0]
+    return scales
 
 
 def _taken(call: Callable[[Float32Array], object], *candidates: Float32Array) -> Float32Array:
@@ -294,6 +304,13 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         return f"{macro}( \\\n        " + ", \\\n        ".join(arguments) + ")"
 
     size = call("NBT_BYTES")
+    if config.follow:
+        streams = (
+            f"NBT_STREAM_BYTES( \\\n        {', '.join(f'NBT_MODEL_{name}' for name in names[:5])}, "
+            f"\\\n        NBT_MODEL_LINK, 1, {config.anchored:d}, {config.linear_lags}, "
+            f"{config.slow_forget > 0:d}, {config.mix_forget > 0:d})"
+        )
+        size = f"({size} + \\\n     {streams})"
     if config.rollback_steps:
         size = f"({size} + \\\n     {call('NBT_ROLLBACK_BYTES', without='MAX_DELAY')})"
     defines = "\n".join(f"#define NBT_MODEL_{name} {value}" for name, value in constants.items())
