@@ -105,15 +105,15 @@ NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int fused)
     }
 
 /* As nbt_block_gather for one value per rank-one estimate. */
-NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, nbt_kind kind,
+NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int w, size_t width,
                                    size_t unit, size_t H)
 {
-    if (kind.w == NBT_W_SHARED) {
-        for (size_t lane = 0; lane < kind.width; lane++) {
+    if (w == NBT_W_SHARED) {
+        for (size_t lane = 0; lane < width; lane++) {
             out[lane] = value[0];
         }
     } else {
-        nbt_block_gather(out, kind.w ? value : NULL, kind.width, unit, H);
+        nbt_block_gather(out, w ? value : NULL, width, unit, H);
     }
 }
 
@@ -133,20 +133,20 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                 NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
-    const nbt_kind none = nbt_kind_of(kind.width, NBT_W_NONE, 0, kind.metric);
-    kind = change != NULL ? kind : none;
-    for (size_t lane = 0; lane < kind.width; lane++) {
-        out->u_scale[lane] = kind.w && !kind.g ? motion->u_scale[row + lane] : 0.0f;
-        out->gain[lane] = kind.g ? motion->gain[row + lane] : 0.0f;
+    const size_t width = kind.width;
+    const int w = change != NULL ? kind.w : NBT_W_NONE, g = change != NULL ? kind.g : 0;
+    for (size_t lane = 0; lane < width; lane++) {
+        out->u_scale[lane] = w && !g ? motion->u_scale[row + lane] : 0.0f;
+        out->gain[lane] = g ? motion->gain[row + lane] : 0.0f;
     }
-    nbt_block_gather_w(out->w_scale, motion->w_scale, kind, unit, H);
-    nbt_block_gather_w(out->step_w, update->step_w, kind, unit, H);
-    nbt_block_gather_w(out->curvature_w, update->curvature_w, kind, unit, H);
-    nbt_block_gather(out->g_scale, kind.w && kind.g ? motion->g_scale : NULL, kind.width, unit, H);
-    nbt_block_gather(out->g_keep, kind.g ? motion->g_keep : NULL, kind.width, unit, H);
-    nbt_block_gather(out->step_g, kind.g ? update->step_g : NULL, kind.width, unit, H);
-    nbt_block_gather(out->tilt, kind.g ? update->tilt : NULL, kind.width, unit, H);
-    nbt_block_gather(out->curvature_g, kind.g ? update->curvature_g : NULL, kind.width, unit, H);
+    nbt_block_gather_w(out->w_scale, motion->w_scale, w, width, unit, H);
+    nbt_block_gather_w(out->step_w, update->step_w, w, width, unit, H);
+    nbt_block_gather_w(out->curvature_w, update->curvature_w, w, width, unit, H);
+    nbt_block_gather(out->g_scale, w && g ? motion->g_scale : NULL, width, unit, H);
+    nbt_block_gather(out->g_keep, g ? motion->g_keep : NULL, width, unit, H);
+    nbt_block_gather(out->step_g, g ? update->step_g : NULL, width, unit, H);
+    nbt_block_gather(out->tilt, g ? update->tilt : NULL, width, unit, H);
+    nbt_block_gather(out->curvature_g, g ? update->curvature_g : NULL, width, unit, H);
 }
 
 /* w of a lane after its move with u_j (nbt_motion). */
