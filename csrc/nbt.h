@@ -447,51 +447,54 @@ float nbt_sigmoidf(float x);
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
  * constant expression equal to nbt_bytes of the same configuration, on every target; with
  * rollback_steps add NBT_ROLLBACK_BYTES. Both are sums over the arrays of nbt_tables.h. */
-#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)                \
-    (NBT_HEADER_BYTES +                                                                                 \
-     sizeof(float) *                                                                                    \
-         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, lags,    \
-                                  max_delay, cell, estimator, filter, link) +                           \
-                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags, max_delay, cell,  \
-                                    estimator, filter, link) +                                          \
-                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay, cell,    \
-                                   estimator, filter, link) -                                           \
+#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)         \
+    (NBT_HEADER_BYTES +                                                                          \
+     sizeof(float) *                                                                             \
+         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden,   \
+                                  lags, max_delay, cell, estimator, filter, link) +              \
+                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags, max_delay, \
+                                    cell, estimator, filter, link) +                             \
+                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay,   \
+                                   cell, estimator, filter, link) -                              \
                     1u) * NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)                  \
-    (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out,      \
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)             \
+    (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, \
                                               n_hidden, lags, 0, cell, estimator, filter, link)))
 
-#define NBT_ROWS(n_hidden, cell)                                                      \
-    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +                          \
-                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) +                     \
+#define NBT_ROWS(n_hidden, cell)                                  \
+    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +      \
+                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
                            4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
-/* Bytes of the learner's own header, a multiple of 8; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES                                                                              \
-    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS +                                \
+/* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is compiled. */
+#define NBT_HEADER_BYTES                                                 \
+    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS + \
      (4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
-/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
- * almost: processors with caches then take loads from one for loads of what was stored to another, and
- * wait. Small matrices do not need it. From one to the next it is then 208 floats modulo 512, whose first four
- * multiples stay 112 floats or more from those of 1024. */
+/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes
+ * apart, or almost: processors with caches then take loads from one for loads of what was stored to
+ * another, and wait. Small matrices do not need it. From one to the next it is then 208 floats
+ * modulo 512, whose first four multiples stay 112 floats or more from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
 
 /* Sums over the rows of the tables of arrays; a term begins with its sign. */
-#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)    \
-    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out), \
-                         (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),      \
-                         NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
-#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)      \
-    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out),   \
-                           (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),    \
-                           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter,     \
+                       link)                                                                       \
+    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
+                         (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
+                         NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),                                \
+                         NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
+    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
+                           (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
+                           (size_t)(max_delay), NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),         \
+                           NBT_COLS(n_in, n_hidden, lags)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

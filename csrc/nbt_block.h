@@ -15,7 +15,8 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     return unit;
 }
 
-/* Runs body(width, first row, its unit) over all blocks with the width as a compile-time constant. */
+/* Runs body(width, first row, its unit) over all blocks with the width as a compile-time
+ * constant. */
 #define NBT_FOR_EACH_BLOCK(m, body)                                                 \
     for (size_t row = 0, unit = 0, width = 0; row < (m)->rows;                      \
          row += width, unit = nbt_block_unit(unit, width, (m)->hidden)) {           \
@@ -30,8 +31,8 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     }
 
 /* out[lane] = value of the unit of the lane, or 0 without values. */
-NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
-                                 size_t H)
+NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width,
+                                 size_t unit, size_t H)
 {
     /* Mostly a block lies within one gate, or is the two gates of a small network. */
     if (value != NULL && unit + width <= H) {
@@ -49,9 +50,9 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
     }
 }
 
-/* Which loop this is. Always a constant where it is used, since everything that takes one is inline; so
- * each kind is a loop of its own, and in a function of its own, since compilers take more than their
- * share of time over one that holds all. */
+/* Which loop this is. Always a constant where it is used, since everything that takes one is
+ * inline; so each kind is a loop of its own, and in a function of its own, since compilers take
+ * more than their share of time over one that holds all. */
 typedef struct nbt_kind {
     size_t width; /* rows of the block */
     int w;        /* NBT_W_*: how w is kept */
@@ -72,7 +73,8 @@ NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
     return kind;
 }
 
-/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one loop. */
+/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one
+ * loop. */
 typedef struct nbt_pass {
     int changes;
     int looks;
@@ -105,15 +107,15 @@ NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int fused)
     }
 
 /* As nbt_block_gather for one value per rank-one estimate. */
-NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, int w, size_t width,
+NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, nbt_kind kind,
                                    size_t unit, size_t H)
 {
-    if (w == NBT_W_SHARED) {
-        for (size_t lane = 0; lane < width; lane++) {
+    if (kind.w == NBT_W_SHARED) {
+        for (size_t lane = 0; lane < kind.width; lane++) {
             out[lane] = value[0];
         }
     } else {
-        nbt_block_gather(out, w ? value : NULL, width, unit, H);
+        nbt_block_gather(out, kind.w ? value : NULL, kind.width, unit, H);
     }
 }
 
@@ -133,20 +135,20 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                 NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
-    const size_t width = kind.width;
-    const int w = change != NULL ? kind.w : NBT_W_NONE, g = change != NULL ? kind.g : 0;
-    for (size_t lane = 0; lane < width; lane++) {
-        out->u_scale[lane] = w && !g ? motion->u_scale[row + lane] : 0.0f;
-        out->gain[lane] = g ? motion->gain[row + lane] : 0.0f;
+    kind.w = change != NULL ? kind.w : NBT_W_NONE;
+    kind.g = change != NULL && kind.g;
+    for (size_t lane = 0; lane < kind.width; lane++) {
+        out->u_scale[lane] = kind.w && !kind.g ? motion->u_scale[row + lane] : 0.0f;
+        out->gain[lane] = kind.g ? motion->gain[row + lane] : 0.0f;
     }
-    nbt_block_gather_w(out->w_scale, motion->w_scale, w, width, unit, H);
-    nbt_block_gather_w(out->step_w, update->step_w, w, width, unit, H);
-    nbt_block_gather_w(out->curvature_w, update->curvature_w, w, width, unit, H);
-    nbt_block_gather(out->g_scale, w && g ? motion->g_scale : NULL, width, unit, H);
-    nbt_block_gather(out->g_keep, g ? motion->g_keep : NULL, width, unit, H);
-    nbt_block_gather(out->step_g, g ? update->step_g : NULL, width, unit, H);
-    nbt_block_gather(out->tilt, g ? update->tilt : NULL, width, unit, H);
-    nbt_block_gather(out->curvature_g, g ? update->curvature_g : NULL, width, unit, H);
+    nbt_block_gather_w(out->w_scale, motion->w_scale, kind, unit, H);
+    nbt_block_gather_w(out->step_w, update->step_w, kind, unit, H);
+    nbt_block_gather_w(out->curvature_w, update->curvature_w, kind, unit, H);
+    nbt_block_gather(out->g_scale, kind.w && kind.g ? motion->g_scale : NULL, kind.width, unit, H);
+    nbt_block_gather(out->g_keep, kind.g ? motion->g_keep : NULL, kind.width, unit, H);
+    nbt_block_gather(out->step_g, kind.g ? update->step_g : NULL, kind.width, unit, H);
+    nbt_block_gather(out->tilt, kind.g ? update->tilt : NULL, kind.width, unit, H);
+    nbt_block_gather(out->curvature_g, kind.g ? update->curvature_g : NULL, kind.width, unit, H);
 }
 
 /* w of a lane after its move with u_j (nbt_motion). */

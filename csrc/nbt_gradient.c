@@ -4,14 +4,14 @@
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
-/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number, times its
- * square. */
+/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number,
+ * times its square. */
 #define SPLIT_MIN 1e-20f
 
-/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
- * is what most sensors have, and then this is a loop over units that vectorises. */
-NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
-                         size_t n, size_t O)
+/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One
+ * output is what most sensors have, and then this is a loop over units that vectorises. */
+NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b,
+                               size_t b_step, size_t n, size_t O)
 {
     if (NBT_UNIT_LOOPS && O == 1 && b_step == 0) {
         for (size_t k = 0; k < n; k++) {
@@ -86,7 +86,8 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
     }
 }
 
-/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
+/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g
+ * g. */
 static void split_curvature(const nbt_layout *l, float gamma, size_t G)
 {
     float *NBT_RESTRICT tilt = nbt_tilt(l);

@@ -6,15 +6,15 @@
 #include "nbt_rng.h"
 #include "nbt_traces.h"
 
-/* The parts of balance. */
+/* The parts of balance; NULL in a build without it, where nothing calls this file. */
 static float *g_squares(const nbt_layout *l)
 {
-    return NBT_OF(l, balance) + 1;
+    return nbt_is_residual(l) ? NBT_OF(l, balance) + 1 : NULL;
 }
 
 static float *kappas(const nbt_layout *l)
 {
-    return NBT_OF(l, balance) + 1 + l->H;
+    return nbt_is_residual(l) ? NBT_OF(l, balance) + 1 + l->H : NULL;
 }
 
 NBT_LOCAL void nbt_residual_clear(const nbt_layout *l)
