@@ -88,11 +88,10 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
 
 /* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g
  * g. */
-static void split_curvature(const nbt_layout *l, float gamma, size_t G)
+static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRICT tilt,
+                            float *NBT_RESTRICT rest)
 {
-    float *NBT_RESTRICT tilt = nbt_tilt(l);
-    float *NBT_RESTRICT rest = nbt_curvature_g(l);
-    for (size_t i = 0; i < G; i++) {
+    for (size_t i = 0; i < l->H; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
         float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
@@ -120,7 +119,9 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
     } else {
         row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
-    split_curvature(l, gamma, G);
+    if (nbt_has_g(&l->m)) {
+        split_curvature(l, gamma, NBT_OF(l, step_g) + l->H, NBT_OF(l, step_g) + 2 * l->H);
+    }
     for (size_t n = 0; n < l->N; n++) {
         nbt_curvature_w(l)[n] *= gamma;
     }
