@@ -11,7 +11,8 @@ NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
 
-/* The features l->f in the order of the covariance: with units that follow, the constant comes first. */
+/* The features l->f in the order of the covariance: with units that follow, the constant comes
+ * first. */
 NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l);
 
 /* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters

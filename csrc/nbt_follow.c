@@ -27,7 +27,8 @@ NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
     }
 }
 
-/* What was learnt stood on values that were not like the later ones, and so do all taps but the newest `kept`. */
+/* What was learnt stood on values that were not like the later ones, and so do all taps but the
+ * newest `kept`. */
 static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
@@ -154,7 +155,8 @@ NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, i
     return NBT_OK;
 }
 
-/* Counts the label of one output without anchor. Returns whether the readouts have to start anew. */
+/* Counts the label of one output without anchor. Returns whether the readouts have to start
+ * anew. */
 static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
 {
     nbt_scale live = nbt_scale_load(l->label_scale, o, l->O);

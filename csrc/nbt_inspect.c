@@ -34,30 +34,30 @@ typedef struct view {
 } view;
 
 /* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
-#define VIEW_LIST(X)                                               \
-    X(THETA, l->m.theta, l->R, l->D, BLOCKED)                      \
-    X(READOUT, l->readout, l->O, l->D, TABLE)                      \
-    X(W, l->m.w, l->R, l->D, BLOCKED)                              \
-    X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR) \
-    X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                   \
-    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)               \
-    X(STATE, l->state, 1, l->S, VECTOR)                            \
-    X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)      \
-    X(NOISE, l->noise, 1, l->O, VECTOR)                            \
-    X(INPUT_SCALE, l->input_scale, 2, l->config->n_in, TABLE)      \
-    X(LABEL_SCALE, l->label_scale, 2, l->O, TABLE)                 \
-    X(TRACES, l->m.g, l->R, l->D, BLOCKED)                         \
-    X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)        \
-    X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)            \
-    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED) \
-    X(UNITS, NBT_OF(l, units), 6, l->config->n_in, TABLE)                                \
-    X(LABEL_UNITS, NBT_OF(l, label_units), 6, l->O, TABLE)                               \
-    X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                                        \
-    X(WEIGHT, NBT_OF(l, weight), l->O, nbt_experts(l), TABLE)                                \
-    X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                                   \
-    X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                                          \
-    X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)                                 \
-    X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE)                    \
+#define VIEW_LIST(X)                                                  \
+    X(THETA, l->m.theta, l->R, l->D, BLOCKED)                         \
+    X(READOUT, l->readout, l->O, l->D, TABLE)                         \
+    X(W, l->m.w, l->R, l->D, BLOCKED)                                 \
+    X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR)    \
+    X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                      \
+    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)                  \
+    X(STATE, l->state, 1, l->S, VECTOR)                               \
+    X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)         \
+    X(NOISE, l->noise, 1, l->O, VECTOR)                               \
+    X(INPUT_SCALE, l->input_scale, 2, l->config->n_in, TABLE)         \
+    X(LABEL_SCALE, l->label_scale, 2, l->O, TABLE)                    \
+    X(TRACES, l->m.g, l->R, l->D, BLOCKED)                            \
+    X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)           \
+    X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)               \
+    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)                   \
+    X(UNITS, NBT_OF(l, units), 6, l->config->n_in, TABLE)             \
+    X(LABEL_UNITS, NBT_OF(l, label_units), 6, l->O, TABLE)            \
+    X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                     \
+    X(WEIGHT, NBT_OF(l, weight), l->O, nbt_experts(l), TABLE)         \
+    X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                \
+    X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                       \
+    X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)              \
+    X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE) \
     X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)
 
 #define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
@@ -74,12 +74,10 @@ static view find(const nbt_layout *l, uint32_t array)
 {
     switch (array) {
 #define CASE(NAME, data, rows, cols, stored) \
-    case NBT_ARRAY_##NAME:                   \
-        return view_of(data, rows, cols, stored);
+    case NBT_ARRAY_##NAME: return view_of(data, rows, cols, stored);
         VIEW_LIST(CASE)
 #undef CASE
-    default:
-        return view_of(NULL, 0, 0, TABLE);
+    default: return view_of(NULL, 0, 0, TABLE);
     }
 }
 

@@ -8,7 +8,8 @@
  *              advance    look (if predict has not), the learning state by the input that waits
  *                         longest, and the estimate of its derivative
  *              correct    the readout, its covariance, the noise; the scalars of the recurrent step
- *              finish     the watch, and the change of the matrices: with the look at the next input
+ *              finish     the watch, and the change of the matrices: with the look at the next
+ *              input
  *                         if that is here, else left undone until it is
  *
  * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w
@@ -31,10 +32,10 @@
 #include "nbt_ud.h"
 #include "nbt_watch.h"
 
-/* l->f = [state; x; 1] for the sample `age` before the newest, whose x and 1 are those of u, or with units that
- * follow the applied ones. */
-static void gather_features(const nbt_learner *learner, const nbt_layout *l, const float *state, const float *u,
-                            size_t age)
+/* l->f = [state; x; 1] for the sample `age` before the newest, whose x and 1 are those of u, or
+ * with units that follow the applied ones. */
+static void gather_features(const nbt_learner *learner, const nbt_layout *l, const float *state,
+                            const float *u, size_t age)
 {
     nbt_copy(l->f, state, l->H);
     nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
@@ -45,7 +46,8 @@ static void gather_features(const nbt_learner *learner, const nbt_layout *l, con
 }
 
 /* l->y = link(V f), scaled units. */
-static void read_out(const nbt_learner *learner, const nbt_layout *l, const float *state, const float *u, size_t age)
+static void read_out(const nbt_learner *learner, const nbt_layout *l, const float *state,
+                     const float *u, size_t age)
 {
     gather_features(learner, l, state, u, age);
     for (size_t o = 0; o < l->O; o++) {
@@ -121,7 +123,10 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     nbt_count(&learner->counters.predictions, 1);
     nbt_count(&learner->counters.clipped, notice.limited);
     nbt_count(&learner->counters.stuck, notice.stuck);
-    return !finite ? NBT_NOT_FINITE : notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
+    return !finite          ? NBT_NOT_FINITE
+           : notice.stuck   ? NBT_STUCK
+           : notice.limited ? NBT_LIMITED
+                            : NBT_OK;
 }
 
 nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float *x)

@@ -5,8 +5,8 @@
  * so far,
  *     r   <- r + max(.002, 1 / n) (min((l - m)^2, 64 r) - r)
  *     q    = sqrt(r)
- *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      linearised loss against the answer
- *     V_k <- forget V_k + g_k^2
+ *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      linearised loss against the
+ *     answer V_k <- forget V_k + g_k^2
  *     eta  = sqrt(1 / max_k V_k)
  *     R_k <- forget R_k - (g_k + eta g_k^2)                             regret
  *     w    = .999 softmax(eta R) + .001 / K

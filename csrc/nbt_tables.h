@@ -9,6 +9,9 @@
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
+/* Rows stand in columns. */
+/* clang-format off */
+
 /* ---- Choices: X(enumerator, name, ...) in the order of their numbers ------------------------- */
 
 /* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
@@ -121,45 +124,46 @@ enum {
  *     nbt_config_default.
  *   since: minor version of the checkpoints that first had it: one more than the last for a new
  *     field. */
-#define NBT_FIELD_LIST(X)                                                             \
-    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                           \
-    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */           \
-    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                \
-    X(lags, COUNT, 1, 1024, 1, 1, 0)                                                  \
-    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                          \
-    X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)           \
-    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden), usual_estimator(n_hidden), 0)   \
-    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)         \
-    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0) \
-    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                               \
-    X(scale_steps, COUNT, 0, 16777216, 300, 0, 0)                                     \
-    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                             \
-    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                          \
-    X(scale_rate, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 0)                                    \
-    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                      \
-    X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */             \
-    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                              \
-    X(input_gain, REAL, 0.0f, 100.0f, 0.8f, one_hot_gain(n_in), 0)                    \
-    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                       \
-    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                      \
-    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                  \
-    X(info_floor, REAL, 1e-6f, 1e6f, 0.02f, 0.003f, 0)                                \
-    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                \
-    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                        \
-    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.03f, 0.12f, 0)                               \
-    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                 \
-    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                \
-    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                       \
-    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                    \
-    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */      \
-    X(gate, REAL, 0.0f, 1e6f, 20.0f, 20.0f, 1)                                        \
-    X(input_limit, REAL, 0.0f, 1e6f, 0.0f, 0.0f, 1) \
-    X(follow, COUNT, 0, 1, 0, 0, 2)                                                                      \
-    X(anchored, COUNT, 0, 1, 0, 0, 2)                                                                    \
-    X(linear_lags, COUNT, 0, 1024, 0, 0, 2)                                                              \
-    X(prior_units, COUNT, 0, 1, 0, 0, 2)                                                                 \
-    X(linear_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2) /* with linear_lags: above 0.5 */                  \
-    X(slow_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)                                                      \
+#define NBT_FIELD_LIST(X)                                                               \
+    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                             \
+    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */             \
+    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                  \
+    X(lags, COUNT, 1, 1024, 1, 1, 0)                                                    \
+    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                            \
+    X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)             \
+    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden),                 \
+      usual_estimator(n_hidden), 0)                                                     \
+    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)           \
+    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)   \
+    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                 \
+    X(scale_steps, COUNT, 0, 16777216, 300, 0, 0)                                       \
+    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                               \
+    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                            \
+    X(scale_rate, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 0)                                      \
+    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                        \
+    X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */               \
+    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
+    X(input_gain, REAL, 0.0f, 100.0f, 0.8f, one_hot_gain(n_in), 0)                      \
+    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
+    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                        \
+    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
+    X(info_floor, REAL, 1e-6f, 1e6f, 0.02f, 0.003f, 0)                                  \
+    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \
+    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                          \
+    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.03f, 0.12f, 0)                                 \
+    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                   \
+    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                  \
+    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                         \
+    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                      \
+    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */        \
+    X(gate, REAL, 0.0f, 1e6f, 20.0f, 20.0f, 1)                                          \
+    X(input_limit, REAL, 0.0f, 1e6f, 0.0f, 0.0f, 1)                                     \
+    X(follow, COUNT, 0, 1, 0, 0, 2)                                                     \
+    X(anchored, COUNT, 0, 1, 0, 0, 2)                                                   \
+    X(linear_lags, COUNT, 0, 1024, 0, 0, 2)                                             \
+    X(prior_units, COUNT, 0, 1, 0, 0, 2)                                                \
+    X(linear_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
+    X(slow_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)                                     \
     X(mix_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)
 
 /* Their numbers, NBT_FIELD_<name>, and how many there are. */
@@ -197,7 +201,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(UNSAVED, ring_head, 0, 0) /* slot of the newest input */                                    \
     X(COUNT, pending, config->max_delay + 1u, 0) /* predictions that wait for a label */          \
     /* the next column whose norm the residual estimator refreshes */                             \
-    X(COUNT, column, config->n_hidden > 0 ? config->n_hidden - 1u : 0u, 0)                                                    \
+    X(COUNT, column, config->n_hidden > 0 ? config->n_hidden - 1u : 0u, 0)                        \
     /* waiting predictions that nothing shall be learnt from */                                   \
     X(COUNT, quarantine, seen->pending, 1)                                                        \
     /* NBT_COPY_* */                                                                              \
@@ -206,8 +210,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(SUM, seen, 0, 1)    /* labels counted in it */                                              \
     X(SUM, alarm, 0, 1)   /* how much the loss has been above the level lately */                 \
     X(PAIR, opened, counters->labels, 1) /* labels when the rates last started anew */            \
-    X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */ \
-    X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */ \
+    X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */                        \
+    X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */                   \
     X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: what the workspace holds of the next learning step */ \
     X(UNSAVED, simd, 0, 0)   /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
 
@@ -309,38 +313,44 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     /* (R) pre-activations of the live state, where it leads */                                   \
     X(POINTER, live, 1u, (M) > 0u ? (R) : 0u)
 
-/* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the stream, the
- * anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL, saved, and lie behind
- * the workspace.
- *   real: of the link. follows, anchors, slows, mixes: 1 with follow, anchored, slow_forget, mix_forget. T:
- *     linear_lags. */
-#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, D, T)                   \
-    X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */                   \
-      NBT_TAPS_(L, M, T) * (n_in))                                                                           \
-    X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */                \
-    X(OPTIONAL, label_units, scaler, UNIT_ROWS, 2, 0u, (follows) * (real), 6u * (O)) /* (6, O) */                 \
-    X(OPTIONAL, anchor, parameters, ANCHOR, 2, 0u, anchors, (O)) /* (O) input channel, or -1 */             \
-    X(OPTIONAL, waiting, ring, FORECASTS, 2, 0u, /* (max_delay + 1, O, K + 1), nbt_experts.h */              \
-      (anchors) | (mixes), ((M) + 1u) * (O) * NBT_WAITING_(slows, mixes, T))                                     \
-    X(OPTIONAL, regret, parameters, WEIGHTS, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T)) /* (O, K) */           \
-    X(OPTIONAL, spread, parameters, SQUARES, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T)) /* (O, K) */           \
-    X(OPTIONAL, weight, parameters, SHARES, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T)) /* (O, K) */            \
-    X(OPTIONAL, mix_error, parameters, SQUARES, 2, 0u, mixes, 2u * (O)) /* (2, O) mean square, labels */       \
-    X(OPTIONAL, last_label, parameters, WEIGHTS, 2, 0u, mixes, (O)) /* (O) */                                  \
-    X(OPTIONAL, slow, parameters, WEIGHTS, 2, 0u, slows, (O) * (D)) /* (O, D) */                              \
-    X(OPTIONAL, slow_ud, covariance, FACTOR, 2, 0u, slows, (D) * ((D) + 1u) / 2u)                             \
-    X(OPTIONAL, slow_noise, covariance, NOISE, 2, 0u, slows, 2u * (O)) /* (2, O) */                           \
-    X(OPTIONAL, linear, parameters, WEIGHTS, 2, 0u, (T) > 0u, (O) * NBT_LINEAR_(T)) /* (O, T + 1) */         \
-    X(OPTIONAL, linear_ud, covariance, FACTORS, 2, 0u, (T) > 0u, /* (O) factors */                           \
-      (O) * (NBT_LINEAR_(T) * (NBT_LINEAR_(T) + 1u) / 2u))                                                   \
+/* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the
+ * stream, the anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL,
+ * saved, and lie behind the workspace.
+ *   real: of the link. follows, anchors, slows, mixes: 1 with follow, anchored, slow_forget,
+ *     mix_forget. T: linear_lags. */
+#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, D, T)            \
+    X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */        \
+      NBT_TAPS_(L, M, T) * (n_in))                                                                 \
+    X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */ \
+    X(OPTIONAL, label_units, scaler, UNIT_ROWS, 2, 0u, (follows) * (real), 6u * (O)) /* (6, O) */  \
+    X(OPTIONAL, anchor, parameters, ANCHOR, 2, 0u, anchors, (O)) /* (O) input channel, or -1 */    \
+    X(OPTIONAL, waiting, ring, FORECASTS, 2, 0u, /* (max_delay + 1, O, K + 1), nbt_experts.h */    \
+      (anchors) | (mixes), ((M) + 1u) * (O) * NBT_WAITING_(slows, mixes, T))                       \
+    /* (O, K) */                                                                                   \
+    X(OPTIONAL, regret, parameters, WEIGHTS, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T))           \
+    /* (O, K) */                                                                                   \
+    X(OPTIONAL, spread, parameters, SQUARES, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T))           \
+    /* (O, K) */                                                                                   \
+    X(OPTIONAL, weight, parameters, SHARES, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T))            \
+    /* (2, O) mean square, labels */                                                               \
+    X(OPTIONAL, mix_error, parameters, SQUARES, 2, 0u, mixes, 2u * (O))                            \
+    X(OPTIONAL, last_label, parameters, WEIGHTS, 2, 0u, mixes, (O)) /* (O) */                      \
+    X(OPTIONAL, slow, parameters, WEIGHTS, 2, 0u, slows, (O) * (D)) /* (O, D) */                   \
+    X(OPTIONAL, slow_ud, covariance, FACTOR, 2, 0u, slows, (D) * ((D) + 1u) / 2u)                  \
+    X(OPTIONAL, slow_noise, covariance, NOISE, 2, 0u, slows, 2u * (O)) /* (2, O) */                \
+    /* (O, T + 1) */                                                                               \
+    X(OPTIONAL, linear, parameters, WEIGHTS, 2, 0u, (T) > 0u, (O) * NBT_LINEAR_(T))                \
+    X(OPTIONAL, linear_ud, covariance, FACTORS, 2, 0u, (T) > 0u, /* (O) factors */                 \
+      (O) * (NBT_LINEAR_(T) * (NBT_LINEAR_(T) + 1u) / 2u))                                         \
     X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */
 
 /* Their workspace: X(where, name, brought, floats). */
-#define NBT_STREAM_SCRATCH(X, follows, O, T)                                                              \
-    X(OPTIONAL, truth, follows, (O)) /* (O) label in the units of its output */                               \
+#define NBT_STREAM_SCRATCH(X, follows, O, T)                                    \
+    X(OPTIONAL, truth, follows, (O)) /* (O) label in the units of its output */ \
     X(OPTIONAL, linear_work, (T) > 0u, 3u * NBT_LINEAR_(T)) /* (3, T + 1) features, C f, U^T f */
 
-/* Samples in taps, features of the linear expert, experts, floats that wait for an output's label. */
+/* Samples in taps, features of the linear expert, experts, floats that wait for an output's
+ * label. */
 #define NBT_TAPS_(L, M, T) ((M) + ((L) > (T) ? (L) : (T)))
 #define NBT_LINEAR_(T) ((T) + 1u)
 #define NBT_EXPERTS_(slow, T) (2u + ((T) > 0u) + (slow))
@@ -372,5 +382,7 @@ enum {
                                       : -1 /* one more line here */
 };
 #define NBT_ALL_VERSIONS ((2u << NBT_MINOR) - 1u)
+
+/* clang-format on */
 
 #endif

@@ -104,7 +104,8 @@ NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, 
     }
 }
 
-NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a, float b)
+NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
+                           float b)
 {
     float shift = b / a;
     for (size_t j = 0; j < n; ud += ++j) {

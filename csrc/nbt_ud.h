@@ -27,20 +27,21 @@ NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, 
                              float forget);
 
 /* Features of the positions first, first + step, ... (count of them, none the first of all) become
- * x' = a x + b times the first feature, which is the constant 1: C <- M C M^T with M = A^-T, f' = A f. M is upper
- * triangular with the constant first, so that the factor stays one; n count operations. Every d_j that changes
- * stays within [1e-12, 1e12]. */
-NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a, float b);
+ * x' = a x + b times the first feature, which is the constant 1: C <- M C M^T with M = A^-T, f' = A
+ * f. M is upper triangular with the constant first, so that the factor stays one; n count
+ * operations. Every d_j that changes stays within [1e-12, 1e12]. */
+NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
+                           float b);
 
 /* 1 if every number of the factorisation is finite. */
 NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n);
 
-/* C (n, n) row-major, for inspection, in the order of the readout: H units, or n where the covariance stands in
- * that order already. */
+/* C (n, n) row-major, for inspection, in the order of the readout: H units, or n where the
+ * covariance stands in that order already. */
 NBT_LOCAL void nbt_ud_expand(const float *ud, float *C, size_t n, size_t H);
 
-/* to (n) = [1; x; h] of from (n) = [h; x; 1], H units, and back: with units that follow, the constant comes
- * first in the order of the covariance. */
+/* to (n) = [1; x; h] of from (n) = [h; x; 1], H units, and back: with units that follow, the
+ * constant comes first in the order of the covariance. */
 NBT_LOCAL void nbt_ud_constant_first(float *to, const float *from, size_t n, size_t H);
 NBT_LOCAL void nbt_ud_constant_last(float *to, const float *from, size_t n, size_t H);
 

@@ -54,12 +54,11 @@ typedef struct nbt_unit_change {
     nbt_unit_event event;
     float a;
     float b;
-    float
-        shift; /* b for what was learnt: 0 after a jump for good */
+    float shift;  /* b for what was learnt: 0 after a jump for good */
     int restarts; /* the first values were not like the later ones */
-    int jumps;   /* the channel counts anew from its last block */
-    int limited; /* the value was brought to the limit */
-    float live;  /* the value in live units, and in the applied ones, both within the limit */
+    int jumps;    /* the channel counts anew from its last block */
+    int limited;  /* the value was brought to the limit */
+    float live;   /* the value in live units, and in the applied ones, both within the limit */
     float applied;
 } nbt_unit_change;
 

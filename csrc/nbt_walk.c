@@ -15,13 +15,13 @@ typedef enum word_kind {
 
 /* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else
  * is said. A checkpoint beyond them was made by hand. */
-#define LIMIT NBT_HUGE           /* parameters, estimate: a step of them is at most 1e6 */
-#define H_LIMIT 2.0f             /* a unit's state is a mean of values of tanh */
-#define C_LIMIT 33554432.0f      /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
-#define COVARIANCE_LIMIT 1e7f    /* info_floor is at least 1e-6, the priors at most 1e6 */
-#define VALUE_LIMIT 2e18f        /* caller's units: twice NBT_VALUE_LIMIT */
-#define VARIANCE_LIMIT 1e37f     /* its square */
-#define LARGEST 3.40282347e38f   /* any finite number */
+#define LIMIT NBT_HUGE        /* parameters, estimate: a step of them is at most 1e6 */
+#define H_LIMIT 2.0f          /* a unit's state is a mean of values of tanh */
+#define C_LIMIT 33554432.0f   /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
+#define COVARIANCE_LIMIT 1e7f /* info_floor is at least 1e-6, the priors at most 1e6 */
+#define VALUE_LIMIT 2e18f     /* caller's units: twice NBT_VALUE_LIMIT */
+#define VARIANCE_LIMIT 1e37f  /* its square */
+#define LARGEST 3.40282347e38f /* any finite number */
 
 /* An integer of at most `most`. Returns it. */
 static uint32_t walk_count(nbt_walker *walker, uint32_t *count, uint32_t most)
@@ -127,7 +127,8 @@ static void walk_ring(nbt_walker *walker, nbt_ring ring, float most)
 static void walk_anchor(nbt_walker *walker, float *anchor, size_t n, size_t n_in)
 {
     for (size_t o = 0; o < n; o++) {
-        float channel = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(anchor[o]) : 0));
+        float channel =
+            nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(anchor[o]) : 0));
         int good = nbt_experts_is_channel(channel, n_in);
         walker->sound &= good;
         if (walker->writes) {
@@ -146,10 +147,11 @@ typedef enum array_content {
     NOISE,     /* (2, n) the innovation variance, and how many labels it has seen */
     STATE,     /* (2, S) */
     RING,
-    SCALER, /* (3, n) mean, variance, count */
-    COUNTED, /* (2, n) a value, and how often it was seen */
-    SAMPLES, /* inputs in units that follow */
-    UNIT_ROWS, /* (6, n) reference, mean and deviation that are applied; mean, variance, count of a block */
+    SCALER,    /* (3, n) mean, variance, count */
+    COUNTED,   /* (2, n) a value, and how often it was seen */
+    SAMPLES,   /* inputs in units that follow */
+    UNIT_ROWS, /* (6, n) reference, mean and deviation that are applied; mean, variance, count of a
+                  block */
     ANCHOR,
     FORECASTS, /* what waits for labels */
     FACTORS    /* one of the linear expert for every output */
@@ -159,25 +161,16 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
                          size_t n, array_content what)
 {
     switch (what) {
-    case WEIGHTS:
-        walk_array(walker, data, n, ANY_SIGN, LIMIT);
-        break;
-    case VARIANCES:
-        walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT);
-        break;
-    case SQUARES:
-        walk_array(walker, data, n, NONNEGATIVE, LARGEST);
-        break;
-    case SHARES:
-        walk_array(walker, data, n, POSITIVE, 1.0f);
-        break;
-    case FACTOR:
-        walk_factor(walker, data, l->D, covariance_limit(l));
-        break;
+    case WEIGHTS: walk_array(walker, data, n, ANY_SIGN, LIMIT); break;
+    case VARIANCES: walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT); break;
+    case SQUARES: walk_array(walker, data, n, NONNEGATIVE, LARGEST); break;
+    case SHARES: walk_array(walker, data, n, POSITIVE, 1.0f); break;
+    case FACTOR: walk_factor(walker, data, l->D, covariance_limit(l)); break;
     case FACTORS:
         for (size_t o = 0; o < l->O; o++) {
             size_t features = (size_t)l->config->linear_lags + 1;
-            walk_factor(walker, data + o * (features * (features + 1) / 2), features, covariance_limit(l));
+            walk_factor(walker, data + o * (features * (features + 1) / 2), features,
+                        covariance_limit(l));
         }
         break;
     case NOISE:
@@ -188,23 +181,15 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_state(walker, l, data);
         walk_state(walker, l, data + l->S);
         break;
-    case RING:
-        walk_ring(walker, nbt_intake_ring(learner, l), NBT_SCALED_LIMIT);
-        break;
-    case SAMPLES:
-        walk_ring(walker, nbt_experts_taps(learner, l), NBT_SCALED_LIMIT);
-        break;
-    case FORECASTS:
-        walk_ring(walker, nbt_experts_waiting(learner, l), LIMIT);
-        break;
+    case RING: walk_ring(walker, nbt_intake_ring(learner, l), NBT_SCALED_LIMIT); break;
+    case SAMPLES: walk_ring(walker, nbt_experts_taps(learner, l), NBT_SCALED_LIMIT); break;
+    case FORECASTS: walk_ring(walker, nbt_experts_waiting(learner, l), LIMIT); break;
     case UNIT_ROWS:
         walk_array(walker, data, n / 6 * 4, ANY_SIGN, VALUE_LIMIT);
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
-    case ANCHOR:
-        walk_anchor(walker, data, n, l->config->n_in);
-        break;
+    case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;
     case SCALER:
         walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);
         walk_array(walker, data + n / 3, n / 3, NONNEGATIVE, VARIANCE_LIMIT);

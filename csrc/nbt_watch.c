@@ -38,7 +38,9 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->H;
     size_t n = l->D - l->H - 1;
-    return learner->config.scale_steps == 0 || nbt_follows(l) ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
+    return learner->config.scale_steps == 0 || nbt_follows(l)
+               ? 0.0f
+               : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
 /* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far

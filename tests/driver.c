@@ -1,13 +1,15 @@
 /* Host program around the kernel, for the tests that need a compiler of their own choice.
  *
  *     driver hash STEPS [key=value ...]   hashes of one configuration after 1, 10, 100, ... steps
- *     driver grid STEPS                   the same for every kind of learner at two sizes, and for those whose
+ *     driver grid STEPS                   the same for every kind of learner at two sizes, and for
+ *     those whose
  *                                         units follow the stream, fed in two ways
  *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
  *     driver refuse                       calls that must be refused
  *
- * Keys are the fields of nbt_config, values whole numbers. Every learner lives in a block of exactly
- * nbt_bytes, aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
+ * Keys are the fields of nbt_config, values whole numbers. Every learner lives in a block of
+ * exactly nbt_bytes, aligned to 8 and not to 16, so that a sanitizer sees the first byte read or
+ * written too many.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -270,8 +272,8 @@ static void print_grid(uint32_t steps)
 
 /* ---- Learners whose units follow the stream ---- */
 
-/* One of the ways to feed a stream: step by step with the learner moved and reloaded on the way, or by nbt_run in
- * pieces. Returns the hash at the end. */
+/* One of the ways to feed a stream: step by step with the learner moved and reloaded on the way, or
+ * by nbt_run in pieces. Returns the hash at the end. */
 static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
 {
     enum { PIECE = 17 };
@@ -295,7 +297,8 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
             }
         }
         if (runs) {
-            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done) >= 0 && done == PIECE);
+            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done) >= 0 &&
+                    done == PIECE);
             continue;
         }
         for (size_t i = 0; i < PIECE; i++) {
@@ -351,9 +354,10 @@ static void print_streams(uint32_t steps)
                                      config.mix_forget > 0.0f));
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));
-        printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32 " link=%" PRIu32
-               " filter=%" PRIu32 " %016" PRIx64 "\n",
-               kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter, hash);
+        printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
+               " link=%" PRIu32 " filter=%" PRIu32 " %016" PRIx64 "\n",
+               kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
+               hash);
     }
 }
 
