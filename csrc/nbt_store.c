@@ -67,7 +67,7 @@ typedef struct slot {
     size_t bytes;   /* of the checkpoint */
     int has_record; /* then sequence and bytes are those of its record */
     int open;       /* whole, sealed and not marked */
-    int marked;     /* whole and marked */
+    int marked;     /* whole, sealed and marked */
 } slot;
 
 /* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that comes
@@ -117,9 +117,10 @@ static void look_at_marks(slot *self, const unsigned char *record)
     size_t at = mark_at(self->bytes);
     if (get_word(record + 16) == MARKED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK) {
         piece mark = piece_at(self, at);
-        self->marked = mark == PROGRAMMED;
-        self->open = mark == BLANK && read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
-                     memcmp(seal, record, RECORD_BYTES) == 0;
+        int is_sealed = read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
+                        memcmp(seal, record, RECORD_BYTES) == 0;
+        self->marked = is_sealed && mark == PROGRAMMED;
+        self->open = is_sealed && mark == BLANK;
     }
 }
 
@@ -175,7 +176,7 @@ typedef struct survey {
     uint32_t recorded;            /* have a record */
     uint32_t whole;               /* hold a whole checkpoint */
     uint32_t open;                /* ... that is sealed and not marked */
-    uint32_t marked;              /* ... that is marked */
+    uint32_t marked;              /* ... that is sealed and marked */
     int has_head;                 /* whether the newest is an open one */
     uint32_t unreadable;
     uint32_t doubtful;            /* ... and not known to be older than the newest */
@@ -283,7 +284,7 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         if (seen.whole == 0) {
             return NBT_ERR_NOTHING;
         }
-        slot newest = slot_at(flash, newest_of(&seen, seen.whole));
+        slot newest = slot_at(flash, newest_of(&seen, seen.newest));
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
         if (status == NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
@@ -424,21 +425,24 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
             is_lost |= (seen.whole & only(index)) != 0 && content_of(&left) != WHOLE;
             continue;
         }
-        uint32_t stuck = make_marks(flash, &seen, unmarked);
-        if (has_witness && (stuck == 0 || (stuck & seen.newest) == 0) && seal_slot(flash, index, record)) {
-            return NBT_OK;
-        }
-        if (stuck != 0 && seen.doubtful != 0) {
+        unmarked = make_marks(flash, &seen, unmarked);
+        int is_stuck = (unmarked & seen.newest) != 0;
+        if (is_stuck && seen.doubtful != 0) {
             break;
         }
-        /* Once more: what was just written is marked then, in place of what cannot be. */
-        seen.sequence[index] = sequence;
-        seen.bytes[index] = get_word(record + 8);
-        seen.whole |= only(index);
-        seen.newest = only(index);
-        seen.before = 0;
-        unmarked = stuck | only(index);
-        has_witness = 1;
+        int is_sealed = seal_slot(flash, index, record);
+        if (is_sealed && has_witness && !is_stuck) {
+            return NBT_OK;
+        }
+        if (is_sealed) { /* once more: what was just written is marked then, in place of what cannot be */
+            seen.sequence[index] = sequence;
+            seen.bytes[index] = get_word(record + 8);
+            seen.whole |= only(index);
+            seen.newest = only(index);
+            seen.before = 0;
+            unmarked |= only(index);
+            has_witness = 1;
+        }
     }
     return NBT_ERR_FLASH;
 }
