@@ -181,7 +181,7 @@ typedef struct survey {
     uint32_t unreadable;
     uint32_t doubtful;            /* ... and not known to be older than the newest */
     uint32_t newest;              /* as a set: the open one; with none, the whole one that was written last */
-    uint32_t before;              /* as a set: the whole one that was written last among the others */
+    uint32_t before;              /* as a set: the last of the marked ones; with none, of the other whole ones */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -240,7 +240,7 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
                    !is_newer(seen.sequence[newest_of(&seen, seen.marked)], seen.sequence[newest]));
     newest = is_head ? newest : newest_of(&seen, seen.whole);
     seen.newest = seen.whole & only(newest);
-    seen.before = seen.whole & ~seen.newest;
+    seen.before = (seen.marked != 0 ? seen.marked : seen.whole) & ~seen.newest;
     seen.before &= only(newest_of(&seen, seen.before));
     seen.has_head = is_head;
     for (uint32_t i = 0; i < flash->n_slots; i++) {
@@ -366,7 +366,9 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
             slot self = slot_at(flash, i);
             self.bytes = seen->bytes[i];
             programmer at = {flash, i, mark_at(self.bytes)};
-            (void)program_piece(&at, zeros, sizeof zeros);
+            if (piece_at(&self, at.at) == BLANK) {
+                (void)program_piece(&at, zeros, sizeof zeros);
+            }
             set &= piece_at(&self, mark_at(self.bytes)) == PROGRAMMED ? ~only(i) : ~(uint32_t)0;
         }
     }
@@ -374,7 +376,8 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
 }
 
 /* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the newest
- * stays; with fewer than four slots it may go if no older one looks like the newest. */
+ * stays, since it says that no older one is the newest; with fewer than four slots it may go if it is seen that
+ * none looks like that. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
 {
     if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
@@ -384,7 +387,8 @@ static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_s
         return 1;
     }
     uint32_t others = seen->whole & ~(seen->newest | seen->before);
-    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && (others & seen->open) == 0));
+    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && seen->unreadable == 0 &&
+                                            (others & seen->open) == 0));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
