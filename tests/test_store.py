@@ -60,7 +60,10 @@ def test_the_storm_finds_a_store_that_is_wrong(
     [
         ("uint32_t kept = seen.newest", "uint32_t kept = 0; seen.newest = 0"),
         ("return a - b < 0x80000000u", "return b - a < 0x80000000u"),
-        ("    if (status != NBT_OK) {\n        return status == NBT_ERR_READ ?", "    if (0) {\n        return 0 ?"),
+        (
+            "    if (status != NBT_OK) {\n        return status == NBT_ERR_READ ?",
+            "    if (0) {\n        return 0 ?",
+        ),
     ],
 )
 def test_the_cuts_find_a_store_that_is_wrong(
