@@ -28,7 +28,7 @@ static unsigned long line_seed, life_number, saves_done;
         }                                                                                      \
     } while (0)
 
-enum { SLOTS_MAX = 32, SLOT_BYTES = 1024, PIECE = 64, TRIED_MAX = 4096 };
+enum { CHIP_SLOTS = 32, SLOT_BYTES = 1024, PIECE = 64, TRIED_MAX = 4096 };
 
 static uint64_t random_state;
 
@@ -53,8 +53,8 @@ static int once_in(uint32_t n)
 
 /* ---- the flash ------------------------------------------------------------------------------- */
 
-static unsigned char chip[SLOTS_MAX][SLOT_BYTES];
-static unsigned char used[SLOTS_MAX][SLOT_BYTES / PIECE]; /* holds what was programmed since the last erase */
+static unsigned char chip[CHIP_SLOTS][SLOT_BYTES];
+static unsigned char used[CHIP_SLOTS][SLOT_BYTES / PIECE]; /* holds what was programmed since the last erase */
 static uint32_t n_slots;
 static uint32_t read_only, unprogrammable, dead; /* for good, bit masks */
 
@@ -252,7 +252,7 @@ static void new_life(void)
     nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
     life_number++;
     n_slots = once_in(2) ? 2 + below(4) : once_in(2) ? 2 + below(8) : 2 + below(31);
-    for (uint32_t i = 0; i < SLOTS_MAX; i++) {
+    for (uint32_t i = 0; i < CHIP_SLOTS; i++) {
         for (size_t k = 0; k < SLOT_BYTES; k++) {
             chip[i][k] = once_in(2) ? 0xff : (unsigned char)draw();
         }

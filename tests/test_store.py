@@ -43,7 +43,6 @@ def test_no_fault_loses_an_acknowledged_save_in_the_long_run(seed: str, build: B
         ("return seen->has_head;", "return 1;"),
         ("if (is_sealed && has_witness && !is_stuck)", "if (is_sealed)"),
         ("!is_lost && (slot_set", "(slot_set"),
-        ("is_blank = piece_at(self, at) == BLANK;", "(void)at;"),
     ],
 )
 def test_the_storm_finds_a_store_that_is_wrong(
