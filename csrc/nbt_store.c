@@ -1,6 +1,7 @@
 /* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a piece that
- * stays erased as long as nothing newer has been acknowledged (the mark), and the record again (the seal): an
- * erase that a power cut ends, from whichever side it comes, does not undo a mark and leave the rest.
+ * stays erased until a newer checkpoint is whole (the mark), and the record again (the seal), which comes once
+ * the one before is marked: so one slot is open, that is sealed and not marked, and it is the newest. An erase
+ * that a power cut ends, from whichever side it comes, does not undo a mark and leave the seal.
  *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve, 1 (has a mark); little-endian.
  * docs/checkpoint.md, "Slots on raw flash", says why no acknowledged save is lost. */
 #include "nbt_checkpoint.h"
@@ -11,10 +12,9 @@
 enum {
     SLOTS_MAX = 32,
     RECORD_BYTES = 20,
-    MARKED = 1,         /* the format of a slot, in its record; slots of the first format have ff there */
-    READS_MAX = 8,      /* of one piece, until two agree */
-    ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
-    SEQUENCE_JUMP = 256 /* more than saves in a row fail on a slot that then cannot be read */
+    MARKED = 1,    /* the format of a slot, in its record; slots of the first format have ff there */
+    READS_MAX = 8, /* of one piece, until two agree */
+    ROUNDS_MAX = 3 /* of one slot, until its CRCs are right */
 };
 
 static const unsigned char record_magic[4] = {'N', 'B', 'T', 'S'};
@@ -66,7 +66,8 @@ typedef struct slot {
     uint32_t sequence;
     size_t bytes;   /* of the checkpoint */
     int has_record; /* then sequence and bytes are those of its record */
-    int open;       /* has a mark, which is not made */
+    int open;       /* whole, sealed and not marked */
+    int marked;     /* whole, sealed and marked */
 } slot;
 
 /* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that comes
@@ -93,28 +94,34 @@ static int read_checkpoint(void *context, size_t at, unsigned char *out, size_t 
     return read_piece((const slot *)context, NBT_CHUNK + at, out, n);
 }
 
-/* Whether the mark can be read and is as erased. Any bit of it makes it, so a torn mark is one too. */
-static int is_unmarked(const slot *self)
+typedef enum piece { BLANK, PROGRAMMED, LOST } piece;
+
+/* Whether a piece is as erased. Any bit makes the mark, so a torn one is one too. */
+static piece piece_at(const slot *self, size_t at)
 {
-    unsigned char piece[NBT_CHUNK];
-    if (read_piece(self, mark_at(self->bytes), piece, NBT_CHUNK) != 0) {
-        return 0;
+    unsigned char bytes[NBT_CHUNK];
+    if (read_piece(self, at, bytes, NBT_CHUNK) != 0) {
+        return LOST;
     }
     unsigned char all = 0xff;
     for (size_t i = 0; i < NBT_CHUNK; i++) {
-        all &= piece[i];
+        all &= bytes[i];
     }
-    return all == 0xff;
+    return all == 0xff ? BLANK : PROGRAMMED;
 }
 
-/* Whether the slot of a whole checkpoint can be marked, is sealed, and has not been marked. */
-static int is_open(const slot *self, const unsigned char *record)
+/* Fills in the mark and the seal of a whole checkpoint with this record; slots of the first format have none. */
+static void look_at_marks(slot *self, const unsigned char *record)
 {
     unsigned char seal[RECORD_BYTES];
-    size_t at = mark_at(self->bytes) + NBT_CHUNK;
-    return get_word(record + 16) == MARKED && at <= self->flash->slot_bytes - NBT_CHUNK &&
-           read_piece(self, at, seal, RECORD_BYTES) == 0 && memcmp(seal, record, RECORD_BYTES) == 0 &&
-           is_unmarked(self);
+    size_t at = mark_at(self->bytes);
+    if (get_word(record + 16) == MARKED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK) {
+        piece mark = piece_at(self, at);
+        int is_sealed = read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
+                        memcmp(seal, record, RECORD_BYTES) == 0;
+        self->marked = is_sealed && mark == PROGRAMMED;
+        self->open = is_sealed && mark == BLANK;
+    }
 }
 
 typedef enum content { NO_CHECKPOINT, WHOLE, UNREADABLE } content;
@@ -124,7 +131,7 @@ static content read_slot(slot *self)
 {
     unsigned char record[RECORD_BYTES];
     nbt_config config;
-    self->has_record = self->open = 0;
+    self->has_record = self->open = self->marked = 0;
     if (read_piece(self, 0, record, RECORD_BYTES) != 0) {
         return UNREADABLE;
     }
@@ -140,7 +147,7 @@ static content read_slot(slot *self)
     if (status != NBT_OK) {
         return status == NBT_ERR_READ ? UNREADABLE : NO_CHECKPOINT;
     }
-    self->open = is_open(self, record);
+    look_at_marks(self, record);
     return WHOLE;
 }
 
@@ -156,7 +163,7 @@ static content content_of(slot *self)
 
 static slot slot_at(const nbt_flash *flash, uint32_t index)
 {
-    slot self = {flash, index, 0, 0, 0, 0};
+    slot self = {flash, index, 0, 0, 0, 0, 0};
     return self;
 }
 
@@ -168,10 +175,13 @@ typedef struct survey {
     uint32_t bytes[SLOTS_MAX];    /* of the checkpoint, of those that are whole */
     uint32_t recorded;            /* have a record */
     uint32_t whole;               /* hold a whole checkpoint */
-    uint32_t open;                /* ... that has not been marked */
+    uint32_t open;                /* ... that is sealed and not marked */
+    uint32_t marked;              /* ... that is sealed and marked */
+    int has_head;                 /* whether the newest is an open one */
     uint32_t unreadable;
     uint32_t doubtful;            /* ... and not known to be older than the newest */
-    uint32_t newest, before;      /* the whole ones with the highest sequence number and the next, as sets */
+    uint32_t newest;              /* as a set: the open one; with none, the whole one that was written last */
+    uint32_t before;              /* as a set: the last of the marked ones; with none, of the other whole ones */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -209,7 +219,8 @@ static uint32_t newest_of(const survey *seen, uint32_t set)
 /* Looks at all slots but those of a set. */
 static survey survey_of(const nbt_flash *flash, uint32_t without)
 {
-    survey seen = {{0}, {0}, 0, 0, 0, 0, 0, 0, 0};
+    survey seen;
+    memset(&seen, 0, sizeof seen);
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         slot self = slot_at(flash, i);
         content holds = (without & only(i)) == 0 ? content_of(&self) : NO_CHECKPOINT;
@@ -218,12 +229,20 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
         seen.recorded |= (uint32_t)self.has_record << i;
         seen.whole |= (uint32_t)(holds == WHOLE) << i;
         seen.open |= (uint32_t)self.open << i;
+        seen.marked |= (uint32_t)self.marked << i;
         seen.unreadable |= (uint32_t)(holds == UNREADABLE) << i;
     }
-    uint32_t newest = newest_of(&seen, seen.whole);
+    /* A slot that was the newest when it took no more writes could not be marked: what is marked and newer
+     * says that it is not the newest any more. */
+    uint32_t newest = newest_of(&seen, seen.open);
+    int is_head = seen.open != 0 &&
+                  (seen.marked == 0 ||
+                   !is_newer(seen.sequence[newest_of(&seen, seen.marked)], seen.sequence[newest]));
+    newest = is_head ? newest : newest_of(&seen, seen.whole);
     seen.newest = seen.whole & only(newest);
-    seen.before = seen.whole & ~seen.newest;
+    seen.before = (seen.marked != 0 ? seen.marked : seen.whole) & ~seen.newest;
     seen.before &= only(newest_of(&seen, seen.before));
+    seen.has_head = is_head;
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         int is_older = seen.newest != 0 && (seen.recorded & only(i)) != 0 &&
                        !is_newer(seen.sequence[i], seen.sequence[newest]);
@@ -245,7 +264,7 @@ static int is_certain(const nbt_flash *flash, const survey *seen)
     if (seen->whole == 0) {
         return flash->n_slots >= 4;
     }
-    return (seen->open & seen->newest) != 0;
+    return seen->has_head;
 }
 
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nbt_learner **learner)
@@ -265,7 +284,7 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         if (seen.whole == 0) {
             return NBT_ERR_NOTHING;
         }
-        slot newest = slot_at(flash, newest_of(&seen, seen.whole));
+        slot newest = slot_at(flash, newest_of(&seen, seen.newest));
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
         if (status == NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
@@ -297,44 +316,68 @@ static int program_piece(void *context, const unsigned char *bytes, size_t n)
     return self->flash->program(self->flash->context, self->index, at, piece, NBT_CHUNK);
 }
 
-/* Returns whether the slot now holds the learner, for certain. */
-static int write_slot(const nbt_flash *flash, uint32_t index, uint32_t sequence, const nbt_learner *learner)
+/* Erases the slot and looks whether it is: the record of a new checkpoint must not come to stand over what an
+ * erase has left of an old one. */
+static int erase_slot(const slot *self, size_t end)
 {
-    unsigned char record[RECORD_BYTES];
+    int is_blank = self->flash->erase(self->flash->context, self->index) == 0;
+    for (size_t at = 0; at < end && is_blank; at += NBT_CHUNK) {
+        is_blank = piece_at(self, at) == BLANK;
+    }
+    return is_blank;
+}
+
+static void make_record(unsigned char *record, uint32_t sequence, const nbt_learner *learner)
+{
     memcpy(record, record_magic, sizeof record_magic);
     put_word(record + 4, sequence);
     put_word(record + 8, (uint32_t)nbt_checkpoint_bytes(&learner->config));
     put_word(record + 12, nbt_crc32(record, 12));
     put_word(record + 16, MARKED);
-    programmer self = {flash, index, 0};
-    programmer seal = {flash, index, mark_at(nbt_checkpoint_bytes(&learner->config)) + NBT_CHUNK};
-    slot written = slot_at(flash, index);
-    return flash->erase(flash->context, index) == 0 &&
-           program_piece(&self, record, RECORD_BYTES) == 0 &&
-           nbt_save_stream(learner, program_piece, &self) == NBT_OK &&
-           program_piece(&seal, record, RECORD_BYTES) == 0 && content_of(&written) == WHOLE &&
-           written.sequence == sequence && written.open;
 }
 
-/* Marks the open slots of a set. Returns whether slot `last` is marked, or needs no mark. */
-static int mark(const nbt_flash *flash, const survey *seen, uint32_t set, uint32_t last)
+/* Returns whether the slot now holds the learner, for certain; it is not sealed yet. */
+static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned char *record,
+                      const nbt_learner *learner)
+{
+    programmer self = {flash, index, 0};
+    slot written = slot_at(flash, index);
+    return erase_slot(&written, mark_at(get_word(record + 8)) + 2 * NBT_CHUNK) &&
+           program_piece(&self, record, RECORD_BYTES) == 0 &&
+           nbt_save_stream(learner, program_piece, &self) == NBT_OK && content_of(&written) == WHOLE &&
+           written.sequence == get_word(record + 4);
+}
+
+/* Returns whether the slot is open now. */
+static int seal_slot(const nbt_flash *flash, uint32_t index, const unsigned char *record)
+{
+    programmer self = {flash, index, mark_at(get_word(record + 8)) + NBT_CHUNK};
+    slot sealed = slot_at(flash, index);
+    (void)program_piece(&self, record, RECORD_BYTES);
+    return content_of(&sealed) == WHOLE && sealed.open;
+}
+
+/* Marks the slots of a set. Returns those that do not take the mark. */
+static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t set)
 {
     static const unsigned char zeros[NBT_CHUNK] = {0};
-    int is_marked = (set & only(last)) == 0;
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         if ((set & only(i)) != 0) {
             slot self = slot_at(flash, i);
             self.bytes = seen->bytes[i];
             programmer at = {flash, i, mark_at(self.bytes)};
-            (void)program_piece(&at, zeros, sizeof zeros);
-            is_marked |= i == last && !is_unmarked(&self);
+            if (piece_at(&self, at.at) == BLANK) {
+                (void)program_piece(&at, zeros, sizeof zeros);
+            }
+            set &= piece_at(&self, mark_at(self.bytes)) == PROGRAMMED ? ~only(i) : ~(uint32_t)0;
         }
     }
-    return is_marked;
+    return set;
 }
 
 /* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the newest
- * stays; with fewer than four slots it may go if no older one looks like the newest. */
+ * stays, since it says that no older one is the newest; with fewer than four slots it may go if it is seen that
+ * none looks like that. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
 {
     if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
@@ -344,7 +387,8 @@ static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_s
         return 1;
     }
     uint32_t others = seen->whole & ~(seen->newest | seen->before);
-    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && (others & seen->open) == 0));
+    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && seen->unreadable == 0 &&
+                                            (others & seen->open) == 0));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
@@ -362,39 +406,47 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         return NBT_ERR_STATE;
     }
     survey seen = survey_of(flash, 0);
-    if (!is_certain(flash, &seen) || (seen.doubtful != 0 && flash->n_slots < 4)) {
+    if (!is_certain(flash, &seen)) {
         return NBT_ERR_READ;
     }
     uint32_t first = seen.newest != 0 ? newest_of(&seen, seen.newest) + 1 : 0;
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
-    sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 0;
-    /* What must be marked before the save counts: the newest so far; where a slot is in doubt or there is no
-     * newest, what this save has written first. */
     uint32_t kept = seen.newest;
-    uint32_t last = seen.doubtful == 0 ? seen.newest : 0;
+    uint32_t unmarked = seen.open; /* have to be marked before this save is sealed */
+    int has_witness = seen.whole != 0; /* something marked stays behind that says: there is a newer one */
     int is_lost = 0;
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
-        int is_whole = (seen.whole & only(index)) != 0;
-        if (((kept | seen.newest) & only(index)) != 0 || !may_erase(flash, &seen, only(index), is_lost)) {
+        unsigned char record[RECORD_BYTES];
+        if ((kept & only(index)) != 0 || !may_erase(flash, &seen, only(index), is_lost)) {
             continue;
         }
-        sequence++;
-        if (!write_slot(flash, index, sequence, learner)) {
+        make_record(record, ++sequence, learner);
+        unmarked &= ~only(index);
+        if (!write_slot(flash, index, record, learner)) {
             slot left = slot_at(flash, index);
-            is_lost |= is_whole && content_of(&left) != WHOLE;
+            is_lost |= (seen.whole & only(index)) != 0 && content_of(&left) != WHOLE;
             continue;
         }
-        if (last != 0 && mark(flash, &seen, seen.open & ~only(index), newest_of(&seen, last))) {
+        unmarked = make_marks(flash, &seen, unmarked);
+        int is_stuck = (unmarked & seen.newest) != 0;
+        if (is_stuck && seen.doubtful != 0) {
+            break;
+        }
+        int is_sealed = seal_slot(flash, index, record);
+        if (is_sealed && has_witness && !is_stuck) {
             return NBT_OK;
         }
-        seen.sequence[index] = sequence;
-        seen.bytes[index] = (uint32_t)nbt_checkpoint_bytes(&learner->config);
-        seen.whole |= only(index);
-        seen.open |= only(index);
-        seen.before = 0; /* what was written stands for it */
-        seen.newest = last = only(index);
+        if (is_sealed) { /* once more: what was just written is marked then, in place of what cannot be */
+            seen.sequence[index] = sequence;
+            seen.bytes[index] = get_word(record + 8);
+            seen.whole |= only(index);
+            seen.newest = only(index);
+            seen.before = 0;
+            unmarked |= only(index);
+            has_witness = 1;
+        }
     }
     return NBT_ERR_FLASH;
 }
