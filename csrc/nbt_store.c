@@ -2,7 +2,7 @@
  * stays erased until a newer checkpoint is whole (the mark), and the record again (the seal), which comes once
  * the one before is marked: so one slot is open, that is sealed and not marked, and it is the newest. An erase
  * that a power cut ends, from whichever side it comes, does not undo a mark and leave the seal.
- *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve, 1 (has a mark); little-endian.
+ *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve, flags; little-endian.
  * docs/checkpoint.md, "Slots on raw flash", says why no acknowledged save is lost. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
@@ -12,9 +12,11 @@
 enum {
     SLOTS_MAX = 32,
     RECORD_BYTES = 20,
-    MARKED = 1,    /* the format of a slot, in its record; slots of the first format have ff there */
-    READS_MAX = 8, /* of one piece, until two agree */
-    ROUNDS_MAX = 3 /* of one slot, until its CRCs are right */
+    SEALED = 1,         /* flag: the slot has a mark and a seal; in slots of the first format all flags are ff */
+    STALE = 2,          /* flag of a seal: an older slot may be open too */
+    READS_MAX = 8,      /* of one piece, until two agree */
+    ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
+    SEQUENCE_JUMP = 256 /* a slot that cannot be read may be ahead by 2 for each failed save before */
 };
 
 static const unsigned char record_magic[4] = {'N', 'B', 'T', 'S'};
@@ -68,6 +70,7 @@ typedef struct slot {
     int has_record; /* then sequence and bytes are those of its record */
     int open;       /* whole, sealed and not marked */
     int marked;     /* whole, sealed and marked */
+    int stale;      /* its seal has the flag */
 } slot;
 
 /* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that comes
@@ -110,17 +113,18 @@ static piece piece_at(const slot *self, size_t at)
     return all == 0xff ? BLANK : PROGRAMMED;
 }
 
-/* Fills in the mark and the seal of a whole checkpoint with this record; slots of the first format have none. */
+/* Fills in the mark and the seal of a whole checkpoint with this record. */
 static void look_at_marks(slot *self, const unsigned char *record)
 {
     unsigned char seal[RECORD_BYTES];
     size_t at = mark_at(self->bytes);
-    if (get_word(record + 16) == MARKED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK) {
+    if (get_word(record + 16) == SEALED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK &&
+        read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 && memcmp(seal, record, 16) == 0 &&
+        (get_word(seal + 16) & ~(uint32_t)STALE) == SEALED) {
         piece mark = piece_at(self, at);
-        int is_sealed = read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
-                        memcmp(seal, record, RECORD_BYTES) == 0;
-        self->marked = is_sealed && mark == PROGRAMMED;
-        self->open = is_sealed && mark == BLANK;
+        self->marked = mark == PROGRAMMED;
+        self->open = mark == BLANK;
+        self->stale = get_word(seal + 16) != SEALED;
     }
 }
 
@@ -131,7 +135,7 @@ static content read_slot(slot *self)
 {
     unsigned char record[RECORD_BYTES];
     nbt_config config;
-    self->has_record = self->open = self->marked = 0;
+    self->has_record = self->open = self->marked = self->stale = 0;
     if (read_piece(self, 0, record, RECORD_BYTES) != 0) {
         return UNREADABLE;
     }
@@ -163,7 +167,7 @@ static content content_of(slot *self)
 
 static slot slot_at(const nbt_flash *flash, uint32_t index)
 {
-    slot self = {flash, index, 0, 0, 0, 0, 0};
+    slot self = {flash, index, 0, 0, 0, 0, 0, 0};
     return self;
 }
 
@@ -177,11 +181,12 @@ typedef struct survey {
     uint32_t whole;               /* hold a whole checkpoint */
     uint32_t open;                /* ... that is sealed and not marked */
     uint32_t marked;              /* ... that is sealed and marked */
-    int has_head;                 /* whether the newest is an open one */
+    uint32_t stale;               /* ... whose seal says that an older slot may be open too */
     uint32_t unreadable;
     uint32_t doubtful;            /* ... and not known to be older than the newest */
     uint32_t newest;              /* as a set: the open one; with none, the whole one that was written last */
     uint32_t before;              /* as a set: the last of the marked ones; with none, of the other whole ones */
+    int has_head;                 /* whether the newest is an open one */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -230,6 +235,7 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
         seen.whole |= (uint32_t)(holds == WHOLE) << i;
         seen.open |= (uint32_t)self.open << i;
         seen.marked |= (uint32_t)self.marked << i;
+        seen.stale |= (uint32_t)self.stale << i;
         seen.unreadable |= (uint32_t)(holds == UNREADABLE) << i;
     }
     /* A slot that was the newest when it took no more writes could not be marked: what is marked and newer
@@ -255,16 +261,15 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
  * nothing was ever acknowledged (docs/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
-    if (seen->doubtful == 0) {
-        return 1;
-    }
-    if (!is_single(seen->doubtful) || flash->n_slots < 3) {
-        return 0;
-    }
-    if (seen->whole == 0) {
-        return flash->n_slots >= 4;
-    }
-    return seen->has_head;
+    return seen->doubtful == 0 ||
+           (is_single(seen->doubtful) && (seen->whole == 0 ? flash->n_slots >= 4 : seen->has_head));
+}
+
+/* Whether a slot beside these two may be open: one that did not take the mark. */
+static int has_stale(const survey *seen)
+{
+    int is_sure = seen->has_head && (seen->stale & seen->newest) == 0;
+    return (seen->open & ~(seen->newest | seen->before)) != 0 || (seen->unreadable != 0 && !is_sure);
 }
 
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nbt_learner **learner)
@@ -333,7 +338,7 @@ static void make_record(unsigned char *record, uint32_t sequence, const nbt_lear
     put_word(record + 4, sequence);
     put_word(record + 8, (uint32_t)nbt_checkpoint_bytes(&learner->config));
     put_word(record + 12, nbt_crc32(record, 12));
-    put_word(record + 16, MARKED);
+    put_word(record + 16, SEALED);
 }
 
 /* Returns whether the slot now holds the learner, for certain; it is not sealed yet. */
@@ -348,13 +353,14 @@ static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned cha
            written.sequence == get_word(record + 4);
 }
 
-/* Returns whether the slot is open now. */
-static int seal_slot(const nbt_flash *flash, uint32_t index, const unsigned char *record)
+/* Seals with the record, to which it adds a flag. Returns whether the slot is open now, for certain. */
+static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale)
 {
     programmer self = {flash, index, mark_at(get_word(record + 8)) + NBT_CHUNK};
     slot sealed = slot_at(flash, index);
+    put_word(record + 16, is_stale ? SEALED | STALE : SEALED);
     (void)program_piece(&self, record, RECORD_BYTES);
-    return content_of(&sealed) == WHOLE && sealed.open;
+    return content_of(&sealed) == WHOLE && sealed.open && sealed.stale == is_stale;
 }
 
 /* Marks the slots of a set. Returns those that do not take the mark. */
@@ -376,8 +382,8 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
 }
 
 /* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the newest
- * stays, since it says that no older one is the newest; with fewer than four slots it may go if it is seen that
- * none looks like that. */
+ * stays, since it says that no older one is the newest; with fewer than four slots it may go if none looks
+ * like that. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
 {
     if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
@@ -386,9 +392,7 @@ static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_s
     if ((slot_set & seen->whole) == 0) {
         return 1;
     }
-    uint32_t others = seen->whole & ~(seen->newest | seen->before);
-    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && seen->unreadable == 0 &&
-                                            (others & seen->open) == 0));
+    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && !has_stale(seen)));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
@@ -411,10 +415,13 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     }
     uint32_t first = seen.newest != 0 ? newest_of(&seen, seen.newest) + 1 : 0;
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
+    sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 1;
     uint32_t kept = seen.newest;
-    uint32_t unmarked = seen.open; /* have to be marked before this save is sealed */
+    uint32_t unmarked = seen.open;     /* have to be marked before this save is sealed */
     int has_witness = seen.whole != 0; /* something marked stays behind that says: there is a newer one */
+    int was_stale = seen.unreadable != 0 && has_stale(&seen);
     int is_lost = 0;
+    nbt_status failure = NBT_ERR_READ; /* nothing was written */
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
@@ -422,31 +429,31 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         if ((kept & only(index)) != 0 || !may_erase(flash, &seen, only(index), is_lost)) {
             continue;
         }
-        make_record(record, ++sequence, learner);
-        unmarked &= ~only(index);
+        failure = NBT_ERR_FLASH;
+        make_record(record, sequence, learner);
         if (!write_slot(flash, index, record, learner)) {
             slot left = slot_at(flash, index);
-            is_lost |= (seen.whole & only(index)) != 0 && content_of(&left) != WHOLE;
+            is_lost |= content_of(&left) != WHOLE && (seen.whole & only(index)) != 0;
+            unmarked &= left.open ? ~(uint32_t)0 : ~only(index);
             continue;
         }
-        unmarked = make_marks(flash, &seen, unmarked);
+        unmarked = make_marks(flash, &seen, unmarked & ~only(index));
         int is_stuck = (unmarked & seen.newest) != 0;
         if (is_stuck && seen.doubtful != 0) {
             break;
         }
-        int is_sealed = seal_slot(flash, index, record);
+        int is_sealed = seal_slot(flash, index, record, was_stale || unmarked != 0);
         if (is_sealed && has_witness && !is_stuck) {
             return NBT_OK;
         }
+        unmarked |= only(index); /* sealed, or perhaps */
+        seen.bytes[index] = get_word(record + 8);
         if (is_sealed) { /* once more: what was just written is marked then, in place of what cannot be */
-            seen.sequence[index] = sequence;
-            seen.bytes[index] = get_word(record + 8);
-            seen.whole |= only(index);
             seen.newest = only(index);
             seen.before = 0;
-            unmarked |= only(index);
             has_witness = 1;
+            sequence++;
         }
     }
-    return NBT_ERR_FLASH;
+    return failure;
 }

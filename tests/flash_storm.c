@@ -3,13 +3,15 @@
  *
  *     flash_storm SEED SAVES
  *
- * One life is one flash of 2 to 32 slots, blank or with anything on it. In every call each of these may
- * happen: slots that cannot be read, reads that fail or give a wrong bit, programs that fail, stop half way or
- * write a wrong bit, erases that fail with nothing, a part or all of the slot erased, and a power cut at any
- * byte. For good, slots stop taking writes, and one of them can no longer be read.
+ * One life is one flash of 2 to 32 slots, blank, with anything on it, or with a checkpoint in the first format
+ * whose sequence number soon wraps. In every call each of these may happen: slots that cannot be read, slots
+ * that take no program, reads that fail or give a wrong bit, programs that fail, stop half way or write a wrong
+ * bit, erases that fail with nothing, a part or all of the slot erased, and a power cut at any byte. For good,
+ * slots stop taking writes, and one of them can no longer be read.
  *
  * The oracle: a load gives the state of the last acknowledged save, or one that was tried after it, or an error
- * that the faults explain; never anything older. Fault-free calls succeed. */
+ * that the faults explain; never anything older. Fault-free calls succeed, with one slot that can never be read
+ * too, unless it holds the newest or there are fewer than four. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,7 @@ static uint32_t read_only, unprogrammable, dead; /* for good, bit masks */
 
 /* Of one call. */
 static uint32_t mute;                                 /* slots that cannot be read */
+static uint32_t deaf;                                 /* slots that take no program */
 static uint32_t bad_read, bad_bit;                    /* once in so many reads; 0: never */
 static uint32_t bad_program, wrong_program, bad_erase; /* the same of programs and erases */
 static long left;                                     /* bytes until the power goes; negative: it stays */
@@ -92,7 +95,7 @@ static int chip_program(void *context, uint32_t slot, size_t at, const unsigned 
     (void)context;
     REQUIRE(slot < n_slots && n == PIECE && at % PIECE == 0 && at + n <= SLOT_BYTES);
     REQUIRE(!used[slot][at / PIECE]);
-    if (is_off || ((read_only | unprogrammable | dead) >> slot & 1u) != 0) {
+    if (is_off || ((read_only | unprogrammable | dead | deaf) >> slot & 1u) != 0) {
         return 1;
     }
     size_t stop = once_in(bad_program) ? below(PIECE + 1) : n + 1;
@@ -136,7 +139,7 @@ static int chip_erase(void *context, uint32_t slot)
 
 static void no_faults(void)
 {
-    mute = bad_read = bad_bit = bad_program = wrong_program = bad_erase = 0;
+    mute = deaf = bad_read = bad_bit = bad_program = wrong_program = bad_erase = 0;
     left = -1;
     is_off = 0;
 }
@@ -147,7 +150,9 @@ static void any_faults(void)
     no_faults();
     for (uint32_t i = 0; i < n_slots; i++) {
         mute |= (uint32_t)once_in(12) << i;
+        deaf |= (uint32_t)once_in(3) << i;
     }
+    deaf = once_in(8) ? deaf : 0;
     mute = once_in(2) ? mute : 0;
     bad_read = once_in(3) ? 4 + below(200) : 0;
     bad_bit = once_in(3) ? 16 + below(200) : 0;
@@ -179,6 +184,11 @@ static int is_allowed(uint64_t hash)
     return found;
 }
 
+static uint32_t get_word(const unsigned char *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 /* The whole checkpoints on the flash, as its bytes are, whether they can be read or not. */
 static unsigned whole(void)
 {
@@ -186,10 +196,8 @@ static unsigned whole(void)
     for (uint32_t i = 0; i < n_slots; i++) {
         nbt_learner *found = NULL;
         const unsigned char *at = chip[i];
-        size_t bytes = (size_t)at[8] | (size_t)at[9] << 8 | (size_t)at[10] << 16;
-        uint32_t crc = nbt_crc32(at, 12);
-        n += memcmp(at, "NBTS", 4) == 0 && crc == ((uint32_t)at[12] | (uint32_t)at[13] << 8 | (uint32_t)at[14] << 16 | (uint32_t)at[15] << 24) &&
-             bytes <= SLOT_BYTES - PIECE &&
+        size_t bytes = get_word(at + 8);
+        n += memcmp(at, "NBTS", 4) == 0 && nbt_crc32(at, 12) == get_word(at + 12) && bytes <= SLOT_BYTES - PIECE &&
              nbt_load(loaded_memory, sizeof loaded_memory, at + PIECE, bytes, &found) == NBT_OK;
     }
     return n;
@@ -224,6 +232,7 @@ static void check_save(int is_clean)
 {
     live_on();
     unsigned before = whole();
+    int is_certain = is_clean && check_load();
     REQUIRE(n_tried < TRIED_MAX);
     tried[n_tried++] = nbt_hash(learner);
     nbt_status status = nbt_store_save(flash, learner);
@@ -242,9 +251,28 @@ static void check_save(int is_clean)
     if (is_clean) {
         clean_saves++;
         clean_refusals += status != NBT_OK;
-        /* All slots work: nothing is left of the faults before. */
-        REQUIRE(status == NBT_OK || (read_only | unprogrammable | dead) != 0);
+        /* All slots take writes: nothing is left of the faults before. */
+        REQUIRE(status == NBT_OK || (read_only | unprogrammable) != 0 ||
+                (dead != 0 && (n_slots < 4 || !is_certain)));
     }
+}
+
+static void put_word(unsigned char *at, uint32_t word)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        at[i] = (unsigned char)(word >> 8 * i & 255u);
+    }
+}
+
+/* What the first version of the store left: a record and a checkpoint, nothing behind. */
+static void store_in_first_format(unsigned char *slot, uint32_t sequence, size_t bytes)
+{
+    memset(slot, 0xff, SLOT_BYTES);
+    memcpy(slot, "NBTS", 4);
+    put_word(slot + 4, sequence);
+    put_word(slot + 8, (uint32_t)bytes);
+    put_word(slot + 12, nbt_crc32(slot, 12));
+    REQUIRE(nbt_save(learner, slot + PIECE, bytes) == NBT_OK);
 }
 
 static void new_life(void)
@@ -266,6 +294,14 @@ static void new_life(void)
     n_tried = 0;
     REQUIRE(nbt_init(memory, sizeof memory, &config, &learner) == NBT_OK);
     REQUIRE(nbt_store_slot_bytes(&config) <= SLOT_BYTES);
+    if (once_in(3)) {
+        uint32_t sequence = 0u - below(80);
+        for (uint32_t i = 0; i < n_slots; i++) {
+            live_on();
+            store_in_first_format(chip[i], sequence + i, nbt_checkpoint_bytes(&config));
+        }
+        acknowledged = nbt_hash(learner);
+    }
 }
 
 int main(int argc, char **argv)
