@@ -353,27 +353,37 @@ static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned cha
            written.sequence == get_word(record + 4);
 }
 
-/* Seals with the record, to which it adds a flag. Returns whether the slot is open now, for certain. */
-static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale)
+static void make_mark(programmer at)
 {
-    programmer self = {flash, index, mark_at(get_word(record + 8)) + NBT_CHUNK};
+    static const unsigned char zeros[NBT_CHUNK] = {0};
+    (void)program_piece(&at, zeros, sizeof zeros);
+}
+
+/* Seals with the record, to which it adds a flag; a cover is marked before, so that it is never open. Returns
+ * whether the slot is sealed now, for certain. */
+static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale, int is_cover)
+{
+    programmer self = {flash, index, mark_at(get_word(record + 8))};
     slot sealed = slot_at(flash, index);
+    if (is_cover) {
+        make_mark(self);
+    }
+    self.at += NBT_CHUNK;
     put_word(record + 16, is_stale ? SEALED | STALE : SEALED);
     (void)program_piece(&self, record, RECORD_BYTES);
-    return content_of(&sealed) == WHOLE && sealed.open && sealed.stale == is_stale;
+    return content_of(&sealed) == WHOLE && (is_cover ? sealed.marked : sealed.open) && sealed.stale == is_stale;
 }
 
 /* Marks the slots of a set. Returns those that do not take the mark. */
 static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t set)
 {
-    static const unsigned char zeros[NBT_CHUNK] = {0};
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         if ((set & only(i)) != 0) {
             slot self = slot_at(flash, i);
             self.bytes = seen->bytes[i];
             programmer at = {flash, i, mark_at(self.bytes)};
             if (piece_at(&self, at.at) == BLANK) {
-                (void)program_piece(&at, zeros, sizeof zeros);
+                make_mark(at);
             }
             set &= piece_at(&self, mark_at(self.bytes)) == PROGRAMMED ? ~only(i) : ~(uint32_t)0;
         }
@@ -381,18 +391,12 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
     return set;
 }
 
-/* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the newest
- * stays, since it says that no older one is the newest; with fewer than four slots it may go if none looks
- * like that. */
-static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
+/* Whether a slot may be erased. The one before the newest stays, since it says that no older one is the
+ * newest; with fewer than four slots it may go if none looks like that. */
+static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set)
 {
-    if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
-        return 0;
-    }
-    if ((slot_set & seen->whole) == 0) {
-        return 1;
-    }
-    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && !has_stale(seen)));
+    return (slot_set & (seen->unreadable | seen->newest)) == 0 &&
+           ((slot_set & seen->before) == 0 || (flash->n_slots < 4 && !has_stale(seen)));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
@@ -417,42 +421,47 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
     sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 1;
     uint32_t kept = seen.newest;
-    uint32_t unmarked = seen.open;     /* have to be marked before this save is sealed */
-    int has_witness = seen.whole != 0; /* something marked stays behind that says: there is a newer one */
+    uint32_t unmarked = seen.open; /* have to be marked, or covered, before this save is sealed */
     int was_stale = seen.unreadable != 0 && has_stale(&seen);
-    int is_lost = 0;
+    int is_lost = 0;               /* a whole checkpoint was given up for nothing: no second one */
+    uint32_t n_failed = 0;         /* slots; after half of them it is not the slots, and no whole one goes */
+    uint32_t cover = 0;            /* as a set: written, to be sealed as a marked one */
+    unsigned char cover_record[RECORD_BYTES];
     nbt_status failure = NBT_ERR_READ; /* nothing was written */
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
         unsigned char record[RECORD_BYTES];
-        if ((kept & only(index)) != 0 || !may_erase(flash, &seen, only(index), is_lost)) {
+        int is_whole = (seen.whole & only(index)) != 0;
+        if ((kept & only(index)) != 0 || !may_erase(flash, &seen, only(index)) ||
+            (is_whole && (is_lost || 2 * n_failed >= flash->n_slots))) {
             continue;
         }
         failure = NBT_ERR_FLASH;
         make_record(record, sequence, learner);
         if (!write_slot(flash, index, record, learner)) {
             slot left = slot_at(flash, index);
-            is_lost |= content_of(&left) != WHOLE && (seen.whole & only(index)) != 0;
+            n_failed++;
+            is_lost |= content_of(&left) != WHOLE && is_whole;
             unmarked &= left.open ? ~(uint32_t)0 : ~only(index);
             continue;
         }
         unmarked = make_marks(flash, &seen, unmarked & ~only(index));
-        int is_stuck = (unmarked & seen.newest) != 0;
-        if (is_stuck && seen.doubtful != 0) {
-            break;
-        }
-        int is_sealed = seal_slot(flash, index, record, was_stale || unmarked != 0);
-        if (is_sealed && has_witness && !is_stuck) {
+        int is_stale = was_stale || unmarked != 0;
+        int is_covered = seen.newest != 0 && (unmarked & seen.newest) == 0;
+        is_covered = is_covered || (cover != 0 && seal_slot(flash, newest_of(&seen, cover), cover_record, is_stale, 1));
+        if (is_covered && seal_slot(flash, index, record, is_stale, 0)) {
             return NBT_OK;
         }
-        unmarked |= only(index); /* sealed, or perhaps */
         seen.bytes[index] = get_word(record + 8);
-        if (is_sealed) { /* once more: what was just written is marked then, in place of what cannot be */
+        seen.sequence[index] = sequence++;
+        if (is_covered) { /* perhaps sealed */
             seen.newest = only(index);
-            seen.before = 0;
-            has_witness = 1;
-            sequence++;
+            unmarked |= only(index);
+            cover = 0;
+        } else {
+            cover = only(index);
+            memcpy(cover_record, record, RECORD_BYTES);
         }
     }
     return failure;
