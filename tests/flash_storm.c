@@ -184,7 +184,7 @@ static int is_allowed(uint64_t hash)
     return found;
 }
 
-static uint32_t get_word(const unsigned char *at)
+static uint32_t word_at(const unsigned char *at)
 {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
@@ -196,8 +196,8 @@ static unsigned whole(void)
     for (uint32_t i = 0; i < n_slots; i++) {
         nbt_learner *found = NULL;
         const unsigned char *at = chip[i];
-        size_t bytes = get_word(at + 8);
-        n += memcmp(at, "NBTS", 4) == 0 && nbt_crc32(at, 12) == get_word(at + 12) && bytes <= SLOT_BYTES - PIECE &&
+        size_t bytes = word_at(at + 8);
+        n += memcmp(at, "NBTS", 4) == 0 && nbt_crc32(at, 12) == word_at(at + 12) && bytes <= SLOT_BYTES - PIECE &&
              nbt_load(loaded_memory, sizeof loaded_memory, at + PIECE, bytes, &found) == NBT_OK;
     }
     return n;
@@ -257,7 +257,7 @@ static void check_save(int is_clean)
     }
 }
 
-static void put_word(unsigned char *at, uint32_t word)
+static void set_word(unsigned char *at, uint32_t word)
 {
     for (unsigned i = 0; i < 4; i++) {
         at[i] = (unsigned char)(word >> 8 * i & 255u);
@@ -269,9 +269,9 @@ static void store_in_first_format(unsigned char *slot, uint32_t sequence, size_t
 {
     memset(slot, 0xff, SLOT_BYTES);
     memcpy(slot, "NBTS", 4);
-    put_word(slot + 4, sequence);
-    put_word(slot + 8, (uint32_t)bytes);
-    put_word(slot + 12, nbt_crc32(slot, 12));
+    set_word(slot + 4, sequence);
+    set_word(slot + 8, (uint32_t)bytes);
+    set_word(slot + 12, nbt_crc32(slot, 12));
     REQUIRE(nbt_save(learner, slot + PIECE, bytes) == NBT_OK);
 }
 
