@@ -423,6 +423,8 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t kept = seen.newest;
     uint32_t unmarked = seen.open; /* have to be marked, or covered, before this save is sealed */
     int was_stale = seen.unreadable != 0 && has_stale(&seen);
+    /* Without a head a slot that cannot be read may be it, older than what a failed save has left. */
+    int needs_no_cover = seen.has_head || (seen.newest != 0 && seen.unreadable == 0);
     int is_lost = 0;               /* a whole checkpoint was given up for nothing: no second one */
     uint32_t n_failed = 0;         /* slots; after half of them it is not the slots, and no whole one goes */
     uint32_t cover = 0;            /* as a set: written, to be sealed as a marked one */
@@ -448,7 +450,7 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         }
         unmarked = make_marks(flash, &seen, unmarked & ~only(index));
         int is_stale = was_stale || unmarked != 0;
-        int is_covered = seen.newest != 0 && (unmarked & seen.newest) == 0;
+        int is_covered = needs_no_cover && (unmarked & seen.newest) == 0;
         is_covered = is_covered || (cover != 0 && seal_slot(flash, newest_of(&seen, cover), cover_record, is_stale, 1));
         if (is_covered && seal_slot(flash, index, record, is_stale, 0)) {
             return NBT_OK;
@@ -458,6 +460,7 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         if (is_covered) { /* perhaps sealed */
             seen.newest = only(index);
             unmarked |= only(index);
+            needs_no_cover = 1;
             cover = 0;
         } else {
             cover = only(index);

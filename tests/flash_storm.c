@@ -62,6 +62,7 @@ static uint32_t read_only, unprogrammable, dead; /* for good, bit masks */
 
 /* Of one call. */
 static uint32_t mute;                                 /* slots that cannot be read */
+static uint32_t blurred;                              /* slots of which only the record can be read */
 static uint32_t deaf;                                 /* slots that take no program */
 static uint32_t bad_read, bad_bit;                    /* once in so many reads; 0: never */
 static uint32_t bad_program, wrong_program, bad_erase; /* the same of programs and erases */
@@ -83,7 +84,8 @@ static int chip_read(void *context, uint32_t slot, size_t at, unsigned char *out
     if (once_in(bad_bit)) {
         out[below((uint32_t)n)] ^= (unsigned char)(1u << below(8));
     }
-    if (is_off || ((mute | dead) >> slot & 1u) != 0 || once_in(bad_read)) {
+    if (is_off || ((mute | dead) >> slot & 1u) != 0 ||
+        (at >= PIECE && (blurred >> slot & 1u) != 0) || once_in(bad_read)) {
         out[below((uint32_t)n)] = (unsigned char)draw();
         return 1;
     }
@@ -139,7 +141,7 @@ static int chip_erase(void *context, uint32_t slot)
 
 static void no_faults(void)
 {
-    mute = deaf = bad_read = bad_bit = bad_program = wrong_program = bad_erase = 0;
+    mute = blurred = deaf = bad_read = bad_bit = bad_program = wrong_program = bad_erase = 0;
     left = -1;
     is_off = 0;
 }
@@ -150,8 +152,10 @@ static void any_faults(void)
     no_faults();
     for (uint32_t i = 0; i < n_slots; i++) {
         mute |= (uint32_t)once_in(12) << i;
+        blurred |= (uint32_t)once_in(6) << i;
         deaf |= (uint32_t)once_in(3) << i;
     }
+    blurred = once_in(6) ? blurred : 0;
     deaf = once_in(8) ? deaf : 0;
     mute = once_in(2) ? mute : 0;
     bad_read = once_in(3) ? 4 + below(200) : 0;
@@ -221,7 +225,7 @@ static int check_load(void)
         REQUIRE(is_allowed(nbt_hash(found)));
         return 1;
     }
-    int is_faulty = (mute | dead) != 0 || bad_read > 0 || bad_bit > 0;
+    int is_faulty = (mute | blurred | dead) != 0 || bad_read > 0 || bad_bit > 0;
     REQUIRE(status == NBT_ERR_NOTHING ? acknowledged == 0 : status == NBT_ERR_READ && is_faulty);
     return 0;
 }

@@ -45,7 +45,7 @@ def test_no_fault_loses_an_acknowledged_save_in_the_long_run(seed: str, build: B
     ("right", "wrong"),
     [
         (": seen->has_head", ": 1"),
-        ("seen.newest != 0 && (unmarked & seen.newest) == 0;", "1;"),
+        ("needs_no_cover && (unmarked & seen.newest) == 0;", "1;"),
         ("(is_lost || 2 * n_failed", "(2 * n_failed"),
         ("flash->n_slots >= 4 :", "flash->n_slots >= 3 :"),
         ("(flash->n_slots < 4 && !has_stale(seen))", "1"),
