@@ -188,6 +188,23 @@ static void out_of_focus(void)
     REQUIRE(live_and_save() == NBT_OK && stored(&status) == nbt_hash(learner));
 }
 
+/* An open slot that took no mark cannot be read: with three slots the one that says so stays. */
+static void stale(void)
+{
+    nbt_status status;
+    begin(3);
+    save = 0;
+    REQUIRE(live_and_save() == NBT_OK); /* in slots 0 and 1 */
+    read_only = 2u;
+    REQUIRE(live_and_save() == NBT_OK); /* in slots 2 and 0 */
+    uint64_t acknowledged = nbt_hash(learner);
+    mute = 2u;
+    unprogrammable = 4u;
+    REQUIRE(live_and_save() == NBT_ERR_READ && stored(&status) == acknowledged);
+    mute = 1u;
+    REQUIRE(stored(&status) == 0 && status == NBT_ERR_READ);
+}
+
 int main(void)
 {
     for (n_slots = 2; n_slots <= 6; n_slots++) {
@@ -200,5 +217,6 @@ int main(void)
     low_voltage();
     outrun();
     out_of_focus();
+    stale();
     return 0;
 }
