@@ -15,7 +15,8 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     return unit;
 }
 
-/* Runs body(width, first row, its unit) over all blocks with the width as a compile-time constant. */
+/* Runs body(width, first row, its unit) over all blocks with the width as a compile-time
+ * constant. */
 #define NBT_FOR_EACH_BLOCK(m, body)                                                 \
     for (size_t row = 0, unit = 0, width = 0; row < (m)->rows;                      \
          row += width, unit = nbt_block_unit(unit, width, (m)->hidden)) {           \
@@ -30,8 +31,8 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
     }
 
 /* out[lane] = value of the unit of the lane, or 0 without values. */
-NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width, size_t unit,
-                                 size_t H)
+NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width,
+                                 size_t unit, size_t H)
 {
     /* Mostly a block lies within one gate, or is the two gates of a small network. */
     if (value != NULL && unit + width <= H) {
@@ -49,9 +50,9 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
     }
 }
 
-/* Which loop this is. Always a constant where it is used, since everything that takes one is inline; so
- * each kind is a loop of its own, and in a function of its own, since compilers take more than their
- * share of time over one that holds all. */
+/* Which loop this is. Always a constant where it is used, since everything that takes one is
+ * inline; so each kind is a loop of its own, and in a function of its own, since compilers take
+ * more than their share of time over one that holds all. */
 typedef struct nbt_kind {
     size_t width; /* rows of the block */
     int w;        /* NBT_W_*: how w is kept */
@@ -72,7 +73,8 @@ NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
     return kind;
 }
 
-/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one loop. */
+/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one
+ * loop. */
 typedef struct nbt_pass {
     int changes;
     int looks;
@@ -133,8 +135,8 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                 NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
-    const nbt_kind none = nbt_kind_of(kind.width, NBT_W_NONE, 0, kind.metric);
-    kind = change != NULL ? kind : none;
+    kind.w = change != NULL ? kind.w : NBT_W_NONE;
+    kind.g = change != NULL && kind.g;
     for (size_t lane = 0; lane < kind.width; lane++) {
         out->u_scale[lane] = kind.w && !kind.g ? motion->u_scale[row + lane] : 0.0f;
         out->gain[lane] = kind.g ? motion->gain[row + lane] : 0.0f;

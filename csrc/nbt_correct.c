@@ -11,7 +11,8 @@
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
-/* Steps never fall below this share of the first ones: a device that runs for years still learns. */
+/* Steps never fall below this share of the first ones: a device that runs for years still
+ * learns. */
 #define ANNEAL_MIN 0.1f
 
 /* 1 / sqrt(1 + n / anneal_steps) after n labels: large steps find the way, small ones average the
@@ -25,8 +26,8 @@ static float annealed(const nbt_config *config, uint64_t labels)
     return nbt_select(factor < ANNEAL_MIN, ANNEAL_MIN, factor);
 }
 
-/* The innovation <- F S^-1 t, S the covariance that both blocks share. Returns f^T C f; *weight is the weight
- * of the sample for the readout covariance, gain is the annealed eta gamma / n. */
+/* The innovation <- F S^-1 t, S the covariance that both blocks share. Returns f^T C f; *weight is
+ * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
 static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update, float *weight,
                              int *limited)
 {
@@ -48,8 +49,8 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 /* Written so that NaN fails. */
 static int is_bounded(const nbt_layout *l, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the bias
-     * column kept exactly, a bias moves with all D weights of its row. */
+    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the
+     * bias column kept exactly, a bias moves with all D weights of its row. */
     float p_max = !nbt_has_cov(&l->m) ? 1.0f : 1.0f / l->config->info_floor;
     p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
     float step = 0.0f;
@@ -70,8 +71,8 @@ static int is_bounded(const nbt_layout *l, float c)
         float miss = nbt_is_nan(nbt_label(l)[o]) ? 0.0f : nbt_label(l)[o] - l->y[o];
         error += miss * miss;
     }
-    return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE && step < STEP_LIMIT &&
-           curvature < NBT_HUGE && error < NBT_HUGE;
+    return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE &&
+           step < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
 /* How far V_o moves along the direction. */

@@ -7,12 +7,13 @@
 /* Readout, covariances and noise levels of a learner that knows nothing. */
 NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 
-/* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters stay. */
+/* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters
+ * stay. */
 NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change);
 
-/* Learns the label against the prediction (nbt_label, l->y, in scaled units) with the features l->f; fills
- * `update`, which changed nothing before, for the sweep. Returns 0 if a number left its bounds: then no
- * parameter has changed. *limited: was a label brought to the gate? */
+/* Learns the label against the prediction (nbt_label, l->y, in scaled units) with the features
+ * l->f; fills `update`, which changed nothing before, for the sweep. Returns 0 if a number left its
+ * bounds: then no parameter has changed. *limited: was a label brought to the gate? */
 NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,
                           int *limited);
 

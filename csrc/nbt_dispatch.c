@@ -1,4 +1,4 @@
-/* Which version of the step a call takes, asked anew every time (nbt_simd.h). */
+/* Which version of the step a call takes, decided in every call (nbt_simd.h). */
 #include "nbt_simd.h"
 
 #include "nbt_layout.h"

@@ -4,14 +4,14 @@
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
-/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number, times its
- * square. */
+/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number,
+ * times its square. */
 #define SPLIT_MIN 1e-20f
 
-/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One output
- * is what most sensors have, and then this is a loop over units that vectorises. */
-NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b, size_t b_step,
-                         size_t n, size_t O)
+/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One
+ * output is what most sensors have, and then this is a loop over units that vectorises. */
+NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b,
+                               size_t b_step, size_t n, size_t O)
 {
     if (NBT_UNIT_LOOPS && O == 1 && b_step == 0) {
         for (size_t k = 0; k < n; k++) {
@@ -86,12 +86,12 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
     }
 }
 
-/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g g. */
-static void split_curvature(const nbt_layout *l, float gamma, size_t G)
+/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g
+ * g. */
+static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRICT tilt,
+                            float *NBT_RESTRICT rest)
 {
-    float *NBT_RESTRICT tilt = nbt_tilt(l);
-    float *NBT_RESTRICT rest = nbt_curvature_g(l);
-    for (size_t i = 0; i < G; i++) {
+    for (size_t i = 0; i < l->H; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
         float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
@@ -119,7 +119,9 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
     } else {
         row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
-    split_curvature(l, gamma, G);
+    if (nbt_has_g(&l->m)) {
+        split_curvature(l, gamma, NBT_OF(l, step_g) + l->H, NBT_OF(l, step_g) + 2 * l->H);
+    }
     for (size_t n = 0; n < l->N; n++) {
         nbt_curvature_w(l)[n] *= gamma;
     }

@@ -14,8 +14,8 @@ static int is_along_one(const nbt_layout *l)
 
 /* ---- S --------------------------------------------------------------------------------------- */
 
-/* n rows a (n, O), with b every one of them, of its own (b_step = O) or the same for all (0), or none (NULL),
- * and products aa, ab (n). */
+/* n rows a (n, O), with b every one of them, of its own (b_step = O) or the same for all (0), or
+ * none (NULL), and products aa, ab (n). */
 typedef struct directions {
     const float *a;
     const float *b;
@@ -25,8 +25,8 @@ typedef struct directions {
     size_t n;
 } directions;
 
-/* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector unit keeps
- * them while it goes through the directions. */
+/* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector
+ * unit keeps them while it goes through the directions. */
 NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first,
                             const directions *d, float gain, size_t O)
 {
@@ -82,7 +82,8 @@ static void add_recurrent_single(const nbt_layout *l, float gain)
         float white = NBT_OF(l, white)[i];
         float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
         float cross = gain * NBT_OF(l, g_cross)[i];
-        sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white + (cross * white) * alpha;
+        sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white +
+               (cross * white) * alpha;
     }
     l->chol[0] = sum;
 }

@@ -7,15 +7,15 @@
 
 #include "nbt_layout.h"
 
-/* l->chol = S: its packed lower triangle (O (O + 1) / 2); or, where the outputs are independent and there is
- * one direction a, the s of S = diag(s) + strength a a^T. */
+/* l->chol = S: its packed lower triangle (O (O + 1) / 2); or, where the outputs are independent and
+ * there is one direction a, the s of S = diag(s) + strength a a^T. */
 NBT_LOCAL void nbt_innovation_spread(const nbt_layout *l, float c, float gain);
 
 /* S_oo of it. */
 NBT_LOCAL float nbt_innovation_variance(const nbt_layout *l, float gain, size_t o);
 
-/* The innovation <- S^-1 innovation, by Cholesky in place (O^3 / 6), or along the one direction (Sherman and
- * Morrison 1950; 8 O). S is used up. */
+/* The innovation <- S^-1 innovation, by Cholesky in place (O^3 / 6), or along the one direction
+ * (Sherman and Morrison 1950; 8 O). S is used up. */
 NBT_LOCAL void nbt_innovation_solve(const nbt_layout *l, float gain);
 
 #endif

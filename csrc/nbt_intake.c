@@ -22,8 +22,8 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
     u[l->D - 1] = 1.0f;
 }
 
-/* A channel after a value of it: the statistics, the value itself, which may have been brought to its
- * limit, and its scaled value. */
+/* A channel after a value of it: the statistics, the value itself, which may have been brought to
+ * its limit, and its scaled value. */
 typedef struct intake {
     nbt_scale scale;
     float value;
@@ -32,8 +32,8 @@ typedef struct intake {
 } intake;
 
 /* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
-NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n, float z,
-                       float limit, int holds, float held)
+NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n,
+                             float z, float limit, int holds, float held)
 {
     nbt_scale before = nbt_scale_load(stats, channel, n);
     int missing = holds & nbt_is_nan(z);

@@ -18,8 +18,8 @@ typedef struct nbt_notice {
 NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
                                       nbt_notice *notice);
 
-/* Checks the label and brings it to scaled units in nbt_label(l), NaN where it is stuck; *present: is any
- * output labelled? NBT_OK or NBT_ERR_LABEL. */
+/* Checks the label and brings it to scaled units in nbt_label(l), NaN where it is stuck; *present:
+ * is any output labelled? NBT_OK or NBT_ERR_LABEL. */
 NBT_LOCAL nbt_status nbt_intake_label(const nbt_layout *l, const float *label, int *present,
                                       nbt_notice *notice);
 

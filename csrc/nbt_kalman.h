@@ -3,17 +3,17 @@
  * With the innovation t of a label, its covariance S (nbt_innovation.h) and the slopes H of the
  * whitened outputs, an extended Kalman filter whose covariance is a diagonal P makes
  *     theta_i += P_i H_i^T S^-1 t,   1/P_i <- (1 - gamma) / P_i + gamma (H_i^T H_i + delta)
- * (docs/design.md, section 3). The slopes are sums of w and g (nbt_gradient.h), so both follow from a
- * few scalars per unit (nbt_update). With the bias column kept exactly: nbt_quasi.h. A filter that is
- * none: nbt_sgd.h. */
+ * (docs/design.md, section 3). The slopes are sums of w and g (nbt_gradient.h), so both follow from
+ * a few scalars per unit (nbt_update). With the bias column kept exactly: nbt_quasi.h. A filter
+ * that is none: nbt_sgd.h. */
 #ifndef NBT_KALMAN_H
 #define NBT_KALMAN_H
 
 #include "nbt_block.h"
 #include "nbt_math.h"
 
-/* Added to P each time, so that it never falls below and a bound on sum P w w bounds w itself; far below
- * the rounding of any P in use. */
+/* Added to P each time, so that it never falls below and a bound on sum P w w bounds w itself; far
+ * below the rounding of any P in use. */
 #define NBT_COV_MIN 1e-20f
 
 /* The bits of 1e6: the coupling c stays below, so that c^2 P and every product with c is finite. */
@@ -26,9 +26,9 @@ NBT_INLINE float nbt_kalman_shrink(float p, float keep, float gained)
     return p / (keep + gained) + NBT_COV_MIN;
 }
 
-/* c, or 0 where it is NaN or beyond its bound: without coupling a weight is filtered as in the diagonal
- * metric. A mask of the bits instead of a choice, which compilers turn into a branch and then do not
- * vectorise. */
+/* c, or 0 where it is NaN or beyond its bound: without coupling a weight is filtered as in the
+ * diagonal metric. A mask of the bits instead of a choice, which compilers turn into a branch and
+ * then do not vectorise. */
 NBT_INLINE float nbt_kalman_bound(float c)
 {
     uint32_t size = nbt_bits(c) & 0x7fffffffu;

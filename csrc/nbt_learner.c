@@ -5,15 +5,16 @@
  *                         a = theta u -> cell -> live state, y = link(V f)
  *
  *   learn      intake     the label through the guards and the scaler
- *              advance    look (if predict has not), the learning state by the input that waits longest,
- *                         and the estimate of its derivative
+ *              advance    look (if predict has not), the learning state by the input that waits
+ *                         longest, and the estimate of its derivative
  *              correct    the readout, its covariance, the noise; the scalars of the recurrent step
  *              finish     the watch, and the change of the matrices: with the look at the next input
  *                         if that is here, else left undone until it is
  *
- * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w and so
- * on. A change is what a step does to the matrices: w and g move, theta and P follow. A sweep is one pass
- * over the matrices that makes a change, a look, or both: each parameter is then read and written once. */
+ * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w
+ * and so on. A change is what a step does to the matrices: w and g move, theta and P follow. A
+ * sweep is one pass over the matrices that makes a change, a look, or both: each parameter is then
+ * read and written once. */
 #include "nbt.h"
 #include "nbt_cell.h"
 #include "nbt_correct.h"
@@ -60,9 +61,9 @@ static int are_finite(const float *y, size_t n)
 
 /* ---- predict --------------------------------------------------------------------------------- */
 
-/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way. Where no
- * forecast may wait longer than to the next label, the live state is the learning state, and this is the
- * step that the label will need. */
+/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way.
+ * Where no forecast may wait longer than to the next label, the live state is the learning state,
+ * and this is the step that the label will need. */
 static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
     if (l->config->max_delay == 0) {
@@ -176,7 +177,8 @@ static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
     }
 }
 
-/* What the label changes. Without one the sweep moves w and g along and leaves theta and its covariance. */
+/* What the label changes. Without one the sweep moves w and g along and leaves theta and its
+ * covariance. */
 static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *change, learn_step *now)
 {
     nbt_correct_nothing(l, change);
@@ -197,8 +199,8 @@ static void count(nbt_learner *learner, const learn_step *now)
     nbt_count(&counters->stuck, now->notice.stuck);
 }
 
-/* Brings the matrices to where the step leaves them, or leaves that undone. At once where the watch acts,
- * which looks at all of them. */
+/* Brings the matrices to where the step leaves them, or leaves that undone. At once where the watch
+ * acts, which looks at all of them. */
 static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *change, int at_once,
                         nbt_change **undone)
 {
@@ -212,8 +214,8 @@ static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *c
 }
 
 /* Counters, matrices, watch. Returns the answer of the step. */
-static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *change, learn_step *now,
-                         nbt_change **undone)
+static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *change,
+                         learn_step *now, nbt_change **undone)
 {
     learner->pending--;
     count(learner, now);

@@ -212,8 +212,8 @@ NBT_LOCAL int nbt_link_is_independent(const nbt_layout *l)
     return nbt_link(l) != NBT_LINK_CATEGORICAL;
 }
 
-/* Entry (i, i) of F^T diag(scale) F where outputs are independent; the scale of gaussian ones makes it 1
- * on those that are labelled. */
+/* Entry (i, i) of F^T diag(scale) F where outputs are independent; the scale of gaussian ones makes
+ * it 1 on those that are labelled. */
 static float own_term(uint32_t link, float factor)
 {
     if (factor == 0.0f) {

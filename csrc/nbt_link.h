@@ -1,11 +1,11 @@
 /* The links: all that one differs from another in (docs/design.md, section 3, table of links).
  *
- * A link turns logits into predictions, and a label into a whitened innovation t with a factor F of the
- * curvature, Lambda = F F^T:
+ * A link turns logits into predictions, and a label into a whitened innovation t with a factor F of
+ * the curvature, Lambda = F F^T:
  *     gaussian, bernoulli     F = diag(factor)
  *     categorical             F = diag(factor) - p factor^T,   factor = sqrt(p)
- * Here and below, prediction, label, innovation and factor are the arrays of a layout (O each). A label
- * is a row of nbt_link_labels values, NaN where it is missing. */
+ * Here and below, prediction, label, innovation and factor are the arrays of a layout (O each). A
+ * label is a row of nbt_link_labels values, NaN where it is missing. */
 #ifndef NBT_LINK_H
 #define NBT_LINK_H
 
@@ -17,7 +17,8 @@ NBT_LOCAL void nbt_link_predict(const nbt_layout *l);
 /* How many values a label has: one for every output, or one class index. */
 NBT_LOCAL size_t nbt_link_labels(const nbt_config *config);
 
-/* Whether a value that is there is a label of this link; gaussian ones are for the scaler to judge. */
+/* Whether a value that is there is a label of this link; gaussian ones are for the scaler to
+ * judge. */
 NBT_LOCAL int nbt_link_is_label(const nbt_layout *l, float value);
 
 /* The loss of a learner that knows nothing, in the units of nbt_link_loss. */
@@ -28,10 +29,10 @@ NBT_LOCAL float nbt_link_start_level(const nbt_config *config);
 NBT_LOCAL float nbt_link_loss(const nbt_layout *l);
 
 /* Innovation t and factor from prediction and label. Outputs without label get t = factor = 0.
- * Probabilities: the curvature is taken midway between prediction and label, and the midpoint takes the
- * place of the prediction (nbt_midpoint); at a confident wrong prediction the curvature is almost 0, and a
- * step that trusts it overshoots without bound. Returns the weight of the sample for the readout
- * covariance, tr(Lambda^2) / tr(Lambda) (gaussian: 1), 0 without any label. */
+ * Probabilities: the curvature is taken midway between prediction and label, and the midpoint takes
+ * the place of the prediction (nbt_midpoint); at a confident wrong prediction the curvature is
+ * almost 0, and a step that trusts it overshoots without bound. Returns the weight of the sample
+ * for the readout covariance, tr(Lambda^2) / tr(Lambda) (gaussian: 1), 0 without any label. */
 NBT_LOCAL float nbt_link_innovate(const nbt_layout *l);
 
 /* The innovation <- F innovation. */

@@ -1,9 +1,9 @@
 /* The R x D matrices of a learner, what a step changes in them, and the row sums that it needs of
  * them.
  *
- * Storage: rows are grouped in blocks of NBT_LANES rows, the rest in narrower blocks (..., 8, 4, 2, 1),
- * each stored as [column][row of the block], so a vector unit works on many rows at once while every
- * row is summed in column order: the same bits for every NBT_LANES, and no padding.
+ * Storage: rows are grouped in blocks of NBT_LANES rows, the rest in narrower blocks (..., 8, 4, 2,
+ * 1), each stored as [column][row of the block], so a vector unit works on many rows at once while
+ * every row is summed in column order: the same bits for every NBT_LANES, and no padding.
  *
  * Two factors may follow the parameters: w, the right factor of a rank-one estimate, and g, the
  * traces that stay inside each unit. Either may be absent (NULL). */
@@ -63,8 +63,8 @@ NBT_INLINE int nbt_has_coupling(const nbt_matrices *m)
 /* How w and g move:
  *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale
  *     g <- g_keep_unit(r) g + gain_r u
- * n is 0, or unit(r) where every unit has a rank-one estimate of its own. Only those that the estimator has
- * are looked at. */
+ * n is 0, or unit(r) where every unit has a rank-one estimate of its own. Only those that the
+ * estimator has are looked at. */
 typedef struct nbt_motion {
     const float *w_scale; /* (N) */
     const float *u_scale; /* (R) nobacktrack */
@@ -108,8 +108,8 @@ typedef struct nbt_sums {
     float *ww; /* (N) sum of P w w */
 } nbt_sums;
 
-/* What the sums are of. With both w and g, and one estimate for all rows (residual), w stands for the
- * moved w_scale w + g_scale g in them. */
+/* What the sums are of. With both w and g, and one estimate for all rows (residual), w stands for
+ * the moved w_scale w + g_scale g in them. */
 typedef struct nbt_look {
     nbt_sums out;
     const float *u;       /* (2, D) u and its squares, which only blocks of rows look at */

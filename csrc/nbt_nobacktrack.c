@@ -9,8 +9,8 @@
 /* Added to squared norms: e of a saturated unit may be 0, and the quotient stays finite. */
 #define SQUARE_TINY 1e-20f
 
-/* For the rows of one gate: v_scale (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r / rho_r.
- * ||u||_r^2 = uu[r * uu_stride]: stride 0 for a norm that all rows share. */
+/* For the rows of one gate: v_scale (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r /
+ * rho_r. ||u||_r^2 = uu[r * uu_stride]: stride 0 for a norm that all rows share. */
 NBT_INLINE_LANES void balance_gate(const nbt_layout *l, size_t row, size_t parts,
                                    float *NBT_RESTRICT v_scale, float *NBT_RESTRICT u_scale,
                                    const float *uu, size_t uu_stride)
@@ -22,13 +22,15 @@ NBT_INLINE_LANES void balance_gate(const nbt_layout *l, size_t row, size_t parts
             squared += NBT_OF(l, gain2)[row + i] * NBT_OF(l, gain2)[row + i];
         }
         /* sqrt(|u| / |e|) from the squares */
-        float root = nbt_sqrt(nbt_sqrt((uu[i * uu_stride] + SQUARE_TINY) / (squared + SQUARE_TINY)));
+        float root =
+            nbt_sqrt(nbt_sqrt((uu[i * uu_stride] + SQUARE_TINY) / (squared + SQUARE_TINY)));
         v_scale[i] = u_scale[i] * root;
         u_scale[i] /= root;
     }
 }
 
-/* v <- decay rho0 v + sum_r sign_r rho_r e_r, and u_scale, the signs, <- sign_r / rho_r. Returns 1 / rho0. */
+/* v <- decay rho0 v + sum_r sign_r rho_r e_r, and u_scale, the signs, <- sign_r / rho_r. Returns 1
+ * / rho0. */
 static float add_step(const nbt_layout *l, const float *uu, size_t uu_stride, float w_norm)
 {
     float *v_scale = nbt_v_scale(l); /* the carry is used up, and so is theta_h v */

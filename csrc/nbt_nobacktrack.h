@@ -1,8 +1,9 @@
-/* nobacktrack: one random rank-one matrix whose expectation is the derivative of the state (Ollivier,
- * Tallec, Charpiat 2015, Training recurrent networks online without backtracking, arXiv 1507.07680).
+/* nobacktrack: one random rank-one matrix whose expectation is the derivative of the state
+ * (Ollivier, Tallec, Charpiat 2015, Training recurrent networks online without backtracking, arXiv
+ * 1507.07680).
  *
- * Keeps v (S) and w (R, D), with E[v w^T] = ds/dtheta at decay 1. A step draws a sign for every row r,
- * e_r being the gains of the row and u = [h; x; 1]:
+ * Keeps v (S) and w (R, D), with E[v w^T] = ds/dtheta at decay 1. A step draws a sign for every row
+ * r, e_r being the gains of the row and u = [h; x; 1]:
  *     z   = J v
  *     rho0 = sqrt(||w|| / ||z||),   rho_r = sqrt(||u||_r / ||e_r||)
  *     v   <- decay rho0 z + sum_r sign_r rho_r e_r

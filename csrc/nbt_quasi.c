@@ -63,9 +63,9 @@ NBT_INLINE void update_coupled(nbt_entry *at, bias *b, const nbt_lanes *lanes, s
     float turn = c_new - c;
     t -= turn * b->t[lane];
     g -= turn * b->g[lane];
-    float gained = lanes->curvature_w[lane] * ((p * t) * t) +
-                   lanes->curvature_g[lane] * ((p * g) * g) +
-                   p * (update->rate_floor * (1.0f + c_new * c_new) + b->kept[lane] * (turn * turn));
+    float gained =
+        lanes->curvature_w[lane] * ((p * t) * t) + lanes->curvature_g[lane] * ((p * g) * g) +
+        p * (update->rate_floor * (1.0f + c_new * c_new) + b->kept[lane] * (turn * turn));
     at->c = c_new;
     at->p = nbt_kalman_shrink(p, update->keep, gained);
 }
@@ -84,12 +84,13 @@ typedef struct column {
     float tangent;
 } column;
 
-/* One column of a block but the bias: the change, the sums, or both. theta to coupling are arguments for
- * the reason that block_sweep of nbt_sweep.c gives. */
-NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b, const nbt_lanes *lanes,
-                             const nbt_update *update, nbt_block_sums *sums,
-                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
-                             float *NBT_RESTRICT cov, float *NBT_RESTRICT coupling)
+/* One column of a block but the bias: the change, the sums, or both. theta to coupling are
+ * arguments for the reason that block_sweep of nbt_sweep.c gives. */
+NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b,
+                             const nbt_lanes *lanes, const nbt_update *update, nbt_block_sums *sums,
+                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                             float *NBT_RESTRICT g, float *NBT_RESTRICT cov,
+                             float *NBT_RESTRICT coupling)
 {
     for (size_t lane = 0; lane < kind.width; lane++) {
         nbt_entry at = nbt_entry_load(lane, kind, theta, w, g, cov);
@@ -105,9 +106,10 @@ NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b, c
     }
 }
 
-/* As block_sweep of nbt_sweep.c, with the bias first where it changes and last where it is summed. */
-NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit, const nbt_matrices *m,
-                            const nbt_change *change, const nbt_look *look)
+/* As block_sweep of nbt_sweep.c, with the bias first where it changes and last where it is
+ * summed. */
+NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
+                            const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
     nbt_lanes lanes;
     nbt_block_sums sums;
@@ -131,7 +133,8 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit, c
         }
     }
     for (size_t j = 0; j < last; j++, at += kind.width) {
-        float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL, *g = kind.g ? m->g + at : NULL;
+        float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL,
+              *g = kind.g ? m->g + at : NULL;
         float *cov = m->cov + at, *coupling = m->coupling + at;
         column of = {0.0f, 0.0f, 0.0f};
         if (kind.w == NBT_W_SHARED && (fused || look != NULL) && j < H) {
@@ -140,19 +143,19 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit, c
         if (fused) {
             of.u_before = u_before[j];
             of.u = u[j];
-            quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g, cov,
-                         coupling);
+            quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g,
+                         cov, coupling);
             continue;
         }
         if (change != NULL) {
             of.u_before = u_before[j];
-            quasi_column(kind, nbt_pass_of(1, 0, 0), of, &b, &lanes, &update, &sums, theta, w, g, cov,
-                         coupling);
+            quasi_column(kind, nbt_pass_of(1, 0, 0), of, &b, &lanes, &update, &sums, theta, w, g,
+                         cov, coupling);
         }
         if (look != NULL) {
             of.u = u[j];
-            quasi_column(kind, nbt_pass_of(0, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g, cov,
-                         coupling);
+            quasi_column(kind, nbt_pass_of(0, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g,
+                         cov, coupling);
         }
     }
     for (size_t lane = 0; (fused || change != NULL) && lane < kind.width; lane++) {
@@ -188,7 +191,8 @@ NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_quasi, NBT_METRIC_QUASI)
 #undef BODY
 #undef QUASI
 
-NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
+NBT_LOCAL void nbt_quasi_sweep(const nbt_matrices *m, const nbt_change *change,
+                               const nbt_look *look)
 {
     NBT_CALL_FOR_FACTORS(sweep_quasi, m, change, look)
 }

@@ -1,8 +1,8 @@
 /* The quasi-diagonal metric: the recurrent block of the filter with the bias column kept exactly
  * (Ollivier 2015, Riemannian metrics for neural networks I, arXiv 1303.0818).
  *
- * Of the information of a row, M <- (1 - gamma) M + gamma (H^T Lambda H + delta I), the entries M00,
- * M0i and Mii are kept, 0 the bias (the last column). Stored are, per entry,
+ * Of the information of a row, M <- (1 - gamma) M + gamma (H^T Lambda H + delta I), the entries
+ * M00, M0i and Mii are kept, 0 the bias (the last column). Stored are, per entry,
  *     c_i = M0i / M00   (coupling; 0 for the bias)
  *     P_i = 1 / (Mii - c_i^2 M00),   P_0 = 1 / M00          (cov)
  * With x~ = x - c x_0 the metric is a^T Q b = sum P a~ b~, and the step along g is
@@ -14,8 +14,8 @@
  *     c_i'    = c_i + P_0' (gamma h_0^T h~_i - gamma delta c_i)
  *     1/P_i'  = (1 - gamma) (1/P_i + (c_i' - c_i)^2 / P_0)
  *               + gamma (|h_i - c_i' h_0|^2 + delta (1 + c_i'^2))
- * with h_i (O) the whitened slopes, F^T H_:i. So P > 0 by construction and P_i (1 + c_i^2) <= 1/delta,
- * which is the bound that the overflow check uses: |db|^2 <= (D / delta) g^T Q g. */
+ * with h_i (O) the whitened slopes, F^T H_:i. So P > 0 by construction and P_i (1 + c_i^2) <=
+ * 1/delta, which is the bound that the overflow check uses: |db|^2 <= (D / delta) g^T Q g. */
 #ifndef NBT_QUASI_H
 #define NBT_QUASI_H
 

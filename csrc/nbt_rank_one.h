@@ -9,7 +9,8 @@
 /* Of sum P w w and sum P g g: with P >= 1e-20 (nbt_kalman.h), entries stay below 1e16. */
 #define NBT_NORM_LIMIT 1e12f
 
-/* A sum of squares that was moved along with its factors, which rounding may have brought below 0. */
+/* A sum of squares that was moved along with its factors, which rounding may have brought below
+ * 0. */
 NBT_INLINE float nbt_moved_square(float x)
 {
     return nbt_select(x < 0.0f, 0.0f, x);

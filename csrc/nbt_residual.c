@@ -6,15 +6,16 @@
 #include "nbt_rng.h"
 #include "nbt_traces.h"
 
-/* The parts of balance. */
+/* The parts of balance; NULL in a build without it, where nothing calls this file. */
+#define HAS_BALANCE ((int)NBT_LAST_balance >= (int)NBT_AT_balance)
 static float *g_squares(const nbt_layout *l)
 {
-    return NBT_OF(l, balance) + 1;
+    return HAS_BALANCE ? NBT_OF(l, balance) + 1 : NULL;
 }
 
 static float *kappas(const nbt_layout *l)
 {
-    return NBT_OF(l, balance) + 1 + l->H;
+    return HAS_BALANCE ? NBT_OF(l, balance) + 1 + l->H : NULL;
 }
 
 NBT_LOCAL void nbt_residual_clear(const nbt_layout *l)

@@ -68,7 +68,8 @@ NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
 static void gather_metric(const nbt_layout *l, size_t row)
 {
     for (size_t j = 0; j < l->D; j++) {
-        NBT_OF(l, p_row)[j] = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[nbt_block_index(row, j, l->R, l->D)];
+        size_t at = nbt_block_index(row, j, l->R, l->D);
+        NBT_OF(l, p_row)[j] = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[at];
     }
 }
 
@@ -90,7 +91,8 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
             float *h = NBT_OF(l, slopes) + o * plane + row * l->D;
             nbt_fill(h, 0.0f, l->D);
             for (size_t k = 0; k < l->H; k++) {
-                add_scaled(h, NBT_OF(l, white)[k * l->O + o], NBT_OF(l, exact) + k * plane + row * l->D, l->D);
+                add_scaled(h, NBT_OF(l, white)[k * l->O + o],
+                           NBT_OF(l, exact) + k * plane + row * l->D, l->D);
             }
             for (size_t j = 0; j + 1 < l->D && nbt_has_coupling(&l->m); j++) {
                 h[j] -= l->m.coupling[nbt_block_index(row, j, l->R, l->D)] * h[l->D - 1];
@@ -177,7 +179,8 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
         float floor = update->rate_floor * (1.0f + c_new * c_new) + kept * (turn * turn);
         float square = p * over_outputs(l, h, h);
         l->m.coupling[at] = c_new;
-        l->m.cov[at] = nbt_kalman_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
+        l->m.cov[at] =
+            nbt_kalman_shrink(p, update->keep, update->curvature_w[0] * square + p * floor);
     }
     l->m.theta[at_bias] -= back;
 }
@@ -190,7 +193,8 @@ NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
             continue;
         }
         for (size_t j = 0; j < l->D; j++) {
-            update_one(l, update, nbt_block_index(row, j, l->R, l->D), NBT_OF(l, slopes) + row * l->D + j);
+            update_one(l, update, nbt_block_index(row, j, l->R, l->D),
+                       NBT_OF(l, slopes) + row * l->D + j);
         }
     }
 }

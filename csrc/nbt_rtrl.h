@@ -5,8 +5,8 @@
  *
  * and the gradient of every output, H_o = sum_k V_ok G_k (R, D), through the same filter. Matrices
  * lie row-major here and only theta and its metric in the blocks of nbt_sweep, so that nothing
- * depends on NBT_LANES. A build without rtrl leaves this file empty; callers ask NBT_IS_EXACT, which is
- * then the constant 0. */
+ * depends on NBT_LANES. A build without rtrl leaves this file empty; callers ask NBT_IS_EXACT,
+ * which is then the constant 0. */
 #ifndef NBT_RTRL_H
 #define NBT_RTRL_H
 
@@ -15,7 +15,8 @@
 
 #define NBT_IS_EXACT(l) (NBT_HAS_RTRL && NBT_OF(l, exact) != NULL)
 
-/* What an estimator does is said in nbt_estimate.h. Cost of advance: S (H + 1) R D multiply-adds. */
+/* What an estimator does is said in nbt_estimate.h. Cost of advance: S (H + 1) R D
+ * multiply-adds. */
 NBT_LOCAL void nbt_rtrl_clear(const nbt_layout *l);
 NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l);
 NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l);

@@ -46,7 +46,8 @@ NBT_INLINE void nbt_sums_start(nbt_block_sums *sums, nbt_kind kind, size_t unit,
 }
 
 /* w of a lane with the move that its sums want. */
-NBT_INLINE float nbt_sums_w(const nbt_block_sums *sums, size_t lane, nbt_kind kind, float w, float g)
+NBT_INLINE float nbt_sums_w(const nbt_block_sums *sums, size_t lane, nbt_kind kind, float w,
+                            float g)
 {
     return nbt_sums_move(kind) ? sums->w_scale * w + sums->g_scale[lane] * g : w;
 }

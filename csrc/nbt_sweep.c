@@ -128,8 +128,8 @@ NBT_INLINE void look_column(nbt_kind kind, nbt_block_sums *sums, float u, float 
     }
 }
 
-/* Where both are to be done in one loop, the change is that many columns ahead of the sums: they need not
- * wait for its division, and all is still in the fastest cache. */
+/* Where both are to be done in one loop, the change is that many columns ahead of the sums: they
+ * need not wait for its division, and all is still in the fastest cache. */
 #define AHEAD 4
 
 /* change and look are NULL unless the pass has them. theta to cov: the block's own parameters. As
@@ -193,9 +193,9 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
     }
 }
 
-/* Only the widest blocks have a loop of their own for change and look together; one that has to ask in
- * every column is smaller than three. Without lanes two small loops, one after the other, are as fast: a row
- * is still in the cache, if there is one. */
+/* Only the widest blocks have a loop of their own for change and look together; one that has to ask
+ * in every column is smaller than three. Without lanes two small loops, one after the other, are as
+ * fast: a row is still in the cache, if there is one. */
 NBT_INLINE void sweep_block(nbt_kind kind, size_t row, size_t unit, const nbt_matrices *m,
                             const nbt_change *change, const nbt_look *look)
 {
@@ -236,7 +236,8 @@ NBT_FOR_EACH_FACTORS(DEFINE_SWEEP, sweep_diagonal, NBT_METRIC_DIAGONAL)
 
 NBT_LOCAL void nbt_sweep(const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {
-    for (size_t n = 0; look != NULL && nbt_has_w(m) && n < (nbt_is_by_unit(m) ? m->hidden : 1); n++) {
+    for (size_t n = 0; look != NULL && nbt_has_w(m) && n < (nbt_is_by_unit(m) ? m->hidden : 1);
+         n++) {
         look->out.ww[n] = 0.0f;
     }
     if (!nbt_has_cov(m)) {

@@ -25,9 +25,10 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
-/* One column of rows `first` to first + width of U, of which the first `above` are above the diagonal. */
-NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float back,
-                            float gain, uint32_t above)
+/* One column of rows `first` to first + width of U, of which the first `above` are above the
+ * diagonal. */
+NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own,
+                            float back, float gain, uint32_t above)
 {
     for (uint32_t lane = 0; lane < width; lane++) {
         float before = u[lane];
@@ -38,8 +39,9 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
     }
 }
 
-/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit keeps its
- * rows of C f. Near the diagonal it works on what lies below it too, and puts back what was there. */
+/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit
+ * keeps its rows of C f. Near the diagonal it works on what lies below it too, and puts back what
+ * was there. */
 NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
                           const float *back, size_t n)
 {
@@ -56,10 +58,11 @@ NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_REST
     nbt_copy(cf + first, own, width);
 }
 
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch, size_t n)
+NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
+                              size_t n)
 {
-    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of d. Only
-     * sums wait for one another, the divisions make loops that vectorise. */
+    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of
+     * d. Only sums wait for one another, the divisions make loops that vectorise. */
     float *before = scratch;
     float after = 1.0f;
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {

@@ -1,8 +1,8 @@
-/* The covariance C of the readout, one for all outputs, factorised as C = U diag(d) U^T: the readout block
- * of the Kalman filter (the recurrent one: nbt_kalman.h).
+/* The covariance C of the readout, one for all outputs, factorised as C = U diag(d) U^T: the
+ * readout block of the Kalman filter (the recurrent one: nbt_kalman.h).
  *
- * Updated by Bierman's algorithm (1977, Factorization Methods for Discrete Sequential Estimation), which
- * keeps C positive whatever is rounded. Here f (n = D) are the features. */
+ * Updated by Bierman's algorithm (1977, Factorization Methods for Discrete Sequential Estimation),
+ * which keeps C positive whatever is rounded. Here f (n = D) are the features. */
 #ifndef NBT_UD_H
 #define NBT_UD_H
 

@@ -9,16 +9,16 @@
 /* Units that are turned together: so many roots and divisions fit a vector unit. */
 #define UNITS (NBT_LANES > 1 ? 8 : 1)
 
-/* A remainder smaller than this share of |g_i|^2 is rounding. Raising it changes how g_i is split into
- * along and across, not the sum. */
+/* A remainder smaller than this share of |g_i|^2 is rounding. Raising it changes how g_i is split
+ * into along and across, not the sum. */
 #define ROUNDING 1e-6f
-/* The smaller squared singular value is kept above this share of the larger: the factors scale with its
- * fourth root, and their product does not depend on it. */
+/* The smaller squared singular value is kept above this share of the larger: the factors scale with
+ * its fourth root, and their product does not depend on it. */
 #define SHARE_MIN 1e-11f
 /* Below this a squared singular value is near the end of float32. */
 #define SQUARE_MIN 1e-30f
-/* Below the fourth root of SHARE_MIN SQUARE_MIN, which is denormal: a process that flushes those to zero
- * must not divide by it. */
+/* Below the fourth root of SHARE_MIN SQUARE_MIN, which is denormal: a process that flushes those to
+ * zero must not divide by it. */
 #define ROOT_MIN 5e-11f
 
 /* A = c along the first axis, s along the second. */
@@ -49,8 +49,8 @@ NBT_INLINE float at_least(float x, float least)
     return nbt_select(x < least, least, x);
 }
 
-/* What is known of a few units, and what comes out; arrays of its own, since a loop over what may be the
- * same array twice does not vectorise. */
+/* What is known of a few units, and what comes out; arrays of its own, since a loop over what may
+ * be the same array twice does not vectorise. */
 typedef struct group {
     float aa[UNITS], ab[UNITS], bb[UNITS]; /* inner products of a and b */
     float ww[UNITS], wg[UNITS], gg[UNITS], sign[UNITS];
@@ -94,7 +94,8 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     s->of_g[n] = of_g;
 }
 
-/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of i. */
+/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of
+ * i. */
 NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, const float *jt,
                           float decay, size_t H)
 {
@@ -145,7 +146,8 @@ NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, con
     }
 
 /* out (count, H) = a for count units, row by row. */
-static void push_units(float *out, const float *v, const float *jt, float decay, size_t count, size_t H)
+static void push_units(float *out, const float *v, const float *jt, float decay, size_t count,
+                       size_t H)
 {
     for (; NBT_LANES > 1 && count >= 4; count -= 4, out += 4 * H, v += 4 * H) {
         PUSH_ALL(push_four)
@@ -155,7 +157,8 @@ static void push_units(float *out, const float *v, const float *jt, float decay,
     }
 }
 
-/* One step of the units i to i + count, count <= UNITS: their v, w_scale and g_scale, which holds the signs. */
+/* One step of the units i to i + count, count <= UNITS: their v, w_scale and g_scale, which holds
+ * the signs. */
 NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
 {
     group s;

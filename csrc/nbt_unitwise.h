@@ -2,8 +2,8 @@
  * (docs/design.md, section 3).
  *
  * Keeps g (nbt_traces.h), v (H, H) with v_i in row i, and w (R, D), w_i in the rows of unit i: the
- * derivative of all states with respect to the parameters of unit i is e_i g_i^T + v_i w_i^T, e_i the i-th
- * unit vector. One step makes of it, besides the new traces,
+ * derivative of all states with respect to the parameters of unit i is e_i g_i^T + v_i w_i^T, e_i
+ * the i-th unit vector. One step makes of it, besides the new traces,
  *     X = a w_i^T + b g_i^T,   a = decay J v_i,   b = column i of J without what the traces keep,
  * which has rank two. X = sigma1 l1 r1^T + sigma2 l2 r2^T is its singular value decomposition, the
  * right vectors measured in the filter's metric, and

@@ -41,8 +41,8 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
     return learner->config.scale_steps == 0 ? 0.0f : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
-/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far the
- * inputs are off if that is more. */
+/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far
+ * the inputs are off if that is more. */
 static void count_loss(nbt_learner *learner, float loss, float off)
 {
     /* Written so that NaN and infinity count as LOSS_MAX. */
@@ -110,23 +110,24 @@ NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float l
 
 /* ---- last good copy -------------------------------------------------------------------------- */
 
-/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array lies. */
+/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array
+ * lies. */
 static float *transfer_array(float *live, float *kept, size_t n, int back)
 {
     nbt_copy(back ? live : kept, back ? kept : live, n);
     return kept + n;
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it, in the order of nbt_layout.c. */
+/* Copies all that a label teaches, `back` from the copy or into it, matrices first. */
 static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
     if (!nbt_has_copy(l)) {
         return;
     }
-#define TRANSFER(where, name, purpose, content, since, copied, brought, floats)                          \
-    if ((copied) * (brought) != 0) {                                                                     \
-        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);                            \
+#define TRANSFER(where, name, purpose, content, since, copied, brought, floats) \
+    if ((copied) * (brought) != 0) {                                            \
+        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);   \
     }
     NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
     NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)
@@ -140,8 +141,8 @@ NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
 
 /* ---- acting ---------------------------------------------------------------------------------- */
 
-/* The recurrent weights stay, since what they remember is of use again; all that follows them within
- * a few hundred labels starts anew. */
+/* The recurrent weights stay, since what they remember is of use again; all that follows them
+ * within a few hundred labels starts anew. */
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;

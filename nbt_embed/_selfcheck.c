@@ -32,8 +32,8 @@ static int refuses(nbt_learner *learner, float bad)
 
 static uint64_t steps(uint32_t simd)
 {
-    uint64_t arena[NBT_BYTES(2, 1, 5, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE, NBT_FILTER_KALMAN,
-                             NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+    NBT_ARENA(arena, NBT_BYTES(2, 1, 5, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE, NBT_FILTER_KALMAN,
+                               NBT_LINK_GAUSSIAN));
     nbt_config config = nbt_config_default(2, 1, 5, NBT_LINK_GAUSSIAN);
     nbt_learner *learner;
     if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {

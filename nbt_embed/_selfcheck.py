@@ -48,7 +48,7 @@ def warn_of_floats(call: str) -> None:
             "(-ffast-math, torch.set_flush_denormal, fesetround): the learner computes other bits "
             "than elsewhere. Undo that, or use the learner in a process that does without",
             FloatWarning,
-            stacklevel=4,  # the method and its turn lie between
+            stacklevel=3,  # the method lies between
         )
 
 

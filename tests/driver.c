@@ -15,18 +15,18 @@
 
 #include "nbt.h"
 
-#define FAIL(...)                                    \
-    do {                                             \
-        fprintf(stderr, "line %d: ", __LINE__);      \
-        fprintf(stderr, __VA_ARGS__);                \
-        fputc('\n', stderr);                         \
-        exit(1);                                     \
+#define FAIL(...)                               \
+    do {                                        \
+        fprintf(stderr, "line %d: ", __LINE__); \
+        fprintf(stderr, __VA_ARGS__);           \
+        fputc('\n', stderr);                    \
+        exit(1);                                \
     } while (0)
-#define REQUIRE(condition)                           \
-    do {                                             \
-        if (!(condition)) {                          \
-            FAIL("not true: %s", #condition);        \
-        }                                            \
+#define REQUIRE(condition)                    \
+    do {                                      \
+        if (!(condition)) {                   \
+            FAIL("not true: %s", #condition); \
+        }                                     \
     } while (0)
 
 static void *need(void *pointer)
@@ -175,10 +175,10 @@ static void set_field(nbt_config *config, const char *assignment)
         config->seed = value;
         return;
     }
-#define SET(name, kind, low, high, gaussian, other, since)                              \
-    if (length == strlen(#name) && strncmp(assignment, #name, length) == 0) {           \
-        config->name = VALUE_##kind;                                                    \
-        return;                                                                         \
+#define SET(name, kind, low, high, gaussian, other, since)                    \
+    if (length == strlen(#name) && strncmp(assignment, #name, length) == 0) { \
+        config->name = VALUE_##kind;                                          \
+        return;                                                               \
     }
 #define VALUE_COUNT (uint32_t)value
 #define VALUE_CHOICE (uint32_t)value

@@ -120,6 +120,7 @@ def test_the_recipe_of_the_readme_forecasts_h_steps_ahead() -> None:
 AROUND: dict[str, str] = {
     "README.md": """
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "nbt.h"
 static float read_sensor(void)
@@ -142,8 +143,8 @@ static int read_sensor(float *x, float *label)
     return n++ < 3000;
 }
 #define use_forecast(...) (last = forecast[0])
-static uint64_t arena[NBT_BYTES(1, 1, 16, 1, 2, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+static NBT_ARENA(arena, NBT_BYTES(1, 1, 16, 1, 2, NBT_CELL_GATED, NBT_EST_UNITWISE,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 int main(void)
 {
     float x[1], label[1], forecast[1];
@@ -182,7 +183,8 @@ def test_commands_run(snippet: Snippet, tool: Tool, tmp_path: Path) -> None:
     learner = Learner(3, 1, hidden=4)
     stream = simulated_sensor(60, missing=0)
     learner.run(stream.inputs, stream.targets[:, 0], horizon=1)
-    learner.save(tmp_path / "learner.nbt")
+    for name in ("learner.nbt", "pump.nbt", "fan.nbt"):
+        learner.save(tmp_path / name)
     rows = [f"{t},{a:.6f},{b:.6f}" for t, (a, b, _) in enumerate(stream.inputs)]
     (tmp_path / "sensor.csv").write_text("\n".join(["t_s,a,b", *rows]) + "\n")
     shell = f'nbt-embed() {{ "{sys.executable}" -m nbt_embed "$@"; }}\n'
