@@ -1,9 +1,10 @@
-/* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a piece that
- * stays erased until a newer checkpoint is whole (the mark), and the record again (the seal), which comes once
- * the one before is marked: so one slot is open, that is sealed and not marked, and it is the newest. An erase
- * that a power cut ends, from whichever side it comes, does not undo a mark and leave the seal.
- *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve, flags; little-endian.
- * docs/checkpoint.md, "Slots on raw flash", says why no acknowledged save is lost. */
+/* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a
+ * piece that stays erased until a newer checkpoint is whole (the mark), and the record again (the
+ * seal), which comes once the one before is marked: so one slot is open, that is sealed and not
+ * marked, and it is the newest. An erase that a power cut ends, from whichever side it comes, does
+ *   not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
+ * these twelve, flags; little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
+ * acknowledged save is lost. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
 
@@ -12,11 +13,13 @@
 enum {
     SLOTS_MAX = 32,
     RECORD_BYTES = 20,
-    SEALED = 1,         /* flag: the slot has a mark and a seal; in slots of the first format all flags are ff */
-    STALE = 2,          /* flag of a seal: an older slot may be open too */
-    READS_MAX = 8,      /* of one piece, until two agree */
-    ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
-    SEQUENCE_JUMP = 256 /* a slot that cannot be read may be ahead by 2 for each failed save before */
+    SEALED =
+        1, /* flag: the slot has a mark and a seal; in slots of the first format all flags are ff */
+    STALE = 2,      /* flag of a seal: an older slot may be open too */
+    READS_MAX = 8,  /* of one piece, until two agree */
+    ROUNDS_MAX = 3, /* of one slot, until its CRCs are right */
+    SEQUENCE_JUMP =
+        256 /* a slot that cannot be read may be ahead by 2 for each failed save before */
 };
 
 static const unsigned char record_magic[4] = {'N', 'B', 'T', 'S'};
@@ -73,8 +76,8 @@ typedef struct slot {
     int stale;      /* its seal has the flag */
 } slot;
 
-/* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that comes
- * and goes counts. Returns 0, or 1 if they do not. */
+/* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that
+ * comes and goes counts. Returns 0, or 1 if they do not. */
 static int read_piece(const slot *self, size_t at, unsigned char *out, size_t n)
 {
     unsigned char again[NBT_CHUNK];
@@ -119,8 +122,8 @@ static void look_at_marks(slot *self, const unsigned char *record)
     unsigned char seal[RECORD_BYTES];
     size_t at = mark_at(self->bytes);
     if (get_word(record + 16) == SEALED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK &&
-        read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 && memcmp(seal, record, 16) == 0 &&
-        (get_word(seal + 16) & ~(uint32_t)STALE) == SEALED) {
+        read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
+        memcmp(seal, record, 16) == 0 && (get_word(seal + 16) & ~(uint32_t)STALE) == SEALED) {
         piece mark = piece_at(self, at);
         self->marked = mark == PROGRAMMED;
         self->open = mark == BLANK;
@@ -183,10 +186,10 @@ typedef struct survey {
     uint32_t marked;              /* ... that is sealed and marked */
     uint32_t stale;               /* ... whose seal says that an older slot may be open too */
     uint32_t unreadable;
-    uint32_t doubtful;            /* ... and not known to be older than the newest */
-    uint32_t newest;              /* as a set: the open one; with none, the whole one that was written last */
-    uint32_t before;              /* as a set: the last of the marked ones; with none, of the other whole ones */
-    int has_head;                 /* whether the newest is an open one */
+    uint32_t doubtful; /* ... and not known to be older than the newest */
+    uint32_t newest;   /* as a set: the open one; with none, the whole one that was written last */
+    uint32_t before; /* as a set: the last of the marked ones; with none, of the other whole ones */
+    int has_head;    /* whether the newest is an open one */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -200,8 +203,8 @@ static int is_single(uint32_t set)
     return (set & (set - 1)) == 0;
 }
 
-/* Sequence numbers may wrap: the newer of two is less than half a turn ahead. Of two equal ones, which no
- * save makes, the later slot counts. */
+/* Sequence numbers may wrap: the newer of two is less than half a turn ahead. Of two equal ones,
+ * which no save makes, the later slot counts. */
 static int is_newer(uint32_t a, uint32_t b)
 {
     return a - b < 0x80000000u;
@@ -213,7 +216,8 @@ static uint32_t newest_of(const survey *seen, uint32_t set)
     uint32_t newest = 0;
     int has_one = 0;
     for (uint32_t i = 0; i < SLOTS_MAX; i++) {
-        if ((set & only(i)) != 0 && (!has_one || is_newer(seen->sequence[i], seen->sequence[newest]))) {
+        if ((set & only(i)) != 0 &&
+            (!has_one || is_newer(seen->sequence[i], seen->sequence[newest]))) {
             newest = i;
             has_one = 1;
         }
@@ -238,8 +242,8 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
         seen.stale |= (uint32_t)self.stale << i;
         seen.unreadable |= (uint32_t)(holds == UNREADABLE) << i;
     }
-    /* A slot that was the newest when it took no more writes could not be marked: what is marked and newer
-     * says that it is not the newest any more. */
+    /* A slot that was the newest when it took no more writes could not be marked: what is marked
+     * and newer says that it is not the newest any more. */
     uint32_t newest = newest_of(&seen, seen.open);
     int is_head = seen.open != 0 &&
                   (seen.marked == 0 ||
@@ -257,8 +261,8 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
     return seen;
 }
 
-/* Whether what is the newest of the slots that could be read is the newest of all; without any, whether
- * nothing was ever acknowledged (docs/checkpoint.md). */
+/* Whether what is the newest of the slots that could be read is the newest of all; without any,
+ * whether nothing was ever acknowledged (docs/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
     return seen->doubtful == 0 ||
@@ -269,7 +273,8 @@ static int is_certain(const nbt_flash *flash, const survey *seen)
 static int has_stale(const survey *seen)
 {
     int is_sure = seen->has_head && (seen->stale & seen->newest) == 0;
-    return (seen->open & ~(seen->newest | seen->before)) != 0 || (seen->unreadable != 0 && !is_sure);
+    return (seen->open & ~(seen->newest | seen->before)) != 0 ||
+           (seen->unreadable != 0 && !is_sure);
 }
 
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nbt_learner **learner)
@@ -292,7 +297,8 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         slot newest = slot_at(flash, newest_of(&seen, seen.newest));
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
-        if (status == NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
+        if (status ==
+            NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
             without |= only(newest.index);
         } else if (status != NBT_ERR_READ && status != NBT_ERR_CRC) {
             return status;
@@ -321,8 +327,8 @@ static int program_piece(void *context, const unsigned char *bytes, size_t n)
     return self->flash->program(self->flash->context, self->index, at, piece, NBT_CHUNK);
 }
 
-/* Erases the slot and looks whether it is: the record of a new checkpoint must not come to stand over what an
- * erase has left of an old one. */
+/* Erases the slot and looks whether it is: the record of a new checkpoint must not come to stand
+ * over what an erase has left of an old one. */
 static int erase_slot(const slot *self, size_t end)
 {
     int is_blank = self->flash->erase(self->flash->context, self->index) == 0;
@@ -349,8 +355,8 @@ static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned cha
     slot written = slot_at(flash, index);
     return erase_slot(&written, mark_at(get_word(record + 8)) + 2 * NBT_CHUNK) &&
            program_piece(&self, record, RECORD_BYTES) == 0 &&
-           nbt_save_stream(learner, program_piece, &self) == NBT_OK && content_of(&written) == WHOLE &&
-           written.sequence == get_word(record + 4);
+           nbt_save_stream(learner, program_piece, &self) == NBT_OK &&
+           content_of(&written) == WHOLE && written.sequence == get_word(record + 4);
 }
 
 static void make_mark(programmer at)
@@ -359,9 +365,10 @@ static void make_mark(programmer at)
     (void)program_piece(&at, zeros, sizeof zeros);
 }
 
-/* Seals with the record, to which it adds a flag; a cover is marked before, so that it is never open. Returns
- * whether the slot is sealed now, for certain. */
-static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale, int is_cover)
+/* Seals with the record, to which it adds a flag; a cover is marked before, so that it is never
+ * open. Returns whether the slot is sealed now, for certain. */
+static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale,
+                     int is_cover)
 {
     programmer self = {flash, index, mark_at(get_word(record + 8))};
     slot sealed = slot_at(flash, index);
@@ -371,7 +378,8 @@ static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *reco
     self.at += NBT_CHUNK;
     put_word(record + 16, is_stale ? SEALED | STALE : SEALED);
     (void)program_piece(&self, record, RECORD_BYTES);
-    return content_of(&sealed) == WHOLE && (is_cover ? sealed.marked : sealed.open) && sealed.stale == is_stale;
+    return content_of(&sealed) == WHOLE && (is_cover ? sealed.marked : sealed.open) &&
+           sealed.stale == is_stale;
 }
 
 /* Marks the slots of a set. Returns those that do not take the mark. */
@@ -391,8 +399,8 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
     return set;
 }
 
-/* Whether a slot may be erased. The one before the newest stays, since it says that no older one is the
- * newest; with fewer than four slots it may go if none looks like that. */
+/* Whether a slot may be erased. The one before the newest stays, since it says that no older one is
+ * the newest; with fewer than four slots it may go if none looks like that. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set)
 {
     return (slot_set & (seen->unreadable | seen->newest)) == 0 &&
@@ -423,11 +431,13 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t kept = seen.newest;
     uint32_t unmarked = seen.open; /* have to be marked, or covered, before this save is sealed */
     int was_stale = seen.unreadable != 0 && has_stale(&seen);
-    /* Without a head a slot that cannot be read may be it, older than what a failed save has left. */
+    /* Without a head a slot that cannot be read may be it, older than what a failed save has
+     * left. */
     int needs_no_cover = seen.has_head || (seen.newest != 0 && seen.unreadable == 0);
-    int is_lost = 0;               /* a whole checkpoint was given up for nothing: no second one */
-    uint32_t n_failed = 0;         /* slots; after half of them it is not the slots, and no whole one goes */
-    uint32_t cover = 0;            /* as a set: written, to be sealed as a marked one */
+    int is_lost = 0; /* a whole checkpoint was given up for nothing: no second one */
+    uint32_t n_failed =
+        0;              /* slots; after half of them it is not the slots, and no whole one goes */
+    uint32_t cover = 0; /* as a set: written, to be sealed as a marked one */
     unsigned char cover_record[RECORD_BYTES];
     nbt_status failure = NBT_ERR_READ; /* nothing was written */
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
@@ -451,7 +461,8 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         unmarked = make_marks(flash, &seen, unmarked & ~only(index));
         int is_stale = was_stale || unmarked != 0;
         int is_covered = needs_no_cover && (unmarked & seen.newest) == 0;
-        is_covered = is_covered || (cover != 0 && seal_slot(flash, newest_of(&seen, cover), cover_record, is_stale, 1));
+        is_covered = is_covered || (cover != 0 && seal_slot(flash, newest_of(&seen, cover),
+                                                            cover_record, is_stale, 1));
         if (is_covered && seal_slot(flash, index, record, is_stale, 0)) {
             return NBT_OK;
         }

@@ -5,13 +5,14 @@
 
 #include "nbt.h"
 
-#define REQUIRE(condition)                                                                              \
-    do {                                                                                                \
-        if (!(condition)) {                                                                             \
-            fprintf(stderr, "line %d: not true: %s (%u slots, fault %u, from save %u, save %u)\n", __LINE__, \
-                    #condition, (unsigned)n_slots, (unsigned)fault, (unsigned)start, (unsigned)save);     \
-            exit(1);                                                                                    \
-        }                                                                                               \
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "line %d: not true: %s (%u slots, fault %u, from save %u, save %u)\n", \
+                    __LINE__, #condition, (unsigned)n_slots, (unsigned)fault, (unsigned)start,     \
+                    (unsigned)save);                                                               \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 enum { SLOTS = 8, SLOT_BYTES = 1024, SAVES = 24 };
@@ -21,7 +22,7 @@ static uint32_t n_slots, fault, start, save;
 static unsigned char chip[SLOTS][SLOT_BYTES];
 static uint32_t mute, unprogrammable, read_only, lying; /* bit masks of slots */
 static uint32_t blurred;                                /* only their records can be read */
-static uint32_t left_out;                               /* slots before the first of the description */
+static uint32_t left_out; /* slots before the first of the description */
 
 static int chip_read(void *context, uint32_t slot, size_t at, unsigned char *out, size_t n)
 {
@@ -32,7 +33,8 @@ static int chip_read(void *context, uint32_t slot, size_t at, unsigned char *out
     return (int)((mute | (at >= 64 ? blurred : 0)) >> slot & 1u);
 }
 
-static int chip_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes, size_t n)
+static int chip_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes,
+                        size_t n)
 {
     (void)context;
     slot += left_out;
@@ -87,7 +89,8 @@ static uint64_t stored(nbt_status *status)
     return *status == NBT_OK ? nbt_hash(loaded) : 0;
 }
 
-/* Slot 0 fails from a save on. It is the newest of all when n_slots - 1 or a multiple of them came before. */
+/* Slot 0 fails from a save on. It is the newest of all when n_slots - 1 or a multiple of them came
+ * before. */
 static void one_slot_dies(void)
 {
     unsigned failed = 0;
@@ -105,7 +108,8 @@ static void one_slot_dies(void)
         acknowledged = status == NBT_OK ? nbt_hash(learner) : acknowledged;
         REQUIRE(status == NBT_OK || status == (fault == NO_READ ? NBT_ERR_READ : NBT_ERR_FLASH));
         uint64_t found = stored(&status);
-        REQUIRE(status != NBT_OK || acknowledged == 0 || found == acknowledged || found == nbt_hash(learner));
+        REQUIRE(status != NBT_OK || acknowledged == 0 || found == acknowledged ||
+                found == nbt_hash(learner));
         REQUIRE(status == NBT_OK || (status == NBT_ERR_READ && fault == NO_READ));
     }
     int held_newest = start == n_slots;
@@ -113,14 +117,16 @@ static void one_slot_dies(void)
         return; /* stops, as docs/checkpoint.md says */
     }
     if (fault != NO_READ) {
-        REQUIRE(failed <= (fault == NO_PROGRAM)); /* the save that finds out gives up no second checkpoint */
+        REQUIRE(failed <=
+                (fault == NO_PROGRAM)); /* the save that finds out gives up no second checkpoint */
     } else if (held_newest) {
         REQUIRE(failed == SAVES - start);
         left_out = 1; /* what the error asks for */
         flash.n_slots--;
         REQUIRE(live_and_save() == NBT_OK);
     } else {
-        REQUIRE(failed == 0 || (start == 0 && n_slots < 4)); /* a blank flash of which a part cannot be read */
+        REQUIRE(failed == 0 ||
+                (start == 0 && n_slots < 4)); /* a blank flash of which a part cannot be read */
     }
 }
 
@@ -146,8 +152,8 @@ static void low_voltage(void)
     REQUIRE(live_and_save() == NBT_OK);
 }
 
-/* Failed saves leave a checkpoint in a slot that then cannot be read for a while: it does not outrun what is
- * acknowledged meanwhile. */
+/* Failed saves leave a checkpoint in a slot that then cannot be read for a while: it does not
+ * outrun what is acknowledged meanwhile. */
 static void outrun(void)
 {
     for (uint32_t tries = 1; tries <= 100; tries++) {
@@ -165,8 +171,9 @@ static void outrun(void)
     }
 }
 
-/* The newest takes no mark, a failed save leaves a later checkpoint without a seal, and then only the record of the
- * newest can be read while the next save is acknowledged. The newest of before does not come back. */
+/* The newest takes no mark, a failed save leaves a later checkpoint without a seal, and then only
+ * the record of the newest can be read while the next save is acknowledged. The newest of before
+ * does not come back. */
 static void out_of_focus(void)
 {
     nbt_status status;

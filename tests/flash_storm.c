@@ -1,17 +1,18 @@
-/* Saves and loads on a simulated flash with all faults at once, against an oracle that keeps the order of
- * what was acknowledged.
+/* Saves and loads on a simulated flash with all faults at once, against an oracle that keeps the
+ * order of what was acknowledged.
  *
  *     flash_storm SEED SAVES
  *
- * One life is one flash of 2 to 32 slots, blank, with anything on it, or with a checkpoint in the first format
- * whose sequence number soon wraps. In every call each of these may happen: slots that cannot be read, slots
- * that take no program, reads that fail or give a wrong bit, programs that fail, stop half way or write a wrong
- * bit, erases that fail with nothing, a part or all of the slot erased, and a power cut at any byte. For good,
- * slots stop taking writes, and one of them can no longer be read.
+ * One life is one flash of 2 to 32 slots, blank, with anything on it, or with a checkpoint in the
+ * first format whose sequence number soon wraps. In every call each of these may happen: slots that
+ * cannot be read, slots that take no program, reads that fail or give a wrong bit, programs that
+ * fail, stop half way or write a wrong bit, erases that fail with nothing, a part or all of the
+ * slot erased, and a power cut at any byte. For good, slots stop taking writes, and one of them can
+ * no longer be read.
  *
- * The oracle: a load gives the state of the last acknowledged save, or one that was tried after it, or an error
- * that the faults explain; never anything older. Fault-free calls succeed, with one slot that can never be read
- * too, unless it holds the newest or there are fewer than four. */
+ * The oracle: a load gives the state of the last acknowledged save, or one that was tried after it,
+ * or an error that the faults explain; never anything older. Fault-free calls succeed, with one
+ * slot that can never be read too, unless it holds the newest or there are fewer than four. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,13 @@
 
 static unsigned long line_seed, life_number, saves_done;
 
-#define REQUIRE(condition)                                                                     \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
+#define REQUIRE(condition)                                                                      \
+    do {                                                                                        \
+        if (!(condition)) {                                                                     \
             fprintf(stderr, "line %d: not true: %s (seed %lu, life %lu, save %lu)\n", __LINE__, \
-                    #condition, line_seed, life_number, saves_done);                           \
-            exit(1);                                                                           \
-        }                                                                                      \
+                    #condition, line_seed, life_number, saves_done);                            \
+            exit(1);                                                                            \
+        }                                                                                       \
     } while (0)
 
 enum { CHIP_SLOTS = 32, SLOT_BYTES = 1024, PIECE = 64, TRIED_MAX = 4096 };
@@ -56,17 +57,18 @@ static int once_in(uint32_t n)
 /* ---- the flash ------------------------------------------------------------------------------- */
 
 static unsigned char chip[CHIP_SLOTS][SLOT_BYTES];
-static unsigned char used[CHIP_SLOTS][SLOT_BYTES / PIECE]; /* holds what was programmed since the last erase */
+static unsigned char used[CHIP_SLOTS]
+                         [SLOT_BYTES / PIECE]; /* holds what was programmed since the last erase */
 static uint32_t n_slots;
 static uint32_t read_only, unprogrammable, dead; /* for good, bit masks */
 
 /* Of one call. */
-static uint32_t mute;                                 /* slots that cannot be read */
-static uint32_t blurred;                              /* slots of which only the record can be read */
-static uint32_t deaf;                                 /* slots that take no program */
-static uint32_t bad_read, bad_bit;                    /* once in so many reads; 0: never */
+static uint32_t mute;              /* slots that cannot be read */
+static uint32_t blurred;           /* slots of which only the record can be read */
+static uint32_t deaf;              /* slots that take no program */
+static uint32_t bad_read, bad_bit; /* once in so many reads; 0: never */
 static uint32_t bad_program, wrong_program, bad_erase; /* the same of programs and erases */
-static long left;                                     /* bytes until the power goes; negative: it stays */
+static long left; /* bytes until the power goes; negative: it stays */
 static int is_off;
 
 static int has_power(void)
@@ -92,7 +94,8 @@ static int chip_read(void *context, uint32_t slot, size_t at, unsigned char *out
     return 0;
 }
 
-static int chip_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes, size_t n)
+static int chip_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes,
+                        size_t n)
 {
     (void)context;
     REQUIRE(slot < n_slots && n == PIECE && at % PIECE == 0 && at + n <= SLOT_BYTES);
@@ -201,7 +204,8 @@ static unsigned whole(void)
         nbt_learner *found = NULL;
         const unsigned char *at = chip[i];
         size_t bytes = word_at(at + 8);
-        n += memcmp(at, "NBTS", 4) == 0 && nbt_crc32(at, 12) == word_at(at + 12) && bytes <= SLOT_BYTES - PIECE &&
+        n += memcmp(at, "NBTS", 4) == 0 && nbt_crc32(at, 12) == word_at(at + 12) &&
+             bytes <= SLOT_BYTES - PIECE &&
              nbt_load(loaded_memory, sizeof loaded_memory, at + PIECE, bytes, &found) == NBT_OK;
     }
     return n;
@@ -345,9 +349,10 @@ int main(int argc, char **argv)
             missed += (unsigned long)!was_found;
         }
     }
-    printf("%lu saves in %lu lives: %lu acknowledged, %lu refused, %lu failed; of %lu without a passing fault "
+    printf("%lu saves in %lu lives: %lu acknowledged, %lu refused, %lu failed; of %lu without a "
+           "passing fault "
            "%lu not acknowledged; %lu loads without one: %lu found none\n",
-           saves_done, life_number, saved, refused, failed, clean_saves, clean_refusals, found + missed,
-           missed);
+           saves_done, life_number, saved, refused, failed, clean_saves, clean_refusals,
+           found + missed, missed);
     return 0;
 }

@@ -1,6 +1,7 @@
-/* A source of a checkpoint whose bytes change while it is read: every byte, in every reading, by several
- * masks; and one that gives another checkpoint from some reading on. Each load gives an error and memory of
- * zeros or as it was, or a learner that is one of the checkpoints whole. Built with sanitizers. */
+/* A source of a checkpoint whose bytes change while it is read: every byte, in every reading, by
+ * several masks; and one that gives another checkpoint from some reading on. Each load gives an
+ * error and memory of zeros or as it was, or a learner that is one of the checkpoints whole. Built
+ * with sanitizers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,8 @@ int main(int argc, char **argv)
         nbt_config config = config_of(kind);
         size_t bytes = nbt_bytes(&config), n = nbt_checkpoint_bytes(&config);
         REQUIRE(bytes > 0 && n <= BYTES_MAX);
-        unsigned char *block = malloc(bytes), *memory = malloc(bytes), *data = malloc(n), *later = malloc(n);
+        unsigned char *block = malloc(bytes), *memory = malloc(bytes), *data = malloc(n),
+                      *later = malloc(n);
         REQUIRE(block != NULL && memory != NULL && data != NULL && later != NULL);
         nbt_learner *learner = NULL;
         REQUIRE(nbt_init(block, bytes, &config, &learner) == NBT_OK);
@@ -106,7 +108,8 @@ int main(int argc, char **argv)
                 nbt_status status = nbt_load_stream(memory, bytes, give, &from, n, &loaded);
                 loads++;
                 if (status == NBT_OK) {
-                    REQUIRE(nbt_hash(loaded) == hash || (mode == 2 && nbt_hash(loaded) == hash_later));
+                    REQUIRE(nbt_hash(loaded) == hash ||
+                            (mode == 2 && nbt_hash(loaded) == hash_later));
                     good++;
                     live_on(loaded, 3); /* reaches outside the block if an index is wrong */
                 } else {
