@@ -45,19 +45,26 @@ extern "C" {
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
+/* What a name means stands beside it. */
+/* clang-format off */
+
 typedef enum nbt_status {
     NBT_OK = 0,
     NBT_SKIPPED = 1,         /* the step ran, but an update would have left the finite numbers: the
-                                parameters stayed, the estimate was cleared (nbt_counters.skipped) */
-    NBT_LIMITED = 2,         /* the step ran with a value brought to its bound (gate, input_limit) */
-    NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt from
-                                it until it does */
+                                parameters stayed, the estimate was cleared
+                                (nbt_counters.skipped) */
+    NBT_LIMITED = 2,         /* the step ran with a value brought to its bound (gate,
+                                input_limit) */
+    NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt
+                                from it until it does */
     NBT_REOPENED = 4,        /* the loss has risen for good: scalers, readout, rates and covariances
                                 start anew, the recurrent weights stay (drift_steps) */
-    NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back (rollback_steps) */
-    NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of them. Only
-                                parameters that no stream taught (a checkpoint from strangers), or labels near
-                                1e18, lead there: reset the state, or load an older checkpoint */
+    NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back
+                                (rollback_steps) */
+    NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of
+                                them. Only parameters that no stream taught (a checkpoint from
+                                strangers), or labels near 1e18, lead there: reset the state, or
+                                load an older checkpoint */
     NBT_ERR_NULL = -1,       /* a required pointer is NULL */
     NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
@@ -78,8 +85,9 @@ typedef enum nbt_status {
     NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
     NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
     NBT_ERR_WRITE = -17,     /* the writing callback gave up */
-    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time; flash: a slot
-                                that may hold the newest checkpoint cannot be read. Try again */
+    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time;
+                                flash: a slot that may hold the newest checkpoint cannot be read.
+                                Try again */
     NBT_ERR_FLASH = -19,     /* the flash is described wrongly, or no slot could be written */
     NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: start anew */
 } nbt_status;
@@ -96,9 +104,10 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
     NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
     NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
-    NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave out
-                                (unbiased at decay 1, least variance) */
-    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats: what the others estimate; for hosts */
+    NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave
+                                out (unbiased at decay 1, least variance) */
+    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats: what the others estimate; for
+                                hosts */
     NBT_EST_END
 };
 enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
@@ -122,7 +131,8 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
     NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
-    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row i */
+    NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row
+                                 i */
     NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of what
                                  the bias does not explain (not sgd, not frozen) */
     NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (not sgd) */
@@ -151,7 +161,8 @@ typedef struct nbt_config {
     uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
     uint32_t n_in;        /* input channels, 1..65535. Cost: 12 R + 4 D bytes per channel and lag */
     uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 D bytes */
-    uint32_t n_hidden;    /* recurrent units, 1..4096 and what size_t can address. Cost: quadratic */
+    uint32_t n_hidden;    /* recurrent units, 1..4096 and what size_t can address. Cost:
+                             quadratic */
     uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 1 */
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
@@ -170,9 +181,9 @@ typedef struct nbt_config {
                              labels are standardised with the running mean and variance of the first
                              scale_steps samples; 0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
-    uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent step
-                             (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at least
-                             0.1; 0 keeps it constant */
+    uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent
+                             step (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at
+                             least 0.1; 0 keeps it constant */
     float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
                              with this exponential rate; 0 freezes it */
     float tau_min;        /* samples, > 1, default 1.6 (gaussian) or 2.2: shortest initial time
@@ -202,19 +213,20 @@ typedef struct nbt_config {
                              variance */
     float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
     /* Guards, docs/design.md section 10. */
-    uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value for
-                             more samples is stuck, and nothing is learnt from what is forecast with
-                             it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with four
-                             times the usual loss, or more with less, but at least twice, the learner
-                             opens again to what is new */
-    uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the parameters
-                             every so many labels, and take the last one back before the learner
-                             opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
-    float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label that is
-                             further from its forecast is learnt as if it were so far */
-    float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from the
-                             running mean is brought so far, once the scaler has seen scale_steps */
+    uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
+                             for more samples is stuck, and nothing is learnt from what is forecast
+                             with it; a gaussian label that does is missing */
+    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with
+                             four times the usual loss, or more with less, but at least twice, the
+                             learner opens again to what is new */
+    uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
+                             parameters every so many labels, and take the last one back before
+                             the learner opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
+    float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label
+                             that is further from its forecast is learnt as if it were so far */
+    float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from
+                             the running mean is brought so far, once the scaler has seen
+                             scale_steps */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -245,9 +257,11 @@ typedef struct nbt_breakdown {
 
 typedef struct nbt_learner nbt_learner;
 
+/* clang-format on */
+
 /* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
- * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 700 samples;
- * the others take inputs as they are and forget within about 20000. Cost: O(1). */
+ * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 700
+ * samples; the others take inputs as they are and forget within about 20000. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: check every field against its range.
@@ -281,14 +295,16 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
  * Cost: R D + O D multiply-adds. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
 
-/* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections 2-4).
+/* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections
+ * 2-4).
  * Arguments: label, n_out values, or one class index (categorical). NaN means missing: an output
  *   without label learns nothing; with no label at all only the state and the estimate advance.
  * Returns: NBT_OK, NBT_SKIPPED, or what a guard did: NBT_LIMITED, NBT_STUCK, NBT_REOPENED,
  *   NBT_ROLLED_BACK (the last of them that holds, in the order of their numbers).
  * Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner is then unchanged.
  * Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step (but for a copy every
- *   rollback_steps); unitwise: H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20 R D. */
+ *   rollback_steps); unitwise: H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20
+ *   R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
 /* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1].
@@ -307,8 +323,8 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance);
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
  *   itself, horizon h, the label may have been learnt and only the input refused. */
-nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label,
-                   size_t steps, size_t horizon, size_t *done);
+nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
+                   size_t horizon, size_t *done);
 
 /* Purpose: forget the recent past, keep what was learnt: states, estimate, lag taps and waiting
  * predictions are cleared; weights, covariances and scalers stay. Errors: NBT_ERR_NULL. */
@@ -322,15 +338,15 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
 
 /* Purpose: copy an array (NBT_ARRAY_*) out, row-major; *rows and *cols receive its shape.
  * Arguments: out may be NULL to ask for the shape only. Errors: NBT_ERR_NULL, NBT_ERR_ARRAY. */
-nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
-                         size_t *rows, size_t *cols);
+nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out, size_t *rows,
+                         size_t *cols);
 
-/* Purpose: dimensions of an array (NBT_ARRAY_*): 1 (it then has one row) or 2; 0 where nbt_array_get gives
- * NBT_ERR_ARRAY, and for NULL. Cost: O(1). */
+/* Purpose: dimensions of an array (NBT_ARRAY_*): 1 (it then has one row) or 2; 0 where
+ * nbt_array_get gives NBT_ERR_ARRAY, and for NULL. Cost: O(1). */
 uint32_t nbt_array_dimensions(const nbt_learner *learner, uint32_t array);
 
-/* Purpose: the NBT_SIMD_* version of the step that the learner uses: the widest that this processor, the
- * build and nbt_simd_limit allow. All give the same bits. Cost: O(1). */
+/* Purpose: the NBT_SIMD_* version of the step that the learner uses: the widest that this
+ * processor, the build and nbt_simd_limit allow. All give the same bits. Cost: O(1). */
 uint32_t nbt_simd(const nbt_learner *learner);
 
 /* Purpose: use no wider version than `most` (NBT_SIMD_*) from now on, for comparisons and tests.
@@ -349,23 +365,24 @@ size_t nbt_checkpoint_bytes(const nbt_config *config);
 typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
 
 /* Purpose: write everything that makes a resumed run the run: the same bits on every target.
- * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that is given one piece after
- *   the other, all of 64 bytes but the last, so that flash can be programmed as they come.
+ * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that is given one piece
+ *   after the other, all of 64 bytes but the last, so that flash can be programmed as they come.
  * Errors: NBT_ERR_NULL, NBT_ERR_BYTES, NBT_ERR_STATE (a number is not finite: nothing was written,
  *   keep the last checkpoint), NBT_ERR_WRITE. The learner is unchanged. Cost: O(bytes). */
 nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes);
 nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *context);
 
-/* Gives n bytes (1..64) of a checkpoint from an offset on; returns 0, or anything else to give up. */
+/* Gives n bytes (1..64) of a checkpoint from an offset on; returns 0, or anything else to give
+ * up. */
 typedef int (*nbt_read)(void *context, size_t offset, unsigned char *out, size_t n);
 
 /* Purpose: build the learner of a checkpoint in memory[bytes], as nbt_init does.
  * Arguments: data [n], the checkpoint, or a callback that gives the n bytes, three times over; what
  *   follows the checkpoint's end is not looked at. *learner receives the address (equal to memory).
  *   Everything is checked before memory is touched.
- * Errors: NBT_ERR_NULL, NBT_ERR_MAGIC, NBT_ERR_VERSION, NBT_ERR_LENGTH, NBT_ERR_CRC, NBT_ERR_CONFIG,
- *   NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (if the callback fails only in the
- *   third round, memory is zero). Cost: O(bytes). */
+ * Errors: NBT_ERR_NULL, NBT_ERR_MAGIC, NBT_ERR_VERSION, NBT_ERR_LENGTH, NBT_ERR_CRC,
+ *   NBT_ERR_CONFIG, NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (if the callback
+ *   fails only in the third round, memory is zero). Cost: O(bytes). */
 nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_t n,
                     nbt_learner **learner);
 nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
@@ -375,36 +392,41 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
  * Errors: those of nbt_load up to NBT_ERR_CONFIG, and NBT_ERR_STATE. Cost: O(n). */
 nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config);
 
-/* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of erase
- * blocks. The callbacks return 0, or anything else for a failure.
+/* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of
+ * erase blocks. The callbacks return 0, or anything else for a failure.
  *   read: n bytes (1..64) from any offset of a slot.
- *   program: n = 64 bytes at a multiple of 64, each place once after an erase; upwards, but for the last
- *     piece but one, which a later save fills.
+ *   program: n = 64 bytes at a multiple of 64, each place once after an erase; upwards, but for the
+ *     last piece but one, which a later save fills.
  *   erase: all bytes of a slot become 0xff. */
 typedef struct nbt_flash {
     void *context;
     uint32_t n_slots;
     size_t slot_bytes;
     int (*read)(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n);
-    int (*program)(void *context, uint32_t slot, size_t offset, const unsigned char *bytes, size_t n);
+    int (*program)(void *context, uint32_t slot, size_t offset, const unsigned char *bytes,
+                   size_t n);
     int (*erase)(void *context, uint32_t slot);
 } nbt_flash;
 
 /* Purpose: least slot_bytes for this configuration; 0 if it is refused. Cost: O(1). */
 size_t nbt_store_slot_bytes(const nbt_config *config);
 
-/* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power cut
- * at any moment leaves that one or the new one; the slots wear evenly; what was written is read back. After
- * NBT_OK no load gives anything older (docs/checkpoint.md says under which faults, and why).
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small), NBT_ERR_STATE,
- *   NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was written, try again; leave a slot
- *   that stays so out of nbt_flash). The newest checkpoint before is still there, and all older ones but one.
- * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be read, two. */
+/* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power
+ * cut at any moment leaves that one or the new one; the slots wear evenly; what was written is read
+ * back. After NBT_OK no load gives anything older (docs/checkpoint.md says under which faults, and
+ * why).
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small),
+ *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was
+ *   written, try again; leave a slot that stays so out of nbt_flash). The newest checkpoint before
+ *   is still there, and all older ones but one.
+ * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be
+ * read, two. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.
- * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (slots that
- *   may hold the newest cannot be read: try again, or leave a slot that stays so out of nbt_flash). */
+ * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ
+ *   (slots that may hold the newest cannot be read: try again, or leave a slot that stays so out of
+ *   nbt_flash). */
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes,
                           nbt_learner **learner);
 
@@ -426,11 +448,12 @@ float nbt_sigmoidf(float x);
 #include "nbt_tables.h"
 
 /* ---- Memory at compile time ------------------------------------------------------------------
- * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and nbt_load: in C99
- * and C++11, at file scope, in a function or in a structure. `static` or `extern` may stand before it; `name`
- * is an array of unsigned char, and `sizeof name` is `bytes`. An integer type for the array would not do: AVR
- * aligns uint64_t to 1, and 32-bit x86 to 4. Compilers that have no way to ask for an alignment get what they
- * give to uint64_t, and nbt_init says NBT_ERR_ALIGN where that is too little. */
+ * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and
+ * nbt_load: in C99 and C++11, at file scope, in a function or in a structure. `static` or `extern`
+ * may stand before it; `name` is an array of unsigned char, and `sizeof name` is `bytes`. An
+ * integer type for the array would not do: AVR aligns uint64_t to 1, and 32-bit x86 to 4. Compilers
+ * that have no way to ask for an alignment get what they give to uint64_t, and nbt_init says
+ * NBT_ERR_ALIGN where that is too little. */
 #if defined(__GNUC__) || defined(__CC_ARM) || defined(__TI_COMPILER_VERSION__)
 #define NBT_ARENA(name, bytes) unsigned char name[bytes] __attribute__((aligned(8)))
 #elif defined(__cplusplus) && __cplusplus >= 201103L
@@ -456,21 +479,23 @@ float nbt_sigmoidf(float x);
                                     cell, estimator, filter, link) +                             \
                    (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay,   \
                                    cell, estimator, filter, link) -                              \
-                    1u) * NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
+                    1u) *                                                                        \
+                       NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)             \
     (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, \
                                               n_hidden, lags, 0, cell, estimator, filter, link)))
 
-#define NBT_ROWS(n_hidden, cell)                                  \
-    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +      \
-                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
-                           4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
+#define NBT_ROWS(n_hidden, cell)                                               \
+    ((size_t)(n_hidden) *                                                      \
+     (NBT_IN(NBT_CELLS_GATES_1, cell) + 2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
+      4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
-/* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is compiled. */
+/* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is
+ * compiled. */
 #define NBT_HEADER_BYTES                                                 \
     (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS + \
      (4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)

@@ -17,17 +17,17 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
 
 /* Runs body(width, first row, its unit) over all blocks with the width as a compile-time
  * constant. */
-#define NBT_FOR_EACH_BLOCK(m, body)                                                 \
-    for (size_t row = 0, unit = 0, width = 0; row < (m)->rows;                      \
-         row += width, unit = nbt_block_unit(unit, width, (m)->hidden)) {           \
-        width = nbt_block_width(row, (m)->rows);                                    \
-        switch (width) {                                                            \
-        case 16: body(16, row, unit); break;                                        \
-        case 8: body(8, row, unit); break;                                          \
-        case 4: body(4, row, unit); break;                                          \
-        case 2: body(2, row, unit); break;                                          \
-        default: body(1, row, unit); break;                                         \
-        }                                                                           \
+#define NBT_FOR_EACH_BLOCK(m, body)                                       \
+    for (size_t row = 0, unit = 0, width = 0; row < (m)->rows;            \
+         row += width, unit = nbt_block_unit(unit, width, (m)->hidden)) { \
+        width = nbt_block_width(row, (m)->rows);                          \
+        switch (width) {                                                  \
+        case 16: body(16, row, unit); break;                              \
+        case 8: body(8, row, unit); break;                                \
+        case 4: body(4, row, unit); break;                                \
+        case 2: body(2, row, unit); break;                                \
+        default: body(1, row, unit); break;                               \
+        }                                                                 \
     }
 
 /* out[lane] = value of the unit of the lane, or 0 without values. */
@@ -87,12 +87,14 @@ NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int fused)
     return pass;
 }
 
+/* clang-format off */
 /* define(name of a function, kind.w, kind.g, metric) for every kind of factors. */
 #define NBT_FOR_EACH_FACTORS(define, name, metric) \
     define(name##_traces, NBT_W_NONE, 1, metric)   \
     define(name##_shared, NBT_W_SHARED, 0, metric) \
     define(name##_both, NBT_W_SHARED, 1, metric)   \
     define(name##_by_unit, NBT_W_BY_UNIT, 1, metric)
+/* clang-format on */
 
 /* Calls the function for the factors of m. */
 #define NBT_CALL_FOR_FACTORS(name, m, ...) \
@@ -130,9 +132,8 @@ typedef struct nbt_lanes {
 NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size_t unit, size_t H,
                                  const nbt_change *change)
 {
-    const nbt_change nothing = {{NULL, NULL, NULL, NULL, NULL},
-                                {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f},
-                                NULL};
+    const nbt_change nothing = {
+        {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f}, NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
     kind.w = change != NULL ? kind.w : NBT_W_NONE;

@@ -83,8 +83,8 @@ NBT_FILTER_LIST(NBT_FILTER_IN_ORDER_)
 NBT_FILTER_IN_ORDER_(END, 0)
 NBT_LINK_LIST(NBT_LINK_IN_ORDER_)
 NBT_LINK_IN_ORDER_(END, 0)
-NBT_ASSERT(nbt_choice_knows_all, NBT_CELL_END <= 8 && NBT_EST_END <= 8 && NBT_FILTER_END <= 8 &&
-                                     NBT_LINK_END <= 8);
+NBT_ASSERT(nbt_choice_knows_all,
+           NBT_CELL_END <= 8 && NBT_EST_END <= 8 && NBT_FILTER_END <= 8 && NBT_LINK_END <= 8);
 
 /* Whether a choice from the mask is number i, which is the one left where it is the mask's last. */
 NBT_INLINE int nbt_is_choice(uint32_t mask, uint32_t i, uint32_t choice)
@@ -96,7 +96,7 @@ NBT_INLINE int nbt_is_choice(uint32_t mask, uint32_t i, uint32_t choice)
 NBT_INLINE uint32_t nbt_choice(uint32_t mask, uint32_t all, uint32_t choice)
 {
     mask &= all;
-    return mask == all                     ? choice
+    return mask == all                      ? choice
            : nbt_is_choice(mask, 0, choice) ? 0u
            : nbt_is_choice(mask, 1, choice) ? 1u
            : nbt_is_choice(mask, 2, choice) ? 2u

@@ -69,9 +69,9 @@ NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float
 
 /* The gates i, f, g, o lie H apart in a (gains of h), and so in gain2 (gains of c). */
 NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
-                           float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o,
-                           float *NBT_RESTRICT h, float *NBT_RESTRICT c, const float *leak,
-                           float *NBT_RESTRICT gain2, float *NBT_RESTRICT carry)
+                           float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o, float *NBT_RESTRICT h,
+                           float *NBT_RESTRICT c, const float *leak, float *NBT_RESTRICT gain2,
+                           float *NBT_RESTRICT carry)
 {
     (void)leak;
     for (size_t k = 0; k < H; k++) {
@@ -113,14 +113,14 @@ NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
-#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                          \
-    case NBT_CELL_##NAME:                                                                          \
-        units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, carry); \
+#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                      \
+    case NBT_CELL_##NAME:                                                                      \
+        units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, \
+                     carry);                                                                   \
         break;
         NBT_CELL_LIST(CASE)
 #undef CASE
-    default: /* nbt_config_check lets no other number pass */
-        break;
+    default: /* nbt_config_check lets no other number pass */ break;
     }
 }
 
@@ -129,8 +129,8 @@ NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t H, float *a, float *state,
     each_cell(cell, H, 0, a, state, leak, NULL, NULL);
 }
 
-NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state, const float *leak,
-                                  float *gain2, float *carry)
+NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state,
+                                  const float *leak, float *gain2, float *carry)
 {
     each_cell(cell, H, 1, a, state, leak, gain2, carry);
 }

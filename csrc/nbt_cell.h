@@ -1,7 +1,8 @@
 /* The cells: s = cell(a, s), their gains and their direct carry.
  *
- * A cell has `gates` rows and `parts` state floats per unit: rows are stacked by gate (row = gate * H
- * + unit), the state by part (lstm: h, then c). Its Jacobian-vector product is, per part k and unit i,
+ * A cell has `gates` rows and `parts` state floats per unit: rows are stacked by gate (row = gate *
+ * H + unit), the state by part (lstm: h, then c). Its Jacobian-vector product is, per part k and
+ * unit i,
  *     (J v)_k,i = carry_k,i v_memory,i + sum over the unit's rows r of gain_k,r (theta_h v_h)_r
  * where the memory is the last part. Estimators need nothing else of a cell. */
 #ifndef NBT_CELL_H
@@ -15,7 +16,8 @@
 NBT_LOCAL size_t nbt_cell_gates(uint32_t cell);
 NBT_LOCAL size_t nbt_cell_parts(uint32_t cell);
 
-/* a (gates * H): pre-activations, which stay; state (parts * H) is advanced in place; leak (H) for leaky. */
+/* a (gates * H): pre-activations, which stay; state (parts * H) is advanced in place; leak (H) for
+ * leaky. */
 NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t H, float *a, float *state, const float *leak);
 
 /* The same, and the derivatives: a (gates * H) holds the pre-activations and receives the gains

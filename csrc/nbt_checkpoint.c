@@ -40,7 +40,7 @@ uint32_t nbt_crc32(const unsigned char *bytes, size_t n)
 static uint32_t counter_since(size_t index)
 {
 #define SINCE(name, since) since,
-    static const unsigned char versions[NBT_COUNTERS] = {NBT_COUNTER_LIST(SINCE)};
+    static const unsigned char versions[NBT_COUNTERS] = { NBT_COUNTER_LIST(SINCE) };
 #undef SINCE
     return versions[index];
 }
@@ -86,9 +86,9 @@ static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 
 size_t nbt_checkpoint_bytes(const nbt_config *config)
 {
-    return nbt_bytes(config) == 0 ? 0
-                                  : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) +
-                                        CRC_BYTES;
+    return nbt_bytes(config) == 0
+               ? 0
+               : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) + CRC_BYTES;
 }
 
 /* ---- save ------------------------------------------------------------------------------------ */

@@ -6,7 +6,8 @@
 #include "nbt_layout.h"
 #include "nbt_math.h"
 
-/* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their number. */
+/* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their
+ * number. */
 static float one_hot_gain(uint32_t n_in)
 {
     float gain = 0.97f * nbt_sqrt((float)n_in);
@@ -23,7 +24,7 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
 #define DEFAULT_CHOICE(value) (uint32_t)(value)
 #define DEFAULT_REAL(value) (value)
 #define DEFAULT_ABOVE(value) (value)
-    nbt_config config = {0 /* seed */, NBT_FIELD_LIST(DEFAULT)};
+    nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
 #undef DEFAULT
     return config;
 }
@@ -84,7 +85,7 @@ static uint32_t built_choices(size_t index)
            : index == NBT_FIELD_estimator ? NBT_BUILT_estimator
            : index == NBT_FIELD_filter    ? NBT_BUILT_filter
            : index == NBT_FIELD_link      ? NBT_BUILT_link
-                                        : 0u;
+                                          : 0u;
 }
 
 /* S R D of a configuration with this many units: the floats of the exact derivative. */
@@ -146,9 +147,10 @@ static int is_accepted(const nbt_config *config, refusal *out)
         range r = range_of(config, i);
         uint32_t word = nbt_config_word(config, i);
         /* A NaN compares false everywhere, so it is refused. */
-        int good = r.kind <= CHOICE  ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
-                   : r.kind == ABOVE ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
-                                          : nbt_from_bits(word) >= r.low && nbt_from_bits(word) <= r.high;
+        int good = r.kind <= CHOICE ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
+                   : r.kind == ABOVE
+                       ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
+                       : nbt_from_bits(word) >= r.low && nbt_from_bits(word) <= r.high;
         if (!good) {
             return refuse(out, 1 + i, r.low, r.high);
         }
@@ -176,8 +178,8 @@ int nbt_config_is_good(const nbt_config *config)
     return is_accepted(config, &refused);
 }
 
-/* The kernel itself does not call this, so that a firmware that does not either has no arithmetic in
- * double. */
+/* The kernel itself does not call this, so that a firmware that does not either has no arithmetic
+ * in double. */
 nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
 {
     refusal refused;
@@ -244,60 +246,41 @@ size_t nbt_bytes(const nbt_config *config)
 const char *nbt_status_text(nbt_status status)
 {
     switch (status) {
-    case NBT_OK:
-        return "ok";
-    case NBT_SKIPPED:
-        return "an update would have left the finite numbers and was skipped";
-    case NBT_LIMITED:
-        return "a value was brought to its bound";
+    case NBT_OK: return "ok";
+    case NBT_SKIPPED: return "an update would have left the finite numbers and was skipped";
+    case NBT_LIMITED: return "a value was brought to its bound";
     case NBT_STUCK:
         return "a channel has not moved for stuck_steps samples: nothing was learnt from it";
     case NBT_REOPENED:
         return "the loss has risen for good: scalers, readout and covariances started anew";
-    case NBT_ROLLED_BACK:
-        return "the loss has risen for good: the last good parameters are back";
+    case NBT_ROLLED_BACK: return "the loss has risen for good: the last good parameters are back";
     case NBT_NOT_FINITE:
-        return "a number of the forecast or the variance is not finite: go back to an older checkpoint";
-    case NBT_ERR_NULL:
-        return "a required pointer is NULL";
-    case NBT_ERR_CONFIG:
-        return "a config field is out of range: see nbt_config_check";
-    case NBT_ERR_BYTES:
-        return "the block is smaller than nbt_bytes(config)";
-    case NBT_ERR_ALIGN:
-        return "the block is not aligned to 8 bytes";
-    case NBT_ERR_INPUT:
-        return "an input is NaN, infinite or absurdly far from the running mean";
+        return "a number of the forecast or the variance is not finite: go back to an older "
+               "checkpoint";
+    case NBT_ERR_NULL: return "a required pointer is NULL";
+    case NBT_ERR_CONFIG: return "a config field is out of range: see nbt_config_check";
+    case NBT_ERR_BYTES: return "the block is smaller than nbt_bytes(config)";
+    case NBT_ERR_ALIGN: return "the block is not aligned to 8 bytes";
+    case NBT_ERR_INPUT: return "an input is NaN, infinite or absurdly far from the running mean";
     case NBT_ERR_LABEL:
         return "a label is infinite, absurdly far from the running mean or not in the link's range";
-    case NBT_ERR_FULL:
-        return "max_delay + 1 predictions wait for labels: learn one first";
-    case NBT_ERR_EMPTY:
-        return "no prediction waits for a label: predict first";
-    case NBT_ERR_HORIZON:
-        return "the horizon does not fit max_delay or the predictions that wait";
-    case NBT_ERR_LINK:
-        return "the variance is defined for the gaussian link only";
-    case NBT_ERR_ARRAY:
-        return "no array of this name in this configuration";
-    case NBT_ERR_MAGIC:
-        return "these bytes are no checkpoint";
+    case NBT_ERR_FULL: return "max_delay + 1 predictions wait for labels: learn one first";
+    case NBT_ERR_EMPTY: return "no prediction waits for a label: predict first";
+    case NBT_ERR_HORIZON: return "the horizon does not fit max_delay or the predictions that wait";
+    case NBT_ERR_LINK: return "the variance is defined for the gaussian link only";
+    case NBT_ERR_ARRAY: return "no array of this name in this configuration";
+    case NBT_ERR_MAGIC: return "these bytes are no checkpoint";
     case NBT_ERR_VERSION:
         return "the checkpoint was written by a newer version: update this program";
-    case NBT_ERR_LENGTH:
-        return "the checkpoint is cut off: take the one before";
-    case NBT_ERR_CRC:
-        return "the checkpoint is damaged: take the one before";
+    case NBT_ERR_LENGTH: return "the checkpoint is cut off: take the one before";
+    case NBT_ERR_CRC: return "the checkpoint is damaged: take the one before";
     case NBT_ERR_STATE:
         return "a number in the learner or the checkpoint cannot be: take the checkpoint before";
-    case NBT_ERR_WRITE:
-        return "the writing callback gave up";
+    case NBT_ERR_WRITE: return "the writing callback gave up";
     case NBT_ERR_READ:
         return "the reading callback gave up or gave other bytes a second time: read again";
-    case NBT_ERR_FLASH:
-        return "the flash is described wrongly, or no slot could be written";
-    case NBT_ERR_NOTHING:
-        return "no slot of the flash holds a whole checkpoint: start anew";
+    case NBT_ERR_FLASH: return "the flash is described wrongly, or no slot could be written";
+    case NBT_ERR_NOTHING: return "no slot of the flash holds a whole checkpoint: start anew";
     }
     return "unknown status";
 }

@@ -63,8 +63,7 @@ static int is_bounded(const nbt_layout *l, float c)
         step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float tilt = nbt_tilt(l)[i];
-        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) *
-                     NBT_OF(l, g_square)[i];
+        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * NBT_OF(l, g_square)[i];
     }
     float error = 0.0f; /* squared, of all outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {

@@ -10,7 +10,7 @@ typedef struct nbt_ring {
     float *data;     /* (capacity, n_in) */
     size_t capacity; /* max_delay + lags */
     size_t n_in;
-    size_t head;     /* slot of the newest sample */
+    size_t head; /* slot of the newest sample */
 } nbt_ring;
 
 /* The slot of the sample `age` samples before the newest one, (n_in) floats; age < capacity. */

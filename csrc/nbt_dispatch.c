@@ -17,11 +17,11 @@ uint32_t nbt_simd(const nbt_learner *learner)
     return most >= NBT_SIMD_AVX2 && __builtin_cpu_supports("avx2") ? NBT_SIMD_AVX2 : NBT_SIMD_BASE;
 }
 
-#define DISPATCH(name, arguments)                          \
-    switch (nbt_simd(learner)) {                           \
-    case NBT_SIMD_AVX512: return name##_avx512 arguments;  \
-    case NBT_SIMD_AVX2: return name##_avx2 arguments;      \
-    default: return name##_base arguments;                 \
+#define DISPATCH(name, arguments)                         \
+    switch (nbt_simd(learner)) {                          \
+    case NBT_SIMD_AVX512: return name##_avx512 arguments; \
+    case NBT_SIMD_AVX2: return name##_avx2 arguments;     \
+    default: return name##_base arguments;                \
     }
 
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x)
@@ -39,8 +39,8 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance)
     DISPATCH(nbt_variance, (learner, variance))
 }
 
-nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label,
-                   size_t steps, size_t horizon, size_t *done)
+nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
+                   size_t horizon, size_t *done)
 {
     DISPATCH(nbt_run, (learner, y, x, label, steps, horizon, done))
 }

@@ -18,20 +18,11 @@ NBT_COVERS(nbt_estimate_covers_all, NBT_ESTIMATORS_ALL,
 NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
 {
     switch (nbt_estimator(l)) {
-    case NBT_EST_FROZEN:
-        break;
-    case NBT_EST_NOBACKTRACK:
-        nbt_nobacktrack_clear(l);
-        break;
-    case NBT_EST_SNAP1:
-        nbt_traces_clear(l);
-        break;
-    case NBT_EST_RESIDUAL:
-        nbt_residual_clear(l);
-        break;
-    case NBT_EST_UNITWISE:
-        nbt_unitwise_clear(l);
-        break;
+    case NBT_EST_FROZEN: break;
+    case NBT_EST_NOBACKTRACK: nbt_nobacktrack_clear(l); break;
+    case NBT_EST_SNAP1: nbt_traces_clear(l); break;
+    case NBT_EST_RESIDUAL: nbt_residual_clear(l); break;
+    case NBT_EST_UNITWISE: nbt_unitwise_clear(l); break;
     case NBT_EST_RTRL:
         if (NBT_IS_EXACT(l)) {
             nbt_rtrl_clear(l);
@@ -63,9 +54,12 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     if (is_residual) {
         w_scale = nbt_residual_look(learner, l, g_scale);
     }
-    nbt_look look = {{l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg),
-                      l->w_square},
-                     u, is_residual ? NBT_OF(l, tangent) : l->v, &w_scale, g_scale};
+    nbt_look look = {
+        {l->act, l->da, l->uu, nbt_wu(l), NBT_OF(l, gu), NBT_OF(l, gg), NBT_OF(l, wg), l->w_square},
+        u,
+        is_residual ? NBT_OF(l, tangent) : l->v,
+        &w_scale,
+        g_scale};
     nbt_sweep(&l->m, change, &look);
     nbt_copy(l->u, u, l->D);
     if (is_residual) {
@@ -97,20 +91,11 @@ NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
     }
     learner->looked = NBT_LOOK_NONE;
     switch (nbt_estimator(l)) {
-    case NBT_EST_FROZEN:
-        break;
-    case NBT_EST_NOBACKTRACK:
-        nbt_nobacktrack_advance(learner, l);
-        break;
-    case NBT_EST_SNAP1:
-        nbt_traces_advance(l);
-        break;
-    case NBT_EST_RESIDUAL:
-        nbt_residual_advance(learner, l);
-        break;
-    case NBT_EST_UNITWISE:
-        nbt_unitwise_advance(learner, l);
-        break;
+    case NBT_EST_FROZEN: break;
+    case NBT_EST_NOBACKTRACK: nbt_nobacktrack_advance(learner, l); break;
+    case NBT_EST_SNAP1: nbt_traces_advance(l); break;
+    case NBT_EST_RESIDUAL: nbt_residual_advance(learner, l); break;
+    case NBT_EST_UNITWISE: nbt_unitwise_advance(learner, l); break;
     case NBT_EST_RTRL:
         if (NBT_IS_EXACT(l)) {
             nbt_rtrl_advance(l);
@@ -122,18 +107,12 @@ NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l)
 {
     switch (nbt_estimator(l)) {
-    case NBT_EST_FROZEN:
-        return 1;
-    case NBT_EST_NOBACKTRACK:
-        return nbt_nobacktrack_is_bounded(l);
-    case NBT_EST_SNAP1:
-        return nbt_traces_is_bounded(l);
-    case NBT_EST_RESIDUAL:
-        return nbt_residual_is_bounded(l);
-    case NBT_EST_UNITWISE:
-        return nbt_unitwise_is_bounded(l);
-    case NBT_EST_RTRL:
-        return NBT_IS_EXACT(l) && nbt_rtrl_is_bounded(l);
+    case NBT_EST_FROZEN: return 1;
+    case NBT_EST_NOBACKTRACK: return nbt_nobacktrack_is_bounded(l);
+    case NBT_EST_SNAP1: return nbt_traces_is_bounded(l);
+    case NBT_EST_RESIDUAL: return nbt_residual_is_bounded(l);
+    case NBT_EST_UNITWISE: return nbt_unitwise_is_bounded(l);
+    case NBT_EST_RTRL: return NBT_IS_EXACT(l) && nbt_rtrl_is_bounded(l);
     }
     return 0;
 }

@@ -1,7 +1,7 @@
-/* What the kernel asks of float arithmetic: every operation rounds once, to float32, as IEEE 754 has it, and
- * none is moved, merged or left out. Options that give this up are refused here, since their bits are
- * not those of other builds. Merged multiplications and additions leave no mark that could be refused:
- * compile with -ffp-contract=off. */
+/* What the kernel asks of float arithmetic: every operation rounds once, to float32, as IEEE 754
+ * has it, and none is moved, merged or left out. Options that give this up are refused here, since
+ * their bits are not those of other builds. Merged multiplications and additions leave no mark that
+ * could be refused: compile with -ffp-contract=off. */
 #ifndef NBT_FLOAT_H
 #define NBT_FLOAT_H
 

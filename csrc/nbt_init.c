@@ -21,12 +21,10 @@ static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
     float open = nbt_log(tau - 1.0f); /* sigmoid(-open) = 1 / tau */
     switch (cell) {
 #define CASE(NAME, name, gates, parts, leaks, slow, fast) \
-    case NBT_CELL_##NAME:                                 \
-        return (slow) >> gate & 1 ? -open : (fast) >> gate & 1 ? open : drawn;
+    case NBT_CELL_##NAME: return (slow) >> gate & 1 ? -open : (fast) >> gate & 1 ? open : drawn;
         NBT_CELL_LIST(CASE)
 #undef CASE
-    default:
-        return drawn;
+    default: return drawn;
     }
 }
 
@@ -40,7 +38,8 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
             if (col + 1 == l->D) {
-                value = gate_bias(nbt_cell_of(config), row / l->H, time_constant(config, row % l->H), value);
+                value = gate_bias(nbt_cell_of(config), row / l->H,
+                                  time_constant(config, row % l->H), value);
             }
             l->m.theta[nbt_block_index(row, col, l->R, l->D)] = value;
         }

@@ -27,8 +27,8 @@ typedef struct directions {
 
 /* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector
  * unit keeps them while it goes through the directions. */
-NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first,
-                            const directions *d, float gain, size_t O)
+NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, const directions *d,
+                            float gain, size_t O)
 {
     size_t count = i + 1 - first < width ? i + 1 - first : width;
     float sum[NBT_LANES];

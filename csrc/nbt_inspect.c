@@ -65,12 +65,10 @@ static view find(const nbt_layout *l, uint32_t array)
 {
     switch (array) {
 #define CASE(NAME, data, rows, cols, stored) \
-    case NBT_ARRAY_##NAME:                   \
-        return view_of(data, rows, cols, stored);
+    case NBT_ARRAY_##NAME: return view_of(data, rows, cols, stored);
         VIEW_LIST(CASE)
 #undef CASE
-    default:
-        return view_of(NULL, 0, 0, TABLE);
+    default: return view_of(NULL, 0, 0, TABLE);
     }
 }
 

@@ -49,8 +49,8 @@ NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_
 
 /* scaled (n) of the values z (n) with nothing changed. Returns whether all are accepted. */
 NBT_INLINE_LANES int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
-                        const float *NBT_RESTRICT z, float limit, int holds,
-                        const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
+                              const float *NBT_RESTRICT z, float limit, int holds,
+                              const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
 {
     int accepted = 1;
     for (size_t i = 0; i < n; i++) {

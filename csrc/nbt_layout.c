@@ -8,10 +8,10 @@
 #define WORD_PLACE(kind, name, most, since) \
     WORD_AT_##name, WORD_LAST_##name = WORD_AT_##name + NBT_WORDS_##kind - 1,
 enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
-#define WORD_ASSERT(kind, name, most, since)                                    \
-    NBT_ASSERT(nbt_word_##name, offsetof(struct nbt_learner, name) ==           \
-                                    sizeof(nbt_config) + sizeof(nbt_counters) + \
-                                        4u * (size_t)WORD_AT_##name);
+#define WORD_ASSERT(kind, name, most, since)         \
+    NBT_ASSERT(nbt_word_##name,                      \
+               offsetof(struct nbt_learner, name) == \
+                   sizeof(nbt_config) + sizeof(nbt_counters) + 4u * (size_t)WORD_AT_##name);
 NBT_WORD_LIST(WORD_ASSERT)
 NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYTES);
 
@@ -50,7 +50,7 @@ void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word)
 uint32_t nbt_config_since(size_t index)
 {
 #define SINCE(name, kind, low, high, gaussian, other, since) since,
-    static const unsigned char versions[NBT_FIELDS] = {NBT_FIELD_LIST(SINCE)};
+    static const unsigned char versions[NBT_FIELDS] = { NBT_FIELD_LIST(SINCE) };
 #undef SINCE
     return versions[index];
 }
@@ -78,9 +78,9 @@ static float *place(float *base, size_t *next, size_t *bytes, size_t n)
 /* Where the pointer to an array is kept. */
 #define KEEP_MATRIX(name, array) l->m.name = (array);
 #define KEEP_POINTER(name, array) l->name = (array);
-#define KEEP_OPTIONAL(name, array)                                                \
-    if (NBT_LAST_##name >= NBT_AT_##name) {                                       \
-        l->optional[NBT_LAST_##name >= 0 ? NBT_LAST_##name : 0] = (array);        \
+#define KEEP_OPTIONAL(name, array)                                         \
+    if (NBT_LAST_##name >= NBT_AT_##name) {                                \
+        l->optional[NBT_LAST_##name >= 0 ? NBT_LAST_##name : 0] = (array); \
     }
 #define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
     KEEP_##where(name, place(floats, &n, &b->purpose, (brought) * (floats_)))
@@ -143,8 +143,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
     nbt_breakdown b;
     lay_out(config, base, l, &b);
-    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler + b.guard +
-           b.workspace;
+    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler +
+           b.guard + b.workspace;
 }
 
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)

@@ -25,7 +25,8 @@ enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then not
 enum {
     NBT_LOOK_NONE,
     NBT_LOOK_SUMS, /* u, and the row sums */
-    NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the step */
+    NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the
+                     step */
 };
 
 /* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says
@@ -39,18 +40,16 @@ enum {
     NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , ,
-                     , , , , )
-    NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , ,
-                       , )
-    NBT_OPTIONAL
+                     , , , , ) NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator,
+                                                  filter, link, , , , , , , , ) NBT_OPTIONAL
 };
 
 /* Arrays as pointers into one block; NULL where the configuration has none. */
 typedef struct nbt_layout {
     const nbt_config *config;
-    size_t H, O, S, R, D, parts;    /* sizes, docs/design.md section 1 */
-    size_t N;                       /* directions of the gradient besides g: 0, 1 or (unitwise) H */
-    nbt_matrices m;                 /* theta, w, g, cov, coupling (R, D) in blocks */
+    size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
+    size_t N;                    /* directions of the gradient besides g: 0, 1 or (unitwise) H */
+    nbt_matrices m;              /* theta, w, g, cov, coupling (R, D) in blocks */
 #define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_MEMBER_##where(name)
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
@@ -205,7 +204,8 @@ NBT_INLINE float *nbt_curvature_g(const nbt_layout *l)
 }
 
 /* ---- what a place holds -----------------------------------------------------------------------
- * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has a name. */
+ * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has
+ * a name. */
 
 /* act (R): pre-activations, and after the cell the gains of part 0. */
 NBT_INLINE float *nbt_gain(const nbt_layout *l)

@@ -8,7 +8,8 @@
  *              advance    look (if predict has not), the learning state by the input that waits
  *                         longest, and the estimate of its derivative
  *              correct    the readout, its covariance, the noise; the scalars of the recurrent step
- *              finish     the watch, and the change of the matrices: with the look at the next input
+ *              finish     the watch, and the change of the matrices: with the look at the next
+ *              input
  *                         if that is here, else left undone until it is
  *
  * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w
@@ -102,7 +103,10 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     nbt_count(&learner->counters.predictions, 1);
     nbt_count(&learner->counters.clipped, notice.limited);
     nbt_count(&learner->counters.stuck, notice.stuck);
-    return !finite ? NBT_NOT_FINITE : notice.stuck ? NBT_STUCK : notice.limited ? NBT_LIMITED : NBT_OK;
+    return !finite          ? NBT_NOT_FINITE
+           : notice.stuck   ? NBT_STUCK
+           : notice.limited ? NBT_LIMITED
+                            : NBT_OK;
 }
 
 nbt_status NBT_VERSION(nbt_predict)(nbt_learner *learner, float *y, const float *x)

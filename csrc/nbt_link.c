@@ -32,11 +32,8 @@ static void softmax(float *y, size_t O)
 NBT_LOCAL void nbt_link_predict(const nbt_layout *l)
 {
     switch (nbt_link(l)) {
-    case NBT_LINK_GAUSSIAN:
-        break;
-    case NBT_LINK_CATEGORICAL:
-        softmax(l->y, l->O);
-        break;
+    case NBT_LINK_GAUSSIAN: break;
+    case NBT_LINK_CATEGORICAL: softmax(l->y, l->O); break;
     case NBT_LINK_BERNOULLI:
         for (size_t o = 0; o < l->O; o++) {
             l->y[o] = nbt_clamp(nbt_sigmoid(l->y[o]), P_MIN_BERNOULLI, 1.0f - P_MIN_BERNOULLI);
@@ -53,12 +50,10 @@ NBT_LOCAL size_t nbt_link_labels(const nbt_config *config)
 NBT_LOCAL int nbt_link_is_label(const nbt_layout *l, float value)
 {
     switch (nbt_link(l)) {
-    case NBT_LINK_GAUSSIAN:
-        return 1;
+    case NBT_LINK_GAUSSIAN: return 1;
     case NBT_LINK_CATEGORICAL:
         return value >= 0.0f && value < (float)l->config->n_out && (float)(size_t)value == value;
-    case NBT_LINK_BERNOULLI:
-        return value >= 0.0f && value <= 1.0f;
+    case NBT_LINK_BERNOULLI: return value >= 0.0f && value <= 1.0f;
     }
     return 0;
 }
@@ -68,12 +63,9 @@ NBT_LOCAL int nbt_link_is_label(const nbt_layout *l, float value)
 NBT_LOCAL float nbt_link_start_level(const nbt_config *config)
 {
     switch (nbt_link_of(config)) {
-    case NBT_LINK_GAUSSIAN:
-        return 1.0f;
-    case NBT_LINK_CATEGORICAL:
-        return nbt_log((float)config->n_out);
-    case NBT_LINK_BERNOULLI:
-        return nbt_log(2.0f);
+    case NBT_LINK_GAUSSIAN: return 1.0f;
+    case NBT_LINK_CATEGORICAL: return nbt_log((float)config->n_out);
+    case NBT_LINK_BERNOULLI: return nbt_log(2.0f);
     }
     return 1.0f;
 }
@@ -163,12 +155,10 @@ NBT_LOCAL float nbt_link_innovate(const nbt_layout *l)
     float *factor = nbt_factor(l);
     const float *label = nbt_label(l);
     switch (nbt_link(l)) {
-    case NBT_LINK_GAUSSIAN:
-        return innovate_gaussian(t, factor, l->y, label, l->noise, l->O);
+    case NBT_LINK_GAUSSIAN: return innovate_gaussian(t, factor, l->y, label, l->noise, l->O);
     case NBT_LINK_CATEGORICAL:
         return innovate_categorical(t, factor, nbt_midpoint(l), label[0], l->O);
-    case NBT_LINK_BERNOULLI:
-        return innovate_bernoulli(t, factor, nbt_midpoint(l), label, l->O);
+    case NBT_LINK_BERNOULLI: return innovate_bernoulli(t, factor, nbt_midpoint(l), label, l->O);
     }
     return 0.0f;
 }
@@ -187,8 +177,7 @@ NBT_LOCAL void nbt_link_factor(const nbt_layout *l)
 NBT_LOCAL void nbt_link_factor_transposed(const nbt_layout *l, float *row)
 {
     const float *factor = nbt_factor(l);
-    float along =
-        nbt_link(l) == NBT_LINK_CATEGORICAL ? nbt_dot(nbt_midpoint(l), row, l->O) : 0.0f;
+    float along = nbt_link(l) == NBT_LINK_CATEGORICAL ? nbt_dot(nbt_midpoint(l), row, l->O) : 0.0f;
     for (size_t o = 0; o < l->O; o++) {
         row[o] = factor[o] * (row[o] - along);
     }
@@ -198,9 +187,10 @@ NBT_LOCAL void nbt_link_score(const nbt_layout *l)
 {
     const float *label = nbt_label(l);
     for (size_t o = 0; o < l->O; o++) {
-        float target = nbt_link(l) == NBT_LINK_CATEGORICAL
-                           ? (nbt_is_nan(label[0]) ? label[0] : (size_t)label[0] == o ? 1.0f : 0.0f)
-                           : label[o];
+        float target = nbt_link(l) == NBT_LINK_CATEGORICAL ? (nbt_is_nan(label[0])    ? label[0]
+                                                              : (size_t)label[0] == o ? 1.0f
+                                                                                      : 0.0f)
+                                                           : label[o];
         nbt_innovation(l)[o] = nbt_is_nan(target) ? 0.0f : target - l->y[o];
     }
 }

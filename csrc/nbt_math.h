@@ -23,13 +23,14 @@
 /* Fails to compile where the condition does not hold. */
 #define NBT_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 
-/* Whether the processor has an instruction for the square root of a float; IEEE 754 has it round correctly.
- * 0 for processors that are not known to: a build for one that has it, by a compiler that gives it to sqrtf,
- * may set 1. */
+/* Whether the processor has an instruction for the square root of a float; IEEE 754 has it round
+ * correctly. 0 for processors that are not known to: a build for one that has it, by a compiler
+ * that gives it to sqrtf, may set 1. */
 #ifndef NBT_SQRT_INSTRUCTION
-#if defined(__SSE__) || defined(_M_X64) || defined(__aarch64__) || defined(_M_ARM64) ||          \
-    (defined(__ARM_FP) && (__ARM_FP & 4) != 0) || (defined(__riscv_flen) && defined(__riscv_fsqrt)) || \
-    defined(_ARCH_PPCSQ) || defined(__s390__) || defined(__wasm__) || defined(__loongarch_single_float)
+#if defined(__SSE__) || defined(_M_X64) || defined(__aarch64__) || defined(_M_ARM64) || \
+    (defined(__ARM_FP) && (__ARM_FP & 4) != 0) ||                                       \
+    (defined(__riscv_flen) && defined(__riscv_fsqrt)) || defined(_ARCH_PPCSQ) ||        \
+    defined(__s390__) || defined(__wasm__) || defined(__loongarch_single_float)
 #define NBT_SQRT_INSTRUCTION 1
 #else
 #define NBT_SQRT_INSTRUCTION 0
@@ -86,8 +87,9 @@ NBT_INLINE float nbt_abs(float x)
     return nbt_from_bits(nbt_bits(x) & 0x7fffffffu);
 }
 
-/* yes (0 or 1) ? a : b in as many instructions for either. Without lanes a compiler would branch; with them
- * it has a better way, and -Os asks for the shorter one: only then do steps differ in what they execute. */
+/* yes (0 or 1) ? a : b in as many instructions for either. Without lanes a compiler would branch;
+ * with them it has a better way, and -Os asks for the shorter one: only then do steps differ in
+ * what they execute. */
 NBT_INLINE float nbt_select(int yes, float a, float b)
 {
 #if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
@@ -104,7 +106,8 @@ NBT_INLINE void nbt_count(uint64_t *counter, int yes)
     *counter += (uint64_t)(yes && *counter < UINT64_MAX);
 }
 
-/* (float)n, correctly rounded, from 32 bits: compilers for small processors have a large routine for 64. */
+/* (float)n, correctly rounded, from 32 bits: compilers for small processors have a large routine
+ * for 64. */
 NBT_INLINE float nbt_float_of(uint64_t n)
 {
     uint32_t high = (uint32_t)(n >> 32), low = (uint32_t)n;
@@ -188,7 +191,8 @@ __attribute__((const, noinline)) /* as compilers know of sqrtf */
 #endif
 float nbt_math_root(float x);
 
-/* Square root, correctly rounded: the instruction, or nbt_math_root by integers, with the same bits. */
+/* Square root, correctly rounded: the instruction, or nbt_math_root by integers, with the same
+ * bits. */
 NBT_INLINE float nbt_sqrt(float x)
 {
 #if NBT_SQRT_INSTRUCTION && defined(__GNUC__)

@@ -170,7 +170,7 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
     }
 }
 
-#define QUASI(width, fused)                                                                    \
+#define QUASI(width, fused)                                                                      \
     quasi_block(nbt_kind_of(width, has_w, has_g, NBT_METRIC_QUASI), fused, row, unit, m, change, \
                 look)
 #define BODY(width, row, unit)                                  \

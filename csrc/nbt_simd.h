@@ -1,8 +1,8 @@
 /* Versions of the step for wider vector units, chosen at run time (nbt_dispatch.c).
  *
- * With NBT_DISPATCH defined, on x86-64, gcc or clang, the files of one step (nbt_step.inc) are compiled
- * once as they are and once more for every instruction set below; all give the same bits. Everywhere
- * else there is one version, for what the compiler was told. */
+ * With NBT_DISPATCH defined, on x86-64, gcc or clang, the files of one step (nbt_step.inc) are
+ * compiled once as they are and once more for every instruction set below; all give the same bits.
+ * Everywhere else there is one version, for what the compiler was told. */
 #ifndef NBT_SIMD_H
 #define NBT_SIMD_H
 
@@ -15,7 +15,8 @@
 #define NBT_SIMD_VERSIONS 0
 #endif
 
-/* Linkage of what the files of the step share: one version's own where there are several in a program. */
+/* Linkage of what the files of the step share: one version's own where there are several in a
+ * program. */
 #ifndef NBT_LOCAL
 #define NBT_LOCAL
 #endif
@@ -30,12 +31,12 @@
 #endif
 
 #if NBT_SIMD_VERSIONS
-#define NBT_SIMD_DECLARE(suffix)                                                               \
-    nbt_status nbt_predict##suffix(nbt_learner *learner, float *y, const float *x);            \
-    nbt_status nbt_learn##suffix(nbt_learner *learner, const float *label);                    \
-    nbt_status nbt_variance##suffix(nbt_learner *learner, float *variance);                    \
-    nbt_status nbt_run##suffix(nbt_learner *learner, float *y, const float *x,                 \
-                               const float *label, size_t steps, size_t horizon, size_t *done)
+#define NBT_SIMD_DECLARE(suffix)                                                                   \
+    nbt_status nbt_predict##suffix(nbt_learner *learner, float *y, const float *x);                \
+    nbt_status nbt_learn##suffix(nbt_learner *learner, const float *label);                        \
+    nbt_status nbt_variance##suffix(nbt_learner *learner, float *variance);                        \
+    nbt_status nbt_run##suffix(nbt_learner *learner, float *y, const float *x, const float *label, \
+                               size_t steps, size_t horizon, size_t *done)
 NBT_SIMD_DECLARE(_base);
 NBT_SIMD_DECLARE(_avx2);
 NBT_SIMD_DECLARE(_avx512);

@@ -1,8 +1,9 @@
-/* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a piece that
- * stays erased as long as nothing newer has been acknowledged (the mark), and the record again (the seal): an
- * erase that a power cut ends, from whichever side it comes, does not undo a mark and leave the rest.
- *   "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these twelve, 1 (has a mark); little-endian.
- * docs/checkpoint.md, "Slots on raw flash", says why no acknowledged save is lost. */
+/* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a
+ * piece that stays erased as long as nothing newer has been acknowledged (the mark), and the record
+ * again (the seal): an erase that a power cut ends, from whichever side it comes, does not undo a
+ *   mark and leave the rest. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these
+ * twelve, 1 (has a mark); little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
+ * acknowledged save is lost. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
 
@@ -11,7 +12,7 @@
 enum {
     SLOTS_MAX = 32,
     RECORD_BYTES = 20,
-    MARKED = 1,         /* the format of a slot, in its record; slots of the first format have ff there */
+    MARKED = 1, /* the format of a slot, in its record; slots of the first format have ff there */
     READS_MAX = 8,      /* of one piece, until two agree */
     ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
     SEQUENCE_JUMP = 256 /* more than saves in a row fail on a slot that then cannot be read */
@@ -69,8 +70,8 @@ typedef struct slot {
     int open;       /* has a mark, which is not made */
 } slot;
 
-/* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that comes
- * and goes counts. Returns 0, or 1 if they do not. */
+/* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that
+ * comes and goes counts. Returns 0, or 1 if they do not. */
 static int read_piece(const slot *self, size_t at, unsigned char *out, size_t n)
 {
     unsigned char again[NBT_CHUNK];
@@ -93,7 +94,8 @@ static int read_checkpoint(void *context, size_t at, unsigned char *out, size_t 
     return read_piece((const slot *)context, NBT_CHUNK + at, out, n);
 }
 
-/* Whether the mark can be read and is as erased. Any bit of it makes it, so a torn mark is one too. */
+/* Whether the mark can be read and is as erased. Any bit of it makes it, so a torn mark is one
+ * too. */
 static int is_unmarked(const slot *self)
 {
     unsigned char piece[NBT_CHUNK];
@@ -113,8 +115,8 @@ static int is_open(const slot *self, const unsigned char *record)
     unsigned char seal[RECORD_BYTES];
     size_t at = mark_at(self->bytes) + NBT_CHUNK;
     return get_word(record + 16) == MARKED && at <= self->flash->slot_bytes - NBT_CHUNK &&
-           read_piece(self, at, seal, RECORD_BYTES) == 0 && memcmp(seal, record, RECORD_BYTES) == 0 &&
-           is_unmarked(self);
+           read_piece(self, at, seal, RECORD_BYTES) == 0 &&
+           memcmp(seal, record, RECORD_BYTES) == 0 && is_unmarked(self);
 }
 
 typedef enum content { NO_CHECKPOINT, WHOLE, UNREADABLE } content;
@@ -170,8 +172,9 @@ typedef struct survey {
     uint32_t whole;               /* hold a whole checkpoint */
     uint32_t open;                /* ... that has not been marked */
     uint32_t unreadable;
-    uint32_t doubtful;            /* ... and not known to be older than the newest */
-    uint32_t newest, before;      /* the whole ones with the highest sequence number and the next, as sets */
+    uint32_t doubtful; /* ... and not known to be older than the newest */
+    uint32_t newest,
+        before; /* the whole ones with the highest sequence number and the next, as sets */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -185,8 +188,8 @@ static int is_single(uint32_t set)
     return (set & (set - 1)) == 0;
 }
 
-/* Sequence numbers may wrap: the newer of two is less than half a turn ahead. Of two equal ones, which no
- * save makes, the later slot counts. */
+/* Sequence numbers may wrap: the newer of two is less than half a turn ahead. Of two equal ones,
+ * which no save makes, the later slot counts. */
 static int is_newer(uint32_t a, uint32_t b)
 {
     return a - b < 0x80000000u;
@@ -198,7 +201,8 @@ static uint32_t newest_of(const survey *seen, uint32_t set)
     uint32_t newest = 0;
     int has_one = 0;
     for (uint32_t i = 0; i < SLOTS_MAX; i++) {
-        if ((set & only(i)) != 0 && (!has_one || is_newer(seen->sequence[i], seen->sequence[newest]))) {
+        if ((set & only(i)) != 0 &&
+            (!has_one || is_newer(seen->sequence[i], seen->sequence[newest]))) {
             newest = i;
             has_one = 1;
         }
@@ -232,8 +236,8 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
     return seen;
 }
 
-/* Whether what is the newest of the slots that could be read is the newest of all; without any, whether
- * nothing was ever acknowledged (docs/checkpoint.md). */
+/* Whether what is the newest of the slots that could be read is the newest of all; without any,
+ * whether nothing was ever acknowledged (docs/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
     if (seen->doubtful == 0) {
@@ -268,7 +272,8 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         slot newest = slot_at(flash, newest_of(&seen, seen.whole));
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
-        if (status == NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
+        if (status ==
+            NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
             without |= only(newest.index);
         } else if (status != NBT_ERR_READ && status != NBT_ERR_CRC) {
             return status;
@@ -298,7 +303,8 @@ static int program_piece(void *context, const unsigned char *bytes, size_t n)
 }
 
 /* Returns whether the slot now holds the learner, for certain. */
-static int write_slot(const nbt_flash *flash, uint32_t index, uint32_t sequence, const nbt_learner *learner)
+static int write_slot(const nbt_flash *flash, uint32_t index, uint32_t sequence,
+                      const nbt_learner *learner)
 {
     unsigned char record[RECORD_BYTES];
     memcpy(record, record_magic, sizeof record_magic);
@@ -333,8 +339,8 @@ static int mark(const nbt_flash *flash, const survey *seen, uint32_t set, uint32
     return is_marked;
 }
 
-/* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the newest
- * stays; with fewer than four slots it may go if no older one looks like the newest. */
+/* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the
+ * newest stays; with fewer than four slots it may go if no older one looks like the newest. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
 {
     if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
@@ -344,7 +350,8 @@ static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_s
         return 1;
     }
     uint32_t others = seen->whole & ~(seen->newest | seen->before);
-    return !is_lost && (slot_set != seen->before || (flash->n_slots < 4 && (others & seen->open) == 0));
+    return !is_lost &&
+           (slot_set != seen->before || (flash->n_slots < 4 && (others & seen->open) == 0));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
@@ -368,8 +375,8 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t first = seen.newest != 0 ? newest_of(&seen, seen.newest) + 1 : 0;
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
     sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 0;
-    /* What must be marked before the save counts: the newest so far; where a slot is in doubt or there is no
-     * newest, what this save has written first. */
+    /* What must be marked before the save counts: the newest so far; where a slot is in doubt or
+     * there is no newest, what this save has written first. */
     uint32_t kept = seen.newest;
     uint32_t last = seen.doubtful == 0 ? seen.newest : 0;
     int is_lost = 0;
@@ -377,7 +384,8 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
         int is_whole = (seen.whole & only(index)) != 0;
-        if (((kept | seen.newest) & only(index)) != 0 || !may_erase(flash, &seen, only(index), is_lost)) {
+        if (((kept | seen.newest) & only(index)) != 0 ||
+            !may_erase(flash, &seen, only(index), is_lost)) {
             continue;
         }
         sequence++;

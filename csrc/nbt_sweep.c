@@ -159,11 +159,11 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
 /* Without lanes a product is cheaper than another load. */
 #define SQUARE(j) (kind.width == 1 ? u[j] * u[j] : u_squared[j])
 #define COLUMN(array, has, j) (has ? array + (j) * kind.width : NULL)
-#define CHANGE(j)                                                                       \
-    change_column(kind, &lanes, &update, u_before[j], theta + (j) * kind.width,         \
+#define CHANGE(j)                                                               \
+    change_column(kind, &lanes, &update, u_before[j], theta + (j) * kind.width, \
                   COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))
-#define LOOK(j, tangent_j)                                                              \
-    look_column(kind, &sums, u[j], SQUARE(j), tangent_j, theta + (j) * kind.width,      \
+#define LOOK(j, tangent_j)                                                         \
+    look_column(kind, &sums, u[j], SQUARE(j), tangent_j, theta + (j) * kind.width, \
                 COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))
     for (size_t j = 0; j < ahead && j < cols; j++) {
         CHANGE(j);
@@ -202,9 +202,9 @@ NBT_INLINE void sweep_block(nbt_kind kind, size_t row, size_t unit, const nbt_ma
     size_t at = row * m->cols;
     float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL, *g = kind.g ? m->g + at : NULL;
     float *cov = kind.metric ? m->cov + at : NULL;
-#define SWEEP(changes, looks, fused)                                                  \
-    block_sweep(kind, nbt_pass_of(changes, looks, fused), row, unit, m, change, look, \
-                theta, w, g, cov)
+#define SWEEP(changes, looks, fused)                                                               \
+    block_sweep(kind, nbt_pass_of(changes, looks, fused), row, unit, m, change, look, theta, w, g, \
+                cov)
     if (NBT_LANES > 1 && kind.width == NBT_LANES && change != NULL && look != NULL) {
         SWEEP(1, 1, 1);
     } else if (NBT_LANES > 1) {

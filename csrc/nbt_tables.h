@@ -9,6 +9,9 @@
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
+/* Rows stand in columns. */
+/* clang-format off */
+
 /* ---- Choices: X(enumerator, name, ...) in the order of their numbers ------------------------- */
 
 /* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
@@ -323,5 +326,7 @@ enum {
                                       : -1 /* one more line here */
 };
 #define NBT_ALL_VERSIONS ((2u << NBT_MINOR) - 1u)
+
+/* clang-format on */
 
 #endif

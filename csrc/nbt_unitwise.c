@@ -133,16 +133,16 @@ NBT_INLINE void push_one(size_t width, size_t k, float *out, const float *v, con
     nbt_copy(out + k, sum, width);
 }
 
-#define PUSH_ALL(push)                                                       \
-    for (size_t k = 0, width = 0; k < H; k += width) {                       \
-        width = nbt_block_width(k, H);                                       \
-        switch (width) {                                                     \
-        case 16: push(16, k, out, v, jt, decay, H); break;                   \
-        case 8: push(8, k, out, v, jt, decay, H); break;                     \
-        case 4: push(4, k, out, v, jt, decay, H); break;                     \
-        case 2: push(2, k, out, v, jt, decay, H); break;                     \
-        default: push(1, k, out, v, jt, decay, H); break;                    \
-        }                                                                    \
+#define PUSH_ALL(push)                                     \
+    for (size_t k = 0, width = 0; k < H; k += width) {     \
+        width = nbt_block_width(k, H);                     \
+        switch (width) {                                   \
+        case 16: push(16, k, out, v, jt, decay, H); break; \
+        case 8: push(8, k, out, v, jt, decay, H); break;   \
+        case 4: push(4, k, out, v, jt, decay, H); break;   \
+        case 2: push(2, k, out, v, jt, decay, H); break;   \
+        default: push(1, k, out, v, jt, decay, H); break;  \
+        }                                                  \
     }
 
 /* out (count, H) = a for count units, row by row. */

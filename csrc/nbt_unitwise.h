@@ -7,7 +7,8 @@
  *     X = a w_i^T + b g_i^T,   a = decay J v_i,   b = column i of J without what the traces keep,
  * which has rank two. X = sigma1 l1 r1^T + sigma2 l2 r2^T is its singular value decomposition, the
  * right vectors measured in the filter's metric, and
- *     v_i <- sqrt(sigma1) l1 + sign sqrt(sigma2) l2,   w_i <- sqrt(sigma1) r1 + sign sqrt(sigma2) r2
+ *     v_i <- sqrt(sigma1) l1 + sign sqrt(sigma2) l2,   w_i <- sqrt(sigma1) r1 + sign sqrt(sigma2)
+ *     r2
  * has mean X and the least variance of all random rank-one matrices with that mean (Benzing et al.
  * 2019, arXiv 1902.03993). Everything follows from inner products; w_i itself moves in the sweep.
  * Cost of a step beside the sweep: H^3 + O(H^2). */

@@ -14,13 +14,13 @@ typedef enum word_kind {
 
 /* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else
  * is said. A checkpoint beyond them was made by hand. */
-#define LIMIT NBT_HUGE           /* parameters, estimate: a step of them is at most 1e6 */
-#define H_LIMIT 2.0f             /* a unit's state is a mean of values of tanh */
-#define C_LIMIT 33554432.0f      /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
-#define COVARIANCE_LIMIT 1e7f    /* info_floor is at least 1e-6, the priors at most 1e6 */
-#define VALUE_LIMIT 2e18f        /* caller's units: twice NBT_VALUE_LIMIT */
-#define VARIANCE_LIMIT 1e37f     /* its square */
-#define LARGEST 3.40282347e38f   /* any finite number */
+#define LIMIT NBT_HUGE        /* parameters, estimate: a step of them is at most 1e6 */
+#define H_LIMIT 2.0f          /* a unit's state is a mean of values of tanh */
+#define C_LIMIT 33554432.0f   /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
+#define COVARIANCE_LIMIT 1e7f /* info_floor is at least 1e-6, the priors at most 1e6 */
+#define VALUE_LIMIT 2e18f     /* caller's units: twice NBT_VALUE_LIMIT */
+#define VARIANCE_LIMIT 1e37f  /* its square */
+#define LARGEST 3.40282347e38f /* any finite number */
 
 /* An integer of at most `most`. Returns it. */
 static uint32_t walk_count(nbt_walker *walker, uint32_t *count, uint32_t most)
@@ -135,21 +135,11 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
                          size_t n, array_content what)
 {
     switch (what) {
-    case WEIGHTS:
-        walk_array(walker, data, n, ANY_SIGN, LIMIT);
-        break;
-    case VARIANCES:
-        walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT);
-        break;
-    case SQUARES:
-        walk_array(walker, data, n, NONNEGATIVE, LARGEST);
-        break;
-    case SHARES:
-        walk_array(walker, data, n, POSITIVE, 1.0f);
-        break;
-    case FACTOR:
-        walk_factor(walker, data, l->D);
-        break;
+    case WEIGHTS: walk_array(walker, data, n, ANY_SIGN, LIMIT); break;
+    case VARIANCES: walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT); break;
+    case SQUARES: walk_array(walker, data, n, NONNEGATIVE, LARGEST); break;
+    case SHARES: walk_array(walker, data, n, POSITIVE, 1.0f); break;
+    case FACTOR: walk_factor(walker, data, l->D); break;
     case NOISE:
         walk_array(walker, data, n / 2, POSITIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 2, n / 2, NONNEGATIVE, LARGEST);
@@ -158,9 +148,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_state(walker, l, data);
         walk_state(walker, l, data + l->S);
         break;
-    case RING:
-        walk_ring(walker, learner, l);
-        break;
+    case RING: walk_ring(walker, learner, l); break;
     case SCALER:
         walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);
         walk_array(walker, data + n / 3, n / 3, NONNEGATIVE, VARIANCE_LIMIT);

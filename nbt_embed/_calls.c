@@ -1,10 +1,11 @@
 #include "_calls.h"
 
-/* C99 has neither atomic operations nor variables of a thread. gcc, clang and what is made of them have the
- * __atomic operations and __thread; any other compiler refuses this file, which Python alone needs. */
+/* C99 has neither atomic operations nor variables of a thread. gcc, clang and what is made of them
+ * have the __atomic operations and __thread; any other compiler refuses this file, which Python
+ * alone needs. */
 
-/* Numbers are given in order and never again, so a thread that has taken the stack and the address of
- * one that is gone is not taken for it. Both go into the child of a fork as they are. */
+/* Numbers are given in order and never again, so a thread that has taken the stack and the address
+ * of one that is gone is not taken for it. Both go into the child of a fork as they are. */
 static uintptr_t last_thread;
 static __thread uintptr_t this_thread;
 
@@ -53,7 +54,8 @@ static int enter(nbt_shared *shared)
     return NBT_OK;
 }
 
-/* No longer inside; the learner is free if nobody holds it. Another thread may end the last hold just
+/* No longer inside; the learner is free if nobody holds it. Another thread may end the last hold
+ * just
  * now: of the two, each changes its own word before it looks at the other's, so one sees it. */
 static void leave(nbt_shared *shared)
 {
@@ -84,7 +86,8 @@ void nbt_hold_end(nbt_shared *shared, nbt_hold *hold)
 {
     uintptr_t thread = __atomic_exchange_n(&hold->thread, 0, __ATOMIC_SEQ_CST);
     uintptr_t outside = 2 * thread;
-    /* Whoever holds a learner owns it, unless its thread was gone after a fork: all is ended then. */
+    /* Whoever holds a learner owns it, unless its thread was gone after a fork: all is ended
+     * then. */
     if (thread != 0 && __atomic_load_n(&shared->owner, __ATOMIC_SEQ_CST) / 2 == thread &&
         __atomic_sub_fetch(&shared->holds, 1, __ATOMIC_SEQ_CST) == 0) {
         __atomic_compare_exchange_n(&shared->owner, &outside, 0, 0, __ATOMIC_SEQ_CST,

@@ -2,9 +2,9 @@
  *
  * The kernel runs without Python's global lock, so two threads could meet inside one learner. Every
  * call of Python on a learner therefore enters it first, and leaves it before it returns to Python:
- * no signal handler and no exception can come in between and leave a learner that nobody gives back.
- * A thread that has to keep others out between its calls (a replay) holds the learner meanwhile.
- * Nobody ever waits. A firmware needs none of this, so it is no part of csrc/.
+ * no signal handler and no exception can come in between and leave a learner that nobody gives
+ * back. A thread that has to keep others out between its calls (a replay) holds the learner
+ * meanwhile. Nobody ever waits. A firmware needs none of this, so it is no part of csrc/.
  */
 #ifndef NBT_CALLS_H
 #define NBT_CALLS_H
@@ -24,7 +24,8 @@ enum {
  * other one has in this process or has had in those that it was forked from; 0 is nobody. */
 typedef struct nbt_shared {
     nbt_learner *learner;
-    uintptr_t owner; /* twice the thread that has it, and 1 more while that is in a call of the kernel */
+    uintptr_t
+        owner; /* twice the thread that has it, and 1 more while that is in a call of the kernel */
     uintptr_t holds; /* how often the owner holds it; 0: it has it for the call alone */
 } nbt_shared;
 
@@ -48,8 +49,8 @@ int nbt_hold_begin(nbt_shared *shared, nbt_hold *hold);
 /* Purpose: end a hold, in any thread; nothing happens if it has not begun, or has ended. */
 void nbt_hold_end(nbt_shared *shared, nbt_hold *hold);
 
-/* Purpose: to be called in the child after a fork: of all threads only the caller is still there. What
- * others held is free; a learner that they were inside of is refused with NBT_CALL_TORN. */
+/* Purpose: to be called in the child after a fork: of all threads only the caller is still there.
+ * What others held is free; a learner that they were inside of is refused with NBT_CALL_TORN. */
 void nbt_forked(void);
 
 /* Purpose: the kernel's functions of these names, for one thread at a time.
@@ -61,10 +62,11 @@ int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes);
 int nbt_shared_reset_state(nbt_shared *shared);
 int nbt_shared_hash(nbt_shared *shared, uint64_t *hash);
 int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters);
-int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows, size_t *cols);
+int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows,
+                         size_t *cols);
 
-/* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels at
- * the start, *skipped the steps that were answered with NBT_SKIPPED. */
+/* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
+ * at the start, *skipped the steps that were answered with NBT_SKIPPED. */
 int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
                    size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped);
 

@@ -5,8 +5,9 @@
  *     driver abuse CALLS [key=value ...]  random calls with hostile floats; checks the contracts
  *     driver refuse                       calls that must be refused
  *
- * Keys are the fields of nbt_config, values whole numbers. Every learner lives in a block of exactly
- * nbt_bytes, aligned to 8 and not to 16, so that a sanitizer sees the first byte read or written too many.
+ * Keys are the fields of nbt_config, values whole numbers. Every learner lives in a block of
+ * exactly nbt_bytes, aligned to 8 and not to 16, so that a sanitizer sees the first byte read or
+ * written too many.
  */
 #include <inttypes.h>
 #include <stdio.h>

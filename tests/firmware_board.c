@@ -1,4 +1,5 @@
-/* A board for an exported firmware: recorded samples, and the debugger's console where there is one. */
+/* A board for an exported firmware: recorded samples, and the debugger's console where there is
+ * one. */
 #include <string.h>
 
 #include "board.h"

@@ -25,7 +25,7 @@ enum { SLOTS = 3, SLOT_BYTES = 1024 };
 typedef struct device {
     unsigned char bytes[SLOTS][SLOT_BYTES];
     unsigned erased[SLOTS];
-    long left;       /* bytes that may still be written before the power goes; negative: no limit */
+    long left; /* bytes that may still be written before the power goes; negative: no limit */
     int off;
     uint32_t random; /* for what a torn write leaves */
     uint32_t broken; /* bit mask of slots that do not take writes */
@@ -57,7 +57,8 @@ static int flash_read(void *context, uint32_t slot, size_t at, unsigned char *ou
     return d->off || (d->mute >> slot & 1u);
 }
 
-static int flash_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes, size_t n)
+static int flash_program(void *context, uint32_t slot, size_t at, const unsigned char *bytes,
+                         size_t n)
 {
     device *d = (device *)context;
     REQUIRE(slot < SLOTS && n == 64 && at % 64 == 0 && at + n <= SLOT_BYTES);
@@ -244,7 +245,8 @@ static void faults(void)
     REQUIRE(stored(&flash) == before);
     d.broken = 0u;
 
-    /* A slot that cannot be read just now may hold the newest: it stays, and the next is newer still. */
+    /* A slot that cannot be read just now may hold the newest: it stays, and the next is newer
+     * still. */
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         device copy = d;
         nbt_flash chip = flash_of(&copy, SLOTS);

@@ -2,9 +2,9 @@
  *
  *     math_sweep STRIDE [FUNCTION]
  *
- * visits every STRIDE-th of the 2^32 patterns and prints one line per function, or that of one: name,
- * its largest error in ulp over finite arguments inside the range where it does not saturate, the
- * argument of that error, and the number of broken rules outside (saturation, NaN, symmetry).
+ * visits every STRIDE-th of the 2^32 patterns and prints one line per function, or that of one:
+ * name, its largest error in ulp over finite arguments inside the range where it does not saturate,
+ * the argument of that error, and the number of broken rules outside (saturation, NaN, symmetry).
  * An ulp is the distance between float32 numbers at the true value, computed in double.
  */
 #include <inttypes.h>

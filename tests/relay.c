@@ -10,12 +10,12 @@
 
 #include "nbt.h"
 
-#define REQUIRE(condition)                                            \
-    do {                                                              \
-        if (!(condition)) {                                           \
+#define REQUIRE(condition)                                                    \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
             fprintf(stderr, "line %d: not true: %s\n", __LINE__, #condition); \
-            exit(1);                                                  \
-        }                                                             \
+            exit(1);                                                          \
+        }                                                                     \
     } while (0)
 
 enum { MAX_BYTES = 1 << 18, N_IN = 2, N_OUT = 3 };

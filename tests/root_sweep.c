@@ -1,5 +1,6 @@
-/* The kernel's square root by integers against the processor's instruction: the bits of every FIRST-th,
- * FIRST + STRIDE-th, ... float32, and of those around every power of two and every short square.
+/* The kernel's square root by integers against the processor's instruction: the bits of every
+ * FIRST-th, FIRST + STRIDE-th, ... float32, and of those around every power of two and every short
+ * square.
  *
  *     root_sweep FIRST STRIDE
  *
@@ -24,8 +25,8 @@ static void compare(uint32_t bits)
     int same = isnan(truth) ? isnan(ours) : nbt_bits(ours) == nbt_bits(truth);
     compared++;
     if (!same && different++ < 5) {
-        printf("sqrt of %08" PRIx32 ": %08" PRIx32 ", expected %08" PRIx32 "\n", bits, nbt_bits(ours),
-               nbt_bits(truth));
+        printf("sqrt of %08" PRIx32 ": %08" PRIx32 ", expected %08" PRIx32 "\n", bits,
+               nbt_bits(ours), nbt_bits(truth));
     }
 }
 

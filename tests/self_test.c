@@ -2,8 +2,9 @@
  *
  *     self_test CASES
  *
- * Each case: four uint32_t (bytes of the checkpoint, steps, inputs, values of a label), the checkpoint, then for
- * each step the floats of inputs and label. Prints a line a case, the hash after every step. */
+ * Each case: four uint32_t (bytes of the checkpoint, steps, inputs, values of a label), the
+ * checkpoint, then for each step the floats of inputs and label. Prints a line a case, the hash
+ * after every step. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Prints what Python asks of the kernel when it is loaded: the hash of each version, and what is wrong with
- * this thread's float arithmetic. */
+/* Prints what Python asks of the kernel when it is loaded: the hash of each version, and what is
+ * wrong with this thread's float arithmetic. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* Two learners in two threads know nothing of each other (run under ThreadSanitizer), and each gives the
- * hash that it gives alone. */
+/* Two learners in two threads know nothing of each other (run under ThreadSanitizer), and each
+ * gives the hash that it gives alone. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* One learner, two threads that know nothing of each other (run under ThreadSanitizer): each call is done as
- * a whole or refused as a whole. */
+/* One learner, two threads that know nothing of each other (run under ThreadSanitizer): each call
+ * is done as a whole or refused as a whole. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ static void *work(void *argument)
             int pending = nbt_shared_pending(self->sample.shared);
             int again = nbt_shared_pending(self->sample.shared);
             nbt_hold_end(self->sample.shared, &hold);
-            if (pending < 0 || again != pending) { /* nobody came between, and the holder may call */
+            if (pending < 0 ||
+                again != pending) { /* nobody came between, and the holder may call */
                 exit(1);
             }
         }

@@ -1,5 +1,6 @@
-/* The loop of a firmware: check the board, take up learning where Python stopped, and log every step so
- * that `nbt-embed replay` can follow. Needs no edit: board.h has the functions to replace. */
+/* The loop of a firmware: check the board, take up learning where Python stopped, and log every
+ * step so that `nbt-embed replay` can follow. Needs no edit: board.h has the functions to
+ * replace. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +74,8 @@ WEAK void write_text(const char *text)
     fputs(text, stdout);
 }
 
-/* ---- log: one line a step, numbers as the bits they have ---------------------------------------- */
+/* ---- log: one line a step, numbers as the bits they have
+ * ---------------------------------------- */
 
 static void write_hex(uint64_t word, unsigned digits)
 {
@@ -142,8 +144,8 @@ static void write_log(const float *x, const float *label, int with_hash)
     write_text("\n");
 }
 
-/* A label that is refused counts as missing, and instead of refused inputs the last ones are taken: each
- * sample is one forecast, so that every label meets the forecast it belongs to. */
+/* A label that is refused counts as missing, and instead of refused inputs the last ones are taken:
+ * each sample is one forecast, so that every label meets the forecast it belongs to. */
 static nbt_status learn(float *label)
 {
     nbt_status status = nbt_learn(learner, label);

@@ -1,5 +1,5 @@
-/* Checkpoints from anywhere: as they come, and with the lengths and the CRC made right, so that what
- * lies behind is reached. What is loaded has to work and to save as it was read. */
+/* Checkpoints from anywhere: as they come, and with the lengths and the CRC made right, so that
+ * what lies behind is reached. What is loaded has to work and to save as it was read. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,8 @@ static void use(nbt_learner *learner, const nbt_config *config)
         nbt_load(memory, sizeof memory, saved, n, &again) != NBT_OK || nbt_hash(again) != hash) {
         abort();
     }
-    if (nbt_save(again, saved, n - 1) != NBT_ERR_BYTES || nbt_save(NULL, saved, n) != NBT_ERR_NULL ||
+    if (nbt_save(again, saved, n - 1) != NBT_ERR_BYTES ||
+        nbt_save(NULL, saved, n) != NBT_ERR_NULL ||
         nbt_save_stream(again, NULL, NULL) != NBT_ERR_NULL) {
         abort();
     }
@@ -72,7 +73,8 @@ static void load(const unsigned char *data, size_t n)
         }
         return;
     }
-    if (nbt_load_config(data, n, &config) != NBT_OK || nbt_load_config(NULL, n, &config) == NBT_OK) {
+    if (nbt_load_config(data, n, &config) != NBT_OK ||
+        nbt_load_config(NULL, n, &config) == NBT_OK) {
         abort();
     }
     unsigned char *bytes = (unsigned char *)memory;

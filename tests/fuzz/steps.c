@@ -28,8 +28,8 @@ static float take_float(void)
 
 static nbt_config take_config(void)
 {
-    nbt_config config = nbt_config_default(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4,
-                                           take(1) % 4);
+    nbt_config config =
+        nbt_config_default(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4, take(1) % 4);
     config.lags = take(1) % 4;
     config.max_delay = take(1) % 4;
     config.cell = take(1) % 5;
@@ -45,10 +45,9 @@ static nbt_config take_config(void)
     config.rollback_steps = guards / 9 % 3;
     config.gate = (float)(guards / 27 % 3 * 5);
     config.input_limit = (float)(guards / 81 % 3 * 5);
-    float *fields[] = {&config.scale_rate, &config.tau_min,      &config.decay,
-                       &config.rate,       &config.info_rate,    &config.info_floor,
-                       &config.forget,     &config.prior_hidden, &config.gate,
-                       &config.input_limit};
+    float *fields[] = {&config.scale_rate, &config.tau_min,    &config.decay,  &config.rate,
+                       &config.info_rate,  &config.info_floor, &config.forget, &config.prior_hidden,
+                       &config.gate,       &config.input_limit};
     if (take(1) % 2 == 1) {
         *fields[take(1) % 10] = take_float();
     }

@@ -1,4 +1,5 @@
-/* Flash with any content: the store finds a whole checkpoint or says that there is none, and saves. */
+/* Flash with any content: the store finds a whole checkpoint or says that there is none, and
+ * saves. */
 #include <stdlib.h>
 #include <string.h>
 

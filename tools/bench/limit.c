@@ -30,8 +30,8 @@ typedef float rows __attribute__((vector_size(64), aligned(4)));
 /* One visit of every parameter: the five sums over the row (theta u for the state, theta v, P u u,
  * P w w, P w u), the new w, the step of theta, the new P: 23 additions and multiplications and one
  * division; nothing waits for a sum, which a step has to. */
-float limit_compute(float *theta, float *w, float *P, const float *u, const float *uu, const float *v,
-                    size_t cols, size_t passes)
+float limit_compute(float *theta, float *w, float *P, const float *u, const float *uu,
+                    const float *v, size_t cols, size_t passes)
 {
     rows a = {0}, da = {0}, uu_sum = {0}, ww = {0}, wu = {0};
     for (size_t pass = 0; pass < passes; pass++) {

@@ -1,6 +1,7 @@
 /* Runs STEPS steps of one kind of learner, for an instruction counter:
  *
- *     steps CELL ESTIMATOR FILTER HIDDEN STEPS     numbers of csrc/nbt.h; 3 inputs, 1 output, gaussian
+ *     steps CELL ESTIMATOR FILTER HIDDEN STEPS     numbers of csrc/nbt.h; 3 inputs, 1 output,
+ *     gaussian
  *
  * One step is a learn and a predict. Nothing depends on the machine or the time. */
 #include <stdio.h>

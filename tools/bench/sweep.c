@@ -14,7 +14,10 @@ void sweep_passes(float *theta, float *w, float *g, float *cov, const float *vec
                          u};
     nbt_look look = {{a, a + rows, a + 2 * rows, a + 3 * rows, a + 4 * rows, a + 5 * rows,
                       a + 6 * rows, a + 7 * rows},
-                     u, u, vector, vector};
+                     u,
+                     u,
+                     vector,
+                     vector};
     for (size_t pass = 0; pass < passes; pass++) {
         nbt_sweep(&m, &change, &look);
     }

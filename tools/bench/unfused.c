@@ -11,16 +11,16 @@ struct unfused {
     float decay, eta_gamma, gamma, delta, phi, prior, prior_hidden, noise_rate, anneal_steps;
     float labels;
     uint32_t rng[4];
-    float *theta, *w, *P;            /* (R, D) */
-    float *V;                        /* (O, D) */
-    float *U, *d, *d0;               /* (D, D) unit upper triangular, (D), (D) */
-    float *noise;                    /* (O) */
-    float *h, *c, *v;                /* (H), (H), (2, H) */
-    float *u, *f;                    /* (D) */
-    float *a, *da, *sign, *u_norm;   /* (R) */
-    float *e, *carry, *z;            /* (2, R), (2, H), (2, H) */
-    float *p, *g, *Cf;               /* (D) U^T f, d p, C f */
-    float *raw, *t, *alpha, *S;      /* (O), (O), (O), (O, O) */
+    float *theta, *w, *P;          /* (R, D) */
+    float *V;                      /* (O, D) */
+    float *U, *d, *d0;             /* (D, D) unit upper triangular, (D), (D) */
+    float *noise;                  /* (O) */
+    float *h, *c, *v;              /* (H), (H), (2, H) */
+    float *u, *f;                  /* (D) */
+    float *a, *da, *sign, *u_norm; /* (R) */
+    float *e, *carry, *z;          /* (2, R), (2, H), (2, H) */
+    float *p, *g, *Cf;             /* (D) U^T f, d p, C f */
+    float *raw, *t, *alpha, *S;    /* (O), (O), (O), (O, O) */
 };
 
 /* ---- Signs: section 4 ---- */
@@ -74,7 +74,8 @@ static float sigmoid(float x)
 }
 
 /* out = M x for M (rows, cols) with rows `stride` apart. */
-static void multiply(float *out, const float *M, const float *x, size_t rows, size_t cols, size_t stride)
+static void multiply(float *out, const float *M, const float *x, size_t rows, size_t cols,
+                     size_t stride)
 {
     for (size_t r = 0; r < rows; r++) {
         float sum = 0.0f;
@@ -267,7 +268,8 @@ static void correct(unfused *n, const float *label)
     }
     for (size_t i = 0; i < O; i++) {
         for (size_t j = 0; j < O; j++) {
-            n->S[i * O + j] = (i == j ? 1.0f + c : 0.0f) + gain * w_square * n->alpha[i] * n->alpha[j];
+            n->S[i * O + j] =
+                (i == j ? 1.0f + c : 0.0f) + gain * w_square * n->alpha[i] * n->alpha[j];
         }
     }
     solve(n->S, n->t, O);
@@ -350,8 +352,8 @@ static size_t place(unfused *n, float *block)
     return used;
 }
 
-unfused *unfused_new(size_t inputs, size_t hidden, size_t outputs, uint64_t seed, const float *theta,
-                     const float *numbers)
+unfused *unfused_new(size_t inputs, size_t hidden, size_t outputs, uint64_t seed,
+                     const float *theta, const float *numbers)
 {
     unfused sizes = {0};
     sizes.I = inputs;

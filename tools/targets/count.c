@@ -1,6 +1,6 @@
-/* QEMU plugin: instructions between two functions of the emulated program. Arguments: begin=ADDRESS,
- * end=ADDRESS. Prints how often, the least, the most and the sum. The prototypes stand here because Debian
- * ships no qemu-plugin.h; they are those of QEMU 7.2. */
+/* QEMU plugin: instructions between two functions of the emulated program. Arguments:
+ * begin=ADDRESS, end=ADDRESS. Prints how often, the least, the most and the sum. The prototypes
+ * stand here because Debian ships no qemu-plugin.h; they are those of QEMU 7.2. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@ void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *,
-                                            void (*)(unsigned, void *), int, void *);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *),
+                                            int, void *);
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
 void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *), void *);
 
@@ -62,11 +62,12 @@ static void on_ended(plugin_id id, void *data)
 {
     (void)id;
     (void)data;
-    fprintf(stderr, "counted %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", times, least, most, sum);
+    fprintf(stderr, "counted %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", times, least, most,
+            sum);
 }
 
-__attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info, int argc,
-                                                               char **argv)
+__attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info,
+                                                               int argc, char **argv)
 {
     (void)info;
     for (int i = 0; i < argc; i++) {

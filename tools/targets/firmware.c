@@ -1,5 +1,5 @@
-/* The least firmware: one learner, one loop. What it links is what a product has of the kernel in flash;
- * step_begin and step_end are where count.c counts. */
+/* The least firmware: one learner, one loop. What it links is what a product has of the kernel in
+ * flash; step_begin and step_end are where count.c counts. */
 #include "nbt.h"
 #include "semihosting.h"
 #include "stream.h"

@@ -1,5 +1,5 @@
-/* Runs every kind of learner that fits on a recorded stream, and prints its hashes after 1, 10, 100, ...
- * steps. There is no operating system: what prints and ends is semihosting.h. */
+/* Runs every kind of learner that fits on a recorded stream, and prints its hashes after 1, 10,
+ * 100, ... steps. There is no operating system: what prints and ends is semihosting.h. */
 #include "nbt.h"
 #include "semihosting.h"
 #include "stream.h" /* made by tools.targets: SAMPLES, CHANNELS, stream_bits */

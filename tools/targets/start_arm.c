@@ -47,7 +47,9 @@ void reset(void)
     end((uint32_t)main());
 }
 
+/* clang-format off */
 __attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
     (void (*)(void))(uintptr_t)&stack_top, reset, fault, fault, fault, fault, fault, fault,
     fault, fault, fault, fault, fault, fault, fault, fault,
 };
+/* clang-format on */
