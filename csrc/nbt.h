@@ -220,9 +220,8 @@ typedef struct nbt_config {
                              four times the usual loss, or more with less, but at least twice, the
                              learner opens again to what is new */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
-                                parameters
-                             every so many labels, and take the last one back before the learner
-                             opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
+                             parameters every so many labels, and take the last one back before
+                             the learner opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
     float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label
                              that is further from its forecast is learnt as if it were so far */
     float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from

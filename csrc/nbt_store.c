@@ -2,7 +2,7 @@
  * piece that stays erased until a newer checkpoint is whole (the mark), and the record again (the
  * seal), which comes once the one before is marked: so one slot is open, that is sealed and not
  * marked, and it is the newest. An erase that a power cut ends, from whichever side it comes, does
- *   not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
+ * not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
  * these twelve, flags; little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
  * acknowledged save is lost. */
 #include "nbt_checkpoint.h"

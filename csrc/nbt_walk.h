@@ -14,7 +14,7 @@ struct nbt_walker {
     int writes;        /* 0: what visit returns is not stored */
     uint32_t versions; /* bit i: visits what minor version i of the checkpoints brought */
     int sound; /* turns 0 when visit returns a word that cannot be; one of an index or a count is
-                   then stored as 0, so that no walk leaves a learner that reaches outside its block */
+                   then stored as 0: no walk leaves a learner that reaches outside its block */
 };
 
 /* A walker. Its fields are stored one by one: an initialiser with the address of a function would
