@@ -151,15 +151,14 @@ def test_more_checkpoints_can_be_exported(seed: int, build: Build, tmp_path: Pat
 
 def test_a_learner_whose_next_forecast_is_no_number_is_exported(tool: Tool, tmp_path: Path) -> None:
     """Its self-test has no step, and the firmware compiles without a warning nevertheless."""
-    config = Config(
-        1, 1, hidden=1, cell="tanh", lags=2, estimator="frozen", filter="sgd", scale_steps=0
-    )
+    config = Config(1, 1, hidden=1, cell="tanh", lags=2, estimator="frozen", filter="sgd")
     words = np.frombuffer(Learner(config).to_bytes()[:-4], np.uint32).copy()
     payload = words[HEADER:].view(np.float32)
-    payload[6:10] = 3e38  # theta, on the state, two inputs and 1
-    payload[16:18], payload[18:20] = 1e38, -1e38  # both states, and the last inputs: inf - inf
+    payload[10:14] = 9e17  # the readout, on the state, two inputs and 1
+    payload[18:20] = 9e5  # the last inputs
+    payload[24] = 9e36  # the variance of the labels
     learner = Learner.from_bytes(sealed(words))
-    assert learner.array("state").item() == np.float32(1e38)
+    assert learner.array("readout").max() == np.float32(9e17)
     assert golden(learner).hashes == ()
     export_firmware(learner, tmp_path / "firmware")
     flags = "-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror"
