@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
+import operator
 import os
 import re
 import secrets
@@ -41,6 +42,7 @@ class Readable(Protocol):
 
 _SUFFIX = ".nbt-tmp"
 _TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{8}}{re.escape(_SUFFIX)}", re.DOTALL)
+_DESCRIPTORS = re.compile(r"/proc/\d+(/task/\d+)?/fd")
 _LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
@@ -59,16 +61,18 @@ def write_path(path: str, data: bytes) -> None:
     Cost: two waits for the disk, and reading the names of the folder.
     """
     try:
-        old = Path(path).stat()
-    except FileNotFoundError:  # new, or a link to what is not there yet
-        old = None
-    real = os.path.realpath(path) if Path(path).is_symlink() else path
-    # A link of /proc/self/fd may lead to a file without a name. Another save may replace the file
-    # just now, but there is one at any moment.
-    if old is None or (stat.S_ISREG(old.st_mode) and (real == path or Path(real).exists())):
-        _replace(real, data, old)
-    else:
-        _write_through(path, data, old.st_mode)
+        try:
+            old = os.stat(path)  # noqa: PTH116  # Path would drop a slash at the end
+        except FileNotFoundError:  # new, or a link to what is not there yet
+            old = None
+        if old is None or (stat.S_ISREG(old.st_mode) and not _is_descriptor(path)):
+            _replace(os.path.realpath(path) if Path(path).is_symlink() else path, data, old)
+        else:
+            _write_through(path, data, old.st_mode)
+    except OSError as error:
+        if error.errno is None or error.filename == path:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def write_object(file: Any, data: bytes) -> None:
@@ -85,8 +89,9 @@ def write_object(file: Any, data: bytes) -> None:
             raise _text_error(file, "wb") from error
         if count is None and isinstance(file, io.RawIOBase):
             raise BlockingIOError(errno.EAGAIN, "the file takes no bytes now: make it blocking")
-        if not isinstance(count, int):  # of no kind that says how much it took
-            return
+        if isinstance(count, bool) or not hasattr(count, "__index__"):
+            return  # of no kind that says how much it took
+        count = operator.index(count)
         if not 0 < count <= len(rest):
             raise OSError(errno.EIO, f"write() took {count} of {len(rest)} bytes")
         rest = rest[count:]
@@ -126,6 +131,19 @@ def _text_error(file: Any, mode: str) -> InputTypeError:
         f"file is {type(file).__name__}, a text file: expected a binary one; open it with mode "
         f"{mode!r}, or pass its buffer"
     )
+
+
+def _is_descriptor(path: str) -> bool:
+    """Whether a path is an open file of a process, as /dev/stdout and /proc/self/fd/3.
+
+    Whoever holds such a file would not see that another one has taken its name, if it has one.
+    """
+    while os.path.islink(path):  # noqa: PTH114  # the same
+        folder = os.path.realpath(os.path.dirname(path))  # noqa: PTH120  # the same
+        if _DESCRIPTORS.fullmatch(folder):
+            return True
+        path = os.path.join(folder, os.readlink(path))  # noqa: PTH115, PTH118  # the same
+    return False
 
 
 def _write_through(path: str, data: bytes, mode: int) -> None:
