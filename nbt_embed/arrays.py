@@ -146,9 +146,9 @@ def _holds_mask(value: object) -> bool:
 
 
 def _may_be_masked(value: object) -> bool:
-    """Whether it is a masked array, or an object that may make one (``__array__``)."""
+    """Whether it is an array with a mask, or an object that may make one (``__array__``)."""
     if isinstance(value, (np.ndarray, np.generic)):
-        return isinstance(value, np.ma.MaskedArray)
+        return hasattr(value, "mask")
     return hasattr(value, "__array__")
 
 
@@ -156,6 +156,7 @@ def _without_masks(value: Any) -> Any:
     """The same as lists with NaN for what is masked in them."""
     if _may_be_masked(value):
         value = np.asanyarray(value)
-    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in _REAL:
-        return np.ma.filled(value.astype(np.float64), np.nan)
+        mask = getattr(value, "mask", None)
+        if mask is not None and value.dtype.kind in _REAL:
+            return np.where(mask, np.nan, np.asarray(value, np.float64))
     return [_without_masks(one) for one in value] if isinstance(value, _SEQUENCES) else value

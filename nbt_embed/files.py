@@ -16,8 +16,9 @@ import re
 import secrets
 import stat
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -153,36 +154,38 @@ def _write_through(path: str, data: bytes, mode: int) -> None:
     if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
         kind = "socket" if stat.S_ISSOCK(mode) else "block device"
         raise OSError(errno.EINVAL, f"Is a {kind}: open it yourself, and pass the file", path)
-    flags = os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags | (os.O_TRUNC if stat.S_ISREG(mode) else 0))
+        with _open(path, flags | (os.O_TRUNC if stat.S_ISREG(mode) else 0)) as descriptor:
+            os.set_blocking(descriptor, True)
+            write_object(io.FileIO(descriptor, "wb", closefd=False), data)
     except OSError as error:
         if stat.S_ISFIFO(mode) and error.errno == errno.ENXIO:
             text = "Is a FIFO that nobody reads: start its reader first"
             raise OSError(errno.ENXIO, text, path) from None
         raise
-    with io.FileIO(descriptor, "wb") as file:
-        os.set_blocking(descriptor, True)
-        write_object(file, data)
 
 
 def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
     folder, name = os.path.split(path)
-    directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    mode = 0o666 if old is None else 0o600  # until it has the permissions of the old one
     lost = ""
-    try:
+    with _open(folder or ".", os.O_RDONLY | os.O_DIRECTORY) as directory:
         _remove_left_behind(directory)
         temporary = ""
         try:
             while True:
                 temporary = _temporary_name(directory, name)
-                with _opened(directory, temporary, new=old is None) as file:
-                    if os.fstat(file.fileno()).st_nlink == 0:
+                with _open(temporary, flags, mode, directory) as descriptor:
+                    with suppress(OSError):  # without locks, what is left behind there stays
+                        fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    if os.fstat(descriptor).st_nlink == 0:
                         continue  # another save took it for one left behind, before it was locked
-                    write_object(file, data)
+                    write_object(io.FileIO(descriptor, "wb", closefd=False), data)
                     if old is not None:
-                        lost = _keep_owner(file.fileno(), old)
-                    os.fsync(file.fileno())
+                        lost = _keep_owner(descriptor, old)
+                    os.fsync(descriptor)
                     os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                     break
         except BaseException:
@@ -190,8 +193,6 @@ def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
                 os.unlink(temporary, dir_fd=directory)
             raise
         os.fsync(directory)
-    finally:
-        os.close(directory)
     if lost:
         warnings.warn(f"{path}: {lost}", OwnerWarning, stacklevel=4)
 
@@ -204,23 +205,28 @@ def _temporary_name(directory: int, name: str) -> str:
     return f".{kept}{ending}"
 
 
-def _opened(directory: int, name: str, new: bool) -> io.FileIO:
-    """A new file with a lock; until it has the permissions of the old one, only its owner's."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o666 if new else 0o600, dir_fd=directory)
-    file = io.FileIO(descriptor, "wb")
-    with suppress(OSError):  # a file system without locks: what is left behind there stays
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return file
+@contextmanager
+def _open(path: str, flags: int, mode: int = 0, directory: int | None = None) -> Iterator[int]:
+    """A descriptor that is closed at the end, also where Ctrl-C comes at the wrong moment."""
+    held: list[int] = []
+    try:
+        # One step of the interpreter: nothing can come between the opening and the list.
+        held.extend(
+            map(partial(os.open, mode=mode, dir_fd=directory), [path], [flags | os.O_CLOEXEC])
+        )
+        yield held[0]
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def _remove_left_behind(directory: int) -> None:
     with suppress(OSError):  # a folder that must not be listed
         for name in filter(_TEMPORARY.fullmatch, os.listdir(directory)):
             with suppress(OSError):  # in use, or of somebody else
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                with io.FileIO(os.open(name, flags, dir_fd=directory)) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                with _open(name, flags, directory=directory) as descriptor:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     os.unlink(name, dir_fd=directory)
 
 

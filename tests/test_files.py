@@ -6,6 +6,7 @@ import errno
 import fcntl
 import gzip
 import io
+import itertools
 import os
 import signal
 import socket
@@ -18,12 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nbt_embed import Learner
+from nbt_embed import Learner, files
 from nbt_embed.errors import InputError, InputTypeError, NbtError, OwnerWarning
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -347,6 +349,47 @@ def test_another_save_may_take_a_new_file_for_one_left_behind(
     learner.save(folder / "learner.nbt")
     assert len(removed) == 1
     assert names(folder) == ["learner.nbt"]
+
+
+def test_an_interrupt_at_any_instruction_leaves_nothing_open(
+    learner: Learner, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "learner.nbt"
+    learner.save(path)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    left, closing = 0, set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename != files.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call" and "held" not in frame.f_locals:
+            closing.discard(id(frame))
+        elif event == "return":  # of a context manager, also where it has opened something
+            closing.add(id(frame))
+        elif event == "opcode" and id(frame) not in closing:
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    descriptors = len(names(Path("/proc/self/fd")))
+    for count in itertools.count(1):
+        left = count
+        sys.settrace(trace)
+        try:
+            learner.save(path)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert len(names(Path("/proc/self/fd"))) == descriptors, count
+        assert names(folder) == ["learner.nbt"], count
+        if left > 0:
+            break
+    assert count > 100
+    assert Learner.load(path).hash() == learner.hash()
 
 
 @pytest.mark.parametrize("name", ["fsync", "fchmod", "replace", "fstatvfs"])
