@@ -53,8 +53,8 @@ def write_path(path: str, data: bytes) -> None:
     The bytes go to a temporary file, are forced to the disk, and the file takes the name; then the
     folder is forced to the disk. An existing file keeps owner, group and permissions (other hard
     links keep the old content); a symbolic link stays one, and its target is written. Temporary
-    files that killed processes have left in the folder are removed. A character device or a FIFO is
-    written to as it is.
+    files that killed processes have left in the folder are removed. A character device, a FIFO
+    or an open file by its name in /dev/fd or /proc/self/fd is written to as it is.
 
     Errors: OSError names the path: a directory, socket or block device, a FIFO that nobody reads,
     and what the system refuses; the old file is then untouched and no temporary file is left.
