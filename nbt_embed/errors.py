@@ -57,7 +57,7 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:  # an integer of more digits than Python prints, or a broken __repr__
-        text = f"a {type(value).__name__} that cannot be printed"
+        text = f"<{type(value).__name__} that cannot be printed>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
