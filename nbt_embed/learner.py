@@ -2,7 +2,7 @@
 
 A learner's memory is one NumPy block that Python owns; the kernel keeps nothing outside it. What
 the kernel is told before there is a learner stands in ``_kernel_config``, and what happens inside
-one call, threads and forks included, in tools/kernel_calls.h.
+one call, threads and forks included, in _calls.h.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ from nbt_embed.errors import (
     ConfigError,
     DivergenceWarning,
     InputError,
+    InputTypeError,
     SequenceError,
+    shown,
+    similar,
 )
 from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
 from nbt_embed.replay import Replay, replay
@@ -385,13 +388,20 @@ class Learner:
         return bytes(out)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
         """The learner of a checkpoint.
 
-        Errors: CheckpointError, which says what is wrong with the bytes and what to do.
+        Args:
+            data: bytes, or any buffer; it is copied first, so it may change meanwhile.
+
+        Errors: CheckpointError, which says what is wrong with the bytes and what to do;
+        InputTypeError (no bytes).
         """
         warn_of_floats("load")
-        data = bytes(data)  # the kernel reads three times: nobody may write meanwhile
+        try:
+            data = bytes(memoryview(data))  # the kernel reads three times
+        except TypeError:
+            raise InputTypeError(f"data is {type(data).__name__}: expected bytes") from None
         buffer = ffi.from_buffer("unsigned char[]", data)
         config = ffi.new("nbt_config *")
         status = lib.nbt_load_config(buffer, len(data), config)
@@ -535,7 +545,8 @@ class Learner:
         """
         shape = self._shape(name)
         if shape is None:
-            raise ConfigError(f"array {name!r}: expected one of {', '.join(self.arrays)}")
+            expected = f"expected one of {', '.join(self.arrays)}"
+            raise ConfigError(f"array {shown(name)}: {similar(name, self.arrays)}{expected}")
         out = np.empty(shape, np.float32)
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         pointer = ffi.from_buffer("float[]", out)
@@ -586,8 +597,13 @@ class Learner:
         most = self._config.max_delay + 1
         if not 0 <= horizon <= most:
             raise InputError(
-                f"horizon = {horizon}: max_delay = {self._config.max_delay} allows 0..{most}; "
-                f"build the learner with max_delay >= {max(horizon - 1, 0)}"
+                f"horizon = {shown(horizon)}: max_delay = {self._config.max_delay} allows "
+                f"0..{most}"
+                + (
+                    f"; build the learner with max_delay >= {shown(horizon - 1)}"
+                    if horizon > 0
+                    else ""
+                )
             )
         return horizon
 
@@ -633,8 +649,8 @@ def _config_from(n_in: int | Config, n_out: int | None, settings: dict[str, Any]
         raise ConfigError("n_out is missing: pass the number of outputs")
     unknown = sorted(set(settings) - set(NAMES))
     if unknown:
-        known = ", ".join(NAMES)
-        raise ConfigError(f"unknown setting {unknown[0]!r}: expected one of {known}")
+        expected = f"expected one of {', '.join(NAMES)}"
+        raise ConfigError(f"unknown setting {unknown[0]!r}: {similar(unknown[0], NAMES)}{expected}")
     return Config(n_in, n_out, **settings)
 
 

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError
 from nbt_embed._kernel import ffi, lib
+from nbt_embed._kernel_config import config_of
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import CheckpointError, DivergenceWarning
+from nbt_embed.errors import CheckpointError, DivergenceWarning, InputTypeError
 
 SANITIZED = (
     *("-std=c99", "-g1", "-O1", "-ffp-contract=off"),
@@ -86,6 +87,31 @@ def refusal(data: bytes) -> str:
     with pytest.raises(CheckpointError) as caught:
         Learner.from_bytes(data)
     return str(caught.value)
+
+
+def test_bytes_that_change_meanwhile_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both checkpoints are sound; the settings of one with the state of the other are not."""
+    one, two = Learner(2, 1, hidden=5).to_bytes(), Learner(1, 1, hidden=2).to_bytes()
+    shared = bytearray(one)
+
+    def changes_them(struct: Any) -> Config:
+        shared[: len(two)] = two
+        return config_of(struct)
+
+    monkeypatch.setattr("nbt_embed.learner.config_of", changes_them)
+    learner = Learner.from_bytes(shared)
+    assert learner.to_bytes() == one != shared
+
+
+def test_any_buffer_holds_a_checkpoint_and_nothing_else_does() -> None:
+    data = Learner(2, 1, hidden=3).to_bytes()
+    spread = np.repeat(np.frombuffer(data, np.uint8), 2)
+    buffers: list[Any] = [bytearray(data), memoryview(data), spread[::2]]
+    for buffer in buffers:
+        assert Learner.from_bytes(buffer).to_bytes() == data
+    for other in ("text", 5, None, [1, 2]):
+        with pytest.raises(InputTypeError, match=f"data is {type(other).__name__}: expected bytes"):
+            Learner.from_bytes(other)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
