@@ -426,7 +426,7 @@ def test_a_buffer_is_copied_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -
             return status
 
     monkeypatch.setattr(module, "lib", Lib())
-    assert Learner.from_bytes(data).to_bytes() == whole  # type: ignore[arg-type]
+    assert Learner.from_bytes(data).to_bytes() == whole
 
 
 HOSTILE = [0.0, -0.0, 1e-45, -1e-30, 1.0, 1e6, -1e6, 1e12, 9e17, -9e17, 1e30, 3e38, -3e38]
