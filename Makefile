@@ -187,7 +187,12 @@ readme: $(VENV)/tools
 
 check: lint compilers analyse
 
+# The C that is formatted; the pinned version is that of pyproject.toml.
+FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
+             examples/*.c tests/*.c tests/fuzz/*.c tools/*/*.[ch])
+FORMATTED := $(filter-out nbt_embed/_kernel.c,$(FORMATTED))
 lint: $(VENV)/tools
+	$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -235,9 +235,8 @@ typedef struct nbt_config {
                              four times the usual loss, or more with less, but at least twice, the
                              learner opens again to what is new */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
-                                parameters
-                             every so many labels, and take the last one back before the learner
-                             opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
+                             parameters every so many labels, and take the last one back before
+                             the learner opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
     float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label
                              that is further from its forecast is learnt as if it were so far */
     float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from
@@ -466,8 +465,8 @@ size_t nbt_store_slot_bytes(const nbt_config *config);
  *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was
  *   written, try again; leave a slot that stays so out of nbt_flash). The newest checkpoint before
  *   is still there, and all older ones but one.
- * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be
- * read, two. */
+ * Cost: two readings of all slots, one erase; two of the first save, and where the newest takes no
+ * mark. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.

@@ -66,19 +66,13 @@ uint32_t nbt_config_versions(const nbt_config *config)
     return used | (NBT_ALL_VERSIONS & ~brought_fields);
 }
 
-/* Takes n floats off the block and counts them in *bytes; NULL without a block. */
-static float *place(float *base, size_t *next, size_t *bytes, size_t n)
+/* Takes an array of n floats off the block if it is brought, 1 or 0. Returns NULL if not, or without
+ * a block. */
+static float *place(float *base, size_t *next, size_t brought, size_t n)
 {
-    float *array = base != NULL ? base + *next : NULL;
-    *next += n;
-    *bytes += n * sizeof(float);
+    float *array = base != NULL && brought != 0 ? base + *next : NULL;
+    *next += brought * n;
     return array;
-}
-
-/* The same for an array that a learner may lack; one that it has may still have no floats. */
-static float *place_if(size_t brought, float *base, size_t *next, size_t *bytes, size_t n)
-{
-    return brought != 0 ? place(base, next, bytes, n) : NULL;
 }
 
 /* Where the pointer to an array is kept. */
@@ -89,21 +83,29 @@ static float *place_if(size_t brought, float *base, size_t *next, size_t *bytes,
         l->optional[NBT_LAST_##name >= 0 ? NBT_LAST_##name : 0] = (array); \
     }
 #define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
-    KEEP_##where(name, place_if(brought, floats, &n, &b->purpose, floats_))
+    KEEP_##where(name, place(floats, &n, brought, floats_))
 #define PLACE_SCRATCH(where, name, brought, floats_) \
-    KEEP_##where(name, place_if(brought, floats, &n, &b->workspace, floats_))
+    KEEP_##where(name, place(floats, &n, brought, floats_))
 
 /* The matrices of the sweep come first and side by side, with a gap before all but the first: with
  * 16 rows, or a multiple, all start on a cache line if the first one does. */
 #define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
-    place(floats, &n, &b->workspace, n > 0 ? (brought) * NBT_APART_(floats_) : 0);   \
+    n += n > 0 ? (brought) * NBT_APART_(floats_) : 0;                                \
     PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_)
 
+/* Floats of the last good copy, whole multiples of 8 bytes; 0 without one. */
 #define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
     +(copied) * (brought) * (floats_)
+static size_t copied_floats(const nbt_layout *l)
+{
+    if (!NBT_ROLLBACK || l->config->rollback_steps == 0) {
+        return 0;
+    }
+    size_t n = NBT_SAVED_OF(FLOATS_COPIED, FLOATS_COPIED, l);
+    return n + n % 2;
+}
 
-/* The layout, and its bytes by purpose. */
-static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_breakdown *b)
+size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
     uint32_t cell = nbt_cell_of(config), estimator = nbt_estimator_of(config);
     uint32_t filter = nbt_filter_of(config), link = nbt_link_of(config);
@@ -124,44 +126,39 @@ static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_bre
     l->m.by_unit = (int)NBT_BRINGS(NBT_ESTIMATORS_BY_UNIT, estimator);
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
-
-    memset(b, 0, sizeof *b);
-    b->header = NBT_HEADER_BYTES;
     NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
                      L, M, K, R, D)
     NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
                      L, M, K, R, D)
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M,
                        K, R, D)
-    place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
-
+    n += n % 2; /* whole multiples of 8 bytes */
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),
                       n_in, O, L, M, D, T)
     NBT_STREAM_SCRATCH(PLACE_SCRATCH, (size_t)nbt_follows(l), O, T)
-    place(floats, &n, &b->workspace, n % 2);
-
-    if (NBT_ROLLBACK && config->rollback_steps > 0) {
-        l->copy = place(floats, &n, &b->guard,
-                        NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator,
-                                         filter, link, n_in, O, H, L, M, K, R, D));
-        place(floats, &n, &b->guard, n % 2);
-    } else {
-        l->copy = NULL;
-    }
+    n += n % 2;
+    size_t copied = copied_floats(l);
+    l->copy = place(floats, &n, copied > 0, copied);
+    return NBT_HEADER_BYTES + n * sizeof(float);
 }
 
-size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
-{
-    nbt_breakdown b;
-    lay_out(config, base, l, &b);
-    return b.header + b.parameters + b.estimate + b.covariance + b.state + b.ring + b.scaler +
-           b.guard + b.workspace;
-}
+#define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \
+    bytes->purpose += (brought) * (floats_) * sizeof(float);
 
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
 {
-    nbt_layout l;
-    lay_out(config, NULL, &l, bytes);
+    nbt_layout sizes;
+    const nbt_layout *l = &sizes;
+    size_t total = nbt_layout_of(&sizes, config, NULL);
+    memset(bytes, 0, sizeof *bytes);
+    bytes->header = NBT_HEADER_BYTES;
+    NBT_SAVED_OF(COUNT_BYTES, COUNT_BYTES, l)
+    NBT_STREAM_OF(COUNT_BYTES, l)
+    bytes->guard += copied_floats(l) * sizeof(float);
+    /* The rest, gaps between matrices included. */
+    bytes->workspace = total - bytes->header - bytes->parameters - bytes->estimate -
+                       bytes->covariance - bytes->state - bytes->ring - bytes->scaler -
+                       bytes->guard;
 }

@@ -137,23 +137,23 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
               *g = kind.g ? m->g + at : NULL;
         float *cov = m->cov + at, *coupling = m->coupling + at;
         column of = {0.0f, 0.0f, 0.0f};
-        if (kind.w == NBT_W_SHARED && (fused || look != NULL) && j < H) {
-            of.tangent = tangent[j];
+        if (fused || change != NULL) {
+            of.u_before = u_before[j];
+        }
+        if (fused || look != NULL) {
+            of.u = u[j];
+            of.tangent = kind.w == NBT_W_SHARED && j < H ? tangent[j] : 0.0f;
         }
         if (fused) {
-            of.u_before = u_before[j];
-            of.u = u[j];
             quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
             continue;
         }
         if (change != NULL) {
-            of.u_before = u_before[j];
             quasi_column(kind, nbt_pass_of(1, 0, 0), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
         }
         if (look != NULL) {
-            of.u = u[j];
             quasi_column(kind, nbt_pass_of(0, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
         }

@@ -235,8 +235,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  *   content: what its words may be and how they are visited (nbt_walk.c).
  *   since: minor version of the checkpoints that first had it.
  *   copied: 1 if the last good copy has it where the learner has.
- *   brought: 1 if the learner has it, by in(set of choices, choice).
- *   floats: how many. */
+ *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
+ *   floats: how many where it is brought, at least 1. */
 #define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)     \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
        (R) * (D))                                                                                 \
@@ -311,7 +311,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */  \
     X(POINTER, y, 1u, 4u * (O))                                                                   \
     /* (R) pre-activations of the live state, where it leads */                                   \
-    X(POINTER, live, 1u, (M) > 0u ? (R) : 0u)
+    X(POINTER, live, ((M) > 0u ? 1u : 0u), (R))
 
 /* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the
  * stream, the anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL,

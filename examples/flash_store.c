@@ -1,7 +1,7 @@
 /* Keep what was learnt in raw flash, through power cuts. Here an array stands for the flash; on a
  * device the three callbacks are calls of its driver.
- * Build: cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/flash_store.c
- * csrc/nbt_*.c */
+ * Build, where the clone is:
+ * cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/flash_store.c csrc/nbt_*.c */
 #include <stdio.h>
 #include <string.h>
 

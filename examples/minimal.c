@@ -1,6 +1,6 @@
 /* The loop a firmware has: learn the label of the last forecast, forecast the next sample.
- * Build: cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/minimal.c
- * csrc/nbt_*.c */
+ * Build, where the clone is:
+ * cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/minimal.c csrc/nbt_*.c */
 #include <stdio.h>
 
 #include "nbt.h"

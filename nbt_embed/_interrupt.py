@@ -21,6 +21,12 @@ def handed_over() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def ignored() -> None:
+    """From here on Ctrl-C does nothing: the results are out, and the process is about to end."""
+    if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _leave(_number: int, _frame: object) -> None:
     try:
         os.write(2, LINE.encode())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.errors import ConfigError
+from nbt_embed.errors import ConfigError, shown
 
 _CACHE_LINE = 64
 
@@ -114,7 +114,9 @@ def kernel_config(config: Config) -> Any:
         elif ctype == "uint32_t" and not 0 <= value < 1 << 32:
             value = (1 << 32) - 1  # no field's range goes so far: the kernel refuses it by name
         elif ctype == "uint64_t" and not 0 <= value < 1 << 64:
-            raise ConfigError(f"{name} = {value!r}: expected a value from 0 to {(1 << 64) - 1}")
+            raise ConfigError(
+                f"{name} = {shown(value)}: expected a value from 0 to {(1 << 64) - 1}"
+            )
         setattr(struct, kernel_name, value)
     return struct
 
@@ -166,16 +168,21 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
     index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
     lib.nbt_config_check(struct, index, low, high)
     name = _KERNEL_FIELDS[index[0]][1]
-    expected = f"a value from {low[0]:g} to {high[0]:g}"
+    expected = f"a value from {_bound(low[0])} to {_bound(high[0])}"
     if name in CHOICES:
         expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))
-    message = f"{name} = {getattr(config, name)!r}: expected {expected}"
+    message = f"{name} = {shown(getattr(config, name))}: expected {expected}"
     if config.estimator == "rtrl" and name in ("hidden", "estimator"):
         message += (
             "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
             "lags + 1) or more: fewer units or another estimator"
         )
     return ConfigError(message)
+
+
+def _bound(value: float) -> str:
+    """An integer with all its digits."""
+    return str(int(value)) if value.is_integer() else f"{value:g}"
 
 
 def _accepted(config: Config, field: str) -> Iterator[str]:

@@ -31,6 +31,11 @@ def thread_is_unsound() -> bool:
 def remedy(why: str) -> str:
     """Return what to do about a failed import, behind its reason."""
     root = FOLDER.parent
+    if not FOLDER.is_dir():
+        return (
+            f"{why}. It lies in an archive, and Python loads no compiled module from one: unpack "
+            f"{root}, or install the package with this Python, {sys.executable}"
+        )
     if not (root / "setup.py").exists():
         return f"{why}. Install it again with this Python, {sys.executable}"
     use = f"`make -C {root} demo`, then `. {root}/.venv/bin/activate`"

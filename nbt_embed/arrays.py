@@ -7,17 +7,20 @@ never looked at.
 from __future__ import annotations
 
 import operator
+from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nbt_embed.errors import InputError, InputTypeError
+from nbt_embed.errors import InputError, InputTypeError, shown
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
 _ndarray, _ALL = np.ndarray, slice(None)
+_REAL = "fiub"  # kinds of data types
+_SEQUENCES = (list, tuple, deque)
 
 
 class SampleBuffer:
@@ -90,7 +93,7 @@ def integer(name: str, value: object) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]  # whatever was passed
     except TypeError:
-        raise InputTypeError(f"{name} = {value!r}: expected an integer") from None
+        raise InputTypeError(f"{name} = {shown(value)}: expected an integer") from None
 
 
 def check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
@@ -123,7 +126,7 @@ def _floats(name: str, value: Any, kind: type[np.floating[Any]]) -> NDArray[Any]
         array = np.asanyarray(_without_masks(value) if _holds_mask(value) else value)
     except ValueError as error:  # rows of different lengths
         raise InputError(f"{name}: {error}") from None
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in _REAL:
         raise InputTypeError(
             f"{name} has dtype {array.dtype}: expected real numbers ({kind.__name__} is used)"
         )
@@ -136,14 +139,24 @@ def _floats(name: str, value: Any, kind: type[np.floating[Any]]) -> NDArray[Any]
 
 
 def _holds_mask(value: object) -> bool:
-    """Whether a list or tuple holds masked arrays, whose masks NumPy would drop."""
-    return isinstance(value, (list, tuple)) and any(
-        isinstance(one, np.ma.MaskedArray) or _holds_mask(one) for one in value
+    """Whether a sequence holds arrays that may be masked, whose masks NumPy would drop."""
+    return isinstance(value, _SEQUENCES) and any(
+        _may_be_masked(one) or _holds_mask(one) for one in value
     )
 
 
+def _may_be_masked(value: object) -> bool:
+    """Whether it is an array with a mask, or an object that may make one (``__array__``)."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return hasattr(value, "mask")
+    return hasattr(value, "__array__")
+
+
 def _without_masks(value: Any) -> Any:
-    """The same lists with NaN for what is masked in them."""
-    if isinstance(value, np.ma.MaskedArray):
-        return np.ma.filled(value.astype(np.float64), np.nan)
-    return [_without_masks(one) for one in value] if isinstance(value, (list, tuple)) else value
+    """The same as lists with NaN for what is masked in them."""
+    if _may_be_masked(value):
+        value = np.asanyarray(value)
+        mask = getattr(value, "mask", None)
+        if mask is not None and value.dtype.kind in _REAL:
+            return np.where(mask, np.nan, np.asarray(value, np.float64))
+    return [_without_masks(one) for one in value] if isinstance(value, _SEQUENCES) else value

@@ -29,7 +29,7 @@ from nbt_embed.alternatives import alternatives
 from nbt_embed.comparison import PASSES, Comparison, compare
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.csvfile import from_csv
-from nbt_embed.errors import CheckpointError, NbtError, StreamError
+from nbt_embed.errors import CheckpointError, NbtError, StreamError, shown
 from nbt_embed.export import GOLDEN_STEPS, export_firmware
 from nbt_embed.files import write_path
 from nbt_embed.learner import Learner
@@ -49,7 +49,7 @@ _DIFFERENT, _BAD_INPUT, _NOBODY_READS = 1, 2, 141
 
 _STDOUT = "-"
 _OR_STDOUT = ", or - for standard output"
-_DIGITS = re.compile(r"[0-9]{1,20}")
+_DIGITS, _LARGEST = re.compile(r"[0-9]{1,20}"), (1 << 64) - 1
 
 _DEMO_HORIZON = 5
 _DEMO_WINDOW = 72  # samples in one picture
@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(argv)
         result: _Result = args.command(args)
         _deliver(result)
+        _interrupt.ignored()
     except NbtError as error:
         return _fail(str(error))
     except MemoryError:
@@ -211,7 +212,7 @@ def _compare(
 
 
 def _config(args: argparse.Namespace, n_in: int, n_out: int, **settings: Any) -> Config:
-    """The learner that the options describe."""
+    """The learner that the options describe. Errors: ConfigError."""
     names = ("hidden", "lags", "cell", "estimator", "filter", "seed")
     return Config(n_in, n_out, **{name: getattr(args, name) for name in names}, **settings)
 
@@ -267,17 +268,17 @@ def _deliver(result: _Result) -> None:
     output = [content for name, content in result.files if name == _STDOUT]
     for name, content in result.files:
         if name != _STDOUT:
-            _write(Path(name), content.encode("utf-8"))
+            _write(name, content.encode("utf-8"))
     if output:
         _tell(result.text)
     with _to_stdout() as stream:
         stream.write("".join(output) or result.text)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: str, data: bytes) -> None:
     """Replace a file as a whole, or write into what is no regular file. Errors: StreamError."""
     try:
-        write_path(str(path), data)
+        write_path(path, data)
     except OSError as error:
         raise StreamError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -319,12 +320,12 @@ def _check_targets(reads: Sequence[Path], *writes: str | None) -> None:
     """
     taken: dict[object, str] = {}
     for read in reads:
-        taken[_identity(str(read))] = str(read)
+        taken[_identity(read)] = str(read)
     names = [name for name in writes if name is not None]
     for name in names if _STDOUT in names else [*names, _STDOUT]:
         if name != _STDOUT:
-            _check_writable(Path(name))
-        identity = _identity(name)
+            _check_writable(name)
+        identity = _identity(None if name == _STDOUT else Path(name))
         if identity in taken:
             what = "standard output" if name == _STDOUT else name
             other = taken[identity]
@@ -333,23 +334,26 @@ def _check_targets(reads: Sequence[Path], *writes: str | None) -> None:
         taken[identity] = name
 
 
-def _identity(name: str) -> object:
-    """What two names of one file have in common. The null device is as many files as one likes."""
+def _identity(path: Path | None) -> object:
+    """What two names of one file have in common (None: standard output); of null there are many."""
     with suppress(OSError, ValueError):
-        found = os.fstat(sys.stdout.fileno()) if name == _STDOUT else Path(name).stat()
+        found = os.fstat(sys.stdout.fileno()) if path is None else path.stat()
         null = Path(os.devnull).stat()
         same_as_null = (found.st_dev, found.st_ino) == (null.st_dev, null.st_ino)
         return object() if same_as_null else (found.st_dev, found.st_ino)
-    return name if name == _STDOUT else os.path.realpath(name)
+    return path and os.path.realpath(path)
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(name: str) -> None:
+    path = Path(name)
     try:
         possible = path.parent.is_dir() and not path.is_dir()
-    except OSError:
+    except (OSError, ValueError):
         possible = False
-    if not possible:
-        raise StreamError(f"{path}: cannot be written; name a file in a directory that exists")
+    if not possible or name.endswith(os.sep):
+        raise StreamError(
+            f"{name or repr(name)}: cannot be written; name a file in a directory that exists"
+        )
 
 
 def _note(text: str) -> None:
@@ -545,9 +549,10 @@ def _count_from(low: int) -> Any:
     """Return a converter of an option to an integer from low."""
 
     def convert(text: str) -> int:
-        if not _DIGITS.fullmatch(text) or int(text) < low:
+        if not _DIGITS.fullmatch(text) or not low <= int(text) <= _LARGEST:
             raise argparse.ArgumentTypeError(
-                f"{text!r}: expected an integer from {low}, in digits 0 to 9 alone"
+                f"{shown(text)}: expected an integer from {low} to {_LARGEST}, in digits 0 to 9 "
+                "alone"
             )
         return int(text)
 
@@ -562,7 +567,8 @@ def _mark(text: str) -> str:
         return text
     if not DECIMAL.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a number in digits 0 to 9, sign, point and exponent, or a text"
+            f"{shown(text)}: expected a number in digits 0 to 9, sign, point and exponent, or a "
+            "text"
         )
     return text
 
@@ -570,7 +576,7 @@ def _mark(text: str) -> str:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected names separated by commas")
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected names separated by commas")
     return names
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from nbt_embed._choices import CHOICES, Cell, Estimator, Filter, Link, Norm
 from nbt_embed._html import html_table
 from nbt_embed._kernel import ffi, lib
-from nbt_embed.errors import ConfigError
+from nbt_embed.errors import ConfigError, shown, similar
 
 __all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", "Norm"]
 
@@ -161,7 +161,11 @@ class Config:
             value = getattr(self, name)
             if (not isinstance(value, str) or value not in names) and not _is_open(name, value):
                 expected = ", ".join(repr(one) for one in names)
-                raise ConfigError(f"{name} = {value!r}: expected one of {expected}")
+                raise ConfigError(
+                    f"{name} = {shown(value)}: {similar(value, names)}expected one of {expected}"
+                )
+            if value is not None:
+                object.__setattr__(self, name, str.__str__(value))  # not np.str_, nor an enum
         for name, (convert, expected) in _CONVERSIONS.items():
             value = getattr(self, name)
             if _is_open(name, value):
@@ -169,7 +173,7 @@ class Config:
             try:
                 object.__setattr__(self, name, convert(value))
             except (TypeError, ValueError, OverflowError):
-                raise ConfigError(f"{name} = {value!r}: expected {expected}") from None
+                raise ConfigError(f"{name} = {shown(value)}: expected {expected}") from None
         object.__setattr__(self, "anchor", self._checked_anchor())
         defaults = self._defaults()
         for name in _BY_KERNEL:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
+_SHOWN = 80  # characters of a value in a message
+
 
 class NbtError(Exception):
     """Base of all errors of this package."""
@@ -36,7 +41,10 @@ class ExportError(NbtError, ValueError):
 
 
 class DivergenceWarning(RuntimeWarning):
-    """An update would have left the finite numbers and was dropped; the weights are intact."""
+    """A number is not finite: an update was dropped (the weights are intact), or a forecast is not.
+
+    Forecasts get there from weights that no stream taught, as a checkpoint from strangers may hold.
+    """
 
 
 class FloatWarning(RuntimeWarning):
@@ -45,3 +53,21 @@ class FloatWarning(RuntimeWarning):
 
 class OwnerWarning(RuntimeWarning):
     """A file was replaced whose owner or group the new one could not be given."""
+
+
+def shown(value: object) -> str:
+    """A value as messages print it: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # an integer of more digits than Python prints, or a broken __repr__
+        text = f"<{type(value).__name__} that cannot be printed>"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def similar(name: object, names: Collection[str]) -> str:
+    """A question for whoever mistyped a name, to stand before the list of all; or nothing."""
+    if not isinstance(name, str):
+        return ""
+    found = get_close_matches(name.lower(), names, n=1)
+    found += [one for one in names if one in name.lower().split("_")]  # n_hidden, hidden_size
+    return f"did you mean {found[0]!r}? " if found else ""

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.amalgamation import amalgamate
-from nbt_embed.arrays import Float32Array
+from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.errors import CheckpointError, ExportError, NbtError
+from nbt_embed.errors import CheckpointError, ExportError, NbtError, shown
 from nbt_embed.learner import Learner
 
 GOLDEN_STEPS = 32
@@ -70,7 +70,8 @@ def export_firmware(
             is then the same for every model, with every choice. None: no prefix, and a kernel with
             what this model uses.
 
-    Errors: ExportError (the folder, the horizon, the prefix); CheckpointError (the learner holds a
+    Errors: ExportError (the folder, the horizon, the prefix), InputTypeError (a horizon that is no
+    integer); CheckpointError (the learner holds a
     number that is not finite). Cost: about a megabyte of text for every 200 kilobytes of state.
     """
     folder = Path(folder)
@@ -249,10 +250,11 @@ def _horizon_of(learner: Learner, horizon: int | None) -> int:
     most, pending = learner.config.max_delay + 1, learner.pending
     if horizon is None:
         return pending or most
+    horizon = integer("horizon", horizon)
     if not 1 <= horizon <= most:
         raise ExportError(
-            f"horizon = {horizon}: max_delay = {learner.config.max_delay} allows 1..{most}; build "
-            f"the learner with max_delay >= {max(horizon - 1, 0)}"
+            f"horizon = {shown(horizon)}: max_delay = {learner.config.max_delay} allows 1..{most}"
+            + ("; build the learner with a larger max_delay" if horizon > most else "")
         )
     if pending > horizon:
         raise ExportError(

@@ -10,13 +10,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
+import operator
 import os
 import re
 import secrets
 import stat
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +43,7 @@ class Readable(Protocol):
 
 _SUFFIX = ".nbt-tmp"
 _TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{8}}{re.escape(_SUFFIX)}", re.DOTALL)
+_DESCRIPTORS = re.compile(r"/proc/\d+(/task/\d+)?/fd")
 _LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
@@ -50,8 +53,8 @@ def write_path(path: str, data: bytes) -> None:
     The bytes go to a temporary file, are forced to the disk, and the file takes the name; then the
     folder is forced to the disk. An existing file keeps owner, group and permissions (other hard
     links keep the old content); a symbolic link stays one, and its target is written. Temporary
-    files that killed processes have left in the folder are removed. A character device or a FIFO is
-    written to as it is.
+    files that killed processes have left in the folder are removed. A character device, a FIFO
+    or an open file by its name in /dev/fd or /proc/self/fd is written to as it is.
 
     Errors: OSError names the path: a directory, socket or block device, a FIFO that nobody reads,
     and what the system refuses; the old file is then untouched and no temporary file is left.
@@ -59,16 +62,18 @@ def write_path(path: str, data: bytes) -> None:
     Cost: two waits for the disk, and reading the names of the folder.
     """
     try:
-        old = Path(path).stat()
-    except FileNotFoundError:  # new, or a link to what is not there yet
-        old = None
-    real = os.path.realpath(path) if Path(path).is_symlink() else path
-    # A link of /proc/self/fd may lead to a file without a name. Another save may replace the file
-    # just now, but there is one at any moment.
-    if old is None or (stat.S_ISREG(old.st_mode) and (real == path or Path(real).exists())):
-        _replace(real, data, old)
-    else:
-        _write_through(path, data, old.st_mode)
+        try:
+            old = os.stat(path)  # noqa: PTH116  # Path would drop a slash at the end
+        except FileNotFoundError:  # new, or a link to what is not there yet
+            old = None
+        if old is None or (stat.S_ISREG(old.st_mode) and not _is_descriptor(path)):
+            _replace(os.path.realpath(path) if Path(path).is_symlink() else path, data, old)
+        else:
+            _write_through(path, data, old.st_mode)
+    except OSError as error:
+        if error.errno is None or error.filename == path:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def write_object(file: Any, data: bytes) -> None:
@@ -85,8 +90,9 @@ def write_object(file: Any, data: bytes) -> None:
             raise _text_error(file, "wb") from error
         if count is None and isinstance(file, io.RawIOBase):
             raise BlockingIOError(errno.EAGAIN, "the file takes no bytes now: make it blocking")
-        if not isinstance(count, int):  # of no kind that says how much it took
-            return
+        if isinstance(count, bool) or not hasattr(count, "__index__"):
+            return  # of no kind that says how much it took
+        count = operator.index(count)
         if not 0 < count <= len(rest):
             raise OSError(errno.EIO, f"write() took {count} of {len(rest)} bytes")
         rest = rest[count:]
@@ -128,6 +134,19 @@ def _text_error(file: Any, mode: str) -> InputTypeError:
     )
 
 
+def _is_descriptor(path: str) -> bool:
+    """Whether a path is an open file of a process, as /dev/stdout and /proc/self/fd/3.
+
+    Whoever holds such a file would not see that another one has taken its name, if it has one.
+    """
+    while os.path.islink(path):  # noqa: PTH114  # the same
+        folder = os.path.realpath(os.path.dirname(path))  # noqa: PTH120  # the same
+        if _DESCRIPTORS.fullmatch(folder):
+            return True
+        path = os.path.join(folder, os.readlink(path))  # noqa: PTH115, PTH118  # the same
+    return False
+
+
 def _write_through(path: str, data: bytes, mode: int) -> None:
     """Write to what cannot be replaced."""
     if stat.S_ISDIR(mode):
@@ -135,36 +154,38 @@ def _write_through(path: str, data: bytes, mode: int) -> None:
     if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
         kind = "socket" if stat.S_ISSOCK(mode) else "block device"
         raise OSError(errno.EINVAL, f"Is a {kind}: open it yourself, and pass the file", path)
-    flags = os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags | (os.O_TRUNC if stat.S_ISREG(mode) else 0))
+        with _open(path, flags | (os.O_TRUNC if stat.S_ISREG(mode) else 0)) as descriptor:
+            os.set_blocking(descriptor, True)
+            write_object(io.FileIO(descriptor, "wb", closefd=False), data)
     except OSError as error:
         if stat.S_ISFIFO(mode) and error.errno == errno.ENXIO:
             text = "Is a FIFO that nobody reads: start its reader first"
             raise OSError(errno.ENXIO, text, path) from None
         raise
-    with io.FileIO(descriptor, "wb") as file:
-        os.set_blocking(descriptor, True)
-        write_object(file, data)
 
 
 def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
     folder, name = os.path.split(path)
-    directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    mode = 0o666 if old is None else 0o600  # until it has the permissions of the old one
     lost = ""
-    try:
+    with _open(folder or ".", os.O_RDONLY | os.O_DIRECTORY) as directory:
         _remove_left_behind(directory)
         temporary = ""
         try:
             while True:
                 temporary = _temporary_name(directory, name)
-                with _opened(directory, temporary, new=old is None) as file:
-                    if os.fstat(file.fileno()).st_nlink == 0:
+                with _open(temporary, flags, mode, directory) as descriptor:
+                    with suppress(OSError):  # without locks, what is left behind there stays
+                        fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    if os.fstat(descriptor).st_nlink == 0:
                         continue  # another save took it for one left behind, before it was locked
-                    write_object(file, data)
+                    write_object(io.FileIO(descriptor, "wb", closefd=False), data)
                     if old is not None:
-                        lost = _keep_owner(file.fileno(), old)
-                    os.fsync(file.fileno())
+                        lost = _keep_owner(descriptor, old)
+                    os.fsync(descriptor)
                     os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                     break
         except BaseException:
@@ -172,8 +193,6 @@ def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
                 os.unlink(temporary, dir_fd=directory)
             raise
         os.fsync(directory)
-    finally:
-        os.close(directory)
     if lost:
         warnings.warn(f"{path}: {lost}", OwnerWarning, stacklevel=4)
 
@@ -186,23 +205,28 @@ def _temporary_name(directory: int, name: str) -> str:
     return f".{kept}{ending}"
 
 
-def _opened(directory: int, name: str, new: bool) -> io.FileIO:
-    """A new file with a lock; until it has the permissions of the old one, only its owner's."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o666 if new else 0o600, dir_fd=directory)
-    file = io.FileIO(descriptor, "wb")
-    with suppress(OSError):  # a file system without locks: what is left behind there stays
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return file
+@contextmanager
+def _open(path: str, flags: int, mode: int = 0, directory: int | None = None) -> Iterator[int]:
+    """A descriptor that is closed at the end, also where Ctrl-C comes at the wrong moment."""
+    held: list[int] = []
+    try:
+        # One step of the interpreter: nothing can come between the opening and the list.
+        held.extend(
+            map(partial(os.open, mode=mode, dir_fd=directory), [path], [flags | os.O_CLOEXEC])
+        )
+        yield held[0]
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def _remove_left_behind(directory: int) -> None:
     with suppress(OSError):  # a folder that must not be listed
         for name in filter(_TEMPORARY.fullmatch, os.listdir(directory)):
             with suppress(OSError):  # in use, or of somebody else
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                with io.FileIO(os.open(name, flags, dir_fd=directory)) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                with _open(name, flags, directory=directory) as descriptor:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     os.unlink(name, dir_fd=directory)
 
 

@@ -2,7 +2,7 @@
 
 A learner's memory is one NumPy block that Python owns; the kernel keeps nothing outside it. What
 the kernel is told before there is a learner stands in ``_kernel_config``, and what happens inside
-one call, threads and forks included, in tools/kernel_calls.h.
+one call, threads and forks included, in _calls.h.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ from nbt_embed.errors import (
     ConfigError,
     DivergenceWarning,
     InputError,
+    InputTypeError,
     SequenceError,
+    shown,
+    similar,
 )
 from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
 from nbt_embed.replay import Replay, replay
@@ -251,7 +254,8 @@ class Learner:
             out: (n_out,) array for the forecast; ``predict(learner.x, out=learner.y)`` copies
                 nothing.
 
-        Returns: (n_out,) out, or a new array: values in your units, or probabilities.
+        Returns: (n_out,) out, or a new array: values in your units, or probabilities. Warns with
+        DivergenceWarning if one of them is not finite.
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
         Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
@@ -325,7 +329,8 @@ class Learner:
             horizon: 0 .. max_delay + 1, steps between a forecast and its label.
 
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
-        Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
+        Errors and warnings: as ``predict`` and ``learn``; the arrays are checked before the first
+        step.
         """
         warn_of_floats("run")
         inputs = table("X", float32("X", X), self._config.n_in)
@@ -357,6 +362,8 @@ class Learner:
             )
         if status < 0:
             self._report(status, "run", where=f"row {done[0]}: ")
+        if status == lib.NBT_NOT_FINITE:
+            self._report(status, "run")
         if skipped[0]:
             self._report(lib.NBT_SKIPPED, "run")
         return out
@@ -366,11 +373,14 @@ class Learner:
 
         With mix_forget it is the mean square of the mixture's errors, once there is one.
 
-        Errors: ConfigError unless the link is gaussian. Cost: D^2 / 2 multiply-adds.
+        Errors: ConfigError unless the link is gaussian. Warns with DivergenceWarning if a variance
+        is beyond float32. Cost: D^2 / 2 multiply-adds.
         """
         out = np.empty(self._config.n_out, np.float32)
         status = lib.nbt_shared_variance(self._shared, ffi.from_buffer("float[]", out))
-        if status:
+        if status == lib.NBT_NOT_FINITE:
+            self._report(status, "variance")
+        elif status:
             _check_turn(status, "variance")
             raise ConfigError(f"link = {self._config.link!r}: {status_text(status)}")
         return out
@@ -392,12 +402,20 @@ class Learner:
         return bytes(out)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
         """The learner of a checkpoint.
 
-        Errors: CheckpointError, which says what is wrong with the bytes and what to do.
+        Args:
+            data: bytes, or any buffer; it is copied first, so it may change meanwhile.
+
+        Errors: CheckpointError, which says what is wrong with the bytes and what to do;
+        InputTypeError (no bytes).
         """
         warn_of_floats("load")
+        try:
+            data = bytes(memoryview(data))  # the kernel reads three times
+        except TypeError:
+            raise InputTypeError(f"data is {type(data).__name__}: expected bytes") from None
         buffer = ffi.from_buffer("unsigned char[]", data)
         config = ffi.new("nbt_config *")
         status = lib.nbt_load_config(buffer, len(data), config)
@@ -549,7 +567,8 @@ class Learner:
         """
         shape = self._shape(name)
         if shape is None:
-            raise ConfigError(f"array {name!r}: expected one of {', '.join(self.arrays)}")
+            expected = f"expected one of {', '.join(self.arrays)}"
+            raise ConfigError(f"array {shown(name)}: {similar(name, self.arrays)}{expected}")
         out = np.empty(shape, np.float32)
         rows, cols = ffi.new("size_t *"), ffi.new("size_t *")
         pointer = ffi.from_buffer("float[]", out)
@@ -600,18 +619,23 @@ class Learner:
         most = self._config.max_delay + 1
         if not 0 <= horizon <= most:
             raise InputError(
-                f"horizon = {horizon}: max_delay = {self._config.max_delay} allows 0..{most}; "
-                f"build the learner with max_delay >= {max(horizon - 1, 0)}"
+                f"horizon = {shown(horizon)}: max_delay = {self._config.max_delay} allows "
+                f"0..{most}"
+                + (
+                    f"; build the learner with max_delay >= {shown(horizon - 1)}"
+                    if horizon > 0
+                    else ""
+                )
             )
         return horizon
 
     def _report(self, status: int, name: str, call: _Call | None = None, where: str = "") -> None:
         """Turn a status into the package's own warning or exception; guards only count."""
-        if status > lib.NBT_SKIPPED:
+        if status > lib.NBT_SKIPPED and status != lib.NBT_NOT_FINITE:
             return
         _check_turn(status, name)
         message = where + status_text(status)
-        if status == lib.NBT_SKIPPED:
+        if status in (lib.NBT_SKIPPED, lib.NBT_NOT_FINITE):
             warnings.warn(message, DivergenceWarning, stacklevel=3)
         elif status == lib.NBT_ERR_FULL:
             raise SequenceError(
@@ -647,8 +671,8 @@ def _config_from(n_in: int | Config, n_out: int | None, settings: dict[str, Any]
         raise ConfigError("n_out is missing: pass the number of outputs")
     unknown = sorted(set(settings) - set(NAMES))
     if unknown:
-        known = ", ".join(NAMES)
-        raise ConfigError(f"unknown setting {unknown[0]!r}: expected one of {known}")
+        expected = f"expected one of {', '.join(NAMES)}"
+        raise ConfigError(f"unknown setting {unknown[0]!r}: {similar(unknown[0], NAMES)}{expected}")
     return Config(n_in, n_out, **settings)
 
 

@@ -130,10 +130,11 @@ class SymbolScore:
             )
         p, index = p.reshape(-1, p.shape[-1]), index.reshape(-1)
         known = ~np.isnan(index)
-        chosen = index[known].astype(np.intp)
-        bad = chosen[(chosen != index[known]) | (chosen < 0) | (chosen >= p.shape[1])]
+        named = index[known]
+        bad = named[(named != np.floor(named)) | (named < 0) | (named >= p.shape[1])]
         if bad.size:
-            raise InputError(f"symbol {bad[0]}: expected a class index in 0..{p.shape[1] - 1}")
+            raise InputError(f"symbol {bad[0]:g}: expected a class index in 0..{p.shape[1] - 1}")
+        chosen = named.astype(np.intp)
         with np.errstate(divide="ignore"):  # probability 0 for what came: infinitely many bits
             self._bits -= float(np.log2(p[known, chosen]).sum())
         self._symbols += chosen.size

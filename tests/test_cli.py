@@ -199,6 +199,10 @@ def test_integers_are_digits_alone(text: str, capsys: pytest.CaptureFixture[str]
 def test_integers_that_no_kernel_takes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     size = ("size", "--outputs", "1", "--inputs")
     assert "--hidden" in failure(capsys, "demo", "--hidden", "9" * 5000)
+    assert "--hidden: '9999" in failure(capsys, "demo", "--hidden", "9" * 5000)[:200]
+    assert len(failure(capsys, "demo", "--hidden", "9" * 5000)) < 300
+    assert f"integer from 1 to {2**64 - 1}, in" in failure(capsys, "demo", "--hidden", "9" * 20)
+    assert "0 to 1048576" in failure(capsys, "size", "--horizon", "9999999", *size[1:], "1")
     for text in ("99999999999", "9" * 20):
         assert text in failure(capsys, *size, text)
         assert text in failure(capsys, "demo", "--hidden", text)
@@ -239,6 +243,11 @@ def test_bad_input_is_one_line(
     assert "nothing to score: the stream has 1 rows" in refused(file("a\n1\n"))
     assert "line 3 has 1 cells" in refused(file("a,b\n1,2\n3\n"))
     assert "name another file to write" in refused(sensor, "--out", sensor)
+    assert ": -: no such file" in refused("-")
+    assert "error: '': cannot be written; name a file" in refused(sensor, "--out", "")
+    for name in (f"{tmp_path / 'none'}/", f"{sensor}/"):
+        assert f"{name}: cannot be written; name a file" in refused(sensor, "--out", name)
+    assert not (tmp_path / "none").exists()
     assert "directory that exists" in refused(sensor, "--json", tmp_path / "no" / "x.json")
     assert "directory that exists" in refused(sensor, "--out", tmp_path)
     assert "hidden = 5000: expected a value from 1" in failure(capsys, "demo", "--hidden", "5000")
@@ -529,6 +538,18 @@ def test_a_reader_that_leaves_is_no_traceback() -> None:
     with process.stderr as messages:
         assert messages.read() == ""
     assert process.wait() == 141
+
+
+def test_ctrl_c_after_the_result_is_out_changes_nothing() -> None:
+    """While the interpreter shuts down, it would be a traceback and an exit code of a failure."""
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv[0] = 'nbt-embed'\nfrom nbt_embed.cli import main\ncode = main(sys.argv[1:])\n"
+        "os.kill(os.getpid(), signal.SIGINT)\nsys.exit(code)"
+    )
+    size = ["size", "--inputs", "1", "--outputs", "1"]
+    done = subprocess.run([sys.executable, "-c", code, *size], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ctrl_c_is_no_traceback(sensor: Path) -> None:

@@ -256,3 +256,9 @@ def test_notebooks_show_a_table() -> None:
     assert cells[0] == "Learner(2, 1, hidden=4)"
     assert pairs["memory"] == f"{learner.memory.total:,} bytes"
     assert (pairs["predictions"], pairs["forecasts that wait"], pairs["labels"]) == ("1", "1", "0")
+
+
+def test_a_choice_of_another_kind_of_text_is_kept_as_plain_text() -> None:
+    config = Config(2, 2, link=np.str_("bernoulli"))  # type: ignore[arg-type]
+    assert repr(config) == "Config(2, 2, link='bernoulli')"
+    assert type(config.link) is str

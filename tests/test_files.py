@@ -6,6 +6,7 @@ import errno
 import fcntl
 import gzip
 import io
+import itertools
 import os
 import signal
 import socket
@@ -18,11 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nbt_embed import Learner
+from nbt_embed import Learner, files
 from nbt_embed.errors import InputError, InputTypeError, NbtError, OwnerWarning
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -135,6 +138,19 @@ def test_standard_output_is_written_to(learner: Learner, folder: Path) -> None:
         subprocess.run(command, stdout=file, check=True)
         file.seek(0)
         assert file.read() == learner.to_bytes()
+
+
+def test_the_holder_of_an_open_file_sees_what_is_saved_to_its_descriptor(
+    learner: Learner, folder: Path
+) -> None:
+    """A file that took the name would be another one than the holder reads and writes."""
+    with (folder / "held").open("w+b") as held:
+        (folder / "link").symlink_to(f"/dev/fd/{held.fileno()}")
+        for path in (f"/proc/self/fd/{held.fileno()}", f"/dev/fd/{held.fileno()}", folder / "link"):
+            held.truncate(0)
+            learner.save(path)
+            held.seek(0)
+            assert held.read() == learner.to_bytes() == (folder / "held").read_bytes()
 
 
 @AS_ROOT
@@ -335,6 +351,47 @@ def test_another_save_may_take_a_new_file_for_one_left_behind(
     assert names(folder) == ["learner.nbt"]
 
 
+def test_an_interrupt_at_any_instruction_leaves_nothing_open(
+    learner: Learner, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "learner.nbt"
+    learner.save(path)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    left, closing = 0, set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename != files.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call" and "held" not in frame.f_locals:
+            closing.discard(id(frame))
+        elif event == "return":  # of a context manager, also where it has opened something
+            closing.add(id(frame))
+        elif event == "opcode" and id(frame) not in closing:
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    descriptors = len(names(Path("/proc/self/fd")))
+    for count in itertools.count(1):
+        left = count
+        sys.settrace(trace)
+        try:
+            learner.save(path)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert len(names(Path("/proc/self/fd"))) == descriptors, count
+        assert names(folder) == ["learner.nbt"], count
+        if left > 0:
+            break
+    assert count > 100
+    assert Learner.load(path).hash() == learner.hash()
+
+
 @pytest.mark.parametrize("name", ["fsync", "fchmod", "replace", "fstatvfs"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(
     name: str, learner: Learner, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -347,10 +404,43 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, name, fail)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError, match="No space") as caught:
             learner.save(path)
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert names(folder) == ["learner.nbt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("", FileNotFoundError),
+        ("missing/learner.nbt", FileNotFoundError),
+        ("new/", FileNotFoundError),
+        ("file/", NotADirectoryError),
+        ("file/learner.nbt", NotADirectoryError),
+        ("lost", FileNotFoundError),
+        ("loop", OSError),
+        (".", IsADirectoryError),
+    ],
+)
+def test_an_error_names_the_path_that_was_asked_for(
+    name: str,
+    error: type[OSError],
+    learner: Learner,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "file").write_bytes(b"old")
+    (folder / "lost").symlink_to("missing/target")
+    (folder / "loop").symlink_to("loop")
+    monkeypatch.chdir(folder)
+    before = names(folder)
+    with pytest.raises(error) as caught:
+        learner.save(name)
+    assert caught.value.filename == name
+    assert names(folder) == before
+    assert (folder / "file").read_bytes() == b"old"
 
 
 def test_file_and_folder_are_forced_to_the_disk(
@@ -399,7 +489,7 @@ class Plain:
 
     def write(self, data: Any) -> object:
         answer = self.answer(len(data))
-        self.got += bytes(data[:answer] if isinstance(answer, int) else data)
+        self.got += bytes(data if answer is None or answer is True else data[:answer])
         return answer
 
 
@@ -411,6 +501,8 @@ def test_a_file_that_takes_some_bytes_is_given_the_rest(learner: Learner, folder
         Plain(lambda n: min(n, 100)),
         Plain(lambda _: None),
         Plain(lambda n: n),
+        Plain(lambda n: np.int64(min(n, 100))),
+        Plain(lambda _: True),
     ]
     for file in files:
         learner.save(file)

@@ -245,7 +245,16 @@ def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: st
         ({"tau_max": 1.1}, "tau_max = 1.1: expected a value from 1.6"),
         ({"seed": 2**64}, "seed"),
         ({"max_delay": 2**21}, "max_delay"),
-        ({"hiden": 3}, "unknown setting 'hiden'"),
+        ({"hiden": 3}, "unknown setting 'hiden': did you mean 'hidden'. expected one of n_in, "),
+        ({"hidden_size": 3}, "'hidden_size': did you mean 'hidden'"),
+        ({"Cell": "lstm"}, "'Cell': did you mean 'cell'"),
+        ({"colour": 3}, "unknown setting 'colour': expected one of"),
+        ({"link": "Categorial"}, "link = 'Categorial': did you mean 'categorical'. expected one"),
+        ({"hidden": 10**400}, r"hidden = 10{76}\.\.\.: expected a value"),
+        ({"hidden": 10**5000}, "hidden = <int that cannot be printed>: expected a value"),
+        ({"seed": -(10**5000)}, "seed = <int that cannot be printed>"),
+        ({"rate": 10**5000}, "rate = <int that cannot be printed>: expected a number"),
+        ({"cell": "g" * 5000}, r"cell = 'g{76}\.\.\.: did you|cell = 'g{76}\.\.\.: expected"),
         ({"cell": "lstm", "estimator": "residual"}, "one of 'frozen', 'nobacktrack', 'rtrl'$"),
         ({"hidden": 128, "estimator": "rtrl"}, "hidden = 128: .* 1 to 127; rtrl .* fewer units or"),
         ({"lags": 1024, "estimator": "rtrl", "hidden": 46}, r"hidden = 46: .* from 1 to 44; rtrl"),
@@ -254,6 +263,15 @@ def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: st
 def test_a_bad_setting_is_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Learner(1, 1, **settings)
+
+
+def test_other_names_and_numbers_in_a_message_are_short_too() -> None:
+    learner = Learner(1, 1)
+    with pytest.raises(ConfigError, match=r"array 'tetha': did you mean 'theta'. expected one of"):
+        learner.array("tetha")
+    for horizon in (10**5000, -(10**5000)):
+        with pytest.raises(InputError, match="horizon = <int that cannot be printed>: max_delay"):
+            learner.run([1.0], [1.0], horizon=horizon)
 
 
 @pytest.mark.parametrize("n_in", [1, 13, 14, 68, 20000])

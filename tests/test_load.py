@@ -57,6 +57,22 @@ def test_a_clone_without_a_kernel_says_what_to_do(clone: Path) -> None:
     assert f"another folder than {clone}" in last
 
 
+def test_an_archive_holds_no_package_that_could_be_loaded(clone: Path, tmp_path: Path) -> None:
+    shutil.copy(KERNEL, clone / "nbt_embed")
+    archive = shutil.make_archive(str(tmp_path / "program"), "zip", clone)
+    libraries = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
+    done = start(
+        "-c", USE, cwd=tmp_path / "nbt_embed", PYTHONPATH=os.pathsep.join([archive, libraries]),
+        PYTHONSAFEPATH="1",
+    )  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert (
+        f"It lies in an archive, and Python loads no compiled module from one: unpack {archive}"
+        in last
+    )
+
+
 @pytest.mark.skipif(SHARED.parent != ROOT, reason="the package was not installed in place")
 def test_what_make_installs_is_used_beside_a_clone(clone: Path) -> None:
     """The folder of the clone has the package's name, and must not stand for it."""

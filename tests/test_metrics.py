@@ -79,7 +79,7 @@ def test_bits_per_symbol_leave_out_missing_symbols() -> None:
     assert score.bits_per_symbol == math.inf
 
 
-@pytest.mark.parametrize("symbol", [2, -1, 0.5])
+@pytest.mark.parametrize("symbol", [2, -1, 0.5, math.inf, -1e300])
 def test_symbols_outside_the_alphabet_are_refused(symbol: float) -> None:
     with pytest.raises(InputError, match=r"expected a class index in 0\.\.1"):
         SymbolScore().update([0.5, 0.5], symbol)

@@ -125,6 +125,27 @@ def test_a_whole_kernel_compiles(tool: Tool, tmp_path: Path) -> None:
     assert not errors(tool, KERNEL, tmp_path)
 
 
+# ---- Rows that nothing uses ----------------------------------------------------------------------
+
+USED = ("FIELD_LIST", "COUNTER_LIST", "WORD_LIST", "SAVED_ARRAYS", "SCRATCH_ARRAYS")
+
+
+@pytest.mark.parametrize("table", USED)
+def test_the_kernel_uses_every_row(table: str) -> None:
+    """A guard that is declared and never called, or an array that costs memory for nothing."""
+    tables = (KERNEL / "nbt_tables.h").read_text(encoding="utf-8")
+    found = re.search(rf"#define NBT_{table}\(.*?[^\\]\n", tables, re.DOTALL)
+    assert found is not None
+    # The name is the first entry in lower case.
+    rows = re.findall(r"\bXM?\((?:[A-Z]+, )?([a-z]\w*),", found[0])
+    assert len(rows) >= 9
+    files = (path for path in KERNEL.glob("*.[ch]") if path.name not in ("nbt.h", "nbt_tables.h"))
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
+    code = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)
+    unused = [n for n in rows if not re.search(rf"(->|\.){n}\b|NBT_OF\(l, {n}\)", code)]
+    assert not unused
+
+
 # ---- Fields of the configuration -----------------------------------------------------------------
 
 BASE = Config(3, 3, hidden=4, seed=1)

@@ -56,7 +56,7 @@ for version in ("base", "avx2", "avx512"):
     print("denormals kept" if (np.float32(1e-40) * np.ones(8, np.float32)).all() else "FLUSHED")
 """
 # Some of the sdist's tests: enough to see that what they need is there.
-SHORT = ("tests/test_load.py", "tests/test_inputs.py", "tests/test_metrics.py")
+SHORT = ("tests/test_load.py", "tests/test_arrays.py", "tests/test_metrics.py")
 
 
 def run(

@@ -77,7 +77,7 @@ def cases(sizes: tuple[int, ...], operations: float) -> Iterator[Case]:
             continue
         for hidden in sizes:
             case = Case(cell, estimator, filter_, hidden)
-            if case.operations <= operations and case.is_accepted:
+            if case.is_accepted and case.operations <= operations:
                 yield case
 
 
