@@ -419,8 +419,8 @@ size_t nbt_store_slot_bytes(const nbt_config *config);
  *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was
  *   written, try again; leave a slot that stays so out of nbt_flash). The newest checkpoint before
  *   is still there, and all older ones but one.
- * Cost: two readings of all slots, one erase; the first save, and those while a slot cannot be
- * read, two. */
+ * Cost: two readings of all slots, one erase; two of the first save, and where the newest takes no
+ * mark. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.

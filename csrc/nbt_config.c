@@ -278,8 +278,11 @@ const char *nbt_status_text(nbt_status status)
         return "a number in the learner or the checkpoint cannot be: take the checkpoint before";
     case NBT_ERR_WRITE: return "the writing callback gave up";
     case NBT_ERR_READ:
-        return "the reading callback gave up or gave other bytes a second time: read again";
-    case NBT_ERR_FLASH: return "the flash is described wrongly, or no slot could be written";
+        return "the source, or a slot that may hold the newest, cannot be read: try again, or "
+               "leave the slot out";
+    case NBT_ERR_FLASH:
+        return "the flash is described wrongly, or no slot takes writes: try again, or leave out "
+               "those that fail";
     case NBT_ERR_NOTHING: return "no slot of the flash holds a whole checkpoint: start anew";
     }
     return "unknown status";

@@ -1,8 +1,9 @@
 /* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a
- * piece that stays erased as long as nothing newer has been acknowledged (the mark), and the record
- * again (the seal): an erase that a power cut ends, from whichever side it comes, does not undo a
- *   mark and leave the rest. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of these
- * twelve, 1 (has a mark); little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
+ * piece that stays erased until a newer checkpoint is whole (the mark), and the record again (the
+ * seal), which comes once the one before is marked: so one slot is open, that is sealed and not
+ * marked, and it is the newest. An erase that a power cut ends, from whichever side it comes, does
+ * not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
+ * these twelve, flags; little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
  * acknowledged save is lost. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
@@ -12,10 +13,13 @@
 enum {
     SLOTS_MAX = 32,
     RECORD_BYTES = 20,
-    MARKED = 1, /* the format of a slot, in its record; slots of the first format have ff there */
-    READS_MAX = 8,      /* of one piece, until two agree */
-    ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
-    SEQUENCE_JUMP = 256 /* more than saves in a row fail on a slot that then cannot be read */
+    SEALED =
+        1, /* flag: the slot has a mark and a seal; in slots of the first format all flags are ff */
+    STALE = 2,      /* flag of a seal: an older slot may be open too */
+    READS_MAX = 8,  /* of one piece, until two agree */
+    ROUNDS_MAX = 3, /* of one slot, until its CRCs are right */
+    SEQUENCE_JUMP =
+        256 /* a slot that cannot be read may be ahead by 2 for each failed save before */
 };
 
 static const unsigned char record_magic[4] = {'N', 'B', 'T', 'S'};
@@ -67,7 +71,9 @@ typedef struct slot {
     uint32_t sequence;
     size_t bytes;   /* of the checkpoint */
     int has_record; /* then sequence and bytes are those of its record */
-    int open;       /* has a mark, which is not made */
+    int open;       /* whole, sealed and not marked */
+    int marked;     /* whole, sealed and marked */
+    int stale;      /* its seal has the flag */
 } slot;
 
 /* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that
@@ -94,29 +100,35 @@ static int read_checkpoint(void *context, size_t at, unsigned char *out, size_t 
     return read_piece((const slot *)context, NBT_CHUNK + at, out, n);
 }
 
-/* Whether the mark can be read and is as erased. Any bit of it makes it, so a torn mark is one
- * too. */
-static int is_unmarked(const slot *self)
+typedef enum piece { BLANK, PROGRAMMED, LOST } piece;
+
+/* Whether a piece is as erased. Any bit makes the mark, so a torn one is one too. */
+static piece piece_at(const slot *self, size_t at)
 {
-    unsigned char piece[NBT_CHUNK];
-    if (read_piece(self, mark_at(self->bytes), piece, NBT_CHUNK) != 0) {
-        return 0;
+    unsigned char bytes[NBT_CHUNK];
+    if (read_piece(self, at, bytes, NBT_CHUNK) != 0) {
+        return LOST;
     }
     unsigned char all = 0xff;
     for (size_t i = 0; i < NBT_CHUNK; i++) {
-        all &= piece[i];
+        all &= bytes[i];
     }
-    return all == 0xff;
+    return all == 0xff ? BLANK : PROGRAMMED;
 }
 
-/* Whether the slot of a whole checkpoint can be marked, is sealed, and has not been marked. */
-static int is_open(const slot *self, const unsigned char *record)
+/* Fills in the mark and the seal of a whole checkpoint with this record. */
+static void look_at_marks(slot *self, const unsigned char *record)
 {
     unsigned char seal[RECORD_BYTES];
-    size_t at = mark_at(self->bytes) + NBT_CHUNK;
-    return get_word(record + 16) == MARKED && at <= self->flash->slot_bytes - NBT_CHUNK &&
-           read_piece(self, at, seal, RECORD_BYTES) == 0 &&
-           memcmp(seal, record, RECORD_BYTES) == 0 && is_unmarked(self);
+    size_t at = mark_at(self->bytes);
+    if (get_word(record + 16) == SEALED && at + NBT_CHUNK <= self->flash->slot_bytes - NBT_CHUNK &&
+        read_piece(self, at + NBT_CHUNK, seal, RECORD_BYTES) == 0 &&
+        memcmp(seal, record, 16) == 0 && (get_word(seal + 16) & ~(uint32_t)STALE) == SEALED) {
+        piece mark = piece_at(self, at);
+        self->marked = mark == PROGRAMMED;
+        self->open = mark == BLANK;
+        self->stale = get_word(seal + 16) != SEALED;
+    }
 }
 
 typedef enum content { NO_CHECKPOINT, WHOLE, UNREADABLE } content;
@@ -126,7 +138,7 @@ static content read_slot(slot *self)
 {
     unsigned char record[RECORD_BYTES];
     nbt_config config;
-    self->has_record = self->open = 0;
+    self->has_record = self->open = self->marked = self->stale = 0;
     if (read_piece(self, 0, record, RECORD_BYTES) != 0) {
         return UNREADABLE;
     }
@@ -142,7 +154,7 @@ static content read_slot(slot *self)
     if (status != NBT_OK) {
         return status == NBT_ERR_READ ? UNREADABLE : NO_CHECKPOINT;
     }
-    self->open = is_open(self, record);
+    look_at_marks(self, record);
     return WHOLE;
 }
 
@@ -158,7 +170,7 @@ static content content_of(slot *self)
 
 static slot slot_at(const nbt_flash *flash, uint32_t index)
 {
-    slot self = {flash, index, 0, 0, 0, 0};
+    slot self = {flash, index, 0, 0, 0, 0, 0, 0};
     return self;
 }
 
@@ -170,11 +182,14 @@ typedef struct survey {
     uint32_t bytes[SLOTS_MAX];    /* of the checkpoint, of those that are whole */
     uint32_t recorded;            /* have a record */
     uint32_t whole;               /* hold a whole checkpoint */
-    uint32_t open;                /* ... that has not been marked */
+    uint32_t open;                /* ... that is sealed and not marked */
+    uint32_t marked;              /* ... that is sealed and marked */
+    uint32_t stale;               /* ... whose seal says that an older slot may be open too */
     uint32_t unreadable;
     uint32_t doubtful; /* ... and not known to be older than the newest */
-    uint32_t newest,
-        before; /* the whole ones with the highest sequence number and the next, as sets */
+    uint32_t newest;   /* as a set: the open one; with none, the whole one that was written last */
+    uint32_t before; /* as a set: the last of the marked ones; with none, of the other whole ones */
+    int has_head;    /* whether the newest is an open one */
 } survey;
 
 static uint32_t only(uint32_t index)
@@ -213,7 +228,8 @@ static uint32_t newest_of(const survey *seen, uint32_t set)
 /* Looks at all slots but those of a set. */
 static survey survey_of(const nbt_flash *flash, uint32_t without)
 {
-    survey seen = {{0}, {0}, 0, 0, 0, 0, 0, 0, 0};
+    survey seen;
+    memset(&seen, 0, sizeof seen);
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         slot self = slot_at(flash, i);
         content holds = (without & only(i)) == 0 ? content_of(&self) : NO_CHECKPOINT;
@@ -222,12 +238,21 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
         seen.recorded |= (uint32_t)self.has_record << i;
         seen.whole |= (uint32_t)(holds == WHOLE) << i;
         seen.open |= (uint32_t)self.open << i;
+        seen.marked |= (uint32_t)self.marked << i;
+        seen.stale |= (uint32_t)self.stale << i;
         seen.unreadable |= (uint32_t)(holds == UNREADABLE) << i;
     }
-    uint32_t newest = newest_of(&seen, seen.whole);
+    /* A slot that was the newest when it took no more writes could not be marked: what is marked
+     * and newer says that it is not the newest any more. */
+    uint32_t newest = newest_of(&seen, seen.open);
+    int is_head = seen.open != 0 &&
+                  (seen.marked == 0 ||
+                   !is_newer(seen.sequence[newest_of(&seen, seen.marked)], seen.sequence[newest]));
+    newest = is_head ? newest : newest_of(&seen, seen.whole);
     seen.newest = seen.whole & only(newest);
-    seen.before = seen.whole & ~seen.newest;
+    seen.before = (seen.marked != 0 ? seen.marked : seen.whole) & ~seen.newest;
     seen.before &= only(newest_of(&seen, seen.before));
+    seen.has_head = is_head;
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         int is_older = seen.newest != 0 && (seen.recorded & only(i)) != 0 &&
                        !is_newer(seen.sequence[i], seen.sequence[newest]);
@@ -240,16 +265,16 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
  * whether nothing was ever acknowledged (docs/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
-    if (seen->doubtful == 0) {
-        return 1;
-    }
-    if (!is_single(seen->doubtful) || flash->n_slots < 3) {
-        return 0;
-    }
-    if (seen->whole == 0) {
-        return flash->n_slots >= 4;
-    }
-    return (seen->open & seen->newest) != 0;
+    return seen->doubtful == 0 ||
+           (is_single(seen->doubtful) && (seen->whole == 0 ? flash->n_slots >= 4 : seen->has_head));
+}
+
+/* Whether a slot beside these two may be open: one that did not take the mark. */
+static int has_stale(const survey *seen)
+{
+    int is_sure = seen->has_head && (seen->stale & seen->newest) == 0;
+    return (seen->open & ~(seen->newest | seen->before)) != 0 ||
+           (seen->unreadable != 0 && !is_sure);
 }
 
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nbt_learner **learner)
@@ -269,7 +294,7 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         if (seen.whole == 0) {
             return NBT_ERR_NOTHING;
         }
-        slot newest = slot_at(flash, newest_of(&seen, seen.whole));
+        slot newest = slot_at(flash, newest_of(&seen, seen.newest));
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
         if (status ==
@@ -302,56 +327,84 @@ static int program_piece(void *context, const unsigned char *bytes, size_t n)
     return self->flash->program(self->flash->context, self->index, at, piece, NBT_CHUNK);
 }
 
-/* Returns whether the slot now holds the learner, for certain. */
-static int write_slot(const nbt_flash *flash, uint32_t index, uint32_t sequence,
-                      const nbt_learner *learner)
+/* Erases the slot and looks whether it is: the record of a new checkpoint must not come to stand
+ * over what an erase has left of an old one. */
+static int erase_slot(const slot *self, size_t end)
 {
-    unsigned char record[RECORD_BYTES];
+    int is_blank = self->flash->erase(self->flash->context, self->index) == 0;
+    for (size_t at = 0; at < end && is_blank; at += NBT_CHUNK) {
+        is_blank = piece_at(self, at) == BLANK;
+    }
+    return is_blank;
+}
+
+static void make_record(unsigned char *record, uint32_t sequence, const nbt_learner *learner)
+{
     memcpy(record, record_magic, sizeof record_magic);
     put_word(record + 4, sequence);
     put_word(record + 8, (uint32_t)nbt_checkpoint_bytes(&learner->config));
     put_word(record + 12, nbt_crc32(record, 12));
-    put_word(record + 16, MARKED);
-    programmer self = {flash, index, 0};
-    programmer seal = {flash, index, mark_at(nbt_checkpoint_bytes(&learner->config)) + NBT_CHUNK};
-    slot written = slot_at(flash, index);
-    return flash->erase(flash->context, index) == 0 &&
-           program_piece(&self, record, RECORD_BYTES) == 0 &&
-           nbt_save_stream(learner, program_piece, &self) == NBT_OK &&
-           program_piece(&seal, record, RECORD_BYTES) == 0 && content_of(&written) == WHOLE &&
-           written.sequence == sequence && written.open;
+    put_word(record + 16, SEALED);
 }
 
-/* Marks the open slots of a set. Returns whether slot `last` is marked, or needs no mark. */
-static int mark(const nbt_flash *flash, const survey *seen, uint32_t set, uint32_t last)
+/* Returns whether the slot now holds the learner, for certain; it is not sealed yet. */
+static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned char *record,
+                      const nbt_learner *learner)
+{
+    programmer self = {flash, index, 0};
+    slot written = slot_at(flash, index);
+    return erase_slot(&written, mark_at(get_word(record + 8)) + 2 * NBT_CHUNK) &&
+           program_piece(&self, record, RECORD_BYTES) == 0 &&
+           nbt_save_stream(learner, program_piece, &self) == NBT_OK &&
+           content_of(&written) == WHOLE && written.sequence == get_word(record + 4);
+}
+
+static void make_mark(programmer at)
 {
     static const unsigned char zeros[NBT_CHUNK] = {0};
-    int is_marked = (set & only(last)) == 0;
+    (void)program_piece(&at, zeros, sizeof zeros);
+}
+
+/* Seals with the record, to which it adds a flag; a cover is marked before, so that it is never
+ * open. Returns whether the slot is sealed now, for certain. */
+static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale,
+                     int is_cover)
+{
+    programmer self = {flash, index, mark_at(get_word(record + 8))};
+    slot sealed = slot_at(flash, index);
+    if (is_cover) {
+        make_mark(self);
+    }
+    self.at += NBT_CHUNK;
+    put_word(record + 16, is_stale ? SEALED | STALE : SEALED);
+    (void)program_piece(&self, record, RECORD_BYTES);
+    return content_of(&sealed) == WHOLE && (is_cover ? sealed.marked : sealed.open) &&
+           sealed.stale == is_stale;
+}
+
+/* Marks the slots of a set. Returns those that do not take the mark. */
+static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t set)
+{
     for (uint32_t i = 0; i < flash->n_slots; i++) {
         if ((set & only(i)) != 0) {
             slot self = slot_at(flash, i);
             self.bytes = seen->bytes[i];
             programmer at = {flash, i, mark_at(self.bytes)};
-            (void)program_piece(&at, zeros, sizeof zeros);
-            is_marked |= i == last && !is_unmarked(&self);
+            if (piece_at(&self, at.at) == BLANK) {
+                make_mark(at);
+            }
+            set &= piece_at(&self, mark_at(self.bytes)) == PROGRAMMED ? ~only(i) : ~(uint32_t)0;
         }
     }
-    return is_marked;
+    return set;
 }
 
-/* Whether a slot may be erased. One save gives up at most one whole checkpoint. The one before the
- * newest stays; with fewer than four slots it may go if no older one looks like the newest. */
-static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set, int is_lost)
+/* Whether a slot may be erased. The one before the newest stays, since it says that no older one is
+ * the newest; with fewer than four slots it may go if none looks like that. */
+static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set)
 {
-    if ((slot_set & (seen->unreadable | seen->newest)) != 0) {
-        return 0;
-    }
-    if ((slot_set & seen->whole) == 0) {
-        return 1;
-    }
-    uint32_t others = seen->whole & ~(seen->newest | seen->before);
-    return !is_lost &&
-           (slot_set != seen->before || (flash->n_slots < 4 && (others & seen->open) == 0));
+    return (slot_set & (seen->unreadable | seen->newest)) == 0 &&
+           ((slot_set & seen->before) == 0 || (flash->n_slots < 4 && !has_stale(seen)));
 }
 
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
@@ -369,40 +422,61 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
         return NBT_ERR_STATE;
     }
     survey seen = survey_of(flash, 0);
-    if (!is_certain(flash, &seen) || (seen.doubtful != 0 && flash->n_slots < 4)) {
+    if (!is_certain(flash, &seen)) {
         return NBT_ERR_READ;
     }
     uint32_t first = seen.newest != 0 ? newest_of(&seen, seen.newest) + 1 : 0;
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
-    sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 0;
-    /* What must be marked before the save counts: the newest so far; where a slot is in doubt or
-     * there is no newest, what this save has written first. */
+    sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 1;
     uint32_t kept = seen.newest;
-    uint32_t last = seen.doubtful == 0 ? seen.newest : 0;
-    int is_lost = 0;
+    uint32_t unmarked = seen.open; /* have to be marked, or covered, before this save is sealed */
+    int was_stale = seen.unreadable != 0 && has_stale(&seen);
+    /* Without a head a slot that cannot be read may be it, older than what a failed save has
+     * left. */
+    int needs_no_cover = seen.has_head || (seen.newest != 0 && seen.unreadable == 0);
+    int is_lost = 0; /* a whole checkpoint was given up for nothing: no second one */
+    uint32_t n_failed =
+        0;              /* slots; after half of them it is not the slots, and no whole one goes */
+    uint32_t cover = 0; /* as a set: written, to be sealed as a marked one */
+    unsigned char cover_record[RECORD_BYTES];
+    nbt_status failure = NBT_ERR_READ; /* nothing was written */
     /* The slot after the newest wears all evenly; a slot that fails is passed over. */
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
+        unsigned char record[RECORD_BYTES];
         int is_whole = (seen.whole & only(index)) != 0;
-        if (((kept | seen.newest) & only(index)) != 0 ||
-            !may_erase(flash, &seen, only(index), is_lost)) {
+        if ((kept & only(index)) != 0 || !may_erase(flash, &seen, only(index)) ||
+            (is_whole && (is_lost || 2 * n_failed >= flash->n_slots))) {
             continue;
         }
-        sequence++;
-        if (!write_slot(flash, index, sequence, learner)) {
+        failure = NBT_ERR_FLASH;
+        make_record(record, sequence, learner);
+        if (!write_slot(flash, index, record, learner)) {
             slot left = slot_at(flash, index);
-            is_lost |= is_whole && content_of(&left) != WHOLE;
+            n_failed++;
+            is_lost |= content_of(&left) != WHOLE && is_whole;
+            unmarked &= left.open ? ~(uint32_t)0 : ~only(index);
             continue;
         }
-        if (last != 0 && mark(flash, &seen, seen.open & ~only(index), newest_of(&seen, last))) {
+        unmarked = make_marks(flash, &seen, unmarked & ~only(index));
+        int is_stale = was_stale || unmarked != 0;
+        int is_covered = needs_no_cover && (unmarked & seen.newest) == 0;
+        is_covered = is_covered || (cover != 0 && seal_slot(flash, newest_of(&seen, cover),
+                                                            cover_record, is_stale, 1));
+        if (is_covered && seal_slot(flash, index, record, is_stale, 0)) {
             return NBT_OK;
         }
-        seen.sequence[index] = sequence;
-        seen.bytes[index] = (uint32_t)nbt_checkpoint_bytes(&learner->config);
-        seen.whole |= only(index);
-        seen.open |= only(index);
-        seen.before = 0; /* what was written stands for it */
-        seen.newest = last = only(index);
+        seen.bytes[index] = get_word(record + 8);
+        seen.sequence[index] = sequence++;
+        if (is_covered) { /* perhaps sealed */
+            seen.newest = only(index);
+            unmarked |= only(index);
+            needs_no_cover = 1;
+            cover = 0;
+        } else {
+            cover = only(index);
+            memcpy(cover_record, record, RECORD_BYTES);
+        }
     }
-    return NBT_ERR_FLASH;
+    return failure;
 }

@@ -41,7 +41,10 @@ class ExportError(NbtError, ValueError):
 
 
 class DivergenceWarning(RuntimeWarning):
-    """An update would have left the finite numbers and was dropped; the weights are intact."""
+    """A number is not finite: an update was dropped (the weights are intact), or a forecast is not.
+
+    Forecasts get there from weights that no stream taught, as a checkpoint from strangers may hold.
+    """
 
 
 class FloatWarning(RuntimeWarning):

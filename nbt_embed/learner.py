@@ -242,7 +242,8 @@ class Learner:
             out: (n_out,) array for the forecast; ``predict(learner.x, out=learner.y)`` copies
                 nothing.
 
-        Returns: (n_out,) out, or a new array: values in your units, or probabilities.
+        Returns: (n_out,) out, or a new array: values in your units, or probabilities. Warns with
+        DivergenceWarning if one of them is not finite.
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
         Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
@@ -316,7 +317,8 @@ class Learner:
             horizon: 0 .. max_delay + 1, steps between a forecast and its label.
 
         Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
-        Errors: as ``predict`` and ``learn``; the arrays are checked before the first step.
+        Errors and warnings: as ``predict`` and ``learn``; the arrays are checked before the first
+        step.
         """
         warn_of_floats("run")
         inputs = table("X", float32("X", X), self._config.n_in)
@@ -348,6 +350,8 @@ class Learner:
             )
         if status < 0:
             self._report(status, "run", where=f"row {done[0]}: ")
+        if status == lib.NBT_NOT_FINITE:
+            self._report(status, "run")
         if skipped[0]:
             self._report(lib.NBT_SKIPPED, "run")
         return out
@@ -355,11 +359,14 @@ class Learner:
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
 
-        Errors: ConfigError unless the link is gaussian. Cost: D^2 / 2 multiply-adds.
+        Errors: ConfigError unless the link is gaussian. Warns with DivergenceWarning if a variance
+        is beyond float32. Cost: D^2 / 2 multiply-adds.
         """
         out = np.empty(self._config.n_out, np.float32)
         status = lib.nbt_shared_variance(self._shared, ffi.from_buffer("float[]", out))
-        if status:
+        if status == lib.NBT_NOT_FINITE:
+            self._report(status, "variance")
+        elif status:
             _check_turn(status, "variance")
             raise ConfigError(f"link = {self._config.link!r}: {status_text(status)}")
         return out
@@ -392,7 +399,7 @@ class Learner:
         """
         warn_of_floats("load")
         try:
-            data = bytes(memoryview(data))
+            data = bytes(memoryview(data))  # the kernel reads it three times
         except TypeError:
             raise InputTypeError(f"data is {type(data).__name__}: expected bytes") from None
         buffer = ffi.from_buffer("unsigned char[]", data)
@@ -602,11 +609,11 @@ class Learner:
 
     def _report(self, status: int, name: str, call: _Call | None = None, where: str = "") -> None:
         """Turn a status into the package's own warning or exception; guards only count."""
-        if status > lib.NBT_SKIPPED:
+        if status > lib.NBT_SKIPPED and status != lib.NBT_NOT_FINITE:
             return
         _check_turn(status, name)
         message = where + status_text(status)
-        if status == lib.NBT_SKIPPED:
+        if status in (lib.NBT_SKIPPED, lib.NBT_NOT_FINITE):
             warnings.warn(message, DivergenceWarning, stacklevel=3)
         elif status == lib.NBT_ERR_FULL:
             raise SequenceError(

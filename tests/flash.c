@@ -188,8 +188,8 @@ static void wear(void)
         REQUIRE(nbt_store_save(&flash, learner) == NBT_OK);
         REQUIRE(stored(&flash) == nbt_hash(learner));
     }
-    for (size_t i = 0; i < SLOTS; i++) {
-        REQUIRE(d.erased[i] == 100u);
+    for (size_t i = 0; i < SLOTS; i++) { /* the first save writes two slots */
+        REQUIRE(d.erased[i] == (i == 0 ? 101u : 100u));
     }
 }
 
@@ -204,14 +204,15 @@ static void flips(void)
         hashes[i] = nbt_hash(learner);
         REQUIRE(nbt_store_save(&flash, learner) == NBT_OK);
     }
+    /* The first save went to both slots, the second to the first of them. */
     nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
     size_t used = 64 + nbt_checkpoint_bytes(&config);
     for (size_t bit = 0; bit < 8u * SLOT_BYTES; bit++) {
         size_t byte = bit / 8;
         int matters = byte < 16 || (byte >= 64 && byte < used);
-        d.bytes[1][byte] ^= (unsigned char)(1u << bit % 8);
+        d.bytes[0][byte] ^= (unsigned char)(1u << bit % 8);
         REQUIRE(stored(&flash) == hashes[matters ? 0 : 1]);
-        d.bytes[1][byte] ^= (unsigned char)(1u << bit % 8);
+        d.bytes[0][byte] ^= (unsigned char)(1u << bit % 8);
     }
     d.bytes[0][100] ^= 1u;
     d.bytes[1][100] ^= 1u;
@@ -245,21 +246,25 @@ static void faults(void)
     REQUIRE(stored(&flash) == before);
     d.broken = 0u;
 
-    /* A slot that cannot be read just now may hold the newest: it stays, and the next is newer
-     * still. */
+    /* A slot that cannot be read just now may hold the newest: with three slots a save then
+     * refuses, and a load gives the newest or says that it cannot. Nothing is written. */
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         device copy = d;
         nbt_flash chip = flash_of(&copy, SLOTS);
         copy.mute = 1u << slot;
-        REQUIRE(nbt_store_save(&chip, learner) == NBT_OK);
-        REQUIRE(memcmp(copy.bytes[slot], d.bytes[slot], SLOT_BYTES) == 0);
+        uint64_t newest = before;
+        nbt_status status = nbt_store_load(&chip, loaded_memory, sizeof loaded_memory, &loaded);
+        REQUIRE(status == NBT_ERR_READ || (status == NBT_OK && nbt_hash(loaded) == newest));
+        status = nbt_store_save(&chip, learner);
+        REQUIRE(status == NBT_OK || memcmp(copy.bytes, d.bytes, sizeof d.bytes) == 0);
+        newest = status == NBT_OK ? nbt_hash(learner) : newest;
         copy.mute = 0u;
-        REQUIRE(stored(&chip) == nbt_hash(learner));
+        REQUIRE(stored(&chip) == newest);
         copy = d;
         copy.mute = 7u;
-        REQUIRE(nbt_store_save(&chip, learner) == NBT_ERR_FLASH);
+        REQUIRE(nbt_store_save(&chip, learner) == NBT_ERR_READ);
         REQUIRE(nbt_store_load(&chip, loaded_memory, sizeof loaded_memory, &loaded) ==
-                NBT_ERR_NOTHING);
+                NBT_ERR_READ);
         REQUIRE(memcmp(copy.bytes, d.bytes, sizeof d.bytes) == 0);
     }
 

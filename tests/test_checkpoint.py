@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,15 +20,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import is_accepted
+from conftest import ROOT, Build, is_accepted, run
 from numpy.typing import NDArray
 
 from nbt_embed import Config, Learner, NbtError
 from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import config_of
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import CheckpointError, InputTypeError
+from nbt_embed.errors import CheckpointError, DivergenceWarning, InputTypeError
 
+SANITIZED = (
+    *("-std=c99", "-g1", "-O1", "-ffp-contract=off"),
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+)
 GOLDEN = Path(__file__).parent / "golden"
 GUARDS: dict[str, Any] = {
     "stuck_steps": 9,
@@ -390,6 +395,128 @@ def test_a_stream_comes_in_pieces_and_may_be_stopped(small: bytes) -> None:
     room[0] = 2
     assert lib.nbt_save_stream(handle[0], write, ffi.NULL) == lib.NBT_ERR_WRITE
     assert len(pieces) == 2
+
+
+def test_a_source_that_changes_while_it_is_read_gives_an_error_or_one_checkpoint(
+    build: Build,
+) -> None:
+    program = build("gcc", *SANITIZED, source=ROOT / "tests" / "unsteady.c", lanes=4)
+    assert "good" in run(str(program), "12", "23")
+
+
+@pytest.mark.slow
+def test_a_source_that_changes_any_byte_gives_an_error_or_one_checkpoint(build: Build) -> None:
+    run(str(build("gcc", *SANITIZED, source=ROOT / "tests" / "unsteady.c", lanes=4)), "60", "1")
+
+
+def test_a_buffer_is_copied_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the buffer may write while the kernel reads it a second and a third time."""
+    import nbt_embed.learner as module
+
+    data = bytearray(trained(GOLDEN_CONFIG).to_bytes())
+    whole = bytes(data)
+
+    class Lib:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(lib, name)
+
+        def nbt_load_config(self, *arguments: Any) -> int:
+            status = int(lib.nbt_load_config(*arguments))
+            data[PAYLOAD + 17] ^= 0x7F  # as another thread would
+            return status
+
+    monkeypatch.setattr(module, "lib", Lib())
+    assert Learner.from_bytes(data).to_bytes() == whole
+
+
+HOSTILE = [0.0, -0.0, 1e-45, -1e-30, 1.0, 1e6, -1e6, 1e12, 9e17, -9e17, 1e30, 3e38, -3e38]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_hostile_numbers_forecast_finite_or_say_so(kind: tuple[str, str, str, str]) -> None:
+    cell, estimator, filter_, link = kind
+    names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
+    config = Config(1, 2, hidden=2, lags=2, max_delay=len(cell) % 2, **names)
+    good = trained(config).to_bytes()
+    rng = np.random.default_rng(KINDS.index(kind))
+    words = (len(good) - PAYLOAD - 4) // 4
+    label = [1.0] if link == "categorical" else [0.5, np.nan]
+    accepted = 0
+    for _ in range(20):
+        data = bytearray(good)
+        for _ in range(int(rng.choice([1, 1, 3, words]))):
+            at = PAYLOAD + 4 * int(rng.integers(6, words))
+            value = np.float32(rng.choice(HOSTILE))
+            if rng.random() < 0.3:
+                value = rng.integers(0, 2**32, dtype=np.uint32).view(np.float32)
+            data[at : at + 4] = value.tobytes()
+        try:
+            learner = Learner.from_bytes(sealed(data))
+        except CheckpointError:
+            continue
+        accepted += 1
+        while learner.pending:
+            quietly(learner.learn, label)
+        for x in (0.5, -3.0, 1e6):
+            values, warned = quietly(learner.predict, x)
+            assert warned or np.isfinite(values).all()
+            if link == "gaussian":
+                values, warned = quietly(learner.variance)
+                assert warned or np.isfinite(values).all()
+            quietly(learner.learn, label)
+    assert accepted > 0
+
+
+def quietly(call: Callable[..., Any], *arguments: Any) -> tuple[Any, bool]:
+    """Call, and tell whether it warned or refused."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            values = call(*arguments)
+        except NbtError:
+            return np.zeros(1), True
+    return values, any(issubclass(one.category, DivergenceWarning) for one in caught)
+
+
+def overflowing() -> bytes:
+    """A checkpoint whose numbers can all be, and whose forecast is beyond float32."""
+    learner = Learner(Config(1, 1, hidden=1, cell="tanh", filter="sgd", scale_steps=20))
+    for x in range(30):
+        learner.predict(float(x))
+        learner.learn(1e15 * (x % 7))
+    data = bytearray(learner.to_bytes())
+    at = data.index(learner.array("readout").astype("<f4").tobytes())
+    data[at : at + 12] = np.array([9e17, 9e17, 9e17], np.float32).tobytes()
+    scale = learner.array("label_scale").astype("<f4").tobytes()
+    at = data.rindex(scale)
+    data[at + 4 : at + 8] = np.float32(9e36).tobytes()
+    return sealed(data)
+
+
+def test_a_forecast_that_is_not_finite_is_told_by_every_call() -> None:
+    data = overflowing()
+    with pytest.warns(DivergenceWarning, match="not finite"):
+        assert not np.isfinite(Learner.from_bytes(data).predict(1e5)).all()
+    with pytest.warns(DivergenceWarning, match="not finite"):
+        assert not np.isfinite(Learner.from_bytes(data).run([1e5], [float("nan")], horizon=0)).all()
+    memory, handle = ffi.new("uint64_t[]", 400), ffi.new("nbt_learner **")
+    assert lib.nbt_load(memory, 3200, data, len(data), handle) == lib.NBT_OK
+    x, y = ffi.new("float[]", [1e5]), ffi.new("float[]", 1)
+    done = ffi.new("size_t *")
+    nothing = ffi.new("float[]", [float("nan")])
+    assert lib.nbt_run(handle[0], y, x, nothing, 1, 0, done) == lib.NBT_NOT_FINITE
+    assert done[0] == 1
+    assert lib.nbt_predict(handle[0], y, x) == lib.NBT_NOT_FINITE
+    assert lib.nbt_pending(handle[0]) == 1  # the step ran
+
+
+def test_the_variance_of_huge_labels_is_finite_or_said_not_to_be() -> None:
+    learner = Learner(1, 1, hidden=2)
+    for x in range(100):
+        learner.predict(float(x % 5))
+        learner.learn(1e17 * (-1) ** x)
+    values, warned = quietly(learner.variance)
+    assert warned or np.isfinite(values).all()
 
 
 # ---- Python: files, copies ---------------------------------------------------------------------

@@ -196,6 +196,23 @@ def test_the_command_reports_and_rewrites_a_document_when_asked(
     assert set(summary["nrmse"]["last value"]) == {task.name for task in tasks(folder)}
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--data", "nowhere"], "nowhere/streams.json does not exist: name a folder"),
+        (["--learner", "lags=2"], "Expecting value"),
+        (["--learner", "3"], "must be a mapping"),
+    ],
+)
+def test_wrong_options_are_told_without_a_traceback(
+    options: list[str], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--data", str(folder), *options])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_figure_that_is_not_the_recorded_one_is_told(
     folder: Path,
     tmp_path: Path,

@@ -105,6 +105,8 @@ def test_the_store(sanitized_build: Callable[[Path], Path]) -> None:
     program = str(sanitized_build(ROOT / "tests" / "flash.c"))
     for mode in ("wear", "flips", "faults"):
         run(program, mode)
+    run(str(sanitized_build(ROOT / "tests" / "flash_dead.c")))
+    run(str(sanitized_build(ROOT / "tests" / "flash_storm.c")), "5", "400")
 
 
 def test_ordinary_streams(sanitized: Path, build: Build) -> None:

@@ -61,8 +61,8 @@ void prove_ring(void)
     }
 }
 
-/* Header, length, CRC and configuration of a checkpoint: any bytes, of every length around those at which
- * the parser decides. */
+/* Header, length, CRC and configuration of a checkpoint: any bytes, of every length around those at
+ * which the parser decides. */
 void prove_header(void)
 {
     static const size_t from[] = {0, 190, 195, 250, 255};

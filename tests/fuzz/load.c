@@ -50,7 +50,14 @@ static void use(nbt_learner *learner, const nbt_config *config)
             break;
         }
     }
-    (void)nbt_predict(again, y, x);
+    int is_finite = 1;
+    nbt_status status = nbt_predict(again, y, x);
+    for (size_t o = 0; o < config->n_out; o++) {
+        is_finite &= y[o] - y[o] == 0.0f;
+    }
+    if (status >= 0 && (status == NBT_NOT_FINITE) == is_finite) {
+        abort();
+    }
     (void)nbt_reset_state(again);
     memset((unsigned char *)again + NBT_HEADER_BYTES, 0xff, 4); /* a weight is NaN */
     if (nbt_save(again, saved, n) != NBT_ERR_STATE) {
@@ -103,7 +110,7 @@ static void check_config(const unsigned char *data, size_t n)
         nbt_bytes_breakdown(&config, NULL) == NBT_OK) {
         abort();
     }
-    for (int code = NBT_ERR_NOTHING - 1; code <= NBT_ROLLED_BACK; code++) {
+    for (int code = NBT_ERR_NOTHING - 1; code <= NBT_NOT_FINITE; code++) {
         if (nbt_status_text((nbt_status)code)[0] == '\0') {
             abort();
         }

@@ -6,7 +6,7 @@
 #include "nbt.h"
 #include "nbt_checkpoint.h"
 
-enum { SLOTS = 2, SLOT_BYTES = 1280 };
+enum { SLOTS = 2, SLOT_BYTES = 1408 };
 
 static unsigned calls; /* that go well before one fails */
 static unsigned after; /* calls before the next that fails; 0: never again */

@@ -15,6 +15,7 @@ import json
 import os
 from pathlib import Path
 
+from nbt_embed.errors import StreamError
 from tools.streams import page
 from tools.streams.models import ECHO, FROZEN, LAST, LEARNERS, RLS, ROOT, Entrant
 from tools.streams.recordings import tasks
@@ -37,10 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         help="""another learner, by its settings: '{"lags": 2}'; may be repeated""",
     )
     options = parser.parse_args(arguments)
-    found = tasks(options.data)
     learners = dict(LEARNERS)
-    for text in options.learner:
-        learners[text] = Entrant.of("learner", **json.loads(text))
+    try:
+        found = tasks(options.data)
+        for text in options.learner:
+            learners[text] = Entrant.of("learner", **json.loads(text))
+    except (StreamError, ValueError, TypeError) as error:
+        parser.error(str(error))
     entrants = (*learners.values(), FROZEN, LAST, *RLS, *ECHO)
     results = measure(found, entrants, options.out / "results.jsonl", options.processes)
 
