@@ -413,7 +413,7 @@ class Learner:
         """
         warn_of_floats("load")
         try:
-            data = bytes(memoryview(data))  # the kernel reads three times
+            data = bytes(memoryview(data))  # the kernel reads it three times
         except TypeError:
             raise InputTypeError(f"data is {type(data).__name__}: expected bytes") from None
         buffer = ffi.from_buffer("unsigned char[]", data)

@@ -26,6 +26,7 @@ REASONS = {
     "8.7": "public functions that the kernel itself does not call",
     "8.9": "one table stands beside the constants that explain it",
     "9.3": "{0} clears an array or a structure",
+    "9.4": "mostly not so: the members of a structure that follow arrays in {{0}, {0}, 0, 0}",
     "8.12": "an enumeration that counts by itself names the last array there is",
     "9.2": "a structure as the first member of one that is filled in a line",
     "10.1": "masks shifted by the number of a choice, which is an enumeration",
@@ -41,6 +42,7 @@ REASONS = {
     "12.1": "* before +, comparisons before &&: as in the equations of docs/design.md",
     "12.3": "several variables, or steps of a for loop, in one line",
     "13.3": "chunk[n++] = byte, the usual way to fill a buffer",
+    "13.4": "a = b = 0 gives several variables one value",
     "14.2": "for (i = n; i-- > 0;) counts down without a signed index",
     "14.4": "flags are int, C99's own truth",
     "15.5": "a refused call leaves at its first check",
@@ -49,9 +51,11 @@ REASONS = {
     "17.7": "results that say nothing new: memcpy's, and words that are passed over",
     "17.8": "arguments that are limited in place",
     "18.4": "rows of matrices are pointers plus an offset",
+    "20.1": "the tables need the enumerations that stand before them",
     "20.5": "BODY is defined for one loop and undefined after it",
     "20.10": "names of a version of the step, and of an array's place, put together",
     "20.7": "arguments that are given as names",
+    "20.9": "FLT_EVAL_METHOD is defined by float.h, which the checker does not read",
 }
 
 
