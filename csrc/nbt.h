@@ -2,14 +2,21 @@
  *
  * One learner lives in one block of memory that the caller owns:
  *
+ *     static NBT_ARENA(arena, NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
+ *                                       NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
  *     nbt_config config = nbt_config_default(3, 1, 16, NBT_LINK_GAUSSIAN);
- *     static float arena[NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
- *                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(float)];
  *     nbt_learner *learner = NULL;
+ *     float x[3], label, forecast;
  *     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
- *     ...
- *     status = nbt_predict(learner, y, x);    every sample: forecast
- *     status = nbt_learn(learner, label);     when the label of the oldest forecast arrives
+ *     while (status >= 0 && read_sensor(x, &label)) {
+ *         if (nbt_pending(learner) > 0) {
+ *             status = nbt_learn(learner, &label);            // of the last forecast
+ *         }
+ *         if (status >= 0) {
+ *             status = nbt_predict(learner, &forecast, x);    // one sample ahead
+ *         }
+ *     }
+ *     write_text(nbt_status_text(status));
  *
  * Symbols, as in docs/design.md: I = n_in * lags inputs, H = n_hidden units, O = n_out outputs,
  * S = H * (2 if lstm else 1) state floats, R = H * (number of gates) pre-activations,
@@ -460,19 +467,37 @@ float nbt_sigmoidf(float x);
 
 #include "nbt_tables.h"
 
+/* ---- Memory at compile time ------------------------------------------------------------------
+ * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and nbt_load: in C99
+ * and C++11, at file scope, in a function or in a structure. `static` or `extern` may stand before it; `name`
+ * is an array of unsigned char, and `sizeof name` is `bytes`. An integer type for the array would not do: AVR
+ * aligns uint64_t to 1, and 32-bit x86 to 4. Compilers that have no way to ask for an alignment get what they
+ * give to uint64_t, and nbt_init says NBT_ERR_ALIGN where that is too little. */
+#if defined(__GNUC__) || defined(__CC_ARM) || defined(__TI_COMPILER_VERSION__)
+#define NBT_ARENA(name, bytes) unsigned char name[bytes] __attribute__((aligned(8)))
+#elif defined(__cplusplus) && __cplusplus >= 201103L
+#define NBT_ARENA(name, bytes) unsigned char name alignas(8)[bytes]
+#elif defined(_MSC_VER)
+#define NBT_ARENA(name, bytes) __declspec(align(8)) unsigned char name[bytes]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define NBT_ARENA(name, bytes) _Alignas(8) unsigned char name[bytes]
+#else
+#define NBT_ARENA(name, bytes) uint64_t name[((bytes) + 7u) / 8u]
+#endif
+
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
  * constant expression equal to nbt_bytes of the same configuration, on every target; with
  * rollback_steps add NBT_ROLLBACK_BYTES. Both are sums over the arrays of nbt_tables.h. */
-#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)                \
-    (NBT_HEADER_BYTES +                                                                                 \
-     sizeof(float) *                                                                                    \
-         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, lags,    \
-                                  max_delay, cell, estimator, filter, link) +                           \
-                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags, max_delay, cell,  \
-                                    estimator, filter, link) +                                          \
-                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay, cell,    \
-                                   estimator, filter, link) -                                           \
+#define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)         \
+    (NBT_HEADER_BYTES +                                                                          \
+     sizeof(float) *                                                                             \
+         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden,   \
+                                  lags, max_delay, cell, estimator, filter, link) +              \
+                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, lags, max_delay, \
+                                    cell, estimator, filter, link) +                             \
+                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, lags, max_delay,   \
+                                   cell, estimator, filter, link) -                              \
                     1u) * NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
 /* What units that follow, the anchor and the mixture take beside; slow and mix: 1 with slow_forget, with
@@ -487,39 +512,42 @@ float nbt_sigmoidf(float x);
                                       (size_t)(linear_lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)                  \
-    (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out,      \
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)             \
+    (sizeof(float) * NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, \
                                               n_hidden, lags, 0, cell, estimator, filter, link)))
 
-#define NBT_ROWS(n_hidden, cell)                                                      \
-    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +                          \
-                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) +                     \
+#define NBT_ROWS(n_hidden, cell)                                  \
+    ((size_t)(n_hidden) * (NBT_IN(NBT_CELLS_GATES_1, cell) +      \
+                           2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
                            4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
 
-/* Bytes of the learner's own header, a multiple of 8; a compile-time check in nbt_layout.c keeps it true. */
-#define NBT_HEADER_BYTES                                                                              \
-    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS +                                \
+/* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is compiled. */
+#define NBT_HEADER_BYTES                                                 \
+    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS + \
      (4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
-/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes apart, or
- * almost: processors with caches then take loads from one for loads of what was stored to another, and
- * wait. Small matrices do not need it. From one to the next it is then 208 floats modulo 512, whose first four
- * multiples stay 112 floats or more from those of 1024. */
+/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes
+ * apart, or almost: processors with caches then take loads from one for loads of what was stored to
+ * another, and wait. Small matrices do not need it. From one to the next it is then 208 floats
+ * modulo 512, whose first four multiples stay 112 floats or more from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
 
 /* Sums over the rows of the tables of arrays; a term begins with its sign. */
-#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)    \
-    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out), \
-                         (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),      \
-                         NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
-#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)      \
-    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out),   \
-                           (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), NBT_PARTS(cell),    \
-                           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter,     \
+                       link)                                                                       \
+    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
+                         (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
+                         NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),                                \
+                         NBT_COLS(n_in, n_hidden, lags)))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
+    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
+                           (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
+                           (size_t)(max_delay), NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),         \
+                           NBT_COLS(n_in, n_hidden, lags)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

@@ -4,7 +4,6 @@
 #include "nbt_simd.h"
 
 #if NBT_SIMD_VERSIONS
-#include <math.h>
 #include <string.h>
 
 NBT_SIMD_BEGIN(NBT_SIMD_TARGET_512)

@@ -1,9 +1,9 @@
-/* Which choices of nbt_config this build has. A firmware for one model leaves the others out: bit i of a
- * mask keeps choice i of NBT_CELL_*, NBT_EST_*, NBT_FILTER_*, NBT_LINK_*. nbt_config_check refuses the
- * rest, so that a learner never has a choice that was left out.
+/* Which choices of nbt_config this build has. A firmware for one model leaves the others out: bit i
+ * of a mask keeps choice i of NBT_CELL_*, NBT_EST_*, NBT_FILTER_*, NBT_LINK_*. nbt_config_check
+ * refuses the rest, so that a learner never has a choice that was left out.
  *
- * What a learner is and has is asked here and in nbt_sweep.h. Where the masks leave one answer, it is a
- * constant, and compilers drop what belongs to the other. */
+ * What a learner is and has is asked here and in nbt_sweep.h. Where the masks leave one answer, it
+ * is a constant, and compilers drop what belongs to the other. */
 #ifndef NBT_BUILD_H
 #define NBT_BUILD_H
 
@@ -46,8 +46,9 @@ NBT_ASSERT(nbt_build_knows_rtrl, NBT_ESTIMATORS_EXACT == 0x20 && NBT_EST_RTRL ==
 
 /* The choices of a field that this build has. */
 #define NBT_BUILT_cell ((uint32_t)NBT_CELLS & NBT_CELLS_ALL)
-#define NBT_BUILT_estimator \
-    ((uint32_t)NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & ~(NBT_HAS_RTRL ? 0u : (uint32_t)NBT_ESTIMATORS_EXACT))
+#define NBT_BUILT_estimator                          \
+    ((uint32_t)NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & \
+     ~(NBT_HAS_RTRL ? 0u : (uint32_t)NBT_ESTIMATORS_EXACT))
 #define NBT_BUILT_norm ((uint32_t)NBT_NORMS_ALL)
 #define NBT_BUILT_filter ((uint32_t)NBT_FILTERS & NBT_FILTERS_ALL)
 #define NBT_BUILT_link ((uint32_t)NBT_LINKS & NBT_LINKS_ALL)
@@ -61,7 +62,8 @@ NBT_ASSERT(nbt_build_has_an_estimator, NBT_BUILT_estimator != 0);
 NBT_ASSERT(nbt_build_has_a_filter, NBT_BUILT_filter != 0);
 NBT_ASSERT(nbt_build_has_a_link, NBT_BUILT_link != 0);
 
-/* Every enumerator of nbt.h has its row in nbt_tables.h, in the same order, and a bit that nbt_choice knows. */
+/* Every enumerator of nbt.h has its row in nbt_tables.h, in the same order, and a bit that
+ * nbt_choice knows. */
 #define NBT_ROW_CELL(NAME, ...) NBT_ROW_CELL_##NAME,
 #define NBT_ROW_EST(NAME, ...) NBT_ROW_EST_##NAME,
 #define NBT_ROW_NORM(NAME, ...) NBT_ROW_NORM_##NAME,
@@ -72,8 +74,9 @@ enum { NBT_ESTIMATOR_LIST(NBT_ROW_EST) NBT_ROW_EST_END };
 enum { NBT_NORM_LIST(NBT_ROW_NORM) NBT_ROW_NORM_END };
 enum { NBT_FILTER_LIST(NBT_ROW_FILTER) NBT_ROW_FILTER_END };
 enum { NBT_LINK_LIST(NBT_ROW_LINK) NBT_ROW_LINK_END };
-#define NBT_IN_ORDER_(KIND, NAME) \
-    NBT_ASSERT(nbt_##KIND##_##NAME##_in_order, (int)NBT_ROW_##KIND##_##NAME == (int)NBT_##KIND##_##NAME)
+#define NBT_IN_ORDER_(KIND, NAME)              \
+    NBT_ASSERT(nbt_##KIND##_##NAME##_in_order, \
+               (int)NBT_ROW_##KIND##_##NAME == (int)NBT_##KIND##_##NAME)
 #define NBT_CELL_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(CELL, NAME);
 #define NBT_EST_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(EST, NAME);
 #define NBT_NORM_IN_ORDER_(NAME, ...) NBT_IN_ORDER_(NORM, NAME);
@@ -149,8 +152,8 @@ NBT_INLINE uint32_t nbt_link_of(const nbt_config *config)
     return nbt_built_link(config->link);
 }
 
-/* Whether a learner has what a set of choices brings, 0 or 1; `here` matters only where some but not all of
- * those built do. */
+/* Whether a learner has what a set of choices brings, 0 or 1; `here` matters only where some but
+ * not all of those built do. */
 NBT_INLINE int nbt_has(uint32_t built, uint32_t set, int here)
 {
     return (built & set) == built || ((built & set) != 0 && here);

@@ -17,8 +17,8 @@ NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
 /* units_<name> is the loop over the units of a cell of NBT_CELL_LIST:
  *     units_<name>(H, derive, rows of gate 0, ..., state part 0, ..., leak, gain2, carry)
  * The gates' rows and the parts come as pointers of their own that do not overlap, so that the loop
- * vectorises; gains go where the pre-activations were. derive is a constant: with 0 there are no gain2 and
- * carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
+ * vectorises; gains go where the pre-activations were. derive is a constant: with 0 there are no
+ * gain2 and carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
 
 NBT_INLINE void units_tanh(size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
                            const float *leak, float *gain2, float *NBT_RESTRICT carry)
@@ -113,8 +113,8 @@ NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
-#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                              \
-    case NBT_CELL_##NAME:                                                                              \
+#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                          \
+    case NBT_CELL_##NAME:                                                                          \
         units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, carry); \
         break;
         NBT_CELL_LIST(CASE)

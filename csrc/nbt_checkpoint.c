@@ -63,7 +63,8 @@ static uint32_t known(uint32_t minor)
     return minor < NBT_MINOR ? minor : (uint32_t)NBT_MINOR;
 }
 
-/* Of the versions up to `minor`, one after the other: words of the config, then counters, behind the seed. */
+/* Of the versions up to `minor`, one after the other: words of the config, then counters, behind
+ * the seed. */
 static size_t header_bytes(uint32_t minor)
 {
     size_t bytes = CONFIG_AT + 8u;
@@ -86,7 +87,8 @@ static size_t payload_bytes(const nbt_config *config, uint32_t minor)
 size_t nbt_checkpoint_bytes(const nbt_config *config)
 {
     return nbt_bytes(config) == 0 ? 0
-                                  : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) + CRC_BYTES;
+                                  : header_bytes(NBT_MINOR) + payload_bytes(config, NBT_MINOR) +
+                                        CRC_BYTES;
 }
 
 /* ---- save ------------------------------------------------------------------------------------ */
@@ -101,7 +103,7 @@ int nbt_is_sound(const nbt_learner *learner)
 {
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    nbt_walker walker = {look_at, 1, 0, NBT_ALL_VERSIONS, 1};
+    nbt_walker walker = nbt_walker_of(look_at, 1, 0, NBT_ALL_VERSIONS);
     nbt_walk(&walker, (nbt_learner *)(uintptr_t)learner, &l);
     return walker.sound;
 }
@@ -186,7 +188,8 @@ nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *co
     }
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
-    writer self = {{put_visited, 1, 0, NBT_ALL_VERSIONS, 1}, write, context, 0xffffffffu, 0, 0, {0}};
+    nbt_walker walker = nbt_walker_of(put_visited, 1, 0, NBT_ALL_VERSIONS);
+    writer self = {walker, write, context, 0xffffffffu, 0, 0, {0}};
     put_header(&self, learner, &l);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);
     put(&self, self.crc ^ 0xffffffffu, CRC_BYTES);
@@ -263,7 +266,8 @@ static uint32_t get_visited(nbt_walker *walker, uint32_t word)
 
 static reader reader_of(nbt_read read, void *context, size_t n)
 {
-    reader self = {{get_visited, 0, 0, NBT_ALL_VERSIONS, 1}, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
+    nbt_walker walker = nbt_walker_of(get_visited, 0, 0, NBT_ALL_VERSIONS);
+    reader self = {walker, read, context, n, 0, 0, 0, 0xffffffffu, 0, {0}};
     return self;
 }
 
@@ -377,10 +381,10 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
     return status;
 }
 
-/* Reads the payload again, into `learner` if `writes`; config and counters are those of the header as it
- * was read first. The CRC goes on from that header, so that the bytes checked and stored here are one
- * checkpoint with it, whatever the source gave in between. NBT_OK, NBT_ERR_READ (other bytes than before)
- * or NBT_ERR_STATE. */
+/* Reads the payload again, into `learner` if `writes`; config and counters are those of the header
+ * as it was read first. The CRC goes on from that header, so that the bytes checked and stored here
+ * are one checkpoint with it, whatever the source gave in between. NBT_OK, NBT_ERR_READ (other
+ * bytes than before) or NBT_ERR_STATE. */
 static nbt_status get_payload(reader *self, const header *frame, nbt_learner *learner,
                               const nbt_layout *l, int writes)
 {

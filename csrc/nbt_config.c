@@ -79,7 +79,8 @@ static range range_of(const nbt_config *config, size_t index)
     if (index == NBT_FIELD_n_out && config->link == NBT_LINK_CATEGORICAL) {
         r.low = 2; /* a classifier needs two classes */
     } else if (index == NBT_FIELD_estimator && nbt_cell_parts(config->cell) > 1 &&
-               (config->estimator >= NBT_EST_END || NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
+               (config->estimator >= NBT_EST_END ||
+                NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
         r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
     } else if (index == NBT_FIELD_tau_max) {
         r.low = config->tau_min;

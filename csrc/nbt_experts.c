@@ -24,7 +24,8 @@ static size_t full_at(const nbt_layout *l)
 NBT_LOCAL nbt_ring nbt_experts_taps(const nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = l->config;
-    nbt_ring ring = {NBT_OF(l, taps), NBT_TAPS_((size_t)config->lags, (size_t)config->max_delay, nbt_linear_lags(l)),
+    nbt_ring ring = {NBT_OF(l, taps),
+                     NBT_TAPS_((size_t)config->lags, (size_t)config->max_delay, nbt_linear_lags(l)),
                      config->n_in, learner->taps_head};
     return ring;
 }
@@ -57,8 +58,9 @@ NBT_LOCAL nbt_unit nbt_experts_unit(const nbt_layout *l, size_t o)
 static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
 {
     size_t K = nbt_experts(l);
-    nbt_mixture mixture = {NBT_OF(l, weight) + o * K,  NBT_OF(l, regret) + o * K, NBT_OF(l, spread) + o * K,
-                           NBT_OF(l, mix_error) + o, NBT_OF(l, mix_error) + l->O + o, K};
+    nbt_mixture mixture = {NBT_OF(l, weight) + o * K,       NBT_OF(l, regret) + o * K,
+                           NBT_OF(l, spread) + o * K,       NBT_OF(l, mix_error) + o,
+                           NBT_OF(l, mix_error) + l->O + o, K};
     return mixture;
 }
 
@@ -147,7 +149,8 @@ static float bounded_or(float p, float otherwise)
 }
 
 /* p_0 of output o for the newest sample x. */
-static float anchor_of(const nbt_layout *l, const nbt_ring *taps, const nbt_unit *unit, size_t o, const float *x)
+static float anchor_of(const nbt_layout *l, const nbt_ring *taps, const nbt_unit *unit, size_t o,
+                       const float *x)
 {
     float channel = nbt_experts_anchor(l, o);
     if (channel < 0.0f) {
@@ -158,12 +161,15 @@ static float anchor_of(const nbt_layout *l, const nbt_ring *taps, const nbt_unit
                          : nbt_clamp(nbt_units_apply(unit, z), -NBT_HUGE, NBT_HUGE);
 }
 
-/* The K forecasts of output o and their mixture, to p (K + 1); f is in the order of the covariance. */
-static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, const float *f, float base, float *p)
+/* The K forecasts of output o and their mixture, to p (K + 1); f is in the order of the
+ * covariance. */
+static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, const float *f,
+                          float base, float *p)
 {
     if (nbt_linear_lags(l) > 0) {
         nbt_rls linear = nbt_linear_of(l, o);
-        p[1] = bounded_or(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
+        p[1] =
+            bounded_or(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
     }
     p[full_at(l)] = bounded_or(base + l->y[o], p[0]);
     if (nbt_is_slow(l)) {
@@ -174,7 +180,8 @@ static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, c
     p[nbt_experts(l)] = nbt_mixture_answer(&mixture, p);
 }
 
-NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x, float *y)
+NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x,
+                                    float *y)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t n = n_waiting(l);
@@ -238,7 +245,8 @@ NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *
     }
 }
 
-static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const nbt_ring *taps, size_t o)
+static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const nbt_ring *taps,
+                         size_t o)
 {
     float *f = nbt_linear_features(l, taps, o, learner->pending - 1);
     float target = target_of(learner, l, o);
@@ -285,8 +293,8 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
 
 /* ---- units move ------------------------------------------------------------------------------ */
 
-NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l, size_t channel,
-                                      const nbt_unit_change *change)
+NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
+                                      size_t channel, const nbt_unit_change *change)
 {
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
@@ -296,7 +304,8 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
     }
     for (size_t o = 0; o < l->O; o++) {
-        nbt_rls_move_row(l->readout + o * l->D, l->D, l->D - 1, l->H + channel, taps.n_in, lags, a, shift);
+        nbt_rls_move_row(l->readout + o * l->D, l->D, l->D - 1, l->H + channel, taps.n_in, lags, a,
+                         shift);
     }
     if (nbt_is_kalman(l)) {
         nbt_ud_move(l->ud, l->D, 1 + channel, taps.n_in, lags, a, shift);
@@ -316,7 +325,8 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
 }
 
 /* p' = a p + b for all that waits for labels of output o. */
-static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t o, float a, float b)
+static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t o, float a,
+                         float b)
 {
     nbt_ring ring = nbt_experts_waiting(learner, l);
     for (size_t slot = 0; slot < ring.capacity; slot++) {
@@ -331,7 +341,8 @@ static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t
     }
 }
 
-NBT_LOCAL void nbt_experts_begin_output(const nbt_learner *learner, const nbt_layout *l, size_t o, float b)
+NBT_LOCAL void nbt_experts_begin_output(const nbt_learner *learner, const nbt_layout *l, size_t o,
+                                        float b)
 {
     if (nbt_waits(l)) {
         move_waiting(learner, l, o, 0.0f, b);
@@ -342,7 +353,8 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
                                        const nbt_unit_change *change)
 {
     float a = change->a;
-    float shift = nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
+    float shift =
+        nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
     nbt_rls_rescale_row(l->readout + o * l->D, l->D, l->D - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {

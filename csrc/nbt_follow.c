@@ -42,7 +42,8 @@ static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* The units of one input have moved: so have those of the outputs anchored to it. */
-static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel, const nbt_unit_change *change)
+static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel,
+                       const nbt_unit_change *change)
 {
     int moves = change->event == NBT_UNIT_MOVES;
     if (moves) {
@@ -62,7 +63,8 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
 }
 
 /* Counts one input. Returns its values in live and in applied units. */
-static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, size_t channel, float z)
+static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, size_t channel,
+                                   float z)
 {
     size_t n_in = l->config->n_in;
     nbt_scale live = nbt_scale_load(l->input_scale, channel, n_in);
@@ -87,7 +89,8 @@ static float *next_sample(nbt_ring *ring, uint32_t *head)
     return now;
 }
 
-NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l, const float *x, nbt_notice *notice)
+NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l, const float *x,
+                                      nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
     nbt_ring ring = nbt_intake_ring(learner, l), taps = nbt_experts_taps(learner, l);
@@ -96,10 +99,12 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
             return NBT_ERR_INPUT;
         }
     }
-    float *live = next_sample(&ring, &learner->ring_head), *applied = next_sample(&taps, &learner->taps_head);
+    float *live = next_sample(&ring, &learner->ring_head),
+          *applied = next_sample(&taps, &learner->taps_head);
     int restarts = 0, jumps = 0;
     for (size_t i = 0; i < config->n_in; i++) {
-        notice->stuck |= nbt_intake_is_stuck(l->input_run, i, config->n_in, x[i], config->stuck_steps);
+        notice->stuck |=
+            nbt_intake_is_stuck(l->input_run, i, config->n_in, x[i], config->stuck_steps);
         if (nbt_is_nan(x[i])) {
             continue;
         }
@@ -128,7 +133,8 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, int *present, nbt_notice *notice)
+NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, int *present,
+                                      nbt_notice *notice)
 {
     const float missing = nbt_from_bits(0x7fc00000u);
     for (size_t o = 0; o < l->O; o++) {

@@ -34,22 +34,22 @@ typedef struct view {
 } view;
 
 /* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
-#define VIEW_LIST(X)                                                                     \
-    X(THETA, l->m.theta, l->R, l->D, BLOCKED)                                            \
-    X(READOUT, l->readout, l->O, l->D, TABLE)                                            \
-    X(W, l->m.w, l->R, l->D, BLOCKED)                                                    \
-    X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR)                       \
-    X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                                         \
-    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)                                     \
-    X(STATE, l->state, 1, l->S, VECTOR)                                                  \
-    X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)                            \
-    X(NOISE, l->noise, 1, l->O, VECTOR)                                                  \
-    X(INPUT_SCALE, l->input_scale, 2, l->config->n_in, TABLE)                            \
-    X(LABEL_SCALE, l->label_scale, 2, l->O, TABLE)                                       \
-    X(TRACES, l->m.g, l->R, l->D, BLOCKED)                                               \
-    X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)                              \
-    X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)                                  \
-    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED)                                      \
+#define VIEW_LIST(X)                                               \
+    X(THETA, l->m.theta, l->R, l->D, BLOCKED)                      \
+    X(READOUT, l->readout, l->O, l->D, TABLE)                      \
+    X(W, l->m.w, l->R, l->D, BLOCKED)                              \
+    X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR) \
+    X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                   \
+    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)               \
+    X(STATE, l->state, 1, l->S, VECTOR)                            \
+    X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)      \
+    X(NOISE, l->noise, 1, l->O, VECTOR)                            \
+    X(INPUT_SCALE, l->input_scale, 2, l->config->n_in, TABLE)      \
+    X(LABEL_SCALE, l->label_scale, 2, l->O, TABLE)                 \
+    X(TRACES, l->m.g, l->R, l->D, BLOCKED)                         \
+    X(BALANCE, NBT_OF(l, balance), 1, 1 + 2 * l->H, VECTOR)        \
+    X(RTRL, NBT_OF(l, exact), l->S, l->R * l->D, TABLE)            \
+    X(COUPLING, l->m.coupling, l->R, l->D, BLOCKED) \
     X(UNITS, NBT_OF(l, units), 6, l->config->n_in, TABLE)                                \
     X(LABEL_UNITS, NBT_OF(l, label_units), 6, l->O, TABLE)                               \
     X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                                        \
@@ -151,7 +151,7 @@ uint64_t nbt_hash(const nbt_learner *learner)
         return 0;
     }
     uint32_t versions = nbt_config_versions(&learner->config);
-    hasher self = {{mix, 1, 0, versions, 1}, 0xcbf29ce484222325u};
+    hasher self = {nbt_walker_of(mix, 1, 0, versions), 0xcbf29ce484222325u};
     mix_pair(&self, learner->config.seed);
     for (size_t i = 0; i < NBT_FIELDS; i++) {
         if ((versions >> nbt_config_since(i) & 1u) != 0) {

@@ -4,30 +4,32 @@
 
 #include "nbt_cell.h"
 
-/* Fail to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header, which has no gaps. */
+/* Fail to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header, or it has gaps. */
 #define WORD_PLACE(kind, name, most, since) \
     WORD_AT_##name, WORD_LAST_##name = WORD_AT_##name + NBT_WORDS_##kind - 1,
 enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
-#define WORD_ASSERT(kind, name, most, since)                                   \
-    NBT_ASSERT(nbt_word_##name, offsetof(struct nbt_learner, name) ==          \
+#define WORD_ASSERT(kind, name, most, since)                                    \
+    NBT_ASSERT(nbt_word_##name, offsetof(struct nbt_learner, name) ==           \
                                     sizeof(nbt_config) + sizeof(nbt_counters) + \
                                         4u * (size_t)WORD_AT_##name);
 NBT_WORD_LIST(WORD_ASSERT)
 NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYTES);
 
-/* Fail to compile when nbt_config and nbt_counters have not the fields of nbt_tables.h, in their order and of
- * their types. */
+/* Fail to compile when nbt_config and nbt_counters have not the fields of nbt_tables.h, in their
+ * order and of their types. */
 #define IS_A(type, structure, name) (sizeof((type *)0 == &((structure *)0)->name) > 0)
 #define IS_COUNT(name) IS_A(uint32_t, nbt_config, name)
 #define IS_CHOICE(name) IS_A(uint32_t, nbt_config, name)
 #define IS_REAL(name) IS_A(float, nbt_config, name)
 #define IS_ABOVE(name) IS_A(float, nbt_config, name)
-#define FIELD_ASSERT(name, kind, low, high, gaussian, other, since)                                           \
-    NBT_ASSERT(nbt_field_##name,                                                                              \
-               offsetof(nbt_config, name) == offsetof(nbt_config, n_in) + 4u * NBT_FIELD_##name && IS_##kind(name));
+#define FIELD_ASSERT(name, kind, low, high, gaussian, other, since)                                \
+    NBT_ASSERT(nbt_field_##name,                                                                   \
+               offsetof(nbt_config, name) - offsetof(nbt_config, n_in) == 4u * NBT_FIELD_##name && \
+                   IS_##kind(name));
 NBT_FIELD_LIST(FIELD_ASSERT)
-NBT_ASSERT(nbt_fields_are_all, sizeof(nbt_config) - offsetof(nbt_config, n_in) - 4u * NBT_FIELDS < 8u);
-#define COUNTER_ASSERT(name, since)                                                      \
+NBT_ASSERT(nbt_fields_are_all,
+           sizeof(nbt_config) - offsetof(nbt_config, n_in) - 4u * NBT_FIELDS < 8u);
+#define COUNTER_ASSERT(name, since)                                                           \
     NBT_ASSERT(nbt_counter_##name, offsetof(nbt_counters, name) == 8u * NBT_COUNTER_##name && \
                                        IS_A(uint64_t, nbt_counters, name));
 NBT_COUNTER_LIST(COUNTER_ASSERT)
@@ -82,19 +84,19 @@ static float *place_if(size_t brought, float *base, size_t *next, size_t *bytes,
 /* Where the pointer to an array is kept. */
 #define KEEP_MATRIX(name, array) l->m.name = (array);
 #define KEEP_POINTER(name, array) l->name = (array);
-#define KEEP_OPTIONAL(name, array)              \
-    if (NBT_LAST_##name >= NBT_AT_##name) {     \
-        l->optional[NBT_LAST_##name] = (array); \
+#define KEEP_OPTIONAL(name, array)                                                \
+    if (NBT_LAST_##name >= NBT_AT_##name) {                                       \
+        l->optional[NBT_LAST_##name >= 0 ? NBT_LAST_##name : 0] = (array);        \
     }
 #define PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_) \
     KEEP_##where(name, place_if(brought, floats, &n, &b->purpose, floats_))
 #define PLACE_SCRATCH(where, name, brought, floats_) \
     KEEP_##where(name, place_if(brought, floats, &n, &b->workspace, floats_))
 
-/* The matrices of the sweep come first and side by side, with a gap before all but the first: with 16 rows,
- * or a multiple, all start on a cache line if the first one does. */
-#define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_)       \
-    place(floats, &n, &b->workspace, n > 0 ? (brought) * NBT_APART_(floats_) : 0);         \
+/* The matrices of the sweep come first and side by side, with a gap before all but the first: with
+ * 16 rows, or a multiple, all start on a cache line if the first one does. */
+#define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
+    place(floats, &n, &b->workspace, n > 0 ? (brought) * NBT_APART_(floats_) : 0);   \
     PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_)
 
 #define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
@@ -125,11 +127,12 @@ static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_bre
 
     memset(b, 0, sizeof *b);
     b->header = NBT_HEADER_BYTES;
-    NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R,
-                     D)
-    NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R,
-                     D)
-    NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)
+    NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
+                     L, M, K, R, D)
+    NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
+                     L, M, K, R, D)
+    NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M,
+                       K, R, D)
     place(floats, &n, &b->workspace, n % 2); /* whole multiples of 8 bytes */
 
     size_t T = nbt_linear_lags(l);
@@ -138,10 +141,14 @@ static void lay_out(const nbt_config *config, void *base, nbt_layout *l, nbt_bre
     NBT_STREAM_SCRATCH(PLACE_SCRATCH, (size_t)nbt_follows(l), O, T)
     place(floats, &n, &b->workspace, n % 2);
 
-    size_t copied = NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator, filter, link,
-                                     n_in, O, H, L, M, K, R, D);
-    l->copy = place_if(NBT_ROLLBACK && config->rollback_steps > 0, floats, &n, &b->guard, copied);
-    place(floats, &n, &b->guard, n % 2);
+    if (NBT_ROLLBACK && config->rollback_steps > 0) {
+        l->copy = place(floats, &n, &b->guard,
+                        NBT_SAVED_ARRAYS(FLOATS_COPIED, FLOATS_COPIED, NBT_BRINGS, cell, estimator,
+                                         filter, link, n_in, O, H, L, M, K, R, D));
+        place(floats, &n, &b->guard, n % 2);
+    } else {
+        l->copy = NULL;
+    }
 }
 
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)

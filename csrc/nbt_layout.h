@@ -28,8 +28,8 @@ enum {
     NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the step */
 };
 
-/* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says OPTIONAL. Use:
- * NBT_OF(l, name), NULL where there is none. */
+/* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says
+ * OPTIONAL. Use: NBT_OF(l, name), NULL where there is none. */
 #define NBT_OPTIONAL_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_OPTIONAL_##where(name, brought)
 #define NBT_OPTIONAL_SCRATCH(where, name, brought, floats) NBT_OPTIONAL_##where(name, brought)
@@ -38,8 +38,10 @@ enum {
 #define NBT_OPTIONAL_OPTIONAL(name, built) \
     NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
 enum {
-    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
-    NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link, , , ,
+                     , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link, , , , , , ,
+                       , )
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES, , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
@@ -58,7 +60,7 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_OPTIONAL(name)
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , )
-    float *copy; /* the last good copy: what is `copied`, matrices first; NULL without rollback_steps */
+    float *copy; /* the last good copy: what is `copied`, matrices first; NULL without one */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
 
@@ -176,21 +178,23 @@ NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs 
     return nbt_is_anchored(l) || nbt_mixes(l);
 }
 
-/* The fields of a config after seed are words of 32 bits, without padding between them (NBT_FIELD_LIST). */
+/* The fields of a config after seed are words of 32 bits, without padding between them
+ * (NBT_FIELD_LIST). */
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
 
 /* Minor version of the checkpoints that first had the word. */
 uint32_t nbt_config_since(size_t index);
 
-/* Set of the versions whose fields, words and arrays shape what the learner does: bit i is minor version i. A
- * version that brought fields counts where one of them is not 0. */
+/* Set of the versions whose fields, words and arrays shape what the learner does: bit i is minor
+ * version i. A version that brought fields counts where one of them is not 0. */
 uint32_t nbt_config_versions(const nbt_config *config);
 
 /* Whether nbt_config_check accepts a config. */
 int nbt_config_is_good(const nbt_config *config);
 
-/* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. Returns nbt_bytes. */
+/* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. Returns
+ * nbt_bytes. */
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 
 /* Its bytes by purpose. */
@@ -218,11 +222,12 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
     return nbt_link_of(l->config);
 }
 
-/* The saved arrays of the learner whose layout is `l`, and those of units that follow; the pointer to one. */
-#define NBT_SAVED_OF(XM, X, l)                                                                      \
-    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link, (size_t)(l)->config->n_in,  \
-                     (l)->O, (l)->H, (size_t)(l)->config->lags, (size_t)(l)->config->max_delay,     \
-                     (l)->parts, (l)->R, (l)->D)
+/* The saved arrays of the learner whose layout is `l`, and those of units that follow; the pointer
+ * to one. */
+#define NBT_SAVED_OF(XM, X, l)                                                             \
+    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                \
+                     (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags, \
+                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D)
 #define NBT_STREAM_OF(X, l)                                                                                    \
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),                        \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),                \
@@ -233,8 +238,9 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 #define NBT_FIND_POINTER(l, name) ((l)->name)
 #define NBT_FIND_OPTIONAL(l, name) NBT_OF(l, name)
 
-/* Fails to compile when a choice is added: then every switch of the file that says this needs its case. */
-#define NBT_COVERS(name, all, covered) typedef char name[(all) == (covered) ? 1 : -1]
+/* Fails to compile when a choice is added: then every switch of the file that says this needs its
+ * case. */
+#define NBT_COVERS(name, all, covered) NBT_ASSERT(name, (all) == (covered))
 
 /* step_g (3, H): step, tilt and curvature; NULL without traces. */
 NBT_INLINE float *nbt_tilt(const nbt_layout *l)
@@ -280,13 +286,14 @@ NBT_INLINE float *nbt_next_g_scale(const nbt_layout *l)
     return NBT_OF(l, white);
 }
 
-/* y (O): the prediction, and for probabilities after nbt_link_innovate its midpoint with the label. */
+/* y (O): the prediction; of probabilities, after nbt_link_innovate, its midpoint with the label. */
 NBT_INLINE float *nbt_midpoint(const nbt_layout *l)
 {
     return l->y;
 }
 
-/* rtrl: w_square is the sum of P h h over all slopes, alpha (O) the step along those of each output. */
+/* rtrl: w_square is the sum of P h h over all slopes, alpha (O) the step along those of each
+ * output. */
 NBT_INLINE float *nbt_slope_square(const nbt_layout *l)
 {
     return l->w_square;

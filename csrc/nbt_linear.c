@@ -22,7 +22,8 @@ NBT_LOCAL nbt_rls nbt_linear_of(const nbt_layout *l, size_t o)
     return rls;
 }
 
-NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, size_t o, size_t age)
+NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, size_t o,
+                                     size_t age)
 {
     float *f = NBT_OF(l, linear_work);
     float channel = NBT_OF(l, anchor)[o];

@@ -4,7 +4,6 @@
 #ifndef NBT_MATH_H
 #define NBT_MATH_H
 
-#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +22,22 @@
 
 /* Fails to compile where the condition does not hold. */
 #define NBT_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
+
+/* Whether the processor has an instruction for the square root of a float; IEEE 754 has it round correctly.
+ * 0 for processors that are not known to: a build for one that has it, by a compiler that gives it to sqrtf,
+ * may set 1. */
+#ifndef NBT_SQRT_INSTRUCTION
+#if defined(__SSE__) || defined(_M_X64) || defined(__aarch64__) || defined(_M_ARM64) ||          \
+    (defined(__ARM_FP) && (__ARM_FP & 4) != 0) || (defined(__riscv_flen) && defined(__riscv_fsqrt)) || \
+    defined(_ARCH_PPCSQ) || defined(__s390__) || defined(__wasm__) || defined(__loongarch_single_float)
+#define NBT_SQRT_INSTRUCTION 1
+#else
+#define NBT_SQRT_INSTRUCTION 0
+#endif
+#endif
+#if NBT_SQRT_INSTRUCTION && !defined(__GNUC__)
+#include <math.h>
+#endif
 
 /* Rows that a vector unit works on at once (nbt_matrices.h). */
 #ifndef NBT_LANES
@@ -167,10 +182,22 @@ NBT_INLINE_LANES float nbt_tanh(float x)
     return nbt_select(size < 0.625f, inner, nbt_from_bits(nbt_bits(outer) | sign));
 }
 
-/* Correctly rounded on every IEEE target: a hardware instruction or the C library's. */
+/* The square root by integers (nbt_math.c), for processors without an instruction for it. */
+#if defined(__GNUC__)
+__attribute__((const, noinline)) /* as compilers know of sqrtf */
+#endif
+float nbt_math_root(float x);
+
+/* Square root, correctly rounded: the instruction, or nbt_math_root by integers, with the same bits. */
 NBT_INLINE float nbt_sqrt(float x)
 {
+#if NBT_SQRT_INSTRUCTION && defined(__GNUC__)
+    return __builtin_sqrtf(x); /* with -fno-math-errno an instruction even at -O0 */
+#elif NBT_SQRT_INSTRUCTION
     return sqrtf(x);
+#else
+    return nbt_math_root(x);
+#endif
 }
 
 NBT_INLINE_LANES void nbt_copy(float *to, const float *from, size_t n)

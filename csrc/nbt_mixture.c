@@ -6,7 +6,7 @@
 #define ERROR_MIN 1e-16f /* square of what float32 resolves, in units of the output */
 #define ERRORS_MAX 8.0f  /* root mean squares that an error counts at most */
 #define SLOPE_MAX 50.0f
-#define SHARE 1e-3f      /* of the weight that is spread evenly, so that every forecast can come back */
+#define SHARE 1e-3f /* of the weight that is spread evenly, so that every forecast can come back */
 
 NBT_LOCAL void nbt_mixture_init(const nbt_mixture *self)
 {
@@ -44,7 +44,8 @@ static float slope(float p, float answer, float off, float q)
     return nbt_clamp(-2.0f * off * ((p - answer) / q), -SLOPE_MAX, SLOPE_MAX);
 }
 
-NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label, float forget)
+NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label,
+                                 float forget)
 {
     size_t K = self->K;
     count_error(self, label - answer);

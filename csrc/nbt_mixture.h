@@ -1,7 +1,8 @@
-/* The mixture of K forecasts of one output: weights by Bernstein online aggregation (Wintenberger 2017,
- * Optimal learning with Bernstein online aggregation), discounted, with one rate for all.
+/* The mixture of K forecasts of one output: weights by Bernstein online aggregation (Wintenberger
+ * 2017, Optimal learning with Bernstein online aggregation), discounted, with one rate for all.
  *
- * With the answer m, the forecasts p_k, the label l and the mean squared error r of the answers so far,
+ * With the answer m, the forecasts p_k, the label l and the mean squared error r of the answers
+ * so far,
  *     r   <- r + max(.002, 1 / n) (min((l - m)^2, 64 r) - r)
  *     q    = sqrt(r)
  *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      linearised loss against the answer
@@ -33,6 +34,7 @@ NBT_LOCAL void nbt_mixture_init(const nbt_mixture *self);
 NBT_LOCAL float nbt_mixture_answer(const nbt_mixture *self, const float *p);
 
 /* Learns the label of the forecasts p (K) and of what was answered; all finite. */
-NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label, float forget);
+NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label,
+                                 float forget);
 
 #endif

@@ -34,8 +34,8 @@ NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
     return 1.0f / nbt_clamp(sum / (float)n, NOISE_MIN, 1.0f);
 }
 
-/* From target (O) to the errors within the gate. Returns the largest, NaN or infinity included, and -1 without
- * any. */
+/* From target (O) to the errors within the gate. Returns the largest, NaN or infinity included,
+ * and -1 without any. */
 static float gate_errors(const nbt_rls *self, const float *f, float *target, float c)
 {
     float largest = -1.0f;
@@ -72,7 +72,8 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
     float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
     nbt_ud_measure(self->ud, cf, uf, 1.0f, f, n);
-    nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift, self->prior_hidden * lift, self->forget);
+    nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift, self->prior_hidden * lift,
+                  self->forget);
     float length = nbt_sqrt(nbt_dot(cf, cf, n));
     if (!nbt_ud_is_finite(self->ud, n) || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
         start_covariance(self);
@@ -101,8 +102,8 @@ static void bound_row(float *row, size_t n)
     nbt_fill(row, 0.0f, good ? 0 : n);
 }
 
-NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step, size_t count,
-                                float a, float b)
+NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
+                                size_t count, float a, float b)
 {
     for (size_t k = 0, i = first; k < count; k++, i += step) {
         row[i] /= a;
@@ -111,7 +112,8 @@ NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t fi
     bound_row(row, n);
 }
 
-NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a, float b)
+NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a,
+                            float b)
 {
     for (size_t o = 0; o < self->O; o++) {
         nbt_rls_move_row(self->readout + o * self->n, self->n, 0, first, step, count, a, b);

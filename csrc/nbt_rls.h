@@ -1,4 +1,5 @@
-/* A readout that learns by itself: recursive least squares with forgetting, and with a gate over errors far off.
+/* A readout that learns by itself: recursive least squares with forgetting, and with a gate over
+ * errors far off.
  *
  *     e_o = gated(target_o - V_o f),   |e_o| <= gate sqrt(r_o (1 + c)),   c = f^T C f
  *     V_o += C f e_o / (1 + c),   C <- C - C f f^T C / (1 + c), then forgetting (nbt_ud.h)
@@ -18,7 +19,7 @@ typedef struct nbt_rls {
     float *labels;  /* (O) labels counted */
     size_t n;
     size_t O;
-    size_t hidden;  /* features at the end that have their own prior */
+    size_t hidden; /* features at the end that have their own prior */
     float prior;
     float prior_hidden;
     float forget;
@@ -32,19 +33,21 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
 /* V_o f. */
 NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f);
 
-/* Learns target (O), NaN for none, for the features f (n); a step that would leave the finite numbers is left
- * out. f and target are used up; work (2, n) is scratch. */
+/* Learns target (O), NaN for none, for the features f (n); a step that would leave the finite
+ * numbers is left out. f and target are used up; work (2, n) is scratch. */
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *work);
 
 /* What the prior is multiplied by under prior_units: 1 / mean noise of the n outputs, 1 to 1e8. */
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n);
 
-/* The features at first, first + step, ... (count of them) are now x' = a x + b: V f stays what it was. */
-NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a, float b);
+/* The features at first, first + step, ... (count of them) are now x' = a x + b: V f stays what
+ * it was. */
+NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a,
+                            float b);
 
 /* The same for one row of any readout whose constant is at `constant`. */
-NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step, size_t count,
-                                float a, float b);
+NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
+                                size_t count, float a, float b);
 
 /* The target of one output is now y' = a y + b: for a row of a readout, and for the noise. */
 NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float a, float b);

@@ -1,62 +1,65 @@
 /* What the kernel can be made of: each fact in one row of one table.
  *
- * A table is a macro that calls X once a row; whoever needs a column gives an X that picks it. The compiler
- * refuses an enumerator of nbt.h without its row, and a row without its enumerator (nbt_build.h).
- * csrc/README.md says which rows a new cell, estimator, filter, link, field or array needs.
+ * A table is a macro that calls X once a row; whoever needs a column gives an X that picks it. The
+ * compiler refuses an enumerator of nbt.h without its row, and a row without its enumerator
+ * (nbt_build.h). csrc/README.md says which rows a new cell, estimator, filter, link, field or array
+ * needs.
  *
  * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
-/* ---- Choices: X(enumerator, name, ...) in the order of their numbers --------------------------------- */
+/* ---- Choices: X(enumerator, name, ...) in the order of their numbers ------------------------- */
 
 /* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
- * slow, fast: gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau; bit i is gate i.
- * nbt_cell.c has the function units_<name>. */
-#define NBT_CELL_LIST(X)                     \
+ * slow, fast: gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau; bit i is gate
+ * i. nbt_cell.c has the function units_<name>. */
+#define NBT_CELL_LIST(X)                           \
     /*              gates parts leaks slow fast */ \
-    X(TANH, tanh,   1,    1,    0,    0,   0) \
-    X(LEAKY, leaky, 1,    1,    1,    0,   0) \
-    X(GATED, gated, 2,    1,    0,    1,   0) \
+    X(TANH, tanh,   1,    1,    0,    0,   0)      \
+    X(LEAKY, leaky, 1,    1,    1,    0,   0)      \
+    X(GATED, gated, 2,    1,    0,    1,   0)      \
     X(LSTM, lstm,   4,    2,    0,    1,   2)
 
-/* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for every
- * unit instead of one for all. exact: the exact derivative. */
-#define NBT_ESTIMATOR_LIST(X)                \
+/* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for
+ * every unit instead of one for all. exact: the exact derivative. */
+#define NBT_ESTIMATOR_LIST(X)                         \
     /*                          w  g by_unit exact */ \
-    X(FROZEN, frozen,           0, 0, 0,     0) \
-    X(NOBACKTRACK, nobacktrack, 1, 0, 0,     0) \
-    X(SNAP1, snap1,             0, 1, 0,     0) \
-    X(RESIDUAL, residual,       1, 1, 0,     0) \
-    X(UNITWISE, unitwise,       1, 1, 1,     0) \
+    X(FROZEN, frozen,           0, 0, 0,     0)       \
+    X(NOBACKTRACK, nobacktrack, 1, 0, 0,     0)       \
+    X(SNAP1, snap1,             0, 1, 0,     0)       \
+    X(RESIDUAL, residual,       1, 1, 0,     0)       \
+    X(UNITWISE, unitwise,       1, 1, 1,     0)       \
     X(RTRL, rtrl,               0, 0, 0,     1)
 
-#define NBT_NORM_LIST(X)     \
-    X(EUCLIDEAN, euclidean)  \
+#define NBT_NORM_LIST(X)    \
+    X(EUCLIDEAN, euclidean) \
     X(METRIC, metric)
 
 /* kalman: keeps covariances. quasi: and those with the bias column. */
-#define NBT_FILTER_LIST(X)   \
+#define NBT_FILTER_LIST(X)               \
     /*                   kalman quasi */ \
-    X(SGD, sgd,             0, 0) \
-    X(KALMAN, kalman,       1, 0) \
+    X(SGD, sgd,             0, 0)        \
+    X(KALMAN, kalman,       1, 0)        \
     X(QUASI, kalman_quasi,  1, 1)
 
 /* real: labels are real values, which are scaled and whose noise is estimated. */
-#define NBT_LINK_LIST(X)        \
+#define NBT_LINK_LIST(X)             \
     /*                       real */ \
-    X(GAUSSIAN, gaussian,       1) \
-    X(CATEGORICAL, categorical, 0) \
+    X(GAUSSIAN, gaussian,       1)   \
+    X(CATEGORICAL, categorical, 0)   \
     X(BERNOULLI, bernoulli,     0)
 
 /* Sets of choices: bit i for choice i. */
 #define NBT_SET_CELL_(NAME, name, gates, parts, leaks, slow, fast) | 1 << NBT_CELL_##NAME
-#define NBT_SET_GATES_1_(NAME, name, gates, parts, leaks, slow, fast) | ((gates) & 1) << NBT_CELL_##NAME
+#define NBT_SET_GATES_1_(NAME, name, gates, parts, leaks, slow, fast) \
+    | ((gates) & 1) << NBT_CELL_##NAME
 #define NBT_SET_GATES_2_(NAME, name, gates, parts, leaks, slow, fast) \
     | ((gates) >> 1 & 1) << NBT_CELL_##NAME
 #define NBT_SET_GATES_4_(NAME, name, gates, parts, leaks, slow, fast) \
     | ((gates) >> 2 & 1) << NBT_CELL_##NAME
-#define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast) | ((parts) == 2) << NBT_CELL_##NAME
+#define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast) \
+    | ((parts) == 2) << NBT_CELL_##NAME
 #define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast) | (leaks) << NBT_CELL_##NAME
 
 #define NBT_SET_ESTIMATOR_(NAME, name, w, g, by_unit, exact) | 1 << NBT_EST_##NAME
@@ -76,7 +79,7 @@
 
 enum {
     NBT_CELLS_ALL = 0 NBT_CELL_LIST(NBT_SET_CELL_),
-    NBT_CELLS_GATES_1 = 0 NBT_CELL_LIST(NBT_SET_GATES_1_), /* binary digits of the number of gates */
+    NBT_CELLS_GATES_1 = 0 NBT_CELL_LIST(NBT_SET_GATES_1_), /* digits of the number of gates */
     NBT_CELLS_GATES_2 = 0 NBT_CELL_LIST(NBT_SET_GATES_2_),
     NBT_CELLS_GATES_4 = 0 NBT_CELL_LIST(NBT_SET_GATES_4_),
     NBT_CELLS_TWO_PARTS = 0 NBT_CELL_LIST(NBT_SET_TWO_PARTS_),
@@ -90,7 +93,7 @@ enum {
     NBT_ESTIMATORS_SHARED = NBT_ESTIMATORS_W & ~NBT_ESTIMATORS_BY_UNIT, /* one w for all rows */
     NBT_ESTIMATORS_BOTH = NBT_ESTIMATORS_W & NBT_ESTIMATORS_G,
     NBT_ESTIMATORS_RESIDUAL = NBT_ESTIMATORS_SHARED & NBT_ESTIMATORS_G,
-    NBT_ESTIMATORS_SWEPT = NBT_ESTIMATORS_W | NBT_ESTIMATORS_G, /* their factors move in nbt_sweep */
+    NBT_ESTIMATORS_SWEPT = NBT_ESTIMATORS_W | NBT_ESTIMATORS_G, /* by nbt_sweep */
     NBT_ESTIMATORS_LEARNING = NBT_ESTIMATORS_SWEPT | NBT_ESTIMATORS_EXACT,
     NBT_ESTIMATORS_DIRECTED = NBT_ESTIMATORS_W | NBT_ESTIMATORS_EXACT, /* N directions beside g */
     NBT_ESTIMATORS_WHITENED = NBT_ESTIMATORS_G | NBT_ESTIMATORS_EXACT,
@@ -109,47 +112,48 @@ enum {
 /* Whether a choice is in a set: 0 or 1. */
 #define NBT_IN(set, choice) ((size_t)((set) >> (choice) & 1))
 
-/* ---- Fields of nbt_config after seed, in its order ---------------------------------------------------- */
+/* ---- Fields of nbt_config after seed, in its order ------------------------------------------- */
 
 /* X(name, kind, low, high, gaussian, other, since)
  *   kind: COUNT, a whole number; CHOICE, one of a list above; REAL; ABOVE, a real number above low.
  *   low, high: permitted values; nbt_config.c narrows some of them by what other fields say.
  *   gaussian, other: the default for the gaussian link and for the others; may use the arguments of
  *     nbt_config_default.
- *   since: minor version of the checkpoints that first had it: one more than the last for a new field. */
-#define NBT_FIELD_LIST(X)                                                                                \
-    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                                              \
-    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */                              \
-    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                                   \
-    X(lags, COUNT, 1, 1024, 1, 1, 0)                                                                     \
-    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                                             \
-    X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)                              \
-    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden), usual_estimator(n_hidden), 0)    \
-    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)                            \
-    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)                    \
-    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                                  \
-    X(scale_steps, COUNT, 0, 16777216, 300, 0, 0)                                                        \
-    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                                                \
-    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                                             \
-    X(scale_rate, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 0)                                                       \
-    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                                         \
-    X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */                                \
-    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                                 \
-    X(input_gain, REAL, 0.0f, 100.0f, 0.8f, one_hot_gain(n_in), 0)                                       \
-    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                                          \
-    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                                         \
-    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                                     \
-    X(info_floor, REAL, 1e-6f, 1e6f, 0.02f, 0.003f, 0)                                                   \
-    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                                   \
-    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                                           \
-    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.03f, 0.12f, 0)                                                  \
-    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                                    \
-    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                                   \
-    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                                          \
-    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                                       \
-    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */                         \
-    X(gate, REAL, 0.0f, 1e6f, 20.0f, 20.0f, 1)                                                           \
-    X(input_limit, REAL, 0.0f, 1e6f, 0.0f, 0.0f, 1)                                                      \
+ *   since: minor version of the checkpoints that first had it: one more than the last for a new
+ *     field. */
+#define NBT_FIELD_LIST(X)                                                             \
+    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                           \
+    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */           \
+    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                \
+    X(lags, COUNT, 1, 1024, 1, 1, 0)                                                  \
+    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                          \
+    X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)           \
+    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden), usual_estimator(n_hidden), 0)   \
+    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)         \
+    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0) \
+    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                               \
+    X(scale_steps, COUNT, 0, 16777216, 300, 0, 0)                                     \
+    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                             \
+    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                          \
+    X(scale_rate, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 0)                                    \
+    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                      \
+    X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */             \
+    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                              \
+    X(input_gain, REAL, 0.0f, 100.0f, 0.8f, one_hot_gain(n_in), 0)                    \
+    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                       \
+    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                      \
+    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                  \
+    X(info_floor, REAL, 1e-6f, 1e6f, 0.02f, 0.003f, 0)                                \
+    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                \
+    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                        \
+    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.03f, 0.12f, 0)                               \
+    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                 \
+    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                \
+    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                       \
+    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                    \
+    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */      \
+    X(gate, REAL, 0.0f, 1e6f, 20.0f, 20.0f, 1)                                        \
+    X(input_limit, REAL, 0.0f, 1e6f, 0.0f, 0.0f, 1) \
     X(follow, COUNT, 0, 1, 0, 0, 2)                                                                      \
     X(anchored, COUNT, 0, 1, 0, 0, 2)                                                                    \
     X(linear_lags, COUNT, 0, 1024, 0, 0, 2)                                                              \
@@ -162,7 +166,7 @@ enum {
 #define NBT_FIELD_NUMBER_(name, ...) NBT_FIELD_##name,
 enum { NBT_FIELD_LIST(NBT_FIELD_NUMBER_) NBT_FIELDS };
 
-/* ---- Counters of nbt_counters, in its order: X(name, since) ------------------------------------------- */
+/* ---- Counters of nbt_counters, in its order: X(name, since) ---------------------------------- */
 
 #define NBT_COUNTER_LIST(X) \
     X(predictions, 0)       \
@@ -180,28 +184,31 @@ enum { NBT_FIELD_LIST(NBT_FIELD_NUMBER_) NBT_FIELDS };
 #define NBT_COUNTER_NUMBER_(name, since) NBT_COUNTER_##name,
 enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 
-/* ---- What else the header of a learner holds (struct nbt_learner) ------------------------------------- */
+/* ---- What else the header of a learner holds (struct nbt_learner) ---------------------------- */
 
 /* X(kind, name, most, since)
- *   kind: GENERATOR, four words of which one is not 0; COUNT, a whole number up to `most`; PAIR, the same
- *     with 64 bits; LEVEL, a number above 0; SUM, a number from 0; UNSAVED, what a checkpoint does without.
+ *   kind: GENERATOR, four words of which one is not 0; COUNT, a whole number up to `most`; PAIR,
+ *     the same with 64 bits; LEVEL, a number above 0; SUM, a number from 0; UNSAVED, what a
+ *     checkpoint does without.
  *   most: may use config, counters, and seen-> for the value of a COUNT before it.
  *   since: minor version of the checkpoints that first had it. */
-#define NBT_WORD_LIST(X)                                                                                   \
-    X(GENERATOR, rng, 0, 0)                                                                                \
-    X(UNSAVED, ring_head, 0, 0) /* slot of the newest input */                                             \
-    X(COUNT, pending, config->max_delay + 1u, 0) /* predictions that wait for a label */                   \
-    X(COUNT, column, config->n_hidden > 0 ? config->n_hidden - 1u : 0u, 0) /* the next column whose norm */ \
-                                               /* the residual estimator refreshes */                      \
-    X(COUNT, quarantine, seen->pending, 1)     /* waiting predictions that nothing shall be learnt from */ \
-    X(COUNT, copy, config->rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE, 1) /* NBT_COPY_* */        \
-    X(LEVEL, level, 0, 1) /* running loss */                                                               \
-    X(SUM, seen, 0, 1)    /* labels counted in it */                                                       \
-    X(SUM, alarm, 0, 1)   /* how much the loss has been above the level lately */                          \
-    X(PAIR, opened, counters->labels, 1) /* labels when the rates last started anew */             \
-    X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */                                 \
-    X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */                            \
-    X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: what the workspace holds of the next learning step */          \
+#define NBT_WORD_LIST(X)                                                                          \
+    X(GENERATOR, rng, 0, 0)                                                                       \
+    X(UNSAVED, ring_head, 0, 0) /* slot of the newest input */                                    \
+    X(COUNT, pending, config->max_delay + 1u, 0) /* predictions that wait for a label */          \
+    /* the next column whose norm the residual estimator refreshes */                             \
+    X(COUNT, column, config->n_hidden > 0 ? config->n_hidden - 1u : 0u, 0)                                                    \
+    /* waiting predictions that nothing shall be learnt from */                                   \
+    X(COUNT, quarantine, seen->pending, 1)                                                        \
+    /* NBT_COPY_* */                                                                              \
+    X(COUNT, copy, config->rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE, 1)                \
+    X(LEVEL, level, 0, 1) /* running loss */                                                      \
+    X(SUM, seen, 0, 1)    /* labels counted in it */                                              \
+    X(SUM, alarm, 0, 1)   /* how much the loss has been above the level lately */                 \
+    X(PAIR, opened, counters->labels, 1) /* labels when the rates last started anew */            \
+    X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */ \
+    X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */ \
+    X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: what the workspace holds of the next learning step */ \
     X(UNSAVED, simd, 0, 0)   /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
 
 /* Words of 32 bits of each kind. */
@@ -213,86 +220,94 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 #define NBT_WORDS_UNSAVED 1u
 #define NBT_WORDS_OF_(kind, name, most, since) +NBT_WORDS_##kind
 
-/* ---- Arrays, in the order of checkpoints ------------------------------------------------------------- */
+/* ---- Arrays, in the order of checkpoints ----------------------------------------------------- */
 
-/* XM and X(where, name, purpose, content, since, copied, brought, floats) for what a learner has to remember: XM
- * for the rows of matrices, NBT_SKIP to leave them or the others out.
- *   where: MATRIX, in blocks of rows (nbt_layout.m); POINTER; OPTIONAL, without a pointer in a build that
- *     cannot have it (NBT_OF). The matrices lie first and side by side, the others follow.
+/* XM and X(where, name, purpose, content, since, copied, brought, floats) for what a learner has to
+ * remember: XM for the rows of matrices, NBT_SKIP to leave them or the others out.
+ *   where: MATRIX, in blocks of rows (nbt_layout.m); POINTER; OPTIONAL, without a pointer in a
+ *     build that cannot have it (NBT_OF). The matrices lie first and side by side, the others
+ *     follow.
  *   purpose: its field of nbt_breakdown.
  *   content: what its words may be and how they are visited (nbt_walk.c).
  *   since: minor version of the checkpoints that first had it.
  *   copied: 1 if the last good copy has it where the learner has.
  *   brought: 1 if the learner has it, by in(set of choices, choice).
  *   floats: how many. */
-#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)                   \
-    XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u, (R) * (D))          \
-    X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (D)) /* (O, D) */                              \
-    XM(MATRIX, w, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))                       \
-    X(POINTER, v, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */                    \
-      NBT_N_(in, estimator, H) * (H) * (K))                                                                 \
-    XM(MATRIX, g, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_G, estimator), (R) * (D))                       \
-    X(OPTIONAL, balance, estimate, SQUARES, 0, 0u, /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */           \
-      in(NBT_ESTIMATORS_RESIDUAL, estimator), 2u * (H) + 1u)                                                \
-    X(OPTIONAL, exact, estimate, WEIGHTS, 0, 0u, /* (S, R, D) row-major ds/dtheta */                         \
-      in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (R) * (D))                                           \
-    XM(MATRIX, cov, covariance, VARIANCES, 0, 1u,                                                             \
-      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_KALMAN, filter), (R) * (D))                   \
-    XM(MATRIX, coupling, covariance, WEIGHTS, 0, 1u,                                                          \
-      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_QUASI, filter), (R) * (D))                    \
-    X(POINTER, ud, covariance, FACTOR, 0, 1u, in(NBT_FILTERS_KALMAN, filter), (D) * ((D) + 1u) / 2u)        \
-    X(POINTER, noise, covariance, NOISE, 0, 1u, /* (2, O) variance, labels counted */                 \
-      in(NBT_LINKS_REAL, link), 2u * (O))                                                                   \
-    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (H) * (K)) /* (2, S) state, learning state */          \
-    X(OPTIONAL, leak, state, SHARES, 0, 0u, in(NBT_CELLS_LEAKY, cell), (H)) /* (H) */                     \
-    X(POINTER, ring, ring, RING, 0, 0u, 1u, ((M) + (L)) * (n_in)) /* (max_delay + lags, n_in) */            \
-    X(POINTER, input_scale, scaler, SCALER, 0, 1u, 1u, 3u * (n_in)) /* (3, n_in) mean, variance, count */   \
-    X(POINTER, label_scale, scaler, SCALER, 0, 1u, in(NBT_LINKS_REAL, link), 3u * (O)) /* (3, O) */         \
-    X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in)) /* (2, n_in) value, how often in a row */ \
+#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)     \
+    XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
+       (R) * (D))                                                                                 \
+    X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (D)) /* (O, D) */                   \
+    XM(MATRIX, w, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))           \
+    X(POINTER, v, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */         \
+      NBT_N_(in, estimator, H) * (H) * (K))                                                       \
+    XM(MATRIX, g, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_G, estimator), (R) * (D))           \
+    X(OPTIONAL, balance, estimate, SQUARES, 0, 0u, /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */     \
+      in(NBT_ESTIMATORS_RESIDUAL, estimator), 2u * (H) + 1u)                                      \
+    X(OPTIONAL, exact, estimate, WEIGHTS, 0, 0u, /* (S, R, D) row-major ds/dtheta */              \
+      in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (R) * (D))                                 \
+    XM(MATRIX, cov, covariance, VARIANCES, 0, 1u,                                                 \
+      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_KALMAN, filter), (R) * (D))         \
+    XM(MATRIX, coupling, covariance, WEIGHTS, 0, 1u,                                              \
+      in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_QUASI, filter), (R) * (D))          \
+    X(POINTER, ud, covariance, FACTOR, 0, 1u, in(NBT_FILTERS_KALMAN, filter),                     \
+      (D) * ((D) + 1u) / 2u)                                                                      \
+    X(POINTER, noise, covariance, NOISE, 0, 1u, /* (2, O) variance, labels counted */             \
+      in(NBT_LINKS_REAL, link), 2u * (O))                                                         \
+    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (H) * (K)) /* (2, S) state, learning state */ \
+    X(OPTIONAL, leak, state, SHARES, 0, 0u, in(NBT_CELLS_LEAKY, cell), (H)) /* (H) */             \
+    X(POINTER, ring, ring, RING, 0, 0u, 1u, ((M) + (L)) * (n_in)) /* (max_delay + lags, n_in) */  \
+    /* (3, n_in), (3, O) mean, variance, count */                                                 \
+    X(POINTER, input_scale, scaler, SCALER, 0, 1u, 1u, 3u * (n_in))                               \
+    X(POINTER, label_scale, scaler, SCALER, 0, 1u, in(NBT_LINKS_REAL, link), 3u * (O))            \
+    /* (2, n_in), (2, O) a value, how often in a row */                                           \
+    X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in))                                 \
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */
 
 /* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
-#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)                  \
-    X(POINTER, u, 1u, (D)) /* (D) [h before; x; 1] */                                                        \
-    X(POINTER, f, 1u, (D)) /* (D) [h after; x; 1] */                                                         \
-    X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                                 \
-    X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                               \
-    X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */                         \
-    X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */              \
-    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator), /* (2, R) row products u u, w u */                   \
-      (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                                          \
-    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator), (R)) /* (R) row products */                             \
-    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator), (R))                                                    \
-    X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                                 \
-    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), /* (H, H) transposed J_t; rtrl: (S, H) */  \
-      (H) * (K) * (H))                                                                                       \
-    X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) sum P w w (rtrl: of the */        \
-      2u * NBT_N_(in, estimator, H))                             /* slopes), factor of the old w */          \
-    /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction fills them,   \
-     * scratch of the estimate (unitwise: (8, H) from tangent on). */                                        \
-    X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */            \
-    X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */                  \
-      2u * NBT_N_(in, estimator, H))                                                                         \
-    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (H)) /* (3, H) step, tilt, curvature */         \
-    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (H, O) F^T V_h, unit by unit */            \
-      (H) * (O))                                                                                             \
-    X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (N, O) V_h v_h, whitened by F^T under */    \
-      NBT_N_(in, estimator, H) * (O))                         /* kalman; rtrl: its step */                   \
-    X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) factor of the old g in the new w */ \
-    X(OPTIONAL, g_keep, in(NBT_ESTIMATORS_G, estimator), (H))     /* (H) d */                                \
-    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H))   /* (H) sum P g g of a unit */              \
-    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_G, estimator), (H))    /* (H) sum P g w of a unit */              \
-    X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D)) /* (O, R, D) F^T H */          \
-    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D)) /* (S, D) a row of exact */      \
-                                                                            /* before the step */            \
-    X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))    /* (D) P of a row */                     \
-    X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D)) /* (D) its product with a slope */       \
-    X(POINTER, cf, (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator)),                   \
-      2u * (D)) /* (2, D) C f, U^T f; while looking, u and u^2 */                                            \
-    X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */            \
-    X(POINTER, y, 1u, 4u * (O)) /* (4, O) prediction and label in scaled units, innovation and its */        \
-                                /* solution, curvature factor */                                             \
-    X(POINTER, live, 1u, (M) > 0u ? (R) : 0u) /* (R) pre-activations of the live state, where it leads */
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)       \
+    X(POINTER, u, 1u, (D)) /* (D) [h before; x; 1] */                                             \
+    X(POINTER, f, 1u, (D)) /* (D) [h after; x; 1] */                                              \
+    X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                      \
+    X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                    \
+    X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */              \
+    X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */   \
+    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator), /* (2, R) row products u u, w u */        \
+      (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                               \
+    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator), (R)) /* (R) row products */                  \
+    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator), (R))                                         \
+    X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                      \
+    /* (H, H) transposed J_t; rtrl: (S, H) */                                                     \
+    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (H) * (K) * (H))                \
+    /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */                             \
+    X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), 2u * NBT_N_(in, estimator, H))   \
+    /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction    \
+     * fills them, scratch of the estimate (unitwise: (8, H) from tangent on). */                 \
+    X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */ \
+    X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */       \
+      2u * NBT_N_(in, estimator, H))                                                              \
+    /* (3, H) step, tilt, curvature */                                                            \
+    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (H))                                \
+    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (H, O) F^T V_h, unit by unit */ \
+      (H) * (O))                                                                                  \
+    /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */                            \
+    X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), NBT_N_(in, estimator, H) * (O))     \
+    /* (H) factor of the old g in the new w */                                                    \
+    X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                 \
+    X(OPTIONAL, g_keep, in(NBT_ESTIMATORS_G, estimator), (H))     /* (H) d */                     \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H))   /* (H) sum P g g of a unit */   \
+    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_G, estimator), (H))    /* (H) sum P g w of a unit */   \
+    /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */ \
+    X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D))                     \
+    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D))                       \
+    X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                  \
+    X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                               \
+    X(POINTER, cf, (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator)),        \
+      2u * (D)) /* (2, D) C f, U^T f; while looking, u and u^2 */                                 \
+    X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */ \
+    /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */  \
+    X(POINTER, y, 1u, 4u * (O))                                                                   \
+    /* (R) pre-activations of the live state, where it leads */                                   \
+    X(POINTER, live, 1u, (M) > 0u ? (R) : 0u)
 
 /* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the stream, the
  * anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL, saved, and lie behind
@@ -336,13 +351,14 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 /* N where there are rank-one estimates. */
 #define NBT_N_(in, estimator, H) (in(NBT_ESTIMATORS_BY_UNIT, estimator) != 0 ? (H) : 1u)
 
-/* ---- Versions of the checkpoints --------------------------------------------------------------------- */
+/* ---- Versions of the checkpoints ------------------------------------------------------------- */
 
 /* The minor version that this kernel writes: the last one that any row above names. */
 #define NBT_SINCE_FIELD_(name, kind, low, high, gaussian, other, since) | 1 << (since)
 #define NBT_SINCE_COUNTER_(name, since) | 1 << (since)
 #define NBT_SINCE_WORD_(kind, name, most, since) | 1 << (since)
-#define NBT_SINCE_ARRAY_(where, name, purpose, content, since, copied, brought, floats) | 1 << (since)
+#define NBT_SINCE_ARRAY_(where, name, purpose, content, since, copied, brought, floats) \
+    | 1 << (since)
 enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)

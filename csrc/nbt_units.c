@@ -3,14 +3,14 @@
 #include "nbt_math.h"
 
 #define AS_IT_IS (-1.0f)
-#define SETTLED 20.0f        /* values counted before any is limited */
+#define SETTLED 20.0f           /* values counted before any is limited */
 #define COUNTED_MAX 16777216.0f /* floats count so far */
-#define BLOCK 64.0f          /* values of the start, and of the block after a far value */
-#define START_VARIANCE 64.0f /* how much less a block has to vary to replace the start */
-#define FAR_VALUE 6.0f       /* live deviations from the mean: the channel may have jumped */
-#define JUMP_VARIANCE 8.0f   /* how much less the block after it has to vary than all */
-#define JUMP_DISTANCE 4.0f   /* and how many variances it has to be away */
-#define FAR_OFF 1024.0f          /* deviations from the reference after which it moves */
+#define BLOCK 64.0f             /* values of the start, and of the block after a far value */
+#define START_VARIANCE 64.0f    /* how much less a block has to vary to replace the start */
+#define FAR_VALUE 6.0f          /* live deviations from the mean: the channel may have jumped */
+#define JUMP_VARIANCE 8.0f      /* how much less the block after it has to vary than all */
+#define JUMP_DISTANCE 4.0f      /* and how many variances it has to be away */
+#define FAR_OFF 1024.0f         /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
 {
@@ -68,7 +68,8 @@ static int end_start_block(nbt_scale *live, nbt_unit *unit)
 /* Value n of a start, in its block. Returns whether that replaced all before. */
 static int count_start(nbt_scale *live, nbt_unit *unit, float x)
 {
-    uint32_t n = (uint32_t)live->count, before = 1; /* the block: as many values as there are before it */
+    uint32_t n = (uint32_t)live->count,
+             before = 1; /* the block: as many values as there are before it */
     while (2 * before < n) {
         before *= 2;
     }
@@ -81,8 +82,8 @@ static int count_start(nbt_scale *live, nbt_unit *unit, float x)
     return replaces;
 }
 
-/* A later value in the block that the last far one began, if there is one. Returns whether the channel has jumped
- * for good: it then counts anew from that block. */
+/* A later value in the block that the last far one began, if there is one. Returns whether the
+ * channel has jumped for good: it then counts anew from that block. */
 static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
 {
     if (is_far) {
@@ -97,7 +98,8 @@ static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
     }
     unit->block_count = 0.0f;
     float off = unit->block_mean - live->mean;
-    int jumps = unit->block_variance > 0.0f && unit->block_variance * JUMP_VARIANCE < live->variance &&
+    int jumps = unit->block_variance > 0.0f &&
+                unit->block_variance * JUMP_VARIANCE < live->variance &&
                 off * off > JUMP_DISTANCE * live->variance;
     if (jumps) {
         take_block(live, unit);
@@ -140,7 +142,8 @@ static void begin(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules
     live->count = 1.0f;
 }
 
-NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules)
+NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z,
+                                          nbt_unit_rules rules)
 {
     nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0.0f, 0, 0, 0, z, z};
     if (live->count == 0.0f) {
@@ -186,7 +189,9 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
 NBT_LOCAL float nbt_units_apply(const nbt_unit *unit, float z)
 {
     float x = z - unit->reference;
-    return unit->deviation == AS_IT_IS ? z : unit->deviation > 0.0f ? (x - unit->mean) / unit->deviation : 0.0f;
+    return unit->deviation == AS_IT_IS ? z
+           : unit->deviation > 0.0f    ? (x - unit->mean) / unit->deviation
+                                       : 0.0f;
 }
 
 NBT_LOCAL float nbt_units_restore(const nbt_unit *unit, float x)

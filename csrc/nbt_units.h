@@ -1,22 +1,25 @@
-/* Units of one channel that follow the stream (docs/design.md, section 11). Plain numbers; no learner.
+/* Units of one channel that follow the stream. Plain numbers; no learner.
  *
  * A value z is seen relative to a reference that is near it, so that z - reference is exact:
  *     x = z - reference
  * Two units are kept.
- *   live     mean m and variance v of x, with rate max(1 / n, scale_rate) for ever (nbt_scale): what the
- *            network sees, (x - m) / s. They move with every value and nothing is re-expressed.
- *   applied  mean M and deviation S: what the readouts see, (x - M) / S. They stand still until s has left
- *            [S / 2, 2 S], or m is more than S away from M. Then they take the live ones, and whoever has
- *            numbers in them re-expresses these:
+ *   live     mean m and variance v of x, with rate max(1 / n, scale_rate) for ever (nbt_scale).
+ *            The network sees (x - m) / s. They move with every value; nothing is re-expressed.
+ *   applied  mean M and deviation S. The readouts see (x - M) / S. They stand still until s has
+ *            left [S / 2, 2 S], or m is more than S away from M. Then they take the live ones,
+ *            and whoever has numbers in them re-expresses these:
  *                x' = a x + b,   a = S / s,   b = (M - m) / s
- * A value further than `limit` live deviations from the mean is counted as if it were so far, once more than
- * SETTLED values have been counted.
+ * A value further than `limit` live deviations from the mean is counted as if it were so far,
+ * once more than 20 values have been counted.
  *
- * The first values may be those of a sensor that is not awake yet. Within the first 64, statistics of blocks
- * of doubling length (values 2; 3, 4; 5..8; ...) are kept beside: one whose variance is 64 times smaller
- * than that of all before replaces it. Later a value more than FAR_VALUE live deviations off begins a block; if the 64
- * values from the last such one on have an eighth of the variance of all and lie apart from them, the channel has jumped
- * for good: its live units start anew from them, and the readouts keep their forecasts relative to the mean. */
+ * The first values may be those of a sensor that is not awake yet. Within the first 64,
+ * statistics of blocks of doubling length (value 2; 3, 4; 5..8; ...) are kept beside. A block
+ * whose variance is 64 times smaller than that of all before replaces it.
+ *
+ * Later a value more than 6 live deviations off begins a block of 64. If the values from the last
+ * such one on vary 8 times less than all and lie more than two deviations apart from them, the
+ * channel has jumped for good: its live units start anew from the block, and what the readouts
+ * have learnt stays as it was relative to the mean. */
 #ifndef NBT_UNITS_H
 #define NBT_UNITS_H
 
@@ -27,11 +30,11 @@
 
 typedef struct nbt_unit {
     float reference;
-    float mean;           /* M, relative to the reference */
-    float deviation;      /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
-    float block_mean;     /* relative to the reference */
+    float mean;       /* M, relative to the reference */
+    float deviation;  /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
+    float block_mean; /* relative to the reference */
     float block_variance;
-    float block_count;    /* values in the block that a far one began; 0 without */
+    float block_count; /* values in the block that a far one began; 0 without */
 } nbt_unit;
 
 typedef struct nbt_unit_rules {
@@ -51,16 +54,18 @@ typedef struct nbt_unit_change {
     nbt_unit_event event;
     float a;
     float b;
-    float shift;  /* b for what was learnt: 0 where the channel has jumped for good, and its meaning with it */
-    int restarts; /* the first values were not like the later ones: what was learnt of them is worthless */
-    int jumps;    /* the channel counts anew from its last block */
-    int limited;  /* the value was brought to the limit */
-    float live;   /* the value in live units, and in the applied ones, both within the limit */
+    float
+        shift; /* b for what was learnt: 0 after a jump for good */
+    int restarts; /* the first values were not like the later ones */
+    int jumps;   /* the channel counts anew from its last block */
+    int limited; /* the value was brought to the limit */
+    float live;  /* the value in live units, and in the applied ones, both within the limit */
     float applied;
 } nbt_unit_change;
 
 /* Counts z, a finite number. */
-NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z, nbt_unit_rules rules);
+NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float z,
+                                          nbt_unit_rules rules);
 
 /* z in applied units; 0 for a channel that has not varied. */
 NBT_LOCAL float nbt_units_apply(const nbt_unit *unit, float z);

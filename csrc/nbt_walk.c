@@ -13,8 +13,8 @@ typedef enum word_kind {
     POSITIVE     /* ... and above 0 */
 } word_kind;
 
-/* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else is said.
- * A checkpoint beyond them was made by hand. */
+/* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else
+ * is said. A checkpoint beyond them was made by hand. */
 #define LIMIT NBT_HUGE           /* parameters, estimate: a step of them is at most 1e6 */
 #define H_LIMIT 2.0f             /* a unit's state is a mean of values of tanh */
 #define C_LIMIT 33554432.0f      /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
@@ -82,7 +82,8 @@ static void walk_array(nbt_walker *walker, float *data, size_t n, word_kind kind
     }
 }
 
-static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind, float most)
+static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind,
+                        float most)
 {
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
@@ -220,7 +221,8 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
 static void walk_rows(nbt_walker *walker, const nbt_layout *l, float *data, array_content what)
 {
     int variances = what == VARIANCES;
-    walk_matrix(walker, l, data, variances ? POSITIVE : ANY_SIGN, variances ? COVARIANCE_LIMIT : LIMIT);
+    walk_matrix(walker, l, data, variances ? POSITIVE : ANY_SIGN,
+                variances ? COVARIANCE_LIMIT : LIMIT);
 }
 
 #define WALK_MATRIX(data, floats, what) walk_rows(walker, l, data, what)
@@ -230,7 +232,8 @@ static void walk_rows(nbt_walker *walker, const nbt_layout *l, float *data, arra
 /* The minor version whose words the copy of an array belongs to: no version before had copies. */
 #define COPIED_SINCE(since) ((since) < 1 ? 1u : (since))
 
-/* The arrays of the last good copy, one after the other: matrices first, as nbt_layout.c counts them. */
+/* The arrays of the last good copy, one after the other: matrices first, as nbt_layout.c counts
+ * them. */
 static void walk_copy(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor)
 {
     float *kept = l->copy;
@@ -258,14 +261,14 @@ typedef struct walked {
 } walked;
 
 /* The words of the header and the arrays that came with a minor version. */
-static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor,
-                         walked *seen)
+static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l,
+                         uint32_t minor, walked *seen)
 {
     const nbt_config *config = &learner->config;
     const nbt_counters *counters = &learner->counters;
 #define WALK_WORD(kind, name, most, since) \
-    if ((since) == minor) {           \
-        WALK_##kind(name, most)       \
+    if ((since) == minor) {                \
+        WALK_##kind(name, most)            \
     }
 #define WALK_GENERATOR(name, most) walk_generator(walker, learner->name);
 #define WALK_COUNT(name, most) seen->name = walk_count(walker, &learner->name, most);
@@ -307,8 +310,8 @@ size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
 #define SAVED_LEVEL NBT_WORDS_LEVEL
 #define SAVED_SUM NBT_WORDS_SUM
 #define SAVED_UNSAVED 0u
-#define COUNT_FLOATS(where, name, purpose, content, since, copied, brought, floats)  \
-    words += (since) < end ? (brought) * (floats) : 0;                                \
+#define COUNT_FLOATS(where, name, purpose, content, since, copied, brought, floats) \
+    words += (since) < end ? (brought) * (floats) : 0;                              \
     words += copies && COPIED_SINCE(since) < end ? (copied) * (brought) * (floats) : 0;
     NBT_WORD_LIST(COUNT_WORDS)
     NBT_SAVED_OF(COUNT_FLOATS, COUNT_FLOATS, l)

@@ -17,6 +17,20 @@ struct nbt_walker {
                    stored as 0, so that no walk leaves a learner that reaches outside its block */
 };
 
+/* A walker. Its fields are stored one by one: an initialiser with the address of a function would be data that
+ * has to be relocated, in a section that can be written. */
+static inline nbt_walker nbt_walker_of(uint32_t (*visit)(nbt_walker *, uint32_t), int reads, int writes,
+                                       uint32_t versions)
+{
+    nbt_walker walker;
+    walker.visit = visit;
+    walker.reads = reads;
+    walker.writes = writes;
+    walker.versions = versions;
+    walker.sound = 1;
+    return walker;
+}
+
 /* Visits generator, waiting predictions, the turn of the residual estimator, then every array, then
  * what the guards remember. The ring of a learner that is written has to stand at slot 0; its config and
  * counters have to be there. */

@@ -118,16 +118,16 @@ static float *transfer_array(float *live, float *kept, size_t n, int back)
     return kept + n;
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it, in the order of nbt_layout.c. */
+/* Copies all that a label teaches, `back` from the copy or into it, matrices first. */
 static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
     if (!nbt_has_copy(l)) {
         return;
     }
-#define TRANSFER(where, name, purpose, content, since, copied, brought, floats)                          \
-    if ((copied) * (brought) != 0) {                                                                     \
-        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);                            \
+#define TRANSFER(where, name, purpose, content, since, copied, brought, floats) \
+    if ((copied) * (brought) != 0) {                                            \
+        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);   \
     }
     NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
     NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)

@@ -1,6 +1,6 @@
 /* Keep what was learnt in raw flash, through power cuts. Here an array stands for the flash; on a
  * device the three callbacks are calls of its driver.
- * Build: cc -std=c99 -O2 -ffp-contract=off -Icsrc examples/flash_store.c csrc/nbt_*.c -lm */
+ * Build: cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/flash_store.c csrc/nbt_*.c */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,8 +8,8 @@
 
 enum { SLOTS = 2, SLOT_BYTES = 4096 };
 
-static uint64_t arena[NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+static NBT_ARENA(arena, NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 static unsigned char chip[SLOTS][SLOT_BYTES];
 
 static int chip_read(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n)

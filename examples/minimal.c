@@ -1,12 +1,12 @@
 /* The loop a firmware has: learn the label of the last forecast, forecast the next sample.
- * Build: cc -std=c99 -O2 -ffp-contract=off -Icsrc examples/minimal.c csrc/nbt_*.c -lm */
+ * Build: cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/minimal.c csrc/nbt_*.c */
 #include <stdio.h>
 
 #include "nbt.h"
 
-/* 8 bytes aligned, static: the learner's whole memory, known at compile time. */
-static uint64_t arena[NBT_BYTES(1, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+/* The learner's whole memory, known at compile time. */
+static NBT_ARENA(arena, NBT_BYTES(1, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 
 /* Stands for an analogue-to-digital converter: a triangle wave. */
 static float read_sensor(unsigned t)

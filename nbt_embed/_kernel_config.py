@@ -150,7 +150,8 @@ def config_of(struct: Any) -> Config:
 def aligned_block(memory: Memory) -> NDArray[np.uint8]:
     """A zeroed block whose arrays (behind the header) start on a cache line."""
     raw = np.zeros(memory.total + _CACHE_LINE, np.uint8)
-    start = -(raw.ctypes.data + memory.header) % _CACHE_LINE
+    address = int(ffi.cast("uintptr_t", ffi.from_buffer(raw)))
+    start = -(address + memory.header) % _CACHE_LINE
     return raw[start : start + memory.total]
 
 

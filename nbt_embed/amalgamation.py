@@ -1,8 +1,9 @@
 """The kernel as two files, ``nbt.c`` and ``nbt.h``, for builds that want nothing else.
 
 Headers are put in where they are first included, then the C files one after the other; ``nbt.h``
-stays a file of its own, with the tables that it includes. The result compiles as C99 and as C++, and gives the bits of the separate
-files: names are unique across the kernel, and the order of the files means nothing.
+stays a file of its own, with the tables that it includes. The result compiles as C99 and as C++,
+and gives the bits of the separate files: names are unique across the kernel, and the order of the
+files means nothing.
 """
 
 from __future__ import annotations

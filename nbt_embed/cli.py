@@ -1,26 +1,29 @@
 """The command line: ``nbt-embed run``, ``demo``, ``size``, ``export`` and ``replay``.
 
-Results go to standard output, notes and the progress bar to standard error. Exit codes: 0 done,
-1 a replayed device has other bits, 2 bad usage or input (one line says what and what to do),
-130 interrupted, 141 nobody reads.
+Results go to standard output, notes and the progress bar to standard error. Where a file is written
+to standard output (``-``), the results for people go to standard error. Exit codes: 0 done, 1 a
+replayed device has other bits, 2 bad usage or input, or a result that could not be written (one
+line says what and what to do), 130 interrupted, 141 nobody reads.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
-from nbt_embed import __version__
+from nbt_embed import __version__, _interrupt
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.comparison import PASSES, Comparison, compare
@@ -28,7 +31,9 @@ from nbt_embed.config import CHOICES, Config
 from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import CheckpointError, NbtError, StreamError
 from nbt_embed.export import GOLDEN_STEPS, export_firmware
+from nbt_embed.files import write_path
 from nbt_embed.learner import Learner
+from nbt_embed.replay import DECIMAL
 from nbt_embed.report import (
     alternatives_table,
     memory_table,
@@ -40,10 +45,26 @@ from nbt_embed.report import (
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
-_DIFFERENT, _BAD_INPUT, _INTERRUPTED, _NOBODY_READS = 1, 2, 130, 141
+_DIFFERENT, _BAD_INPUT, _NOBODY_READS = 1, 2, 141
+
+_STDOUT = "-"
+_OR_STDOUT = ", or - for standard output"
+_DIGITS = re.compile(r"[0-9]{1,20}")
 
 _DEMO_HORIZON = 5
 _DEMO_WINDOW = 72  # samples in one picture
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a command comes to.
+
+    Attributes: text, for people; files, name (``-``: standard output) and content; code, exit code.
+    """
+
+    text: str
+    files: tuple[tuple[str, str], ...] = ()
+    code: int = 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,56 +73,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments without the program's name; None: those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
-            stream.reconfigure(errors="replace")
-    args = _parser().parse_args(argv)
     try:
-        code: int = args.command(args)
-        sys.stdout.flush()
+        _interrupt.handed_over()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
+                stream.reconfigure(errors="replace")
+        if sys.stdout is None:
+            raise StreamError("standard output is closed: nobody can read the result")
+        args = _parser().parse_args(argv)
+        result: _Result = args.command(args)
+        _deliver(result)
     except NbtError as error:
         return _fail(str(error))
     except MemoryError:
         return _fail("not enough memory: use a smaller --hidden, --lags or --horizon")
     except BrokenPipeError:
-        # The interpreter flushes standard output at exit and must not meet the pipe again.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
         return _NOBODY_READS
     except KeyboardInterrupt:
-        print("\nnbt-embed: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    return code
+        _tell(_interrupt.LINE)
+        return _interrupt.EXIT_CODE
+    return result.code
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> _Result:
     """Learn a recorded stream and compare."""
-    for path in (args.out, args.json):
-        if path is not None:
-            _check_writable(path)
-            if path.resolve() == args.file.resolve():
-                raise StreamError(f"{path}: is the stream itself; name another file to write")
+    _check_targets([args.file], args.out, args.json)
     stream = from_csv(args.file, args.time, args.inputs, args.targets, args.missing)
     if stream.unused:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in stream.unused)
         _note(f"not used: {reasons}")
     comparisons = _compare(args, stream, args.horizon, args.score_from)
+    files = []
     if args.out is not None:
-        _write_predictions(args.out, stream, comparisons)
+        files.append((args.out, _predictions(stream, comparisons)))
     if args.json is not None:
-        _write_json(args.json, run_document(stream, comparisons, args.score_from, __version__))
-    _print_results(f"{args.file}", stream, comparisons, args.score_from)
-    return 0
+        document = run_document(stream, comparisons, args.score_from, __version__)
+        files.append((args.json, _json(document)))
+    text = _results(f"{args.file}", stream, comparisons, args.score_from)
+    return _Result(text, tuple(files))
 
 
-def _demo(args: argparse.Namespace) -> int:
+def _demo(args: argparse.Namespace) -> _Result:
     """Learn a simulated sensor, compare, and show the forecast before and after learning."""
     readings = simulated_sensor(seed=args.seed)
     stream = replace(
         readings, targets=readings.targets[:, :1].copy(), target_names=readings.target_names[:1]
     )
     comparisons = _compare(args, stream, [_DEMO_HORIZON], 0)
-    _print_results("simulated machine (a part comes loose half way)", stream, comparisons, 0)
+    parts = [_results("simulated machine (a part comes loose half way)", stream, comparisons, 0)]
     truth = stream.targets[_DEMO_HORIZON:, 0]
     forecast = comparisons[0].learner.predictions[: len(truth), 0]
     name = f"{stream.target_names[0]}, {_DEMO_HORIZON} samples ahead"
@@ -109,48 +129,55 @@ def _demo(args: argparse.Namespace) -> int:
     for title, start in (("before learning, the first", 0), ("after learning, the last", last)):
         window = slice(start, start + _DEMO_WINDOW)
         heading = f"{name}: {title} {_DEMO_WINDOW} samples"
-        print(f"\n{plot(truth[window], forecast[window], heading)}")
-    return 0
+        parts.append(f"\n{plot(truth[window], forecast[window], heading)}\n")
+    return _Result("".join(parts))
 
 
-def _size(args: argparse.Namespace) -> int:
+def _size(args: argparse.Namespace) -> _Result:
     """Bytes of a learner, without building it."""
+    _check_targets([], args.json)
     config = _config(args, args.inputs, args.outputs, max_delay=max(args.horizon - 1, 0))
     memory, others = memory_of(config), alternatives(config)
+    files = []
     if args.json is not None:
-        _check_writable(args.json)
-        _write_json(args.json, size_document(config, memory, others, __version__))
-    print(_describe(config))
-    print(f"\n{memory_table(memory)}\n\n{alternatives_table(memory, others)}")
-    return 0
+        files.append((args.json, _json(size_document(config, memory, others, __version__))))
+    tables = f"{memory_table(memory)}\n\n{alternatives_table(memory, others)}"
+    return _Result(f"{_describe(config)}\n\n{tables}\n", tuple(files))
 
 
-def _export(args: argparse.Namespace) -> int:
+def _export(args: argparse.Namespace) -> _Result:
     """A firmware folder of a saved learner."""
     learner = _load(args.state)
-    export_firmware(learner, args.out, args.horizon)
-    print(f"learner: {_describe(learner.config)}, hash {learner.hash():016x}")
+    export_firmware(learner, args.out, args.horizon, args.prefix)
     state = len(learner.to_bytes())
-    print(f"memory: {learner.memory.total:,} bytes; state in flash: {state:,} bytes")
-    print(f"{args.out}: `make && ./firmware` there checks the bits of {GOLDEN_STEPS} steps")
-    return 0
+    return _Result(
+        f"learner: {_describe(learner.config)}, hash {learner.hash():016x}\n"
+        f"memory: {learner.memory.total:,} bytes; state in flash: {state:,} bytes\n"
+        f"{args.out}: `make && ./firmware` there checks the bits of up to {GOLDEN_STEPS} steps\n"
+    )
 
 
-def _replay(args: argparse.Namespace) -> int:
+def _replay(args: argparse.Namespace) -> _Result:
     """The calls of a device's log, and whether the hashes agree."""
     result = _load(args.state).replay(args.log)
     different = result.difference
-    if different is None:
-        print(f"{result.steps} steps, {result.compared} hashes compared: the same bits")
-        print(f"hash {result.hash:016x}")
-        return 0
-    print(
-        f"step {different.step} (line {different.line}) is the first with other bits: hash "
-        f"{different.device:016x} on the device, {different.python:016x} here"
+    if different is not None:
+        text = (
+            f"step {different.step} (line {different.line}) is the first with other bits: hash "
+            f"{different.device:016x} on the device, {different.python:016x} here\n"
+        )
+        if result.compared == 1:
+            text += "no hash before it: was this the checkpoint that the device began with?\n"
+        return _Result(text, code=_DIFFERENT)
+    if result.compared == 0:
+        raise StreamError(
+            f"{args.log}: {result.steps} steps without a hash, so nothing was compared; have the "
+            "device log the hash after a step (LOG_HASH_EVERY in main.c)"
+        )
+    return _Result(
+        f"{result.steps} steps, {result.compared} hashes compared: the same bits\n"
+        f"hash {result.hash:016x}\n"
     )
-    if result.compared == 1:
-        print("no hash before it: was this the checkpoint that the device began with?")
-    return _DIFFERENT
 
 
 def _load(path: Path) -> Learner:
@@ -196,56 +223,127 @@ def _describe(config: Config) -> str:
     )
 
 
-def _print_results(
-    title: str, stream: Stream, comparisons: Sequence[Comparison], score_from: int
-) -> None:
+def _results(title: str, stream: Stream, comparisons: Sequence[Comparison], score_from: int) -> str:
     first = comparisons[0]
-    print(f"{title}: {len(stream)} rows, scored from row {score_from}")
-    print(f"inputs: {', '.join(stream.input_names)}")
-    print(f"targets: {', '.join(stream.target_names)}")
-    print(f"learner: {_describe(first.config)}, seed {first.config.seed}")
-    print(f"\n{table(comparisons)}\n\n{memory_table(first.memory)}")
+    lines = [
+        f"{title}: {len(stream)} rows, scored from row {score_from}",
+        f"inputs: {', '.join(stream.input_names)}",
+        f"targets: {', '.join(stream.target_names)}",
+        f"learner: {_describe(first.config)}, seed {first.config.seed}",
+        f"\n{table(comparisons)}\n\n{memory_table(first.memory)}",
+    ]
     if len(comparisons) > 1:
-        print(f"  at horizon {first.learner.horizon}; {4 * stream.n_in} bytes more a step ahead")
-    print(f"\n{first.learner.us_per_step:.2f} µs per step (predict and learn)")
+        more = 4 * stream.n_in
+        lines.append(f"  at horizon {first.learner.horizon}; {more} bytes more a step ahead")
+    lines.append(f"\n{first.learner.us_per_step:.2f} µs per step (predict and learn)\n")
+    return "\n".join(lines)
 
 
-def _write_predictions(path: Path, stream: Stream, comparisons: Sequence[Comparison]) -> None:
+def _predictions(stream: Stream, comparisons: Sequence[Comparison]) -> str:
     """One line a forecast, beside what came; the last ones are for rows still to come."""
     names = stream.target_names
-    with _writing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["horizon", "row", *names, *(f"{name}_forecast" for name in names)])
-        for one in comparisons:
-            horizon = one.learner.horizon
-            for made, forecast in enumerate(one.learner.predictions):
-                row = made + horizon
-                truth = stream.targets[row] if row < len(stream) else [float("nan")] * len(names)
-                writer.writerow([horizon, row, *map(_cell, truth), *map(_cell, forecast)])
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["horizon", "row", *names, *(f"{name}_forecast" for name in names)])
+    for one in comparisons:
+        horizon = one.learner.horizon
+        for made, forecast in enumerate(one.learner.predictions):
+            row = made + horizon
+            truth = stream.targets[row] if row < len(stream) else [float("nan")] * len(names)
+            writer.writerow([horizon, row, *map(_cell, truth), *map(_cell, forecast)])
+    return file.getvalue()
 
 
 def _cell(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.7g}"
 
 
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    with _writing(path) as file:
-        json.dump(document, file, indent=2, allow_nan=False, ensure_ascii=False)
-        file.write("\n")
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[TextIO]:
-    """Open a file to be written; what the system refuses is said in one line."""
+def _deliver(result: _Result) -> None:
+    """Write the files, then standard output. Errors: StreamError, BrokenPipeError."""
+    output = [content for name, content in result.files if name == _STDOUT]
+    for name, content in result.files:
+        if name != _STDOUT:
+            _write(Path(name), content.encode("utf-8"))
+    if output:
+        _tell(result.text)
+    with _to_stdout() as stream:
+        stream.write("".join(output) or result.text)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file as a whole, or write into what is no regular file. Errors: StreamError."""
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        write_path(str(path), data)
     except OSError as error:
         raise StreamError(f"{path}: cannot be written ({error.strerror})") from error
 
 
+@contextmanager
+def _to_stdout() -> Iterator[TextIO]:
+    """Standard output, flushed at the end. Errors: StreamError, BrokenPipeError."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        _drop(sys.stdout)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StreamError(f"standard output cannot be written ({reason})") from error
+
+
+def _tell(text: str) -> None:
+    """Write to standard error, if it can be: who cannot be told has the exit code."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """The interpreter flushes a stream at exit and must not meet the same failure again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _check_targets(reads: Sequence[Path], *writes: str | None) -> None:
+    """Find out before a long run, not after it. Errors: StreamError.
+
+    No file may be written twice, or be one that is read, by whatever name (hard or symbolic link).
+    """
+    taken: dict[object, str] = {}
+    for read in reads:
+        taken[_identity(str(read))] = str(read)
+    names = [name for name in writes if name is not None]
+    for name in names if _STDOUT in names else [*names, _STDOUT]:
+        if name != _STDOUT:
+            _check_writable(Path(name))
+        identity = _identity(name)
+        if identity in taken:
+            what = "standard output" if name == _STDOUT else name
+            other = taken[identity]
+            other = "standard output" if other == _STDOUT else other
+            raise StreamError(f"{what}: is the same file as {other}; name another file to write")
+        taken[identity] = name
+
+
+def _identity(name: str) -> object:
+    """What two names of one file have in common. The null device is as many files as one likes."""
+    with suppress(OSError, ValueError):
+        found = os.fstat(sys.stdout.fileno()) if name == _STDOUT else Path(name).stat()
+        null = Path(os.devnull).stat()
+        same_as_null = (found.st_dev, found.st_ino) == (null.st_dev, null.st_ino)
+        return object() if same_as_null else (found.st_dev, found.st_ino)
+    return name if name == _STDOUT else os.path.realpath(name)
+
+
 def _check_writable(path: Path) -> None:
-    """Find out before a long run, not after it."""
     try:
         possible = path.parent.is_dir() and not path.is_dir()
     except OSError:
@@ -255,11 +353,11 @@ def _check_writable(path: Path) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"nbt-embed: note: {text}", file=sys.stderr)
+    _tell(f"nbt-embed: note: {text}\n")
 
 
 def _fail(text: str) -> int:
-    print(f"nbt-embed: error: {' '.join(text.split())}", file=sys.stderr)
+    _tell(f"nbt-embed: error: {' '.join(text.split())}\n")
     return _BAD_INPUT
 
 
@@ -271,14 +369,14 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._shown = sys.stderr.isatty()
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
 
     def __enter__(self) -> _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            _tell("\r\033[K")
 
     def add(self, rows: int) -> None:
         """Count rows as fed."""
@@ -286,8 +384,7 @@ class _Progress:
         if self._shown:
             share = self._done / self._total
             bar = "#" * round(share * self._WIDTH)
-            text = f"\r[{bar:<{self._WIDTH}}] {share:4.0%}"
-            print(text, end="", file=sys.stderr, flush=True)
+            _tell(f"\r[{bar:<{self._WIDTH}}] {share:4.0%}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -296,6 +393,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message and leave with the code for bad usage."""
         self.exit(_BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave, whether or not the message can be written."""
+        _tell(message or "")
+        raise SystemExit(status)
+
+    def _print_message(self, message: str, _file: object = None) -> None:
+        """--help and --version, which argparse itself would lose without a word."""
+        with _to_stdout() as stream:
+            stream.write(message)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -329,7 +436,9 @@ def _parser() -> argparse.ArgumentParser:
         "(default: 1)",
     )
     _add_network(run)
-    run.add_argument("--missing", metavar="VALUE", help="value that marks a missing one, as -200")
+    run.add_argument(
+        "--missing", metavar="VALUE", type=_mark, help="value that marks a missing one, as -200"
+    )
     run.add_argument(
         "--score-from",
         metavar="ROW",
@@ -338,8 +447,10 @@ def _parser() -> argparse.ArgumentParser:
         help="first target row that is scored, counted from 0 (default: 0, everything: each "
         "forecast is made before its label is seen)",
     )
-    run.add_argument("--out", metavar="FILE", type=Path, help="write every forecast to a CSV file")
-    run.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a JSON file")
+    run.add_argument(
+        "--out", metavar="FILE", help=f"write every forecast to a CSV file{_OR_STDOUT}"
+    )
+    run.add_argument("--json", metavar="FILE", help=f"write all figures to a JSON file{_OR_STDOUT}")
 
     demo = commands.add_parser(
         "demo",
@@ -362,7 +473,9 @@ def _parser() -> argparse.ArgumentParser:
         "--horizon", metavar="H", type=_count_from(1), default=1, help="samples ahead (default: 1)"
     )
     _add_network(size)
-    size.add_argument("--json", metavar="FILE", type=Path, help="write the figures to a JSON file")
+    size.add_argument(
+        "--json", metavar="FILE", help=f"write the figures to a JSON file{_OR_STDOUT}"
+    )
 
     state_help = "checkpoint, as Learner.save writes it"
     export = commands.add_parser(
@@ -382,6 +495,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_count_from(1),
         help="samples between a forecast and its label (default: as many as wait for one; if none "
         "does, as many as may)",
+    )
+
+    export.add_argument(
+        "--prefix",
+        metavar="NAME",
+        help="begin of the model's names instead of nbt, so that several can be in one firmware; "
+        "the kernel then has every choice",
     )
 
     replay = commands.add_parser(
@@ -425,15 +545,26 @@ def _count_from(low: int) -> Any:
     """Return a converter of an option to an integer from low."""
 
     def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low:
-            raise argparse.ArgumentTypeError(f"{text!r}: expected an integer from {low}")
-        return value
+        if not _DIGITS.fullmatch(text) or int(text) < low:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected an integer from {low}, in digits 0 to 9 alone"
+            )
+        return int(text)
 
     return convert
+
+
+def _mark(text: str) -> str:
+    """A text, or a number as files spell it."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    if not DECIMAL.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a number in digits 0 to 9, sign, point and exponent, or a text"
+        )
+    return text
 
 
 def _names(text: str) -> list[str]:

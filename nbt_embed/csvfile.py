@@ -65,7 +65,9 @@ def from_csv(
     input_names = _chosen(path, "inputs", inputs, default)
     target_names = _chosen(path, "targets", targets, default)
     by_name = {column.name: column for column in columns}
-    unused = tuple((c.name, c.problem) for c in columns if c.problem is not None and c.name != time)
+    unused = tuple(
+        [(c.name, c.problem) for c in columns if c.problem is not None and c.name != time]
+    )
     return Stream(
         _stack(path, [by_name[name] for name in input_names]),
         _stack(path, [by_name[name] for name in target_names]),

@@ -18,9 +18,26 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nbt_embed.errors import InputError, InputTypeError, OwnerWarning
+
+
+class Writable(Protocol):
+    """An open binary file to write to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the bytes, or the first of them; returns how many, if it says so."""
+        ...
+
+
+class Readable(Protocol):
+    """An open binary file to read from."""
+
+    def read(self) -> bytes:
+        """Some bytes; none at the end."""
+        ...
+
 
 _SUFFIX = ".nbt-tmp"
 _TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{8}}{re.escape(_SUFFIX)}", re.DOTALL)

@@ -1,7 +1,8 @@
 """The learner: the C kernel behind ``predict`` and ``learn``.
 
-This is the only module that touches the compiled kernel. The learner's memory is one NumPy block
-that Python owns; the kernel keeps nothing outside it.
+A learner's memory is one NumPy block that Python owns; the kernel keeps nothing outside it. What
+the kernel is told before there is a learner stands in ``_kernel_config``, and what happens inside
+one call, threads and forks included, in tools/kernel_calls.h.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +51,7 @@ from nbt_embed.errors import (
     InputError,
     SequenceError,
 )
-from nbt_embed.files import read_object, write_object, write_path
+from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
 from nbt_embed.replay import Replay, replay
 
 if TYPE_CHECKING:
@@ -411,7 +412,7 @@ class Learner:
         self._pin(handle[0])
         return self
 
-    def save(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+    def save(self, file: str | os.PathLike[str] | Writable) -> None:
         """Write a checkpoint to a path or an open binary file.
 
         A path gets its new content at once or keeps its old one, whatever happens meanwhile
@@ -427,7 +428,7 @@ class Learner:
             write_object(file, data)
 
     @classmethod
-    def load(cls, file: str | os.PathLike[str] | BinaryIO) -> Self:
+    def load(cls, file: str | os.PathLike[str] | Readable) -> Self:
         """The learner of a checkpoint, from a path or from an open binary file, read to its end.
 
         Errors: CheckpointError, which names the file; OSError; InputTypeError, InputError.
@@ -523,7 +524,7 @@ class Learner:
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names that ``array`` accepts in this configuration."""
-        return tuple(name for name in _ARRAYS if self._shape(name) is not None)
+        return tuple([name for name in _ARRAYS if self._shape(name) is not None])
 
     def array(self, name: str) -> Float32Array:
         """One of the learner's arrays as it is now, read-only.
@@ -567,8 +568,8 @@ class Learner:
             counters = self.counters
             rows |= {"forecasts that wait": f"{self.pending:,}"}
             rows |= {name: f"{getattr(counters, name):,}" for name in vars(counters)}
-        except SequenceError:
-            rows |= {"state": "in use by another thread"}
+        except SequenceError as error:  # another thread is inside
+            rows |= {"refused": str(error)}
         return html_table(repr(self), rows)
 
     def _shape(self, name: str) -> tuple[int, int] | None:

@@ -86,7 +86,7 @@ class RegressionScore:
     def nrmse_per_target(self) -> tuple[float, ...]:
         """One ratio each."""
         pairs = zip(self._squared, self._spread, strict=True)
-        return tuple(math.sqrt(_ratio(squared, spread)) for squared, spread in pairs)
+        return tuple([math.sqrt(_ratio(squared, spread)) for squared, spread in pairs])
 
     def _add_truth(self, truth: Float64Array, known: NDArray[np.bool_]) -> None:
         """Merge a block (unknown values are 0 in truth) into count, mean and Σ (y − ȳ)²."""

@@ -16,11 +16,13 @@ are empty or begin with ``#`` and columns of other names are passed over.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +34,10 @@ from nbt_embed.config import Config
 from nbt_embed.errors import InputError, SequenceError, StreamError
 
 _BITS = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
+# As C prints numbers; float() also takes underscores and the digits of other scripts.
+DECIMAL = re.compile(
+    r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf|infinity)", re.I | re.A
+)
 _HASH = re.compile(r"(0x)?[0-9a-f]{16}", re.IGNORECASE)
 
 
@@ -107,11 +113,18 @@ def replay(learner: Repeater, log: str | Path | Iterable[str]) -> Replay:
     if isinstance(log, (str, Path)):
         try:
             # A serial line may garble a byte; that line is then refused by number.
-            with Path(log).open(encoding="utf-8", errors="replace", newline="") as file:
-                return _replay(learner, file, f"{log}: ")
+            with Path(log).open("rb") as file:
+                text = TextIOWrapper(file, _encoding(file), errors="replace", newline="")
+                return _replay(learner, text, f"{log}: ")
         except OSError as error:
             raise StreamError(f"{log}: cannot be read ({error.strerror})") from error
     return _replay(learner, log, "")
+
+
+def _encoding(file: BufferedReader) -> str:
+    """UTF-8, with or without a byte order mark, or UTF-16, which PowerShell redirects into."""
+    begin = file.peek(2)[:2]  # not read: a pipe gives its bytes once
+    return "utf-16" if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _replay(learner: Repeater, lines: Iterable[str], where: str) -> Replay:
@@ -135,7 +148,7 @@ def _replay(learner: Repeater, lines: Iterable[str], where: str) -> Replay:
 
 def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator[_Row]:
     """The rows of a log. Errors: StreamError."""
-    reader = csv.reader(lines, quoting=csv.QUOTE_NONE)
+    reader = csv.reader(_without_mark(lines), quoting=csv.QUOTE_NONE)
     header: list[str] | None = None
     while True:
         try:
@@ -170,6 +183,12 @@ def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator
         raise StreamError(f"{where}no header line: expected {_expected(n_label, n_in)!r}")
 
 
+def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, the first without a byte order mark."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
+
+
 def _header(cells: list[str], place: str, n_label: int, n_in: int) -> list[str]:
     for name, count in (("label", n_label), ("x", n_in), ("hash", 1)):
         if cells.count(name) != count:
@@ -198,14 +217,12 @@ def _floats(
 def _float(cell: str, name: str, place: str) -> np.float32:
     if _BITS.fullmatch(cell):
         return np.uint32(int(cell, 16)).view(np.float32)
-    try:
-        value = float(cell)
-    except ValueError:
+    if not DECIMAL.fullmatch(cell):
         raise StreamError(
             f"{place}: {name} = {cell!r}: expected a number, or 0x and the eight digits of its bits"
-        ) from None
+        )
     with np.errstate(over="ignore"):
-        return np.float32(value)
+        return np.float32(float(cell))
 
 
 def _hash(cell: str, place: str) -> int | None:

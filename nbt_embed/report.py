@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -55,9 +54,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 def memory_table(memory: Memory) -> str:
     """The learner's bytes by purpose, and their sum."""
-    lines = [
-        f"  {name:<12}{value:>12,}  {_PURPOSES[name]}" for name, value in asdict(memory).items()
-    ]
+    lines = [f"  {name:<12}{value:>12,}  {_PURPOSES[name]}" for name, value in vars(memory).items()]
     total = f"  {'total':<12}{memory.total:>12,}  bytes ({memory.total / 1024:.1f} KiB)"
     return "\n".join(["memory of the learner, bytes", *lines, total])
 
@@ -147,9 +144,9 @@ def size_document(
     """What ``nbt-embed size --json`` writes."""
     return {
         "version": version,
-        "config": asdict(config),
+        "config": dict(vars(config)),
         "memory_bytes": memory.total,
-        "memory": asdict(memory),
+        "memory": dict(vars(memory)),
         "alternatives": {
             other.key: {
                 "name": other.name,
@@ -168,9 +165,9 @@ def _horizon_document(stream: Stream, one: Comparison) -> dict[str, Any]:
         **_scores(stream, one.learner),
         "baselines": {key: _scores(stream, score) for key, score in one.baselines.items()},
         "memory_bytes": one.memory.total,
-        "memory": asdict(one.memory),
-        "counters": asdict(one.counters),
-        "config": asdict(one.config),
+        "memory": dict(vars(one.memory)),
+        "counters": dict(vars(one.counters)),
+        "config": dict(vars(one.config)),
     }
 
 

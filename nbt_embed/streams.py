@@ -115,7 +115,7 @@ def _columns(name: str, values: ArrayLike) -> Float32Array:
 
 def _names(role: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:
     if names is None:
-        return tuple(f"{letter}{i + 1}" for i in range(count))
+        return tuple([f"{letter}{i + 1}" for i in range(count)])
     if len(names) != count:
         raise InputError(f"{role} has {len(names)} names: expected {count}, one a column")
     return tuple(names)

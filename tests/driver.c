@@ -16,18 +16,18 @@
 
 #include "nbt.h"
 
-#define FAIL(...)                                    \
-    do {                                             \
-        fprintf(stderr, "line %d: ", __LINE__);      \
-        fprintf(stderr, __VA_ARGS__);                \
-        fputc('\n', stderr);                         \
-        exit(1);                                     \
+#define FAIL(...)                               \
+    do {                                        \
+        fprintf(stderr, "line %d: ", __LINE__); \
+        fprintf(stderr, __VA_ARGS__);           \
+        fputc('\n', stderr);                    \
+        exit(1);                                \
     } while (0)
-#define REQUIRE(condition)                           \
-    do {                                             \
-        if (!(condition)) {                          \
-            FAIL("not true: %s", #condition);        \
-        }                                            \
+#define REQUIRE(condition)                    \
+    do {                                      \
+        if (!(condition)) {                   \
+            FAIL("not true: %s", #condition); \
+        }                                     \
     } while (0)
 
 static void *need(void *pointer)
@@ -176,10 +176,10 @@ static void set_field(nbt_config *config, const char *assignment)
         config->seed = value;
         return;
     }
-#define SET(name, kind, low, high, gaussian, other, since)                              \
-    if (length == strlen(#name) && strncmp(assignment, #name, length) == 0) {           \
-        config->name = VALUE_##kind;                                                    \
-        return;                                                                         \
+#define SET(name, kind, low, high, gaussian, other, since)                    \
+    if (length == strlen(#name) && strncmp(assignment, #name, length) == 0) { \
+        config->name = VALUE_##kind;                                          \
+        return;                                                               \
     }
 #define VALUE_COUNT (uint32_t)value
 #define VALUE_CHOICE (uint32_t)value
@@ -342,6 +342,13 @@ static void print_streams(uint32_t steps)
         if (nbt_bytes(&config) == 0) {
             continue;
         }
+        REQUIRE(nbt_bytes(&config) ==
+                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.lags, config.max_delay,
+                          config.cell, config.estimator, config.filter, config.link) +
+                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.lags,
+                                     config.max_delay, config.link, config.follow, config.anchored,
+                                     config.linear_lags, config.slow_forget > 0.0f,
+                                     config.mix_forget > 0.0f));
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));
         printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32 " link=%" PRIu32

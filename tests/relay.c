@@ -66,7 +66,7 @@ static void hand_on(nbt_learner *learner, const nbt_config *config, uint32_t ste
 
 static void start(uint32_t steps, FILE *out)
 {
-    static uint64_t memory[MAX_BYTES / 8];
+    static NBT_ARENA(memory, MAX_BYTES);
     for (uint32_t kind = 0; kind < 4 * 6 * 3 * 3 * 2; kind++) {
         uint32_t guards = kind / 216;
         nbt_config config = nbt_config_default(N_IN, N_OUT, 5, kind % 3);
@@ -92,7 +92,7 @@ static void start(uint32_t steps, FILE *out)
 static void on(uint32_t steps, FILE *in, FILE *out)
 {
     static unsigned char all[1 << 24];
-    static uint64_t memory[MAX_BYTES / 8];
+    static NBT_ARENA(memory, MAX_BYTES);
     size_t n = fread(all, 1, sizeof all, in);
     REQUIRE(n < sizeof all);
     for (size_t at = 0; at < n;) {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import itertools
-import os
 import pickle
 import signal
 import struct
@@ -413,6 +412,58 @@ def test_copies_are_learners_of_their_own(make: Callable[[Learner], Learner]) ->
     assert twin.hash() == learner.hash()
 
 
+class Named(Learner):
+    """A learner with attributes of its own."""
+
+    __slots__ = ("__secret", "place")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(GOLDEN_CONFIG)
+        self.name, self.place, self.__secret = name, ["here"], 3
+        self.itself = self
+
+    def secret(self) -> int:
+        """What only this class knows."""
+        return self.__secret
+
+
+class Numbered(Named):
+    """Its slots and attributes come on top."""
+
+    __slots__ = "number"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_keeps_what_a_subclass_adds(protocol: int) -> None:
+    one: Any = Numbered("pump")
+    one.number = 7
+    twin: Any = pickle.loads(pickle.dumps(one, protocol))
+    assert str(type(twin)) == str(Numbered)
+    assert (twin.name, twin.place, twin.number, twin.secret()) == ("pump", ["here"], 7, 3)
+    assert twin.hash() == one.hash()
+    assert twin.itself is twin
+    plain: Any = Learner(GOLDEN_CONFIG)
+    plain.note = "kept"
+    assert pickle.loads(pickle.dumps(plain, protocol)).note == "kept"
+
+
+def test_a_copy_keeps_what_a_subclass_adds() -> None:
+    one = Named("pump")
+    twin, deep = copy.copy(one), copy.deepcopy(one)
+    for other in (twin, deep):
+        assert (type(other), other.name, other.secret()) == (Named, "pump", 3)
+        assert other.hash() == one.hash()
+        assert not hasattr(other, "number")
+    assert twin.place is one.place
+    assert deep.place == one.place
+    assert deep.place is not one.place
+    assert deep.itself is deep
+    twin.predict([0.0, 0.0])
+    assert twin.hash() != one.hash()
+    named: Named = Named.from_bytes(one.to_bytes())
+    assert type(named) is Named
+
+
 def test_a_broken_learner_does_not_overwrite_a_good_file(tmp_path: Path) -> None:
     learner = trained(GOLDEN_CONFIG)
     path = tmp_path / "learner.nbt"
@@ -423,40 +474,6 @@ def test_a_broken_learner_does_not_overwrite_a_good_file(tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match="cannot be saved"):
         learner.save(path)
     assert path.read_bytes() == good
-
-
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner = trained(GOLDEN_CONFIG)
-    path = tmp_path / "learner.nbt"
-    path.write_bytes(b"old")
-    for name in ("fsync", "fchmod"):
-        with monkeypatch.context() as patch:
-
-            def fail(*_: object) -> None:
-                raise OSError(28, "No space left on device")
-
-            patch.setattr(os, name, fail)
-            with pytest.raises(OSError, match="No space"):
-                learner.save(path)
-        assert path.read_bytes() == b"old"
-        assert [entry.name for entry in tmp_path.iterdir()] == ["learner.nbt"]
-
-
-def test_permissions_and_links_stay(tmp_path: Path) -> None:
-    learner = trained(GOLDEN_CONFIG)
-    path, link, new = tmp_path / "learner.nbt", tmp_path / "link.nbt", tmp_path / "new.nbt"
-    path.write_bytes(b"old")
-    path.chmod(0o640)
-    link.symlink_to(path)
-    learner.save(link)
-    assert link.is_symlink()
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert Learner.load(path).hash() == learner.hash()
-    learner.save(new)
-    (tmp_path / "plain").touch()
-    assert new.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def killed_while_saving(path: Path, times: int) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +176,50 @@ def test_usage_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice: 'gru'" in refused("demo", "--cell", "gru")
 
 
+@pytest.mark.parametrize(
+    "text", ["1_5", " 5", "5 ", "+5", "-0", "１５", "٣", "1e1", "0x5", "5.0", "nan", ""]
+)
+def test_integers_are_digits_alone(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("size", "--inputs", "1", "--outputs", "1")
+    for command, option in (
+        (("demo",), "--hidden"),
+        (("demo",), "--seed"),
+        (("demo",), "--lags"),
+        (("size", "--outputs", "1"), "--inputs"),
+        (size, "--horizon"),
+        (("run", "f.csv"), "--horizon"),
+        (("run", "f.csv"), "--score-from"),
+        (("export", "f.nbt", "--out", "f"), "--horizon"),
+    ):
+        message = failure(capsys, *command, f"{option}={text}")
+        assert f"argument {option}: {text!r}: expected an integer from" in message
+        assert "digits 0 to 9 alone" in message
+
+
+def test_integers_that_no_kernel_takes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("size", "--outputs", "1", "--inputs")
+    assert "--hidden" in failure(capsys, "demo", "--hidden", "9" * 5000)
+    for text in ("99999999999", "9" * 20):
+        assert text in failure(capsys, *size, text)
+        assert text in failure(capsys, "demo", "--hidden", text)
+    assert "seed" in failure(capsys, "demo", "--seed", "9" * 20)
+
+
+@pytest.mark.parametrize("text", ["1_5", " 5", "5\n", "１５", "1_0e3"])
+def test_a_mark_of_missing_values_is_a_number_as_files_spell_it(
+    text: str, sensor: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = failure(capsys, "run", sensor, f"--missing={text}")
+    assert f"argument --missing: {text!r}: expected a number" in message
+
+
+@pytest.mark.parametrize("text", ["-200", "1e3", ".5", "NaN", "inf", "n/a", "-"])
+def test_other_marks_of_missing_values_are_taken(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "gas.csv"
+    path.write_text("gas\n" + "".join(f"{v % 7}\n" for v in range(50)) + f"{text}\n3\n")
+    assert main(["run", str(path), f"--missing={text}"]) == 0
+
+
 def test_bad_input_is_one_line(
     sensor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,6 +252,217 @@ def test_a_file_that_cannot_be_written_is_one_line(
     full = Path("/dev/full")
     if full.exists():
         assert "cannot be written (No space left" in failure(capsys, *size, full)
+
+
+def small_run(path: Path, *more: str) -> list[str]:
+    """Return the arguments of a short run."""
+    return ["run", str(path), "--time", "t", "--hidden", "2", *more]
+
+
+def as_process(
+    arguments: list[str], tail: str = "", *, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a shell, with redirections."""
+    command = shlex.join([sys.executable, "-m", "nbt_embed", *arguments])
+    return subprocess.run(
+        ["sh", "-c", f"{command} {tail}"], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+def commands(sensor: Path, tmp_path: Path) -> list[list[str]]:
+    """Return a call of every command that prints, with success."""
+    learner = Learner(1, 1, hidden=2)
+    learner.save(tmp_path / "l.nbt")
+    (tmp_path / "log.csv").write_text(f"label,x,hash\n,,{learner.hash():016x}\n")
+    return [
+        ["--version"],
+        ["--help"],
+        ["run", "--help"],
+        small_run(sensor),
+        small_run(sensor, "--out", "-"),
+        small_run(sensor, "--json", "-"),
+        ["size", "--inputs", "1", "--outputs", "1"],
+        ["export", str(tmp_path / "l.nbt"), "--out", str(tmp_path / "firmware")],
+        ["replay", str(tmp_path / "l.nbt"), str(tmp_path / "log.csv")],
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_standard_output_that_cannot_be_written_is_one_line_and_2(
+    sensor: Path, tmp_path: Path
+) -> None:
+    calls = commands(sensor, tmp_path)
+    full = [(arguments, ">/dev/full", "No space left") for arguments in calls]
+    closed = [(arguments, ">&-", "is closed") for arguments in (calls[0], calls[-1])]
+    for arguments, tail, reason in full + closed:
+        result = as_process(arguments, tail)
+        lines = [line for line in result.stderr.splitlines() if "error" in line]
+        assert (result.returncode, len(lines)) == (2, 1), (arguments, tail, result.stderr)
+        assert "standard output" in lines[0]
+        assert reason in lines[0]
+        assert "Traceback" not in result.stderr
+        assert "Exception" not in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("tail", ["2>/dev/full", "2>&-"])
+def test_who_cannot_be_told_has_the_exit_code(tail: str, sensor: Path, tmp_path: Path) -> None:
+    calls = commands(sensor, tmp_path)
+    for arguments in (calls[0], calls[3], calls[-1]):
+        result = as_process(arguments, tail)
+        assert result.returncode == 0, arguments
+        assert result.stdout
+    assert as_process(["replay", "none", "none"], tail).returncode == 2
+    assert as_process(["walk"], tail).returncode == 2
+    assert as_process(["replay", "none", "none"], tail).stdout == ""
+
+
+def test_a_file_may_be_standard_output(
+    sensor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, document = tmp_path / "pred.csv", tmp_path / "run.json"
+    assert main(small_run(sensor, "--out", str(out), "--json", str(document))) == 0
+    table = capsys.readouterr().out
+    assert main(small_run(sensor, "--out", "-")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == out.read_text()
+    assert "1500 rows" in table
+    assert "1500 rows" in captured.err
+    assert main(small_run(sensor, "--json", "-")) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 1500
+    assert "same file" in failure(capsys, *small_run(sensor, "--out", "-", "--json", "-"))
+    assert main(["size", "--inputs", "1", "--outputs", "1", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory_bytes"] > 0
+
+
+def test_no_file_is_written_twice_or_read_and_written(
+    sensor: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = sensor.read_bytes()
+    hard, soft, new = tmp_path / "hard.csv", tmp_path / "soft.csv", tmp_path / "new"
+    hard.hardlink_to(sensor)
+    soft.symlink_to(sensor)
+    (tmp_path / "dangling").symlink_to(new)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for path in (sensor, hard, soft, tmp_path / "folder" / ".." / "sensor.csv", Path("sensor.csv")):
+        for option in ("--out", "--json"):
+            message = failure(capsys, *small_run(sensor, option, str(path)))
+            assert f"{path}: is the same file as {sensor}; name another file" in message
+    old = tmp_path / "old"
+    old.write_text("old")
+    (tmp_path / "linked").hardlink_to(old)
+    for out, document in (("new", str(new)), ("new", "dangling"), ("old", "linked")):
+        message = failure(capsys, *small_run(sensor, "--out", out, "--json", document))
+        assert f"{document}: is the same file as {out}" in message
+    assert sensor.read_bytes() == before
+    assert old.read_text() == "old"
+    assert not new.exists()
+    assert main(small_run(sensor, "--out", "/dev/null", "--json", "/dev/null")) == 0
+
+
+def test_standard_output_that_is_one_of_the_files_is_refused(sensor: Path, tmp_path: Path) -> None:
+    before = sensor.read_bytes()
+    for arguments, tail in (
+        (small_run(sensor), f">>{sensor}"),
+        (small_run(sensor, "--out", str(tmp_path / "x")), f">{tmp_path}/x"),
+        (
+            ["size", "--inputs", "1", "--outputs", "1", "--json", str(tmp_path / "x")],
+            f">{tmp_path}/x",
+        ),
+    ):
+        result = as_process(arguments, tail)
+        assert result.returncode == 2
+        assert "standard output: is the same file as" in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert sensor.read_bytes() == before
+
+
+def test_files_are_replaced_as_a_whole(sensor: Path, tmp_path: Path) -> None:
+    """A file system that is full leaves the old file; one that is not replaces it."""
+    out = tmp_path / "pred.csv"
+    out.write_text("precious")
+    out.chmod(0o640)
+    limited = as_process(small_run(sensor, "--out", str(out)), ">/dev/null; exit $?")
+    assert limited.returncode == 0
+    assert out.read_text().startswith("horizon,row")
+    assert out.stat().st_mode & 0o777 == 0o640
+    out.write_text("precious")
+    command = shlex.join([sys.executable, "-m", "nbt_embed", *small_run(sensor, "--out", str(out))])
+    result = subprocess.run(
+        ["sh", "-c", f"ulimit -f 1; {command}"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "pred.csv: cannot be written" in result.stderr
+    assert out.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pred.csv", "sensor.csv"]
+
+
+def test_a_fifo_is_written_into(sensor: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    result = as_process(small_run(sensor, "--json", str(fifo)), f">/dev/null & cat {fifo}; wait $!")
+    assert json.loads(result.stdout)["rows"] == 1500
+    assert fifo.is_fifo()
+
+
+# Stands for a library that takes its time: the user gives up while it is imported.
+IMPATIENT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Started in the background of a shell, tests would hand a deaf ear on to their commands."""
+    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, deaf)
+
+
+@pytest.mark.usefixtures("hearing")
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("module", [False, True])
+def test_ctrl_c_while_libraries_are_imported_is_no_traceback(
+    module: bool, late: bool, tmp_path: Path
+) -> None:
+    """In the first of them, and in one that only the command needs."""
+    if late:
+        (tmp_path / "sitecustomize.py").write_text(f"import sys\n{LATE}")
+    else:
+        (tmp_path / "numpy.py").write_text(IMPATIENT)
+    script = [str(Path(sys.executable).with_name("nbt-embed"))]
+    command = [sys.executable, "-m", "nbt_embed"] if module else script
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(
+        [*command, "demo"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (result.returncode, result.stdout) == (130, "")
+    assert result.stderr == "\nnbt-embed: interrupted\n"
+
+
+# An import hook that gives up when nbt_embed.report is looked for.
+LATE = """
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "nbt_embed.report":
+            import os, signal, time
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+sys.meta_path.insert(0, Impatient())
+"""
+
+
+@pytest.mark.usefixtures("hearing")
+def test_who_uses_the_library_is_interrupted_as_always(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text(IMPATIENT)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    code = "try:\n    import nbt_embed\nexcept KeyboardInterrupt:\n    print('mine')"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert result.stdout == "mine\n"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT, Tool, run
 from numpy.typing import NDArray
+from simulated_avr import on_avr
 
 from nbt_embed import Config, Learner
 from nbt_embed.cli import main
@@ -181,6 +183,149 @@ def test_a_small_learner_learns_the_simulated_sensor_on_a_cortex_m0(
     assert error < 0.2 * np.nanmean((y[now] - y[later]) ** 2)
 
 
+def test_a_device_of_eight_bits_goes_on_as_python_does(tool: Tool, tmp_path: Path) -> None:
+    """An ATmega2560, where no type is aligned, size_t has 16 bits, and constants lie in memory."""
+    config = Config(1, 1, hidden=4, estimator="nobacktrack", max_delay=1)
+    learner = trained(config)
+    folder = tmp_path / "firmware"
+    export_firmware(learner, folder)
+    put_board(folder, *samples(config, 20, seed=3))
+    (folder / "board.c").write_bytes((ROOT / "tests" / "avr_board.c").read_bytes())
+    sources = [path for path in sorted(folder.glob("*.c")) if path.name != "nbt.c"]
+    printed = on_avr(sources, tool, folder, "c")
+    assert printed.startswith("# self-test: the same bits as Python's\n")
+    result = learner.replay(printed.splitlines())
+    assert (result.difference, result.steps) == (None, 21)
+
+
+TWO_MODELS = """\
+#include <stdio.h>
+#include <string.h>
+#include "fan_golden.h"
+#include "pump_golden.h"
+/* The self-tests of two learners, step by step in turn. */
+#define MODEL(name, NAME) \\
+    static NBT_ARENA(name##_arena, NAME##_MODEL_BYTES); \\
+    static nbt_learner *name; \\
+    static int name##_load(void) \\
+    { \\
+        return nbt_load(name##_arena, sizeof name##_arena, name##_model_state, \\
+                        sizeof name##_model_state, &name) == NBT_OK; \\
+    } \\
+    static int name##_step(uint32_t step) \\
+    { \\
+        float x[NAME##_MODEL_INPUTS], label[NAME##_MODEL_LABELS], y[NAME##_MODEL_OUTPUTS]; \\
+        memcpy(x, name##_golden_bits[step], sizeof x); \\
+        memcpy(label, name##_golden_bits[step] + NAME##_MODEL_INPUTS, sizeof label); \\
+        if (nbt_pending(name) > 0) { \\
+            (void)nbt_learn(name, label); \\
+        } \\
+        (void)nbt_predict(name, y, x); \\
+        return nbt_hash(name) == name##_golden_hash[step]; \\
+    }
+MODEL(pump, PUMP)
+MODEL(fan, FAN)
+int main(void)
+{
+    int same = pump_load() && fan_load() && PUMP_GOLDEN_STEPS == FAN_GOLDEN_STEPS;
+    for (uint32_t step = 0; step < PUMP_GOLDEN_STEPS && same; step++) {
+        same = pump_step(step) && fan_step(step);
+    }
+    puts(same ? "the same bits" : "other bits");
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("compiler", "language"), [("gcc", ("-std=c99",)), ("g++", ("-x", "c++", "-std=c++11"))]
+)
+def test_two_models_run_in_one_firmware(
+    compiler: str, language: tuple[str, ...], tool: Tool, tmp_path: Path
+) -> None:
+    """With one kernel; of other cells, estimators, filters and links."""
+    for name, kind in (("pump", "lstm"), ("fan", "small")):
+        export_firmware(trained(KINDS[kind]), tmp_path / name, prefix=name)
+    pump, fan = tmp_path / "pump", tmp_path / "fan"
+    for name in ("nbt.c", "nbt.h"):
+        assert (pump / name).read_bytes() == (fan / name).read_bytes()
+    (tmp_path / "two.c").write_text(TWO_MODELS)
+    sources = [tmp_path / "two.c", pump / "nbt.c", *pump.glob("pump_*.c"), *fan.glob("fan_*.c")]
+    options = (*language, "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+    program = str(tmp_path / "two")
+    include = (f"-I{pump}", f"-I{fan}")
+    run(tool(compiler), *options, *include, *map(str, sources), "-lm", "-o", program)
+    assert run(program) == "the same bits\n"
+
+
+def test_a_firmware_with_a_prefix_builds_as_it_is(tool: Tool, tmp_path: Path) -> None:
+    learner = trained(KINDS["leaky"])
+    folder, build = tmp_path / "firmware", tmp_path / "build"
+    export_firmware(learner, folder, prefix="oil_2")
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert {"oil_2_model.c", "oil_2_golden.h"} < set(texts)
+    assert not any(name.startswith(("nbt_model", "golden")) for name in texts)
+    for name in set(texts) - {"nbt.c", "nbt.h"}:
+        assert not re.search(r"nbt_model|NBT_MODEL|\bgolden|\bGOLDEN", texts[name]), name
+    printed = built(folder, tool("gcc"))
+    assert learner.replay(printed.splitlines()).difference is None
+    run(tool("cmake"), "-S", str(folder), "-B", str(build), "-DCMAKE_C_FLAGS=-O1 -Wall -Werror")
+    run(tool("cmake"), "--build", str(build))
+    assert run(str(build / "firmware")) == printed
+
+
+def test_a_prefix_has_to_be_one(tmp_path: Path) -> None:
+    for wrong in ("", "2nd", "Pump", "a-b", "a b", "_a", "a__b", "a_", "é", "a\n", "x" * 17):
+        with pytest.raises(ExportError, match="expected the begin of a C name") as error:
+            export_firmware(Learner(1, 1, hidden=2), tmp_path / "firmware", prefix=wrong)
+        assert f"prefix = {wrong!r}" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def machine_of(program: Path) -> int:
+    """Return e_machine of an ELF file: 40 is ARM."""
+    return int.from_bytes(program.read_bytes()[18:20], "little")
+
+
+def test_make_builds_again_for_another_compiler_other_flags_and_fewer_files(
+    tool: Tool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "firmware"
+    learner = trained(KINDS["small"])
+    export_firmware(learner, folder)
+    program, make = folder / "firmware", ("make", "-C", str(folder))
+    cross = (f"CC={tool('arm-none-eabi-gcc')}", "TARGET_FLAGS=-mcpu=cortex-m4 -mthumb")
+    host = (f"CC={tool('gcc')}",)
+    run(*make, *host)
+    here = machine_of(program)
+    run(*make, *cross, "LDFLAGS=--specs=rdimon.specs")
+    assert machine_of(program) == 40 != here
+    assert "-c" not in run(*make, *host)  # the objects of before are still there
+    assert machine_of(program) == here
+    first = run(str(program))
+    run(*make, *host, "CFLAGS=-std=c99 -O1 -DLOG_HASH_EVERY=8u -DQUOTED='\"a b\"'")
+    assert run(str(program)).count("\n") == first.count("\n")
+    assert run(str(program)) != first
+    put_board(folder, *samples(learner.config, 3))
+    run(*make, *host)
+    assert run(str(program)) != first
+    (folder / "board.c").unlink()
+    run(*make, *host)
+    assert run(str(program)) == first
+
+
+def test_a_checkpoint_that_does_not_load_is_named(tool: Tool, tmp_path: Path) -> None:
+    folder = tmp_path / "firmware"
+    export_firmware(trained(KINDS["small"]), folder)
+    main = (folder / "main.c").read_text()
+    moved = main.replace("nbt_load(arena, sizeof arena,", "nbt_load(arena + 1, sizeof arena - 1,")
+    assert moved != main
+    (folder / "main.c").write_text(moved)
+    run("make", "-C", str(folder), f"CC={tool('gcc')}")
+    printed = run("sh", "-c", f"{folder}/firmware; echo exit $?")
+    assert printed == "# nbt_load: status -3, error: see nbt.h\nexit 1\n"
+
+
 def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path: Path) -> None:
     learner = trained(Config(2, 1, hidden=4, max_delay=2))
     folder = tmp_path / "firmware"
@@ -188,7 +333,10 @@ def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path
     x, y = samples(learner.config, 30)
     x[10, 0], y[20, 0] = np.nan, np.inf
     put_board(folder, x, y)
-    result = learner.replay(built(folder, tool("gcc")).splitlines())
+    printed = built(folder, tool("gcc"))
+    assert "# nbt_predict: status -5, error: see nbt.h\n" in printed
+    assert "# nbt_learn: status -6, error: see nbt.h\n" in printed
+    result = learner.replay(printed.splitlines())
     assert result.difference is None
     other = trained(learner.config)
     x[10], y[20] = x[9], np.nan

@@ -187,12 +187,11 @@ def test_a_refused_call_changes_nothing(
     if call == "predict":
         learner.learn(math.nan)
     before, counters = learner.hash(), learner.counters
+    named = {}
+    if call == "run":
+        *arguments, named["horizon"] = arguments  # type: ignore[assignment]
     with pytest.raises(error, match=message) as caught:
-        if call == "run":
-            X, Y, horizon = arguments
-            learner.run(X, Y, horizon=horizon)
-        else:
-            getattr(learner, call)(*arguments)
+        getattr(learner, call)(*arguments, **named)
     assert isinstance(caught.value, NbtError)
     assert learner.hash() == before
     assert learner.counters == counters

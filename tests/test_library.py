@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, Tool, run
+from simulated_avr import on_avr
 
 from nbt_embed import __version__
 from tools.library import __main__ as library
@@ -146,6 +147,54 @@ def test_the_sketch_compiles_and_learns(folder: Path, tool: Tool, tmp_path: Path
     errors = [abs(reading - forecast) for reading, forecast in pairs]
     assert len(pairs) == 400
     assert max(errors[-100:]) < 0.2 * max(errors[1:100])
+
+
+def test_the_sketch_shows_what_failed(folder: Path, tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "Arduino.h").write_text(ARDUINO)
+    sketch = (folder / "examples" / "Forecast" / "Forecast.ino").read_text()
+    spoilt = sketch.replace("nbt_init(arena, sizeof arena,", "nbt_init(arena + 1, sizeof arena,")
+    assert spoilt != sketch
+    main = "int main() { setup(); for (;;) loop(); }\n"
+    (tmp_path / "sketch.cpp").write_text(f"#include <Arduino.h>\n{spoilt}{main}")
+    options = ("-std=gnu++11", "-x", "c++", f"-I{folder / 'src'}", f"-I{tmp_path}")
+    sources = (str(tmp_path / "sketch.cpp"), str(folder / "src" / "nbt.c"))
+    run(tool("g++"), *options, *sources, "-lm", "-o", str(tmp_path / "sketch"))
+    assert set(run(str(tmp_path / "sketch")).splitlines()) == {
+        "the block is not aligned to 8 bytes"
+    }
+
+
+AVR_ARDUINO = """\
+#include <stdlib.h>
+#include "avr_console.h"
+static const int A0 = 0;
+static int analogRead(int) { static int t; return 512 + (t++ % 20 < 10 ? 100 : -100); }
+static void delay(unsigned long) { static int n; if (++n == 40) avr_end(); }
+struct Console {
+    void begin(long) { avr_begin(); }
+    void print(const char *text) { avr_text(text); }
+    void print(float value) { char text[20]; avr_text(ltoa(static_cast<long>(value), text, 10)); }
+    void println(const char *text) { avr_text(text); avr_text("\\n"); }
+    void println(float value) { print(value); avr_text("\\n"); }
+};
+static Console Serial;
+"""
+
+
+def test_the_sketch_runs_on_the_processor_of_an_arduino(
+    folder: Path, tool: Tool, tmp_path: Path
+) -> None:
+    (tmp_path / "Arduino.h").write_text(AVR_ARDUINO)
+    sketch = (folder / "examples" / "Forecast" / "Forecast.ino").read_text()
+    main = "int main() { setup(); for (;;) loop(); }\n"
+    (tmp_path / "sketch.cpp").write_text(f"#include <Arduino.h>\n{sketch}{main}")
+    for name in ("nbt.c", "nbt.h"):
+        (tmp_path / name).write_bytes((folder / "src" / name).read_bytes())
+    lines = on_avr([tmp_path / "sketch.cpp"], tool, tmp_path, "c++").splitlines()
+    rows = [[float(cell) for cell in line.split(".")] for line in lines]  # simavr shows no tab
+    assert len(rows) == 40
+    assert all(abs(forecast) < 2000 for _, forecast in rows)
+    assert len({forecast for _, forecast in rows}) > 10  # it does learn
 
 
 def test_a_project_uses_the_folder(folder: Path, tool: Tool, tmp_path: Path) -> None:

@@ -1,15 +1,36 @@
 """A learner that works for long takes no more memory than at the start."""
 
+import copy
+import gc
+import importlib
+import io
+import itertools
+import pickle
+import pkgutil
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from memory_profiler import memory_usage
 
-from nbt_embed import Learner
+import nbt_embed
+from nbt_embed import Config, Learner, NbtError, memory_of, metrics, report
+from nbt_embed.alternatives import alternatives
+from nbt_embed.amalgamation import amalgamate, kernel_folder
+from nbt_embed.baselines import LastValue, Nlms, Rls
+from nbt_embed.comparison import compare
+from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import SequenceError
+from nbt_embed.evaluate import evaluate
+from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
+from nbt_embed.replay import replay
+from nbt_embed.simulation import simulated_sensor
+from nbt_embed.streams import Stream, from_arrays
 
 KIB = 1024
 
@@ -93,3 +114,166 @@ def test_building_and_dropping_learners_gives_the_memory_back() -> None:
     one = Learner(3, 2, **config).memory.total / KIB
     assert one > 100
     assert resident_kib() - before < 4 * one
+
+
+Call = Callable[[], object]
+
+
+def steps(model: Any) -> None:
+    model.predict([0.5])
+    model.learn([0.25])
+
+
+def refused(call: Call) -> Call:
+    """Return a call that expects the package's own error."""
+
+    def expect() -> None:
+        with suppress(NbtError):
+            call()
+            pytest.fail("accepted")
+
+    return expect
+
+
+def public_calls(folder: Path) -> dict[str, Call]:
+    """Every public call, by the name of what it shows; after a colon, another use of the same."""
+    one = Learner(1, 1, hidden=3, max_delay=1)
+    z = np.sin(np.arange(40.0))
+    wide = np.stack([z, z], axis=1)
+    model = Learner(2, 2, hidden=3)
+    log = ["label,x,hash", "0.5,0.25,"]
+    path, csv, names = folder / "one.nbt", folder / "z.csv", itertools.count()
+    one.save(path)
+    csv.write_text("a\n" + "".join(f"{value}\n" for value in z))
+    config, stream = Config(1, 1, hidden=3), from_arrays(z)
+    result = compare(config, stream)
+    calls: dict[str, Call] = {
+        "Learner": lambda: Learner(1, 1, hidden=3),
+        "Learner: a Config": lambda: Learner(config),
+        "Learner: refused": refused(lambda: Learner(1, 1, hidden=0)),
+        "Learner.predict": lambda: steps(one),
+        "Learner.predict: refused": refused(lambda: one.predict([1.0, 2.0])),
+        "Learner.learn": lambda: steps(one),
+        "Learner.run": lambda: one.run(z, z, horizon=0),
+        "Learner.run: masked": lambda: one.run(z, np.ma.masked_less(z, 0), horizon=0),
+        "Learner.run: refused": refused(lambda: one.run(z, z[1:], horizon=0)),
+        "Learner.variance": one.variance,
+        "Learner.to_bytes": one.to_bytes,
+        "Learner.from_bytes": lambda: Learner.from_bytes(one.to_bytes()),
+        "Learner.from_bytes: refused": refused(lambda: Learner.from_bytes(b"no checkpoint")),
+        "Learner.save": lambda: one.save(path),
+        "Learner.save: a file": lambda: one.save(io.BytesIO()),
+        "Learner.load": lambda: Learner.load(path),
+        "Learner.replay": lambda: copy.copy(model).replay(["label,label,x,x,hash", ",,1,2,"]),
+        "Learner.reset_state": lambda: copy.copy(one).reset_state(),
+        "Learner.hash": one.hash,
+        "Learner.array": lambda: [one.array(name) for name in one.arrays],
+        "Learner.array: refused": refused(lambda: one.array("none")),
+        "Learner: copied": lambda: copy.copy(one),
+        "Learner: pickled": lambda: pickle.dumps(one),
+        "Learner: shown": lambda: (repr(one), one._repr_html_()),
+        "Config": lambda: Config(1, 1, decay=0.9),
+        "Config: shown": lambda: (repr(config), config._repr_html_(), hash(config)),
+        "Config.arguments": config.arguments,
+        "Memory.total": lambda: one.memory.total,
+        "memory_of": lambda: memory_of(config),
+        "memory_of: refused": refused(lambda: memory_of(Config(1, 1, lags=0))),
+        "evaluate.evaluate": lambda: evaluate(LastValue(1, 1), stream),
+        "comparison.compare": lambda: compare(config, stream),
+        "baselines.LastValue": lambda: steps(LastValue(1, 1)),
+        "baselines.Nlms": lambda: Nlms(1, 1).run(z, z, horizon=1),
+        "baselines.Rls": lambda: Rls(2, 2).run(wide, wide, horizon=1),
+        "metrics.RegressionScore": lambda: regression(wide),
+        "metrics.SymbolScore": lambda: metrics.SymbolScore().update(abs(wide), np.zeros(40)),
+        "streams.Stream": lambda: Stream(wide, wide, ("a", "b"), ("a", "b")),
+        "streams.from_arrays": lambda: len(from_arrays(wide)) and from_arrays(wide).n_out,
+        "csvfile.from_csv": lambda: from_csv(csv),
+        "simulation.simulated_sensor": lambda: simulated_sensor(20),
+        "replay.replay": lambda: replay(Learner(1, 1, hidden=2), log),
+        "replay.replay: refused": refused(lambda: replay(one, ["label,hash"])),
+        "alternatives.alternatives": lambda: alternatives(config),
+        "amalgamation.amalgamate": lambda: amalgamate("title"),
+        "amalgamation.kernel_folder": kernel_folder,
+        "export.export_firmware": lambda: export_firmware(one, folder / f"f{next(names)}"),
+        "export.firmware_files": lambda: firmware_files(one),
+        "export.golden": lambda: golden(one),
+        "export.kernel_options": lambda: kernel_options(config),
+        "report.table": lambda: report.table([result]),
+        "report.memory_table": lambda: report.memory_table(one.memory),
+        "report.alternatives_table": lambda: report.alternatives_table(
+            one.memory, alternatives(config)
+        ),
+        "report.plot": lambda: report.plot(z, z, "title"),
+        "report.run_document": lambda: report.run_document(stream, [result], 0, "0"),
+        "report.size_document": lambda: report.size_document(config, one.memory, (), "0"),
+    }
+    for name in ("x", "label", "y", "config", "simd", "memory", "pending", "counters", "arrays"):
+        calls[f"Learner.{name}"] = partial(getattr, one, name)
+    return calls
+
+
+def regression(values: Any) -> None:
+    score = metrics.RegressionScore(2)
+    score.update(values, values)
+    assert score.nrmse_per_target == (0.0, 0.0)
+
+
+# What is the package's own, or runs once in a process: by module; then what is a result or an
+# interface.
+OWN = {"arrays", "cli", "errors", "files"}
+RESULTS = {"Alternative", "Amalgamation", "Comparison", "Difference", "Evaluation", "Golden"}
+RESULTS |= {"Counters", "Memory", "Replay", "Baseline", "Model", "Repeater"}
+
+
+def public_names() -> set[str]:
+    """What a user may call: functions and classes of the modules, and what a learner has."""
+    found = {f"Learner.{name}" for name in vars(Learner) if not name.startswith("_")}
+    for info in pkgutil.iter_modules(nbt_embed.__path__):
+        if info.name.startswith("_") or info.name in OWN:
+            continue
+        module = importlib.import_module(f"nbt_embed.{info.name}")
+        found |= {
+            name if hasattr(nbt_embed, name) and info.name != name else f"{info.name}.{name}"
+            for name, value in vars(module).items()
+            if not name.startswith("_")
+            and callable(value)
+            and getattr(value, "__module__", None) == module.__name__
+            and name not in RESULTS
+        }
+    return found
+
+
+def test_no_public_call_is_left_out(tmp_path: Path) -> None:
+    assert public_names() - set(public_calls(tmp_path)) == set()
+
+
+# Calls that a program makes once: of tens of milliseconds, and with cycles of objects inside.
+ONCE = ("amalgamation", "comparison", "export")
+
+
+def test_every_public_call_leaves_traced_memory_flat(tmp_path: Path) -> None:
+    """CPython's lists of freed objects may fill meanwhile: with 100 of most kinds.
+
+    But they take 2000 tuples of each length, and a full collection empties them: none for calls
+    that are made again and again.
+    """
+    grown: dict[str, list[int]] = {}
+    for name, call in public_calls(tmp_path).items():
+        once = name.startswith(ONCE)
+        calls = 2 if once else 32
+        call()
+        call()
+        levels = []
+        tracemalloc.start()
+        try:
+            for _ in range(6):
+                for _ in range(calls):
+                    call()
+                gc.collect(2 if once else 1)
+                levels.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        # What is kept grows every time; the smallest object, a tuple of one, takes 48 bytes.
+        if np.diff(levels).min() > (2 * KIB if once else 40 * calls):
+            grown[name] = levels
+    assert grown == {}

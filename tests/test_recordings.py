@@ -145,20 +145,24 @@ def test_an_echo_state_network_remembers_what_a_linear_readout_cannot() -> None:
     x = rng.choice([-1.0, 1.0], (3000, 1))
     y = np.roll(x, 2) * np.roll(x, 1)  # a product of inputs that are gone
     network = EchoState(1, 1, units=60, input_gain=1.0, seed=3)
-    forecasts = network.run(x, y)
-    linear = Rls(1, 1, lags=3).run(x, y)
+    forecasts = network.run(x, y, horizon=0)
+    linear = Rls(1, 1, lags=3).run(x, y, horizon=0)
     error, blind = (((one[2000:] - y[2000:]) ** 2).mean() for one in (forecasts, linear))
     assert error < 0.5 < 0.9 < blind
-    same = EchoState(1, 1, units=60, input_gain=1.0, seed=3).run(x, y)
+    same = EchoState(1, 1, units=60, input_gain=1.0, seed=3).run(x, y, horizon=0)
     np.testing.assert_array_equal(forecasts, same)
     # A label that comes three rows later is learnt for the state of the forecast it belongs to.
-    later = EchoState(1, 1, units=60, input_gain=1.0, seed=3, max_delay=2).run(x, np.roll(y, 3), 3)
+    later = EchoState(1, 1, units=60, input_gain=1.0, seed=3, max_delay=2).run(
+        x, np.roll(y, 3), horizon=3
+    )
     assert ((later[2000:-3] - np.roll(y, 3)[2003:]) ** 2).mean() < 0.6
     # Labels that come later change the forecasts after them only.
     late = EchoState(1, 1, units=60, input_gain=1.0, seed=3, max_delay=4)
     flipped = np.concatenate([y[:100], -y[100:]])
-    one = EchoState(1, 1, units=60, input_gain=1.0, seed=3, max_delay=4).run(x[:300], y[:300], 5)
-    two = late.run(x[:300], flipped[:300], 5)
+    one = EchoState(1, 1, units=60, input_gain=1.0, seed=3, max_delay=4).run(
+        x[:300], y[:300], horizon=5
+    )
+    two = late.run(x[:300], flipped[:300], horizon=5)
     np.testing.assert_array_equal(one[:100], two[:100])
     assert (one[100:] != two[100:]).any()
 

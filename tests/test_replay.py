@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +185,46 @@ def test_the_command_names_a_file_that_is_missing(
     learner().save(state)
     assert main(["replay", str(state), str(tmp_path / "log.csv")]) == 2
     assert "log.csv: cannot be read (No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_a_log_may_begin_with_a_byte_order_mark(
+    encoding: str, log: list[str], tmp_path: Path
+) -> None:
+    mark = "" if encoding in ("utf-8-sig", "utf-16") else "\ufeff"
+    (tmp_path / "log").write_bytes((mark + "\r\n".join(log)).encode(encoding))
+    assert learner().replay(tmp_path / "log").compared == STEPS + 1
+    assert learner().replay(["\ufeff" + log[0], *log[1:]]).compared == STEPS + 1
+
+
+@pytest.mark.parametrize("cell", ["1_5", "１.5", "1e", "0x1p3", "+-1", "infinit", "٣"])
+def test_numbers_that_only_python_reads_are_refused(cell: str) -> None:
+    with pytest.raises(StreamError, match=r"line 2: label = .*: expected a number"):
+        learner().replay([HEADER, f"{cell},1,1,"])
+
+
+@pytest.mark.parametrize("cell", ["1.5", "-1.", ".5", "+1e-3", "1E5", "NaN", "-inf", "Infinity"])
+def test_numbers_as_c_prints_them_are_taken(cell: str) -> None:
+    assert learner().replay([HEADER, f"{cell},1,1,"]).steps == 1
+
+
+@pytest.mark.parametrize("rows", [[], [",1,1,"], [",1,1,", "1,1,1,"]])
+def test_a_log_in_which_nothing_can_be_compared_is_no_proof(
+    rows: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner().save(tmp_path / "l.nbt")
+    (tmp_path / "log").write_text("\n".join([HEADER, *rows]))
+    assert main(["replay", str(tmp_path / "l.nbt"), str(tmp_path / "log")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"log: {len(rows)} steps without a hash, so nothing was compared" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_a_log_may_come_through_a_pipe(log: list[str], tmp_path: Path) -> None:
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=("\n".join(log),))
+    writer.start()
+    assert learner().replay(fifo).compared == STEPS + 1
+    writer.join()

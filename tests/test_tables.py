@@ -51,7 +51,7 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "a cell without its row": (
         "nbt_CELL_END_in_order",
-        ("nbt.h", "    NBT_CELL_END ", "    NBT_CELL_NEW = 4,\n    NBT_CELL_END "),
+        ("nbt.h", "    NBT_CELL_END ", "    NBT_CELL_NEW,\n    NBT_CELL_END "),
     ),
     "the row of a cell without its enumerator": (
         "NBT_CELL_NEW",

@@ -85,6 +85,7 @@ def test_a_learner_that_another_thread_uses_is_refused_and_not_disturbed() -> No
     for name, call in calls(shared).items():
         with pytest.raises(SequenceError, match=f"{name.split()[0]}: another thread is using"):
             call()
+    assert "counters: another thread is using" in shared._repr_html_()
     worker.join()
     assert shared.hash() == alone.hash()
 
@@ -431,7 +432,7 @@ def in_a_child(check: Callable[[], object]) -> str:
         os.write(writer, text.encode())
         os._exit(0)
     os.close(writer)
-    with open(reader, encoding="utf-8") as file:
+    with os.fdopen(reader, encoding="utf-8") as file:
         text = file.read()
     os.waitpid(child, 0)
     return text

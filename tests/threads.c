@@ -9,7 +9,7 @@
 enum { STEPS = 3000, LEARNERS = 4 };
 
 typedef struct job {
-    uint64_t memory[4096];
+    NBT_ARENA(memory, 32768);
     uint64_t seed;
     uint64_t hash;
 } job;

@@ -46,7 +46,7 @@ static void *work(void *argument)
 
 int main(void)
 {
-    static uint64_t memory[4096];
+    static NBT_ARENA(memory, 32768);
     static job jobs[THREADS];
     pthread_t threads[THREADS];
     nbt_config config = nbt_config_default(1, 1, 6, NBT_LINK_GAUSSIAN);

@@ -19,8 +19,8 @@
 #define LOG_HASH_EVERY 1u
 #endif
 
-/* All the memory that learning needs, now and after years; 8 bytes aligned. */
-static uint64_t arena[NBT_MODEL_BYTES / sizeof(uint64_t)];
+/* All the memory that learning needs, now and after years. */
+static NBT_ARENA(arena, NBT_MODEL_BYTES);
 static nbt_learner *learner;
 
 static nbt_status load(void)
@@ -38,7 +38,7 @@ static void golden_sample(uint32_t step, float *x, float *label)
 static uint32_t self_test(void)
 {
     float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
-    for (uint32_t step = 0; step < GOLDEN_STEPS; step++) {
+    for (uint32_t step = 0; step != GOLDEN_STEPS; step++) {
         golden_sample(step, x, label);
         if (nbt_pending(learner) > 0u) {
             (void)nbt_learn(learner, label);
@@ -53,8 +53,8 @@ static uint32_t self_test(void)
 
 WEAK int read_sensor(float *x, float *label)
 {
-    static uint32_t step;
-    if (step == GOLDEN_STEPS) {
+    static uint16_t step;
+    if (step + 1u > GOLDEN_STEPS) { /* there may be none, and compilers warn of unsigned >= 0 */
         return 0;
     }
     golden_sample(step++, x, label);
@@ -83,6 +83,28 @@ static void write_hex(uint64_t word, unsigned digits)
     }
     text[digits] = '\0';
     write_text(text);
+}
+
+/* A remark that names a failing status: its number, for kernels without texts, and its text. */
+static void write_failure(const char *call, nbt_status status)
+{
+    char digits[4] = "-";
+    unsigned number = (unsigned)(-(int)status), n = 1;
+    if (status >= 0) {
+        return;
+    }
+    if (number >= 10u) {
+        digits[n++] = (char)('0' + number / 10u % 10u);
+    }
+    digits[n++] = (char)('0' + number % 10u);
+    digits[n] = '\0';
+    write_text("# ");
+    write_text(call);
+    write_text(": status ");
+    write_text(digits);
+    write_text(", ");
+    write_text(nbt_status_text(status));
+    write_text("\n");
 }
 
 /* n cells; empty ones for a call that was not made. */
@@ -149,16 +171,19 @@ static nbt_status predict(float *forecast, float *x)
 int main(void)
 {
     float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
-    uint32_t different = load() == NBT_OK ? self_test() : 1u;
+    nbt_status status = load();
+    if (status != NBT_OK) {
+        write_failure("nbt_load", status);
+        return 1;
+    }
+    uint32_t different = self_test();
     if (different != 0u) {
         write_text("# self-test: other bits than Python's from step ");
         write_hex(different, 8);
         write_text(" on (README.md)\n");
         return 1;
     }
-    if (load() != NBT_OK) {
-        return 1;
-    }
+    (void)load(); /* as before the self-test */
     write_text("# self-test: the same bits as Python's\n");
     write_header();
     write_log(NULL, NULL, 1); /* where learning is taken up */
@@ -168,6 +193,8 @@ int main(void)
         nbt_status predicted = predict(forecast, x);
         use_forecast(forecast, learnt, predicted);
         write_log(x, due ? label : NULL, step % LOG_HASH_EVERY == 0u);
+        write_failure("nbt_learn", learnt);
+        write_failure("nbt_predict", predicted);
     }
     return 0;
 }

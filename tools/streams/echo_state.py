@@ -6,7 +6,8 @@ from collections import deque
 
 import numpy as np
 
-from nbt_embed.baselines import Baseline, Float64Array, Rls
+from nbt_embed.arrays import Float64Array
+from nbt_embed.baselines import Baseline, Rls
 
 
 class EchoState(Baseline):

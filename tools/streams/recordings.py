@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import StreamError
-from nbt_embed.streams import Stream, from_csv
+from nbt_embed.streams import Stream
 
 INDEX = "streams.json"
 

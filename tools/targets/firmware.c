@@ -4,8 +4,8 @@
 #include "semihosting.h"
 #include "stream.h"
 
-static uint64_t arena[NBT_BYTES(CHANNELS, 1, MODEL_HIDDEN, 1, 0, NBT_CELL_GATED, MODEL_ESTIMATOR,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / 8];
+static NBT_ARENA(arena, NBT_BYTES(CHANNELS, 1, MODEL_HIDDEN, 1, 0, NBT_CELL_GATED, MODEL_ESTIMATOR,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 
 __attribute__((noinline)) void step_begin(void)
 {

@@ -6,7 +6,7 @@
 
 enum { N_IN = CHANNELS, N_OUT = 3, N_HIDDEN = 4, HORIZON = 2 };
 
-static uint64_t arena[ARENA_BYTES / 8];
+static NBT_ARENA(arena, ARENA_BYTES);
 
 static void read_sample(float *x, uint32_t step)
 {

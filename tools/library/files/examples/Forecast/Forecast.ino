@@ -2,29 +2,35 @@
 // Open the serial plotter: reading and forecast come together as the board learns.
 #include <nbt.h>
 
-// All the memory that learning needs, known at compile time.
-static uint64_t arena[NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
-                                NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN) / sizeof(uint64_t)];
+// All the memory that learning needs, known at compile time and aligned as it has to be.
+static NBT_ARENA(arena, NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
 static nbt_learner *learner;
+static nbt_status status;
 
 void setup() {
   Serial.begin(115200);
   nbt_config config = nbt_config_default(1, 1, 8, NBT_LINK_GAUSSIAN);
   config.estimator = NBT_EST_NOBACKTRACK;
-  if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
-    Serial.println("nbt_init: see nbt_config_check");
-  }
+  status = nbt_init(arena, sizeof arena, &config, &learner);
 }
 
 void loop() {
+  if (status < 0) {  // an error; what a guard did is positive
+    Serial.println(nbt_status_text(status));
+    delay(1000);
+    return;
+  }
   static float forecast;
   float reading = analogRead(A0);
   Serial.print(reading);
   Serial.print("\t");
   Serial.println(forecast);
   if (nbt_pending(learner) > 0) {
-    nbt_learn(learner, &reading);  // the label of the last forecast has arrived
+    status = nbt_learn(learner, &reading);  // the label of the last forecast has arrived
   }
-  nbt_predict(learner, &forecast, &reading);
+  if (status >= 0) {
+    status = nbt_predict(learner, &forecast, &reading);
+  }
   delay(20);
 }

@@ -1,0 +1,42 @@
+"""The package's modules import each other in one direction, and leave heavy libraries alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+
+from conftest import ROOT
+
+PACKAGE = ROOT / "nbt_embed"
+
+
+def imports() -> dict[str, set[str]]:
+    """The modules of the package that each of them imports, for types too."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.glob("*.py"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        nodes = [node for node in tree if isinstance(node, ast.ImportFrom) and node.module]
+        found[path.stem] = {
+            node.module.removeprefix("nbt_embed.")
+            for node in nodes
+            if node.module is not None and node.module.startswith("nbt_embed.")
+        }
+    return found
+
+
+def test_there_is_no_circle() -> None:
+    graph = imports()
+    assert "config" in graph["learner"]
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index("replay") < order.index("learner")
+
+
+def test_the_package_needs_numpy_and_cffi_alone() -> None:
+    program = "import nbt_embed, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    for name in ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse"):
+        assert name not in loaded
