@@ -27,7 +27,8 @@ NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
     }
 }
 
-/* What was learnt stood on values that were not like the later ones, and so do all taps but the newest `kept`. */
+/* What was learnt stood on values that were not like the later ones; so do all taps but the
+ * newest `kept`. */
 static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
