@@ -262,6 +262,8 @@ def test_the_answer_is_the_mixture_of_the_forecasts_that_wait() -> None:
 
 def test_the_variance_is_that_of_the_answers() -> None:
     learner, rng = StreamLearner(STREAM), np.random.default_rng(10)
+    learner.predict(np.ones(2))
+    np.testing.assert_allclose(learner.variance(), 1 + learner.spread(learner.live_f))
     errors, y = [], np.zeros(2)
     for _ in range(1500):
         z = rng.normal(size=2) * [1.0, 50.0]
@@ -270,6 +272,8 @@ def test_the_variance_is_that_of_the_answers() -> None:
             learner.learn(z)
         y = learner.predict(z)
     np.testing.assert_allclose(learner.variance(), np.mean(errors[-500:], axis=0), rtol=0.2)
+    answered = [u.S**2 * one.error for u, one in zip(learner.units, learner.mixture, strict=True)]
+    np.testing.assert_allclose(learner.variance(), answered)
 
 
 @pytest.mark.parametrize("kind", ["walk", "wave"])
