@@ -35,7 +35,8 @@ def wave(steps: int, seed: int = 0) -> Array:
     """Return a noisy wave of deviation about 0.7, in steps of 1/1024."""
     t = np.arange(steps)
     noise = np.random.default_rng(seed).normal(size=steps)
-    return np.round(1024 * (np.sin(0.1 * t) + 0.3 * np.sin(0.037 * t) + 0.05 * noise)) / 1024
+    smooth = np.sin(0.1 * t) + 0.3 * np.sin(0.037 * t) + 0.05 * noise
+    return np.asarray(np.round(1024 * smooth) / 1024)
 
 
 def forecasts(x: Array, horizon: int = 1, **settings: Any) -> Array:
@@ -68,7 +69,7 @@ def test_forecasts_do_not_depend_on_units(
     x = wave(3000)
     y = np.float32(a * x + b).astype(float)
     linear = {} if anchored else {"linear_lags": 0, "linear_forget": 0}
-    settings = {"estimator": estimator, "anchored": anchored} | linear
+    settings: dict[str, Any] = {"estimator": estimator, "anchored": anchored} | linear
     if a < 0:  # the network is not odd in its inputs
         settings |= {"hidden": 0, "estimator": "frozen"}
         learner = Learner(1, 1, **(STREAM | settings))
