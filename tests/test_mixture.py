@@ -41,7 +41,12 @@ def test_the_variance_is_the_error_of_the_mixture() -> None:
 
 @pytest.mark.parametrize(
     "left_out",
-    [{"slow_forget": 0}, {"linear_lags": 0, "linear_forget": 0}, {"hidden": 0}, {"prior_units": False}],
+    [
+        {"slow_forget": 0},
+        {"linear_lags": 0, "linear_forget": 0},
+        {"hidden": 0},
+        {"prior_units": False},
+    ],
 )
 def test_every_part_can_be_left_out(left_out: dict[str, Any]) -> None:
     x = wave(2500)

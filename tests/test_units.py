@@ -1,4 +1,4 @@
-"""Units that follow the stream: forecasts do not depend on them, and nothing locks a learner out."""
+"""Units that follow the stream: forecasts do not depend on them; nothing locks a learner out."""
 
 from __future__ import annotations
 
