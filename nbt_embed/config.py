@@ -95,8 +95,8 @@ class Config:
         gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
             further from its forecast is learnt as if it were so far.
         input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
-            the running mean is brought so far, once the scaler has seen scale_steps samples (follow:
-            20 values).
+            the running mean is brought so far, once the scaler has seen scale_steps samples (with
+            follow: 20).
         follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
             and what was learnt is re-expressed when they move. No finite value is refused then.
         anchored: an output whose future is that of an input learns the difference to its last
@@ -185,8 +185,8 @@ class Config:
         good = all(one is None or 0 <= one < self.n_in for one in anchor)
         if not self.anchored or len(anchor) != self.n_out or not good:
             raise ConfigError(
-                f"anchor = {self.anchor!r}: expected None or, with anchored, {self.n_out} of None or "
-                f"an input channel from 0 to {self.n_in - 1}"
+                f"anchor = {self.anchor!r}: expected None or, with anchored, {self.n_out} of None "
+                f"or an input channel from 0 to {self.n_in - 1}"
             )
         return anchor
 
@@ -275,7 +275,8 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's (anchor is no field of its own), and the number of one field in nbt_config.
+# Fields whose default is the kernel's (anchor is no field of its own), and the number of one
+# field in nbt_config.
 _BY_KERNEL = tuple(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )
