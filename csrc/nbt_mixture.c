@@ -3,7 +3,7 @@
 #include "nbt_math.h"
 
 #define ERROR_RATE 0.002f
-#define ERROR_MIN 1e-16f /* square of what float32 resolves, in units of the output */
+#define ERROR_MIN 1e-11f /* squares below this are of rounding, in units of the output */
 #define ERRORS_MAX 8.0f  /* root mean squares that an error counts at most */
 #define SLOPE_MAX 50.0f
 #define SHARE 1e-3f /* of the weight that is spread evenly, so that every forecast can come back */
@@ -32,7 +32,7 @@ static void count_error(const nbt_mixture *self, float error)
     float square = error * error, most = ERRORS_MAX * ERRORS_MAX * *self->error;
     float n = *self->labels < 16777216.0f ? *self->labels + 1.0f : *self->labels;
     float rate = 1.0f / n;
-    square = *self->labels > 0.0f && square > most ? most : square;
+    square = *self->error > ERROR_MIN && square > most ? most : square;
     rate = rate < ERROR_RATE ? ERROR_RATE : rate;
     float after = *self->error + rate * (square - *self->error);
     *self->error = after > ERROR_MIN ? after : ERROR_MIN;
@@ -49,6 +49,9 @@ NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float 
 {
     size_t K = self->K;
     count_error(self, label - answer);
+    if (*self->error <= ERROR_MIN) {
+        return; /* all answers were exact but for rounding: nothing tells them apart */
+    }
     float q = nbt_sqrt(*self->error);
     float off = nbt_clamp((label - answer) / q, -ERRORS_MAX, ERRORS_MAX);
     float most = 0.0f;

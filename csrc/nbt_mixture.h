@@ -4,6 +4,7 @@
  * With the answer m, the forecasts p_k, the label l and the mean squared error r of the answers
  * so far,
  *     r   <- r + max(.002, 1 / n) (min((l - m)^2, 64 r) - r)
+ *     (r is at least 1e-11; there an error counts whole, and the weights stay)
  *     q    = sqrt(r)
  *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      linearised loss against the
  *     answer V_k <- forget V_k + g_k^2

@@ -280,7 +280,8 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's (it has no field anchor), and the number of one of them.
+# Fields whose default is the kernel's (anchor is no field of its own), and the number of one
+# field in nbt_config.
 _BY_KERNEL = tuple(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )

@@ -308,8 +308,7 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
     size = call("NBT_BYTES")
     if config.follow:
         streams = (
-            "NBT_STREAM_BYTES( \\\n        "
-            f"{', '.join(f'NBT_MODEL_{name}' for name in names[:5])}, "
+            f"NBT_STREAM_BYTES( \\\n        {', '.join(f'NBT_MODEL_{one}' for one in names[:5])}, "
             f"\\\n        NBT_MODEL_LINK, 1, {config.anchored:d}, {config.linear_lags}, "
             f"{config.slow_forget > 0:d}, {config.mix_forget > 0:d})"
         )

@@ -171,9 +171,8 @@ CHANGED |= {"anchor": (2, None, 0), "linear_lags": 3}
 
 def base(name: str) -> Config:
     """Return a configuration with which a field can be set."""
-    return replace(
-        BASE, **{key: value for key, value in NEEDS.get(name, {}).items() if key != name}
-    )
+    needs = {key: value for key, value in NEEDS.get(name, {}).items() if key != name}
+    return replace(BASE, **needs)
 
 
 def changed(name: str) -> Config:
