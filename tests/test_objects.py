@@ -27,7 +27,7 @@ TARGETS = {
 }
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
 # The C library's part that freestanding compilers ask for, too.
-MEMORY = {"memcmp", "memcpy", "memmove", "memset"}
+MEMORY = {"bcmp", "memcmp", "memcpy", "memmove", "memset"}
 MEMORY_OF_HOSTS = MEMORY | {"bcmp"}  # clang's name for a memcmp that only asks whether
 # Of AVR, whose arithmetic of floats is in avr-libc.
 AVR_NAMES = "add cmp div eq fixuns float floatun ge gt le lt mul ne sub"
