@@ -54,7 +54,7 @@ KINDS = [
     )
     if is_accepted(Config(1, 2, cell=kind[0], estimator=kind[1]))
 ]
-PAYLOAD = 252  # docs/checkpoint.md
+PAYLOAD = 296  # docs/checkpoint.md
 
 
 def stream(steps: int, config: Config) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -164,7 +164,7 @@ def test_a_checkpoint_is_hardly_longer_than_the_learner() -> None:
 def read(data: bytes) -> dict[str, Any]:
     """A reader of its own, from docs/checkpoint.md alone."""
     magic, major, minor, start, flags, length = struct.unpack_from("<8sHHIIQ", data)
-    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 1, 0)
+    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 2, 0)
     assert len(data) == start + length + 4
     assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
     S, R, D, N = struct.unpack_from("<4I", data, 28)
