@@ -43,9 +43,21 @@ GUARDS: dict[str, Any] = {
 }
 GOLDEN_CONFIG = Config(2, 1, hidden=3, lags=2, max_delay=3, seed=5, drift_steps=0, gate=0)
 # For every version of the format: a file, what it holds, and its hash.
+STREAMS: dict[str, Any] = {
+    "follow": True,
+    "scale_rate": 2e-3,
+    "input_limit": 10,
+    "anchored": True,
+    "linear_lags": 4,
+    "linear_forget": 0.999,
+    "slow_forget": 0.9998,
+    "mix_forget": 0.998,
+    "prior_units": True,
+}
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
     ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
+    ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0xCF397880C1C174DD),
 ]
 KINDS = [
     kind
