@@ -554,9 +554,9 @@ float nbt_sigmoidf(float x);
 
 /* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is
  * compiled. */
-#define NBT_HEADER_BYTES                                                 \
-    (((size_t)8u + 4u * NBT_FIELDS + 7u) / 8u * 8u + 8u * NBT_COUNTERS + \
-     (4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
+#define NBT_HEADER_BYTES                                                                 \
+    (((size_t)8u + (size_t)4u * NBT_FIELDS + 7u) / 8u * 8u + (size_t)8u * NBT_COUNTERS + \
+     ((size_t)4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
 /* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes
  * apart, or almost: processors with caches then take loads from one for loads of what was stored to

@@ -11,7 +11,7 @@ enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
 #define WORD_ASSERT(kind, name, most, since)         \
     NBT_ASSERT(nbt_word_##name,                      \
                offsetof(struct nbt_learner, name) == \
-                   sizeof(nbt_config) + sizeof(nbt_counters) + 4u * (size_t)WORD_AT_##name);
+                   sizeof(nbt_config) + sizeof(nbt_counters) + (size_t)4u * WORD_AT_##name);
 NBT_WORD_LIST(WORD_ASSERT)
 NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYTES);
 
@@ -22,18 +22,19 @@ NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYT
 #define IS_CHOICE(name) IS_A(uint32_t, nbt_config, name)
 #define IS_REAL(name) IS_A(float, nbt_config, name)
 #define IS_ABOVE(name) IS_A(float, nbt_config, name)
-#define FIELD_ASSERT(name, kind, low, high, gaussian, other, since)                                \
-    NBT_ASSERT(nbt_field_##name,                                                                   \
-               offsetof(nbt_config, name) - offsetof(nbt_config, n_in) == 4u * NBT_FIELD_##name && \
-                   IS_##kind(name));
+#define FIELD_ASSERT(name, kind, low, high, gaussian, other, since)                         \
+    NBT_ASSERT(nbt_field_##name, offsetof(nbt_config, name) - offsetof(nbt_config, n_in) == \
+                                         (size_t)4u * NBT_FIELD_##name &&                   \
+                                     IS_##kind(name));
 NBT_FIELD_LIST(FIELD_ASSERT)
 NBT_ASSERT(nbt_fields_are_all,
-           sizeof(nbt_config) - offsetof(nbt_config, n_in) - 4u * NBT_FIELDS < 8u);
-#define COUNTER_ASSERT(name, since)                                                           \
-    NBT_ASSERT(nbt_counter_##name, offsetof(nbt_counters, name) == 8u * NBT_COUNTER_##name && \
-                                       IS_A(uint64_t, nbt_counters, name));
+           sizeof(nbt_config) - offsetof(nbt_config, n_in) - (size_t)4u * NBT_FIELDS < 8u);
+#define COUNTER_ASSERT(name, since)                                               \
+    NBT_ASSERT(nbt_counter_##name,                                                \
+               offsetof(nbt_counters, name) == (size_t)8u * NBT_COUNTER_##name && \
+                   IS_A(uint64_t, nbt_counters, name));
 NBT_COUNTER_LIST(COUNTER_ASSERT)
-NBT_ASSERT(nbt_counters_are_all, sizeof(nbt_counters) == 8u * NBT_COUNTERS);
+NBT_ASSERT(nbt_counters_are_all, sizeof(nbt_counters) == (size_t)8u * NBT_COUNTERS);
 
 uint32_t nbt_config_word(const nbt_config *config, size_t index)
 {
@@ -95,7 +96,7 @@ static float *place(float *base, size_t *next, size_t brought, size_t n)
 
 /* Floats of the last good copy, whole multiples of 8 bytes; 0 without one. */
 #define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
-    +(copied) * (brought) * (floats_)
+    +(size_t)(copied) * (brought) * (floats_)
 static size_t copied_floats(const nbt_layout *l)
 {
     if (!NBT_ROLLBACK || l->config->rollback_steps == 0) {

@@ -54,7 +54,7 @@ static size_t mark_at(size_t bytes)
 size_t nbt_store_slot_bytes(const nbt_config *config)
 {
     size_t bytes = nbt_checkpoint_bytes(config);
-    return bytes == 0 ? 0 : mark_at(bytes) + 2 * NBT_CHUNK;
+    return bytes == 0 ? 0 : mark_at(bytes) + 2 * (size_t)NBT_CHUNK;
 }
 
 static int is_described(const nbt_flash *flash)
@@ -353,7 +353,7 @@ static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned cha
 {
     programmer self = {flash, index, 0};
     slot written = slot_at(flash, index);
-    return erase_slot(&written, mark_at(get_word(record + 8)) + 2 * NBT_CHUNK) &&
+    return erase_slot(&written, mark_at(get_word(record + 8)) + 2 * (size_t)NBT_CHUNK) &&
            program_piece(&self, record, RECORD_BYTES) == 0 &&
            nbt_save_stream(learner, program_piece, &self) == NBT_OK &&
            content_of(&written) == WHOLE && written.sequence == get_word(record + 4);

@@ -296,8 +296,8 @@ size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
 #define SAVED_SUM NBT_WORDS_SUM
 #define SAVED_UNSAVED 0u
 #define COUNT_FLOATS(where, name, purpose, content, since, copied, brought, floats) \
-    words += (since) < end ? (brought) * (floats) : 0;                              \
-    words += copies && COPIED_SINCE(since) < end ? (copied) * (brought) * (floats) : 0;
+    words += (since) < end ? (size_t)(brought) * (floats) : 0;                      \
+    words += copies && COPIED_SINCE(since) < end ? (size_t)(copied) * (brought) * (floats) : 0;
     NBT_WORD_LIST(COUNT_WORDS)
     NBT_SAVED_OF(COUNT_FLOATS, COUNT_FLOATS, l)
     NBT_STREAM_OF(COUNT_FLOATS, l)
