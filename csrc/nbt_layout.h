@@ -37,7 +37,7 @@ enum {
 #define NBT_OPTIONAL_POINTER(name, built)
 /* Places of the pointers: an array takes one if it is built, and none otherwise. */
 #define NBT_OPTIONAL_OPTIONAL(name, built) \
-    NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) ? 1 : 0) - 1,
+    NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) != 0 ? 1 : 0) - 1,
 /* clang-format off */
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link,
