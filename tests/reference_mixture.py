@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from reference import Array, ReadoutCovariance, Settings, noise_step, prior_lift
 
 ERROR_RATE = 0.002
-ERROR_MIN = 1e-16
+ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output
 ERRORS_MAX = 8.0  # root mean squares of which an error counts at most
 SLOPE_MAX = 50.0
 SHARE = 1e-3  # of the weight, spread evenly, so that every forecast can come back
@@ -67,7 +67,8 @@ class Mixture:
         V_k <- phi V_k + g_k^2                 eta = 1 / sqrt(max_k V_k)
         R_k <- phi R_k - (g_k + eta g_k^2)     w = (1 - SHARE) softmax(eta R) + SHARE / K
 
-    r is the mean squared error of the answers, so that the weights have no units.
+    r is the mean squared error of the answers, so that the weights have no units. It is at least
+    1e-11; there an error counts whole, and the weights stay.
 
     Attributes: weight w, regret R, spread V (K); error r; count, labels.
     """
@@ -86,11 +87,13 @@ class Mixture:
     def learn(self, p: Array, answer: float, label: float, forget: float) -> None:
         """Learn the label of the forecasts p (K) and of what was answered."""
         off, square = label - answer, (label - answer) ** 2
-        if self.count > 0:
+        if self.error > ERROR_MIN:
             square = min(square, ERRORS_MAX**2 * self.error)
         self.count += 1
         rate = max(ERROR_RATE, 1 / self.count)
         self.error = max(self.error + rate * (square - self.error), ERROR_MIN)
+        if self.error <= ERROR_MIN:  # all answers were exact but for rounding
+            return
 
         q = np.sqrt(self.error)
         off = np.clip(off / q, -ERRORS_MAX, ERRORS_MAX)

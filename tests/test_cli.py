@@ -250,7 +250,7 @@ def test_bad_input_is_one_line(
     assert not (tmp_path / "none").exists()
     assert "directory that exists" in refused(sensor, "--json", tmp_path / "no" / "x.json")
     assert "directory that exists" in refused(sensor, "--out", tmp_path)
-    assert "hidden = 5000: expected a value from 1" in failure(capsys, "demo", "--hidden", "5000")
+    assert "hidden = 5000: expected a value from 0" in failure(capsys, "demo", "--hidden", "5000")
 
 
 def test_a_file_that_cannot_be_written_is_one_line(

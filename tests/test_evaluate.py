@@ -117,5 +117,5 @@ def test_a_comparison_gives_all_models_the_same_task() -> None:
 
 
 def test_a_comparison_refuses_what_the_learner_refuses() -> None:
-    with pytest.raises(ConfigError, match="hidden = 0"):
-        compare(Config(3, 3, hidden=0), simulated_sensor(10))
+    with pytest.raises(ConfigError, match="hidden = -1"):
+        compare(Config(3, 3, hidden=-1), simulated_sensor(10))

@@ -25,7 +25,7 @@ from nbt_embed.errors import CheckpointError, DivergenceWarning, NbtError
 from nbt_embed.export import GOLDEN_STEPS, Golden, export_firmware, firmware_files, golden
 
 # Words of a checkpoint: where the payload begins, and the counters (docs/checkpoint.md).
-HEADER, COUNTERS = 63, np.r_[40:48, 53:63]
+HEADER, COUNTERS = 74, np.r_[40:48, 53:63, 70:74]
 EXTREME = np.array(
     [0.0, -0.0, 1e-45, 1e-38, 1e-20, 1.0, 20.0, 1e6, 1e9, 1e18, 1e25, 3e38, -1.0, -1e18, -3e38],
     np.float32,

@@ -150,7 +150,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
     calls: dict[str, Call] = {
         "Learner": lambda: Learner(1, 1, hidden=3),
         "Learner: a Config": lambda: Learner(config),
-        "Learner: refused": refused(lambda: Learner(1, 1, hidden=0)),
+        "Learner: refused": refused(lambda: Learner(1, 1, hidden=-1)),
         "Learner.predict": lambda: steps(one),
         "Learner.predict: refused": refused(lambda: one.predict([1.0, 2.0])),
         "Learner.learn": lambda: steps(one),
