@@ -160,6 +160,8 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest
                                  value] */
     NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
+    NBT_ARRAY_LOST = 24,      /* (O, K) mean squared errors of these forecasts lately, in units of the
+                                 output (mix_forget, drift_steps) */
     NBT_ARRAY_END
 };
 
@@ -528,17 +530,17 @@ float nbt_sigmoidf(float x);
                     1u) *                                                                        \
                        NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
-/* What units that follow, the anchor and the mixture take beside; slow and mix: 1 with slow_forget,
- * with mix_forget above 0, else 0. */
+/* What units that follow, the anchor and the mixture take beside; slow, mix, watch: 1 with
+ * slow_forget, with mix_forget, with mix_forget and drift_steps above 0, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, lags, max_delay, link, follow, anchored,        \
-                         linear_lags, slow, mix)                                                \
+                         linear_lags, slow, mix, watch)                                         \
     (sizeof(float) *                                                                            \
      NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                            \
          NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored), \
-         (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),        \
-         (size_t)(max_delay), NBT_COLS(n_in, n_hidden, lags), (size_t)(linear_lags))            \
-                   NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),   \
-                                      (size_t)(linear_lags))))
+         (size_t)(slow), (size_t)(mix), (size_t)(watch), (size_t)(n_in), (size_t)(n_out),       \
+         (size_t)(lags), (size_t)(max_delay), NBT_COLS(n_in, n_hidden, lags),                   \
+         (size_t)(linear_lags)) NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow),       \
+                                                   (size_t)(n_out), (size_t)(linear_lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)             \

@@ -11,6 +11,11 @@ NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
 
+/* The readout of output o and the covariance that all share; the information of the recurrent
+ * weights. */
+NBT_LOCAL void nbt_correct_open(const nbt_layout *l, size_t o);
+NBT_LOCAL void nbt_correct_init_recurrent(const nbt_layout *l);
+
 /* The features l->f in the order of the covariance: with units that follow, the constant comes
  * first. */
 NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l);

@@ -120,8 +120,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
         }
     }
     if (jumps) {
-        nbt_experts_reopen(l);
-        nbt_count(&learner->counters.reopened, 1);
+        nbt_experts_jump(l);
     }
     if (restarts) {
         start_anew(learner, l, 1);

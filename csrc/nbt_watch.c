@@ -104,7 +104,7 @@ static int alarms(const nbt_learner *learner)
 
 NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float loss)
 {
-    if (learner->config.drift_steps > 0) {
+    if (learner->config.drift_steps > 0 && !nbt_mixes(l)) {
         count_loss(learner, loss, off_scale(learner, l));
     }
     return ages(learner) || alarms(learner) || copies(learner);
@@ -174,6 +174,16 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     /* What disturbed may go away again, and the copy fit once more. */
     if (NBT_ROLLBACK && learner->copy == NBT_COPY_TAKEN) {
         learner->copy = NBT_COPY_READY;
+    }
+    nbt_count(&learner->counters.reopened, 1);
+    return NBT_REOPENED;
+}
+
+NBT_LOCAL nbt_status nbt_watch_open(nbt_learner *learner, const nbt_layout *l, nbt_opening opening)
+{
+    if (opening == NBT_OPENS_NETWORK) {
+        nbt_correct_init_recurrent(l);
+        learner->opened = learner->counters.labels;
     }
     nbt_count(&learner->counters.reopened, 1);
     return NBT_REOPENED;

@@ -3,6 +3,7 @@
 #ifndef NBT_WATCH_H
 #define NBT_WATCH_H
 
+#include "nbt_experts.h"
 #include "nbt_layout.h"
 
 /* The watch starts: nothing has been seen, nothing is kept. */
@@ -20,5 +21,9 @@ NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float l
  * wander off in the long run: by 2e-8 a label, 1024 labels at once. Returns NBT_OK, NBT_REOPENED or
  * NBT_ROLLED_BACK. */
 NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l);
+
+/* Counts that forecasts have started again, and lets the recurrent weights learn as fast as at the
+ * start if the network's is among them. Returns NBT_REOPENED. */
+NBT_LOCAL nbt_status nbt_watch_open(nbt_learner *learner, const nbt_layout *l, nbt_opening opening);
 
 #endif
