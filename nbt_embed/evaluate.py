@@ -66,7 +66,7 @@ def evaluate(
     >>> from nbt_embed.metrics import RegressionScore
     >>> from nbt_embed.simulation import simulated_sensor
     >>> stream = simulated_sensor(500, missing=0)
-    >>> model, score = Learner(3, 3), RegressionScore(3)
+    >>> model, score = Learner(3, 3, anchor=(0, 1, 2)), RegressionScore(3)
     >>> forecast = model.predict(stream.inputs[0])
     >>> for x, y in zip(stream.inputs[1:], stream.targets[1:]):
     ...     score.update(forecast, y)         # the forecast was made before y was known
