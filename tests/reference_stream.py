@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference import Array, ReferenceLearner, Settings, prediction, with_input
 from reference_mixture import Mixture, Rls
-from reference_units import AS_IT_IS, Change, Unit, affine, re_express_covariance, re_expressed
+from reference_units import AS_IT_IS, BLOCK, Change, Unit, affine, re_express_covariance, re_expressed
 
 
 class StreamLearner(ReferenceLearner):
@@ -139,6 +139,9 @@ class StreamLearner(ReferenceLearner):
             if self.anchor[o] == channel:
                 expert.V = re_expressed(expert.V, A)
                 re_express_covariance(expert.covariance, A)
+        if config.link != "gaussian" and self.units[channel].count <= BLOCK:
+            self.readout = np.zeros_like(self.readout)  # units of a start know too little
+            self.covariance.restart()
 
     def move_output(self, o: int, a: float, b: float, shift: float) -> None:
         """Re-express output o: forecasts p' = a p + b, what readouts learn t' = a t + shift."""
