@@ -5,10 +5,11 @@
 #include "nbt_math.h"
 #include "nbt_units.h"
 
-/* Values of an input whose units are still found out. When they move, the readout of another link
- * than the gaussian starts anew: it forgets slowly, and re-expressed from units that were far too
- * small it would be sure of what it cannot know. */
-#define START 64.0f
+/* Values of an input whose units are still found out. When they move, all readouts start anew:
+ * re-expressed from units that were far too small, they would be sure of what they cannot know, and
+ * forecast far away. The other links than the gaussian forget slowly. */
+#define START 20.0f
+#define LONG_START 64.0f
 
 static nbt_unit_rules rules_of(const nbt_layout *l)
 {
@@ -88,8 +89,8 @@ static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, si
     if (change.event != NBT_UNIT_STAYS) {
         move_input(learner, l, channel, &change);
     }
-    if (change.event == NBT_UNIT_MOVES && !nbt_is_gaussian(l) && live.count <= START) {
-        nbt_correct_init_readout(l);
+    if (change.event == NBT_UNIT_MOVES && live.count <= (nbt_is_gaussian(l) ? START : LONG_START)) {
+        nbt_experts_restart(l);
     }
     return change;
 }

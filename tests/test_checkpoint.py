@@ -61,11 +61,11 @@ STREAMS: dict[str, Any] = {
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
     ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
-    ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0xCF397880C1C174DD),
+    ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0x4980948DDBB8DE91),
     (
         "checkpoint_v1_2_default.nbt",
         Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,)),
-        0xCF1A1D502AF1C54F,
+        0x03F9B520640BC789,
     ),
 ]
 KINDS = [
