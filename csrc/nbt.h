@@ -2,12 +2,15 @@
  *
  * One learner lives in one block of memory that the caller owns:
  *
- *     static NBT_ARENA(arena, NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
- *                                       NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+ *     static NBT_ARENA(arena, NBT_DEFAULT_BYTES(3, 1, 16, 0, NBT_LINK_GAUSSIAN));
  *     nbt_config config = nbt_config_default(3, 1, 16, NBT_LINK_GAUSSIAN);
  *     nbt_learner *learner = NULL;
  *     float x[3], label, forecast;
+ *     const int32_t anchor[1] = {0};                      // the label is the next x[0]
  *     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
+ *     if (status >= 0) {
+ *         status = nbt_anchor_set(learner, anchor);
+ *     }
  *     while (status >= 0 && read_sensor(x, &label)) {
  *         if (nbt_pending(learner) > 0) {
  *             status = nbt_learn(learner, &label);            // of the last forecast
@@ -180,7 +183,8 @@ typedef struct nbt_config {
     uint32_t n_hidden;    /* recurrent units, 0..4096 and what size_t can address. Cost: quadratic.
                              With 0 the learner is recursive least squares on the lags (estimator
                              frozen) */
-    uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 1 */
+    uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 2
+                             (gaussian) or 1 */
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
     uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
@@ -194,22 +198,22 @@ typedef struct nbt_config {
     uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes; quasi
                              4 R D more */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
-    uint32_t scale_steps; /* samples, 0..16777216, default 300 (gaussian) or 0: inputs and gaussian
-                             labels are standardised with the running mean and variance of the first
-                             scale_steps samples; 0 leaves them as they are */
+    uint32_t scale_steps; /* samples, 0..16777216, default 300: inputs and gaussian labels are
+                             standardised with the running mean and variance of the first scale_steps
+                             samples (follow: of all); 0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
     uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent
                              step (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at
                              least 0.1; 0 keeps it constant */
-    float scale_rate;     /* 1/samples, [0, 1], default 0: after scale_steps the scaler goes on
-                             with this exponential rate; 0 freezes it */
+    float scale_rate;     /* 1/samples, [0, 1], default 2e-3: after scale_steps (follow: after its
+                             inverse) the scaler goes on with this exponential rate; 0 freezes it */
     float tau_min;        /* samples, > 1, default 1.6 (gaussian) or 2.2: shortest initial time
                              constant of a unit */
     float tau_max;        /* samples, >= tau_min, default 16: longest; units are log-spaced */
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
                              [0, 100], default 0.6 */
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
-                             0.8 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
+                             1.2 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
     float rate;           /* eta, [0, 100], default 0.24 (gaussian) or 0.15: multiplies the
@@ -217,7 +221,7 @@ typedef struct nbt_config {
                              predictions that wait */
     float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast recurrent
                              information adapts */
-    float info_floor;     /* delta, [1e-6, 1e6], default 0.02 (gaussian) or 0.003: information that
+    float info_floor;     /* delta, [1e-6, 1e6], default 0.005 (gaussian) or 0.003: information that
                              every recurrent weight starts with and never falls below; larger is
                              slower and safer */
     float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.9985 (gaussian)
@@ -225,7 +229,7 @@ typedef struct nbt_config {
     float prior;          /* initial readout variance of input and bias weights, in units of the
                              noise variance, [1e-6, 1e6], default 3 (gaussian) or 1 */
     float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6],
-                             default 0.03 (gaussian) or 0.12 */
+                             default 0.05 (gaussian) or 0.12 */
     float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
                              variance */
     float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
@@ -233,37 +237,41 @@ typedef struct nbt_config {
     uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
                              for more samples is stuck, and nothing is learnt from what is forecast
                              with it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with
+    uint32_t drift_steps; /* labels, 0..1048576, default 0 (off, gaussian) or 300: after so many labels with
                              four times the usual loss, or more with less, but at least twice, the
                              learner opens again to what is new */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
-                             the learner opens again. Needs drift_steps. Cost: NBT_ROLLBACK_BYTES */
-    float gate;           /* standard deviations, [0, 1e6], default 20, 0 is off: a gaussian label
-                             that is further from its forecast is learnt as if it were so far */
-    float input_limit;    /* standard deviations, [0, 1e6], default 0 (off): an input further from
-                             the running mean is brought so far, once the scaler has seen
+                             the learner opens again. Needs drift_steps, and follow 0. Cost:
+                             NBT_ROLLBACK_BYTES */
+    float gate;           /* standard deviations, [0, 1e6], default 5 (gaussian) or 20, 0 is off: a
+                             gaussian label that is further from its forecast is learnt as if it were so far */
+    float input_limit;    /* standard deviations, [0, 1e6], default 10, 0 is off: an input further
+                             from the running mean is brought so far, once the scaler has seen
                              scale_steps (follow: 20 values) */
     /* Streams, docs/design.md section 11; each is off at 0. */
-    uint32_t follow;      /* 0 or 1, default 0: the units of inputs and gaussian labels follow the
+    uint32_t follow;      /* 0 or 1, default 1: the units of inputs and gaussian labels follow the
                              stream at scale_rate for ever (scale_steps 0: values are taken as they
-                             are), and what was learnt is re-expressed. Values up to 1e18 are taken
-                             then. rollback_steps has to be 0 */
-    uint32_t anchored;    /* 0 or 1, default 0: an output whose future is that of an input learns
-                             the difference to its last value (gaussian, needs follow). Output o is
-                             that of input o, if there is one; nbt_anchor_set says otherwise */
-    uint32_t linear_lags; /* samples, 0..1024, default 0 (off): a linear forecast of every output
-                             from the last samples of its input takes part in the mixture. Needs
-                             anchored and mix_forget */
-    uint32_t prior_units; /* 0 or 1, default 0: the prior is in units of the target instead of the
+                             are), and what was learnt is re-expressed. For the other links a channel
+                             is taken as it is until it is neither 0 nor 1. Values up to 1e18 are
+                             taken then. rollback_steps has to be 0 */
+    uint32_t anchored;    /* 0 or 1, default 1 (gaussian) or 0: an output whose future is that of an
+                             input learns the difference to its last value (gaussian, needs
+                             follow). nbt_anchor_set says which these are; none until then */
+    uint32_t linear_lags; /* samples, 0..1024, default 10 (gaussian) or 0 (off): a linear forecast
+                             of every output from the last samples of its input takes part in the
+                             mixture. Needs anchored and mix_forget */
+    uint32_t prior_units; /* 0 or 1, default 1 (gaussian) or 0: the prior is in units of the target
+                             instead of the
                              noise (gaussian, kalman filters) */
-    float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], 0 without
-                             linear_lags */
+    float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], default
+                             0.999; 0 without linear_lags */
     float slow_forget;    /* forgetting factor of a second, slower readout that takes part in the
-                             mixture, [0, 1], default 0 (none). Needs mix_forget. Cost: 2 D (D + 1)
+                             mixture, [0, 1], default 0.9998 (gaussian) or 0 (none). Needs mix_forget. Cost: 2 D (D + 1)
                              + 4 n_out D bytes */
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
-                             by, [0, 1], default 0 (no mixture: the readout alone). Gaussian, needs
+                             by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
+                             alone). Gaussian, needs
                              follow */
 } nbt_config;
 
@@ -301,8 +309,10 @@ typedef struct nbt_learner nbt_learner;
 /* clang-format on */
 
 /* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
- * (NBT_LINK_*). The gaussian link scales its inputs and labels and forgets within about 700
- * samples; the others take inputs as they are and forget within about 20000. Cost: O(1). */
+ * (NBT_LINK_*). Inputs, but for those that are only ever 0 and 1 beside another link than the
+ * gaussian, and gaussian labels are scaled in units that follow the stream. The gaussian link mixes
+ * several forecasts and forgets within about 700 samples; the others forget within about 20000. What
+ * a build leaves out (NBT_FOLLOW, NBT_MIXTURE) is off. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: check every field against its range.
@@ -366,13 +376,15 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance);
  *   horizon h: for each t learn(label_t) if h predictions wait, then predict(x_t); row t of y is
  *   the forecast for t + h. A stream may be fed in pieces.
  * Arguments: y (steps, n_out); x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
- *   *done receives the number of completed steps, skipped ones included.
+ *   *done receives the number of completed steps, skipped ones included; guards (steps), or NULL:
+ *   of every row the counters that grew in it, bit i for counter i of nbt_counters. Rows from the
+ *   first one on that was not begun are left as they are.
  * Returns: NBT_OK, or NBT_NOT_FINITE if a forecast was not finite; all steps ran.
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
  *   itself, horizon h, the label may have been learnt and only the input refused. */
 nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done);
+                   size_t horizon, size_t *done, uint32_t *guards);
 
 /* Purpose: forget the recent past, keep what was learnt: states, estimate, lag taps and waiting
  * predictions are cleared; weights, covariances and scalers stay. Errors: NBT_ERR_NULL. */
@@ -516,8 +528,18 @@ float nbt_sigmoidf(float x);
 
 /* ---- Bytes at compile time -------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) is an integer
- * constant expression equal to nbt_bytes of the same configuration, on every target; with
- * rollback_steps add NBT_ROLLBACK_BYTES. Both are sums over the arrays of nbt_tables.h. */
+ * constant expression equal to nbt_bytes of the same configuration without follow, on every target.
+ * With follow add NBT_STREAM_BYTES, with rollback_steps NBT_ROLLBACK_BYTES. All are sums over the
+ * arrays of nbt_tables.h. NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both
+ * summands of what nbt_config_default gives, with max_delay. */
+#define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
+    (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,        \
+               (n_hidden) > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN, NBT_FILTER_KALMAN, link) + \
+     NBT_STREAM_BYTES(n_in, n_out, n_hidden, NBT_USUAL_LAGS(link), max_delay, link, 1,        \
+                      NBT_IN(NBT_LINKS_REAL, link),                                           \
+                      NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
+                      NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link),             \
+                      NBT_IN(NBT_LINKS_REAL, link)))
 #define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)         \
     (NBT_HEADER_BYTES +                                                                          \
      sizeof(float) *                                                                             \
@@ -530,8 +552,8 @@ float nbt_sigmoidf(float x);
                     1u) *                                                                        \
                        NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
-/* What units that follow, the anchor and the mixture take beside; slow, mix, watch: 1 with
- * slow_forget, with mix_forget, with mix_forget and drift_steps above 0, else 0. */
+/* What follow takes beside, with the anchor and the mixture; slow, mix, watch: 1 with slow_forget,
+ * with mix_forget, with mix_forget and drift_steps above 0, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, lags, max_delay, link, follow, anchored,        \
                          linear_lags, slow, mix, watch)                                         \
     (sizeof(float) *                                                                            \

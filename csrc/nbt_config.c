@@ -20,21 +20,6 @@ static uint32_t usual_estimator(uint32_t n_hidden)
     return n_hidden > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN;
 }
 
-nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
-{
-    int gaussian_link = link == NBT_LINK_GAUSSIAN;
-    /* By position, so that compilers warn of a field without its row. */
-#define DEFAULT(name, kind, low, high, gaussian, other, since) \
-    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
-#define DEFAULT_COUNT(value) (uint32_t)(value)
-#define DEFAULT_CHOICE(value) (uint32_t)(value)
-#define DEFAULT_REAL(value) (value)
-#define DEFAULT_ABOVE(value) (value)
-    nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
-#undef DEFAULT
-    return config;
-}
-
 /* Permitted values of the fields after seed. */
 enum { COUNT, CHOICE, REAL, ABOVE }; /* uint32_t; uint32_t; float; float with low excluded */
 typedef struct range {
@@ -72,6 +57,31 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
         r.kind = ABOVE;
     }
     return r;
+}
+
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
+{
+    int gaussian_link = link == NBT_LINK_GAUSSIAN;
+    /* By position, so that compilers warn of a field without its row. */
+#define DEFAULT(name, kind, low, high, gaussian, other, since) \
+    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
+#define DEFAULT_COUNT(value) (uint32_t)(value)
+#define DEFAULT_CHOICE(value) (uint32_t)(value)
+#define DEFAULT_REAL(value) (value)
+#define DEFAULT_ABOVE(value) (value)
+    nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
+#undef DEFAULT
+    for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS;
+         i++) { /* what this build can not do is off */
+        if (stream_range_of(&config, i, ranges[i]).high == 0.0f) {
+            nbt_config_set_word(&config, i, 0);
+        }
+    }
+    if (config.follow == 0) { /* without re-expression a scaler has to stand still, and then it may
+                                 know too little to limit anything */
+        config.scale_rate = config.input_limit = 0.0f;
+    }
+    return config;
 }
 
 /* The range of one field beside the values of the others. */

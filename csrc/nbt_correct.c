@@ -144,9 +144,18 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     }
 }
 
+NBT_LOCAL int nbt_correct_is_constant_first(const nbt_layout *l)
+{
+    int moves = nbt_follows(l) && nbt_is_gaussian(l);
+    for (size_t i = 0; i < l->config->n_in && nbt_follows(l) && !moves; i++) {
+        moves = NBT_OF(l, units)[2 * l->config->n_in + i] >= 0.0f;
+    }
+    return moves;
+}
+
 NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
 {
-    if (!nbt_follows(l)) {
+    if (!nbt_correct_is_constant_first(l)) {
         return l->f;
     }
     nbt_ud_constant_first(l->cf, l->f, l->D, l->H);
@@ -156,7 +165,7 @@ NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
 /* C f in the order of the readout. */
 static const float *readout_direction(const nbt_layout *l)
 {
-    if (!nbt_follows(l)) {
+    if (!nbt_correct_is_constant_first(l)) {
         return l->cf;
     }
     nbt_ud_constant_last(l->f, l->cf, l->D, l->H);
@@ -179,7 +188,7 @@ static priors priors_of(const nbt_layout *l, float lift)
     }
     priors units_first = {l->H, hidden, prior};
     priors units_last = {l->D - l->H, prior, hidden};
-    return nbt_follows(l) ? units_last : units_first;
+    return nbt_correct_is_constant_first(l) ? units_last : units_first;
 }
 
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l)

@@ -16,8 +16,12 @@ NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_open(const nbt_layout *l, size_t o);
 NBT_LOCAL void nbt_correct_init_recurrent(const nbt_layout *l);
 
-/* The features l->f in the order of the covariance: with units that follow, the constant comes
- * first. */
+/* Whether the covariance of the readout stands in the order [1; x; h], in which units can move,
+ * instead of that of the readout: with units that follow, of a link whose inputs are taken as they
+ * are while they are 0 or 1, once one of them is not. Cost: O(n_in). */
+NBT_LOCAL int nbt_correct_is_constant_first(const nbt_layout *l);
+
+/* The features l->f in the order of the covariance. */
 NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l);
 
 /* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters

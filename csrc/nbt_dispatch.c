@@ -40,9 +40,9 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance)
 }
 
 nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done)
+                   size_t horizon, size_t *done, uint32_t *guards)
 {
-    DISPATCH(nbt_run, (learner, y, x, label, steps, horizon, done))
+    DISPATCH(nbt_run, (learner, y, x, label, steps, horizon, done, guards))
 }
 
 #else

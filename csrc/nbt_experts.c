@@ -131,7 +131,7 @@ NBT_LOCAL void nbt_experts_jump(const nbt_layout *l)
 NBT_LOCAL void nbt_experts_init(const nbt_layout *l)
 {
     for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
-        NBT_OF(l, anchor)[o] = o < l->config->n_in ? (float)o : -1.0f;
+        NBT_OF(l, anchor)[o] = -1.0f;
     }
     nbt_experts_restart(l);
 }

@@ -1,8 +1,15 @@
 #include "nbt_follow.h"
 
+#include "nbt_correct.h"
 #include "nbt_experts.h"
 #include "nbt_math.h"
 #include "nbt_units.h"
+
+/* Values of an input whose units are still found out. When they move, all readouts start anew:
+ * re-expressed from units that were far too small, they would be sure of what they cannot know, and
+ * forecast far away. The other links than the gaussian forget slowly. */
+#define START 20.0f
+#define LONG_START 64.0f
 
 static nbt_unit_rules rules_of(const nbt_layout *l)
 {
@@ -18,11 +25,11 @@ static int is_small(float z)
 NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
 {
     size_t n_in = l->config->n_in;
-    if (l->config->scale_steps > 0) {
-        return;
+    int scales = l->config->scale_steps > 0;
+    if (!scales || !nbt_is_gaussian(l)) { /* a channel is 0 or 1 until it is something else */
+        nbt_fill(NBT_OF(l, units) + 2 * n_in, -1.0f, n_in);
     }
-    nbt_fill(NBT_OF(l, units) + 2 * n_in, -1.0f, n_in);
-    if (nbt_is_gaussian(l)) {
+    if (!scales && nbt_is_gaussian(l)) {
         nbt_fill(NBT_OF(l, label_units) + 2 * l->O, -1.0f, l->O);
     }
 }
@@ -70,11 +77,20 @@ static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, si
     size_t n_in = l->config->n_in;
     nbt_scale live = nbt_scale_load(l->input_scale, channel, n_in);
     nbt_unit unit = nbt_units_load(NBT_OF(l, units), channel, n_in);
+    int was_flag = unit.deviation < 0.0f;
     nbt_unit_change change = nbt_units_count(&live, &unit, z, rules_of(l));
+    int reorders =
+        was_flag && unit.deviation >= 0.0f && nbt_is_kalman(l) && !nbt_correct_is_constant_first(l);
     nbt_scale_store(l->input_scale, live, channel, n_in);
     nbt_units_store(NBT_OF(l, units), &unit, channel, n_in);
+    if (reorders) {
+        nbt_correct_init_covariance(l);
+    }
     if (change.event != NBT_UNIT_STAYS) {
         move_input(learner, l, channel, &change);
+    }
+    if (change.event == NBT_UNIT_MOVES && live.count <= (nbt_is_gaussian(l) ? START : LONG_START)) {
+        nbt_experts_restart(l);
     }
     return change;
 }

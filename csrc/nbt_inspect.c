@@ -1,3 +1,4 @@
+#include "nbt_correct.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_ud.h"
@@ -108,7 +109,7 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     *rows = v.rows;
     *cols = v.cols;
     if (out != NULL && v.stored == PACKED) {
-        nbt_ud_expand(v.data, out, v.rows, nbt_follows(&l) ? l.H : v.rows);
+        nbt_ud_expand(v.data, out, v.rows, nbt_correct_is_constant_first(&l) ? l.H : v.rows);
     } else if (out != NULL && v.stored == BLOCKED) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {

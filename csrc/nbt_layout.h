@@ -45,7 +45,7 @@ enum {
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
                        , , , , , , , )
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
-                      , , , , , NBT_MIXES)
+                      NBT_MIXES, , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
 };

@@ -307,8 +307,19 @@ nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
+/* Set of the counters that have grown: bit i is counter i of NBT_COUNTER_LIST. */
+static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
+{
+    uint32_t set = 0;
+#define GROWN(name, since) \
+    set |= after->name != before->name ? (uint32_t)1 << NBT_COUNTER_##name : 0u;
+    NBT_COUNTER_LIST(GROWN)
+#undef GROWN
+    return set;
+}
+
 nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, const float *label,
-                                size_t steps, size_t horizon, size_t *done)
+                                size_t steps, size_t horizon, size_t *done, uint32_t *guards)
 {
     if (learner == NULL || y == NULL || x == NULL || label == NULL || done == NULL) {
         return NBT_ERR_NULL;
@@ -324,6 +335,7 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
     nbt_change change;
     nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
     nbt_status status = NBT_OK, worst = NBT_OK;
+    nbt_counters before = learner->counters;
     for (size_t t = 0; t < steps && status >= 0; t++) {
         if (horizon > 0 && learner->pending == horizon) {
             status = learn(learner, &l, label + t * n_label, &change, &undone);
@@ -336,6 +348,10 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
             status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
         *done += status >= 0;
+        if (guards != NULL) {
+            guards[t] = grown(&before, &learner->counters);
+            before = learner->counters;
+        }
     }
     settle(&l, &undone);
     return status < 0 ? status : worst;

@@ -128,7 +128,7 @@ enum {
     X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                             \
     X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */             \
     X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                  \
-    X(lags, COUNT, 1, 1024, 1, 1, 0)                                                    \
+    X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(link), NBT_USUAL_LAGS(link), 0)              \
     X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                            \
     X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)             \
     X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden),                 \
@@ -136,35 +136,39 @@ enum {
     X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)           \
     X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)   \
     X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                 \
-    X(scale_steps, COUNT, 0, 16777216, 300, 0, 0)                                       \
+    X(scale_steps, COUNT, 0, 16777216, 300, 300, 0)                                     \
     X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                               \
     X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                            \
-    X(scale_rate, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 0)                                      \
+    X(scale_rate, REAL, 0.0f, 1.0f, 2e-3f, 2e-3f, 0)                                    \
     X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                        \
     X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */               \
     X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
-    X(input_gain, REAL, 0.0f, 100.0f, 0.8f, one_hot_gain(n_in), 0)                      \
+    X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in), 0)                      \
     X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
-    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                        \
+    X(rate, REAL, 0.0f, 100.0f, 0.4f, 0.15f, 0)                                         \
     X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
-    X(info_floor, REAL, 1e-6f, 1e6f, 0.02f, 0.003f, 0)                                  \
+    X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                 \
     X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \
     X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                          \
-    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.03f, 0.12f, 0)                                 \
+    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.05f, 0.12f, 0)                                 \
     X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                   \
     X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                  \
     X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                         \
     X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                      \
     X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */        \
-    X(gate, REAL, 0.0f, 1e6f, 20.0f, 20.0f, 1)                                          \
-    X(input_limit, REAL, 0.0f, 1e6f, 0.0f, 0.0f, 1)                                     \
-    X(follow, COUNT, 0, 1, 0, 0, 2)                                                     \
-    X(anchored, COUNT, 0, 1, 0, 0, 2)                                                   \
-    X(linear_lags, COUNT, 0, 1024, 0, 0, 2)                                             \
-    X(prior_units, COUNT, 0, 1, 0, 0, 2)                                                \
-    X(linear_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
-    X(slow_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)                                     \
-    X(mix_forget, REAL, 0.0f, 1.0f, 0.0f, 0.0f, 2)
+    X(gate, REAL, 0.0f, 1e6f, 5.0f, 20.0f, 1)                                           \
+    X(input_limit, REAL, 0.0f, 1e6f, 10.0f, 10.0f, 1)                                   \
+    X(follow, COUNT, 0, 1, 1, 1, 2)                                                     \
+    X(anchored, COUNT, 0, 1, 1, 0, 2)                                                   \
+    X(linear_lags, COUNT, 0, 1024, NBT_USUAL_LINEAR_LAGS, 0, 2)                         \
+    X(prior_units, COUNT, 0, 1, 1, 0, 2)                                                \
+    X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
+    X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                  \
+    X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)
+
+/* Defaults that NBT_DEFAULT_BYTES needs too. */
+#define NBT_USUAL_LAGS(link) (1u + NBT_IN(NBT_LINKS_REAL, link))
+#define NBT_USUAL_LINEAR_LAGS 10u
 
 /* Their numbers, NBT_FIELD_<name>, and how many there are. */
 #define NBT_FIELD_NUMBER_(name, ...) NBT_FIELD_##name,

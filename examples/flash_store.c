@@ -7,10 +7,9 @@
 
 #include "nbt.h"
 
-enum { SLOTS = 2, SLOT_BYTES = 4096 };
+enum { SLOTS = 2, SLOT_BYTES = 8192 };
 
-static NBT_ARENA(arena, NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 8, 0, NBT_LINK_GAUSSIAN));
 static unsigned char chip[SLOTS][SLOT_BYTES];
 
 static int chip_read(void *context, uint32_t slot, size_t offset, unsigned char *out, size_t n)
@@ -39,6 +38,7 @@ int main(void)
 {
     const nbt_flash flash = {NULL, SLOTS, SLOT_BYTES, chip_read, chip_program, chip_erase};
     nbt_config config = nbt_config_default(1, 1, 8, NBT_LINK_GAUSSIAN);
+    const int32_t anchor[1] = {0}; /* the output is the future of input 0 */
     nbt_learner *learner = NULL;
 
     for (unsigned boot = 0; boot < 3u; boot++) {
@@ -46,6 +46,7 @@ int main(void)
         if (status != NBT_OK) {
             printf("boot %u: %s\n", boot, nbt_status_text(status));
             status = nbt_init(arena, sizeof arena, &config, &learner);
+            status = status < 0 ? status : nbt_anchor_set(learner, anchor);
         }
         for (unsigned t = 0; t < 500u && status >= 0; t++) {
             float sample = (float)(t % 20u) / 10.0f;

@@ -6,8 +6,7 @@
 #include "nbt.h"
 
 /* The learner's whole memory, known at compile time. */
-static NBT_ARENA(arena, NBT_BYTES(1, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
 
 /* Stands for an analogue-to-digital converter: a triangle wave. */
 static float read_sensor(unsigned t)
@@ -19,8 +18,12 @@ static float read_sensor(unsigned t)
 int main(void)
 {
     nbt_config config = nbt_config_default(1, 1, 16, NBT_LINK_GAUSSIAN);
+    const int32_t anchor[1] = {0}; /* the output is the future of input 0 */
     nbt_learner *learner = NULL;
     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
+    if (status >= 0) {
+        status = nbt_anchor_set(learner, anchor);
+    }
     float forecast = 0.0f;
     float error = 0.0f;
 

@@ -161,17 +161,24 @@ static uint64_t skipped_by(const nbt_learner *learner)
 }
 
 int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped)
+                   size_t horizon, size_t *done, uint32_t *guards, size_t *waiting,
+                   uint64_t *skipped)
 {
     int status = enter(shared);
     if (status == NBT_OK) {
         nbt_learner *learner = shared->learner;
         uint64_t before = skipped_by(learner);
         *waiting = nbt_pending(learner);
-        status = nbt_run(learner, y, x, label, steps, horizon, done);
+        status = nbt_run(learner, y, x, label, steps, horizon, done, guards);
         *skipped = skipped_by(learner) - before;
         leave(shared);
     }
+    return status;
+}
+
+int nbt_shared_anchor_set(nbt_shared *shared, const int32_t *channel)
+{
+    INSIDE(shared, status, nbt_anchor_set(shared->learner, channel))
     return status;
 }
 

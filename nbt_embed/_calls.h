@@ -68,7 +68,11 @@ int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t 
 /* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
  * at the start, *skipped the steps that were answered with NBT_SKIPPED. */
 int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped);
+                   size_t horizon, size_t *done, uint32_t *guards, size_t *waiting,
+                   uint64_t *skipped);
+
+/* Purpose: the same of nbt_anchor_set; NBT_ERR_CONFIG where a sample has been predicted. */
+int nbt_shared_anchor_set(nbt_shared *shared, const int32_t *channel);
 
 /* Purpose: the same of nbt_pending. Returns: at most 1048577, or a negative number as above. */
 int nbt_shared_pending(nbt_shared *shared);

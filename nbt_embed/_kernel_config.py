@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbt_embed._defaults import KERNEL_FIELDS, number_of
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import ConfigError, shown
@@ -68,13 +69,36 @@ class Counters:
     restarted: int
 
 
+# Guards by name -> their bit in the guards of nbt_run.
+GUARDS = {
+    name: number
+    for number, (name, _) in enumerate(ffi.typeof("nbt_counters").fields)
+    if name not in ("predictions", "labels", "missing")
+}
+
 # Looked up once: fields() makes a new tuple at every call, of which CPython keeps two thousand.
 _PURPOSES = tuple(field.name for field in fields(Memory))
 _COUNTED = tuple(field.name for field in fields(Counters))
-_KERNEL_FIELDS = tuple(
-    (name, "hidden" if name == "n_hidden" else name, field.type.cname)
-    for name, field in ffi.typeof("nbt_config").fields
-)
+
+
+# Field -> what it needs, if it is not off: another field, whether its value will do, what will.
+_Need = tuple[str, Callable[[Any], bool], str]
+_LINK: _Need = ("link", lambda link: link == "gaussian", 'link="gaussian"')
+_FILTER: _Need = ("filter", lambda name: name != "sgd", "a kalman filter")
+_FOLLOW: _Need = ("follow", bool, "follow=True")
+_MIX: _Need = ("mix_forget", bool, "mix_forget above 0")
+_NEEDS: dict[str, tuple[_Need, ...]] = {
+    "rollback_steps": (
+        ("follow", lambda follow: not follow, "follow=False (a copy keeps the units of its time)"),
+        ("drift_steps", bool, "drift_steps above 0"),
+    ),
+    "anchored": (_LINK, _FOLLOW),
+    "mix_forget": (_LINK, _FOLLOW),
+    "slow_forget": (_MIX, _FILTER),
+    "linear_lags": (("anchored", bool, "anchored=True"), _MIX, _FILTER),
+    "linear_forget": (("linear_lags", bool, "linear_lags above 0"),),
+    "prior_units": (_LINK, _FILTER),
+}
 
 
 def memory_of(config: Config) -> Memory:
@@ -107,28 +131,24 @@ def counters_of(struct: Any) -> Counters:
 def kernel_config(config: Config) -> Any:
     """The kernel's struct; names become the kernel's numbers. Errors: ConfigError (the seed)."""
     struct = ffi.new("nbt_config *")
-    for kernel_name, name, ctype in _KERNEL_FIELDS:
+    for kernel_name, name, ctype in KERNEL_FIELDS:
         value = getattr(config, name)
-        if name in CHOICES:
-            value = CHOICES[name].index(value)
-        elif ctype == "uint32_t" and not 0 <= value < 1 << 32:
-            value = (1 << 32) - 1  # no field's range goes so far: the kernel refuses it by name
-        elif ctype == "uint64_t" and not 0 <= value < 1 << 64:
+        if ctype == "uint64_t" and not 0 <= value < 1 << 64:
             raise ConfigError(
                 f"{name} = {shown(value)}: expected a value from 0 to {(1 << 64) - 1}"
             )
-        setattr(struct, kernel_name, value)
+        setattr(struct, kernel_name, number_of(name, ctype, value))
     return struct
 
 
 def anchor_set(config: Config, learner: Any) -> None:
-    """Tell a fresh learner its anchors, where they are not the usual ones."""
+    """Tell a fresh learner its anchors, where they are known."""
     if config.anchor is not None:
         lib.nbt_anchor_set(learner, [-1 if one is None else one for one in config.anchor])
 
 
 def anchor_of(config: Config, learner: Any) -> tuple[int | None, ...] | None:
-    """The anchors of a learner as ``Config.anchor``; None where they are the usual ones."""
+    """The anchors of a learner as ``Config.anchor``; None where no output has one."""
     if not config.anchored:
         return None
     out = np.empty(config.n_out, np.float32)
@@ -136,14 +156,13 @@ def anchor_of(config: Config, learner: Any) -> tuple[int | None, ...] | None:
     buffer = ffi.from_buffer("float[]", out)
     lib.nbt_array_get(learner, lib.NBT_ARRAY_ANCHOR, buffer, sizes, sizes + 1)
     anchor = tuple(int(one) if one >= 0 else None for one in out)
-    usual = tuple(o if o < config.n_in else None for o in range(config.n_out))
-    return None if anchor == usual else anchor
+    return None if anchor == (None,) * config.n_out else anchor
 
 
 def config_of(struct: Any) -> Config:
     """The other way round."""
     settings: dict[str, Any] = {}
-    for kernel_name, name, _ in _KERNEL_FIELDS:
+    for kernel_name, name, _ in KERNEL_FIELDS:
         value = getattr(struct, kernel_name)
         settings[name] = CHOICES[name][value] if name in CHOICES else value
     return Config(**settings)
@@ -167,7 +186,13 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
     """The error that names the field which the kernel refused, its value and its range."""
     index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
     lib.nbt_config_check(struct, index, low, high)
-    name = _KERNEL_FIELDS[index[0]][1]
+    name = KERNEL_FIELDS[index[0]][1]
+    for other, has_room, remedy in _NEEDS.get(name, ()):
+        if not has_room(getattr(config, other)):
+            return ConfigError(
+                f"{name} = {shown(getattr(config, name))}: needs {remedy}, and "
+                f"{other} = {getattr(config, other)!r}; change that, or leave {name} out"
+            )
     expected = f"a value from {_bound(low[0])} to {_bound(high[0])}"
     if name in CHOICES:
         expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))

@@ -23,7 +23,7 @@ PASSES = 1 + len(BASELINES)
 class Comparison:
     """Results of one horizon.
 
-    Attributes: config (of the learner), learner, baselines (by the keys of ``BASELINES``), memory
+    Attributes: config (of the learner, with the anchors that it found), learner, baselines (by the keys of ``BASELINES``), memory
     (of the learner), counters (of the learner: what its guards did).
     """
 
@@ -54,13 +54,13 @@ def compare(
     """
     max_delay = max(horizon - 1, 0)
     config = replace(config, max_delay=max_delay)
-    learner = Learner(config)
+    learner, lags = Learner(config), config.lags or 1  # never None: Config has settled it
     with warnings.catch_warnings():  # counted, and told by the caller in one line
         warnings.simplefilter("ignore", DivergenceWarning)
         evaluation = evaluate(learner, stream, horizon, score_from, progress)
     baselines = {
         name: evaluate(
-            kind(stream.n_in, stream.n_out, lags=config.lags, max_delay=max_delay),
+            kind(stream.n_in, stream.n_out, lags=lags, max_delay=max_delay),
             stream,
             horizon,
             score_from,
@@ -68,4 +68,4 @@ def compare(
         )
         for name, kind in BASELINES.items()
     }
-    return Comparison(config, evaluation, baselines, learner.memory, learner.counters)
+    return Comparison(learner.config, evaluation, baselines, learner.memory, learner.counters)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from nbt_embed._choices import CHOICES, Cell, Estimator, Filter, Link, Norm
+from nbt_embed._defaults import settled
 from nbt_embed._html import html_table
-from nbt_embed._kernel import ffi, lib
 from nbt_embed.errors import ConfigError, shown, similar
 
 __all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", "Norm"]
@@ -30,12 +30,18 @@ class Config:
     ``memory_of`` is asked. A float is kept as the shortest decimal of its float32: the kernel
     computes with that number, and a checkpoint gives it back.
 
+    A field that is None, its default, becomes the kernel's default for the link. Where what it
+    needs is off, it is off: ``follow=False`` alone turns off the anchor and the mixture,
+    ``mix_forget=0`` the linear and the slow forecast, ``filter="sgd"`` what needs covariances.
+    ``dataclasses.replace`` keeps what has been decided; build a new ``Config`` to decide again.
+
     Attributes:
         n_in: input channels, 1..65535.
         n_out: outputs (categorical: classes, at least 2), 1..4096.
         hidden: recurrent units, 0..4096. Cost: quadratic in bytes and time. With 0 the learner is
             recursive least squares on the lags, and the estimator "frozen".
-        lags: last samples of every input that are seen at once, 1..1024.
+        lags: last samples of every input that are seen at once, 1..1024. None means 2 for the
+            gaussian link and 1 for the others.
         max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
             are possible; 0..1048576. Cost: 4 n_in bytes each.
         cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
@@ -57,17 +63,17 @@ class Config:
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
         scale_steps: inputs and gaussian labels are standardised with the running mean and variance
-            of the first scale_steps samples; 0 leaves them as they are. None means 300 for the
-            gaussian link and 0 for the others, whose inputs are usually one-hot.
+            of the first scale_steps samples (with follow: of all); 0 leaves them as they are.
         hold_missing: a NaN input repeats the channel's last value instead of being refused.
         anneal_steps: labels, 0..2**30: after n labels the recurrent step (sgd: every step) is
             multiplied by 1/sqrt(1 + n/anneal_steps), at least 0.1; 0 keeps it constant.
         seed: seeds the initial weights and the random signs, 0..2**64-1.
-        scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps; 0 freezes it.
+        scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps samples (with follow:
+            after 1/scale_rate); 0 freezes it. None means 0.002, and 0 without follow.
         tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
             log-spaced. tau_min None means 1.6 for the gaussian link and 2.2 for the others.
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
-            sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 0.8 for
+            sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 1.2 for
             the gaussian link; for the others, whose inputs are usually one-hot, 0.97 sqrt(n_in),
             but from 3.5 to 100.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
@@ -75,12 +81,12 @@ class Config:
             of forecasts that wait. None means 0.24 for the gaussian link and 0.15 for the others.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
         info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
-            None means 0.02 for the gaussian link and 0.003 for the others.
+            None means 0.005 for the gaussian link and 0.003 for the others.
         forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.9985 for the
             gaussian link, which follows drifting sensors, and 0.99995 for the others.
         prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
-            on the recurrent units, in units of the noise variance. None means 3 and 0.03 for the
-            gaussian link, 1 and 0.12 for the others.
+            on the recurrent units, in units of the noise variance (prior_units: of the target's).
+            None means 3 and 0.05 for the gaussian link, 1 and 0.12 for the others.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
         sgd_rate: [0, 100]: step size of the sgd filter.
         stuck_steps: samples, 0..16777215, 0 is off: an input that repeats its value for more
@@ -88,47 +94,53 @@ class Config:
             that does is missing. Leave it off where a channel may stand still for good reasons.
         drift_steps: labels, 0..2**20, 0 is off: after so many labels with four times the usual
             loss, or more with less, but at least twice, the learner opens again: scalers, readout,
-            rates and covariances start anew, the recurrent weights stay.
+            rates and covariances start anew, the recurrent weights stay. None means 0 for the
+            gaussian link and 300 for the others.
         rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
             labels while the loss is as usual, and go back to it before opening again. Needs
-            drift_steps. Cost: the parameters and covariances once more.
+            drift_steps and follow=False. Cost: the parameters and covariances once more.
         gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
-            further from its forecast is learnt as if it were so far.
+            further from its forecast is learnt as if it were so far. None means 5.
         input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
             the running mean is brought so far, once the scaler has seen scale_steps samples (with
-            follow: 20).
+            follow: 20). None means 10, and 0 without follow.
         follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
-            and what was learnt is re-expressed when they move. Values up to 1e18 are taken then,
-            however far from the others.
-        anchored: an output whose future is that of an input learns the difference to its last
-            value (gaussian, needs follow).
+            and what was learnt is re-expressed when they move. For the other links a channel that
+            has only ever been 0 or 1 is taken as it is. Values up to 1e18 are taken, however far
+            from the others.
+        anchored: an output whose future is that of an input (``anchor``) learns the difference to
+            its last value. Gaussian, needs follow. None means whether both are given.
         anchor: for every output the input channel that it is the future of, or None. None instead
-            of a tuple means output o and input o, as far as there are both. Needs anchored.
+            of a tuple means that the learner's first ``run`` finds out (``Learner.find_anchor``);
+            a loop over ``predict`` and ``learn`` then goes without. Needs anchored.
         linear_lags: samples, 0..1024, 0 is off: a linear forecast from the last samples of the
-            output's own input takes part in the mixture. Needs anchored and mix_forget.
-        linear_forget: (0.5, 1]: its forgetting factor per sample; 0 without linear_lags.
+            output's anchor takes part in the mixture. Needs anchored and mix_forget. None means 10.
+        linear_forget: (0.5, 1]: its forgetting factor per sample; 0 without linear_lags. None means
+            0.999.
         slow_forget: [0, 1], 0 is off: forgetting factor of a second readout that takes part in the
-            mixture. Needs mix_forget.
+            mixture. Needs mix_forget. None means 0.9998.
         mix_forget: [0, 1], 0 is off: forecasts of the last value and of all readouts are mixed by
-            what they lost lately; the forgetting factor per label of that (gaussian, needs follow).
+            what they lost lately; the forgetting factor per label of that. Gaussian, needs follow.
+            None means 0.998.
         prior_units: the priors of the readouts are in units of the target instead of the noise.
+            Gaussian, needs a kalman filter. None means whether both are given.
     """
 
     n_in: int
     n_out: int
     hidden: int = 16
-    lags: int = 1
+    lags: int | None = None
     max_delay: int = 0
     cell: Cell = "gated"
     estimator: Estimator | None = None
     norm: Norm = "metric"
     filter: Filter = "kalman"
     link: Link = "gaussian"
-    scale_steps: int | None = None
+    scale_steps: int = 300
     hold_missing: bool = False
     anneal_steps: int = 100_000
     seed: int = 0
-    scale_rate: float = 0.0
+    scale_rate: float | None = None
     tau_min: float | None = None
     tau_max: float = 16.0
     recurrent_gain: float = 0.6
@@ -143,17 +155,17 @@ class Config:
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
     stuck_steps: int = 0
-    drift_steps: int = 300
+    drift_steps: int | None = None
     rollback_steps: int = 0
-    gate: float = 20.0
-    input_limit: float = 0.0
-    follow: bool = False
-    anchored: bool = False
-    linear_lags: int = 0
-    prior_units: bool = False
-    linear_forget: float = 0.0
-    slow_forget: float = 0.0
-    mix_forget: float = 0.0
+    gate: float | None = None
+    input_limit: float | None = None
+    follow: bool = True
+    anchored: bool | None = None
+    linear_lags: int | None = None
+    prior_units: bool | None = None
+    linear_forget: float | None = None
+    slow_forget: float | None = None
+    mix_forget: float | None = None
     anchor: tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -174,11 +186,10 @@ class Config:
                 object.__setattr__(self, name, convert(value))
             except (TypeError, ValueError, OverflowError):
                 raise ConfigError(f"{name} = {shown(value)}: expected {expected}") from None
+        for name, value in settled(vars(self)).items():
+            convert = _CONVERSIONS[name][0] if name in _CONVERSIONS else str
+            object.__setattr__(self, name, convert(value))
         object.__setattr__(self, "anchor", self._checked_anchor())
-        defaults = self._defaults()
-        for name in _BY_KERNEL:
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, defaults[name])
 
     def _checked_anchor(self) -> tuple[int | None, ...] | None:
         if self.anchor is None:
@@ -187,30 +198,19 @@ class Config:
             anchor = tuple(None if one is None else operator.index(one) for one in self.anchor)
         except TypeError:
             anchor = ()
-        good = all(one is None or 0 <= one < self.n_in for one in anchor)
-        if not self.anchored or len(anchor) != self.n_out or not good:
+        if not self.anchored:
             raise ConfigError(
-                f"anchor = {self.anchor!r}: expected None or, with anchored, {self.n_out} of None "
-                f"or an input channel from 0 to {self.n_in - 1}"
+                f"anchor = {shown(self.anchor)}: needs anchored=True, which needs "
+                f'link="gaussian" and follow=True, and link = {self.link!r}, follow = '
+                f"{self.follow}, anchored = {self.anchored}; change that, or leave anchor out"
+            )
+        good = all(one is None or 0 <= one < self.n_in for one in anchor)
+        if len(anchor) != self.n_out or not good:
+            raise ConfigError(
+                f"anchor = {shown(self.anchor)}: expected {self.n_out} of None or an input channel "
+                f"from 0 to {self.n_in - 1}, one for every output; or leave anchor out"
             )
         return anchor
-
-    def _defaults(self) -> dict[str, object]:
-        """What the kernel takes for the fields that may be None, beside n_in, cell and link."""
-        n_in = self.n_in if 0 <= self.n_in < 1 << 16 else 0  # the kernel refuses others by name
-        units = min(max(self.hidden, 0), 1)
-        struct = lib.nbt_config_default(n_in, 2, units, CHOICES["link"].index(self.link))
-        struct.cell = CHOICES["cell"].index(self.cell)
-        field, high = ffi.new("uint32_t *"), ffi.new("double *")
-        pointer = ffi.addressof(struct)
-        struct.n_in = 1
-        if lib.nbt_config_check(pointer, field, ffi.NULL, high) and field[0] == _ESTIMATOR:
-            struct.estimator = int(high[0])  # the best one that this cell can have
-        names = {name: getattr(struct, name) for name in _BY_KERNEL}
-        return {
-            name: CHOICES[name][value] if name in CHOICES else _CONVERSIONS[name][0](value)
-            for name, value in names.items()
-        }
 
     @property
     def n_label(self) -> int:
@@ -218,15 +218,15 @@ class Config:
         return 1 if self.link == "categorical" else self.n_out
 
     def arguments(self) -> str:
-        """The arguments that make this configuration, without those that are the default."""
-        plain = Config(self.n_in, self.n_out, cell=self.cell, link=self.link)
-        named = (
-            f"{name}={value!r}"
-            for name, value, usual in zip(
-                NAMES[2:], _values(self)[2:], _values(plain)[2:], strict=True
-            )
-            if value != usual or (name in ("cell", "link") and value != getattr(Config, name))
-        )
+        """The arguments that make this configuration, as few as there can be."""
+        given: dict[str, object] = {}
+        plain = Config(self.n_in, self.n_out)
+        for name in sorted(NAMES[2:], key=lambda name: name not in _DECIDING):
+            value = getattr(self, name)
+            if value != getattr(plain, name):
+                given[name] = value
+                plain = Config(self.n_in, self.n_out, **given)  # type: ignore[arg-type]
+        named = [f"{name}={given[name]!r}" for name in NAMES if name in given]
         return ", ".join([repr(self.n_in), repr(self.n_out), *named])
 
     def __repr__(self) -> str:
@@ -238,10 +238,6 @@ class Config:
 
 # Looked up once: fields() makes a new tuple at every call.
 NAMES = tuple(field.name for field in fields(Config))
-
-
-def _values(config: Config) -> list[object]:
-    return [getattr(config, name) for name in NAMES]
 
 
 def _is_open(name: str, value: object) -> bool:
@@ -280,9 +276,11 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's (anchor is no field of its own), and the number of one
-# field in nbt_config.
-_BY_KERNEL = tuple(
+# Fields whose default is the kernel's; anchor is found by the learner.
+_BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )
-_ESTIMATOR = [name for name, _ in ffi.typeof("nbt_config").fields].index("estimator")
+# Fields that decide what the default of others is.
+_DECIDING = frozenset(
+    ("hidden", "cell", "filter", "link", "follow", "anchored", "mix_forget")
+)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.errors import InputError
+from nbt_embed.learner import Learner
 from nbt_embed.metrics import RegressionScore
 from nbt_embed.streams import Stream
 
@@ -39,6 +40,8 @@ class Evaluation:
         nrmse: sqrt(Σ e² / Σ (y − ȳ)²), one ratio over all targets (see ``metrics``).
         nrmse_per_target: one ratio each.
         us_per_step: microseconds a row, predict and learn together.
+        guard_rows: of a ``Learner``, name of a counter -> rows of the stream in which it grew
+            (``Learner.guard_rows``).
     """
 
     horizon: int
@@ -49,6 +52,7 @@ class Evaluation:
     nrmse: float
     nrmse_per_target: tuple[float, ...]
     us_per_step: float
+    guard_rows: dict[str, NDArray[np.intp]] = field(default_factory=dict, repr=False)
 
 
 def evaluate(
@@ -60,13 +64,14 @@ def evaluate(
 ) -> Evaluation:
     """Feed a stream to a fresh model, and score every forecast against what came.
 
-    With horizon 1 and a ``score``, this is the five-line loop
+    A learner whose anchors are open finds them in the whole stream (``Learner.find_anchor``). With
+    horizon 1 and a ``score``, this is the five-line loop
 
     >>> from nbt_embed import Learner
     >>> from nbt_embed.metrics import RegressionScore
     >>> from nbt_embed.simulation import simulated_sensor
     >>> stream = simulated_sensor(500, missing=0)
-    >>> model, score = Learner(3, 3), RegressionScore(3)
+    >>> model, score = Learner(3, 3, anchor=(0, 1, 2)), RegressionScore(3)
     >>> forecast = model.predict(stream.inputs[0])
     >>> for x, y in zip(stream.inputs[1:], stream.targets[1:]):
     ...     score.update(forecast, y)         # the forecast was made before y was known
@@ -88,6 +93,9 @@ def evaluate(
     horizon, score_from = integer("horizon", horizon), integer("score_from", score_from)
     _check(stream, horizon, score_from)
     predictions = np.empty_like(stream.targets)
+    if isinstance(model, Learner):
+        model.find_anchor(stream.inputs, stream.targets, horizon=horizon)
+    grew: dict[str, list[NDArray[np.intp]]] = {}
     seconds = 0.0
     for start in range(0, len(stream), _PIECE):
         piece = slice(start, start + _PIECE)
@@ -99,6 +107,9 @@ def evaluate(
             where = f"rows {start}..{start + len(inputs) - 1} of the stream"
             raise InputError(f"{where}, counted from the first of them: {error}") from error
         seconds += time.perf_counter() - began
+        if isinstance(model, Learner):
+            for name, rows in model.guard_rows.items():
+                grew.setdefault(name, []).append(start + rows)
         if progress is not None:
             progress(len(inputs))
     score = RegressionScore(stream.n_out)
@@ -113,6 +124,7 @@ def evaluate(
         nrmse=score.nrmse,
         nrmse_per_target=score.nrmse_per_target,
         us_per_step=1e6 * seconds / len(stream),
+        guard_rows={name: np.concatenate(rows) for name, rows in grew.items()},
     )
 
 

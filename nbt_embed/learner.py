@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nbt_embed._html import html_table
 from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import (
+    GUARDS,
     Counters,
     Memory,
     aligned_block,
@@ -34,6 +35,7 @@ from nbt_embed._kernel_config import (
     status_text,
 )
 from nbt_embed._selfcheck import warn_of_floats
+from nbt_embed.anchor import find_anchor
 from nbt_embed.arrays import (
     Float32Array,
     SampleBuffer,
@@ -66,6 +68,7 @@ _NUMBERS = {getattr(lib, name): name for name in dir(lib) if name.startswith(_PR
 _ARRAYS = {
     _NUMBERS[number].removeprefix(_PREFIX).lower(): number for number in range(lib.NBT_ARRAY_END)
 }
+_GUARD_BITS = np.uint32(sum(1 << bit for bit in GUARDS.values()))
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
 # Looked up once: a step may take less than a microsecond.
@@ -139,6 +142,7 @@ class Learner:
         "__weakref__",
         "_block",
         "_config",
+        "_guarded",
         "_handle",
         "_label",
         "_memory",
@@ -160,18 +164,18 @@ class Learner:
         n_out: int,
         *,
         hidden: int = 16,
-        lags: int = 1,
+        lags: int | None = None,
         max_delay: int = 0,
         cell: Cell = "gated",
         estimator: Estimator | None = None,
         norm: Norm = "metric",
         filter: Filter = "kalman",
         link: Link = "gaussian",
-        scale_steps: int | None = None,
+        scale_steps: int = 300,
         hold_missing: bool = False,
         anneal_steps: int = 100_000,
         seed: int = 0,
-        scale_rate: float = 0.0,
+        scale_rate: float | None = None,
         tau_min: float | None = None,
         tau_max: float = 16.0,
         recurrent_gain: float = 0.6,
@@ -186,17 +190,17 @@ class Learner:
         noise_rate: float = 0.01,
         sgd_rate: float = 0.003,
         stuck_steps: int = 0,
-        drift_steps: int = 300,
+        drift_steps: int | None = None,
         rollback_steps: int = 0,
-        gate: float = 20.0,
-        input_limit: float = 0.0,
-        follow: bool = False,
-        anchored: bool = False,
-        linear_lags: int = 0,
-        prior_units: bool = False,
-        linear_forget: float = 0.0,
-        slow_forget: float = 0.0,
-        mix_forget: float = 0.0,
+        gate: float | None = None,
+        input_limit: float | None = None,
+        follow: bool = True,
+        anchored: bool | None = None,
+        linear_lags: int | None = None,
+        prior_units: bool | None = None,
+        linear_forget: float | None = None,
+        slow_forget: float | None = None,
+        mix_forget: float | None = None,
         anchor: tuple[int | None, ...] | None = None,
     ) -> None: ...
 
@@ -225,6 +229,7 @@ class Learner:
         # another thread or by an input's __array__, cannot change what it reads. There are as many
         # as calls were ever open at once: one. A context manager would take too long for them.
         self._spare: list[_Call] = []
+        self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
         lib.nbt_simd_limit(handle, _simd_limit())
 
     @property
@@ -320,7 +325,8 @@ class Learner:
         made at t - h, then predicts from X[t]; the first h labels of a fresh learner have no
         forecast and are not used. So ``run(z, z, horizon=1)`` forecasts the next row of a series,
         and with horizon 0 it would learn to repeat the present one. A stream may be fed in pieces.
-        Other threads run meanwhile.
+        Other threads run meanwhile. A learner that has predicted nothing, whose ``anchor`` is open,
+        first looks for it in this piece (``find_anchor``).
 
         Args:
             X: (T, n_in) inputs; (T,) where n_in is 1.
@@ -342,7 +348,9 @@ class Learner:
             raise InputError(f"Y has {len(labels)} rows and X has {steps}: pass one label row each")
         self._check_labels(labels)
         horizon = self._check_horizon(horizon)
+        self._find_anchor(inputs, labels, horizon)
         out = np.empty((steps, self._config.n_out), np.float32)
+        guards = np.zeros(steps, np.uint32)
         done, waiting, skipped = ffi.new("size_t *"), ffi.new("size_t *"), ffi.new("uint64_t *")
         status = lib.nbt_shared_run(
             self._shared,
@@ -352,9 +360,12 @@ class Learner:
             steps,
             horizon,
             done,
+            ffi.from_buffer("uint32_t[]", guards),
             waiting,
             skipped,
         )
+        rows = np.flatnonzero(guards & _GUARD_BITS)
+        self._guarded = (rows, guards[rows])
         if status == lib.NBT_ERR_HORIZON:
             raise SequenceError(
                 f"horizon = {horizon}, but {waiting[0]} forecasts wait for labels: "
@@ -367,6 +378,37 @@ class Learner:
         if skipped[0]:
             self._report(lib.NBT_SKIPPED, "run")
         return out
+
+    def find_anchor(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> None:
+        """Find out, before the first forecast, which input each output is the future of.
+
+        Output o is anchored to the input channel that every label of it repeats (``Config.anchor``
+        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece.
+        Call it where more of the stream is there, or before a loop over ``predict`` and ``learn``.
+        Nothing happens if the configuration has an anchor, or cannot have one, or if something has
+        been predicted already.
+
+        Args:
+            X, Y, horizon: as for ``run``. Nothing is learnt.
+
+        Errors: InputError, InputTypeError.
+        """
+        inputs = table("X", float32("X", X), self._config.n_in)
+        labels = table("Y", float32("Y", Y), self._config.n_label)
+        if len(inputs) != len(labels):
+            raise InputError(
+                f"Y has {len(labels)} rows and X has {len(inputs)}: pass one label row each"
+            )
+        self._find_anchor(inputs, labels, self._check_horizon(horizon))
+
+    def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
+        if not self._config.anchored or self._config.anchor or self.counters.predictions:
+            return
+        config = replace(self._config, anchor=find_anchor(inputs, labels, horizon))
+        if config.anchor != (None,) * config.n_out:
+            channels = [-1 if one is None else one for one in config.anchor]
+            _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
+            self._config = config
 
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.
@@ -483,7 +525,8 @@ class Learner:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a checkpoint, with what a subclass has added."""
-        return type(self).from_bytes, (self.to_bytes(),), self.__getstate__()
+        arguments = (type(self), self.to_bytes(), self._config.anchor)
+        return _restored, arguments, self.__getstate__()
 
     def __getstate__(self) -> object:
         """What a subclass has added: its attributes and slots, or None."""
@@ -508,8 +551,23 @@ class Learner:
 
     @property
     def config(self) -> Config:
-        """The settings this learner was built with."""
+        """The settings this learner was built with, and the anchor that it found."""
         return self._config
+
+    @property
+    def anchor(self) -> tuple[int | None, ...]:
+        """For every output the input channel that it is the future of, None where there is none."""
+        return self._config.anchor or (None,) * self._config.n_out
+
+    @property
+    def guard_rows(self) -> dict[str, NDArray[np.intp]]:
+        """What the guards did in the last ``run``, and when.
+
+        Name of a counter (``Counters``: skipped, clipped, limited, stuck, reopened, rolled_back,
+        moved, restarted) -> the rows, counted from the start of that run, in which it grew.
+        """
+        rows, guards = self._guarded
+        return {name: rows[(guards >> bit & 1) != 0] for name, bit in GUARDS.items()}
 
     @property
     def simd(self) -> str:
@@ -652,6 +710,14 @@ class Learner:
                 check_finite("y", call.label.array, allow_nan=True)
                 self._check_labels(call.label.array)
             raise InputError(message)
+
+
+def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:
+    """A learner as it was pickled: a checkpoint does not tell "no anchor" from an open one."""
+    learner = kind.from_bytes(data)
+    if anchor is not None:
+        learner._config = replace(learner._config, anchor=anchor)
+    return learner
 
 
 def _simd_limit() -> int:

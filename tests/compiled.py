@@ -97,7 +97,7 @@ def _age(path: Path) -> float:
 def _key(compiler: str, options: Sequence[str], sources: Sequence[Path]) -> str:
     """Return the hash of all that the result depends on; an option may name a file."""
     digest = hashlib.sha256(_about(compiler).encode())
-    headers = sorted([*KERNEL.glob("*.h"), *KERNEL.glob("*.inc")])
+    headers = sorted([*KERNEL.glob("*.h"), *KERNEL.glob("*.inc"), *(ROOT / "tests").glob("*.h")])
     for one in [*options, *map(str, sources), *map(str, headers)]:
         path = Path(one)
         if not one.startswith("-") and path.is_file():

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "still.h"
 
 #define FAIL(...)                               \
     do {                                        \
@@ -193,7 +194,7 @@ static void set_field(nbt_config *config, const char *assignment)
 
 static nbt_config parse_config(int count, char **assignments)
 {
-    nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(3, 2, 5, NBT_LINK_GAUSSIAN);
     config.seed = 1;
     for (int i = 0; i < count; i++) {
         set_field(&config, assignments[i]);
@@ -239,7 +240,7 @@ static void print_hashes(const nbt_config *config, uint32_t steps)
 static void print_grid(uint32_t steps)
 {
     static const uint32_t sizes[] = {5, 16};
-    nbt_config config = nbt_config_default(3, 2, 5, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(3, 2, 5, NBT_LINK_GAUSSIAN);
     config.seed = 1;
     config.scale_steps = 100; /* so that short runs see a frozen scaler */
     for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
@@ -297,7 +298,7 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
             }
         }
         if (runs) {
-            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done) >= 0 &&
+            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done, NULL) >= 0 &&
                     done == PIECE);
             continue;
         }
@@ -327,7 +328,7 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
 static void print_streams(uint32_t steps)
 {
     for (uint32_t kind = 0; kind < 512; kind++) {
-        nbt_config config = nbt_config_default(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
+        nbt_config config = still_config(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
         config.seed = 1;
         config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
         config.follow = 1;
@@ -462,7 +463,7 @@ static void abuse(const nbt_config *config, uint32_t calls)
             size_t horizon = draw(&lcg) % (config->max_delay + 3u);
             fill_hostile(x, RUN_STEPS * n_in, &lcg);
             fill_labels(label, RUN_STEPS * n_label, config, &lcg);
-            status = nbt_run(owner.learner, y, x, label, RUN_STEPS, horizon, &done);
+            status = nbt_run(owner.learner, y, x, label, RUN_STEPS, horizon, &done, NULL);
             REQUIRE(done <= RUN_STEPS);
             REQUIRE((status >= 0) == (done == RUN_STEPS));
             if (status < 0 && status != NBT_ERR_HORIZON) {
@@ -508,7 +509,7 @@ static void abuse(const nbt_config *config, uint32_t calls)
 
 static void refuse(void)
 {
-    nbt_config config = nbt_config_default(2, 1, 3, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(2, 1, 3, NBT_LINK_GAUSSIAN);
     nbt_learner *learner = NULL;
     nbt_breakdown parts;
     nbt_counters counters;
@@ -560,13 +561,13 @@ static void refuse(void)
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_EMPTY);
     REQUIRE(nbt_variance(NULL, y) == NBT_ERR_NULL);
     REQUIRE(nbt_variance(learner, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(NULL, y, x, label, 1, 0, &done) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, NULL, x, label, 1, 0, &done) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, NULL, label, 1, 0, &done) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, NULL, 1, 0, &done) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, label, 1, 0, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, label, 1, 2, &done) == NBT_ERR_HORIZON);
-    REQUIRE(nbt_run(learner, y, x, label, 1, SIZE_MAX, &done) == NBT_ERR_HORIZON);
+    REQUIRE(nbt_run(NULL, y, x, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, NULL, x, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, NULL, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, NULL, 1, 0, &done, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, label, 1, 0, NULL, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, y, x, label, 1, 2, &done, NULL) == NBT_ERR_HORIZON);
+    REQUIRE(nbt_run(learner, y, x, label, 1, SIZE_MAX, &done, NULL) == NBT_ERR_HORIZON);
     REQUIRE(nbt_reset_state(NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_counters_get(NULL, &counters) == NBT_ERR_NULL);
     REQUIRE(nbt_counters_get(learner, NULL) == NBT_ERR_NULL);

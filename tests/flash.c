@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "still.h"
 
 #define REQUIRE(condition)                                                    \
     do {                                                                      \
@@ -109,7 +110,7 @@ static uint64_t memory[256], loaded_memory[256];
 
 static nbt_learner *new_learner(void)
 {
-    nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
     nbt_learner *learner = NULL;
     REQUIRE(nbt_init(memory, sizeof memory, &config, &learner) == NBT_OK);
     REQUIRE(nbt_store_slot_bytes(&config) <= SLOT_BYTES);
@@ -205,7 +206,7 @@ static void flips(void)
         REQUIRE(nbt_store_save(&flash, learner) == NBT_OK);
     }
     /* The first save went to both slots, the second to the first of them. */
-    nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
     size_t used = 64 + nbt_checkpoint_bytes(&config);
     for (size_t bit = 0; bit < 8u * SLOT_BYTES; bit++) {
         size_t byte = bit / 8;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "still.h"
 
 #define REQUIRE(condition)                                                                         \
     do {                                                                                           \
@@ -66,7 +67,7 @@ static nbt_flash flash = {NULL, 2, SLOT_BYTES, chip_read, chip_program, chip_era
 
 static void begin(uint32_t slots)
 {
-    nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
     REQUIRE(nbt_init(memory, sizeof memory, &config, &learner) == NBT_OK);
     memset(chip, 0xff, sizeof chip);
     mute = blurred = unprogrammable = read_only = lying = left_out = 0;

@@ -19,6 +19,7 @@
 
 #include "nbt.h"
 #include "nbt_checkpoint.h"
+#include "still.h"
 
 static unsigned long line_seed, life_number, saves_done;
 
@@ -285,7 +286,7 @@ static void store_in_first_format(unsigned char *slot, uint32_t sequence, size_t
 
 static void new_life(void)
 {
-    nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
     life_number++;
     n_slots = once_in(2) ? 2 + below(4) : once_in(2) ? 2 + below(8) : 2 + below(31);
     for (uint32_t i = 0; i < CHIP_SLOTS; i++) {

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference import Array, ReferenceLearner, Settings, prediction, with_input
 from reference_mixture import ERRORS_MAX, Mixture, Record, Rls
-from reference_units import AS_IT_IS, Change, Unit, affine, re_express_covariance, re_expressed
+from reference_units import (
+    AS_IT_IS,
+    BLOCK,
+    SETTLED,
+    Change,
+    Unit,
+    affine,
+    re_express_covariance,
+    re_expressed,
+)
 
 
 class StreamLearner(ReferenceLearner):
@@ -65,6 +74,12 @@ class StreamLearner(ReferenceLearner):
 
     def restart(self) -> None:
         """What was learnt of the first values is worthless, and so is what waits."""
+        self.know_nothing()
+        self.taps[:] = 0.0
+        self.quarantine = len(self.waiting)
+
+    def know_nothing(self) -> None:
+        """Readouts and mixture as at the start."""
         self.readout = np.zeros_like(self.readout)
         self.covariance.restart()
         self.noise, self.label_count = np.ones_like(self.noise), np.zeros_like(self.noise)
@@ -75,8 +90,6 @@ class StreamLearner(ReferenceLearner):
         if self.config.mix_forget == 0:
             for one in self.mixture:
                 one.weight = np.eye(self.K)[1]  # the readout alone
-        self.taps[:] = 0.0
-        self.quarantine = len(self.waiting)
 
     @property
     def full(self) -> int:
@@ -166,6 +179,8 @@ class StreamLearner(ReferenceLearner):
             if self.anchor[o] == channel:
                 expert.V = re_expressed(expert.V, A)
                 re_express_covariance(expert.covariance, A)
+        if self.units[channel].count <= (SETTLED if config.link == "gaussian" else BLOCK):
+            self.know_nothing()  # units of a start are no ground to stand on
 
     def move_output(self, o: int, a: float, b: float, shift: float) -> None:
         """Re-express output o: forecasts p' = a p + b, what readouts learn t' = a t + shift."""

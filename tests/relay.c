@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "still.h"
 
 #define REQUIRE(condition)                                                    \
     do {                                                                      \
@@ -69,7 +70,7 @@ static void start(uint32_t steps, FILE *out)
     static NBT_ARENA(memory, MAX_BYTES);
     for (uint32_t kind = 0; kind < 4 * 6 * 3 * 3 * 2; kind++) {
         uint32_t guards = kind / 216;
-        nbt_config config = nbt_config_default(N_IN, N_OUT, 5, kind % 3);
+        nbt_config config = still_config(N_IN, N_OUT, 5, kind % 3);
         config.filter = kind / 3 % 3;
         config.estimator = kind / 9 % 6;
         config.cell = kind / 54 % 4;

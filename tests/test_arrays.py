@@ -180,7 +180,7 @@ def test_a_mask_is_a_missing_value_wherever_arrays_are_taken(form: str) -> None:
 
 
 MODELS: dict[str, Any] = {
-    "learner": lambda: Learner(4, 4, hidden=3, hold_missing=True),
+    "learner": lambda: Learner(4, 4, hidden=3, hold_missing=True, anchor=(0, 1, 2, 3)),
     "last value": lambda: LastValue(4, 4),
     "nlms": lambda: Nlms(4, 4, lags=2),
     "rls": lambda: Rls(4, 4, lags=2),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from settings import still
 
 from nbt_embed import Learner
 from nbt_embed.baselines import Baseline, LastValue, Nlms, Rls
@@ -94,9 +95,8 @@ def test_rls_learns_a_linear_process_ahead() -> None:
 def test_scaling_is_the_learners() -> None:
     """With a readout that stays 0, both forecast the running mean of the labels that arrived."""
     X, Y = walk(60, missing=0.2)
-    learner = Learner(
-        2, 2, hidden=1, scale_steps=20, hold_missing=True, filter="sgd", sgd_rate=0.0
-    ).run(X, Y, horizon=1)
+    settings = still(scale_steps=20, hold_missing=True, filter="sgd", sgd_rate=0.0)
+    learner = Learner(2, 2, hidden=1, **settings).run(X, Y, horizon=1)
     baseline = Nlms(2, 2, scale_steps=20, step=1e-12).run(X, Y, horizon=1)
     np.testing.assert_allclose(baseline, learner, rtol=1e-4, atol=1e-5)
 

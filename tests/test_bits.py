@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOST, Build, Tool, is_accepted, run
+from conftest import HOST, ROOT, Build, Tool, is_accepted, run
 from numpy.typing import NDArray
+from settings import still
 
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import CHOICES, Cell, Estimator, Link
@@ -94,16 +95,19 @@ def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_
     assert [name for name in gone if name in symbols] == []
 
 
+@pytest.mark.parametrize("follows", [False, True])
 @pytest.mark.parametrize("estimator", CHOICES["estimator"])
 def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
-    estimator: Estimator, build: Build, expected: list[str], tmp_path: Path
+    estimator: Estimator, follows: bool, build: Build, expected: list[str], tmp_path: Path
 ) -> None:
     switches = tmp_path / "switches.h"
-    switches.write_text(kernel_options(Config(3, 1, hidden=4, estimator=estimator)))
+    config = Config(3, 1, hidden=4, estimator=estimator, **({} if follows else still()))
+    switches.write_text(kernel_options(config))
     program = build("gcc", *STRICT, "-O1", "-include", str(switches), lanes=1)
-    kind = f" cell=2 estimator={CHOICES['estimator'].index(estimator)} filter=1 link=0 "
+    kind = {"cell=2", f"estimator={CHOICES['estimator'].index(estimator)}", "filter=1", "link=0"}
     lines = run(str(program), "grid", STEPS).splitlines()
-    assert lines == [line for line in expected if kind in line]
+    own = [line for line in expected if kind <= set(line.split())]
+    assert lines == [line for line in own if follows or not line.startswith("streams")]
     assert lines
 
 
@@ -118,6 +122,8 @@ int main(void)
     nbt_config config = nbt_config_default(1, 1, 4, NBT_LINK_GAUSSIAN);
     uint32_t field;
     double low, high;
+    config.follow = 0;
+    config.drift_steps = 300;
     config.rollback_steps = 100;
     int status = nbt_config_check(&config, &field, &low, &high);
     printf("%d %u %g %g\\n", status, field, low, high);
@@ -204,8 +210,8 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     # The driver starts from the defaults of the gaussian link, whatever the link.
-    gaussian = Config(3, n_out, hidden=5, estimator=estimator, max_delay=delay, lags=2, seed=7)
-    learner = Learner(replace(gaussian, cell=cell, link=link))
+    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7)
+    learner = Learner(replace(Config(3, n_out, hidden=5, **settings), cell=cell, link=link))
     inputs, labels = stream(int(STEPS), 3, n_out, link)
     learner.run(inputs, labels, horizon=delay)
     assert f"{learner.hash():016x}" == hashes[-1]
@@ -236,7 +242,7 @@ def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path:
     source.write_text(
         f"""
 #include <stdio.h>
-#include "nbt.h"
+#include "{ROOT}/tests/still.h"
 static const struct {{ uint32_t key[9]; size_t bytes, copy; }} rows[] = {{
 {table}
 }};
@@ -244,7 +250,7 @@ int main(void)
 {{
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {{
         const uint32_t *key = rows[i].key;
-        nbt_config config = nbt_config_default(key[0], key[1], key[2], NBT_LINK_GAUSSIAN);
+        nbt_config config = still_config(key[0], key[1], key[2], NBT_LINK_GAUSSIAN);
         config.lags = key[3];
         config.max_delay = key[4];
         config.cell = key[5];
@@ -279,14 +285,53 @@ int main(void)
 def config_of(row: tuple[int, ...]) -> Config:
     """Return the Python configuration of a row of the size grid."""
     n_in, n_out, hidden, lags, max_delay, cell, estimator, kind, link = row
-    return Config(
-        n_in=n_in,
-        n_out=n_out,
-        hidden=hidden,
+    settings = still(
+        LINKS[link],
         lags=lags,
         max_delay=max_delay,
         cell=CELLS[cell],
         estimator=ESTIMATORS[estimator],
         filter=FILTERS[kind],
-        link=LINKS[link],
     )
+    return Config(n_in, n_out, hidden=hidden, **settings)
+
+
+@pytest.mark.parametrize("switch", [None, "-DNBT_FOLLOW=0", "-DNBT_MIXTURE=0"])
+def test_the_default_has_the_bytes_of_its_macro_and_only_what_the_build_has(
+    switch: str | None, build: Build, tmp_path: Path
+) -> None:
+    source = tmp_path / "default.c"
+    source.write_text(
+        """
+#include <stdio.h>
+#include "nbt.h"
+#define SIZE(n_in, n_out, n_hidden, max_delay, link) \\
+    {n_in, n_out, n_hidden, max_delay, link, \\
+     NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)},
+#define LINKS(n_in, n_out, n_hidden, max_delay) \\
+    SIZE(n_in, n_out, n_hidden, max_delay, NBT_LINK_GAUSSIAN) \\
+    SIZE(n_in, n_out, n_hidden, max_delay, NBT_LINK_CATEGORICAL) \\
+    SIZE(n_in, n_out, n_hidden, max_delay, NBT_LINK_BERNOULLI)
+static const size_t rows[][6] = {LINKS(1, 2, 16, 0) LINKS(3, 4, 5, 7) LINKS(2, 3, 0, 1)};
+int main(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        nbt_config config = nbt_config_default((uint32_t)rows[i][0], (uint32_t)rows[i][1],
+                                               (uint32_t)rows[i][2], (uint32_t)rows[i][4]);
+        config.max_delay = (uint32_t)rows[i][3];
+        printf("%zu %zu %u %d %d\\n", rows[i][5], nbt_bytes(&config), (unsigned)config.follow,
+               config.mix_forget > 0.0f, config.scale_rate > 0.0f);
+    }
+    return 0;
+}
+""",
+        encoding="utf-8",
+    )
+    options = (switch,) if switch else ()
+    lines = run(str(build("gcc", *STRICT, "-O1", *options, source=source, lanes=1))).splitlines()
+    follows, mixes = switch != "-DNBT_FOLLOW=0", switch is None
+    assert len(lines) == 9
+    for number, line in enumerate(lines):
+        macro, bytes_, *on = map(int, line.split())
+        assert bytes_ == macro if switch is None else 0 < bytes_ <= macro
+        assert on == [follows, mixes and number % 3 == 0, follows]

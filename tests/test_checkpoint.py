@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, Build, is_accepted, run
 from numpy.typing import NDArray
+from settings import still
 
 from nbt_embed import Config, Learner, NbtError
 from nbt_embed._kernel import ffi, lib
@@ -41,13 +42,16 @@ GUARDS: dict[str, Any] = {
     "gate": 4,
     "input_limit": 6,
 }
-GOLDEN_CONFIG = Config(2, 1, hidden=3, lags=2, max_delay=3, seed=5, drift_steps=0, gate=0)
+GOLDEN_CONFIG = Config(
+    2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, drift_steps=0, gate=0)
+)
 # For every version of the format: a file, what it holds, and its hash.
 STREAMS: dict[str, Any] = {
     "follow": True,
     "scale_rate": 2e-3,
     "input_limit": 10,
     "anchored": True,
+    "anchor": (0,),
     "linear_lags": 4,
     "linear_forget": 0.999,
     "slow_forget": 0.9998,
@@ -57,7 +61,12 @@ STREAMS: dict[str, Any] = {
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
     ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
-    ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0xCF397880C1C174DD),
+    ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0x4980948DDBB8DE91),
+    (
+        "checkpoint_v1_2_default.nbt",
+        Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,)),
+        0x03F9B520640BC789,
+    ),
 ]
 KINDS = [
     kind
@@ -129,14 +138,16 @@ def test_any_buffer_holds_a_checkpoint_and_nothing_else_does() -> None:
 @pytest.fixture(scope="module")
 def small() -> bytes:
     """The checkpoint of a learner of one unit."""
-    return trained(Config(1, 1, hidden=1, scale_steps=20, **GUARDS)).to_bytes()
+    return trained(Config(1, 1, hidden=1, **still(scale_steps=20, **GUARDS))).to_bytes()
 
 
+@pytest.mark.parametrize("follows", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
-def test_a_resumed_run_is_the_run(kind: tuple[str, str, str, str]) -> None:
+def test_a_resumed_run_is_the_run(kind: tuple[str, str, str, str], follows: bool) -> None:
     cell, estimator, filter_, link = kind
     names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
-    config = Config(2, 3, hidden=5, lags=2, max_delay=2, seed=4, **names, **GUARDS)
+    names = names if follows else still(**names, **GUARDS)
+    config = Config(2, 3, **{"hidden": 5, "lags": 2, "max_delay": 2, "seed": 4, **names})
     X, Y = stream(120, config)
     whole = Learner(config)
     whole.run(X[:60], Y[:60], horizon=2)
@@ -239,7 +250,8 @@ def test_the_document_is_enough_to_read_a_checkpoint(
 ) -> None:
     cell, estimator, filter_, link = kind
     names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
-    config = Config(2, 3, hidden=5, lags=2, **names, **(GUARDS if copied else {}))
+    names = {"hidden": 5, "lags": 2, **names, **(GUARDS if copied else {})}
+    config = Config(2, 3, **still(**names))
     learner = trained(config)
     got = read(learner.to_bytes())
     assert ("copy of theta" in got) == (copied and estimator != "frozen")
@@ -492,7 +504,7 @@ def quietly(call: Callable[..., Any], *arguments: Any) -> tuple[Any, bool]:
 
 def overflowing() -> bytes:
     """A checkpoint whose numbers can all be, and whose forecast is beyond float32."""
-    learner = Learner(Config(1, 1, hidden=1, cell="tanh", filter="sgd", scale_steps=20))
+    learner = Learner(1, 1, hidden=1, cell="tanh", **still(filter="sgd", scale_steps=20))
     for x in range(30):
         learner.predict(float(x))
         learner.learn(1e15 * (x % 7))
@@ -516,7 +528,7 @@ def test_a_forecast_that_is_not_finite_is_told_by_every_call() -> None:
     x, y = ffi.new("float[]", [1e5]), ffi.new("float[]", 1)
     done = ffi.new("size_t *")
     nothing = ffi.new("float[]", [float("nan")])
-    assert lib.nbt_run(handle[0], y, x, nothing, 1, 0, done) == lib.NBT_NOT_FINITE
+    assert lib.nbt_run(handle[0], y, x, nothing, 1, 0, done, ffi.NULL) == lib.NBT_NOT_FINITE
     assert done[0] == 1
     assert lib.nbt_predict(handle[0], y, x) == lib.NBT_NOT_FINITE
     assert lib.nbt_pending(handle[0]) == 1  # the step ran

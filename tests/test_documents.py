@@ -143,8 +143,7 @@ static int read_sensor(float *x, float *label)
     return n++ < 3000;
 }
 #define use_forecast(...) (last = forecast[0])
-static NBT_ARENA(arena, NBT_BYTES(1, 1, 16, 1, 2, NBT_CELL_GATED, NBT_EST_UNITWISE,
-                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 2, NBT_LINK_GAUSSIAN));
 int main(void)
 {
     float x[1], label[1], forecast[1];

@@ -13,15 +13,7 @@ from nbt_embed import Config, Learner, memory_of
 from nbt_embed.errors import ConfigError, InputError
 
 Stream = NDArray[np.float64]
-FOLLOW: dict[str, Any] = {"follow": True, "scale_rate": 2e-3, "input_limit": 10.0, "gate": 5.0}
-EVERYTHING = FOLLOW | {
-    "anchored": True,
-    "linear_lags": 4,
-    "linear_forget": 0.999,
-    "slow_forget": 0.9998,
-    "mix_forget": 0.998,
-    "prior_units": True,
-}
+EVERYTHING: dict[str, Any] = {"lags": 1, "linear_lags": 4}
 
 
 def walk(steps: int, channels: int = 2) -> Stream:
@@ -45,54 +37,90 @@ def walk(steps: int, channels: int = 2) -> Stream:
 )
 def test_an_anchor_that_is_none_is_refused(anchor: Any, names: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        Config(2, 2, **FOLLOW, anchored=True, anchor=anchor)
+        Config(2, 2, anchor=anchor)
     assert names in str(refused.value)
     assert "anchor" in str(refused.value)
 
 
-def test_an_anchor_needs_anchored() -> None:
-    with pytest.raises(ConfigError, match="with anchored"):
-        Config(2, 2, **FOLLOW, anchor=(0, 1))
+@pytest.mark.parametrize(
+    "settings", [{"anchored": False}, {"follow": False}, {"link": "categorical"}], ids=str
+)
+def test_an_anchor_needs_anchored(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"anchor = \(0, 1\): needs anchored=True.*leave anchor out"):
+        Config(2, 2, anchor=(0, 1), **settings)
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "other", "settings"),
     [
-        ("anchored", {"anchored": True}),
-        ("mix_forget", {"mix_forget": 0.99}),
-        ("slow_forget", FOLLOW | {"slow_forget": 0.99}),
-        ("linear_lags", FOLLOW | {"mix_forget": 0.99, "linear_lags": 2, "linear_forget": 0.99}),
-        ("linear_forget", EVERYTHING | {"linear_forget": 0.5}),
-        ("linear_forget", FOLLOW | {"linear_forget": 0.99}),
-        ("slow_forget", FOLLOW | {"mix_forget": 0.99, "slow_forget": 0.99, "filter": "sgd"}),
-        ("prior_units", {"prior_units": True, "filter": "sgd"}),
-        ("prior_units", {"prior_units": True, "link": "bernoulli"}),
-        ("anchored", FOLLOW | {"anchored": True, "link": "bernoulli"}),
-        ("rollback_steps", FOLLOW | {"rollback_steps": 100}),
-        ("estimator", {"hidden": 0, "estimator": "snap1"}),
+        ("anchored", "follow", {"anchored": True, "follow": False}),
+        ("mix_forget", "follow", {"mix_forget": 0.99, "follow": False}),
+        ("slow_forget", "mix_forget", {"slow_forget": 0.99, "mix_forget": 0}),
+        ("linear_lags", "anchored", {"linear_lags": 2, "anchored": False}),
+        ("linear_lags", "mix_forget", {"linear_lags": 2, "mix_forget": 0}),
+        ("linear_forget", "0.5 to 1", {"linear_forget": 0.5}),
+        ("linear_forget", "linear_lags", {"linear_forget": 0.99, "linear_lags": 0}),
+        ("slow_forget", "filter", {"slow_forget": 0.99, "filter": "sgd"}),
+        ("prior_units", "filter", {"prior_units": True, "filter": "sgd"}),
+        ("prior_units", "link", {"prior_units": True, "link": "bernoulli"}),
+        ("anchored", "link", {"anchored": True, "link": "bernoulli"}),
+        ("mix_forget", "link", {"mix_forget": 0.99, "link": "categorical"}),
+        ("rollback_steps", "follow", {"rollback_steps": 100}),
+        ("rollback_steps", "drift_steps", {"rollback_steps": 100, "follow": False}),
+        ("estimator", "frozen", {"hidden": 0, "estimator": "snap1"}),
     ],
 )
-def test_what_a_setting_needs_is_asked_for_by_name(name: str, settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"^{name} = "):
+def test_what_a_setting_needs_is_asked_for_by_name(
+    name: str, other: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} = .*{other}"):
         Learner(2, 2, **settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "off"),
+    [
+        ({"follow": False}, ("scale_rate", "input_limit", "anchored", "mix_forget", "linear_lags")),
+        ({"mix_forget": 0}, ("linear_lags", "linear_forget", "slow_forget")),
+        ({"anchored": False}, ("linear_lags", "linear_forget")),
+        ({"filter": "sgd"}, ("prior_units", "slow_forget", "linear_lags")),
+        ({"link": "bernoulli"}, ("anchored", "mix_forget", "prior_units")),
+    ],
+)
+def test_a_setting_that_was_left_open_is_off_without_what_it_needs(
+    settings: dict[str, Any], off: tuple[str, ...]
+) -> None:
+    config = Config(2, 2, **settings)
+    assert memory_of(config).total > 0
+    assert {name: getattr(config, name) for name in off} == dict.fromkeys(off, 0)
+    assert eval(repr(config)) == config
+    (name,) = settings
+    assert repr(config) == f"Config(2, 2, {name}={getattr(config, name)!r})"
+
+
+
+def test_without_units_there_is_nothing_recurrent_to_learn() -> None:
+    assert Config(2, 2, hidden=0).estimator == "frozen"
+    z = walk(300)
+    assert np.isfinite(Learner(2, 2, hidden=0).run(z, z, horizon=1)).all()
+
+
 def test_settings_that_are_off_take_no_bytes_and_more_take_more() -> None:
-    plain = memory_of(Config(3, 2, scale_rate=2e-3, input_limit=10.0, gate=5.0)).total
-    assert plain == memory_of(Config(3, 2)).total
-    sizes = [plain]
-    for kept in (1, 5, 7, 8, 9):
-        settings = dict(list((FOLLOW | {"anchored": True, "mix_forget": 0.998}).items())[:kept])
-        sizes.append(memory_of(Config(3, 2, **settings)).total)
-    assert sizes == sorted(sizes)
-    assert sizes[1] > plain
-    assert memory_of(Config(3, 2, **EVERYTHING)).total > sizes[-1]
+    less: list[dict[str, Any]] = [
+        {"follow": False},
+        {"anchored": False, "mix_forget": 0},
+        {"mix_forget": 0},
+        {"linear_lags": 0, "slow_forget": 0},
+        {"linear_lags": 0},
+        {},
+    ]
+    sizes = [memory_of(Config(3, 2, **settings)).total for settings in less]
+    assert sizes == sorted(set(sizes))
     assert memory_of(Config(3, 2, hidden=0)).total < memory_of(Config(3, 2, hidden=1)).total
 
 
 def test_anchors_are_those_that_were_asked_for_and_stay() -> None:
-    usual = Learner(3, 5, **EVERYTHING)
-    np.testing.assert_array_equal(usual.array("anchor"), [0, 1, 2, -1, -1])
+    np.testing.assert_array_equal(Learner(3, 5).array("anchor"), [-1] * 5)
     config = Config(3, 2, max_delay=9, **EVERYTHING, anchor=(2, None))
     learner = Learner(config)
     np.testing.assert_array_equal(learner.array("anchor"), [2, -1])
@@ -109,7 +137,7 @@ def test_anchors_are_those_that_were_asked_for_and_stay() -> None:
 
 @pytest.mark.parametrize("horizon", [0, 1, 3])
 def test_run_is_the_loop_to_the_bit(horizon: int) -> None:
-    config = Config(2, 2, **EVERYTHING, max_delay=2, hold_missing=True)
+    config = Config(2, 2, **EVERYTHING, max_delay=2, hold_missing=True, anchor=(0, 1))
     z, one, other = walk(300), Learner(config), Learner(config)
     z[100:103, 0] = np.nan
     forecasts = one.run(z, z, horizon=horizon)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from settings import still
 
-from nbt_embed import Config, Counters, Learner
+from nbt_embed import Counters, Learner
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import Link
 from nbt_embed.errors import ConfigError, InputError
@@ -28,7 +29,7 @@ def wave(steps: int, seed: int = 0) -> Float32Array:
 
 def trained(steps: int = 2000, **settings: Any) -> tuple[Learner, Float32Array]:
     """A learner that forecasts a wave one step ahead, and the next 3000 samples."""
-    learner = Learner(n_in=1, n_out=1, hidden=8, **settings)
+    learner = Learner(n_in=1, n_out=1, hidden=8, **still(**settings))
     z = wave(steps + 3000)
     learner.run(z[:steps], z[:steps], horizon=1)
     return learner, z[steps:]
@@ -84,7 +85,7 @@ def test_all_forecasts_that_wait_are_kept_from_learning() -> None:
 
 
 def test_a_stuck_label_is_missing() -> None:
-    learner = Learner(n_in=1, n_out=2, hidden=4, stuck_steps=10)
+    learner = Learner(n_in=1, n_out=2, hidden=4, **still(stuck_steps=10))
     x = wave(200)
     both = np.hstack([x, x + 1])
     both[100:, 1] = 7
@@ -169,10 +170,12 @@ def test_an_input_is_brought_to_its_limit() -> None:
 
 
 def test_a_limit_lets_in_what_would_be_refused_for_ever() -> None:
-    still, jump = np.full((400, 1), 5.0), 5.0 + 1e7
-    plain, limited = (Learner(1, 1, hidden=2, input_limit=limit) for limit in (0.0, 50.0))
+    flat, jump = np.full((400, 1), 5.0), 5.0 + 1e7
+    plain, limited = (
+        Learner(1, 1, hidden=2, **still(input_limit=limit)) for limit in (0.0, 50.0)
+    )
     for learner in (plain, limited):
-        learner.run(still, wave(400), horizon=0)
+        learner.run(flat, wave(400), horizon=0)
     with pytest.raises(InputError, match="absurdly far"):
         plain.predict(jump)
     assert np.isfinite(limited.predict(jump)).all()
@@ -180,8 +183,9 @@ def test_a_limit_lets_in_what_would_be_refused_for_ever() -> None:
 
 
 def test_without_a_scaler_the_limit_is_in_your_units() -> None:
-    learner = Learner(1, 1, hidden=2, scale_steps=0, input_limit=3.0)
-    twin = Learner(1, 1, hidden=2, scale_steps=0, input_limit=3.0)
+    learner, twin = (
+        Learner(1, 1, hidden=2, **still(scale_steps=0, input_limit=3.0)) for _ in range(2)
+    )
     np.testing.assert_array_equal(learner.predict(-1e9), twin.predict(-3.0))
 
 
@@ -193,10 +197,10 @@ def test_it_opens_again_after_a_change() -> None:
     z[2000:] = 30 - 4 * z[2000:]
     results = {}
     for steps in (0, 100):
-        learner = Learner(n_in=1, n_out=1, hidden=8, drift_steps=steps)
+        learner = Learner(n_in=1, n_out=1, hidden=8, **still(drift_steps=steps))
         results[steps] = error(learner, z)
         assert learner.counters.reopened == (steps > 0)
-    fresh = error(Learner(n_in=1, n_out=1, hidden=8), z[2000:])
+    fresh = error(Learner(n_in=1, n_out=1, hidden=8, **still()), z[2000:])
     assert rms(results[100][2600:3000]) < 1.2 * rms(fresh[600:1000])
     assert rms(results[0][2600:3000]) > 2 * rms(fresh[600:1000])
 
@@ -205,7 +209,7 @@ def test_it_opens_again_when_all_sensors_jump() -> None:
     """The forecast is soon right again, but the units are saturated: the inputs tell."""
     z = wave(4000)
     z[2000:] += 100
-    learner = Learner(n_in=1, n_out=1, hidden=8)
+    learner = Learner(n_in=1, n_out=1, hidden=8, **still())
     learner.run(z, z, horizon=1)
     assert learner.counters.reopened >= 1
     np.testing.assert_allclose(learner.array("input_scale")[0], 100, atol=1)
@@ -214,7 +218,7 @@ def test_it_opens_again_when_all_sensors_jump() -> None:
 def test_it_does_not_open_on_an_ordinary_stream() -> None:
     rng = np.random.default_rng(3)
     z = rng.standard_t(3, size=(20000, 1)).astype(np.float32)  # heavy tails
-    learner = Learner(n_in=1, n_out=1, hidden=4)
+    learner = Learner(n_in=1, n_out=1, hidden=4, **still())
     learner.run(z, z, horizon=1)
     assert learner.counters.reopened == 0
 
@@ -236,7 +240,7 @@ def test_it_opens_again_for_every_link(link: Link) -> None:
 
 @pytest.mark.parametrize("filter_", ["kalman", "kalman_quasi", "sgd"])
 def test_opening_keeps_the_recurrent_weights_and_resets_the_rest(filter_: str) -> None:
-    settings: dict[str, Any] = {"filter": filter_, "drift_steps": 3, "hidden": 3}
+    settings = still(filter=filter_, drift_steps=3, hidden=3)
     learner, fresh = (Learner(n_in=1, n_out=1, **settings) for _ in range(2))
     z = wave(1000)
     learner.run(z, z, horizon=1)
@@ -286,8 +290,8 @@ def test_a_rollback_brings_back_what_was_kept() -> None:
 
 
 def test_a_copy_that_nobody_would_ask_for_is_refused() -> None:
-    with pytest.raises(ConfigError, match="rollback_steps = 5: expected a value from 0 to 0"):
-        Learner(1, 1, drift_steps=0, rollback_steps=5)
+    with pytest.raises(ConfigError, match="rollback_steps = 5: needs drift_steps above 0"):
+        Learner(1, 1, follow=False, drift_steps=0, rollback_steps=5)
 
 
 @pytest.mark.parametrize(
@@ -325,12 +329,11 @@ def test_a_saturated_network_keeps_its_covariance(filter_: str) -> None:
     }
     kind: dict[str, Any] = {
         "cell": "tanh",
-        "link": "bernoulli",
         "filter": filter_,
         "max_delay": 2,
         "lags": 2,
     }
-    learner = Learner(Config(2, 3, hidden=5, seed=4, **kind, **guards))
+    learner = Learner(2, 3, hidden=5, seed=4, **still("bernoulli", **kind, **guards))
     for x, y in zip(X, Y, strict=True):
         if learner.pending == 2:
             learner.learn(y)
@@ -383,8 +386,8 @@ def test_old_recurrent_weights_shrink(estimator: str) -> None:
 
 
 def test_every_status_is_told() -> None:
-    config = Config(1, 1, hidden=2, stuck_steps=5, drift_steps=50, input_limit=9)
-    learner = Learner(replace(config, gate=5, rollback_steps=1))
+    guards = still(stuck_steps=5, drift_steps=50, input_limit=9, gate=5, rollback_steps=1)
+    learner = Learner(1, 1, hidden=2, **guards)
     handle = learner._handle
     y, label = ffi.new("float *"), ffi.new("float *")
     told = set()
@@ -397,12 +400,12 @@ def test_every_status_is_told() -> None:
     assert told == {
         lib.NBT_OK, lib.NBT_LIMITED, lib.NBT_STUCK, lib.NBT_REOPENED, lib.NBT_ROLLED_BACK
     }  # fmt: skip
-    guards = [f.name for f in fields(Counters)][4:-2]  # without those of units that follow
-    assert all(getattr(learner.counters, name) > 0 for name in guards), learner.counters
+    names = [f.name for f in fields(Counters)][4:-2]  # without those of units that follow
+    assert all(getattr(learner.counters, name) > 0 for name in names), learner.counters
 
 
 def test_guards_that_are_off_change_nothing() -> None:
-    """The watch of the default configuration only watches."""
+    """The watch only watches."""
     watched, plain = (trained(drift_steps=steps)[0] for steps in (300, 0))
     for name in plain.arrays:
         np.testing.assert_array_equal(watched.array(name), plain.array(name))

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from reference import CELLS as REFERENCE_CELLS
 from reference import WITH_TRACES, ReferenceLearner, Settings
+from settings import still
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES, Cell, Estimator, Filter, Link, Norm
@@ -45,8 +46,6 @@ def as_settings(config: Config) -> Settings:
     """
     values: dict[str, Any] = asdict(config)
     values["n_hidden"] = values.pop("hidden")
-    if config.anchored and config.anchor is None:  # the usual ones
-        values["anchor"] = tuple(o if o < config.n_in else None for o in range(config.n_out))
     values = {field.name: values[field.name] for field in fields(Settings)}
     floats = {k: float(np.float32(v)) for k, v in values.items() if isinstance(v, float)}
     return Settings(**(values | floats))
@@ -124,17 +123,14 @@ def test_every_combination_follows_the_reference(
     cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
 ) -> None:
     estimator, norm = learning
-    config = Config(
-        N_IN,
-        N_OUT,
-        hidden=HIDDEN,
+    settings: dict[str, Any] = still(
+        link,
         lags=2,
         max_delay=2,
         cell=cell,
         estimator=estimator,
         norm=norm,
         filter=filter_,
-        link=link,
         scale_steps=50,
         seed=11,
         anneal_steps=40,
@@ -150,10 +146,10 @@ def test_every_combination_follows_the_reference(
         prior_hidden=0.1,
         gate=2.0,
     )
+    config = Config(N_IN, N_OUT, hidden=HIDDEN, **settings)
     learner = Learner(config)
-    settings = as_settings(config)
-    reference = ReferenceLearner(settings, learner.array("theta"))
-    fresh = ReferenceLearner(settings)
+    reference = ReferenceLearner(as_settings(config), learner.array("theta"))
+    fresh = ReferenceLearner(as_settings(config))
     np.testing.assert_allclose(learner.array("theta"), fresh.theta, rtol=2e-6, atol=2e-7)
 
     inputs, labels = stream(link)

@@ -16,6 +16,7 @@ from reference import CELLS as REFERENCE_CELLS
 from reference import WITH_TRACES, Array, ReferenceLearner
 from reference_stream import StreamLearner
 from reference_units import AS_IT_IS, Unit
+from settings import still
 from test_kernel_reference import CELLS, LEARNING, as_settings, expected_arrays
 
 from nbt_embed import Config, Learner
@@ -30,7 +31,7 @@ ANCHORED = FOLLOW | {"anchored": True, "anchor": ANCHOR}
 FEATURES: dict[str, dict[str, Any]] = {
     "follow": FOLLOW,
     "anchored": ANCHORED,
-    "usual anchors": FOLLOW | {"anchored": True},
+    "anchored to nothing": FOLLOW | {"anchored": True},
     "mixture": MIXTURE,
     "slow": MIXTURE | {"slow_forget": 0.9998},
     "anchored mixture": ANCHORED | MIXTURE,
@@ -177,7 +178,7 @@ def follow_the_reference(config: Config, reset: int = -1) -> None:
 
 def config_of(features: dict[str, Any], **settings: Any) -> Config:
     """Settings that keep rounding from growing, as in test_kernel_reference.py."""
-    usual = {
+    usual = still(str(settings.get("link", "gaussian"))) | {
         "hidden": 4,
         "lags": 2,
         "scale_steps": 50,

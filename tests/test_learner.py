@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import is_accepted
 from numpy.typing import NDArray
+from settings import still
 
 from nbt_embed import Config, Learner, NbtError, memory_of
 from nbt_embed._kernel import ffi, lib
@@ -115,7 +116,7 @@ def test_same_seed_same_bits_other_seed_other_bits() -> None:
 
 @pytest.mark.parametrize(
     ("estimator", "share"),
-    [("nobacktrack", 0.8), ("snap1", 0.35), ("residual", 0.35), ("unitwise", 0.35)],
+    [("nobacktrack", 0.8), ("snap1", 0.6), ("residual", 0.65), ("unitwise", 0.6)],
 )
 def test_learning_the_recurrent_weights_beats_its_frozen_twin(
     estimator: Estimator, share: float
@@ -301,7 +302,7 @@ def test_rtrl_is_refused_where_no_number_of_units_would_do() -> None:
 
 
 def test_the_exact_derivative_can_be_seen() -> None:
-    learner = Learner(2, 1, hidden=3, cell="lstm", estimator="rtrl")
+    learner = Learner(2, 1, hidden=3, lags=1, cell="lstm", estimator="rtrl")
     X, Y = stream(20, 2, 1)
     learner.run(X, Y, horizon=0)
     assert learner.array("rtrl").shape == (6, 12 * 6)
@@ -311,7 +312,7 @@ def test_the_exact_derivative_can_be_seen() -> None:
 
 
 def test_the_coupling_with_the_bias_can_be_seen() -> None:
-    learner = Learner(2, 1, hidden=3, filter="kalman_quasi")
+    learner = Learner(2, 1, hidden=3, lags=1, filter="kalman_quasi")
     X, Y = stream(50, 2, 1)
     learner.run(X, Y, horizon=0)
     coupling = learner.array("coupling")
@@ -319,7 +320,7 @@ def test_the_coupling_with_the_bias_can_be_seen() -> None:
     assert coupling[:, :-1].all()
     assert not coupling[:, -1].any()
     assert learner.array("covariance").min() > 0
-    plain = memory_of(Config(2, 1, hidden=3)).total
+    plain = memory_of(Config(2, 1, hidden=3, lags=1)).total
     assert learner.memory.total == plain + 4 * coupling.size
     assert "coupling" not in Learner(2, 1, filter="kalman_quasi", estimator="frozen").arrays
 
@@ -338,7 +339,7 @@ def test_held_inputs_repeat_the_last_value() -> None:
     X[20:25, 0] = np.nan
     filled = X.copy()
     filled[20:25, 0] = X[19, 0]
-    settings: dict[str, Any] = {"hold_missing": True, "scale_steps": 10}
+    settings = still(hold_missing=True, scale_steps=10)
     held = Learner(2, 1, **settings).run(X, Y, horizon=0)
     np.testing.assert_array_equal(held, Learner(2, 1, **settings).run(filled, Y, horizon=0))
     first = Learner(2, 1, **settings)
@@ -376,7 +377,7 @@ def test_reset_state_keeps_what_was_learnt() -> None:
 
 
 def test_arrays_are_read_only_and_outlive_the_learner() -> None:
-    learner = Learner(3, 2, hidden=5, cell="lstm")
+    learner = Learner(3, 2, hidden=5, lags=1, cell="lstm")
     assert set(learner.arrays) >= {"theta", "readout", "w", "v", "covariance", "noise"}
     shapes = {name: learner.array(name).shape for name in learner.arrays}
     assert shapes["theta"] == shapes["w"] == shapes["covariance"] == (20, 9)
@@ -396,7 +397,7 @@ def test_arrays_are_read_only_and_outlive_the_learner() -> None:
 
 
 def test_sixteen_gated_units_fit_in_ten_kibibytes() -> None:
-    config = Config(3, 1, hidden=16, cell="gated", estimator="nobacktrack", filter="kalman")
+    config = Config(3, 1, hidden=16, estimator="nobacktrack", **still())
     memory = memory_of(config)
     assert memory == Learner(config).memory
     assert memory.total <= 10 * 1024

@@ -353,14 +353,14 @@ def test_a_step_of_the_units_changes_no_forecast_and_no_update(
 def test_a_step_of_an_input_changes_no_probability(link: str) -> None:
     config = replace(CONFIG, link=link, anchor=None, linear_lags=0, slow_forget=0.0, gate=0.0)
     config = replace(config, mix_forget=0.0, prior_units=False, forget=1.0)
-    rng, z = np.random.default_rng(13), walk(13, 120)
+    rng, z = np.random.default_rng(13), walk(13, 140)
     width = 1 if link == "categorical" else 2
-    labels = (rng.random((120, width)) < 0.5).astype(float)
+    labels = (rng.random((140, width)) < 0.5).astype(float)
     still = StreamLearner(config)
-    run(still, z[:60], labels[:60])
+    run(still, z[:80], labels[:80])
     moved = deepcopy(still)
     change_units(moved, moved.units[1], 0.4, 2.0)
-    after = [run(one, z[60:], labels[60:]) for one in (moved, still)]
+    after = [run(one, z[80:], labels[80:]) for one in (moved, still)]
     np.testing.assert_allclose(after[0], after[1], rtol=1e-6)
     assert np.ptp(after[0][:, 0]) > 0.01
 

@@ -37,7 +37,8 @@ ANYTHING = st.one_of(ORDINARY, ORDINARY, ORDINARY, st.floats(width=32))
 CONFIGS = st.fixed_dictionaries(
     {name: st.sampled_from(choices) for name, choices in CHOICES.items()}
     | {
-        "hidden": st.integers(1, 4),
+        "hidden": st.integers(0, 4),
+        "follow": st.booleans(),
         "lags": st.integers(1, 3),
         "max_delay": st.integers(0, 3),
         "scale_steps": st.sampled_from([0, 5, 300]),
@@ -59,10 +60,11 @@ class Life(RuleBasedStateMachine):
 
     @initialize(config=CONFIGS)
     def build(self, config: dict[str, Any]) -> None:
+        config["rollback_steps"] *= not config["follow"]
         try:
             self.learner = Learner(Config(N_IN, N_OUT, **config))
         except ConfigError:  # no such estimator for this cell
-            config["estimator"] = "nobacktrack"
+            config["estimator"] = None
             self.learner = Learner(Config(N_IN, N_OUT, **config))
         self.waiting = self.predicted = 0
 

@@ -11,6 +11,7 @@ import pytest
 from compiled import KERNEL
 from conftest import Tool
 from reference import CELLS, ESTIMATORS
+from settings import still
 
 from nbt_embed import Config, Learner
 from nbt_embed._build import choices
@@ -43,7 +44,7 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "a field of the middle without its row": (
         "nbt_field_max_delay",
-        ("nbt_tables.h", "X(lags, COUNT, 1, 1024, 1, 1, 0) ", ""),
+        ("nbt_tables.h", "X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(link), NBT_USUAL_LAGS(link), 0) ", ""),
     ),
     "a counter without its row": (
         "nbt_counters_are_all",
@@ -148,7 +149,7 @@ def test_the_kernel_uses_every_row(table: str) -> None:
 
 # ---- Fields of the configuration -----------------------------------------------------------------
 
-BASE = Config(3, 3, hidden=4, seed=1)
+BASE = Config(3, 3, hidden=4, seed=1, **still())
 CHANGED: dict[str, Any] = {name: names[0] for name, names in CHOICES.items()} | {
     "link": "bernoulli",
     "hold_missing": True,

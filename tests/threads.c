@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "nbt.h"
+#include "still.h"
 
 enum { STEPS = 3000, LEARNERS = 4 };
 
@@ -18,7 +19,7 @@ static void *work(void *argument)
 {
     job *self = (job *)argument;
     static const uint32_t links[3] = {NBT_LINK_GAUSSIAN, NBT_LINK_CATEGORICAL, NBT_LINK_BERNOULLI};
-    nbt_config config = nbt_config_default(2, 2, 6, links[self->seed % 3]);
+    nbt_config config = still_config(2, 2, 6, links[self->seed % 3]);
     nbt_learner *learner;
     unsigned char *checkpoint = malloc(nbt_checkpoint_bytes(&config));
     config.seed = self->seed;

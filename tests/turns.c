@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../nbt_embed/_calls.c"
+#include "still.h"
 
 enum { CALLS = 4000, THREADS = 3 };
 
@@ -50,7 +51,7 @@ int main(void)
     static NBT_ARENA(memory, 32768);
     static job jobs[THREADS];
     pthread_t threads[THREADS];
-    nbt_config config = nbt_config_default(1, 1, 6, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 6, NBT_LINK_GAUSSIAN);
     nbt_shared shared = {NULL, 0, 0};
     if (nbt_init(memory, sizeof memory, &config, &shared.learner) != NBT_OK) {
         return 1;

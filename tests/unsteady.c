@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "still.h"
 
 #define REQUIRE(condition)                                                    \
     do {                                                                      \
@@ -40,7 +41,7 @@ static int give(void *context, size_t at, unsigned char *out, size_t n)
 
 static nbt_config config_of(uint32_t kind)
 {
-    nbt_config config = nbt_config_default(1, 2, 2, kind % 3);
+    nbt_config config = still_config(1, 2, 2, kind % 3);
     config.cell = kind % 4;
     config.estimator = kind % 4 == NBT_CELL_LSTM ? NBT_EST_NOBACKTRACK : 1 + kind % 5;
     config.filter = kind % 3;

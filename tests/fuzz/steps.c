@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../still.h"
 #include "nbt.h"
 
 static const unsigned char *next;
@@ -29,7 +30,7 @@ static float take_float(void)
 static nbt_config take_config(void)
 {
     nbt_config config =
-        nbt_config_default(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4, take(1) % 4);
+        still_config(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4, take(1) % 4);
     config.lags = take(1) % 4;
     config.max_delay = take(1) % 4;
     config.cell = take(1) % 5;
@@ -45,6 +46,14 @@ static nbt_config take_config(void)
     config.rollback_steps = guards / 9 % 3;
     config.gate = (float)(guards / 27 % 3 * 5);
     config.input_limit = (float)(guards / 81 % 3 * 5);
+    uint32_t streams = take(1);
+    config.follow = streams & 1u;
+    config.anchored = streams >> 1 & 1u;
+    config.prior_units = streams >> 2 & 1u;
+    config.mix_forget = streams & 8u ? 0.998f : 0.0f;
+    config.slow_forget = streams & 16u ? 0.9998f : 0.0f;
+    config.linear_lags = streams & 32u ? 3u : 0u;
+    config.linear_forget = streams & 32u ? 0.999f : 0.0f;
     float *fields[] = {&config.scale_rate, &config.tau_min,    &config.decay,  &config.rate,
                        &config.info_rate,  &config.info_floor, &config.forget, &config.prior_hidden,
                        &config.gate,       &config.input_limit};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../still.h"
 #include "nbt.h"
 #include "nbt_checkpoint.h"
 
@@ -85,7 +86,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
     static uint64_t memory[512];
     static unsigned char chip[SLOTS * SLOT_BYTES];
     nbt_flash flash = {chip, SLOTS, SLOT_BYTES, chip_read, chip_program, chip_erase};
-    nbt_config config = nbt_config_default(1, 1, 1, NBT_LINK_GAUSSIAN);
+    nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
     nbt_learner *learner = NULL;
     float x = 0.5f;
     float y;
