@@ -237,9 +237,11 @@ typedef struct nbt_config {
     uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
                              for more samples is stuck, and nothing is learnt from what is forecast
                              with it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 0 (off, gaussian) or 300: after so many labels with
-                             four times the usual loss, or more with less, but at least twice, the
-                             learner opens again to what is new */
+    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off. With mix_forget the memory in
+                             which every forecast is judged by what the last value would have
+                             lost: one that has failed starts again, and earns its weight again.
+                             Without, after so many labels with four times the usual loss, or more
+                             with less, but at least twice, the learner opens again to what is new */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
                              the learner opens again. Needs drift_steps, and follow 0. Cost:

@@ -36,7 +36,7 @@ def settled(given: Mapping[str, Any]) -> dict[str, Any]:
         for _, name, ctype in KERNEL_FIELDS
         if given[name] is not None and name != "seed"
     }
-    struct = lib.nbt_config_default(*(words[name] for name in ("n_in", "n_out", "hidden", "link")))
+    struct = lib.nbt_config_default(words["n_in"], words["n_out"], words["hidden"], words["link"])
     for kernel_name, name, _ in KERNEL_FIELDS:
         if name in words:
             setattr(struct, kernel_name, words[name])

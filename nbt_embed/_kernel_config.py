@@ -155,7 +155,7 @@ def anchor_of(config: Config, learner: Any) -> tuple[int | None, ...] | None:
     sizes = ffi.new("size_t[2]")
     buffer = ffi.from_buffer("float[]", out)
     lib.nbt_array_get(learner, lib.NBT_ARRAY_ANCHOR, buffer, sizes, sizes + 1)
-    anchor = tuple(int(one) if one >= 0 else None for one in out)
+    anchor = tuple([int(one) if one >= 0 else None for one in out])
     return None if anchor == (None,) * config.n_out else anchor
 
 

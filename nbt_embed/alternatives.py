@@ -41,8 +41,10 @@ def alternatives(config: Config) -> tuple[Alternative, ...]:
     with ``estimator="frozen"``), so it is given at the same width and at four times the width,
     where a learner can be that wide.
 
-    Errors: ConfigError, as ``memory_of``. Cost: O(1).
+    None of a learner without units. Errors: ConfigError, as ``memory_of``. Cost: O(1).
     """
+    if config.hidden == 0:
+        return ()
     trained = memory_of(replace(config, estimator="nobacktrack"))
     rest = trained.total - trained.estimate
     state, rows, cols = shape_of(config)

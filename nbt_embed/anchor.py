@@ -32,13 +32,11 @@ def find_anchor(inputs: Float32Array, labels: Float32Array, horizon: int) -> Anc
     """
     leads = range(1 if horizon else min(_LEADS, len(inputs) // 2) + 1)
     return tuple(
-        next(_channels(inputs, labels[:, o], o, leads), None) for o in range(labels.shape[1])
+        [next(_channels(inputs, labels[:, o], o, leads), None) for o in range(labels.shape[1])]
     )
 
 
-def _channels(
-    inputs: Float32Array, label: Float32Array, first: int, leads: range
-) -> Iterator[int]:
+def _channels(inputs: Float32Array, label: Float32Array, first: int, leads: range) -> Iterator[int]:
     """The channels that the labels of one output repeat, best first."""
     for lead in leads:
         known = np.flatnonzero(~np.isnan(label[: len(label) - lead]))

@@ -36,6 +36,8 @@ from nbt_embed.learner import Learner
 from nbt_embed.replay import DECIMAL
 from nbt_embed.report import (
     alternatives_table,
+    anchors_line,
+    guard_notes,
     memory_table,
     plot,
     run_document,
@@ -197,29 +199,21 @@ def _compare(
             compare(config, stream, horizon, score_from, progress.add) for horizon in horizons
         ]
     for one in comparisons:
-        where, counters = f"horizon {one.learner.horizon}", one.counters
-        if counters.skipped:
-            _note(
-                f"{where}: {counters.skipped} updates were dropped because they would have left "
-                "the finite numbers"
-            )
-        if counters.reopened:
-            _note(
-                f"{where}: {counters.reopened} times the loss rose for good, and the learner "
-                "opened again"
-            )
+        for note in guard_notes(one.learner):
+            _note(f"horizon {one.learner.horizon}: {note}")
     return comparisons
 
 
 def _config(args: argparse.Namespace, n_in: int, n_out: int, **settings: Any) -> Config:
     """The learner that the options describe. Errors: ConfigError."""
-    names = ("hidden", "lags", "cell", "estimator", "filter", "seed")
+    names = ("hidden", "lags", "cell", "estimator", "filter", "seed", "follow", "mix_forget")
     return Config(n_in, n_out, **{name: getattr(args, name) for name in names}, **settings)
 
 
 def _describe(config: Config) -> str:
+    units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"
     return (
-        f"{config.n_in} inputs x {config.lags} lags, {config.hidden} {config.cell} units, "
+        f"{config.n_in} inputs x {config.lags} lags, {units}, "
         f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"
     )
 
@@ -231,11 +225,11 @@ def _results(title: str, stream: Stream, comparisons: Sequence[Comparison], scor
         f"inputs: {', '.join(stream.input_names)}",
         f"targets: {', '.join(stream.target_names)}",
         f"learner: {_describe(first.config)}, seed {first.config.seed}",
+        f"anchors: {anchors_line(stream, first.config)}",
         f"\n{table(comparisons)}\n\n{memory_table(first.memory)}",
     ]
     if len(comparisons) > 1:
-        more = 4 * stream.n_in
-        lines.append(f"  at horizon {first.learner.horizon}; {more} bytes more a step ahead")
+        lines.append(f"  at horizon {first.learner.horizon}")
     lines.append(f"\n{first.learner.us_per_step:.2f} µs per step (predict and learn)\n")
     return "\n".join(lines)
 
@@ -525,11 +519,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Options that describe the learner; the defaults are those of ``Config``."""
     for name, low, text in (
-        ("hidden", 1, "recurrent units"),
+        ("hidden", 0, "recurrent units; 0: recursive least squares"),
         ("lags", 1, "last samples of every input that are seen at once"),
         ("seed", 0, "seed of everything random"),
     ):
-        value = getattr(Config, name)
+        value = getattr(Config(1, 1), name)
         parser.add_argument(
             f"--{name}",
             metavar="N",
@@ -539,10 +533,24 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         )
     for name in ("cell", "estimator", "filter"):
         value = getattr(Config, name)
-        shown = value or "unitwise; nobacktrack for lstm"
+        shown = value or "unitwise; nobacktrack for lstm; frozen without units"
         parser.add_argument(
             f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {shown})"
         )
+
+    parser.add_argument(
+        "--no-follow",
+        dest="follow",
+        action="store_false",
+        help="units stand still after 300 samples, and nothing is anchored or mixed: fewer bytes",
+    )
+    parser.add_argument(
+        "--no-mixture",
+        dest="mix_forget",
+        action="store_const",
+        const=0.0,
+        help="forecast with the readout of the network alone, instead of a mixture: fewer bytes",
+    )
 
 
 def _count_from(low: int) -> Any:

@@ -23,8 +23,8 @@ PASSES = 1 + len(BASELINES)
 class Comparison:
     """Results of one horizon.
 
-    Attributes: config (of the learner, with the anchors that it found), learner, baselines (by the keys of ``BASELINES``), memory
-    (of the learner), counters (of the learner: what its guards did).
+    Attributes: config (of the learner, with the anchors that it found), learner, baselines (by the
+    keys of ``BASELINES``), memory (of the learner), counters (of the learner: what its guards did).
     """
 
     config: Config

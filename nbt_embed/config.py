@@ -195,7 +195,7 @@ class Config:
         if self.anchor is None:
             return None
         try:
-            anchor = tuple(None if one is None else operator.index(one) for one in self.anchor)
+            anchor = tuple([None if one is None else operator.index(one) for one in self.anchor])
         except TypeError:
             anchor = ()
         if not self.anchored:
@@ -281,6 +281,4 @@ _BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )
 # Fields that decide what the default of others is.
-_DECIDING = frozenset(
-    ("hidden", "cell", "filter", "link", "follow", "anchored", "mix_forget")
-)
+_DECIDING = frozenset(("hidden", "cell", "filter", "link", "follow", "anchored", "mix_forget"))

@@ -310,8 +310,8 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         streams = (
             f"NBT_STREAM_BYTES( \\\n        {', '.join(f'NBT_MODEL_{one}' for one in names[:5])}, "
             f"\\\n        NBT_MODEL_LINK, 1, {config.anchored:d}, {config.linear_lags}, "
-            f"{config.slow_forget > 0:d}, {config.mix_forget > 0:d}, "
-            f"{config.mix_forget > 0 and config.drift_steps > 0:d})"
+            f"{bool(config.slow_forget):d}, {bool(config.mix_forget):d}, "
+            f"{bool(config.mix_forget and config.drift_steps):d})"
         )
         size = f"({size} + \\\n     {streams})"
     if config.rollback_steps:

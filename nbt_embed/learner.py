@@ -389,7 +389,9 @@ class Learner:
         been predicted already.
 
         Args:
-            X, Y, horizon: as for ``run``. Nothing is learnt.
+            X: (T, n_in) inputs, as for ``run``.
+            Y: (T, n_out) labels.
+            horizon: 0 .. max_delay + 1.
 
         Errors: InputError, InputTypeError.
         """
@@ -404,11 +406,11 @@ class Learner:
     def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
         if not self._config.anchored or self._config.anchor or self.counters.predictions:
             return
-        config = replace(self._config, anchor=find_anchor(inputs, labels, horizon))
-        if config.anchor != (None,) * config.n_out:
-            channels = [-1 if one is None else one for one in config.anchor]
+        anchor = find_anchor(inputs, labels, horizon)
+        if any(one is not None for one in anchor):
+            channels = [-1 if one is None else one for one in anchor]
             _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
-            self._config = config
+            self._config = replace(self._config, anchor=anchor)
 
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.

@@ -20,15 +20,27 @@ from nbt_embed.streams import Stream
 _TITLES = {"persistence": "last value", "nlms": "NLMS", "rls": "RLS"}
 _PURPOSES = {
     "header": "configuration, counters",
-    "parameters": "recurrent weights, readout",
+    "parameters": "recurrent weights, readouts, weights of the mixture",
     "estimate": "v, w and traces, the estimate of the derivative",
-    "covariance": "of the filter, with the noise level",
+    "covariance": "of the filter and of the mixture's readouts, with noise levels",
     "state": "of the network, live and learning",
-    "ring": "inputs that wait for labels, lag taps",
-    "scaler": "running means and variances",
+    "ring": "inputs and forecasts that wait for labels, lag taps",
+    "scaler": "running means and variances, units that follow them",
     "guard": "runs of equal values, last good copy",
     "workspace": "scratch of one step",
 }
+_GUARDS = {
+    "skipped": "updates that would have left the finite numbers were dropped",
+    "clipped": "inputs were brought to their limit",
+    "limited": "labels were brought to the gate",
+    "stuck": "values stood still, and nothing was learnt from them,",
+    "reopened": "the loss rose or an input jumped for good, and the learner opened again,",
+    "rolled_back": "the loss rose, and the last good parameters came back,",
+    "moved": "units moved",
+    "restarted": "values were not like the first ones, and the readouts started anew,",
+}
+_START = 64  # rows in which units are found out: that they move is no news
+_ROWS_SHOWN = 3
 _NO_VALUE = "-"
 
 
@@ -59,8 +71,36 @@ def memory_table(memory: Memory) -> str:
     return "\n".join(["memory of the learner, bytes", *lines, total])
 
 
+def anchors_line(stream: Stream, config: Config) -> str:
+    """Which input each target is the future of."""
+    pairs = zip(stream.target_names, config.anchor or (), strict=False)
+    found = [f"{name} of {stream.input_names[one]}" for name, one in pairs if one is not None]
+    return f"the future {', '.join(found)}" if found else "none"
+
+
+def guard_notes(evaluation: Evaluation) -> list[str]:
+    """What the guards of a learner did, and when, one sentence each."""
+    notes = []
+    for name, rows in evaluation.guard_rows.items():
+        late = rows[rows >= _START] if name == "moved" else rows
+        if len(late):
+            notes.append(f"{_GUARDS[name]} at {_rows(late.tolist())}")
+    return notes
+
+
+def _rows(rows: Sequence[int]) -> str:
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    if len(rows) <= _ROWS_SHOWN:
+        return f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
+    shown = ", ".join(map(str, rows[: _ROWS_SHOWN - 1]))
+    return f"rows {shown} and {len(rows) - _ROWS_SHOWN + 1} more"
+
+
 def alternatives_table(memory: Memory, others: Sequence[Alternative]) -> str:
     """Bytes of the other methods, how many times the learner's, and their formulas."""
+    if not others:
+        return "without units there is nothing that another method would train"
     width = max(len(other.name) for other in others)
     lines = [f"  {'this learner':<{width}}{memory.total:>14,}"]
     for other in others:
@@ -167,6 +207,7 @@ def _horizon_document(stream: Stream, one: Comparison) -> dict[str, Any]:
         "memory_bytes": one.memory.total,
         "memory": dict(vars(one.memory)),
         "counters": dict(vars(one.counters)),
+        "guard_rows": {name: rows.tolist() for name, rows in one.learner.guard_rows.items()},
         "config": dict(vars(one.config)),
     }
 

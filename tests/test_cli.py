@@ -146,9 +146,9 @@ def test_size_prints_what_the_kernel_needs(
 ) -> None:
     document = tmp_path / "size.json"
     network = ["--hidden", "16", "--inputs", "3", "--outputs", "1", "--cell", "gated"]
-    choice = ["--estimator", "nobacktrack", "--filter", "kalman"]
+    choice = ["--estimator", "nobacktrack", "--lags", "1", "--no-follow"]
     assert main(["size", *network, *choice, "--json", str(document)]) == 0
-    total = memory_of(Config(3, 1, estimator="nobacktrack")).total
+    total = memory_of(Config(3, 1, estimator="nobacktrack", lags=1, follow=False)).total
     assert total <= 10 * 1024
     assert f"{total:,}" in capsys.readouterr().out
     figures = json.loads(document.read_text())

@@ -46,7 +46,9 @@ def test_an_anchor_that_is_none_is_refused(anchor: Any, names: str) -> None:
     "settings", [{"anchored": False}, {"follow": False}, {"link": "categorical"}], ids=str
 )
 def test_an_anchor_needs_anchored(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"anchor = \(0, 1\): needs anchored=True.*leave anchor out"):
+    with pytest.raises(
+        ConfigError, match=r"anchor = \(0, 1\): needs anchored=True.*leave anchor out"
+    ):
         Config(2, 2, anchor=(0, 1), **settings)
 
 
@@ -96,7 +98,6 @@ def test_a_setting_that_was_left_open_is_off_without_what_it_needs(
     assert eval(repr(config)) == config
     (name,) = settings
     assert repr(config) == f"Config(2, 2, {name}={getattr(config, name)!r})"
-
 
 
 def test_without_units_there_is_nothing_recurrent_to_learn() -> None:

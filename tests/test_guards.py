@@ -171,9 +171,7 @@ def test_an_input_is_brought_to_its_limit() -> None:
 
 def test_a_limit_lets_in_what_would_be_refused_for_ever() -> None:
     flat, jump = np.full((400, 1), 5.0), 5.0 + 1e7
-    plain, limited = (
-        Learner(1, 1, hidden=2, **still(input_limit=limit)) for limit in (0.0, 50.0)
-    )
+    plain, limited = (Learner(1, 1, hidden=2, **still(input_limit=limit)) for limit in (0.0, 50.0))
     for learner in (plain, limited):
         learner.run(flat, wave(400), horizon=0)
     with pytest.raises(InputError, match="absurdly far"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from settings import still
 
 from nbt_embed import Config, Learner
-from nbt_embed.errors import ConfigError, InputError
+from nbt_embed.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -35,10 +35,10 @@ def self_check() -> str:
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "selfcheck"
         options = ["-std=c99", "-O2", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
-        subprocess.run(
-            ["cc", *options, *map(str, sources), "-o", str(program), "-lm"], check=True
-        )
-        return subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()[0]
+        subprocess.run(["cc", *options, *map(str, sources), "-o", str(program), "-lm"], check=True)
+        return subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()[
+            0
+        ]
 
 
 def replace(path: Path, pattern: str, digits: str) -> None:
@@ -55,7 +55,11 @@ def main() -> int:
     """Write all of them."""
     replace(SELFCHECK, "KNOWN_HASH = ", self_check())
     done = subprocess.run(
-        [sys.executable, "-c", GOLDEN], cwd=ROOT / "tests", capture_output=True, text=True, check=False
+        [sys.executable, "-c", GOLDEN],
+        cwd=ROOT / "tests",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)
