@@ -163,8 +163,6 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest
                                  value] */
     NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
-    NBT_ARRAY_LOST = 24,      /* (O, K) mean squared errors of these forecasts lately, in units of the
-                                 output (mix_forget, drift_steps) */
     NBT_ARRAY_END
 };
 
@@ -237,11 +235,11 @@ typedef struct nbt_config {
     uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
                              for more samples is stuck, and nothing is learnt from what is forecast
                              with it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off. With mix_forget the memory in
-                             which every forecast is judged by what the last value would have
-                             lost: one that has failed starts again, and earns its weight again.
-                             Without, after so many labels with four times the usual loss, or more
-                             with less, but at least twice, the learner opens again to what is new */
+    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with
+                             four times the usual loss, or more with less, but at least twice, the
+                             learner opens again to what is new. With mix_forget the mixture
+                             watches the losses; whatever the number, the readouts but the slow one
+                             start again once an input has jumped for good */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
                              the learner opens again. Needs drift_steps, and follow 0. Cost:
@@ -554,17 +552,17 @@ float nbt_sigmoidf(float x);
                     1u) *                                                                        \
                        NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
 
-/* What follow takes beside, with the anchor and the mixture; slow, mix, watch: 1 with slow_forget,
- * with mix_forget, with mix_forget and drift_steps above 0, else 0. */
+/* What follow takes beside, with the anchor and the mixture; slow and mix: 1 with slow_forget,
+ * with mix_forget above 0, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, lags, max_delay, link, follow, anchored,        \
-                         linear_lags, slow, mix, watch)                                         \
+                         linear_lags, slow, mix)                                                \
     (sizeof(float) *                                                                            \
      NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                            \
          NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored), \
-         (size_t)(slow), (size_t)(mix), (size_t)(watch), (size_t)(n_in), (size_t)(n_out),       \
-         (size_t)(lags), (size_t)(max_delay), NBT_COLS(n_in, n_hidden, lags),                   \
-         (size_t)(linear_lags)) NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow),       \
-                                                   (size_t)(n_out), (size_t)(linear_lags))))
+         (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),        \
+         (size_t)(max_delay), NBT_COLS(n_in, n_hidden, lags), (size_t)(linear_lags))            \
+                   NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),   \
+                                      (size_t)(linear_lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, lags, cell, estimator, filter, link)             \

@@ -209,30 +209,15 @@ NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_correct_open(const nbt_layout *l, size_t o)
+NBT_LOCAL void nbt_correct_init(const nbt_layout *l)
 {
-    nbt_fill(l->readout + o * l->D, 0.0f, l->D);
-    if (nbt_is_kalman(l)) {
-        nbt_correct_init_covariance(l);
-    }
-    l->noise[o] = 1.0f;
-    l->noise[l->O + o] = 0.0f;
-}
-
-NBT_LOCAL void nbt_correct_init_recurrent(const nbt_layout *l)
-{
+    nbt_correct_init_readout(l);
     if (nbt_has_cov(&l->m)) {
         nbt_fill(l->m.cov, 1.0f / l->config->info_floor, l->R * l->D);
     }
     if (nbt_has_coupling(&l->m)) {
         nbt_fill(l->m.coupling, 0.0f, l->R * l->D);
     }
-}
-
-NBT_LOCAL void nbt_correct_init(const nbt_layout *l)
-{
-    nbt_correct_init_readout(l);
-    nbt_correct_init_recurrent(l);
 }
 
 NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,

@@ -11,11 +11,6 @@ NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
 
-/* The readout of output o and the covariance that all share; the information of the recurrent
- * weights. */
-NBT_LOCAL void nbt_correct_open(const nbt_layout *l, size_t o);
-NBT_LOCAL void nbt_correct_init_recurrent(const nbt_layout *l);
-
 /* Whether the covariance of the readout stands in the order [1; x; h], in which units can move,
  * instead of that of the readout: with units that follow, of a link whose inputs are taken as they
  * are while they are 0 or 1, once one of them is not. Cost: O(n_in). */

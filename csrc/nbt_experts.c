@@ -4,11 +4,8 @@
 #include "nbt_linear.h"
 #include "nbt_math.h"
 #include "nbt_mixture.h"
-#include "nbt_record.h"
 #include "nbt_rls.h"
 #include "nbt_ud.h"
-
-#define LOSS_MAX 64.0f /* mean squares of the mixture that an error counts at most */
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
@@ -67,13 +64,6 @@ static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
     return mixture;
 }
 
-static nbt_record record_of(const nbt_layout *l, size_t o)
-{
-    size_t K = nbt_experts(l);
-    nbt_record record = {NBT_OF(l, lost) + o * K, NBT_OF(l, age) + o * K, K};
-    return record;
-}
-
 static nbt_rls slow_of(const nbt_layout *l)
 {
     const nbt_config *config = l->config;
@@ -101,10 +91,6 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     for (size_t o = 0; o < l->O && nbt_mixes(l); o++) {
         nbt_mixture mixture = mixture_of(l, o);
         nbt_mixture_init(&mixture);
-        if (nbt_judges(l)) {
-            nbt_record record = record_of(l, o);
-            nbt_record_init(&record);
-        }
         if (nbt_linear_lags(l) > 0) {
             nbt_rls linear = nbt_linear_of(l, o);
             nbt_rls_init(&linear);
@@ -116,14 +102,14 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_experts_jump(const nbt_layout *l)
+NBT_LOCAL void nbt_experts_open(const nbt_layout *l)
 {
-    for (size_t o = 0; o < l->O && nbt_judges(l); o++) {
-        nbt_record record = record_of(l, o);
+    for (size_t o = 0; o < l->O; o++) {
         nbt_mixture mixture = mixture_of(l, o);
         nbt_mixture_init(&mixture);
-        for (size_t k = 1; k <= full_at(l); k++) {
-            nbt_record_condemn(&record, k);
+        if (nbt_linear_lags(l) > 0) {
+            nbt_rls linear = nbt_linear_of(l, o);
+            nbt_rls_init(&linear);
         }
     }
 }
@@ -263,46 +249,11 @@ static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nb
     nbt_rls_learn(&slow, f, nbt_label(l), l->cf);
 }
 
-/* Forecast k of output o knows nothing any more. */
-static nbt_opening start_again(const nbt_layout *l, size_t o, size_t k)
-{
-    nbt_record record = record_of(l, o);
-    nbt_mixture mixture = mixture_of(l, o);
-    nbt_record_start(&record, k);
-    mixture.regret[k] = mixture.regret[0];
-    mixture.spread[k] = mixture.spread[0];
-    if (k == full_at(l)) {
-        nbt_correct_open(l, o);
-        return NBT_OPENS_NETWORK;
-    }
-    nbt_rls rls = k < full_at(l) ? nbt_linear_of(l, o) : slow_of(l);
-    nbt_rls_open(&rls, k < full_at(l) ? 0 : o);
-    return NBT_OPENS_READOUT;
-}
-
-/* The forecasts of output o are judged by its label. */
-static nbt_opening judge(const nbt_learner *learner, const nbt_layout *l, size_t o, const float *p,
-                         float label)
-{
-    nbt_record record = record_of(l, o);
-    float n = (float)l->config->drift_steps * (float)learner->pending;
-    nbt_opening most = NBT_OPENS_NONE;
-    nbt_record_count(&record, p, label, mixture_of(l, o).error[0] * LOSS_MAX, n);
-    for (size_t k = 1; k < record.K; k++) {
-        if (nbt_record_has_failed(&record, k, n)) {
-            nbt_opening opening = start_again(l, o, k);
-            most = opening > most ? opening : most;
-        }
-    }
-    return most;
-}
-
-NBT_LOCAL nbt_opening nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
+NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
-    nbt_opening most = NBT_OPENS_NONE;
     if (!nbt_mixes(l)) {
-        return most;
+        return;
     }
     for (size_t o = 0; o < l->O; o++) {
         float truth = NBT_OF(l, truth)[o];
@@ -312,10 +263,6 @@ NBT_LOCAL nbt_opening nbt_experts_learn(const nbt_learner *learner, const nbt_la
         const float *p = oldest(learner, l) + o * n_waiting(l);
         nbt_mixture mixture = mixture_of(l, o);
         nbt_mixture_learn(&mixture, p, p[nbt_experts(l)], truth, l->config->mix_forget);
-        if (nbt_judges(l)) {
-            nbt_opening opening = judge(learner, l, o, p, truth);
-            most = opening > most ? opening : most;
-        }
         if (nbt_linear_lags(l) > 0) {
             learn_linear(learner, l, &taps, o);
         }
@@ -323,7 +270,6 @@ NBT_LOCAL nbt_opening nbt_experts_learn(const nbt_learner *learner, const nbt_la
     if (nbt_is_slow(l)) {
         learn_slow(learner, l, &taps);
     }
-    return most;
 }
 
 /* ---- units move ------------------------------------------------------------------------------ */
@@ -404,10 +350,6 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     if (nbt_mixes(l)) {
         nbt_mixture mixture = mixture_of(l, o);
         *mixture.error = nbt_clamp(*mixture.error * a * a, 0.0f, 1e37f);
-    }
-    if (nbt_judges(l)) {
-        nbt_record record = record_of(l, o);
-        nbt_record_rescale(&record, a);
     }
     if (nbt_waits(l)) {
         move_waiting(learner, l, o, a, change->b);

@@ -37,10 +37,8 @@ NBT_LOCAL void nbt_experts_init(const nbt_layout *l);
 /* Nothing learnt by any readout nor the mixture. */
 NBT_LOCAL void nbt_experts_restart(const nbt_layout *l);
 
-/* An input has jumped for good. The samples until that was certain have taught the readouts much,
- * and wrongly, since inputs far off weigh most. The linear and the full forecast of every output
- * start again with the next label (drift_steps). The slow one has learnt least of it and stays. */
-NBT_LOCAL void nbt_experts_jump(const nbt_layout *l);
+/* The linear forecasts and the weights of all start again. */
+NBT_LOCAL void nbt_experts_open(const nbt_layout *l);
 
 /* Forecasts with l->y = V f and the features l->f of the newest sample x (n_in), which start to
  * wait, and the answers y (O) in the caller's units. */
@@ -54,17 +52,8 @@ NBT_LOCAL float nbt_experts_variance(const nbt_layout *l, size_t o, float own);
 /* Keeps the labels for nbt_experts_learn and makes them targets of the full readout. */
 NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *l);
 
-/* What of the forecasts has started again at a label. */
-typedef enum nbt_opening {
-    NBT_OPENS_NONE,
-    NBT_OPENS_READOUT,
-    NBT_OPENS_NETWORK /* the full one: the information of the recurrent weights should too */
-} nbt_opening;
-
-/* What the mixture and the other experts learn of the oldest forecast that waits. A forecast that
- * has failed (nbt_record.h) starts again: it says the last value until it knows better, and the
- * mixture gives it the last value's weight. */
-NBT_LOCAL nbt_opening nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l);
+/* What the mixture and the other experts learn of the oldest forecast that waits. */
+NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l);
 
 /* The values of an input are now x' = a x + b: taps and all that reads them. */
 NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,

@@ -59,8 +59,7 @@ typedef struct view {
     X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                       \
     X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)              \
     X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE) \
-    X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)          \
-    X(LOST, NBT_OF(l, lost), l->O, nbt_experts(l), TABLE)
+    X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)
 
 #define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
 enum { VIEW_LIST(VIEW_ROW) VIEWS };

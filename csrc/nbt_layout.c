@@ -137,7 +137,7 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),
-                      (size_t)nbt_judges(l), n_in, O, L, M, D, T)
+                      n_in, O, L, M, D, T)
     NBT_STREAM_SCRATCH(PLACE_SCRATCH, (size_t)nbt_follows(l), O, T)
     n += n % 2;
     size_t copied = copied_floats(l);

@@ -45,7 +45,7 @@ enum {
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
                        , , , , , , , )
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
-                      NBT_MIXES, , , , , , NBT_MIXES)
+                      , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
 };
@@ -162,12 +162,6 @@ NBT_INLINE int nbt_mixes(const nbt_layout *l)
     return NBT_MIXES && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->mix_forget > 0.0f;
 }
 
-/* Whether forecasts that have failed start again. */
-NBT_INLINE int nbt_judges(const nbt_layout *l)
-{
-    return nbt_mixes(l) && l->config->drift_steps > 0;
-}
-
 NBT_INLINE int nbt_is_slow(const nbt_layout *l) /* has the slow readout */
 {
     return NBT_MIXES && NBT_BUILDS(NBT_FILTERS_KALMAN, filter) && l->config->slow_forget > 0.0f;
@@ -241,9 +235,8 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 #define NBT_STREAM_OF(X, l)                                                                     \
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),         \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), \
-                      (size_t)nbt_judges(l), (size_t)(l)->config->n_in, (l)->O,                 \
-                      (size_t)(l)->config->lags, (size_t)(l)->config->max_delay, (l)->D,        \
-                      nbt_linear_lags(l))
+                      (size_t)(l)->config->n_in, (l)->O, (size_t)(l)->config->lags,             \
+                      (size_t)(l)->config->max_delay, (l)->D, nbt_linear_lags(l))
 #define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
 #define NBT_FIND_POINTER(l, name) ((l)->name)

@@ -103,11 +103,16 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     if (learner->pending > l->config->max_delay) {
         return NBT_ERR_FULL;
     }
-    nbt_notice notice = {0, 0};
+    nbt_notice notice = {0, 0, 0};
     nbt_status refused = nbt_follows(l) ? nbt_follow_input(learner, l, x, &notice)
                                         : nbt_intake_input(learner, l, x, &notice);
     if (refused != NBT_OK) {
         return refused;
+    }
+    int opens = 0;
+    if (notice.jumped) {
+        settle(l, undone);
+        opens = nbt_watch_jump(learner, l);
     }
     forecast(learner, l, undone);
     if (nbt_follows(l) && nbt_is_gaussian(l)) {
@@ -124,6 +129,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     nbt_count(&learner->counters.clipped, notice.limited);
     nbt_count(&learner->counters.stuck, notice.stuck);
     return !finite          ? NBT_NOT_FINITE
+           : opens          ? NBT_REOPENED
            : notice.stuck   ? NBT_STUCK
            : notice.limited ? NBT_LIMITED
                             : NBT_OK;
@@ -168,11 +174,10 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
 
 /* One label on its way through the step. */
 typedef struct learn_step {
-    nbt_notice notice;   /* what the guards did to it */
-    int present;         /* is there anything to learn from */
-    int good;            /* has every number stayed within its bounds */
-    float loss;          /* of the forecast, if present */
-    nbt_opening opening; /* what of the forecasts started again */
+    nbt_notice notice; /* what the guards did to it */
+    int present;       /* is there anything to learn from */
+    int good;          /* has every number stayed within its bounds */
+    float loss;        /* of the forecast, if present */
 } learn_step;
 
 /* Refuses a label that cannot be, with nothing changed, or takes it in. */
@@ -218,7 +223,7 @@ static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *chang
         now->loss = nbt_link_loss(l);
         now->good = nbt_correct(learner, l, &change->update, &now->notice.limited);
         if (now->good && nbt_mixes(l)) {
-            now->opening = nbt_experts_learn(learner, l);
+            nbt_experts_learn(learner, l);
         }
     }
 }
@@ -255,18 +260,14 @@ static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *
     learner->pending--;
     count(learner, now);
     int acts = now->present && nbt_watch_count(learner, l, now->loss);
-    int at_once = acts || now->opening == NBT_OPENS_NETWORK;
     if (!now->good) {
         nbt_estimate_clear(l);
     } else if (NBT_IS_EXACT(l) && now->present) {
         nbt_rtrl_update(l, &change->update);
     } else if (nbt_is_swept(l)) {
-        make_change(learner, l, change, at_once, undone);
+        make_change(learner, l, change, acts, undone);
     }
     nbt_status answer = acts ? nbt_watch_act(learner, l) : NBT_OK;
-    if (now->opening != NBT_OPENS_NONE) {
-        answer = nbt_watch_open(learner, l, now->opening);
-    }
     if (answer == NBT_OK) {
         answer = now->notice.stuck ? NBT_STUCK : now->notice.limited ? NBT_LIMITED : NBT_OK;
     }
@@ -277,7 +278,7 @@ static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *
 static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
                         nbt_change *change, nbt_change **undone)
 {
-    learn_step now = {{0, 0}, 0, 0, NBT_HUGE, NBT_OPENS_NONE};
+    learn_step now = {{0, 0, 0}, 0, 0, NBT_HUGE};
     nbt_status refused = intake_label(learner, l, label, &now);
     if (refused != NBT_OK) {
         return refused;

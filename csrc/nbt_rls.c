@@ -20,14 +20,6 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
     nbt_fill(self->labels, 0.0f, self->O);
 }
 
-NBT_LOCAL void nbt_rls_open(const nbt_rls *self, size_t o)
-{
-    nbt_fill(self->readout + o * self->n, 0.0f, self->n);
-    start_covariance(self);
-    self->noise[o] = 1.0f;
-    self->labels[o] = 0.0f;
-}
-
 NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f)
 {
     return nbt_dot(self->readout + o * self->n, f, self->n);

@@ -30,9 +30,6 @@ typedef struct nbt_rls {
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
 
-/* Output o has learnt nothing, and nothing is certain of the covariance that all share. */
-NBT_LOCAL void nbt_rls_open(const nbt_rls *self, size_t o);
-
 /* V_o f. */
 NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f);
 

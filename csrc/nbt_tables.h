@@ -321,8 +321,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  * stream, the anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL,
  * saved, and lie behind the workspace.
  *   real: of the link. follows, anchors, slows, mixes: 1 with follow, anchored, slow_forget,
- *     mix_forget. watches: 1 with mix_forget and drift_steps. T: linear_lags. */
-#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, watches, n_in, O, L, M, D, T)   \
+ *     mix_forget. T: linear_lags. */
+#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, D, T)            \
     X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */        \
       NBT_TAPS_(L, M, T) * (n_in))                                                                 \
     X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */ \
@@ -346,10 +346,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, linear, parameters, WEIGHTS, 2, 0u, (T) > 0u, (O) * NBT_LINEAR_(T))                \
     X(OPTIONAL, linear_ud, covariance, FACTORS, 2, 0u, (T) > 0u, /* (O) factors */                 \
       (O) * (NBT_LINEAR_(T) * (NBT_LINEAR_(T) + 1u) / 2u))                                         \
-    X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */            \
-    /* (O, K) nbt_record.h */                                                                        \
-    X(OPTIONAL, lost, parameters, SQUARES, 3, 0u, watches, (O) * NBT_EXPERTS_(slows, T))            \
-    X(OPTIONAL, age, parameters, WEIGHTS, 3, 0u, watches, (O) * NBT_EXPERTS_(slows, T)) /* (O, K) */
+    X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */
 
 /* Their workspace: X(where, name, brought, floats). */
 #define NBT_STREAM_SCRATCH(X, follows, O, T)                                    \
@@ -380,7 +377,7 @@ enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)
             NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , )
-                NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , , ),
+                NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2
                 : NBT_SINCE_ALL_ < 16 ? 3

@@ -2,6 +2,7 @@
 
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_experts.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
@@ -179,14 +180,16 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     return NBT_REOPENED;
 }
 
-NBT_LOCAL nbt_status nbt_watch_open(nbt_learner *learner, const nbt_layout *l, nbt_opening opening)
+NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l)
 {
-    if (opening == NBT_OPENS_NETWORK) {
-        nbt_correct_init_recurrent(l);
-        learner->opened = learner->counters.labels;
+    if (learner->config.drift_steps == 0 || !nbt_mixes(l)) {
+        return 0;
     }
+    nbt_correct_init(l);
+    nbt_experts_open(l);
+    learner->opened = learner->counters.labels;
     nbt_count(&learner->counters.reopened, 1);
-    return NBT_REOPENED;
+    return 1;
 }
 
 NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l)

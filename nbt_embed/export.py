@@ -310,8 +310,7 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         streams = (
             f"NBT_STREAM_BYTES( \\\n        {', '.join(f'NBT_MODEL_{one}' for one in names[:5])}, "
             f"\\\n        NBT_MODEL_LINK, 1, {config.anchored:d}, {config.linear_lags}, "
-            f"{bool(config.slow_forget):d}, {bool(config.mix_forget):d}, "
-            f"{bool(config.mix_forget and config.drift_steps):d})"
+            f"{bool(config.slow_forget):d}, {bool(config.mix_forget):d})"
         )
         size = f"({size} + \\\n     {streams})"
     if config.rollback_steps:

@@ -352,8 +352,7 @@ static void print_streams(uint32_t steps)
                     NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.lags,
                                      config.max_delay, config.link, config.follow, config.anchored,
                                      config.linear_lags, config.slow_forget > 0.0f,
-                                     config.mix_forget > 0.0f,
-                                     config.mix_forget > 0.0f && config.drift_steps > 0));
+                                     config.mix_forget > 0.0f));
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));
         printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32

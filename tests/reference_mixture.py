@@ -12,8 +12,6 @@ ERROR_RATE = 0.002
 ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output
 ERRORS_MAX = 8.0  # root mean squares of which an error counts at most
 SLOPE_MAX = 50.0
-PROVEN, FAILED, OLD = 0.8, 1.2, 8  # shares of the last value's loss; memories
-HUGE = 1e18
 SHARE = 1e-3  # of the weight, spread evenly, so that every forecast can come back
 
 
@@ -41,12 +39,6 @@ class Rls:
         self.covariance.restart()
         self.noise, self.count = np.ones(len(self.V)), np.zeros(len(self.V))
 
-    def open(self, o: int) -> None:
-        """Output o knows nothing but the prior, nor does the covariance that all share."""
-        self.V[o] = 0.0
-        self.covariance.restart()
-        self.noise[o], self.count[o] = 1.0, 0.0
-
     def learn(self, f: Array, target: Array) -> None:
         """Learn target (O), NaN where there is none, for the features f (n)."""
         known = ~np.isnan(target)
@@ -62,42 +54,6 @@ class Rls:
         self.count = self.count + known
         r = noise_step(self.noise, error, c, self.count, config.noise_rate)
         self.noise = np.where(known, r, self.noise)
-
-
-@dataclass
-class Record:
-    """What the K forecasts of one output have lost lately, and whether one has failed.
-
-        L_k <- L_k + (min((l - p_k)^2, 64 r) - L_k) / n
-
-    Forecast 0, the last value, judges the others: one that is n labels old and loses less than
-    0.8 L_0 has proven itself. It fails if it loses more than 1.2 L_0 later, from its label 8 n on.
-
-    Attributes: lost L (K), age (K), labels; proven (K).
-    """
-
-    lost: Array
-    age: Array
-    proven: NDArray[np.bool_]
-
-    @classmethod
-    def start(cls, K: int) -> Record:
-        """Nothing lost, nothing proven."""
-        return cls(np.zeros(K), np.zeros(K), np.zeros(K, bool))
-
-    def count(self, p: Array, label: float, most: float, n: float) -> list[int]:
-        """Count the label of the forecasts p (K). Returns those that have failed, started again."""
-        self.lost = self.lost + (np.minimum((label - p) ** 2, most) - self.lost) / n
-        self.age = self.age + 1
-        self.proven = self.proven | ((self.age > n) & (self.lost < PROVEN * self.lost[0]))
-        failed = self.proven & (self.age > OLD * n) & (self.lost > FAILED * self.lost[0])
-        for k in np.flatnonzero(failed[1:]) + 1:
-            self.lost[k], self.age[k], self.proven[k] = self.lost[0], 0.0, False
-        return (np.flatnonzero(failed[1:]) + 1).tolist()
-
-    def condemn(self, forecasts: range) -> None:
-        """They fail with the next label."""
-        self.lost[forecasts], self.age[forecasts], self.proven[forecasts] = HUGE, np.inf, True
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference import Array, ReferenceLearner, Settings, prediction, with_input
-from reference_mixture import ERRORS_MAX, Mixture, Record, Rls
+from reference_mixture import Mixture, Rls
 from reference_units import (
     AS_IT_IS,
     BLOCK,
@@ -36,7 +36,7 @@ class StreamLearner(ReferenceLearner):
     None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
     one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
     forecasts: the (O, K) forecasts and the answers (O) that wait. quarantine: how many of the
-    oldest teach nothing. reopened: labels at which a forecast started again.
+    oldest teach nothing. reopened: how often readouts started again after a jump.
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
@@ -86,45 +86,22 @@ class StreamLearner(ReferenceLearner):
         for expert in self.experts():
             expert.restart()
         self.mixture = [Mixture.start(self.K) for _ in range(self.config.n_out)]
-        self.record = [Record.start(self.K) for _ in range(self.config.n_out)]
         if self.config.mix_forget == 0:
             for one in self.mixture:
                 one.weight = np.eye(self.K)[1]  # the readout alone
 
-    @property
-    def full(self) -> int:
-        """Place of the full readout among the forecasts; that of the slow one follows."""
-        return 1 + (self.config.linear_lags > 0)
-
     def jump(self) -> None:
-        """An input has jumped for good: linear and full start again at the next label."""
+        """An input has jumped for good: all but the slow readout starts again."""
         if self.config.mix_forget == 0 or self.config.drift_steps == 0:
             return
+        self.reopened += 1
+        self.readout = np.zeros_like(self.readout)
+        self.covariance.restart()
+        self.noise, self.label_count = np.ones_like(self.noise), np.zeros_like(self.noise)
+        self.start_recurrent()
+        for expert in self.linear:
+            expert.restart()
         self.mixture = [Mixture.start(self.K) for _ in range(self.config.n_out)]
-        for record in self.record:
-            record.condemn(range(1, self.full + 1))
-
-    def judge(self, o: int, p: Array, truth: float, n_waiting: int) -> bool:
-        """Count the label of output o's forecasts; one that has failed says the last value again.
-
-        The mixture then gives it the last value's weight. Returns whether there is one.
-        """
-        mixture, n = self.mixture[o], self.config.drift_steps * n_waiting
-        if n == 0:
-            return False
-        failed = self.record[o].count(p, truth, ERRORS_MAX**2 * mixture.error, n)
-        for k in failed:
-            mixture.regret[k], mixture.spread[k] = mixture.regret[0], mixture.spread[0]
-            if k < self.full:
-                self.linear[o].open(0)
-            elif k > self.full and self.slow:
-                self.slow.open(o)
-            else:
-                self.readout[o] = 0.0
-                self.covariance.restart()
-                self.noise[o], self.label_count[o] = 1.0, 0.0
-                self.start_recurrent()
-        return bool(failed)
 
     def reset_state(self) -> None:
         """Forget the recent past; units, readouts and weights stay."""
@@ -202,7 +179,6 @@ class StreamLearner(ReferenceLearner):
             expert.V[0, 0] += shift
             expert.noise = np.maximum(a**2 * expert.noise, 1e-8)
         self.mixture[o].error *= a**2
-        self.record[o].lost = a**2 * self.record[o].lost
 
     # ---- predict and learn -----------------------------------------------------------------------
 
@@ -272,12 +248,9 @@ class StreamLearner(ReferenceLearner):
         anchored = np.array([channel is not None for channel in self.anchor])
         difference = truth - np.where(anchored, p[:, 0], 0.0)
         self.fit(f, difference, n_waiting)
-        opens = False
         for o, one in enumerate(self.mixture):
             if self.config.mix_forget > 0 and not np.isnan(truth[o]):
                 one.learn(p[o], answer[o], truth[o], self.config.mix_forget)
-                opens |= self.judge(o, p[o], truth[o], n_waiting)
-        self.reopened += opens
         for o, expert in enumerate(self.linear):
             expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
         if self.slow:
