@@ -408,14 +408,13 @@ class Learner:
     def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
         if self._decided or not self._config.anchored or self._config.anchor:
             return
-        self._decided = True
-        if self.counters.predictions:
-            return
-        anchor = find_anchor(inputs, labels, horizon)
+        fresh = not self.counters.predictions
+        anchor = find_anchor(inputs, labels, horizon) if fresh else ()
         if any(one is not None for one in anchor):
             channels = [-1 if one is None else one for one in anchor]
             _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
             self._config = replace(self._config, anchor=anchor)
+        self._decided = True
 
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.

@@ -97,9 +97,12 @@ def test_run_finds_the_anchors_and_computes_as_if_it_had_been_told(horizon: int)
 
 def test_only_a_learner_that_has_predicted_nothing_looks_for_anchors() -> None:
     x = walk()
-    for before in (lambda one: one.predict(x[0]), lambda one: one.run(x, x[:, :1] + 1, horizon=1)):
+    for pieces_before in (0, 1):
         learner = Learner(3, 1)
-        before(learner)
+        if pieces_before:
+            learner.run(x, x[:, :1] + 1, horizon=1)
+        else:
+            learner.predict(x[0])
         learner.run(x, x[:, :1], horizon=1)
         assert learner.anchor == (None,)
     pieces, whole = Learner(3, 1), Learner(3, 1)

@@ -71,7 +71,7 @@ def small_learner() -> bool:
     """Bytes of the smallest estimator, 16 gated units, 3 inputs, 1 output: Python, C, 10 KiB."""
     n_in, n_out, hidden = map(str, SIZE)
     options = ("--hidden", hidden, "--inputs", n_in, "--outputs", n_out, "--cell", "gated")
-    choice = ("--estimator", "nobacktrack", "--filter", "kalman")
+    choice = ("--estimator", "nobacktrack", "--lags", "1", "--no-follow")
     python = int(run("size", *options, *choice)["memory_bytes"])
     program = f"""#include <stdio.h>
 #include "nbt.h"
