@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-HORIZONS = (1, 2, 5, 10, 20)
+# Horizons, and the learner's figures in README.md before its defaults followed the stream.
+EARLIER = {1: 0.0877, 2: 0.1620, 5: 0.3781, 10: 0.6538, 20: 1.0376}
+EARLIER_AIR = 0.4006
+NOISE = 1.01
 SIZE = (3, 1, 16)  # inputs, outputs, gated units
 
 
@@ -31,39 +34,45 @@ def run(*arguments: str) -> dict[str, Any]:
 
 
 def markers(folder: Path) -> bool:
-    """Mean nRMSE over the marker files, default settings with three lags."""
+    """Mean nRMSE over the marker files, default settings; RLS sees three lags."""
     files = sorted(folder.glob("markers_*.csv"))
-    common = ("--time", "t_s", "--score-from", "600", "--lags", "3")
+    common = ("--time", "t_s", "--score-from", "600")
     met, below = True, False
     print(
-        f"markers, mean nRMSE over {len(files)} files; bars: learner <= 1.01 RLS, at one horizon "
-        "below it, <= 0.75 last"
+        f"markers, mean nRMSE over {len(files)} files; bars: learner <= {NOISE} RLS, at one "
+        f"horizon below it, <= 0.75 last, <= {NOISE} earlier defaults"
     )
-    print("  horizon   learner    frozen       RLS      last   / RLS  / last")
-    for horizon in HORIZONS:
+    print("  horizon   learner    frozen       RLS      last   / RLS  / last  / earlier")
+    for horizon in EARLIER:
         options = (*common, "--horizon", str(horizon))
         rows = [run("run", str(path), *options) for path in files]
         twins = [run("run", str(path), *options, "--estimator", "frozen") for path in files]
+        others = [run("run", str(path), *options, "--lags", "3", "--hidden", "1") for path in files]
         learner, frozen = (float(np.mean([row["nrmse"] for row in one])) for one in (rows, twins))
         rls, last = (
-            float(np.mean([row["baselines"][name]["nrmse"] for row in rows]))
+            float(np.mean([row["baselines"][name]["nrmse"] for row in others]))
             for name in ("rls", "persistence")
         )
-        good = learner <= 1.01 * rls and learner <= 0.75 * last
+        earlier = learner / EARLIER[horizon]
+        good = learner <= NOISE * rls and learner <= 0.75 * last and earlier <= NOISE
         met, below = met and good, below or learner < rls
         errors = f"{learner:9.4f} {frozen:9.4f} {rls:9.4f} {last:9.4f}"
-        ratios = f"{learner / rls:7.3f} {learner / last:7.3f}"
+        ratios = f"{learner / rls:7.3f} {learner / last:7.3f} {earlier:10.3f}"
         print(f"  {horizon:7d} {errors} {ratios}  {verdict(good)}")
     return met and below
 
 
 def air_quality(path: Path) -> bool:
-    """Hourly gas sensors with missing values, one step ahead; bar: below last value."""
+    """Hourly gas sensors with missing values, one step ahead."""
     row = run("run", str(path), "--missing", "-200", "--horizon", "1")
     learner, last = float(row["nrmse"]), float(row["baselines"]["persistence"]["nrmse"])
     # A figure over forecasts that are not finite has no value: null in the document.
-    good = None not in row["nrmse_per_target"].values() and learner < last
-    print(f"air quality, nRMSE: learner {learner:.4f}, last value {last:.4f}  {verdict(good)}")
+    finite = None not in row["nrmse_per_target"].values()
+    good = finite and learner < last and learner <= NOISE * EARLIER_AIR
+    print(
+        f"air quality, nRMSE: learner {learner:.4f}, last value {last:.4f}, earlier defaults "
+        f"{EARLIER_AIR:.4f}  {verdict(good)}"
+    )
     return good
 
 

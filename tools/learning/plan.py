@@ -85,7 +85,7 @@ SHORT_SPAN = 8
 ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual")
 
 # The learner without its mixture: the network's own forecast.
-ALONE = {"mix_forget": 0.0, "linear_lags": 0, "linear_forget": 0.0, "slow_forget": 0.0}
+ALONE = {"mix_forget": 0.0}
 ALONE_METHODS = ("unitwise, network alone", "frozen, network alone")
 WITHOUT = "no network"
 
