@@ -199,7 +199,8 @@ def test_a_half_is_measured_and_documented_alone(
     jobs = [Job("Henon", name, 1_000, 4, (0, 1)) for name in ("unitwise", "frozen")]
     jobs += [Job("Henon", "GRU, span 4", 1_000, 4, (0, 1))]
     monkeypatch.setattr("tools.learning.__main__.full", lambda half: {"series": jobs}[half])
-    monkeypatch.setattr("tools.learning.__main__._draw", lambda *_: None)
+    drawn: list[list[Curve]] = []
+    monkeypatch.setattr("tools.learning.__main__._draw", lambda *given: drawn.append(given[2]))
     document = tmp_path / "page.md"
     other = "<!-- symbols -->\nkept\n<!-- /symbols -->\n"
     document.write_text(f"before\n<!-- series -->\nold\n<!-- /series -->\n{other}")
@@ -216,6 +217,7 @@ def test_a_half_is_measured_and_documented_alone(
     rows = Record.load(tmp_path / "page" / "series.json")
     assert [one.method for one in rows.figures] == ["unitwise", "frozen", "GRU, span 4"]
     assert page.series(rows) in text
+    assert drawn == [[]]  # without the competitors' curves there is no picture of curves
 
 
 def test_a_quick_run_is_for_no_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,9 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _half(half: str, options: argparse.Namespace, out: Path) -> None:
     jobs = quick(half) if options.quick else full(half)
-    if options.own:
-        jobs = [job for job in jobs if not METHODS[job.method].competitor]
-    measure(jobs, out / "curves.jsonl", options.processes)
+    wanted = [job for job in jobs if not (options.own and METHODS[job.method].competitor)]
+    measure(wanted, out / "curves.jsonl", options.processes)
     curves = [one for one in valid(out / "curves.jsonl") if half_of(one.task) == half]
 
     folder = (options.document or ROOT / "docs" / "learning.md").with_suffix("")

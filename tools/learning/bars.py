@@ -88,13 +88,12 @@ def of_series(record: Record) -> Iterator[Bar]:
             if got:
                 place = f"{task}, {hidden} units, {what}"
                 yield Bar(place, "<= 1 of frozen, same seeds", str(got), got.at_most(1))
-    robust = [record.figure(task, "unitwise", 32, MILLION) for task in SERIES]
-    found_robust = [one for one in robust if one]
-    if found_robust:
+    robust = [one for one in record.figures if one.samples == MILLION]
+    if robust:
         yield _robust(
-            sum(one.loss.runs for one in found_robust),
-            sum(one.loss.failed for one in found_robust),
-            sum(one.skipped for one in found_robust),
+            sum(one.loss.runs for one in robust),
+            sum(one.loss.failed for one in robust),
+            sum(one.skipped for one in robust),
         )
 
 
