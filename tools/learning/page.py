@@ -30,7 +30,7 @@ def origin(record: Record) -> str:
         )
     said = [f"{name}: {sum(counts.values()):,} runs" for name, counts in runs.items()]
     made = dict.fromkeys(bar.made_by for bar in record.bars if bar.made_by)
-    said += [f"bars: {name}" for name in made if name not in runs or len(made) > 1]
+    said += [f"goals: {name}" for name in made if name not in runs or len(made) > 1]
     return "; ".join(said) + "."
 
 
@@ -110,7 +110,7 @@ def symbols(record: Record) -> str:
     """What docs/learning.md shows of the symbol streams."""
     parts = [
         origin(record),
-        "### Symbol streams and influence balancing: bars",
+        "### Symbol streams and influence balancing: goals",
         bar_table(record.bars),
         "### Symbol streams: bits per symbol",
         symbol_table(record),
@@ -123,7 +123,7 @@ def series(record: Record) -> str:
     samples = min((one.samples for one in record.figures), default=SHORT)
     parts = [
         origin(record),
-        "### Chaotic series: bars",
+        "### Chaotic series: goals",
         bar_table(bars.of_series(record)),
         f"### Chaotic series: squared error over variance, last half of {samples:,} samples",
         series_table(record, samples),
