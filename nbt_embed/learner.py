@@ -142,6 +142,7 @@ class Learner:
         "__weakref__",
         "_block",
         "_config",
+        "_decided",
         "_guarded",
         "_handle",
         "_label",
@@ -230,6 +231,7 @@ class Learner:
         # as calls were ever open at once: one. A context manager would take too long for them.
         self._spare: list[_Call] = []
         self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
+        self._decided = False  # whether anchors have been looked for
         lib.nbt_simd_limit(handle, _simd_limit())
 
     @property
@@ -404,13 +406,15 @@ class Learner:
         self._find_anchor(inputs, labels, self._check_horizon(horizon))
 
     def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
-        if not self._config.anchored or self._config.anchor or self.counters.predictions:
+        if self._decided or not self._config.anchored or self._config.anchor:
             return
-        anchor = find_anchor(inputs, labels, horizon)
+        fresh = not self.counters.predictions
+        anchor = find_anchor(inputs, labels, horizon) if fresh else ()
         if any(one is not None for one in anchor):
             channels = [-1 if one is None else one for one in anchor]
             _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
             self._config = replace(self._config, anchor=anchor)
+        self._decided = True
 
     def variance(self) -> Float32Array:
         """Predictive variance of the last forecast, r (1 + f^T C f), (n_out,), your units squared.

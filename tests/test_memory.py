@@ -22,6 +22,7 @@ import nbt_embed
 from nbt_embed import Config, Learner, NbtError, memory_of, metrics, report
 from nbt_embed.alternatives import alternatives
 from nbt_embed.amalgamation import amalgamate, kernel_folder
+from nbt_embed.anchor import find_anchor
 from nbt_embed.baselines import LastValue, Nlms, Rls
 from nbt_embed.comparison import compare
 from nbt_embed.csvfile import from_csv
@@ -157,6 +158,10 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Learner.run": lambda: one.run(z, z, horizon=0),
         "Learner.run: masked": lambda: one.run(z, np.ma.masked_less(z, 0), horizon=0),
         "Learner.run: refused": refused(lambda: one.run(z, z[1:], horizon=0)),
+        "Learner.find_anchor": lambda: Learner(1, 1, hidden=1).find_anchor(z, z, horizon=1),
+        "anchor.find_anchor": lambda: find_anchor(z[:, None], z[:, None], 1),
+        "Learner.anchor": lambda: one.anchor,
+        "Learner.guard_rows": lambda: one.guard_rows,
         "Learner.variance": one.variance,
         "Learner.to_bytes": one.to_bytes,
         "Learner.from_bytes": lambda: Learner.from_bytes(one.to_bytes()),
@@ -203,6 +208,8 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "report.alternatives_table": lambda: report.alternatives_table(
             one.memory, alternatives(config)
         ),
+        "report.anchors_line": lambda: report.anchors_line(stream, config),
+        "report.guard_notes": lambda: report.guard_notes(result.learner),
         "report.plot": lambda: report.plot(z, z, "title"),
         "report.run_document": lambda: report.run_document(stream, [result], 0, "0"),
         "report.size_document": lambda: report.size_document(config, one.memory, (), "0"),

@@ -43,8 +43,8 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
         ("nbt_tables.h", "X(decay, REAL,", "X(decay, COUNT,"),
     ),
     "a field of the middle without its row": (
-        "nbt_field_max_delay",
-        ("nbt_tables.h", "X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(link), NBT_USUAL_LAGS(link), 0) ", ""),
+        "nbt_field_cell",
+        ("nbt_tables.h", "X(max_delay, COUNT, 0, 1048576, 0, 0, 0)  ", ""),
     ),
     "a counter without its row": (
         "nbt_counters_are_all",

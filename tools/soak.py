@@ -33,6 +33,7 @@ GUARDS: dict[str, Any] = {
     "rollback_steps": 20_000,
     "input_limit": 20.0,
     "drift_steps": 300,
+    "follow": False,  # a copy of units that have moved would be none
 }
 NORMS = ("theta", "readout", "w", "v", "traces")
 

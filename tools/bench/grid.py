@@ -13,7 +13,7 @@ from nbt_embed._kernel_config import shape_of
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import ConfigError, DivergenceWarning
 from tools.bench.clock import Spread, alternate, times_for
-from tools.bench.headline import INPUTS, OUTPUTS, stream
+from tools.bench.headline import ALONE, INPUTS, OUTPUTS, stream
 
 HIDDEN = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 HIDDEN_QUICK = (8, 32, 128)
@@ -35,9 +35,9 @@ class Case:
 
     @property
     def config(self) -> Config:
-        """Default settings otherwise."""
+        """The network and its readout alone."""
         kind = {"cell": self.cell, "estimator": self.estimator, "filter": self.filter}
-        return Config(INPUTS, OUTPUTS, hidden=self.hidden, **kind)  # type: ignore[arg-type]
+        return Config(INPUTS, OUTPUTS, hidden=self.hidden, **(ALONE | kind))
 
     @property
     def rows(self) -> int:

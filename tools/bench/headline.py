@@ -8,6 +8,7 @@ nobody else's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,27 @@ from nbt_embed import Config, Learner
 Float32Array = NDArray[np.float32]
 
 INPUTS, OUTPUTS, HIDDEN = 8, 8, 32
+# The network and its readout alone, which is what the peers have: without units that follow,
+# anchors and the mixture.
+ALONE: dict[str, Any] = {
+    "follow": False,
+    "lags": 1,
+    "drift_steps": 300,
+    "gate": 20.0,
+    "input_gain": 0.8,
+    "info_floor": 0.02,
+    "prior_hidden": 0.03,
+    "prior_units": False,
+}
 CONFIG = Config(
-    INPUTS, OUTPUTS, hidden=HIDDEN, cell="lstm", estimator="nobacktrack", scale_steps=0, seed=1
+    INPUTS,
+    OUTPUTS,
+    hidden=HIDDEN,
+    cell="lstm",
+    estimator="nobacktrack",
+    scale_steps=0,
+    seed=1,
+    **ALONE,
 )
 
 

@@ -22,10 +22,6 @@ SEEDS = 5
 
 def _learner(stream: Stream, max_delay: int, seed: int, settings: dict[str, Any]) -> Model:
     held = stream.has_missing_inputs
-    if settings.get("anchored"):
-        names = stream.input_names
-        anchor = tuple(names.index(one) if one in names else None for one in stream.target_names)
-        settings = {**settings, "anchor": anchor}
     return Learner(
         stream.n_in, stream.n_out, max_delay=max_delay, hold_missing=held, seed=seed, **settings
     )
@@ -101,34 +97,13 @@ def _hash(patterns: tuple[str, ...]) -> str:
     return digest.hexdigest()[:16]
 
 
-# Units that follow the stream, differences to the last value, and a mixture of forecasts
-# (docs/design.md, section 11), with settings chosen over all recordings together.
-FOLLOWING: dict[str, Any] = {
-    "lags": 2,
-    "follow": True,
-    "scale_rate": 2e-3,
-    "input_limit": 10,
-    "gate": 5,
-    "anchored": True,
-    "linear_lags": 10,
-    "linear_forget": 0.999,
-    "slow_forget": 0.9998,
-    "mix_forget": 0.998,
-    "prior_units": True,
-    "prior_hidden": 0.05,
-    "info_floor": 0.005,
-    "input_gain": 1.2,
-    "drift_steps": 0,
-}
+FROZEN = Entrant.of("learner", estimator="frozen")
 # The learners in the tables, by name; the first is what the references are compared with.
 LEARNERS = {
     "default": Entrant.of("learner"),
-    "lags 3": Entrant.of("learner", lags=3),
-    "lags 3, watch off": Entrant.of("learner", lags=3, drift_steps=0),
-    "following": Entrant.of("learner", **FOLLOWING),
-    "following, frozen": Entrant.of("learner", **FOLLOWING, estimator="frozen"),
+    "default, frozen": FROZEN,
+    "no mixture": Entrant.of("learner", mix_forget=0),
 }
-FROZEN = Entrant.of("learner", estimator="frozen")
 LAST = Entrant.of("last")
 # The best of a group is chosen afterwards, task by task.
 RLS = tuple(Entrant.of("rls", lags=lags) for lags in (1, 3, 10))

@@ -4,8 +4,7 @@
 #include "semihosting.h"
 #include "stream.h"
 
-static NBT_ARENA(arena, NBT_BYTES(CHANNELS, 1, MODEL_HIDDEN, 1, 0, NBT_CELL_GATED, MODEL_ESTIMATOR,
-                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+static NBT_ARENA(arena, MODEL_BYTES);
 
 __attribute__((noinline)) void step_begin(void)
 {
@@ -31,10 +30,12 @@ static void read_sample(float *x, uint32_t step)
 int main(void)
 {
     nbt_config config = nbt_config_default(CHANNELS, 1, MODEL_HIDDEN, NBT_LINK_GAUSSIAN);
+    const int32_t anchor[1] = {0};
     nbt_learner *learner;
     float x[CHANNELS], y;
     config.estimator = MODEL_ESTIMATOR;
-    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
+    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK ||
+        nbt_anchor_set(learner, anchor) != NBT_OK) {
         return 1;
     }
     read_sample(x, 0);

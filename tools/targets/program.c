@@ -43,11 +43,12 @@ static void print_hex(uint64_t value)
 
 static void print_kind(const nbt_config *config)
 {
-    char text[] = "c e f l: ";
+    char text[] = "c e f l u: ";
     text[0] = (char)('0' + config->cell);
     text[2] = (char)('0' + config->estimator);
     text[4] = (char)('0' + config->filter);
     text[6] = (char)('0' + config->link);
+    text[8] = (char)('0' + config->follow);
     print(text);
 }
 
@@ -61,6 +62,10 @@ static void run(const nbt_config *config)
     if (status == NBT_ERR_BYTES) {
         print("too big\n");
         return;
+    }
+    if (config->anchored != 0) {
+        const int32_t anchor[N_OUT] = {0, 1, 2};
+        status = nbt_anchor_set(learner, anchor);
     }
     for (uint32_t step = 1; step <= STEPS && status >= 0; step++) {
         read_sample(x, step - 1);
@@ -79,6 +84,15 @@ static void run(const nbt_config *config)
     print(status < 0 ? "failed\n" : "\n");
 }
 
+/* Without units that follow and what needs them. */
+static void stand_still(nbt_config *config)
+{
+    config->follow = config->anchored = config->linear_lags = 0;
+    config->linear_forget = config->slow_forget = config->mix_forget = 0.0f;
+    config->scale_rate = config->input_limit = 0.0f;
+    config->drift_steps = 300;
+}
+
 int main(void)
 {
     for (uint32_t kind = 0; kind < 4 * 6 * 3 * 3; kind++) {
@@ -88,6 +102,14 @@ int main(void)
         config.cell = kind / 54;
         config.max_delay = HORIZON - 1;
         config.hold_missing = 1;
+        if (config.filter == NBT_FILTER_SGD) { /* what needs covariances */
+            config.prior_units = config.linear_lags = 0;
+            config.linear_forget = config.slow_forget = 0.0f;
+        }
+        if (config.cell == NBT_CELL_GATED && nbt_bytes(&config) > 0) {
+            run(&config);
+        }
+        stand_still(&config);
         config.rollback_steps = 200;
         if (nbt_bytes(&config) > 0) {
             run(&config);

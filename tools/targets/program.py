@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +42,26 @@ def configurations() -> dict[str, Config]:
         for e, estimator in enumerate(CHOICES["estimator"]):
             for f, filter_ in enumerate(CHOICES["filter"]):
                 for k, link in enumerate(CHOICES["link"]):
-                    config = Config(
-                        3, N_OUT, hidden=4, max_delay=HORIZON - 1, hold_missing=True,
-                        rollback_steps=200, cell=cell, estimator=estimator, filter=filter_,
-                        link=link,
-                    )  # fmt: skip
-                    try:
-                        Learner(config)
-                    except ConfigError:
-                        continue  # not every cell has every estimator
-                    found[f"{c} {e} {f} {k}"] = config
+                    kind = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
+                    for follows in (False, True) if cell == "gated" else (False,):
+                        config = _config(follows, kind)
+                        try:
+                            Learner(config)
+                        except ConfigError:
+                            continue  # not every cell has every estimator
+                        found[f"{c} {e} {f} {k} {follows:d}"] = config
     return found
+
+
+def _config(follows: bool, kind: dict[str, Any]) -> Config:
+    """One with the defaults, or with units that stand still and a last good copy."""
+    if follows:
+        anchor = (0, 1, 2) if kind["link"] == "gaussian" else None
+        settings: dict[str, Any] = {"anchor": anchor}
+    else:
+        settings = {"follow": False, "drift_steps": 300, "rollback_steps": 200}
+    settings |= {"hidden": 4, "max_delay": HORIZON - 1, "hold_missing": True}
+    return Config(3, N_OUT, **settings, **kind)
 
 
 def labels(x: NDArray[np.float32], link: str) -> NDArray[np.float32]:

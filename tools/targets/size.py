@@ -122,6 +122,7 @@ def build(machine: Machine, config: Config, folder: Path, place: Path, level: st
         f"-I{place}",
         f"-I{folder}",
         f"-DSTEPS={STEPS if machine.fma else STEPS // 10}",
+        f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
         f"-DMODEL_ESTIMATOR={CHOICES['estimator'].index(config.estimator)}",
         sources=[HERE / "firmware.c", place / "nbt.c"],
