@@ -190,6 +190,9 @@ def golden(learner: Learner) -> Golden:
     x = _around(uniform((GOLDEN_STEPS, config.n_in)), inputs_seen)
     if config.link == "gaussian":
         labels_seen = _scales(learner, "label_scale", "label_units")
+        for output, channel in enumerate(learner.anchor):
+            if channel is not None:  # it has no units of its own
+                labels_seen[:, output] = inputs_seen[:, channel]
         y = _around(uniform((GOLDEN_STEPS, config.n_out)), labels_seen)
     elif config.link == "bernoulli":
         y = np.round(uniform((GOLDEN_STEPS, config.n_out))).astype(np.float32)

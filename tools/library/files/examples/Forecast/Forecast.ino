@@ -3,16 +3,18 @@
 #include <nbt.h>
 
 // All the memory that learning needs, known at compile time and aligned as it has to be.
-static NBT_ARENA(arena, NBT_BYTES(1, 1, 8, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
-                                  NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN));
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 4, 0, NBT_LINK_GAUSSIAN));
 static nbt_learner *learner;
 static nbt_status status;
 
 void setup() {
   Serial.begin(115200);
-  nbt_config config = nbt_config_default(1, 1, 8, NBT_LINK_GAUSSIAN);
-  config.estimator = NBT_EST_NOBACKTRACK;
+  nbt_config config = nbt_config_default(1, 1, 4, NBT_LINK_GAUSSIAN);
+  const int32_t anchor[] = {0};  // the output is the future of input 0
   status = nbt_init(arena, sizeof arena, &config, &learner);
+  if (status >= 0) {
+    status = nbt_anchor_set(learner, anchor);
+  }
 }
 
 void loop() {
