@@ -538,8 +538,7 @@ float nbt_sigmoidf(float x);
      NBT_STREAM_BYTES(n_in, n_out, n_hidden, NBT_USUAL_LAGS(link), max_delay, link, 1,        \
                       NBT_IN(NBT_LINKS_REAL, link),                                           \
                       NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
-                      NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link),             \
-                      NBT_IN(NBT_LINKS_REAL, link)))
+                      NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
 #define NBT_BYTES(n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link)         \
     (NBT_HEADER_BYTES +                                                                          \
      sizeof(float) *                                                                             \
