@@ -69,36 +69,52 @@ def test_nothing_opens_for_long(make: Callable[[Array, Array], Array], horizon: 
     nothing_opens(make, 200_000, horizon)
 
 
-def henon(steps: int) -> Array:
-    """The x coordinate of Henon's map, a = 1.4, b = 0.3."""
-    x = [0.1, 0.1]
-    for _ in range(steps):
-        x.append(1 - 1.4 * x[-1] ** 2 + 0.3 * x[-2])
-    return np.array(x[2:])
-
-
-def test_a_forecast_that_has_failed_starts_again() -> None:
-    """The law of the stream changes its sign; levels and units do not move enough to be a jump."""
-    x = henon(9000)
-    x[6000:] *= -1
-    learner, error = run(x, 1, drift_steps=128)
-    _, off = run(x, 1, drift_steps=0)
-    assert learner.counters.reopened > 0
-    assert error < off
-
-
-def test_a_jump_of_an_input_opens_two_forecasts_and_keeps_the_slow_one() -> None:
+def jumping(offset: float) -> Array:
+    """A noisy oscillation whose level jumps after 2000 samples."""
     rng = np.random.default_rng(1)
-    x = np.sin(np.arange(3000) / 5) + 0.1 * rng.normal(size=3000)
-    x[2000:] += 30
+    x = np.sin(np.arange(4000) / 5) + 0.1 * rng.normal(size=4000)
+    x[2000:] += offset
+    return x
+
+
+def test_after_a_jump_all_but_the_slow_readout_starts_again() -> None:
+    x = jumping(30)
     learner = Learner(1, 1, hidden=4, anchor=(0,))
-    learner.run(x[:2050], x[:2050], horizon=1)
-    slow, count = learner.array("slow"), learner.array("noise")
-    opened = learner.counters.reopened
-    learner.run(x[2050:2080], x[2050:2080], horizon=1)
-    assert learner.counters.reopened == opened + 1
-    assert np.abs(learner.array("readout")).max() < 1
+    learner.run(x[:2000], x[:2000], horizon=1)
+    answers = []
+    for z in x[2000:2120]:
+        learner.learn(z)
+        before = learner.array("theta")
+        learner.predict(z)
+        answers.append(learner.counters.reopened)
+        if answers[-1]:
+            break
+    assert 60 < len(answers) < 120
+    np.testing.assert_array_equal(learner.array("theta"), before)
+    for name in ("readout", "linear"):
+        assert not learner.array(name).any()
+    assert (learner.array("covariance") == 1 / np.float32(learner.config.info_floor)).all()
+    assert (learner.array("weight") == 0.25).all()
     assert learner.array("slow_noise")[1, 0] > 2000
-    assert learner.array("linear_noise")[1, 0] < 30
-    assert slow.shape == learner.array("slow").shape
-    assert count.shape == learner.array("noise").shape
+    assert learner.array("linear_noise")[1, 0] == 0
+
+
+def test_a_jump_is_forgotten_sooner_with_the_watch() -> None:
+    x = jumping(30)
+    errors = {}
+    for steps in (0, 300):
+        learner = Learner(1, 1, max_delay=4, drift_steps=steps)
+        y = learner.run(x, x, horizon=5)[:, 0].astype(float)
+        errors[steps] = float(np.mean((x[2200:3200] - y[2195:3195]) ** 2))
+        assert learner.counters.reopened == (steps > 0)
+        assert (learner.guard_rows["reopened"] > 2060).all()
+    assert errors[300] < 0.8 * errors[0]
+
+
+def test_the_answer_says_so() -> None:
+    """The kernel's status of the prediction that shows the jump, and a guard's row."""
+    x = jumping(30)
+    learner = Learner(1, 1, hidden=0, anchor=(0,))
+    learner.run(x, x, horizon=1)
+    (row,) = learner.guard_rows["reopened"]
+    assert 2064 <= row < 2120
