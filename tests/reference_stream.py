@@ -156,7 +156,7 @@ class StreamLearner(ReferenceLearner):
             if self.anchor[o] == channel:
                 expert.V = re_expressed(expert.V, A)
                 re_express_covariance(expert.covariance, A)
-        if self.units[channel].count <= (SETTLED if config.link == "gaussian" else BLOCK):
+        if self.units[channel].count <= (SETTLED + 1 if config.link == "gaussian" else BLOCK):
             self.know_nothing()  # units of a start are no ground to stand on
 
     def move_output(self, o: int, a: float, b: float, shift: float) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, Tool, run
 from numpy.typing import NDArray
-from simulated_avr import on_avr
 from settings import still
+from simulated_avr import on_avr
 
 from nbt_embed import Config, Learner
 from nbt_embed.cli import main
