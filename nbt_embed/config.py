@@ -107,7 +107,7 @@ class Config:
         follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
             and what was learnt is re-expressed when they move. For the other links a channel that
             has only ever been 0 or 1 is taken as it is. Values up to 1e18 are taken, however far
-            from the others.
+            from the others (with scale_steps 0, up to 1e6).
         anchored: an output whose future is that of an input (``anchor``) learns the difference to
             its last value. Gaussian, needs follow. None means whether both are given.
         anchor: for every output the input channel that it is the future of, or None. None instead

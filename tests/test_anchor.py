@@ -172,7 +172,10 @@ def test_a_quiet_start_decides_nothing_where_the_whole_stream_is_there() -> None
     stream = from_arrays(x, y)
     result = compare(Config(3, 1, hidden=2), stream)
     assert result.config.anchor == (2,)
-    assert anchors_line(stream, result.config) == "the future y1 of x3"
+    assert anchors_line(stream, result.config) == "y1 is the future of x3"
+    assert anchors_line(stream, Config(3, 1)) == "none"
+    same = from_arrays(x)
+    assert "every target" in anchors_line(same, Config(3, 3, anchor=(0, 1, 2)))
     assert run_document(stream, [result], 0, "0")["config"]["anchor"] == (2,)
 
 

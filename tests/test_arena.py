@@ -26,7 +26,7 @@ PLACES = """\
 #include "nbt.h"
 #define BYTES                                                                    \\
     NBT_BYTES(1, 1, 2, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, \\
-              NBT_LINK_GAUSSIAN)
+              NBT_LINK_BERNOULLI)
 static char before = 'a';
 static NBT_ARENA(file, BYTES);
 char between = 'b';
@@ -40,8 +40,9 @@ struct device {
 static struct device devices[2];
 static int works(void *memory, size_t bytes)
 {
-    nbt_config config = nbt_config_default(1, 1, 2, NBT_LINK_GAUSSIAN);
+    nbt_config config = nbt_config_default(1, 1, 2, NBT_LINK_BERNOULLI);
     nbt_learner *learner;
+    config.follow = 0;
     config.estimator = NBT_EST_FROZEN;
     config.filter = NBT_FILTER_SGD;
     return nbt_init(memory, bytes, &config, &learner) == NBT_OK && bytes == BYTES;
