@@ -167,7 +167,10 @@ def avr_kernel(folder: Path, options: str) -> None:
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -> None:
     """There every type is aligned to 1."""
-    avr_kernel(tmp_path, kernel_options(Config(1, 1, hidden=2, estimator="frozen", filter="sgd")))
+    config = Config(
+        1, 1, hidden=2, estimator="frozen", filter="sgd", link="bernoulli", follow=False
+    )
+    avr_kernel(tmp_path, kernel_options(config))
     source = tmp_path / "places.c"
     source.write_text(f'#include "avr_console.h"\n{PLACES}{AVR_PLACES}')
     assert on_avr([source], tool, tmp_path, language) == "aligned\n"
