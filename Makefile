@@ -47,7 +47,8 @@ help:
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
-	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted'
+	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
+	@echo '                  LEARNING=series or symbols: that half; OWN=1: without the competitors'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
@@ -107,12 +108,18 @@ size: $(VENV)/package
 	    $(call documented,--document docs/porting.md --readme README.md)
 
 # The influence task runs on the reference implementation, which lives with the tests.
-learning: $(VENV)/learning
-	PYTHONPATH=tests $(BIN)/python -m tools.learning \
-	    $(call documented,--document docs/learning.md)
+# `make learning LEARNING=series` measures that half alone, symbols the other one. OWN=1 leaves the
+# competitors out, and their figures as they are.
+LEARNING ?=
+OWN ?= 0
+LEARNERS := $(VENV)/$(if $(filter-out 0,$(OWN)),report,learning)
+LEARN := PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
+         $(if $(filter-out 0,$(OWN)),--own)
+learning: $(LEARNERS)
+	$(LEARN) $(call documented,--document docs/learning.md)
 
-learning-quick: $(VENV)/learning
-	PYTHONPATH=tests $(BIN)/python -m tools.learning --quick
+learning-quick: $(LEARNERS)
+	$(LEARN) --quick
 
 # Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
 bench: $(VENV)/bench

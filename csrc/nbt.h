@@ -214,7 +214,7 @@ typedef struct nbt_config {
                              1.2 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.24 (gaussian) or 0.15: multiplies the
+    float rate;           /* eta, [0, 100], default 0.4 (gaussian) or 0.15: multiplies the
                              recurrent kalman step, which is also divided by the number of
                              predictions that wait */
     float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast recurrent
@@ -235,9 +235,11 @@ typedef struct nbt_config {
     uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
                              for more samples is stuck, and nothing is learnt from what is forecast
                              with it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 0 (off, gaussian) or 300: after so many
-                             labels with four times the usual loss, or more with less, but at least
-                             twice, the learner opens again to what is new */
+    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with
+                             four times the usual loss, or more with less, but at least twice, the
+                             learner opens again to what is new. With mix_forget the mixture
+                             watches the losses; whatever the number, the readouts but the slow one
+                             start again once an input has jumped for good */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
                              the learner opens again. Needs drift_steps, and follow 0. Cost:

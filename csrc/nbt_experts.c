@@ -102,33 +102,14 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     }
 }
 
-/* The forecasts that start anew: regret and spread of the mean of the others. */
-static void even_out(const nbt_layout *l, size_t o, size_t from)
+NBT_LOCAL void nbt_experts_open(const nbt_layout *l)
 {
-    nbt_mixture mixture = mixture_of(l, o);
-    float regret = 0.0f, spread = 0.0f, others = 0.0f;
-    for (size_t k = 0; k < mixture.K; k++) {
-        int stays = k == 0 || k == full_at(l);
-        regret += stays ? mixture.regret[k] : 0.0f;
-        spread += stays ? mixture.spread[k] : 0.0f;
-        others += stays ? 1.0f : 0.0f;
-    }
-    mixture.regret[from] = regret / others;
-    mixture.spread[from] = spread / others;
-}
-
-NBT_LOCAL void nbt_experts_reopen(const nbt_layout *l)
-{
-    for (size_t o = 0; o < l->O && nbt_linear_lags(l) > 0; o++) {
-        nbt_rls linear = nbt_linear_of(l, o);
-        nbt_rls_init(&linear);
-        even_out(l, o, 1);
-    }
-    if (nbt_is_slow(l)) {
-        nbt_rls slow = slow_of(l);
-        nbt_rls_init(&slow);
-        for (size_t o = 0; o < l->O; o++) {
-            even_out(l, o, full_at(l) + 1);
+    for (size_t o = 0; o < l->O; o++) {
+        nbt_mixture mixture = mixture_of(l, o);
+        nbt_mixture_init(&mixture);
+        if (nbt_linear_lags(l) > 0) {
+            nbt_rls linear = nbt_linear_of(l, o);
+            nbt_rls_init(&linear);
         }
     }
 }

@@ -37,10 +37,8 @@ NBT_LOCAL void nbt_experts_init(const nbt_layout *l);
 /* Nothing learnt by any readout nor the mixture. */
 NBT_LOCAL void nbt_experts_restart(const nbt_layout *l);
 
-/* An input has jumped for good. The few samples in between have taught every readout more than
- * they knew, and wrongly: the slow and the linear ones start anew as candidates beside the full
- * one, with the mean of its regrets. */
-NBT_LOCAL void nbt_experts_reopen(const nbt_layout *l);
+/* The linear forecasts and the weights of all start again. */
+NBT_LOCAL void nbt_experts_open(const nbt_layout *l);
 
 /* Forecasts with l->y = V f and the features l->f of the newest sample x (n_in), which start to
  * wait, and the answers y (O) in the caller's units. */

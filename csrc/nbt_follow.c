@@ -138,10 +138,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
             applied[i] = change.applied;
         }
     }
-    if (jumps) {
-        nbt_experts_reopen(l);
-        nbt_count(&learner->counters.reopened, 1);
-    }
+    notice->jumped = jumps;
     if (restarts) {
         start_anew(learner, l, 1);
         for (size_t i = 0; i < config->n_in; i++) {

@@ -103,11 +103,16 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     if (learner->pending > l->config->max_delay) {
         return NBT_ERR_FULL;
     }
-    nbt_notice notice = {0, 0};
+    nbt_notice notice = {0, 0, 0};
     nbt_status refused = nbt_follows(l) ? nbt_follow_input(learner, l, x, &notice)
                                         : nbt_intake_input(learner, l, x, &notice);
     if (refused != NBT_OK) {
         return refused;
+    }
+    int opens = 0;
+    if (notice.jumped) {
+        settle(l, undone);
+        opens = nbt_watch_jump(learner, l);
     }
     forecast(learner, l, undone);
     if (nbt_follows(l) && nbt_is_gaussian(l)) {
@@ -124,6 +129,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     nbt_count(&learner->counters.clipped, notice.limited);
     nbt_count(&learner->counters.stuck, notice.stuck);
     return !finite          ? NBT_NOT_FINITE
+           : opens          ? NBT_REOPENED
            : notice.stuck   ? NBT_STUCK
            : notice.limited ? NBT_LIMITED
                             : NBT_OK;
@@ -272,7 +278,7 @@ static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *
 static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
                         nbt_change *change, nbt_change **undone)
 {
-    learn_step now = {{0, 0}, 0, 0, NBT_HUGE};
+    learn_step now = {{0, 0, 0}, 0, 0, NBT_HUGE};
     nbt_status refused = intake_label(learner, l, label, &now);
     if (refused != NBT_OK) {
         return refused;

@@ -145,7 +145,7 @@ enum {
     X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
     X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in), 0)                      \
     X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
-    X(rate, REAL, 0.0f, 100.0f, 0.24f, 0.15f, 0)                                        \
+    X(rate, REAL, 0.0f, 100.0f, 0.4f, 0.15f, 0)                                         \
     X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
     X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                 \
     X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \
@@ -154,7 +154,7 @@ enum {
     X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                   \
     X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                  \
     X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                         \
-    X(drift_steps, COUNT, 0, 1048576, 0, 300, 1)                                        \
+    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                      \
     X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */        \
     X(gate, REAL, 0.0f, 1e6f, 5.0f, 20.0f, 1)                                           \
     X(input_limit, REAL, 0.0f, 1e6f, 10.0f, 10.0f, 1)                                   \

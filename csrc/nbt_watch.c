@@ -2,6 +2,7 @@
 
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
+#include "nbt_experts.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
@@ -104,7 +105,7 @@ static int alarms(const nbt_learner *learner)
 
 NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float loss)
 {
-    if (learner->config.drift_steps > 0) {
+    if (learner->config.drift_steps > 0 && !nbt_mixes(l)) {
         count_loss(learner, loss, off_scale(learner, l));
     }
     return ages(learner) || alarms(learner) || copies(learner);
@@ -177,6 +178,18 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
     }
     nbt_count(&learner->counters.reopened, 1);
     return NBT_REOPENED;
+}
+
+NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l)
+{
+    if (learner->config.drift_steps == 0 || !nbt_mixes(l)) {
+        return 0;
+    }
+    nbt_correct_init(l);
+    nbt_experts_open(l);
+    learner->opened = learner->counters.labels;
+    nbt_count(&learner->counters.reopened, 1);
+    return 1;
 }
 
 NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l)

@@ -21,4 +21,11 @@ NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float l
  * NBT_ROLLED_BACK. */
 NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l);
 
+/* An input has jumped for good (nbt_units.h). The samples until that was certain have taught the
+ * readouts much, and wrongly, since inputs far off weigh most. So the full and the linear forecasts
+ * start again, and the recurrent weights learn as fast as at the start. The slow forecast has learnt
+ * least of them: it stays beside the others, which have to earn their weights. Needs the matrices as
+ * the last step leaves them. Returns whether it did anything (drift_steps, mix_forget). */
+NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l);
+
 #endif

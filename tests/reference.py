@@ -68,6 +68,7 @@ class Settings:
     prior_hidden: float = 1.0
     noise_rate: float = 1e-2
     sgd_rate: float = 1e-2
+    drift_steps: int = 0  # with mix_forget; without it, the watch is not here
     gate: float = 0.0
     input_limit: float = 0.0  # with follow; the other guards are not here
     follow: bool = False
@@ -794,19 +795,23 @@ class ReferenceLearner:
                 )
             self.theta = given
         self.readout = np.zeros((O, D))
-        sgd = config.filter == "sgd"
-        self.M = np.full(self.theta.shape, 1.0 if sgd else config.info_floor)
-        self.cross = np.zeros_like(self.M)
-        self.metric = Metric.diagonal(1 / self.M)
         self.prior = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
         self.covariance = ReadoutCovariance(self.prior, self.covariance_order())
         self.noise = np.ones(O)
         self.label_count = np.zeros(O)
-        self.labelled_steps = 0
+        self.start_recurrent()
         self.input_scaler = Scaler(config.n_in, config.scale_steps, config.scale_rate)
         label_steps = config.scale_steps if config.link == "gaussian" else 0
         self.label_scaler = Scaler(O, label_steps, config.scale_rate)
         self.reset_state()
+
+    def start_recurrent(self) -> None:
+        """Nothing is known of theta, and steps are as large as at the start."""
+        sgd = self.config.filter == "sgd"
+        self.M = np.full(self.theta.shape, 1.0 if sgd else self.config.info_floor)
+        self.cross = np.zeros_like(self.M)
+        self.metric = Metric.diagonal(1 / self.M)
+        self.labelled_steps = 0
 
     def reset_state(self) -> None:
         """Forget the recent past: states, estimate, lag taps and waiting predictions."""

@@ -36,7 +36,7 @@ class StreamLearner(ReferenceLearner):
     None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
     one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
     forecasts: the (O, K) forecasts and the answers (O) that wait. quarantine: how many of the
-    oldest teach nothing.
+    oldest teach nothing. reopened: how often readouts started again after a jump.
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
@@ -59,6 +59,7 @@ class StreamLearner(ReferenceLearner):
             for _ in range(O if T > 0 else 0)
         ]
         self.last_label = np.zeros(O)
+        self.reopened = 0
         self.restart()
 
     @property
@@ -89,15 +90,18 @@ class StreamLearner(ReferenceLearner):
             for one in self.mixture:
                 one.weight = np.eye(self.K)[1]  # the readout alone
 
-    def reopen(self) -> None:
-        """An input has jumped for good: linear and slow are candidates beside the readout again."""
-        for expert in self.experts():
+    def jump(self) -> None:
+        """An input has jumped for good: all but the slow readout starts again."""
+        if self.config.mix_forget == 0 or self.config.drift_steps == 0:
+            return
+        self.reopened += 1
+        self.readout = np.zeros_like(self.readout)
+        self.covariance.restart()
+        self.noise, self.label_count = np.ones_like(self.noise), np.zeros_like(self.noise)
+        self.start_recurrent()
+        for expert in self.linear:
             expert.restart()
-        full = 1 + (self.config.linear_lags > 0)
-        stays = np.isin(np.arange(self.K), [0, full])
-        for one in self.mixture:
-            one.regret = np.where(stays, one.regret, one.regret[stays].mean())
-            one.spread = np.where(stays, one.spread, one.spread[stays].mean())
+        self.mixture = [Mixture.start(self.K) for _ in range(self.config.n_out)]
 
     def reset_state(self) -> None:
         """Forget the recent past; units, readouts and weights stay."""
@@ -188,7 +192,7 @@ class StreamLearner(ReferenceLearner):
             if change and change.moved:
                 self.move_input(channel, change)
         if any(change and change.jump for change in changes):
-            self.reopen()
+            self.jump()
         if any(change and change.restart for change in changes):
             self.restart()
         live = [x if one is None else one.live for one, x in zip(changes, self.x, strict=False)]
@@ -243,6 +247,7 @@ class StreamLearner(ReferenceLearner):
         truth = np.array([self.truth(o, y) if taught else np.nan for o, y in enumerate(target)])
         anchored = np.array([channel is not None for channel in self.anchor])
         difference = truth - np.where(anchored, p[:, 0], 0.0)
+        self.fit(f, difference, n_waiting)
         for o, one in enumerate(self.mixture):
             if self.config.mix_forget > 0 and not np.isnan(truth[o]):
                 one.learn(p[o], answer[o], truth[o], self.config.mix_forget)
@@ -250,7 +255,6 @@ class StreamLearner(ReferenceLearner):
             expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
         if self.slow:
             self.slow.learn(f, difference)
-        self.fit(f, difference, n_waiting)
         self.count_labels(target)
 
     def truth(self, o: int, label: float) -> float:

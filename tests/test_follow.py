@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from settings import still
 
 from nbt_embed import Config, Learner, memory_of
-from nbt_embed.config import CHOICES
+from nbt_embed.config import CHOICES, Filter, Link
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.simulation import simulated_sensor
 
@@ -71,7 +71,7 @@ def test_an_anchor_needs_anchored(settings: dict[str, Any]) -> None:
         ("anchored", "link", {"anchored": True, "link": "bernoulli"}),
         ("mix_forget", "link", {"mix_forget": 0.99, "link": "categorical"}),
         ("rollback_steps", "follow", {"rollback_steps": 100}),
-        ("rollback_steps", "drift_steps", {"rollback_steps": 100, "follow": False}),
+        ("rollback_steps", "drift_steps", {"rollback_steps": 9, "follow": False, "drift_steps": 0}),
         ("estimator", "frozen", {"hidden": 0, "estimator": "snap1"}),
     ],
 )
@@ -173,7 +173,7 @@ def test_no_value_is_refused_for_being_far_off() -> None:
 
 
 @pytest.mark.parametrize("link", CHOICES["link"])
-def test_values_that_are_taken_as_they_are_have_a_bound(link: str) -> None:
+def test_values_that_are_taken_as_they_are_have_a_bound(link: Link) -> None:
     learner = Learner(2, 2, link=link, scale_steps=0, hidden=0)
     with pytest.raises(InputError, match="absurdly far"):
         learner.predict([0.0, 1000001.0])
@@ -208,7 +208,9 @@ def test_forecasts_are_those_of_the_last_value_at_least() -> None:
 
 @pytest.mark.parametrize("filter_", CHOICES["filter"])
 @pytest.mark.parametrize("link", ["categorical", "bernoulli"])
-def test_inputs_of_0_and_1_give_the_bits_of_units_that_stand_still(link: str, filter_: str) -> None:
+def test_inputs_of_0_and_1_give_the_bits_of_units_that_stand_still(
+    link: Link, filter_: Filter
+) -> None:
     symbols = np.random.default_rng(0).integers(0, 4, 1500)
     x = np.eye(4)[symbols]
     y = symbols if link == "categorical" else x
@@ -248,7 +250,7 @@ def other_units(x: Stream) -> None:
 @pytest.mark.parametrize("change", [lambda _: None, quiet, flags, shouts, other_units])
 @pytest.mark.parametrize("link", ["categorical", "bernoulli"])
 @pytest.mark.parametrize("seed", range(3))
-def test_real_inputs_are_scaled_for_every_link(link: str, seed: int, change: Any) -> None:
+def test_real_inputs_are_scaled_for_every_link(link: Link, seed: int, change: Any) -> None:
     x, y = rising(seed)
     change(x)
     n_out = 2 if link == "categorical" else 1

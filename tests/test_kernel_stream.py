@@ -164,7 +164,8 @@ def follow_the_reference(config: Config, reset: int = -1) -> None:
         if config.link == "gaussian":
             variance = reference.variance()
             np.testing.assert_allclose(learner.variance(), variance, rtol=20 * tolerance(step))
-    assert learner.counters.skipped == learner.counters.reopened == 0
+    assert learner.counters.skipped == 0
+    assert learner.counters.reopened == getattr(reference, "reopened", 0)
     if config.follow and config.scale_steps != 0:
         assert learner.counters.moved > 10
         assert learner.counters.restarted > 0
@@ -245,7 +246,6 @@ def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
             np.testing.assert_allclose(actual, reference_units(own), rtol=1e-4, atol=1e-3)
     counts = [unit.count for unit in reference.units + reference.label_units]
     assert max(counts) < steps - 700, counts  # every channel has jumped for good
-    assert learner.counters.reopened > 0
     assert learner.counters.moved > 20
 
 

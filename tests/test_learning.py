@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
-from tools.learning import influence, ours
+from tools.learning import bars, influence, ours, page
+from tools.learning.__main__ import main
 from tools.learning.curves import Curve, append, load
-from tools.learning.page import BEGIN, END, write
-from tools.learning.plan import METHODS, Job, full, quick
-from tools.learning.runner import measure
-from tools.learning.summary import Spread, bars, medians, pick, reaches
+from tools.learning.plan import HALVES, METHODS, Job, full, half_of, quick
+from tools.learning.record import Bar, Figure, Record, figures_of
+from tools.learning.runner import measure, valid
+from tools.learning.summary import Spread, medians, pick, reaches
 from tools.learning.tasks import TASKS, SeriesTask, SymbolTask, standardised
 
 CURVE = Curve("anbn(1,32)", "unitwise", 32, 3, 10, (4.0, 3.0, 2.0, 1.0), 100, {"a": 1}, 2)
@@ -84,12 +85,17 @@ def test_a_run_that_is_not_finite_counts_as_failed() -> None:
     got = Spread.of([1.0, np.nan, 3.0, np.inf])
     assert (got.median, got.low, got.high, got.runs, got.failed) == (2.0, 1.0, 3.0, 4, 2)
     assert str(got) == "2 (1 to 3, 2 failed)"
-    assert Spread.of([np.nan]).failed == 1
+    assert got.at_most(2)
+    assert not got.at_most(1.9)
+    none = Spread.of([np.nan])
+    assert str(none) == "1 failed"
+    assert not none.at_most(np.inf)
 
 
-def test_every_job_names_a_task_and_a_method() -> None:
-    for job in (*full(), *quick()):
-        assert job.task in TASKS
+@pytest.mark.parametrize("half", HALVES)
+def test_every_job_names_a_task_and_a_method(half: str) -> None:
+    for job in (*full(half), *quick(half)):
+        assert half_of(job.task) == half
         assert job.method in METHODS
         assert job.samples % TASKS[job.task].block == 0
 
@@ -99,9 +105,14 @@ def test_seeds_that_are_measured_are_not_missing() -> None:
     assert job.missing([CURVE]).seeds == (2, 4)
     assert replace(job, samples=50).missing([CURVE]).seeds == (2, 3, 4)
     assert replace(job, hidden=8).missing([CURVE]).seeds == (2, 3, 4)
+    # A long text begins with a short one; a long series has another variance than a short one.
+    assert replace(job, samples=20).missing([CURVE]).seeds == (2, 4)
+    series = replace(CURVE, task="Henon")
+    assert replace(job, task="Henon").missing([series]).seeds == (2, 4)
+    assert replace(job, task="Henon", samples=20).missing([series]).seeds == (2, 3, 4)
 
 
-def test_jobs_run_once_and_the_tables_show_them(
+def test_jobs_run_once_while_their_sources_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "curves.jsonl"
@@ -109,35 +120,156 @@ def test_jobs_run_once_and_the_tables_show_them(
         Job("anbn(1,32)", "unitwise", 10_000, 4, (0, 1)),
         Job("Henon", "frozen", 1_000, 4, (0,)),
         Job("Lorenz, 10 ahead", "RLS-10", 1_000, 0, (0,)),
+        Job("Henon", "no network", 1_000, 0, (0,)),
     ]
     measure(jobs, path, processes=2)
     curves = load(path)
-    assert len(curves) == 4
-    assert "3/3" in capsys.readouterr().out
+    assert len(curves) == 5
+    assert "4/4" in capsys.readouterr().out
     measure(jobs, path, processes=2)
     assert load(path) == curves
-    assert [curve.skipped for curve in curves] == [0, 0, 0, 0]
+    assert valid(path) == curves
+    assert [curve.skipped for curve in curves] == [0] * 5
+
+    path.unlink()
+    append(path, [replace(curve, source="other") for curve in curves])
+    assert valid(path) == []
+    measure(jobs[1:2], path, processes=1)
+    assert [curve.method for curve in valid(path)] == ["frozen"]
+
+
+def figure(method: str, by_seed: tuple[float | None, ...], hidden: int = 64) -> Figure:
+    losses = [np.nan if loss is None else loss for loss in by_seed]
+    spread = Spread.of(losses)
+    return Figure("Henon", method, hidden, 20_000, 10_000, spread, by_seed, 8, 0, "test 1")
+
+
+def test_end_figures_survive_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "series.json"
+    assert Record.load(path) == Record()
+    kept = Record(
+        (figure("unitwise", (1.0, None)), figure("frozen", ())), (Bar("a", "b", "c", True),)
+    )
+    kept.save(path)
+    assert Record.load(path) == kept
+
+
+def test_what_is_measured_again_replaces_its_figure_alone() -> None:
+    old = Record((figure("frozen", (3.0,)), figure("gone", (1.0,))), (Bar("a", "b", "c", True),))
+    new = old.updated(
+        [figure("unitwise", (1.0,)), figure("frozen", (2.0,))], [Bar("a", "b", "d", False)]
+    )
+    assert [(one.method, one.by_seed) for one in new.figures] == [
+        ("unitwise", (1.0,)),
+        ("frozen", (2.0,)),
+    ]
+    assert new.bars == (Bar("a", "b", "d", False),)
+    assert old.updated([], []).bars == old.bars
+
+
+def test_ratios_are_of_equal_seeds() -> None:
+    record = Record((figure("unitwise", (1.0, 2.0, None)), figure("frozen", (4.0, 2.0, 1.0))))
+    keys = ("unitwise", 64, 20_000), ("frozen", 64, 20_000)
+    assert record.ratio("Henon", *keys) == Spread(0.625, 0.25, 1.0, 3, 1)
+    assert record.ratio("Lorenz", *keys) is None
+    assert record.updated([figure("frozen", (4.0,))], []).ratio("Henon", *keys) is None
+
+
+def test_end_figures_of_curves() -> None:
+    text = replace(CURVE, block=10_000, loss=(9.0,) * 10 + (2.0,) * 10 + (1.0,) * 20)
+    series = replace(CURVE, task="Henon", block=1_000, loss=(9.0, 1.0))
+    failed = replace(series, seed=4, loss=(np.nan, 1.0))
+    found = figures_of([text, series, failed])
+    assert [(one.task, one.samples, one.tail, one.loss.median) for one in found] == [
+        ("anbn(1,32)", 200_000, 100_000, 2.0),
+        ("anbn(1,32)", 400_000, 100_000, 1.0),
+        ("Henon", 2_000, 1_000, 1.0),
+    ]
+    assert found[2].by_seed == (1.0, None)
+    assert found[2].loss.failed == 1
+    assert found[2].skipped == 4
+    assert found[2].made_by.startswith("nbt_embed ")
+    torch = replace(series, method="GRU, span 4", settings={"torch": "2"})
+    assert figures_of([torch])[0].made_by == "PyTorch 2"
+
+
+def test_a_half_is_measured_and_documented_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job("Henon", name, 1_000, 4, (0, 1)) for name in ("unitwise", "frozen")]
+    jobs += [Job("Henon", "GRU, span 4", 1_000, 4, (0, 1))]
+    monkeypatch.setattr("tools.learning.__main__.full", lambda half: {"series": jobs}[half])
+    drawn: list[list[Curve]] = []
+    monkeypatch.setattr("tools.learning.__main__._draw", lambda *given: drawn.append(given[2]))
     document = tmp_path / "page.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write(curves, {}, tmp_path / "summary.json", document)
+    other = "<!-- symbols -->\nkept\n<!-- /symbols -->\n"
+    document.write_text(f"before\n<!-- series -->\nold\n<!-- /series -->\n{other}")
+    kept = replace(figure("GRU, span 4", (0.5, 0.7), 4), samples=1_000, made_by="PyTorch 1")
+    Record((kept,)).save(tmp_path / "page" / "series.json")
+    main(["series", "--own", "--out", str(tmp_path), "--document", str(document)])
     text = document.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "frozen | 4 |" in text
-    rows = json.loads((tmp_path / "summary.json").read_text())["runs"]
-    assert {row["method"] for row in rows} == {"unitwise", "frozen", "RLS-10"}
+    assert text.startswith("before\n")
+    assert text.endswith(other)
+    assert "| GRU, span 4 | 4 | 8 |  |  | 0.6 (0.5 to 0.7) |" in text
+    assert "PyTorch 1: 2 runs" in text
+    assert "| frozen | 4 |" in text
+    rows = Record.load(tmp_path / "page" / "series.json")
+    assert [one.method for one in rows.figures] == ["unitwise", "frozen", "GRU, span 4"]
+    assert page.series(rows) in text
+    assert drawn == [[]]  # without the competitors' curves there is no picture of curves
 
 
-def test_bars_are_met_and_missed() -> None:
+def test_a_quick_run_is_for_no_document(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["--quick", "--document", "x.md"], "leave --document out"),
+        (["serie"], "'serie': expected symbols or series"),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_the_document_shows_the_figures_beside_it(half: str) -> None:
+    record = Record.load(ROOT / "docs" / "learning" / f"{half}.json")
+    text = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    shown = text.split(f"<!-- {half} -->\n")[1].split(f"\n<!-- /{half} -->")[0]
+    assert shown == page.PAGES[half](record)
+
+
+def test_bars_of_symbols_are_met_and_missed() -> None:
     def runs(loss: float) -> list[Curve]:
         flat = (loss,) * 100
         return [replace(CURVE, seed=s, block=10_000, loss=flat) for s in range(3)]
 
-    good, bad = (list(bars(runs(loss), {})) for loss in (0.149, 0.151))
+    good, bad = (list(bars.of_symbols(runs(loss), {})) for loss in (0.149, 0.151))
     assert [bar.met for bar in good] == [True, False]  # the other is robustness: too few runs
     assert [bar.met for bar in bad] == [False, False]
     assert len(pick(runs(0.1), CURVE.task, "unitwise", 32, 1_000_000)) == 3
+
+
+def test_bars_of_series_are_met_and_missed() -> None:
+    def stand(ours: float, twin: float) -> list[bool]:
+        record = Record((figure("unitwise", (ours,)), figure("frozen", (twin,))))
+        return [bar.met for bar in bars.of_series(record)]
+
+    # A third of the published figure, the earlier defaults, the frozen twin.
+    assert stand(0.0001, 0.0002) == [True, True, True]
+    assert stand(0.0001, 0.00005) == [True, True, False]
+    assert stand(0.001, 0.002) == [True, False, True]
+    assert stand(0.002, 0.003) == [False, False, True]
+
+    long = replace(figure("unitwise", (0.1,) * 20, 32), samples=1_000_000)
+    tasks = [replace(long, task=task) for task in ("Henon", "Lorenz", "Mackey-Glass")]
+    for changed, met in (
+        (tasks[0], True),
+        (replace(tasks[0], skipped=1), False),
+        (replace(tasks[0], loss=replace(long.loss, failed=1)), False),
+        (replace(tasks[0], loss=replace(long.loss, runs=19)), False),
+    ):
+        (bar,) = bars.of_series(Record((changed, *tasks[1:])))
+        assert (bar.task, bar.met) == ("robustness", met)
 
 
 def test_sgd_takes_the_better_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ class Curve:
     Attributes: task, method (names), hidden, seed, block (samples per point), loss (mean of each
     block: bits per symbol, or squared error over the variance of the series), bytes (held between
     two samples, everything that is needed to go on learning), settings (what differs from the
-    method's defaults), skipped (steps refused because a number would have left its bounds).
+    method's defaults), skipped (steps refused because a number would have left its bounds), source
+    (fingerprint of the files that decide about the method).
     """
 
     task: str
@@ -31,6 +32,7 @@ class Curve:
     bytes: int
     settings: dict[str, Any] = field(default_factory=dict)
     skipped: int = 0
+    source: str = ""
 
     @property
     def samples(self) -> int:

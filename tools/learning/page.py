@@ -1,23 +1,15 @@
-"""Tables of the measurements, as Markdown and as JSON."""
+"""Tables of the end figures, as Markdown."""
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from nbt_embed import __version__
-from tools.learning.curves import Curve
-from tools.learning.influence import Run
-from tools.learning.plan import LENGTH, MILLION, SYMBOLS
-from tools.learning.summary import TAIL, bars, pick, spread
+from tools.document import put
+from tools.learning import bars
+from tools.learning.plan import LENGTH, MILLION, SHORT, SYMBOLS, WITHOUT
+from tools.learning.record import COMMON, TAIL, Bar, Figure, Record
 from tools.learning.tasks import TASKS, SeriesTask, SymbolTask
-
-BEGIN, END = "<!-- tables -->", "<!-- /tables -->"
-COMMON = 200_000
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -26,44 +18,52 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]])
 
 
-def groups(curves: Sequence[Curve]) -> list[dict[str, Any]]:
-    """One row for every task, method, width and length that was run, with median and range."""
-    keys = dict.fromkeys((c.task, c.method, c.hidden, c.samples) for c in curves)
-    rows = []
-    for task, method, hidden, samples in keys:
-        found = [c for c in curves if (c.task, c.method, c.hidden) == (task, method, hidden)]
-        found = [c for c in found if c.samples == samples]
-        series = isinstance(TASKS[task], SeriesTask)
-        loss = spread(found, samples // 2 if series else min(TAIL, samples // 2))
-        rows.append(
-            {"task": task, "method": method, "hidden": hidden, "samples": samples}
-            | asdict(loss)
-            | {"bytes": found[0].bytes, "skipped": sum(c.skipped for c in found)}
-            | {"settings": found[0].settings, "curves": [c.loss for c in found]}
+def origin(record: Record) -> str:
+    """Which versions made how many of the runs, and which of the bars."""
+    runs: dict[str, dict[tuple[str, str, int], int]] = {}
+    for one in record.figures:
+        # The stretches of a text are of the same runs, the lengths of a series are not.
+        same, key = runs.setdefault(one.made_by, {}), (one.task, one.method, one.hidden)
+        more = isinstance(TASKS[one.task], SeriesTask)
+        same[key] = (
+            same.get(key, 0) + one.loss.runs if more else max(same.get(key, 0), one.loss.runs)
         )
-    return rows
+    said = [f"{name}: {sum(counts.values()):,} runs" for name, counts in runs.items()]
+    made = dict.fromkeys(bar.made_by for bar in record.bars if bar.made_by)
+    said += [f"goals: {name}" for name in made if name not in runs or len(made) > 1]
+    return "; ".join(said) + "."
 
 
-def symbol_table(curves: Sequence[Curve]) -> str:
+def bar_table(found: Iterable[Bar]) -> str:
+    """What was asked for and how it stands."""
+    verdicts = [
+        [bar.task, bar.asked, bar.measured, "met" if bar.met else "**missed**"] for bar in found
+    ]
+    return markdown(["task", "asked for", "measured: median (range over seeds)", ""], verdicts)
+
+
+def _loss(figure: Figure | None) -> str:
+    return str(figure.loss) if figure else ""
+
+
+def symbol_table(record: Record) -> str:
     """Loss after the common length, and after the whole run where there is one."""
-    methods = dict.fromkeys(
-        (c.method, c.hidden) for c in curves if c.task in SYMBOLS and c.samples >= TAIL
-    )
     header = ["method, units", "bytes (1,5,10)"]
     for name in SYMBOLS:
         header += [f"{name}, 1e5 to 2e5", f"last 1e5 of {LENGTH[name] // MILLION}e6"]
     rows = []
-    for method, hidden in methods:
+    for method, hidden in dict.fromkeys((one.method, one.hidden) for one in record.figures):
         row, size = [f"{method}, {hidden}"], ""
         for name in SYMBOLS:
-            early = pick(curves, name, method, hidden, COMMON)
-            late = pick(curves, name, method, hidden, LENGTH[name])
-            row += [str(spread(found, TAIL)) if found else "" for found in (early, late)]
-            short = pick(curves, name, method, hidden, TAIL)
-            if short and not early:
-                row[-2] = f"5e4 to 1e5: {spread(short, TAIL // 2)}"
-            if name == "brackets(1,5,10)" and early:
-                size = f"{early[0].bytes:,}"
+            early, late, short = (
+                record.figure(name, method, hidden, samples)
+                for samples in (COMMON, LENGTH[name], TAIL)
+            )
+            row += [_loss(early), _loss(late)]
+            if short:
+                row[-2] = f"5e4 to 1e5: {short.loss}"
+            if name == "brackets(1,5,10)" and early and early.bytes:
+                size = f"{early.bytes:,}"
         if any(row[1:]):
             rows.append([row[0], size, *row[1:]])
     floors = []
@@ -74,56 +74,72 @@ def symbol_table(curves: Sequence[Curve]) -> str:
     return markdown(header, [["floor", "", *floors], *rows])
 
 
-def series_table(curves: Sequence[Curve]) -> str:
+SERIES_TASKS = tuple(task.name for task in TASKS.values() if isinstance(task, SeriesTask))
+
+
+def series_table(record: Record, samples: int) -> str:
     """Squared error over the variance, last half of each run."""
-    tasks = [t.name for t in TASKS.values() if isinstance(t, SeriesTask)]
-    keys = dict.fromkeys(
-        (c.method, c.hidden) for c in curves if c.task in tasks and c.samples <= 20_000
-    )
+    shown = [one for one in record.figures if one.samples == samples]
     rows = []
-    for method, hidden in sorted(keys, key=lambda key: -key[1]):
-        row = [method, str(hidden) if hidden else ""]
-        for name in tasks:
-            found = [
-                c
-                for c in curves
-                if (c.task, c.method, c.hidden) == (name, method, hidden) and c.samples <= 20_000
+    for width in sorted({one.hidden for one in shown}, reverse=True):
+        for method in dict.fromkeys(one.method for one in shown if one.hidden == width):
+            found = [record.figure(name, method, width, samples) for name in SERIES_TASKS]
+            size = next((f"{one.bytes:,}" for one in found if one and one.bytes), "")
+            rows.append([method, str(width or ""), size, *(_loss(one) for one in found)])
+    return markdown(["method", "units", "bytes", *SERIES_TASKS], rows)
+
+
+def learning_table(record: Record, samples: int) -> str:
+    """Loss over that of a twin that lacks one thing, seed by seed."""
+    rows = []
+    for name in SERIES_TASKS:
+        for width in sorted({one.hidden for one in record.figures} - {0}, reverse=True):
+            got = [
+                record.ratio(name, (ours, width, samples), (theirs, width, samples))
+                for ours, theirs in bars.PAIRS.values()
             ]
-            row.append(str(spread(found, found[0].samples // 2)) if found else "")
-        rows.append(row)
-    return markdown(["method", "units", *tasks], rows)
+            # The linear learner has no chance in it: equal seeds are equal streams.
+            got.append(record.ratio(name, ("unitwise", width, samples), (WITHOUT, 0, samples)))
+            if any(got):
+                rows.append([name, str(width), *(str(one) if one else "" for one in got)])
+    header = [f"learnt / frozen, {what}" for what in bars.PAIRS]
+    return markdown(["task", "units", *header, "learnt / no network"], rows)
 
 
-def tables(curves: Sequence[Curve], runs: dict[str, Run]) -> str:
-    """Everything that docs/learning.md shows."""
-    verdicts = [
-        [bar.task, bar.asked, bar.measured, "met" if bar.met else "**missed**"]
-        for bar in bars(curves, runs)
-    ]
-    torch = sorted({str(c.settings["torch"]) for c in curves if "torch" in c.settings})
-    versions = [f"nbt_embed {__version__}", *(f"PyTorch {version}" for version in torch)]
+def symbols(record: Record) -> str:
+    """What docs/learning.md shows of the symbol streams."""
     parts = [
-        f"{', '.join(versions)}, {platform.machine()}; {len(curves)} runs.",
-        "### Bars",
-        markdown(["task", "asked for", "measured: median (range over seeds)", ""], verdicts),
+        origin(record),
+        "### Symbol streams and influence balancing: goals",
+        bar_table(record.bars),
         "### Symbol streams: bits per symbol",
-        symbol_table(curves),
-        "### Chaotic series: squared error over variance, last half of 20,000 samples",
-        series_table(curves),
+        symbol_table(record),
     ]
     return "\n\n".join(parts)
 
 
-def write(
-    curves: Sequence[Curve], runs: dict[str, Run], summary: Path, document: Path | None
-) -> None:
-    """Print the tables, write the JSON summary, and put the tables into a document."""
-    text = tables(curves, runs)
+def series(record: Record) -> str:
+    """What docs/learning.md shows of the chaotic series."""
+    samples = min((one.samples for one in record.figures), default=SHORT)
+    parts = [
+        origin(record),
+        "### Chaotic series: goals",
+        bar_table(bars.of_series(record)),
+        f"### Chaotic series: squared error over variance, last half of {samples:,} samples",
+        series_table(record, samples),
+        "### Chaotic series: what learning the recurrent weights earns",
+        "Ratio of squared errors, seed by seed; below 1 the learner that learns them is ahead.",
+        learning_table(record, samples),
+    ]
+    return "\n\n".join(parts)
+
+
+PAGES = {"symbols": symbols, "series": series}
+
+
+def write(half: str, record: Record, document: Path | None) -> None:
+    """Print the tables of a half, and put them into a document."""
+    text = PAGES[half](record)
     print(text)
-    rows = {"bars": [asdict(bar) for bar in bars(curves, runs)], "runs": groups(curves)}
-    summary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if document is not None:
-        before, rest = document.read_text(encoding="utf-8").split(BEGIN)
-        _, after = rest.split(END)
-        page = f"{before}{BEGIN}\n{text}\n{END}{after}"
-        document.write_text(page, encoding="utf-8")
+        put(document, half, text, fenced=False)

@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tools.learning.bars import PUBLISHED
 from tools.learning.curves import Curve
 from tools.learning.influence import OPTIMUM, Run
-from tools.learning.plan import FAR, LENGTH, SERIES, SHORT_SPAN, SYMBOLS, WHOLE_SPAN
-from tools.learning.summary import PUBLISHED, medians, pick, spread
+from tools.learning.plan import FAR, LENGTH, SERIES, SHORT, SHORT_SPAN, SYMBOLS, WHOLE_SPAN
+from tools.learning.record import COMMON, TAIL, Record
+from tools.learning.summary import medians, pick
 from tools.learning.tasks import TASKS, SymbolTask
 from tools.style import STYLE
 
@@ -91,18 +93,18 @@ def memory(curves: Sequence[Curve]) -> Figure:
         task = TASKS[name]
         assert isinstance(task, SymbolTask)
         keys = dict.fromkeys(
-            (c.method, c.hidden) for c in curves if c.task == name and c.samples >= 200_000
+            (c.method, c.hidden) for c in curves if c.task == name and c.samples >= COMMON
         )
         for method, hidden in keys:
             if "," in method and "span" not in method and "UORO" not in method:
                 continue  # variants of the same size
-            found = pick(curves, name, method, hidden, 200_000)
-            got = spread(found, 100_000)
+            found = pick(curves, name, method, hidden, COMMON)
+            height = float(medians(found, TAIL)[-1])
             mark = "s" if "span" in method else "o"
-            axes.plot(found[0].bytes, got.median, mark, color=colour(method), ms=5)
+            axes.plot(found[0].bytes, height, mark, color=colour(method), ms=5)
             label = method.replace(", span ", " ")
             label += f" ({hidden})" if hidden != 32 else ""
-            place = (found[0].bytes, got.median)
+            place = (found[0].bytes, height)
             left = method.startswith("GRU")  # beside an LSTM of about the same size
             offset, side = ((-5, -6), "right") if left else ((4, 2), "left")
             axes.annotate(label, place, offset, textcoords="offset points", fontsize=6, ha=side)
@@ -127,17 +129,20 @@ def balancing(runs: dict[str, Run]) -> Figure:
     return figure
 
 
-def series(curves: Sequence[Curve]) -> Figure:
-    """Error of 64 units on the chaotic series: a dot a seed, a line the best published figure."""
+def series(record: Record) -> Figure:
+    """Error of 64 units on the chaotic series: a stroke a seed; dotted, the best published."""
     figure, panels = _panels(len(SERIES), share_y=True)
-    methods = ["unitwise", "residual", "snap1", "nobacktrack", "frozen", "RLS-10"]
+    methods = ["unitwise", "residual", "snap1", "nobacktrack", "frozen"]
+    methods += ["unitwise, network alone", "frozen, network alone", "no network", "RLS-10"]
     methods += [f"{cell}, span {span}" for cell in ("LSTM", "GRU") for span in (1, 4, 16, 64)]
     methods += ["LSTM, UORO"]
     for axes, name in zip(panels, SERIES, strict=True):
         for row, method in enumerate(reversed(methods)):
-            hidden = 0 if method == "RLS-10" else 64
-            found = [c for c in curves if (c.task, c.method, c.hidden) == (name, method, hidden)]
-            losses = [c.last(c.samples // 2) for c in found]
+            hidden = 0 if method in ("no network", "RLS-10") else 64
+            found = record.figure(name, method, hidden, SHORT)
+            if found is None:
+                continue
+            losses = [loss for loss in found.by_seed if loss is not None]
             axes.plot(losses, [row] * len(losses), "|", color=colour(method), ms=8)
         axes.axvline(PUBLISHED[name], color="black", lw=0.8, ls=":")
         axes.set(xscale="log", title=name, xlabel="squared error / variance, last half")
@@ -145,13 +150,18 @@ def series(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def draw(curves: Sequence[Curve], runs: dict[str, Run], folder: Path) -> None:
-    """Write every picture into the folder."""
+def draw_series(record: Record, folder: Path) -> None:
+    """Write the picture of the series into the folder."""
+    _save({"series": series(record)}, folder)
+
+
+def draw_symbols(curves: Sequence[Curve], runs: dict[str, Run], folder: Path) -> None:
+    """Write the pictures of the symbols into the folder; they need all of their curves."""
+    figures = {"symbols": symbols(curves), "memory": memory(curves), "influence": balancing(runs)}
+    _save(figures, folder)
+
+
+def _save(figures: dict[str, Figure], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in (
-        ("symbols", symbols(curves)),
-        ("memory", memory(curves)),
-        ("influence", balancing(runs)),
-        ("series", series(curves)),
-    ):
+    for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")

@@ -1,19 +1,59 @@
-"""What is measured: every method, and which of them meets which task for how long."""
+"""What is measured: every method, and which of them meets which task for how long.
+
+There are two halves, symbol streams and chaotic series, which are measured and documented alone.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 from tools.learning import ours
 from tools.learning.curves import Curve
-from tools.learning.tasks import TASKS, Task
+from tools.learning.tasks import TASKS, SeriesTask, Task
 
-Method = Callable[[str, Task, int, int, Sequence[int]], list[Curve]]
+ROOT = Path(__file__).resolve().parents[2]
+HALVES = ("symbols", "series")
+Run = Callable[[str, Task, int, int, Sequence[int]], list[Curve]]
+_OURS = "tools/learning/ours.py"
+_LEARNER = ("csrc/*.[ch]", "csrc/*.inc", "nbt_embed/config.py", "nbt_embed/learner.py", _OURS)
 
 
-def _competitor(name: str, *arguments: str | int) -> Method:
+@dataclass(frozen=True)
+class Method:
+    """How a method is run, and the files that decide about its figures, beside the tasks.
+
+    competitor: whether it is another package's, whose figures do not depend on this one.
+    """
+
+    run: Run
+    sources: tuple[str, ...] = _LEARNER
+    competitor: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the sources: a curve of other sources is not a curve of this method."""
+        return _hash((*self.sources, "tools/learning/tasks.py"))
+
+
+@cache
+def _hash(patterns: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _ours(**settings: Any) -> Method:
+    return Method(partial(ours.learn, settings))
+
+
+def _competitor(name: str, source: str, *arguments: str | int) -> Method:
     """A method of competitors.py, which needs PyTorch and is imported when it is run."""
 
     def run(
@@ -25,7 +65,8 @@ def _competitor(name: str, *arguments: str | int) -> Method:
         curves: list[Curve] = learn(*arguments, method, task, hidden, samples, seeds)
         return curves
 
-    return run
+    files = (f"tools/learning/{one}.py" for one in ("competitors", "ensemble", source))
+    return Method(run, tuple(files), competitor=True)
 
 
 ANBN, NEAR, FAR, FARTHER = (
@@ -43,21 +84,44 @@ WHOLE_SPAN = {ANBN: 64, NEAR: 16, FAR: 16}
 SHORT_SPAN = 8
 ESTIMATORS = ("frozen", "nobacktrack", "snap1", "residual")
 
+# The learner without its mixture: the network's own forecast.
+ALONE = {"mix_forget": 0.0}
+ALONE_METHODS = ("unitwise, network alone", "frozen, network alone")
+WITHOUT = "no network"
+
 METHODS: dict[str, Method] = {
-    "unitwise": partial(ours.learn, {}),
-    **{name: partial(ours.learn, {"estimator": name}) for name in (*ESTIMATORS, "rtrl")},
-    "unitwise, quasi-diagonal": partial(ours.learn, {"filter": "kalman_quasi"}),
-    "unitwise, constant rate": partial(ours.learn, {"anneal_steps": 0}),
-    "unitwise, decay 1": partial(ours.learn, {"decay": 1.0}),
-    "unitwise, sgd": ours.tuned_sgd,
-    "RLS-10": ours.rls,
+    "unitwise": _ours(),
+    **{name: _ours(estimator=name) for name in (*ESTIMATORS, "rtrl")},
+    "unitwise, quasi-diagonal": _ours(filter="kalman_quasi"),
+    "unitwise, constant rate": _ours(anneal_steps=0),
+    "unitwise, decay 1": _ours(decay=1.0),
+    "unitwise, sgd": Method(ours.tuned_sgd),
+    "unitwise, network alone": _ours(**ALONE),
+    "frozen, network alone": _ours(**ALONE, estimator="frozen"),
+    WITHOUT: _ours(),  # with 0 units
+    "RLS-10": Method(ours.rls, ("nbt_embed/baselines.py", _OURS)),
     **{
-        f"{cell.upper()}, span {span}": _competitor("truncated", cell, span)
+        f"{cell.upper()}, span {span}": _competitor("truncated", "bptt", cell, span)
         for cell in ("lstm", "gru")
         for span in (*SPANS, SHORT_SPAN)
     },
-    "LSTM, UORO": _competitor("rank_one", "lstm"),
+    "LSTM, UORO": _competitor("rank_one", "uoro", "lstm"),
 }
+
+
+def half_of(task: str) -> str:
+    """The half that a task belongs to."""
+    return "series" if isinstance(TASKS[task], SeriesTask) else "symbols"
+
+
+def covers(curve: Curve, samples: int) -> bool:
+    """Whether a run holds the run over fewer samples, which is so for symbols.
+
+    The errors on a series are divided by the variance of all of it.
+    """
+    if half_of(curve.task) == "series":
+        return curve.samples == samples
+    return curve.samples >= samples
 
 
 @dataclass(frozen=True)
@@ -76,24 +140,32 @@ class Job:
         done = {
             curve.seed
             for curve in curves
-            if (curve.task, curve.method, curve.hidden) == same and curve.samples >= self.samples
+            if (curve.task, curve.method, curve.hidden) == same and covers(curve, self.samples)
         }
         return replace(self, seeds=tuple(seed for seed in self.seeds if seed not in done))
 
     def run(self) -> list[Curve]:
         """Measure."""
-        return METHODS[self.method](
-            self.method, TASKS[self.task], self.hidden, self.samples, self.seeds
-        )
+        method = METHODS[self.method]
+        curves = method.run(self.method, TASKS[self.task], self.hidden, self.samples, self.seeds)
+        return [replace(curve, source=method.fingerprint) for curve in curves]
 
 
 MILLION = 1_000_000
 LENGTH = {ANBN: MILLION, NEAR: MILLION, FAR: 2 * MILLION, FARTHER: 2 * MILLION}
 ROBUST_SEEDS = tuple(range(20))
+# Of the series: samples, widths, and the methods without units.
+SHORT = 20_000
+WIDTHS = (64, 32, 8)
+PLAIN = (WITHOUT, "RLS-10")
 
 
-def full() -> list[Job]:
-    """Everything, the most important first."""
+def full(half: str) -> list[Job]:
+    """Everything of a half, the most important first."""
+    return _symbols() if half == "symbols" else _series()
+
+
+def _symbols() -> list[Job]:
     jobs = [Job(task, "unitwise", LENGTH[task]) for task in SYMBOLS]
     jobs += [Job(ANBN, "unitwise", 10 * MILLION, seeds=(seed,)) for seed in range(3)]
     jobs += [
@@ -104,25 +176,7 @@ def full() -> list[Job]:
     jobs += [Job(FAR, f"LSTM, span {SHORT_SPAN}", LENGTH[FAR])]
     jobs += [Job(task, name, LENGTH[task]) for task in SYMBOLS for name in ESTIMATORS]
     jobs += [Job(ANBN, "unitwise, sgd", 3 * MILLION)]
-    jobs += [
-        Job(task, method, 20_000, hidden)
-        for task in SERIES
-        for hidden in (64, 32, 8)
-        for method in ("unitwise", *ESTIMATORS)
-    ]
-    jobs += [Job(task, "RLS-10", 20_000, hidden=0) for task in (*SERIES, *AHEAD)]
-    jobs += [Job(task, name, 20_000) for task in AHEAD for name in ("unitwise", *ESTIMATORS)]
-    jobs += [
-        Job(task, f"{cell}, span {span}", 20_000, 64)
-        for task in SERIES
-        for cell in ("LSTM", "GRU")
-        for span in SPANS
-    ]
-    jobs += [
-        Job(task, "unitwise", MILLION, seeds=ROBUST_SEEDS[half : half + 10])
-        for half in (0, 10)
-        for task in (*SYMBOLS, *SERIES)
-    ]
+    jobs += _robust(SYMBOLS)
     jobs += [
         Job(task, method, LENGTH[task])
         for task in (ANBN, NEAR)
@@ -136,7 +190,6 @@ def full() -> list[Job]:
         for cell in ("LSTM", "GRU")
         for span in SPANS
     ]
-    jobs += [Job(task, "LSTM, UORO", 20_000, 64) for task in SERIES]
     jobs += [Job(task, "LSTM, UORO", 100_000) for task in (ANBN, NEAR)]
     jobs += [
         Job(task, "rtrl", 200_000, seeds=(seed,)) for seed in range(3) for task in (NEAR, ANBN)
@@ -144,19 +197,46 @@ def full() -> list[Job]:
     return jobs
 
 
-def quick() -> list[Job]:
+def _series() -> list[Job]:
+    own = ("unitwise", *ESTIMATORS, *ALONE_METHODS)
+    jobs = [
+        Job(task, method, SHORT, hidden) for task in SERIES for hidden in WIDTHS for method in own
+    ]
+    jobs += [Job(task, name, SHORT, hidden=0) for task in (*SERIES, *AHEAD) for name in PLAIN]
+    jobs += [Job(task, name, SHORT) for task in AHEAD for name in own]
+    jobs += [
+        Job(task, f"{cell}, span {span}", SHORT, 64)
+        for task in SERIES
+        for cell in ("LSTM", "GRU")
+        for span in SPANS
+    ]
+    jobs += [Job(task, "LSTM, UORO", SHORT, 64) for task in SERIES]
+    return jobs + _robust(SERIES)
+
+
+def _robust(tasks: Sequence[str]) -> list[Job]:
+    return [
+        Job(task, "unitwise", MILLION, seeds=ROBUST_SEEDS[half : half + 10])
+        for half in (0, 10)
+        for task in tasks
+    ]
+
+
+def quick(half: str) -> list[Job]:
     """The same questions in minutes: three seeds, short streams, without the costly methods."""
     few = (0, 1, 2)
+    if half == "symbols":
+        jobs = [
+            Job(task, name, 100_000, seeds=few)
+            for task in SYMBOLS
+            for name in ("unitwise", *ESTIMATORS)
+        ]
+        spans = [Job(task, f"LSTM, span {WHOLE_SPAN[task]}", 50_000, seeds=few) for task in SYMBOLS]
+        return jobs + spans
     jobs = [
-        Job(task, name, 100_000, seeds=few)
-        for task in SYMBOLS
-        for name in ("unitwise", *ESTIMATORS)
-    ]
-    jobs += [Job(task, f"LSTM, span {WHOLE_SPAN[task]}", 50_000, seeds=few) for task in SYMBOLS]
-    jobs += [
         Job(task, name, 5_000, hidden, few)
         for task in SERIES
         for hidden in (8, 32)
-        for name in ("unitwise", *ESTIMATORS)
+        for name in ("unitwise", *ESTIMATORS, *ALONE_METHODS)
     ]
-    return jobs + [Job(task, "RLS-10", 5_000, 0, few) for task in SERIES]
+    return jobs + [Job(task, name, 5_000, 0, few) for task in SERIES for name in PLAIN]

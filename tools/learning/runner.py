@@ -1,4 +1,4 @@
-"""Run jobs in parallel; what is measured already is not measured again."""
+"""Run jobs in parallel; what is measured already, by the same sources, is not measured again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tools.learning.curves import append, load
-from tools.learning.plan import Job
+from tools.learning.curves import Curve, append, load
+from tools.learning.plan import METHODS, Job
+
+
+def valid(path: Path) -> list[Curve]:
+    """The curves of a file that the sources as they are now would give again."""
+    return [
+        curve
+        for curve in load(path)
+        if curve.method in METHODS and curve.source == METHODS[curve.method].fingerprint
+    ]
 
 
 def measure(jobs: list[Job], path: Path, processes: int) -> None:
     """Run the jobs that have no curves in the file yet; each appears there when it is done."""
-    curves = load(path)
+    curves = valid(path)
     left = [job for job in (job.missing(curves) for job in jobs) if job.seeds]
     began = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:
