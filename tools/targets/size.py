@@ -5,8 +5,9 @@ for this model alone, is linked for each processor, once for size (-Os) and once
 Flash is all of it but the recorded stream and the start-up code; memory is NBT_BYTES; stack is the
 deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph
 (leaf routines of the libraries not counted); instructions are those of one learn and predict,
-least and most of all steps, counted in QEMU at -O2. More than 1 % above or below the stored
-baseline is an error until ``--accept``.
+the mean and the most of all steps, counted in QEMU at -O2. Most take the steps in which the units
+of several inputs move. More than 1 % above or below the stored baseline is an error until
+``--accept``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Size:
     stack_small: int
     flash: int
     stack: int
-    instructions_least: int
+    instructions_mean: int
     instructions_most: int
 
 
@@ -145,10 +146,10 @@ def measure(machine: Machine, model: tuple[Estimator, int], folder: Path, counte
     where = addresses(machine, fast)
     plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
     counted = machine.emulate(fast, "-plugin", plugin)
-    _, least, most, _ = map(int, counted.split("counted")[1].split())
+    times, _, most, total = map(int, counted.split("counted")[1].split())
     return Size(
         machine.name, estimator, hidden, memory_of(config).total,
-        flash[small], stack[small], flash[fast], stack[fast], least, most,
+        flash[small], stack[small], flash[fast], stack[fast], round(total / times), most,
     )  # fmt: skip
 
 
@@ -183,28 +184,17 @@ def changes(sizes: list[Size]) -> list[str]:
     return found
 
 
-def steps_that_differ(sizes: list[Size]) -> list[str]:
-    """Learners on processors with an FPU whose steps do not all take the same instructions."""
-    even = {machine.name for machine in MACHINES if machine.fma}
-    return [
-        f"{s.processor} {s.estimator} {s.hidden}: {s.instructions_least} to {s.instructions_most} "
-        "instructions a step, expected one number"
-        for s in sizes
-        if s.processor in even and s.instructions_least != s.instructions_most
-    ]
-
-
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
         "                                flash  stack    flash  stack    instructions a step, -O2",
-        " processor  estimator     H  memory    -Os    -Os      -O2    -O2       least        most"
+        " processor  estimator     H  memory    -Os    -Os      -O2    -O2        mean        most"
         "  / weight",
     ]
     lines += [
         f"{s.processor:>10}  {s.estimator:<11}{s.hidden:4}{s.memory:8,}{s.flash_small:7,}"
-        f"{s.stack_small:7,}{s.flash:9,}{s.stack:7,}{s.instructions_least:12,}"
-        f"{s.instructions_most:12,}{s.instructions_most / weights(s.hidden):10.1f}"
+        f"{s.stack_small:7,}{s.flash:9,}{s.stack:7,}{s.instructions_mean:12,}"
+        f"{s.instructions_most:12,}{s.instructions_mean / weights(s.hidden):10.1f}"
         for s in sizes
     ]
     return "\n".join(lines)
@@ -228,10 +218,6 @@ def main(arguments: list[str] | None = None) -> int:
         put(options.document, "size", table(sizes))
     if options.readme is not None:
         put(options.readme, "size", table([s for s in sizes if s.processor == README_PROCESSOR]))
-    uneven = steps_that_differ(sizes)
-    if uneven:
-        print("\n".join(uneven))
-        return 1
     if options.accept:
         rows = ",\n".join(json.dumps(list(asdict(size).values())) for size in sizes)
         BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
