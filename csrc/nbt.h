@@ -60,8 +60,9 @@ typedef enum nbt_status {
                                 input_limit) */
     NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt
                                 from it until it does */
-    NBT_REOPENED = 4,        /* the loss has risen for good: scalers, readout, rates and covariances
-                                start anew, the recurrent weights stay (drift_steps) */
+    NBT_REOPENED = 4,        /* the loss has risen for good, or an input has jumped: scalers, readouts,
+                                rates and covariances start anew, the recurrent weights stay
+                                (drift_steps) */
     NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back
                                 (rollback_steps) */
     NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of
@@ -349,7 +350,7 @@ nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
  * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
- * Cost: R D + O D multiply-adds. */
+ * Cost: R D + O D multiply-adds; where the units of inputs move (counters.moved) some D^2 more. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
 
 /* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections
