@@ -348,7 +348,7 @@ nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
- * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK.
+ * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK, NBT_REOPENED.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
  * Cost: R D + O D multiply-adds; where the units of inputs move (counters.moved) some D^2 more. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
