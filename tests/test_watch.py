@@ -35,8 +35,8 @@ def daily(t: Array, noise: Array) -> Array:
 
 
 def walk(t: Array, noise: Array) -> Array:
-    """A random walk with heavy tails."""
-    return np.cumsum(noise**3)
+    """A random walk with heavy tails and a trend."""
+    return 0.001 * t + np.cumsum(noise**3)
 
 
 STREAMS = (ramp, meter, track, daily, walk)
