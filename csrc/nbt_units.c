@@ -10,6 +10,8 @@
 #define FAR_VALUE 6.0f          /* live deviations from the mean: the channel may have jumped */
 #define JUMP_VARIANCE 8.0f      /* how much less the block after it has to vary than all */
 #define JUMP_DISTANCE 4.0f      /* and how many variances it has to be away */
+#define OUTGROWN 100.0f          /* live deviations: so far is a value that the units were not made for */
+#define OUTGROWN_RUN 16.0f        /* far values in a row before that */
 #define FAR_OFF 1024.0f         /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
@@ -82,16 +84,27 @@ static int count_start(nbt_scale *live, nbt_unit *unit, float x)
     return replaces;
 }
 
+/* Minus the far values in a row, with one more. */
+static float far_run(const nbt_unit *unit)
+{
+    float before = unit->block_count < 0.0f ? unit->block_count : 0.0f;
+    return before > -OUTGROWN_RUN ? before - 1.0f : before;
+}
+
 /* A later value in the block that the last far one began, if there is one. Returns whether the
  * channel has jumped for good: it then counts anew from that block. */
 static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
 {
-    if (is_far) {
-        unit->block_mean = unit->block_variance = unit->block_count = 0.0f;
-    } else if (unit->block_count == 0.0f) {
+    if (is_far) { /* a block of one: how many there are in a row is counted below zero */
+        unit->block_mean = x;
+        unit->block_variance = 0.0f;
+        unit->block_count = far_run(unit);
         return 0;
     }
-    unit->block_count += 1.0f;
+    if (unit->block_count == 0.0f) {
+        return 0;
+    }
+    unit->block_count = unit->block_count < 0.0f ? 2.0f : unit->block_count + 1.0f;
     count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / unit->block_count);
     if (unit->block_count < BLOCK) {
         return 0;
@@ -146,12 +159,14 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
                                           nbt_unit_rules rules)
 {
     nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0.0f, 0, 0, 0, z, z};
+    int again = 0; /* the value before was far, too */
     if (live->count == 0.0f) {
         begin(live, unit, z, rules);
     } else {
         float x = z - unit->reference, counted = x, before = live->mean;
         float deviation = deviation_of(*live, unit);
         int is_far = unit->deviation > 0.0f && nbt_abs(x - before) > FAR_VALUE * deviation;
+        again = is_far && unit->block_count <= -OUTGROWN_RUN;
         if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
             float reach = rules.limit * deviation;
             counted = nbt_clamp(x, before - reach, before + reach);
@@ -162,6 +177,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
         float reference = unit->reference;
         if (live->count <= BLOCK) {
             change.restarts = count_start(live, unit, x);
+            unit->block_count = is_far && live->count < BLOCK ? far_run(unit) : 0.0f;
         } else {
             change.jumps = count_later(live, unit, x, is_far);
         }
@@ -177,6 +193,9 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
     }
     float x = z - unit->reference, s = deviation_of(*live, unit);
     float within = x;
+    /* Units grow towards values far outside them: what was learnt in them says nothing. */
+    change.restarts |= again && change.event == NBT_UNIT_MOVES && change.a < 1.0f &&
+                       nbt_abs(x - live->mean) > OUTGROWN * s;
     if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
         within = nbt_clamp(x, live->mean - rules.limit * s, live->mean + rules.limit * s);
         change.limited |= within != x;

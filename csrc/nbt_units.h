@@ -34,7 +34,8 @@ typedef struct nbt_unit {
     float deviation;  /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
     float block_mean; /* relative to the reference */
     float block_variance;
-    float block_count; /* values in the block that a far one began; 0 without */
+    float block_count; /* values in the block that a far one began; 0 without; minus the far ones in a
+                          row while nothing else has come */
 } nbt_unit;
 
 typedef struct nbt_unit_rules {
@@ -55,7 +56,7 @@ typedef struct nbt_unit_change {
     float a;
     float b;
     float shift;  /* b for what was learnt: 0 after a jump for good */
-    int restarts; /* the first values were not like the later ones */
+    int restarts; /* the values before were not like this one, or not like the later ones */
     int jumps;    /* the channel counts anew from its last block */
     int limited;  /* the value was brought to the limit */
     float live;   /* the value in live units, and in the applied ones, both within the limit */

@@ -23,6 +23,8 @@ START_VARIANCE = 64.0  # how much less the variance of a block has to be to repl
 FAR_VALUE = 6.0  # live deviations from the mean: the channel may have jumped
 JUMP_VARIANCE = 8.0  # how much less the variance of the block after it has to be,
 JUMP = 4.0  # and how many variances its mean has to be away, squared
+OUTGROWN = 100.0  # live deviations that a value is off after it was counted: all starts again
+OUTGROWN_RUN = 16  # far values in a row before that
 FAR = 1024.0  # deviations from the reference after which it moves
 AS_IT_IS = -1.0  # in place of a deviation S: the value itself is taken, M = 0 and S = 1
 
@@ -33,7 +35,8 @@ class Change:
 
     live, applied: z in the two units, within the limit. a, b: the step x' = a x + b of the applied
     units; 1 and 0 for none. first: the channel has varied for the first time; a is 0 then, and b
-    what the value before is in the new units. restart: the first values were unlike those after.
+    what the value before is in the new units. restart: the first values were unlike those after,
+    or units grow towards a value that is still far outside them.
     jump: the channel has jumped for good, and counts anew from the values since.
     """
 
@@ -106,28 +109,34 @@ class Unit:
         if self.S == AS_IT_IS and not self.flags:
             return Change(z, z)  # not scaled at all
         before, restart, jump = self.mean + self.reference, False, False
+        x = z - self.reference
+        far = self.count > 0 and self.S > 0 and abs(x - self.mean) > FAR_VALUE * self.deviation
+        again = far and self.block_count <= -OUTGROWN_RUN
         if self.count == 0:
             self.reference, self.count = z, 1
             self.S = AS_IT_IS if self.flags and z in (0.0, 1.0) else 0.0
         else:
-            restart, jump = self.count_value(z - self.reference)
+            restart, jump = self.count_value(x, far)
         a, b, first = self.step(z, before)
         if self.S == AS_IT_IS:
             return Change(z, z)
+        outgrown = abs(z - self.reference - self.mean) > OUTGROWN * self.deviation
+        restart |= again and not first and a < 1 and outgrown
         x = self.limited(z - self.reference)
         live = (x - self.mean) / self.deviation if self.S > 0 else 0.0
         applied = (x - self.M) / self.S if self.S > 0 else 0.0
         return Change(live, applied, a, b, first, restart, jump)
 
-    def count_value(self, x: float) -> tuple[bool, bool]:
+    def count_value(self, x: float, far: bool) -> tuple[bool, bool]:
         """Take x into all statistics. Returns whether a block replaced them: a start, a jump."""
-        far = self.S > 0 and abs(x - self.mean) > FAR_VALUE * self.deviation
         counted = self.limited(x)
         self.count += 1
         k = max(1 / self.count, self.rate)
         self.mean, self.variance = followed(self.mean, self.variance, counted, k)
         starts = self.count <= BLOCK
         replaced = self.count_start(x) if starts else self.count_after_far_value(x, far)
+        if starts:
+            self.block_count = self.far_run() if far and self.count < BLOCK else 0
         if abs(self.mean) > FAR * np.sqrt(self.variance):
             self.move_reference(self.mean)
         return starts and replaced, not starts and replaced
@@ -156,12 +165,13 @@ class Unit:
 
     def count_after_far_value(self, x: float, far: bool) -> bool:
         """A far value begins a block. Returns whether that has shown a jump for good."""
-        if far:
-            self.block_mean = self.block_variance = 0.0
-            self.block_count = 0
-        elif self.block_count == 0:
+        if far:  # a block of one; how many there are in a row is counted below zero
+            self.block_mean, self.block_variance = x, 0.0
+            self.block_count = self.far_run()
             return False
-        self.block_count += 1
+        if self.block_count == 0:
+            return False
+        self.block_count = max(self.block_count, 1) + 1
         self.count_in_block(x, self.block_count)
         if self.block_count < BLOCK:
             return False
@@ -171,6 +181,10 @@ class Unit:
         if jumps:
             self.mean, self.variance, self.count = self.block_mean, self.block_variance, BLOCK
         return jumps
+
+    def far_run(self) -> int:
+        """Minus the far values in a row, with one more."""
+        return max(min(self.block_count, 0) - 1, -OUTGROWN_RUN)
 
     def move_reference(self, by: float) -> None:
         """The origin of x comes nearer; nothing else changes."""

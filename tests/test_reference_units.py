@@ -167,7 +167,7 @@ def test_a_robust_start_forgets_wild_first_values(wild: float, at: int) -> None:
 @pytest.mark.parametrize("limit", [0.0, 10.0])
 def test_a_channel_that_jumps_for_good_counts_anew(limit: float) -> None:
     z = np.random.default_rng(5).normal(size=3000)
-    z[1500:] += 1000.0
+    z[1500:] += 100.0
     unit = Unit(2e-3, limit=limit)
     assert not any(unit.take(value).restart for value in z[:1500])
     assert unit.count == 1500
@@ -175,9 +175,9 @@ def test_a_channel_that_jumps_for_good_counts_anew(limit: float) -> None:
     assert not any(change.restart for change in changes)
     assert [change.jump for change in changes].count(True) == 1
     assert BLOCK <= unit.count < 3 * BLOCK
-    assert unit.reference + unit.mean == pytest.approx(1000.0, abs=0.5)
+    assert unit.reference + unit.mean == pytest.approx(100.0, abs=0.5)
     assert 0.7 < unit.deviation < 1.3
-    assert unit.restore(0.0) == pytest.approx(1000.0, abs=2.0)
+    assert unit.restore(0.0) == pytest.approx(100.0, abs=2.0)
     for value in z[1700:]:
         unit.take(value)
     assert 0.8 < unit.deviation < 1.2
