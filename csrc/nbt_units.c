@@ -10,9 +10,10 @@
 #define FAR_VALUE 6.0f          /* live deviations from the mean: the channel may have jumped */
 #define JUMP_VARIANCE 8.0f      /* how much less the block after it has to vary than all */
 #define JUMP_DISTANCE 4.0f      /* and how many variances it has to be away */
-#define OUTGROWN 100.0f          /* live deviations: so far is a value that the units were not made for */
-#define OUTGROWN_RUN 16.0f        /* far values in a row before that */
-#define FAR_OFF 1024.0f         /* deviations from the reference after which it moves */
+#define OUTGROWN 100.0f   /* live deviations: so far off, a value is not what units were for */
+#define ONE_FAR 0.03125f  /* of a run of far values in block_count; exact */
+#define OUTGROWN_RUN 0.5f /* sixteen of them */
+#define FAR_OFF 1024.0f   /* deviations from the reference after which it moves */
 
 static int has_spread(nbt_scale live)
 {
@@ -84,18 +85,18 @@ static int count_start(nbt_scale *live, nbt_unit *unit, float x)
     return replaces;
 }
 
-/* Minus the far values in a row, with one more. */
+/* The run of far values with one more. */
 static float far_run(const nbt_unit *unit)
 {
-    float before = unit->block_count < 0.0f ? unit->block_count : 0.0f;
-    return before > -OUTGROWN_RUN ? before - 1.0f : before;
+    float before = unit->block_count < 1.0f ? unit->block_count : 0.0f;
+    return before < OUTGROWN_RUN ? before + ONE_FAR : before;
 }
 
 /* A later value in the block that the last far one began, if there is one. Returns whether the
  * channel has jumped for good: it then counts anew from that block. */
 static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
 {
-    if (is_far) { /* a block of one: how many there are in a row is counted below zero */
+    if (is_far) { /* a block of one; how many there are in a row is counted below 1 */
         unit->block_mean = x;
         unit->block_variance = 0.0f;
         unit->block_count = far_run(unit);
@@ -104,7 +105,7 @@ static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
     if (unit->block_count == 0.0f) {
         return 0;
     }
-    unit->block_count = unit->block_count < 0.0f ? 2.0f : unit->block_count + 1.0f;
+    unit->block_count = unit->block_count < 1.0f ? 2.0f : unit->block_count + 1.0f;
     count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / unit->block_count);
     if (unit->block_count < BLOCK) {
         return 0;
@@ -166,7 +167,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
         float x = z - unit->reference, counted = x, before = live->mean;
         float deviation = deviation_of(*live, unit);
         int is_far = unit->deviation > 0.0f && nbt_abs(x - before) > FAR_VALUE * deviation;
-        again = is_far && unit->block_count <= -OUTGROWN_RUN;
+        again = is_far && unit->block_count == OUTGROWN_RUN;
         if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
             float reach = rules.limit * deviation;
             counted = nbt_clamp(x, before - reach, before + reach);

@@ -34,8 +34,9 @@ typedef struct nbt_unit {
     float deviation;  /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
     float block_mean; /* relative to the reference */
     float block_variance;
-    float block_count; /* values in the block that a far one began; 0 without; minus the far ones in a
-                          row while nothing else has come */
+    float
+        block_count; /* values in the block that a far one began; 0 without; while only far ones have
+                          come, how many in a row, in 32nds, up to 16 */
 } nbt_unit;
 
 typedef struct nbt_unit_rules {

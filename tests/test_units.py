@@ -156,6 +156,28 @@ def test_a_lasting_jump_is_seen_and_a_single_one_is_not() -> None:
         assert error(y[2500:], stream[2500:], 0) < 1.2 * error(y[1000:1900], stream[1000:1900], 0)
 
 
+@pytest.mark.parametrize("noise", [1e-6, 1e-3])
+@pytest.mark.parametrize("idle", [50, 700])
+def test_a_machine_that_idles_with_noise_and_then_runs_is_learnt(idle: int, noise: float) -> None:
+    """Units that are outgrown by a run of far values take nothing of the idle time along."""
+    rng = np.random.default_rng(0)
+    x = noise * rng.normal(size=3000)
+    x[idle:] += 3000 * (1 + 0.5 * np.sin(0.2 * np.arange(3000 - idle)))
+    learner = Learner(1, 1)
+    y = learner.run(x, x, horizon=1)[:, 0].astype(float)
+    assert learner.counters.skipped == 0
+    for first, last in ((idle + 100, idle + 400), (idle + 1000, 3000)):
+        own = error(y[first:last], x[first:last], 1)
+        assert own < np.sqrt(np.mean(np.diff(x[first:last]) ** 2))
+    # A checkpoint while far values come in a row is one that can be read.
+    learner = Learner(1, 1, anchor=(0,))
+    for z in x[: idle + 5]:
+        if learner.pending:
+            learner.learn(z)
+        learner.predict(z)
+        assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()
+
+
 def test_a_checkpoint_in_between_changes_nothing() -> None:
     config = Config(2, 2, hidden=4, max_delay=3, anchor=(1, None))
     x = np.column_stack([wave(600), 1e4 + wave(600, seed=2).cumsum()])
