@@ -385,8 +385,10 @@ class Learner:
         """Find out, before the first forecast, which input each output is the future of.
 
         Output o is anchored to the input channel that every label of it repeats (``Config.anchor``
-        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece.
-        Call it where more of the stream is there, or before a loop over ``predict`` and ``learn``.
+        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece
+        that has rows. Labels that are all 0, or that are constant and repeated by two channels,
+        find nothing: a machine that idles does not tell its channels apart. Call it where more of
+        the stream is there, or before a loop over ``predict`` and ``learn``.
         Nothing happens if the configuration has an anchor, or cannot have one, or if something has
         been predicted already.
 
@@ -406,7 +408,7 @@ class Learner:
         self._find_anchor(inputs, labels, self._check_horizon(horizon))
 
     def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
-        if self._decided or not self._config.anchored or self._config.anchor:
+        if self._decided or not self._config.anchored or self._config.anchor or not len(inputs):
             return
         fresh = not self.counters.predictions
         anchor = find_anchor(inputs, labels, horizon) if fresh else ()
