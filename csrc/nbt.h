@@ -197,8 +197,8 @@ typedef struct nbt_config {
                              4 R D more */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
     uint32_t scale_steps; /* samples, 0..16777216, default 300: inputs and gaussian labels are
-                             standardised with the running mean and variance of the first scale_steps
-                             samples (follow: of all); 0 leaves them as they are */
+                             standardised with the running mean and variance of the first
+                             scale_steps samples (follow: of all); 0 leaves them as they are */
     uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
     uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent
                              step (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at
@@ -214,7 +214,7 @@ typedef struct nbt_config {
                              1.2 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.24 (gaussian) or 0.15: multiplies the
+    float rate;           /* eta, [0, 100], default 0.4 (gaussian) or 0.15: multiplies the
                              recurrent kalman step, which is also divided by the number of
                              predictions that wait */
     float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast recurrent
@@ -245,7 +245,8 @@ typedef struct nbt_config {
                              the learner opens again. Needs drift_steps, and follow 0. Cost:
                              NBT_ROLLBACK_BYTES */
     float gate;           /* standard deviations, [0, 1e6], default 5 (gaussian) or 20, 0 is off: a
-                             gaussian label that is further from its forecast is learnt as if it were so far */
+                             gaussian label that is further from its forecast is learnt as if it
+                             were so far */
     float input_limit;    /* standard deviations, [0, 1e6], default 10, 0 is off: an input further
                              from the running mean is brought so far, once the scaler has seen
                              scale_steps (follow: 20 values) */
@@ -254,7 +255,7 @@ typedef struct nbt_config {
                              stream at scale_rate for ever (scale_steps 0: values are taken as they
                              are), and what was learnt is re-expressed. For the other links a channel
                              is taken as it is until it is neither 0 nor 1. Values up to 1e18 are
-                             taken then. rollback_steps has to be 0 */
+                             taken then, as they are up to 1e6. rollback_steps has to be 0 */
     uint32_t anchored;    /* 0 or 1, default 1 (gaussian) or 0: an output whose future is that of an
                              input learns the difference to its last value (gaussian, needs
                              follow). nbt_anchor_set says which these are; none until then */
@@ -262,17 +263,15 @@ typedef struct nbt_config {
                              of every output from the last samples of its input takes part in the
                              mixture. Needs anchored and mix_forget */
     uint32_t prior_units; /* 0 or 1, default 1 (gaussian) or 0: the prior is in units of the target
-                             instead of the
-                             noise (gaussian, kalman filters) */
+                             instead of the noise (gaussian, kalman filters) */
     float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], default
                              0.999; 0 without linear_lags */
     float slow_forget;    /* forgetting factor of a second, slower readout that takes part in the
-                             mixture, [0, 1], default 0.9998 (gaussian) or 0 (none). Needs mix_forget. Cost: 2 D (D + 1)
-                             + 4 n_out D bytes */
+                             mixture, [0, 1], default 0.9998 (gaussian) or 0 (none). Needs
+                             mix_forget. Cost: 2 D (D + 1) + 4 n_out D bytes */
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
                              by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
-                             alone). Gaussian, needs
-                             follow */
+                             alone). Gaussian, needs follow */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -311,8 +310,9 @@ typedef struct nbt_learner nbt_learner;
 /* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
  * (NBT_LINK_*). Inputs, but for those that are only ever 0 and 1 beside another link than the
  * gaussian, and gaussian labels are scaled in units that follow the stream. The gaussian link mixes
- * several forecasts and forgets within about 700 samples; the others forget within about 20000. What
- * a build leaves out (NBT_FOLLOW, NBT_MIXTURE) is off. Cost: O(1). */
+ * several forecasts and forgets within about 700 samples; the others forget within about 20000.
+ * What a build leaves out (NBT_FOLLOW, NBT_MIXTURE) is off, and input_limit and scale_rate too
+ * where units do not follow. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: check every field against its range.

@@ -71,8 +71,8 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
 #define DEFAULT_ABOVE(value) (value)
     nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
 #undef DEFAULT
-    for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS;
-         i++) { /* what this build can not do is off */
+    /* What this build leaves out is off. */
+    for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS && link < NBT_LINK_END; i++) {
         if (stream_range_of(&config, i, ranges[i]).high == 0.0f) {
             nbt_config_set_word(&config, i, 0);
         }

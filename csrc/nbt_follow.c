@@ -18,9 +18,11 @@ static nbt_unit_rules rules_of(const nbt_layout *l)
     return rules;
 }
 
-static int is_small(float z)
+/* Whether a value can be taken: as it is, it stands for a scaled one. */
+static int is_small(const nbt_layout *l, float z)
 {
-    return nbt_abs(z) <= NBT_VALUE_LIMIT; /* NaN is not */
+    float most = l->config->scale_steps > 0 ? NBT_VALUE_LIMIT : NBT_SCALED_LIMIT;
+    return nbt_abs(z) <= most; /* NaN is not */
 }
 
 NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
@@ -113,7 +115,7 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
     const nbt_config *config = &learner->config;
     nbt_ring ring = nbt_intake_ring(learner, l), taps = nbt_experts_taps(learner, l);
     for (size_t i = 0; i < config->n_in; i++) {
-        if (!is_small(x[i]) && !(config->hold_missing != 0 && nbt_is_nan(x[i]))) {
+        if (!is_small(l, x[i]) && !(config->hold_missing != 0 && nbt_is_nan(x[i]))) {
             return NBT_ERR_INPUT;
         }
     }
@@ -153,7 +155,7 @@ NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, i
 {
     const float missing = nbt_from_bits(0x7fc00000u);
     for (size_t o = 0; o < l->O; o++) {
-        if (!is_small(label[o]) && !nbt_is_nan(label[o])) {
+        if (!is_small(l, label[o]) && !nbt_is_nan(label[o])) {
             return NBT_ERR_LABEL;
         }
     }

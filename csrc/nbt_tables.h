@@ -128,7 +128,7 @@ enum {
     X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                             \
     X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */             \
     X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                  \
-    X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(link), NBT_USUAL_LAGS(link), 0)              \
+    X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(NBT_LINK_GAUSSIAN), 1, 0)                    \
     X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                            \
     X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)             \
     X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden),                 \

@@ -13,7 +13,7 @@ signal[4000:4300] = signal[4000]  # stuck
 signal[6000:] = 20 - 3 * signal[6000:]  # mounted anew
 
 guards = {"gate": 6, "input_limit": 8, "stuck_steps": 20, "drift_steps": 100}
-off = {"gate": 0, "drift_steps": 0}
+off = {"gate": 0, "input_limit": 0, "drift_steps": 0}
 
 
 def error(settings: dict[str, Any]) -> tuple[list[float], Learner]:

@@ -78,7 +78,7 @@ class Config:
             but from 3.5 to 100.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
-            of forecasts that wait. None means 0.24 for the gaussian link and 0.15 for the others.
+            of forecasts that wait. None means 0.4 for the gaussian link and 0.15 for the others.
         info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
         info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
             None means 0.005 for the gaussian link and 0.003 for the others.
@@ -94,8 +94,9 @@ class Config:
             that does is missing. Leave it off where a channel may stand still for good reasons.
         drift_steps: labels, 0..2**20, 0 is off: after so many labels with four times the usual
             loss, or more with less, but at least twice, the learner opens again: scalers, readout,
-            rates and covariances start anew, the recurrent weights stay. None means 0 for the
-            gaussian link and 300 for the others.
+            rates and covariances start anew, the recurrent weights stay. With mix_forget
+            the mixture watches the losses; whatever the number, the readouts but the slow one
+            start again once an input has jumped for good.
         rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
             labels while the loss is as usual, and go back to it before opening again. Needs
             drift_steps and follow=False. Cost: the parameters and covariances once more.
@@ -107,7 +108,7 @@ class Config:
         follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
             and what was learnt is re-expressed when they move. For the other links a channel that
             has only ever been 0 or 1 is taken as it is. Values up to 1e18 are taken, however far
-            from the others.
+            from the others (with scale_steps 0, up to 1e6).
         anchored: an output whose future is that of an input (``anchor``) learns the difference to
             its last value. Gaussian, needs follow. None means whether both are given.
         anchor: for every output the input channel that it is the future of, or None. None instead
@@ -155,7 +156,7 @@ class Config:
     noise_rate: float = 0.01
     sgd_rate: float = 0.003
     stuck_steps: int = 0
-    drift_steps: int | None = None
+    drift_steps: int = 300
     rollback_steps: int = 0
     gate: float | None = None
     input_limit: float | None = None

@@ -191,7 +191,7 @@ class Learner:
         noise_rate: float = 0.01,
         sgd_rate: float = 0.003,
         stuck_steps: int = 0,
-        drift_steps: int | None = None,
+        drift_steps: int = 300,
         rollback_steps: int = 0,
         gate: float | None = None,
         input_limit: float | None = None,

@@ -73,9 +73,15 @@ def memory_table(memory: Memory) -> str:
 
 def anchors_line(stream: Stream, config: Config) -> str:
     """Which input each target is the future of."""
-    pairs = zip(stream.target_names, config.anchor or (), strict=False)
-    found = [f"{name} of {stream.input_names[one]}" for name, one in pairs if one is not None]
-    return f"the future {', '.join(found)}" if found else "none"
+    anchor = config.anchor or ()
+    pairs = [
+        (target, stream.input_names[one])
+        for target, one in zip(stream.target_names, anchor, strict=False)
+        if one is not None
+    ]
+    if len(pairs) == stream.n_out and all(target == own for target, own in pairs):
+        return "every target is the future of the input of its name"
+    return ", ".join(f"{target} is the future of {own}" for target, own in pairs) or "none"
 
 
 def guard_notes(evaluation: Evaluation) -> list[str]:

@@ -57,6 +57,8 @@ def build(tool: Tool) -> Build:
         lanes: int = 16,
         own: tuple[str, ...] = (),
     ) -> Path:
+        # A copy of a source elsewhere finds the headers of the tests, too.
+        own = (*own, f"-I{ROOT / 'tests'}")
         return compiled.program(run, tool(compiler), options(flags, lanes), source, own)
 
     return compile_program

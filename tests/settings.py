@@ -4,8 +4,9 @@ from typing import Any
 
 # What is left of the defaults for a learner whose units stand still and that answers with its
 # readout alone; still.h says the same in C.
-_STILL: dict[str, Any] = {"follow": False, "lags": 1, "drift_steps": 300, "gate": 20.0}
+_STILL: dict[str, Any] = {"follow": False, "lags": 1, "gate": 20.0}
 _GAUSSIAN: dict[str, Any] = {
+    "rate": 0.24,
     "input_gain": 0.8,
     "info_floor": 0.02,
     "prior_hidden": 0.03,

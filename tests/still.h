@@ -12,10 +12,10 @@ static nbt_config still_config(uint32_t n_in, uint32_t n_out, uint32_t n_hidden,
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
     config.scale_rate = config.input_limit = 0.0f;
     config.scale_steps = link == NBT_LINK_GAUSSIAN ? 300 : 0;
-    config.drift_steps = 300;
     config.gate = 20.0f;
     config.lags = 1;
     if (link == NBT_LINK_GAUSSIAN) {
+        config.rate = 0.24f;
         config.input_gain = 0.8f;
         config.info_floor = 0.02f;
         config.prior_hidden = 0.03f;

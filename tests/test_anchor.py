@@ -16,6 +16,7 @@ from nbt_embed.anchor import find_anchor
 from nbt_embed.comparison import compare
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import evaluate
+from nbt_embed.export import golden
 from nbt_embed.report import anchors_line, run_document
 from nbt_embed.streams import from_arrays
 
@@ -195,7 +196,10 @@ def test_a_quiet_start_decides_nothing_where_the_whole_stream_is_there() -> None
     stream = from_arrays(x, y)
     result = compare(Config(3, 1, hidden=2), stream)
     assert result.config.anchor == (2,)
-    assert anchors_line(stream, result.config) == "the future y1 of x3"
+    assert anchors_line(stream, result.config) == "y1 is the future of x3"
+    assert anchors_line(stream, Config(3, 1)) == "none"
+    same = from_arrays(x)
+    assert "every target" in anchors_line(same, Config(3, 3, anchor=(0, 1, 2)))
     assert run_document(stream, [result], 0, "0")["config"]["anchor"] == (2,)
 
 
@@ -273,3 +277,12 @@ def test_a_run_that_ends_early_tells_what_happened_until_then() -> None:
 
 def test_an_anchor_takes_bytes_only_where_there_may_be_one() -> None:
     assert memory_of(Config(2, 2, anchored=False)).total < memory_of(Config(2, 2)).total
+
+
+def test_golden_labels_lie_around_the_anchor() -> None:
+    """An anchored output has no units of its own: labels around 0 would not be those of 1e6."""
+    x = 1e6 + walk(300, 1)
+    learner = Learner(1, 1, hidden=2)
+    learner.run(x, x, horizon=1)
+    labels = golden(learner).samples[:, 1]
+    assert np.abs(labels[~np.isnan(labels)] - x.mean()).max() < 20 * x.std()

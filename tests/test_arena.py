@@ -26,7 +26,7 @@ PLACES = """\
 #include "nbt.h"
 #define BYTES                                                                    \\
     NBT_BYTES(1, 1, 2, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, \\
-              NBT_LINK_GAUSSIAN)
+              NBT_LINK_BERNOULLI)
 static char before = 'a';
 static NBT_ARENA(file, BYTES);
 char between = 'b';
@@ -40,8 +40,9 @@ struct device {
 static struct device devices[2];
 static int works(void *memory, size_t bytes)
 {
-    nbt_config config = nbt_config_default(1, 1, 2, NBT_LINK_GAUSSIAN);
+    nbt_config config = nbt_config_default(1, 1, 2, NBT_LINK_BERNOULLI);
     nbt_learner *learner;
+    config.follow = 0;
     config.estimator = NBT_EST_FROZEN;
     config.filter = NBT_FILTER_SGD;
     return nbt_init(memory, bytes, &config, &learner) == NBT_OK && bytes == BYTES;
@@ -166,7 +167,10 @@ def avr_kernel(folder: Path, options: str) -> None:
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -> None:
     """There every type is aligned to 1."""
-    avr_kernel(tmp_path, kernel_options(Config(1, 1, hidden=2, estimator="frozen", filter="sgd")))
+    config = Config(
+        1, 1, hidden=2, estimator="frozen", filter="sgd", link="bernoulli", follow=False
+    )
+    avr_kernel(tmp_path, kernel_options(config))
     source = tmp_path / "places.c"
     source.write_text(f'#include "avr_console.h"\n{PLACES}{AVR_PLACES}')
     assert on_avr([source], tool, tmp_path, language) == "aligned\n"

@@ -42,9 +42,7 @@ GUARDS: dict[str, Any] = {
     "gate": 4,
     "input_limit": 6,
 }
-GOLDEN_CONFIG = Config(
-    2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, rate=0.24, drift_steps=0, gate=0)
-)
+GOLDEN_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, drift_steps=0, gate=0))
 # For every version of the format: a file, what it holds, and its hash.
 STREAMS: dict[str, Any] = {
     "follow": True,

@@ -32,4 +32,4 @@ def test_the_learner_of_the_c_example_is_kept_in_flash(build: Build) -> None:
 def test_the_c_example_learns(build: Build) -> None:
     printed = example("minimal.c", build)
     errors = [float(line.split()[-1]) for line in printed.splitlines()[:-1]]
-    assert errors[-1] < errors[0] < 0.02  # the last value is 0.1 off
+    assert errors[-1] < errors[0] < 0.05  # the last value is 0.1 off

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from settings import still
 
 from nbt_embed import Config, Learner, memory_of
+from nbt_embed.config import CHOICES, Filter, Link
 from nbt_embed.errors import ConfigError, InputError
+from nbt_embed.simulation import simulated_sensor
 
 Stream = NDArray[np.float64]
 EVERYTHING: dict[str, Any] = {"lags": 1, "linear_lags": 4}
@@ -169,6 +172,19 @@ def test_no_value_is_refused_for_being_far_off() -> None:
     assert np.abs(y - z[-1]).max() < 0.5 * np.ptp(z)
 
 
+@pytest.mark.parametrize("link", CHOICES["link"])
+def test_values_that_are_taken_as_they_are_have_a_bound(link: Link) -> None:
+    learner = Learner(2, 2, link=link, scale_steps=0, hidden=0)
+    with pytest.raises(InputError, match="absurdly far"):
+        learner.predict([0.0, 1000001.0])
+    learner.predict([0.0, 1e6])
+    if link == "gaussian":
+        with pytest.raises(InputError, match="absurdly far"):
+            learner.learn([0.0, -1000001.0])
+        learner.learn([0.0, -1e6])
+    assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()
+
+
 def test_an_offset_costs_a_following_learner_nothing() -> None:
     z = walk(1500)
 
@@ -185,3 +201,67 @@ def test_forecasts_are_those_of_the_last_value_at_least() -> None:
     forecasts = Learner(2, 2, **EVERYTHING).run(z, z, horizon=1)
     error, last = (np.mean(np.abs(f[20:-1] - z[21:]), axis=0) for f in (forecasts, z))
     assert (error < 1.05 * last).all()
+
+
+# ---- classes and probabilities ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filter_", CHOICES["filter"])
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+def test_inputs_of_0_and_1_give_the_bits_of_units_that_stand_still(
+    link: Link, filter_: Filter
+) -> None:
+    symbols = np.random.default_rng(0).integers(0, 4, 1500)
+    x = np.eye(4)[symbols]
+    y = symbols if link == "categorical" else x
+    kind: dict[str, Any] = {"filter": filter_, "hidden": 5, "max_delay": 1}
+    learners = Learner(4, 4, link=link, **kind), Learner(4, 4, **still(link, **kind))
+    for horizon in (0, 2):
+        one, other = (learner.run(x, y, horizon=horizon) for learner in learners)
+        np.testing.assert_array_equal(one, other)
+        for learner in learners:
+            learner.reset_state()
+
+
+def rising(seed: int, steps: int = 6000) -> tuple[Stream, Stream]:
+    """Temperature and pressure as sensors give them, and whether the first is about to rise."""
+    rng, t = np.random.default_rng(seed), np.arange(steps) / 30
+    noise = rng.normal(size=(steps, 2)) * [0.2, 10]
+    x = np.column_stack([21 + 4 * np.sin(t), 101325 + 80 * np.cos(t)]) + noise
+    return x, np.r_[0, np.diff(np.sin(t)) > 0].astype(float)
+
+
+def quiet(x: Stream) -> None:
+    x[:400] = 1e-5 * np.random.default_rng(1).normal(size=(400, 2))
+
+
+def flags(x: Stream) -> None:
+    x[:400] = np.random.default_rng(1).integers(0, 2, (400, 2))
+
+
+def shouts(x: Stream) -> None:
+    x[50, 0], x[3000, 1] = 1e12, 1e9
+
+
+def other_units(x: Stream) -> None:
+    x[2500:] = x[2500:] * [1000, 1] + [5, 2000]
+
+
+@pytest.mark.parametrize("change", [lambda _: None, quiet, flags, shouts, other_units])
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+@pytest.mark.parametrize("seed", range(3))
+def test_real_inputs_are_scaled_for_every_link(link: Link, seed: int, change: Any) -> None:
+    x, y = rising(seed)
+    change(x)
+    n_out = 2 if link == "categorical" else 1
+    p = Learner(2, n_out, link=link).run(x, y, horizon=0)[:, -1]
+    assert ((p > 0.5)[4000:] == y[4000:]).mean() > 0.96
+
+
+def test_the_first_forecasts_are_not_far_away() -> None:
+    """Readouts of units that two values made would forecast dozens of deviations off."""
+    for seed in range(4):
+        x = simulated_sensor(300, seed=seed, missing=0).inputs
+        learner = Learner(3, 1, max_delay=4)
+        forecasts = learner.run(x, x[:, :1], horizon=5)[:-5, 0]
+        assert np.abs(forecasts - x[5:, 0]).max() < 10 * x[:, 0].std()

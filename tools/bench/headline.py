@@ -23,8 +23,8 @@ INPUTS, OUTPUTS, HIDDEN = 8, 8, 32
 ALONE: dict[str, Any] = {
     "follow": False,
     "lags": 1,
-    "drift_steps": 300,
     "gate": 20.0,
+    "rate": 0.24,
     "input_gain": 0.8,
     "info_floor": 0.02,
     "prior_hidden": 0.03,
