@@ -41,6 +41,7 @@ from nbt_embed.arrays import (
     SampleBuffer,
     check_finite,
     check_out,
+    check_reach,
     float32,
     integer,
     table,
@@ -374,7 +375,12 @@ class Learner:
                 "learn them first, or reset_state()"
             )
         if status < 0:
-            self._report(status, "run", where=f"row {done[0]}: ")
+            where, row = f"row {done[0]}: ", done[0]
+            if status == lib.NBT_ERR_INPUT:
+                check_reach("x", inputs[row], where)
+            elif status == lib.NBT_ERR_LABEL:
+                check_reach("y", labels[row], where)
+            self._report(status, "run", where=where)
         if status == lib.NBT_NOT_FINITE:
             self._report(status, "run")
         if skipped[0]:
@@ -714,9 +720,11 @@ class Learner:
             # The kernel has said no; these name the value where that can be told from it alone.
             if call is not None and status == lib.NBT_ERR_INPUT:
                 check_finite("x", call.x.array, self._config.hold_missing)
+                check_reach("x", call.x.array)
             elif call is not None and status == lib.NBT_ERR_LABEL:
                 check_finite("y", call.label.array, allow_nan=True)
                 self._check_labels(call.label.array)
+                check_reach("y", call.label.array)
             raise InputError(message)
 
 
