@@ -202,6 +202,8 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
             "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
             "lags + 1) or more: fewer units or another estimator"
         )
+    elif name == "estimator":
+        message += f" with cell = {config.cell!r} and hidden = {config.hidden}; or leave it out"
     return ConfigError(message)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from nbt_embed.arrays import Float32Array
@@ -21,7 +19,8 @@ def find_anchor(inputs: Float32Array, labels: Float32Array, horizon: int) -> Anc
     the channel in the same row. Horizon 0 pairs the label with a forecast from its own row, so that
     a label of the future stands some rows before the input that it repeats: up to 64 rows are
     tried, the same row first. Of several channels that of the output's own number is taken, else
-    the first.
+    the first. Labels that do not vary are those of a machine that idles: they find a channel only
+    if they are not 0 and no other channel repeats them.
 
     Args:
         inputs: (T, n_in), NaN where missing.
@@ -31,19 +30,26 @@ def find_anchor(inputs: Float32Array, labels: Float32Array, horizon: int) -> Anc
     Cost: O(T) an output where a channel is found, else mostly O(n_in).
     """
     leads = range(1 if horizon else min(_LEADS, len(inputs) // 2) + 1)
-    return tuple(
-        [next(_channels(inputs, labels[:, o], o, leads), None) for o in range(labels.shape[1])]
-    )
+    return tuple([_channel(inputs, labels[:, o], o, leads) for o in range(labels.shape[1])])
 
 
-def _channels(inputs: Float32Array, label: Float32Array, first: int, leads: range) -> Iterator[int]:
-    """The channels that the labels of one output repeat, best first."""
+def _channel(inputs: Float32Array, label: Float32Array, first: int, leads: range) -> int | None:
+    """The channel that the labels of one output repeat."""
     for lead in leads:
         known = np.flatnonzero(~np.isnan(label[: len(label) - lead]))
         if not len(known):
-            return
+            return None
+        begin = label[known[0]]
         # Most channels differ at the first label.
-        same = np.flatnonzero(inputs[known[0] + lead] == label[known[0]])
-        for channel in sorted(same.tolist(), key=lambda one: one != first):
-            if np.array_equal(inputs[known + lead, channel], label[known]):
-                yield channel
+        same = np.flatnonzero(inputs[known[0] + lead] == begin)
+        repeating = [
+            channel
+            for channel in same.tolist()
+            if np.array_equal(inputs[known + lead, channel], label[known])
+        ]
+        if not repeating:
+            continue
+        if (label[known] == begin).all() and (begin == 0 or len(repeating) > 1):
+            return None
+        return first if first in repeating else int(repeating[0])
+    return None

@@ -19,6 +19,7 @@ Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
 _ndarray, _ALL = np.ndarray, slice(None)
+VALUE_LIMIT = 1e18  # NBT_VALUE_LIMIT: the kernel refuses what is larger
 _REAL = "fiub"  # kinds of data types
 _SEQUENCES = (list, tuple, deque)
 
@@ -107,6 +108,15 @@ def check_finite(name: str, array: Float32Array, allow_nan: bool) -> None:
         nan = "NaN is allowed" if allow_nan else "hold_missing=True would allow NaN inputs"
         raise InputError(
             f"{name}{index} is {array[tuple(index)]}: expected a finite float32 value ({nan})"
+        )
+
+
+def check_reach(name: str, row: Float32Array, where: str = "") -> None:
+    """Name the first value that is too large for the kernel. Errors: InputError."""
+    for index in np.flatnonzero(np.abs(row) > VALUE_LIMIT)[:1]:
+        raise InputError(
+            f"{where}{name}[{index}] is {row[index]:g}: expected a value from {-VALUE_LIMIT:g} to "
+            f"{VALUE_LIMIT:g}; pass NaN where it is no reading (inputs: with hold_missing=True)"
         )
 
 

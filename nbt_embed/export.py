@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.amalgamation import amalgamate
-from nbt_embed.arrays import Float32Array, integer
+from nbt_embed.arrays import VALUE_LIMIT, Float32Array, integer
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import CheckpointError, ExportError, NbtError, shown
 from nbt_embed.learner import Learner
 
 GOLDEN_STEPS = 32
-_VALUE_LIMIT = 1e18  # NBT_VALUE_LIMIT: the kernel refuses what is larger
 
 _COPIED = ("main.c", "board.h", "Makefile", "CMakeLists.txt", "LICENSE")
 _README = "README.md.in"
@@ -246,7 +245,7 @@ def _around(uniform: NDArray[np.float64], scale: Float32Array) -> Float32Array:
     mean, variance = scale.astype(np.float64)
     deviation = np.sqrt(np.where(variance > 0, variance, 1.0))
     values = mean + deviation * np.sqrt(12.0) * (uniform - 0.5)
-    return np.asarray(np.clip(values, -_VALUE_LIMIT, _VALUE_LIMIT), np.float32)
+    return np.asarray(np.clip(values, -VALUE_LIMIT, VALUE_LIMIT), np.float32)
 
 
 def _horizon_of(learner: Learner, horizon: int | None) -> int:

@@ -41,6 +41,7 @@ from nbt_embed.arrays import (
     SampleBuffer,
     check_finite,
     check_out,
+    check_reach,
     float32,
     integer,
     table,
@@ -374,7 +375,12 @@ class Learner:
                 "learn them first, or reset_state()"
             )
         if status < 0:
-            self._report(status, "run", where=f"row {done[0]}: ")
+            where, row = f"row {done[0]}: ", done[0]
+            if status == lib.NBT_ERR_INPUT:
+                check_reach("x", inputs[row], where)
+            elif status == lib.NBT_ERR_LABEL:
+                check_reach("y", labels[row], where)
+            self._report(status, "run", where=where)
         if status == lib.NBT_NOT_FINITE:
             self._report(status, "run")
         if skipped[0]:
@@ -385,8 +391,10 @@ class Learner:
         """Find out, before the first forecast, which input each output is the future of.
 
         Output o is anchored to the input channel that every label of it repeats (``Config.anchor``
-        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece.
-        Call it where more of the stream is there, or before a loop over ``predict`` and ``learn``.
+        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece
+        that has rows. Labels that are all 0, or that are constant and repeated by two channels,
+        find nothing: a machine that idles does not tell its channels apart. Call it where more of
+        the stream is there, or before a loop over ``predict`` and ``learn``.
         Nothing happens if the configuration has an anchor, or cannot have one, or if something has
         been predicted already.
 
@@ -406,7 +414,7 @@ class Learner:
         self._find_anchor(inputs, labels, self._check_horizon(horizon))
 
     def _find_anchor(self, inputs: Float32Array, labels: Float32Array, horizon: int) -> None:
-        if self._decided or not self._config.anchored or self._config.anchor:
+        if self._decided or not self._config.anchored or self._config.anchor or not len(inputs):
             return
         fresh = not self.counters.predictions
         anchor = find_anchor(inputs, labels, horizon) if fresh else ()
@@ -712,9 +720,11 @@ class Learner:
             # The kernel has said no; these name the value where that can be told from it alone.
             if call is not None and status == lib.NBT_ERR_INPUT:
                 check_finite("x", call.x.array, self._config.hold_missing)
+                check_reach("x", call.x.array)
             elif call is not None and status == lib.NBT_ERR_LABEL:
                 check_finite("y", call.label.array, allow_nan=True)
                 self._check_labels(call.label.array)
+                check_reach("y", call.label.array)
             raise InputError(message)
 
 

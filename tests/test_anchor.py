@@ -66,6 +66,29 @@ def test_of_equal_channels_the_same_number_is_taken_else_the_first() -> None:
     assert found(np.column_stack([x[:, 1], x[:, 0], x[:, 0]]), x[:, :1]) == (1,)
 
 
+def test_a_machine_that_idles_does_not_tell_its_channels_apart() -> None:
+    x = walk(400)
+    x[:100] = 0
+    assert found(x[:100], x[:100, 2:]) == (None,)
+    assert found(x[:1], x[:1, 2:]) == (None,)
+    assert found(x, x[:, 2:]) == (2,)
+    levels = np.tile([5, 7, 7], (100, 1))
+    assert found(levels, levels) == (0, None, None)
+    # Anchored to a channel of another size, an output would never be learnt.
+    x[:, 0] *= 1e-6
+    x[:, 2] *= 1e6
+    learner = Learner(3, 1, hidden=2)
+    learner.run(x[:0], x[:0, 2:], horizon=1)  # decides nothing either
+    pieces = [x[start : start + 100] for start in range(0, len(x), 100)]
+    got = np.vstack([learner.run(piece, piece[:, 2:], horizon=1) for piece in pieces])
+    steps = np.diff(x[200:, 2])
+    assert np.mean((got[200:-1, 0] - x[201:, 2]) ** 2) < 1.5 * np.mean(steps**2)
+    learner = Learner(3, 1)
+    learner.run(x[:0], x[:0, 2:], horizon=1)
+    learner.run(x, x[:, 2:], horizon=1)
+    assert learner.anchor == (2,)
+
+
 def test_a_label_of_the_future_stands_before_its_input_at_horizon_0() -> None:
     x = walk()
     assert found(x, x, 0) == (0, 1, 2)

@@ -180,6 +180,24 @@ def test_a_limit_lets_in_what_would_be_refused_for_ever() -> None:
     assert limited.counters.clipped == 1
 
 
+def test_a_value_that_is_too_large_is_named() -> None:
+    learner = Learner(2, 1, hidden=2)
+    expected = r"expected a value from -1e\+18 to 1e\+18; pass NaN"
+    with pytest.raises(InputError, match=rf"^x\[1\] is 1e\+19: {expected}"):
+        learner.predict([0, 1e19])
+    learner.predict([0, 0])
+    with pytest.raises(InputError, match=rf"^y\[0\] is -1e\+19: {expected}"):
+        learner.learn(-1e19)
+    x, y = np.zeros((4, 2)), np.zeros(4)
+    x[3, 1], y[2] = 2e18, 3e18
+    with pytest.raises(InputError, match=rf"^row 2: y\[0\] is 3e\+18: {expected}"):
+        learner.run(x, y, horizon=1)
+    y[2] = 0
+    learner.reset_state()
+    with pytest.raises(InputError, match=rf"^row 3: x\[1\] is 2e\+18: {expected}"):
+        learner.run(x, y, horizon=1)
+
+
 def test_without_a_scaler_the_limit_is_in_your_units() -> None:
     learner, twin = (
         Learner(1, 1, hidden=2, **still(scale_steps=0, input_limit=3.0)) for _ in range(2)
