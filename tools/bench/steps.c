@@ -34,7 +34,7 @@ int main(int argc, char **argv)
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
     config.scale_rate = config.input_limit = 0.0f;
     config.lags = 1;
-    config.rate = 0.24f;
+    config.gate = 20.0f; /* so that no label is limited */
     config.cell = number[0];
     config.estimator = number[1];
     config.filter = number[2];
