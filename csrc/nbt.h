@@ -243,8 +243,9 @@ typedef struct nbt_config {
                              start again once an input has jumped for good */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
-                             the learner opens again. Needs drift_steps, and follow 0. Cost:
-                             NBT_ROLLBACK_BYTES */
+                             the learner opens again; with mix_forget, of it the recurrent weights
+                             and their information after a jump. Needs drift_steps, and mix_forget
+                             or follow 0. Cost: NBT_ROLLBACK_BYTES */
     float gate;           /* standard deviations, [0, 1e6], default 5 (gaussian) or 20, 0 is off: a
                              gaussian label that is further from its forecast is learnt as if it
                              were so far */
@@ -256,7 +257,7 @@ typedef struct nbt_config {
                              stream at scale_rate for ever (scale_steps 0: values are taken as they
                              are), and what was learnt is re-expressed. For the other links a channel
                              is taken as it is until it is neither 0 nor 1. Values up to 1e18 are
-                             taken then, as they are up to 1e6. rollback_steps has to be 0 */
+                             taken then, as they are up to 1e6 */
     uint32_t anchored;    /* 0 or 1, default 1 (gaussian) or 0: an output whose future is that of an
                              input learns the difference to its last value (gaussian, needs
                              follow). nbt_anchor_set says which these are; none until then */

@@ -98,10 +98,9 @@ static range range_of(const nbt_config *config, size_t index)
         r.low = config->tau_min;
         r.kind = REAL;
     } else if (index == NBT_FIELD_rollback_steps &&
-               (!NBT_ROLLBACK || config->drift_steps == 0 || config->follow != 0)) {
-        r.high =
-            0; /* nothing would ask for the copy, or nothing makes one, or its units are gone by
-                  then */
+               (!NBT_ROLLBACK || config->drift_steps == 0 ||
+                (config->follow != 0 && !(config->mix_forget > 0.0f)))) {
+        r.high = 0; /* nothing makes a copy, or asks for it, or its units are gone by then */
     } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
         r.high = NBT_EST_FROZEN;
     }

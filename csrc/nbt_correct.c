@@ -146,9 +146,10 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
 
 NBT_LOCAL int nbt_correct_is_constant_first(const nbt_layout *l)
 {
+    size_t n_in = l->config->n_in;
     int moves = nbt_follows(l) && nbt_is_gaussian(l);
-    for (size_t i = 0; i < l->config->n_in && nbt_follows(l) && !moves; i++) {
-        moves = NBT_OF(l, units)[2 * l->config->n_in + i] >= 0.0f;
+    for (size_t i = 0; i < n_in && nbt_follows(l) && !moves; i++) {
+        moves = NBT_OF(l, units)[2 * n_in + i] >= 0.0f;
     }
     return moves;
 }

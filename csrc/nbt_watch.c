@@ -121,16 +121,30 @@ static float *transfer_array(float *live, float *kept, size_t n, int back)
     return kept + n;
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it, matrices first. */
+/* By the purpose of an array. */
+enum {
+    UNITS_parameters = 0,
+    UNITS_estimate = 0,
+    UNITS_covariance = 0,
+    UNITS_state = 0,
+    UNITS_ring = 0,
+    UNITS_scaler = 1,
+    UNITS_guard = 0
+};
+
+/* Copies all that a label teaches, `back` from the copy or into it, matrices first. Units that
+ * follow the stream do not go back. */
 static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
+    int units_back = back && !nbt_follows(l);
     if (!nbt_has_copy(l)) {
         return;
     }
 #define TRANSFER(where, name, purpose, content, since, copied, brought, floats) \
     if ((copied) * (brought) != 0) {                                            \
-        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats, back);   \
+        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats,          \
+                              UNITS_##purpose != 0 ? units_back : back);        \
     }
     NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
     NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)
@@ -185,9 +199,16 @@ NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l)
     if (learner->config.drift_steps == 0 || !nbt_mixes(l)) {
         return 0;
     }
-    nbt_correct_init(l);
+    if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
+        transfer(l, 1); /* of the readouts, what the copy knows is in units of its time */
+        learner->copy = NBT_COPY_TAKEN;
+        nbt_count(&learner->counters.rolled_back, 1);
+        nbt_correct_init_readout(l);
+    } else {
+        nbt_correct_init(l);
+        learner->opened = learner->counters.labels;
+    }
     nbt_experts_open(l);
-    learner->opened = learner->counters.labels;
     nbt_count(&learner->counters.reopened, 1);
     return 1;
 }

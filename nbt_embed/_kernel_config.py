@@ -89,8 +89,12 @@ _FOLLOW: _Need = ("follow", bool, "follow=True")
 _MIX: _Need = ("mix_forget", bool, "mix_forget above 0")
 _NEEDS: dict[str, tuple[_Need, ...]] = {
     "rollback_steps": (
-        ("follow", lambda follow: not follow, "follow=False (a copy keeps the units of its time)"),
         ("drift_steps", bool, "drift_steps above 0"),
+        (
+            "follow",
+            lambda follow: not follow,
+            "mix_forget above 0 or follow=False (a copy keeps the units of its time)",
+        ),
     ),
     "anchored": (_LINK, _FOLLOW),
     "mix_forget": (_LINK, _FOLLOW),

@@ -98,8 +98,10 @@ class Config:
             the mixture watches the losses; whatever the number, the readouts but the slow one
             start again once an input has jumped for good.
         rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
-            labels while the loss is as usual, and go back to it before opening again. Needs
-            drift_steps and follow=False. Cost: the parameters and covariances once more.
+            labels while the loss is as usual, and go back to it before opening again. With
+            mix_forget the recurrent weights and their information go back after a jump. Needs
+            drift_steps, and mix_forget or follow=False. Cost: the parameters and covariances once
+            more.
         gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
             further from its forecast is learnt as if it were so far. None means 5.
         input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from

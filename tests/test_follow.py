@@ -70,7 +70,7 @@ def test_an_anchor_needs_anchored(settings: dict[str, Any]) -> None:
         ("prior_units", "link", {"prior_units": True, "link": "bernoulli"}),
         ("anchored", "link", {"anchored": True, "link": "bernoulli"}),
         ("mix_forget", "link", {"mix_forget": 0.99, "link": "categorical"}),
-        ("rollback_steps", "follow", {"rollback_steps": 100}),
+        ("rollback_steps", "follow", {"rollback_steps": 100, "mix_forget": 0}),
         ("rollback_steps", "drift_steps", {"rollback_steps": 9, "follow": False, "drift_steps": 0}),
         ("estimator", "frozen", {"hidden": 0, "estimator": "snap1"}),
     ],

@@ -60,7 +60,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(config=CONFIGS)
     def build(self, config: dict[str, Any]) -> None:
-        config["rollback_steps"] *= not config["follow"]
+        config["rollback_steps"] *= not config["follow"] or config["link"] == "gaussian"
         try:
             self.learner = Learner(Config(N_IN, N_OUT, **config))
         except ConfigError:  # no such estimator for this cell

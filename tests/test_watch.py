@@ -118,3 +118,25 @@ def test_the_answer_says_so() -> None:
     learner.run(x, x, horizon=1)
     (row,) = learner.guard_rows["reopened"]
     assert 2064 <= row < 2120
+
+
+def test_a_copy_gives_the_recurrent_weights_of_before_the_jump_back() -> None:
+    x = jumping(30)
+    learner = Learner(1, 1, hidden=4, anchor=(0,), rollback_steps=1999)
+    kept = None
+    for z in x[:2120]:
+        if learner.pending:
+            learner.learn(z)
+            if learner.counters.labels == 1999:
+                kept = {name: learner.array(name) for name in ("theta", "covariance")}
+            before = learner.array("input_scale")
+        learner.predict(z)
+        if learner.counters.rolled_back:
+            break
+    assert learner.counters.rolled_back == learner.counters.reopened == 1
+    assert kept is not None
+    for name, values in kept.items():
+        np.testing.assert_array_equal(learner.array(name), values)
+    assert not learner.array("readout").any()
+    assert (np.abs(learner.array("input_scale") - before)[0] < 30).all()  # units do not go back
+    assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()
