@@ -49,5 +49,6 @@ class SameFlags:
         """Forecasts (T, O); goes on where the last call ended."""
         out = np.empty_like(stream.y)
         y, x, label = (self.ffi.from_buffer("float[]", part) for part in (out, stream.x, stream.y))
-        self.lib.nbt_run(self.handle, y, x, label, len(stream), 0, self.ffi.new("size_t *"))
+        done = self.ffi.new("size_t *")
+        self.lib.nbt_run(self.handle, y, x, label, len(stream), 0, done, self.ffi.NULL)
         return out
