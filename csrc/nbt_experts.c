@@ -85,9 +85,8 @@ static nbt_rls slow_of(const nbt_layout *l)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
+NBT_LOCAL void nbt_experts_open(const nbt_layout *l)
 {
-    nbt_correct_init_readout(l);
     for (size_t o = 0; o < l->O && nbt_mixes(l); o++) {
         nbt_mixture mixture = mixture_of(l, o);
         nbt_mixture_init(&mixture);
@@ -96,21 +95,15 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
             nbt_rls_init(&linear);
         }
     }
+}
+
+NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
+{
+    nbt_correct_init_readout(l);
+    nbt_experts_open(l);
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
         nbt_rls_init(&slow);
-    }
-}
-
-NBT_LOCAL void nbt_experts_open(const nbt_layout *l)
-{
-    for (size_t o = 0; o < l->O; o++) {
-        nbt_mixture mixture = mixture_of(l, o);
-        nbt_mixture_init(&mixture);
-        if (nbt_linear_lags(l) > 0) {
-            nbt_rls linear = nbt_linear_of(l, o);
-            nbt_rls_init(&linear);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 /* The forecasts of a learner whose units follow (docs/design.md, section 11), in the applied
  * units of each output:
- *     p_0  anchor   the last value of the input whose future the output is; without one the last
- *     label p_1  linear   base + V f of nbt_linear.h, with linear_lags
+ *     p_0  anchor   last value of the input whose future the output is; else the last label
+ *     p_1  linear   base + V f of nbt_linear.h, with linear_lags
  *     p_2  full     base + V f of the readout that the network learns with
  *     p_3  slow     base + V f of a second readout on the same f, with slow_forget
  * base is p_0 for an anchored output, which learns the difference to it, else 0. With mix_forget

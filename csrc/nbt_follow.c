@@ -7,10 +7,10 @@
 
 /* Values of an input whose units are still found out. When they move, all readouts start anew:
  * re-expressed from units that were far too small, they would be sure of what they cannot know, and
- * forecast far away. Values up to number 21 are not limited (nbt_units.c). The other links than the
+ * forecast far away. The first value that is limited comes after these. The other links than the
  * gaussian forget slowly. */
-#define START 21.0f
-#define LONG_START 64.0f
+#define START (NBT_UNITS_SETTLED + 1.0f)
+#define LONG_START NBT_UNITS_BLOCK
 
 static nbt_unit_rules rules_of(const nbt_layout *l)
 {

@@ -6,8 +6,8 @@
  *     r   <- r + max(.002, 1 / n) (min((l - m)^2, 64 r) - r)
  *     (r is at least 1e-11; there an error counts whole, and the weights stay)
  *     q    = sqrt(r)
- *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      linearised loss against the
- *     answer V_k <- forget V_k + g_k^2
+ *     g_k  = -2 clamp((l - m) / q, 8) (p_k - m) / q, clamped to 50      slope of the loss at m
+ *     V_k <- forget V_k + g_k^2
  *     eta  = sqrt(1 / max_k V_k)
  *     R_k <- forget R_k - (g_k + eta g_k^2)                             regret
  *     w    = .999 softmax(eta R) + .001 / K

@@ -3,9 +3,7 @@
 #include "nbt_math.h"
 
 #define AS_IT_IS (-1.0f)
-#define SETTLED 20.0f           /* values counted before any is limited */
 #define COUNTED_MAX 16777216.0f /* floats count so far */
-#define BLOCK 64.0f             /* values of the start, and of the block after a far value */
 #define START_VARIANCE 64.0f    /* how much less a block has to vary to replace the start */
 #define FAR_VALUE 6.0f          /* live deviations from the mean: the channel may have jumped */
 #define JUMP_VARIANCE 8.0f      /* how much less the block after it has to vary than all */
@@ -107,7 +105,7 @@ static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
     }
     unit->block_count = unit->block_count < 1.0f ? 2.0f : unit->block_count + 1.0f;
     count_value(&unit->block_mean, &unit->block_variance, x, 1.0f / unit->block_count);
-    if (unit->block_count < BLOCK) {
+    if (unit->block_count < NBT_UNITS_BLOCK) {
         return 0;
     }
     unit->block_count = 0.0f;
@@ -117,7 +115,7 @@ static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
                 off * off > JUMP_DISTANCE * live->variance;
     if (jumps) {
         take_block(live, unit);
-        live->count = BLOCK;
+        live->count = NBT_UNITS_BLOCK;
     }
     return jumps;
 }
@@ -168,7 +166,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
         float deviation = deviation_of(*live, unit);
         int is_far = unit->deviation > 0.0f && nbt_abs(x - before) > FAR_VALUE * deviation;
         again = is_far && unit->block_count == OUTGROWN_RUN;
-        if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
+        if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > NBT_UNITS_SETTLED) {
             float reach = rules.limit * deviation;
             counted = nbt_clamp(x, before - reach, before + reach);
         }
@@ -176,9 +174,9 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
         float k = 1.0f / live->count;
         count_value(&live->mean, &live->variance, counted, k < rules.rate ? rules.rate : k);
         float reference = unit->reference;
-        if (live->count <= BLOCK) {
+        if (live->count <= NBT_UNITS_BLOCK) {
             change.restarts = count_start(live, unit, x);
-            unit->block_count = is_far && live->count < BLOCK ? far_run(unit) : 0.0f;
+            unit->block_count = is_far && live->count < NBT_UNITS_BLOCK ? far_run(unit) : 0.0f;
         } else {
             change.jumps = count_later(live, unit, x, is_far);
         }
@@ -197,7 +195,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
     /* Units grow towards values far outside them: what was learnt in them says nothing. */
     change.restarts |= again && change.event == NBT_UNIT_MOVES && change.a < 1.0f &&
                        nbt_abs(x - live->mean) > OUTGROWN * s;
-    if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > SETTLED) {
+    if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > NBT_UNITS_SETTLED) {
         within = nbt_clamp(x, live->mean - rules.limit * s, live->mean + rules.limit * s);
         change.limited |= within != x;
     }

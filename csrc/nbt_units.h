@@ -28,6 +28,9 @@
 #include "nbt_scaler.h"
 #include "nbt_simd.h"
 
+#define NBT_UNITS_SETTLED 20.0f /* values counted before any is limited */
+#define NBT_UNITS_BLOCK 64.0f   /* values of the start, and of the block after a far value */
+
 typedef struct nbt_unit {
     float reference;
     float mean;       /* M, relative to the reference */

@@ -121,30 +121,23 @@ static float *transfer_array(float *live, float *kept, size_t n, int back)
     return kept + n;
 }
 
-/* By the purpose of an array. */
-enum {
-    UNITS_parameters = 0,
-    UNITS_estimate = 0,
-    UNITS_covariance = 0,
-    UNITS_state = 0,
-    UNITS_ring = 0,
-    UNITS_scaler = 1,
-    UNITS_guard = 0
-};
+/* Whether the learner keeps an array as it is: units that follow the stream do not go back. */
+static int stays(const nbt_layout *l, const float *live)
+{
+    return nbt_follows(l) && (live == l->input_scale || live == l->label_scale);
+}
 
-/* Copies all that a label teaches, `back` from the copy or into it, matrices first. Units that
- * follow the stream do not go back. */
+/* Copies all that a label teaches, `back` from the copy or into it, matrices first. */
 static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
-    int units_back = back && !nbt_follows(l);
     if (!nbt_has_copy(l)) {
         return;
     }
 #define TRANSFER(where, name, purpose, content, since, copied, brought, floats) \
     if ((copied) * (brought) != 0) {                                            \
-        kept = transfer_array(NBT_FIND_##where(l, name), kept, floats,          \
-                              UNITS_##purpose != 0 ? units_back : back);        \
+        float *live = NBT_FIND_##where(l, name);                                \
+        kept = transfer_array(live, kept, floats, back && !stays(l, live));     \
     }
     NBT_SAVED_OF(TRANSFER, NBT_SKIP, l)
     NBT_SAVED_OF(NBT_SKIP, TRANSFER, l)
