@@ -16,9 +16,10 @@ from pathlib import Path
 
 from tools.learning import bars, influence, page
 from tools.learning.curves import Curve
-from tools.learning.plan import HALVES, METHODS, ROOT, full, half_of, quick
+from tools.learning.plan import HALVES, METHODS, full, half_of, quick
 from tools.learning.record import Bar, Record, figures_of, this_version
 from tools.learning.runner import measure, valid
+from tools.sources import ROOT
 
 
 def main(arguments: list[str] | None = None) -> None:

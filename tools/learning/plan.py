@@ -5,18 +5,16 @@ There are two halves, symbol streams and chaotic series, which are measured and 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from tools.learning import ours
 from tools.learning.curves import Curve
 from tools.learning.tasks import TASKS, SeriesTask, Task
+from tools.sources import fingerprint
 
-ROOT = Path(__file__).resolve().parents[2]
 HALVES = ("symbols", "series")
 Run = Callable[[str, Task, int, int, Sequence[int]], list[Curve]]
 _OURS = "tools/learning/ours.py"
@@ -37,16 +35,7 @@ class Method:
     @property
     def fingerprint(self) -> str:
         """Hash of the sources: a curve of other sources is not a curve of this method."""
-        return _hash((*self.sources, "tools/learning/tasks.py"))
-
-
-@cache
-def _hash(patterns: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(ROOT.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+        return fingerprint((*self.sources, "tools/learning/tasks.py"))
 
 
 def _ours(**settings: Any) -> Method:

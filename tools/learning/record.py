@@ -17,8 +17,9 @@ import numpy as np
 
 from nbt_embed import __version__
 from tools.learning.curves import Curve
-from tools.learning.plan import LENGTH, METHODS, ROOT, half_of
+from tools.learning.plan import LENGTH, METHODS, half_of
 from tools.learning.summary import Spread, pick
+from tools.sources import ROOT
 
 TAIL, COMMON = 100_000, 200_000  # symbols
 Key = tuple[str, int, int]  # method, hidden, samples

@@ -16,8 +16,9 @@ import os
 from pathlib import Path
 
 from nbt_embed.errors import StreamError
+from tools.sources import ROOT
 from tools.streams import page
-from tools.streams.models import ECHO, FROZEN, LAST, LEARNERS, RLS, ROOT, Entrant
+from tools.streams.models import ECHO, FROZEN, LAST, LEARNERS, RLS, Entrant
 from tools.streams.recordings import tasks
 from tools.streams.runner import measure
 from tools.streams.summary import errors, recorded

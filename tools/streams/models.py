@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from nbt_embed import Learner
 from nbt_embed.baselines import LastValue, Rls
 from nbt_embed.evaluate import Model
 from nbt_embed.streams import Stream
+from tools.sources import fingerprint
 from tools.streams.echo_state import EchoState
 
-ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 5
 
 
@@ -81,20 +78,11 @@ class Entrant:
     @property
     def fingerprint(self) -> str:
         """Hash of the sources of its kind."""
-        return _hash(KINDS[self.kind].sources)
+        return fingerprint(KINDS[self.kind].sources)
 
     def build(self, stream: Stream, horizon: int, seed: int) -> Model:
         """A fresh model for forecasts ``horizon`` rows ahead."""
         return KINDS[self.kind].build(stream, horizon - 1, seed, json.loads(self.settings))
-
-
-@cache
-def _hash(patterns: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(ROOT.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 FROZEN = Entrant.of("learner", estimator="frozen")

@@ -1,0 +1,19 @@
+"""Fingerprints of sources, under which measured results are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def fingerprint(patterns: tuple[str, ...]) -> str:
+    """Hash of the files that the patterns find in the project, names and contents."""
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
