@@ -11,15 +11,8 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "require.h"
 #include "still.h"
-
-#define REQUIRE(condition)                                                    \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "line %d: not true: %s\n", __LINE__, #condition); \
-            exit(1);                                                          \
-        }                                                                     \
-    } while (0)
 
 enum { SLOTS = 3, SLOT_BYTES = 1024 };
 

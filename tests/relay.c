@@ -9,15 +9,8 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "require.h"
 #include "still.h"
-
-#define REQUIRE(condition)                                                    \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "line %d: not true: %s\n", __LINE__, #condition); \
-            exit(1);                                                          \
-        }                                                                     \
-    } while (0)
 
 enum { MAX_BYTES = 1 << 18, N_IN = 2, N_OUT = 3 };
 

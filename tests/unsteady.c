@@ -7,15 +7,8 @@
 #include <string.h>
 
 #include "nbt.h"
+#include "require.h"
 #include "still.h"
-
-#define REQUIRE(condition)                                                    \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "line %d: not true: %s\n", __LINE__, #condition); \
-            exit(1);                                                          \
-        }                                                                     \
-    } while (0)
 
 enum { ROUNDS = 4, BYTES_MAX = 1 << 14 };
 
