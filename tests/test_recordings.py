@@ -96,7 +96,7 @@ def test_what_is_measured_is_not_measured_again(
     assert len(runner.load(path)) == 4 * (models.SEEDS + 1)
     # Other sources of a kind are another measurement.
     monkeypatch.setattr(
-        models, "_hash", lambda patterns: "new" if "csrc/*.[ch]" in patterns else ""
+        models, "fingerprint", lambda patterns: "new" if "csrc/*.[ch]" in patterns else ""
     )
     assert Entrant.of("learner", hidden=2).fingerprint == "new"
     again = runner.measure(found[:1], entrants[:1], path, processes=1)
