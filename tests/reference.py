@@ -4,7 +4,10 @@ Purpose: the readable oracle that the C kernel follows step by step. Nothing her
 is shared with the kernel. Symbols and shapes are those of the table in docs/design.md:
 
     I = n_in * lags   H = n_hidden   O = n_out   D = H + I + 1   parts = 2 (lstm: h, c) or 1 (h)
-    S = parts * H     R = gates * H, row r belongs to unit r mod H     u, f = [h; x; 1]  (D)
+    S = parts * H     R = gates * H, row r belongs to unit r mod H     u = [h; x; 1]  (D)
+    K = head          F = H + K + I + 1                                f = [h; phi; x; 1]  (F)
+
+A row of `columnar` sees of h only its own unit, so that D = I + 2 and u differs from row to row.
 
 `rtrl` carries the exact derivative: it is what the other estimators approximate.
 
@@ -25,6 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from reference_head import HeadStep
 
 Array = NDArray[np.float64]
 
@@ -46,6 +50,8 @@ class Settings:
     n_hidden: int
     lags: int = 1
     max_delay: int = 0
+    head: int = 0
+    head_gain: float = 0.0
     cell: str = "gated"
     estimator: str = "nobacktrack"
     norm: str = "metric"
@@ -87,8 +93,24 @@ class Settings:
 
     @property
     def n_cols(self) -> int:
-        """D, the columns of theta and of the readout."""
+        """D, the columns of theta."""
+        inputs = self.n_in * self.lags + 1
+        return (1 if CELLS[self.cell].alone else self.n_hidden) + inputs
+
+    @property
+    def columns(self) -> NDArray[np.int_]:
+        """The place in u = [h; x; 1] of what each column of theta sees, (R, D)."""
+        return seen_columns(self.cell, self.n_hidden, self.n_in * self.lags)
+
+    @property
+    def n_context(self) -> int:
+        """The entries of u = [h; x; 1], and the columns of the head."""
         return self.n_hidden + self.n_in * self.lags + 1
+
+    @property
+    def n_features(self) -> int:
+        """F, the features f = [h; phi; x; 1] and the columns of the readout."""
+        return self.n_context + self.head
 
     @property
     def n_state(self) -> int:
@@ -147,9 +169,10 @@ def time_constants(config: Settings) -> Array:
 def initial_theta(config: Settings, generator: Generator) -> Array:
     """Seeded recurrent parameters (R, D); draws R * D words, row by row."""
     H, inputs = config.n_hidden, config.n_in * config.lags
+    states = config.n_cols - inputs - 1  # columns that see states
     scale = np.sqrt(3.0) * np.concatenate(
         [
-            np.full(H, config.recurrent_gain / np.sqrt(max(H, 1))),
+            np.full(states, config.recurrent_gain / np.sqrt(max(states, 1))),
             np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
         ]
     )
@@ -161,6 +184,19 @@ def initial_theta(config: Settings, generator: Generator) -> Array:
         if gate is not None:
             theta[gate * H : (gate + 1) * H, -1] = bias
     return theta
+
+
+def initial_head(config: Settings, generator: Generator) -> Array:
+    """Seeded weights (K, H + I + 1) of the head; draws as many words, row by row, after theta's."""
+    H, inputs = config.n_hidden, config.n_in * config.lags
+    scale = np.sqrt(3.0) * np.concatenate(
+        [
+            np.full(H, config.head_gain / np.sqrt(max(H, 1))),
+            np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
+        ]
+    )
+    drawn = [generator.uniform() for _ in range(config.head * config.n_context)]
+    return np.asarray(np.array(drawn).reshape(config.head, config.n_context) * scale)
 
 
 # ---- Section 5: scaler -------------------------------------------------------------------------
@@ -225,7 +261,7 @@ class Cell:
     """A cell: its step of pre-activations (R), state (S) and leak (H), and what it needs.
 
     gates and parts: pre-activations and state floats of a unit. slow, fast: the gate whose sigmoid
-    starts at 1 / tau, at 1 - 1 / tau.
+    starts at 1 / tau, at 1 - 1 / tau. alone: its gates see no other unit's state.
     """
 
     step: Callable[[Array, Array, Array], Step]
@@ -233,18 +269,24 @@ class Cell:
     parts: int
     slow: int | None
     fast: int | None
+    alone: bool
 
 
 CELLS: dict[str, Cell] = {}
 
 
 def cell(
-    gates: int, parts: int = 1, slow: int | None = None, fast: int | None = None
+    gates: int,
+    parts: int = 1,
+    slow: int | None = None,
+    fast: int | None = None,
+    *,
+    alone: bool = False,
 ) -> Callable[[Callable[[Array, Array, Array], Step]], Callable[[Array, Array, Array], Step]]:
     """Enter a function into ``CELLS`` under its name."""
 
     def enter(step: Callable[[Array, Array, Array], Step]) -> Callable[..., Step]:
-        CELLS[step.__name__] = Cell(step, gates, parts, slow, fast)
+        CELLS[step.__name__] = Cell(step, gates, parts, slow, fast, alone)
         return step
 
     return enter
@@ -299,9 +341,31 @@ def lstm(a: Array, s: Array, _leak: Array) -> Step:
     )
 
 
+@cell(gates=2, slow=0, alone=True)
+def columnar(a: Array, s: Array, leak: Array) -> Step:
+    """Gated cell whose gates see only their own unit: a_r = theta_r . [h_unit(r); x; 1]."""
+    return gated(a, s, leak)
+
+
 def with_input(h: Array, x: Array) -> Array:
-    """[h; x; 1], (D)."""
+    """[h; x; 1], (H + I + 1)."""
     return np.concatenate([h, x, [1.0]])
+
+
+def seen_columns(cell_name: str, n_hidden: int, n_inputs: int) -> NDArray[np.int_]:
+    """The place in u = [h; x; 1] of what each column of theta sees, (R, D)."""
+    n_rows = CELLS[cell_name].gates * n_hidden
+    if not CELLS[cell_name].alone:
+        return np.tile(np.arange(n_hidden + n_inputs + 1), (n_rows, 1))
+    own = np.arange(n_rows)[:, None] % max(n_hidden, 1)
+    return np.hstack([own, np.tile(n_hidden + np.arange(n_inputs + 1), (n_rows, 1))])
+
+
+def widened(theta: Array, columns: NDArray[np.int_], n_context: int) -> Array:
+    """Write theta (R, D) as a matrix (R, H + I + 1) on all of u: 0 where a row does not look."""
+    wide = np.zeros((len(theta), n_context))
+    np.put_along_axis(wide, columns, theta, axis=1)
+    return wide
 
 
 # ---- Section 3: the derivative of the state ----------------------------------------------------
@@ -759,9 +823,10 @@ class ReadoutCovariance:
 class ReferenceLearner:
     """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
 
-    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, D), v (S), or (H, H) under
+    Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, F), head and head_P
+    (K, H + I + 1), weights and covariance of the head, v (S), or (H, H) under
     `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P and
-    metric.coupling (R, D), U (D, D) and d (D), noise (O), state (S), learning_state (S),
+    metric.coupling (R, D), U (F, F) and d (F), noise (O), state (S), learning_state (S),
     input_scaler, label_scaler; and G (S, R, D). v, w, g, kappa and G are 0 where the estimator has
     no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
     arrays.
@@ -773,7 +838,7 @@ class ReferenceLearner:
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
-        H, O, D = config.n_hidden, config.n_out, config.n_cols  # noqa: E741
+        H, O, F = config.n_hidden, config.n_out, config.n_features  # noqa: E741
         if config.estimator not in ESTIMATORS:
             raise ValueError(f"estimator is {config.estimator!r}: choose one of {ESTIMATORS}")
         if config.estimator in WITH_TRACES and CELLS[config.cell].parts > 1:
@@ -781,7 +846,12 @@ class ReferenceLearner:
                 f"estimator {config.estimator!r} needs one state float per unit and the cell is "
                 f"{config.cell!r}: choose another cell, or the estimator nobacktrack"
             )
-        self.config = config
+        if CELLS[config.cell].alone and config.estimator not in ("frozen", "snap1", "rtrl"):
+            raise ValueError(
+                f"estimator {config.estimator!r} has nothing to estimate with the cell "
+                f"{config.cell!r}, whose own-unit traces are exact: choose the estimator snap1"
+            )
+        self.config, self.columns = config, config.columns
         self.cell = CELLS[config.cell].step
         self.leak = 1.0 / time_constants(config)
         self.generator = Generator(config.seed)
@@ -794,8 +864,10 @@ class ReferenceLearner:
                     f"(R, D) = {self.theta.shape}"
                 )
             self.theta = given
-        self.readout = np.zeros((O, D))
-        self.prior = np.where(np.arange(D) < H, config.prior_hidden, config.prior)
+        self.head = initial_head(config, self.generator)
+        self.readout = np.zeros((O, F))
+        hidden = np.arange(F) < H + config.head
+        self.prior = np.where(hidden, config.prior_hidden, config.prior)
         self.covariance = ReadoutCovariance(self.prior, self.covariance_order())
         self.noise = np.ones(O)
         self.label_count = np.zeros(O)
@@ -811,6 +883,7 @@ class ReferenceLearner:
         self.M = np.full(self.theta.shape, 1.0 if sgd else self.config.info_floor)
         self.cross = np.zeros_like(self.M)
         self.metric = Metric.diagonal(1 / self.M)
+        self.head_P = np.full(self.head.shape, 1.0 if sgd else 1 / self.config.info_floor)
         self.labelled_steps = 0
 
     def reset_state(self) -> None:
@@ -825,12 +898,31 @@ class ReferenceLearner:
         self.G = np.zeros((config.n_state, *self.theta.shape))
         self.balance = Balance.start(config.n_hidden)
         self.x = np.zeros(config.n_in * config.lags)
-        self.live_f = with_input(self.state[: config.n_hidden], self.x)
+        self.live_f = self.features(self.state, self.x, self.x)
         self.waiting: deque[Array] = deque()
 
     def covariance_order(self) -> NDArray[np.int_]:
-        """The order of f in the factors of C: [h; x; 1]."""
-        return np.arange(self.config.n_cols)
+        """The order of f in the factors of C: [h; phi; x; 1]."""
+        return np.arange(self.config.n_features)
+
+    def head_step(self, state: Array, x: Array) -> HeadStep:
+        """The head after a step that led to state (S) by x (I), in the units of the network."""
+        return HeadStep.of(self.head, with_input(state[: self.config.n_hidden], x))
+
+    def features(self, state: Array, x: Array, direct: Array) -> Array:
+        """Features f = [h; phi; direct; 1], (F); direct (I) is x as the readout sees it."""
+        phi = self.head_step(state, x).phi
+        return with_input(np.concatenate([state[: self.config.n_hidden], phi]), direct)
+
+    def forward(self, state: Array, x: Array) -> tuple[Array, Step]:
+        """What each row of theta sees, (R, D), and the step of the cell from it."""
+        u = with_input(state[: self.config.n_hidden], x)
+        return u[self.columns], self.cell(self.wide_theta @ u, state, self.leak)
+
+    @property
+    def wide_theta(self) -> Array:
+        """Parameters on all of u, (R, H + I + 1)."""
+        return widened(self.theta, self.columns, self.config.n_context)
 
     @property
     def U(self) -> Array:  # noqa: N802
@@ -864,7 +956,7 @@ class ReferenceLearner:
         Errors: RuntimeError when max_delay + 1 predictions wait; ValueError for a NaN input that
         is not to be held.
         """
-        config, H = self.config, self.config.n_hidden
+        config = self.config
         if len(self.waiting) > config.max_delay:
             raise RuntimeError(
                 f"{len(self.waiting)} predictions wait and max_delay is {config.max_delay}: "
@@ -875,9 +967,8 @@ class ReferenceLearner:
             raise ValueError(f"input {values} has a NaN: set hold_missing to repeat the last value")
         direct = self.take_input(values)
         self.waiting.append(self.x)
-        u = with_input(self.state[:H], self.x)
-        self.state = self.cell(self.theta @ u, self.state, self.leak).state
-        self.live_f = with_input(self.state[:H], direct)
+        self.state = self.forward(self.state, self.x)[1].state
+        self.live_f = self.features(self.state, self.x, direct)
         return self.answer(values)
 
     def take_input(self, values: Array) -> Array:
@@ -921,19 +1012,19 @@ class ReferenceLearner:
             target = self.label_scaler.scale(target)
         n_waiting = len(self.waiting)
         x = self.advance()
-        self.fit(with_input(self.learning_state[: self.config.n_hidden], x), target, n_waiting)
+        self.fit(self.features(self.learning_state, x, x), target, n_waiting)
 
     def advance(self) -> Array:
         """Carry the learning state and its derivative over the oldest input, (I), returned."""
         x = self.waiting.popleft()
-        u = with_input(self.learning_state[: self.config.n_hidden], x)
-        step = self.cell(self.theta @ u, self.learning_state, self.leak)
+        u, step = self.forward(self.learning_state, x)
         self.advance_estimate(u, step)
         self.learning_state = step.state
+        self.learning_head = self.head_step(self.learning_state, x)
         return x
 
     def fit(self, f: Array, target: Array, n_waiting: int) -> None:
-        """Correct readout, theta and noise by target - V f, f (D) of the learning state."""
+        """Correct readout, theta, head and noise by target - V f, f (F) of the learning state."""
         config = self.config
         new = innovation(config.link, self.readout @ f, target, self.noise)
         if not new.labelled.any():
@@ -952,8 +1043,8 @@ class ReferenceLearner:
 
     def advance_estimate(self, u: Array, step: Step) -> None:
         """Carry the derivative of the learning state over one step; `frozen` has none."""
-        config, theta = self.config, self.theta
-        euclidean = Metric.diagonal(np.ones_like(theta))
+        config, theta = self.config, self.wide_theta
+        euclidean = Metric.diagonal(np.ones_like(self.theta))
         metric = self.metric if config.norm == "metric" else euclidean
         if config.estimator == "nobacktrack":
             z = jacobian_vector(step, theta, self.v)
@@ -981,11 +1072,15 @@ class ReferenceLearner:
         The sum of what v w^T, g and G say: each is 0 where the estimator does not keep it.
         """
         H = self.config.n_hidden
-        V = self.readout[:, :H]
+        V = self.learning_head.through(self.readout, self.head, H)
         alpha = V @ self.v[..., :H].T  # (O), or (O, H) with one v per unit
         alpha_row, V_row = (by_row(x, len(self.theta)) for x in (alpha.reshape(len(V), -1), V))
         rank_one = alpha_row[:, :, None] * self.w
         return rank_one + V_row[:, :, None] * self.g + np.tensordot(V, self.G[:H], 1)
+
+    def head_slopes(self) -> Array:
+        """The derivative of V f with respect to the head's weights, (O, K, H + I + 1)."""
+        return self.learning_head.slopes(self.readout, self.config.n_hidden)
 
     def gated(self, new: Innovation, variance: Array) -> Innovation:
         """The innovation (gaussian) with errors of at most `gate` of its deviations (O)."""
@@ -998,20 +1093,25 @@ class ReferenceLearner:
     def kalman(self, f: Array, new: Innovation, c: float, n_waiting: int) -> Innovation:
         """Both blocks divide by one innovation covariance. Returns what the gate let through.
 
-        Under `frozen` the slopes are 0: theta stays, and P stays at 1 / delta.
+        Under `frozen` the slopes are 0: theta stays, and P stays at 1 / delta. The head's metric is
+        diagonal, under `kalman_quasi` too.
         """
-        config, slopes = self.config, self.slopes()
+        config, slopes, of_head = self.config, self.slopes(), self.head_slopes()
         gamma, delta = config.info_rate, config.info_floor
         eta_gamma = self.annealed() * config.rate / n_waiting * gamma
         Cf = self.covariance.dense @ f
         whole = self.metric.without_bias(slopes)
         spread = np.einsum("rj,orj,prj->op", self.P, whole, whole)
+        spread = spread + np.einsum("kj,okj,pkj->op", self.head_P, of_head, of_head)
         M = c * np.diag(new.varsigma) + eta_gamma * spread
         new = self.gated(new, self.noise + np.diag(M))
         x = shared_step(new.F, M, new.t)
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
         self.theta = self.theta + eta_gamma * self.metric.apply(np.tensordot(x, slopes, 1))
+        self.head = self.head + eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
+        of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
+        self.head_P = covariance_step(self.head_P, of_head_seen, gamma, delta)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
         if config.filter == "kalman":
             self.metric = Metric.diagonal(covariance_step(self.P, seen, gamma, delta))
@@ -1031,7 +1131,9 @@ class ReferenceLearner:
         return max(0.1, 1.0 / math.sqrt(1.0 + self.labelled_steps / self.config.anneal_steps))
 
     def sgd(self, f: Array, new: Innovation) -> None:
-        """V_o += eta_s s_o f,  theta_i += eta_s H_:i . s."""
+        """V_o += eta_s s_o f,  theta_i += eta_s H_:i . s, and so the head."""
         rate, slopes = self.annealed() * self.config.sgd_rate, self.slopes()
+        of_head = self.head_slopes()
         self.readout = self.readout + rate * np.outer(new.error, f)
         self.theta = self.theta + rate * np.tensordot(new.error, slopes, 1)
+        self.head = self.head + rate * np.tensordot(new.error, of_head, 1)

@@ -3,7 +3,7 @@
 What `follow`, `anchor` and the mixture add to the learner of reference.py. Everything that the
 readouts see or predict stands in applied units (reference_units.py); the network sees live ones.
 
-    f = [h; taps; 1],  p_0 = anchor,  p_k = p_0 + V_k f_k,  y = reference + M + S sum_k w_k p_k
+    f = [h; phi; taps; 1],  p_0 = anchor,  p_k = p_0 + V_k f_k,  y = reference + M + S sum_k w_k p_k
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from reference import Array, ReferenceLearner, Settings, prediction, with_input
+from reference import Array, ReferenceLearner, Settings, prediction
 from reference_mixture import Mixture, Rls
 from reference_units import (
     AS_IT_IS,
@@ -68,9 +68,9 @@ class StreamLearner(ReferenceLearner):
         return 2 + (self.config.linear_lags > 0) + (self.config.slow_forget > 0)
 
     def covariance_order(self) -> NDArray[np.int_]:
-        """[1; x; h]: with the constant first, a step of the units leaves the factors triangular."""
-        H, D = self.config.n_hidden, self.config.n_cols
-        return np.concatenate([[D - 1], np.arange(H, D - 1), np.arange(H)])
+        """[1; x; h; phi]: the constant first, so that moving units leave the factors triangular."""
+        hidden, F = self.config.n_hidden + self.config.head, self.config.n_features
+        return np.concatenate([[F - 1], np.arange(hidden, F - 1), np.arange(hidden)])
 
     def restart(self) -> None:
         """What was learnt of the first values is worthless, and so is what waits."""
@@ -143,9 +143,10 @@ class StreamLearner(ReferenceLearner):
         if change.first:
             return  # all taps are 0 and nothing was learnt of them
         self.taps[:, channel] = a * self.taps[:, channel] + b
-        places = config.n_hidden + channel + config.n_in * np.arange(config.lags)
+        first = config.n_hidden + config.head + channel
+        places = first + config.n_in * np.arange(config.lags)
         shift = 0.0 if change.jump else b  # after a jump, what was learnt is kept about the mean
-        A = affine(config.n_cols, places, config.n_cols - 1, a, shift)
+        A = affine(config.n_features, places, config.n_features - 1, a, shift)
         self.readout = re_expressed(self.readout, A)
         re_express_covariance(self.covariance, A)
         if self.slow:
@@ -238,8 +239,8 @@ class StreamLearner(ReferenceLearner):
         """Learn the label (O), or (1) with a class index."""
         n_waiting, taught = len(self.waiting), self.quarantine == 0
         self.quarantine = max(self.quarantine - 1, 0)
-        self.advance()
-        f = with_input(self.learning_state[: self.config.n_hidden], self.direct(n_waiting - 1))
+        x = self.advance()
+        f = self.features(self.learning_state, x, self.direct(n_waiting - 1))
         if self.config.link != "gaussian":
             self.fit(f, target if taught else np.full_like(target, np.nan), n_waiting)
             return

@@ -46,7 +46,7 @@ def as_settings(config: Config) -> Settings:
     """
     values: dict[str, Any] = asdict(config)
     values["n_hidden"] = values.pop("hidden")
-    values = {field.name: values[field.name] for field in fields(Settings)}
+    values = {field.name: values[field.name] for field in fields(Settings) if field.name in values}
     floats = {k: float(np.float32(v)) for k, v in values.items() if isinstance(v, float)}
     return Settings(**(values | floats))
 

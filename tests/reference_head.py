@@ -1,0 +1,41 @@
+"""The learnt layer in front of the readout, in float64 NumPy: docs/design.md, section 3.
+
+    z = [h; x; 1]   phi = tanh(U z)   e = 1 - phi^2   f = [h; phi; x; 1]
+
+K units see the new state h (H) and the input x (I). U (K, H + I + 1) is learnt like the recurrent
+parameters, but its slope needs no derivative of the state, so it is exact with every estimator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadStep:
+    """What the head says of one sample: z (H + I + 1), phi (K) and its slope e (K) along U z."""
+
+    z: Array
+    phi: Array
+    slope: Array
+
+    @classmethod
+    def of(cls, U: Array, z: Array) -> HeadStep:
+        """Compute phi = tanh(U z)."""
+        phi = np.tanh(U @ z)
+        return cls(z, phi, 1 - phi**2)
+
+    def through(self, V: Array, U: Array, n_hidden: int) -> Array:
+        """Slopes of V f along h, V_o,i + sum_k V_o,k e_k U_k,i, (O, H), for V (O, F)."""
+        along_phi = V[:, n_hidden : n_hidden + self.phi.size]
+        return np.asarray(V[:, :n_hidden] + (along_phi * self.slope) @ U[:, :n_hidden])
+
+    def slopes(self, V: Array, n_hidden: int) -> Array:
+        """Slopes of V f along U, V_o,k e_k z, (O, K, H + I + 1)."""
+        along_phi = V[:, n_hidden : n_hidden + self.phi.size]
+        return np.asarray((along_phi * self.slope)[:, :, None] * self.z)
