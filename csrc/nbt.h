@@ -561,7 +561,7 @@ float nbt_sigmoidf(float x);
      NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                            \
          NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored), \
          (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),        \
-         (size_t)(max_delay), NBT_COLS(n_in, n_hidden, lags), (size_t)(linear_lags))            \
+         (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, lags), (size_t)(linear_lags))        \
                    NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),   \
                                       (size_t)(linear_lags))))
 
@@ -575,7 +575,10 @@ float nbt_sigmoidf(float x);
      (NBT_IN(NBT_CELLS_GATES_1, cell) + 2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
       4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
-#define NBT_COLS(n_in, n_hidden, lags) ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
+#define NBT_CONTEXT(n_in, n_hidden, lags) \
+    ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
+#define NBT_COLS(n_in, n_hidden, lags) NBT_CONTEXT(n_in, n_hidden, lags)
+#define NBT_FEATURES(n_in, n_hidden, lags) NBT_CONTEXT(n_in, n_hidden, lags)
 
 /* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is
  * compiled. */
@@ -597,12 +600,14 @@ float nbt_sigmoidf(float x);
     (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
                          (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
                          NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),                                \
-                         NBT_COLS(n_in, n_hidden, lags)))
+                         NBT_COLS(n_in, n_hidden, lags), NBT_CONTEXT(n_in, n_hidden, lags),        \
+                         NBT_FEATURES(n_in, n_hidden, lags)))
 #define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link) \
     (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
                            (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
                            (size_t)(max_delay), NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),         \
-                           NBT_COLS(n_in, n_hidden, lags)))
+                           NBT_COLS(n_in, n_hidden, lags), NBT_CONTEXT(n_in, n_hidden, lags),      \
+                           NBT_FEATURES(n_in, n_hidden, lags)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

@@ -34,7 +34,7 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 {
     *weight = nbt_link_innovate(l);
     nbt_gradient_directions(l);
-    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), l->D);
+    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), l->F);
     nbt_innovation_spread(l, c, gain);
     *limited = nbt_gate_limit(l, gain);
     if (*limited) {
@@ -85,7 +85,7 @@ static float readout_scale(const nbt_layout *l, size_t o)
 /* Whether the next step of every V_o is short enough. Written so that NaN fails. */
 static int is_readout_bounded(const nbt_layout *l, const float *direction)
 {
-    float length = nbt_sqrt(nbt_dot(direction, direction, l->D));
+    float length = nbt_sqrt(nbt_dot(direction, direction, l->F));
     int good = 1;
     for (size_t o = 0; o < l->O; o++) {
         good &= nbt_abs(readout_scale(l, o)) * length < STEP_LIMIT;
@@ -98,8 +98,8 @@ static void update_readout(const nbt_layout *l, const float *direction)
 {
     for (size_t o = 0; o < l->O; o++) {
         float scale = readout_scale(l, o);
-        for (size_t j = 0; j < l->D; j++) {
-            l->readout[o * l->D + j] += scale * direction[j];
+        for (size_t j = 0; j < l->F; j++) {
+            l->readout[o * l->F + j] += scale * direction[j];
         }
     }
 }
@@ -159,7 +159,7 @@ NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
     if (!nbt_correct_is_constant_first(l)) {
         return l->f;
     }
-    nbt_ud_constant_first(l->cf, l->f, l->D, l->H);
+    nbt_ud_constant_first(l->cf, l->f, l->F, l->B);
     return l->cf;
 }
 
@@ -169,7 +169,7 @@ static const float *readout_direction(const nbt_layout *l)
     if (!nbt_correct_is_constant_first(l)) {
         return l->cf;
     }
-    nbt_ud_constant_last(l->f, l->cf, l->D, l->H);
+    nbt_ud_constant_last(l->f, l->cf, l->F, l->B);
     return l->f;
 }
 
@@ -187,20 +187,20 @@ static priors priors_of(const nbt_layout *l, float lift)
         prior *= lift;
         hidden *= lift;
     }
-    priors units_first = {l->H, hidden, prior};
-    priors units_last = {l->D - l->H, prior, hidden};
+    priors units_first = {l->B, hidden, prior};
+    priors units_last = {l->F - l->B, prior, hidden};
     return nbt_correct_is_constant_first(l) ? units_last : units_first;
 }
 
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l)
 {
     priors p = priors_of(l, 1.0f);
-    nbt_ud_init(l->ud, l->D, p.first, p.head, p.tail);
+    nbt_ud_init(l->ud, l->F, p.first, p.head, p.tail);
 }
 
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l)
 {
-    nbt_fill(l->readout, 0.0f, l->O * l->D);
+    nbt_fill(l->readout, 0.0f, l->O * l->F);
     if (nbt_is_kalman(l)) {
         nbt_correct_init_covariance(l);
     }
@@ -241,9 +241,9 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     }
     if (kalman) {
         priors p = priors_of(l, nbt_lifts(l) ? nbt_rls_lift(l->noise, l->O) : 1.0f);
-        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->D); /* f is used up */
-        nbt_ud_forget(l->ud, l->D, p.first, p.head, p.tail, config->forget);
-        if (!nbt_ud_is_finite(l->ud, l->D) || !is_readout_bounded(l, l->cf)) {
+        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->F); /* f is used up */
+        nbt_ud_forget(l->ud, l->F, p.first, p.head, p.tail, config->forget);
+        if (!nbt_ud_is_finite(l->ud, l->F) || !is_readout_bounded(l, l->cf)) {
             nbt_correct_init_covariance(l);
             return 0;
         }

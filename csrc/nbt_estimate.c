@@ -48,8 +48,8 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     float w_scale = 0.0f;
     int is_residual = nbt_is_residual(l);
     nbt_intake_gather(learner, l, u, nbt_learning_state(l), age);
-    for (size_t j = 0; NBT_LANES > 1 && j < l->D; j++) {
-        u[l->D + j] = u[j] * u[j];
+    for (size_t j = 0; NBT_LANES > 1 && j < l->Z; j++) {
+        u[l->Z + j] = u[j] * u[j];
     }
     if (is_residual) {
         w_scale = nbt_residual_look(learner, l, g_scale);
@@ -61,7 +61,7 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
         &w_scale,
         g_scale};
     nbt_sweep(&l->m, change, &look);
-    nbt_copy(l->u, u, l->D);
+    nbt_copy(l->u, u, l->Z);
     if (is_residual) {
         nbt_w_scale(l)[0] = w_scale;
     }

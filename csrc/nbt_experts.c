@@ -71,9 +71,9 @@ static nbt_rls slow_of(const nbt_layout *l)
                    NBT_OF(l, slow_ud),
                    NBT_OF(l, slow_noise),
                    NBT_OF(l, slow_noise) + l->O,
-                   l->D,
+                   l->F,
                    l->O,
-                   l->H,
+                   l->B,
                    config->prior,
                    config->prior_hidden,
                    config->slow_forget,
@@ -168,7 +168,7 @@ NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, c
         nbt_fill(p, 0.0f, ring.n_in);
     }
     if (nbt_is_slow(l)) {
-        nbt_ud_constant_first(l->cf, l->f, l->D, l->H);
+        nbt_ud_constant_first(l->cf, l->f, l->F, l->B);
     }
     for (size_t o = 0; o < l->O; o++) {
         nbt_unit unit = nbt_experts_unit(l, o);
@@ -232,9 +232,9 @@ static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nb
 {
     float *f = l->f;
     nbt_copy(l->cf, nbt_learning_state(l), l->H);
-    nbt_ring_taps(taps, l->cf + l->H, learner->pending - 1, l->config->lags);
-    l->cf[l->D - 1] = 1.0f;
-    nbt_ud_constant_first(f, l->cf, l->D, l->H);
+    nbt_ring_taps(taps, l->cf + l->B, learner->pending - 1, l->config->lags);
+    l->cf[l->F - 1] = 1.0f;
+    nbt_ud_constant_first(f, l->cf, l->F, l->B);
     for (size_t o = 0; o < l->O; o++) {
         nbt_label(l)[o] = target_of(learner, l, o);
     }
@@ -278,12 +278,12 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
     }
     for (size_t o = 0; o < l->O; o++) {
-        nbt_rls_move_row(l->readout + o * l->D, l->D, l->D - 1, l->H + channel, taps.n_in, lags, a,
+        nbt_rls_move_row(l->readout + o * l->F, l->F, l->F - 1, l->B + channel, taps.n_in, lags, a,
                          shift);
     }
     if (nbt_is_kalman(l)) {
-        nbt_ud_move(l->ud, l->D, 1 + channel, taps.n_in, lags, a, shift);
-        if (!nbt_ud_is_finite(l->ud, l->D)) {
+        nbt_ud_move(l->ud, l->F, 1 + channel, taps.n_in, lags, a, shift);
+        if (!nbt_ud_is_finite(l->ud, l->F)) {
             nbt_correct_init_covariance(l);
         }
     }
@@ -329,10 +329,10 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     float a = change->a;
     float shift =
         nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
-    nbt_rls_rescale_row(l->readout + o * l->D, l->D, l->D - 1, a, shift);
+    nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {
-        nbt_rls_rescale_row(NBT_OF(l, slow) + o * l->D, l->D, 0, a, shift);
+        nbt_rls_rescale_row(NBT_OF(l, slow) + o * l->F, l->F, 0, a, shift);
         nbt_rls_rescale_noise(&NBT_OF(l, slow_noise)[o], a);
     }
     if (nbt_linear_lags(l) > 0) {

@@ -47,12 +47,12 @@ NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
 {
     for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
         for (size_t o = 0; o < l->O; o++) {
-            l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->D, l->v + n * l->S, l->H);
+            l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->F, l->v + n * l->S, l->H);
         }
     }
     for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
         for (size_t o = 0; o < l->O; o++) {
-            NBT_OF(l, white)[i * l->O + o] = l->readout[o * l->D + i];
+            NBT_OF(l, white)[i * l->O + o] = l->readout[o * l->F + i];
         }
     }
     if (nbt_is_kalman(l)) {

@@ -35,7 +35,7 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
     float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)(l->H > 0 ? l->H : 1));
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->D - l->H - 1));
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->H - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);

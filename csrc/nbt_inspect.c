@@ -37,11 +37,11 @@ typedef struct view {
 /* X(NAME, data, rows, cols, stored) for NBT_ARRAY_<NAME>, in the order of nbt.h. */
 #define VIEW_LIST(X)                                                  \
     X(THETA, l->m.theta, l->R, l->D, BLOCKED)                         \
-    X(READOUT, l->readout, l->O, l->D, TABLE)                         \
+    X(READOUT, l->readout, l->O, l->F, TABLE)                         \
     X(W, l->m.w, l->R, l->D, BLOCKED)                                 \
     X(V, l->v, l->N, l->S, nbt_is_by_unit(&l->m) ? TABLE : VECTOR)    \
     X(COVARIANCE, l->m.cov, l->R, l->D, BLOCKED)                      \
-    X(READOUT_COVARIANCE, l->ud, l->D, l->D, PACKED)                  \
+    X(READOUT_COVARIANCE, l->ud, l->F, l->F, PACKED)                  \
     X(STATE, l->state, 1, l->S, VECTOR)                               \
     X(LEARNING_STATE, nbt_learning_state(l), 1, l->S, VECTOR)         \
     X(NOISE, l->noise, 1, l->O, VECTOR)                               \
@@ -56,7 +56,7 @@ typedef struct view {
     X(ANCHOR, NBT_OF(l, anchor), 1, l->O, VECTOR)                     \
     X(WEIGHT, NBT_OF(l, weight), l->O, nbt_experts(l), TABLE)         \
     X(MIX_ERROR, NBT_OF(l, mix_error), 2, l->O, TABLE)                \
-    X(SLOW, NBT_OF(l, slow), l->O, l->D, TABLE)                       \
+    X(SLOW, NBT_OF(l, slow), l->O, l->F, TABLE)                       \
     X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)              \
     X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE) \
     X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)
@@ -108,7 +108,7 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     *rows = v.rows;
     *cols = v.cols;
     if (out != NULL && v.stored == PACKED) {
-        nbt_ud_expand(v.data, out, v.rows, nbt_correct_is_constant_first(&l) ? l.H : v.rows);
+        nbt_ud_expand(v.data, out, v.rows, nbt_correct_is_constant_first(&l) ? l.B : v.rows);
     } else if (out != NULL && v.stored == BLOCKED) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {

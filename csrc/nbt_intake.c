@@ -19,7 +19,7 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
     nbt_ring ring = nbt_intake_ring(learner, l);
     nbt_copy(u, state, l->H);
     nbt_ring_taps(&ring, u + l->H, age, learner->config.lags);
-    u[l->D - 1] = 1.0f;
+    u[l->Z - 1] = 1.0f;
 }
 
 /* A channel after a value of it: the statistics, the value itself, which may have been brought to

@@ -41,9 +41,9 @@ enum {
 /* clang-format off */
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link,
-                     , , , , , , , )
+                     , , , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
-                       , , , , , , , )
+                       , , , , , , , , , )
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
                       , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
@@ -55,6 +55,9 @@ enum {
 typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
+    size_t Z;                    /* entries of u = [h; x; 1] */
+    size_t F, B;                 /* features of the readout, and hidden ones among them: [h; x; 1]
+                                    and h */
     size_t N;                    /* directions of the gradient besides g: 0, 1 or (unitwise) H */
     nbt_matrices m;              /* theta, w, g, cov, coupling (R, D) in blocks */
 #define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
@@ -62,8 +65,8 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
 #define NBT_MEMBER_POINTER(name) float *name;
 #define NBT_MEMBER_OPTIONAL(name)
-    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , )
-    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , )
     float *copy; /* the last good copy: what is `copied`, matrices first; NULL without one */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
@@ -91,7 +94,7 @@ NBT_INLINE float *nbt_curvature_w(const nbt_layout *l)
 
 NBT_INLINE float *nbt_uf(const nbt_layout *l)
 {
-    return l->cf + l->D;
+    return l->cf + l->F;
 }
 
 NBT_INLINE float *nbt_label(const nbt_layout *l)
@@ -231,12 +234,12 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 #define NBT_SAVED_OF(XM, X, l)                                                             \
     NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                \
                      (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags, \
-                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D)
+                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D, (l)->Z, (l)->F)
 #define NBT_STREAM_OF(X, l)                                                                     \
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),         \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), \
                       (size_t)(l)->config->n_in, (l)->O, (size_t)(l)->config->lags,             \
-                      (size_t)(l)->config->max_delay, (l)->D, nbt_linear_lags(l))
+                      (size_t)(l)->config->max_delay, (l)->F, nbt_linear_lags(l))
 #define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
 #define NBT_FIND_POINTER(l, name) ((l)->name)
@@ -279,7 +282,7 @@ NBT_INLINE float *nbt_v_scale(const nbt_layout *l)
     return l->carry;
 }
 
-/* cf (2, D), while a change of the matrices may still need u: the next u and its squares. */
+/* cf (2, F), while a change of the matrices may still need u: the next u and its squares. */
 NBT_INLINE float *nbt_next_u(const nbt_layout *l)
 {
     return l->cf;

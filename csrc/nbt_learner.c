@@ -38,10 +38,10 @@ static void gather_features(const nbt_learner *learner, const nbt_layout *l, con
                             const float *u, size_t age)
 {
     nbt_copy(l->f, state, l->H);
-    nbt_copy(l->f + l->H, u + l->H, l->D - l->H);
+    nbt_copy(l->f + l->B, u + l->H, l->Z - l->H);
     if (nbt_follows(l)) {
         nbt_ring taps = nbt_experts_taps(learner, l);
-        nbt_ring_taps(&taps, l->f + l->H, age, l->config->lags);
+        nbt_ring_taps(&taps, l->f + l->B, age, l->config->lags);
     }
 }
 
@@ -51,7 +51,7 @@ static void read_out(const nbt_learner *learner, const nbt_layout *l, const floa
 {
     gather_features(learner, l, state, u, age);
     for (size_t o = 0; o < l->O; o++) {
-        l->y[o] = nbt_dot(l->readout + o * l->D, l->f, l->D);
+        l->y[o] = nbt_dot(l->readout + o * l->F, l->f, l->F);
     }
     nbt_link_predict(l);
 }
@@ -160,7 +160,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
         gather_features(learner, &l, l.state, l.f, 0);
-        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), l.D);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), l.F);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));

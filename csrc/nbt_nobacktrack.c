@@ -73,7 +73,7 @@ NBT_LOCAL void nbt_nobacktrack_advance(nbt_learner *learner, const nbt_layout *l
     int plain = l->config->norm == NBT_NORM_EUCLIDEAN;
     int is_plain = !nbt_has_cov(&l->m); /* then the metric is */
     float w_norm = nbt_sqrt(plain && !is_plain ? nbt_sweep_square(&l->m) : l->w_square[0]);
-    float u_plain = nbt_dot(l->u, l->u, l->D);
+    float u_plain = nbt_dot(l->u, l->u, l->Z);
     float scale = add_step(l, plain ? &u_plain : l->uu, plain ? 0 : 1, w_norm);
     /* sum P w w of the new w from the sums of the old one. */
     nbt_w_scale(l)[0] = scale;

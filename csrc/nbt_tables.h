@@ -5,7 +5,8 @@
  * (nbt_build.h). csrc/README.md says which rows a new cell, estimator, filter, link, field or array
  * needs.
  *
- * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. */
+ * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1]. F:
+ * features of the readout. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
@@ -241,10 +242,11 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  *   copied: 1 if the last good copy has it where the learner has.
  *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
  *   floats: how many where it is brought, at least 1. */
-#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)     \
+#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, \
+                         F)                                                                        \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
        (R) * (D))                                                                                 \
-    X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (D)) /* (O, D) */                   \
+    X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (F)) /* (O, F) */                   \
     XM(MATRIX, w, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))           \
     X(POINTER, v, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */         \
       NBT_N_(in, estimator, H) * (H) * (K))                                                       \
@@ -258,7 +260,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     XM(MATRIX, coupling, covariance, WEIGHTS, 0, 1u,                                              \
       in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_QUASI, filter), (R) * (D))          \
     X(POINTER, ud, covariance, FACTOR, 0, 1u, in(NBT_FILTERS_KALMAN, filter),                     \
-      (D) * ((D) + 1u) / 2u)                                                                      \
+      (F) * ((F) + 1u) / 2u)                                                                      \
     X(POINTER, noise, covariance, NOISE, 0, 1u, /* (2, O) variance, labels counted */             \
       in(NBT_LINKS_REAL, link), 2u * (O))                                                         \
     X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (H) * (K)) /* (2, S) state, learning state */ \
@@ -272,9 +274,9 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */
 
 /* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
-#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D)       \
-    X(POINTER, u, 1u, (D)) /* (D) [h before; x; 1] */                                             \
-    X(POINTER, f, 1u, (D)) /* (D) [h after; x; 1] */                                              \
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, F) \
+    X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                             \
+    X(POINTER, f, 1u, (F)) /* (F) [h after; x; 1] */                                              \
     X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                      \
     X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                    \
     X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */              \
@@ -310,7 +312,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                  \
     X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                               \
     X(POINTER, cf, (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator)),        \
-      2u * (D)) /* (2, D) C f, U^T f; while looking, u and u^2 */                                 \
+      2u * (F)) /* (2, F) C f, U^T f; while looking, u and u^2 */                                 \
     X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */ \
     /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */  \
     X(POINTER, y, 1u, 4u * (O))                                                                   \
@@ -322,7 +324,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  * saved, and lie behind the workspace.
  *   real: of the link. follows, anchors, slows, mixes: 1 with follow, anchored, slow_forget,
  *     mix_forget. T: linear_lags. */
-#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, D, T)            \
+#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, F, T)            \
     X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */        \
       NBT_TAPS_(L, M, T) * (n_in))                                                                 \
     X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */ \
@@ -339,8 +341,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     /* (2, O) mean square, labels */                                                               \
     X(OPTIONAL, mix_error, parameters, SQUARES, 2, 0u, mixes, 2u * (O))                            \
     X(OPTIONAL, last_label, parameters, WEIGHTS, 2, 0u, mixes, (O)) /* (O) */                      \
-    X(OPTIONAL, slow, parameters, WEIGHTS, 2, 0u, slows, (O) * (D)) /* (O, D) */                   \
-    X(OPTIONAL, slow_ud, covariance, FACTOR, 2, 0u, slows, (D) * ((D) + 1u) / 2u)                  \
+    X(OPTIONAL, slow, parameters, WEIGHTS, 2, 0u, slows, (O) * (F)) /* (O, F) */                   \
+    X(OPTIONAL, slow_ud, covariance, FACTOR, 2, 0u, slows, (F) * ((F) + 1u) / 2u)                  \
     X(OPTIONAL, slow_noise, covariance, NOISE, 2, 0u, slows, 2u * (O)) /* (2, O) */                \
     /* (O, T + 1) */                                                                               \
     X(OPTIONAL, linear, parameters, WEIGHTS, 2, 0u, (T) > 0u, (O) * NBT_LINEAR_(T))                \
@@ -376,7 +378,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)
-            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , )
+            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2

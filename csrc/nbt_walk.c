@@ -165,7 +165,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
     case VARIANCES: walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT); break;
     case SQUARES: walk_array(walker, data, n, NONNEGATIVE, LARGEST); break;
     case SHARES: walk_array(walker, data, n, POSITIVE, 1.0f); break;
-    case FACTOR: walk_factor(walker, data, l->D, covariance_limit(l)); break;
+    case FACTOR: walk_factor(walker, data, l->F, covariance_limit(l)); break;
     case FACTORS:
         for (size_t o = 0; o < l->O; o++) {
             size_t features = (size_t)l->config->linear_lags + 1;
