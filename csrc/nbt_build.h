@@ -34,6 +34,10 @@
 #ifndef NBT_MIXTURE
 #define NBT_MIXTURE 1
 #endif
+/* 0: without head. */
+#ifndef NBT_HEAD
+#define NBT_HEAD 1
+#endif
 #define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
 /* 0: nbt_status_text knows errors and successes only. */
 #ifndef NBT_TEXTS

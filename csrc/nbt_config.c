@@ -34,7 +34,7 @@ static const range ranges[NBT_FIELDS] = {NBT_FIELD_LIST(RANGE)};
 /* The same for the fields of streams: off where what they need is. */
 static range stream_range_of(const nbt_config *config, size_t index, range r)
 {
-    if (index < NBT_FIELD_follow) {
+    if (index < NBT_FIELD_follow || index > NBT_FIELD_mix_forget) {
         return r; /* the choices that are looked at below come first, and are good by then */
     }
     if (!NBT_FOLLOW) {
@@ -103,6 +103,9 @@ static range range_of(const nbt_config *config, size_t index)
         r.high = 0; /* nothing makes a copy, or asks for it, or its units are gone by then */
     } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
         r.high = NBT_EST_FROZEN;
+    } else if ((index == NBT_FIELD_head && !NBT_HEAD) ||
+               (index == NBT_FIELD_head_gain && config->head == 0)) {
+        r.high = 0;
     }
     return stream_range_of(config, index, r);
 }
@@ -160,18 +163,22 @@ static int is_addressable(const nbt_config *config)
     uint64_t units = config->n_hidden;
     uint64_t rows = units * nbt_cell_gates(config->cell);
     uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
+    uint64_t features = cols + config->head;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
     uint64_t copies = config->rollback_steps > 0 ? 2 : 1;
     uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
     uint64_t taps = config->linear_lags, waits = 6 * ((uint64_t)config->max_delay + 1);
     uint64_t streams = NBT_FOLLOW && config->follow != 0
-                           ? (slots + taps + 8) * config->n_in + cols * cols + 32 * cols +
-                                 outputs * (taps * taps + 8 * taps + cols + waits + 64)
+                           ? (slots + taps + 8) * config->n_in + features * features +
+                                 32 * features +
+                                 outputs * (taps * taps + 8 * taps + features + waits + 64)
                            : 0;
-    uint64_t floats = streams + copies * (matrices * rows * cols + cols * cols) +
-                      2 * units * units + outputs * (copies * cols + outputs + 2 * units) +
-                      slots * config->n_in + 32 * (rows + cols);
+    uint64_t floats =
+        streams +
+        copies * (matrices * rows * cols + features * features + 2 * config->head * cols) +
+        2 * units * units + outputs * (copies * features + outputs + 2 * units + config->head) +
+        slots * config->n_in + 32 * (rows + features);
     if (nbt_is_exact(config)) {
         uint64_t states = units * nbt_cell_parts(config->cell);
         floats += (states + outputs) * rows * cols + states * (cols + units);

@@ -2,6 +2,7 @@
 
 #include "nbt_gate.h"
 #include "nbt_gradient.h"
+#include "nbt_head.h"
 #include "nbt_innovation.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
@@ -65,6 +66,10 @@ static int is_bounded(const nbt_layout *l, float c)
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float tilt = nbt_tilt(l)[i];
         curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * NBT_OF(l, g_square)[i];
+    }
+    if (nbt_has_head(l)) {
+        step += nbt_head_reach(l, nbt_is_kalman(l) ? 1.0f / l->config->info_floor : 1.0f);
+        curvature += nbt_is_kalman(l) ? nbt_head_bend(l) : 0.0f;
     }
     float error = 0.0f; /* squared, of all outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
@@ -215,6 +220,9 @@ NBT_LOCAL void nbt_correct_init(const nbt_layout *l)
     nbt_correct_init_readout(l);
     if (nbt_has_cov(&l->m)) {
         nbt_fill(l->m.cov, 1.0f / l->config->info_floor, l->R * l->D);
+    }
+    if (nbt_has_head(l) && nbt_is_kalman(l)) {
+        nbt_fill(NBT_OF(l, head_cov), 1.0f / l->config->info_floor, l->Q * l->Z);
     }
     if (nbt_has_coupling(&l->m)) {
         nbt_fill(l->m.coupling, 0.0f, l->R * l->D);

@@ -1,6 +1,7 @@
 #include "nbt_experts.h"
 
 #include "nbt_correct.h"
+#include "nbt_head.h"
 #include "nbt_linear.h"
 #include "nbt_math.h"
 #include "nbt_mixture.h"
@@ -232,6 +233,9 @@ static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nb
 {
     float *f = l->f;
     nbt_copy(l->cf, nbt_learning_state(l), l->H);
+    if (nbt_has_head(l)) {
+        nbt_head_forward(l, l->cf + l->H, nbt_learning_state(l), l->u + l->H);
+    }
     nbt_ring_taps(taps, l->cf + l->B, learner->pending - 1, l->config->lags);
     l->cf[l->F - 1] = 1.0f;
     nbt_ud_constant_first(f, l->cf, l->F, l->B);

@@ -1,5 +1,6 @@
 #include "nbt_gradient.h"
 
+#include "nbt_head.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
@@ -45,17 +46,24 @@ static void whiten(const nbt_layout *l, float *rows, size_t n)
 
 NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
 {
-    for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
-        for (size_t o = 0; o < l->O; o++) {
-            l->alpha[n * l->O + o] = nbt_dot(l->readout + o * l->F, l->v + n * l->S, l->H);
+    for (size_t o = 0; o < l->O; o++) {
+        const float *slopes = l->readout + o * l->F; /* (H) of (V f)_o along h */
+        if (nbt_has_head(l)) {
+            nbt_head_slopes(l, l->cf, o);
+            slopes = l->cf;
+        }
+        for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
+            l->alpha[n * l->O + o] = nbt_dot(slopes, l->v + n * l->S, l->H);
+        }
+        for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
+            NBT_OF(l, white)[i * l->O + o] = slopes[i];
         }
     }
-    for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
-        for (size_t o = 0; o < l->O; o++) {
-            NBT_OF(l, white)[i * l->O + o] = l->readout[o * l->F + i];
-        }
+    if (nbt_has_head(l)) {
+        nbt_head_directions(l);
     }
     if (nbt_is_kalman(l)) {
+        whiten(l, NBT_OF(l, head_white), l->Q);
         whiten(l, l->alpha, nbt_has_w(&l->m) ? l->N : 0);
         whiten(l, NBT_OF(l, white), nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
     }
@@ -67,6 +75,9 @@ NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
 NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
 {
     const float *innovation = nbt_innovation(l);
+    if (nbt_has_head(l)) {
+        nbt_head_step(l, gain);
+    }
     if (NBT_IS_EXACT(l)) {
         float *step = nbt_slope_step(l);
         for (size_t o = 0; o < l->O; o++) {
@@ -106,6 +117,9 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
     float gamma = l->config->info_rate;
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * l->config->info_floor;
+    if (nbt_has_head(l)) {
+        nbt_head_curvature(l, gamma);
+    }
     if (NBT_IS_EXACT(l)) {
         nbt_curvature_w(l)[0] = gamma;
         return;

@@ -48,6 +48,16 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
     }
 }
 
+static void init_head(nbt_learner *learner, const nbt_layout *l)
+{
+    const nbt_config *config = &learner->config;
+    float hidden = config->head_gain * nbt_sqrt(3.0f / (float)(l->H > 0 ? l->H : 1));
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->H - 1));
+    for (size_t i = 0; i < l->Q * l->Z; i++) {
+        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * (i % l->Z < l->H ? hidden : input);
+    }
+}
+
 nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner)
 {
     if (memory == NULL || config == NULL || learner == NULL) {
@@ -70,6 +80,9 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     nbt_layout_of(&l, config, self);
     nbt_rng_seed(self->rng, config->seed);
     init_theta(self, &l);
+    if (nbt_has_head(&l)) {
+        init_head(self, &l);
+    }
     for (size_t i = 0; i < l.H && NBT_OF(&l, leak) != NULL; i++) {
         NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
     }

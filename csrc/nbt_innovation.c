@@ -9,7 +9,8 @@
 /* Whether S is diagonal but for one direction. */
 static int is_along_one(const nbt_layout *l)
 {
-    return nbt_estimator(l) == NBT_EST_NOBACKTRACK && nbt_link_is_independent(l);
+    return nbt_estimator(l) == NBT_EST_NOBACKTRACK && nbt_link_is_independent(l) &&
+           !nbt_has_head(l);
 }
 
 /* ---- S --------------------------------------------------------------------------------------- */
@@ -119,6 +120,10 @@ NBT_LOCAL void nbt_innovation_spread(const nbt_layout *l, float c, float gain)
     } else {
         nbt_link_spread(l, l->chol, c);
         add_recurrent(l, gain);
+        if (nbt_has_head(l)) {
+            directions along = {NBT_OF(l, head_white), NULL, 0, NBT_OF(l, head_square), NULL, l->Q};
+            add_directions(l->chol, &along, gain, l->O);
+        }
     }
 }
 

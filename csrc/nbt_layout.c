@@ -112,7 +112,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     uint32_t filter = nbt_filter_of(config), link = nbt_link_of(config);
     size_t n_in = config->n_in, L = config->lags, M = config->max_delay;
     size_t H = config->n_hidden, O = config->n_out, K = nbt_cell_parts(cell);
-    size_t R = H * nbt_cell_gates(cell), Z = H + n_in * L + 1, D = Z, B = H, F = Z;
+    size_t R = H * nbt_cell_gates(cell), Z = H + n_in * L + 1, D = Z;
+    size_t Q = NBT_HEAD ? config->head : 0, B = H + Q, F = Z + Q;
     l->config = config;
     l->H = H;
     l->O = O;
@@ -122,6 +123,7 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     l->Z = Z;
     l->F = F;
     l->B = B;
+    l->Q = Q;
     l->parts = K;
     l->N = NBT_BRINGS(NBT_ESTIMATORS_DIRECTED, estimator) * NBT_N_(NBT_BRINGS, estimator, H);
     l->m.rows = R;
@@ -131,11 +133,11 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
     NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
-                     L, M, K, R, D, Z, F)
+                     L, M, K, R, D, Z, F, Q)
     NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
-                     L, M, K, R, D, Z, F)
+                     L, M, K, R, D, Z, F, Q)
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M,
-                       K, R, D, Z, F)
+                       K, R, D, Z, F, Q)
     n += n % 2; /* whole multiples of 8 bytes */
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),

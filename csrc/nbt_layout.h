@@ -41,9 +41,9 @@ enum {
 /* clang-format off */
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link,
-                     , , , , , , , , , )
+                     , , , , , , , , , , NBT_HEAD)
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
-                       , , , , , , , , , )
+                       , , , , , , , , , , NBT_HEAD)
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
                       , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
@@ -56,8 +56,9 @@ typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
     size_t Z;                    /* entries of u = [h; x; 1] */
-    size_t F, B;                 /* features of the readout, and hidden ones among them: [h; x; 1]
-                                    and h */
+    size_t Q;                    /* units of the head */
+    size_t F, B;                 /* features of the readout, and hidden ones among them: [h; phi;
+                                    x; 1] and [h; phi] */
     size_t N;                    /* directions of the gradient besides g: 0, 1 or (unitwise) H */
     nbt_matrices m;              /* theta, w, g, cov, coupling (R, D) in blocks */
 #define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
@@ -65,8 +66,8 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
 #define NBT_MEMBER_POINTER(name) float *name;
 #define NBT_MEMBER_OPTIONAL(name)
-    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , )
-    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , , )
     float *copy; /* the last good copy: what is `copied`, matrices first; NULL without one */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
@@ -137,6 +138,11 @@ NBT_INLINE int nbt_is_residual(const nbt_layout *l)
 NBT_INLINE int nbt_is_kalman(const nbt_layout *l)
 {
     return nbt_has(NBT_BUILT_filter, NBT_FILTERS_KALMAN, l->ud != NULL);
+}
+
+NBT_INLINE int nbt_has_head(const nbt_layout *l) /* nbt_head.h */
+{
+    return NBT_HEAD && l->Q > 0;
 }
 
 NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
@@ -231,10 +237,11 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 
 /* The saved arrays of the learner whose layout is `l`, and those of units that follow; the pointer
  * to one. */
-#define NBT_SAVED_OF(XM, X, l)                                                             \
-    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                \
-                     (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags, \
-                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D, (l)->Z, (l)->F)
+#define NBT_SAVED_OF(XM, X, l)                                                                   \
+    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                      \
+                     (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags,       \
+                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D, (l)->Z, (l)->F, \
+                     (l)->Q)
 #define NBT_STREAM_OF(X, l)                                                                     \
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),         \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), \

@@ -22,6 +22,7 @@
 #include "nbt_estimate.h"
 #include "nbt_experts.h"
 #include "nbt_follow.h"
+#include "nbt_head.h"
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_link.h"
@@ -32,13 +33,20 @@
 #include "nbt_ud.h"
 #include "nbt_watch.h"
 
-/* l->f = [state; x; 1] for the sample `age` before the newest, whose x and 1 are those of u, or
- * with units that follow the applied ones. */
+/* l->f = [state; phi; x; 1] for the sample `age` before the newest, whose x and 1 are those of u,
+ * or with units that follow the applied ones. u may be l->f. */
 static void gather_features(const nbt_learner *learner, const nbt_layout *l, const float *state,
                             const float *u, size_t age)
 {
+    float *phi = NBT_OF(l, head_step); /* not in use yet */
+    if (nbt_has_head(l)) {
+        nbt_head_forward(l, phi, state, u + l->H);
+    }
+    for (size_t i = l->Z; i-- > l->H;) { /* from the end: u may be l->f */
+        l->f[i + l->Q] = u[i];
+    }
     nbt_copy(l->f, state, l->H);
-    nbt_copy(l->f + l->B, u + l->H, l->Z - l->H);
+    nbt_copy(l->f + l->H, phi, l->Q);
     if (nbt_follows(l)) {
         nbt_ring taps = nbt_experts_taps(learner, l);
         nbt_ring_taps(&taps, l->f + l->B, age, l->config->lags);
@@ -224,6 +232,9 @@ static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *chang
         now->good = nbt_correct(learner, l, &change->update, &now->notice.limited);
         if (now->good && nbt_mixes(l)) {
             nbt_experts_learn(learner, l);
+        }
+        if (now->good && nbt_has_head(l)) { /* after the experts, who read its forecast */
+            nbt_head_change(l, &change->update);
         }
     }
 }

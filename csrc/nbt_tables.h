@@ -6,7 +6,7 @@
  * needs.
  *
  * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1]. F:
- * features of the readout. */
+ * features of the readout. Q: units of the head. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
@@ -165,7 +165,9 @@ enum {
     X(prior_units, COUNT, 0, 1, 1, 0, 2)                                                \
     X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
     X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                  \
-    X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)
+    X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)                                    \
+    X(head, COUNT, 0, 4096, 0, 0, 3)                                                    \
+    X(head_gain, REAL, 0.0f, 100.0f, 0.0f, 0.0f, 3) /* 0 without head */
 
 /* Defaults that NBT_DEFAULT_BYTES needs too. */
 #define NBT_USUAL_LAGS(link) (1u + NBT_IN(NBT_LINKS_REAL, link))
@@ -243,7 +245,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
  *   floats: how many where it is brought, at least 1. */
 #define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, \
-                         F)                                                                        \
+                         F, Q)                                                                     \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
        (R) * (D))                                                                                 \
     X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (F)) /* (O, F) */                   \
@@ -271,10 +273,14 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, label_scale, scaler, SCALER, 0, 1u, in(NBT_LINKS_REAL, link), 3u * (O))            \
     /* (2, n_in), (2, O) a value, how often in a row */                                           \
     X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in))                                 \
-    X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */
+    X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */ \
+    X(OPTIONAL, head, parameters, WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */            \
+    X(OPTIONAL, head_cov, covariance, VARIANCES, 3, 1u, /* (Q, Z) */                              \
+      NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))
 
 /* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
-#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, F) \
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, F, \
+                           Q)                                                                     \
     X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                             \
     X(POINTER, f, 1u, (F)) /* (F) [h after; x; 1] */                                              \
     X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                      \
@@ -311,13 +317,19 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D))                       \
     X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                  \
     X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                               \
-    X(POINTER, cf, (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator)),        \
+    X(POINTER, cf,                                                                                \
+      (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator) | NBT_ANY_(Q)),       \
       2u * (F)) /* (2, F) C f, U^T f; while looking, u and u^2 */                                 \
     X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */ \
     /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */  \
     X(POINTER, y, 1u, 4u * (O))                                                                   \
     /* (R) pre-activations of the live state, where it leads */                                   \
-    X(POINTER, live, ((M) > 0u ? 1u : 0u), (R))
+    X(POINTER, live, ((M) > 0u ? 1u : 0u), (R))                                                   \
+    /* (Q) 1 - phi^2; (Q, O) F^T V_phi; (Q) its sum P g g; (2, Q) step, curvature */              \
+    X(OPTIONAL, head_slope, NBT_ANY_(Q), (Q))                                                     \
+    X(OPTIONAL, head_white, NBT_ANY_(Q), (Q) * (O))                                               \
+    X(OPTIONAL, head_square, NBT_ANY_(Q), (Q))                                                    \
+    X(OPTIONAL, head_step, NBT_ANY_(Q), 2u * (Q))
 
 /* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the
  * stream, the anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL,
@@ -362,6 +374,9 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 #define NBT_EXPERTS_(slow, T) (2u + ((T) > 0u) + (slow))
 #define NBT_WAITING_(slow, mix, T) ((mix) != 0 ? NBT_EXPERTS_(slow, T) + 1u : 1u)
 
+/* 1 where there are any, else 0. */
+#define NBT_ANY_(count) ((count) > 0u ? 1u : 0u)
+
 #define NBT_SKIP(...)
 
 /* N where there are rank-one estimates. */
@@ -378,7 +393,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)
-            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , )
+            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , , )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2

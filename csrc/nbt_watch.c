@@ -211,6 +211,9 @@ NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l)
     for (size_t i = 0; i < l->R * l->D && ages(learner); i++) {
         l->m.theta[i] *= 1.0f - AGE_LABELS * 2e-8f;
     }
+    for (size_t i = 0; i < l->Q * l->Z && ages(learner); i++) {
+        NBT_OF(l, head)[i] *= 1.0f - AGE_LABELS * 2e-8f;
+    }
     if (alarms(learner)) {
         return recover(learner, l);
     }

@@ -347,11 +347,12 @@ static void print_streams(uint32_t steps)
             continue;
         }
         REQUIRE(nbt_bytes(&config) ==
-                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.lags, config.max_delay,
-                          config.cell, config.estimator, config.filter, config.link) +
-                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.lags,
-                                     config.max_delay, config.link, config.follow, config.anchored,
-                                     config.linear_lags, config.slow_forget > 0.0f,
+                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.head, config.lags,
+                          config.max_delay, config.cell, config.estimator, config.filter,
+                          config.link) +
+                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.head,
+                                     config.lags, config.max_delay, config.link, config.follow,
+                                     config.anchored, config.linear_lags, config.slow_forget > 0.0f,
                                      config.mix_forget > 0.0f));
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));

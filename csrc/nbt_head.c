@@ -1,0 +1,116 @@
+#include "nbt_head.h"
+
+#include "nbt_kalman.h"
+#include "nbt_math.h"
+
+/* Row k of U, and of its covariance. */
+static float *row_of(const nbt_layout *l, float *rows, size_t k)
+{
+    return rows + k * l->Z;
+}
+
+NBT_LOCAL void nbt_head_forward(const nbt_layout *l, float *phi, const float *state,
+                                const float *tail)
+{
+    for (size_t k = 0; k < l->Q; k++) {
+        const float *u = row_of(l, NBT_OF(l, head), k);
+        phi[k] = nbt_dot(u, state, l->H) + nbt_dot(u + l->H, tail, l->Z - l->H);
+    }
+    for (size_t k = 0; k < l->Q; k++) {
+        phi[k] = nbt_tanh(phi[k]);
+        NBT_OF(l, head_slope)[k] = 1.0f - phi[k] * phi[k];
+    }
+}
+
+NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o)
+{
+    const float *readout = l->readout + o * l->F;
+    nbt_copy(row, readout, l->H);
+    for (size_t k = 0; k < l->Q; k++) {
+        const float *u = row_of(l, NBT_OF(l, head), k);
+        float through = readout[l->H + k] * NBT_OF(l, head_slope)[k];
+        for (size_t i = 0; i < l->H; i++) {
+            row[i] += through * u[i];
+        }
+    }
+}
+
+/* z (Z) of the learning state, to cf. */
+static float *gather_inputs(const nbt_layout *l)
+{
+    float *z = l->cf;
+    nbt_copy(z, nbt_learning_state(l), l->H);
+    nbt_copy(z + l->H, l->u + l->H, l->Z - l->H);
+    return z;
+}
+
+NBT_LOCAL void nbt_head_directions(const nbt_layout *l)
+{
+    const float *z = gather_inputs(l);
+    float *weighted = nbt_uf(l);
+    for (size_t k = 0; k < l->Q; k++) {
+        float e = NBT_OF(l, head_slope)[k];
+        const float *p = nbt_is_kalman(l) ? row_of(l, NBT_OF(l, head_cov), k) : NULL;
+        for (size_t j = 0; j < l->Z; j++) {
+            weighted[j] = p != NULL ? p[j] * z[j] : z[j];
+        }
+        NBT_OF(l, head_square)[k] = e * e * nbt_dot(weighted, z, l->Z);
+        for (size_t o = 0; o < l->O; o++) {
+            NBT_OF(l, head_white)[k * l->O + o] = l->readout[o * l->F + l->H + k];
+        }
+    }
+}
+
+NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain)
+{
+    for (size_t k = 0; k < l->Q; k++) {
+        const float *white = NBT_OF(l, head_white) + k * l->O;
+        NBT_OF(l, head_step)[k] = gain * nbt_dot(white, nbt_innovation(l), l->O);
+    }
+}
+
+NBT_LOCAL void nbt_head_curvature(const nbt_layout *l, float gamma)
+{
+    for (size_t k = 0; k < l->Q; k++) {
+        const float *white = NBT_OF(l, head_white) + k * l->O;
+        NBT_OF(l, head_step)[l->Q + k] = gamma * nbt_dot(white, white, l->O);
+    }
+}
+
+NBT_LOCAL float nbt_head_reach(const nbt_layout *l, float p_max)
+{
+    float reach = 0.0f;
+    for (size_t k = 0; k < l->Q; k++) {
+        reach += nbt_abs(NBT_OF(l, head_step)[k]) * nbt_sqrt(NBT_OF(l, head_square)[k] * p_max);
+    }
+    return reach;
+}
+
+NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
+{
+    return nbt_dot(NBT_OF(l, head_step) + l->Q, NBT_OF(l, head_square), l->Q);
+}
+
+NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
+{
+    const float *z = gather_inputs(l);
+    for (size_t k = 0; k < l->Q; k++) {
+        float *NBT_RESTRICT u = row_of(l, NBT_OF(l, head), k);
+        float e = NBT_OF(l, head_slope)[k];
+        float step = NBT_OF(l, head_step)[k];
+        if (!nbt_is_kalman(l)) {
+            for (size_t j = 0; j < l->Z; j++) {
+                u[j] += step * (e * z[j]);
+            }
+            continue;
+        }
+        float *NBT_RESTRICT p = row_of(l, NBT_OF(l, head_cov), k);
+        float curvature = NBT_OF(l, head_step)[l->Q + k];
+        for (size_t j = 0; j < l->Z; j++) {
+            float g = e * z[j], pg = p[j] * g;
+            u[j] += step * pg;
+            p[j] = nbt_kalman_shrink(p[j], update->keep,
+                                     curvature * (pg * g) + update->rate_floor * p[j]);
+        }
+    }
+}
