@@ -101,6 +101,7 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
     NBT_CELL_LEAKY = 1,      /* h = (1 - 1/tau) h + (1/tau) tanh(a), tau fixed    R = H,  S = H  */
     NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
     NBT_CELL_LSTM = 3,       /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
+    NBT_CELL_COLUMNAR = 4,   /* as gated; a row sees of h its own unit's alone    R = 2H, S = H  */
     NBT_CELL_END             /* one past the last, as in the following lists */
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
@@ -551,17 +552,18 @@ float nbt_sigmoidf(float x);
                       NBT_IN(NBT_LINKS_REAL, link),                                           \
                       NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
                       NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
-#define NBT_BYTES(n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, link) \
-    (NBT_HEADER_BYTES +                                                                        \
-     sizeof(float) *                                                                           \
-         NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, \
-                                  head, lags, max_delay, cell, estimator, filter, link) +      \
-                   NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, head, lags,    \
-                                    max_delay, cell, estimator, filter, link) +                \
-                   (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, head, lags,      \
-                                   max_delay, cell, estimator, filter, link) -                 \
-                    1u) *                                                                      \
-                       NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags))))
+#define NBT_BYTES(n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, link)   \
+    (NBT_HEADER_BYTES +                                                                          \
+     sizeof(float) *                                                                             \
+         NBT_EVEN_(                                                                              \
+             NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, head,   \
+                            lags, max_delay, cell, estimator, filter, link) +                    \
+             NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, head, lags, max_delay, \
+                              cell, estimator, filter, link) +                                   \
+             (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, head, lags, max_delay,   \
+                             cell, estimator, filter, link) -                                    \
+              1u) *                                                                              \
+                 NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
 /* What follow takes beside, with the anchor and the mixture; slow and mix: 1 with slow_forget,
  * with mix_forget above 0, else 0. */
@@ -588,7 +590,9 @@ float nbt_sigmoidf(float x);
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
 #define NBT_CONTEXT(n_in, n_hidden, lags) \
     ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
-#define NBT_COLS(n_in, n_hidden, lags) NBT_CONTEXT(n_in, n_hidden, lags)
+#define NBT_COLS(n_in, n_hidden, lags, cell)                                   \
+    (NBT_IN(NBT_CELLS_ALONE, cell) != 0 ? (size_t)(n_in) * (size_t)(lags) + 2u \
+                                        : NBT_CONTEXT(n_in, n_hidden, lags))
 #define NBT_FEATURES(n_in, n_hidden, head, lags) \
     (NBT_CONTEXT(n_in, n_hidden, lags) + (size_t)(head))
 
@@ -612,14 +616,15 @@ float nbt_sigmoidf(float x);
     (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
                          (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
                          NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),                                \
-                         NBT_COLS(n_in, n_hidden, lags), NBT_CONTEXT(n_in, n_hidden, lags),        \
+                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_CONTEXT(n_in, n_hidden, lags),  \
                          NBT_FEATURES(n_in, n_hidden, head, lags), (size_t)(head)))
 #define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, \
                          link)                                                                     \
     (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
                            (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
                            (size_t)(max_delay), NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),         \
-                           NBT_COLS(n_in, n_hidden, lags), NBT_CONTEXT(n_in, n_hidden, lags),      \
+                           NBT_COLS(n_in, n_hidden, lags, cell),                                   \
+                           NBT_CONTEXT(n_in, n_hidden, lags),                                      \
                            NBT_FEATURES(n_in, n_hidden, head, lags), (size_t)(head)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)

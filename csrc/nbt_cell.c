@@ -67,6 +67,13 @@ NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float
     }
 }
 
+NBT_INLINE void units_columnar(size_t H, int derive, float *NBT_RESTRICT a_z,
+                               float *NBT_RESTRICT a_c, float *NBT_RESTRICT h, const float *leak,
+                               float *gain2, float *NBT_RESTRICT carry)
+{
+    units_gated(H, derive, a_z, a_c, h, leak, gain2, carry);
+}
+
 /* The gates i, f, g, o lie H apart in a (gains of h), and so in gain2 (gains of c). */
 NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
                            float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o, float *NBT_RESTRICT h,
@@ -113,7 +120,7 @@ NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
-#define CASE(NAME, name, gates, parts, leaks, slow, fast)                                      \
+#define CASE(NAME, name, gates, parts, leaks, slow, fast, alone)                               \
     case NBT_CELL_##NAME:                                                                      \
         units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, \
                      carry);                                                                   \

@@ -94,6 +94,11 @@ static range range_of(const nbt_config *config, size_t index)
                (config->estimator >= NBT_EST_END ||
                 NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
         r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
+    } else if (index == NBT_FIELD_estimator && config->cell < NBT_CELL_END &&
+               NBT_IN(NBT_CELLS_ALONE, config->cell) != 0 && config->estimator != NBT_EST_FROZEN) {
+        r.low = r.high = NBT_EST_SNAP1; /* there it is the exact derivative */
+    } else if (index == NBT_FIELD_filter && NBT_IN(NBT_CELLS_ALONE, config->cell) != 0) {
+        r.high = NBT_FILTER_KALMAN;
     } else if (index == NBT_FIELD_tau_max) {
         r.low = config->tau_min;
         r.kind = REAL;

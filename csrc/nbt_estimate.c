@@ -1,6 +1,7 @@
 #include "nbt_estimate.h"
 
 #include "nbt_cell.h"
+#include "nbt_columns.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
 #include "nbt_nobacktrack.h"
@@ -31,6 +32,26 @@ NBT_LOCAL void nbt_estimate_clear(const nbt_layout *l)
     }
 }
 
+/* ---- passes over the matrices, by the kind of cell ---- */
+
+NBT_LOCAL void nbt_estimate_forward(const nbt_layout *l, float *a, const float *u)
+{
+    if (nbt_is_columnar(l)) {
+        nbt_columns_forward(l, a, u);
+    } else {
+        nbt_sweep_forward(&l->m, a, u);
+    }
+}
+
+NBT_LOCAL void nbt_estimate_change(const nbt_layout *l, const nbt_change *change)
+{
+    if (change != NULL && nbt_is_columnar(l)) {
+        nbt_columns_change(l, &change->update);
+    } else if (change != NULL) {
+        nbt_sweep(&l->m, change, NULL);
+    }
+}
+
 /* ---- looking ahead --------------------------------------------------------------------------- */
 
 NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size_t age,
@@ -39,7 +60,13 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
     learner->looked = NBT_LOOK_SUMS;
     if (!nbt_is_swept(l)) {
         nbt_intake_gather(learner, l, l->u, nbt_learning_state(l), age);
-        nbt_sweep_forward(&l->m, l->act, l->u);
+        nbt_estimate_forward(l, l->act, l->u);
+        return;
+    }
+    if (nbt_is_columnar(l)) {
+        nbt_estimate_change(l, change);
+        nbt_intake_gather(learner, l, l->u, nbt_learning_state(l), age);
+        nbt_columns_forward(l, l->act, l->u);
         return;
     }
     /* A change still needs its own u, g_scale and w_scale. */
@@ -93,7 +120,13 @@ NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
     switch (nbt_estimator(l)) {
     case NBT_EST_FROZEN: break;
     case NBT_EST_NOBACKTRACK: nbt_nobacktrack_advance(learner, l); break;
-    case NBT_EST_SNAP1: nbt_traces_advance(l); break;
+    case NBT_EST_SNAP1:
+        if (nbt_is_columnar(l)) {
+            nbt_columns_advance(l);
+        } else {
+            nbt_traces_advance(l);
+        }
+        break;
     case NBT_EST_RESIDUAL: nbt_residual_advance(learner, l); break;
     case NBT_EST_UNITWISE: nbt_unitwise_advance(learner, l); break;
     case NBT_EST_RTRL:

@@ -31,4 +31,10 @@ NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);
 /* 0 if a number of the estimate left its bounds or is NaN. */
 NBT_LOCAL int nbt_estimate_is_bounded(const nbt_layout *l);
 
+/* a (R) = Theta u for u = [h; x; 1]. */
+NBT_LOCAL void nbt_estimate_forward(const nbt_layout *l, float *a, const float *u);
+
+/* Makes the change that a step has left undone; none for NULL. */
+NBT_LOCAL void nbt_estimate_change(const nbt_layout *l, const nbt_change *change);
+
 #endif

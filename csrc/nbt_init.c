@@ -22,7 +22,7 @@ static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
 {
     float open = nbt_log(tau - 1.0f); /* sigmoid(-open) = 1 / tau */
     switch (cell) {
-#define CASE(NAME, name, gates, parts, leaks, slow, fast) \
+#define CASE(NAME, name, gates, parts, leaks, slow, fast, alone) \
     case NBT_CELL_##NAME: return (slow) >> gate & 1 ? -open : (fast) >> gate & 1 ? open : drawn;
         NBT_CELL_LIST(CASE)
 #undef CASE
@@ -34,16 +34,17 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
-    float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)(l->H > 0 ? l->H : 1));
+    size_t states = l->D - (l->Z - l->H); /* columns that see states */
+    float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)(states > 0 ? states : 1));
     float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->H - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
-            float value = nbt_rng_uniform(learner->rng) * (col < l->H ? recurrent : input);
+            float value = nbt_rng_uniform(learner->rng) * (col < states ? recurrent : input);
             if (col + 1 == l->D) {
                 value = gate_bias(nbt_cell_of(config), row / l->H,
                                   time_constant(config, row % l->H), value);
             }
-            l->m.theta[nbt_block_index(row, col, l->R, l->D)] = value;
+            l->m.theta[nbt_layout_index(l, row, col)] = value;
         }
     }
 }

@@ -114,7 +114,7 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     } else if (out != NULL && v.stored == BLOCKED) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {
-                out[row * v.cols + col] = v.data[nbt_block_index(row, col, v.rows, v.cols)];
+                out[row * v.cols + col] = v.data[nbt_layout_index(&l, row, col)];
             }
         }
     } else if (out != NULL) {

@@ -112,7 +112,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     uint32_t filter = nbt_filter_of(config), link = nbt_link_of(config);
     size_t n_in = config->n_in, L = config->lags, M = config->max_delay;
     size_t H = config->n_hidden, O = config->n_out, K = nbt_cell_parts(cell);
-    size_t R = H * nbt_cell_gates(cell), Z = H + n_in * L + 1, D = Z;
+    size_t R = H * nbt_cell_gates(cell), Z = H + n_in * L + 1;
+    size_t alone = NBT_BRINGS(NBT_CELLS_ALONE, cell), D = alone != 0 ? n_in * L + 2 : Z;
     size_t Q = NBT_HEAD ? config->head : 0, B = H + Q, F = Z + Q;
     l->config = config;
     l->H = H;
@@ -126,8 +127,9 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     l->Q = Q;
     l->parts = K;
     l->N = NBT_BRINGS(NBT_ESTIMATORS_DIRECTED, estimator) * NBT_N_(NBT_BRINGS, estimator, H);
-    l->m.rows = R;
-    l->m.cols = D;
+    l->alone = (int)alone;
+    l->m.rows = alone != 0 ? H : R;
+    l->m.cols = alone != 0 ? nbt_cell_gates(cell) * D : D;
     l->m.hidden = H;
     l->m.by_unit = (int)NBT_BRINGS(NBT_ESTIMATORS_BY_UNIT, estimator);
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
@@ -148,6 +150,13 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     size_t copied = copied_floats(l);
     l->copy = place(floats, &n, copied > 0, copied);
     return NBT_HEADER_BYTES + n * sizeof(float);
+}
+
+size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
+{
+    return nbt_is_columnar(l)
+               ? nbt_block_index(row % l->H, row / l->H * l->D + col, l->m.rows, l->m.cols)
+               : nbt_block_index(row, col, l->R, l->D);
 }
 
 #define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \

@@ -55,6 +55,7 @@ enum {
 typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
+    int alone;                   /* do the gates see their own unit only */
     size_t Z;                    /* entries of u = [h; x; 1] */
     size_t Q;                    /* units of the head */
     size_t F, B;                 /* features of the readout, and hidden ones among them: [h; phi;
@@ -140,6 +141,11 @@ NBT_INLINE int nbt_is_kalman(const nbt_layout *l)
     return nbt_has(NBT_BUILT_filter, NBT_FILTERS_KALMAN, l->ud != NULL);
 }
 
+NBT_INLINE int nbt_is_columnar(const nbt_layout *l) /* nbt_columns.h */
+{
+    return nbt_has(NBT_BUILT_cell, NBT_CELLS_ALONE, l->alone);
+}
+
 NBT_INLINE int nbt_has_head(const nbt_layout *l) /* nbt_head.h */
 {
     return NBT_HEAD && l->Q > 0;
@@ -209,6 +215,9 @@ int nbt_config_is_good(const nbt_config *config);
 /* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. Returns
  * nbt_bytes. */
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
+
+/* Place in storage of element (row, col) of a matrix (R, D). */
+size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col);
 
 /* Its bytes by purpose. */
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);

@@ -68,7 +68,7 @@ static void read_out(const nbt_learner *learner, const nbt_layout *l, const floa
 static void settle(const nbt_layout *l, nbt_change **undone)
 {
     if (*undone != NULL) {
-        nbt_sweep(&l->m, *undone, NULL);
+        nbt_estimate_change(l, *undone);
         *undone = NULL;
     }
 }
@@ -99,7 +99,7 @@ static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **und
     } else {
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
-        nbt_sweep_forward(&l->m, l->live, l->f);
+        nbt_estimate_forward(l, l->live, l->f);
         nbt_cell_forward(nbt_cell(l), l->H, l->live, l->state, NBT_OF(l, leak));
         read_out(learner, l, l->state, l->f, 0);
     }
@@ -256,7 +256,7 @@ static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *c
                         nbt_change **undone)
 {
     if (at_once) {
-        nbt_sweep(&l->m, change, NULL);
+        nbt_estimate_change(l, change);
     } else if (learner->pending > 0) {
         nbt_estimate_look(learner, l, learner->pending - 1, change);
     } else {

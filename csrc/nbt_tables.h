@@ -17,13 +17,15 @@
 
 /* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
  * slow, fast: gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau; bit i is gate
- * i. nbt_cell.c has the function units_<name>. */
-#define NBT_CELL_LIST(X)                           \
-    /*              gates parts leaks slow fast */ \
-    X(TANH, tanh,   1,    1,    0,    0,   0)      \
-    X(LEAKY, leaky, 1,    1,    1,    0,   0)      \
-    X(GATED, gated, 2,    1,    0,    1,   0)      \
-    X(LSTM, lstm,   4,    2,    0,    1,   2)
+ * i. alone: its gates see no other unit's state (nbt_columns.h). nbt_cell.c has the function
+ * units_<name>. */
+#define NBT_CELL_LIST(X)                                       \
+    /*                    gates parts leaks slow fast alone */ \
+    X(TANH, tanh,         1,    1,    0,    0,   0,   0)       \
+    X(LEAKY, leaky,       1,    1,    1,    0,   0,   0)       \
+    X(GATED, gated,       2,    1,    0,    1,   0,   0)       \
+    X(LSTM, lstm,         4,    2,    0,    1,   2,   0)       \
+    X(COLUMNAR, columnar, 2,    1,    0,    1,   0,   1)
 
 /* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for
  * every unit instead of one for all. exact: the exact derivative. */
@@ -55,16 +57,18 @@
     X(BERNOULLI, bernoulli,     0)
 
 /* Sets of choices: bit i for choice i. */
-#define NBT_SET_CELL_(NAME, name, gates, parts, leaks, slow, fast) | 1 << NBT_CELL_##NAME
-#define NBT_SET_GATES_1_(NAME, name, gates, parts, leaks, slow, fast) \
+#define NBT_SET_CELL_(NAME, name, gates, parts, leaks, slow, fast, alone) | 1 << NBT_CELL_##NAME
+#define NBT_SET_GATES_1_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | ((gates) & 1) << NBT_CELL_##NAME
-#define NBT_SET_GATES_2_(NAME, name, gates, parts, leaks, slow, fast) \
+#define NBT_SET_GATES_2_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | ((gates) >> 1 & 1) << NBT_CELL_##NAME
-#define NBT_SET_GATES_4_(NAME, name, gates, parts, leaks, slow, fast) \
+#define NBT_SET_GATES_4_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | ((gates) >> 2 & 1) << NBT_CELL_##NAME
-#define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast) \
+#define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | ((parts) == 2) << NBT_CELL_##NAME
-#define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast) | (leaks) << NBT_CELL_##NAME
+#define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast, alone) | (leaks) << NBT_CELL_##NAME
+#define NBT_SET_ALONE_(NAME, name, gates, parts, leaks, slow, fast, alone) \
+    | (alone) << NBT_CELL_##NAME
 
 #define NBT_SET_ESTIMATOR_(NAME, name, w, g, by_unit, exact) | 1 << NBT_EST_##NAME
 #define NBT_SET_W_(NAME, name, w, g, by_unit, exact) | (w) << NBT_EST_##NAME
@@ -88,6 +92,7 @@ enum {
     NBT_CELLS_GATES_4 = 0 NBT_CELL_LIST(NBT_SET_GATES_4_),
     NBT_CELLS_TWO_PARTS = 0 NBT_CELL_LIST(NBT_SET_TWO_PARTS_),
     NBT_CELLS_LEAKY = 0 NBT_CELL_LIST(NBT_SET_LEAKY_),
+    NBT_CELLS_ALONE = 0 NBT_CELL_LIST(NBT_SET_ALONE_),
 
     NBT_ESTIMATORS_ALL = 0 NBT_ESTIMATOR_LIST(NBT_SET_ESTIMATOR_),
     NBT_ESTIMATORS_W = 0 NBT_ESTIMATOR_LIST(NBT_SET_W_),

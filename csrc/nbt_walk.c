@@ -87,7 +87,7 @@ static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, wo
 {
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
-            walk_float(walker, data + nbt_block_index(row, col, l->R, l->D), kind, most);
+            walk_float(walker, data + nbt_layout_index(l, row, col), kind, most);
         }
     }
 }
