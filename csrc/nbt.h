@@ -277,7 +277,7 @@ typedef struct nbt_config {
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
                              by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
                              alone). Gaussian, needs follow */
-    uint32_t head;        /* units of a learnt layer in front of the readout, phi = tanh(U [h; x; 1]),
+    uint32_t head;        /* units of a learnt layer before the readout, phi = tanh(U [h; x; 1]),
                              0..4096, default 0 (none). The readout sees [h; phi; x; 1]. Cost: 8 Z
                              bytes a unit (Z = n_hidden + n_in lags + 1), and a column of the
                              readout */

@@ -95,13 +95,11 @@ NBT_INLINE void block_advance(size_t width, size_t unit, const nbt_layout *l)
             }
         }
     }
-    nbt_copy(NBT_OF(l, g_keep) + unit, keep, width);
     nbt_copy(NBT_OF(l, g_square) + unit, square, width);
 }
 
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l)
 {
-    nbt_fill(NBT_OF(l, g_cross), 0.0f, l->H); /* no w */
 #define BODY(width, row, unit) block_advance(width, row, l)
     NBT_FOR_EACH_BLOCK(&l->m, BODY)
 #undef BODY

@@ -19,8 +19,8 @@ NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u
 /* Theta and P after the step of a label. Cost: R D. */
 NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update);
 
-/* The traces after a step from l->u with the gains and the carry of the cell; d to g_keep, and
- * sum P g g of each unit to g_square. Cost: R D. */
+/* The traces after a step from l->u with the gains and the carry of the cell, and sum P g g
+ * of each unit to g_square. Cost: R D. */
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l);
 
 #endif

@@ -82,7 +82,7 @@ static void add_recurrent_single(const nbt_layout *l, float gain)
     for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
         float white = NBT_OF(l, white)[i];
         float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
-        float cross = gain * NBT_OF(l, g_cross)[i];
+        float cross = l->N == 0 ? 0.0f : gain * NBT_OF(l, g_cross)[i];
         sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white +
                (cross * white) * alpha;
     }

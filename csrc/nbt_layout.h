@@ -123,7 +123,8 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
 /* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
-    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT, l->uu != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT,
+                   l->m.w != NULL || l->m.g != NULL);
 }
 
 NBT_INLINE int nbt_has_copy(const nbt_layout *l)

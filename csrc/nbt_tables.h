@@ -66,7 +66,8 @@
     | ((gates) >> 2 & 1) << NBT_CELL_##NAME
 #define NBT_SET_TWO_PARTS_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | ((parts) == 2) << NBT_CELL_##NAME
-#define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast, alone) | (leaks) << NBT_CELL_##NAME
+#define NBT_SET_LEAKY_(NAME, name, gates, parts, leaks, slow, fast, alone) \
+    | (leaks) << NBT_CELL_##NAME
 #define NBT_SET_ALONE_(NAME, name, gates, parts, leaks, slow, fast, alone) \
     | (alone) << NBT_CELL_##NAME
 
@@ -93,6 +94,7 @@ enum {
     NBT_CELLS_TWO_PARTS = 0 NBT_CELL_LIST(NBT_SET_TWO_PARTS_),
     NBT_CELLS_LEAKY = 0 NBT_CELL_LIST(NBT_SET_LEAKY_),
     NBT_CELLS_ALONE = 0 NBT_CELL_LIST(NBT_SET_ALONE_),
+    NBT_CELLS_MIXING = NBT_CELLS_ALL & ~NBT_CELLS_ALONE,
 
     NBT_ESTIMATORS_ALL = 0 NBT_ESTIMATOR_LIST(NBT_SET_ESTIMATOR_),
     NBT_ESTIMATORS_W = 0 NBT_ESTIMATOR_LIST(NBT_SET_W_),
@@ -292,10 +294,12 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                    \
     X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */              \
     X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */   \
-    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator), /* (2, R) row products u u, w u */        \
+    /* (2, R) row products u u, w u. Sums are taken before the factors move; columns need none */ \
+    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator) * in(NBT_CELLS_MIXING, cell),              \
       (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                               \
-    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator), (R)) /* (R) row products */                  \
-    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator), (R))                                         \
+    /* (R) row products */                                                                        \
+    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))            \
+    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))            \
     X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                      \
     /* (H, H) transposed J_t; rtrl: (S, H) */                                                     \
     X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (H) * (K) * (H))                \
@@ -314,9 +318,10 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), NBT_N_(in, estimator, H) * (O))     \
     /* (H) factor of the old g in the new w */                                                    \
     X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                 \
-    X(OPTIONAL, g_keep, in(NBT_ESTIMATORS_G, estimator), (H))     /* (H) d */                     \
-    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H))   /* (H) sum P g g of a unit */   \
-    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_G, estimator), (H))    /* (H) sum P g w of a unit */   \
+    X(OPTIONAL, g_keep, /* (H) d */                                                               \
+      in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))                          \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H)) /* (H) sum P g g of a unit */   \
+    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) sum P g w of a unit */   \
     /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */ \
     X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D))                     \
     X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D))                       \
@@ -398,7 +403,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)
-            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , , )
+            NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , ,
+                             )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2

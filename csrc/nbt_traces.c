@@ -16,7 +16,7 @@ NBT_LOCAL void nbt_traces_sum(const nbt_layout *l)
     float *square = NBT_OF(l, g_square);
     float *cross = NBT_OF(l, g_cross);
     nbt_fill(square, 0.0f, l->H);
-    nbt_fill(cross, 0.0f, l->H);
+    nbt_fill(cross, 0.0f, nbt_has_w(&l->m) ? l->H : 0);
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
             float d = keep[i], e = gain[row + i];
