@@ -5,13 +5,13 @@
 #include "nbt_math.h"
 
 /* Column j of one gate for the units of a block: what it sees of u. */
-NBT_INLINE float seen(const float *u, const float *tail, size_t j, size_t lane)
+NBT_INLINE float seen_by_unit(const float *u, const float *tail, size_t j, size_t lane)
 {
     return j == 0 ? u[lane] : tail[j - 1];
 }
 
-NBT_INLINE void block_forward(size_t width, size_t unit, const nbt_layout *l, float *a,
-                              const float *u)
+NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, float *a,
+                                const float *u)
 {
     size_t H = l->H, D = l->D;
     const float *theta = l->m.theta + unit * l->m.cols, *tail = u + H;
@@ -19,7 +19,7 @@ NBT_INLINE void block_forward(size_t width, size_t unit, const nbt_layout *l, fl
         float sum[NBT_LANES] = {0};
         for (size_t j = 0; j < D; j++, theta += width) {
             for (size_t lane = 0; lane < width; lane++) {
-                sum[lane] += theta[lane] * seen(u + unit, tail, j, lane);
+                sum[lane] += theta[lane] * seen_by_unit(u + unit, tail, j, lane);
             }
         }
         nbt_copy(a + row, sum, width);
@@ -28,13 +28,13 @@ NBT_INLINE void block_forward(size_t width, size_t unit, const nbt_layout *l, fl
 
 NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
 {
-#define BODY(width, row, unit) block_forward(width, row, l, a, u)
+#define BODY(width, row, unit) forward_columns(width, row, l, a, u)
     NBT_FOR_EACH_BLOCK(&l->m, BODY)
 #undef BODY
 }
 
-NBT_INLINE void block_change(size_t width, size_t unit, const nbt_layout *l,
-                             const nbt_update *update)
+NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
+                               const nbt_update *update)
 {
     size_t at = unit * l->m.cols, n = l->m.cols * width;
     float *NBT_RESTRICT theta = l->m.theta + at;
@@ -63,12 +63,12 @@ NBT_INLINE void block_change(size_t width, size_t unit, const nbt_layout *l,
 
 NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
 {
-#define BODY(width, row, unit) block_change(width, row, l, update)
+#define BODY(width, row, unit) change_columns(width, row, l, update)
     NBT_FOR_EACH_BLOCK(&l->m, BODY)
 #undef BODY
 }
 
-NBT_INLINE void block_advance(size_t width, size_t unit, const nbt_layout *l)
+NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
 {
     size_t H = l->H, D = l->D, at = unit * l->m.cols;
     const float *u = l->u + unit, *tail = l->u + H, *theta = l->m.theta + at;
@@ -88,7 +88,8 @@ NBT_INLINE void block_advance(size_t width, size_t unit, const nbt_layout *l)
         const float *gain = nbt_gain(l) + row;
         for (size_t j = 0; j < D; j++, i += width) {
             for (size_t lane = 0; lane < width; lane++) {
-                float moved = keep[lane] * g[i + lane] + gain[lane] * seen(u, tail, j, lane);
+                float moved =
+                    keep[lane] * g[i + lane] + gain[lane] * seen_by_unit(u, tail, j, lane);
                 float p = cov != NULL ? cov[i + lane] : 1.0f;
                 g[i + lane] = moved;
                 square[lane] += (p * moved) * moved;
@@ -100,7 +101,7 @@ NBT_INLINE void block_advance(size_t width, size_t unit, const nbt_layout *l)
 
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l)
 {
-#define BODY(width, row, unit) block_advance(width, row, l)
+#define BODY(width, row, unit) advance_columns(width, row, l)
     NBT_FOR_EACH_BLOCK(&l->m, BODY)
 #undef BODY
 }

@@ -4,7 +4,7 @@
 #include "nbt_math.h"
 
 /* Row k of U, and of its covariance. */
-static float *row_of(const nbt_layout *l, float *rows, size_t k)
+static float *head_row(const nbt_layout *l, float *rows, size_t k)
 {
     return rows + k * l->Z;
 }
@@ -13,7 +13,7 @@ NBT_LOCAL void nbt_head_forward(const nbt_layout *l, float *phi, const float *st
                                 const float *tail)
 {
     for (size_t k = 0; k < l->Q; k++) {
-        const float *u = row_of(l, NBT_OF(l, head), k);
+        const float *u = head_row(l, NBT_OF(l, head), k);
         phi[k] = nbt_dot(u, state, l->H) + nbt_dot(u + l->H, tail, l->Z - l->H);
     }
     for (size_t k = 0; k < l->Q; k++) {
@@ -27,7 +27,7 @@ NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o)
     const float *readout = l->readout + o * l->F;
     nbt_copy(row, readout, l->H);
     for (size_t k = 0; k < l->Q; k++) {
-        const float *u = row_of(l, NBT_OF(l, head), k);
+        const float *u = head_row(l, NBT_OF(l, head), k);
         float through = readout[l->H + k] * NBT_OF(l, head_slope)[k];
         for (size_t i = 0; i < l->H; i++) {
             row[i] += through * u[i];
@@ -36,7 +36,7 @@ NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o)
 }
 
 /* z (Z) of the learning state, to cf. */
-static float *gather_inputs(const nbt_layout *l)
+static float *head_inputs(const nbt_layout *l)
 {
     float *z = l->cf;
     nbt_copy(z, nbt_learning_state(l), l->H);
@@ -46,11 +46,11 @@ static float *gather_inputs(const nbt_layout *l)
 
 NBT_LOCAL void nbt_head_directions(const nbt_layout *l)
 {
-    const float *z = gather_inputs(l);
+    const float *z = head_inputs(l);
     float *weighted = nbt_uf(l);
     for (size_t k = 0; k < l->Q; k++) {
         float e = NBT_OF(l, head_slope)[k];
-        const float *p = nbt_is_kalman(l) ? row_of(l, NBT_OF(l, head_cov), k) : NULL;
+        const float *p = nbt_is_kalman(l) ? head_row(l, NBT_OF(l, head_cov), k) : NULL;
         for (size_t j = 0; j < l->Z; j++) {
             weighted[j] = p != NULL ? p[j] * z[j] : z[j];
         }
@@ -93,9 +93,9 @@ NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
 
 NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
 {
-    const float *z = gather_inputs(l);
+    const float *z = head_inputs(l);
     for (size_t k = 0; k < l->Q; k++) {
-        float *NBT_RESTRICT u = row_of(l, NBT_OF(l, head), k);
+        float *NBT_RESTRICT u = head_row(l, NBT_OF(l, head), k);
         float e = NBT_OF(l, head_slope)[k];
         float step = NBT_OF(l, head_step)[k];
         if (!nbt_is_kalman(l)) {
@@ -104,7 +104,7 @@ NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
             }
             continue;
         }
-        float *NBT_RESTRICT p = row_of(l, NBT_OF(l, head_cov), k);
+        float *NBT_RESTRICT p = head_row(l, NBT_OF(l, head_cov), k);
         float curvature = NBT_OF(l, head_step)[l->Q + k];
         for (size_t j = 0; j < l->Z; j++) {
             float g = e * z[j], pg = p[j] * g;

@@ -43,6 +43,8 @@ def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("scale_rate", "input_limit"):  # as nbt_config_default does without follow
         if given[name] is None and struct.follow == 0:
             setattr(struct, name, 0.0)
+    if given["head_gain"] is None and struct.head > 0:
+        struct.head_gain = 1.0
     field, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
     pointer = ffi.addressof(struct)
     for _ in KERNEL_FIELDS:

@@ -127,6 +127,11 @@ class Config:
             None means 0.998.
         prior_units: the priors of the readouts are in units of the target instead of the noise.
             Gaussian, needs a kalman filter. None means whether both are given.
+        head: units of a learnt layer phi = tanh(U [h; x; 1]) in front of the readout, which then
+            sees [h; phi; x; 1], 0..4096, 0 is none. Cost: 8 (hidden + n_in lags + 1) bytes a unit,
+            and a column of the readout.
+        head_gain: standard deviation of the head's initial weights on the recurrent units times
+            sqrt(hidden), [0, 100]; 0 without head. None means 1.
     """
 
     n_in: int
@@ -169,6 +174,8 @@ class Config:
     linear_forget: float | None = None
     slow_forget: float | None = None
     mix_forget: float | None = None
+    head: int = 0
+    head_gain: float | None = None
     anchor: tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
