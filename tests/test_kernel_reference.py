@@ -46,7 +46,7 @@ def as_settings(config: Config) -> Settings:
     """
     values: dict[str, Any] = asdict(config)
     values["n_hidden"] = values.pop("hidden")
-    values = {field.name: values[field.name] for field in fields(Settings) if field.name in values}
+    values = {field.name: values[field.name] for field in fields(Settings)}
     floats = {k: float(np.float32(v)) for k, v in values.items() if isinstance(v, float)}
     return Settings(**(values | floats))
 
@@ -90,6 +90,8 @@ def expected_arrays(reference: ReferenceLearner) -> dict[str, NDArray[np.float64
         "learning_state": reference.learning_state,
         "noise": reference.noise,
         "traces": reference.g,
+        "head": reference.head,
+        "head_covariance": reference.head_P,
         "rtrl": reference.G.reshape(len(reference.G), reference.theta.size),
         "balance": np.concatenate(
             [[balance.norm_w**2], balance.norm_g**2, balance.kappa], dtype=np.float64
@@ -110,18 +112,50 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
 
 
-@pytest.mark.parametrize(
-    ("cell", "learning", "filter_", "link"),
-    [
-        case
-        for case in itertools.product(CELLS, LEARNING, FILTERS, LINKS)
-        if not (REFERENCE_CELLS[case[0]].parts > 1 and case[1][0] in WITH_TRACES)
-    ],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value),
-)
+def allowed(cell: str, estimator: str, filter_: str) -> bool:
+    """Whether a cell has the estimator and the filter."""
+    kind = REFERENCE_CELLS[cell]
+    if kind.alone:
+        return estimator in ("frozen", "snap1") and filter_ != "kalman_quasi"
+    return kind.parts == 1 or estimator not in WITH_TRACES
+
+
+CASES = [
+    case
+    for case in itertools.product(CELLS, LEARNING, FILTERS, LINKS)
+    if allowed(case[0], case[1][0], case[2])
+]
+
+
+def name_of(value: str | tuple[str, ...]) -> str:
+    """Name a case."""
+    return value if isinstance(value, str) else "-".join(value)
+
+
+@pytest.mark.parametrize(("cell", "learning", "filter_", "link"), CASES, ids=name_of)
 def test_every_combination_follows_the_reference(
     cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
 ) -> None:
+    follow_the_reference(cell, learning, filter_, link, head=0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "learning", "filter_", "link"),
+    [case for case in CASES if case[0] in ("lstm", "gated", "columnar")],
+    ids=name_of,
+)
+def test_a_head_follows_the_reference(
+    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
+) -> None:
+    learner = follow_the_reference(cell, learning, filter_, link, head=4)
+    start = Learner(learner.config).array("head")
+    assert np.abs(learner.array("head") - start).max() > 1e-4
+
+
+def follow_the_reference(
+    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link, head: int
+) -> Learner:
+    """Run the kernel beside the reference; the learner at the end."""
     estimator, norm = learning
     settings: dict[str, Any] = still(
         link,
@@ -132,7 +166,8 @@ def test_every_combination_follows_the_reference(
         norm=norm,
         filter=filter_,
         scale_steps=50,
-        seed=11,
+        # With 11 and a head, two singular values of unitwise meet, and w amplifies rounding.
+        seed=11 if head == 0 else 12,
         anneal_steps=40,
         decay=0.9,
         recurrent_gain=0.5,
@@ -145,12 +180,16 @@ def test_every_combination_follows_the_reference(
         input_gain=0.8,  # more would saturate the cells, where 1 - h^2 loses float32 digits
         prior_hidden=0.1,
         gate=2.0,
+        head=head,
     )
     config = Config(N_IN, N_OUT, hidden=HIDDEN, **settings)
     learner = Learner(config)
     reference = ReferenceLearner(as_settings(config), learner.array("theta"))
     fresh = ReferenceLearner(as_settings(config))
     np.testing.assert_allclose(learner.array("theta"), fresh.theta, rtol=2e-6, atol=2e-7)
+    if head > 0:
+        np.testing.assert_allclose(learner.array("head"), fresh.head, rtol=2e-6, atol=2e-7)
+        reference.head = learner.array("head").astype(np.float64)
 
     inputs, labels = stream(link)
     for step in range(STEPS):
@@ -167,3 +206,4 @@ def test_every_combination_follows_the_reference(
     counters = learner.counters
     assert counters.skipped == counters.reopened == 0
     assert (counters.limited > 0) == (link == "gaussian")
+    return learner

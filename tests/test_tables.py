@@ -164,6 +164,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "anchor": MIXTURE,
     "mix_forget": FOLLOW,
     "slow_forget": MIXTURE,
+    "head_gain": {"head": 2},
     "linear_lags": MIXTURE | {"linear_forget": 0.9},
     "linear_forget": MIXTURE | {"linear_lags": 2, "linear_forget": 0.9},
 }
@@ -241,6 +242,6 @@ def test_the_reference_has_every_cell_and_estimator() -> None:
 
 @pytest.mark.parametrize("cell", CHOICES["cell"])
 def test_cells_have_the_shape_of_the_reference(cell: Any) -> None:
-    shape = Learner(replace(BASE, cell=cell, estimator="nobacktrack"))
+    shape = Learner(replace(BASE, cell=cell, estimator="frozen"))
     assert shape.array("state").size == CELLS[cell].parts * BASE.hidden
     assert len(shape.array("theta")) == CELLS[cell].gates * BASE.hidden
