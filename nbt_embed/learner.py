@@ -203,6 +203,8 @@ class Learner:
         linear_forget: float | None = None,
         slow_forget: float | None = None,
         mix_forget: float | None = None,
+        head: int = 0,
+        head_gain: float | None = None,
         anchor: tuple[int | None, ...] | None = None,
     ) -> None: ...
 
@@ -234,6 +236,19 @@ class Learner:
         self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
         self._decided = False  # whether anchors have been looked for
         lib.nbt_simd_limit(handle, _simd_limit())
+
+    @property
+    def estimate_is_exact(self) -> bool:
+        """Whether the recurrent weights follow the exact derivative of the state.
+
+        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``). Exact is
+        what the equations say for weights that stand still; learning moves them, as in any online
+        method, and a unit that feeds itself by more than 1 has its traces bounded.
+        """
+        config = self._config
+        return config.estimator == "rtrl" or (
+            config.estimator == "snap1" and config.cell == "columnar"
+        )
 
     @property
     def x(self) -> Float32Array:

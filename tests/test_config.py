@@ -161,6 +161,7 @@ STREAM: dict[str, dict[str, Any]] = {
     "anchored": {"follow": True},
     "mix_forget": {"follow": True},
     "slow_forget": MIXTURE,
+    "head_gain": {"head": 2},
     "linear_lags": MIXTURE | {"linear_forget": 0.9},
     "linear_forget": MIXTURE | {"linear_lags": 2},
 }
