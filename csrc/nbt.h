@@ -102,6 +102,8 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
     NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
     NBT_CELL_LSTM = 3,       /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
     NBT_CELL_COLUMNAR = 4,   /* as gated; a row sees of h its own unit's alone    R = 2H, S = H  */
+    NBT_CELL_RESONATOR = 5,  /* s = p + i q: s = l s + n a, l = r exp(i w), all   R = 2H, S = 2H
+                                units resonators (docs/design.md, section 3)      */
     NBT_CELL_END             /* one past the last, as in the following lists */
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
@@ -167,6 +169,8 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_HEAD = 24,      /* (head, Z) weights of the head, Z = n_hidden + n_in lags + 1 */
     NBT_ARRAY_HEAD_COVARIANCE = 25, /* (head, Z) 1 / (information + info_floor) of them (not sgd) */
+    NBT_ARRAY_ANGLE_TRACES = 26, /* (2, resonators) real and imaginary parts of the traces of their
+                                 angles (snap1) */
     NBT_ARRAY_END
 };
 
@@ -277,6 +281,8 @@ typedef struct nbt_config {
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
                              by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
                              alone). Gaussian, needs follow */
+    uint32_t resonators;  /* units of a columnar layer that are resonators, 0..n_hidden; the last ones.
+                             n_hidden for the cell resonator, 0 for cells that mix */
     uint32_t head;        /* units of a learnt layer before the readout, phi = tanh(U [h; x; 1]),
                              0..4096, default 0 (none). The readout sees [h; phi; x; 1]. Cost: 8 Z
                              bytes a unit (Z = n_hidden + n_in lags + 1), and a column of the
@@ -539,48 +545,48 @@ float nbt_sigmoidf(float x);
 #endif
 
 /* ---- Bytes at compile time -------------------------------------------------------------------
- * NBT_BYTES(n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, link) is an
+ * NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, link) is an
  * integer constant expression equal to nbt_bytes of the same configuration without follow, on every
  * target.
  * With follow add NBT_STREAM_BYTES, with rollback_steps NBT_ROLLBACK_BYTES. All are sums over the
  * arrays of nbt_tables.h. NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both
  * summands of what nbt_config_default gives, with max_delay. */
 #define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
-    (NBT_BYTES(n_in, n_out, n_hidden, 0, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,     \
+    (NBT_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,     \
                (n_hidden) > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN, NBT_FILTER_KALMAN, link) + \
-     NBT_STREAM_BYTES(n_in, n_out, n_hidden, 0, NBT_USUAL_LAGS(link), max_delay, link, 1,     \
+     NBT_STREAM_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, link, 1,     \
                       NBT_IN(NBT_LINKS_REAL, link),                                           \
                       NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
                       NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
-#define NBT_BYTES(n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, link)   \
+#define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, link)   \
     (NBT_HEADER_BYTES +                                                                          \
      sizeof(float) *                                                                             \
          NBT_EVEN_(                                                                              \
-             NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, head,   \
+             NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, resonators, head,   \
                             lags, max_delay, cell, estimator, filter, link) +                    \
-             NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, head, lags, max_delay, \
+             NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, resonators, head, lags, max_delay, \
                               cell, estimator, filter, link) +                                   \
-             (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, head, lags, max_delay,   \
+             (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, resonators, head, lags, max_delay,   \
                              cell, estimator, filter, link) -                                    \
               1u) *                                                                              \
                  NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
 /* What follow takes beside, with the anchor and the mixture; slow and mix: 1 with slow_forget,
  * with mix_forget above 0, else 0. */
-#define NBT_STREAM_BYTES(n_in, n_out, n_hidden, head, lags, max_delay, link, follow, anchored,  \
+#define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, anchored,  \
                          linear_lags, slow, mix)                                                \
     (sizeof(float) *                                                                            \
      NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                            \
          NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored), \
          (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),        \
-         (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, head, lags), (size_t)(linear_lags))  \
+         (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(linear_lags))  \
                    NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),   \
                                       (size_t)(linear_lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, head, lags, cell, estimator, filter, link)       \
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, resonators, head, lags, cell, estimator, filter, link)       \
     (sizeof(float) *                                                                               \
-     NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, n_hidden, head, \
+     NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, n_hidden, resonators, head, \
                               lags, 0, cell, estimator, filter, link)))
 
 #define NBT_ROWS(n_hidden, cell)                                               \
@@ -588,13 +594,16 @@ float nbt_sigmoidf(float x);
      (NBT_IN(NBT_CELLS_GATES_1, cell) + 2u * NBT_IN(NBT_CELLS_GATES_2, cell) + \
       4u * NBT_IN(NBT_CELLS_GATES_4, cell)))
 #define NBT_PARTS(cell) (1u + NBT_IN(NBT_CELLS_TWO_PARTS, cell))
-#define NBT_CONTEXT(n_in, n_hidden, lags) \
-    ((size_t)(n_hidden) + (size_t)(n_in) * (size_t)(lags) + 1u)
+#define NBT_STATES(n_hidden, resonators, cell) \
+    ((size_t)(n_hidden) * NBT_PARTS(cell) + (size_t)(resonators))
+#define NBT_SEEN(n_hidden, resonators) ((size_t)(n_hidden) + (size_t)(resonators))
+#define NBT_CONTEXT(n_in, n_hidden, resonators, lags) \
+    ((size_t)(n_hidden) + (size_t)(resonators) + (size_t)(n_in) * (size_t)(lags) + 1u)
 #define NBT_COLS(n_in, n_hidden, lags, cell)                                   \
     (NBT_IN(NBT_CELLS_ALONE, cell) != 0 ? (size_t)(n_in) * (size_t)(lags) + 2u \
-                                        : NBT_CONTEXT(n_in, n_hidden, lags))
-#define NBT_FEATURES(n_in, n_hidden, head, lags) \
-    (NBT_CONTEXT(n_in, n_hidden, lags) + (size_t)(head))
+                                        : NBT_CONTEXT(n_in, n_hidden, 0, lags))
+#define NBT_FEATURES(n_in, n_hidden, resonators, head, lags) \
+    (NBT_CONTEXT(n_in, n_hidden, resonators, lags) + (size_t)(head))
 
 /* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is
  * compiled. */
@@ -611,21 +620,21 @@ float nbt_sigmoidf(float x);
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
 
 /* Sums over the rows of the tables of arrays; a term begins with its sign. */
-#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator,       \
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,       \
                        filter, link)                                                               \
     (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
                          (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
-                         NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),                                \
-                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_CONTEXT(n_in, n_hidden, lags),  \
-                         NBT_FEATURES(n_in, n_hidden, head, lags), (size_t)(head)))
-#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, head, lags, max_delay, cell, estimator, filter, \
+                         NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),                                \
+                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators), NBT_CONTEXT(n_in, n_hidden, resonators, lags),  \
+                         NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), (size_t)(head)))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, \
                          link)                                                                     \
     (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
                            (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
-                           (size_t)(max_delay), NBT_PARTS(cell), NBT_ROWS(n_hidden, cell),         \
-                           NBT_COLS(n_in, n_hidden, lags, cell),                                   \
-                           NBT_CONTEXT(n_in, n_hidden, lags),                                      \
-                           NBT_FEATURES(n_in, n_hidden, head, lags), (size_t)(head)))
+                           (size_t)(max_delay), NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),         \
+                           NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators), \
+                           NBT_CONTEXT(n_in, n_hidden, resonators, lags),                                      \
+                           NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), (size_t)(head)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

@@ -38,6 +38,10 @@
 #ifndef NBT_HEAD
 #define NBT_HEAD 1
 #endif
+/* 0: without resonators. */
+#ifndef NBT_RESONATORS
+#define NBT_RESONATORS 1
+#endif
 #define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
 /* 0: nbt_status_text knows errors and successes only. */
 #ifndef NBT_TEXTS
@@ -49,7 +53,9 @@
 NBT_ASSERT(nbt_build_knows_rtrl, NBT_ESTIMATORS_EXACT == 0x20 && NBT_EST_RTRL == 5);
 
 /* The choices of a field that this build has. */
-#define NBT_BUILT_cell ((uint32_t)NBT_CELLS & NBT_CELLS_ALL)
+#define NBT_BUILT_cell                       \
+    ((uint32_t)NBT_CELLS & NBT_CELLS_ALL & \
+     ~(NBT_RESONATORS ? 0u : (uint32_t)1 << NBT_CELL_RESONATOR))
 #define NBT_BUILT_estimator                          \
     ((uint32_t)NBT_ESTIMATORS & NBT_ESTIMATORS_ALL & \
      ~(NBT_HAS_RTRL ? 0u : (uint32_t)NBT_ESTIMATORS_EXACT))

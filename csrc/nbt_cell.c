@@ -15,17 +15,18 @@ NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
 }
 
 /* units_<name> is the loop over the units of a cell of NBT_CELL_LIST:
- *     units_<name>(H, derive, rows of gate 0, ..., state part 0, ..., leak, gain2, carry)
+ *     units_<name>(n, H, derive, rows of gate 0, ..., state part 0, ..., leak, gain2, carry)
  * The gates' rows and the parts come as pointers of their own that do not overlap, so that the loop
- * vectorises; gains go where the pre-activations were. derive is a constant: with 0 there are no
+ * vectorises; n of the H units are stepped; gains go where the pre-activations were. derive is a constant: with 0 there are no
  * gain2 and carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
 
-NBT_INLINE void units_tanh(size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
+NBT_INLINE void units_tanh(size_t n, size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
                            const float *leak, float *gain2, float *NBT_RESTRICT carry)
 {
+    (void)H;
     (void)leak;
     (void)gain2;
-    for (size_t i = 0; i < H; i++) {
+    for (size_t i = 0; i < n; i++) {
         h[i] = nbt_tanh(a[i]);
         if (derive) {
             a[i] = 1.0f - h[i] * h[i];
@@ -34,11 +35,12 @@ NBT_INLINE void units_tanh(size_t H, int derive, float *NBT_RESTRICT a, float *N
     }
 }
 
-NBT_INLINE void units_leaky(size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
+NBT_INLINE void units_leaky(size_t n, size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
                             const float *NBT_RESTRICT leak, float *gain2, float *NBT_RESTRICT carry)
 {
+    (void)H;
     (void)gain2;
-    for (size_t i = 0; i < H; i++) {
+    for (size_t i = 0; i < n; i++) {
         float activity = nbt_tanh(a[i]);
         h[i] += leak[i] * (activity - h[i]);
         if (derive) {
@@ -48,13 +50,14 @@ NBT_INLINE void units_leaky(size_t H, int derive, float *NBT_RESTRICT a, float *
     }
 }
 
-NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float *NBT_RESTRICT a_c,
+NBT_INLINE void units_gated(size_t n, size_t H, int derive, float *NBT_RESTRICT a_z, float *NBT_RESTRICT a_c,
                             float *NBT_RESTRICT h, const float *leak, float *gain2,
                             float *NBT_RESTRICT carry)
 {
+    (void)H;
     (void)leak;
     (void)gain2;
-    for (size_t i = 0; i < H; i++) {
+    for (size_t i = 0; i < n; i++) {
         float z = nbt_sigmoid(a_z[i]);
         float candidate = nbt_tanh(a_c[i]);
         float difference = candidate - h[i];
@@ -67,21 +70,28 @@ NBT_INLINE void units_gated(size_t H, int derive, float *NBT_RESTRICT a_z, float
     }
 }
 
-NBT_INLINE void units_columnar(size_t H, int derive, float *NBT_RESTRICT a_z,
+NBT_INLINE void units_columnar(size_t n, size_t H, int derive, float *NBT_RESTRICT a_z,
                                float *NBT_RESTRICT a_c, float *NBT_RESTRICT h, const float *leak,
                                float *gain2, float *NBT_RESTRICT carry)
 {
-    units_gated(H, derive, a_z, a_c, h, leak, gain2, carry);
+    units_gated(n, H, derive, a_z, a_c, h, leak, gain2, carry);
 }
 
 /* The gates i, f, g, o lie H apart in a (gains of h), and so in gain2 (gains of c). */
-NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
+NBT_INLINE void units_resonator(size_t n, size_t H, int derive, float *NBT_RESTRICT a,
+                                float *NBT_RESTRICT b, float *NBT_RESTRICT p, const float *leak,
+                                float *gain2, float *NBT_RESTRICT carry)
+{
+    units_gated(n, H, derive, a, b, p, leak, gain2, carry); /* n is 0: nbt_resonator.h has them */
+}
+
+NBT_INLINE void units_lstm(size_t n, size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
                            float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o, float *NBT_RESTRICT h,
                            float *NBT_RESTRICT c, const float *leak, float *NBT_RESTRICT gain2,
                            float *NBT_RESTRICT carry)
 {
     (void)leak;
-    for (size_t k = 0; k < H; k++) {
+    for (size_t k = 0; k < n; k++) {
         float i = nbt_sigmoid(a_i[k]);
         float f = nbt_sigmoid(a_f[k]);
         float g = nbt_tanh(a_g[k]);
@@ -116,13 +126,13 @@ NBT_INLINE void units_lstm(size_t H, int derive, float *NBT_RESTRICT a_i, float 
 #define VECTORS_3(p, H) VECTORS_2(p, H), (p) + 2 * (H)
 #define VECTORS_4(p, H) VECTORS_3(p, H), (p) + 3 * (H)
 
-NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *state,
+NBT_INLINE void each_cell(uint32_t cell, size_t n, size_t H, int derive, float *a, float *state,
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
 #define CASE(NAME, name, gates, parts, leaks, slow, fast, alone)                               \
     case NBT_CELL_##NAME:                                                                      \
-        units_##name(H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, \
+        units_##name(n, H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, \
                      carry);                                                                   \
         break;
         NBT_CELL_LIST(CASE)
@@ -131,13 +141,13 @@ NBT_INLINE void each_cell(uint32_t cell, size_t H, int derive, float *a, float *
     }
 }
 
-NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t H, float *a, float *state, const float *leak)
+NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state, const float *leak)
 {
-    each_cell(cell, H, 0, a, state, leak, NULL, NULL);
+    each_cell(cell, n, H, 0, a, state, leak, NULL, NULL);
 }
 
-NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state,
+NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t n, size_t H, float *a, float *state,
                                   const float *leak, float *gain2, float *carry)
 {
-    each_cell(cell, H, 1, a, state, leak, gain2, carry);
+    each_cell(cell, n, H, 1, a, state, leak, gain2, carry);
 }

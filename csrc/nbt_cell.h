@@ -16,13 +16,14 @@
 NBT_LOCAL size_t nbt_cell_gates(uint32_t cell);
 NBT_LOCAL size_t nbt_cell_parts(uint32_t cell);
 
-/* a (gates * H): pre-activations, which stay; state (parts * H) is advanced in place; leak (H) for
+/* The first n of H units. a (gates * H): pre-activations, which stay; state (parts * H) is advanced
+ * in place; leak (H) for
  * leaky. */
-NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t H, float *a, float *state, const float *leak);
+NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state, const float *leak);
 
 /* The same, and the derivatives: a (gates * H) holds the pre-activations and receives the gains
  * of part 0; gain2 (gates * H) those of part 1 (lstm); carry (parts * H). */
-NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t H, float *a, float *state,
+NBT_LOCAL void nbt_cell_linearise(uint32_t cell, size_t n, size_t H, float *a, float *state,
                                   const float *leak, float *gain2, float *carry);
 
 #endif

@@ -3,6 +3,15 @@
 #include "nbt_block.h"
 #include "nbt_kalman.h"
 #include "nbt_math.h"
+#include "nbt_resonator.h"
+
+/* The gated columns' blocks, which come first. */
+static nbt_matrices gated_of(const nbt_layout *l)
+{
+    nbt_matrices m = l->m;
+    m.rows = m.hidden = l->H - nbt_resonators(l);
+    return m;
+}
 
 /* Column j of one gate for the units of a block: what it sees of u. */
 NBT_INLINE float seen_by_unit(const float *u, const float *tail, size_t j, size_t lane)
@@ -14,7 +23,7 @@ NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, 
                                 const float *u)
 {
     size_t H = l->H, D = l->D;
-    const float *theta = l->m.theta + unit * l->m.cols, *tail = u + H;
+    const float *theta = l->m.theta + unit * l->m.cols, *tail = u + l->E;
     for (size_t row = unit; row < l->R; row += H) {
         float sum[NBT_LANES] = {0};
         for (size_t j = 0; j < D; j++, theta += width) {
@@ -28,9 +37,13 @@ NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, 
 
 NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
 {
+    nbt_matrices m = gated_of(l);
 #define BODY(width, row, unit) forward_columns(width, row, l, a, u)
-    NBT_FOR_EACH_BLOCK(&l->m, BODY)
+    NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
+    if (nbt_resonators(l) > 0) {
+        nbt_resonator_forward(l, a, u);
+    }
 }
 
 NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
@@ -63,15 +76,19 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
 
 NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
 {
+    nbt_matrices m = gated_of(l);
 #define BODY(width, row, unit) change_columns(width, row, l, update)
-    NBT_FOR_EACH_BLOCK(&l->m, BODY)
+    NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
+    if (nbt_resonators(l) > 0) {
+        nbt_resonator_change(l, update);
+    }
 }
 
 NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
 {
     size_t H = l->H, D = l->D, at = unit * l->m.cols;
-    const float *u = l->u + unit, *tail = l->u + H, *theta = l->m.theta + at;
+    const float *u = l->u + unit, *tail = l->u + l->E, *theta = l->m.theta + at;
     const float *cov = nbt_has_cov(&l->m) ? l->m.cov + at : NULL;
     float *NBT_RESTRICT g = l->m.g + at;
     float keep[NBT_LANES], square[NBT_LANES] = {0};
@@ -101,7 +118,11 @@ NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
 
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l)
 {
+    nbt_matrices m = gated_of(l);
 #define BODY(width, row, unit) advance_columns(width, row, l)
-    NBT_FOR_EACH_BLOCK(&l->m, BODY)
+    NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
+    if (nbt_resonators(l) > 0) {
+        nbt_resonator_advance(l);
+    }
 }

@@ -7,7 +7,8 @@
  * the blocks of nbt_matrices.h. So all of a unit lies in one lane. A row of Theta to callers and in
  * checkpoints is still that of one gate (nbt_layout_index).
  *
- * u is [h; x; 1] (Z) throughout. */
+ * u is [h; x; 1] (Z) throughout. Resonators, the last units of a layer, are in nbt_resonator.h and
+ * in blocks of their own. */
 #ifndef NBT_COLUMNS_H
 #define NBT_COLUMNS_H
 

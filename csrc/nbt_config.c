@@ -108,6 +108,10 @@ static range range_of(const nbt_config *config, size_t index)
         r.high = 0; /* nothing makes a copy, or asks for it, or its units are gone by then */
     } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
         r.high = NBT_EST_FROZEN;
+    } else if (index == NBT_FIELD_resonators) {
+        int columns = NBT_RESONATORS && NBT_IN(NBT_CELLS_ALONE, config->cell) != 0;
+        r.high = columns ? (float)config->n_hidden : 0.0f;
+        r.low = config->cell == NBT_CELL_RESONATOR ? r.high : 0.0f;
     } else if ((index == NBT_FIELD_head && !NBT_HEAD) ||
                (index == NBT_FIELD_head_gain && config->head == 0)) {
         r.high = 0;
@@ -167,7 +171,7 @@ static int is_addressable(const nbt_config *config)
 {
     uint64_t units = config->n_hidden;
     uint64_t rows = units * nbt_cell_gates(config->cell);
-    uint64_t cols = units + (uint64_t)config->n_in * config->lags + 1;
+    uint64_t cols = units + config->resonators + (uint64_t)config->n_in * config->lags + 1;
     uint64_t features = cols + config->head;
     uint64_t outputs = config->n_out;
     uint64_t slots = (uint64_t)config->max_delay + config->lags;

@@ -61,7 +61,7 @@ static int is_bounded(const nbt_layout *l, float c)
         step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
         curvature += nbt_curvature_w(l)[n] * l->w_square[n];
     }
-    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
+    for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
         step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float tilt = nbt_tilt(l)[i];
@@ -145,7 +145,7 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->rate_floor = 0.0f;
     nbt_fill(l->step_w, 0.0f, 2 * l->N);
     if (nbt_has_g(&l->m)) {
-        nbt_fill(NBT_OF(l, step_g), 0.0f, 3 * l->H);
+        nbt_fill(NBT_OF(l, step_g), 0.0f, 3 * l->E);
     }
 }
 

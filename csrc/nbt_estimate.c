@@ -6,6 +6,7 @@
 #include "nbt_math.h"
 #include "nbt_nobacktrack.h"
 #include "nbt_residual.h"
+#include "nbt_resonator.h"
 #include "nbt_rtrl.h"
 #include "nbt_sweep.h"
 #include "nbt_traces.h"
@@ -99,13 +100,24 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
 
 /* ---- one step -------------------------------------------------------------------------------- */
 
+NBT_LOCAL void nbt_estimate_move(const nbt_layout *l, float *a, float *state)
+{
+    nbt_cell_forward(nbt_cell(l), l->H - nbt_resonators(l), l->H, a, state, NBT_OF(l, leak));
+    if (nbt_resonators(l) > 0) {
+        nbt_resonator_step(l, a, state, NULL);
+    }
+}
+
 NBT_LOCAL void nbt_estimate_step(const nbt_layout *l, float *state)
 {
     if (nbt_estimator(l) == NBT_EST_FROZEN) {
-        nbt_cell_forward(nbt_cell(l), l->H, l->act, state, NBT_OF(l, leak));
-    } else {
-        nbt_cell_linearise(nbt_cell(l), l->H, l->act, state, NBT_OF(l, leak), NBT_OF(l, gain2),
-                           l->carry);
+        nbt_estimate_move(l, l->act, state);
+        return;
+    }
+    nbt_cell_linearise(nbt_cell(l), l->H - nbt_resonators(l), l->H, l->act, state, NBT_OF(l, leak),
+                       NBT_OF(l, gain2), l->carry);
+    if (nbt_resonators(l) > 0) {
+        nbt_resonator_step(l, l->act, state, l->carry);
     }
 }
 

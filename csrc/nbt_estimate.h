@@ -24,6 +24,9 @@ NBT_LOCAL void nbt_estimate_look(nbt_learner *learner, const nbt_layout *l, size
  * there is an estimate. */
 NBT_LOCAL void nbt_estimate_step(const nbt_layout *l, float *state);
 
+/* The same with any pre-activations a (R), and no gains. */
+NBT_LOCAL void nbt_estimate_move(const nbt_layout *l, float *a, float *state);
+
 /* Advances the learning state by the oldest waiting input, after nbt_estimate_look, and the
  * estimate. The motion of w and g is then in l (nbt_correct_nothing). */
 NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l);

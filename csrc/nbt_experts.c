@@ -232,7 +232,7 @@ static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const 
 static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nbt_ring *taps)
 {
     float *f = l->f;
-    nbt_copy(l->cf, nbt_learning_state(l), l->H);
+    nbt_copy(l->cf, nbt_learning_state(l), l->E);
     if (nbt_has_head(l)) {
         nbt_head_forward(l, l->cf + l->H, nbt_learning_state(l), l->u + l->H);
     }

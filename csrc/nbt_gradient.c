@@ -47,7 +47,7 @@ static void whiten(const nbt_layout *l, float *rows, size_t n)
 NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
 {
     for (size_t o = 0; o < l->O; o++) {
-        const float *slopes = l->readout + o * l->F; /* (H) of (V f)_o along h */
+        const float *slopes = l->readout + o * l->F; /* (E) of (V f)_o along h */
         if (nbt_has_head(l)) {
             nbt_head_slopes(l, l->cf, o);
             slopes = l->cf;
@@ -55,7 +55,7 @@ NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
         for (size_t n = 0; n < l->N && nbt_has_w(&l->m); n++) {
             l->alpha[n * l->O + o] = nbt_dot(slopes, l->v + n * l->S, l->H);
         }
-        for (size_t i = 0; i < l->H && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
+        for (size_t i = 0; i < l->E && (nbt_has_g(&l->m) || NBT_IS_EXACT(l)); i++) {
             NBT_OF(l, white)[i * l->O + o] = slopes[i];
         }
     }
@@ -65,7 +65,7 @@ NBT_LOCAL void nbt_gradient_directions(const nbt_layout *l)
     if (nbt_is_kalman(l)) {
         whiten(l, NBT_OF(l, head_white), l->Q);
         whiten(l, l->alpha, nbt_has_w(&l->m) ? l->N : 0);
-        whiten(l, NBT_OF(l, white), nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->H : 0);
+        whiten(l, NBT_OF(l, white), nbt_has_g(&l->m) || NBT_IS_EXACT(l) ? l->E : 0);
     }
     if (NBT_IS_EXACT(l)) {
         nbt_slope_square(l)[0] = nbt_rtrl_slopes(l);
@@ -86,7 +86,7 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
         l->step_w[0] = nbt_sqrt(nbt_dot(step, step, l->O));
         return;
     }
-    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    size_t G = nbt_has_g(&l->m) ? l->E : 0;
     row_dots(l->step_w, l->alpha, innovation, 0, l->N, l->O);
     row_dots(NBT_OF(l, step_g), NBT_OF(l, white), innovation, 0, G, l->O);
     for (size_t n = 0; n < l->N; n++) {
@@ -102,7 +102,7 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
 static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRICT tilt,
                             float *NBT_RESTRICT rest)
 {
-    for (size_t i = 0; i < l->H; i++) {
+    for (size_t i = 0; i < l->E; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
         float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
@@ -124,7 +124,7 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
         nbt_curvature_w(l)[0] = gamma;
         return;
     }
-    size_t G = nbt_has_g(&l->m) ? l->H : 0;
+    size_t G = nbt_has_g(&l->m) ? l->E : 0;
     size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
     row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
     row_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
@@ -134,7 +134,13 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
         row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
     if (nbt_has_g(&l->m)) {
-        split_curvature(l, gamma, NBT_OF(l, step_g) + l->H, NBT_OF(l, step_g) + 2 * l->H);
+        split_curvature(l, gamma, NBT_OF(l, step_g) + l->E, NBT_OF(l, step_g) + 2 * l->E);
+    }
+    size_t C = nbt_has_g(&l->m) ? nbt_resonators(l) : 0;
+    const float *white = NBT_OF(l, white);
+    for (size_t k = 0; k < C; k++) { /* of p with q, where no tilt is */
+        nbt_tilt(l)[l->H - C + k] =
+            gamma * nbt_dot(white + (l->H - C + k) * l->O, white + (l->H + k) * l->O, l->O);
     }
     for (size_t n = 0; n < l->N; n++) {
         nbt_curvature_w(l)[n] *= gamma;

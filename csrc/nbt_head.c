@@ -14,7 +14,7 @@ NBT_LOCAL void nbt_head_forward(const nbt_layout *l, float *phi, const float *st
 {
     for (size_t k = 0; k < l->Q; k++) {
         const float *u = head_row(l, NBT_OF(l, head), k);
-        phi[k] = nbt_dot(u, state, l->H) + nbt_dot(u + l->H, tail, l->Z - l->H);
+        phi[k] = nbt_dot(u, state, l->E) + nbt_dot(u + l->E, tail, l->Z - l->E);
     }
     for (size_t k = 0; k < l->Q; k++) {
         phi[k] = nbt_tanh(phi[k]);
@@ -25,11 +25,11 @@ NBT_LOCAL void nbt_head_forward(const nbt_layout *l, float *phi, const float *st
 NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o)
 {
     const float *readout = l->readout + o * l->F;
-    nbt_copy(row, readout, l->H);
+    nbt_copy(row, readout, l->E);
     for (size_t k = 0; k < l->Q; k++) {
         const float *u = head_row(l, NBT_OF(l, head), k);
-        float through = readout[l->H + k] * NBT_OF(l, head_slope)[k];
-        for (size_t i = 0; i < l->H; i++) {
+        float through = readout[l->E + k] * NBT_OF(l, head_slope)[k];
+        for (size_t i = 0; i < l->E; i++) {
             row[i] += through * u[i];
         }
     }
@@ -39,8 +39,8 @@ NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o)
 static float *head_inputs(const nbt_layout *l)
 {
     float *z = l->cf;
-    nbt_copy(z, nbt_learning_state(l), l->H);
-    nbt_copy(z + l->H, l->u + l->H, l->Z - l->H);
+    nbt_copy(z, nbt_learning_state(l), l->E);
+    nbt_copy(z + l->E, l->u + l->E, l->Z - l->E);
     return z;
 }
 
@@ -56,7 +56,7 @@ NBT_LOCAL void nbt_head_directions(const nbt_layout *l)
         }
         NBT_OF(l, head_square)[k] = e * e * nbt_dot(weighted, z, l->Z);
         for (size_t o = 0; o < l->O; o++) {
-            NBT_OF(l, head_white)[k * l->O + o] = l->readout[o * l->F + l->H + k];
+            NBT_OF(l, head_white)[k * l->O + o] = l->readout[o * l->F + l->E + k];
         }
     }
 }

@@ -3,7 +3,7 @@
  *
  *     z = [h; x; 1]   phi = tanh(U z)   e = 1 - phi^2   f = [h; phi; x; 1]
  *
- * h is the new state, x the input as the network sees it. The slope of (V f)_o is, along U_k,
+ * h is the new state (E; with resonators [h; p; q]), x the input as the network sees it. The slope of (V f)_o is, along U_k,
  * V_o,k e_k z, and along h_i, V_o,i + sum_k V_o,k e_k U_k,i. The first needs no derivative of the
  * state: the head learns with every estimator, by the diagonal block of the filter.
  *
@@ -17,7 +17,7 @@
 NBT_LOCAL void nbt_head_forward(const nbt_layout *l, float *phi, const float *state,
                                 const float *tail);
 
-/* row (H): the slopes of (V f)_o along h. Cost: Q H. */
+/* row (E): the slopes of (V f)_o along h. Cost: Q E. */
 NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o);
 
 /* The directions of the outputs' slopes along U, V_phi, not whitened yet, to head_white (Q, O), and

@@ -8,12 +8,15 @@
 #include "nbt_rng.h"
 #include "nbt_watch.h"
 
-/* Time constant of unit i, log-spaced from tau_min to tau_max. */
-static float time_constant(const nbt_config *config, size_t i)
+/* Time constant of unit i, log-spaced from tau_min to tau_max over each kind of units. */
+static float time_constant(const nbt_layout *l, size_t i)
 {
-    float low = nbt_log(config->tau_min);
-    float high = nbt_log(config->tau_max);
-    float place = config->n_hidden > 1 ? (float)i / (float)(config->n_hidden - 1) : 0.5f;
+    float low = nbt_log(l->config->tau_min);
+    float high = nbt_log(l->config->tau_max);
+    size_t gated = l->H - nbt_resonators(l);
+    size_t n = i < gated ? gated : l->H - gated;
+    i -= i < gated ? 0 : gated;
+    float place = n > 1 ? (float)i / (float)(n - 1) : 0.5f;
     return nbt_exp(low + place * (high - low));
 }
 
@@ -30,19 +33,37 @@ static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
     }
 }
 
+/* The same for the rows of a resonator: [nu, w_a] of gate 0, [omega, w_b] of gate 1. Angles are
+ * spread over the band by the golden ratio, and a third of the units only remembers. */
+static float resonator_start(const nbt_layout *l, size_t unit, size_t gate, size_t col, float drawn)
+{
+    if (col > 0) {
+        return col + 1 < l->D ? drawn : 0.3f * drawn;
+    }
+    if (gate == 0) {
+        return -nbt_log(time_constant(l, unit));
+    }
+    size_t k = unit - (l->H - nbt_resonators(l));
+    float turns = 0.618034f * (float)k;
+    return k % 3 == 0 ? 0.0f : 3.14159265f * (turns - (float)(size_t)turns);
+}
+
 static void init_theta(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
     /* A uniform number in [-1, 1) has standard deviation 1 / sqrt(3). */
-    size_t states = l->D - (l->Z - l->H); /* columns that see states */
+    size_t states = l->D - (l->Z - l->E); /* columns that see states */
     float recurrent = config->recurrent_gain * nbt_sqrt(3.0f / (float)(states > 0 ? states : 1));
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->H - 1));
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->E - 1));
     for (size_t row = 0; row < l->R; row++) {
         for (size_t col = 0; col < l->D; col++) {
             float value = nbt_rng_uniform(learner->rng) * (col < states ? recurrent : input);
-            if (col + 1 == l->D) {
+            size_t unit = row % l->H;
+            if (unit >= l->H - nbt_resonators(l)) {
+                value = resonator_start(l, unit, row / l->H, col, value);
+            } else if (col + 1 == l->D) {
                 value = gate_bias(nbt_cell_of(config), row / l->H,
-                                  time_constant(config, row % l->H), value);
+                                  time_constant(l, unit), value);
             }
             l->m.theta[nbt_layout_index(l, row, col)] = value;
         }
@@ -52,10 +73,10 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
 static void init_head(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    float hidden = config->head_gain * nbt_sqrt(3.0f / (float)(l->H > 0 ? l->H : 1));
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->H - 1));
+    float hidden = config->head_gain * nbt_sqrt(3.0f / (float)(l->E > 0 ? l->E : 1));
+    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->E - 1));
     for (size_t i = 0; i < l->Q * l->Z; i++) {
-        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * (i % l->Z < l->H ? hidden : input);
+        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * (i % l->Z < l->E ? hidden : input);
     }
 }
 
@@ -85,7 +106,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
         init_head(self, &l);
     }
     for (size_t i = 0; i < l.H && NBT_OF(&l, leak) != NULL; i++) {
-        NBT_OF(&l, leak)[i] = 1.0f / time_constant(config, i);
+        NBT_OF(&l, leak)[i] = 1.0f / time_constant(&l, i);
     }
     nbt_correct_init(&l);
     if (nbt_follows(&l)) {

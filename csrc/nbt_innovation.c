@@ -79,12 +79,16 @@ static void add_recurrent_single(const nbt_layout *l, float gain)
     for (size_t n = 0; n < l->N; n++) {
         sum += (gain * l->w_square[n] * l->alpha[n]) * l->alpha[n];
     }
-    for (size_t i = 0; i < l->H && nbt_has_g(&l->m); i++) {
+    for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
         float white = NBT_OF(l, white)[i];
         float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
         float cross = l->N == 0 ? 0.0f : gain * NBT_OF(l, g_cross)[i];
         sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white +
                (cross * white) * alpha;
+    }
+    for (size_t k = 0; k < nbt_resonators(l) && nbt_has_g(&l->m); k++) {
+        const float *p = NBT_OF(l, white) + l->H - nbt_resonators(l), *q = NBT_OF(l, white) + l->H;
+        sum += 2.0f * (gain * NBT_OF(l, pq_square)[k] * p[k]) * q[k];
     }
     l->chol[0] = sum;
 }
@@ -108,8 +112,14 @@ static void add_recurrent(const nbt_layout *l, float gain)
         along.b_step = nbt_is_by_unit(&l->m) ? l->O : 0;
         along.aa = NBT_OF(l, g_square);
         along.ab = NBT_OF(l, g_cross);
-        along.n = l->H;
+        along.n = l->E - nbt_resonators(l); /* all but q */
         add_directions(l->chol, &along, gain, l->O);
+    }
+    if (nbt_has_g(&l->m) && nbt_resonators(l) > 0) { /* q, and p with q */
+        const float *q = NBT_OF(l, white) + l->H * l->O;
+        directions beside = {q, q - nbt_resonators(l) * l->O, l->O, NBT_OF(l, g_square) + l->H,
+                             NBT_OF(l, pq_square), nbt_resonators(l)};
+        add_directions(l->chol, &beside, gain, l->O);
     }
 }
 

@@ -61,7 +61,8 @@ typedef struct view {
     X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE) \
     X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)          \
     X(HEAD, NBT_OF(l, head), l->Q, l->Z, TABLE)                       \
-    X(HEAD_COVARIANCE, NBT_OF(l, head_cov), l->Q, l->Z, TABLE)
+    X(HEAD_COVARIANCE, NBT_OF(l, head_cov), l->Q, l->Z, TABLE)        \
+    X(ANGLE_TRACES, NBT_OF(l, angle_traces), 2, l->C, TABLE)
 
 #define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
 enum { VIEW_LIST(VIEW_ROW) VIEWS };

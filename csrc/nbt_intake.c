@@ -17,8 +17,8 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
                                  const float *state, size_t age)
 {
     nbt_ring ring = nbt_intake_ring(learner, l);
-    nbt_copy(u, state, l->H);
-    nbt_ring_taps(&ring, u + l->H, age, learner->config.lags);
+    nbt_copy(u, state, l->E);
+    nbt_ring_taps(&ring, u + l->E, age, learner->config.lags);
     u[l->Z - 1] = 1.0f;
 }
 

@@ -111,21 +111,24 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     uint32_t cell = nbt_cell_of(config), estimator = nbt_estimator_of(config);
     uint32_t filter = nbt_filter_of(config), link = nbt_link_of(config);
     size_t n_in = config->n_in, L = config->lags, M = config->max_delay;
-    size_t H = config->n_hidden, O = config->n_out, K = nbt_cell_parts(cell);
-    size_t R = H * nbt_cell_gates(cell), Z = H + n_in * L + 1;
+    size_t H = config->n_hidden, O = config->n_out, parts = nbt_cell_parts(cell);
+    size_t C = NBT_RESONATORS ? config->resonators : 0, E = H + C, S = H * parts + C;
+    size_t R = H * nbt_cell_gates(cell), Z = E + n_in * L + 1;
     size_t alone = NBT_BRINGS(NBT_CELLS_ALONE, cell), D = alone != 0 ? n_in * L + 2 : Z;
-    size_t Q = NBT_HEAD ? config->head : 0, B = H + Q, F = Z + Q;
+    size_t Q = NBT_HEAD ? config->head : 0, B = E + Q, F = Z + Q;
     l->config = config;
     l->H = H;
     l->O = O;
-    l->S = H * K;
+    l->S = S;
+    l->C = C;
+    l->E = E;
     l->R = R;
     l->D = D;
     l->Z = Z;
     l->F = F;
     l->B = B;
     l->Q = Q;
-    l->parts = K;
+    l->parts = parts;
     l->N = NBT_BRINGS(NBT_ESTIMATORS_DIRECTED, estimator) * NBT_N_(NBT_BRINGS, estimator, H);
     l->alone = (int)alone;
     l->m.rows = alone != 0 ? H : R;
@@ -135,11 +138,11 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     float *floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
     size_t n = 0;
     NBT_SAVED_ARRAYS(PLACE_MATRIX, NBT_SKIP, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
-                     L, M, K, R, D, Z, F, Q)
+                     L, M, S, R, D, E, Z, F, C, Q)
     NBT_SAVED_ARRAYS(NBT_SKIP, PLACE_SAVED, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H,
-                     L, M, K, R, D, Z, F, Q)
+                     L, M, S, R, D, E, Z, F, C, Q)
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M,
-                       K, R, D, Z, F, Q)
+                       S, R, D, E, Z, F, C, Q)
     n += n % 2; /* whole multiples of 8 bytes */
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
@@ -154,9 +157,14 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 
 size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
 {
-    return nbt_is_columnar(l)
-               ? nbt_block_index(row % l->H, row / l->H * l->D + col, l->m.rows, l->m.cols)
-               : nbt_block_index(row, col, l->R, l->D);
+    if (!nbt_is_columnar(l)) {
+        return nbt_block_index(row, col, l->R, l->D);
+    }
+    /* Units of a kind lie in blocks of their own. */
+    size_t unit = row % l->H, gated = l->H - nbt_resonators(l), at = row / l->H * l->D + col;
+    return unit < gated ? nbt_block_index(unit, at, gated, l->m.cols)
+                        : gated * l->m.cols +
+                              nbt_block_index(unit - gated, at, l->H - gated, l->m.cols);
 }
 
 #define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \

@@ -41,9 +41,9 @@ enum {
 /* clang-format off */
 enum {
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_OPTIONAL_SAVED, NBT_BUILDS, cell, estimator, filter, link,
-                     , , , , , , , , , , NBT_HEAD)
+                     , , , , , , , , , , , NBT_RESONATORS, NBT_HEAD)
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
-                       , , , , , , , , , , NBT_HEAD)
+                       , , , , , , , , , , , NBT_RESONATORS, NBT_HEAD)
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
                       , , , , , NBT_MIXES)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
@@ -56,6 +56,8 @@ typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
     int alone;                   /* do the gates see their own unit only */
+    size_t C, E;                 /* resonators, the last of the units; state floats that are features:
+                                    h, or [h; p; q] (nbt_columns.h) */
     size_t Z;                    /* entries of u = [h; x; 1] */
     size_t Q;                    /* units of the head */
     size_t F, B;                 /* features of the readout, and hidden ones among them: [h; phi;
@@ -67,8 +69,8 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
 #define NBT_MEMBER_POINTER(name) float *name;
 #define NBT_MEMBER_OPTIONAL(name)
-    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , , )
-    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , , )
+    NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , , , , )
+    NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , , , , )
     float *copy; /* the last good copy: what is `copied`, matrices first; NULL without one */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
@@ -145,6 +147,11 @@ NBT_INLINE int nbt_is_kalman(const nbt_layout *l)
 NBT_INLINE int nbt_is_columnar(const nbt_layout *l) /* nbt_columns.h */
 {
     return nbt_has(NBT_BUILT_cell, NBT_CELLS_ALONE, l->alone);
+}
+
+NBT_INLINE size_t nbt_resonators(const nbt_layout *l) /* nbt_resonator.h */
+{
+    return NBT_RESONATORS && NBT_BUILDS(NBT_CELLS_ALONE, cell) ? l->C : 0;
 }
 
 NBT_INLINE int nbt_has_head(const nbt_layout *l) /* nbt_head.h */
@@ -250,8 +257,8 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 #define NBT_SAVED_OF(XM, X, l)                                                                   \
     NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                      \
                      (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags,       \
-                     (size_t)(l)->config->max_delay, (l)->parts, (l)->R, (l)->D, (l)->Z, (l)->F, \
-                     (l)->Q)
+                     (size_t)(l)->config->max_delay, (l)->S, (l)->R, (l)->D, (l)->E, (l)->Z, \
+                     (l)->F, (l)->C, (l)->Q)
 #define NBT_STREAM_OF(X, l)                                                                     \
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),         \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), \
@@ -266,15 +273,15 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
  * case. */
 #define NBT_COVERS(name, all, covered) NBT_ASSERT(name, (all) == (covered))
 
-/* step_g (3, H): step, tilt and curvature; NULL without traces. */
+/* step_g (3, E): step, tilt and curvature; NULL without traces. */
 NBT_INLINE float *nbt_tilt(const nbt_layout *l)
 {
-    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + l->H : NULL;
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + l->E : NULL;
 }
 
 NBT_INLINE float *nbt_curvature_g(const nbt_layout *l)
 {
-    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + 2 * l->H : NULL;
+    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + 2 * l->E : NULL;
 }
 
 /* ---- what a place holds -----------------------------------------------------------------------

@@ -17,7 +17,6 @@
  * sweep is one pass over the matrices that makes a change, a look, or both: each parameter is then
  * read and written once. */
 #include "nbt.h"
-#include "nbt_cell.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_experts.h"
@@ -40,13 +39,13 @@ static void gather_features(const nbt_learner *learner, const nbt_layout *l, con
 {
     float *phi = NBT_OF(l, head_step); /* not in use yet */
     if (nbt_has_head(l)) {
-        nbt_head_forward(l, phi, state, u + l->H);
+        nbt_head_forward(l, phi, state, u + l->E);
     }
-    for (size_t i = l->Z; i-- > l->H;) { /* from the end: u may be l->f */
+    for (size_t i = l->Z; i-- > l->E;) { /* from the end: u may be l->f */
         l->f[i + l->Q] = u[i];
     }
-    nbt_copy(l->f, state, l->H);
-    nbt_copy(l->f + l->H, phi, l->Q);
+    nbt_copy(l->f, state, l->E);
+    nbt_copy(l->f + l->E, phi, l->Q);
     if (nbt_follows(l)) {
         nbt_ring taps = nbt_experts_taps(learner, l);
         nbt_ring_taps(&taps, l->f + l->B, age, l->config->lags);
@@ -100,7 +99,7 @@ static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **und
         settle(l, undone);
         nbt_intake_gather(learner, l, l->f, l->state, 0);
         nbt_estimate_forward(l, l->live, l->f);
-        nbt_cell_forward(nbt_cell(l), l->H, l->live, l->state, NBT_OF(l, leak));
+        nbt_estimate_move(l, l->live, l->state);
         read_out(learner, l, l->state, l->f, 0);
     }
 }

@@ -185,6 +185,28 @@ NBT_INLINE_LANES float nbt_tanh(float x)
     return nbt_select(size < 0.625f, inner, nbt_from_bits(nbt_bits(outer) | sign));
 }
 
+/* cos and sin of an angle in [0, pi], by polynomials around pi / 2. */
+NBT_INLINE_LANES float nbt_cos(float angle)
+{
+    float t = angle - 1.57079633f;
+    float square = t * t;
+    float p = 2.59048852e-6f * square - 1.98008973e-4f;
+    p = p * square + 0.0083328998f;
+    p = p * square - 0.166666478f;
+    return -(t + (t * square) * p);
+}
+
+NBT_INLINE_LANES float nbt_sin(float angle)
+{
+    float t = angle - 1.57079633f;
+    float square = t * t;
+    float p = -2.60515094e-7f * square + 2.4760162e-5f;
+    p = p * square - 0.00138883619f;
+    p = p * square + 0.0416666381f;
+    p = p * square - 0.5f;
+    return p * square + 1.0f;
+}
+
 /* The square root by integers (nbt_math.c), for processors without an instruction for it. */
 #if defined(__GNUC__)
 __attribute__((const, noinline)) /* as compilers know of sqrtf */

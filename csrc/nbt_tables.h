@@ -6,7 +6,7 @@
  * needs.
  *
  * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1]. F:
- * features of the readout. Q: units of the head. */
+ * features of the readout. Q: units of the head. C: resonators. E: state floats that are features. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
@@ -25,7 +25,8 @@
     X(LEAKY, leaky,       1,    1,    1,    0,   0,   0)       \
     X(GATED, gated,       2,    1,    0,    1,   0,   0)       \
     X(LSTM, lstm,         4,    2,    0,    1,   2,   0)       \
-    X(COLUMNAR, columnar, 2,    1,    0,    1,   0,   1)
+    X(COLUMNAR, columnar, 2,    1,    0,    1,   0,   1)       \
+    X(RESONATOR, resonator, 2,  1,    0,    0,   0,   1)
 
 /* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for
  * every unit instead of one for all. exact: the exact derivative. */
@@ -173,6 +174,7 @@ enum {
     X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
     X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                  \
     X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)                                    \
+    X(resonators, COUNT, 0, 4096, 0, 0, 3) /* at most n_hidden; 0 but for columns */    \
     X(head, COUNT, 0, 4096, 0, 0, 3)                                                    \
     X(head_gain, REAL, 0.0f, 100.0f, 0.0f, 0.0f, 3) /* 0 without head */
 
@@ -251,19 +253,19 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  *   copied: 1 if the last good copy has it where the learner has.
  *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
  *   floats: how many where it is brought, at least 1. */
-#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, \
-                         F, Q)                                                                     \
+#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, \
+                         Z, F, C, Q)                                                                     \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
        (R) * (D))                                                                                 \
     X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (F)) /* (O, F) */                   \
     XM(MATRIX, w, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))           \
     X(POINTER, v, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */         \
-      NBT_N_(in, estimator, H) * (H) * (K))                                                       \
+      NBT_N_(in, estimator, H) * (S))                                                       \
     XM(MATRIX, g, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_G, estimator), (R) * (D))           \
     X(OPTIONAL, balance, estimate, SQUARES, 0, 0u, /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */     \
       in(NBT_ESTIMATORS_RESIDUAL, estimator), 2u * (H) + 1u)                                      \
     X(OPTIONAL, exact, estimate, WEIGHTS, 0, 0u, /* (S, R, D) row-major ds/dtheta */              \
-      in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (R) * (D))                                 \
+      in(NBT_ESTIMATORS_EXACT, estimator), (S) * (R) * (D))                                 \
     XM(MATRIX, cov, covariance, VARIANCES, 0, 1u,                                                 \
       in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_KALMAN, filter), (R) * (D))         \
     XM(MATRIX, coupling, covariance, WEIGHTS, 0, 1u,                                              \
@@ -272,7 +274,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
       (F) * ((F) + 1u) / 2u)                                                                      \
     X(POINTER, noise, covariance, NOISE, 0, 1u, /* (2, O) variance, labels counted */             \
       in(NBT_LINKS_REAL, link), 2u * (O))                                                         \
-    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (H) * (K)) /* (2, S) state, learning state */ \
+    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (S)) /* (2, S) state, learning state */ \
     X(OPTIONAL, leak, state, SHARES, 0, 0u, in(NBT_CELLS_LEAKY, cell), (H)) /* (H) */             \
     X(POINTER, ring, ring, RING, 0, 0u, 1u, ((M) + (L)) * (n_in)) /* (max_delay + lags, n_in) */  \
     /* (3, n_in), (3, O) mean, variance, count */                                                 \
@@ -283,15 +285,17 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */ \
     X(OPTIONAL, head, parameters, WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */            \
     X(OPTIONAL, head_cov, covariance, VARIANCES, 3, 1u, /* (Q, Z) */                              \
-      NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))
+      NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))                                     \
+    X(OPTIONAL, angle_traces, estimate, WEIGHTS, 3, 0u, /* (2, C) of the angles of resonators */  \
+      NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), 2u * (C))
 
 /* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
-#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, K, R, D, Z, F, \
-                           Q)                                                                     \
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, Z, \
+                           F, C, Q)                                                                     \
     X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                             \
     X(POINTER, f, 1u, (F)) /* (F) [h after; x; 1] */                                              \
     X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                      \
-    X(POINTER, carry, 1u, (H) * (K)) /* (S) */                                                    \
+    X(POINTER, carry, 1u, (S)) /* (S) */                                                    \
     X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */              \
     X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */   \
     /* (2, R) row products u u, w u. Sums are taken before the factors move; columns need none */ \
@@ -302,7 +306,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))            \
     X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                      \
     /* (H, H) transposed J_t; rtrl: (S, H) */                                                     \
-    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (H) * (K) * (H))                \
+    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (S) * (H))                \
     /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */                             \
     X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), 2u * NBT_N_(in, estimator, H))   \
     /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction    \
@@ -311,20 +315,21 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */       \
       2u * NBT_N_(in, estimator, H))                                                              \
     /* (3, H) step, tilt, curvature */                                                            \
-    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (H))                                \
-    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (H, O) F^T V_h, unit by unit */ \
-      (H) * (O))                                                                                  \
+    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (E))                                \
+    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (E, O) F^T V_h, unit by unit */ \
+      (E) * (O))                                                                                  \
     /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */                            \
     X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), NBT_N_(in, estimator, H) * (O))     \
     /* (H) factor of the old g in the new w */                                                    \
     X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                 \
     X(OPTIONAL, g_keep, /* (H) d */                                                               \
       in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))                          \
-    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (H)) /* (H) sum P g g of a unit */   \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (E)) /* (E) sum P g g of a unit */   \
     X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) sum P g w of a unit */   \
+    X(OPTIONAL, pq_square, NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), (C)) /* sum P g_p g_q */ \
     /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */ \
     X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D))                     \
-    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (H) * (K) * (D))                       \
+    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (S) * (D))                       \
     X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                  \
     X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                               \
     X(POINTER, cf,                                                                                \
@@ -404,7 +409,7 @@ enum {
     NBT_SINCE_ALL_ = 0 NBT_FIELD_LIST(NBT_SINCE_FIELD_) NBT_COUNTER_LIST(NBT_SINCE_COUNTER_)
         NBT_WORD_LIST(NBT_SINCE_WORD_)
             NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , ,
-                             )
+                             , , )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2

@@ -7,6 +7,7 @@
 NBT_LOCAL void nbt_traces_clear(const nbt_layout *l)
 {
     nbt_fill(l->m.g, 0.0f, l->R * l->D);
+    nbt_fill(NBT_OF(l, angle_traces), 0.0f, 2 * nbt_resonators(l));
 }
 
 NBT_LOCAL void nbt_traces_sum(const nbt_layout *l)
@@ -41,7 +42,7 @@ NBT_LOCAL void nbt_traces_advance(const nbt_layout *l)
 NBT_LOCAL int nbt_traces_is_bounded(const nbt_layout *l)
 {
     int good = 1;
-    for (size_t i = 0; i < l->H; i++) {
+    for (size_t i = 0; i < l->E; i++) {
         good &= NBT_OF(l, g_square)[i] < NBT_NORM_LIMIT;
     }
     return good;

@@ -108,11 +108,12 @@ static float covariance_limit(const nbt_layout *l)
     return nbt_lifts(l) || nbt_follows(l) ? LIMIT : COVARIANCE_LIMIT;
 }
 
-/* state (S): h, and under the lstm c. */
+/* state (S): h, and under the lstm c; of resonators p and q. */
 static void walk_state(nbt_walker *walker, const nbt_layout *l, float *state)
 {
-    walk_array(walker, state, l->H, ANY_SIGN, H_LIMIT);
-    walk_array(walker, state + l->H, l->S - l->H, ANY_SIGN, C_LIMIT);
+    size_t bounded = l->H - nbt_resonators(l);
+    walk_array(walker, state, bounded, ANY_SIGN, H_LIMIT);
+    walk_array(walker, state + bounded, l->S - bounded, ANY_SIGN, C_LIMIT);
 }
 
 /* Samples newest first. */

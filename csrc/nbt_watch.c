@@ -37,8 +37,8 @@ NBT_LOCAL void nbt_watch_init(nbt_learner *learner)
  * stand 8 standard deviations off. */
 static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
-    const float *x = l->u + l->H;
-    size_t n = l->Z - l->H - 1;
+    const float *x = l->u + l->E;
+    size_t n = l->Z - l->E - 1;
     return learner->config.scale_steps == 0 || nbt_follows(l)
                ? 0.0f
                : nbt_dot(x, x, n) / (32.0f * (float)n);
