@@ -324,6 +324,22 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
     return hash;
 }
 
+/* The hash at the end of a stream that is fed in both ways, with the bytes that the macros say. */
+static uint64_t checked_hash(const nbt_config *config, uint32_t steps)
+{
+    REQUIRE(nbt_bytes(config) ==
+            NBT_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators, config->head, config->lags,
+                      config->max_delay, config->cell, config->estimator, config->filter,
+                      config->link) +
+                NBT_STREAM_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators, config->head,
+                                 config->lags, config->max_delay, config->link, config->follow,
+                                 config->anchored, config->linear_lags, config->slow_forget > 0.0f,
+                                 config->mix_forget > 0.0f));
+    uint64_t hash = hash_fed(config, steps, 1);
+    REQUIRE(hash == hash_fed(config, steps, 0));
+    return hash;
+}
+
 /* Every mixture of what follows, of anchors and experts; where the learner allows it. */
 static void print_streams(uint32_t steps)
 {
@@ -346,20 +362,59 @@ static void print_streams(uint32_t steps)
         if (nbt_bytes(&config) == 0) {
             continue;
         }
-        REQUIRE(nbt_bytes(&config) ==
-                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.head, config.lags,
-                          config.max_delay, config.cell, config.estimator, config.filter,
-                          config.link) +
-                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.head,
-                                     config.lags, config.max_delay, config.link, config.follow,
-                                     config.anchored, config.linear_lags, config.slow_forget > 0.0f,
-                                     config.mix_forget > 0.0f));
-        uint64_t hash = hash_fed(&config, steps, 1);
-        REQUIRE(hash == hash_fed(&config, steps, 0));
+        uint64_t hash = checked_hash(&config, steps);
         printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
                " link=%" PRIu32 " filter=%" PRIu32 " %016" PRIx64 "\n",
                kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
                hash);
+    }
+}
+
+/* ---- Layers of columns, and heads ---- */
+
+/* Gated columns and resonators in blocks of all widths, and heads, with every filter and link that
+ * the learner allows; and a head behind every other cell and estimator. */
+static void print_columns(uint32_t steps)
+{
+    static const uint32_t resonators[] = {0, 4, 21};
+    for (uint32_t kind = 0; kind < 3u * 2u * 3u * 64u; kind++) {
+        nbt_config config = still_config(3, 2, 21, NBT_LINK_GAUSSIAN);
+        uint32_t choices = kind / 64u;
+        if (choices / 2u % 3u == NBT_LINK_CATEGORICAL && (kind & 32u) != 0) {
+            continue; /* as without that bit */
+        }
+        config.seed = 1;
+        config.gate = 0.0f;
+        config.scale_steps = 1;
+        config.cell = NBT_CELL_COLUMNAR;
+        config.filter = choices % 2u;
+        config.link = choices / 2u % 3u;
+        config.resonators = resonators[choices / 6u];
+        config.cell = config.resonators == config.n_hidden ? NBT_CELL_RESONATOR : config.cell;
+        config.estimator = kind & 1u ? NBT_EST_SNAP1 : NBT_EST_FROZEN;
+        config.head = kind & 2u ? 3 : 0;
+        config.head_gain = kind & 2u ? 1.0f : 0.0f;
+        config.max_delay = kind & 4u ? 3 : 0;
+        config.lags = kind & 8u ? 2 : 1;
+        config.follow = kind >> 4 & 1u;
+        config.scale_rate = config.follow ? 0.01f : 0.0f;
+        config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : kind & 32u ? 1 : 2;
+        config.anchored = config.follow && config.link == NBT_LINK_GAUSSIAN;
+        config.mix_forget = config.anchored && kind & 32u ? 0.99f : 0.0f;
+        config.slow_forget = config.mix_forget > 0.0f && config.filter ? 0.9998f : 0.0f;
+        printf("columns=%" PRIu32 " %016" PRIx64 "\n", kind, checked_hash(&config, steps));
+    }
+    for (uint32_t kind = 0; kind < 6u * 4u; kind++) {
+        nbt_config config = still_config(3, 2, 5, NBT_LINK_GAUSSIAN);
+        config.gate = 0.0f;
+        config.scale_steps = 1;
+        config.cell = kind % 4u;
+        config.estimator = kind / 4u;
+        config.head = 3;
+        config.head_gain = 1.0f;
+        if (nbt_bytes(&config) > 0) {
+            printf("head=%" PRIu32 " %016" PRIx64 "\n", kind, checked_hash(&config, steps));
+        }
     }
 }
 
@@ -607,6 +662,7 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "grid") == 0 && count > 0) {
         print_grid(count);
         print_streams(count);
+        print_columns(count);
     } else if (strcmp(mode, "abuse") == 0 && count > 0) {
         nbt_config config = parse_config(argc - 3, argv + 3);
         abuse(&config, count);
