@@ -893,7 +893,8 @@ class ReferenceLearner:
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, F), head and head_P
     (K, E + I + 1), weights and covariance of the head, v (S), or (H, H) under
-    `unitwise` (row i for the parameters of unit i), w (R, D), traces (R, D) and turns (2, C),
+    `unitwise` (row i for the parameters of unit i), w (R, D), traces (R, D) and
+    angle_traces (2, C),
     kappa (H), P and metric.coupling (R, D), U (F, F) and d (F), noise (O), state (S),
     learning_state (S), input_scaler, label_scaler; and G (S, R, D). g (R - 2 C, D) and resonance
     are the traces of gates and of resonators. v, w, traces, kappa and G are 0 where the estimator
@@ -1176,15 +1177,16 @@ class ReferenceLearner:
     def traces(self) -> Array:
         """Own-unit traces (R, D); the second row of a resonator has the imaginary parts.
 
-        Column 0 of its rows is along nu. What is along omega stands in ``turns``.
+        Column 0 of its rows is along nu. What is along omega stands in ``angle_traces``.
         """
         G = self.resonance.G
         return self.config.of_all(self.g, np.array([G.real, G.imag]))
 
     @property
-    def turns(self) -> Array:
+    def angle_traces(self) -> Array:
         """Real and imaginary parts of the traces along omega, (2, C)."""
-        return np.array([self.resonance.turn.real, self.resonance.turn.imag])
+        angle = self.resonance.angle
+        return np.array([angle.real, angle.imag])
 
     def slopes(self) -> Array:
         """Estimate the derivative of V f with respect to theta, (O, R, D): H in docs/design.md.

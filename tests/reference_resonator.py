@@ -67,13 +67,13 @@ def limited(state: Array) -> Array:
 
 @dataclass(frozen=True)
 class Traces:
-    """ds/dweight of C units. G (C, I + 2): along nu, then along w_a. turn (C): along omega.
+    """Derivatives of s of C units. G (C, I + 2): along nu and w_a. angle (C): along omega.
 
     Along w_b it is i times that along w_a.
     """
 
     G: Complex
-    turn: Complex
+    angle: Complex
 
     @classmethod
     def start(cls, n_units: int, n_cols: int) -> Traces:
@@ -83,7 +83,7 @@ class Traces:
     def after(self, theta: Array, state: Array, u: Array) -> Traces:
         """The traces one step later; state: [p; q] (2 C) before it.
 
-        G_j <- lambda G_j + n u_j        turn <- lambda turn + i lambda s
+        G_j <- lambda G_j + n u_j        angle <- lambda angle + i lambda s
         G_nu <- lambda G_nu - exp(nu) lambda s + n_nu (a + i b)
         n_nu = dn/dnu = rho^2 exp(nu) / n
         """
@@ -94,10 +94,10 @@ class Traces:
         lam, s = rho * np.exp(1j * omega), p + 1j * q
         along_nu = -np.exp(nu) * lam * s + rho**2 * np.exp(nu) / n * (a + 1j * b)
         injected = np.column_stack([along_nu, np.outer(n, u)])
-        return Traces(lam[:, None] * self.G + injected, lam * self.turn + 1j * lam * s)
+        return Traces(lam[:, None] * self.G + injected, lam * self.angle + 1j * lam * s)
 
     @property
     def slopes(self) -> Complex:
         """Derivatives of s along all parameters, in their places, (2, C, I + 2)."""
-        along_b = np.column_stack([self.turn, 1j * self.G[:, 1:]])
+        along_b = np.column_stack([self.angle, 1j * self.G[:, 1:]])
         return np.array([self.G, along_b])

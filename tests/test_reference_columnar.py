@@ -205,7 +205,7 @@ def state_slopes(learner: ReferenceLearner) -> Array:
         along_p, along_q = learner.traces[unit].copy(), learner.traces[H + unit].copy()
         if row >= H:  # omega and w_b turn by a right angle what w_a does
             along_p, along_q = -along_q, along_p
-            along_p[0], along_q[0] = learner.turns[:, unit - G]
+            along_p[0], along_q[0] = learner.angle_traces[:, unit - G]
         slope[unit, row] += along_p
         slope[unit + C, row] += along_q
     return slope

@@ -138,13 +138,13 @@ def test_traces_are_the_derivative_of_the_unrolled_network(config: Settings) -> 
 
 def test_the_arrays_of_the_kernel_hold_all_of_them(config: Settings) -> None:
     learner = feed(ReferenceLearner(config), inputs(), labels(2))
-    G, turn = learner.resonance.G, learner.resonance.turn
+    G, angle = learner.resonance.G, learner.resonance.angle
     first = config.n_gated
     np.testing.assert_array_equal(learner.traces[first:H] + 1j * learner.traces[H + first :], G)
-    np.testing.assert_array_equal(learner.turns[0] + 1j * learner.turns[1], turn)
+    np.testing.assert_array_equal(learner.angle_traces[0] + 1j * learner.angle_traces[1], angle)
     np.testing.assert_array_equal(learner.traces[:first], learner.g[:first])
     learner.reset_state()
-    for cleared in (learner.traces, learner.turns, learner.state):
+    for cleared in (learner.traces, learner.angle_traces, learner.state):
         assert not cleared.any()
 
 
@@ -227,7 +227,7 @@ def test_all_of_a_columnar_layer_may_be_resonators() -> None:
     mixed = replace(COLUMNAR, resonators=H, lags=1)
     alone = replace(COLUMNAR, cell="resonator", lags=1)
     learners = [feed(ReferenceLearner(c), inputs(), labels(2)) for c in (mixed, alone)]
-    for name in ("theta", "readout", "traces", "turns", "P", "state"):
+    for name in ("theta", "readout", "traces", "angle_traces", "P", "state"):
         ours, theirs = (getattr(learner, name) for learner in learners)
         np.testing.assert_array_equal(ours, theirs)
 
