@@ -127,6 +127,8 @@ class Config:
             None means 0.998.
         prior_units: the priors of the readouts are in units of the target instead of the noise.
             Gaussian, needs a kalman filter. None means whether both are given.
+        resonators: how many of the units of a ``columnar`` layer, the last ones, are resonators,
+            0..hidden. None means all of them with the cell ``resonator``, else 0.
         head: units of a learnt layer phi = tanh(U [h; x; 1]) in front of the readout, which then
             sees [h; phi; x; 1], 0..4096, 0 is none. Cost: 8 (hidden + n_in lags + 1) bytes a unit,
             and a column of the readout.
@@ -174,6 +176,7 @@ class Config:
     linear_forget: float | None = None
     slow_forget: float | None = None
     mix_forget: float | None = None
+    resonators: int | None = None
     head: int = 0
     head_gain: float | None = None
     anchor: tuple[int | None, ...] | None = None

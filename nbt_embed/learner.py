@@ -203,6 +203,7 @@ class Learner:
         linear_forget: float | None = None,
         slow_forget: float | None = None,
         mix_forget: float | None = None,
+        resonators: int | None = None,
         head: int = 0,
         head_gain: float | None = None,
         anchor: tuple[int | None, ...] | None = None,
@@ -241,13 +242,14 @@ class Learner:
     def estimate_is_exact(self) -> bool:
         """Whether the recurrent weights follow the exact derivative of the state.
 
-        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``). Exact is
+        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``,
+        ``resonator``). Exact is
         what the equations say for weights that stand still; learning moves them, as in any online
         method, and a unit that feeds itself by more than 1 has its traces bounded.
         """
         config = self._config
         return config.estimator == "rtrl" or (
-            config.estimator == "snap1" and config.cell == "columnar"
+            config.estimator == "snap1" and config.cell in ("columnar", "resonator")
         )
 
     @property
