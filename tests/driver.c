@@ -253,15 +253,19 @@ static void print_grid(uint32_t steps)
                     for (config.link = 0; config.link < NBT_LINK_END; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
                         uint32_t norms = has_norm ? NBT_NORM_END : 1u;
-                        for (config.norm = 0; config.norm < norms; config.norm++) {
+                        for (uint32_t kind = 0; kind < 2 * norms; kind++) {
+                            config.norm = kind / 2;
+                            config.head = kind % 2 != 0 ? 3 : 0;
+                            config.head_gain = kind % 2 != 0 ? 1.0f : 0.0f;
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
                             if (nbt_bytes(&config) == 0) {
                                 continue; /* no such choice, or not for this cell */
                             }
                             printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-                                   " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32,
+                                   " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32
+                                   " head=%" PRIu32,
                                    config.n_hidden, config.cell, config.estimator, config.filter,
-                                   config.link, config.norm);
+                                   config.link, config.norm, config.head);
                             print_hashes(&config, steps);
                         }
                     }
@@ -327,7 +331,7 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
 /* Every mixture of what follows, of anchors and experts; where the learner allows it. */
 static void print_streams(uint32_t steps)
 {
-    for (uint32_t kind = 0; kind < 512; kind++) {
+    for (uint32_t kind = 0; kind < 1024; kind++) {
         nbt_config config = still_config(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
         config.seed = 1;
         config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
@@ -342,6 +346,8 @@ static void print_streams(uint32_t steps)
         config.linear_forget = kind & 64u ? 0.99f : 0.0f;
         config.prior_units = kind >> 7 & 1u;
         config.link = kind & 256u ? NBT_LINK_BERNOULLI : NBT_LINK_GAUSSIAN;
+        config.head = kind & 512u ? 3 : 0;
+        config.head_gain = kind & 512u ? 1.0f : 0.0f;
         config.scale_steps = 1;
         if (nbt_bytes(&config) == 0) {
             continue;
@@ -357,9 +363,9 @@ static void print_streams(uint32_t steps)
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));
         printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-               " link=%" PRIu32 " filter=%" PRIu32 " %016" PRIx64 "\n",
+               " link=%" PRIu32 " filter=%" PRIu32 " head=%" PRIu32 " %016" PRIx64 "\n",
                kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
-               hash);
+               config.head, hash);
     }
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import itertools
 import pickle
 import signal
 import struct
@@ -20,14 +19,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, Build, is_accepted, run
+from conftest import ROOT, Build, run
 from numpy.typing import NDArray
-from settings import still
+from settings import kinds, still
 
 from nbt_embed import Config, Learner, NbtError
 from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import config_of
-from nbt_embed.config import CHOICES
 from nbt_embed.errors import CheckpointError, DivergenceWarning, InputTypeError
 
 SANITIZED = (
@@ -68,13 +66,7 @@ GOLDEN_FILES = [
 ]
 # Made by a kernel whose readouts learnt something else of the first values.
 LEARNT_OTHERWISE = "checkpoint_v1_2.nbt"
-KINDS = [
-    kind
-    for kind in itertools.product(
-        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
-    )
-    if is_accepted(Config(1, 2, cell=kind[0], estimator=kind[1]))
-]
+KINDS = kinds("cell", "estimator", "filter", "link")
 PAYLOAD = 296  # docs/checkpoint.md
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOST, ROOT, Build, Tool, is_accepted, run
+from conftest import HOST, ROOT, Build, Tool, run
 from numpy.typing import NDArray
-from settings import still
+from settings import is_accepted, still
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES
