@@ -223,6 +223,11 @@ class Config:
         return anchor
 
     @property
+    def traces_are_exact(self) -> bool:
+        """Whether the traces of ``snap1`` are the exact derivative: no unit sees another one."""
+        return self.cell in _ALONE
+
+    @property
     def n_label(self) -> int:
         """Values in one label: 1 class index (categorical), else n_out."""
         return 1 if self.link == "categorical" else self.n_out
@@ -291,4 +296,8 @@ _BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )
 # Fields that decide what the default of others is.
-_DECIDING = frozenset(("hidden", "cell", "filter", "link", "follow", "anchored", "mix_forget"))
+_DECIDING = frozenset(
+    ("hidden", "head", "cell", "filter", "link", "follow", "anchored", "mix_forget")
+)
+# Cells without a weight between units: column `alone` of csrc/nbt_tables.h.
+_ALONE = frozenset(("columnar",))

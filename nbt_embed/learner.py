@@ -247,7 +247,7 @@ class Learner:
         """
         config = self._config
         return config.estimator == "rtrl" or (
-            config.estimator == "snap1" and config.cell == "columnar"
+            config.estimator == "snap1" and config.traces_are_exact
         )
 
     @property
