@@ -43,7 +43,8 @@ GUARDS: dict[str, Any] = {
     "input_limit": 6,
 }
 GOLDEN_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, drift_steps=0, gate=0))
-# For every version of the format: a file, what it holds, and its hash.
+# For every version of the format: a file, what it holds, and its hash. `python -m tools.known_bits`
+# writes the last one.
 STREAMS: dict[str, Any] = {
     "follow": True,
     "scale_rate": 2e-3,
@@ -69,7 +70,7 @@ GOLDEN_FILES = [
         Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,)),
         0x8957FF83B9944BD3,
     ),
-    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0x0),  # python -m tools.known_bits makes the last one
+    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0x0),
 ]
 # Made by a kernel whose readouts learnt something else of the first values.
 LEARNT_OTHERWISE = "checkpoint_v1_2.nbt"
