@@ -102,6 +102,9 @@ _NEEDS: dict[str, tuple[_Need, ...]] = {
     "linear_lags": (("anchored", bool, "anchored=True"), _MIX, _FILTER),
     "linear_forget": (("linear_lags", bool, "linear_lags above 0"),),
     "prior_units": (_LINK, _FILTER),
+    "resonators": (
+        ("cell", lambda cell: cell in ("columnar", "resonator"), 'cell="columnar" or "resonator"'),
+    ),
     "head_gain": (("head", bool, "head above 0"),),
 }
 
@@ -197,7 +200,7 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
                 f"{name} = {shown(getattr(config, name))}: needs {remedy}, and "
                 f"{other} = {getattr(config, other)!r}; change that, or leave {name} out"
             )
-    expected = f"a value from {_bound(low)} to {_bound(high)}"
+    expected = f"a value from {_bound(low)} to {_bound(high)}" if low < high else _bound(low)
     if name in CHOICES:
         expected = "one of " + ", ".join(repr(choice) for choice in _accepted(struct, index))
     message = f"{name} = {shown(getattr(config, name))}: expected {expected}"
@@ -206,7 +209,7 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
             "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
             "lags + 1) or more: fewer units or another estimator"
         )
-    elif name in ("estimator", "filter"):
+    elif name in ("estimator", "filter", "resonators"):
         message += f" with cell = {config.cell!r} and hidden = {config.hidden}; or leave it out"
     return ConfigError(message)
 

@@ -521,6 +521,7 @@ def _parser() -> argparse.ArgumentParser:
 # Settings that are options with a whole number: name, least value, meaning.
 _COUNTS = (
     ("hidden", 0, "recurrent units; 0: recursive least squares"),
+    ("resonators", 0, "units of a columnar layer that are resonators; all of cell resonator"),
     ("head", 0, "units of a learnt layer in front of the readout; 0: none"),
     ("lags", 1, "last samples of every input that are seen at once"),
     ("seed", 0, "seed of everything random"),
@@ -535,12 +536,14 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
             f"--{name}",
             metavar="N",
             type=_count_from(low),
-            default=value,
+            default=getattr(Config, name),
             help=f"{text} (default: {value})",
         )
     for name in ("cell", "estimator", "filter"):
         value = getattr(Config, name)
-        shown = value or "unitwise; nobacktrack for lstm; snap1 for columnar; frozen without units"
+        shown = value or (
+            "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without units"
+        )
         parser.add_argument(
             f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {shown})"
         )

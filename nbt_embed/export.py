@@ -157,6 +157,8 @@ def kernel_options(config: Config) -> str:
         values["NBT_FOLLOW"] = "0"
     if config.mix_forget == 0.0:
         values["NBT_MIXTURE"] = "0"
+    if config.resonators == 0:
+        values["NBT_RESONATORS"] = "0"
     if config.head == 0:
         values["NBT_HEAD"] = "0"
     if config.estimator != "rtrl":
@@ -296,6 +298,7 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         "OUTPUTS": f"{config.n_out}u",
         "LABELS": f"{config.n_label}u /* values in one label */",
         "HIDDEN": f"{config.hidden}u",
+        "RESONATORS": f"{config.resonators}u",
         "HEAD": f"{config.head}u",
         "LAGS": f"{config.lags}u",
         "MAX_DELAY": f"{config.max_delay}u",
@@ -303,7 +306,7 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         **{field.upper(): _enumerator(config, field) for field in _FIELDS},
         "STATE_BYTES": f"{state_bytes}u",
     }
-    sizes = ["INPUTS", "OUTPUTS", "HIDDEN", "HEAD", "LAGS"]
+    sizes = ["INPUTS", "OUTPUTS", "HIDDEN", "RESONATORS", "HEAD", "LAGS"]
     choices = [field.upper() for field in _FIELDS]
 
     def call(macro: str, names: list[str], *numbers: str) -> str:

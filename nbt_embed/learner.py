@@ -203,6 +203,7 @@ class Learner:
         linear_forget: float | None = None,
         slow_forget: float | None = None,
         mix_forget: float | None = None,
+        resonators: int | None = None,
         head: int = 0,
         head_gain: float | None = None,
         anchor: tuple[int | None, ...] | None = None,

@@ -253,8 +253,10 @@ static void print_grid(uint32_t steps)
                     for (config.link = 0; config.link < NBT_LINK_END; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
                         uint32_t norms = has_norm ? NBT_NORM_END : 1u;
-                        for (uint32_t kind = 0; kind < 2 * norms; kind++) {
-                            config.norm = kind / 2;
+                        for (uint32_t kind = 0; kind < 6 * norms; kind++) {
+                            const uint32_t resonators[] = {0, 2, config.n_hidden};
+                            config.norm = kind / 6;
+                            config.resonators = resonators[kind / 2 % 3];
                             config.head = kind % 2 != 0 ? 3 : 0;
                             config.head_gain = kind % 2 != 0 ? 1.0f : 0.0f;
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
@@ -263,9 +265,9 @@ static void print_grid(uint32_t steps)
                             }
                             printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
                                    " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32
-                                   " head=%" PRIu32,
+                                   " resonators=%" PRIu32 " head=%" PRIu32,
                                    config.n_hidden, config.cell, config.estimator, config.filter,
-                                   config.link, config.norm, config.head);
+                                   config.link, config.norm, config.resonators, config.head);
                             print_hashes(&config, steps);
                         }
                     }
@@ -331,8 +333,9 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
 /* Every mixture of what follows, of anchors and experts; where the learner allows it. */
 static void print_streams(uint32_t steps)
 {
-    for (uint32_t kind = 0; kind < 1024; kind++) {
-        nbt_config config = still_config(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
+    for (uint32_t kind = 0; kind < 2048; kind++) {
+        int columns = (kind & 1024u) != 0;
+        nbt_config config = still_config(3, 2, kind & 1u || columns ? 5 : 0, NBT_LINK_GAUSSIAN);
         config.seed = 1;
         config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
         config.follow = 1;
@@ -348,24 +351,29 @@ static void print_streams(uint32_t steps)
         config.link = kind & 256u ? NBT_LINK_BERNOULLI : NBT_LINK_GAUSSIAN;
         config.head = kind & 512u ? 3 : 0;
         config.head_gain = kind & 512u ? 1.0f : 0.0f;
+        if (columns) {
+            config.cell = NBT_CELL_COLUMNAR;
+            config.estimator = NBT_EST_SNAP1;
+            config.resonators = kind & 1u ? 2 : 0;
+        }
         config.scale_steps = 1;
         if (nbt_bytes(&config) == 0) {
             continue;
         }
         REQUIRE(nbt_bytes(&config) ==
-                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.head, config.lags,
-                          config.max_delay, config.cell, config.estimator, config.filter,
+                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.resonators, config.head,
+                          config.lags, config.max_delay, config.cell, config.estimator, config.filter,
                           config.link) +
-                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.head,
-                                     config.lags, config.max_delay, config.link, config.follow,
+                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.resonators,
+                                     config.head, config.lags, config.max_delay, config.link, config.follow,
                                      config.anchored, config.linear_lags, config.slow_forget > 0.0f,
                                      config.mix_forget > 0.0f));
         uint64_t hash = hash_fed(&config, steps, 1);
         REQUIRE(hash == hash_fed(&config, steps, 0));
         printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-               " link=%" PRIu32 " filter=%" PRIu32 " head=%" PRIu32 " %016" PRIx64 "\n",
+               " link=%" PRIu32 " filter=%" PRIu32 " resonators=%" PRIu32 " head=%" PRIu32 " %016" PRIx64 "\n",
                kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
-               config.head, hash);
+               config.resonators, config.head, hash);
     }
 }
 

@@ -71,6 +71,7 @@ SWITCHES = [
     ("-DNBT_FILTERS=1u", ("nbt_quasi", "nbt_ud_measure", "nbt_innovation")),
     ("-DNBT_LINKS=1u", ("softmax", "innovate_bernoulli", "innovate_categorical")),
     ("-DNBT_HEAD=0u", ("nbt_head",)),
+    ("-DNBT_RESONATORS=0u", ("nbt_resonator",)),
 ]
 MORE_SWITCHES = [
     ("-DNBT_CELLS=0xbu", ()),
@@ -91,8 +92,10 @@ def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_
     sections = ("-ffunction-sections", "-Wl,--gc-sections")
     program = build("gcc", *STRICT, "-O1", *sections, switches, lanes=1)
     field, mask = switches.removeprefix("-DNBT_").removesuffix("u").split("=")
-    kept = [0] if field == "HEAD" else [i for i in range(8) if int(mask, 0) >> i & 1]
-    built = {f" {field.lower().removesuffix('s')}={i} " for i in kept}
+    if field in ("HEAD", "RESONATORS"):
+        built = {f" {field.lower()}=0 "}
+    else:
+        built = {f" {field.lower()[:-1]}={i} " for i in range(8) if int(mask, 0) >> i & 1}
     wanted = [line for line in expected if any(choice in line for choice in built)]
     assert run(str(program), "grid", STEPS).splitlines() == wanted
     symbols = run(tool("nm"), str(program))
@@ -102,6 +105,7 @@ def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_
 # Of models whose kernels are exported: cell, estimator, head, follow.
 MODELS = [("gated", one, 0, follows) for one in CHOICES["estimator"] for follows in (False, True)]
 MODELS += [("columnar", "snap1", 2, False), ("columnar", "snap1", 0, True)]
+MODELS += [("resonator", "snap1", 2, True)]
 MODELS += [("gated", "unitwise", 2, True)]
 
 
@@ -122,7 +126,7 @@ def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
     program = build("gcc", *STRICT, "-O1", "-include", str(switches), lanes=1)
     kind = {f"{name}={CHOICES[name].index(getattr(config, name))}" for name in CHOICES}
     kind -= {f"norm={CHOICES['norm'].index(config.norm)}"}  # both are always built
-    kind |= set() if head else {"head=0"}
+    kind |= {f"{name}=0" for name in ("head", "resonators") if getattr(config, name) == 0}
     lines = run(str(program), "grid", STEPS).splitlines()
     own = [line for line in expected if kind <= set(line.split())]
     assert lines == [line for line in own if follows or not line.startswith("streams")]
@@ -162,6 +166,7 @@ def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:
         found = {choice[name] for choice in choices if name in choice}
         assert found == {str(i) for i in range(len(CHOICES[name]))}
     assert {choice["head"] for choice in choices} == {"0", "3"}
+    assert {choice["resonators"] for choice in choices} == {"0", "2", "5", "16"}
     hashes = [[word for word in line if "=" not in word] for line in lines]
     for line, choice in zip(hashes, choices, strict=True):
         assert len(set(line)) == len(line) == (1 if "streams" in choice else 4)
@@ -246,10 +251,11 @@ def size_grid() -> list[dict[str, int]]:
     sizes = [(1, 2, 1, 0, 1, 0), (3, 2, 5, 3, 2, 3), (3, 5, 16, 8, 1, 0), (2, 3, 17, 1, 7, 100)]
     sizes += [(65535, 2, 1, 2, 1, 0), (1, 4096, 2, 0, 3, 1), (5, 2, 1000, 9, 1, 1048576)]
     rows = [
-        dict(zip(SIZED, size, strict=True))
+        {**dict(zip(SIZED, size, strict=True)), "resonators": share * size[2] // 2}
         | {name: CHOICES[name].index(one) for name, one in zip(KIND, kind, strict=True)}
         for kind in kinds(*KIND)
         for size in sizes
+        for share in range(3)
     ]
     return [row for row in rows if is_accepted(config_of(row))]
 
@@ -266,7 +272,7 @@ def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path:
     found = {tuple(row[name] for name in KIND) for row in rows}
     assert len(found) == len(kinds(*KIND))
     assert {bool(row["head"]) for row in rows} == {False, True}
-    fields = (*SIZED, *KIND)
+    fields = list(rows[0])
     setting = "\n".join(f"        config.{name} = key[{i}];" for i, name in enumerate(fields))
     # Static initialisers: NBT_BYTES has to be a constant expression to compile here.
     table = ",\n".join(

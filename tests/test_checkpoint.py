@@ -58,9 +58,8 @@ STREAMS: dict[str, Any] = {
     "prior_units": True,
 }
 # What every version of the format has brought so far.
-NEWEST_CONFIG = Config(
-    2, 1, hidden=3, cell="columnar", head=2, max_delay=3, seed=5, anchor=(0,), rollback_steps=20
-)
+NEWEST: dict[str, Any] = {"cell": "columnar", "resonators": 1, "head": 2, "rollback_steps": 20}
+NEWEST_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,), **NEWEST)
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
     ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
@@ -197,8 +196,8 @@ def read(data: bytes) -> dict[str, Any]:
 
     n_in, n_out, H, lags = map(count, ("n_in", "n_out", "n_hidden", "lags"))
     delay, cell, estimator = map(count, ("max_delay", "cell", "estimator"))
-    kind, link, head = map(count, ("filter", "link", "head"))
-    Z = H + n_in * lags + 1
+    kind, link, C, head = map(count, ("filter", "link", "resonators", "head"))
+    Z = H + C + n_in * lags + 1
     F = Z + head
     rank_one, traces = estimator in (1, 3, 4), estimator in (2, 3, 4)
     kalman, gaussian = kind > 0, link == 0
@@ -242,6 +241,7 @@ def read(data: bytes) -> dict[str, Any]:
         ("label_run", gaussian, (2, n_out)),
         *((f"copy of {name}", rollback and there, shape) for name, there, shape in parameters),
         *heads,
+        ("angle_traces", traces and C > 0, (2, C)),
         *((f"copy of {name}", rollback and there, shape) for name, there, shape in heads),
     ):
         if there:

@@ -18,6 +18,11 @@ from nbt_embed.config import CHOICES
 NAMES = ("cell", "estimator", "filter")
 
 
+def resonators(cell: str, hidden: int) -> int:
+    """Return how many of the units are resonators."""
+    return {"columnar": hidden // 2, "resonator": hidden}.get(cell, 0)
+
+
 def configurations() -> list[list[str]]:
     """Return driver arguments for every cell, estimator and filter, the rest varied."""
     return [
@@ -28,6 +33,7 @@ def configurations() -> list[list[str]]:
             ),
             f"link={(i + i // 3) % 3}",  # the filters alternate with i, the links out of step
             f"n_hidden={(1, 5, 16)[i % 3]}",
+            f"resonators={resonators(kind[0], (1, 5, 16)[i % 3])}",
             f"n_out={(2, 3, 5)[i % 3]}",
             f"n_in={(1, 3)[i % 2]}",
             f"lags={1 + i % 4}",
