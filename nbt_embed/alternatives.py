@@ -74,8 +74,8 @@ def alternatives(config: Config) -> tuple[Alternative, ...]:
 
 def _echo_state(config: Config, key: str, width: str, factor: int) -> Iterator[Alternative]:
     """One echo state network, or none where a learner of that width cannot be built."""
-    sizes = {"hidden": factor * config.hidden, "resonators": factor * (config.resonators or 0)}
-    config = replace(config, estimator="frozen", **sizes)
+    hidden, resonators = (factor * (count or 0) for count in (config.hidden, config.resonators))
+    config = replace(config, estimator="frozen", hidden=hidden, resonators=resonators)
     with suppress(ConfigError):
         memory_bytes = memory_of(config).total
         formula = f"this learner with --estimator frozen --hidden {config.hidden}"
