@@ -237,6 +237,14 @@ static void print_hashes(const nbt_config *config, uint32_t steps)
     block_free(&owner);
 }
 
+static void print_kind(const nbt_config *config)
+{
+    printf(" H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32 " filter=%" PRIu32 " link=%" PRIu32
+           " norm=%" PRIu32 " follow=%" PRIu32 " resonators=%" PRIu32 " head=%" PRIu32,
+           config->n_hidden, config->cell, config->estimator, config->filter, config->link,
+           config->norm, config->follow, config->resonators, config->head);
+}
+
 static void print_grid(uint32_t steps)
 {
     static const uint32_t sizes[] = {5, 16};
@@ -263,11 +271,7 @@ static void print_grid(uint32_t steps)
                             if (nbt_bytes(&config) == 0) {
                                 continue; /* no such choice, or not for this cell */
                             }
-                            printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-                                   " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32
-                                   " resonators=%" PRIu32 " head=%" PRIu32,
-                                   config.n_hidden, config.cell, config.estimator, config.filter,
-                                   config.link, config.norm, config.resonators, config.head);
+                            print_kind(&config);
                             print_hashes(&config, steps);
                         }
                     }
@@ -330,12 +334,33 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
     return hash;
 }
 
+/* The hash at the end of a stream that is fed in both ways, with the bytes that the macros say; not
+ * of learners that this build or the kernel does not have. */
+static void print_checked(const char *grid, uint32_t kind, const nbt_config *config, uint32_t steps)
+{
+    if (nbt_bytes(config) == 0) {
+        return;
+    }
+    REQUIRE(nbt_bytes(config) ==
+            NBT_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators,
+                      config->head, config->lags, config->max_delay, config->cell,
+                      config->estimator, config->filter, config->link) +
+                NBT_STREAM_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators,
+                                 config->head, config->lags, config->max_delay, config->link,
+                                 config->follow, config->anchored, config->linear_lags,
+                                 config->slow_forget > 0.0f, config->mix_forget > 0.0f));
+    uint64_t hash = hash_fed(config, steps, 1);
+    REQUIRE(hash == hash_fed(config, steps, 0));
+    printf("%s=%" PRIu32, grid, kind);
+    print_kind(config);
+    printf(" %016" PRIx64 "\n", hash);
+}
+
 /* Every mixture of what follows, of anchors and experts; where the learner allows it. */
 static void print_streams(uint32_t steps)
 {
-    for (uint32_t kind = 0; kind < 2048; kind++) {
-        int columns = (kind & 1024u) != 0;
-        nbt_config config = still_config(3, 2, kind & 1u || columns ? 5 : 0, NBT_LINK_GAUSSIAN);
+    for (uint32_t kind = 0; kind < 1024; kind++) {
+        nbt_config config = still_config(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
         config.seed = 1;
         config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
         config.follow = 1;
@@ -351,29 +376,44 @@ static void print_streams(uint32_t steps)
         config.link = kind & 256u ? NBT_LINK_BERNOULLI : NBT_LINK_GAUSSIAN;
         config.head = kind & 512u ? 3 : 0;
         config.head_gain = kind & 512u ? 1.0f : 0.0f;
-        if (columns) {
-            config.cell = NBT_CELL_COLUMNAR;
-            config.estimator = NBT_EST_SNAP1;
-            config.resonators = kind & 1u ? 2 : 0;
-        }
         config.scale_steps = 1;
-        if (nbt_bytes(&config) == 0) {
-            continue;
+        print_checked("streams", kind, &config, steps);
+    }
+}
+
+/* ---- Layers of columns, and heads ---- */
+
+/* Gated columns and resonators in blocks of all widths, and heads, with every filter and link that
+ * the learner allows. */
+static void print_columns(uint32_t steps)
+{
+    static const uint32_t resonators[] = {0, 4, 21};
+    for (uint32_t kind = 0; kind < 3u * 2u * 3u * 64u; kind++) {
+        nbt_config config = still_config(3, 2, 21, NBT_LINK_GAUSSIAN);
+        uint32_t choices = kind / 64u;
+        if (choices / 2u % 3u == NBT_LINK_CATEGORICAL && (kind & 32u) != 0) {
+            continue; /* as without that bit */
         }
-        REQUIRE(nbt_bytes(&config) ==
-                NBT_BYTES(config.n_in, config.n_out, config.n_hidden, config.resonators, config.head,
-                          config.lags, config.max_delay, config.cell, config.estimator, config.filter,
-                          config.link) +
-                    NBT_STREAM_BYTES(config.n_in, config.n_out, config.n_hidden, config.resonators,
-                                     config.head, config.lags, config.max_delay, config.link, config.follow,
-                                     config.anchored, config.linear_lags, config.slow_forget > 0.0f,
-                                     config.mix_forget > 0.0f));
-        uint64_t hash = hash_fed(&config, steps, 1);
-        REQUIRE(hash == hash_fed(&config, steps, 0));
-        printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-               " link=%" PRIu32 " filter=%" PRIu32 " resonators=%" PRIu32 " head=%" PRIu32 " %016" PRIx64 "\n",
-               kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
-               config.resonators, config.head, hash);
+        config.seed = 1;
+        config.gate = 0.0f;
+        config.scale_steps = 1;
+        config.cell = NBT_CELL_COLUMNAR;
+        config.filter = choices % 2u;
+        config.link = choices / 2u % 3u;
+        config.resonators = resonators[choices / 6u];
+        config.cell = config.resonators == config.n_hidden ? NBT_CELL_RESONATOR : config.cell;
+        config.estimator = kind & 1u ? NBT_EST_SNAP1 : NBT_EST_FROZEN;
+        config.head = kind & 2u ? 3 : 0;
+        config.head_gain = kind & 2u ? 1.0f : 0.0f;
+        config.max_delay = kind & 4u ? 3 : 0;
+        config.lags = kind & 8u ? 2 : 1;
+        config.follow = kind >> 4 & 1u;
+        config.scale_rate = config.follow ? 0.01f : 0.0f;
+        config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : kind & 32u ? 1 : 2;
+        config.anchored = config.follow && config.link == NBT_LINK_GAUSSIAN;
+        config.mix_forget = config.anchored && kind & 32u ? 0.99f : 0.0f;
+        config.slow_forget = config.mix_forget > 0.0f && config.filter ? 0.9998f : 0.0f;
+        print_checked("columns", kind, &config, steps);
     }
 }
 
@@ -621,6 +661,7 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "grid") == 0 && count > 0) {
         print_grid(count);
         print_streams(count);
+        print_columns(count);
     } else if (strcmp(mode, "abuse") == 0 && count > 0) {
         nbt_config config = parse_config(argc - 3, argv + 3);
         abuse(&config, count);

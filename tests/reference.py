@@ -8,6 +8,9 @@ is shared with the kernel. Symbols and shapes are those of the table in docs/des
     K = head          F = H + K + I + 1                                f = [h; phi; x; 1]  (F)
 
 A row of `columnar` sees of h only its own unit, so that D = I + 2 and u differs from row to row.
+The last C of its units may be resonators (reference_resonator.py), all of them with the cell
+`resonator`. Then h is [h; p; q] everywhere but in u, with E = S = H + C entries in place of H, and
+the rows of a resonator are not the gates of a cell: [nu, w_a] and [omega, w_b].
 
 `rtrl` carries the exact derivative: it is what the other estimators approximate.
 
@@ -24,11 +27,21 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference_head import HeadStep
+from reference_resonator import (
+    FIRST_BIAS,
+    Traces,
+    first_nu_omega,
+    limited,
+    resonate,
+    within_bounds,
+)
 
 Array = NDArray[np.float64]
 
@@ -53,6 +66,7 @@ class Settings:
     head: int = 0
     head_gain: float = 0.0
     cell: str = "gated"
+    resonators: int = 0  # with columnar; resonator has no other units
     estimator: str = "nobacktrack"
     norm: str = "metric"
     filter: str = "kalman"
@@ -98,14 +112,29 @@ class Settings:
         return (1 if CELLS[self.cell].alone else self.n_hidden) + inputs
 
     @property
+    def n_resonators(self) -> int:
+        """C, the last of the units."""
+        return self.n_hidden if self.cell == "resonator" else self.resonators
+
+    @property
+    def n_gated(self) -> int:
+        """H - C, the units with the gates of the cell."""
+        return self.n_hidden - self.n_resonators
+
+    @property
+    def n_seen(self) -> int:
+        """E, the first floats of the state, which head and readout see."""
+        return self.n_hidden + self.n_resonators
+
+    @property
     def columns(self) -> NDArray[np.int_]:
-        """The place in u = [h; x; 1] of what each column of theta sees, (R, D)."""
-        return seen_columns(self.cell, self.n_hidden, self.n_in * self.lags)
+        """The place in u = [h; x; 1] of what each column of a gate's row sees, (R - 2 C, D)."""
+        return seen_columns(self.cell, self.n_gated, self.n_in * self.lags)
 
     @property
     def n_context(self) -> int:
-        """The entries of u = [h; x; 1], and the columns of the head."""
-        return self.n_hidden + self.n_in * self.lags + 1
+        """The entries of z = [h; x; 1], the columns of the head."""
+        return self.n_seen + self.n_in * self.lags + 1
 
     @property
     def n_features(self) -> int:
@@ -115,7 +144,23 @@ class Settings:
     @property
     def n_state(self) -> int:
         """S, the floats of the state."""
-        return CELLS[self.cell].parts * self.n_hidden
+        return CELLS[self.cell].parts * self.n_hidden + self.n_resonators
+
+    @property
+    def is_gate(self) -> NDArray[np.bool_]:
+        """Which rows of theta are of units with gates, (R); the others are of resonators."""
+        return np.arange(self.n_rows) % max(self.n_hidden, 1) < self.n_gated
+
+    def of_kinds(self, rows: Array) -> tuple[Array, Array]:
+        """Of rows (R, D) those of gates (R - 2 C, D), and those of resonators (2, C, D)."""
+        resonating = rows[~self.is_gate].reshape(2, self.n_resonators, self.n_cols)
+        return rows[self.is_gate], resonating
+
+    def of_all(self, gates: Array, resonating: NDArray[Any]) -> NDArray[Any]:
+        """Undo ``of_kinds``, (R, D)."""
+        rows = np.zeros((self.n_rows, self.n_cols), resonating.dtype)
+        rows[self.is_gate], rows[~self.is_gate] = gates, resonating.reshape(-1, self.n_cols)
+        return rows
 
 
 # ---- Section 4: generator and initial weights --------------------------------------------------
@@ -159,16 +204,16 @@ class Generator:
         return (self.word() >> 8) / 2**23 - 1.0
 
 
-def time_constants(config: Settings) -> Array:
-    """Time constants tau (H), in samples, log-spaced over the units from tau_min to tau_max."""
-    if config.n_hidden == 1:
+def time_constants(config: Settings, n_units: int) -> Array:
+    """Time constants tau of n units of a kind, in samples, log-spaced from tau_min to tau_max."""
+    if n_units == 1:
         return np.array([np.sqrt(config.tau_min * config.tau_max)])
-    return np.geomspace(config.tau_min, config.tau_max, config.n_hidden)
+    return np.geomspace(config.tau_min, config.tau_max, n_units)
 
 
 def initial_theta(config: Settings, generator: Generator) -> Array:
     """Seeded recurrent parameters (R, D); draws R * D words, row by row."""
-    H, inputs = config.n_hidden, config.n_in * config.lags
+    H, G, inputs = config.n_hidden, config.n_gated, config.n_in * config.lags
     states = config.n_cols - inputs - 1  # columns that see states
     scale = np.sqrt(3.0) * np.concatenate(
         [
@@ -178,20 +223,23 @@ def initial_theta(config: Settings, generator: Generator) -> Array:
     )
     drawn = [generator.uniform() for _ in range(config.n_rows * config.n_cols)]
     theta: Array = np.array(drawn).reshape(config.n_rows, config.n_cols) * scale
-    slow = np.log(time_constants(config) - 1.0)
+    slow = np.log(time_constants(config, G) - 1.0)
     # A sigmoid of the bias -slow is 1 / tau.
     for gate, bias in ((CELLS[config.cell].slow, -slow), (CELLS[config.cell].fast, slow)):
         if gate is not None:
-            theta[gate * H : (gate + 1) * H, -1] = bias
-    return theta
+            theta[gate * H : gate * H + G, -1] = bias
+    gates, resonating = config.of_kinds(theta)
+    resonating[:, :, 0] = first_nu_omega(time_constants(config, config.n_resonators))
+    resonating[:, :, -1] *= FIRST_BIAS
+    return config.of_all(gates, resonating)
 
 
 def initial_head(config: Settings, generator: Generator) -> Array:
-    """Seeded weights (K, H + I + 1) of the head; draws as many words, row by row, after theta's."""
-    H, inputs = config.n_hidden, config.n_in * config.lags
+    """Seeded weights (K, E + I + 1) of the head; draws as many words, row by row, after theta's."""
+    E, inputs = config.n_seen, config.n_in * config.lags
     scale = np.sqrt(3.0) * np.concatenate(
         [
-            np.full(H, config.head_gain / np.sqrt(max(H, 1))),
+            np.full(E, config.head_gain / np.sqrt(max(E, 1))),
             np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
         ]
     )
@@ -347,6 +395,12 @@ def columnar(a: Array, s: Array, leak: Array) -> Step:
     return gated(a, s, leak)
 
 
+@cell(gates=2, alone=True)
+def resonator(a: Array, s: Array, leak: Array) -> Step:
+    """A layer without units that have gates: a and s are empty."""
+    return gated(a, s, leak)
+
+
 def with_input(h: Array, x: Array) -> Array:
     """[h; x; 1], (H + I + 1)."""
     return np.concatenate([h, x, [1.0]])
@@ -363,7 +417,7 @@ def seen_columns(cell_name: str, n_hidden: int, n_inputs: int) -> NDArray[np.int
 
 def widened(theta: Array, columns: NDArray[np.int_], n_context: int) -> Array:
     """Write theta (R, D) as a matrix (R, H + I + 1) on all of u: 0 where a row does not look."""
-    wide = np.zeros((len(theta), n_context))
+    wide = np.zeros((len(theta), n_context), theta.dtype)
     np.put_along_axis(wide, columns, theta, axis=1)
     return wide
 
@@ -373,8 +427,9 @@ def widened(theta: Array, columns: NDArray[np.int_], n_context: int) -> Array:
 
 def sum_rows(per_row: Array, n_hidden: int) -> Array:
     """Sum (..., parts, R) over the rows of each unit and flatten the parts: (..., S)."""
-    *batch, parts, _ = per_row.shape
-    per_unit: Array = per_row.reshape(*batch, parts, -1, n_hidden).sum(axis=-2)
+    *batch, parts, n_rows = per_row.shape
+    gates = n_rows // max(n_hidden, 1)
+    per_unit: Array = per_row.reshape(*batch, parts, gates, n_hidden).sum(axis=-2)
     return per_unit.reshape(*batch, parts * n_hidden)
 
 
@@ -659,6 +714,19 @@ def exact_rtrl(G: Array, u: Array, step: Step, theta: Array) -> Array:
     return np.tensordot(jacobian(step, theta), G, 1) + e.T[:, :, None] * u
 
 
+def complex_derivative(function: Callable[[Any], Array], at: Array) -> Array:
+    """Derivative of an analytic function(at), shape at.shape + value.shape, to the last digit.
+
+    Im f(x + i h) / h has no difference that rounding could spoil (Squire and Trapp 1998).
+    """
+    columns = []
+    for index in np.ndindex(at.shape):
+        shifted = at.astype(complex)
+        shifted[index] += 1e-30j
+        columns.append(np.imag(function(shifted)) / 1e-30)
+    return np.array(columns).reshape(*at.shape, *columns[0].shape)
+
+
 def numeric_derivative(function: Callable[[Array], Array], at: Array, width: float) -> Array:
     """Central differences of function(at), shape at.shape + value.shape; cost 2 calls a number."""
     columns = []
@@ -824,12 +892,14 @@ class ReferenceLearner:
     """predict and learn as in csrc/nbt.h, without the skipping of non-finite steps.
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, F), head and head_P
-    (K, H + I + 1), weights and covariance of the head, v (S), or (H, H) under
-    `unitwise` (row i for the parameters of unit i), w (R, D), g (R, D), kappa (H), P and
-    metric.coupling (R, D), U (F, F) and d (F), noise (O), state (S), learning_state (S),
-    input_scaler, label_scaler; and G (S, R, D). v, w, g, kappa and G are 0 where the estimator has
-    no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have these
-    arrays.
+    (K, E + I + 1), weights and covariance of the head, v (S), or (H, H) under
+    `unitwise` (row i for the parameters of unit i), w (R, D), traces (R, D) and
+    angle_traces (2, C),
+    kappa (H), P and metric.coupling (R, D), U (F, F) and d (F), noise (O), state (S),
+    learning_state (S), input_scaler, label_scaler; and G (S, R, D). g (R - 2 C, D) and resonance
+    are the traces of gates and of resonators. v, w, traces, kappa and G are 0 where the estimator
+    has no such array, P stays 1 and U, d stay as they are under `sgd`: the kernel does not have
+    these arrays.
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
     bits; None for the float64 ones. The generator advances by their words either way.
@@ -838,7 +908,7 @@ class ReferenceLearner:
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
-        H, O, F = config.n_hidden, config.n_out, config.n_features  # noqa: E741
+        O, F = config.n_out, config.n_features  # noqa: E741
         if config.estimator not in ESTIMATORS:
             raise ValueError(f"estimator is {config.estimator!r}: choose one of {ESTIMATORS}")
         if config.estimator in WITH_TRACES and CELLS[config.cell].parts > 1:
@@ -853,7 +923,7 @@ class ReferenceLearner:
             )
         self.config, self.columns = config, config.columns
         self.cell = CELLS[config.cell].step
-        self.leak = 1.0 / time_constants(config)
+        self.leak = 1.0 / time_constants(config, config.n_gated)
         self.generator = Generator(config.seed)
         self.theta = initial_theta(config, self.generator)
         if theta is not None:
@@ -866,7 +936,7 @@ class ReferenceLearner:
             self.theta = given
         self.head = initial_head(config, self.generator)
         self.readout = np.zeros((O, F))
-        hidden = np.arange(F) < H + config.head
+        hidden = np.arange(F) < config.n_seen + config.head
         self.prior = np.where(hidden, config.prior_hidden, config.prior)
         self.covariance = ReadoutCovariance(self.prior, self.covariance_order())
         self.noise = np.ones(O)
@@ -894,7 +964,8 @@ class ReferenceLearner:
         unitwise = config.estimator == "unitwise"
         self.v = np.zeros((config.n_hidden,) * 2 if unitwise else config.n_state)
         self.w = np.zeros_like(self.theta)
-        self.g = np.zeros_like(self.theta)
+        self.g = np.zeros_like(config.of_kinds(self.theta)[0])
+        self.resonance = Traces.start(config.n_resonators, config.n_cols)
         self.G = np.zeros((config.n_state, *self.theta.shape))
         self.balance = Balance.start(config.n_hidden)
         self.x = np.zeros(config.n_in * config.lags)
@@ -907,22 +978,42 @@ class ReferenceLearner:
 
     def head_step(self, state: Array, x: Array) -> HeadStep:
         """The head after a step that led to state (S) by x (I), in the units of the network."""
-        return HeadStep.of(self.head, with_input(state[: self.config.n_hidden], x))
+        return HeadStep.of(self.head, with_input(state[: self.config.n_seen], x))
 
     def features(self, state: Array, x: Array, direct: Array) -> Array:
         """Features f = [h; phi; direct; 1], (F); direct (I) is x as the readout sees it."""
         phi = self.head_step(state, x).phi
-        return with_input(np.concatenate([state[: self.config.n_hidden], phi]), direct)
+        return with_input(np.concatenate([state[: self.config.n_seen], phi]), direct)
 
     def forward(self, state: Array, x: Array) -> tuple[Array, Step]:
-        """What each row of theta sees, (R, D), and the step of the cell from it."""
-        u = with_input(state[: self.config.n_hidden], x)
-        return u[self.columns], self.cell(self.wide_theta @ u, state, self.leak)
+        """What each row of a gate sees, (R - 2 C, D), and the step of the cell from it."""
+        u = with_input(state[: self.config.n_gated], x)
+        gated = state[: state.size - 2 * self.config.n_resonators]
+        return u[self.columns], self.cell(self.wide_theta @ u, gated, self.leak)
+
+    def resonators(self, state: Array, x: Array) -> tuple[Array, Array, Array]:
+        """Parameters (2, C, D) of the resonators, their state [p; q] (2 C), and [x; 1]."""
+        own = state[state.size - 2 * self.config.n_resonators :]
+        return self.config.of_kinds(self.theta)[1], own, with_input(x[:0], x)
+
+    def unlimited_state(self, state: Array, x: Array) -> Array:
+        """The state (S) after one step by x (I), an analytic function of state and theta."""
+        gated = self.forward(state, x)[1].state
+        if self.config.n_resonators == 0:
+            return gated
+        return np.concatenate([gated, resonate(*self.resonators(state, x))])
+
+    def next_state(self, state: Array, x: Array) -> Array:
+        """The state (S) after one step by x (I)."""
+        gated = self.config.n_state - 2 * self.config.n_resonators
+        new = self.unlimited_state(state, x)
+        return np.concatenate([new[:gated], limited(new[gated:])])
 
     @property
     def wide_theta(self) -> Array:
-        """Parameters on all of u, (R, H + I + 1)."""
-        return widened(self.theta, self.columns, self.config.n_context)
+        """Parameters of the gates on all of u = [h; x; 1], (R - 2 C, H - C + I + 1)."""
+        n_context = self.config.n_context - 2 * self.config.n_resonators
+        return widened(self.config.of_kinds(self.theta)[0], self.columns, n_context)
 
     @property
     def U(self) -> Array:  # noqa: N802
@@ -967,7 +1058,7 @@ class ReferenceLearner:
             raise ValueError(f"input {values} has a NaN: set hold_missing to repeat the last value")
         direct = self.take_input(values)
         self.waiting.append(self.x)
-        self.state = self.forward(self.state, self.x)[1].state
+        self.state = self.next_state(self.state, self.x)
         self.live_f = self.features(self.state, self.x, direct)
         return self.answer(values)
 
@@ -1017,9 +1108,8 @@ class ReferenceLearner:
     def advance(self) -> Array:
         """Carry the learning state and its derivative over the oldest input, (I), returned."""
         x = self.waiting.popleft()
-        u, step = self.forward(self.learning_state, x)
-        self.advance_estimate(u, step)
-        self.learning_state = step.state
+        self.advance_estimate(x)
+        self.learning_state = self.next_state(self.learning_state, x)
         self.learning_head = self.head_step(self.learning_state, x)
         return x
 
@@ -1041,9 +1131,10 @@ class ReferenceLearner:
             r = noise_step(self.noise, new.error, c, self.label_count, config.noise_rate)
             self.noise = np.where(new.labelled, r, self.noise)
 
-    def advance_estimate(self, u: Array, step: Step) -> None:
+    def advance_estimate(self, x: Array) -> None:
         """Carry the derivative of the learning state over one step; `frozen` has none."""
         config, theta = self.config, self.wide_theta
+        u, step = self.forward(self.learning_state, x)
         euclidean = Metric.diagonal(np.ones_like(self.theta))
         metric = self.metric if config.norm == "metric" else euclidean
         if config.estimator == "nobacktrack":
@@ -1052,6 +1143,8 @@ class ReferenceLearner:
             self.v, self.w = estimate_update(self.w, z, u, step, signs, config.decay, metric)
         elif config.estimator == "snap1":
             self.g = trace_update(self.g, u, step, own_carry(jacobian(step, theta)))
+            if config.n_resonators > 0:
+                self.resonance = self.resonance.after(*self.resonators(self.learning_state, x))
         elif config.estimator == "residual":
             signs = self.generator.signs(config.n_hidden)
             self.v, self.w, self.g = residual_update(
@@ -1063,24 +1156,63 @@ class ReferenceLearner:
             self.v, self.w, self.g = unitwise_update(
                 self.v, self.w, self.g, u, step, theta, signs, config.decay, self.metric
             )
-        elif config.estimator == "rtrl":
+        elif config.estimator == "rtrl" and config.n_resonators == 0:
             self.G = exact_rtrl(self.G, u, step, theta)
+        elif config.estimator == "rtrl":
+            self.G = self.exact_layer(x)
+
+    def exact_layer(self, x: Array) -> Array:
+        """As exact_rtrl, of units of any kind: the step of the layer is differentiated as it is."""
+        s, there = self.learning_state, copy(self)
+
+        def at(theta: Array) -> Array:
+            there.theta = theta
+            return there.unlimited_state(s, x)
+
+        J = complex_derivative(lambda state: self.unlimited_state(state, x), s).T
+        injected = np.moveaxis(complex_derivative(at, self.theta), -1, 0)
+        return np.asarray(np.tensordot(J, self.G, 1) + injected)
+
+    @property
+    def traces(self) -> Array:
+        """Own-unit traces (R, D); the second row of a resonator has the imaginary parts.
+
+        Column 0 of its rows is along nu. What is along omega stands in ``angle_traces``.
+        """
+        G = self.resonance.G
+        return self.config.of_all(self.g, np.array([G.real, G.imag]))
+
+    @property
+    def angle_traces(self) -> Array:
+        """Real and imaginary parts of the traces along omega, (2, C)."""
+        angle = self.resonance.angle
+        return np.array([angle.real, angle.imag])
 
     def slopes(self) -> Array:
         """Estimate the derivative of V f with respect to theta, (O, R, D): H in docs/design.md.
 
-        The sum of what v w^T, g and G say: each is 0 where the estimator does not keep it.
+        The sum of what v w^T, the traces and G say: each is 0 where the estimator does not keep it.
         """
-        H = self.config.n_hidden
-        V = self.learning_head.through(self.readout, self.head, H)
-        alpha = V @ self.v[..., :H].T  # (O), or (O, H) with one v per unit
-        alpha_row, V_row = (by_row(x, len(self.theta)) for x in (alpha.reshape(len(V), -1), V))
-        rank_one = alpha_row[:, :, None] * self.w
-        return rank_one + V_row[:, :, None] * self.g + np.tensordot(V, self.G[:H], 1)
+        config = self.config
+        V = self.learning_head.through(self.readout, self.head, config.n_seen)
+        alpha = V @ self.v[..., : config.n_seen].T  # (O), or (O, H) with one v per unit
+        rank_one = by_row(alpha.reshape(len(V), -1), len(self.theta))[:, :, None] * self.w
+        # The real part of conj(V_p + i V_q) (dp + i dq) is V_p dp + V_q dq.
+        own, q = V[:, : config.n_hidden].astype(complex), V[:, config.n_hidden :]
+        own[:, config.n_gated :] -= 1j * q
+        traces = config.of_all(self.g, self.resonance.slopes)
+        by_traces: Array = (by_row(own, len(self.theta))[:, :, None] * traces).real
+        return rank_one + by_traces + np.tensordot(V, self.G[: config.n_seen], 1)
 
     def head_slopes(self) -> Array:
-        """The derivative of V f with respect to the head's weights, (O, K, H + I + 1)."""
-        return self.learning_head.slopes(self.readout, self.config.n_hidden)
+        """The derivative of V f with respect to the head's weights, (O, K, E + I + 1)."""
+        return self.learning_head.slopes(self.readout, self.config.n_seen)
+
+    def move_theta(self, change: Array) -> None:
+        """Add a change (R, D) to theta and keep nu and omega in their ranges."""
+        gates, resonating = self.config.of_kinds(self.theta + change)
+        resonating[:, :, 0] = within_bounds(resonating[:, :, 0])
+        self.theta = self.config.of_all(gates, resonating)
 
     def gated(self, new: Innovation, variance: Array) -> Innovation:
         """The innovation (gaussian) with errors of at most `gate` of its deviations (O)."""
@@ -1108,7 +1240,7 @@ class ReferenceLearner:
         x = shared_step(new.F, M, new.t)
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
-        self.theta = self.theta + eta_gamma * self.metric.apply(np.tensordot(x, slopes, 1))
+        self.move_theta(eta_gamma * self.metric.apply(np.tensordot(x, slopes, 1)))
         self.head = self.head + eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
         self.head_P = covariance_step(self.head_P, of_head_seen, gamma, delta)
@@ -1135,5 +1267,5 @@ class ReferenceLearner:
         rate, slopes = self.annealed() * self.config.sgd_rate, self.slopes()
         of_head = self.head_slopes()
         self.readout = self.readout + rate * np.outer(new.error, f)
-        self.theta = self.theta + rate * np.tensordot(new.error, slopes, 1)
+        self.move_theta(rate * np.tensordot(new.error, slopes, 1))
         self.head = self.head + rate * np.tensordot(new.error, of_head, 1)

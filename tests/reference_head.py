@@ -2,7 +2,7 @@
 
     z = [h; x; 1]   phi = tanh(U z)   e = 1 - phi^2   f = [h; phi; x; 1]
 
-K units see the new state h (H) and the input x (I). U (K, H + I + 1) is learnt like the recurrent
+K units see the new state h (E) and the input x (I). U (K, E + I + 1) is learnt like the recurrent
 parameters, but its slope needs no derivative of the state, so it is exact with every estimator.
 """
 
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeadStep:
-    """What the head says of one sample: z (H + I + 1), phi (K) and its slope e (K) along U z."""
+    """What the head says of one sample: z (E + I + 1), phi (K) and its slope e (K) along U z."""
 
     z: Array
     phi: Array
@@ -30,12 +30,12 @@ class HeadStep:
         phi = np.tanh(U @ z)
         return cls(z, phi, 1 - phi**2)
 
-    def through(self, V: Array, U: Array, n_hidden: int) -> Array:
-        """Slopes of V f along h, V_o,i + sum_k V_o,k e_k U_k,i, (O, H), for V (O, F)."""
-        along_phi = V[:, n_hidden : n_hidden + self.phi.size]
-        return np.asarray(V[:, :n_hidden] + (along_phi * self.slope) @ U[:, :n_hidden])
+    def through(self, V: Array, U: Array, n_seen: int) -> Array:
+        """Slopes of V f along h, V_o,i + sum_k V_o,k e_k U_k,i, (O, E), for V (O, F)."""
+        along_phi = V[:, n_seen : n_seen + self.phi.size]
+        return np.asarray(V[:, :n_seen] + (along_phi * self.slope) @ U[:, :n_seen])
 
-    def slopes(self, V: Array, n_hidden: int) -> Array:
-        """Slopes of V f along U, V_o,k e_k z, (O, K, H + I + 1)."""
-        along_phi = V[:, n_hidden : n_hidden + self.phi.size]
+    def slopes(self, V: Array, n_seen: int) -> Array:
+        """Slopes of V f along U, V_o,k e_k z, (O, K, E + I + 1)."""
+        along_phi = V[:, n_seen : n_seen + self.phi.size]
         return np.asarray((along_phi * self.slope)[:, :, None] * self.z)

@@ -69,7 +69,7 @@ class StreamLearner(ReferenceLearner):
 
     def covariance_order(self) -> NDArray[np.int_]:
         """[1; x; h; phi]: the constant first, so that moving units leave the factors triangular."""
-        hidden, F = self.config.n_hidden + self.config.head, self.config.n_features
+        hidden, F = self.config.n_seen + self.config.head, self.config.n_features
         return np.concatenate([[F - 1], np.arange(hidden, F - 1), np.arange(hidden)])
 
     def restart(self) -> None:
@@ -143,7 +143,7 @@ class StreamLearner(ReferenceLearner):
         if change.first:
             return  # all taps are 0 and nothing was learnt of them
         self.taps[:, channel] = a * self.taps[:, channel] + b
-        first = config.n_hidden + config.head + channel
+        first = config.n_seen + config.head + channel
         places = first + config.n_in * np.arange(config.lags)
         shift = 0.0 if change.jump else b  # after a jump, what was learnt is kept about the mean
         A = affine(config.n_features, places, config.n_features - 1, a, shift)

@@ -19,10 +19,14 @@ from reference import WITH_TRACES, ReferenceLearner, Settings
 from settings import still
 
 from nbt_embed import Config, Learner
-from nbt_embed.config import CHOICES, Cell, Estimator, Filter, Link, Norm
+from nbt_embed.config import CHOICES, Estimator, Filter, Link, Norm
 
 STEPS = 200
 CELLS = CHOICES["cell"]
+LAYERS: dict[str, dict[str, Any]] = {cell: {"cell": cell} for cell in CELLS} | {
+    "mixed": {"cell": "columnar", "resonators": 2}
+}
+RESONATING = ("mixed", "resonator")
 LEARNING = [
     ("nobacktrack", "metric"),
     ("nobacktrack", "euclidean"),
@@ -89,7 +93,8 @@ def expected_arrays(reference: ReferenceLearner) -> dict[str, NDArray[np.float64
         "state": reference.state,
         "learning_state": reference.learning_state,
         "noise": reference.noise,
-        "traces": reference.g,
+        "traces": reference.traces,
+        "angle_traces": reference.angle_traces,
         "head": reference.head,
         "head_covariance": reference.head_P,
         "rtrl": reference.G.reshape(len(reference.G), reference.theta.size),
@@ -112,9 +117,9 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
 
 
-def allowed(cell: str, estimator: str, filter_: str) -> bool:
-    """Whether a cell has the estimator and the filter."""
-    kind = REFERENCE_CELLS[cell]
+def allowed(layer: str, estimator: str, filter_: str) -> bool:
+    """Whether a layer has the estimator and the filter."""
+    kind = REFERENCE_CELLS[LAYERS[layer]["cell"]]
     if kind.alone:
         return estimator in ("frozen", "snap1") and filter_ != "kalman_quasi"
     return kind.parts == 1 or estimator not in WITH_TRACES
@@ -122,7 +127,7 @@ def allowed(cell: str, estimator: str, filter_: str) -> bool:
 
 CASES = [
     case
-    for case in itertools.product(CELLS, LEARNING, FILTERS, LINKS)
+    for case in itertools.product(LAYERS, LEARNING, FILTERS, LINKS)
     if allowed(case[0], case[1][0], case[2])
 ]
 
@@ -132,36 +137,56 @@ def name_of(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else "-".join(value)
 
 
-@pytest.mark.parametrize(("cell", "learning", "filter_", "link"), CASES, ids=name_of)
+@pytest.mark.parametrize(("layer", "learning", "filter_", "link"), CASES, ids=name_of)
 def test_every_combination_follows_the_reference(
-    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
+    layer: str, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
 ) -> None:
-    follow_the_reference(cell, learning, filter_, link, head=0)
+    follow_the_reference(layer, learning, filter_, link, head=0)
 
 
 @pytest.mark.parametrize(
-    ("cell", "learning", "filter_", "link"),
-    [case for case in CASES if case[0] in ("lstm", "gated", "columnar")],
+    ("layer", "learning", "filter_", "link"),
+    [case for case in CASES if case[0] in ("lstm", "gated", "columnar", *RESONATING)],
     ids=name_of,
 )
 def test_a_head_follows_the_reference(
-    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
+    layer: str, learning: tuple[Estimator, Norm], filter_: Filter, link: Link
 ) -> None:
-    learner = follow_the_reference(cell, learning, filter_, link, head=4)
+    learner = follow_the_reference(layer, learning, filter_, link, head=4)
     start = Learner(learner.config).array("head")
     assert np.abs(learner.array("head") - start).max() > 1e-4
 
 
+@pytest.mark.parametrize("head", [0, 3])
+@pytest.mark.parametrize(
+    ("layer", "learning", "filter_", "link"),
+    [case for case in CASES if case[0] in RESONATING and case[1][0] == "snap1"],
+    ids=name_of,
+)
+def test_resonators_without_delay_follow_the_reference(
+    layer: str, learning: tuple[Estimator, Norm], filter_: Filter, link: Link, head: int
+) -> None:
+    """And nu and omega are among what learns."""
+    learner = follow_the_reference(layer, learning, filter_, link, head, max_delay=0)
+    moved = learner.array("theta") - Learner(learner.config).array("theta")
+    assert np.abs(moved[[HIDDEN - 1, 2 * HIDDEN - 1], 0]).min() > 1e-5
+
+
 def follow_the_reference(
-    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, link: Link, head: int
+    layer: str,
+    learning: tuple[Estimator, Norm],
+    filter_: Filter,
+    link: Link,
+    head: int,
+    max_delay: int = 2,
 ) -> Learner:
     """Run the kernel beside the reference; the learner at the end."""
     estimator, norm = learning
     settings: dict[str, Any] = still(
         link,
         lags=2,
-        max_delay=2,
-        cell=cell,
+        max_delay=max_delay,
+        **LAYERS[layer],
         estimator=estimator,
         norm=norm,
         filter=filter_,
@@ -193,7 +218,7 @@ def follow_the_reference(
 
     inputs, labels = stream(link)
     for step in range(STEPS):
-        if learner.pending == 3:
+        if learner.pending == max_delay + 1:
             learner.learn(labels[step])
             reference.learn(labels[step])
             compare(learner, reference, step)

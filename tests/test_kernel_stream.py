@@ -12,15 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import CELLS as REFERENCE_CELLS
-from reference import WITH_TRACES, Array, ReferenceLearner
+from reference import Array, ReferenceLearner
 from reference_stream import StreamLearner
 from reference_units import AS_IT_IS, Unit
 from settings import still
-from test_kernel_reference import CELLS, LEARNING, as_settings, expected_arrays
+from test_kernel_reference import (
+    LAYERS,
+    LEARNING,
+    RESONATING,
+    allowed,
+    as_settings,
+    expected_arrays,
+)
 
 from nbt_embed import Config, Learner
-from nbt_embed.config import Cell, Estimator, Filter, Link, Norm
+from nbt_embed.config import Estimator, Filter, Link, Norm
 
 STEPS = 400
 N_IN, N_OUT = 2, 3
@@ -268,28 +274,48 @@ def test_a_restart_keeps_the_newest_sample_as_it_was_taken_in() -> None:
 
 COMBINATIONS = [
     case
-    for case in itertools.product(CELLS, LEARNING, ("kalman", "kalman_quasi", "sgd"))
-    if not (REFERENCE_CELLS[case[0]].parts > 1 and case[1][0] in WITH_TRACES)
+    for case in itertools.product(LAYERS, LEARNING, ("kalman", "kalman_quasi", "sgd"))
+    if allowed(case[0], case[1][0], case[2])
 ]
 
 
 @pytest.mark.parametrize(
-    ("cell", "learning", "filter_", "max_delay"),
+    ("layer", "learning", "filter_", "max_delay"),
     [(*case, 3 * (i % 2)) for i, case in enumerate(COMBINATIONS)],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else str(value),
 )
 def test_every_combination_follows_the_reference(
-    cell: Cell, learning: tuple[Estimator, Norm], filter_: Filter, max_delay: int
+    layer: str, learning: tuple[Estimator, Norm], filter_: Filter, max_delay: int
 ) -> None:
     estimator, norm = learning
     features = FEATURES["anchored mixture" if filter_ == "sgd" else "everything"]
     follow_the_reference(
         config_of(
             features,
-            cell=cell,
+            **LAYERS[layer],
             estimator=estimator,
             norm=norm,
             filter=filter_,
             max_delay=max_delay,
         )
+    )
+
+
+@pytest.mark.parametrize("max_delay", [0, 2])
+@pytest.mark.parametrize("features", ["follow", "anchored", "mixture", "everything"])
+@pytest.mark.parametrize("layer", RESONATING)
+def test_resonators_with_a_head_follow_the_reference(
+    layer: str, features: str, max_delay: int
+) -> None:
+    config = config_of(
+        FEATURES[features], **LAYERS[layer], estimator="snap1", head=3, max_delay=max_delay
+    )
+    follow_the_reference(config, reset=200)
+
+
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+@pytest.mark.parametrize("layer", RESONATING)
+def test_resonators_of_other_links_follow_the_reference(layer: str, link: Link) -> None:
+    follow_the_reference(
+        config_of(FOLLOW, **LAYERS[layer], estimator="snap1", link=link, head=3, max_delay=2)
     )

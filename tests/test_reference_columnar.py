@@ -1,4 +1,8 @@
-"""The reference's columnar cell and head: exact derivatives, and one Kalman filter over all."""
+"""The reference's columnar cell and head: exact derivatives, and one Kalman filter over all.
+
+Tests of a head and of the filter are of layers with resonators too; what those do by themselves is
+in test_reference_resonator.py.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,14 @@ CELLS_AND_ESTIMATORS = [
     (cell, estimator)
     for cell, estimator in product(CELLS, ref.ESTIMATORS)
     if cell in ONE_STATE or estimator not in ref.WITH_TRACES
-] + [("columnar", estimator) for estimator in ("frozen", "snap1", "rtrl")]
+] + list(product(("columnar", "mixed", "resonator"), ("frozen", "snap1", "rtrl")))
+
+
+def layer(config: Settings, cell: str) -> Settings:
+    """Take a cell, or "mixed": as many columns as resonators."""
+    if cell == "mixed":
+        return replace(config, cell="columnar", resonators=H // 2)
+    return replace(config, cell=cell)
 
 
 def with_head(config: Settings) -> Settings:
@@ -48,7 +59,10 @@ def labels(n_out: int, seed: int = 2) -> Array:
 def random_theta(config: Settings, scale: float) -> Array:
     """Parameters (R, D) under which gates and nonlinearities matter."""
     shape = config.n_rows, config.n_cols
-    return np.asarray(np.random.default_rng(7).normal(scale=scale, size=shape))
+    theta = np.asarray(np.random.default_rng(7).normal(scale=scale, size=shape))
+    gates, resonating = config.of_kinds(theta)
+    resonating[:, :, 0] += np.array([[-1.0], [1.5]])
+    return config.of_all(gates, resonating)
 
 
 def feed(learner: ReferenceLearner, x: Array, y: Array) -> ReferenceLearner:
@@ -145,11 +159,12 @@ def test_estimators_of_what_is_exact_are_refused(estimator: str) -> None:
 
 
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("cell", [*CELLS, "columnar"])
+@pytest.mark.parametrize("cell", [*CELLS, "columnar", "mixed", "resonator"])
 def test_the_head_and_what_is_behind_it_climb_the_likelihood(cell: str, link: str) -> None:
     """Plain gradient steps on theta and head against finite differences of the unrolled network."""
-    config = with_head(replace(COLUMNAR, n_out=4, cell=cell, estimator="rtrl", link=link))
-    config = replace(config, filter="sgd")
+    estimator = "rtrl" if cell in CELLS else "snap1"
+    config = with_head(replace(COLUMNAR, n_out=4, estimator=estimator, link=link))
+    config = layer(replace(config, filter="sgd"), cell)
     theta = random_theta(config, 0.4)
     case, x = replace(link_case(link, "none"), noise=np.ones(4)), inputs()[:8]
     V = np.random.default_rng(4).normal(size=(4, config.n_features))
@@ -176,13 +191,35 @@ def test_the_head_and_what_is_behind_it_climb_the_likelihood(cell: str, link: st
     np.testing.assert_allclose(learner.head - start.head, rate * along_head[:, :, 0], atol=1e-8)
 
 
+def state_slopes(learner: ReferenceLearner) -> Array:
+    """Derivatives of what the readout sees of the state, (E, R, D), from the kernel's arrays."""
+    config = learner.config
+    slope, G, C = learner.G[: config.n_seen].copy(), config.n_gated, config.n_resonators
+    for row in range(config.n_rows):
+        unit = row % H
+        if unit < G:
+            v = learner.v[unit] if config.estimator == "unitwise" else learner.v[: config.n_seen]
+            slope[:, row] += np.outer(v, learner.w[row])
+            slope[unit, row] += learner.traces[row]
+            continue
+        along_p, along_q = learner.traces[unit].copy(), learner.traces[H + unit].copy()
+        if row >= H:  # omega and w_b turn by a right angle what w_a does
+            along_p, along_q = -along_q, along_p
+            along_p[0], along_q[0] = learner.angle_traces[:, unit - G]
+        slope[unit, row] += along_p
+        slope[unit + C, row] += along_q
+    return slope
+
+
 @pytest.mark.parametrize("n_waiting", [1, 3])
 @pytest.mark.parametrize(("cell", "estimator"), CELLS_AND_ESTIMATORS)
 def test_the_step_is_the_dense_extended_kalman_filter(
     cell: str, estimator: str, n_waiting: int
 ) -> None:
     """Readouts, theta and head as one vector with a block-diagonal covariance."""
-    config = with_head(Settings(2, 2, H, lags=2, max_delay=2, cell=cell, estimator=estimator))
+    config = with_head(Settings(2, 2, H, lags=2, max_delay=2, estimator=estimator))
+    config = layer(config, cell)
+    E = config.n_seen
     learner, rng = ReferenceLearner(config), np.random.default_rng(1)
     for _ in range(n_waiting - 1):
         learner.predict(rng.normal(size=2))
@@ -194,21 +231,16 @@ def test_the_step_is_the_dense_extended_kalman_filter(
     x = learner.waiting[0]
     learner.learn(label)
 
-    h = learner.learning_state[:H]
+    h = learner.learning_state[:E]
     z = np.concatenate([h, x, [1.0]])
     phi = np.tanh(head @ z)
     f = np.concatenate([h, phi, x, [1.0]])
     # d phi / d h, then d (V f) / d h, both written out.
-    phi_h = (1 - phi**2)[:, None] * head[:, :H]
-    along_h = V[:, :H] + V[:, H : H + K] @ phi_h
-    slope_h = learner.G[:H].copy()
-    for row in range(len(theta)):
-        v = learner.v[row % H] if estimator == "unitwise" else learner.v[:H]
-        slope_h[:, row] += np.outer(v, learner.w[row])
-        slope_h[row % H, row] += learner.g[row]
-    slope = np.tensordot(along_h, slope_h, 1).reshape(2, -1)
+    phi_h = (1 - phi**2)[:, None] * head[:, :E]
+    along_h = V[:, :E] + V[:, E : E + K] @ phi_h
+    slope = np.tensordot(along_h, state_slopes(learner), 1).reshape(2, -1)
     assert slope.any() == (estimator != "frozen")
-    head_slope = np.einsum("ok,k,j->okj", V[:, H : H + K], 1 - phi**2, z).reshape(2, -1)
+    head_slope = np.einsum("ok,k,j->okj", V[:, E : E + K], 1 - phi**2, z).reshape(2, -1)
 
     step = config.rate * config.info_rate / n_waiting
     blocks = [r[0] * C, r[1] * C, np.diag(step * P.ravel()), np.diag(step * head_P.ravel())]
@@ -226,10 +258,11 @@ def test_the_step_is_the_dense_extended_kalman_filter(
     np.testing.assert_allclose(moved_all, gain @ error, rtol=1e-7, atol=1e-12)
     assert np.abs(moved[2]).max() > 1e-7
 
-    information = 1 / head_P - config.info_floor
-    seen = (head_slope**2 / r[:, None]).sum(axis=0).reshape(head_P.shape)
-    information += config.info_rate * (seen - information)
-    np.testing.assert_allclose(learner.head_P, 1 / (information + config.info_floor), rtol=1e-9)
+    for before, after, along in ((P, learner.P, slope), (head_P, learner.head_P, head_slope)):
+        information = 1 / before - config.info_floor
+        seen = (along**2 / r[:, None]).sum(axis=0).reshape(before.shape)
+        information += config.info_rate * (seen - information)
+        np.testing.assert_allclose(after, 1 / (information + config.info_floor), rtol=1e-9)
 
 
 def test_without_units_the_head_learns_from_the_inputs_alone() -> None:
@@ -266,14 +299,15 @@ def test_without_a_head_the_generator_draws_nothing_for_it() -> None:
 # ---- units that follow ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", ["gated", "columnar"])
+@pytest.mark.parametrize("cell", ["gated", "columnar", "mixed", "resonator"])
 def test_moving_units_leave_forecasts_where_they_are(cell: str) -> None:
     """The head sees live units: what is re-expressed is the readout on x alone."""
     config = Settings(
-        2, 1, H, lags=2, cell=cell, estimator="snap1", follow=True, anchor=(0,),
+        2, 1, H, lags=2, estimator="snap1", follow=True, anchor=(0,),
         scale_rate=2e-3, gate=5.0, prior_units=True, slow_forget=0.9998, mix_forget=0.998,
     )  # fmt: skip
-    learner, rng = StreamLearner(with_head(config)), np.random.default_rng(5)
+    config = with_head(layer(config, cell))
+    learner, rng = StreamLearner(config), np.random.default_rng(5)
     x = np.cumsum(rng.normal(size=(300, 2)), axis=0)
     for t in range(300):
         learner.predict(x[t])
@@ -282,7 +316,7 @@ def test_moving_units_leave_forecasts_where_they_are(cell: str) -> None:
     before = learner.readout @ f, learner.spread(f)
     a, b = 0.5, 0.3
     learner.move_input(1, Change(0.0, 0.0, a, b))
-    places = H + K + 1 + 2 * np.arange(2)
+    places = config.n_seen + K + 1 + 2 * np.arange(2)
     f[places] = a * f[places] + b
     np.testing.assert_allclose(learner.readout @ f, before[0], rtol=1e-9)
     np.testing.assert_allclose(learner.spread(f), before[1], rtol=1e-7)

@@ -28,7 +28,7 @@ def test_initial_theta_has_the_stated_scale_and_time_constants() -> None:
     assert abs(theta[:, :64].std() * 8 - 0.5) < 0.02
     assert abs(theta[:, 64:68].std() * 2 - 2.0) < 0.1
     forget = ref.sigmoid(theta[64:128, -1])
-    np.testing.assert_allclose(1 / (1 - forget), ref.time_constants(config))
+    np.testing.assert_allclose(1 / (1 - forget), ref.time_constants(config, config.n_hidden))
     np.testing.assert_allclose(ref.sigmoid(theta[:64, -1]), 1 - forget)
 
 

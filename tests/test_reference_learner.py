@@ -192,7 +192,7 @@ def test_rtrl_carries_the_exact_derivative(cell: str, filter_: str) -> None:
         I, 2, H, cell=cell, estimator="rtrl", filter=filter_, rate=0.0, sgd_rate=0.0, scale_steps=0
     )
     net, rng = network(cell), np.random.default_rng(1)
-    net = replace(net, leak=1 / ref.time_constants(config))
+    net = replace(net, leak=1 / ref.time_constants(config, config.n_hidden))
     learner, s, G = ReferenceLearner(config, net.theta), net.start, 0 * exact(net)
     for t in range(STEPS):
         learner.predict(net.x[t])
@@ -209,7 +209,7 @@ def test_rtrl_carries_the_exact_derivative(cell: str, filter_: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_rtrl_under_sgd_climbs_the_likelihood(cell: str, link: str) -> None:
     config = Settings(I, 4, H, cell=cell, estimator="rtrl", filter="sgd", link=link, scale_steps=0)
-    net = replace(network(cell), leak=1 / ref.time_constants(config))
+    net = replace(network(cell), leak=1 / ref.time_constants(config, config.n_hidden))
     learner = ReferenceLearner(config, net.theta)
     learner.readout = np.random.default_rng(4).normal(size=(4, config.n_cols))
     case = replace(link_case(link, "none"), noise=np.ones(4))

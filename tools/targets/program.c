@@ -111,7 +111,8 @@ int main(void)
             config.prior_units = config.linear_lags = 0;
             config.linear_forget = config.slow_forget = 0.0f;
         }
-        if (NBT_IN(1 << NBT_CELL_GATED | NBT_CELLS_ALONE, config.cell) != 0 && nbt_bytes(&config) > 0) {
+        if (NBT_IN(1 << NBT_CELL_GATED | NBT_CELLS_ALONE, config.cell) != 0 &&
+            nbt_bytes(&config) > 0) {
             run(&config);
         }
         stand_still(&config);
