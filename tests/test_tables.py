@@ -244,5 +244,6 @@ def test_the_reference_has_every_cell_and_estimator() -> None:
 @pytest.mark.parametrize("cell", CHOICES["cell"])
 def test_cells_have_the_shape_of_the_reference(cell: Any) -> None:
     shape = Learner(replace(BASE, cell=cell, estimator="frozen", resonators=None))
-    assert shape.array("state").size == CELLS[cell].parts * BASE.hidden
+    floats = CELLS[cell].parts * BASE.hidden + (shape.config.resonators or 0)
+    assert shape.array("state").size == floats
     assert len(shape.array("theta")) == CELLS[cell].gates * BASE.hidden
