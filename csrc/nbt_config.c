@@ -94,6 +94,8 @@ static range range_of(const nbt_config *config, size_t index)
                (config->estimator >= NBT_EST_END ||
                 NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
         r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
+    } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
+        r.high = NBT_EST_FROZEN;
     } else if (index == NBT_FIELD_estimator && config->cell < NBT_CELL_END &&
                NBT_IN(NBT_CELLS_ALONE, config->cell) != 0 && config->estimator != NBT_EST_FROZEN) {
         r.low = r.high = NBT_EST_SNAP1; /* there it is the exact derivative */
@@ -106,8 +108,6 @@ static range range_of(const nbt_config *config, size_t index)
                (!NBT_ROLLBACK || config->drift_steps == 0 ||
                 (config->follow != 0 && !(config->mix_forget > 0.0f)))) {
         r.high = 0; /* nothing makes a copy, or asks for it, or its units are gone by then */
-    } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
-        r.high = NBT_EST_FROZEN;
     } else if (index == NBT_FIELD_resonators) {
         int columns = NBT_RESONATORS && NBT_IN(NBT_CELLS_ALONE, config->cell) != 0;
         r.high = columns ? (float)config->n_hidden : 0.0f;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,10 @@ _NEEDS: dict[str, tuple[_Need, ...]] = {
     "linear_lags": (("anchored", bool, "anchored=True"), _MIX, _FILTER),
     "linear_forget": (("linear_lags", bool, "linear_lags above 0"),),
     "prior_units": (_LINK, _FILTER),
+    "resonators": (
+        ("cell", lambda cell: cell in ("columnar", "resonator"), 'cell="columnar" or "resonator"'),
+    ),
+    "head_gain": (("head", bool, "head above 0"),),
 }
 
 
@@ -188,27 +192,34 @@ def status_text(status: int) -> str:
 
 def _refusal(config: Config, struct: Any) -> ConfigError:
     """The error that names the field which the kernel refused, its value and its range."""
-    index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
-    lib.nbt_config_check(struct, index, low, high)
-    name = KERNEL_FIELDS[index[0]][1]
+    index, low, high = _refused(struct)
+    name = KERNEL_FIELDS[index][1]
     for other, has_room, remedy in _NEEDS.get(name, ()):
         if not has_room(getattr(config, other)):
             return ConfigError(
                 f"{name} = {shown(getattr(config, name))}: needs {remedy}, and "
                 f"{other} = {getattr(config, other)!r}; change that, or leave {name} out"
             )
-    expected = f"a value from {_bound(low[0])} to {_bound(high[0])}"
+    expected = f"a value from {_bound(low)} to {_bound(high)}" if low < high else _bound(low)
     if name in CHOICES:
-        expected = "one of " + ", ".join(repr(choice) for choice in _accepted(config, name))
+        expected = "one of " + ", ".join(repr(choice) for choice in _accepted(struct, index))
     message = f"{name} = {shown(getattr(config, name))}: expected {expected}"
-    if config.estimator == "rtrl" and name in ("hidden", "estimator"):
+    if config.estimator == "rtrl" and name in ("hidden", "estimator") and _is_for_small(struct):
         message += (
             "; rtrl keeps one float per state float and recurrent weight, hidden^2 (hidden + n_in "
             "lags + 1) or more: fewer units or another estimator"
         )
-    elif name == "estimator":
+    elif name in ("estimator", "filter", "resonators"):
         message += f" with cell = {config.cell!r} and hidden = {config.hidden}; or leave it out"
     return ConfigError(message)
+
+
+def _refused(struct: Any) -> tuple[int, float, float]:
+    """The place of the first field that the kernel refuses, beyond all if none, and its range."""
+    index, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
+    if lib.nbt_config_check(struct, index, low, high) == lib.NBT_OK:
+        return len(KERNEL_FIELDS), 0.0, 0.0
+    return index[0], low[0], high[0]
 
 
 def _bound(value: float) -> str:
@@ -216,10 +227,23 @@ def _bound(value: float) -> str:
     return str(int(value)) if value.is_integer() else f"{value:g}"
 
 
-def _accepted(config: Config, field: str) -> Iterator[str]:
-    """The choices for one field that the kernel takes beside the rest of the configuration."""
-    for choice in CHOICES[field]:
-        changed: dict[str, Any] = {field: choice}
-        other = kernel_config(replace(config, **changed))
-        if lib.nbt_config_check(other, ffi.NULL, ffi.NULL, ffi.NULL) == lib.NBT_OK:
+def _accepted(struct: Any, index: int) -> Iterator[str]:
+    """The choices for a field that the kernel takes beside the fields before it.
+
+    What comes after it and needs another choice is refused by its own name.
+    """
+    kernel_name, name, _ = KERNEL_FIELDS[index]
+    for number, choice in enumerate(CHOICES[name]):
+        other = ffi.new("nbt_config *", struct[0])
+        setattr(other, kernel_name, number)
+        if _refused(other)[0] > index:
             yield choice
+
+
+def _is_for_small(struct: Any) -> bool:
+    """Whether a learner of one unit and one input would have this estimator."""
+    small = ffi.new("nbt_config *", struct[0])
+    small.n_in = small.lags = 1
+    small.n_hidden = min(small.n_hidden, 1)
+    index = _refused(small)[0]
+    return index == len(KERNEL_FIELDS) or KERNEL_FIELDS[index][1] != "estimator"

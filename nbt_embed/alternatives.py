@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nbt_embed._kernel_config import memory_of, shape_of
-from nbt_embed.config import Config
+from nbt_embed.config import Config, Estimator
 from nbt_embed.errors import ConfigError
 
 BPTT_STEPS = 100
@@ -34,29 +34,31 @@ class Alternative:
 def alternatives(config: Config) -> tuple[Alternative, ...]:
     """Exact RTRL, backpropagation through 100 steps and echo state networks, in bytes.
 
-    RTRL keeps the whole derivative of the state by the weights where NoBackTrack keeps v and w.
-    Backpropagation keeps 100 steps of inputs, pre-activations and states, and one gradient; work
-    space is not counted, so both figures are lower bounds. An echo state network trains the
-    readout alone; how many units it needs for the same accuracy depends on the stream (compare
-    with ``estimator="frozen"``), so it is given at the same width and at four times the width,
-    where a learner can be that wide.
+    RTRL keeps the whole derivative of the state by the weights where NoBackTrack keeps v and w; it
+    is left out where the traces of snap1 are that derivative (``columnar``). Backpropagation keeps
+    100 steps of inputs, pre-activations and states, and one gradient; work space is not counted,
+    so both figures are lower bounds. An echo state network trains the readout alone; how many units
+    it needs for the same accuracy depends on the stream (compare with ``estimator="frozen"``), so
+    it is given at the same width and at four times the width, where a learner can be that wide.
 
     None of a learner without units. Errors: ConfigError, as ``memory_of``. Cost: O(1).
     """
     if config.hidden == 0:
         return ()
-    trained = memory_of(replace(config, estimator="nobacktrack"))
+    estimator: Estimator = "snap1" if config.traces_are_exact else "nobacktrack"
+    trained = memory_of(replace(config, estimator=estimator))
     rest = trained.total - trained.estimate
     state, rows, cols = shape_of(config)
     weights = rows * cols
     history = BPTT_STEPS * (state + rows + config.n_in)
+    rtrl = Alternative(
+        "rtrl",
+        "exact RTRL",
+        f"rest + 4·S·R·D = {rest} + 4·{state}·{weights}",
+        rest + _FLOAT * state * weights,
+    )
     return (
-        Alternative(
-            "rtrl",
-            "exact RTRL",
-            f"rest + 4·S·R·D = {rest} + 4·{state}·{weights}",
-            rest + _FLOAT * state * weights,
-        ),
+        *(() if config.traces_are_exact else (rtrl,)),
         Alternative(
             f"bptt_{BPTT_STEPS}",
             f"backpropagation, {BPTT_STEPS} steps",
@@ -72,7 +74,8 @@ def alternatives(config: Config) -> tuple[Alternative, ...]:
 
 def _echo_state(config: Config, key: str, width: str, factor: int) -> Iterator[Alternative]:
     """One echo state network, or none where a learner of that width cannot be built."""
-    config = replace(config, estimator="frozen", hidden=factor * config.hidden)
+    hidden, resonators = (factor * (count or 0) for count in (config.hidden, config.resonators))
+    config = replace(config, estimator="frozen", hidden=hidden, resonators=resonators)
     with suppress(ConfigError):
         memory_bytes = memory_of(config).total
         formula = f"this learner with --estimator frozen --hidden {config.hidden}"

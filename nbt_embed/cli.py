@@ -206,12 +206,14 @@ def _compare(
 
 def _config(args: argparse.Namespace, n_in: int, n_out: int, **settings: Any) -> Config:
     """The learner that the options describe. Errors: ConfigError."""
-    names = ("hidden", "lags", "cell", "estimator", "filter", "seed", "follow", "mix_forget")
+    counts = (name for name, _, _ in _COUNTS)
+    names = (*counts, "cell", "estimator", "filter", "follow", "mix_forget")
     return Config(n_in, n_out, **{name: getattr(args, name) for name in names}, **settings)
 
 
 def _describe(config: Config) -> str:
     units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"
+    units += f", {config.head} head units" if config.head else ""
     return (
         f"{config.n_in} inputs x {config.lags} lags, {units}, "
         f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"
@@ -516,24 +518,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# Settings that are options with a whole number: name, least value, meaning.
+_COUNTS = (
+    ("hidden", 0, "recurrent units; 0: recursive least squares"),
+    ("resonators", 0, "units of a columnar layer that are resonators; all of cell resonator"),
+    ("head", 0, "units of a learnt layer in front of the readout; 0: none"),
+    ("lags", 1, "last samples of every input that are seen at once"),
+    ("seed", 0, "seed of everything random"),
+)
+
+
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Options that describe the learner; the defaults are those of ``Config``."""
-    for name, low, text in (
-        ("hidden", 0, "recurrent units; 0: recursive least squares"),
-        ("lags", 1, "last samples of every input that are seen at once"),
-        ("seed", 0, "seed of everything random"),
-    ):
+    for name, low, text in _COUNTS:
         value = getattr(Config(1, 1), name)
         parser.add_argument(
             f"--{name}",
             metavar="N",
             type=_count_from(low),
-            default=value,
+            default=getattr(Config, name),
             help=f"{text} (default: {value})",
         )
     for name in ("cell", "estimator", "filter"):
         value = getattr(Config, name)
-        shown = value or "unitwise; nobacktrack for lstm; frozen without units"
+        shown = value or (
+            "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without units"
+        )
         parser.add_argument(
             f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {shown})"
         )

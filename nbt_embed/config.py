@@ -38,14 +38,15 @@ class Config:
     Attributes:
         n_in: input channels, 1..65535.
         n_out: outputs (categorical: classes, at least 2), 1..4096.
-        hidden: recurrent units, 0..4096. Cost: quadratic in bytes and time. With 0 the learner is
-            recursive least squares on the lags, and the estimator "frozen".
+        hidden: recurrent units, 0..4096. Cost: quadratic in bytes and time. With 0 and no head the
+            learner is recursive least squares on the lags; the estimator is then "frozen".
         lags: last samples of every input that are seen at once, 1..1024. None means 2 for the
             gaussian link and 1 for the others.
         max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
             are possible; 0..1048576. Cost: 4 n_in bytes each.
         cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
-            per unit) or "lstm".
+            per unit), "lstm", "columnar" (gated units without weights between them: R (n_in lags +
+            2) weights) or "resonator" (a columnar layer of resonators alone).
         estimator: how the recurrent weights learn. "unitwise" (exact traces inside each unit, and
             for every unit a random direction for the rest: the least variance; hidden**3 operations
             a step), "residual" (the traces and one random direction for all the rest), "snap1" (the
@@ -53,13 +54,14 @@ class Config:
             cell), "rtrl" (the exact derivative that the others estimate: 4 S R D bytes for S state
             floats, refused above 16 MiB; it ignores norm and decay) or "frozen" (not at all: an
             echo state network with an online readout). unitwise, residual and snap1 need a cell
-            with one state float per unit, so not "lstm". None means unitwise, and nobacktrack for
-            lstm.
+            with one state float per unit, so not "lstm". Cells without weights between units take
+            "snap1", which is exact there, or "frozen". None means unitwise, nobacktrack for lstm,
+            and snap1 for columnar and resonator.
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
         filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its
-            row's bias: 4 R D bytes more) or "sgd" (plain stochastic gradient, less memory, much
-            slower learning).
+            row's bias: 4 R D bytes more; not for columnar and resonator) or "sgd" (plain stochastic
+            gradient, less memory, much slower learning).
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
         scale_steps: inputs and gaussian labels are standardised with the running mean and variance
@@ -127,8 +129,10 @@ class Config:
             None means 0.998.
         prior_units: the priors of the readouts are in units of the target instead of the noise.
             Gaussian, needs a kalman filter. None means whether both are given.
-        resonators: how many of the units of a ``columnar`` layer, the last ones, are resonators,
-            0..hidden. None means all of them with the cell ``resonator``, else 0.
+        resonators: how many units of a columnar layer, the last ones, are resonators: complex
+            linear units s <- lambda s + n (a + i b) that ring at a learnt frequency and decay at a
+            learnt rate; 0..hidden. They have two state floats, and the readout sees both. None
+            means hidden for the cell "resonator" and 0 for the others.
         head: units of a learnt layer phi = tanh(U [h; x; 1]) in front of the readout, which then
             sees [h; phi; x; 1], 0..4096, 0 is none. Cost: 8 (hidden + n_in lags + 1) bytes a unit,
             and a column of the readout.
@@ -226,6 +230,11 @@ class Config:
         return anchor
 
     @property
+    def traces_are_exact(self) -> bool:
+        """Whether the traces of ``snap1`` are the exact derivative: no unit sees another one."""
+        return self.cell in _ALONE
+
+    @property
     def n_label(self) -> int:
         """Values in one label: 1 class index (categorical), else n_out."""
         return 1 if self.link == "categorical" else self.n_out
@@ -294,4 +303,8 @@ _BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name != "anchor"
 )
 # Fields that decide what the default of others is.
-_DECIDING = frozenset(("hidden", "cell", "filter", "link", "follow", "anchored", "mix_forget"))
+_DECIDING = frozenset(
+    ("hidden", "head", "cell", "filter", "link", "follow", "anchored", "mix_forget")
+)
+# Cells without a weight between units: column `alone` of csrc/nbt_tables.h.
+_ALONE = frozenset(("columnar", "resonator"))

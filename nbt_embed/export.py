@@ -157,6 +157,10 @@ def kernel_options(config: Config) -> str:
         values["NBT_FOLLOW"] = "0"
     if config.mix_forget == 0.0:
         values["NBT_MIXTURE"] = "0"
+    if config.resonators == 0:
+        values["NBT_RESONATORS"] = "0"
+    if config.head == 0:
+        values["NBT_HEAD"] = "0"
     if config.estimator != "rtrl":
         values["NBT_RTRL_FLOATS_MAX"] = "0"
     lines = ["/* What this model uses; nothing else is compiled. */"]
@@ -294,29 +298,31 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
         "OUTPUTS": f"{config.n_out}u",
         "LABELS": f"{config.n_label}u /* values in one label */",
         "HIDDEN": f"{config.hidden}u",
+        "RESONATORS": f"{config.resonators}u",
+        "HEAD": f"{config.head}u",
         "LAGS": f"{config.lags}u",
         "MAX_DELAY": f"{config.max_delay}u",
         "HORIZON": f"{horizon}u /* samples between a forecast and its label */",
         **{field.upper(): _enumerator(config, field) for field in _FIELDS},
         "STATE_BYTES": f"{state_bytes}u",
     }
-    names = ["INPUTS", "OUTPUTS", "HIDDEN", "LAGS", "MAX_DELAY"]
-    names += [field.upper() for field in _FIELDS]
+    sizes = ["INPUTS", "OUTPUTS", "HIDDEN", "RESONATORS", "HEAD", "LAGS"]
+    choices = [field.upper() for field in _FIELDS]
 
-    def call(macro: str, without: str = "") -> str:
-        arguments = (f"NBT_MODEL_{name}" for name in names if name != without)
+    def call(macro: str, names: list[str], *numbers: str) -> str:
+        arguments = [*(f"NBT_MODEL_{name}" for name in names), *numbers]
         return f"{macro}( \\\n        " + ", \\\n        ".join(arguments) + ")"
 
-    size = call("NBT_BYTES")
+    size = call("NBT_BYTES", [*sizes, "MAX_DELAY", *choices])
     if config.follow:
-        streams = (
-            f"NBT_STREAM_BYTES( \\\n        {', '.join(f'NBT_MODEL_{one}' for one in names[:5])}, "
-            f"\\\n        NBT_MODEL_LINK, 1, {config.anchored:d}, {config.linear_lags}, "
-            f"{bool(config.slow_forget):d}, {bool(config.mix_forget):d})"
+        streams = call(
+            *("NBT_STREAM_BYTES", [*sizes, "MAX_DELAY", "LINK"]),
+            *("1", f"{config.anchored:d}", f"{config.linear_lags}"),
+            *(f"{bool(config.slow_forget):d}", f"{bool(config.mix_forget):d}"),
         )
         size = f"({size} + \\\n     {streams})"
     if config.rollback_steps:
-        size = f"({size} + \\\n     {call('NBT_ROLLBACK_BYTES', without='MAX_DELAY')})"
+        size = f"({size} + \\\n     {call('NBT_ROLLBACK_BYTES', sizes + choices)})"
     defines = "\n".join(f"#define NBT_MODEL_{name} {value}" for name, value in constants.items())
     masks = " ".join(f"{name}={mask}" for name, mask in _masks(config).items())
     return f"""\

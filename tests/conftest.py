@@ -9,9 +9,6 @@ from pathlib import Path
 import compiled
 import pytest
 
-from nbt_embed import Config, memory_of
-from nbt_embed.errors import ConfigError
-
 ROOT, KERNEL = compiled.ROOT, compiled.KERNEL
 DRIVER = ROOT / "tests" / "driver.c"
 # The plain build, which most tests compare with or run: in these words, so that it is made once.
@@ -77,15 +74,6 @@ def build_objects(tool: Tool) -> Callable[..., list[Path]]:
 def options(flags: tuple[str, ...], lanes: int) -> list[str]:
     """Return the options that compile a part of the kernel or a user of it."""
     return [*flags, f"-DNBT_LANES={lanes}", f"-I{KERNEL}"]
-
-
-def is_accepted(config: Config) -> bool:
-    """Return whether the kernel takes this configuration: not every cell has every estimator."""
-    try:
-        memory_of(config)
-    except ConfigError:
-        return False
-    return True
 
 
 def run(*command: str, cwd: Path | None = None) -> str:

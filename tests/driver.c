@@ -237,6 +237,14 @@ static void print_hashes(const nbt_config *config, uint32_t steps)
     block_free(&owner);
 }
 
+static void print_kind(const nbt_config *config)
+{
+    printf(" H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32 " filter=%" PRIu32 " link=%" PRIu32
+           " norm=%" PRIu32 " follow=%" PRIu32 " resonators=%" PRIu32 " head=%" PRIu32,
+           config->n_hidden, config->cell, config->estimator, config->filter, config->link,
+           config->norm, config->follow, config->resonators, config->head);
+}
+
 static void print_grid(uint32_t steps)
 {
     static const uint32_t sizes[] = {5, 16};
@@ -253,15 +261,17 @@ static void print_grid(uint32_t steps)
                     for (config.link = 0; config.link < NBT_LINK_END; config.link++) {
                         int has_norm = config.estimator == NBT_EST_NOBACKTRACK;
                         uint32_t norms = has_norm ? NBT_NORM_END : 1u;
-                        for (config.norm = 0; config.norm < norms; config.norm++) {
+                        for (uint32_t kind = 0; kind < 6 * norms; kind++) {
+                            const uint32_t resonators[] = {0, 2, config.n_hidden};
+                            config.norm = kind / 6;
+                            config.resonators = resonators[kind / 2 % 3];
+                            config.head = kind % 2 != 0 ? 3 : 0;
+                            config.head_gain = kind % 2 != 0 ? 1.0f : 0.0f;
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
                             if (nbt_bytes(&config) == 0) {
                                 continue; /* no such choice, or not for this cell */
                             }
-                            printf("H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-                                   " filter=%" PRIu32 " link=%" PRIu32 " norm=%" PRIu32,
-                                   config.n_hidden, config.cell, config.estimator, config.filter,
-                                   config.link, config.norm);
+                            print_kind(&config);
                             print_hashes(&config, steps);
                         }
                     }
@@ -324,26 +334,32 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
     return hash;
 }
 
-/* The hash at the end of a stream that is fed in both ways, with the bytes that the macros say. */
-static uint64_t checked_hash(const nbt_config *config, uint32_t steps)
+/* The hash at the end of a stream that is fed in both ways, with the bytes that the macros say; not
+ * of learners that this build or the kernel does not have. */
+static void print_checked(const char *grid, uint32_t kind, const nbt_config *config, uint32_t steps)
 {
+    if (nbt_bytes(config) == 0) {
+        return;
+    }
     REQUIRE(nbt_bytes(config) ==
-            NBT_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators, config->head, config->lags,
-                      config->max_delay, config->cell, config->estimator, config->filter,
-                      config->link) +
-                NBT_STREAM_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators, config->head,
-                                 config->lags, config->max_delay, config->link, config->follow,
-                                 config->anchored, config->linear_lags, config->slow_forget > 0.0f,
-                                 config->mix_forget > 0.0f));
+            NBT_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators,
+                      config->head, config->lags, config->max_delay, config->cell,
+                      config->estimator, config->filter, config->link) +
+                NBT_STREAM_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators,
+                                 config->head, config->lags, config->max_delay, config->link,
+                                 config->follow, config->anchored, config->linear_lags,
+                                 config->slow_forget > 0.0f, config->mix_forget > 0.0f));
     uint64_t hash = hash_fed(config, steps, 1);
     REQUIRE(hash == hash_fed(config, steps, 0));
-    return hash;
+    printf("%s=%" PRIu32, grid, kind);
+    print_kind(config);
+    printf(" %016" PRIx64 "\n", hash);
 }
 
 /* Every mixture of what follows, of anchors and experts; where the learner allows it. */
 static void print_streams(uint32_t steps)
 {
-    for (uint32_t kind = 0; kind < 512; kind++) {
+    for (uint32_t kind = 0; kind < 1024; kind++) {
         nbt_config config = still_config(3, 2, kind & 1u ? 5 : 0, NBT_LINK_GAUSSIAN);
         config.seed = 1;
         config.gate = 0.0f; /* nothing is brought to a bound, so that all steps answer NBT_OK */
@@ -358,22 +374,17 @@ static void print_streams(uint32_t steps)
         config.linear_forget = kind & 64u ? 0.99f : 0.0f;
         config.prior_units = kind >> 7 & 1u;
         config.link = kind & 256u ? NBT_LINK_BERNOULLI : NBT_LINK_GAUSSIAN;
+        config.head = kind & 512u ? 3 : 0;
+        config.head_gain = kind & 512u ? 1.0f : 0.0f;
         config.scale_steps = 1;
-        if (nbt_bytes(&config) == 0) {
-            continue;
-        }
-        uint64_t hash = checked_hash(&config, steps);
-        printf("streams=%" PRIu32 " H=%" PRIu32 " cell=%" PRIu32 " estimator=%" PRIu32
-               " link=%" PRIu32 " filter=%" PRIu32 " %016" PRIx64 "\n",
-               kind, config.n_hidden, config.cell, config.estimator, config.link, config.filter,
-               hash);
+        print_checked("streams", kind, &config, steps);
     }
 }
 
 /* ---- Layers of columns, and heads ---- */
 
 /* Gated columns and resonators in blocks of all widths, and heads, with every filter and link that
- * the learner allows; and a head behind every other cell and estimator. */
+ * the learner allows. */
 static void print_columns(uint32_t steps)
 {
     static const uint32_t resonators[] = {0, 4, 21};
@@ -402,19 +413,7 @@ static void print_columns(uint32_t steps)
         config.anchored = config.follow && config.link == NBT_LINK_GAUSSIAN;
         config.mix_forget = config.anchored && kind & 32u ? 0.99f : 0.0f;
         config.slow_forget = config.mix_forget > 0.0f && config.filter ? 0.9998f : 0.0f;
-        printf("columns=%" PRIu32 " %016" PRIx64 "\n", kind, checked_hash(&config, steps));
-    }
-    for (uint32_t kind = 0; kind < 6u * 4u; kind++) {
-        nbt_config config = still_config(3, 2, 5, NBT_LINK_GAUSSIAN);
-        config.gate = 0.0f;
-        config.scale_steps = 1;
-        config.cell = kind % 4u;
-        config.estimator = kind / 4u;
-        config.head = 3;
-        config.head_gain = 1.0f;
-        if (nbt_bytes(&config) > 0) {
-            printf("head=%" PRIu32 " %016" PRIx64 "\n", kind, checked_hash(&config, steps));
-        }
+        print_checked("columns", kind, &config, steps);
     }
 }
 

@@ -61,12 +61,17 @@ static void hand_on(nbt_learner *learner, const nbt_config *config, uint32_t ste
 static void start(uint32_t steps, FILE *out)
 {
     static NBT_ARENA(memory, MAX_BYTES);
-    for (uint32_t kind = 0; kind < 4 * 6 * 3 * 3 * 2; kind++) {
-        uint32_t guards = kind / 216;
+    for (uint32_t kind = 0; kind < 54u * NBT_CELL_END * 2; kind++) {
+        uint32_t guards = kind / (54u * NBT_CELL_END);
         nbt_config config = still_config(N_IN, N_OUT, 5, kind % 3);
         config.filter = kind / 3 % 3;
         config.estimator = kind / 9 % 6;
-        config.cell = kind / 54 % 4;
+        config.cell = kind / 54 % NBT_CELL_END;
+        config.resonators = config.cell == NBT_CELL_RESONATOR  ? config.n_hidden
+                            : config.cell == NBT_CELL_COLUMNAR ? 2 * guards
+                                                               : 0;
+        config.head = 3 * guards;
+        config.head_gain = (float)guards;
         config.lags = 2;
         config.max_delay = 3;
         config.scale_steps = 20;

@@ -25,7 +25,7 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 PLACES = """\
 #include "nbt.h"
 #define BYTES                                                                    \\
-    NBT_BYTES(1, 1, 2, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, \\
+    NBT_BYTES(1, 1, 2, 0, 0, 1, 0, NBT_CELL_GATED, NBT_EST_FROZEN, NBT_FILTER_SGD, \\
               NBT_LINK_BERNOULLI)
 static char before = 'a';
 static NBT_ARENA(file, BYTES);

@@ -235,7 +235,7 @@ def test_instructions_are_counted_and_do_not_scatter(build: Build, tmp_path: Pat
     case = Case("gated", "nobacktrack", "kalman", 8)
     first, second = (instructions.count(program, case, tmp_path, 20) for _ in range(2))
     assert first == second
-    assert 20 < first / instructions.weights(case) < 1000
+    assert 20 < first / case.weights < 1000
 
 
 def test_the_baseline_knows_every_case() -> None:

@@ -3,16 +3,17 @@
 The size of a learner is checked at compile time, at run time and in Python.
 """
 
-import itertools
 import platform
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HOST, ROOT, Build, Tool, is_accepted, run
+from conftest import HOST, KERNEL, ROOT, Build, Tool, run
 from numpy.typing import NDArray
-from settings import still
+from settings import is_accepted, kinds, still
 
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import CHOICES, Cell, Estimator, Link
@@ -64,10 +65,13 @@ def test_a_build_without_rtrl_has_nothing_of_it(
 
 # Switches, and the names that they make disappear: one of each kind, then the others.
 SWITCHES = [
-    ("-DNBT_CELLS=4u", ()),
+    ("-DNBT_CELLS=4u", ("nbt_columns",)),
+    ("-DNBT_CELLS=16u", ("nbt_sweep", "nbt_jacobian", "nbt_unitwise")),
     ("-DNBT_ESTIMATORS=2u", ("nbt_rtrl", "nbt_unitwise", "nbt_residual", "nbt_sweep_jacobian")),
     ("-DNBT_FILTERS=1u", ("nbt_quasi", "nbt_ud_measure", "nbt_innovation")),
     ("-DNBT_LINKS=1u", ("softmax", "innovate_bernoulli", "innovate_categorical")),
+    ("-DNBT_HEAD=0u", ("nbt_head",)),
+    ("-DNBT_RESONATORS=0u", ("nbt_resonator",)),
 ]
 MORE_SWITCHES = [
     ("-DNBT_CELLS=0xbu", ()),
@@ -88,26 +92,45 @@ def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_
     sections = ("-ffunction-sections", "-Wl,--gc-sections")
     program = build("gcc", *STRICT, "-O1", *sections, switches, lanes=1)
     field, mask = switches.removeprefix("-DNBT_").removesuffix("u").split("=")
-    built = {f" {field.lower()[:-1]}={i} " for i in range(8) if int(mask, 0) >> i & 1}
+    if field in ("HEAD", "RESONATORS"):
+        built = {f" {field.lower()}=0 "}
+    else:
+        built = {f" {field.lower()[:-1]}={i} " for i in range(8) if int(mask, 0) >> i & 1}
     wanted = [line for line in expected if any(choice in line for choice in built)]
     assert run(str(program), "grid", STEPS).splitlines() == wanted
     symbols = run(tool("nm"), str(program))
     assert [name for name in gone if name in symbols] == []
 
 
-@pytest.mark.parametrize("follows", [False, True])
-@pytest.mark.parametrize("estimator", CHOICES["estimator"])
+# Of models whose kernels are exported: cell, estimator, head, follow.
+MODELS = [("gated", one, 0, follows) for one in CHOICES["estimator"] for follows in (False, True)]
+MODELS += [("columnar", "snap1", 2, False), ("columnar", "snap1", 0, True)]
+MODELS += [("resonator", "snap1", 2, True)]
+MODELS += [("gated", "unitwise", 2, True)]
+
+
+@pytest.mark.parametrize(("cell", "estimator", "head", "follows"), MODELS)
 def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
-    estimator: Estimator, follows: bool, build: Build, expected: list[str], tmp_path: Path
+    cell: Cell,
+    estimator: Estimator,
+    head: int,
+    follows: bool,
+    build: Build,
+    expected: list[str],
+    tmp_path: Path,
 ) -> None:
     switches = tmp_path / "switches.h"
-    config = Config(3, 1, hidden=4, estimator=estimator, **({} if follows else still()))
+    settings: dict[str, Any] = {"cell": cell, "estimator": estimator, "head": head}
+    config = Config(3, 1, hidden=4, **settings, **({} if follows else still()))
     switches.write_text(kernel_options(config))
     program = build("gcc", *STRICT, "-O1", "-include", str(switches), lanes=1)
-    kind = {"cell=2", f"estimator={CHOICES['estimator'].index(estimator)}", "filter=1", "link=0"}
+    kind = {f"{name}={CHOICES[name].index(getattr(config, name))}" for name in CHOICES}
+    kind -= {f"norm={CHOICES['norm'].index(config.norm)}"}  # both are always built
+    off = ("follow", "head", "resonators")  # what is off is not built
+    kind |= {f"{name}=0" for name in off if not getattr(config, name)}
     lines = run(str(program), "grid", STEPS).splitlines()
     own = [line for line in expected if kind <= set(line.split())]
-    assert lines == [line for line in own if follows or not line.startswith("streams")]
+    assert lines == own
     assert lines
 
 
@@ -140,12 +163,15 @@ def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:
     """The hash follows the learner: it differs between steps and between kinds of learners."""
     lines = [line.split() for line in expected]
     choices = [dict(word.split("=") for word in line if "=" in word) for line in lines]
-    for name in ("cell", "estimator", "filter", "link", "norm"):
+    for name in CHOICES:
         found = {choice[name] for choice in choices if name in choice}
         assert found == {str(i) for i in range(len(CHOICES[name]))}
+    assert {choice["head"] for choice in choices} == {"0", "3"}
+    assert {choice["resonators"] for choice in choices} == {"0", "2", "4", "5", "16", "21"}
     hashes = [[word for word in line if "=" not in word] for line in lines]
     for line, choice in zip(hashes, choices, strict=True):
-        assert len(set(line)) == len(line) == (1 if "streams" in choice else 4)
+        one = "streams" in choice or "columns" in choice  # the hash at the end alone
+        assert len(set(line)) == len(line) == (1 if one else 4)
     assert len({line[-1] for line in hashes}) == len(lines)
 
 
@@ -190,14 +216,15 @@ def stream(
 
 
 CELLS, ESTIMATORS = CHOICES["cell"], CHOICES["estimator"]
-FILTERS, LINKS = CHOICES["filter"], CHOICES["link"]
+LINKS = CHOICES["link"]
 
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Build) -> None:
     delay, n_out = 3, 3
-    estimator: Estimator = "nobacktrack" if cell == "lstm" else "unitwise"
+    estimator = Config(3, n_out, cell=cell).estimator
+    assert estimator is not None
     arguments = [
         f"cell={CELLS.index(cell)}",
         f"estimator={ESTIMATORS.index(estimator)}",
@@ -217,25 +244,42 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     assert f"{learner.hash():016x}" == hashes[-1]
 
 
-def size_grid() -> list[tuple[int, ...]]:
-    """Return small, odd and a few large sizes with every kind of learner.
+SIZED = ("n_in", "n_out", "n_hidden", "head", "lags", "max_delay")
+KIND = ("cell", "estimator", "filter", "link")
 
-    Rows: n_in, n_out, n_hidden, lags, max_delay, cell, estimator, filter, link.
-    """
-    sizes = [(1, 2, 1, 1, 0), (3, 2, 5, 2, 3), (3, 5, 16, 1, 0), (2, 3, 17, 7, 100)]
-    sizes += [(65535, 2, 1, 1, 0), (1, 4096, 2, 3, 1), (5, 2, 1000, 1, 1048576)]
-    kinds = itertools.product(*map(range, map(len, (CELLS, ESTIMATORS, FILTERS, LINKS))))
-    rows = [(*size, *kind) for kind in kinds for size in sizes]
+
+def size_grid() -> list[dict[str, int]]:
+    """Return small, odd and a few large sizes with every kind of learner, in numbers of nbt.h."""
+    sizes = [(1, 2, 1, 0, 1, 0), (3, 2, 5, 3, 2, 3), (3, 5, 16, 8, 1, 0), (2, 3, 17, 1, 7, 100)]
+    sizes += [(65535, 2, 1, 2, 1, 0), (1, 4096, 2, 0, 3, 1), (5, 2, 1000, 9, 1, 1048576)]
+    rows = [
+        {**dict(zip(SIZED, size, strict=True)), "resonators": share * size[2] // 2}
+        | {name: CHOICES[name].index(one) for name, one in zip(KIND, kind, strict=True)}
+        for kind in kinds(*KIND)
+        for size in sizes
+        for share in range(3)
+    ]
     return [row for row in rows if is_accepted(config_of(row))]
+
+
+def call(macro: str, row: dict[str, int]) -> str:
+    """Return the call of a macro of nbt.h for a row, by the names of the macro's parameters."""
+    text = (KERNEL / "nbt.h").read_text(encoding="utf-8")
+    (names,) = re.findall(rf"#define {macro}\(([^)]*)\)", text)
+    return f"{macro}({', '.join(str(row[name.strip()]) for name in names.split(','))})"
 
 
 def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path: Path) -> None:
     rows = size_grid()
-    assert {row[5:7] for row in rows} >= set(itertools.product(range(4), range(2)))
+    found = {tuple(row[name] for name in KIND) for row in rows}
+    assert len(found) == len(kinds(*KIND))
+    assert {bool(row["head"]) for row in rows} == {False, True}
+    fields = list(rows[0])
+    setting = "\n".join(f"        config.{name} = key[{i}];" for i, name in enumerate(fields))
     # Static initialisers: NBT_BYTES has to be a constant expression to compile here.
     table = ",\n".join(
-        f"{{{{{', '.join(map(str, row))}}}, NBT_BYTES({', '.join(map(str, row))}), "
-        f"NBT_ROLLBACK_BYTES({', '.join(map(str, (*row[:4], *row[5:])))})}}"
+        f"{{{{{', '.join(str(row[name]) for name in fields)}}}, {call('NBT_BYTES', row)}, "
+        f"{call('NBT_ROLLBACK_BYTES', row)}}}"
         for row in rows
     )
     source = tmp_path / "sizes.c"
@@ -243,20 +287,15 @@ def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path:
         f"""
 #include <stdio.h>
 #include "{ROOT}/tests/still.h"
-static const struct {{ uint32_t key[9]; size_t bytes, copy; }} rows[] = {{
+static const struct {{ uint32_t key[{len(fields)}]; size_t bytes, copy; }} rows[] = {{
 {table}
 }};
 int main(void)
 {{
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {{
         const uint32_t *key = rows[i].key;
-        nbt_config config = still_config(key[0], key[1], key[2], NBT_LINK_GAUSSIAN);
-        config.lags = key[3];
-        config.max_delay = key[4];
-        config.cell = key[5];
-        config.estimator = key[6];
-        config.filter = key[7];
-        config.link = key[8];
+        nbt_config config = still_config(1, 1, 1, NBT_LINK_GAUSSIAN);
+{setting}
         nbt_breakdown b;
         if (nbt_bytes_breakdown(&config, &b) != NBT_OK) {{
             return 1;
@@ -282,18 +321,11 @@ int main(void)
             assert constant == at_run_time == memory_of(with_copy).total, row
 
 
-def config_of(row: tuple[int, ...]) -> Config:
+def config_of(row: dict[str, int]) -> Config:
     """Return the Python configuration of a row of the size grid."""
-    n_in, n_out, hidden, lags, max_delay, cell, estimator, kind, link = row
-    settings = still(
-        LINKS[link],
-        lags=lags,
-        max_delay=max_delay,
-        cell=CELLS[cell],
-        estimator=ESTIMATORS[estimator],
-        filter=FILTERS[kind],
-    )
-    return Config(n_in, n_out, hidden=hidden, **settings)
+    settings: dict[str, Any] = {"hidden" if name == "n_hidden" else name: row[name] for name in row}
+    settings |= {name: CHOICES[name][row[name]] for name in KIND}
+    return Config(**(still(settings["link"]) | settings))
 
 
 @pytest.mark.parametrize("switch", [None, "-DNBT_FOLLOW=0", "-DNBT_MIXTURE=0"])

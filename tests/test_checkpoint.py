@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, Build, is_accepted, run
+from checkpoint_table import MINOR, PAYLOAD, ROWS, counters, place
+from conftest import ROOT, Build, run
 from numpy.typing import NDArray
-from settings import still
+from settings import kinds, still
 
 from nbt_embed import Config, Learner, NbtError
 from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import config_of
-from nbt_embed.config import CHOICES
 from nbt_embed.errors import CheckpointError, DivergenceWarning, InputTypeError
 
 SANITIZED = (
@@ -43,7 +43,8 @@ GUARDS: dict[str, Any] = {
     "input_limit": 6,
 }
 GOLDEN_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, drift_steps=0, gate=0))
-# For every version of the format: a file, what it holds, and its hash.
+# For every version of the format: a file, what it holds, and its hash. `python -m tools.known_bits`
+# writes the last one.
 STREAMS: dict[str, Any] = {
     "follow": True,
     "scale_rate": 2e-3,
@@ -56,6 +57,9 @@ STREAMS: dict[str, Any] = {
     "mix_forget": 0.998,
     "prior_units": True,
 }
+# What every version of the format has brought so far.
+NEWEST: dict[str, Any] = {"cell": "columnar", "resonators": 1, "head": 2, "rollback_steps": 20}
+NEWEST_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,), **NEWEST)
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
     ("checkpoint_v1_1.nbt", replace(GOLDEN_CONFIG, **GUARDS), 0xD4E3267A550EDA80),
@@ -65,17 +69,11 @@ GOLDEN_FILES = [
         Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,)),
         0x8957FF83B9944BD3,
     ),
+    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0x0),
 ]
 # Made by a kernel whose readouts learnt something else of the first values.
 LEARNT_OTHERWISE = "checkpoint_v1_2.nbt"
-KINDS = [
-    kind
-    for kind in itertools.product(
-        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
-    )
-    if is_accepted(Config(1, 2, cell=kind[0], estimator=kind[1]))
-]
-PAYLOAD = 296  # docs/checkpoint.md
+KINDS = kinds("cell", "estimator", "filter", "link")
 
 
 def stream(steps: int, config: Config) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -187,34 +185,42 @@ def test_a_checkpoint_is_hardly_longer_than_the_learner() -> None:
 def read(data: bytes) -> dict[str, Any]:
     """A reader of its own, from docs/checkpoint.md alone."""
     magic, major, minor, start, flags, length = struct.unpack_from("<8sHHIIQ", data)
-    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, 2, 0)
+    assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, MINOR, 0)
+    assert start == PAYLOAD
     assert len(data) == start + length + 4
     assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
     S, R, D, N = struct.unpack_from("<4I", data, 28)
-    n_in, n_out, H, lags, delay, cell, estimator, _, kind, link, _, _, _ = struct.unpack_from(
-        "<13I", data, 52
-    )
+
+    def count(name: str) -> int:
+        return int(struct.unpack_from("<I", data, place(name))[0])
+
+    n_in, n_out, H, lags = map(count, ("n_in", "n_out", "n_hidden", "lags"))
+    delay, cell, estimator = map(count, ("max_delay", "cell", "estimator"))
+    kind, link, C, head = map(count, ("filter", "link", "resonators", "head"))
+    Z = H + C + n_in * lags + 1
+    F = Z + head
     rank_one, traces = estimator in (1, 3, 4), estimator in (2, 3, 4)
     kalman, gaussian = kind > 0, link == 0
     words = np.frombuffer(data, "<f4", length // 4, start)
     out: dict[str, Any] = {"generator": words[:4].view("<u4")}
     out["pending"], out["column"] = words[4:6].view("<u4")
-    rollback = struct.unpack_from("<I", data, 200)[0] > 0
+    rollback = count("rollback_steps") > 0
     at = 6
     learnt = estimator != 0
     parameters = (
         ("theta", learnt, (R, D)),
         ("covariance", kalman and learnt, (R, D)),
         ("coupling", kind == 2 and learnt, (R, D)),
-        ("readout", True, (n_out, D)),
-        ("ud", kalman, (D * (D + 1) // 2,)),
+        ("readout", True, (n_out, F)),
+        ("ud", kalman, (F * (F + 1) // 2,)),
         ("noise", gaussian, (2, n_out)),
         ("input_scale", True, (3, n_in)),
         ("label_scale", gaussian, (3, n_out)),
     )
+    heads = (("head", head > 0, (head, Z)), ("head_covariance", head > 0 and kalman, (head, Z)))
     for name, there, shape in (
         ("theta", True, (R, D)),
-        ("readout", True, (n_out, D)),
+        ("readout", True, (n_out, F)),
         ("w", rank_one, (R, D)),
         ("v", rank_one, (N, S)),
         ("traces", traces, (R, D)),
@@ -222,7 +228,7 @@ def read(data: bytes) -> dict[str, Any]:
         ("rtrl", estimator == 5, (S, R * D)),
         ("covariance", kalman and estimator != 0, (R, D)),
         ("coupling", kind == 2 and estimator != 0, (R, D)),
-        ("ud", kalman, (D * (D + 1) // 2,)),
+        ("ud", kalman, (F * (F + 1) // 2,)),
         ("noise", gaussian, (2, n_out)),
         ("state", True, (S,)),
         ("learning_state", True, (S,)),
@@ -234,6 +240,9 @@ def read(data: bytes) -> dict[str, Any]:
         ("input_run", True, (2, n_in)),
         ("label_run", gaussian, (2, n_out)),
         *((f"copy of {name}", rollback and there, shape) for name, there, shape in parameters),
+        *heads,
+        ("angle_traces", traces and C > 0, (2, C)),
+        *((f"copy of {name}", rollback and there, shape) for name, there, shape in heads),
     ):
         if there:
             size = int(np.prod(shape))
@@ -243,18 +252,30 @@ def read(data: bytes) -> dict[str, Any]:
     return out
 
 
+def test_the_table_of_the_header_has_no_gap_and_every_field() -> None:
+    for before, row in itertools.pairwise(ROWS):
+        assert row.offset == before.offset + before.size, row
+    config = [name for name, _ in ffi.typeof("nbt_config").fields]
+    assert [place(name) for name in config] == sorted(place(name) for name in config)
+    assert [name for _, name in counters()] == [n for n, _ in ffi.typeof("nbt_counters").fields]
+    assert f"offset of the payload, {PAYLOAD} here" in ROWS[3].content
+    assert ROWS[2].content.startswith(f"minor version, {MINOR}:")
+
+
+@pytest.mark.parametrize("head", [0, 3])
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_the_document_is_enough_to_read_a_checkpoint(
-    kind: tuple[str, str, str, str], copied: bool
+    kind: tuple[str, str, str, str], copied: bool, head: int
 ) -> None:
     cell, estimator, filter_, link = kind
     names: dict[str, Any] = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
-    names = {"hidden": 5, "lags": 2, **names, **(GUARDS if copied else {})}
+    names = {"hidden": 5, "lags": 2, "head": head, **names, **(GUARDS if copied else {})}
     config = Config(2, 3, **still(**names))
     learner = trained(config)
     got = read(learner.to_bytes())
     assert ("copy of theta" in got) == (copied and estimator != "frozen")
+    assert ("copy of head" in got) == (copied and head > 0)
     assert got["pending"] == learner.pending
     for name in set(learner.arrays) - {"readout_covariance"}:
         expected = learner.array(name)
@@ -262,9 +283,9 @@ def test_the_document_is_enough_to_read_a_checkpoint(
         stored = stored[0] if name == "noise" or (name == "v" and expected.ndim == 1) else stored
         np.testing.assert_array_equal(stored, expected)
     if "ud" in got:
-        D = learner.array("theta").shape[1]
-        U, d = np.eye(D), np.empty(D)
-        for j in range(D):
+        F = learner.array("readout").shape[1]
+        U, d = np.eye(F), np.empty(F)
+        for j in range(F):
             column = got["ud"][j * (j + 1) // 2 :]
             U[:j, j], d[j] = column[:j], column[j]
         covariance = learner.array("readout_covariance")
@@ -326,9 +347,9 @@ CHANGES: list[Change] = [
     ("<Q", 20, 2**63, "cut off"),
     ("<Q", 20, 8, "cannot be"),
     ("<I", 28, 7, "cannot be"),
-    ("<I", 60, 0, "out of range"),
-    ("<I", 60, 2**31, "out of range"),
-    ("<f", 156, float("nan"), "out of range"),
+    ("<I", place("n_hidden"), 0, "out of range"),
+    ("<I", place("n_hidden"), 2**31, "out of range"),
+    ("<f", place("sgd_rate"), float("nan"), "out of range"),
     ("<4I", PAYLOAD, (0, 0, 0, 0), "cannot be"),
     ("<I", PAYLOAD + 16, 2, "cannot be"),
     ("<I", PAYLOAD + 20, 1, "cannot be"),
@@ -361,7 +382,7 @@ def test_a_covariance_of_zero_is_refused(small: bytes) -> None:
 def test_a_later_minor_version_is_read(small: bytes) -> None:
     start, length = PAYLOAD, len(small) - PAYLOAD - 4
     data = bytearray(small[:start] + b"new!" + small[start:-4] + b"more words, " + b"crc.")
-    struct.pack_into("<HI", data, 10, 3, start + 4)
+    struct.pack_into("<HI", data, 10, MINOR + 1, start + 4)
     struct.pack_into("<Q", data, 20, length + 12)
     assert Learner.from_bytes(sealed(data)).to_bytes() == small
     struct.pack_into("<H", data, 10, 1)  # 1.1 has no such words

@@ -16,17 +16,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOST, ROOT, Build, Tool, is_accepted, run
+from checkpoint_table import PAYLOAD, counters
+from conftest import HOST, ROOT, Build, Tool, run
 from numpy.typing import NDArray
-from settings import still
+from settings import is_accepted, still
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import CheckpointError, DivergenceWarning, NbtError
 from nbt_embed.export import GOLDEN_STEPS, Golden, export_firmware, firmware_files, golden
 
-# Words of a checkpoint: where the payload begins, and the counters (docs/checkpoint.md).
-HEADER, COUNTERS = 74, np.r_[40:48, 53:63, 70:74]
+# Words of a checkpoint: where the payload begins, and the counters.
+HEADER = PAYLOAD // 4
+COUNTERS = np.array([(offset + half) // 4 for offset, _ in counters() for half in (0, 4)])
 EXTREME = np.array(
     [0.0, -0.0, 1e-45, 1e-38, 1e-20, 1.0, 20.0, 1e6, 1e9, 1e18, 1e25, 3e38, -1.0, -1e18, -3e38],
     np.float32,
@@ -41,6 +43,7 @@ def random_config(rng: np.random.Generator) -> Config:
             int(rng.integers(1, 5)),
             int(rng.integers(2, 5)),
             hidden=int(rng.integers(1, 6)),
+            head=int(rng.integers(0, 4)),
             lags=int(rng.integers(1, 4)),
             max_delay=int(rng.integers(0, 6)),
             hold_missing=bool(rng.integers(2)),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import is_accepted
 from numpy.typing import NDArray
-from settings import still
+from settings import kinds, still
 
 from nbt_embed import Config, Learner, NbtError, memory_of
 from nbt_embed._kernel import ffi, lib
@@ -25,13 +23,7 @@ from nbt_embed.errors import (
 )
 from tools.learning.tasks import lorenz
 
-COMBINATIONS = [
-    (cell, estimator, *rest)
-    for cell, estimator, *rest in itertools.product(
-        *(CHOICES[name] for name in ("cell", "estimator", "filter", "link"))
-    )
-    if is_accepted(Config(1, 2, cell=cell, estimator=estimator))
-]
+COMBINATIONS = kinds("cell", "estimator", "filter", "link")
 
 
 def stream(

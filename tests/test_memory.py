@@ -214,7 +214,10 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "report.run_document": lambda: report.run_document(stream, [result], 0, "0"),
         "report.size_document": lambda: report.size_document(config, one.memory, (), "0"),
     }
-    for name in ("x", "label", "y", "config", "simd", "memory", "pending", "counters", "arrays"):
+    for name in (
+        *("x", "label", "y", "config", "simd", "memory", "pending", "counters", "arrays"),
+        "estimate_is_exact",
+    ):
         calls[f"Learner.{name}"] = partial(getattr, one, name)
     return calls
 

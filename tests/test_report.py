@@ -124,6 +124,16 @@ def test_alternatives_follow_their_formulas(cell: Cell) -> None:
     assert by_key["echo_state_4x"] == memory_of(wide).total
 
 
+def test_exact_traces_have_no_dearer_exact_alternative() -> None:
+    config = Config(3, 2, hidden=8, cell="columnar", head=4)
+    by_key = {one.key: one.memory_bytes for one in alternatives(config)}
+    assert list(by_key) == ["bptt_100", "echo_state", "echo_state_4x"]
+    R, D, memory = 16, 3 * 2 + 2, memory_of(config)
+    assert memory.estimate == 4 * R * D
+    assert by_key["bptt_100"] == memory.total + 4 * 100 * (8 + R + 3)
+    assert alternatives(config) == alternatives(replace(config, estimator="frozen"))
+
+
 def test_alternatives_do_not_depend_on_the_estimator_and_leave_out_the_impossible() -> None:
     config = Config(3, 2)
     assert alternatives(config) == alternatives(replace(config, estimator="frozen"))

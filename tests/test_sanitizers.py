@@ -5,36 +5,35 @@ Each learner lives in a heap block of exactly ``nbt_bytes``, so one byte too far
 each that a refused call changed nothing and that every stored number is finite.
 """
 
-import itertools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import DRIVER, HOST, ROOT, Build, Tool, is_accepted, missing, run
+from conftest import DRIVER, HOST, ROOT, Build, Tool, missing, run
+from settings import kinds
 
-from nbt_embed import Config
 from nbt_embed.config import CHOICES
 
 NAMES = ("cell", "estimator", "filter")
-KINDS = list(itertools.product(*(range(len(CHOICES[name])) for name in NAMES)))
 
 
-def exists(kind: tuple[int, ...]) -> bool:
-    """Return whether the kernel has this cell with this estimator."""
-    cell, estimator = CHOICES["cell"][kind[0]], CHOICES["estimator"][kind[1]]
-    return is_accepted(Config(n_in=1, n_out=2, hidden=1, cell=cell, estimator=estimator))
+def resonators(cell: str, hidden: int) -> int:
+    """Return how many of the units are resonators."""
+    return {"columnar": hidden // 2, "resonator": hidden}.get(cell, 0)
 
 
 def configurations() -> list[list[str]]:
     """Return driver arguments for every cell, estimator and filter, the rest varied."""
     return [
         [
-            f"cell={cell}",
-            f"estimator={estimator}",
-            f"filter={kind}",
+            *(
+                f"{name}={CHOICES[name].index(choice)}"
+                for name, choice in zip(NAMES, kind, strict=True)
+            ),
             f"link={(i + i // 3) % 3}",  # the filters alternate with i, the links out of step
             f"n_hidden={(1, 5, 16)[i % 3]}",
+            f"resonators={resonators(kind[0], (1, 5, 16)[i % 3])}",
             f"n_out={(2, 3, 5)[i % 3]}",
             f"n_in={(1, 3)[i % 2]}",
             f"lags={1 + i % 4}",
@@ -48,9 +47,11 @@ def configurations() -> list[list[str]]:
             f"rollback_steps={(0, 7)[i // 3 % 2] if i // 4 % 3 else 0}",
             f"gate={(0, 3, 20)[i // 7 % 3]}",
             f"input_limit={(0, 10)[i // 11 % 2]}",
+            f"head={(0, 3)[i // 2 % 2]}",
+            f"head_gain={(0, 1)[i // 2 % 2]}",
             f"seed={i + 1}",
         ]
-        for i, (cell, estimator, kind) in enumerate(filter(exists, KINDS))
+        for i, kind in enumerate(kinds(*NAMES))
     ]
 
 

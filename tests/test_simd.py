@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOST, Build, is_accepted, run
+from conftest import HOST, Build, run
 from numpy.typing import NDArray
+from settings import kinds
 from test_bits import STEPS, stream
 
 from nbt_embed import Config, Learner
@@ -32,14 +33,14 @@ def build_has(monkeypatch: pytest.MonkeyPatch, version: str) -> bool:
 
 def configs() -> list[Config]:
     """Every kind of learner; sizes with blocks of 16, 8, 4, 2 and 1 rows, and two gates in one."""
-    kinds = itertools.product(*(CHOICES[name] for name in ("cell", "estimator", "filter", "link")))
+    names = ("cell", "estimator", "filter", "link")
     found = []
-    for (cell, estimator, kind, link), (hidden, delay) in itertools.product(kinds, SIZES):
-        config = Config(
-            3, 3, hidden, max_delay=delay, cell=cell, estimator=estimator, filter=kind, link=link
-        )
-        if is_accepted(config) and (estimator != "rtrl" or hidden < 10):
-            found.append(config)
+    for kind, (hidden, delay) in itertools.product(kinds(*names), SIZES):
+        for head in (0, 5):
+            choices = dict(zip(names, kind, strict=True))
+            config = Config(3, 3, hidden, max_delay=delay, head=head, **choices)
+            if config.estimator != "rtrl" or hidden < 10:
+                found.append(config)
     return found
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import missing
+from settings import kinds
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import ConfigError, InputError, SequenceError
+from nbt_embed.errors import InputError, SequenceError
 
 try:
     from hypothesis import HealthCheck, settings
@@ -35,9 +36,11 @@ N_IN, N_OUT = 2, 3
 ORDINARY = st.floats(-3, 3, width=32)
 ANYTHING = st.one_of(ORDINARY, ORDINARY, ORDINARY, st.floats(width=32))
 CONFIGS = st.fixed_dictionaries(
-    {name: st.sampled_from(choices) for name, choices in CHOICES.items()}
-    | {
+    {
+        "kind": st.sampled_from(kinds(*CHOICES)),
         "hidden": st.integers(0, 4),
+        "resonators": st.integers(0, 4),
+        "head": st.integers(0, 3),
         "follow": st.booleans(),
         "lags": st.integers(1, 3),
         "max_delay": st.integers(0, 3),
@@ -60,12 +63,14 @@ class Life(RuleBasedStateMachine):
 
     @initialize(config=CONFIGS)
     def build(self, config: dict[str, Any]) -> None:
+        config |= dict(zip(CHOICES, config.pop("kind"), strict=True))
         config["rollback_steps"] *= not config["follow"] or config["link"] == "gaussian"
-        try:
-            self.learner = Learner(Config(N_IN, N_OUT, **config))
-        except ConfigError:  # no such estimator for this cell
+        config["resonators"] = min(config["resonators"], config["hidden"])
+        if config["cell"] != "columnar":
+            config["resonators"] = None
+        if config["hidden"] == 0:
             config["estimator"] = None
-            self.learner = Learner(Config(N_IN, N_OUT, **config))
+        self.learner = Learner(Config(N_IN, N_OUT, **config))
         self.waiting = self.predicted = 0
 
     @property

@@ -35,9 +35,15 @@ static int give(void *context, size_t at, unsigned char *out, size_t n)
 static nbt_config config_of(uint32_t kind)
 {
     nbt_config config = still_config(1, 2, 2, kind % 3);
-    config.cell = kind % 4;
-    config.estimator = kind % 4 == NBT_CELL_LSTM ? NBT_EST_NOBACKTRACK : 1 + kind % 5;
+    config.cell = kind % NBT_CELL_END;
     config.filter = kind % 3;
+    config.estimator = config.cell == NBT_CELL_LSTM ? NBT_EST_NOBACKTRACK : 1 + kind % 5;
+    if (NBT_IN(NBT_CELLS_ALONE, config.cell) != 0) {
+        config.filter = kind % 2;
+        config.estimator = NBT_EST_SNAP1;
+        config.resonators = config.cell == NBT_CELL_RESONATOR ? 2 : kind / NBT_CELL_END % 2;
+        config.head = 2;
+    }
     config.max_delay = kind % 4;
     config.lags = 1 + kind % 2;
     config.rollback_steps = kind % 2 == 1 ? 3 : 0;

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EARLIER = {1: 0.0877, 2: 0.1620, 5: 0.3781, 10: 0.6538, 20: 1.0376}
 EARLIER_AIR = 0.4006
 NOISE = 1.01
-SMALLEST = """NBT_BYTES(3, 1, 16, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK, NBT_FILTER_KALMAN,
-                        NBT_LINK_GAUSSIAN)"""
+SMALLEST = """NBT_BYTES(3, 1, 16, 0, 0, 1, 0, NBT_CELL_GATED, NBT_EST_NOBACKTRACK,
+                        NBT_FILTER_KALMAN, NBT_LINK_GAUSSIAN)"""
 
 
 def run(*arguments: str) -> dict[str, Any]:

@@ -33,8 +33,8 @@ static nbt_config take_config(void)
         still_config(1 + take(1) % 3, 2 + take(1) % 2, 1 + take(1) % 4, take(1) % 4);
     config.lags = take(1) % 4;
     config.max_delay = take(1) % 4;
-    config.cell = take(1) % 5;
-    config.estimator = take(1) % 7;
+    config.cell = take(1) % (NBT_CELL_END + 1u);
+    config.estimator = take(1) % (NBT_EST_END + 1u);
     config.norm = take(1) % 3;
     config.filter = take(1) % 4;
     config.scale_steps = take(1) % 8;
@@ -54,6 +54,9 @@ static nbt_config take_config(void)
     config.slow_forget = streams & 16u ? 0.9998f : 0.0f;
     config.linear_lags = streams & 32u ? 3u : 0u;
     config.linear_forget = streams & 32u ? 0.999f : 0.0f;
+    config.head = streams & 64u ? 2 : 0;
+    config.head_gain = streams & 64u ? 1.0f : 0.0f;
+    config.resonators = config.cell == NBT_CELL_RESONATOR ? config.n_hidden : streams >> 7;
     float *fields[] = {&config.scale_rate, &config.tau_min,    &config.decay,  &config.rate,
                        &config.info_rate,  &config.info_floor, &config.forget, &config.prior_hidden,
                        &config.gate,       &config.input_limit};

@@ -47,7 +47,7 @@ class Case:
     @property
     def cols(self) -> int:
         """D."""
-        return self.hidden + INPUTS + 1
+        return shape_of(self.config)[2]
 
     @property
     def operations(self) -> float:
@@ -57,7 +57,7 @@ class Case:
         if self.estimator == "rtrl":
             return 2.0 * (states**2 + OUTPUTS * self.hidden + OUTPUTS**2) * parameters
         cubic = 2 * self.hidden**3 if self.estimator == "unitwise" else 0
-        return 20.0 * parameters + 3 * self.cols**2 + cubic
+        return 20.0 * parameters + 3 * (states + INPUTS + 1) ** 2 + cubic
 
     @property
     def is_accepted(self) -> bool:

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbt_embed import Config
 from nbt_embed._build import LANES
+from nbt_embed._kernel_config import shape_of
 from nbt_embed.config import CHOICES
 from tools.bench.native import HERE, ROOT, run
 
@@ -41,17 +43,29 @@ class Case:
     estimator: str
     filter: str
     hidden: int
+    head: int = 0
 
     @property
     def name(self) -> str:
         """In tables and in the baseline."""
-        return f"{self.cell} {self.estimator} {self.filter} {self.hidden}"
+        kind = f"{self.cell} {self.estimator} {self.filter} {self.hidden}"
+        return f"{kind} head {self.head}" if self.head else kind
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """For the driver: the numbers of csrc/nbt.h."""
         names = ("cell", "estimator", "filter")
-        return (*(str(CHOICES[n].index(getattr(self, n))) for n in names), str(self.hidden))
+        choices = (CHOICES[name].index(getattr(self, name)) for name in names)
+        return tuple(map(str, (*choices, self.hidden, self.head)))
+
+    @property
+    def weights(self) -> int:
+        """R D, and those of the head."""
+        choices: dict[str, Any] = {"cell": self.cell, "estimator": self.estimator}
+        states, rows, cols = shape_of(
+            Config(3, 1, hidden=self.hidden, lags=1, filter="sgd", follow=False, **choices)
+        )
+        return rows * cols + self.head * (states + 3 + 1)
 
 
 CASES = (
@@ -64,6 +78,8 @@ CASES = (
     Case("gated", "frozen", "kalman", 32),
     Case("lstm", "nobacktrack", "kalman", 32),
     Case("lstm", "nobacktrack", "kalman_quasi", 32),
+    Case("columnar", "snap1", "kalman", 16, head=8),
+    Case("resonator", "snap1", "kalman", 16, head=8),
 )
 
 
@@ -151,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     parameters = {case.name: case for case in CASES}
     print(f"instructions of a learn and a predict; {made_by} {' '.join(FLAGS)}")
     for name, value in now.items():
-        print(f"{name:<34}{value:>10,}{value / weights(parameters[name]):8.1f} a weight")
+        print(f"{name:<34}{value:>10,}{value / parameters[name].weights:8.1f} a weight")
     if options.accept:
         content = {"compiler": made_by, "flags": list(FLAGS), "instructions": now}
         BASELINE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -162,11 +178,6 @@ def main(arguments: list[str] | None = None) -> int:
     message, code = verdict(json.loads(BASELINE.read_text(encoding="utf-8")), made_by, now)
     print(message)
     return code
-
-
-def weights(case: Case) -> int:
-    """R D."""
-    return {"gated": 2, "lstm": 4}.get(case.cell, 1) * case.hidden * (case.hidden + 3 + 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 /* Runs STEPS steps of one kind of learner, for an instruction counter:
  *
- *     steps CELL ESTIMATOR FILTER HIDDEN STEPS     numbers of csrc/nbt.h; 3 inputs, 1 output,
- *     gaussian
+ *     steps CELL ESTIMATOR FILTER HIDDEN HEAD STEPS
+ *
+ * in numbers of csrc/nbt.h; 3 inputs, 1 output, gaussian.
  *
  * One step is a learn and a predict. Nothing depends on the machine or the time. */
 #include <stdio.h>
@@ -20,12 +21,12 @@ static float draw(uint32_t *state)
 
 int main(int argc, char **argv)
 {
-    uint32_t number[5] = {0};
-    if (argc != 6) {
-        fputs("usage: steps CELL ESTIMATOR FILTER HIDDEN STEPS\n", stderr);
+    uint32_t number[6] = {0};
+    if (argc != 7) {
+        fputs("usage: steps CELL ESTIMATOR FILTER HIDDEN HEAD STEPS\n", stderr);
         return 2;
     }
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         number[i] = (uint32_t)strtoul(argv[i + 1], NULL, 10);
     }
     nbt_config config = nbt_config_default(INPUTS, 1, number[3], NBT_LINK_GAUSSIAN);
@@ -38,6 +39,9 @@ int main(int argc, char **argv)
     config.cell = number[0];
     config.estimator = number[1];
     config.filter = number[2];
+    config.resonators = config.cell == NBT_CELL_RESONATOR ? config.n_hidden : 0;
+    config.head = number[4];
+    config.head_gain = config.head > 0 ? 1.0f : 0.0f;
     size_t bytes = nbt_bytes(&config);
     void *memory = bytes > 0 ? malloc(bytes) : NULL;
     nbt_learner *learner = NULL;
@@ -50,7 +54,7 @@ int main(int argc, char **argv)
     float x[INPUTS] = {0};
     float sum = 0.0f;
     nbt_status status = nbt_predict(learner, &y, x);
-    for (uint32_t t = 0; t < number[4] && status == NBT_OK; t++) {
+    for (uint32_t t = 0; t < number[5] && status == NBT_OK; t++) {
         float label = 0.5f * x[0] + x[1] * x[2] + 0.1f * draw(&random);
         for (size_t i = 0; i < INPUTS; i++) {
             x[i] = 0.8f * x[i] + 0.6f * draw(&random);

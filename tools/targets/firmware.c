@@ -30,14 +30,27 @@ static void read_sample(float *x, uint32_t step)
 int main(void)
 {
     nbt_config config = nbt_config_default(CHANNELS, 1, MODEL_HIDDEN, NBT_LINK_GAUSSIAN);
-    const int32_t anchor[1] = {0};
     nbt_learner *learner;
     float x[CHANNELS], y;
+    config.cell = MODEL_CELL;
     config.estimator = MODEL_ESTIMATOR;
-    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK ||
-        nbt_anchor_set(learner, anchor) != NBT_OK) {
+    config.head = MODEL_HEAD;
+    config.head_gain = MODEL_HEAD > 0 ? 1.0f : 0.0f;
+#if !MODEL_FOLLOW
+    config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
+    config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
+    config.scale_rate = config.input_limit = 0.0f;
+    config.lags = 1;
+#endif
+    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
         return 1;
     }
+#if MODEL_FOLLOW
+    const int32_t anchor[1] = {0};
+    if (nbt_anchor_set(learner, anchor) != NBT_OK) {
+        return 1;
+    }
+#endif
     read_sample(x, 0);
     nbt_predict(learner, &y, x);
     for (uint32_t step = 1; step <= STEPS; step++) {

@@ -95,18 +95,24 @@ static void stand_still(nbt_config *config)
 
 int main(void)
 {
-    for (uint32_t kind = 0; kind < 4 * 6 * 3 * 3; kind++) {
+    for (uint32_t kind = 0; kind < 54u * NBT_CELL_END; kind++) {
         nbt_config config = nbt_config_default(N_IN, N_OUT, N_HIDDEN, kind % 3);
         config.filter = kind / 3 % 3;
         config.estimator = kind / 9 % 6;
         config.cell = kind / 54;
+        if (NBT_IN(NBT_CELLS_ALONE, config.cell) != 0) {
+            config.resonators = config.cell == NBT_CELL_RESONATOR ? N_HIDDEN : 1;
+            config.head = 2;
+            config.head_gain = 1.0f;
+        }
         config.max_delay = HORIZON - 1;
         config.hold_missing = 1;
         if (config.filter == NBT_FILTER_SGD) { /* what needs covariances */
             config.prior_units = config.linear_lags = 0;
             config.linear_forget = config.slow_forget = 0.0f;
         }
-        if (config.cell == NBT_CELL_GATED && nbt_bytes(&config) > 0) {
+        if (NBT_IN(1 << NBT_CELL_GATED | NBT_CELLS_ALONE, config.cell) != 0 &&
+            nbt_bytes(&config) > 0) {
             run(&config);
         }
         stand_still(&config);

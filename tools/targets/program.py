@@ -14,6 +14,11 @@ from nbt_embed.errors import ConfigError
 from nbt_embed.simulation import simulated_sensor
 
 SAMPLES, HORIZON, N_OUT = 1000, 2, 3
+COLUMNS: dict[str, dict[str, Any]] = {
+    "columnar": {"resonators": 1, "head": 2},
+    "resonator": {"head": 2},
+}
+FOLLOWING = ("gated", *COLUMNS)
 
 
 def samples() -> NDArray[np.float32]:
@@ -43,7 +48,8 @@ def configurations() -> dict[str, Config]:
             for f, filter_ in enumerate(CHOICES["filter"]):
                 for k, link in enumerate(CHOICES["link"]):
                     kind = {"cell": cell, "estimator": estimator, "filter": filter_, "link": link}
-                    for follows in (False, True) if cell == "gated" else (False,):
+                    kind |= COLUMNS.get(cell, {})
+                    for follows in (False, True) if cell in FOLLOWING else (False,):
                         config = _config(follows, kind)
                         try:
                             Learner(config)

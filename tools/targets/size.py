@@ -18,21 +18,19 @@ import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from nbt_embed import Config, memory_of
+from nbt_embed._kernel_config import shape_of
 from nbt_embed.amalgamation import amalgamate
-from nbt_embed.config import CHOICES, Estimator
+from nbt_embed.config import CHOICES, Cell, Estimator
 from nbt_embed.export import kernel_options
 from tools.document import put
 from tools.targets import program
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
-MODELS: tuple[tuple[Estimator, int], ...] = (
-    ("nobacktrack", 8), ("nobacktrack", 16), ("unitwise", 16), ("nobacktrack", 32), ("residual", 32)
-)  # fmt: skip
 LEVELS = ("-Os", "-O2")
 ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
 STEPS = 2_000  # on a processor with an FPU; a tenth without
@@ -42,12 +40,53 @@ README_PROCESSOR = "M4F"
 
 
 @dataclass(frozen=True)
+class Model:
+    """A learner of three inputs and one output: the defaults, but for what stands here.
+
+    follow: without it units stand still, with one lag and no mixture.
+    """
+
+    cell: Cell
+    estimator: Estimator
+    hidden: int
+    head: int = 0
+    follow: bool = True
+
+    @property
+    def config(self) -> Config:
+        """Its settings."""
+        return Config(3, 1, lags=None if self.follow else 1, **vars(self))
+
+    @property
+    def name(self) -> str:
+        """In one word, for folders."""
+        return "-".join(map(str, vars(self).values()))
+
+    @property
+    def weights(self) -> int:
+        """R D, and those of the head."""
+        states, rows, cols = shape_of(self.config)
+        inputs = self.config.n_in * (self.config.lags or 0)
+        return rows * cols + self.head * (states + inputs + 1)
+
+
+MODELS = (
+    Model("gated", "nobacktrack", 8),
+    Model("gated", "nobacktrack", 16),
+    Model("gated", "unitwise", 16),
+    Model("gated", "nobacktrack", 32),
+    Model("gated", "residual", 32),
+    Model("columnar", "snap1", 16, head=8),
+    Model("columnar", "snap1", 16, head=8, follow=False),
+)
+
+
+@dataclass(frozen=True)
 class Size:
     """One model on one processor; bytes, and instructions of a learn with its predict at -O2."""
 
     processor: str
-    estimator: Estimator
-    hidden: int
+    model: Model
     memory: int
     flash_small: int
     stack_small: int
@@ -55,6 +94,16 @@ class Size:
     stack: int
     instructions_mean: int
     instructions_most: int
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """What was measured."""
+        return (self.processor, *vars(self.model).values())
+
+    @property
+    def measured(self) -> dict[str, int]:
+        """All figures."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
 
 def deepest(folder: Path) -> int:
@@ -99,12 +148,11 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
     return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
 
-def fits(machine: Machine, model: tuple[Estimator, int]) -> bool:
+def fits(machine: Machine, model: Model) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
-    if model[1] > 16 and not machine.fma:
+    if model.hidden > 16 and not machine.fma:
         return False  # millions of instructions a step without an FPU
-    config = Config(3, 1, estimator=model[0], hidden=model[1])
-    return memory_of(config).total + 1024 <= machine.ram[1]
+    return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
 def build(machine: Machine, config: Config, folder: Path, place: Path, level: str) -> Path:
@@ -125,17 +173,19 @@ def build(machine: Machine, config: Config, folder: Path, place: Path, level: st
         f"-DSTEPS={STEPS if machine.fma else STEPS // 10}",
         f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
+        f"-DMODEL_HEAD={config.head}",
+        f"-DMODEL_FOLLOW={config.follow:d}",
+        f"-DMODEL_CELL={CHOICES['cell'].index(config.cell)}",
         f"-DMODEL_ESTIMATOR={CHOICES['estimator'].index(config.estimator)}",
         sources=[HERE / "firmware.c", place / "nbt.c"],
         target=place / "firmware.elf",
     )
 
 
-def measure(machine: Machine, model: tuple[Estimator, int], folder: Path, counter: Path) -> Size:
+def measure(machine: Machine, model: Model, folder: Path, counter: Path) -> Size:
     """Link, look, and count."""
-    estimator, hidden = model
-    config = Config(3, 1, hidden=hidden, estimator=estimator)
-    place = folder / f"{machine.name}-{estimator}-{hidden}"
+    config = model.config
+    place = folder / f"{machine.name}-{model.name}"
     place.mkdir()
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
     sections = (".text", ".data", ".ARM.exidx")
@@ -148,14 +198,9 @@ def measure(machine: Machine, model: tuple[Estimator, int], folder: Path, counte
     counted = machine.emulate(fast, "-plugin", plugin)
     times, _, most, total = map(int, counted.split("counted")[1].split())
     return Size(
-        machine.name, estimator, hidden, memory_of(config).total,
+        machine.name, model, memory_of(config).total,
         flash[small], stack[small], flash[fast], stack[fast], round(total / times), most,
     )  # fmt: skip
-
-
-def weights(hidden: int) -> int:
-    """Recurrent parameters R D of a gated model with three inputs."""
-    return 2 * hidden * (hidden + 3 + 1)
 
 
 def build_counter(folder: Path) -> Path:
@@ -169,16 +214,17 @@ def changes(sizes: list[Size]) -> list[str]:
     """What is more than TOLERANCE away from the baseline."""
     if not BASELINE.exists():
         return [f"{BASELINE} is missing"]
-    old = {tuple(row[:3]): row[3:] for row in json.loads(BASELINE.read_text(encoding="utf-8"))}
-    names = list(asdict(sizes[0]))[3:]
+    words = len(sizes[0].key)
+    rows = json.loads(BASELINE.read_text(encoding="utf-8"))
+    old = {tuple(row[:words]): row[words:] for row in rows}
     found = []
     for size in sizes:
-        key, *_ = (tuple(asdict(size).values())[:3],)
-        before, now = old.get(key), list(asdict(size).values())[3:]
+        key = size.key
+        before = old.get(key)
         if before is None:
             found.append(f"{key}: not in the baseline")
             continue
-        for name, was, value in zip(names, before, now, strict=True):
+        for (name, value), was in zip(size.measured.items(), before, strict=True):
             if abs(value - was) > TOLERANCE * was:
                 found.append(f"{' '.join(map(str, key))}: {name} {was} -> {value}")
     return found
@@ -187,14 +233,16 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        "                                flash  stack    flash  stack    instructions a step, -O2",
-        " processor  estimator     H  memory    -Os    -Os      -O2    -O2        mean        most"
-        "  / weight",
+        f"{'flash  stack    flash  stack    instructions a step, -O2':>106}",
+        " processor  cell      estimator     H  head  follow  memory    -Os    -Os      -O2    -O2"
+        "        mean        most  / weight",
     ]
     lines += [
-        f"{s.processor:>10}  {s.estimator:<11}{s.hidden:4}{s.memory:8,}{s.flash_small:7,}"
-        f"{s.stack_small:7,}{s.flash:9,}{s.stack:7,}{s.instructions_mean:12,}"
-        f"{s.instructions_most:12,}{s.instructions_mean / weights(s.hidden):10.1f}"
+        f"{s.processor:>10}  {s.model.cell:<10}{s.model.estimator:<11}{s.model.hidden:4}"
+        f"{s.model.head:6}{s.model.follow:8d}"
+        f"{s.memory:8,}{s.flash_small:7,}{s.stack_small:7,}{s.flash:9,}{s.stack:7,}"
+        f"{s.instructions_mean:12,}{s.instructions_most:12,}"
+        f"{s.instructions_mean / s.model.weights:10.1f}"
         for s in sizes
     ]
     return "\n".join(lines)
@@ -219,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.readme is not None:
         put(options.readme, "size", table([s for s in sizes if s.processor == README_PROCESSOR]))
     if options.accept:
-        rows = ",\n".join(json.dumps(list(asdict(size).values())) for size in sizes)
+        rows = ",\n".join(json.dumps([*size.key, *size.measured.values()]) for size in sizes)
         BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
         return 0
     found = changes(sizes)
