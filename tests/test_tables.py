@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from compiled import KERNEL
 from conftest import Tool
-from reference import CELLS, ESTIMATORS
+from reference import CELLS, ESTIMATORS, Settings
 from settings import still
 
 from nbt_embed import Config, Learner
@@ -243,5 +243,6 @@ def test_the_reference_has_every_cell_and_estimator() -> None:
 @pytest.mark.parametrize("cell", CHOICES["cell"])
 def test_cells_have_the_shape_of_the_reference(cell: Any) -> None:
     shape = Learner(replace(BASE, cell=cell, estimator="frozen"))
-    assert shape.array("state").size == CELLS[cell].parts * BASE.hidden
-    assert len(shape.array("theta")) == CELLS[cell].gates * BASE.hidden
+    settings = Settings(BASE.n_in, BASE.n_out, BASE.hidden, cell=cell)
+    assert shape.array("state").size == settings.n_state
+    assert len(shape.array("theta")) == settings.n_rows
