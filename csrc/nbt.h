@@ -333,6 +333,10 @@ typedef struct nbt_learner nbt_learner;
  * where units do not follow. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
+/* Purpose: the same for a cell (NBT_CELL_*) that is not the default one. */
+nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
+                          uint32_t link);
+
 /* Purpose: check every field against its range.
  * Arguments: config; field receives the index of the first bad field in declaration order
  *   (seed is 0), low and high its permitted range; each of the three may be NULL.
@@ -552,10 +556,14 @@ float nbt_sigmoidf(float x);
  * arrays of nbt_tables.h. NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both
  * summands of what nbt_config_default gives, with max_delay. */
 #define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
-    (NBT_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,  \
-               (n_hidden) > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN, NBT_FILTER_KALMAN, link) + \
-     NBT_STREAM_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, link, 1,  \
-                      NBT_IN(NBT_LINKS_REAL, link),                                           \
+    (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),   \
+               NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),          \
+               max_delay, NBT_USUAL_CELL, (n_hidden) > 0 ? NBT_EST_SNAP1 : NBT_EST_FROZEN,    \
+               NBT_FILTER_KALMAN, link) +                                                     \
+     NBT_STREAM_BYTES(n_in, n_out, n_hidden,                                                  \
+                      NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),                   \
+                      NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),   \
+                      max_delay, link, 1, NBT_IN(NBT_LINKS_REAL, link),                       \
                       NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
                       NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
 #define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,      \

@@ -14,10 +14,20 @@ static float one_hot_gain(uint32_t n_in)
     return gain < 3.5f ? 3.5f : gain > 100.0f ? 100.0f : gain;
 }
 
-/* Nothing to learn in a network without units. */
-static uint32_t usual_estimator(uint32_t n_hidden)
+/* Nothing to learn in a network without units; the exact derivative where it is cheap; for the lstm
+ * the one that takes two state floats per unit. */
+static uint32_t usual_estimator(uint32_t n_hidden, uint32_t cell)
 {
-    return n_hidden > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN;
+    uint32_t usual = n_hidden == 0                            ? NBT_EST_FROZEN
+                     : NBT_IN(NBT_CELLS_ALONE, cell) != 0     ? NBT_EST_SNAP1
+                     : NBT_IN(NBT_CELLS_TWO_PARTS, cell) != 0 ? NBT_EST_NOBACKTRACK
+                                                              : NBT_EST_UNITWISE;
+    return nbt_choice(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, usual);
+}
+
+static float head_gain(uint32_t n_hidden, uint32_t cell, float gain)
+{
+    return n_hidden > 0 && NBT_IN(NBT_CELLS_ALONE, cell) != 0 ? gain : 0.0f;
 }
 
 /* Permitted values of the fields after seed. */
@@ -59,31 +69,6 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
     return r;
 }
 
-nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
-{
-    int gaussian_link = link == NBT_LINK_GAUSSIAN;
-    /* By position, so that compilers warn of a field without its row. */
-#define DEFAULT(name, kind, low, high, gaussian, other, since) \
-    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
-#define DEFAULT_COUNT(value) (uint32_t)(value)
-#define DEFAULT_CHOICE(value) (uint32_t)(value)
-#define DEFAULT_REAL(value) (value)
-#define DEFAULT_ABOVE(value) (value)
-    nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
-#undef DEFAULT
-    /* What this build leaves out is off. */
-    for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS && link < NBT_LINK_END; i++) {
-        if (stream_range_of(&config, i, ranges[i]).high == 0.0f) {
-            nbt_config_set_word(&config, i, 0);
-        }
-    }
-    if (config.follow == 0) { /* without re-expression a scaler has to stand still, and then it may
-                                 know too little to limit anything */
-        config.scale_rate = config.input_limit = 0.0f;
-    }
-    return config;
-}
-
 /* The range of one field beside the values of the others. */
 static range range_of(const nbt_config *config, size_t index)
 {
@@ -117,6 +102,39 @@ static range range_of(const nbt_config *config, size_t index)
         r.high = 0;
     }
     return stream_range_of(config, index, r);
+}
+
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
+{
+    return nbt_config_for(n_in, n_out, n_hidden, nbt_built_cell(NBT_USUAL_CELL), link);
+}
+
+nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
+                          uint32_t link)
+{
+    int gaussian_link = link == NBT_LINK_GAUSSIAN;
+    uint32_t shape = cell < NBT_CELL_END ? cell : NBT_CELL_GATED; /* refused later, by its name */
+    int columns = NBT_IN(NBT_CELLS_ALONE, shape) != 0;
+    /* By position, so that compilers warn of a field without its row. */
+#define DEFAULT(name, kind, low, high, gaussian, other, since) \
+    gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
+#define DEFAULT_COUNT(value) (uint32_t)(value)
+#define DEFAULT_CHOICE(value) (uint32_t)(value)
+#define DEFAULT_REAL(value) (value)
+#define DEFAULT_ABOVE(value) (value)
+    nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
+#undef DEFAULT
+    /* What this build leaves out is off. */
+    for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS && link < NBT_LINK_END; i++) {
+        if (range_of(&config, i).high == 0.0f) {
+            nbt_config_set_word(&config, i, 0);
+        }
+    }
+    if (config.follow == 0) { /* without re-expression a scaler has to stand still, and then it may
+                                 know too little to limit anything */
+        config.scale_rate = config.input_limit = 0.0f;
+    }
+    return config;
 }
 
 /* The lowest choice of a mask, and the highest. */

@@ -139,9 +139,9 @@ enum {
     X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                  \
     X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(NBT_LINK_GAUSSIAN), 1, 0)                    \
     X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                            \
-    X(cell, CHOICE, 0, NBT_CELL_END - 1, NBT_CELL_GATED, NBT_CELL_GATED, 0)             \
-    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden),                 \
-      usual_estimator(n_hidden), 0)                                                     \
+    X(cell, CHOICE, 0, NBT_CELL_END - 1, cell, cell, 0)                                 \
+    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden, shape),           \
+      usual_estimator(n_hidden, shape), 0)                                               \
     X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)           \
     X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)   \
     X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                 \
@@ -150,11 +150,12 @@ enum {
     X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                            \
     X(scale_rate, REAL, 0.0f, 1.0f, 2e-3f, 2e-3f, 0)                                    \
     X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                        \
-    X(tau_max, ABOVE, 1.0f, 1e9f, 16.0f, 16.0f, 0) /* at least tau_min */               \
+    X(tau_max, ABOVE, 1.0f, 1e9f, columns ? 64.0f : 16.0f, columns ? 32.0f : 16.0f,     \
+      0) /* at least tau_min */                                                         \
     X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
     X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in), 0)                      \
     X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
-    X(rate, REAL, 0.0f, 100.0f, 0.4f, 0.15f, 0)                                         \
+    X(rate, REAL, 0.0f, 100.0f, columns ? 0.8f : 0.4f, columns ? 0.4f : 0.15f, 0)       \
     X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
     X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                 \
     X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \
@@ -174,13 +175,25 @@ enum {
     X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
     X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                  \
     X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)                                    \
-    X(resonators, COUNT, 0, 4096, 0, 0, 3) /* at most n_hidden; 0 but for columns */    \
-    X(head, COUNT, 0, 4096, 0, 0, 3)                                                    \
-    X(head_gain, REAL, 0.0f, 100.0f, 0.0f, 0.0f, 3) /* 0 without head */
+    X(resonators, COUNT, 0, 4096, NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_GAUSSIAN),           \
+      NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_CATEGORICAL), 3) /* at most n_hidden */             \
+    X(head, COUNT, 0, 4096, NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_GAUSSIAN),                       \
+      NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_CATEGORICAL), 3)                                                    \
+    X(head_gain, REAL, 0.0f, 100.0f, head_gain(n_hidden, shape, 2.0f), \
+      head_gain(n_hidden, shape, 1.0f), 3) /* 0 without head */
 
 /* Defaults that NBT_DEFAULT_BYTES needs too. */
 #define NBT_USUAL_LAGS(link) (1u + NBT_IN(NBT_LINKS_REAL, link))
 #define NBT_USUAL_LINEAR_LAGS 10u
+#define NBT_USUAL_CELL NBT_CELL_COLUMNAR
+#define NBT_USUAL_RESONATORS(n_hidden, cell, link)                       \
+    ((cell) == NBT_CELL_RESONATOR ? (n_hidden)                           \
+                                  : NBT_IN(NBT_CELLS_ALONE, cell) *      \
+                                        NBT_IN(NBT_LINKS_REAL, link) *   \
+                                        ((n_hidden) / 2u))
+#define NBT_USUAL_HEAD(n_hidden, cell, link) \
+    (NBT_IN(NBT_CELLS_ALONE, cell) *         \
+     (NBT_IN(NBT_LINKS_REAL, link) ? (n_hidden) : ((n_hidden) + 1u) / 2u))
 
 /* Their numbers, NBT_FIELD_<name>, and how many there are. */
 #define NBT_FIELD_NUMBER_(name, ...) NBT_FIELD_##name,

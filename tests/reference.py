@@ -236,13 +236,7 @@ def initial_theta(config: Settings, generator: Generator) -> Array:
 
 def initial_head(config: Settings, generator: Generator) -> Array:
     """Seeded weights (K, E + I + 1) of the head; draws as many words, row by row, after theta's."""
-    E, inputs = config.n_seen, config.n_in * config.lags
-    scale = np.sqrt(3.0) * np.concatenate(
-        [
-            np.full(E, config.head_gain / np.sqrt(max(E, 1))),
-            np.full(inputs + 1, config.input_gain / np.sqrt(inputs)),
-        ]
-    )
+    scale = config.head_gain * np.sqrt(3.0 / max(config.n_seen, 1))
     drawn = [generator.uniform() for _ in range(config.head * config.n_context)]
     return np.asarray(np.array(drawn).reshape(config.head, config.n_context) * scale)
 
