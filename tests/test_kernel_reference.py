@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from reference import CELLS as REFERENCE_CELLS
 from reference import WITH_TRACES, ReferenceLearner, Settings
+from reference_resonator import STATE_LIMIT
 from settings import still
 
 from nbt_embed import Config, Learner
@@ -170,6 +171,23 @@ def test_resonators_without_delay_follow_the_reference(
     learner = follow_the_reference(layer, learning, filter_, link, head, max_delay=0)
     moved = learner.array("theta") - Learner(learner.config).array("theta")
     assert np.abs(moved[[HIDDEN - 1, 2 * HIDDEN - 1], 0]).min() > 1e-5
+
+
+@pytest.mark.parametrize("layer", RESONATING)
+def test_the_state_of_resonators_is_limited_as_that_of_the_reference(layer: str) -> None:
+    settings = still(**LAYERS[layer], estimator="frozen", scale_steps=0, input_gain=10.0)
+    learner = Learner(Config(N_IN, N_OUT, hidden=HIDDEN, **settings))
+    reference = ReferenceLearner(as_settings(learner.config), learner.array("theta"))
+    limits = set()
+    for size in (1e5, 1.0, -1e5, -1.0):
+        for one in (learner, reference):
+            one.predict(np.full(N_IN, size))
+            one.learn(np.full(N_OUT, np.nan))
+        expected = expected_arrays(reference)
+        for name in ("state", "learning_state"):
+            np.testing.assert_allclose(learner.array(name), expected[name], rtol=1e-5, atol=1e-5)
+            limits |= {STATE_LIMIT, -STATE_LIMIT} & set(learner.array(name).tolist())
+    assert limits == {STATE_LIMIT, -STATE_LIMIT}
 
 
 def follow_the_reference(

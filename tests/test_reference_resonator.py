@@ -12,6 +12,7 @@ import pytest
 import reference as ref
 import reference_resonator as res
 from reference import Array, ReferenceLearner, Settings
+from reference_stream import StreamLearner
 from test_reference_columnar import (
     COLUMNAR,
     STEPS,
@@ -80,6 +81,19 @@ def test_head_and_readout_see_both_parts(config: Settings) -> None:
     assert learner.readout.shape == (2, E + K + 3)
     phi = np.tanh(learner.head @ [*learner.state, *x, 1.0])
     np.testing.assert_allclose(learner.live_f, [*learner.state, *phi, *x, 1.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [ReferenceLearner, StreamLearner])
+def test_the_prior_of_units_is_that_of_both_parts(
+    config: Settings, kind: type[ReferenceLearner]
+) -> None:
+    """Units that follow put the constant and the inputs first in the factors."""
+    learner = kind(with_head(replace(config, prior=2.0, prior_hidden=0.1)))
+    hidden = 2 * H - config.n_gated + K
+    np.testing.assert_array_equal(np.diag(learner.covariance.dense), [0.1] * hidden + [2.0] * 3)
+    first, rest = ([2.0] * 3, [0.1] * hidden)
+    order = first + rest if kind is StreamLearner else rest + first
+    np.testing.assert_array_equal(learner.d, order)
 
 
 def test_white_inputs_drive_units_alike_whatever_their_time_constant() -> None:
