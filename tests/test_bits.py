@@ -230,10 +230,14 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     delay, n_out = 3, 3
     estimator = Config(3, n_out, cell=cell).estimator
     assert estimator is not None
+    resonators = {"columnar": 2, "resonator": 5}.get(cell, 0)
     arguments = [
         f"cell={CELLS.index(cell)}",
         f"estimator={ESTIMATORS.index(estimator)}",
         f"link={LINKS.index(link)}",
+        f"resonators={resonators}",
+        "head=2",
+        "head_gain=1",
         f"n_out={n_out}",
         f"max_delay={delay}",
         "lags=2",
@@ -242,8 +246,9 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     # The driver starts from the defaults of the gaussian link, whatever the link.
-    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7)
-    learner = Learner(replace(Config(3, n_out, hidden=5, **settings), cell=cell, link=link))
+    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7, head=2)
+    config = replace(Config(3, n_out, hidden=5, **settings), cell=cell, resonators=resonators)
+    learner = Learner(replace(config, link=link))
     inputs, labels = stream(int(STEPS), 3, n_out, link)
     learner.run(inputs, labels, horizon=delay)
     assert f"{learner.hash():016x}" == hashes[-1]
