@@ -552,42 +552,45 @@ float nbt_sigmoidf(float x);
  * arrays of nbt_tables.h. NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both
  * summands of what nbt_config_default gives, with max_delay. */
 #define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
-    (NBT_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,     \
+    (NBT_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, NBT_CELL_GATED,  \
                (n_hidden) > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN, NBT_FILTER_KALMAN, link) + \
-     NBT_STREAM_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, link, 1,     \
+     NBT_STREAM_BYTES(n_in, n_out, n_hidden, 0, 0, NBT_USUAL_LAGS(link), max_delay, link, 1,  \
                       NBT_IN(NBT_LINKS_REAL, link),                                           \
                       NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
                       NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
-#define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, link)   \
-    (NBT_HEADER_BYTES +                                                                          \
-     sizeof(float) *                                                                             \
-         NBT_EVEN_(                                                                              \
-             NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden, resonators, head,   \
-                            lags, max_delay, cell, estimator, filter, link) +                    \
-             NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, resonators, head, lags, max_delay, \
-                              cell, estimator, filter, link) +                                   \
-             (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, resonators, head, lags, max_delay,   \
-                             cell, estimator, filter, link) -                                    \
-              1u) *                                                                              \
+#define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,      \
+                  filter, link)                                                                   \
+    (NBT_HEADER_BYTES +                                                                           \
+     sizeof(float) *                                                                              \
+         NBT_EVEN_(                                                                               \
+             NBT_SUM_SAVED_(NBT_FLOATS_SAVED_, NBT_FLOATS_SAVED_, n_in, n_out, n_hidden,          \
+                            resonators, head, lags, max_delay, cell, estimator, filter, link) +   \
+             NBT_SUM_SCRATCH_(NBT_FLOATS_SCRATCH_, n_in, n_out, n_hidden, resonators, head, lags, \
+                              max_delay, cell, estimator, filter, link) +                         \
+             (NBT_SUM_SAVED_(NBT_ONE_, NBT_SKIP, n_in, n_out, n_hidden, resonators, head, lags,   \
+                             max_delay, cell, estimator, filter, link) -                          \
+              1u) *                                                                               \
                  NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
 /* What follow takes beside, with the anchor and the mixture; slow and mix: 1 with slow_forget,
  * with mix_forget above 0, else 0. */
-#define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, anchored,  \
-                         linear_lags, slow, mix)                                                \
-    (sizeof(float) *                                                                            \
-     NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                            \
-         NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored), \
-         (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),        \
-         (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(linear_lags))  \
-                   NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, (size_t)(follow), (size_t)(n_out),   \
-                                      (size_t)(linear_lags))))
+#define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, \
+                         anchored, linear_lags, slow, mix)                                       \
+    (sizeof(float) *                                                                             \
+     NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                             \
+         NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored),  \
+         (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),         \
+         (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, resonators, head, lags),              \
+         (size_t)(linear_lags))                                                                  \
+                   NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, NBT_IN(NBT_LINKS_REAL, link),         \
+                                      (size_t)(follow), (size_t)(n_out), (size_t)(linear_lags))))
 
 /* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
-#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, resonators, head, lags, cell, estimator, filter, link)       \
+#define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, resonators, head, lags, cell, estimator, filter, \
+                           link)                                                                   \
     (sizeof(float) *                                                                               \
-     NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, n_hidden, resonators, head, \
-                              lags, 0, cell, estimator, filter, link)))
+     NBT_EVEN_(NBT_SUM_SAVED_(NBT_FLOATS_COPIED_, NBT_FLOATS_COPIED_, n_in, n_out, n_hidden,       \
+                              resonators, head, lags, 0, cell, estimator, filter, link)))
 
 #define NBT_ROWS(n_hidden, cell)                                               \
     ((size_t)(n_hidden) *                                                      \
@@ -620,21 +623,25 @@ float nbt_sigmoidf(float x);
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
 
 /* Sums over the rows of the tables of arrays; a term begins with its sign. */
-#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,       \
-                       filter, link)                                                               \
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,      \
+                       estimator, filter, link)                                                    \
     (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
                          (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
-                         NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),                                \
-                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators), NBT_CONTEXT(n_in, n_hidden, resonators, lags),  \
-                         NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), (size_t)(head)))
-#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, \
-                         link)                                                                     \
-    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
-                           (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),                    \
-                           (size_t)(max_delay), NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),         \
-                           NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators), \
-                           NBT_CONTEXT(n_in, n_hidden, resonators, lags),                                      \
-                           NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), (size_t)(head)))
+                         NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),         \
+                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators),     \
+                         NBT_CONTEXT(n_in, n_hidden, resonators, lags),                            \
+                         NBT_FEATURES(n_in, n_hidden, resonators, head, lags),                     \
+                         (size_t)(resonators), (size_t)(head)))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, \
+                         estimator, filter, link)                                           \
+    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),        \
+                           (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),             \
+                           (size_t)(max_delay), NBT_STATES(n_hidden, resonators, cell),     \
+                           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags, cell),  \
+                           NBT_SEEN(n_hidden, resonators),                                  \
+                           NBT_CONTEXT(n_in, n_hidden, resonators, lags),                   \
+                           NBT_FEATURES(n_in, n_hidden, resonators, head, lags),            \
+                           (size_t)(resonators), (size_t)(head)))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

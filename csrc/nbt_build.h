@@ -53,7 +53,7 @@
 NBT_ASSERT(nbt_build_knows_rtrl, NBT_ESTIMATORS_EXACT == 0x20 && NBT_EST_RTRL == 5);
 
 /* The choices of a field that this build has. */
-#define NBT_BUILT_cell                       \
+#define NBT_BUILT_cell                     \
     ((uint32_t)NBT_CELLS & NBT_CELLS_ALL & \
      ~(NBT_RESONATORS ? 0u : (uint32_t)1 << NBT_CELL_RESONATOR))
 #define NBT_BUILT_estimator                          \

@@ -20,8 +20,9 @@ NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
  * vectorises; n of the H units are stepped; gains go where the pre-activations were. derive is a constant: with 0 there are no
  * gain2 and carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
 
-NBT_INLINE void units_tanh(size_t n, size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
-                           const float *leak, float *gain2, float *NBT_RESTRICT carry)
+NBT_INLINE void units_tanh(size_t n, size_t H, int derive, float *NBT_RESTRICT a,
+                           float *NBT_RESTRICT h, const float *leak, float *gain2,
+                           float *NBT_RESTRICT carry)
 {
     (void)H;
     (void)leak;
@@ -35,8 +36,9 @@ NBT_INLINE void units_tanh(size_t n, size_t H, int derive, float *NBT_RESTRICT a
     }
 }
 
-NBT_INLINE void units_leaky(size_t n, size_t H, int derive, float *NBT_RESTRICT a, float *NBT_RESTRICT h,
-                            const float *NBT_RESTRICT leak, float *gain2, float *NBT_RESTRICT carry)
+NBT_INLINE void units_leaky(size_t n, size_t H, int derive, float *NBT_RESTRICT a,
+                            float *NBT_RESTRICT h, const float *NBT_RESTRICT leak, float *gain2,
+                            float *NBT_RESTRICT carry)
 {
     (void)H;
     (void)gain2;
@@ -50,9 +52,9 @@ NBT_INLINE void units_leaky(size_t n, size_t H, int derive, float *NBT_RESTRICT 
     }
 }
 
-NBT_INLINE void units_gated(size_t n, size_t H, int derive, float *NBT_RESTRICT a_z, float *NBT_RESTRICT a_c,
-                            float *NBT_RESTRICT h, const float *leak, float *gain2,
-                            float *NBT_RESTRICT carry)
+NBT_INLINE void units_gated(size_t n, size_t H, int derive, float *NBT_RESTRICT a_z,
+                            float *NBT_RESTRICT a_c, float *NBT_RESTRICT h, const float *leak,
+                            float *gain2, float *NBT_RESTRICT carry)
 {
     (void)H;
     (void)leak;
@@ -85,10 +87,10 @@ NBT_INLINE void units_resonator(size_t n, size_t H, int derive, float *NBT_RESTR
     units_gated(n, H, derive, a, b, p, leak, gain2, carry); /* n is 0: nbt_resonator.h has them */
 }
 
-NBT_INLINE void units_lstm(size_t n, size_t H, int derive, float *NBT_RESTRICT a_i, float *NBT_RESTRICT a_f,
-                           float *NBT_RESTRICT a_g, float *NBT_RESTRICT a_o, float *NBT_RESTRICT h,
-                           float *NBT_RESTRICT c, const float *leak, float *NBT_RESTRICT gain2,
-                           float *NBT_RESTRICT carry)
+NBT_INLINE void units_lstm(size_t n, size_t H, int derive, float *NBT_RESTRICT a_i,
+                           float *NBT_RESTRICT a_f, float *NBT_RESTRICT a_g,
+                           float *NBT_RESTRICT a_o, float *NBT_RESTRICT h, float *NBT_RESTRICT c,
+                           const float *leak, float *NBT_RESTRICT gain2, float *NBT_RESTRICT carry)
 {
     (void)leak;
     for (size_t k = 0; k < n; k++) {
@@ -130,10 +132,10 @@ NBT_INLINE void each_cell(uint32_t cell, size_t n, size_t H, int derive, float *
                           const float *leak, float *gain2, float *carry)
 {
     switch (nbt_built_cell(cell)) {
-#define CASE(NAME, name, gates, parts, leaks, slow, fast, alone)                               \
-    case NBT_CELL_##NAME:                                                                      \
+#define CASE(NAME, name, gates, parts, leaks, slow, fast, alone)                                  \
+    case NBT_CELL_##NAME:                                                                         \
         units_##name(n, H, derive, VECTORS_##gates(a, H), VECTORS_##parts(state, H), leak, gain2, \
-                     carry);                                                                   \
+                     carry);                                                                      \
         break;
         NBT_CELL_LIST(CASE)
 #undef CASE
@@ -141,7 +143,8 @@ NBT_INLINE void each_cell(uint32_t cell, size_t n, size_t H, int derive, float *
     }
 }
 
-NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state, const float *leak)
+NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state,
+                                const float *leak)
 {
     each_cell(cell, n, H, 0, a, state, leak, NULL, NULL);
 }

@@ -19,7 +19,8 @@ NBT_LOCAL size_t nbt_cell_parts(uint32_t cell);
 /* The first n of H units. a (gates * H): pre-activations, which stay; state (parts * H) is advanced
  * in place; leak (H) for
  * leaky. */
-NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state, const float *leak);
+NBT_LOCAL void nbt_cell_forward(uint32_t cell, size_t n, size_t H, float *a, float *state,
+                                const float *leak);
 
 /* The same, and the derivatives: a (gates * H) holds the pre-activations and receives the gains
  * of part 0; gain2 (gates * H) those of part 1 (lstm); carry (parts * H). */

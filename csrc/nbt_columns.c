@@ -113,7 +113,7 @@ NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
             }
         }
     }
-    nbt_copy(NBT_OF(l, g_square) + unit, square, width);
+    nbt_copy(nbt_g_square(l) + unit, square, width);
 }
 
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l)

@@ -62,10 +62,10 @@ static int is_bounded(const nbt_layout *l, float c)
         curvature += nbt_curvature_w(l)[n] * l->w_square[n];
     }
     for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
-        step += nbt_abs(NBT_OF(l, step_g)[i]) * nbt_sqrt(NBT_OF(l, g_square)[i] * p_max);
+        step += nbt_abs(nbt_step_g(l)[i]) * nbt_sqrt(nbt_g_square(l)[i] * p_max);
         float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
-        float tilt = nbt_tilt(l)[i];
-        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * NBT_OF(l, g_square)[i];
+        float tilt = l->N == 0 ? 0.0f : nbt_tilt(l)[i];
+        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * nbt_g_square(l)[i];
     }
     if (nbt_has_head(l)) {
         step += nbt_head_reach(l, nbt_is_kalman(l) ? 1.0f / l->config->info_floor : 1.0f);
@@ -137,7 +137,7 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     motion->g_keep = NBT_OF(l, g_keep);
     motion->gain = nbt_gain(l);
     update->step_w = l->step_w;
-    update->step_g = NBT_OF(l, step_g);
+    update->step_g = nbt_step_g(l);
     update->keep = 1.0f;
     update->curvature_w = nbt_curvature_w(l);
     update->tilt = nbt_tilt(l);
@@ -145,7 +145,7 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->rate_floor = 0.0f;
     nbt_fill(l->step_w, 0.0f, 2 * l->N);
     if (nbt_has_g(&l->m)) {
-        nbt_fill(NBT_OF(l, step_g), 0.0f, 3 * l->E);
+        nbt_fill(nbt_step_g(l), 0.0f, (nbt_is_columnar(l) ? 2 : 3) * l->E + nbt_resonators(l));
     }
 }
 

@@ -234,7 +234,7 @@ static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nb
     float *f = l->f;
     nbt_copy(l->cf, nbt_learning_state(l), l->E);
     if (nbt_has_head(l)) {
-        nbt_head_forward(l, l->cf + l->H, nbt_learning_state(l), l->u + l->H);
+        nbt_head_forward(l, l->cf + l->E, nbt_learning_state(l), l->u + l->E);
     }
     nbt_ring_taps(taps, l->cf + l->B, learner->pending - 1, l->config->lags);
     l->cf[l->F - 1] = 1.0f;

@@ -88,12 +88,12 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
     }
     size_t G = nbt_has_g(&l->m) ? l->E : 0;
     row_dots(l->step_w, l->alpha, innovation, 0, l->N, l->O);
-    row_dots(NBT_OF(l, step_g), NBT_OF(l, white), innovation, 0, G, l->O);
+    row_dots(nbt_step_g(l), NBT_OF(l, white), innovation, 0, G, l->O);
     for (size_t n = 0; n < l->N; n++) {
         l->step_w[n] *= gain;
     }
     for (size_t i = 0; i < G; i++) {
-        NBT_OF(l, step_g)[i] *= gain;
+        nbt_step_g(l)[i] *= gain;
     }
 }
 
@@ -102,13 +102,27 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
 static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRICT tilt,
                             float *NBT_RESTRICT rest)
 {
-    for (size_t i = 0; i < l->E; i++) {
+    for (size_t i = 0; i < l->H; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
         float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
         float left = rest[i] - turn * turn * ww;
         tilt[i] = turn;
         rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);
+    }
+}
+
+/* The same of columns, which have no w: from the products g g to the curvature, of resonators with
+ * that of p with q. */
+static void columns_curvature(const nbt_layout *l, float gamma)
+{
+    size_t C = nbt_resonators(l);
+    const float *q = NBT_OF(l, white) + l->H * l->O, *p = q - C * l->O;
+    for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
+        nbt_curvature_g(l)[i] *= gamma;
+    }
+    for (size_t k = 0; k < C && nbt_has_g(&l->m); k++) {
+        nbt_tilt(l)[k] = gamma * nbt_dot(p + k * l->O, q + k * l->O, l->O);
     }
 }
 
@@ -128,19 +142,17 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
     size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
     row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
     row_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
+    if (nbt_is_columnar(l)) {
+        columns_curvature(l, gamma);
+        return;
+    }
     if (l->N == 0) {
         nbt_fill(nbt_tilt(l), 0.0f, G);
     } else {
         row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
     }
     if (nbt_has_g(&l->m)) {
-        split_curvature(l, gamma, NBT_OF(l, step_g) + l->E, NBT_OF(l, step_g) + 2 * l->E);
-    }
-    size_t C = nbt_has_g(&l->m) ? nbt_resonators(l) : 0;
-    const float *white = NBT_OF(l, white);
-    for (size_t k = 0; k < C; k++) { /* of p with q, where no tilt is */
-        nbt_tilt(l)[l->H - C + k] =
-            gamma * nbt_dot(white + (l->H - C + k) * l->O, white + (l->H + k) * l->O, l->O);
+        split_curvature(l, gamma, nbt_tilt(l), nbt_curvature_g(l));
     }
     for (size_t n = 0; n < l->N; n++) {
         nbt_curvature_w(l)[n] *= gamma;

@@ -5,6 +5,7 @@
 #include "nbt_intake.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
+#include "nbt_resonator.h"
 #include "nbt_rng.h"
 #include "nbt_watch.h"
 
@@ -41,7 +42,7 @@ static float resonator_start(const nbt_layout *l, size_t unit, size_t gate, size
         return col + 1 < l->D ? drawn : 0.3f * drawn;
     }
     if (gate == 0) {
-        return -nbt_log(time_constant(l, unit));
+        return nbt_clamp(-nbt_log(time_constant(l, unit)), NBT_NU_MIN, NBT_NU_MAX);
     }
     size_t k = unit - (l->H - nbt_resonators(l));
     float turns = 0.618034f * (float)k;
@@ -62,8 +63,7 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
             if (unit >= l->H - nbt_resonators(l)) {
                 value = resonator_start(l, unit, row / l->H, col, value);
             } else if (col + 1 == l->D) {
-                value = gate_bias(nbt_cell_of(config), row / l->H,
-                                  time_constant(l, unit), value);
+                value = gate_bias(nbt_cell_of(config), row / l->H, time_constant(l, unit), value);
             }
             l->m.theta[nbt_layout_index(l, row, col)] = value;
         }
@@ -73,10 +73,10 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
 static void init_head(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    float hidden = config->head_gain * nbt_sqrt(3.0f / (float)(l->E > 0 ? l->E : 1));
-    float input = config->input_gain * nbt_sqrt(3.0f / (float)(l->Z - l->E - 1));
+    /* As many units as states, not inputs: a head that one input saturates learns little. */
+    float range = config->head_gain * nbt_sqrt(3.0f / (float)(l->E > 0 ? l->E : 1));
     for (size_t i = 0; i < l->Q * l->Z; i++) {
-        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * (i % l->Z < l->E ? hidden : input);
+        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * range;
     }
 }
 

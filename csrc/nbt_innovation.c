@@ -83,8 +83,8 @@ static void add_recurrent_single(const nbt_layout *l, float gain)
         float white = NBT_OF(l, white)[i];
         float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
         float cross = l->N == 0 ? 0.0f : gain * NBT_OF(l, g_cross)[i];
-        sum += (gain * NBT_OF(l, g_square)[i] * white + cross * alpha) * white +
-               (cross * white) * alpha;
+        sum +=
+            (gain * nbt_g_square(l)[i] * white + cross * alpha) * white + (cross * white) * alpha;
     }
     for (size_t k = 0; k < nbt_resonators(l) && nbt_has_g(&l->m); k++) {
         const float *p = NBT_OF(l, white) + l->H - nbt_resonators(l), *q = NBT_OF(l, white) + l->H;
@@ -110,15 +110,19 @@ static void add_recurrent(const nbt_layout *l, float gain)
         along.a = NBT_OF(l, white);
         along.b = l->N == 0 ? NULL : l->alpha;
         along.b_step = nbt_is_by_unit(&l->m) ? l->O : 0;
-        along.aa = NBT_OF(l, g_square);
+        along.aa = nbt_g_square(l);
         along.ab = NBT_OF(l, g_cross);
         along.n = l->E - nbt_resonators(l); /* all but q */
         add_directions(l->chol, &along, gain, l->O);
     }
     if (nbt_has_g(&l->m) && nbt_resonators(l) > 0) { /* q, and p with q */
         const float *q = NBT_OF(l, white) + l->H * l->O;
-        directions beside = {q, q - nbt_resonators(l) * l->O, l->O, NBT_OF(l, g_square) + l->H,
-                             NBT_OF(l, pq_square), nbt_resonators(l)};
+        directions beside = {q,
+                             q - nbt_resonators(l) * l->O,
+                             l->O,
+                             nbt_g_square(l) + l->H,
+                             NBT_OF(l, pq_square),
+                             nbt_resonators(l)};
         add_directions(l->chol, &beside, gain, l->O);
     }
 }

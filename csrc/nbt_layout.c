@@ -148,7 +148,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),
                       n_in, O, L, M, F, T)
-    NBT_STREAM_SCRATCH(PLACE_SCRATCH, (size_t)nbt_follows(l), O, T)
+    NBT_STREAM_SCRATCH(PLACE_SCRATCH, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l), O,
+                       T)
     n += n % 2;
     size_t copied = copied_floats(l);
     l->copy = place(floats, &n, copied > 0, copied);
@@ -162,9 +163,9 @@ size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
     }
     /* Units of a kind lie in blocks of their own. */
     size_t unit = row % l->H, gated = l->H - nbt_resonators(l), at = row / l->H * l->D + col;
-    return unit < gated ? nbt_block_index(unit, at, gated, l->m.cols)
-                        : gated * l->m.cols +
-                              nbt_block_index(unit - gated, at, l->H - gated, l->m.cols);
+    return unit < gated
+               ? nbt_block_index(unit, at, gated, l->m.cols)
+               : gated * l->m.cols + nbt_block_index(unit - gated, at, l->H - gated, l->m.cols);
 }
 
 #define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \

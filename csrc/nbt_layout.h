@@ -46,7 +46,7 @@ enum {
                        , , , , , , , , , , , NBT_RESONATORS, NBT_HEAD)
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
                       , , , , , NBT_MIXES)
-    NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, NBT_FOLLOW, , NBT_MIXES)
+    NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, 1, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
 };
 /* clang-format on */
@@ -56,14 +56,14 @@ typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
     int alone;                   /* do the gates see their own unit only */
-    size_t C, E;                 /* resonators, the last of the units; state floats that are features:
+    size_t C, E;    /* resonators, the last of the units; state floats that are features:
                                     h, or [h; p; q] (nbt_columns.h) */
-    size_t Z;                    /* entries of u = [h; x; 1] */
-    size_t Q;                    /* units of the head */
-    size_t F, B;                 /* features of the readout, and hidden ones among them: [h; phi;
+    size_t Z;       /* entries of u = [h; x; 1] */
+    size_t Q;       /* units of the head */
+    size_t F, B;    /* features of the readout, and hidden ones among them: [h; phi;
                                     x; 1] and [h; phi] */
-    size_t N;                    /* directions of the gradient besides g: 0, 1 or (unitwise) H */
-    nbt_matrices m;              /* theta, w, g, cov, coupling (R, D) in blocks */
+    size_t N;       /* directions of the gradient besides g: 0, 1 or (unitwise) H */
+    nbt_matrices m; /* theta, w, g, cov, coupling (R, D) in blocks */
 #define NBT_MEMBER_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_MEMBER_##where(name)
 #define NBT_MEMBER_SCRATCH(where, name, brought, floats) NBT_MEMBER_##where(name)
@@ -125,8 +125,7 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
 /* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
-    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT,
-                   l->m.w != NULL || l->m.g != NULL);
+    return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT, l->m.w != NULL || l->m.g != NULL);
 }
 
 NBT_INLINE int nbt_has_copy(const nbt_layout *l)
@@ -254,9 +253,9 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 
 /* The saved arrays of the learner whose layout is `l`, and those of units that follow; the pointer
  * to one. */
-#define NBT_SAVED_OF(XM, X, l)                                                                   \
-    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                      \
-                     (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags,       \
+#define NBT_SAVED_OF(XM, X, l)                                                               \
+    NBT_SAVED_ARRAYS(XM, X, NBT_BRINGS_TO_L, cell, estimator, filter, link,                  \
+                     (size_t)(l)->config->n_in, (l)->O, (l)->H, (size_t)(l)->config->lags,   \
                      (size_t)(l)->config->max_delay, (l)->S, (l)->R, (l)->D, (l)->E, (l)->Z, \
                      (l)->F, (l)->C, (l)->Q)
 #define NBT_STREAM_OF(X, l)                                                                     \
@@ -273,15 +272,29 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
  * case. */
 #define NBT_COVERS(name, all, covered) NBT_ASSERT(name, (all) == (covered))
 
-/* step_g (3, E): step, tilt and curvature; NULL without traces. */
-NBT_INLINE float *nbt_tilt(const nbt_layout *l)
+/* What a label says of the traces: step (E), curvature (E), and tilt (H) or of resonators the
+ * curvature of p with q (C); NULL without traces. Gated columns alone have room for the first two
+ * in act, whose gains are used up by then. */
+NBT_INLINE float *nbt_step_g(const nbt_layout *l)
 {
-    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + l->E : NULL;
+    return nbt_is_columnar(l) && nbt_resonators(l) == 0 && nbt_has_g(&l->m) ? l->act
+                                                                            : NBT_OF(l, step_g);
 }
 
 NBT_INLINE float *nbt_curvature_g(const nbt_layout *l)
 {
-    return nbt_has_g(&l->m) ? NBT_OF(l, step_g) + 2 * l->E : NULL;
+    return nbt_has_g(&l->m) ? nbt_step_g(l) + l->E : NULL;
+}
+
+NBT_INLINE float *nbt_tilt(const nbt_layout *l)
+{
+    return nbt_has_g(&l->m) ? nbt_step_g(l) + 2 * l->E : NULL;
+}
+
+/* (E) sum P g g of a unit, or of p and of q; of columns where the carry was. */
+NBT_INLINE float *nbt_g_square(const nbt_layout *l)
+{
+    return nbt_is_columnar(l) ? l->carry : NBT_OF(l, g_square);
 }
 
 /* ---- what a place holds -----------------------------------------------------------------------
@@ -339,7 +352,7 @@ NBT_INLINE float *nbt_slope_step(const nbt_layout *l)
 /* Scratch of estimators with traces before the correction fills it: step_g (3, H). */
 NBT_INLINE float *nbt_scratch(const nbt_layout *l)
 {
-    return NBT_OF(l, step_g);
+    return nbt_step_g(l);
 }
 
 /* Scratch of unitwise, from tangent to alpha (8, H). */

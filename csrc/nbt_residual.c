@@ -60,7 +60,7 @@ NBT_LOCAL void nbt_residual_advance(nbt_learner *learner, const nbt_layout *l)
     nbt_traces_sum(l);
 
     NBT_OF(l, balance)[0] = l->w_square[0];
-    nbt_copy(g_squares(l), NBT_OF(l, g_square), l->H);
+    nbt_copy(g_squares(l), nbt_g_square(l), l->H);
     kappas(l)[learner->column] = nbt_jacobian_leaving(l, learner->column);
     learner->column = (learner->column + 1) * (uint32_t)(learner->column + 1 < l->H);
 }

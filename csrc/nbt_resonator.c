@@ -4,12 +4,9 @@
 #include "nbt_kalman.h"
 #include "nbt_math.h"
 
-/* Time constants of 0.4 to 1,100 steps: poles stay inside the unit circle. */
-#define NU_MIN (-7.0f)
-#define NU_MAX 1.0f
 #define OMEGA_MAX 3.14159265f
 /* Far more than a sum of bounded inputs: with lambda inside the unit circle nothing else grows. */
-#define STATE_LIMIT 1e6f
+#define STATE_LIMIT 1e4f
 
 /* The resonators' blocks alone. */
 static nbt_matrices resonators_of(const nbt_layout *l)
@@ -167,8 +164,8 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
         add_squares(width, &sum, cov != NULL ? cov + i : NULL, g_p + i, g_q + i);
         add_squares(width, &sum, cov_b != NULL ? cov_b + i : NULL, minus, g_p + i);
     }
-    nbt_copy(NBT_OF(l, g_square) + at_p, sum.pp, width);
-    nbt_copy(NBT_OF(l, g_square) + at_q, sum.qq, width);
+    nbt_copy(nbt_g_square(l) + at_p, sum.pp, width);
+    nbt_copy(nbt_g_square(l) + at_q, sum.qq, width);
     nbt_copy(NBT_OF(l, pq_square) + unit, sum.pq, width);
 }
 
@@ -222,11 +219,11 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     nbt_copy(by.step_q, update->step_g + at_q, width);
     nbt_copy(by.pp, update->curvature_g + at_p, width);
     nbt_copy(by.qq, update->curvature_g + at_q, width);
-    nbt_copy(by.pq, update->tilt + at_p, width);
+    nbt_copy(by.pq, update->tilt + unit, width);
     change_weight(width, &by, update, row_a, p_a, g_p, g_q);
     change_weight(width, &by, update, row_b, p_b, angle_p, angle_q);
     for (size_t lane = 0; lane < width; lane++) {
-        row_a[lane] = nbt_clamp(row_a[lane], NU_MIN, NU_MAX);
+        row_a[lane] = nbt_clamp(row_a[lane], NBT_NU_MIN, NBT_NU_MAX);
         row_b[lane] = nbt_clamp(row_b[lane], 0.0f, OMEGA_MAX);
     }
     for (size_t i = width; i < half; i += width) {

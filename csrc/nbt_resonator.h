@@ -20,6 +20,10 @@
 
 #include "nbt_layout.h"
 
+/* Time constants of 0.4 to 1,100 steps: poles stay inside the unit circle. */
+#define NBT_NU_MIN (-7.0f)
+#define NBT_NU_MAX 1.0f
+
 /* Of the resonators, a (R) = Theta u without nu and omega. Cost: C I. */
 NBT_LOCAL void nbt_resonator_forward(const nbt_layout *l, float *a, const float *u);
 

@@ -314,8 +314,10 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */ \
     X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */       \
       2u * NBT_N_(in, estimator, H))                                                              \
-    /* (3, H) step, tilt, curvature */                                                            \
-    X(OPTIONAL, step_g, in(NBT_ESTIMATORS_G, estimator), 3u * (E))                                \
+    /* (3, H) step, curvature, tilt. Resonators: (2, E), and (C) curvature of p with q */         \
+    X(OPTIONAL, step_g,                                                                           \
+      in(NBT_ESTIMATORS_G, estimator) * (in(NBT_CELLS_MIXING, cell) | NBT_ANY_(C)),               \
+      (2u + in(NBT_CELLS_MIXING, cell)) * (E) + (C))                                              \
     X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (E, O) F^T V_h, unit by unit */ \
       (E) * (O))                                                                                  \
     /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */                            \
@@ -324,7 +326,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                 \
     X(OPTIONAL, g_keep, /* (H) d */                                                               \
       in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))                          \
-    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator), (E)) /* (E) sum P g g of a unit */   \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))     \
     X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) sum P g w of a unit */   \
     X(OPTIONAL, pq_square, NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), (C)) /* sum P g_p g_q */ \
     /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */ \
@@ -378,8 +380,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */
 
 /* Their workspace: X(where, name, brought, floats). */
-#define NBT_STREAM_SCRATCH(X, follows, O, T)                                    \
-    X(OPTIONAL, truth, follows, (O)) /* (O) label in the units of its output */ \
+#define NBT_STREAM_SCRATCH(X, real, follows, O, T)                              \
+    X(OPTIONAL, truth, (follows) * (real), (O)) /* (O) label in the units of its output */ \
     X(OPTIONAL, linear_work, (T) > 0u, 3u * NBT_LINEAR_(T)) /* (3, T + 1) features, C f, U^T f */
 
 /* Samples in taps, features of the linear expert, experts, floats that wait for an output's

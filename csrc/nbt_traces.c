@@ -14,7 +14,7 @@ NBT_LOCAL void nbt_traces_sum(const nbt_layout *l)
 {
     const float *gain = nbt_gain(l);
     const float *keep = NBT_OF(l, g_keep);
-    float *square = NBT_OF(l, g_square);
+    float *square = nbt_g_square(l);
     float *cross = NBT_OF(l, g_cross);
     nbt_fill(square, 0.0f, l->H);
     nbt_fill(cross, 0.0f, nbt_has_w(&l->m) ? l->H : 0);
@@ -43,7 +43,7 @@ NBT_LOCAL int nbt_traces_is_bounded(const nbt_layout *l)
 {
     int good = 1;
     for (size_t i = 0; i < l->E; i++) {
-        good &= NBT_OF(l, g_square)[i] < NBT_NORM_LIMIT;
+        good &= nbt_g_square(l)[i] < NBT_NORM_LIMIT;
     }
     return good;
 }

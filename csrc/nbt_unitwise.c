@@ -176,7 +176,7 @@ NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
         s.bb[n] = nbt_dot(rest, rest, H);
         s.ww[n] = l->w_square[i + n];
         s.wg[n] = NBT_OF(l, g_cross)[i + n];
-        s.gg[n] = NBT_OF(l, g_square)[i + n];
+        s.gg[n] = nbt_g_square(l)[i + n];
         s.sign[n] = NBT_OF(l, g_scale)[i + n];
     }
     for (size_t n = 0; n < count; n++) {
@@ -208,7 +208,7 @@ static void move_sums(const nbt_layout *l)
     for (size_t i = 0; i < l->H; i++) {
         float w = nbt_w_scale(l)[i], g = NBT_OF(l, g_scale)[i];
         float ww = w * l->w_square[i] + 2.0f * g * NBT_OF(l, g_cross)[i];
-        l->w_square[i] = nbt_moved_square(w * ww + g * g * NBT_OF(l, g_square)[i]);
+        l->w_square[i] = nbt_moved_square(w * ww + g * g * nbt_g_square(l)[i]);
     }
     for (size_t row = 0; row < l->R; row += l->H) {
         for (size_t i = 0; i < l->H; i++) {
@@ -232,7 +232,7 @@ NBT_LOCAL void nbt_unitwise_advance(nbt_learner *learner, const nbt_layout *l)
     nbt_rng_signs(learner->rng, NBT_OF(l, g_scale), l->H);
     /* Inner products of w_i and g_i before the move. */
     sum_rows(l, NBT_OF(l, g_cross), NBT_OF(l, wg));
-    sum_rows(l, NBT_OF(l, g_square), NBT_OF(l, gg));
+    sum_rows(l, nbt_g_square(l), NBT_OF(l, gg));
     size_t i = 0;
     for (; i + UNITS <= l->H; i += UNITS) {
         turn_units(l, i, UNITS);

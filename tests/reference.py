@@ -893,8 +893,7 @@ class ReferenceLearner:
 
     Attributes, shapes as in nbt_array_get: theta (R, D), readout (O, F), head and head_P
     (K, E + I + 1), weights and covariance of the head, v (S), or (H, H) under
-    `unitwise` (row i for the parameters of unit i), w (R, D), traces (R, D) and
-    angle_traces (2, C),
+    `unitwise` (row i for the parameters of unit i), w and traces (R, D), angle_traces (2, C),
     kappa (H), P and metric.coupling (R, D), U (F, F) and d (F), noise (O), state (S),
     learning_state (S), input_scaler, label_scaler; and G (S, R, D). g (R - 2 C, D) and resonance
     are the traces of gates and of resonators. v, w, traces, kappa and G are 0 where the estimator

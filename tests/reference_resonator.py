@@ -1,4 +1,4 @@
-"""Resonators in float64 NumPy: docs/design.md, section 2.
+"""Resonators in float64 NumPy: docs/design.md, sections 2 and 3.
 
     rho = exp(-exp nu)   n = sqrt(1 - rho^2)   lambda = rho e^(i omega)   u = [x; 1]
     s <- lambda s + n (a + i b)   s = p + i q   a = w_a.u   b = w_b.u
