@@ -127,7 +127,7 @@ def test_the_grid_holds_what_the_kernel_takes() -> None:
     kinds = {(case.cell, case.estimator, case.filter) for case in found}
     assert ("lstm", "unitwise", "kalman") not in kinds
     assert ("gated", "frozen", "kalman_quasi") not in kinds
-    assert len(kinds) == 3 * (5 * 3 + 2) + 2 * 3 + 2
+    assert len(kinds) == 3 * (5 * 3 + 2) + 2 * 3 + 2 + 2 * 2 * 2  # dense, lstm, columns
     assert max(case.hidden for case in found if case.estimator == "unitwise") == 8
     assert max(case.hidden for case in found if case.estimator == "nobacktrack") == 1024
 

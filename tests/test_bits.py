@@ -21,6 +21,7 @@ from nbt_embed.export import kernel_options
 
 STEPS = "120"  # past the 100 samples of the grid's scaler
 STRICT = ("-std=c99", "-ffp-contract=off")
+SECTIONS = ("-ffunction-sections", "-Wl,--gc-sections")
 
 # Compiler, flags, lanes. All of them take minutes to compile; each part of them is among the first.
 BUILDS = [
@@ -66,7 +67,7 @@ def test_a_build_without_rtrl_has_nothing_of_it(
 # Switches, and the names that they make disappear: one of each kind, then the others.
 SWITCHES = [
     ("-DNBT_CELLS=4u", ("nbt_columns",)),
-    ("-DNBT_CELLS=16u", ("nbt_sweep", "nbt_jacobian", "nbt_unitwise")),
+    ("-DNBT_CELLS=16u", ()),
     ("-DNBT_ESTIMATORS=2u", ("nbt_rtrl", "nbt_unitwise", "nbt_residual", "nbt_sweep_jacobian")),
     ("-DNBT_FILTERS=1u", ("nbt_quasi", "nbt_ud_measure", "nbt_innovation")),
     ("-DNBT_LINKS=1u", ("softmax", "innovate_bernoulli", "innovate_categorical")),
@@ -89,8 +90,7 @@ MORE_SWITCHES = [
 def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_these(
     switches: str, gone: tuple[str, ...], build: Build, tool: Tool, expected: list[str]
 ) -> None:
-    sections = ("-ffunction-sections", "-Wl,--gc-sections")
-    program = build("gcc", *STRICT, "-O1", *sections, switches, lanes=1)
+    program = build("gcc", *STRICT, "-O1", *SECTIONS, switches, lanes=1)
     field, mask = switches.removeprefix("-DNBT_").removesuffix("u").split("=")
     if field in ("HEAD", "RESONATORS"):
         built = {f" {field.lower()}=0 "}
@@ -116,6 +116,7 @@ def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
     head: int,
     follows: bool,
     build: Build,
+    tool: Tool,
     expected: list[str],
     tmp_path: Path,
 ) -> None:
@@ -123,7 +124,7 @@ def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
     settings: dict[str, Any] = {"cell": cell, "estimator": estimator, "head": head}
     config = Config(3, 1, hidden=4, **settings, **({} if follows else still()))
     switches.write_text(kernel_options(config))
-    program = build("gcc", *STRICT, "-O1", "-include", str(switches), lanes=1)
+    program = build("gcc", *STRICT, "-O1", *SECTIONS, "-include", str(switches), lanes=1)
     kind = {f"{name}={CHOICES[name].index(getattr(config, name))}" for name in CHOICES}
     kind -= {f"norm={CHOICES['norm'].index(config.norm)}"}  # both are always built
     off = ("follow", "head", "resonators")  # what is off is not built
@@ -132,6 +133,10 @@ def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
     own = [line for line in expected if kind <= set(line.split())]
     assert lines == own
     assert lines
+    # A layer of columns leaves out the passes of dense layers, and the other way round.
+    symbols = run(tool("nm"), str(program))
+    assert ("nbt_sweep" in symbols) != config.traces_are_exact
+    assert ("nbt_columns" in symbols) == config.traces_are_exact
 
 
 def test_a_build_without_rollback_refuses_it(build: Build, tmp_path: Path) -> None:
@@ -225,10 +230,14 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     delay, n_out = 3, 3
     estimator = Config(3, n_out, cell=cell).estimator
     assert estimator is not None
+    resonators = {"columnar": 2, "resonator": 5}.get(cell, 0)
     arguments = [
         f"cell={CELLS.index(cell)}",
         f"estimator={ESTIMATORS.index(estimator)}",
         f"link={LINKS.index(link)}",
+        f"resonators={resonators}",
+        "head=2",
+        "head_gain=1",
         f"n_out={n_out}",
         f"max_delay={delay}",
         "lags=2",
@@ -237,8 +246,9 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     # The driver starts from the defaults of the gaussian link, whatever the link.
-    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7)
-    learner = Learner(replace(Config(3, n_out, hidden=5, **settings), cell=cell, link=link))
+    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7, head=2)
+    config = replace(Config(3, n_out, hidden=5, **settings), cell=cell, resonators=resonators)
+    learner = Learner(replace(config, link=link))
     inputs, labels = stream(int(STEPS), 3, n_out, link)
     learner.run(inputs, labels, horizon=delay)
     assert f"{learner.hash():016x}" == hashes[-1]

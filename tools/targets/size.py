@@ -233,7 +233,7 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        f"{'flash  stack    flash  stack    instructions a step, -O2':>106}",
+        " " * 56 + "flash  stack    flash  stack    instructions a step, -O2",
         " processor  cell      estimator     H  head  follow  memory    -Os    -Os      -O2    -O2"
         "        mean        most  / weight",
     ]
