@@ -24,6 +24,11 @@ def number_of(name: str, ctype: str, value: Any) -> Any:
     return value
 
 
+def _needs_other_units(given: Mapping[str, Any]) -> bool:
+    """Whether an estimator or a filter is meant for units that see each other."""
+    return given["filter"] == "kalman_quasi" or given["estimator"] not in (None, "snap1", "frozen")
+
+
 def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields that are None in ``given``, by name.
 
@@ -36,15 +41,20 @@ def settled(given: Mapping[str, Any]) -> dict[str, Any]:
         for _, name, ctype in KERNEL_FIELDS
         if given[name] is not None and name != "seed"
     }
-    struct = lib.nbt_config_default(words["n_in"], words["n_out"], words["hidden"], words["link"])
+    sizes = words["n_in"], words["n_out"], words["hidden"]
+    struct = lib.nbt_config_default(*sizes, words["link"])
+    if "cell" in words or _needs_other_units(given):
+        cell = words.get("cell", lib.NBT_CELL_GATED)
+        struct = lib.nbt_config_for(*sizes, cell, words["link"])
     for kernel_name, name, _ in KERNEL_FIELDS:
         if name in words:
             setattr(struct, kernel_name, words[name])
     for name in ("scale_rate", "input_limit"):  # as nbt_config_default does without follow
         if given[name] is None and struct.follow == 0:
             setattr(struct, name, 0.0)
-    if given["head_gain"] is None and struct.head > 0:
-        struct.head_gain = 1.0
+    if given["head_gain"] is None and struct.head > 0 and struct.head_gain == 0:
+        columns = lib.nbt_config_for(*sizes[:2], 1, lib.NBT_CELL_COLUMNAR, words["link"])
+        struct.head_gain = columns.head_gain
     field, low, high = ffi.new("uint32_t *"), ffi.new("double *"), ffi.new("double *")
     pointer = ffi.addressof(struct)
     for _ in KERNEL_FIELDS:

@@ -55,11 +55,13 @@ static uint64_t steps(uint32_t simd, const nbt_config *config)
     return nbt_hash(learner);
 }
 
-/* The default learner, and one whose units stand still. */
+/* The default learner, and one of units that see each other on inputs in units that stand
+ * still. */
 static uint64_t both(uint32_t simd)
 {
     nbt_config config = nbt_config_default(2, 1, 5, NBT_LINK_GAUSSIAN);
     uint64_t first = steps(simd, &config);
+    config = nbt_config_for(2, 1, 5, NBT_CELL_GATED, NBT_LINK_GAUSSIAN);
     config.follow = config.anchored = config.linear_lags = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
     uint64_t second = steps(simd, &config);

@@ -145,7 +145,7 @@ class Config:
     hidden: int = 16
     lags: int | None = None
     max_delay: int = 0
-    cell: Cell = "gated"
+    cell: Cell | None = None
     estimator: Estimator | None = None
     norm: Norm = "metric"
     filter: Filter = "kalman"
@@ -156,7 +156,7 @@ class Config:
     seed: int = 0
     scale_rate: float | None = None
     tau_min: float | None = None
-    tau_max: float = 16.0
+    tau_max: float | None = None
     recurrent_gain: float = 0.6
     input_gain: float | None = None
     decay: float = 0.95
@@ -181,7 +181,7 @@ class Config:
     slow_forget: float | None = None
     mix_forget: float | None = None
     resonators: int | None = None
-    head: int = 0
+    head: int | None = None
     head_gain: float | None = None
     anchor: tuple[int | None, ...] | None = None
 
@@ -304,7 +304,7 @@ _BY_KERNEL = frozenset(
 )
 # Fields that decide what the default of others is.
 _DECIDING = frozenset(
-    ("hidden", "head", "cell", "filter", "link", "follow", "anchored", "mix_forget")
+    ("hidden", "head", "cell", "estimator", "filter", "link", "follow", "anchored", "mix_forget")
 )
 # Cells without a weight between units: column `alone` of csrc/nbt_tables.h.
 _ALONE = frozenset(("columnar", "resonator"))

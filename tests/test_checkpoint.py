@@ -66,10 +66,10 @@ GOLDEN_FILES = [
     ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0xCF397880C1C174DD),
     (
         "checkpoint_v1_2_default.nbt",
-        Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,)),
+        Config(2, 1, hidden=3, cell="gated", max_delay=3, seed=5, anchor=(0,)),
         0x8957FF83B9944BD3,
     ),
-    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0x0),
+    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0x3B5CE6615F557AB2),
 ]
 # Made by a kernel whose readouts learnt something else of the first values.
 LEARNT_OTHERWISE = "checkpoint_v1_2.nbt"
