@@ -111,7 +111,8 @@ def firmware_files(
         "README.md": readme.substitute(
             version=__version__,
             config=f"{config.n_in} inputs x {config.lags} lags, {config.hidden} {config.cell} "
-            f"units, {config.n_out} outputs ({config.link}), estimator {config.estimator}, "
+            f"units ({config.resonators} resonators), head of {config.head}, "
+            f"{config.n_out} outputs ({config.link}), estimator {config.estimator}, "
             f"filter {config.filter}, horizon {horizon}",
             bytes=f"{memory_of(config).total:,}",
             state=f"{len(state):,}",

@@ -276,7 +276,7 @@ def call(macro: str, row: dict[str, int]) -> str:
     """Return the call of a macro of nbt.h for a row, by the names of the macro's parameters."""
     text = (KERNEL / "nbt.h").read_text(encoding="utf-8")
     (names,) = re.findall(rf"#define {macro}\(([^)]*)\)", text)
-    return f"{macro}({', '.join(str(row[name.strip()]) for name in names.split(','))})"
+    return f"{macro}({', '.join(str(row[name]) for name in re.findall(r'[a-z_]+', names))})"
 
 
 def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path: Path) -> None:

@@ -546,6 +546,26 @@ def test_parts_of_the_learner_can_be_left_out(
     assert ("without units" in printed) == ("hidden" in settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cell": "columnar", "head": 8},
+        {"cell": "columnar", "hidden": 9, "resonators": 4},
+        {"cell": "resonator"},
+        {"hidden": 0, "head": 5},
+    ],
+)
+def test_layers_and_head_are_options(
+    settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    assert main(["size", "--inputs", "3", "--outputs", "1", *options]) == 0
+    config, printed = Config(3, 1, **settings), capsys.readouterr().out
+    assert f"{memory_of(config).total:,}  bytes" in printed
+    assert ("exact RTRL" in printed) == (not config.traces_are_exact and config.hidden > 0)
+    assert (f"{config.head} head units" in printed) == (config.head > 0)
+
+
 def test_the_module_is_the_command_and_says_its_version() -> None:
     command = [sys.executable, "-m", "nbt_embed", "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -200,6 +200,12 @@ def test_defaults_compare_equal_after_saving(link: str, n_in: int) -> None:
             Config(1, 2, link="categorical", rate=0.24),
         ),
         ("Config(1, 2, estimator='residual')", Config(1, 2, estimator="residual")),
+        ("Config(1, 2, head=8)", Config(1, 2, head=8, head_gain=1)),
+        ("Config(1, 2, cell='columnar')", Config(1, 2, cell="columnar", estimator="snap1")),
+        (
+            "Config(1, 2, hidden=4, cell='resonator')",
+            Config(1, 2, hidden=4, cell="resonator", resonators=4),
+        ),
     ],
 )
 def test_what_is_shown_is_short_and_makes_the_same(text: str, config: Config) -> None:

@@ -163,7 +163,7 @@ def test_hostile_inputs_and_labels_change_nothing_or_leave_finite_numbers(config
             learner.predict(size * rng.normal(size=N_IN))
     for name in learner.arrays:
         assert np.isfinite(learner.array(name)).all(), name
-    assert learner.to_bytes()
+    assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()
 
 
 def test_extreme_settings_leave_finite_parameters(config: Config) -> None:
@@ -182,6 +182,7 @@ def test_extreme_settings_leave_finite_parameters(config: Config) -> None:
     assert np.isfinite(out).all()
     for name in learner.arrays:
         assert np.isfinite(learner.array(name)).all(), name
+    assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()
 
 
 def test_a_loss_that_rises_brings_the_last_good_head_back() -> None:

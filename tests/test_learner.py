@@ -252,6 +252,40 @@ def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: st
             {"cell": "lstm", "estimator": "residual"},
             "one of 'frozen', 'nobacktrack', 'rtrl' with cell = 'lstm'",
         ),
+        (
+            {"cell": "columnar", "estimator": "unitwise"},
+            "^estimator = 'unitwise': expected one of 'frozen', 'snap1' with cell = 'columnar' and "
+            "hidden = 16; or leave it out$",
+        ),
+        (  # refused whatever its size: nothing is said of fewer units
+            {"cell": "resonator", "estimator": "rtrl", "filter": "kalman_quasi"},
+            "^estimator = 'rtrl': expected one of 'frozen', 'snap1' with cell = 'resonator' and "
+            "hidden = 16; or leave it out$",
+        ),
+        (
+            {"cell": "columnar", "filter": "kalman_quasi"},
+            "^filter = 'kalman_quasi': expected one of 'sgd', 'kalman' with cell = 'columnar'",
+        ),
+        ({"hidden": 0, "cell": "columnar", "estimator": "snap1"}, "'snap1': expected one of 'fro"),
+        ({"head": -1}, "^head = -1: expected a value from 0 to 4096$"),
+        ({"head": 8.5}, r"^head = 8\.5: expected an integer$"),
+        (
+            {"head_gain": 1},
+            r"^head_gain = 1\.0: needs head above 0, and head = 0; change that, or leave head_gain",
+        ),
+        ({"head": 8, "head_gain": 101}, r"^head_gain = 101\.0: expected a value from 0 to 100$"),
+        (
+            {"resonators": 2},
+            '^resonators = 2: needs cell="columnar" or "resonator", and cell = \'gated\'; change',
+        ),
+        (
+            {"cell": "columnar", "resonators": 17},
+            "^resonators = 17: expected a value from 0 to 16 with cell = 'columnar' and hidden = ",
+        ),
+        (
+            {"cell": "resonator", "resonators": 3},
+            "^resonators = 3: expected 16 with cell = 'resonator' and hidden = 16; or leave it",
+        ),
         ({"hidden": 128, "estimator": "rtrl"}, "hidden = 128: .* 1 to 127; rtrl .* fewer units or"),
         ({"lags": 1024, "estimator": "rtrl", "hidden": 46}, r"hidden = 46: .* from 1 to 44; rtrl"),
     ],

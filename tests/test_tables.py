@@ -56,7 +56,7 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "the row of a cell without its enumerator": (
         "NBT_CELL_NEW",
-        ("nbt_tables.h", "    X(LSTM, lstm,", "    X(NEW, gated, 2, 1, 0, 1, 0) X(LSTM, lstm,"),
+        ("nbt_tables.h", "    X(LSTM, lstm,", "    X(NEW, gated, 2, 1, 0, 1, 0, 0) X(LSTM, lstm,"),
     ),
     "a cell without its function": (
         "units_forgotten",
@@ -64,7 +64,7 @@ OMISSIONS: dict[str, tuple[Any, ...]] = {  # with what the compiler's message na
     ),
     "a cell with more gates than its function has": (
         "too many arguments to function",
-        ("nbt_tables.h", "X(GATED, gated, 2,", "X(GATED, gated, 3,"),
+        ("nbt_tables.h", "X(GATED, gated,       2,", "X(GATED, gated,       3,"),
     ),
     "nine estimators, one more than nbt_choice knows": (
         "nbt_choice_knows_all",
@@ -164,6 +164,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "anchor": MIXTURE,
     "mix_forget": FOLLOW,
     "slow_forget": MIXTURE,
+    "resonators": {"cell": "columnar", "estimator": "snap1"},
     "head_gain": {"head": 2},
     "linear_lags": MIXTURE | {"linear_forget": 0.9},
     "linear_forget": MIXTURE | {"linear_lags": 2, "linear_forget": 0.9},
