@@ -35,6 +35,9 @@ KINDS = {
     "tanh": Config(2, 3, hidden=4, cell="tanh", estimator="residual", link="bernoulli"),
     "frozen": Config(2, 1, hidden=6, estimator="frozen", hold_missing=True),
     "rtrl": Config(2, 1, hidden=3, estimator="rtrl", max_delay=1),
+    "columns": Config(3, 1, hidden=5, cell="columnar", resonators=2, head=3, max_delay=1),
+    "resonators": Config(2, 2, hidden=4, cell="resonator", link="bernoulli", filter="sgd"),
+    "head": Config(1, 2, hidden=0, **still(head=4, rollback_steps=50)),
 }
 
 
