@@ -155,7 +155,7 @@ enum {
     X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
     X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in), 0)                      \
     X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
-    X(rate, REAL, 0.0f, 100.0f, columns ? 0.8f : 0.4f, columns ? 0.4f : 0.15f, 0)       \
+    X(rate, REAL, 0.0f, 100.0f, columns ? 0.6f : 0.4f, columns ? 0.4f : 0.15f, 0)       \
     X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
     X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                 \
     X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \

@@ -170,7 +170,7 @@ def test_resonators_without_delay_follow_the_reference(
     """And nu and omega are among what learns."""
     learner = follow_the_reference(layer, learning, filter_, link, head, max_delay=0)
     moved = learner.array("theta") - Learner(learner.config).array("theta")
-    assert np.abs(moved[[HIDDEN - 1, 2 * HIDDEN - 1], 0]).min() > 1e-5
+    assert np.abs(moved[[HIDDEN - 1, 2 * HIDDEN - 1], 0]).min() > 1e-7
 
 
 @pytest.mark.parametrize("layer", RESONATING)
