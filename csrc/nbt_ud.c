@@ -25,10 +25,15 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
+/* U after a measurement, and C f. back (n): what comes off each column for C f; cf holds the gains.
+ * Every row sums C f up in the order of the columns. Returns the sum of all entries of U (with
+ * lanes some more than once), which is finite only if each of them is. */
+#if NBT_LANES > 1
+
 /* One column of rows `first` to first + width of U, of which the first `above` are above the
  * diagonal. */
 NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own,
-                            float back, float gain, uint32_t above)
+                            float *NBT_RESTRICT sum, float back, float gain, uint32_t above)
 {
     for (uint32_t lane = 0; lane < width; lane++) {
         float before = u[lane];
@@ -36,30 +41,120 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
         float more = own[lane] + before * gain;
         u[lane] = lane < above ? after : before;
         own[lane] = lane < above ? more : own[lane];
+        sum[lane] += u[lane];
     }
 }
 
 /* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit
  * keeps its rows of C f. Near the diagonal it works on what lies below it too, and puts back what
- * was there. */
-NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
-                          const float *back, size_t n)
+ * was there. Returns the sum of all that it has seen. */
+NBT_INLINE float turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
+                           const float *back, size_t n)
 {
-    float own[NBT_LANES];
+    float own[NBT_LANES], sum[NBT_LANES] = {0}, total = 0.0f;
     nbt_copy(own, cf + first, width);
     size_t j = first + 1;
     size_t at = j * (j + 1) / 2 + first;
     for (; j < first + width; at += ++j) {
-        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)(j - first));
+        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)(j - first));
     }
     for (; j < n; at += ++j) {
-        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)width);
+        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)width);
     }
     nbt_copy(cf + first, own, width);
+    for (size_t lane = 0; lane < width; lane++) {
+        total += sum[lane];
+    }
+    return total;
 }
 
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
-                              size_t n)
+static float turn_all(float *ud, float *cf, const float *back, size_t n)
+{
+    float sum = 0.0f;
+    for (size_t first = 0, width = 0; first < n; first += width) {
+        width = nbt_block_width(first, n);
+        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
+        switch (width) {
+        case 8: sum += turn_rows(8, first, ud, cf, back, n); break;
+        case 4: sum += turn_rows(4, first, ud, cf, back, n); break;
+        case 2: sum += turn_rows(2, first, ud, cf, back, n); break;
+        default: sum += turn_rows(1, first, ud, cf, back, n); break;
+        }
+    }
+    return sum;
+}
+
+#else
+
+/* Row `row` of U from column j up to `end`, and what it adds to C f. Returns its sum. */
+static float turn_row(size_t row, size_t j, size_t end, float *NBT_RESTRICT ud,
+                      float *NBT_RESTRICT cf, const float *back)
+{
+    float own = cf[row], sum = 0.0f;
+    for (float *u = ud + j * (j + 1) / 2 + row; j < end; u += ++j) {
+        float before = *u;
+        *u = before + back[j] * own;
+        own += before * cf[j];
+        sum += *u;
+    }
+    cf[row] = own;
+    return sum;
+}
+
+#ifndef __OPTIMIZE_SIZE__
+
+/* Columns j and on of the four rows from `first` on, in registers: what a column brings is read
+ * once for all. Returns their sum. */
+static float turn_four(size_t first, size_t j, size_t end, float *NBT_RESTRICT ud,
+                       float *NBT_RESTRICT cf, const float *back)
+{
+    float *own = cf + first;
+    float c0 = own[0], c1 = own[1], c2 = own[2], c3 = own[3], sum = 0.0f;
+    for (float *u = ud + j * (j + 1) / 2 + first; j < end; u += ++j) {
+        float b = back[j], gain = cf[j];
+        float u0 = u[0], u1 = u[1], u2 = u[2], u3 = u[3];
+        float a0 = u0 + b * c0, a1 = u1 + b * c1, a2 = u2 + b * c2, a3 = u3 + b * c3;
+        u[0] = a0;
+        u[1] = a1;
+        u[2] = a2;
+        u[3] = a3;
+        c0 += u0 * gain;
+        c1 += u1 * gain;
+        c2 += u2 * gain;
+        c3 += u3 * gain;
+        sum += (a0 + a1) + (a2 + a3);
+    }
+    own[0] = c0;
+    own[1] = c1;
+    own[2] = c2;
+    own[3] = c3;
+    return sum;
+}
+
+#endif
+
+static float turn_all(float *ud, float *cf, const float *back, size_t n)
+{
+    float sum = 0.0f;
+    size_t first = 0;
+#ifndef __OPTIMIZE_SIZE__
+    for (; first + 4 <= n; first += 4) {
+        for (size_t row = first; row < first + 3; row++) { /* what is left of its diagonal */
+            sum += turn_row(row, row + 1, first + 4, ud, cf, back);
+        }
+        sum += turn_four(first, first + 4, n, ud, cf, back);
+    }
+#endif
+    for (; first < n; first++) {
+        sum += turn_row(first, first + 1, n, ud, cf, back);
+    }
+    return sum;
+}
+
+#endif
+
+NBT_LOCAL float nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
+                               size_t n)
 {
     /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of
      * d. Only sums wait for one another, the divisions make loops that vectorise. */
@@ -81,27 +176,22 @@ NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, flo
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
         ud[d] *= before[j];
     }
-    for (size_t first = 0, width = 0; first < n; first += width) {
-        width = nbt_block_width(first, n);
-        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
-        switch (width) {
-        case 8: turn_rows(8, first, ud, cf, uf, n); break;
-        case 4: turn_rows(4, first, ud, cf, uf, n); break;
-        case 2: turn_rows(2, first, ud, cf, uf, n); break;
-        default: turn_rows(1, first, ud, cf, uf, n); break;
-        }
-    }
+    return turn_all(ud, cf, uf, n);
 }
 
-NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
-                             float forget)
+NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
+                            float forget, float sum)
 {
     float slope_hidden = (1.0f - forget) / prior_hidden;
     float slope = (1.0f - forget) / prior;
+    float *d = ud;
     for (size_t j = 0; j < n; j++) {
-        ud[j] /= forget + (j < H ? slope_hidden : slope) * ud[j];
-        ud += j + 1;
+        *d /= forget + (j < H ? slope_hidden : slope) * *d;
+        sum += *d;
+        d += j + 2;
     }
+    /* Nearly always the sum says it all: it is finite only if every summand is. */
+    return nbt_is_finite(sum) || nbt_ud_is_finite(ud, n);
 }
 
 NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
