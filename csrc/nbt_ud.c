@@ -86,67 +86,64 @@ static float turn_all(float *ud, float *cf, const float *back, size_t n)
 
 #else
 
-/* Row `row` of U from column j up to `end`, and what it adds to C f. Returns its sum. */
-static float turn_row(size_t row, size_t j, size_t end, float *NBT_RESTRICT ud,
-                      float *NBT_RESTRICT cf, const float *back)
+/* One entry of a column of U, and what it adds to its row of C f. */
+NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRICT sum, float back,
+                           float gain)
 {
-    float own = cf[row], sum = 0.0f;
-    for (float *u = ud + j * (j + 1) / 2 + row; j < end; u += ++j) {
-        float before = *u;
-        *u = before + back[j] * own;
-        own += before * cf[j];
-        sum += *u;
-    }
-    cf[row] = own;
-    return sum;
+    float before = *u, after = before + back * *own;
+    *u = after;
+    *own += before * gain;
+    *sum += after;
 }
 
 #ifndef __OPTIMIZE_SIZE__
 
-/* Columns j and on of the four rows from `first` on, in registers: what a column brings is read
- * once for all. Returns their sum. */
-static float turn_four(size_t first, size_t j, size_t end, float *NBT_RESTRICT ud,
-                       float *NBT_RESTRICT cf, const float *back)
+/* Four rows from `first` on, in registers: what a column brings is read once for all of them. */
+static float turn_four(size_t first, float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
 {
-    float *own = cf + first;
-    float c0 = own[0], c1 = own[1], c2 = own[2], c3 = own[3], sum = 0.0f;
-    for (float *u = ud + j * (j + 1) / 2 + first; j < end; u += ++j) {
+    float c0 = cf[first], c1 = cf[first + 1], c2 = cf[first + 2], c3 = cf[first + 3], sum = 0.0f;
+    size_t j = first + 1;
+    float *u = ud + j * (j + 1) / 2 + first;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    u += ++j;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
+    u += ++j;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
+    turn_entry(u + 2, &c2, &sum, back[j], cf[j]);
+    for (u += ++j; j < n; u += ++j) {
         float b = back[j], gain = cf[j];
-        float u0 = u[0], u1 = u[1], u2 = u[2], u3 = u[3];
-        float a0 = u0 + b * c0, a1 = u1 + b * c1, a2 = u2 + b * c2, a3 = u3 + b * c3;
-        u[0] = a0;
-        u[1] = a1;
-        u[2] = a2;
-        u[3] = a3;
-        c0 += u0 * gain;
-        c1 += u1 * gain;
-        c2 += u2 * gain;
-        c3 += u3 * gain;
-        sum += (a0 + a1) + (a2 + a3);
+        turn_entry(u, &c0, &sum, b, gain);
+        turn_entry(u + 1, &c1, &sum, b, gain);
+        turn_entry(u + 2, &c2, &sum, b, gain);
+        turn_entry(u + 3, &c3, &sum, b, gain);
     }
-    own[0] = c0;
-    own[1] = c1;
-    own[2] = c2;
-    own[3] = c3;
+    cf[first] = c0;
+    cf[first + 1] = c1;
+    cf[first + 2] = c2;
+    cf[first + 3] = c3;
     return sum;
 }
 
 #endif
 
-static float turn_all(float *ud, float *cf, const float *back, size_t n)
+static float turn_all(float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
 {
     float sum = 0.0f;
-    size_t first = 0;
+    size_t row = 0;
 #ifndef __OPTIMIZE_SIZE__
-    for (; first + 4 <= n; first += 4) {
-        for (size_t row = first; row < first + 3; row++) { /* what is left of its diagonal */
-            sum += turn_row(row, row + 1, first + 4, ud, cf, back);
-        }
-        sum += turn_four(first, first + 4, n, ud, cf, back);
+    for (; row + 4 <= n; row += 4) {
+        sum += turn_four(row, ud, cf, back, n);
     }
 #endif
-    for (; first < n; first++) {
-        sum += turn_row(first, first + 1, n, ud, cf, back);
+    for (; row < n; row++) {
+        float own = cf[row];
+        size_t j = row + 1;
+        for (float *u = ud + j * (j + 1) / 2 + row; j < n; u += ++j) {
+            turn_entry(u, &own, &sum, back[j], cf[j]);
+        }
+        cf[row] = own;
     }
     return sum;
 }
