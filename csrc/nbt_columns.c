@@ -72,8 +72,7 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
         for (size_t lane = 0; lane < width; lane++) {
             float p = cov[i + lane], trace = g[i + lane], pg = p * trace;
             theta[i + lane] += step[lane] * pg;
-            cov[i + lane] =
-                nbt_kalman_shrink(p, kept, curvature[lane] * (pg * trace) + floor * p);
+            cov[i + lane] = nbt_kalman_shrink(p, kept, curvature[lane] * (pg * trace) + floor * p);
         }
     }
 }
