@@ -13,23 +13,26 @@ static nbt_matrices gated_of(const nbt_layout *l)
     return m;
 }
 
-/* Column j of one gate for the units of a block: what it sees of u. */
-NBT_INLINE float seen_by_unit(const float *u, const float *tail, size_t j, size_t lane)
+/* A column of one gate sees of u its own unit, each lane another one, or all lanes the same of the
+ * tail [x; 1]: `apart` is 1 or 0. */
+NBT_INLINE void add_column(size_t width, float *sum, const float *theta, const float *seen,
+                           size_t apart)
 {
-    return j == 0 ? u[lane] : tail[j - 1];
+    for (size_t lane = 0; lane < width; lane++) {
+        sum[lane] += theta[lane] * seen[apart * lane];
+    }
 }
 
 NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, float *a,
                                 const float *u)
 {
-    size_t H = l->H, D = l->D;
-    const float *theta = l->m.theta + unit * l->m.cols, *tail = u + l->E;
-    for (size_t row = unit; row < l->R; row += H) {
+    const float *theta = l->m.theta + unit * l->m.cols, *end = u + l->Z;
+    for (size_t row = unit; row < l->R; row += l->H) {
         float sum[NBT_LANES] = {0};
-        for (size_t j = 0; j < D; j++, theta += width) {
-            for (size_t lane = 0; lane < width; lane++) {
-                sum[lane] += theta[lane] * seen_by_unit(u + unit, tail, j, lane);
-            }
+        add_column(width, sum, theta, u + unit, 1);
+        theta += width;
+        for (const float *seen = u + l->E; seen < end; seen++, theta += width) {
+            add_column(width, sum, theta, seen, 0);
         }
         nbt_copy(a + row, sum, width);
     }
@@ -53,6 +56,7 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
     float *NBT_RESTRICT theta = l->m.theta + at;
     const float *g = l->m.g + at;
     float step[NBT_LANES], curvature[NBT_LANES];
+    float kept = update->keep, floor = update->rate_floor;
     nbt_copy(step, update->step_g + unit, width);
     nbt_copy(curvature, update->curvature_g + unit, width);
     if (!nbt_has_cov(&l->m)) {
@@ -66,10 +70,9 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
     float *NBT_RESTRICT cov = l->m.cov + at;
     for (size_t i = 0; i < n; i += width) {
         for (size_t lane = 0; lane < width; lane++) {
-            float p = cov[i + lane], pg = p * g[i + lane];
+            float p = cov[i + lane], trace = g[i + lane], pg = p * trace;
             theta[i + lane] += step[lane] * pg;
-            cov[i + lane] = nbt_kalman_shrink(
-                p, update->keep, curvature[lane] * (pg * g[i + lane]) + update->rate_floor * p);
+            cov[i + lane] = nbt_kalman_shrink(p, kept, curvature[lane] * (pg * trace) + floor * p);
         }
     }
 }
@@ -85,15 +88,29 @@ NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
     }
 }
 
+/* One column: g <- keep g + gain times what it sees, and what that adds to sum P g g. */
+NBT_INLINE void advance_column(size_t width, int metric, float *NBT_RESTRICT g, const float *cov,
+                               const float *keep, const float *gain, const float *seen,
+                               size_t apart, float *square)
+{
+    for (size_t lane = 0; lane < width; lane++) {
+        float moved = keep[lane] * g[lane] + gain[lane] * seen[apart * lane];
+        float p = metric ? cov[lane] : 1.0f;
+        g[lane] = moved;
+        square[lane] += (p * moved) * moved;
+    }
+}
+
 NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
 {
-    size_t H = l->H, D = l->D, at = unit * l->m.cols;
-    const float *u = l->u + unit, *tail = l->u + l->E, *theta = l->m.theta + at;
-    const float *cov = nbt_has_cov(&l->m) ? l->m.cov + at : NULL;
+    size_t at = unit * l->m.cols;
+    int metric = nbt_has_cov(&l->m);
+    const float *theta = l->m.theta + at, *end = l->u + l->Z;
+    const float *cov = metric ? l->m.cov + at : l->m.theta; /* of no use without a metric */
     float *NBT_RESTRICT g = l->m.g + at;
-    float keep[NBT_LANES], square[NBT_LANES] = {0};
+    float keep[NBT_LANES], gain[NBT_LANES], square[NBT_LANES] = {0};
     nbt_copy(keep, l->carry + unit, width);
-    for (size_t row = unit; row < l->R; row += H, theta += D * width) {
+    for (size_t row = unit; row < l->R; row += l->H, theta += l->D * width) {
         for (size_t lane = 0; lane < width; lane++) {
             keep[lane] += nbt_gain(l)[row + lane] * theta[lane];
         }
@@ -101,16 +118,13 @@ NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
     for (size_t lane = 0; lane < width; lane++) {
         keep[lane] = nbt_clamp(keep[lane], -1.0f, 1.0f);
     }
-    for (size_t row = unit, i = 0; row < l->R; row += H) {
-        const float *gain = nbt_gain(l) + row;
-        for (size_t j = 0; j < D; j++, i += width) {
-            for (size_t lane = 0; lane < width; lane++) {
-                float moved =
-                    keep[lane] * g[i + lane] + gain[lane] * seen_by_unit(u, tail, j, lane);
-                float p = cov != NULL ? cov[i + lane] : 1.0f;
-                g[i + lane] = moved;
-                square[lane] += (p * moved) * moved;
-            }
+    for (size_t row = unit; row < l->R; row += l->H) {
+        nbt_copy(gain, nbt_gain(l) + row, width);
+        advance_column(width, metric, g, cov, keep, gain, l->u + unit, 1, square);
+        g += width;
+        cov += width;
+        for (const float *x = l->u + l->E; x < end; x++, g += width, cov += width) {
+            advance_column(width, metric, g, cov, keep, gain, x, 0, square);
         }
     }
     nbt_copy(nbt_g_square(l) + unit, square, width);

@@ -249,9 +249,9 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     }
     if (kalman) {
         priors p = priors_of(l, nbt_lifts(l) ? nbt_rls_lift(l->noise, l->O) : 1.0f);
-        nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->F); /* f is used up */
-        nbt_ud_forget(l->ud, l->F, p.first, p.head, p.tail, config->forget);
-        if (!nbt_ud_is_finite(l->ud, l->F) || !is_readout_bounded(l, l->cf)) {
+        float sum = nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->F); /* f is used up */
+        int finite = nbt_ud_forget(l->ud, l->F, p.first, p.head, p.tail, config->forget, sum);
+        if (!finite || !is_readout_bounded(l, l->cf)) {
             nbt_correct_init_covariance(l);
             return 0;
         }

@@ -46,15 +46,19 @@ static float *head_inputs(const nbt_layout *l)
 
 NBT_LOCAL void nbt_head_directions(const nbt_layout *l)
 {
-    const float *z = head_inputs(l);
-    float *weighted = nbt_uf(l);
+    size_t Z = l->Z;
+    const float *z = head_inputs(l), *weighted = z;
     for (size_t k = 0; k < l->Q; k++) {
         float e = NBT_OF(l, head_slope)[k];
-        const float *p = nbt_is_kalman(l) ? head_row(l, NBT_OF(l, head_cov), k) : NULL;
-        for (size_t j = 0; j < l->Z; j++) {
-            weighted[j] = p != NULL ? p[j] * z[j] : z[j];
+        if (nbt_is_kalman(l)) {
+            const float *p = head_row(l, NBT_OF(l, head_cov), k);
+            float *NBT_RESTRICT pz = nbt_uf(l);
+            for (size_t j = 0; j < Z; j++) {
+                pz[j] = p[j] * z[j];
+            }
+            weighted = pz;
         }
-        NBT_OF(l, head_square)[k] = e * e * nbt_dot(weighted, z, l->Z);
+        NBT_OF(l, head_square)[k] = e * e * nbt_dot(weighted, z, Z);
         for (size_t o = 0; o < l->O; o++) {
             NBT_OF(l, head_white)[k * l->O + o] = l->readout[o * l->F + l->E + k];
         }
@@ -93,24 +97,25 @@ NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
 
 NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
 {
+    size_t Z = l->Z;
+    float kept = update->keep, floor = update->rate_floor;
     const float *z = head_inputs(l);
     for (size_t k = 0; k < l->Q; k++) {
         float *NBT_RESTRICT u = head_row(l, NBT_OF(l, head), k);
         float e = NBT_OF(l, head_slope)[k];
         float step = NBT_OF(l, head_step)[k];
         if (!nbt_is_kalman(l)) {
-            for (size_t j = 0; j < l->Z; j++) {
+            for (size_t j = 0; j < Z; j++) {
                 u[j] += step * (e * z[j]);
             }
             continue;
         }
         float *NBT_RESTRICT p = head_row(l, NBT_OF(l, head_cov), k);
         float curvature = NBT_OF(l, head_step)[l->Q + k];
-        for (size_t j = 0; j < l->Z; j++) {
-            float g = e * z[j], pg = p[j] * g;
+        for (size_t j = 0; j < Z; j++) {
+            float variance = p[j], g = e * z[j], pg = variance * g;
             u[j] += step * pg;
-            p[j] = nbt_kalman_shrink(p[j], update->keep,
-                                     curvature * (pg * g) + update->rate_floor * p[j]);
+            p[j] = nbt_kalman_shrink(variance, kept, curvature * (pg * g) + floor * variance);
         }
     }
 }

@@ -96,7 +96,7 @@ NBT_INLINE float nbt_select(int yes, float a, float b)
     return yes ? a : b;
 #else
     uint32_t mask = 0u - (uint32_t)yes;
-    return nbt_from_bits((nbt_bits(a) & mask) | (nbt_bits(b) & ~mask));
+    return nbt_from_bits(nbt_bits(b) ^ ((nbt_bits(a) ^ nbt_bits(b)) & mask));
 #endif
 }
 

@@ -34,13 +34,13 @@ NBT_INLINE size_t place_q(const nbt_layout *l, size_t unit)
 NBT_INLINE void forward_resonators(size_t width, size_t unit, const nbt_layout *l,
                                    const nbt_matrices *m, float *a, const float *tail)
 {
-    const float *theta = m->theta + unit * m->cols;
+    const float *theta = m->theta + unit * m->cols, *end = tail + (l->Z - l->E);
     for (size_t row = place_p(l, unit); row < l->R; row += l->H) {
         float sum[NBT_LANES] = {0};
         theta += width; /* nu, omega */
-        for (size_t j = 1; j < l->D; j++, theta += width) {
+        for (const float *x = tail; x < end; x++, theta += width) {
             for (size_t lane = 0; lane < width; lane++) {
-                sum[lane] += theta[lane] * tail[j - 1];
+                sum[lane] += theta[lane] * *x;
             }
         }
         nbt_copy(a + row, sum, width);
@@ -53,6 +53,12 @@ NBT_LOCAL void nbt_resonator_forward(const nbt_layout *l, float *a, const float 
 #define BODY(width, row, unit) forward_resonators(width, row, l, &m, a, u + l->E)
     NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
+}
+
+/* What a step with carry leaves to the advance that follows it (3, C): e^nu, n, dn / dnu. */
+NBT_INLINE float *left_by_step(const nbt_layout *l, size_t which)
+{
+    return nbt_scratch(l) + which * l->C;
 }
 
 NBT_INLINE void step_resonators(size_t width, size_t unit, const nbt_layout *l,
@@ -73,6 +79,9 @@ NBT_INLINE void step_resonators(size_t width, size_t unit, const nbt_layout *l,
         if (carry != NULL) {
             carry[place_p(l, unit) + lane] = cosine;
             carry[place_q(l, unit) + lane] = sine;
+            left_by_step(l, 0)[unit + lane] = rate;
+            left_by_step(l, 1)[unit + lane] = n;
+            left_by_step(l, 2)[unit + lane] = (rho * rho) * rate / n;
         }
     }
 }
@@ -107,11 +116,11 @@ typedef struct squares {
 } squares;
 
 /* Adds those of a weight with the variances p and the derivative g_p + i g_q. */
-NBT_INLINE void add_squares(size_t width, squares *sum, const float *p, const float *g_p,
-                            const float *g_q)
+NBT_INLINE void add_squares(size_t width, int metric, squares *sum, const float *p,
+                            const float *g_p, const float *g_q)
 {
     for (size_t lane = 0; lane < width; lane++) {
-        float variance = p != NULL ? p[lane] : 1.0f;
+        float variance = metric ? p[lane] : 1.0f;
         float by_p = variance * g_p[lane], by_q = variance * g_q[lane];
         sum->pp[lane] += by_p * g_p[lane];
         sum->qq[lane] += by_q * g_q[lane];
@@ -124,9 +133,10 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
 {
     size_t at = unit * m->cols, half = l->D * width;
     size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    const float *nu = m->theta + at, *tail = l->u + l->E;
-    const float *cov = m->cov != NULL ? m->cov + at : NULL;
-    const float *cov_b = cov != NULL ? cov + half : NULL;
+    int metric = nbt_has_cov(m);
+    const float *tail = l->u + l->E;
+    const float *cov = (metric ? m->cov : m->theta) + at; /* of no use without a metric */
+    const float *cov_b = cov + half;
     float *g_p = m->g + at, *g_q = g_p + half;
     float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
     turn by;
@@ -135,22 +145,21 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
     float nu_p[NBT_LANES], nu_q[NBT_LANES], omega_p[NBT_LANES], omega_q[NBT_LANES];
     nbt_copy(by.cosine, l->carry + at_p, width);
     nbt_copy(by.sine, l->carry + at_q, width);
+    nbt_copy(n, left_by_step(l, 1) + unit, width);
     for (size_t lane = 0; lane < width; lane++) {
-        float rate = nbt_exp(nu[lane]), rho = nbt_exp(-rate);
+        float rate = left_by_step(l, 0)[unit + lane], widens = left_by_step(l, 2)[unit + lane];
         float p = l->u[at_p + lane], q = l->u[at_q + lane];
         float turned_p = by.cosine[lane] * p - by.sine[lane] * q;
         float turned_q = by.sine[lane] * p + by.cosine[lane] * q;
-        n[lane] = nbt_sqrt(1.0f - rho * rho);
-        float widens = (rho * rho) * rate / n[lane]; /* dn / dnu */
         nu_p[lane] = widens * l->act[at_p + lane] - rate * turned_p;
         nu_q[lane] = widens * l->act[l->H + at_p + lane] - rate * turned_q;
         omega_p[lane] = -turned_q;
         omega_q[lane] = turned_p;
     }
     turn_traces(width, &by, angle_p, angle_q, omega_p, omega_q);
-    add_squares(width, &sum, cov_b, angle_p, angle_q);
+    add_squares(width, metric, &sum, cov_b, angle_p, angle_q);
     turn_traces(width, &by, g_p, g_q, nu_p, nu_q);
-    add_squares(width, &sum, cov, g_p, g_q);
+    add_squares(width, metric, &sum, cov, g_p, g_q);
     for (size_t j = 1; j < l->D; j++) {
         float along[NBT_LANES];
         size_t i = j * width;
@@ -161,8 +170,8 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
         for (size_t lane = 0; lane < width; lane++) {
             minus[lane] = -g_q[i + lane];
         }
-        add_squares(width, &sum, cov != NULL ? cov + i : NULL, g_p + i, g_q + i);
-        add_squares(width, &sum, cov_b != NULL ? cov_b + i : NULL, minus, g_p + i);
+        add_squares(width, metric, &sum, cov + i, g_p + i, g_q + i);
+        add_squares(width, metric, &sum, cov_b + i, minus, g_p + i);
     }
     nbt_copy(nbt_g_square(l) + at_p, sum.pp, width);
     nbt_copy(nbt_g_square(l) + at_q, sum.qq, width);
@@ -181,12 +190,13 @@ NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 typedef struct bend {
     float step_p[NBT_LANES], step_q[NBT_LANES];
     float pp[NBT_LANES], qq[NBT_LANES], pq[NBT_LANES];
+    float keep, rate_floor;
+    int metric;
 } bend;
 
-/* A weight with the derivative g_p + i g_q and its variance; p NULL for a step without metric. */
-NBT_INLINE void change_weight(size_t width, const bend *by, const nbt_update *update,
-                              float *NBT_RESTRICT theta, float *NBT_RESTRICT p, const float *g_p,
-                              const float *g_q)
+/* A weight with the derivative g_p + i g_q and, with a metric, its variance. */
+NBT_INLINE void change_weight(size_t width, const bend *by, float *NBT_RESTRICT theta,
+                              float *NBT_RESTRICT p, const float *g_p, const float *g_q)
 {
     for (size_t lane = 0; lane < width; lane++) {
         float step = by->step_p[lane] * g_p[lane] + by->step_q[lane] * g_q[lane];
@@ -194,14 +204,14 @@ NBT_INLINE void change_weight(size_t width, const bend *by, const nbt_update *up
         float curvature = by->pp[lane] * (g_p[lane] * g_p[lane]) +
                           by->qq[lane] * (g_q[lane] * g_q[lane]) + 2.0f * cross;
         curvature = nbt_select(curvature > 0.0f, curvature, 0.0f);
-        if (p == NULL) {
+        if (!by->metric) {
             theta[lane] += step;
             continue;
         }
         float variance = p[lane];
         theta[lane] += variance * step;
-        p[lane] = nbt_kalman_shrink(variance, update->keep,
-                                    variance * curvature + update->rate_floor * variance);
+        p[lane] =
+            nbt_kalman_shrink(variance, by->keep, variance * curvature + by->rate_floor * variance);
     }
 }
 
@@ -213,15 +223,18 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     const float *g_p = m->g + at, *g_q = g_p + half;
     const float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
     float *row_a = m->theta + at, *row_b = row_a + half;
-    float *p_a = m->cov != NULL ? m->cov + at : NULL, *p_b = p_a != NULL ? p_a + half : NULL;
     bend by;
+    by.metric = nbt_has_cov(m);
+    by.keep = update->keep;
+    by.rate_floor = update->rate_floor;
+    float *p_a = by.metric ? m->cov + at : row_a, *p_b = p_a + half; /* of no use without one */
     nbt_copy(by.step_p, update->step_g + at_p, width);
     nbt_copy(by.step_q, update->step_g + at_q, width);
     nbt_copy(by.pp, update->curvature_g + at_p, width);
     nbt_copy(by.qq, update->curvature_g + at_q, width);
     nbt_copy(by.pq, update->tilt + unit, width);
-    change_weight(width, &by, update, row_a, p_a, g_p, g_q);
-    change_weight(width, &by, update, row_b, p_b, angle_p, angle_q);
+    change_weight(width, &by, row_a, p_a, g_p, g_q);
+    change_weight(width, &by, row_b, p_b, angle_p, angle_q);
     for (size_t lane = 0; lane < width; lane++) {
         row_a[lane] = nbt_clamp(row_a[lane], NBT_NU_MIN, NBT_NU_MAX);
         row_b[lane] = nbt_clamp(row_b[lane], 0.0f, OMEGA_MAX);
@@ -231,9 +244,8 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
         for (size_t lane = 0; lane < width; lane++) {
             minus[lane] = -g_q[i + lane];
         }
-        change_weight(width, &by, update, row_a + i, p_a != NULL ? p_a + i : NULL, g_p + i,
-                      g_q + i);
-        change_weight(width, &by, update, row_b + i, p_b != NULL ? p_b + i : NULL, minus, g_p + i);
+        change_weight(width, &by, row_a + i, p_a + i, g_p + i, g_q + i);
+        change_weight(width, &by, row_b + i, p_b + i, minus, g_p + i);
     }
 }
 

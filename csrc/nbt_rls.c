@@ -71,11 +71,11 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
         return;
     }
     float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
-    nbt_ud_measure(self->ud, cf, uf, 1.0f, f, n);
-    nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift, self->prior_hidden * lift,
-                  self->forget);
+    float sum = nbt_ud_measure(self->ud, cf, uf, 1.0f, f, n);
+    int finite = nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift,
+                               self->prior_hidden * lift, self->forget, sum);
     float length = nbt_sqrt(nbt_dot(cf, cf, n));
-    if (!nbt_ud_is_finite(self->ud, n) || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
+    if (!finite || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
         start_covariance(self);
         return;
     }

@@ -25,10 +25,15 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_
     return variance;
 }
 
+/* U after a measurement, and C f. back (n): what comes off each column for C f; cf holds the gains.
+ * Every row sums C f up in the order of the columns. Returns the sum of all entries of U (with
+ * lanes some more than once), which is finite only if each of them is. */
+#if NBT_LANES > 1
+
 /* One column of rows `first` to first + width of U, of which the first `above` are above the
  * diagonal. */
 NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own,
-                            float back, float gain, uint32_t above)
+                            float *NBT_RESTRICT sum, float back, float gain, uint32_t above)
 {
     for (uint32_t lane = 0; lane < width; lane++) {
         float before = u[lane];
@@ -36,30 +41,117 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
         float more = own[lane] + before * gain;
         u[lane] = lane < above ? after : before;
         own[lane] = lane < above ? more : own[lane];
+        sum[lane] += u[lane];
     }
 }
 
 /* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit
  * keeps its rows of C f. Near the diagonal it works on what lies below it too, and puts back what
- * was there. */
-NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
-                          const float *back, size_t n)
+ * was there. Returns the sum of all that it has seen. */
+NBT_INLINE float turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
+                           const float *back, size_t n)
 {
-    float own[NBT_LANES];
+    float own[NBT_LANES], sum[NBT_LANES] = {0}, total = 0.0f;
     nbt_copy(own, cf + first, width);
     size_t j = first + 1;
     size_t at = j * (j + 1) / 2 + first;
     for (; j < first + width; at += ++j) {
-        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)(j - first));
+        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)(j - first));
     }
     for (; j < n; at += ++j) {
-        turn_column(width, ud + at, own, back[j], cf[j], (uint32_t)width);
+        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)width);
     }
     nbt_copy(cf + first, own, width);
+    for (size_t lane = 0; lane < width; lane++) {
+        total += sum[lane];
+    }
+    return total;
 }
 
-NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
-                              size_t n)
+static float turn_all(float *ud, float *cf, const float *back, size_t n)
+{
+    float sum = 0.0f;
+    for (size_t first = 0, width = 0; first < n; first += width) {
+        width = nbt_block_width(first, n);
+        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
+        switch (width) {
+        case 8: sum += turn_rows(8, first, ud, cf, back, n); break;
+        case 4: sum += turn_rows(4, first, ud, cf, back, n); break;
+        case 2: sum += turn_rows(2, first, ud, cf, back, n); break;
+        default: sum += turn_rows(1, first, ud, cf, back, n); break;
+        }
+    }
+    return sum;
+}
+
+#else
+
+/* One entry of a column of U, and what it adds to its row of C f. */
+NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRICT sum, float back,
+                           float gain)
+{
+    float before = *u, after = before + back * *own;
+    *u = after;
+    *own += before * gain;
+    *sum += after;
+}
+
+#ifndef __OPTIMIZE_SIZE__
+
+/* Four rows from `first` on, in registers: what a column brings is read once for all of them. */
+static float turn_four(size_t first, float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
+{
+    float c0 = cf[first], c1 = cf[first + 1], c2 = cf[first + 2], c3 = cf[first + 3], sum = 0.0f;
+    size_t j = first + 1;
+    float *u = ud + j * (j + 1) / 2 + first;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    u += ++j;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
+    u += ++j;
+    turn_entry(u, &c0, &sum, back[j], cf[j]);
+    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
+    turn_entry(u + 2, &c2, &sum, back[j], cf[j]);
+    for (u += ++j; j < n; u += ++j) {
+        float b = back[j], gain = cf[j];
+        turn_entry(u, &c0, &sum, b, gain);
+        turn_entry(u + 1, &c1, &sum, b, gain);
+        turn_entry(u + 2, &c2, &sum, b, gain);
+        turn_entry(u + 3, &c3, &sum, b, gain);
+    }
+    cf[first] = c0;
+    cf[first + 1] = c1;
+    cf[first + 2] = c2;
+    cf[first + 3] = c3;
+    return sum;
+}
+
+#endif
+
+static float turn_all(float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
+{
+    float sum = 0.0f;
+    size_t row = 0;
+#ifndef __OPTIMIZE_SIZE__
+    for (; row + 4 <= n; row += 4) {
+        sum += turn_four(row, ud, cf, back, n);
+    }
+#endif
+    for (; row < n; row++) {
+        float own = cf[row];
+        size_t j = row + 1;
+        for (float *u = ud + j * (j + 1) / 2 + row; j < n; u += ++j) {
+            turn_entry(u, &own, &sum, back[j], cf[j]);
+        }
+        cf[row] = own;
+    }
+    return sum;
+}
+
+#endif
+
+NBT_LOCAL float nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
+                               size_t n)
 {
     /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of
      * d. Only sums wait for one another, the divisions make loops that vectorise. */
@@ -81,27 +173,22 @@ NBT_LOCAL void nbt_ud_measure(float *ud, float *cf, float *uf, float weight, flo
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
         ud[d] *= before[j];
     }
-    for (size_t first = 0, width = 0; first < n; first += width) {
-        width = nbt_block_width(first, n);
-        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
-        switch (width) {
-        case 8: turn_rows(8, first, ud, cf, uf, n); break;
-        case 4: turn_rows(4, first, ud, cf, uf, n); break;
-        case 2: turn_rows(2, first, ud, cf, uf, n); break;
-        default: turn_rows(1, first, ud, cf, uf, n); break;
-        }
-    }
+    return turn_all(ud, cf, uf, n);
 }
 
-NBT_LOCAL void nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
-                             float forget)
+NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
+                            float forget, float sum)
 {
     float slope_hidden = (1.0f - forget) / prior_hidden;
     float slope = (1.0f - forget) / prior;
+    float *d = ud;
     for (size_t j = 0; j < n; j++) {
-        ud[j] /= forget + (j < H ? slope_hidden : slope) * ud[j];
-        ud += j + 1;
+        *d /= forget + (j < H ? slope_hidden : slope) * *d;
+        sum += *d;
+        d += j + 2;
     }
+    /* Nearly always the sum says it all: it is finite only if every summand is. */
+    return nbt_is_finite(sum) || nbt_ud_is_finite(ud, n);
 }
 
 NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
