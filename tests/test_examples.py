@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,41 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 
 
+@cache
+def printed(example: Path) -> str:
+    return run(sys.executable, str(example))
+
+
+def words(name: str) -> list[list[str]]:
+    """Those of every line that an example prints."""
+    text = printed(ROOT / "examples" / name)
+    return [line.replace(",", "").split() for line in text.splitlines()]
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_python_examples_run(example: Path) -> None:
-    assert run(sys.executable, str(example))
+    assert printed(example)
+
+
+def test_a_resonator_follows_a_tone() -> None:
+    lines = words("vibration.py")
+    reports = [
+        [float(word) for word in line] for line in lines if len(line) == 4 and line[0][0].isdigit()
+    ]
+    _, tone, learnt, _ = reports[-1]
+    assert abs(learnt - tone) < 0.03 * tone < abs(reports[0][1] - tone)
+    last_value, resonator, columns, default = (
+        next(float(word) for word in line if word.startswith("1.")) for line in lines[-4:]
+    )
+    assert 1 < resonator < default < columns < last_value
+
+
+def test_symbols_are_counted_in_5_kb() -> None:
+    lines = words("symbols_5kb.py")
+    assert int(lines[0][lines[0].index("learner") + 1]) <= 5120
+    learner, *fixed = (float(word) for word in lines[-2][-4:])
+    floor = float(lines[-1][-1])
+    assert floor < learner < 1.15 * floor < min(fixed) / 1.5
 
 
 def example(name: str, build: Build) -> str:
