@@ -7,9 +7,9 @@ from nbt_embed import Config, memory_of
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import ConfigError
 
-# What is left of the defaults for a learner whose units stand still and that answers with its
-# readout alone; still.h says the same in C.
-_STILL: dict[str, Any] = {"follow": False, "lags": 1, "gate": 20.0}
+# What is left of the defaults for a learner of units that see each other, in units that stand
+# still, which answers with its readout alone; still.h says the same in C.
+_STILL: dict[str, Any] = {"cell": "gated", "head": 0, "follow": False, "lags": 1, "gate": 20.0}
 _GAUSSIAN: dict[str, Any] = {
     "rate": 0.24,
     "input_gain": 0.8,

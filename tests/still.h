@@ -1,5 +1,5 @@
-/* A learner whose units stand still after scale_steps samples and that answers with its readout
- * alone, for the tests of that path; tests/settings.py says the same in Python. */
+/* A learner of units that see each other, whose inputs' units stand still after scale_steps samples
+ * and that answers with its readout alone, for the tests of that path; tests/settings.py says the same in Python. */
 #ifndef STILL_H
 #define STILL_H
 
@@ -7,7 +7,7 @@
 
 static nbt_config still_config(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
-    nbt_config config = nbt_config_default(n_in, n_out, n_hidden, link);
+    nbt_config config = nbt_config_for(n_in, n_out, n_hidden, NBT_CELL_GATED, link);
     config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
     config.scale_rate = config.input_limit = 0.0f;

@@ -29,14 +29,13 @@ int main(int argc, char **argv)
     for (int i = 0; i < 6; i++) {
         number[i] = (uint32_t)strtoul(argv[i + 1], NULL, 10);
     }
-    nbt_config config = nbt_config_default(INPUTS, 1, number[3], NBT_LINK_GAUSSIAN);
+    nbt_config config = nbt_config_for(INPUTS, 1, number[3], number[0], NBT_LINK_GAUSSIAN);
     /* The network and its readout alone. */
     config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
     config.scale_rate = config.input_limit = 0.0f;
     config.lags = 1;
     config.gate = 20.0f; /* so that no label is limited */
-    config.cell = number[0];
     config.estimator = number[1];
     config.filter = number[2];
     config.resonators = config.cell == NBT_CELL_RESONATOR ? config.n_hidden : 0;

@@ -29,10 +29,9 @@ static void read_sample(float *x, uint32_t step)
 
 int main(void)
 {
-    nbt_config config = nbt_config_default(CHANNELS, 1, MODEL_HIDDEN, NBT_LINK_GAUSSIAN);
+    nbt_config config = nbt_config_for(CHANNELS, 1, MODEL_HIDDEN, MODEL_CELL, NBT_LINK_GAUSSIAN);
     nbt_learner *learner;
     float x[CHANNELS], y;
-    config.cell = MODEL_CELL;
     config.estimator = MODEL_ESTIMATOR;
     config.head = MODEL_HEAD;
     config.head_gain = MODEL_HEAD > 0 ? 1.0f : 0.0f;

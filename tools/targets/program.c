@@ -96,10 +96,9 @@ static void stand_still(nbt_config *config)
 int main(void)
 {
     for (uint32_t kind = 0; kind < 54u * NBT_CELL_END; kind++) {
-        nbt_config config = nbt_config_default(N_IN, N_OUT, N_HIDDEN, kind % 3);
+        nbt_config config = nbt_config_for(N_IN, N_OUT, N_HIDDEN, kind / 54, kind % 3);
         config.filter = kind / 3 % 3;
         config.estimator = kind / 9 % 6;
-        config.cell = kind / 54;
         if (NBT_IN(NBT_CELLS_ALONE, config.cell) != 0) {
             config.resonators = config.cell == NBT_CELL_RESONATOR ? N_HIDDEN : 1;
             config.head = 2;
