@@ -22,8 +22,12 @@
  *     write_text(nbt_status_text(status));
  *
  * Symbols, as in docs/design.md: I = n_in * lags inputs, H = n_hidden units, O = n_out outputs,
- * S = H * (2 if lstm else 1) state floats, R = H * (number of gates) pre-activations,
- * D = H + I + 1 columns. All arrays are float32; matrices given to the caller are row-major.
+ * R = H * (number of gates) pre-activations. Head and readout see E = H + resonators state floats,
+ * h for short; S = E state floats, or 2 H for the lstm. Z = E + I + 1 values [h; x; 1]; D columns
+ * of theta: I + 2 in a columnar layer (columnar, resonator), whose rows see the state of their own
+ * unit alone, Z for the dense cells (tanh to lstm). phi is what the head gives, and the readout has
+ * F = Z + head features [h; phi; x; 1]. All arrays are float32; matrices given to the caller are
+ * row-major.
  *
  * No function allocates, does input or output, recurses or keeps hidden state: a learner is
  * touched only by calls that receive it, so different learners may be used from different threads.
@@ -60,8 +64,9 @@ typedef enum nbt_status {
                                 input_limit) */
     NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt
                                 from it until it does */
-    NBT_REOPENED = 4,        /* the loss has risen for good, or an input has jumped: scalers, readouts,
-                                rates and covariances start anew, the recurrent weights stay
+    NBT_REOPENED = 4,        /* the loss has risen for good, or an input has jumped: scalers,
+                                readouts, rates and covariances start again, recurrent weights and
+                                head stay
                                 (drift_steps) */
     NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back
                                 (rollback_steps) */
@@ -101,15 +106,18 @@ enum { /* nbt_config.cell: how the unit's state follows from its pre-activations
     NBT_CELL_LEAKY = 1,      /* h = (1 - 1/tau) h + (1/tau) tanh(a), tau fixed    R = H,  S = H  */
     NBT_CELL_GATED = 2,      /* h = (1 - z) h + z tanh(a_c), z = sigmoid(a_z)     R = 2H, S = H  */
     NBT_CELL_LSTM = 3,       /* c = f c + i g, h = o tanh(c)                      R = 4H, S = 2H */
-    NBT_CELL_COLUMNAR = 4,   /* as gated; a row sees of h its own unit's alone    R = 2H, S = H  */
-    NBT_CELL_RESONATOR = 5,  /* s = p + i q: s = l s + n a, l = r exp(i w), all   R = 2H, S = 2H
-                                units resonators (docs/design.md, section 3)      */
+    NBT_CELL_COLUMNAR = 4,   /* as gated, but a row sees of h only its own unit,  R = 2H, S = E
+                                and units may be resonators: s = p + i q,
+                                s = l s + n (a + i b), l = exp(-exp nu + i omega),
+                                n = sqrt(1 - |l|^2); the state is [h; p; q]      */
+    NBT_CELL_RESONATOR = 5,  /* columnar with resonators alone                    R = 2H, S = 2H */
     NBT_CELL_END             /* one past the last, as in the following lists */
 };
 enum { /* nbt_config.estimator: where the gradient of the recurrent weights comes from */
     NBT_EST_FROZEN = 0,      /* nowhere: the recurrent weights keep their initial values */
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
-    NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1) */
+    NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1):
+                                columnar, resonator: the exact derivative */
     NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
     NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave
                                 out (unbiased at decay 1, least variance) */
@@ -135,20 +143,23 @@ enum { /* nbt_config.link: what the outputs mean */
     NBT_LINK_END
 };
 enum { /* arrays that nbt_array_get copies out, row-major */
-    NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1]; gates stacked by rows */
-    NBT_ARRAY_READOUT = 1,    /* (O, D) readout weights on [h; x; 1] */
+    NBT_ARRAY_THETA = 0,      /* (R, D) recurrent parameters on [h; x; 1], columnar [own h; x; 1];
+                                 gates stacked by rows. Resonator i: rows i and H + i, the first
+                                 column nu and omega */
+    NBT_ARRAY_READOUT = 1,    /* (O, F) readout weights on [h; phi; x; 1] */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
     NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row
                                  i */
     NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of what
                                  the bias does not explain (not sgd, not frozen) */
-    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (D, D) covariance of the readout (not sgd) */
-    NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c */
+    NBT_ARRAY_READOUT_COVARIANCE = 5, /* (F, F) covariance of the readout (not sgd) */
+    NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c; resonators: [h; p; q] */
     NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
-    NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise) */
+    NBT_ARRAY_TRACES = 11,    /* (R, D) own-unit traces g (snap1, residual, unitwise); of a
+                                 resonator's a row Re, of its b row Im of ds/dnu, ds/dw_a */
     NBT_ARRAY_BALANCE = 12,   /* (1 + 2H) remembered ||w||^2, ||g_i||^2, kappa_i (residual) */
     NBT_ARRAY_RTRL = 13,      /* (S, R D) exact ds/dtheta, theta row-major (rtrl) */
     NBT_ARRAY_COUPLING = 14,  /* (R, D) information shared with the bias, over the bias's; the bias
@@ -162,15 +173,15 @@ enum { /* arrays that nbt_array_get copies out, row-major */
                                  readout */
     NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output,
                                  labels */
-    NBT_ARRAY_SLOW = 20,      /* (O, D) slow readout on [1; x; h] */
+    NBT_ARRAY_SLOW = 20,      /* (O, F) slow readout on [1; x; h; phi] */
     NBT_ARRAY_SLOW_NOISE = 21, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest
                                  value] */
     NBT_ARRAY_LINEAR_NOISE = 23, /* (2, O) its innovation variance, labels */
-    NBT_ARRAY_HEAD = 24,      /* (head, Z) weights of the head, Z = n_hidden + n_in lags + 1 */
+    NBT_ARRAY_HEAD = 24,      /* (head, Z) weights of the head on [h; x; 1] */
     NBT_ARRAY_HEAD_COVARIANCE = 25, /* (head, Z) 1 / (information + info_floor) of them (not sgd) */
-    NBT_ARRAY_ANGLE_TRACES = 26, /* (2, resonators) real and imaginary parts of the traces of their
-                                 angles (snap1) */
+    NBT_ARRAY_ANGLE_TRACES = 26, /* (2, resonators) ds/domega of the resonators, real and imaginary
+                                 parts (snap1) */
     NBT_ARRAY_END
 };
 
@@ -184,25 +195,29 @@ enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others hav
  * nbt_config_default and change what you need; nbt_config_check names the first bad field. */
 typedef struct nbt_config {
     uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
-    uint32_t n_in;        /* input channels, 1..65535. Cost: 12 R + 4 D bytes per channel and lag */
-    uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 D bytes */
-    uint32_t n_hidden;    /* recurrent units, 0..4096 and what size_t can address. Cost: quadratic.
-                             With 0 the learner is recursive least squares on the lags (estimator
-                             frozen) */
+    uint32_t n_in;        /* input channels, 1..65535. Cost per channel and lag:
+                             12 R + 8 head + 4 n_out + 4 F bytes */
+    uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 F bytes */
+    uint32_t n_hidden;    /* recurrent units, 0..4096 and what size_t can address. Cost: in a
+                             columnar layer 24 (I + 2) bytes a unit, else quadratic; a column of
+                             head and readout, two for a resonator. With 0 and no head the learner
+                             is recursive least squares on the lags (estimator frozen) */
     uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 2
                              (gaussian) or 1 */
     uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
                              Cost: 4 n_in bytes each */
-    uint32_t cell;        /* NBT_CELL_*, default gated. Cost: R rows of D columns */
-    uint32_t estimator;   /* NBT_EST_*, default unitwise; snap1, residual and unitwise need a cell
-                             with one state float per unit (not lstm); rtrl needs S R D <=
+    uint32_t cell;        /* NBT_CELL_*, default columnar. Cost: R rows of D columns */
+    uint32_t estimator;   /* NBT_EST_*, default snap1 (columnar, resonator), nobacktrack (lstm) or
+                             unitwise; frozen with n_hidden 0. columnar and resonator take snap1,
+                             which is exact there, or frozen; snap1, residual and unitwise need one
+                             state float per unit (not lstm); rtrl needs S R D <=
                              NBT_RTRL_FLOATS_MAX and ignores decay. Cost: 4 R D bytes for each of
                              w (nobacktrack, residual, unitwise), g (snap1, residual, unitwise) and
                              covariance (all but frozen); unitwise 8 H^2 bytes and H^3 operations
                              more; rtrl 4 (S + O) R D bytes and S^2 R D operations a step */
     uint32_t norm;        /* NBT_NORM_*, default metric */
-    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 2 D (D + 1) bytes; quasi
-                             4 R D more */
+    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 4 head Z +
+                             2 F (F + 1) bytes; quasi, not for columnar and resonator, 4 R D more */
     uint32_t link;        /* NBT_LINK_*, default gaussian */
     uint32_t scale_steps; /* samples, 0..16777216, default 300: inputs and gaussian labels are
                              standardised with the running mean and variance of the first
@@ -215,26 +230,27 @@ typedef struct nbt_config {
                              inverse) the scaler goes on with this exponential rate; 0 freezes it */
     float tau_min;        /* samples, > 1, default 1.6 (gaussian) or 2.2: shortest initial time
                              constant of a unit */
-    float tau_max;        /* samples, >= tau_min, default 16: longest; units are log-spaced */
-    float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H),
-                             [0, 100], default 0.6 */
+    float tau_max;        /* samples, >= tau_min, default 64 (gaussian) or 32, for dense cells 16:
+                             longest; the units of a kind are log-spaced */
+    float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H), in
+                             a columnar layer of the own ones, [0, 100], default 0.6 */
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
                              1.2 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.4 (gaussian) or 0.15: multiplies the
-                             recurrent kalman step, which is also divided by the number of
-                             predictions that wait */
-    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast recurrent
-                             information adapts */
+    float rate;           /* eta, [0, 100], default 0.8 (gaussian) or 0.4, for dense cells 0.4
+                             or 0.15: multiplies the kalman step of the recurrent weights and of the
+                             head, which is also divided by the number of predictions that wait */
+    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast the
+                             information of recurrent weights and head adapts */
     float info_floor;     /* delta, [1e-6, 1e6], default 0.005 (gaussian) or 0.003: information that
-                             every recurrent weight starts with and never falls below; larger is
+                             each of these weights starts with and never falls below; larger is
                              slower and safer */
     float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.9985 (gaussian)
                              or 0.99995 */
     float prior;          /* initial readout variance of input and bias weights, in units of the
                              noise variance, [1e-6, 1e6], default 3 (gaussian) or 1 */
-    float prior_hidden;   /* the same of the weights on the recurrent units, [1e-6, 1e6],
+    float prior_hidden;   /* the same of the weights on h and phi, [1e-6, 1e6],
                              default 0.05 (gaussian) or 0.12 */
     float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
                              variance */
@@ -250,9 +266,9 @@ typedef struct nbt_config {
                              start again once an input has jumped for good */
     uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
                              parameters every so many labels, and take the last one back before
-                             the learner opens again; with mix_forget, of it the recurrent weights
-                             and their information after a jump. Needs drift_steps, and mix_forget
-                             or follow 0. Cost: NBT_ROLLBACK_BYTES */
+                             the learner opens again; with mix_forget, of it the recurrent weights,
+                             the head and their information after a jump. Needs drift_steps, and
+                             mix_forget or follow 0. Cost: NBT_ROLLBACK_BYTES */
     float gate;           /* standard deviations, [0, 1e6], default 5 (gaussian) or 20, 0 is off: a
                              gaussian label that is further from its forecast is learnt as if it
                              were so far */
@@ -262,9 +278,9 @@ typedef struct nbt_config {
     /* Streams, docs/design.md section 11; each is off at 0. */
     uint32_t follow;      /* 0 or 1, default 1: the units of inputs and gaussian labels follow the
                              stream at scale_rate for ever (scale_steps 0: values are taken as they
-                             are), and what was learnt is re-expressed. For the other links a channel
-                             is taken as it is until it is neither 0 nor 1. Values up to 1e18 are
-                             taken then, as they are up to 1e6 */
+                             are), and what was learnt is re-expressed. For the other links a
+                             channel is taken as it is until it is neither 0 nor 1. Values up to
+                             1e18 are taken then, as they are up to 1e6 */
     uint32_t anchored;    /* 0 or 1, default 1 (gaussian) or 0: an output whose future is that of an
                              input learns the difference to its last value (gaussian, needs
                              follow). nbt_anchor_set says which these are; none until then */
@@ -277,19 +293,21 @@ typedef struct nbt_config {
                              0.999; 0 without linear_lags */
     float slow_forget;    /* forgetting factor of a second, slower readout that takes part in the
                              mixture, [0, 1], default 0.9998 (gaussian) or 0 (none). Needs
-                             mix_forget. Cost: 2 D (D + 1) + 4 n_out D bytes */
+                             mix_forget. Cost: 2 F (F + 1) + 4 n_out F bytes */
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
                              by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
                              alone). Gaussian, needs follow */
-    uint32_t resonators;  /* units of a columnar layer that are resonators, 0..n_hidden; the last ones.
-                             n_hidden for the cell resonator, 0 for cells that mix */
-    uint32_t head;        /* units of a learnt layer before the readout, phi = tanh(U [h; x; 1]),
-                             0..4096, default 0 (none). The readout sees [h; phi; x; 1]. Cost: 8 Z
-                             bytes a unit (Z = n_hidden + n_in lags + 1), and a column of the
-                             readout */
-    float head_gain;      /* standard deviation of the initial weights of the head on the recurrent
-                             units times sqrt(H), [0, 100], default 0; 0 without head. Those on
-                             inputs have input_gain */
+    uint32_t resonators;  /* how many of the units of a columnar layer, the last ones, are
+                             resonators, 0..n_hidden; default half of them (gaussian) or 0. n_hidden
+                             for the cell resonator, 0 for dense cells. Cost: 8 bytes of traces, and
+                             one more column of head and readout */
+    uint32_t head;        /* units of a learnt layer phi = tanh(U [h; x; 1]) before the readout,
+                             which sees [h; phi; x; 1], 0..4096. It works with every cell and learns
+                             with every estimator. Default n_hidden (gaussian) or half of it for
+                             columnar and resonator, 0 (none) for dense cells. Cost: 8 Z bytes
+                             and 20 Z operations a unit, and a column of the readout */
+    float head_gain;      /* standard deviation of the initial weights of the head times sqrt(E),
+                             [0, 100], default 2 (gaussian) or 1; 0 without head */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -329,11 +347,14 @@ typedef struct nbt_learner nbt_learner;
  * (NBT_LINK_*). Inputs, but for those that are only ever 0 and 1 beside another link than the
  * gaussian, and gaussian labels are scaled in units that follow the stream. The gaussian link mixes
  * several forecasts and forgets within about 700 samples; the others forget within about 20000.
- * What a build leaves out (NBT_FOLLOW, NBT_MIXTURE) is off, and input_limit and scale_rate too
- * where units do not follow. Cost: O(1). */
+ * The cell is columnar, in a build without it (NBT_CELLS) the last one that the build has. What a
+ * build leaves out (NBT_FOLLOW, NBT_MIXTURE, NBT_HEAD, NBT_RESONATORS) is off, and input_limit and
+ * scale_rate too where units do not follow. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
-/* Purpose: the same for a cell (NBT_CELL_*) that is not the default one. */
+/* Purpose: the same for any cell (NBT_CELL_*): estimator, tau_max, rate, resonators, head and
+ * head_gain are those of the cell. To set config.cell afterwards leaves them those of the cell
+ * before, which nbt_config_check may refuse. Cost: O(1). */
 nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
                           uint32_t link);
 
@@ -357,7 +378,7 @@ nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
 /* Purpose: build a learner in memory[bytes] (aligned to 8) with seeded weights and zero state.
  * Arguments: *learner receives the address (equal to memory). The block holds no pointers: it may
  *   be copied byte for byte, and the copy is a learner too.
- * Errors: NBT_ERR_NULL, NBT_ERR_CONFIG, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(R D). */
+ * Errors: NBT_ERR_NULL, NBT_ERR_CONFIG, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(bytes). */
 nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner);
 
 /* Purpose: say which input channel each output is the future of, -1 for none (anchored).
@@ -367,11 +388,12 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
 nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
 
 /* Purpose: advance the live state by one sample and forecast:
- *   u = [h; x; 1],  s = cell(theta u, s),  y = link(V [h; x; 1]).
+ *   u = [h; x; 1],  s = cell(theta u, s),  phi = tanh(U [h; x; 1]),  y = link(V [h; phi; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
  * Returns: NBT_OK; NBT_NOT_FINITE; or what a guard did: NBT_LIMITED, NBT_STUCK, NBT_REOPENED.
  * Errors: NBT_ERR_NULL, NBT_ERR_INPUT, NBT_ERR_FULL; the learner is then unchanged.
- * Cost: R D + O D multiply-adds; where the units of inputs move (counters.moved) some D^2 more. */
+ * Cost: R D + head Z + O F multiply-adds; with mix_forget those of the other forecasts, about as
+ *   many as the readout's; where the units of inputs move (counters.moved) some F^2 more. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
 
 /* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections
@@ -381,16 +403,16 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  * Returns: NBT_OK, NBT_SKIPPED, or what a guard did: NBT_LIMITED, NBT_STUCK, NBT_REOPENED,
  *   NBT_ROLLED_BACK (the last of them that holds, in the order of their numbers).
  * Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner is then unchanged.
- * Cost: about 20 R D + 3 D^2 + O^3 / 6 operations, the same every step (but for a copy every
- *   rollback_steps); unitwise: H^3 + O H^2 more; rtrl: about 2 (S^2 + O H + O^2) R D instead of 20
- *   R D. */
+ * Cost: about 20 (R D + head Z) + 3 F^2 + O^3 / 6 operations, the same every step (but for a copy
+ *   every rollback_steps); slow_forget: 3 F^2 more; unitwise: H^3 + O H^2 more; rtrl: about
+ *   2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 
-/* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; x; 1]; with
+/* Purpose: predictive variance of the last nbt_predict, r_o (1 + f^T C f), f = [h; phi; x; 1]; with
  *   mix_forget, once there is one, the mean square of the mixture's errors.
  * Arguments: variance (n_out), caller's units squared; before any prediction the prior's.
  * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
- * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: D^2 / 2 multiply-adds. */
+ * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: F^2 / 2 multiply-adds. */
 nbt_status nbt_variance(nbt_learner *learner, float *variance);
 
 /* Purpose: feed a whole stream; bit for bit the loop over nbt_learn and nbt_predict.
@@ -549,12 +571,12 @@ float nbt_sigmoidf(float x);
 #endif
 
 /* ---- Bytes at compile time -------------------------------------------------------------------
- * NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter, link) is an
- * integer constant expression equal to nbt_bytes of the same configuration without follow, on every
- * target.
- * With follow add NBT_STREAM_BYTES, with rollback_steps NBT_ROLLBACK_BYTES. All are sums over the
- * arrays of nbt_tables.h. NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both
- * summands of what nbt_config_default gives, with max_delay. */
+ * NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter,
+ * link) is an integer constant expression equal to nbt_bytes of the same configuration without
+ * follow, on every target. With follow add NBT_STREAM_BYTES, with rollback_steps
+ * NBT_ROLLBACK_BYTES. All are sums over the arrays of nbt_tables.h.
+ * NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both summands of what
+ * nbt_config_default gives in a build that has its cell, with max_delay. */
 #define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
     (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),   \
                NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),          \

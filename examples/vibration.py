@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from nbt_embed import Learner
+from nbt_embed import Config, Learner
 
 RATE, SAMPLES, PIECE = 1000, 20_000, 2_000  # samples a second; samples; samples between two reports
 hz = np.interp(np.arange(SAMPLES), [4_000, 16_000], [80, 110])
@@ -16,9 +16,19 @@ tone = np.sin(2 * np.pi * np.cumsum(hz) / RATE)
 reading = tone + np.random.default_rng(0).normal(size=SAMPLES)
 
 # The tone never stops moving, so steps do not shrink, and what was known of it fades sooner.
-resonator = Learner(
-    1, 1, cell="resonator", hidden=1, head=0, lags=1, tau_min=30, info_rate=0.01, anneal_steps=0
+moving = Config(
+    n_in=1,
+    n_out=1,
+    cell="resonator",
+    hidden=1,
+    head=0,
+    lags=1,
+    tau_min=30,
+    rate=0.8,
+    info_rate=0.01,
+    anneal_steps=0,
 )
+resonator = Learner(moving)
 learners = {
     "one resonator": resonator,
     "16 gated columns": Learner(1, 1, hidden=16, resonators=0),

@@ -25,42 +25,49 @@ __all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", 
 class Config:
     """Settings of one learner.
 
-    Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell), D = hidden +
-    n_in * lags + 1 columns. Types and names are checked here, ranges when a ``Learner`` is built or
-    ``memory_of`` is asked. A float is kept as the shortest decimal of its float32: the kernel
-    computes with that number, and a checkpoint gives it back.
+    Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell) of D columns, Z =
+    hidden + resonators + n_in * lags + 1; D = Z, or n_in * lags + 2 in a columnar layer.
+    Types and names are checked here, ranges when a ``Learner`` is built or ``memory_of`` is asked.
+    A float is kept as the shortest decimal of its float32: the kernel computes with that number,
+    and a checkpoint gives it back.
 
-    A field that is None, its default, becomes the kernel's default for the link. Where what it
-    needs is off, it is off: ``follow=False`` alone turns off the anchor and the mixture,
-    ``mix_forget=0`` the linear and the slow forecast, ``filter="sgd"`` what needs covariances.
+    A field that is None, its default, becomes the kernel's default for the link and the cell.
+    Below, a columnar layer has the cell "columnar" or "resonator", and dense cells are the others.
+    Where what a field needs is off, it is off: ``follow=False`` alone turns off the anchor and the
+    mixture, ``mix_forget=0`` the linear and the slow forecast, ``filter="sgd"`` what needs
+    covariances.
     ``dataclasses.replace`` keeps what has been decided; build a new ``Config`` to decide again.
 
     Attributes:
         n_in: input channels, 1..65535.
         n_out: outputs (categorical: classes, at least 2), 1..4096.
-        hidden: recurrent units, 0..4096. Cost: quadratic in bytes and time. With 0 and no head the
-            learner is recursive least squares on the lags; the estimator is then "frozen".
+        hidden: recurrent units, 0..4096. Cost: in a columnar layer 24 (n_in lags + 2) bytes a unit,
+            for dense cells quadratic in bytes and time; and a column of head and readout, two for
+            a resonator. With 0 and no head the learner is recursive least squares on the lags; the
+            estimator is then "frozen".
         lags: last samples of every input that are seen at once, 1..1024. None means 2 for the
             gaussian link and 1 for the others.
         max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
             are possible; 0..1048576. Cost: 4 n_in bytes each.
-        cell: "tanh" (h = tanh a), "leaky" (fixed leak per unit), "gated" (one learnt update gate
-            per unit), "lstm", "columnar" (gated units without weights between them: R (n_in lags +
-            2) weights) or "resonator" (a columnar layer of resonators alone).
-        estimator: how the recurrent weights learn. "unitwise" (exact traces inside each unit, and
-            for every unit a random direction for the rest: the least variance; hidden**3 operations
-            a step), "residual" (the traces and one random direction for all the rest), "snap1" (the
-            traces alone), "nobacktrack" (one random direction for everything: the smallest, any
-            cell), "rtrl" (the exact derivative that the others estimate: 4 S R D bytes for S state
-            floats, refused above 16 MiB; it ignores norm and decay) or "frozen" (not at all: an
-            echo state network with an online readout). unitwise, residual and snap1 need a cell
-            with one state float per unit, so not "lstm". Cells without weights between units take
-            "snap1", which is exact there, or "frozen". None means unitwise, nobacktrack for lstm,
-            and snap1 for columnar and resonator.
+        cell: "columnar" (one learnt update gate per unit, no weights between units, some units may
+            be resonators), "resonator" (a columnar layer of resonators alone), "tanh" (h = tanh a),
+            "leaky" (fixed leak per unit), "gated" (one learnt update gate per unit) or "lstm". None
+            means columnar; but gated where estimator or filter is one for units that see each
+            other ("nobacktrack", "residual", "unitwise", "rtrl", "kalman_quasi").
+        estimator: how the recurrent weights learn. A columnar layer takes "snap1" (exact traces
+            inside each unit, there the exact derivative) or "frozen" (not at all: without a head an
+            echo state network with an online readout). Dense cells also take "unitwise" (the
+            traces, and for every unit a random direction for what passes between units: the least
+            variance; hidden**3 operations a step), "residual" (the traces and one random direction
+            for all the rest), "nobacktrack" (one random direction for everything: the smallest, any
+            dense cell) and "rtrl" (the exact derivative that the others estimate: 4 S R D bytes
+            for S state floats, refused above 16 MiB; it ignores norm and decay). unitwise, residual
+            and snap1 need a cell with one state float per unit, so not "lstm". None means snap1 in
+            a columnar layer, nobacktrack for lstm and unitwise for the other dense cells.
         norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
             plainly.
         filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its
-            row's bias: 4 R D bytes more; not for columnar and resonator) or "sgd" (plain stochastic
+            row's bias: 4 R D bytes more; dense cells only) or "sgd" (plain stochastic
             gradient, less memory, much slower learning).
         link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
             (independent probabilities).
@@ -73,21 +80,25 @@ class Config:
         scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps samples (with follow:
             after 1/scale_rate); 0 freezes it. None means 0.002, and 0 without follow.
         tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
-            log-spaced. tau_min None means 1.6 for the gaussian link and 2.2 for the others.
+            log-spaced over those of a kind. tau_min None means 1.6 for the gaussian link and 2.2
+            for the others. tau_max None means 64 for the gaussian link and 32 for the others, and
+            16 for dense cells.
         recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
-            sqrt(number of recurrent units) or sqrt(number of inputs). input_gain None means 1.2 for
+            sqrt(number of recurrent units), in a columnar layer of a unit's weights on itself, and
+            times sqrt(number of inputs). input_gain None means 1.2 for
             the gaussian link; for the others, whose inputs are usually one-hot, 0.97 sqrt(n_in),
             but from 3.5 to 100.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
-        rate: [0, 100]: multiplies the recurrent kalman step, which is also divided by the number
-            of forecasts that wait. None means 0.4 for the gaussian link and 0.15 for the others.
-        info_rate: 1/samples, (0, 0.5]: how fast the recurrent information adapts.
-        info_floor: [1e-6, 1e6]: information no recurrent weight falls below; larger is safer.
+        rate: [0, 100]: multiplies the kalman step of the recurrent weights and of the head, which
+            is also divided by the number of forecasts that wait. None means 0.8 for the gaussian
+            link and 0.4 for the others, for dense cells 0.4 and 0.15.
+        info_rate: 1/samples, (0, 0.5]: how fast the information of these weights adapts.
+        info_floor: [1e-6, 1e6]: information none of these weights falls below; larger is safer.
             None means 0.005 for the gaussian link and 0.003 for the others.
         forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.9985 for the
             gaussian link, which follows drifting sensors, and 0.99995 for the others.
         prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
-            on the recurrent units, in units of the noise variance (prior_units: of the target's).
+            on units and head, in units of the noise variance (prior_units: of the target's).
             None means 3 and 0.05 for the gaussian link, 1 and 0.12 for the others.
         noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
         sgd_rate: [0, 100]: step size of the sgd filter.
@@ -96,14 +107,14 @@ class Config:
             that does is missing. Leave it off where a channel may stand still for good reasons.
         drift_steps: labels, 0..2**20, 0 is off: after so many labels with four times the usual
             loss, or more with less, but at least twice, the learner opens again: scalers, readout,
-            rates and covariances start anew, the recurrent weights stay. With mix_forget
+            rates and covariances start again, recurrent weights and head stay. With mix_forget
             the mixture watches the losses; whatever the number, the readouts but the slow one
             start again once an input has jumped for good.
         rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
             labels while the loss is as usual, and go back to it before opening again. With
-            mix_forget the recurrent weights and their information go back after a jump. Needs
-            drift_steps, and mix_forget or follow=False. Cost: the parameters and covariances once
-            more.
+            mix_forget the recurrent weights, the head and their information go back after a jump.
+            Needs drift_steps, and mix_forget or follow=False. Cost: the parameters and covariances
+            once more.
         gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
             further from its forecast is learnt as if it were so far. None means 5.
         input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
@@ -131,13 +142,16 @@ class Config:
             Gaussian, needs a kalman filter. None means whether both are given.
         resonators: how many units of a columnar layer, the last ones, are resonators: complex
             linear units s <- lambda s + n (a + i b) that ring at a learnt frequency and decay at a
-            learnt rate; 0..hidden. They have two state floats, and the readout sees both. None
-            means hidden for the cell "resonator" and 0 for the others.
+            learnt rate; 0..hidden. They have two state floats, and head and readout see both. None
+            means hidden for the cell "resonator"; for "columnar" half of hidden with the gaussian
+            link and 0 with the others.
         head: units of a learnt layer phi = tanh(U [h; x; 1]) in front of the readout, which then
-            sees [h; phi; x; 1], 0..4096, 0 is none. Cost: 8 (hidden + n_in lags + 1) bytes a unit,
-            and a column of the readout.
-        head_gain: standard deviation of the head's initial weights on the recurrent units times
-            sqrt(hidden), [0, 100]; 0 without head. None means 1.
+            sees [h; phi; x; 1], 0..4096, 0 is none. It works with every cell and learns with every
+            estimator. Cost: 8 Z bytes a unit, and a column of the readout. None means, for a
+            columnar layer, hidden with the gaussian link and half of it with the others, and 0 for
+            dense cells.
+        head_gain: standard deviation of the head's initial weights times sqrt(hidden + resonators),
+            [0, 100]; 0 without head. None means 2 for the gaussian link and 1 for the others.
     """
 
     n_in: int

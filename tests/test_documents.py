@@ -18,7 +18,7 @@ import pytest
 from conftest import HOST, ROOT, Build, Tool, run
 
 import nbt_embed
-from nbt_embed import Learner
+from nbt_embed import Config, Learner, memory_of
 from nbt_embed.simulation import simulated_sensor
 
 
@@ -114,6 +114,26 @@ def test_the_recipe_of_the_readme_forecasts_h_steps_ahead() -> None:
     late = slice(1500, 2000 - h)
     errors = [np.abs(forecasts[late, 0] - np.roll(wave, -ahead)[late]).mean() for ahead in (1, h)]
     assert errors[1] < 0.1 * errors[0]
+
+
+READMES_NETWORKS: tuple[dict[str, Any], ...] = (
+    {},
+    {"head": 8},
+    {"head": 0},
+    {"resonators": 0},
+    {"cell": "resonator"},
+    {"cell": "resonator", "hidden": 4},
+    {"cell": "gated"},
+    {"estimator": "nobacktrack"},
+    {"follow": False, "lags": 1},
+)
+
+
+@pytest.mark.parametrize("settings", READMES_NETWORKS, ids=str)
+def test_the_bytes_in_the_readme_are_those_of_the_kernel(settings: dict[str, Any]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = {word.strip("|,.:;()") for word in text.split()}
+    assert f"{memory_of(Config(3, 1, **settings)).total:,}" in words
 
 
 # What a piece of C needs around it to be a program. Sensors end the program.
