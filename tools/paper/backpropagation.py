@@ -47,15 +47,24 @@ class Backpropagation:
     fall: float
     clip: float = 1.0
 
-    def learn(self, weights: Float64Array, text: NDArray[Any], block: int) -> Float64Array:
-        """Mean bits of every block of symbols; weights (R + O, D) are moved.
+    def learn(
+        self, weights: Float64Array, n_symbols: int, text: NDArray[Any], block: int
+    ) -> Float64Array:
+        """Mean bits of every block of symbols; weights (2 H + O, H + O + 1) are moved.
 
-        Errors: MemoryError.
+        Errors: MemoryError; ValueError for weights of another shape, or symbols beyond O.
         """
         ffi, lib = library()
-        n_out = int((3 * weights.shape[1] - weights.shape[0] - 3) // 2)  # 2 H + O rows, D = H+O+1
+        rows, columns = weights.shape
+        hidden = columns - n_symbols - 1
+        if rows != 2 * hidden + n_symbols or text.min() < 0 or text.max() >= n_symbols:
+            raise ValueError(
+                f"weights of shape {weights.shape} and symbols {text.min()} to {text.max()}: "
+                f"with n_symbols = {n_symbols} expected (2 H + {n_symbols}, H + {n_symbols + 1}) "
+                f"and 0 to {n_symbols - 1}"
+            )
         settings = ffi.new("bptt_settings *")
-        settings.symbols, settings.hidden = n_out, weights.shape[1] - n_out - 1
+        settings.symbols, settings.hidden = n_symbols, hidden
         for name in ("span", "stride", "rate", "fall", "clip"):
             setattr(settings, name, getattr(self, name))
         settings.adam = int(self.adam)
@@ -71,7 +80,7 @@ class Backpropagation:
             ffi.from_buffer("double[]", loss),
         ):
             raise MemoryError(f"bptt_learn: no memory for a span of {self.span} steps")
-        return loss / np.log(2)
+        return np.asarray(loss / np.log(2))
 
 
 def initial_weights(n_symbols: int, hidden: int, seed: int) -> Float64Array:

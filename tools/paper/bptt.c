@@ -19,12 +19,12 @@ typedef struct {
 typedef struct {
     bptt_settings s;
     size_t D, n_theta, n_weights;
-    double *theta, *V;               /* the caller's */
+    double *theta, *V;                /* the caller's */
     double *gradient, *mean, *square; /* (n_weights) */
-    double *h, *a, *p;               /* (H), (2 H), (I) */
-    double *along, *before, *da;     /* (H), (H), (2 H): on the way back */
-    double *traces;                  /* (span, 4, H) */
-    size_t *inputs;                  /* (span) */
+    double *h, *a, *p;                /* (H), (2 H), (I) */
+    double *along, *before, *da;      /* (H), (H), (2 H): on the way back */
+    double *traces;                   /* (span, 4, H) */
+    size_t *inputs;                   /* (span) */
     size_t updates;
 } network;
 

@@ -11,7 +11,7 @@ from tools.paper.runs import Runs
 from tools.sources import fingerprint
 
 Data = dict[str, Any]
-_COMMON = ("tools/paper/claim.py", "tools/paper/runs.py")
+_COMMON = tuple(f"tools/paper/{name}.py" for name in ("claim", "methods", "runs", "streams"))
 KERNEL = (
     "csrc/*.[ch]",
     "csrc/*.inc",
@@ -37,10 +37,14 @@ class Claim:
     sources: tuple[str, ...]
 
     @property
+    def patterns(self) -> tuple[str, ...]:
+        """All files that decide about the numbers."""
+        return (*_COMMON, f"tools/paper/{self.name}.py", *self.sources)
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the sources as they are now."""
-        own = f"tools/paper/{self.name}.py"
-        return fingerprint((*_COMMON, own, *self.sources))
+        """Hash of these files as they are now."""
+        return fingerprint(self.patterns)
 
 
 def spread(losses: Sequence[float | None]) -> Spread:

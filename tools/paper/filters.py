@@ -7,7 +7,7 @@ from tools.paper.methods import Ours, rates
 from tools.paper.runs import Runs, Setup
 from tools.paper.streams import ANBN, SENSOR, STREAMS
 
-SETUPS = (Setup(ANBN, 16, 400_000, 100_000), Setup(SENSOR, 16, 20_000, 10_000))
+SETUPS = (Setup(ANBN, 16, 300_000, 100_000), Setup(SENSOR, 16, 20_000, 10_000))
 UNITS = {ANBN: "bits per symbol", SENSOR: "squared error / variance"}
 VARIANTS = {
     "sgd (Euclidean)": {"filter": "sgd"},

@@ -12,10 +12,10 @@ from tools.paper.backpropagation import Backpropagation, bytes_held, initial_wei
 
 # The grids from which rates are chosen.
 SYMBOL_RATES = (0.05, 0.15, 0.5, 1.5)
-SERIES_RATES = (0.4, 2.0, 10.0, 50.0)
-SGD_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+SERIES_RATES = (0.1, 0.4, 2.0, 10.0, 50.0)
+SGD_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BPTT_SGD_RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
-BPTT_ADAM_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+BPTT_ADAM_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 BPTT_FALLS = (1e5, float("inf"))
 
 
@@ -54,7 +54,8 @@ class Truncated:
         """One pass over a text."""
         assert isinstance(task, SymbolTask)
         weights = initial_weights(task.n_symbols, hidden, seed)
-        loss = self.settings.learn(weights, task.make(samples + 1, seed), task.block)
+        text = task.make(samples + 1, seed)
+        loss = self.settings.learn(weights, task.n_symbols, text, task.block)
         size = bytes_held(task.n_symbols, hidden, self.settings)
         return Curve(task.name, "bptt", hidden, seed, task.block, tuple(loss.tolist()), size)
 

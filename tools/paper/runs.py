@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +16,7 @@ from tools.learning.curves import Curve
 from tools.paper.methods import Method
 from tools.paper.streams import STREAMS
 
+S = TypeVar("S")
 T = TypeVar("T")
 Data = dict[str, Any]
 
@@ -61,15 +64,22 @@ class Runs:
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
         self._made: dict[Trial, Curve] = {}
+        self._work = 0.0
 
-    def map(self, function: Callable[[T], Data], items: Sequence[T]) -> list[Data]:
+    def map(self, function: Callable[[T], S], items: Sequence[T]) -> list[S]:
         """Apply a function to the items, in order, on all processors."""
-        return list(self._pool.map(function, items))
+        done = list(self._pool.map(partial(_timed, function), items))
+        self._work += sum(seconds for _, seconds in done)
+        return [result for result, _ in done]
+
+    def processor_time(self) -> float:
+        """Seconds of work so far, of this process and of what it had others do."""
+        return self._work + time.process_time()
 
     def curves(self, trials: Sequence[Trial]) -> list[Curve]:
         """Their curves, in order."""
         new = list(dict.fromkeys(trial for trial in trials if trial not in self._made))
-        self._made.update(zip(new, self._pool.map(Trial.run, new), strict=True))
+        self._made.update(zip(new, self.map(Trial.run, new), strict=True))
         return [self._made[trial] for trial in trials]
 
     def tuned(self, setup: Setup, grids: Mapping[str, Sequence[Method]]) -> dict[str, Data]:
@@ -81,9 +91,7 @@ class Runs:
             for name, grid in grids.items()
         }
         trials = {
-            name: [
-                Trial(method, setup.task, setup.hidden, setup.samples, seed) for seed in SEEDS
-            ]
+            name: [Trial(method, setup.task, setup.hidden, setup.samples, seed) for seed in SEEDS]
             for name, method in chosen.items()
         }
         self.curves([trial for several in trials.values() for trial in several])
@@ -100,9 +108,15 @@ class Runs:
             for seed in TUNING_SEEDS
         ]
         last = [curve.last(setup.part // 5) for curve in self.curves(trials)]
-        means = np.reshape(last, (len(methods), -1)).mean(axis=1)
+        means = np.reshape(last, (-1, len(TUNING_SEEDS))).mean(axis=1)
         means = np.where(np.isfinite(means), means, np.inf)
         return dict(zip(methods, means.tolist(), strict=True))
+
+
+def _timed(function: Callable[[T], S], item: T) -> tuple[S, float]:
+    """What the function gives, and the processor time that it took."""
+    start = time.process_time()
+    return function(item), time.process_time() - start
 
 
 def outcome(method: Method, curves: Sequence[Curve], tail: int) -> Data:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from reference import (
@@ -55,15 +57,8 @@ class Network:
         text = anbn(READ + steps + 1, seed)
         # The estimator that costs least among those that learn well with the cell.
         estimator = {"gated": "unitwise", "lstm": "rtrl", "columnar": "snap1"}[cell]
-        learner = Learner(
-            SYMBOLS,
-            SYMBOLS,
-            hidden=hidden,
-            link="categorical",
-            cell=cell,  # type: ignore[arg-type]
-            estimator=estimator,  # type: ignore[arg-type]
-            seed=seed,
-        )
+        given: dict[str, Any] = {"cell": cell, "estimator": estimator, "link": "categorical"}
+        learner = Learner(SYMBOLS, SYMBOLS, hidden=hidden, seed=seed, **given)
         start = learner.array("theta")
         one_hot = np.eye(SYMBOLS, dtype=np.float32)
         learner.run(one_hot[text[:READ]], text[1 : READ + 1], horizon=0)
@@ -82,7 +77,7 @@ class Network:
         """
         state = np.zeros(self.learner.config.n_state)
         hidden = self.learner.config.n_hidden
-        for symbol, following in zip(self.text, self.text[1:], strict=False):
+        for symbol, following in pairwise(self.text):
             u, step = self.learner.forward(state, np.eye(SYMBOLS)[symbol])
             state = step.state
             raw = self.readout @ state[:hidden]
@@ -129,9 +124,7 @@ class Estimate:
         signs = self.rng.choice([-1.0, 1.0], size=(len(self.w), rows))
         if self.estimator == "nobacktrack":
             z = jacobian_vector(step, self.theta, self.v)
-            self.v, self.w = estimate_update(
-                self.w, z, u, step, signs, self.decay, self.metric
-            )
+            self.v, self.w = estimate_update(self.w, z, u, step, signs, self.decay, self.metric)
         elif self.estimator == "snap1":
             self.g = trace_update(self.g, u, step, own_carry(jacobian(step, self.theta)))
         elif self.estimator == "residual":

@@ -1,0 +1,43 @@
+"""docs/paper.md: its tables, written from the records beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tools.document import put
+from tools.paper.claim import Claim
+from tools.paper.record import Record
+
+
+def write(document: Path, claims: Iterable[Claim]) -> None:
+    """Put the tables of every claim between its markers, and the origin of all numbers."""
+    folder = document.with_suffix("")
+    records = {}
+    for claim in claims:
+        record = records[claim.name] = Record.load(folder / f"{claim.name}.json")
+        put(document, claim.name, claim.text(record.data), fenced=False)
+    put(document, "origin", origin(records), fenced=False)
+
+
+def origin(records: dict[str, Record]) -> str:
+    """Which versions made which records, and how long that took."""
+    makers: dict[str, list[str]] = {}
+    for name, record in records.items():
+        who = record.made_by
+        maker = (
+            f"nbt_embed {who['nbt_embed']} ({who['commit']}), Python {who['python']}, NumPy "
+            f"{who['numpy']}; {who['processor']}, {who['processors']} processors"
+        )
+        makers.setdefault(maker, []).append(name)
+    rows = []
+    for maker, names in makers.items():
+        what = "all claims" if len(makers) == 1 else ", ".join(names)
+        wall, work = (
+            sum(getattr(records[name], of) for name in names) for of in ("seconds", "work")
+        )
+        rows.append(
+            f"* {what}: {maker}; {wall:.0f} s, with {work:.0f} s of processor time (the machine "
+            "was busy with other work where the first is more than the second over processors)"
+        )
+    return "\n".join(rows)
