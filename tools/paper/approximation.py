@@ -12,7 +12,7 @@ FILTERS = ("sgd", "kalman", "kalman_quasi")
 # Exact differentiation is what limits the width.
 SETUPS = {
     ANBN: (Setup(ANBN, 8, 150_000, 50_000), FILTERS),
-    BRACKETS: (Setup(BRACKETS, 8, 90_000, 30_000), ("kalman_quasi",)),
+    BRACKETS: (Setup(BRACKETS, 8, 60_000, 20_000), ("kalman_quasi",)),
     SENSOR: (Setup(SENSOR, 8, 20_000, 10_000), FILTERS),
 }
 FROZEN = "frozen"

@@ -91,7 +91,7 @@ def _levels(axes: Axes, name: str) -> None:
 def _window(axes: Axes, name: str) -> None:
     """Show the range in which methods differ."""
     if name == SENSOR:
-        axes.set_ylim(3e-3, 3e-1)
+        axes.set_ylim(1e-3, 3e-1)
     elif name == BRACKETS:
         axes.set_ylim(1.62, 2.35)
     else:
@@ -199,7 +199,9 @@ def draw_approximation(data: Data) -> Figure:
     for axes, (name, found) in zip(panels, data.items(), strict=True):
         for method, row in found.items():
             if method == approximation.LATER_NAME:
-                continue  # its stream is longer than the picture
+                _curve(axes, row, method, SKY, band=True)
+                axes.set(xscale="log")
+                continue
             if method == approximation.FROZEN:
                 _curve(axes, row, method, BLACK, ":")
                 continue

@@ -10,7 +10,7 @@ from tools.paper.runs import Runs, Setup
 from tools.paper.streams import ANBN, BRACKETS, SENSOR, STREAMS
 
 WIDTHS = (8, 16)
-LENGTHS = {ANBN: (300_000, 100_000), BRACKETS: (200_000, 50_000), SENSOR: (20_000, 10_000)}
+LENGTHS = {ANBN: (300_000, 100_000), BRACKETS: (150_000, 50_000), SENSOR: (20_000, 10_000)}
 FROZEN = "frozen"
 METHODS: dict[str, dict[str, Any]] = {
     FROZEN: {"estimator": "frozen"},

@@ -8,7 +8,7 @@ from tools.paper.methods import Method, rates, truncated
 from tools.paper.runs import Runs, Setup
 from tools.paper.streams import ANBN, BRACKETS, STREAMS
 
-SETUPS = (Setup(ANBN, 16, 300_000, 100_000), Setup(BRACKETS, 16, 200_000, 50_000))
+SETUPS = (Setup(ANBN, 16, 300_000, 100_000), Setup(BRACKETS, 16, 150_000, 50_000))
 SPANS = {ANBN: (4, 16, 32, 64), BRACKETS: (2, 4, 16)}
 OURS = {
     "nobacktrack, sgd": {"filter": "sgd"},
