@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 from tools.paper import approximation, cost, derivative, filters, page, successors, truncation
-from tools.paper.record import Record
+from tools.paper.claim import Claim
+from tools.paper.record import Record, origin
 from tools.paper.runs import runs
 from tools.sources import ROOT
 
@@ -44,17 +44,26 @@ def main(arguments: list[str] | None = None) -> None:
     from tools.paper import pictures  # the tests do without matplotlib
 
     folder = options.document.with_suffix("") if options.document else options.out
+    made_by = origin()  # before a record changes the tree
     with runs(options.processes) as made:
         for name in options.claims or CLAIMS:
-            clock, work = time.monotonic(), made.processor_time()
-            data = CLAIMS[name].measure(made)
-            taken = time.monotonic() - clock, made.processor_time() - work
-            record = Record.of(CLAIMS[name], data, *taken)
+            claim = CLAIMS[name]
+            record = Record.measured(claim, made, made_by)
+            print(f"## {name}, {record.seconds:.0f} s\n\n{claim.text(record.data)}\n")
+            print(f"The page's figures are {_standing(claim)}.\n", flush=True)
             record.save(folder / f"{name}.json")
             pictures.draw(name, record.data, folder)
-            print(f"## {name}, {record.seconds:.0f} s\n\n{CLAIMS[name].text(record.data)}\n")
     if options.document:
         page.write(options.document, CLAIMS.values())
+
+
+def _standing(claim: Claim) -> str:
+    """Whether what the page shows until now is of the sources as they are."""
+    path = ROOT / "docs" / "paper" / f"{claim.name}.json"
+    if not path.exists():
+        return "not there yet"
+    same = Record.load(path).fingerprint == claim.fingerprint
+    return "of the same sources" if same else "of other sources"
 
 
 if __name__ == "__main__":

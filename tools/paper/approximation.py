@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tools.paper.claim import KERNEL, Claim, Data, median, spread, table
 from tools.paper.methods import Ours, rates
-from tools.paper.runs import Runs, Setup
+from tools.paper.runs import Runs, Setup, chosen
 from tools.paper.streams import ANBN, BRACKETS, SENSOR, STREAMS
 
 ESTIMATORS = ("rtrl", "nobacktrack")
 FILTERS = ("sgd", "kalman", "kalman_quasi")
 # Exact differentiation is what limits the width.
 SETUPS = {
-    ANBN: (Setup(ANBN, 8, 150_000, 50_000), FILTERS),
+    ANBN: (Setup(ANBN, 8, 100_000, 30_000), FILTERS),
     BRACKETS: (Setup(BRACKETS, 8, 60_000, 20_000), ("kalman_quasi",)),
     SENSOR: (Setup(SENSOR, 8, 20_000, 10_000), FILTERS),
 }
 FROZEN = "frozen"
 # How much later the randomness arrives: the rate that was chosen above, on a longer stream.
-LATER = Setup(ANBN, 8, 1_500_000, 100_000)
+LATER = Setup(ANBN, 8, 1_000_000, 100_000)
 LATER_NAME = "nobacktrack, kalman_quasi, ten times the symbols"
 
 
@@ -33,8 +33,8 @@ def measure(runs: Runs) -> Data:
         grids[FROZEN] = [Ours.of(estimator="frozen")]
         found[name] = runs.tuned(setup, grids)
     grid = rates(STREAMS[ANBN], estimator="nobacktrack", filter="kalman_quasi")
-    chosen = [one for one in grid if str(one) == found[ANBN]["nobacktrack, kalman_quasi"]["chosen"]]
-    found[ANBN] |= runs.tuned(LATER, {LATER_NAME: chosen})
+    same = chosen(grid, found[ANBN]["nobacktrack, kalman_quasi"])
+    found[ANBN] |= runs.tuned(LATER, {LATER_NAME: same})
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from reference import jacobian
@@ -141,26 +140,30 @@ def measure(runs: Runs) -> Data:
     }
 
 
-def by_width(data: Data) -> dict[str, dict[int, Spread]]:
-    """Relative variance of each estimator at each width, over NETWORKS."""
-    return {
-        estimator: {
-            hidden: Spread.of(
-                [
-                    row["variance"]
-                    for row in data["variances"]
-                    if (row["estimator"], row["hidden"]) == (estimator, hidden)
-                ]
-            )
-            for hidden in WIDTHS
-        }
-        for estimator in SAMPLES
-    }
+def variances(data: Data, estimator: str, hidden: int) -> list[float]:
+    """Relative variance on each of NETWORKS."""
+    return [
+        row["variance"]
+        for row in data["variances"]
+        if (row["estimator"], row["hidden"]) == (estimator, hidden)
+    ]
+
+
+def removed(data: Data, estimator: str, hidden: int) -> float:
+    """Share of the variance of nobacktrack that is gone, the median over NETWORKS."""
+    pairs = zip(
+        variances(data, estimator, hidden), variances(data, "nobacktrack", hidden), strict=True
+    )
+    return 1 - float(np.median([left / whole for left, whole in pairs]))
 
 
 def text(data: Data) -> str:
-    """Tables of biases and of variances."""
-    biases = [
+    """Tables of biases and of variances, and the columnar cell."""
+    return "\n\n".join([_biases(data), _variances(data), _columnar(data["columnar"])])
+
+
+def _biases(data: Data) -> str:
+    rows = [
         (
             row["label"],
             f"{row['n']:,}",
@@ -172,50 +175,44 @@ def text(data: Data) -> str:
         for row in data["biases"]
     ]
     header = (
-        "cell, estimator",
+        "cell, estimator; 8 units",
         "samples",
         "exponent of the error",
         "mean along the exact gradient",
         "entries whose interval holds the exact one",
         "variance / gradient²",
     )
-    widths = by_width(data)
-    variances = [
-        (f"`{estimator}`", *(_range(found[hidden]) for hidden in WIDTHS))
-        for estimator, found in widths.items()
+    return table(header, rows)
+
+
+def _variances(data: Data) -> str:
+    rows = [
+        (
+            f"`{estimator}`",
+            *(Spread.of(variances(data, estimator, hidden)) for hidden in WIDTHS),
+        )
+        for estimator in SAMPLES
     ]
-    # The ratio within each network, so that easy and hard networks do not mix.
-    plain = {key: row for row in data["variances"] if (key := _key(row))[0] == "nobacktrack"}
-    for estimator in ("residual", "unitwise"):
-        row = [f"removed by `{estimator}`"]
-        for hidden in WIDTHS:
-            left = [
-                one["variance"] / plain["nobacktrack", hidden, one["seed"]]["variance"]
-                for one in data["variances"]
-                if (one["estimator"], one["hidden"]) == (estimator, hidden)
-            ]
-            row.append(f"{100 * (1 - float(np.median(left))):.1f} %")
-        variances.append(tuple(row))
-    exact = data["columnar"]
-    parts = [
-        table(header, biases),
-        table(("variance / gradient², gated", *(f"{h} units" for h in WIDTHS)), variances),
-        f"Columnar cell, own-unit traces (`snap1`): variance {exact['trained']['variance']:g}, for "
-        "there is nothing random. Distance from exact differentiation "
-        f"{exact['initial']['error']:.1g} of the gradient at the initial weights, where no unit "
-        f"feeds itself by more than 1; after training, when "
-        f"{100 * exact['trained']['bounded']:.1f} % of the units' steps have their trace bounded, "
-        f"{exact['trained']['error']:.2g}.",
+    rows += [
+        (
+            f"removed by `{estimator}`",
+            *(f"{100 * removed(data, estimator, hidden):.1f} %" for hidden in WIDTHS),
+        )
+        for estimator in ("residual", "unitwise")
     ]
-    return "\n\n".join(parts)
+    header = ("variance / gradient², gated", *(f"{hidden} units" for hidden in WIDTHS))
+    return table(header, rows)
 
 
-def _key(row: dict[str, Any]) -> tuple[str, int, int]:
-    return row["estimator"], row["hidden"], row["seed"]
-
-
-def _range(found: Spread) -> str:
-    return f"{found.median:.3g} ({found.low:.3g} to {found.high:.3g})"
+def _columnar(found: Data) -> str:
+    initial, trained = found["initial"], found["trained"]
+    return (
+        f"Columnar cell, own-unit traces (`snap1`), 8 units: variance {trained['variance']:g}, "
+        "for there is nothing random. Distance from exact differentiation "
+        f"{initial['error']:.1g} of the gradient at the initial weights, where no unit feeds "
+        f"itself by more than 1; after training {trained['error']:.2g}, when "
+        f"{100 * trained['bounded']:.1f} % of the units' steps have their trace bounded."
+    )
 
 
 CLAIM = Claim(

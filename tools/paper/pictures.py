@@ -116,14 +116,11 @@ def draw_derivative(data: Data) -> Figure:
         title="dashed: √(variance / samples), no bias",
     )
     left.legend(fontsize=7, frameon=False)
-    for estimator, found in derivative.by_width(data).items():
-        x = np.array(list(found))
-        middle, low, high = (
-            np.array([getattr(one, key) for one in found.values()])
-            for key in ("median", "low", "high")
-        )
+    for estimator in derivative.SAMPLES:
+        found = [derivative.variances(data, estimator, hidden) for hidden in derivative.WIDTHS]
+        middle, low, high = (of(found, axis=1) for of in (np.median, np.min, np.max))
         right.errorbar(
-            x,
+            derivative.WIDTHS,
             middle,
             (middle - low, high - middle),
             fmt="o-",
@@ -218,21 +215,20 @@ def draw_approximation(data: Data) -> Figure:
 
 def draw_truncation(data: Data) -> Figure:
     """Learning curves of nobacktrack and of the better optimiser of every span."""
-    figure, panels = _panels(len(data))
-    shades = mpl.colormaps["viridis"](np.linspace(0.1, 0.85, 5))
-    for axes, (name, found) in zip(panels, data.items(), strict=True):
-        spans = truncation.SPANS[name]
-        every = sorted({span for each in truncation.SPANS.values() for span in each})
-        for span in spans:
+    figure, panels = _panels(len(truncation.SETUPS))
+    colours = {2: PINK, 4: RED, 16: GREEN, 32: GREY, 64: BLACK}
+    for axes, setup in zip(panels, truncation.SETUPS, strict=True):
+        name = setup.task
+        is_long = name == truncation.LONGER.task
+        found = data["longer"] if is_long else data[name]
+        for span in truncation.SPANS[name]:
             row = found[truncation.best(data, name, span)]
-            shade = mpl.colors.to_hex(shades[every.index(span) * 5 // len(every)])
-            _curve(axes, row, f"backpropagation, span {span}", shade, "--")
-        for method in truncation.OURS:
-            kind = method.split(", ")[1]
-            _curve(axes, found[method], method, FILTERS[kind], band=kind == "kalman_quasi")
+            _curve(axes, row, f"backpropagation, span {span}", colours[span], "--")
+        _curve(axes, found[truncation.BEST], truncation.BEST, BLUE, band=True)
         _levels(axes, name)
         _window(axes, name)
-    _legend(figure, panels, 4)
+        axes.set(xscale="log" if is_long else "linear")
+    _legend(figure, panels, 3)
     return figure
 
 

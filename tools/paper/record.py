@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.bench.machine import processor, revision, versions
 from tools.paper.claim import Claim, Data
+from tools.paper.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class Record:
     work: float
 
     @classmethod
-    def of(cls, claim: Claim, data: Data, seconds: float, work: float) -> Record:
-        """Of the sources as they are now."""
-        return cls(data, claim.fingerprint, origin(), round(seconds, 1), round(work, 1))
+    def measured(cls, claim: Claim, runs: Runs, made_by: dict[str, str]) -> Record:
+        """Measure a claim with the sources as they are now."""
+        clock, work = time.monotonic(), runs.processor_time()
+        data = claim.measure(runs)
+        seconds, worked = time.monotonic() - clock, runs.processor_time() - work
+        return cls(data, claim.fingerprint, made_by, round(seconds, 1), round(worked, 1))
 
     def save(self, path: Path) -> None:
         """As JSON, for people too."""

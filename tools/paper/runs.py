@@ -113,6 +113,11 @@ class Runs:
         return dict(zip(methods, means.tolist(), strict=True))
 
 
+def chosen(grid: Sequence[Method], found: Data) -> list[Method]:
+    """The method of the grid that an outcome is of, as a grid of one."""
+    return [method for method in grid if str(method) == found["chosen"]]
+
+
 def _timed(function: Callable[[T], S], item: T) -> tuple[S, float]:
     """What the function gives, and the processor time that it took."""
     start = time.process_time()

@@ -36,7 +36,7 @@ class Interval:
         return cls(float(values.mean()), float(NORMAL * spread))
 
     def __str__(self) -> str:
-        return f"{self.centre:.3g} ± {self.half:.2g}"
+        return f"{self.centre:.3f} ± {self.half:.3f}"
 
 
 def relative_variance(samples: Array, exact: Array) -> float:
