@@ -14,6 +14,7 @@ from conftest import ROOT
 from numpy.typing import NDArray
 from reference import ReferenceLearner, Settings, numeric_derivative
 
+from tools.learning.curves import Curve
 from tools.learning.tasks import anbn
 from tools.paper import page, statistics
 from tools.paper.__main__ import CLAIMS, main
@@ -226,21 +227,20 @@ class Made(Runs):
         self.loss = loss
         self.asked: list[Trial] = []
 
-    def curves(self, trials: Sequence[Trial]) -> list[Any]:
+    def curves(self, trials: Sequence[Trial]) -> list[Curve]:
         self.asked += trials
+        block = 10_000
         return [
-            type(
-                "Flat",
-                (),
-                {
-                    "block": 10_000,
-                    "samples": trial.samples,
-                    "bytes": 1,
-                    "last": lambda _self, _n, one=trial: self.loss[one.method],
-                    "by": lambda _self, _n, one=trial: np.full(3, self.loss[one.method]),
-                },
-            )()
-            for trial in trials
+            Curve(
+                one.task,
+                str(one.method),
+                one.hidden,
+                one.seed,
+                block,
+                (self.loss[one.method],) * (one.samples // block),
+                bytes=1,
+            )
+            for one in trials
         ]
 
 

@@ -36,6 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help=f"of {', '.join(CLAIMS)} (all)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "paper", help="folder")
     parser.add_argument("--document", type=Path, help="page to put the tables into")
+    parser.add_argument(
+        "--recorded", action="store_true", help="measure nothing, write what the folder holds"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     unknown = [name for name in options.claims if name not in CLAIMS]
@@ -47,11 +50,14 @@ def main(arguments: list[str] | None = None) -> None:
     made_by = origin()  # before a record changes the tree
     with runs(options.processes) as made:
         for name in options.claims or CLAIMS:
-            claim = CLAIMS[name]
-            record = Record.measured(claim, made, made_by)
+            claim, path = CLAIMS[name], folder / f"{name}.json"
+            if options.recorded:
+                record = Record.load(path)
+            else:
+                record = Record.measured(claim, made, made_by)
             print(f"## {name}, {record.seconds:.0f} s\n\n{claim.text(record.data)}\n")
             print(f"The page's figures are {_standing(claim)}.\n", flush=True)
-            record.save(folder / f"{name}.json")
+            record.save(path)
             pictures.draw(name, record.data, folder)
     if options.document:
         page.write(options.document, CLAIMS.values())

@@ -88,6 +88,13 @@ def _levels(axes: Axes, name: str) -> None:
     axes.set(title=name, ylabel="bits per symbol", xlabel="thousand symbols seen")
 
 
+def _logarithmic(axes: Axes) -> None:
+    """Show symbols on a logarithmic axis, from ten thousand to a million."""
+    axes.set(xscale="log")
+    axes.set_xticks([10, 30, 100, 300, 1000], ["10", "30", "100", "300", "1000"], minor=False)
+    axes.set_xticks([], minor=True)
+
+
 def _window(axes: Axes, name: str) -> None:
     """Show the range in which methods differ."""
     if name == SENSOR:
@@ -197,7 +204,7 @@ def draw_approximation(data: Data) -> Figure:
         for method, row in found.items():
             if method == approximation.LATER_NAME:
                 _curve(axes, row, method, SKY, band=True)
-                axes.set(xscale="log")
+                _logarithmic(axes)
                 continue
             if method == approximation.FROZEN:
                 _curve(axes, row, method, BLACK, ":")
@@ -227,7 +234,8 @@ def draw_truncation(data: Data) -> Figure:
         _curve(axes, found[truncation.BEST], truncation.BEST, BLUE, band=True)
         _levels(axes, name)
         _window(axes, name)
-        axes.set(xscale="log" if is_long else "linear")
+        if is_long:
+            _logarithmic(axes)
     _legend(figure, panels, 3)
     return figure
 
