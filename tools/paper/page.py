@@ -36,8 +36,5 @@ def origin(records: dict[str, Record]) -> str:
         wall, work = (
             sum(getattr(records[name], of) for name in names) for of in ("seconds", "work")
         )
-        rows.append(
-            f"* {what}: {maker}; {wall:.0f} s, with {work:.0f} s of processor time (the machine "
-            "was busy with other work where the first is more than the second over processors)"
-        )
+        rows.append(f"* {what}: {maker}; {wall:.0f} s on the clock, {work:.0f} s of processor time")
     return "\n".join(rows)

@@ -244,7 +244,7 @@ def draw_successors(data: Data) -> Figure:
     """Loss against bytes: median and range over the seeds, a line over the widths."""
     figure, panels = _panels(len(data))
     for axes, (name, widths) in zip(panels, data.items(), strict=True):
-        for method in successors.METHODS:
+        for method in (successors.FROZEN, *successors.METHODS):
             rows = [found[method] for found in widths.values()]
             middle, low, high = (
                 np.array([getattr(spread(row["losses"]), key) for row in rows])

@@ -13,7 +13,6 @@ WIDTHS = (8, 16)
 LENGTHS = {ANBN: (300_000, 100_000), BRACKETS: (150_000, 50_000), SENSOR: (20_000, 10_000)}
 FROZEN = "frozen"
 METHODS: dict[str, dict[str, Any]] = {
-    FROZEN: {"estimator": "frozen"},
     "nobacktrack": {"estimator": "nobacktrack"},
     "residual": {"estimator": "residual"},
     "unitwise": {"estimator": "unitwise"},
@@ -27,11 +26,10 @@ def measure(runs: Runs) -> Data:
     for name, (samples, tail) in LENGTHS.items():
         found[name] = {}
         for hidden in WIDTHS:
-            grids = {}
+            grids = {FROZEN: [Ours.of(estimator="frozen")]}
             for method, settings in METHODS.items():
                 own = {"head": hidden // 2} if "head" in method else {}
-                every = rates(STREAMS[name], **settings, **own)
-                grids[method] = [Ours.of(**settings)] if method == FROZEN else every[:3]
+                grids[method] = rates(STREAMS[name], **settings, **own)
             found[name][str(hidden)] = runs.tuned(Setup(name, hidden, samples, tail), grids)
     return found
 
@@ -43,7 +41,7 @@ def text(data: Data) -> str:
         header += [name, "bytes"]
     rows = []
     for hidden in WIDTHS:
-        for method in METHODS:
+        for method in (FROZEN, *METHODS):
             found = [data[name][str(hidden)][method] for name in LENGTHS]
             cells = [cell for one in found for cell in (spread(one["losses"]), f"{one['bytes']:,}")]
             rows.append((f"{method}, {hidden}", *cells))
