@@ -30,11 +30,13 @@ def origin(records: dict[str, Record]) -> str:
             f"{who['numpy']}; {who['processor']}, {who['processors']} processors"
         )
         makers.setdefault(maker, []).append(name)
-    rows = []
-    for maker, names in makers.items():
-        what = "all claims" if len(makers) == 1 else ", ".join(names)
-        wall, work = (
-            sum(getattr(records[name], of) for name in names) for of in ("seconds", "work")
-        )
-        rows.append(f"* {what}: {maker}; {wall:.0f} s on the clock, {work:.0f} s of processor time")
-    return "\n".join(rows)
+    rows = [
+        f"* {', '.join(names)}: {maker}; {_time([records[name] for name in names])}"
+        for maker, names in makers.items()
+    ]
+    return "\n".join([*rows, f"* together: {_time(list(records.values()))}"])
+
+
+def _time(records: list[Record]) -> str:
+    seconds, work = sum(one.seconds for one in records), sum(one.work for one in records)
+    return f"{seconds:.0f} s on the clock, {work:.0f} s of processor time"
