@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams drift soak targets size amalgamation ecosystems misra learning \
-        learning-quick bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
+        learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -50,6 +50,7 @@ help:
 	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
 	@echo '                  LEARNING=series or symbols: that half; OWN=1: without the competitors'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
+	@echo 'make paper        what the paper of the method claims, measured again (docs/paper.md); minutes'
 	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
@@ -120,6 +121,13 @@ learning: $(LEARNERS)
 
 learning-quick: $(LEARNERS)
 	$(LEARN) --quick
+
+# The gradients' statistics run on the reference implementation, which lives with the tests.
+# `make paper CLAIMS="cost filters"` measures these alone.
+CLAIMS ?=
+paper: $(VENV)/report
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
+	    $(call documented,--document docs/paper.md)
 
 # Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
 bench: $(VENV)/bench
