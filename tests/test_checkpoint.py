@@ -527,7 +527,7 @@ def quietly(call: Callable[..., Any], *arguments: Any) -> tuple[Any, bool]:
 
 def overflowing() -> bytes:
     """A checkpoint whose numbers can all be, and whose forecast is beyond float32."""
-    learner = Learner(1, 1, hidden=1, cell="tanh", **still(filter="sgd", scale_steps=20))
+    learner = Learner(1, 1, hidden=1, **still(cell="tanh", filter="sgd", scale_steps=20))
     for x in range(30):
         learner.predict(float(x))
         learner.learn(1e15 * (x % 7))

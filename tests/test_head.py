@@ -239,7 +239,7 @@ def test_steps_leave_traced_memory_flat() -> None:
 def test_bytes_grow_linearly_with_the_units_of_a_columnar_layer(cell: Cell) -> None:
     """Beside the readout's covariance, which every learner has: under sgd there is none."""
     small, middle, large = (
-        memory_of(Config(3, 1, hidden=hidden, head=4, cell=cell, **still(filter="sgd"))).total
+        memory_of(Config(3, 1, hidden=hidden, **still(head=4, cell=cell, filter="sgd"))).total
         for hidden in (32, 64, 96)
     )
     assert large - middle == middle - small > 0
