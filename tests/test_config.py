@@ -193,15 +193,18 @@ def test_defaults_compare_equal_after_saving(link: str, n_in: int) -> None:
     ("text", "config"),
     [
         ("Config(1, 1)", Config(1, 1)),
-        ("Config(3, 1, hidden=8)", Config(3, 1, hidden=8, tau_max=16)),
+        ("Config(3, 1, hidden=8)", Config(3, 1, hidden=8, tau_max=64)),
         ("Config(1, 2, cell='lstm')", Config(1, 2, cell="lstm", estimator="nobacktrack")),
         (
             "Config(1, 2, link='categorical', rate=0.24)",
             Config(1, 2, link="categorical", rate=0.24),
         ),
-        ("Config(1, 2, estimator='residual')", Config(1, 2, estimator="residual")),
-        ("Config(1, 2, head=8)", Config(1, 2, head=8, head_gain=1)),
-        ("Config(1, 2, cell='columnar')", Config(1, 2, cell="columnar", estimator="snap1")),
+        (
+            "Config(1, 2, cell='gated', estimator='residual')",
+            Config(1, 2, estimator="residual"),
+        ),
+        ("Config(1, 2, head=8)", Config(1, 2, head=8, head_gain=2)),
+        ("Config(1, 2)", Config(1, 2, cell="columnar", estimator="snap1")),
         (
             "Config(1, 2, hidden=4, cell='resonator')",
             Config(1, 2, hidden=4, cell="resonator", resonators=4),

@@ -243,7 +243,8 @@ def test_the_reference_has_every_cell_and_estimator() -> None:
 
 @pytest.mark.parametrize("cell", CHOICES["cell"])
 def test_cells_have_the_shape_of_the_reference(cell: Any) -> None:
-    shape = Learner(replace(BASE, cell=cell, estimator="frozen", resonators=None))
+    resonators = BASE.hidden if cell == "resonator" else 0
+    shape = Learner(replace(BASE, cell=cell, estimator="frozen", resonators=resonators))
     settings = Settings(BASE.n_in, BASE.n_out, BASE.hidden, cell=cell)
     assert shape.array("state").size == settings.n_state
     assert len(shape.array("theta")) == settings.n_rows
