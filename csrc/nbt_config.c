@@ -61,7 +61,8 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
 
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
 {
-    int gaussian_link = link == NBT_LINK_GAUSSIAN;
+    /* A build with one link has its defaults alone. */
+    int gaussian_link = nbt_built_link(link) == NBT_LINK_GAUSSIAN;
     /* By position, so that compilers warn of a field without its row. */
 #define DEFAULT(name, kind, low, high, gaussian, other, since) \
     gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),

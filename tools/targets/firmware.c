@@ -34,6 +34,7 @@ int main(void)
     float x[CHANNELS], y;
     config.cell = MODEL_CELL;
     config.estimator = MODEL_ESTIMATOR;
+    config.resonators = MODEL_RESONATORS;
     config.head = MODEL_HEAD;
     config.head_gain = MODEL_HEAD > 0 ? 1.0f : 0.0f;
 #if !MODEL_FOLLOW
