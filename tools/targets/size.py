@@ -162,7 +162,7 @@ def fits(machine: Machine, model: Model) -> bool:
 def build(
     machine: Machine, config: Config, folder: Path, place: Path, level: str, steps: int = STEPS
 ) -> Path:
-    """Link the firmware of a model with its call graph beside it; a tenth of the steps without FPU."""
+    """Link the firmware of a model, its call graph beside it; a tenth of the steps without FPU."""
     place.mkdir()
     kernel = amalgamate("The kernel.", kernel_options(config))
     (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
