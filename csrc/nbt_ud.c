@@ -102,18 +102,17 @@ NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRIC
 static float turn_four(size_t first, float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
 {
     float c0 = cf[first], c1 = cf[first + 1], c2 = cf[first + 2], c3 = cf[first + 3], sum = 0.0f;
-    size_t j = first + 1;
-    float *u = ud + j * (j + 1) / 2 + first;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    u += ++j;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
-    u += ++j;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
-    turn_entry(u + 2, &c2, &sum, back[j], cf[j]);
-    for (u += ++j; j < n; u += ++j) {
-        float b = back[j], gain = cf[j];
+    size_t j = first + 1, at = j * (j + 1) / 2 + first;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    at += ++j;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
+    at += ++j;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 2, &c2, &sum, back[j], cf[j]);
+    for (at += ++j; j < n; at += ++j) {
+        float *u = ud + at, b = back[j], gain = cf[j];
         turn_entry(u, &c0, &sum, b, gain);
         turn_entry(u + 1, &c1, &sum, b, gain);
         turn_entry(u + 2, &c2, &sum, b, gain);
@@ -140,8 +139,8 @@ static float turn_all(float *ud, float *NBT_RESTRICT cf, const float *back, size
     for (; row < n; row++) {
         float own = cf[row];
         size_t j = row + 1;
-        for (float *u = ud + j * (j + 1) / 2 + row; j < n; u += ++j) {
-            turn_entry(u, &own, &sum, back[j], cf[j]);
+        for (size_t at = j * (j + 1) / 2 + row; j < n; at += ++j) {
+            turn_entry(ud + at, &own, &sum, back[j], cf[j]);
         }
         cf[row] = own;
     }
@@ -181,11 +180,9 @@ NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, f
 {
     float slope_hidden = (1.0f - forget) / prior_hidden;
     float slope = (1.0f - forget) / prior;
-    float *d = ud;
-    for (size_t j = 0; j < n; j++) {
-        *d /= forget + (j < H ? slope_hidden : slope) * *d;
-        sum += *d;
-        d += j + 2;
+    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
+        ud[d] /= forget + (j < H ? slope_hidden : slope) * ud[d];
+        sum += ud[d];
     }
     /* Nearly always the sum says it all: it is finite only if every summand is. */
     return nbt_is_finite(sum) || nbt_ud_is_finite(ud, n);
