@@ -3,6 +3,10 @@
 #include "nbt_block.h"
 #include "nbt_math.h"
 
+/* Whether to add entries up to see that all are finite. Where a library adds floats, looking at
+ * their exponents afterwards is cheaper. */
+#define SUMS_UP NBT_SQRT_INSTRUCTION
+
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
 {
     for (size_t j = 0; j < n; j++) {
@@ -41,7 +45,7 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
         float more = own[lane] + before * gain;
         u[lane] = lane < above ? after : before;
         own[lane] = lane < above ? more : own[lane];
-        sum[lane] += u[lane];
+        sum[lane] += SUMS_UP ? u[lane] : 0.0f;
     }
 }
 
@@ -93,7 +97,9 @@ NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRIC
     float before = *u, after = before + back * *own;
     *u = after;
     *own += before * gain;
-    *sum += after;
+    if (SUMS_UP) {
+        *sum += after;
+    }
 }
 
 #ifndef __OPTIMIZE_SIZE__
@@ -182,10 +188,10 @@ NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, f
     float slope = (1.0f - forget) / prior;
     for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
         ud[d] /= forget + (j < H ? slope_hidden : slope) * ud[d];
-        sum += ud[d];
+        sum += SUMS_UP ? ud[d] : 0.0f;
     }
     /* Nearly always the sum says it all: it is finite only if every summand is. */
-    return nbt_is_finite(sum) || nbt_ud_is_finite(ud, n);
+    return (SUMS_UP && nbt_is_finite(sum)) || nbt_ud_is_finite(ud, n);
 }
 
 NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
