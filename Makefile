@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams drift soak targets size amalgamation ecosystems misra learning \
+.PHONY: help demo test package bars streams drift soak targets size scaling amalgamation ecosystems misra learning \
         learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -43,6 +43,7 @@ help:
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
+	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
@@ -107,6 +108,9 @@ misra: $(VENV)/package
 size: $(VENV)/package
 	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
 	    $(call documented,--document docs/porting.md --readme README.md)
+
+scaling: $(VENV)/package
+	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
 
 # The influence task runs on the reference implementation, which lives with the tests.
 # `make learning LEARNING=series` measures that half alone, symbols the other one. OWN=1 leaves the

@@ -3,6 +3,10 @@
 #include "nbt_block.h"
 #include "nbt_math.h"
 
+/* Whether to add entries up to see that all are finite. Where a library adds floats, looking at
+ * their exponents afterwards is cheaper. */
+#define SUMS_UP NBT_SQRT_INSTRUCTION
+
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
 {
     for (size_t j = 0; j < n; j++) {
@@ -41,7 +45,7 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
         float more = own[lane] + before * gain;
         u[lane] = lane < above ? after : before;
         own[lane] = lane < above ? more : own[lane];
-        sum[lane] += u[lane];
+        sum[lane] += SUMS_UP ? u[lane] : 0.0f;
     }
 }
 
@@ -93,7 +97,9 @@ NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRIC
     float before = *u, after = before + back * *own;
     *u = after;
     *own += before * gain;
-    *sum += after;
+    if (SUMS_UP) {
+        *sum += after;
+    }
 }
 
 #ifndef __OPTIMIZE_SIZE__
@@ -102,18 +108,17 @@ NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRIC
 static float turn_four(size_t first, float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
 {
     float c0 = cf[first], c1 = cf[first + 1], c2 = cf[first + 2], c3 = cf[first + 3], sum = 0.0f;
-    size_t j = first + 1;
-    float *u = ud + j * (j + 1) / 2 + first;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    u += ++j;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
-    u += ++j;
-    turn_entry(u, &c0, &sum, back[j], cf[j]);
-    turn_entry(u + 1, &c1, &sum, back[j], cf[j]);
-    turn_entry(u + 2, &c2, &sum, back[j], cf[j]);
-    for (u += ++j; j < n; u += ++j) {
-        float b = back[j], gain = cf[j];
+    size_t j = first + 1, at = j * (j + 1) / 2 + first;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    at += ++j;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
+    at += ++j;
+    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
+    turn_entry(ud + at + 2, &c2, &sum, back[j], cf[j]);
+    for (at += ++j; j < n; at += ++j) {
+        float *u = ud + at, b = back[j], gain = cf[j];
         turn_entry(u, &c0, &sum, b, gain);
         turn_entry(u + 1, &c1, &sum, b, gain);
         turn_entry(u + 2, &c2, &sum, b, gain);
@@ -140,8 +145,8 @@ static float turn_all(float *ud, float *NBT_RESTRICT cf, const float *back, size
     for (; row < n; row++) {
         float own = cf[row];
         size_t j = row + 1;
-        for (float *u = ud + j * (j + 1) / 2 + row; j < n; u += ++j) {
-            turn_entry(u, &own, &sum, back[j], cf[j]);
+        for (size_t at = j * (j + 1) / 2 + row; j < n; at += ++j) {
+            turn_entry(ud + at, &own, &sum, back[j], cf[j]);
         }
         cf[row] = own;
     }
@@ -181,14 +186,12 @@ NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, f
 {
     float slope_hidden = (1.0f - forget) / prior_hidden;
     float slope = (1.0f - forget) / prior;
-    float *d = ud;
-    for (size_t j = 0; j < n; j++) {
-        *d /= forget + (j < H ? slope_hidden : slope) * *d;
-        sum += *d;
-        d += j + 2;
+    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
+        ud[d] /= forget + (j < H ? slope_hidden : slope) * ud[d];
+        sum += SUMS_UP ? ud[d] : 0.0f;
     }
     /* Nearly always the sum says it all: it is finite only if every summand is. */
-    return nbt_is_finite(sum) || nbt_ud_is_finite(ud, n);
+    return (SUMS_UP && nbt_is_finite(sum)) || nbt_ud_is_finite(ud, n);
 }
 
 NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,

@@ -18,8 +18,8 @@ NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, fl
 NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n);
 
 /* Measurement of weight `weight` along f, given uf = U^T f (Bierman 1977): cf (n) receives C f of
- * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). uf is used up, scratch (n). Returns a
- * sum for nbt_ud_forget. Cost: 4 multiplications and additions an entry of U. */
+ * the old C, and C <- C - weight cf cf^T / (1 + weight f^T C f). uf is used up, scratch (n).
+ * Returns a sum for nbt_ud_forget. Cost: 4 multiplications and additions an entry of U. */
 NBT_LOCAL float nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
                                size_t n);
 

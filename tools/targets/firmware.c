@@ -33,6 +33,7 @@ int main(void)
     nbt_learner *learner;
     float x[CHANNELS], y;
     config.estimator = MODEL_ESTIMATOR;
+    config.resonators = MODEL_RESONATORS;
     config.head = MODEL_HEAD;
     config.head_gain = MODEL_HEAD > 0 ? 1.0f : 0.0f;
 #if !MODEL_FOLLOW

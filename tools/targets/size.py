@@ -43,19 +43,22 @@ README_PROCESSOR = "M4F"
 class Model:
     """A learner of three inputs and one output: the defaults, but for what stands here.
 
-    follow: without it units stand still, with one lag and no mixture.
+    follow: without it the network is alone: units stand still, one lag, no mixture.
     """
 
     cell: Cell
     estimator: Estimator
     hidden: int
+    resonators: int = 0
     head: int = 0
     follow: bool = True
 
     @property
     def config(self) -> Config:
         """Its settings."""
-        return Config(3, 1, lags=None if self.follow else 1, **vars(self))
+        if self.follow:
+            return Config(3, 1, **vars(self))
+        return Config(3, 1, lags=1, prior_units=False, **vars(self))
 
     @property
     def name(self) -> str:
@@ -76,6 +79,7 @@ MODELS = (
     Model("gated", "unitwise", 16),
     Model("gated", "nobacktrack", 32),
     Model("gated", "residual", 32),
+    Model("columnar", "snap1", 16, resonators=8, head=16),
     Model("columnar", "snap1", 16, head=8),
     Model("columnar", "snap1", 16, head=8, follow=False),
 )
@@ -155,8 +159,10 @@ def fits(machine: Machine, model: Model) -> bool:
     return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
-def build(machine: Machine, config: Config, folder: Path, place: Path, level: str) -> Path:
-    """Link the firmware of a model; the call graph comes to lie beside it."""
+def build(
+    machine: Machine, config: Config, folder: Path, place: Path, level: str, steps: int = STEPS
+) -> Path:
+    """Link the firmware of a model, its call graph beside it; a tenth of the steps without FPU."""
     place.mkdir()
     kernel = amalgamate("The kernel.", kernel_options(config))
     (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
@@ -170,9 +176,10 @@ def build(machine: Machine, config: Config, folder: Path, place: Path, level: st
         f"{place}/",
         f"-I{place}",
         f"-I{folder}",
-        f"-DSTEPS={STEPS if machine.fma else STEPS // 10}",
+        f"-DSTEPS={steps if machine.fma else steps // 10}",
         f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
+        f"-DMODEL_RESONATORS={config.resonators}",
         f"-DMODEL_HEAD={config.head}",
         f"-DMODEL_FOLLOW={config.follow:d}",
         f"-DMODEL_CELL={CHOICES['cell'].index(config.cell)}",
@@ -233,13 +240,14 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        " " * 56 + "flash  stack    flash  stack    instructions a step, -O2",
-        " processor  cell      estimator     H  head  follow  memory    -Os    -Os      -O2    -O2"
+        f"{'flash  stack    flash  stack    instructions a step, -O2':>118}",
+        " processor  cell      estimator     H  resonators  head  follow  memory    -Os    -Os"
+        "      -O2    -O2"
         "        mean        most  / weight",
     ]
     lines += [
         f"{s.processor:>10}  {s.model.cell:<10}{s.model.estimator:<11}{s.model.hidden:4}"
-        f"{s.model.head:6}{s.model.follow:8d}"
+        f"{s.model.resonators:12}{s.model.head:6}{s.model.follow:8d}"
         f"{s.memory:8,}{s.flash_small:7,}{s.stack_small:7,}{s.flash:9,}{s.stack:7,}"
         f"{s.instructions_mean:12,}{s.instructions_most:12,}"
         f"{s.instructions_mean / s.model.weights:10.1f}"
