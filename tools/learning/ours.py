@@ -101,7 +101,13 @@ def tuned_sgd(
     They are tried on a third of the samples, which favours those that learn fast.
     """
     grid = [
-        {"filter": "sgd", "sgd_rate": rate, "anneal_steps": steps}
+        {
+            "cell": "gated",
+            "estimator": "unitwise",
+            "filter": "sgd",
+            "sgd_rate": rate,
+            "anneal_steps": steps,
+        }
         for rate in SGD_RATES
         for steps in ANNEALINGS
     ]
