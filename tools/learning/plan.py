@@ -44,6 +44,12 @@ class Method:
         """Hash of the sources: a curve of other sources is not a curve of this method."""
         return fingerprint((*self.sources, "tools/learning/tasks.py"))
 
+    def would_give(self, curve: Curve) -> bool:
+        """Whether a run would leave this curve, by sources and settings."""
+        symbols = isinstance(TASKS[curve.task], SymbolTask)
+        same = self.settings is None or self.settings(symbols, curve.hidden) == curve.settings
+        return same and curve.source == self.fingerprint
+
 
 def _learner(settings: SettingsOf) -> Method:
     def run(
@@ -113,7 +119,13 @@ ALONE_METHODS = ("unitwise, network alone", "frozen, network alone")
 WITHOUT = "no network"
 
 # A series without noise, one step ahead, in 8 KiB: nothing is mixed, and steps are long.
-NO_NOISE: dict[str, Any] = {"lags": 3, "rate": 1.6, "mix_forget": 0.0}
+NO_NOISE: dict[str, Any] = {
+    "lags": 4,
+    "rate": 1.6,
+    "tau_max": 32.0,
+    "head_gain": 1.0,
+    "mix_forget": 0.0,
+}
 # Dependencies of twenty symbols and more: the layer sees two of them, and its slowest unit is slow.
 LONG: dict[str, Any] = {"lags": 2, "tau_max": 64.0}
 PEERS: dict[str, Method] = {
