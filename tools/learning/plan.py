@@ -122,8 +122,11 @@ WITHOUT = "no network"
 NO_NOISE: dict[str, Any] = {
     "lags": 4,
     "rate": 1.6,
+    "anneal_steps": 0,
     "tau_max": 32.0,
+    "input_gain": 1.0,
     "head_gain": 1.0,
+    "prior_hidden": 0.2,
     "mix_forget": 0.0,
 }
 # Dependencies of twenty symbols and more: the layer sees two of them, and its slowest unit is slow.
