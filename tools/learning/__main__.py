@@ -17,7 +17,7 @@ from pathlib import Path
 from tools.learning import bars, influence, instructions, page, recordings
 from tools.learning.curves import Curve
 from tools.learning.peers import RECORDED, to_count
-from tools.learning.plan import COLUMNS, HALVES, METHODS, PARTS, full, part_of, quick
+from tools.learning.plan import COLUMNS, HALVES, METHODS, PARTS, full, goals, part_of, quick
 from tools.learning.record import Bar, Record, figures_of, this_version
 from tools.learning.runner import measure, valid
 from tools.sources import ROOT
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {said}: all of them")
     parser.add_argument("--quick", action="store_true", help="minutes instead of hours")
     parser.add_argument("--own", action="store_true", help="leave the PyTorch competitors out")
+    parser.add_argument("--goals", action="store_true", help="of columns what has a goal, alone")
     parser.add_argument(
         "--report", action="store_true", help="measure nothing, write what is there"
     )
@@ -57,11 +58,14 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
     folder = (options.document or ROOT / "docs" / "learning.md").with_suffix("")
     kept = folder if options.document else out
     record = Record() if options.quick else Record.load(folder / f"{part}.json")
-    if part == COLUMNS and not options.quick and not options.report:
+    least = options.quick or options.report or options.goals
+    if part == COLUMNS and not least:
         figures = recordings.measured(RECORDED, options.data, out, options.processes)
         record = record.updated(figures, [])
         record.save(kept / f"{part}.json")
     jobs = quick(part) if options.quick else full(part)
+    if part == COLUMNS and options.goals and not options.quick:
+        jobs = goals()
     if not options.report:
         wanted = [job for job in jobs if not (options.own and METHODS[job.method].competitor)]
         measure(wanted, out / "curves.jsonl", options.processes)
@@ -69,7 +73,7 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
 
     runs: dict[str, influence.Run] = {}
     found: list[Bar] = []
-    if part == "symbols":
+    if part == "symbols" and not options.report:
         runs = influence.measured(out / "influence.json", 10_000 if options.quick else 100_000)
         found = [replace(bar, made_by=this_version()) for bar in bars.of_symbols(curves, runs)]
     record = record.updated(figures_of(curves), found)

@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tools.learning.instructions import Counts
 from tools.learning.peers import DRAWN, PANELS, Panel
@@ -46,6 +47,8 @@ LOOKS = {
     "GRU": Look("#D55E00", "+", ""),
 }
 Place = Callable[[Panel, Figure], int | None]
+# Bits above the entropy rate that are drawn: a stretch of a stream is less or more than its rate.
+LEAST = 1e-3
 
 
 def _look(method: str) -> Look:
@@ -82,14 +85,24 @@ def _picture(figures: list[Figure], place: Place, what: str, panels: Iterable[Pa
             points = sorted(_points(panel, method, figures, place))
             if points:
                 lines.setdefault(_label(method), _line(axes, method, points))
-        axes.set(xscale="log", yscale="log", title=panel.task)
-        axes.set_ylabel(panel.loss, fontsize=7)
-        axes.set_xlabel(what, fontsize=7)
-        axes.tick_params(labelsize=7, which="both")
+        _dress(axes, panel, what)
     picture.legend(
         list(lines.values()), list(lines), loc="lower right", ncols=2, frameon=False, fontsize=8
     )
     return picture
+
+
+def _dress(axes: Axes, panel: Panel, what: str) -> None:
+    """Titles; logarithmic axes with few numbers, but a linear loss where all are much the same."""
+    low, high = axes.dataLim.intervaly
+    axes.set(xscale="log", yscale="log" if high > 2 * low else "linear", title=panel.task)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1e3:,.0f}k"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel(panel.loss, fontsize=7)
+    axes.set_xlabel(what, fontsize=7)
+    axes.tick_params(labelsize=7, which="both")
 
 
 def _points(
@@ -100,8 +113,8 @@ def _points(
     for one in figures:
         if (one.task, one.method, one.samples) == (panel.task, method, panel.samples):
             x = place(panel, one)
-            if x and one.loss.median is not None and one.loss.median > floor:
-                yield x, one.loss.median - floor
+            if x and one.loss.median is not None:
+                yield x, max(one.loss.median - floor, LEAST if floor else 0.0)
 
 
 def _line(axes: Axes, method: str, points: list[tuple[int, float]]) -> Line2D:

@@ -285,8 +285,8 @@ def _series() -> list[Job]:
     return jobs + _robust(SERIES)
 
 
-def _columns() -> list[Job]:
-    # What is asked for: tools/learning/targets.py.
+def goals() -> list[Job]:
+    """Of the columns, what tools/learning/targets.py asks for."""
     jobs = [
         Job(task, "columnar + head", LENGTH[task], hidden)
         for task, sizes in {ANBN: (16, 32), NEAR: (16, 32), FAR: (24, 32)}.items()
@@ -296,11 +296,13 @@ def _columns() -> list[Job]:
     jobs += [Job(FARTHER, "columnar + head, long", LENGTH[FARTHER], 32)]
     for method, tasks in ROBUST.items():
         jobs += _robust(tasks, method, 16)
-    jobs += [Job(ANBN, "columnar + head", 10 * MILLION, 16, FEW)]
-    # What is drawn.
+    return [*jobs, Job(ANBN, "columnar + head", 10 * MILLION, 16, FEW)]
+
+
+def _columns() -> list[Job]:
     special = ("columnar + head, no noise", "columnar + head, long")
     drawn = [name for name in PEERS if name not in special]
-    jobs += [
+    jobs = [
         Job(task, name, SHORT, hidden, FEW)
         for hidden in SIZES
         for task in (*SERIES, *AHEAD)
@@ -312,7 +314,7 @@ def _columns() -> list[Job]:
         for task in (*SYMBOLS, FARTHER)
         for name in drawn
     ]
-    return jobs
+    return goals() + jobs
 
 
 def _robust(tasks: Sequence[str], method: str = "unitwise", hidden: int = 32) -> list[Job]:
