@@ -33,6 +33,8 @@ class Look:
 
 LOOKS = {
     "columnar + head": Look("#000000"),
+    "columnar + head, no noise": Look("#000000", "P", ""),
+    "columnar + head, long": Look("#000000", "*", ""),
     "both kinds + head": Look("#0072B2", "D"),
     "resonator + head": Look("#56B4E9", "^"),
     "columnar + head, frozen": Look("#777777"),
@@ -87,7 +89,7 @@ def _picture(figures: list[Figure], place: Place, what: str, panels: Iterable[Pa
                 lines.setdefault(_label(method), _line(axes, method, points))
         _dress(axes, panel, what)
     picture.legend(
-        list(lines.values()), list(lines), loc="lower right", ncols=2, frameon=False, fontsize=8
+        list(lines.values()), list(lines), loc="lower right", ncols=2, frameon=False, fontsize=7
     )
     return picture
 
@@ -99,7 +101,10 @@ def _dress(axes: Axes, panel: Panel, what: str) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1e3:,.0f}k"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    if high > 2 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.2g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel(panel.loss, fontsize=7)
     axes.set_xlabel(what, fontsize=7)
     axes.tick_params(labelsize=7, which="both")

@@ -18,6 +18,7 @@ from tools.learning.plan import (
     SHORT,
     SHORT_SPAN,
     SPANS,
+    SPECIAL,
     WHOLE_SPAN,
 )
 from tools.learning.record import Figure
@@ -56,7 +57,7 @@ OWN = (
     "frozen",
 )
 _SPANS = dict.fromkeys((*SPANS, *WHOLE_SPAN.values(), SHORT_SPAN))
-DRAWN = (*OWN, *(f"{cell}, span {span}" for cell in ("LSTM", "GRU") for span in _SPANS))
+DRAWN = (*OWN, *SPECIAL, *(f"{cell}, span {span}" for cell in ("LSTM", "GRU") for span in _SPANS))
 # On the recordings, the most important first.
 RECORDED: tuple[Pair, ...] = tuple((method, hidden) for hidden in (16, 8, 32) for method in OWN)
 
@@ -69,7 +70,7 @@ def to_count(figures: list[Figure]) -> Iterator[Wanted]:
         panels = [panel for panel in PANELS if panel.shape == shape]
         for method, hidden in pairs:
             if (
-                method in OWN
+                method in (*OWN, *SPECIAL)
                 and METHODS[method].settings is not None
                 and any((panel.task, method, hidden, panel.samples) in have for panel in panels)
             ):

@@ -219,6 +219,8 @@ WIDTHS = (64, 32, 8)
 PLAIN = (WITHOUT, "RLS-10")
 
 
+# Peers with settings for one kind of stream.
+SPECIAL = ("columnar + head, no noise", "columnar + head, long")
 # Of the columns: units, seeds of what is drawn, and of what is asked for.
 SIZES = (16, 32, 8, 24, 48)
 FEW = (0, 1, 2)
@@ -300,8 +302,7 @@ def goals() -> list[Job]:
 
 
 def _columns() -> list[Job]:
-    special = ("columnar + head, no noise", "columnar + head, long")
-    drawn = [name for name in PEERS if name not in special]
+    drawn = [name for name in PEERS if name not in SPECIAL]
     jobs = [
         Job(task, name, SHORT, hidden, FEW)
         for hidden in SIZES
