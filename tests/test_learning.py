@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,6 +229,41 @@ def test_a_half_is_measured_and_documented_alone(
     assert drawn == [[]]  # without the competitors' curves there is no picture of curves
 
 
+def test_goals_of_columns_are_measured_and_documented_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job("Henon", "columnar + head", 1_000, 4, (0, 1))]
+    monkeypatch.setattr("tools.learning.__main__.goals", lambda: jobs)
+    wanted: list[instructions.Wanted] = []
+
+    def counted(
+        keys: Iterable[instructions.Wanted], kept: instructions.Counts, _: int
+    ) -> instructions.Counts:
+        wanted.extend(keys)
+        return kept
+
+    monkeypatch.setattr(instructions, "counted", counted)
+    drawn: list[Sequence[Record]] = []
+    pictures = SimpleNamespace(draw=lambda records, *_: drawn.append(records))
+    monkeypatch.setitem(sys.modules, "tools.learning.drawn", pictures)  # needs matplotlib
+    document = tmp_path / "page.md"
+    document.write_text("<!-- columns -->\nold\n<!-- /columns -->\n")
+    kept = replace(figure("unitwise", (0.25,), 16), task="recordings", samples=0)
+    Record((kept,)).save(tmp_path / "page" / "columns.json")
+    arguments = ["--out", str(tmp_path), "--document", str(document)]
+    main(["columns", "--goals", *arguments])
+    rows = Record.load(tmp_path / "page" / "columns.json")
+    assert [one.method for one in rows.figures] == ["unitwise", "columnar + head"]
+    assert wanted == [("recording", "unitwise", 16)]  # a short run has no place in the pictures
+    assert drawn[0][0] == rows
+    assert page.columns(rows) in document.read_text()
+
+    monkeypatch.setattr("tools.learning.__main__.measure", None)  # is not called
+    main(["columns", "--report", *arguments])
+    assert Record.load(tmp_path / "page" / "columns.json") == rows
+    assert len(wanted) == 1
+
+
 def test_a_quick_run_is_for_no_document(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
         (["--quick", "--document", "x.md"], "leave --document out"),
@@ -376,14 +414,15 @@ def test_robustness_of_columns_counts_every_run() -> None:
     one = Figure("", "", 16, 1_000_000, 1, good, (0.1,) * 20, None, 0, "test")
     kept = [replace(one, task=task, method=method) for method, task in pairs]
 
-    def met(figures: list[Figure]) -> bool:
+    def met(figures: list[Figure]) -> bool | None:
         found = targets.of_columns(Record(tuple(figures)))
-        return next(bar.met for bar in found if bar.task.startswith("robustness"))
+        return next((bar.met for bar in found if bar.task.startswith("robustness")), None)
 
     assert met(kept)
-    assert not met(kept[1:])
-    assert not met([replace(kept[0], loss=replace(good, failed=1)), *kept[1:]])
-    assert not met([replace(kept[0], loss=replace(good, runs=19)), *kept[1:]])
+    assert met(kept[1:]) is None
+    assert met([replace(kept[0], loss=replace(good, runs=19)), *kept[1:]]) is None
+    assert met([replace(kept[0], loss=replace(good, failed=1)), *kept[1:]]) is False
+    assert met([replace(kept[0], loss=replace(good, failed=1))]) is False
 
 
 def test_learners_of_the_pictures_are_counted_where_they_have_a_figure() -> None:

@@ -87,14 +87,16 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
 
 
 def _columns(record: Record, options: argparse.Namespace, folder: Path, kept: Path) -> None:
-    """Count, then write the page and draw everybody who has been measured."""
+    """Write the page; count, and draw everybody who has been measured for a document."""
+    page.write(COLUMNS, record, options.document)
+    if options.quick:
+        return
     records = [record, *(Record.load(folder / f"{half}.json") for half in HALVES)]
     counts = instructions.load(folder / "instructions.json")
-    if not options.quick and not options.report:
+    if not options.report:
         figures = [one for some in records for one in some.figures]
         counts = instructions.counted(to_count(figures), counts, options.processes)
         instructions.save(counts, kept / "instructions.json")
-    page.write(COLUMNS, record, options.document)
     from tools.learning import drawn  # the tests do without matplotlib
 
     drawn.draw(records, counts, kept)
