@@ -157,9 +157,9 @@ def columns(record: Record) -> str:
         origin(record),
         "### Columns with a head: goals",
         bar_table(of_columns(record)),
-        "### Columns and heads on symbols: bits per symbol, last 1e5; number of seeds",
+        "### Columns and heads on symbols: bits per symbol, last 1e5; number of seeds behind",
         peer_table(record, [panel for panel in PANELS if "symbols" in panel.shape]),
-        "### Columns and heads on series: squared error over variance; number of seeds",
+        "### Columns and heads on series: squared error over variance; number of seeds behind",
         "*recordings*: the error over that of the best recursive least squares, geometric mean.",
         peer_table(record, [panel for panel in PANELS if "symbols" not in panel.shape]),
     ]

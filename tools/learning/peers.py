@@ -12,7 +12,6 @@ from tools.learning.plan import (
     FAR,
     FARTHER,
     LENGTH,
-    METHODS,
     NEAR,
     SERIES,
     SHORT,
@@ -69,9 +68,7 @@ def to_count(figures: list[Figure]) -> Iterator[Wanted]:
     for shape in dict.fromkeys(panel.shape for panel in PANELS):
         panels = [panel for panel in PANELS if panel.shape == shape]
         for method, hidden in pairs:
-            if (
-                method in (*OWN, *SPECIAL)
-                and METHODS[method].settings is not None
-                and any((panel.task, method, hidden, panel.samples) in have for panel in panels)
+            if method in (*OWN, *SPECIAL) and any(
+                (panel.task, method, hidden, panel.samples) in have for panel in panels
             ):
                 yield shape, method, hidden

@@ -328,25 +328,24 @@ def _robust(tasks: Sequence[str], method: str = "unitwise", hidden: int = 32) ->
 
 def quick(part: str) -> list[Job]:
     """The same questions in minutes: three seeds, short streams, without the costly methods."""
-    few = FEW
     if part == COLUMNS:
         return [
-            Job(task, name, 100_000 if task in SYMBOLS else 5_000, 16, few)
+            Job(task, name, 100_000 if task in SYMBOLS else 5_000, 16, FEW)
             for task in (*SYMBOLS, *SERIES)
             for name in PEERS
         ]
     if part == "symbols":
         jobs = [
-            Job(task, name, 100_000, seeds=few)
+            Job(task, name, 100_000, seeds=FEW)
             for task in SYMBOLS
             for name in ("unitwise", *ESTIMATORS)
         ]
-        spans = [Job(task, f"LSTM, span {WHOLE_SPAN[task]}", 50_000, seeds=few) for task in SYMBOLS]
+        spans = [Job(task, f"LSTM, span {WHOLE_SPAN[task]}", 50_000, seeds=FEW) for task in SYMBOLS]
         return jobs + spans
     jobs = [
-        Job(task, name, 5_000, hidden, few)
+        Job(task, name, 5_000, hidden, FEW)
         for task in SERIES
         for hidden in (8, 32)
         for name in ("unitwise", *ESTIMATORS, *ALONE_METHODS)
     ]
-    return jobs + [Job(task, name, 5_000, 0, few) for task in SERIES for name in PLAIN]
+    return jobs + [Job(task, name, 5_000, 0, FEW) for task in SERIES for name in PLAIN]

@@ -59,7 +59,7 @@ def of_columns(record: Record) -> Iterator[Bar]:
         yield Bar(
             f"{one.task}, {one.method}, {one.hidden} units",
             f"<= {one.loss:g}{size}",
-            f"{found.loss}; {found.bytes:,} bytes; {found.loss.runs} seeds",
+            f"{found.loss}; {found.bytes:,} bytes; seeds: {found.loss.runs}",
             found.loss.at_most(one.loss) and small and not found.loss.failed,
         )
     yield from _robust(record)
