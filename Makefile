@@ -49,7 +49,8 @@ help:
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
-	@echo '                  LEARNING=series or symbols: that half; OWN=1: without the competitors'
+	@echo '                  LEARNING=symbols, series or columns: that part; OWN=1: without the competitors;'
+	@echo '                  GOALS=1: of columns what has a goal, alone; REPORT=1: measures nothing, writes what is there'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make paper        what the paper of the method claims, measured again (docs/paper.md); minutes'
 	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
@@ -113,13 +114,18 @@ scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
 
 # The influence task runs on the reference implementation, which lives with the tests.
-# `make learning LEARNING=series` measures that half alone, symbols the other one. OWN=1 leaves the
-# competitors out, and their figures as they are.
+# `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
+# leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
+# what has a goal (losses in bytes; 20 seeds, six tasks, a million steps), alone. REPORT=1 writes what is
+# measured already.
 LEARNING ?=
 OWN ?= 0
+GOALS ?= 0
+REPORT ?= 0
 LEARNERS := $(VENV)/$(if $(filter-out 0,$(OWN)),report,learning)
 LEARN := PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
-         $(if $(filter-out 0,$(OWN)),--own)
+         $(if $(filter-out 0,$(OWN)),--own) $(if $(filter-out 0,$(GOALS)),--goals) \
+         $(if $(filter-out 0,$(REPORT)),--report)
 learning: $(LEARNERS)
 	$(LEARN) $(call documented,--document docs/learning.md)
 

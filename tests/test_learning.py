@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
-from tools.learning import bars, influence, ours, page
+from nbt_embed import Config
+from nbt_embed.config import Link
+from tools.learning import bars, influence, instructions, ours, page, peers, recordings, targets
 from tools.learning.__main__ import main
 from tools.learning.curves import Curve, append, load
-from tools.learning.plan import HALVES, METHODS, Job, full, half_of, quick
+from tools.learning.plan import METHODS, PARTS, PEERS, Job, full, part_of, quick
 from tools.learning.record import Bar, Figure, Record, figures_of
 from tools.learning.runner import measure, valid
 from tools.learning.summary import Spread, medians, pick, reaches
 from tools.learning.tasks import TASKS, SeriesTask, SymbolTask, standardised
+from tools.targets.machines import ToolError
 
 CURVE = Curve("anbn(1,32)", "unitwise", 32, 3, 10, (4.0, 3.0, 2.0, 1.0), 100, {"a": 1}, 2)
 
@@ -92,10 +98,10 @@ def test_a_run_that_is_not_finite_counts_as_failed() -> None:
     assert not none.at_most(np.inf)
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_every_job_names_a_task_and_a_method(half: str) -> None:
-    for job in (*full(half), *quick(half)):
-        assert half_of(job.task) == half
+@pytest.mark.parametrize("part", PARTS)
+def test_every_job_names_a_task_and_a_method(part: str) -> None:
+    for job in (*full(part), *quick(part)):
+        assert part_of(job.task, job.method) == part
         assert job.method in METHODS
         assert job.samples % TASKS[job.task].block == 0
 
@@ -135,7 +141,10 @@ def test_jobs_run_once_while_their_sources_stay(
     append(path, [replace(curve, source="other") for curve in curves])
     assert valid(path) == []
     measure(jobs[1:2], path, processes=1)
-    assert [curve.method for curve in valid(path)] == ["frozen"]
+    (frozen,) = valid(path)
+    assert frozen.method == "frozen"
+    append(path, [replace(frozen, settings={"rate": 9.0})])
+    assert valid(path) == [frozen]
 
 
 def figure(method: str, by_seed: tuple[float | None, ...], hidden: int = 64) -> Figure:
@@ -220,22 +229,90 @@ def test_a_half_is_measured_and_documented_alone(
     assert drawn == [[]]  # without the competitors' curves there is no picture of curves
 
 
+def test_goals_of_columns_are_measured_and_documented_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job("Henon", "columnar + head", 1_000, 4, (0, 1))]
+    monkeypatch.setattr("tools.learning.__main__.goals", lambda: jobs)
+    wanted: list[instructions.Wanted] = []
+
+    def counted(
+        keys: Iterable[instructions.Wanted], kept: instructions.Counts, _: int
+    ) -> instructions.Counts:
+        wanted.extend(keys)
+        return kept
+
+    monkeypatch.setattr(instructions, "counted", counted)
+    drawn: list[Sequence[Record]] = []
+    pictures = SimpleNamespace(draw=lambda records, *_: drawn.append(records))
+    monkeypatch.setitem(sys.modules, "tools.learning.drawn", pictures)  # needs matplotlib
+    document = tmp_path / "page.md"
+    document.write_text("<!-- columns -->\nold\n<!-- /columns -->\n")
+    kept = replace(figure("unitwise", (0.25,), 16), task="recordings", samples=0)
+    Record((kept,)).save(tmp_path / "page" / "columns.json")
+    arguments = ["--out", str(tmp_path), "--document", str(document)]
+    main(["columns", "--goals", *arguments])
+    rows = Record.load(tmp_path / "page" / "columns.json")
+    assert [one.method for one in rows.figures] == ["unitwise", "columnar + head"]
+    assert wanted == [("recording", "unitwise", 16)]  # a short run has no place in the pictures
+    assert drawn[0][0] == rows
+    assert page.columns(rows) in document.read_text()
+
+    monkeypatch.setattr("tools.learning.__main__.measure", None)  # is not called
+    main(["columns", "--report", *arguments])
+    assert Record.load(tmp_path / "page" / "columns.json") == rows
+    assert len(wanted) == 1
+
+
 def test_a_quick_run_is_for_no_document(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
         (["--quick", "--document", "x.md"], "leave --document out"),
-        (["serie"], "'serie': expected symbols or series"),
+        (["serie"], "'serie': expected one of symbols, series, columns"),
     ):
         with pytest.raises(SystemExit):
             main(arguments)
         assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_the_document_shows_the_figures_beside_it(half: str) -> None:
-    record = Record.load(ROOT / "docs" / "learning" / f"{half}.json")
+@pytest.mark.parametrize("part", PARTS)
+def test_the_document_shows_the_figures_beside_it(part: str) -> None:
+    record = Record.load(ROOT / "docs" / "learning" / f"{part}.json")
     text = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
-    shown = text.split(f"<!-- {half} -->\n")[1].split(f"\n<!-- /{half} -->")[0]
-    assert shown == page.PAGES[half](record)
+    shown = text.split(f"<!-- {part} -->\n")[1].split(f"\n<!-- /{part} -->")[0]
+    assert shown == page.PAGES[part](record)
+
+
+def config(method: str, symbols: bool, hidden: int = 16) -> Config:
+    """What a method that is one learner is built with."""
+    settings = METHODS[method].settings
+    assert settings is not None
+    link: Link = "categorical" if symbols else "gaussian"
+    return Config(3, 3, hidden=hidden, link=link, **settings(symbols, hidden))
+
+
+@pytest.mark.parametrize("symbols", [True, False])
+def test_methods_without_a_head_stay_layers_of_gated_units(symbols: bool) -> None:
+    for method, how in METHODS.items():
+        if how.settings is not None and method not in PEERS:
+            got = config(method, symbols, 0 if method == "no network" else 16)
+            assert (got.cell, got.head, got.resonators, got.tau_max) == ("gated", 0, 0, 16.0)
+            name = method.split(",")[0]
+            assert got.estimator == ("frozen" if name == "no network" else name)
+
+
+def test_the_defaults_of_both_links_are_among_the_peers() -> None:
+    assert config("both kinds + head", symbols=False) == Config(3, 3)
+    still = Config(3, 3, link="categorical", follow=False, scale_steps=0)
+    assert config("columnar + head", symbols=True) == still
+
+
+def test_recorded_losses_of_gated_units_are_measured_again() -> None:
+    record = Record.load(ROOT / "docs" / "learning" / "series.json")
+    for method in ("unitwise", "frozen"):
+        kept = record.figure("Henon", method, 8, 20_000)
+        assert kept is not None
+        (curve,) = METHODS[method].run(method, TASKS["Henon"], 8, 20_000, (0,))
+        assert curve.last(10_000) == pytest.approx(kept.by_seed[0], rel=1e-3)
 
 
 def test_bars_of_symbols_are_met_and_missed() -> None:
@@ -314,3 +391,78 @@ def test_an_influence_file_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(first) == {"nobacktrack", *(f"backpropagation, span {s}" for s in influence.SPANS)}
     again = influence.measured(path, 1_000)
     np.testing.assert_array_equal(first["nobacktrack"].theta, again["nobacktrack"].theta)
+
+
+def test_targets_are_met_and_missed() -> None:
+    def stand(loss: float, size: int, failed: int = 0) -> bool:
+        one = targets.TARGETS[0]
+        got = replace(Spread.of([loss]), failed=failed)
+        kept = Figure(one.task, one.method, 16, one.samples, 1, got, (loss,), size, 0, "test")
+        return next(targets.of_columns(Record((kept,)))).met
+
+    assert stand(0.1480, 7168)
+    assert not stand(0.1481, 7168)
+    assert not stand(0.1480, 7169)
+    assert not stand(0.1480, 7168, failed=1)
+
+
+def test_robustness_of_columns_counts_every_run() -> None:
+    pairs = [("columnar + head", name) for name in ("anbn(1,32)", "brackets(1,5,10)")]
+    pairs += [("columnar + head", "brackets(1,12,10)")]
+    pairs += [("both kinds + head", name) for name in ("Lorenz", "Mackey-Glass", "Henon")]
+    good = Spread(0.1, 0.1, 0.1, 20, 0)
+    one = Figure("", "", 16, 1_000_000, 1, good, (0.1,) * 20, None, 0, "test")
+    kept = [replace(one, task=task, method=method) for method, task in pairs]
+
+    def met(figures: list[Figure]) -> bool | None:
+        found = targets.of_columns(Record(tuple(figures)))
+        return next((bar.met for bar in found if bar.task.startswith("robustness")), None)
+
+    assert met(kept)
+    assert met(kept[1:]) is None
+    assert met([replace(kept[0], loss=replace(good, runs=19)), *kept[1:]]) is None
+    assert met([replace(kept[0], loss=replace(good, failed=1)), *kept[1:]]) is False
+    assert met([replace(kept[0], loss=replace(good, failed=1))]) is False
+
+
+def test_learners_of_the_pictures_are_counted_where_they_have_a_figure() -> None:
+    assert list(peers.to_count([figure("unitwise", (1.0,)), figure("rtrl", (1.0,))])) == [
+        ("series", "unitwise", 64)
+    ]
+    assert list(peers.to_count([replace(figure("unitwise", (1.0,)), samples=1_000)])) == []
+
+
+def test_counts_survive_the_file_and_are_kept_without_a_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = ("series", "unitwise", 8)
+    kept = {key: instructions.Count(*key, 1000, "old", "test")}
+    path = tmp_path / "new" / "instructions.json"
+    assert instructions.load(path) == {}
+    instructions.save(kept, path)
+    assert instructions.load(path) == kept
+
+    def missing(_: Path) -> Path:
+        raise ToolError("cc is not installed")
+
+    monkeypatch.setattr(instructions, "build_counter", missing)
+    assert instructions.counted([key], kept, 1) == kept
+    assert "cc is not installed" in capsys.readouterr().out
+    monkeypatch.setattr(instructions, "build_counter", lambda folder: folder)
+    fresh = instructions.Count(*key, 7, "new", "test")
+    monkeypatch.setattr(instructions, "_count", lambda *_: fresh)
+    assert instructions.counted([key], kept, 1)[key].instructions == 7
+
+
+def test_recordings_are_one_figure_a_learner(tmp_path: Path) -> None:
+    t = np.arange(600)
+    rows = "\n".join(f"{a},{b}" for a, b in zip(np.sin(t / 5), np.sin(t / 9), strict=True))
+    (tmp_path / "wave.csv").write_text(f"x0,x1\n{rows}\n")
+    entry = '{"target": "x0", "horizons": [1, 2], "start": 100}'
+    (tmp_path / "streams.json").write_text(f'{{"wave": {entry}}}')
+    pairs = [("columnar + head", 2), ("unitwise", 2)]
+    first, second = recordings.measured(pairs, tmp_path, tmp_path / "out", 1)
+    assert (first.task, first.method, first.hidden) == ("recordings", *pairs[0])
+    assert len(first.by_seed) == 5
+    assert first.bytes != second.bytes
+    assert recordings.measured(pairs, tmp_path / "nowhere", tmp_path / "out", 1) == []

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tools.document import put
 from tools.learning import bars
+from tools.learning.peers import PANELS, Panel
 from tools.learning.plan import LENGTH, MILLION, SHORT, SYMBOLS, WITHOUT
 from tools.learning.record import COMMON, TAIL, Bar, Figure, Record
+from tools.learning.targets import of_columns
 from tools.learning.tasks import TASKS, SeriesTask, SymbolTask
 
 
@@ -24,7 +26,7 @@ def origin(record: Record) -> str:
     for one in record.figures:
         # The stretches of a text are of the same runs, the lengths of a series are not.
         same, key = runs.setdefault(one.made_by, {}), (one.task, one.method, one.hidden)
-        more = isinstance(TASKS[one.task], SeriesTask)
+        more = isinstance(TASKS.get(one.task), SeriesTask)
         same[key] = (
             same.get(key, 0) + one.loss.runs if more else max(same.get(key, 0), one.loss.runs)
         )
@@ -134,7 +136,37 @@ def series(record: Record) -> str:
     return "\n\n".join(parts)
 
 
-PAGES = {"symbols": symbols, "series": series}
+def peer_table(record: Record, panels: Sequence[Panel]) -> str:
+    """Every method and size on some tasks; bytes on the last of them that has a figure."""
+    rows = []
+    for method, hidden in dict.fromkeys((one.method, one.hidden) for one in record.figures):
+        found = [record.figure(panel.task, method, hidden, panel.samples) for panel in panels]
+        if any(found):
+            size = next(f"{one.bytes:,}" for one in reversed(found) if one and one.bytes)
+            rows.append([method, str(hidden), size, *(_short(one) for one in found)])
+    return markdown(["method", "units", "bytes", *(panel.task for panel in panels)], rows)
+
+
+def _short(figure: Figure | None) -> str:
+    return f"{figure.loss}, {figure.loss.runs}" if figure else ""
+
+
+def columns(record: Record) -> str:
+    """What docs/learning.md shows of columns with a head."""
+    parts = [
+        origin(record),
+        "### Columns with a head: goals",
+        bar_table(of_columns(record)),
+        "### Columns and heads on symbols: bits per symbol, last 1e5; number of seeds behind",
+        peer_table(record, [panel for panel in PANELS if "symbols" in panel.shape]),
+        "### Columns and heads on series: squared error over variance; number of seeds behind",
+        "*recordings*: the error over that of the best recursive least squares, geometric mean.",
+        peer_table(record, [panel for panel in PANELS if "symbols" not in panel.shape]),
+    ]
+    return "\n\n".join(parts)
+
+
+PAGES = {"symbols": symbols, "series": series, "columns": columns}
 
 
 def write(half: str, record: Record, document: Path | None) -> None:

@@ -15,7 +15,7 @@ from tools.learning.bars import PUBLISHED
 from tools.learning.curves import Curve
 from tools.learning.influence import OPTIMUM, Run
 from tools.learning.plan import FAR, LENGTH, SERIES, SHORT, SHORT_SPAN, SYMBOLS, WHOLE_SPAN
-from tools.learning.record import COMMON, TAIL, Record
+from tools.learning.record import Record
 from tools.learning.summary import medians, pick
 from tools.learning.tasks import TASKS, SymbolTask
 from tools.style import STYLE
@@ -86,36 +86,6 @@ def _line(axes: Axes, found: Sequence[Curve]) -> Line2D:
     return line
 
 
-def memory(curves: Sequence[Curve]) -> Figure:
-    """Loss of symbols 100,000 to 200,000 against the bytes that a method needs to go on."""
-    figure, panels = _panels(len(SYMBOLS))
-    for axes, name in zip(panels, SYMBOLS, strict=True):
-        task = TASKS[name]
-        assert isinstance(task, SymbolTask)
-        keys = dict.fromkeys(
-            (c.method, c.hidden) for c in curves if c.task == name and c.samples >= COMMON
-        )
-        for method, hidden in keys:
-            if "," in method and "span" not in method and "UORO" not in method:
-                continue  # variants of the same size
-            found = pick(curves, name, method, hidden, COMMON)
-            height = float(medians(found, TAIL)[-1])
-            mark = "s" if "span" in method else "o"
-            axes.plot(found[0].bytes, height, mark, color=colour(method), ms=5)
-            label = method.replace(", span ", " ")
-            label += f" ({hidden})" if hidden != 32 else ""
-            place = (found[0].bytes, height)
-            left = method.startswith("GRU")  # beside an LSTM of about the same size
-            offset, side = ((-5, -6), "right") if left else ((4, 2), "left")
-            axes.annotate(label, place, offset, textcoords="offset points", fontsize=6, ha=side)
-        axes.axhline(task.floor, color="black", lw=0.8, ls=":")
-        axes.set(xscale="log", title=name, xlabel="kilobytes of learning memory", xlim=(6e3, 9e5))
-        axes.set_xticks([1e4, 3e4, 1e5, 3e5], ["10", "30", "100", "300"], minor=False)
-        axes.set_xticks([], minor=True)
-    panels[0].set_ylabel("bits per symbol, symbols 1e5 to 2e5 (median)")
-    return figure
-
-
 def balancing(runs: dict[str, Run]) -> Figure:
     """The parameter of influence balancing against steps, a line a seed."""
     figure, panels = _panels(len(runs), share_y=True)
@@ -157,7 +127,7 @@ def draw_series(record: Record, folder: Path) -> None:
 
 def draw_symbols(curves: Sequence[Curve], runs: dict[str, Run], folder: Path) -> None:
     """Write the pictures of the symbols into the folder; they need all of their curves."""
-    figures = {"symbols": symbols(curves), "memory": memory(curves), "influence": balancing(runs)}
+    figures = {"symbols": symbols(curves), "influence": balancing(runs)}
     _save(figures, folder)
 
 

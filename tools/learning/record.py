@@ -1,4 +1,4 @@
-"""End figures of one half, kept beside the document: docs/learning/symbols.json, series.json.
+"""End figures of one part, kept beside the document: symbols.json, series.json, columns.json.
 
 The tables are written from them. So a row can be measured again alone, while the others stay with
 the version that made them.
@@ -17,7 +17,7 @@ import numpy as np
 
 from nbt_embed import __version__
 from tools.learning.curves import Curve
-from tools.learning.plan import LENGTH, METHODS, half_of
+from tools.learning.plan import LENGTH, METHODS, MILLION, half_of
 from tools.learning.summary import Spread, pick
 from tools.sources import ROOT
 
@@ -64,7 +64,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Record:
-    """Figures of one half; and of the symbols the bars, which need more than end figures."""
+    """Figures of one part; and of the symbols the bars, which need more than end figures."""
 
     figures: tuple[Figure, ...] = ()
     bars: tuple[Bar, ...] = ()
@@ -148,13 +148,13 @@ def figures_of(curves: Sequence[Curve]) -> list[Figure]:
 def _stretches(task: str, lengths: set[int]) -> list[tuple[int, int]]:
     """Samples, and the last of them that count: a half of a series, TAIL symbols of a text.
 
-    A text is also looked at after COMMON symbols and after those of its task, where methods can be
-    compared.
+    A text is also looked at after COMMON symbols, after a million and after those of its task,
+    where methods can be compared.
     """
     if half_of(task) == "series":
         return [(length, length // 2) for length in sorted(lengths)]
     most = max(lengths)
-    shown = {length for length in (COMMON, LENGTH[task], most) if length <= most}
+    shown = {length for length in (COMMON, MILLION, LENGTH[task], most) if length <= most}
     return [(length, min(TAIL, length // 2)) for length in sorted(shown)]
 
 

@@ -11,11 +11,11 @@ from tools.learning.plan import METHODS, Job
 
 
 def valid(path: Path) -> list[Curve]:
-    """The curves of a file that the sources as they are now would give again."""
+    """The curves of a file that sources and settings as they are now would give again."""
     return [
         curve
         for curve in load(path)
-        if curve.method in METHODS and curve.source == METHODS[curve.method].fingerprint
+        if curve.method in METHODS and METHODS[curve.method].would_give(curve)
     ]
 
 
