@@ -235,7 +235,8 @@ typedef struct nbt_config {
     float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H), in
                              a columnar layer of the own ones, [0, 100], default 0.6 */
     float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
-                             1.2 (gaussian) or 0.97 sqrt(n_in), from 3.5 to 100 */
+                             1.2 (gaussian) or 0.97 sqrt(n_in), at most 100 and in
+                             cells that mix at least 3.5 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
     float rate;           /* eta, [0, 100], default 0.8 (gaussian) or 0.4, for dense cells 0.4
@@ -577,16 +578,15 @@ float nbt_sigmoidf(float x);
  * NBT_ROLLBACK_BYTES. All are sums over the arrays of nbt_tables.h.
  * NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both summands of what
  * nbt_config_default gives in a build that has its cell, with max_delay. */
-#define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                             \
-    (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),   \
-               NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),          \
-               max_delay, NBT_USUAL_CELL, (n_hidden) > 0 ? NBT_EST_SNAP1 : NBT_EST_FROZEN,    \
-               NBT_FILTER_KALMAN, link) +                                                     \
-     NBT_STREAM_BYTES(n_in, n_out, n_hidden,                                                  \
-                      NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),                   \
-                      NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),   \
-                      max_delay, link, 1, NBT_IN(NBT_LINKS_REAL, link),                       \
-                      NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                   \
+#define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                                  \
+    (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),        \
+               NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link), max_delay,    \
+               NBT_USUAL_CELL, (n_hidden) > 0 ? NBT_EST_SNAP1 : NBT_EST_FROZEN, NBT_FILTER_KALMAN, \
+               link) +                                                                             \
+     NBT_STREAM_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link), \
+                      NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),        \
+                      max_delay, link, 1, NBT_IN(NBT_LINKS_REAL, link),                            \
+                      NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                        \
                       NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
 #define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,      \
                   filter, link)                                                                   \

@@ -8,10 +8,10 @@
 
 /* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their
  * number. */
-static float one_hot_gain(uint32_t n_in)
+static float one_hot_gain(uint32_t n_in, int columns)
 {
     float gain = 0.97f * nbt_sqrt((float)n_in);
-    return gain < 3.5f ? 3.5f : gain > 100.0f ? 100.0f : gain;
+    return gain < 3.5f && !columns ? 3.5f : gain > 100.0f ? 100.0f : gain;
 }
 
 /* Nothing to learn in a network without units; the exact derivative where it is cheap; for the lstm

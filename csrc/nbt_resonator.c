@@ -70,7 +70,7 @@ NBT_INLINE void step_resonators(size_t width, size_t unit, const nbt_layout *l,
     a += place_p(l, unit);
     for (size_t lane = 0; lane < width; lane++) {
         float rate = nbt_exp(nu[lane]);
-        float rho = nbt_exp(-rate), n = nbt_sqrt(1.0f - rho * rho);
+        float rho = nbt_exp(-rate), n = nbt_sqrt((1.0f - rho) * (1.0f + rho));
         float cosine = rho * nbt_cos(omega[lane]), sine = rho * nbt_sin(omega[lane]);
         float turned_p = cosine * p[lane] - sine * q[lane];
         float turned_q = sine * p[lane] + cosine * q[lane];

@@ -153,7 +153,7 @@ enum {
     X(tau_max, ABOVE, 1.0f, 1e9f, columns ? 64.0f : 16.0f, columns ? 32.0f : 16.0f,     \
       0) /* at least tau_min */                                                         \
     X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
-    X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in), 0)                      \
+    X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in, columns), 0)             \
     X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
     X(rate, REAL, 0.0f, 100.0f, columns ? 0.6f : 0.4f, columns ? 0.4f : 0.15f, 0)       \
     X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \

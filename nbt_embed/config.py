@@ -87,7 +87,7 @@ class Config:
             sqrt(number of recurrent units), in a columnar layer of a unit's weights on itself, and
             times sqrt(number of inputs). input_gain None means 1.2 for
             the gaussian link; for the others, whose inputs are usually one-hot, 0.97 sqrt(n_in),
-            but from 3.5 to 100.
+            but at most 100, and in dense cells at least 3.5.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the kalman step of the recurrent weights and of the head, which
             is also divided by the number of forecasts that wait. None means 0.8 for the gaussian
