@@ -239,7 +239,7 @@ typedef struct nbt_config {
                              cells that mix at least 3.5 */
     float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
                              1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.8 (gaussian) or 0.4, for dense cells 0.4
+    float rate;           /* eta, [0, 100], default 0.6 (gaussian) or 0.4, for dense cells 0.4
                              or 0.15: multiplies the kalman step of the recurrent weights and of the
                              head, which is also divided by the number of predictions that wait */
     float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast the

@@ -75,8 +75,10 @@ def alternatives(config: Config) -> tuple[Alternative, ...]:
 def _echo_state(config: Config, key: str, width: str, factor: int) -> Iterator[Alternative]:
     """One echo state network, or none where a learner of that width cannot be built."""
     hidden, resonators = (factor * (count or 0) for count in (config.hidden, config.resonators))
+    formula = f"this learner with --estimator frozen --hidden {hidden}"
+    formula += " --head 0" if config.head else ""  # a learnt layer is no part of such a network
     config = replace(config, estimator="frozen", hidden=hidden, resonators=resonators)
+    config = replace(config, head=0, head_gain=0.0)
     with suppress(ConfigError):
         memory_bytes = memory_of(config).total
-        formula = f"this learner with --estimator frozen --hidden {config.hidden}"
         yield Alternative(key, f"echo state network, {width}", formula, memory_bytes)

@@ -90,7 +90,7 @@ class Config:
             but at most 100, and in dense cells at least 3.5.
         decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
         rate: [0, 100]: multiplies the kalman step of the recurrent weights and of the head, which
-            is also divided by the number of forecasts that wait. None means 0.8 for the gaussian
+            is also divided by the number of forecasts that wait. None means 0.6 for the gaussian
             link and 0.4 for the others, for dense cells 0.4 and 0.15.
         info_rate: 1/samples, (0, 0.5]: how fast the information of these weights adapts.
         info_floor: [1e-6, 1e6]: information none of these weights falls below; larger is safer.

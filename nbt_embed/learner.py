@@ -242,7 +242,8 @@ class Learner:
     def estimate_is_exact(self) -> bool:
         """Whether the recurrent weights follow the exact derivative of the state.
 
-        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``). Exact is
+        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``,
+        ``resonator``). Exact is
         what the equations say for weights that stand still; learning moves them, as in any online
         method, and a unit that feeds itself by more than 1 has its traces bounded.
         """

@@ -169,7 +169,7 @@ def test_hostile_inputs_and_labels_change_nothing_or_leave_finite_numbers(config
 def test_extreme_settings_leave_finite_parameters(config: Config) -> None:
     """Constants, steps and spikes at the largest rates and gains."""
     given = {name: getattr(config, name) for name in ("cell", "hidden", "head", "filter", "lags")}
-    given |= {"resonators": config.resonators, "head_gain": 100.0 * (config.head > 0)}
+    given |= {"resonators": config.resonators, "head_gain": 100.0 * bool(config.head)}
     given |= {"recurrent_gain": 100.0, "input_gain": 100.0}
     given |= {"rate": 100.0, "sgd_rate": 100.0, "info_floor": 1e-6}
     learner = Learner(N_IN, N_OUT, info_rate=0.5, scale_steps=0, **given)

@@ -80,7 +80,7 @@ def air_quality(path: Path) -> bool:
 
 
 def sizes() -> bool:
-    """Bytes of 16 gated units, 3 inputs, 1 output, in Python and as a constant of the C header."""
+    """Bytes of 16 units, 3 inputs, 1 output, in Python and as a constant of the C header."""
     smallest = Config(3, 1, estimator="nobacktrack", lags=1, follow=False)
     met = True
     for name, config, macro, most in (
@@ -90,7 +90,7 @@ def sizes() -> bool:
         python, constant = memory_of(config).total, compiled(macro)
         good = python == constant <= most
         print(
-            f"{name}, 16 gated units, 3 inputs, 1 output: {python} bytes, in C {constant}, bar "
+            f"{name}, 16 units, 3 inputs, 1 output: {python} bytes, in C {constant}, bar "
             f"{most}  {verdict(good)}"
         )
         met &= good

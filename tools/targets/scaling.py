@@ -61,10 +61,11 @@ def numbers_of(config: Config) -> dict[str, int]:
     """Weights of the columns and of the head, entries of the readout's covariance."""
     states, rows, cols = shape_of(config)
     seen = states + config.n_in * (config.lags or 1) + 1
-    features = seen + config.head
+    head = config.head or 0
+    features = seen + head
     return {
         "columns": rows * cols,
-        "head": config.head * seen,
+        "head": head * seen,
         "covariance": features * (features + 1) // 2,
     }
 
