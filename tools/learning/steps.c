@@ -30,7 +30,8 @@ int main(void)
 {
     static float row[NBT_MODEL_INPUTS + NBT_MODEL_LABELS], y[NBT_MODEL_OUTPUTS];
     nbt_learner *learner;
-    if (nbt_load(arena, sizeof arena, nbt_model_state, sizeof nbt_model_state, &learner) != NBT_OK) {
+    if (nbt_load(arena, sizeof arena, nbt_model_state, sizeof nbt_model_state, &learner) !=
+        NBT_OK) {
         return 1;
     }
     nbt_predict(learner, y, row);
