@@ -114,7 +114,8 @@ nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint
 {
     /* A build with one link has its defaults alone. */
     int gaussian_link = nbt_built_link(link) == NBT_LINK_GAUSSIAN;
-    uint32_t shape = cell < NBT_CELL_END ? cell : NBT_CELL_GATED; /* refused later, by its name */
+    uint32_t shape =
+        cell < NBT_CELL_END ? cell : (uint32_t)NBT_CELL_GATED; /* refused later, by its name */
     int columns = NBT_IN(NBT_CELLS_ALONE, shape) != 0;
     /* By position, so that compilers warn of a field without its row. */
 #define DEFAULT(name, kind, low, high, gaussian, other, since) \

@@ -214,7 +214,7 @@ def _config(args: argparse.Namespace, n_in: int, n_out: int, **settings: Any) ->
 def _describe(config: Config) -> str:
     units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"
     if config.resonators and config.cell != "resonator":
-        units += f" ({config.resonators} of them resonators)"
+        units += f" ({config.resonators} resonators)"
     units += f", {config.head} head units" if config.head else ""
     return (
         f"{config.n_in} inputs x {config.lags} lags, {units}, "
