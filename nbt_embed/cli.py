@@ -215,7 +215,7 @@ def _describe(config: Config) -> str:
     units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"
     if config.resonators and config.cell != "resonator":
         units += f" ({config.resonators} resonators)"
-    units += f", {config.head} head units" if config.head else ""
+    units += f", head {config.head}" if config.head else ""
     return (
         f"{config.n_in} inputs x {config.lags} lags, {units}, "
         f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"

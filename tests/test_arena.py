@@ -40,7 +40,7 @@ struct device {
 static struct device devices[2];
 static int works(void *memory, size_t bytes)
 {
-    nbt_config config = nbt_config_default(1, 1, 2, NBT_LINK_BERNOULLI);
+    nbt_config config = nbt_config_for(1, 1, 2, NBT_CELL_GATED, NBT_LINK_BERNOULLI);
     nbt_learner *learner;
     config.follow = 0;
     config.estimator = NBT_EST_FROZEN;

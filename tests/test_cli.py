@@ -563,7 +563,7 @@ def test_layers_and_head_are_options(
     config, printed = Config(3, 1, **settings), capsys.readouterr().out
     assert f"{memory_of(config).total:,}  bytes" in printed
     assert ("exact RTRL" in printed) == (not config.traces_are_exact and config.hidden > 0)
-    assert (f"{config.head} head units" in printed) == bool(config.head)
+    assert (f", head {config.head}," in printed) == bool(config.head)
 
 
 def test_the_module_is_the_command_and_says_its_version() -> None:

@@ -115,6 +115,8 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         scale = np.abs(expected[name]).max() + 1e-3
         # A second singular vector amplifies rounding where the first dominates.
         amplified = 10 if learner.config.estimator == "unitwise" and name in ("v", "w") else 1
+        # So does a pole near the unit circle, which moves a little at every step.
+        amplified = 10 if learner.config.resonators and "traces" in name else amplified
         assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
 
 
