@@ -168,7 +168,14 @@ def avr_kernel(folder: Path, options: str) -> None:
 def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -> None:
     """There every type is aligned to 1."""
     config = Config(
-        1, 1, hidden=2, estimator="frozen", filter="sgd", link="bernoulli", follow=False
+        1,
+        1,
+        hidden=2,
+        cell="gated",
+        estimator="frozen",
+        filter="sgd",
+        link="bernoulli",
+        follow=False,
     )
     avr_kernel(tmp_path, kernel_options(config))
     source = tmp_path / "places.c"

@@ -215,6 +215,7 @@ def test_inputs_of_0_and_1_give_the_bits_of_units_that_stand_still(
     x = np.eye(4)[symbols]
     y = symbols if link == "categorical" else x
     kind: dict[str, Any] = {"filter": filter_, "hidden": 5, "max_delay": 1}
+    kind |= {"cell": "gated", "head": 0}
     learners = Learner(4, 4, link=link, **kind), Learner(4, 4, **still(link, **kind))
     for horizon in (0, 2):
         one, other = (learner.run(x, y, horizon=horizon) for learner in learners)

@@ -119,7 +119,9 @@ def test_learning_the_recurrent_weights_beats_its_frozen_twin(
     names: tuple[Estimator, Estimator] = ("frozen", estimator)
     for name in names:
         forecasts = [
-            Learner(1, 1, hidden=8, estimator=name, seed=seed).run(series, series, horizon=1)
+            Learner(1, 1, hidden=8, cell="gated", estimator=name, seed=seed).run(
+                series, series, horizon=1
+            )
             for seed in range(5)
         ]
         errors[name] = float(
@@ -270,12 +272,12 @@ def test_labels_outside_the_link_are_refused(link: Link, label: Any, message: st
         ({"head": -1}, "^head = -1: expected a value from 0 to 4096$"),
         ({"head": 8.5}, r"^head = 8\.5: expected an integer$"),
         (
-            {"head_gain": 1},
+            {"head": 0, "head_gain": 1},
             r"^head_gain = 1\.0: needs head above 0, and head = 0; change that, or leave head_gain",
         ),
         ({"head": 8, "head_gain": 101}, r"^head_gain = 101\.0: expected a value from 0 to 100$"),
         (
-            {"resonators": 2},
+            {"cell": "gated", "resonators": 2},
             '^resonators = 2: needs cell="columnar" or "resonator", and cell = \'gated\'; change',
         ),
         (
@@ -349,7 +351,7 @@ def test_the_coupling_with_the_bias_can_be_seen() -> None:
     assert coupling[:, :-1].all()
     assert not coupling[:, -1].any()
     assert learner.array("covariance").min() > 0
-    plain = memory_of(Config(2, 1, hidden=3, lags=1)).total
+    plain = memory_of(Config(2, 1, hidden=3, lags=1, cell="gated")).total
     assert learner.memory.total == plain + 4 * coupling.size
     assert "coupling" not in Learner(2, 1, filter="kalman_quasi", estimator="frozen").arrays
 
@@ -393,8 +395,9 @@ def test_missing_labels_learn_nothing_but_the_state_advances() -> None:
     assert not np.array_equal(readout[0], before["readout"][0])
 
 
-def test_reset_state_keeps_what_was_learnt() -> None:
-    learner = Learner(1, 1)
+@pytest.mark.parametrize("estimator", ["unitwise", "snap1"])
+def test_reset_state_keeps_what_was_learnt(estimator: Estimator) -> None:
+    learner = Learner(1, 1, estimator=estimator)
     X, Y = stream(50, 1, 1)
     learner.run(X, Y, horizon=1)
     theta, readout = learner.array("theta"), learner.array("readout")
@@ -402,7 +405,8 @@ def test_reset_state_keeps_what_was_learnt() -> None:
     np.testing.assert_array_equal(learner.array("theta"), theta)
     np.testing.assert_array_equal(learner.array("readout"), readout)
     assert not learner.array("state").any()
-    assert not learner.array("w").any()
+    for name in {"w", "traces", "angle_traces"} & set(learner.arrays):
+        assert not learner.array(name).any()
 
 
 def test_arrays_are_read_only_and_outlive_the_learner() -> None:
