@@ -134,6 +134,9 @@ def compare(learner: Learner, reference: ReferenceLearner, step: int) -> None:
         amplified = 10 if learner.config.estimator == "unitwise" and name in ("v", "w") else 1
         if name == "weight":  # of forecasts so near the answer that their difference has few digits
             amplified = 4
+        # A pole near the unit circle moves a little at every step.
+        if learner.config.resonators and ("traces" in name or "state" in name):
+            amplified = 10
         assert error <= amplified * tolerance(step) * scale, (name, step, error / scale)
 
 
