@@ -122,7 +122,7 @@ def test_an_exported_kernel_has_the_bits_of_its_model_and_refuses_others(
 ) -> None:
     switches = tmp_path / "switches.h"
     settings: dict[str, Any] = {"cell": cell, "estimator": estimator, "head": head}
-    config = Config(3, 1, hidden=4, **settings, **({} if follows else still()))
+    config = Config(3, 1, hidden=4, **(settings if follows else still(**settings)))
     switches.write_text(kernel_options(config))
     program = build("gcc", *STRICT, "-O1", *SECTIONS, "-include", str(switches), lanes=1)
     kind = {f"{name}={CHOICES[name].index(getattr(config, name))}" for name in CHOICES}
@@ -246,7 +246,7 @@ def test_python_gives_the_bits_of_the_driver(cell: Cell, link: Link, build: Buil
     program = build("gcc", *STRICT, "-O0", lanes=1)
     hashes = run(str(program), "hash", STEPS, *arguments).split()
     # The driver starts from the defaults of the gaussian link, whatever the link.
-    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7, head=2)
+    settings = still(estimator=estimator, max_delay=delay, lags=2, seed=7, head=2, head_gain=1)
     config = replace(Config(3, n_out, hidden=5, **settings), cell=cell, resonators=resonators)
     learner = Learner(replace(config, link=link))
     inputs, labels = stream(int(STEPS), 3, n_out, link)

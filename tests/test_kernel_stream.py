@@ -202,6 +202,8 @@ def config_of(features: dict[str, Any], **settings: Any) -> Config:
         "sgd_rate": 0.05,
         "drift_steps": 0,
     }
+    if settings.get("cell") == "columnar":  # resonators have tests of their own
+        usual["resonators"] = 0
     return Config(N_IN, N_OUT, **(usual | features | settings))
 
 

@@ -125,7 +125,7 @@ def test_alternatives_follow_their_formulas(cell: Cell) -> None:
 
 
 def test_exact_traces_have_no_dearer_exact_alternative() -> None:
-    config = Config(3, 2, hidden=8, cell="columnar", head=4)
+    config = Config(3, 2, hidden=8, cell="columnar", resonators=0, head=4)
     by_key = {one.key: one.memory_bytes for one in alternatives(config)}
     assert list(by_key) == ["bptt_100", "echo_state", "echo_state_4x"]
     R, D, memory = 16, 3 * 2 + 2, memory_of(config)
@@ -135,14 +135,14 @@ def test_exact_traces_have_no_dearer_exact_alternative() -> None:
 
 
 def test_alternatives_do_not_depend_on_the_estimator_and_leave_out_the_impossible() -> None:
-    config = Config(3, 2)
+    config = Config(3, 2, cell="gated")
     assert alternatives(config) == alternatives(replace(config, estimator="frozen"))
-    wide = [one.key for one in alternatives(Config(1, 1, hidden=4096))]
+    wide = [one.key for one in alternatives(Config(1, 1, hidden=4096, cell="gated"))]
     assert wide == ["rtrl", "bptt_100", "echo_state"]
 
 
 def test_the_size_report_shows_bytes_factors_and_formulas() -> None:
-    config = Config(3, 1)
+    config = Config(3, 1, cell="gated")
     memory, others = memory_of(config), alternatives(config)
     lines = alternatives_table(memory, others).splitlines()
     assert f"{memory.total:,}" in lines[1]

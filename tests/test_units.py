@@ -43,17 +43,18 @@ def test_powers_of_two_change_no_bit(scale: float, horizon: int) -> None:
 
 
 @pytest.mark.parametrize("anchored", [True, False])
+@pytest.mark.parametrize("cell", ["gated", "columnar"])
 @pytest.mark.parametrize("estimator", ["frozen", "snap1"])
 @pytest.mark.parametrize(
     ("a", "b"), [(1e12, 0.0), (1e-12, 0.0), (-1e-3, 0.0), (1.0, 1024.0), (1e12, 2.0**50)]
 )
 def test_forecasts_do_not_depend_on_units(
-    a: float, b: float, estimator: str, anchored: bool
+    a: float, b: float, estimator: str, cell: str, anchored: bool
 ) -> None:
     """But for the rounding of the stream, which random signs make larger with time."""
     x = wave(3000)
     y = np.float32(a * x + b).astype(float)
-    settings: dict[str, Any] = {"estimator": estimator, "anchored": anchored}
+    settings: dict[str, Any] = {"cell": cell, "estimator": estimator, "anchored": anchored}
     if a < 0:  # the network is not odd in its inputs
         settings |= {"hidden": 0, "estimator": "frozen"}
         learner = Learner(1, 1, **settings)
@@ -63,7 +64,8 @@ def test_forecasts_do_not_depend_on_units(
     else:
         found, expected = forecasts(y, **settings), forecasts(x, **settings)
     resolution = np.spacing(np.float32(abs(b) + abs(a) * np.abs(x).max())) / abs(a)
-    allowed = 1e-4 * x.std() + 4 * resolution
+    # A head that learns makes the rounding larger, too.
+    allowed = 1e-4 * x.std() + (4 if cell == "gated" else 100) * resolution
     # Before the first label an output without anchor is 0 in any units.
     assert np.abs((found - b) / a - expected)[1:].max() < allowed
 

@@ -86,7 +86,7 @@ class Backpropagation:
 def initial_weights(n_symbols: int, hidden: int, seed: int) -> Float64Array:
     """The gated learner's own initial theta, over a readout of zeros, (2 H + O, D)."""
     learner = Learner(
-        n_symbols, n_symbols, hidden=hidden, link="categorical", estimator="frozen", seed=seed
+        n_symbols, n_symbols, hidden=hidden, cell="gated", link="categorical", seed=seed
     )
     theta = learner.array("theta").astype(np.float64)
     return np.vstack([theta, np.zeros((n_symbols, theta.shape[1]))])

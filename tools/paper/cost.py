@@ -46,7 +46,13 @@ def _stream(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 def size(cell: str, estimator: str, hidden: int) -> Size:
     """Measure one learner: one lag, the network alone, so that nothing else takes its share."""
-    given: dict[str, Any] = {"cell": cell, "estimator": estimator, "lags": 1, "follow": False}
+    given: dict[str, Any] = {
+        "cell": cell,
+        "estimator": estimator,
+        "head": 0,
+        "lags": 1,
+        "follow": False,
+    }
     learner = Learner(INPUTS, OUTPUTS, hidden=hidden, **given)
     held = {name: learner.array(name).size for name in ("theta", "readout")}
     most = 20_000

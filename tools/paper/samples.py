@@ -58,6 +58,7 @@ class Network:
         # The estimator that costs least among those that learn well with the cell.
         estimator = {"gated": "unitwise", "lstm": "rtrl", "columnar": "snap1"}[cell]
         given: dict[str, Any] = {"cell": cell, "estimator": estimator, "link": "categorical"}
+        given["head"] = 0
         learner = Learner(SYMBOLS, SYMBOLS, hidden=hidden, seed=seed, **given)
         start = learner.array("theta")
         one_hot = np.eye(SYMBOLS, dtype=np.float32)

@@ -16,7 +16,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "nobacktrack": {"estimator": "nobacktrack"},
     "residual": {"estimator": "residual"},
     "unitwise": {"estimator": "unitwise"},
-    "columnar, head": {"cell": "columnar", "estimator": "snap1"},
+    "columnar, head": {"cell": "columnar", "resonators": 0, "estimator": "snap1"},
 }
 
 
