@@ -116,12 +116,15 @@ static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRIC
  * that of p with q. */
 static void columns_curvature(const nbt_layout *l, float gamma)
 {
+    if (!nbt_has_g(&l->m)) {
+        return;
+    }
     size_t C = nbt_resonators(l);
     const float *q = NBT_OF(l, white) + l->H * l->O, *p = q - C * l->O;
-    for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
+    for (size_t i = 0; i < l->E; i++) {
         nbt_curvature_g(l)[i] *= gamma;
     }
-    for (size_t k = 0; k < C && nbt_has_g(&l->m); k++) {
+    for (size_t k = 0; k < C; k++) {
         nbt_tilt(l)[k] = gamma * nbt_dot(p + k * l->O, q + k * l->O, l->O);
     }
 }
