@@ -205,7 +205,7 @@ static int is_addressable(const nbt_config *config)
                            : 0;
     uint64_t floats =
         streams +
-        copies * (matrices * rows * cols + features * features + 2 * config->head * cols) +
+        copies * (matrices * rows * cols + features * features + 2 * cols * config->head) +
         2 * units * units + outputs * (copies * features + outputs + 2 * units + config->head) +
         slots * config->n_in + 32 * (rows + features);
     if (nbt_is_exact(config)) {
