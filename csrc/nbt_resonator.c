@@ -9,16 +9,16 @@
 #define STATE_LIMIT 1e4f
 
 /* Place of the resonators in the matrices. */
-NBT_INLINE size_t first_of(const nbt_layout *l)
+NBT_INLINE size_t first_resonator(const nbt_layout *l)
 {
     return (l->H - l->C) * l->m.cols;
 }
 
-/* The resonators' blocks of Theta and P; those of g begin at first_of. */
+/* The resonators' blocks of Theta and P; those of g begin at first_resonator. */
 static nbt_matrices resonators_of(const nbt_layout *l)
 {
     nbt_matrices m = l->m;
-    size_t first = first_of(l);
+    size_t first = first_resonator(l);
     m.rows = m.hidden = l->C;
     m.theta += first;
     m.cov = m.cov != NULL ? m.cov + first : NULL;
@@ -142,7 +142,7 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
     const float *tail = l->u + l->E;
     const float *cov = (metric ? m->cov : m->theta) + at; /* of no use without a metric */
     const float *cov_b = cov + half;
-    float *g_p = l->m.g + first_of(l) + at, *g_q = g_p + half;
+    float *g_p = l->m.g + first_resonator(l) + at, *g_q = g_p + half;
     float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
     turn by = {{0}, {0}};
     squares sum = {{0}, {0}, {0}};
@@ -225,7 +225,7 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
 {
     size_t at = unit * m->cols, half = l->D * width;
     size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    const float *g_p = l->m.g + first_of(l) + at, *g_q = g_p + half;
+    const float *g_p = l->m.g + first_resonator(l) + at, *g_q = g_p + half;
     const float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
     float *row_a = m->theta + at, *row_b = row_a + half;
     bend by;
