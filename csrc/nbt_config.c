@@ -112,8 +112,8 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
 nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
                           uint32_t link)
 {
-    /* A build with one link has its defaults alone. */
-    int gaussian_link = nbt_built_link(link) == NBT_LINK_GAUSSIAN;
+    /* A build for real labels has their defaults alone. */
+    int gaussian_link = NBT_BUILT_link == NBT_LINKS_REAL || link == NBT_LINK_GAUSSIAN;
     uint32_t shape =
         cell < NBT_CELL_END ? cell : (uint32_t)NBT_CELL_GATED; /* refused later, by its name */
     int columns = NBT_IN(NBT_CELLS_ALONE, shape) != 0;
