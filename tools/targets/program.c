@@ -102,7 +102,6 @@ int main(void)
         if (NBT_IN(NBT_CELLS_ALONE, config.cell) != 0) {
             config.resonators = config.cell == NBT_CELL_RESONATOR ? N_HIDDEN : 1;
             config.head = 2;
-            config.head_gain = 1.0f;
         }
         config.max_delay = HORIZON - 1;
         config.hold_missing = 1;
