@@ -268,8 +268,9 @@ static void print_grid(uint32_t steps)
                             config.head = kind % 2 != 0 ? 3 : 0;
                             config.head_gain = kind % 2 != 0 ? 1.0f : 0.0f;
                             config.n_out = config.link == NBT_LINK_CATEGORICAL ? 3 : 2;
-                            if (nbt_bytes(&config) == 0) {
-                                continue; /* no such choice, or not for this cell */
+                            if (nbt_bytes(&config) == 0 || (config.head > 0 && size == 0)) {
+                                continue; /* no such choice, or not for this cell; once is enough
+                                             for a head */
                             }
                             print_kind(&config);
                             print_hashes(&config, steps);
