@@ -150,7 +150,11 @@ def test_every_combination_follows_the_reference(
 
 @pytest.mark.parametrize(
     ("layer", "learning", "filter_", "link"),
-    [case for case in CASES if case[0] in ("lstm", "gated", "columnar", *RESONATING)],
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] * (case[2] != "kalman"))
+        for case in CASES
+        if case[0] in ("lstm", "gated", "columnar", *RESONATING)
+    ],
     ids=name_of,
 )
 def test_a_head_follows_the_reference(

@@ -286,7 +286,10 @@ COMBINATIONS = [
 
 @pytest.mark.parametrize(
     ("layer", "learning", "filter_", "max_delay"),
-    [(*case, 3 * (i % 2)) for i, case in enumerate(COMBINATIONS)],
+    [
+        pytest.param(*case, 3 * (i % 2), marks=[pytest.mark.slow] * (case[2] == "kalman_quasi"))
+        for i, case in enumerate(COMBINATIONS)
+    ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else str(value),
 )
 def test_every_combination_follows_the_reference(
