@@ -182,6 +182,11 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_HEAD_COVARIANCE = 25, /* (head, Z) 1 / (information + info_floor) of them (not sgd) */
     NBT_ARRAY_ANGLE_TRACES = 26, /* (2, resonators) ds/domega of the resonators, real and imaginary
                                  parts (snap1) */
+    NBT_ARRAY_LEVEL = 27,     /* (intervals) levels of the prediction intervals */
+    NBT_ARRAY_REACH = 28,     /* (O, 2 intervals) how far the lower and the upper bound of each level
+                                 are from a forecast, in mean absolute errors */
+    NBT_ARRAY_ERROR = 29,     /* (3, O) mean absolute error of the forecasts in units of the output,
+                                 of about 20 and of about 200 labels; labels */
     NBT_ARRAY_END
 };
 
@@ -309,6 +314,13 @@ typedef struct nbt_config {
                              and 20 Z operations a unit, and a column of the readout */
     float head_gain;      /* standard deviation of the initial weights of the head times sqrt(E),
                              [0, 100], default 2 (gaussian) or 1; 0 without head */
+    /* What is said of a forecast beside it, docs/design.md section 13. Gaussian, needs follow. */
+    uint32_t intervals;   /* prediction intervals of every output, 0..8, default 3 (gaussian) or 0:
+                             nbt_interval, nbt_student. nbt_levels_set sets their levels. Cost: 2
+                             floats each and 11 for an output, and 1 + 2 intervals for every
+                             forecast that may wait */
+    uint32_t anomaly;     /* 0 or 1, default 1 (gaussian) or 0: how unusual every label is,
+                             nbt_anomaly. Cost: 28 floats for an output */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -388,6 +400,14 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
  *   has been predicted already); the learner is then unchanged. Cost: O(n_out). */
 nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
 
+/* Purpose: set the levels of the prediction intervals; until then they are the first of 0.5, 0.8,
+ *   0.95, 0.99, 0.995, 0.998, 0.999 and 0.9995.
+ * Arguments: level (intervals), ascending, each above 0 and below 1.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals), NBT_ERR_CONFIG (a level cannot be, they do
+ *   not ascend, or a sample has been predicted already); the learner is then unchanged.
+ * Cost: O(n_out intervals). */
+nbt_status nbt_levels_set(nbt_learner *learner, const float *level);
+
 /* Purpose: advance the live state by one sample and forecast:
  *   u = [h; x; 1],  s = cell(theta u, s),  phi = tanh(U [h; x; 1]),  y = link(V [h; phi; x; 1]).
  * Arguments: y (n_out), caller's units or probabilities; x (n_in), caller's units.
@@ -416,20 +436,66 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label);
  * Errors: NBT_ERR_NULL, NBT_ERR_LINK. Cost: F^2 / 2 multiply-adds. */
 nbt_status nbt_variance(nbt_learner *learner, float *variance);
 
+/* Purpose: prediction intervals of the last nbt_predict, whatever the distribution of the errors:
+ *   in the long run a share `level` of the labels is inside, each side missing half of the others
+ *   (nbt_interval.h). They take their width from the last labels; before the first label it is that
+ *   of the output itself, and 0 while the output has not varied.
+ * Arguments: bounds (n_out, intervals, 2), lower and upper of each level, caller's units.
+ * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals). Cost: O(n_out intervals). */
+nbt_status nbt_interval(const nbt_learner *learner, float *bounds);
+
+/* Purpose: predictive distribution of the last nbt_predict with tails as heavy as those of the
+ *   errors: Student's t around the forecast, scale times sqrt(freedom / (freedom - 2)) its standard
+ *   deviation (nbt_interval.h). The density of a label is
+ *   t_freedom((label - y) / scale) / scale.
+ * Arguments: scale (n_out), caller's units; freedom (n_out), degrees of freedom: 2.5, 4, 8 or 50.
+ * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals). Cost: O(n_out). */
+nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom);
+
+/* Purpose: how unusual the last label was: 0 usual, near 1 unheard of (nbt_anomaly.h). On streams
+ *   without faults a share of about 1 - t of the labels, or fewer, scores above a threshold t up to
+ *   0.999 (docs/uncertainty.md has what was measured).
+ * Arguments: score (n_out), NaN for an output without label.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no anomaly). The learner is unchanged. Cost: O(n_out). */
+nbt_status nbt_anomaly(const nbt_learner *learner, float *score);
+
+/* Events instead of scores: an alarm that is told once. All 0 but the settings is a fresh one. */
+typedef struct nbt_alarm {
+    float threshold;   /* scores above it tell, 0..1 */
+    uint32_t hold_off; /* scores after an event during which no other is told; each one above the
+                          threshold begins it again */
+    uint32_t left;     /* of them, still to come */
+} nbt_alarm;
+
+/* Purpose: take one score, NaN for none. Returns: 1 at an event, else 0. alarm may be NULL.
+ * Cost: O(1). */
+int nbt_alarm_count(nbt_alarm *alarm, float score);
+
+/* What nbt_run gives of every row; NULL for what is not wanted. */
+typedef struct nbt_rows {
+    float *y;       /* (steps, n_out) forecasts; not NULL */
+    float *bounds;  /* (steps, n_out, intervals, 2) nbt_interval of them */
+    float *anomaly; /* (steps, n_out) nbt_anomaly of the label that was learnt in the row; NaN where
+                         there was none */
+    uint32_t
+        *guards; /* (steps) the counters that grew in it, bit i for counter i of nbt_counters */
+} nbt_rows;
+
 /* Purpose: feed a whole stream; bit for bit the loop over nbt_learn and nbt_predict.
  *   horizon 0: for each t predict(x_t), then learn(label_t).
  *   horizon h: for each t learn(label_t) if h predictions wait, then predict(x_t); row t of y is
  *   the forecast for t + h. A stream may be fed in pieces.
- * Arguments: y (steps, n_out); x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
- *   *done receives the number of completed steps, skipped ones included; guards (steps), or NULL:
- *   of every row the counters that grew in it, bit i for counter i of nbt_counters. Rows from the
- *   first one on that was not begun are left as they are.
+ * Arguments: rows; x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
+ *   *done receives the number of completed steps, skipped ones included. Rows from the first one on
+ *   that was not begun are left as they are.
  * Returns: NBT_OK, or NBT_NOT_FINITE if a forecast was not finite; all steps ran.
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
  *   itself, horizon h, the label may have been learnt and only the input refused. */
-nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, uint32_t *guards);
+nbt_status nbt_run(nbt_learner *learner, const nbt_rows *rows, const float *x, const float *label,
+                   size_t steps, size_t horizon, size_t *done);
 
 /* Purpose: forget the recent past, keep what was learnt: states, estimate, lag taps and waiting
  * predictions are cleared; weights, covariances and scalers stay. Errors: NBT_ERR_NULL. */
@@ -583,11 +649,12 @@ float nbt_sigmoidf(float x);
                NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link), max_delay,    \
                NBT_USUAL_CELL, (n_hidden) > 0 ? NBT_EST_SNAP1 : NBT_EST_FROZEN, NBT_FILTER_KALMAN, \
                link) +                                                                             \
-     NBT_STREAM_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link), \
-                      NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link),        \
-                      max_delay, link, 1, NBT_IN(NBT_LINKS_REAL, link),                            \
-                      NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,                        \
-                      NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link)))
+     NBT_STREAM_BYTES(                                                                             \
+         n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),              \
+         NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link), max_delay, link, 1, \
+         NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_LINEAR_LAGS,       \
+         NBT_IN(NBT_LINKS_REAL, link), NBT_IN(NBT_LINKS_REAL, link),                               \
+         NBT_IN(NBT_LINKS_REAL, link) * NBT_USUAL_INTERVALS, NBT_IN(NBT_LINKS_REAL, link)))
 #define NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator,      \
                   filter, link)                                                                   \
     (NBT_HEADER_BYTES +                                                                           \
@@ -602,16 +669,16 @@ float nbt_sigmoidf(float x);
               1u) *                                                                               \
                  NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
-/* What follow takes beside, with the anchor and the mixture; slow and mix: 1 with slow_forget,
- * with mix_forget above 0, else 0. */
+/* What follow takes beside, with the anchor, the mixture, intervals and anomaly; slow and mix: 1
+ * with slow_forget, with mix_forget above 0, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, \
-                         anchored, linear_lags, slow, mix)                                       \
+                         anchored, linear_lags, slow, mix, intervals, anomaly)                   \
     (sizeof(float) *                                                                             \
      NBT_EVEN_(0u NBT_STREAM_ARRAYS(                                                             \
          NBT_FLOATS_SAVED_, NBT_IN(NBT_LINKS_REAL, link), (size_t)(follow), (size_t)(anchored),  \
          (size_t)(slow), (size_t)(mix), (size_t)(n_in), (size_t)(n_out), (size_t)(lags),         \
          (size_t)(max_delay), NBT_FEATURES(n_in, n_hidden, resonators, head, lags),              \
-         (size_t)(linear_lags))                                                                  \
+         (size_t)(linear_lags), (size_t)(intervals), (size_t)(anomaly))                          \
                    NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, NBT_IN(NBT_LINKS_REAL, link),         \
                                       (size_t)(follow), (size_t)(n_out), (size_t)(linear_lags))))
 

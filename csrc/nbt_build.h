@@ -42,7 +42,16 @@
 #ifndef NBT_RESONATORS
 #define NBT_RESONATORS 1
 #endif
+/* 0: without intervals; without anomaly. */
+#ifndef NBT_INTERVALS
+#define NBT_INTERVALS 1
+#endif
+#ifndef NBT_ANOMALY
+#define NBT_ANOMALY 1
+#endif
 #define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
+#define NBT_HAS_INTERVALS (NBT_FOLLOW && NBT_INTERVALS)
+#define NBT_HAS_ANOMALY (NBT_FOLLOW && NBT_ANOMALY)
 /* 0: nbt_status_text knows errors and successes only. */
 #ifndef NBT_TEXTS
 #define NBT_TEXTS 1

@@ -44,7 +44,8 @@ static const range ranges[NBT_FIELDS] = {NBT_FIELD_LIST(RANGE)};
 /* The same for the fields of streams: off where what they need is. */
 static range stream_range_of(const nbt_config *config, size_t index, range r)
 {
-    if (index < NBT_FIELD_follow || index > NBT_FIELD_mix_forget) {
+    int assesses = index == NBT_FIELD_intervals || index == NBT_FIELD_anomaly;
+    if ((index < NBT_FIELD_follow || index > NBT_FIELD_mix_forget) && !assesses) {
         return r; /* the choices that are looked at below come first, and are good by then */
     }
     if (!NBT_FOLLOW) {
@@ -60,7 +61,9 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
               (index == NBT_FIELD_slow_forget && !(mixes && kalman)) ||
               (index == NBT_FIELD_linear_lags && !(mixes && kalman && config->anchored != 0)) ||
               (index == NBT_FIELD_linear_forget && config->linear_lags == 0) ||
-              (index == NBT_FIELD_prior_units && !(real && kalman));
+              (index == NBT_FIELD_prior_units && !(real && kalman)) ||
+              (index == NBT_FIELD_intervals && !(follows && real && NBT_HAS_INTERVALS)) ||
+              (index == NBT_FIELD_anomaly && !(follows && real && NBT_HAS_ANOMALY));
     r.high = off ? 0.0f : r.high;
     if (index == NBT_FIELD_linear_forget && config->linear_lags > 0) {
         r.low = 0.5f;
@@ -197,11 +200,12 @@ static int is_addressable(const nbt_config *config)
     uint64_t slots = (uint64_t)config->max_delay + config->lags;
     uint64_t copies = config->rollback_steps > 0 ? 2 : 1;
     uint64_t matrices = config->filter == NBT_FILTER_QUASI ? 5 : 4;
-    uint64_t taps = config->linear_lags, waits = 6 * ((uint64_t)config->max_delay + 1);
+    uint64_t taps = config->linear_lags;
+    uint64_t waits = (7 + 2 * (uint64_t)config->intervals) * ((uint64_t)config->max_delay + 1);
     uint64_t streams = NBT_FOLLOW && config->follow != 0
                            ? (slots + taps + 8) * config->n_in + features * features +
                                  32 * features +
-                                 outputs * (taps * taps + 8 * taps + features + waits + 64)
+                                 outputs * (taps * taps + 8 * taps + features + waits + 128)
                            : 0;
     uint64_t floats =
         streams +

@@ -39,10 +39,10 @@ nbt_status nbt_variance(nbt_learner *learner, float *variance)
     DISPATCH(nbt_variance, (learner, variance))
 }
 
-nbt_status nbt_run(nbt_learner *learner, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, uint32_t *guards)
+nbt_status nbt_run(nbt_learner *learner, const nbt_rows *rows, const float *x, const float *label,
+                   size_t steps, size_t horizon, size_t *done)
 {
-    DISPATCH(nbt_run, (learner, y, x, label, steps, horizon, done, guards))
+    DISPATCH(nbt_run, (learner, rows, x, label, steps, horizon, done))
 }
 
 #else

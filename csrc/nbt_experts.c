@@ -10,10 +10,17 @@
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
-/* Floats that wait for a label of one output. */
+/* Floats that wait for a label of one output: the forecasts and the answer, without a mixture the
+ * anchor and where it is assessed the answer; then what nbt_assess.h has. */
+static size_t n_forecasts(const nbt_layout *l)
+{
+    return NBT_WAITING_((size_t)nbt_is_slow(l), nbt_mixes(l), nbt_linear_lags(l),
+                        (size_t)nbt_assesses(l));
+}
+
 static size_t n_waiting(const nbt_layout *l)
 {
-    return nbt_mixes(l) ? nbt_experts(l) + 1 : 1;
+    return n_forecasts(l) + NBT_BOUNDS_(nbt_intervals(l));
 }
 
 /* Place of the full readout among the forecasts; that of the slow one follows. */
@@ -181,7 +188,9 @@ NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, c
             answer += base;
             if (nbt_mixes(l)) {
                 mix_forecasts(l, &taps, o, l->cf, base, own);
-                answer = own[n - 1];
+                answer = own[nbt_experts(l)];
+            } else if (nbt_assesses(l)) {
+                own[1] = answer;
             }
         }
         nbt_innovation(l)[o] = nbt_units_restore(&unit, answer); /* y may be x */
@@ -198,6 +207,15 @@ NBT_LOCAL float nbt_experts_variance(const nbt_layout *l, size_t o, float own)
 }
 
 /* ---- learn ----------------------------------------------------------------------------------- */
+
+NBT_LOCAL float *nbt_experts_waits(const nbt_learner *learner, const nbt_layout *l, size_t o,
+                                   size_t age, float **behind)
+{
+    nbt_ring ring = nbt_experts_waiting(learner, l);
+    float *own = nbt_ring_slot(&ring, age) + o * n_waiting(l);
+    *behind = own + n_forecasts(l);
+    return *behind - 1;
+}
 
 static const float *oldest(const nbt_learner *learner, const nbt_layout *l)
 {
@@ -309,7 +327,7 @@ static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t
     nbt_ring ring = nbt_experts_waiting(learner, l);
     for (size_t slot = 0; slot < ring.capacity; slot++) {
         float *p = ring.data + slot * ring.n_in + o * n_waiting(l);
-        for (size_t k = 0; k < n_waiting(l); k++) {
+        for (size_t k = 0; k < n_forecasts(l); k++) {
             p[k] = nbt_clamp(a * p[k] + b, -NBT_HUGE, NBT_HUGE);
         }
     }

@@ -22,6 +22,11 @@
 NBT_LOCAL nbt_ring nbt_experts_taps(const nbt_learner *learner, const nbt_layout *l);
 NBT_LOCAL nbt_ring nbt_experts_waiting(const nbt_learner *learner, const nbt_layout *l);
 
+/* The answer for output o that was given `age` samples before the newest, in the output's units, if
+ * the learner mixes or assesses; *behind receives where what nbt_assess.h has of it lies. */
+NBT_LOCAL float *nbt_experts_waits(const nbt_learner *learner, const nbt_layout *l, size_t o,
+                                   size_t age, float **behind);
+
 /* Whether a number says one of n_in input channels, or -1 for none. */
 NBT_LOCAL int nbt_experts_is_channel(float channel, size_t n_in);
 

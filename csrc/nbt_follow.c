@@ -1,5 +1,6 @@
 #include "nbt_follow.h"
 
+#include "nbt_assess.h"
 #include "nbt_correct.h"
 #include "nbt_experts.h"
 #include "nbt_math.h"
@@ -43,6 +44,7 @@ static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     nbt_experts_restart(l);
+    nbt_assess_open(l);
     for (size_t age = kept; age < taps.capacity; age++) {
         nbt_fill(nbt_ring_slot(&taps, age), 0.0f, taps.n_in);
     }
@@ -67,8 +69,10 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
         }
         if (moves) {
             nbt_experts_move_output(learner, l, o, change);
+            nbt_assess_move(learner, l, o, change);
         } else {
             nbt_experts_begin_output(learner, l, o, change->b);
+            nbt_assess_begin(learner, l, o);
         }
     }
 }
@@ -188,9 +192,11 @@ static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, floa
     nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
     if (change.event == NBT_UNIT_MOVES) {
         nbt_experts_move_output(learner, l, o, &change);
+        nbt_assess_move(learner, l, o, &change);
         nbt_count(&learner->counters.moved, 1);
     } else if (change.event == NBT_UNIT_FIRST) {
         nbt_experts_begin_output(learner, l, o, change.b);
+        nbt_assess_begin(learner, l, o);
         if (nbt_mixes(l)) {
             NBT_OF(l, last_label)[o] = nbt_units_apply(&unit, z);
         }

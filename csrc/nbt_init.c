@@ -1,3 +1,4 @@
+#include "nbt_assess.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_experts.h"
@@ -112,6 +113,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
     if (nbt_follows(&l)) {
         nbt_follow_init(&l);
         nbt_experts_init(&l);
+        nbt_assess_init(&l);
     }
     nbt_watch_init(self);
     nbt_watch_fill(&l); /* a copy has to be one that could be taken */
@@ -163,6 +165,27 @@ nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel)
     }
     for (size_t o = 0; o < l.O && good; o++) {
         NBT_OF(&l, anchor)[o] = (float)channel[o];
+    }
+    return good ? NBT_OK : NBT_ERR_CONFIG;
+}
+
+nbt_status nbt_levels_set(nbt_learner *learner, const float *level)
+{
+    if (learner == NULL || level == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
+    size_t V = nbt_intervals(&l);
+    if (V == 0) {
+        return NBT_ERR_ARRAY;
+    }
+    int good = learner->counters.predictions == 0;
+    for (size_t i = 0; i < V; i++) {
+        good &= level[i] > (i > 0 ? level[i - 1] : 0.0f) && level[i] < 1.0f;
+    }
+    if (good) {
+        nbt_assess_levels(&l, level);
     }
     return good ? NBT_OK : NBT_ERR_CONFIG;
 }

@@ -1,3 +1,4 @@
+#include "nbt_assess.h"
 #include "nbt_correct.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
@@ -62,7 +63,10 @@ typedef struct view {
     X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)          \
     X(HEAD, NBT_OF(l, head), l->Q, l->Z, TABLE)                       \
     X(HEAD_COVARIANCE, NBT_OF(l, head_cov), l->Q, l->Z, TABLE)        \
-    X(ANGLE_TRACES, NBT_OF(l, angle_traces), 2, l->C, TABLE)
+    X(ANGLE_TRACES, NBT_OF(l, angle_traces), 2, l->C, TABLE)          \
+    X(LEVEL, NBT_OF(l, level), 1, nbt_intervals(l), VECTOR)           \
+    X(REACH, NBT_OF(l, reach), l->O, 2 * nbt_intervals(l), TABLE)     \
+    X(ERROR, NBT_OF(l, error), 3, l->O, TABLE)
 
 #define VIEW_ROW(NAME, data, rows, cols, stored) VIEW_##NAME,
 enum { VIEW_LIST(VIEW_ROW) VIEWS };
@@ -122,6 +126,70 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
         nbt_copy(out, v.data, v.rows * v.cols);
     }
     return NBT_OK;
+}
+
+/* ---- what is said of forecasts and labels ---------------------------------------------------- */
+
+static nbt_status are_numbers(const float *values, size_t n)
+{
+    int finite = 1;
+    for (size_t i = 0; i < n; i++) {
+        finite &= nbt_is_finite(values[i]);
+    }
+    return finite ? NBT_OK : NBT_NOT_FINITE;
+}
+
+nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
+{
+    if (learner == NULL || bounds == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
+    if (nbt_intervals(&l) == 0) {
+        return NBT_ERR_ARRAY;
+    }
+    nbt_assess_bounds(learner, &l, bounds);
+    return are_numbers(bounds, l.O * 2 * nbt_intervals(&l));
+}
+
+nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom)
+{
+    if (learner == NULL || scale == NULL || freedom == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
+    if (nbt_intervals(&l) == 0) {
+        return NBT_ERR_ARRAY;
+    }
+    nbt_assess_student(learner, &l, scale, freedom);
+    return are_numbers(scale, l.O);
+}
+
+nbt_status nbt_anomaly(const nbt_learner *learner, float *score)
+{
+    if (learner == NULL || score == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
+    if (!nbt_has_anomaly(&l)) {
+        return NBT_ERR_ARRAY;
+    }
+    nbt_assess_scores(&l, score);
+    return NBT_OK;
+}
+
+int nbt_alarm_count(nbt_alarm *alarm, float score)
+{
+    int tells = 0;
+    if (alarm != NULL) {
+        int above = score > alarm->threshold; /* NaN is not */
+        tells = above && alarm->left == 0;
+        alarm->left = above ? alarm->hold_off : alarm->left - (alarm->left > 0);
+    }
+    return tells;
 }
 
 /* ---- hash ------------------------------------------------------------------------------------ */

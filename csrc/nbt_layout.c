@@ -147,7 +147,7 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),
-                      n_in, O, L, M, F, T)
+                      n_in, O, L, M, F, T, nbt_intervals(l), (size_t)nbt_has_anomaly(l))
     NBT_STREAM_SCRATCH(PLACE_SCRATCH, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l), O,
                        T)
     n += n % 2;

@@ -45,7 +45,7 @@ enum {
     NBT_SCRATCH_ARRAYS(NBT_OPTIONAL_SCRATCH, NBT_BUILDS, cell, estimator, filter, link,
                        , , , , , , , , , , , NBT_RESONATORS, NBT_HEAD)
     NBT_STREAM_ARRAYS(NBT_OPTIONAL_SAVED, 1, NBT_FOLLOW, NBT_FOLLOW, NBT_MIXES, NBT_MIXES,
-                      , , , , , NBT_MIXES)
+                      , , , , , NBT_MIXES, NBT_HAS_INTERVALS, NBT_HAS_ANOMALY)
     NBT_STREAM_SCRATCH(NBT_OPTIONAL_SCRATCH, 1, NBT_FOLLOW, , NBT_MIXES)
     NBT_OPTIONAL
 };
@@ -199,9 +199,24 @@ NBT_INLINE size_t nbt_experts(const nbt_layout *l) /* forecasts of an output tha
     return NBT_EXPERTS_((size_t)nbt_is_slow(l), nbt_linear_lags(l));
 }
 
+NBT_INLINE size_t nbt_intervals(const nbt_layout *l) /* of an output */
+{
+    return NBT_HAS_INTERVALS && NBT_BUILDS(NBT_LINKS_REAL, link) ? l->config->intervals : 0;
+}
+
+NBT_INLINE int nbt_has_anomaly(const nbt_layout *l)
+{
+    return NBT_HAS_ANOMALY && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->anomaly != 0;
+}
+
+NBT_INLINE int nbt_assesses(const nbt_layout *l) /* the answers themselves, not their parts only */
+{
+    return nbt_intervals(l) > 0 || nbt_has_anomaly(l);
+}
+
 NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs */
 {
-    return nbt_is_anchored(l) || nbt_mixes(l);
+    return nbt_is_anchored(l) || nbt_mixes(l) || nbt_assesses(l);
 }
 
 /* The fields of a config after seed are words of 32 bits, without padding between them
@@ -262,7 +277,8 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
     NBT_STREAM_ARRAYS(X, NBT_BRINGS_TO_L(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),         \
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l), \
                       (size_t)(l)->config->n_in, (l)->O, (size_t)(l)->config->lags,             \
-                      (size_t)(l)->config->max_delay, (l)->F, nbt_linear_lags(l))
+                      (size_t)(l)->config->max_delay, (l)->F, nbt_linear_lags(l),               \
+                      nbt_intervals(l), (size_t)nbt_has_anomaly(l))
 #define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
 #define NBT_FIND_POINTER(l, name) ((l)->name)

@@ -17,6 +17,7 @@
  * sweep is one pass over the matrices that makes a change, a look, or both: each parameter is then
  * read and written once. */
 #include "nbt.h"
+#include "nbt_assess.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_experts.h"
@@ -124,6 +125,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     forecast(learner, l, undone);
     if (nbt_follows(l) && nbt_is_gaussian(l)) {
         nbt_experts_forecast(learner, l, x, y);
+        nbt_assess_forecast(learner, l);
     } else {
         nbt_copy(y, l->y, l->O);
         nbt_intake_unscale(l, y);
@@ -293,6 +295,9 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     if (refused != NBT_OK) {
         return refused;
     }
+    if (nbt_assesses(l)) {
+        nbt_assess_learn(learner, l, now.present);
+    }
     advance(learner, l, &now);
     correct(learner, l, change, &now);
     nbt_status answer = finish(learner, l, change, &now, undone);
@@ -329,10 +334,29 @@ static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
     return set;
 }
 
-nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, const float *label,
-                                size_t steps, size_t horizon, size_t *done, uint32_t *guards)
+/* Row t of what the caller wants to know, after the forecast, and at the end. */
+static void tell_bounds(const nbt_learner *learner, const nbt_layout *l, const nbt_rows *rows,
+                        size_t t)
 {
-    if (learner == NULL || y == NULL || x == NULL || label == NULL || done == NULL) {
+    if (rows->bounds != NULL) {
+        nbt_assess_bounds(learner, l, rows->bounds + t * l->O * 2 * nbt_intervals(l));
+    }
+}
+
+static void tell_scores(const nbt_layout *l, const nbt_rows *rows, size_t t, int has_learnt)
+{
+    if (rows->anomaly != NULL && has_learnt) {
+        nbt_assess_scores(l, rows->anomaly + t * l->O);
+    } else if (rows->anomaly != NULL) {
+        nbt_fill(rows->anomaly + t * l->O, nbt_from_bits(0x7fc00000u), l->O);
+    }
+}
+
+nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, const nbt_rows *rows, const float *x,
+                                const float *label, size_t steps, size_t horizon, size_t *done)
+{
+    if (learner == NULL || rows == NULL || rows->y == NULL || x == NULL || label == NULL ||
+        done == NULL) {
         return NBT_ERR_NULL;
     }
     const nbt_config *config = &learner->config;
@@ -343,24 +367,36 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, float *y, const float *x, 
     }
     nbt_layout l;
     nbt_layout_of(&l, config, learner);
+    if ((rows->bounds != NULL && nbt_intervals(&l) == 0) ||
+        (rows->anomaly != NULL && !nbt_has_anomaly(&l))) {
+        return NBT_ERR_ARRAY;
+    }
     nbt_change change;
     nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
     nbt_status status = NBT_OK, worst = NBT_OK;
     nbt_counters before = learner->counters;
     for (size_t t = 0; t < steps && status >= 0; t++) {
-        if (horizon > 0 && learner->pending == horizon) {
+        int learns = horizon == 0 || learner->pending == horizon;
+        if (horizon > 0 && learns) {
             status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
         if (status >= 0) {
-            status = predict(learner, &l, y + t * config->n_out, x + t * config->n_in, &undone);
+            status =
+                predict(learner, &l, rows->y + t * config->n_out, x + t * config->n_in, &undone);
             worst = status == NBT_NOT_FINITE ? status : worst;
+        }
+        if (status >= 0) { /* a label may move the units that they stand in */
+            tell_bounds(learner, &l, rows, t);
         }
         if (status >= 0 && horizon == 0) {
             status = learn(learner, &l, label + t * n_label, &change, &undone);
         }
         *done += status >= 0;
-        if (guards != NULL) {
-            guards[t] = grown(&before, &learner->counters);
+        if (status >= 0) {
+            tell_scores(&l, rows, t, learns);
+        }
+        if (rows->guards != NULL) {
+            rows->guards[t] = grown(&before, &learner->counters);
             before = learner->counters;
         }
     }

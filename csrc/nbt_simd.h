@@ -31,12 +31,12 @@
 #endif
 
 #if NBT_SIMD_VERSIONS
-#define NBT_SIMD_DECLARE(suffix)                                                                   \
-    nbt_status nbt_predict##suffix(nbt_learner *learner, float *y, const float *x);                \
-    nbt_status nbt_learn##suffix(nbt_learner *learner, const float *label);                        \
-    nbt_status nbt_variance##suffix(nbt_learner *learner, float *variance);                        \
-    nbt_status nbt_run##suffix(nbt_learner *learner, float *y, const float *x, const float *label, \
-                               size_t steps, size_t horizon, size_t *done, uint32_t *guards)
+#define NBT_SIMD_DECLARE(suffix)                                                           \
+    nbt_status nbt_predict##suffix(nbt_learner *learner, float *y, const float *x);        \
+    nbt_status nbt_learn##suffix(nbt_learner *learner, const float *label);                \
+    nbt_status nbt_variance##suffix(nbt_learner *learner, float *variance);                \
+    nbt_status nbt_run##suffix(nbt_learner *learner, const nbt_rows *rows, const float *x, \
+                               const float *label, size_t steps, size_t horizon, size_t *done)
 NBT_SIMD_DECLARE(_base);
 NBT_SIMD_DECLARE(_avx2);
 NBT_SIMD_DECLARE(_avx512);

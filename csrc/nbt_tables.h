@@ -6,7 +6,8 @@
  * needs.
  *
  * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1]. F:
- * features of the readout. Q: units of the head. C: resonators. E: state floats that are features. */
+ * features of the readout. Q: units of the head. C: resonators. E: state floats that are
+ * features. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
@@ -133,63 +134,66 @@ enum {
  *     nbt_config_default.
  *   since: minor version of the checkpoints that first had it: one more than the last for a new
  *     field. */
-#define NBT_FIELD_LIST(X)                                                               \
-    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                             \
-    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */             \
-    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                  \
-    X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(NBT_LINK_GAUSSIAN), 1, 0)                    \
-    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                            \
-    X(cell, CHOICE, 0, NBT_CELL_END - 1, cell, cell, 0)                                 \
-    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden, shape),           \
-      usual_estimator(n_hidden, shape), 0)                                               \
-    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)           \
-    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)   \
-    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                 \
-    X(scale_steps, COUNT, 0, 16777216, 300, 300, 0)                                     \
-    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                               \
-    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                            \
-    X(scale_rate, REAL, 0.0f, 1.0f, 2e-3f, 2e-3f, 0)                                    \
-    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                        \
-    X(tau_max, ABOVE, 1.0f, 1e9f, columns ? 64.0f : 16.0f, columns ? 32.0f : 16.0f,     \
-      0) /* at least tau_min */                                                         \
-    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                \
-    X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in, columns), 0)             \
-    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                         \
-    X(rate, REAL, 0.0f, 100.0f, columns ? 0.6f : 0.4f, columns ? 0.4f : 0.15f, 0)       \
-    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                    \
-    X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                 \
-    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                  \
-    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                          \
-    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.05f, 0.12f, 0)                                 \
-    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                   \
-    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                  \
-    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                         \
-    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                      \
-    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */        \
-    X(gate, REAL, 0.0f, 1e6f, 5.0f, 20.0f, 1)                                           \
-    X(input_limit, REAL, 0.0f, 1e6f, 10.0f, 10.0f, 1)                                   \
-    X(follow, COUNT, 0, 1, 1, 1, 2)                                                     \
-    X(anchored, COUNT, 0, 1, 1, 0, 2)                                                   \
-    X(linear_lags, COUNT, 0, 1024, NBT_USUAL_LINEAR_LAGS, 0, 2)                         \
-    X(prior_units, COUNT, 0, 1, 1, 0, 2)                                                \
-    X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */ \
-    X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                  \
-    X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)                                    \
-    X(resonators, COUNT, 0, 4096, NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_GAUSSIAN),           \
-      NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_CATEGORICAL), 3) /* at most n_hidden */             \
-    X(head, COUNT, 0, 4096, NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_GAUSSIAN),                       \
-      NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_CATEGORICAL), 3)                                                    \
-    X(head_gain, REAL, 0.0f, 100.0f, head_gain(n_hidden, shape, 2.0f), \
-      head_gain(n_hidden, shape, 1.0f), 3) /* 0 without head */
+#define NBT_FIELD_LIST(X)                                                                    \
+    X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                                  \
+    X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */                  \
+    X(n_hidden, COUNT, 0, 4096, n_hidden, n_hidden, 0)                                       \
+    X(lags, COUNT, 1, 1024, NBT_USUAL_LAGS(NBT_LINK_GAUSSIAN), 1, 0)                         \
+    X(max_delay, COUNT, 0, 1048576, 0, 0, 0)                                                 \
+    X(cell, CHOICE, 0, NBT_CELL_END - 1, cell, cell, 0)                                      \
+    X(estimator, CHOICE, 0, NBT_EST_END - 1, usual_estimator(n_hidden, shape),               \
+      usual_estimator(n_hidden, shape), 0)                                                   \
+    X(norm, CHOICE, 0, NBT_NORM_END - 1, NBT_NORM_METRIC, NBT_NORM_METRIC, 0)                \
+    X(filter, CHOICE, 0, NBT_FILTER_END - 1, NBT_FILTER_KALMAN, NBT_FILTER_KALMAN, 0)        \
+    X(link, CHOICE, 0, NBT_LINK_END - 1, link, link, 0)                                      \
+    X(scale_steps, COUNT, 0, 16777216, 300, 300, 0)                                          \
+    X(hold_missing, COUNT, 0, 1, 0, 0, 0)                                                    \
+    X(anneal_steps, COUNT, 0, 1073741824, 100000, 100000, 0)                                 \
+    X(scale_rate, REAL, 0.0f, 1.0f, 2e-3f, 2e-3f, 0)                                         \
+    X(tau_min, ABOVE, 1.0f, 1e9f, 1.6f, 2.2f, 0)                                             \
+    X(tau_max, ABOVE, 1.0f, 1e9f, columns ? 64.0f : 16.0f, columns ? 32.0f : 16.0f,          \
+      0) /* at least tau_min */                                                              \
+    X(recurrent_gain, REAL, 0.0f, 100.0f, 0.6f, 0.6f, 0)                                     \
+    X(input_gain, REAL, 0.0f, 100.0f, 1.2f, one_hot_gain(n_in, columns), 0)                  \
+    X(decay, REAL, 0.0f, 1.0f, 0.95f, 0.95f, 0)                                              \
+    X(rate, REAL, 0.0f, 100.0f, columns ? 0.6f : 0.4f, columns ? 0.4f : 0.15f, 0)            \
+    X(info_rate, ABOVE, 0.0f, 0.5f, 1e-3f, 1e-3f, 0)                                         \
+    X(info_floor, REAL, 1e-6f, 1e6f, 0.005f, 0.003f, 0)                                      \
+    X(forget, ABOVE, 0.5f, 1.0f, 0.9985f, 0.99995f, 0)                                       \
+    X(prior, REAL, 1e-6f, 1e6f, 3.0f, 1.0f, 0)                                               \
+    X(prior_hidden, REAL, 1e-6f, 1e6f, 0.05f, 0.12f, 0)                                      \
+    X(noise_rate, ABOVE, 0.0f, 1.0f, 0.01f, 0.01f, 0)                                        \
+    X(sgd_rate, REAL, 0.0f, 100.0f, 0.003f, 0.003f, 0)                                       \
+    X(stuck_steps, COUNT, 0, 16777215, 0, 0, 1)                                              \
+    X(drift_steps, COUNT, 0, 1048576, 300, 300, 1)                                           \
+    X(rollback_steps, COUNT, 0, 1073741824, 0, 0, 1) /* 0 without drift_steps */             \
+    X(gate, REAL, 0.0f, 1e6f, 5.0f, 20.0f, 1)                                                \
+    X(input_limit, REAL, 0.0f, 1e6f, 10.0f, 10.0f, 1)                                        \
+    X(follow, COUNT, 0, 1, 1, 1, 2)                                                          \
+    X(anchored, COUNT, 0, 1, 1, 0, 2)                                                        \
+    X(linear_lags, COUNT, 0, 1024, NBT_USUAL_LINEAR_LAGS, 0, 2)                              \
+    X(prior_units, COUNT, 0, 1, 1, 0, 2)                                                     \
+    X(linear_forget, REAL, 0.0f, 1.0f, 0.999f, 0.0f, 2) /* with linear_lags: above 0.5 */    \
+    X(slow_forget, REAL, 0.0f, 1.0f, 0.9998f, 0.0f, 2)                                       \
+    X(mix_forget, REAL, 0.0f, 1.0f, 0.998f, 0.0f, 2)                                         \
+    X(resonators, COUNT, 0, 4096, NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_GAUSSIAN),  \
+      NBT_USUAL_RESONATORS(n_hidden, shape, NBT_LINK_CATEGORICAL), 3) /* at most n_hidden */ \
+    X(head, COUNT, 0, 4096, NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_GAUSSIAN),              \
+      NBT_USUAL_HEAD(n_hidden, shape, NBT_LINK_CATEGORICAL), 3)                              \
+    X(head_gain, REAL, 0.0f, 100.0f, head_gain(n_hidden, shape, 2.0f),                       \
+      head_gain(n_hidden, shape, 1.0f), 3) /* 0 without head */                              \
+    X(intervals, COUNT, 0, NBT_INTERVALS_MAX, NBT_USUAL_INTERVALS, 0, 4)                     \
+    X(anomaly, COUNT, 0, 1, 1, 0, 4)
 
 /* Defaults that NBT_DEFAULT_BYTES needs too. */
 #define NBT_USUAL_LAGS(link) (1u + NBT_IN(NBT_LINKS_REAL, link))
 #define NBT_USUAL_LINEAR_LAGS 10u
+#define NBT_USUAL_INTERVALS 3u
 #define NBT_USUAL_CELL NBT_CELL_COLUMNAR
-#define NBT_USUAL_RESONATORS(n_hidden, cell, link)                       \
-    ((cell) == NBT_CELL_RESONATOR ? (n_hidden)                           \
-                                  : NBT_IN(NBT_CELLS_ALONE, cell) *      \
-                                        NBT_IN(NBT_LINKS_REAL, link) *   \
+#define NBT_USUAL_RESONATORS(n_hidden, cell, link)                     \
+    ((cell) == NBT_CELL_RESONATOR ? (n_hidden)                         \
+                                  : NBT_IN(NBT_CELLS_ALONE, cell) *    \
+                                        NBT_IN(NBT_LINKS_REAL, link) * \
                                         ((n_hidden) / 2u))
 #define NBT_USUAL_HEAD(n_hidden, cell, link) \
     (NBT_IN(NBT_CELLS_ALONE, cell) *         \
@@ -266,19 +270,19 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
  *   copied: 1 if the last good copy has it where the learner has.
  *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
  *   floats: how many where it is brought, at least 1. */
-#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, \
-                         Z, F, C, Q)                                                                     \
+#define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E,  \
+                         Z, F, C, Q)                                                              \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
        (R) * (D))                                                                                 \
     X(POINTER, readout, parameters, WEIGHTS, 0, 1u, 1u, (O) * (F)) /* (O, F) */                   \
     XM(MATRIX, w, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), (R) * (D))           \
     X(POINTER, v, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_W, estimator), /* (N, S) */         \
-      NBT_N_(in, estimator, H) * (S))                                                       \
+      NBT_N_(in, estimator, H) * (S))                                                             \
     XM(MATRIX, g, estimate, WEIGHTS, 0, 0u, in(NBT_ESTIMATORS_G, estimator), (R) * (D))           \
     X(OPTIONAL, balance, estimate, SQUARES, 0, 0u, /* (1 + 2H) ||w||^2, ||g_i||^2, kappa_i */     \
       in(NBT_ESTIMATORS_RESIDUAL, estimator), 2u * (H) + 1u)                                      \
     X(OPTIONAL, exact, estimate, WEIGHTS, 0, 0u, /* (S, R, D) row-major ds/dtheta */              \
-      in(NBT_ESTIMATORS_EXACT, estimator), (S) * (R) * (D))                                 \
+      in(NBT_ESTIMATORS_EXACT, estimator), (S) * (R) * (D))                                       \
     XM(MATRIX, cov, covariance, VARIANCES, 0, 1u,                                                 \
       in(NBT_ESTIMATORS_LEARNING, estimator) * in(NBT_FILTERS_KALMAN, filter), (R) * (D))         \
     XM(MATRIX, coupling, covariance, WEIGHTS, 0, 1u,                                              \
@@ -287,7 +291,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
       (F) * ((F) + 1u) / 2u)                                                                      \
     X(POINTER, noise, covariance, NOISE, 0, 1u, /* (2, O) variance, labels counted */             \
       in(NBT_LINKS_REAL, link), 2u * (O))                                                         \
-    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (S)) /* (2, S) state, learning state */ \
+    X(POINTER, state, state, STATE, 0, 0u, 1u, 2u * (S)) /* (2, S) state, learning state */       \
     X(OPTIONAL, leak, state, SHARES, 0, 0u, in(NBT_CELLS_LEAKY, cell), (H)) /* (H) */             \
     X(POINTER, ring, ring, RING, 0, 0u, 1u, ((M) + (L)) * (n_in)) /* (max_delay + lags, n_in) */  \
     /* (3, n_in), (3, O) mean, variance, count */                                                 \
@@ -298,82 +302,84 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */ \
     X(OPTIONAL, head, parameters, WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */            \
     X(OPTIONAL, head_cov, covariance, VARIANCES, 3, 1u, /* (Q, Z) */                              \
-      NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))                                     \
+      NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))                                    \
     X(OPTIONAL, angle_traces, estimate, WEIGHTS, 3, 0u, /* (2, C) of the angles of resonators */  \
       NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), 2u * (C))
 
 /* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
-#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, Z, \
-                           F, C, Q)                                                                     \
-    X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                             \
-    X(POINTER, f, 1u, (F)) /* (F) [h after; x; 1] */                                              \
-    X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                      \
-    X(POINTER, carry, 1u, (S)) /* (S) */                                                    \
-    X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */              \
-    X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */   \
-    /* (2, R) row products u u, w u. Sums are taken before the factors move; columns need none */ \
-    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator) * in(NBT_CELLS_MIXING, cell),              \
-      (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                               \
-    /* (R) row products */                                                                        \
-    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))            \
-    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))            \
-    X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                      \
-    /* (H, H) transposed J_t; rtrl: (S, H) */                                                     \
-    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (S) * (H))                \
-    /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */                             \
-    X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), 2u * NBT_N_(in, estimator, H))   \
-    /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction    \
-     * fills them, scratch of the estimate (unitwise: (8, H) from tangent on). */                 \
-    X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */ \
-    X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */       \
-      2u * NBT_N_(in, estimator, H))                                                              \
-    /* (3, H) step, curvature, tilt. Resonators: (2, E), and (C) curvature of p with q */         \
-    X(OPTIONAL, step_g,                                                                           \
-      in(NBT_ESTIMATORS_G, estimator) * (in(NBT_CELLS_MIXING, cell) | NBT_ANY_(C)),               \
-      (2u + in(NBT_CELLS_MIXING, cell)) * (E) + (C))                                              \
-    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (E, O) F^T V_h, unit by unit */ \
-      (E) * (O))                                                                                  \
-    /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */                            \
-    X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), NBT_N_(in, estimator, H) * (O))     \
-    /* (H) factor of the old g in the new w */                                                    \
-    X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                 \
-    X(OPTIONAL, g_keep, /* (H) d */                                                               \
-      in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))                          \
-    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))     \
-    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) sum P g w of a unit */   \
+#define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, Z,  \
+                           F, C, Q)                                                                \
+    X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                              \
+    X(POINTER, f, 1u, (F)) /* (F) [h after; x; 1] */                                               \
+    X(POINTER, act, 1u, (R)) /* (R) pre-activations, then gains of part 0 */                       \
+    X(POINTER, carry, 1u, (S)) /* (S) */                                                           \
+    X(OPTIONAL, gain2, in(NBT_CELLS_TWO_PARTS, cell), (R)) /* (R) gains of part 1 */               \
+    X(POINTER, da, in(NBT_ESTIMATORS_SHARED, estimator), (R)) /* (R) theta_h v, then u_scale */    \
+    /* (2, R) row products u u, w u. Sums are taken before the factors move; columns need none */  \
+    X(POINTER, uu, in(NBT_ESTIMATORS_SWEPT, estimator) * in(NBT_CELLS_MIXING, cell),               \
+      (1u + in(NBT_ESTIMATORS_W, estimator)) * (R))                                                \
+    /* (R) row products */                                                                         \
+    X(OPTIONAL, gu, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))             \
+    X(OPTIONAL, gg, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (R))             \
+    X(OPTIONAL, wg, in(NBT_ESTIMATORS_BOTH, estimator), (R))                                       \
+    /* (H, H) transposed J_t; rtrl: (S, H) */                                                      \
+    X(OPTIONAL, jacobian, in(NBT_ESTIMATORS_JACOBIAN, estimator), (S) * (H))                       \
+    /* (2, N) sum P w w (rtrl: of the slopes), factor of the old w */                              \
+    X(POINTER, w_square, in(NBT_ESTIMATORS_DIRECTED, estimator), 2u * NBT_N_(in, estimator, H))    \
+    /* tangent, step_w, step_g, white and alpha lie one after the other: before the correction     \
+     * fills them, scratch of the estimate (unitwise: (8, H) from tangent on). */                  \
+    X(OPTIONAL, tangent, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) rho0 v + y (residual) */  \
+    X(POINTER, step_w, in(NBT_ESTIMATORS_DIRECTED, estimator), /* (2, N) step, curvature */        \
+      2u * NBT_N_(in, estimator, H))                                                               \
+    /* (3, H) step, curvature, tilt. Resonators: (2, E), and (C) curvature of p with q */          \
+    X(OPTIONAL, step_g,                                                                            \
+      in(NBT_ESTIMATORS_G, estimator) * (in(NBT_CELLS_MIXING, cell) | NBT_ANY_(C)),                \
+      (2u + in(NBT_CELLS_MIXING, cell)) * (E) + (C))                                               \
+    X(OPTIONAL, white, in(NBT_ESTIMATORS_WHITENED, estimator), /* (E, O) F^T V_h, unit by unit */  \
+      (E) * (O))                                                                                   \
+    /* (N, O) V_h v_h, whitened by F^T under kalman; rtrl: its step */                             \
+    X(POINTER, alpha, in(NBT_ESTIMATORS_DIRECTED, estimator), NBT_N_(in, estimator, H) * (O))      \
+    /* (H) factor of the old g in the new w */                                                     \
+    X(OPTIONAL, g_scale, in(NBT_ESTIMATORS_BOTH, estimator), (H))                                  \
+    X(OPTIONAL, g_keep, /* (H) d */                                                                \
+      in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))                           \
+    X(OPTIONAL, g_square, in(NBT_ESTIMATORS_G, estimator) * in(NBT_CELLS_MIXING, cell), (H))       \
+    X(OPTIONAL, g_cross, in(NBT_ESTIMATORS_BOTH, estimator), (H)) /* (H) sum P g w of a unit */    \
     X(OPTIONAL, pq_square, NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), (C)) /* sum P g_p g_q */ \
-    /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */ \
-    X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D))                     \
-    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (S) * (D))                       \
-    X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                  \
-    X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                               \
-    X(POINTER, cf,                                                                                \
-      (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator) | NBT_ANY_(Q)),       \
-      2u * (F)) /* (2, F) C f, U^T f; while looking, u and u^2 */                                 \
-    X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */ \
-    /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */  \
-    X(POINTER, y, 1u, 4u * (O))                                                                   \
-    /* (R) pre-activations of the live state, where it leads */                                   \
-    X(POINTER, live, ((M) > 0u ? 1u : 0u), (R))                                                   \
-    /* (Q) 1 - phi^2; (Q, O) F^T V_phi; (Q) its sum P g g; (2, Q) step, curvature */              \
-    X(OPTIONAL, head_slope, NBT_ANY_(Q), (Q))                                                     \
-    X(OPTIONAL, head_white, NBT_ANY_(Q), (Q) * (O))                                               \
-    X(OPTIONAL, head_square, NBT_ANY_(Q), (Q))                                                    \
+    /* (O, R, D) F^T H; (S, D) a row of exact before the step; (D) P of a row, P times a slope */  \
+    X(OPTIONAL, slopes, in(NBT_ESTIMATORS_EXACT, estimator), (O) * (R) * (D))                      \
+    X(OPTIONAL, past, in(NBT_ESTIMATORS_EXACT, estimator), (S) * (D))                              \
+    X(OPTIONAL, p_row, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                   \
+    X(OPTIONAL, weighted, in(NBT_ESTIMATORS_EXACT, estimator), (D))                                \
+    X(POINTER, cf,                                                                                 \
+      (in(NBT_FILTERS_KALMAN, filter) | in(NBT_ESTIMATORS_SWEPT, estimator) | NBT_ANY_(Q)),        \
+      2u * (F)) /* (2, F) C f, U^T f; while looking, u and u^2 */                                  \
+    X(POINTER, chol, in(NBT_FILTERS_KALMAN, filter), (O) * ((O) + 1u) / 2u) /* (O (O + 1) / 2) */  \
+    /* (4, O) prediction, label (scaled units), innovation and its solution, curvature factor */   \
+    X(POINTER, y, 1u, 4u * (O))                                                                    \
+    /* (R) pre-activations of the live state, where it leads */                                    \
+    X(POINTER, live, ((M) > 0u ? 1u : 0u), (R))                                                    \
+    /* (Q) 1 - phi^2; (Q, O) F^T V_phi; (Q) its sum P g g; (2, Q) step, curvature */               \
+    X(OPTIONAL, head_slope, NBT_ANY_(Q), (Q))                                                      \
+    X(OPTIONAL, head_white, NBT_ANY_(Q), (Q) * (O))                                                \
+    X(OPTIONAL, head_square, NBT_ANY_(Q), (Q))                                                     \
     X(OPTIONAL, head_step, NBT_ANY_(Q), 2u * (Q))
 
 /* X(where, name, purpose, content, since, copied, brought, floats) for what units that follow the
  * stream, the anchor and the mixture bring, with the columns of NBT_SAVED_ARRAYS. All are OPTIONAL,
  * saved, and lie behind the workspace.
- *   real: of the link. follows, anchors, slows, mixes: 1 with follow, anchored, slow_forget,
- *     mix_forget. T: linear_lags. */
-#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, F, T)            \
+ *   real: of the link. follows, anchors, slows, mixes, scores: 1 with follow, anchored,
+ *     slow_forget, mix_forget, anomaly. T: linear_lags. V: intervals. */
+#define NBT_STREAM_ARRAYS(X, real, follows, anchors, slows, mixes, n_in, O, L, M, F, T, V, scores) \
     X(OPTIONAL, taps, ring, SAMPLES, 2, 0u, follows, /* (max_delay + max(lags, T), n_in) */        \
       NBT_TAPS_(L, M, T) * (n_in))                                                                 \
     X(OPTIONAL, units, scaler, UNIT_ROWS, 2, 0u, follows, 6u * (n_in)) /* (6, n_in) nbt_units.h */ \
     X(OPTIONAL, label_units, scaler, UNIT_ROWS, 2, 0u, (follows) * (real), 6u * (O)) /* (6, O) */  \
     X(OPTIONAL, anchor, parameters, ANCHOR, 2, 0u, anchors, (O)) /* (O) input channel, or -1 */    \
-    X(OPTIONAL, waiting, ring, FORECASTS, 2, 0u, /* (max_delay + 1, O, K + 1), nbt_experts.h */    \
-      (anchors) | (mixes), ((M) + 1u) * (O) * NBT_WAITING_(slows, mixes, T))                       \
+    X(OPTIONAL, waiting, ring, FORECASTS, 2, 0u, /* (max_delay + 1, O, ...), nbt_experts.h */      \
+      (anchors) | (mixes) | NBT_ANY_(V) | (scores),                                                \
+      ((M) + 1u) * (O) *                                                                           \
+          (NBT_WAITING_(slows, mixes, T, NBT_ANY_(V) | (scores)) + NBT_BOUNDS_(V)))                \
     /* (O, K) */                                                                                   \
     X(OPTIONAL, regret, parameters, WEIGHTS, 2, 0u, mixes, (O) * NBT_EXPERTS_(slows, T))           \
     /* (O, K) */                                                                                   \
@@ -390,22 +396,35 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, linear, parameters, WEIGHTS, 2, 0u, (T) > 0u, (O) * NBT_LINEAR_(T))                \
     X(OPTIONAL, linear_ud, covariance, FACTORS, 2, 0u, (T) > 0u, /* (O) factors */                 \
       (O) * (NBT_LINEAR_(T) * (NBT_LINEAR_(T) + 1u) / 2u))                                         \
-    X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */
+    X(OPTIONAL, linear_noise, covariance, NOISE, 2, 0u, (T) > 0u, 2u * (O)) /* (2, O) */           \
+    X(OPTIONAL, level, parameters, LEVELS, 4, 0u, NBT_ANY_(V), (V)) /* (V) ascending */            \
+    /* (3, O) nbt_interval.h: mean absolute error, fast and slow; labels */                        \
+    X(OPTIONAL, error, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 3u * (O))                          \
+    X(OPTIONAL, reach, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 2u * (O) * (V)) /* (O, V, 2) */    \
+    X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
+    X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
+    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */
 
 /* Their workspace: X(where, name, brought, floats). */
-#define NBT_STREAM_SCRATCH(X, real, follows, O, T)                              \
+#define NBT_STREAM_SCRATCH(X, real, follows, O, T)                                         \
     X(OPTIONAL, truth, (follows) * (real), (O)) /* (O) label in the units of its output */ \
     X(OPTIONAL, linear_work, (T) > 0u, 3u * NBT_LINEAR_(T)) /* (3, T + 1) features, C f, U^T f */
 
-/* Samples in taps, features of the linear expert, experts, floats that wait for an output's
- * label. */
+/* Samples in taps, features of the linear expert, experts, floats that wait for an output's label:
+ * of the forecasts, and of the intervals. */
 #define NBT_TAPS_(L, M, T) ((M) + ((L) > (T) ? (L) : (T)))
 #define NBT_LINEAR_(T) ((T) + 1u)
 #define NBT_EXPERTS_(slow, T) (2u + ((T) > 0u) + (slow))
-#define NBT_WAITING_(slow, mix, T) ((mix) != 0 ? NBT_EXPERTS_(slow, T) + 1u : 1u)
+#define NBT_WAITING_(slow, mix, T, assess) \
+    ((mix) != 0 ? NBT_EXPERTS_(slow, T) + 1u : 1u + (assess))
+#define NBT_BOUNDS_(V) (NBT_ANY_(V) * (1u + 2u * (V)))
 
 /* 1 where there are any, else 0. */
 #define NBT_ANY_(count) ((count) > 0u ? 1u : 0u)
+
+/* Most intervals; floats that say what is usual of an output (nbt_anomaly.h). */
+#define NBT_INTERVALS_MAX 8u
+#define NBT_USUAL_FLOATS 27u
 
 #define NBT_SKIP(...)
 
@@ -425,7 +444,7 @@ enum {
         NBT_WORD_LIST(NBT_SINCE_WORD_)
             NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , ,
                              , , )
-                NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , ),
+                NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , , , ),
     NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
                 : NBT_SINCE_ALL_ < 8  ? 2
                 : NBT_SINCE_ALL_ < 16 ? 3

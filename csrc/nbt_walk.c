@@ -1,5 +1,6 @@
 #include "nbt_walk.h"
 
+#include "nbt_anomaly.h"
 #include "nbt_experts.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
@@ -138,6 +139,30 @@ static void walk_anchor(nbt_walker *walker, float *anchor, size_t n, size_t n_in
     }
 }
 
+/* Of each output what nbt_anomaly.h remembers. */
+static void walk_usual(nbt_walker *walker, float *usual, size_t n)
+{
+    for (size_t at = 0; at < n; at += NBT_ANOMALY_END) {
+        walk_array(walker, usual + at, NBT_ANOMALY_SIGNED, NONNEGATIVE, VARIANCE_LIMIT);
+        walk_array(walker, usual + at + NBT_ANOMALY_SIGNED, NBT_ANOMALY_END - NBT_ANOMALY_SIGNED,
+                   ANY_SIGN, VALUE_LIMIT);
+    }
+}
+
+/* The levels of intervals, ascending. */
+static void walk_levels(nbt_walker *walker, float *level, size_t n)
+{
+    float below = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(level[i]) : 0));
+        walker->sound &= after > below && after < 1.0f;
+        below = after;
+        if (walker->writes) {
+            level[i] = after;
+        }
+    }
+}
+
 /* The contents of NBT_SAVED_ARRAYS. */
 typedef enum array_content {
     WEIGHTS,   /* of either sign */
@@ -155,7 +180,9 @@ typedef enum array_content {
                   block */
     ANCHOR,
     FORECASTS, /* what waits for labels */
-    FACTORS    /* one of the linear expert for every output */
+    USUAL,
+    LEVELS,
+    FACTORS /* one of the linear expert for every output */
 } array_content;
 
 static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, float *data,
@@ -190,6 +217,8 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
+    case USUAL: walk_usual(walker, data, n); break;
+    case LEVELS: walk_levels(walker, data, n); break;
     case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;
     case SCALER:
         walk_array(walker, data, n / 3, ANY_SIGN, VALUE_LIMIT);

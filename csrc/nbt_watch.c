@@ -1,5 +1,6 @@
 #include "nbt_watch.h"
 
+#include "nbt_assess.h"
 #include "nbt_correct.h"
 #include "nbt_estimate.h"
 #include "nbt_experts.h"
@@ -157,6 +158,7 @@ static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
     nbt_correct_init(l);
+    nbt_assess_open(l);
     if (!nbt_follows(l)) { /* units that follow need no help */
         nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
     }
@@ -202,6 +204,7 @@ NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l)
         learner->opened = learner->counters.labels;
     }
     nbt_experts_open(l);
+    nbt_assess_open(l);
     nbt_count(&learner->counters.reopened, 1);
     return 1;
 }

@@ -9,8 +9,17 @@ from nbt_embed import _selfcheck as _selfcheck
 from nbt_embed._kernel_config import Counters, Memory, memory_of
 from nbt_embed.config import Config
 from nbt_embed.errors import NbtError
-from nbt_embed.learner import Learner
+from nbt_embed.learner import Learner, Run
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "Counters", "Learner", "Memory", "NbtError", "__version__", "memory_of"]
+__all__ = [
+    "Config",
+    "Counters",
+    "Learner",
+    "Memory",
+    "NbtError",
+    "Run",
+    "__version__",
+    "memory_of",
+]

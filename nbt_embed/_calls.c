@@ -123,6 +123,24 @@ int nbt_shared_variance(nbt_shared *shared, float *variance)
     return status;
 }
 
+int nbt_shared_interval(nbt_shared *shared, float *bounds)
+{
+    INSIDE(shared, status, nbt_interval(shared->learner, bounds))
+    return status;
+}
+
+int nbt_shared_student(nbt_shared *shared, float *scale, float *freedom)
+{
+    INSIDE(shared, status, nbt_student(shared->learner, scale, freedom))
+    return status;
+}
+
+int nbt_shared_anomaly(nbt_shared *shared, float *score)
+{
+    INSIDE(shared, status, nbt_anomaly(shared->learner, score))
+    return status;
+}
+
 int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes)
 {
     INSIDE(shared, status, nbt_save(shared->learner, out, bytes))
@@ -160,16 +178,15 @@ static uint64_t skipped_by(const nbt_learner *learner)
     return counters.skipped;
 }
 
-int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, uint32_t *guards, size_t *waiting,
-                   uint64_t *skipped)
+int nbt_shared_run(nbt_shared *shared, const nbt_rows *rows, const float *x, const float *label,
+                   size_t steps, size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped)
 {
     int status = enter(shared);
     if (status == NBT_OK) {
         nbt_learner *learner = shared->learner;
         uint64_t before = skipped_by(learner);
         *waiting = nbt_pending(learner);
-        status = nbt_run(learner, y, x, label, steps, horizon, done, guards);
+        status = nbt_run(learner, rows, x, label, steps, horizon, done);
         *skipped = skipped_by(learner) - before;
         leave(shared);
     }

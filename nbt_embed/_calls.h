@@ -58,6 +58,9 @@ void nbt_forked(void);
 int nbt_shared_predict(const nbt_sample *sample);
 int nbt_shared_learn(const nbt_sample *sample);
 int nbt_shared_variance(nbt_shared *shared, float *variance);
+int nbt_shared_interval(nbt_shared *shared, float *bounds);
+int nbt_shared_student(nbt_shared *shared, float *scale, float *freedom);
+int nbt_shared_anomaly(nbt_shared *shared, float *score);
 int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes);
 int nbt_shared_reset_state(nbt_shared *shared);
 int nbt_shared_hash(nbt_shared *shared, uint64_t *hash);
@@ -67,9 +70,8 @@ int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t 
 
 /* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
  * at the start, *skipped the steps that were answered with NBT_SKIPPED. */
-int nbt_shared_run(nbt_shared *shared, float *y, const float *x, const float *label, size_t steps,
-                   size_t horizon, size_t *done, uint32_t *guards, size_t *waiting,
-                   uint64_t *skipped);
+int nbt_shared_run(nbt_shared *shared, const nbt_rows *rows, const float *x, const float *label,
+                   size_t steps, size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped);
 
 /* Purpose: the same of nbt_anchor_set; NBT_ERR_CONFIG where a sample has been predicted. */
 int nbt_shared_anchor_set(nbt_shared *shared, const int32_t *channel);

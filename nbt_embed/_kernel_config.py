@@ -106,6 +106,8 @@ _NEEDS: dict[str, tuple[_Need, ...]] = {
         ("cell", lambda cell: cell in ("columnar", "resonator"), 'cell="columnar" or "resonator"'),
     ),
     "head_gain": (("head", bool, "head above 0"),),
+    "intervals": (_LINK, _FOLLOW),
+    "anomaly": (_LINK, _FOLLOW),
 }
 
 
@@ -149,22 +151,36 @@ def kernel_config(config: Config) -> Any:
     return struct
 
 
-def anchor_set(config: Config, learner: Any) -> None:
-    """Tell a fresh learner its anchors, where they are known."""
+def tell(config: Config, learner: Any) -> None:
+    """Tell a fresh learner its anchors, where they are known, and the levels of its intervals."""
     if config.anchor is not None:
         lib.nbt_anchor_set(learner, [-1 if one is None else one for one in config.anchor])
+    if config.levels:
+        lib.nbt_levels_set(learner, list(config.levels))
 
 
 def anchor_of(config: Config, learner: Any) -> tuple[int | None, ...] | None:
     """The anchors of a learner as ``Config.anchor``; None where no output has one."""
     if not config.anchored:
         return None
-    out = np.empty(config.n_out, np.float32)
-    sizes = ffi.new("size_t[2]")
-    buffer = ffi.from_buffer("float[]", out)
-    lib.nbt_array_get(learner, lib.NBT_ARRAY_ANCHOR, buffer, sizes, sizes + 1)
+    out = _row(learner, lib.NBT_ARRAY_ANCHOR, config.n_out)
     anchor = tuple([int(one) if one >= 0 else None for one in out])
     return None if anchor == (None,) * config.n_out else anchor
+
+
+def levels_of(config: Config, learner: Any) -> tuple[float, ...]:
+    """The levels of a learner's intervals as ``Config.levels``."""
+    if not config.intervals:
+        return ()
+    return tuple([float(str(one)) for one in _row(learner, lib.NBT_ARRAY_LEVEL, config.intervals)])
+
+
+def _row(learner: Any, array: int, n: int) -> NDArray[np.float32]:
+    """An array of one dimension."""
+    out = np.empty(n, np.float32)
+    sizes = ffi.new("size_t[2]")
+    lib.nbt_array_get(learner, array, ffi.from_buffer("float[]", out), sizes, sizes + 1)
+    return out
 
 
 def config_of(struct: Any) -> Config:
@@ -196,9 +212,12 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
     name = KERNEL_FIELDS[index][1]
     for other, has_room, remedy in _NEEDS.get(name, ()):
         if not has_room(getattr(config, other)):
+            # Who asks for intervals may have named their levels.
+            levels = f" (levels = {shown(config.levels)})" if name == "intervals" else ""
+            out = "intervals and levels" if name == "intervals" else name
             return ConfigError(
-                f"{name} = {shown(getattr(config, name))}: needs {remedy}, and "
-                f"{other} = {getattr(config, other)!r}; change that, or leave {name} out"
+                f"{name} = {shown(getattr(config, name))}{levels}: needs {remedy}, and "
+                f"{other} = {getattr(config, other)!r}; change that, or leave {out} out"
             )
     expected = f"a value from {_bound(low)} to {_bound(high)}" if low < high else _bound(low)
     if name in CHOICES:

@@ -64,6 +64,7 @@ static uint64_t both(uint32_t simd)
     config = nbt_config_for(2, 1, 5, NBT_CELL_GATED, NBT_LINK_GAUSSIAN);
     config.follow = config.anchored = config.linear_lags = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
+    config.intervals = config.anomaly = 0;
     uint64_t second = steps(simd, &config);
     return first != 0 && second != 0 ? first * 3 + second : 0;
 }

@@ -152,6 +152,14 @@ class Config:
             dense cells.
         head_gain: standard deviation of the head's initial weights times sqrt(hidden + resonators),
             [0, 100]; 0 without head. None means 2 for the gaussian link and 1 for the others.
+        intervals: prediction intervals of every output, 0..8 (``Learner.interval``). Gaussian,
+            needs follow. Cost: 8 bytes each and 44 for an output, and 4 + 8 intervals for every
+            forecast of it that may wait. None means the number of levels, or 3.
+        levels: what share of the labels each of them shall cover, ascending, between 0 and 1. None
+            means the first of 0.5, 0.8, 0.95, 0.99, 0.995, 0.998, 0.999 and 0.9995; () is the same
+            as intervals=0.
+        anomaly: how unusual every label is (``Learner.anomaly``). Gaussian, needs follow. Cost: 112
+            bytes for an output. None means whether both are given.
     """
 
     n_in: int
@@ -197,7 +205,10 @@ class Config:
     resonators: int | None = None
     head: int | None = None
     head_gain: float | None = None
+    intervals: int | None = None
+    anomaly: bool | None = None
     anchor: tuple[int | None, ...] | None = None
+    levels: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, names in CHOICES.items():
@@ -217,10 +228,39 @@ class Config:
                 object.__setattr__(self, name, convert(value))
             except (TypeError, ValueError, OverflowError):
                 raise ConfigError(f"{name} = {shown(value)}: expected {expected}") from None
+        levels = self._checked_levels()
+        if levels is not None and self.intervals is None:
+            object.__setattr__(self, "intervals", len(levels))
         for name, value in settled(vars(self)).items():
             convert = _CONVERSIONS[name][0] if name in _CONVERSIONS else str
             object.__setattr__(self, name, convert(value))
+        object.__setattr__(self, "levels", self._usual_levels() if levels is None else levels)
         object.__setattr__(self, "anchor", self._checked_anchor())
+
+    def _usual_levels(self) -> tuple[float, ...]:
+        return _USUAL_LEVELS[: max(self.intervals or 0, 0)]
+
+    def _checked_levels(self) -> tuple[float, ...] | None:
+        if self.levels is None:
+            return None
+        try:
+            levels = tuple([_float(level) for level in self.levels])
+        except (TypeError, ValueError, OverflowError):
+            levels = (0.0,)
+        ascending = all(
+            low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True)
+        )
+        if not ascending or len(levels) > len(_USUAL_LEVELS):
+            raise ConfigError(
+                f"levels = {shown(self.levels)}: expected up to {len(_USUAL_LEVELS)} numbers "
+                "between 0 and 1, ascending, such as (0.5, 0.8, 0.95); or leave levels out"
+            )
+        if self.intervals not in (None, len(levels)):
+            raise ConfigError(
+                f"levels = {shown(self.levels)}: intervals = {self.intervals} asks for another "
+                "number of them; leave one of the two out (None)"
+            )
+        return levels
 
     def _checked_anchor(self) -> tuple[int | None, ...] | None:
         if self.anchor is None:
@@ -272,6 +312,9 @@ class Config:
         return html_table("Config", {name: repr(getattr(self, name)) for name in NAMES})
 
 
+# The kernel's levels (csrc/nbt_assess.c).
+_USUAL_LEVELS = (0.5, 0.8, 0.95, 0.99, 0.995, 0.998, 0.999, 0.9995)
+
 # Looked up once: fields() makes a new tuple at every call.
 NAMES = tuple(field.name for field in fields(Config))
 
@@ -312,9 +355,11 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields whose default is the kernel's; anchor is found by the learner.
+# Fields that the kernel is told one by one: anchor, found by the learner, and levels.
+_TOLD = ("anchor", "levels")
+# Fields whose default is the kernel's.
 _BY_KERNEL = frozenset(
-    field.name for field in fields(Config) if field.default is None and field.name != "anchor"
+    field.name for field in fields(Config) if field.default is None and field.name not in _TOLD
 )
 # Fields that decide what the default of others is.
 _DECIDING = frozenset(

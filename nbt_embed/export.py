@@ -158,6 +158,10 @@ def kernel_options(config: Config) -> str:
         values["NBT_FOLLOW"] = "0"
     if config.mix_forget == 0.0:
         values["NBT_MIXTURE"] = "0"
+    if not config.intervals:
+        values["NBT_INTERVALS"] = "0"
+    if not config.anomaly:
+        values["NBT_ANOMALY"] = "0"
     if config.resonators == 0:
         values["NBT_RESONATORS"] = "0"
     if config.head == 0:
@@ -320,6 +324,7 @@ def _model_header(config: Config, horizon: int, state_bytes: int, title: str) ->
             *("NBT_STREAM_BYTES", [*sizes, "MAX_DELAY", "LINK"]),
             *("1", f"{config.anchored:d}", f"{config.linear_lags}"),
             *(f"{bool(config.slow_forget):d}", f"{bool(config.mix_forget):d}"),
+            *(f"{config.intervals}", f"{config.anomaly:d}"),
         )
         size = f"({size} + \\\n     {streams})"
     if config.rollback_steps:

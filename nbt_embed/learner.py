@@ -11,10 +11,10 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,12 +27,13 @@ from nbt_embed._kernel_config import (
     Memory,
     aligned_block,
     anchor_of,
-    anchor_set,
     config_of,
     counters_of,
     kernel_config,
+    levels_of,
     memory_of,
     status_text,
+    tell,
 )
 from nbt_embed._selfcheck import warn_of_floats
 from nbt_embed.anchor import find_anchor
@@ -94,6 +95,20 @@ class _Call:
         arrays = (self.x.array, self.label.array, self.y)
         x, label, y = (ffi.from_buffer("float[]", array) for array in arrays)
         self.sample = ffi.new("nbt_sample *", (shared, x, label, y))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``Learner.run`` returns where more than the forecasts is asked for.
+
+    Attributes: y (T, n_out), the forecasts; intervals (T, n_out, 2 L), what ``Learner.interval``
+    said of each; anomaly (T, n_out), the score of the label that was learnt in the row, NaN where
+    there was none. What was not asked for is None.
+    """
+
+    y: Float32Array
+    intervals: Float32Array | None = None
+    anomaly: Float32Array | None = None
 
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
@@ -206,7 +221,10 @@ class Learner:
         resonators: int | None = None,
         head: int | None = None,
         head_gain: float | None = None,
+        intervals: int | None = None,
+        anomaly: bool | None = None,
         anchor: tuple[int | None, ...] | None = None,
+        levels: tuple[float, ...] | None = None,
     ) -> None: ...
 
     @_with_settings
@@ -214,7 +232,7 @@ class Learner:
         self._config = _config_from(n_in, n_out, settings)
         handle = self._allocate()
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
-        anchor_set(self._config, handle[0])
+        tell(self._config, handle[0])
         self._pin(handle[0])
 
     def _allocate(self) -> Any:
@@ -337,7 +355,40 @@ class Learner:
         finally:
             spare.append(call)
 
-    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+    @overload
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array: ...
+
+    @overload
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        horizon: int,
+        intervals: Literal[True],
+        anomaly: bool = False,
+    ) -> Run: ...
+
+    @overload
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        horizon: int,
+        intervals: bool = False,
+        anomaly: Literal[True],
+    ) -> Run: ...
+
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        horizon: int,
+        intervals: bool = False,
+        anomaly: bool = False,
+    ) -> Float32Array | Run:
         """Feed a stream in one call: the same bits as the loop over ``learn`` and ``predict``.
 
         With horizon 0 each step predicts from X[t], then learns Y[t]: labels that belong to the
@@ -353,8 +404,11 @@ class Learner:
             Y: (T, n_out) labels, (T,) where n_out is 1; categorical: (T,) class indices. NaN or
                 masked: missing.
             horizon: 0 .. max_delay + 1, steps between a forecast and its label.
+            intervals: whether to return a ``Run`` that has the intervals of every forecast too.
+            anomaly: whether to return a ``Run`` that has the score of every label too.
 
-        Returns: (T, n_out): row t is what was predicted at t before any later label was seen.
+        Returns: (T, n_out): row t is what was predicted at t before any later label was seen; with
+        intervals or anomaly a ``Run``.
         Errors and warnings: as ``predict`` and ``learn``; the arrays are checked before the first
         step.
         """
@@ -368,24 +422,33 @@ class Learner:
             raise InputError(f"Y has {len(labels)} rows and X has {steps}: pass one label row each")
         self._check_labels(labels)
         horizon = self._check_horizon(horizon)
+        if intervals:
+            self._need("intervals")
+        if anomaly:
+            self._need("anomaly")
         self._find_anchor(inputs, labels, horizon)
-        out = np.empty((steps, self._config.n_out), np.float32)
+        shape = steps, self._config.n_out
+        out = np.empty(shape, np.float32)
+        bounds = np.full((*shape, 2 * len(self.levels)), np.nan, np.float32) if intervals else None
+        scores = np.full(shape, np.nan, np.float32) if anomaly else None
         guards = np.zeros(steps, np.uint32)
+        rows = ffi.new(
+            "nbt_rows *", (_floats(out), _floats(bounds), _floats(scores), _words(guards))
+        )
         done, waiting, skipped = ffi.new("size_t *"), ffi.new("size_t *"), ffi.new("uint64_t *")
         status = lib.nbt_shared_run(
             self._shared,
-            ffi.from_buffer("float[]", out),
-            ffi.from_buffer("float[]", inputs),
-            ffi.from_buffer("float[]", labels),
+            rows,
+            _floats(inputs),
+            _floats(labels),
             steps,
             horizon,
             done,
-            ffi.from_buffer("uint32_t[]", guards),
             waiting,
             skipped,
         )
-        rows = np.flatnonzero(guards & _GUARD_BITS)
-        self._guarded = (rows, guards[rows])
+        guarded = np.flatnonzero(guards & _GUARD_BITS)
+        self._guarded = (guarded, guards[guarded])
         if status == lib.NBT_ERR_HORIZON:
             raise SequenceError(
                 f"horizon = {horizon}, but {waiting[0]} forecasts wait for labels: "
@@ -402,7 +465,7 @@ class Learner:
             self._report(status, "run")
         if skipped[0]:
             self._report(lib.NBT_SKIPPED, "run")
-        return out
+        return Run(out, bounds, scores) if intervals or anomaly else out
 
     def find_anchor(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> None:
         """Find out, before the first forecast, which input each output is the future of.
@@ -450,12 +513,59 @@ class Learner:
         is beyond float32. Cost: D^2 / 2 multiply-adds.
         """
         out = np.empty(self._config.n_out, np.float32)
-        status = lib.nbt_shared_variance(self._shared, ffi.from_buffer("float[]", out))
+        status = lib.nbt_shared_variance(self._shared, _floats(out))
         if status == lib.NBT_NOT_FINITE:
             self._report(status, "variance")
         elif status:
             _check_turn(status, "variance")
             raise ConfigError(f"link = {self._config.link!r}: {status_text(status)}")
+        return out
+
+    def interval(self) -> Float32Array:
+        """Prediction intervals of the last forecast, (n_out, 2 L) for L ``levels``, your units.
+
+        Lower and upper bound of the first level, then of the next. In the long run each level's
+        share of the labels is inside, whatever the distribution of the errors, and half of the
+        others on either side (csrc/nbt_interval.h has the equations). Before the first label the
+        width is that of the output itself, and 0 while it has not varied.
+
+        Errors: ConfigError without intervals. Warns with DivergenceWarning if a bound is beyond
+        float32.
+        """
+        self._need("intervals")
+        out = np.empty((self._config.n_out, 2 * len(self.levels)), np.float32)
+        status = lib.nbt_shared_interval(self._shared, _floats(out))
+        if status:
+            self._report(status, "interval")
+        return out
+
+    def student(self) -> tuple[Float32Array, Float32Array]:
+        """Scale and degrees of freedom of Student's t around the last forecast, (n_out,) each.
+
+        A predictive distribution whose tails are as heavy as those of the errors: its standard
+        deviation is scale sqrt(freedom / (freedom - 2)), and freedom 2.5, 4, 8 or 50.
+
+        Errors and warnings: as ``interval``.
+        """
+        self._need("intervals")
+        scale, freedom = np.empty((2, self._config.n_out), np.float32)
+        status = lib.nbt_shared_student(self._shared, _floats(scale), _floats(freedom))
+        if status:
+            self._report(status, "student")
+        return scale, freedom
+
+    @property
+    def anomaly(self) -> Float32Array:
+        """How unusual the last label was, (n_out,): 0 usual, near 1 unheard of; NaN without label.
+
+        On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
+        threshold t up to 0.999 (docs/uncertainty.md). ``nbt_embed.alarm`` makes events of scores.
+
+        Errors: ConfigError without anomaly.
+        """
+        self._need("anomaly")
+        out = np.empty(self._config.n_out, np.float32)
+        _check_turn(lib.nbt_shared_anomaly(self._shared, _floats(out)), "anomaly")
         return out
 
     def to_bytes(self) -> bytes:
@@ -499,7 +609,8 @@ class Learner:
             status = lib.nbt_load(self._memory, self._block.nbytes, buffer, len(data), handle)
         if status != lib.NBT_OK:
             raise CheckpointError(f"{len(data)} bytes: {status_text(status)}")
-        self._config = replace(self._config, anchor=anchor_of(self._config, handle[0]))
+        anchor, levels = anchor_of(self._config, handle[0]), levels_of(self._config, handle[0])
+        self._config = replace(self._config, anchor=anchor, levels=levels)
         self._pin(handle[0])
         return self
 
@@ -591,6 +702,11 @@ class Learner:
         return self._config.anchor or (None,) * self._config.n_out
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of the prediction intervals."""
+        return self._config.levels or ()
+
+    @property
     def guard_rows(self) -> dict[str, NDArray[np.intp]]:
         """What the guards did in the last ``run``, and when.
 
@@ -651,6 +767,8 @@ class Learner:
                 readout and slow readout in the mixture. mix_error (2, n_out), slow_noise and
                 linear_noise: mean square and labels. slow (n_out, D), on [1; x; h]; linear
                 (n_out, linear_lags + 1), on [1; newest; ...; oldest].
+                level (L,); reach (n_out, 2 L): of the bounds, in mean absolute errors; error
+                (3, n_out): mean absolute error of about 20 and of about 200 labels, labels.
 
         Errors: ConfigError for a name that this configuration does not have.
         """
@@ -687,6 +805,14 @@ class Learner:
         if lib.nbt_array_get(self._handle, _ARRAYS[name], ffi.NULL, rows, cols):
             return None
         return rows[0], cols[0]
+
+    def _need(self, name: str) -> None:
+        """Refuse what the configuration leaves out. Errors: ConfigError."""
+        if not getattr(self._config, name):
+            raise ConfigError(
+                f"{name} = {getattr(self._config, name)!r}: this learner has none; build it with "
+                f'{name}, which needs link="gaussian" and follow=True'
+            )
 
     def _check_labels(self, labels: Float32Array) -> None:
         """Range of the link, so that a stream is refused before its first step."""
@@ -743,6 +869,15 @@ class Learner:
                 self._check_labels(call.label.array)
                 check_reach("y", call.label.array)
             raise InputError(message)
+
+
+def _floats(array: Float32Array | None) -> Any:
+    """Where the numbers of an array lie, NULL for none."""
+    return ffi.NULL if array is None else ffi.from_buffer("float[]", array)
+
+
+def _words(array: NDArray[np.uint32]) -> Any:
+    return ffi.from_buffer("uint32_t[]", array)
 
 
 def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:

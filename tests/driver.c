@@ -284,18 +284,79 @@ static void print_grid(uint32_t steps)
 
 /* ---- Learners whose units follow the stream ---- */
 
+enum { PIECE = 17 };
+
+/* What a learner said of PIECE rows. */
+typedef struct said {
+    nbt_rows rows;
+    size_t n_out;
+    size_t n_bounds; /* 0 without intervals */
+    size_t n_scores; /* 0 without anomaly */
+} said;
+
+static said said_new(const nbt_config *config)
+{
+    said made = {{NULL, NULL, NULL, NULL},
+                 config->n_out,
+                 (size_t)2 * config->n_out * config->intervals,
+                 (size_t)config->n_out * config->anomaly};
+    made.rows.y = need(malloc(PIECE * made.n_out * sizeof(float)));
+    if (made.n_bounds > 0) {
+        made.rows.bounds = need(malloc(PIECE * made.n_bounds * sizeof(float)));
+    }
+    if (made.n_scores > 0) {
+        made.rows.anomaly = need(malloc(PIECE * made.n_scores * sizeof(float)));
+    }
+    return made;
+}
+
+static void said_free(said *old)
+{
+    free(old->rows.y);
+    free(old->rows.bounds);
+    free(old->rows.anomaly);
+}
+
+/* Row t as the calls give it: predict, its bounds; and what the label of the row scored. */
+static void predict_row(const said *to, nbt_learner *learner, size_t t, const float *x)
+{
+    REQUIRE(nbt_predict(learner, to->rows.y + t * to->n_out, x) >= 0);
+    if (to->n_bounds > 0) {
+        REQUIRE(nbt_interval(learner, to->rows.bounds + t * to->n_bounds) >= 0);
+    }
+}
+
+static void learn_row(const said *to, nbt_learner *learner, size_t t, const float *label)
+{
+    REQUIRE(nbt_learn(learner, label) >= 0);
+    if (to->n_scores > 0) {
+        REQUIRE(nbt_anomaly(learner, to->rows.anomaly + t * to->n_scores) == NBT_OK);
+    }
+}
+
+/* FNV-1a (Fowler, Noll, Vo) of floats. */
+static uint64_t mixed(uint64_t hash, const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        hash = (hash ^ bits) * 1099511628211u;
+    }
+    return hash;
+}
+
 /* One of the ways to feed a stream: step by step with the learner moved and reloaded on the way, or
- * by nbt_run in pieces. Returns the hash at the end. */
+ * by nbt_run in pieces. Returns a hash of the learner at the end and of all that it said. */
 static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
 {
-    enum { PIECE = 17 };
     block owner = block_new(config);
     size_t n_in = config->n_in, n_out = config->n_out, horizon = config->max_delay;
     float *x = need(malloc(PIECE * n_in * sizeof(float)));
-    float *y = need(malloc(PIECE * n_out * sizeof(float)));
     float *label = need(malloc(PIECE * n_out * sizeof(float)));
+    said answers = said_new(config);
     size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : n_out;
     stream source = {12345u, 0u, 0u};
+    uint64_t hash = 14695981039346656037u;
     for (uint32_t step = 0; step < steps; step += PIECE) {
         size_t done = 0;
         for (size_t i = 0; i < PIECE; i++) {
@@ -308,29 +369,34 @@ static uint64_t hash_fed(const nbt_config *config, uint32_t steps, int runs)
                 label[i * n_label + k] += (float)(step / 64u);
             }
         }
-        if (runs) {
-            REQUIRE(nbt_run(owner.learner, y, x, label, PIECE, horizon, &done, NULL) >= 0 &&
-                    done == PIECE);
-            continue;
+        for (size_t i = 0; i < answers.n_scores * PIECE; i++) {
+            answers.rows.anomaly[i] = not_a_number(); /* where no label has come yet */
         }
-        for (size_t i = 0; i < PIECE; i++) {
+        if (runs) {
+            REQUIRE(nbt_run(owner.learner, &answers.rows, x, label, PIECE, horizon, &done) >= 0 &&
+                    done == PIECE);
+        }
+        for (size_t i = 0; i < PIECE && !runs; i++) {
             if (horizon > 0 && nbt_pending(owner.learner) == horizon) {
-                REQUIRE(nbt_learn(owner.learner, label + i * n_label) >= 0);
+                learn_row(&answers, owner.learner, i, label + i * n_label);
             }
             if (i == PIECE / 2) {
                 block_move(&owner);
                 block_reload(&owner, step);
             }
-            REQUIRE(nbt_predict(owner.learner, y, x + i * n_in) >= 0);
+            predict_row(&answers, owner.learner, i, x + i * n_in);
             if (horizon == 0) {
-                REQUIRE(nbt_learn(owner.learner, label + i * n_label) >= 0);
+                learn_row(&answers, owner.learner, i, label + i * n_label);
             }
         }
+        hash = mixed(hash, answers.rows.y, PIECE * n_out);
+        hash = mixed(hash, answers.rows.bounds, PIECE * answers.n_bounds);
+        hash = mixed(hash, answers.rows.anomaly, PIECE * answers.n_scores);
     }
-    uint64_t hash = nbt_hash(owner.learner);
+    hash ^= nbt_hash(owner.learner);
     free(x);
-    free(y);
     free(label);
+    said_free(&answers);
     block_free(&owner);
     return hash;
 }
@@ -349,7 +415,8 @@ static void print_checked(const char *grid, uint32_t kind, const nbt_config *con
                 NBT_STREAM_BYTES(config->n_in, config->n_out, config->n_hidden, config->resonators,
                                  config->head, config->lags, config->max_delay, config->link,
                                  config->follow, config->anchored, config->linear_lags,
-                                 config->slow_forget > 0.0f, config->mix_forget > 0.0f));
+                                 config->slow_forget > 0.0f, config->mix_forget > 0.0f,
+                                 config->intervals, config->anomaly));
     uint64_t hash = hash_fed(config, steps, 1);
     REQUIRE(hash == hash_fed(config, steps, 0));
     printf("%s=%" PRIu32, grid, kind);
@@ -378,6 +445,9 @@ static void print_streams(uint32_t steps)
         config.head = kind & 512u ? 3 : 0;
         config.head_gain = kind & 512u ? 1.0f : 0.0f;
         config.scale_steps = 1;
+        int is_real = config.link == NBT_LINK_GAUSSIAN;
+        config.intervals = is_real ? (kind / 4u + kind / 64u) % 4u : 0;
+        config.anomaly = is_real && (kind / 8u + kind) % 3u != 0;
         print_checked("streams", kind, &config, steps);
     }
 }
@@ -492,6 +562,30 @@ static void check_arrays(const nbt_learner *learner, uint32_t call)
     }
 }
 
+/* Bounds that are numbers and in order, scores from 0 to 1 or NaN; or a refusal without them. */
+static void check_assessment(const nbt_learner *learner, const nbt_config *config, float *bounds,
+                             float *scores)
+{
+    size_t n = 2 * config->intervals, n_out = config->n_out;
+    int is_told = nbt_interval(learner, bounds) == NBT_OK;
+    REQUIRE(n > 0 || nbt_interval(learner, bounds) == NBT_ERR_ARRAY);
+    for (size_t i = 0; i < n_out * n && is_told; i += 2) {
+        int is_first = i % n == 0; /* of its output */
+        REQUIRE(bounds[i] <= bounds[i + 1]);
+        REQUIRE(is_first || (bounds[i] <= bounds[i - 2] && bounds[i - 1] <= bounds[i + 1]));
+    }
+    nbt_status status = nbt_student(learner, scores, bounds);
+    REQUIRE(n > 0 ? status >= 0 : status == NBT_ERR_ARRAY);
+    for (size_t o = 0; o < n_out && status == NBT_OK; o++) {
+        REQUIRE(scores[o] >= 0.0f && bounds[o] >= 2.5f && bounds[o] <= 50.0f);
+    }
+    status = nbt_anomaly(learner, scores);
+    REQUIRE(status == (config->anomaly > 0 ? NBT_OK : NBT_ERR_ARRAY));
+    for (size_t o = 0; o < n_out && status == NBT_OK; o++) {
+        REQUIRE(!(scores[o] < 0.0f) && !(scores[o] > 1.0f));
+    }
+}
+
 static void abuse(const nbt_config *config, uint32_t calls)
 {
     enum { RUN_STEPS = 7 };
@@ -501,7 +595,12 @@ static void abuse(const nbt_config *config, uint32_t calls)
     size_t n_label = config->link == NBT_LINK_CATEGORICAL ? 1 : n_out;
     float *x = need(malloc(RUN_STEPS * n_in * sizeof(float)));
     float *label = need(malloc(RUN_STEPS * n_label * sizeof(float)));
+    size_t n_bounds = (size_t)2 * n_out * config->intervals;
     float *y = need(malloc(RUN_STEPS * n_out * sizeof(float)));
+    float *bounds = need(malloc(RUN_STEPS * (n_bounds + 1) * sizeof(float)));
+    float *scores = need(malloc(RUN_STEPS * n_out * sizeof(float)));
+    const nbt_rows rows = {y, config->intervals > 0 ? bounds : NULL,
+                           config->anomaly > 0 ? scores : NULL, NULL};
     uint32_t lcg = (uint32_t)config->seed;
     for (uint32_t call = 0; call < calls; call++) {
         uint64_t before = nbt_hash(owner.learner);
@@ -519,7 +618,7 @@ static void abuse(const nbt_config *config, uint32_t calls)
             size_t horizon = draw(&lcg) % (config->max_delay + 3u);
             fill_hostile(x, RUN_STEPS * n_in, &lcg);
             fill_labels(label, RUN_STEPS * n_label, config, &lcg);
-            status = nbt_run(owner.learner, y, x, label, RUN_STEPS, horizon, &done, NULL);
+            status = nbt_run(owner.learner, &rows, x, label, RUN_STEPS, horizon, &done);
             REQUIRE(done <= RUN_STEPS);
             REQUIRE((status >= 0) == (done == RUN_STEPS));
             if (status < 0 && status != NBT_ERR_HORIZON) {
@@ -529,6 +628,8 @@ static void abuse(const nbt_config *config, uint32_t calls)
             may_change = 0;
             status = nbt_variance(owner.learner, y);
             REQUIRE(status == (config->link == NBT_LINK_GAUSSIAN ? NBT_OK : NBT_ERR_LINK));
+            check_assessment(owner.learner, config, bounds, scores);
+            status = NBT_OK;
         } else if (kind == 29) {
             block_move(&owner);
             block_reload(&owner, draw(&lcg));
@@ -557,6 +658,8 @@ static void abuse(const nbt_config *config, uint32_t calls)
            counters.predictions, counters.labels, counters.missing, counters.skipped);
     free(x);
     free(label);
+    free(bounds);
+    free(scores);
     free(y);
     block_free(&owner);
 }
@@ -617,13 +720,34 @@ static void refuse(void)
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_EMPTY);
     REQUIRE(nbt_variance(NULL, y) == NBT_ERR_NULL);
     REQUIRE(nbt_variance(learner, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(NULL, y, x, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, NULL, x, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, NULL, label, 1, 0, &done, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, NULL, 1, 0, &done, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, label, 1, 0, NULL, NULL) == NBT_ERR_NULL);
-    REQUIRE(nbt_run(learner, y, x, label, 1, 2, &done, NULL) == NBT_ERR_HORIZON);
-    REQUIRE(nbt_run(learner, y, x, label, 1, SIZE_MAX, &done, NULL) == NBT_ERR_HORIZON);
+    nbt_rows told = {y, NULL, NULL, NULL};
+    REQUIRE(nbt_run(NULL, &told, x, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, NULL, x, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, &told, NULL, label, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, &told, x, NULL, 1, 0, &done) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, &told, x, label, 1, 0, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_run(learner, &told, x, label, 1, 2, &done) == NBT_ERR_HORIZON);
+    REQUIRE(nbt_run(learner, &told, x, label, 1, SIZE_MAX, &done) == NBT_ERR_HORIZON);
+    told.y = NULL;
+    REQUIRE(nbt_run(learner, &told, x, label, 1, 0, &done) == NBT_ERR_NULL);
+    told = (nbt_rows){y, y, NULL, NULL};
+    REQUIRE(nbt_run(learner, &told, x, label, 1, 0, &done) == NBT_ERR_ARRAY && done == 0);
+    told = (nbt_rows){y, NULL, y, NULL};
+    REQUIRE(nbt_run(learner, &told, x, label, 1, 0, &done) == NBT_ERR_ARRAY && done == 0);
+    REQUIRE(nbt_interval(NULL, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_interval(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_interval(learner, y) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_student(NULL, y, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_student(learner, NULL, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_student(learner, y, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_student(learner, y, y) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_anomaly(NULL, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_anomaly(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_anomaly(learner, y) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_levels_set(NULL, y) == NBT_ERR_NULL);
+    REQUIRE(nbt_levels_set(learner, NULL) == NBT_ERR_NULL);
+    REQUIRE(nbt_levels_set(learner, y) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_alarm_count(NULL, 1.0f) == 0);
     REQUIRE(nbt_reset_state(NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_counters_get(NULL, &counters) == NBT_ERR_NULL);
     REQUIRE(nbt_counters_get(learner, NULL) == NBT_ERR_NULL);

@@ -98,6 +98,8 @@ class Settings:
     slow_forget: float = 0.0
     mix_forget: float = 0.0
     prior_units: bool = False
+    levels: tuple[float, ...] = ()  # of the intervals, with follow
+    anomaly: bool = False
     seed: int = 0
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from reference import Array, ReferenceLearner, Settings, prediction
+from reference_assess import FREEDOMS, Channel, Intervals
 from reference_mixture import Mixture, Rls
 from reference_units import (
     AS_IT_IS,
@@ -35,7 +36,9 @@ class StreamLearner(ReferenceLearner):
     linear_lags), n_in): inputs in applied units, newest first. slow: a second readout on f, or
     None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
     one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
-    forecasts: the (O, K) forecasts and the answers (O) that wait. quarantine: how many of the
+    forecasts: the (O, K) forecasts and the answers (O) that wait. intervals, channels: what is said
+    of each output (reference_assess.py), or none; bounds: the scales (O) and the bounds (O, L, 2)
+    that wait; scores (O) of the last label. quarantine: how many of the
     oldest teach nothing. reopened: how often readouts started again after a jump.
     """
 
@@ -60,7 +63,12 @@ class StreamLearner(ReferenceLearner):
         ]
         self.last_label = np.zeros(O)
         self.reopened = 0
+        self.intervals: list[Intervals] = []
         self.restart()
+        assessed = O if gaussian and config.follow else 0
+        self.intervals = [Intervals(config.levels) for _ in range(assessed) if config.levels]
+        self.channels = [Channel() for _ in range(assessed) if config.anomaly]
+        self.scores = np.full(O, np.nan)
 
     @property
     def K(self) -> int:  # noqa: N802
@@ -75,8 +83,14 @@ class StreamLearner(ReferenceLearner):
     def restart(self) -> None:
         """What was learnt of the first values is worthless, and so is what waits."""
         self.know_nothing()
+        self.widen()
         self.taps[:] = 0.0
         self.quarantine = len(self.waiting)
+
+    def widen(self) -> None:
+        """What is known of the errors may not hold any more."""
+        for one in self.intervals:
+            one.widen()
 
     def know_nothing(self) -> None:
         """Readouts and mixture as at the start."""
@@ -95,6 +109,7 @@ class StreamLearner(ReferenceLearner):
         if self.config.mix_forget == 0 or self.config.drift_steps == 0:
             return
         self.reopened += 1
+        self.widen()
         self.readout = np.zeros_like(self.readout)
         self.covariance.restart()
         self.noise, self.label_count = np.ones_like(self.noise), np.zeros_like(self.noise)
@@ -110,6 +125,7 @@ class StreamLearner(ReferenceLearner):
         depth = config.max_delay + max(config.lags, config.linear_lags)
         self.taps = np.zeros((depth, config.n_in))
         self.forecasts: deque[tuple[Array, Array]] = deque()
+        self.bounds: deque[tuple[Array, Array]] = deque()
         self.quarantine = 0
 
     def experts(self) -> list[Rls]:
@@ -164,9 +180,17 @@ class StreamLearner(ReferenceLearner):
         """Re-express output o: forecasts p' = a p + b, what readouts learn t' = a t + shift."""
         for p, answer in self.forecasts:
             p[o], answer[o] = a * p[o] + b, a * answer[o] + b
+        for scale, bounds in self.bounds:
+            scale[o], bounds[o] = a * scale[o], a * bounds[o] + b
         self.last_label[o] = a * self.last_label[o] + b
-        if a == 0:
-            return  # the first units of the output: nothing was learnt
+        if a == 0:  # the first units of the output: nothing was learnt
+            if self.channels:
+                self.channels[o] = Channel()
+            return
+        if self.intervals:
+            self.intervals[o].rescale(a)
+        if self.channels:
+            self.channels[o].rescale(a, b)
         self.readout[o] *= a
         self.readout[o, -1] += shift
         self.noise[o] = max(a**2 * self.noise[o], 1e-8)
@@ -211,7 +235,32 @@ class StreamLearner(ReferenceLearner):
         p = np.array([self.forecast(o, values) for o in range(self.config.n_out)])
         answer = np.array([one.weight @ row for one, row in zip(self.mixture, p, strict=True)])
         self.forecasts.append((p, answer))
+        self.bounds.append(self.intervals_around(answer))
         return np.array([self.unit_of(o).restore(y) for o, y in enumerate(answer)])
+
+    def intervals_around(self, answer: Array) -> tuple[Array, Array]:
+        """Scales (O) and bounds (O, L, 2) of answers (O), applied units; 0 before any varied."""
+        O, L = answer.size, len(self.config.levels)  # noqa: E741
+        scale, bounds = np.zeros(O), np.zeros((O, L, 2))
+        for o, one in enumerate(self.intervals):
+            scale[o] = one.scale() if self.unit_of(o).S != 0 else 0.0
+            bounds[o] = one.bounds(answer[o], scale[o])
+        return scale, bounds
+
+    def interval(self) -> Array:
+        """Bounds of the newest answers, (O, L, 2), caller's units."""
+        _, bounds = self.bounds[-1]
+        restored = [
+            [[self.unit_of(o).restore(x) for x in pair] for pair in rows]
+            for o, rows in enumerate(bounds)
+        ]
+        return np.array(restored)
+
+    def student(self, freedom: tuple[float, ...]) -> Array:
+        """Scale (O) of the newest answers with these degrees of freedom, caller's units."""
+        S = np.array([self.unit_of(o).S for o in range(self.config.n_out)])
+        k = [one.k[FREEDOMS.index(nu)] for one, nu in zip(self.intervals, freedom, strict=True)]
+        return np.asarray(self.bounds[-1][0] * np.exp(k) * np.where(S > 0, S, 1.0))
 
     def forecast(self, o: int, values: Array) -> Array:
         """The K forecasts of output o, applied units: anchor, [linear], readout, [slow]."""
@@ -245,7 +294,9 @@ class StreamLearner(ReferenceLearner):
             self.fit(f, target if taught else np.full_like(target, np.nan), n_waiting)
             return
         p, answer = self.forecasts.popleft()
-        truth = np.array([self.truth(o, y) if taught else np.nan for o, y in enumerate(target)])
+        truth = np.array([self.truth(o, y) for o, y in enumerate(target)])
+        self.assess(truth, answer, taught)
+        truth = truth if taught else np.full_like(truth, np.nan)
         anchored = np.array([channel is not None for channel in self.anchor])
         difference = truth - np.where(anchored, p[:, 0], 0.0)
         self.fit(f, difference, n_waiting)
@@ -257,6 +308,19 @@ class StreamLearner(ReferenceLearner):
         if self.slow:
             self.slow.learn(f, difference)
         self.count_labels(target)
+
+    def assess(self, truth: Array, answer: Array, taught: bool) -> None:
+        """Score labels (O), applied units; intervals learn them where the readouts do."""
+        scale, bounds = self.bounds.popleft()
+        self.scores = np.full(truth.size, np.nan)
+        for o, y in enumerate(truth.tolist()):
+            is_there = not np.isnan(y)
+            if self.intervals and taught and is_there:
+                self.intervals[o].learn(y, answer[o], scale[o], bounds[o])
+            if self.channels and is_there:
+                self.scores[o] = self.channels[o].count(y, answer[o])
+            elif self.channels:
+                self.channels[o].miss()
 
     def truth(self, o: int, label: float) -> float:
         """The label of output o in applied units; NaN as long as it has none."""

@@ -11,6 +11,7 @@ static nbt_config still_config(uint32_t n_in, uint32_t n_out, uint32_t n_hidden,
     config.estimator = n_hidden > 0 ? NBT_EST_UNITWISE : NBT_EST_FROZEN; /* whatever is built */
     config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
+    config.intervals = config.anomaly = 0;
     config.scale_rate = config.input_limit = 0.0f;
     config.scale_steps = link == NBT_LINK_GAUSSIAN ? 300 : 0;
     config.gate = 20.0f;

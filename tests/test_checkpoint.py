@@ -58,7 +58,9 @@ STREAMS: dict[str, Any] = {
     "prior_units": True,
 }
 # What every version of the format has brought so far.
-NEWEST: dict[str, Any] = {"cell": "columnar", "resonators": 1, "head": 2, "rollback_steps": 20}
+COLUMNS: dict[str, Any] = {"cell": "columnar", "resonators": 1, "head": 2, "rollback_steps": 20}
+NEWEST: dict[str, Any] = {**COLUMNS, "levels": (0.3, 0.9), "anomaly": True}
+UNASSESSED: dict[str, Any] = {"levels": (), "anomaly": False}
 NEWEST_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,), **NEWEST)
 GOLDEN_FILES = [
     ("checkpoint_v1.nbt", GOLDEN_CONFIG, 0x183E53DC317D8D67),
@@ -66,10 +68,15 @@ GOLDEN_FILES = [
     ("checkpoint_v1_2.nbt", replace(GOLDEN_CONFIG, **STREAMS), 0xCF397880C1C174DD),
     (
         "checkpoint_v1_2_default.nbt",
-        Config(2, 1, hidden=3, cell="gated", max_delay=3, seed=5, anchor=(0,)),
+        Config(2, 1, hidden=3, cell="gated", max_delay=3, seed=5, anchor=(0,), **UNASSESSED),
         0x8957FF83B9944BD3,
     ),
-    ("checkpoint_v1_3.nbt", NEWEST_CONFIG, 0xC53BA676C232D549),
+    (
+        "checkpoint_v1_3.nbt",
+        Config(2, 1, hidden=3, max_delay=3, seed=5, anchor=(0,), **COLUMNS, **UNASSESSED),
+        0xC53BA676C232D549,
+    ),
+    ("checkpoint_v1_4.nbt", NEWEST_CONFIG, 0x798FE841027EFA77),
 ]
 # Made by a kernel whose readouts learnt something else of the first values.
 LEARNT_OTHERWISE = "checkpoint_v1_2.nbt"
@@ -549,9 +556,9 @@ def test_a_forecast_that_is_not_finite_is_told_by_every_call() -> None:
     memory, handle = ffi.new("uint64_t[]", 400), ffi.new("nbt_learner **")
     assert lib.nbt_load(memory, 3200, data, len(data), handle) == lib.NBT_OK
     x, y = ffi.new("float[]", [1e5]), ffi.new("float[]", 1)
-    done = ffi.new("size_t *")
+    done, rows = ffi.new("size_t *"), ffi.new("nbt_rows *", {"y": y})
     nothing = ffi.new("float[]", [float("nan")])
-    assert lib.nbt_run(handle[0], y, x, nothing, 1, 0, done, ffi.NULL) == lib.NBT_NOT_FINITE
+    assert lib.nbt_run(handle[0], rows, x, nothing, 1, 0, done) == lib.NBT_NOT_FINITE
     assert done[0] == 1
     assert lib.nbt_predict(handle[0], y, x) == lib.NBT_NOT_FINITE
     assert lib.nbt_pending(handle[0]) == 1  # the step ran

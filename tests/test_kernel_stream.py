@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference import Array, ReferenceLearner
+from reference_assess import FREEDOMS
 from reference_stream import StreamLearner
 from reference_units import AS_IT_IS, Unit
 from settings import still
@@ -49,6 +50,18 @@ FEATURES: dict[str, dict[str, Any]] = {
     | {"linear_lags": 3, "linear_forget": 0.98, "slow_forget": 0.999, "prior_units": True},
     "unscaled": ANCHORED | MIXTURE | {"scale_steps": 0, "slow_forget": 0.999},
 }
+
+
+def assessed(features: str) -> dict[str, Any]:
+    """The features with intervals and scores, where they may be.
+
+    A label that is nearer to a bound than rounding is inside for one and outside for the other;
+    with these levels there is none.
+    """
+    own = FEATURES[features]
+    return own | (
+        {"intervals": None, "levels": (0.4, 0.9), "anomaly": True} if "follow" in own else {}
+    )
 
 
 def stream(link: str) -> tuple[Array, Array]:
@@ -107,6 +120,11 @@ def stream_arrays(reference: StreamLearner) -> dict[str, Array]:
     if slow:
         found["slow"] = slow.V[:, slow.covariance.order]
         found["slow_noise"] = [slow.noise, slow.count]
+    if reference.intervals:
+        found["level"] = reference.config.levels
+        found["reach"] = [one.reach.ravel() for one in reference.intervals]
+        errors = [[one.fast, one.slow, one.labels] for one in reference.intervals]
+        found["error"] = np.transpose(errors)
     if linear:
         found["linear"] = [one.V[0] for one in linear]
         found["linear_noise"] = np.transpose([[one.noise[0], one.count[0]] for one in linear])
@@ -148,6 +166,31 @@ def sizes(reference: ReferenceLearner) -> Array:
     return np.array([abs(unit.restore(0.0)) + max(unit.S, 1.0) for unit in units])
 
 
+def compare_assessment(learner: Learner, reference: StreamLearner, step: int) -> None:
+    """What is said of the newest forecasts."""
+    if not reference.intervals:
+        return
+    scale = np.repeat(sizes(reference)[:, np.newaxis], 2 * len(learner.levels), axis=1)
+    bounds = reference.interval().reshape(scale.shape)
+    off = np.abs(learner.interval() - bounds)
+    assert (off <= 2 * tolerance(step) * (scale + np.abs(bounds))).all(), (step, off / scale)
+    actual, freedom = learner.student()
+    for one, nu in zip(reference.intervals, freedom, strict=True):  # two may score almost the same
+        assert one.score[FREEDOMS.index(nu)] >= max(one.score) - tolerance(step), step
+    expected = reference.student(tuple(freedom))
+    np.testing.assert_allclose(actual, expected, rtol=20 * tolerance(step), err_msg=str(step))
+
+
+def compare_scores(learner: Learner, reference: StreamLearner, step: int) -> None:
+    """The scores of the last labels; a surprise is made of logarithms of what may be close to 0."""
+    scores = learner.anomaly
+    np.testing.assert_array_equal(np.isnan(scores), np.isnan(reference.scores), str(step))
+    for score, expected, one in zip(scores, reference.scores, reference.channels, strict=True):
+        is_at_hold = abs(one.margin) < 0.02 + 50 * tolerance(step) * one.hold
+        near = np.isnan(score) or abs(score - expected) < 0.02 + 10 * tolerance(step)
+        assert near or (is_at_hold and min(score, expected) == 0), (step, score, expected)
+
+
 def follow_the_reference(config: Config, reset: int = -1) -> None:
     """Run kernel and reference side by side; both forget the recent past at step `reset`."""
     learner = Learner(config)
@@ -164,6 +207,8 @@ def follow_the_reference(config: Config, reset: int = -1) -> None:
         if learner.pending == config.max_delay + 1:
             learner.learn(labels[step - config.max_delay - 1])
             reference.learn(labels[step - config.max_delay - 1])
+            if isinstance(reference, StreamLearner) and reference.channels:
+                compare_scores(learner, reference, step)
             if step % 4 == 0 or step < 20:
                 compare(learner, reference, step)
         forecast = learner.predict(inputs[step])
@@ -173,6 +218,8 @@ def follow_the_reference(config: Config, reset: int = -1) -> None:
         if config.link == "gaussian":
             variance = reference.variance()
             np.testing.assert_allclose(learner.variance(), variance, rtol=20 * tolerance(step))
+        if isinstance(reference, StreamLearner):
+            compare_assessment(learner, reference, step)
     assert learner.counters.skipped == 0
     assert learner.counters.reopened == getattr(reference, "reopened", 0)
     if config.follow and config.scale_steps != 0:
@@ -201,6 +248,8 @@ def config_of(features: dict[str, Any], **settings: Any) -> Config:
         "gate": 5.0,
         "sgd_rate": 0.05,
         "drift_steps": 0,
+        "intervals": 0,
+        "anomaly": False,
     }
     if settings.get("cell") == "columnar":  # resonators have tests of their own
         usual["resonators"] = 0
@@ -210,18 +259,18 @@ def config_of(features: dict[str, Any], **settings: Any) -> Config:
 @pytest.mark.parametrize("max_delay", [0, 3])
 @pytest.mark.parametrize("features", FEATURES)
 def test_every_feature_follows_the_reference(features: str, max_delay: int) -> None:
-    follow_the_reference(config_of(FEATURES[features], max_delay=max_delay))
+    follow_the_reference(config_of(assessed(features), max_delay=max_delay))
 
 
 @pytest.mark.parametrize("max_delay", [0, 3])
 @pytest.mark.parametrize("features", FEATURES)
 def test_without_units_too(features: str, max_delay: int) -> None:
-    follow_the_reference(config_of(FEATURES[features], max_delay=max_delay, hidden=0))
+    follow_the_reference(config_of(assessed(features), max_delay=max_delay, hidden=0))
 
 
 @pytest.mark.parametrize("features", ["anchored", "mixture", "everything"])
 def test_a_reset_too(features: str) -> None:
-    follow_the_reference(config_of(FEATURES[features], max_delay=3), reset=200)
+    follow_the_reference(config_of(assessed(features), max_delay=3), reset=200)
 
 
 @pytest.mark.parametrize("hidden", [0, 4])
@@ -258,6 +307,35 @@ def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
     counts = [unit.count for unit in reference.units + reference.label_units]
     assert max(counts) < steps - 700, counts  # every channel has jumped for good
     assert learner.counters.moved > 20
+
+
+def test_intervals_and_scores_follow_through_a_jump_and_the_first_variation() -> None:
+    """Input 1 is constant at first; both jump for good, after which readouts start again."""
+    features = assessed("anchored mixture") | {"scale_rate": 2e-3, "drift_steps": 50}
+    config = config_of(features, hidden=0, max_delay=2)
+    learner = Learner(config)
+    reference = StreamLearner(as_settings(config))
+    rng, steps = np.random.default_rng(31), 800
+    z = rng.normal(size=(steps, N_IN)) * [1.0, 300.0]
+    z[:100, 1] = z[0, 1]
+    z[500:, 0] += 100.0
+    z[600:, 1] -= 1e4
+    labels = np.column_stack([z[:, 1], z.sum(axis=1), z[:, 0]])
+    labels[rng.random(labels.shape) < [0.0, 0.1, 0.3]] = np.nan
+    z, labels = (x.astype(np.float32).astype(np.float64) for x in (z, labels))
+    widths = []
+    for step in range(steps):
+        if learner.pending == 3:
+            learner.learn(labels[step])
+            reference.learn(labels[step])
+            compare_scores(learner, reference, 0)
+        learner.predict(z[step])
+        reference.predict(z[step])
+        compare_assessment(learner, reference, 0)
+        widths.append(np.ptp(learner.interval(), axis=1))
+    assert learner.counters.reopened == reference.reopened == 2
+    assert widths[50][0] == 0
+    assert (widths[150] > 0).all()
 
 
 def test_a_restart_keeps_the_newest_sample_as_it_was_taken_in() -> None:

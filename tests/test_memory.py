@@ -20,6 +20,7 @@ from memory_profiler import memory_usage
 
 import nbt_embed
 from nbt_embed import Config, Learner, NbtError, memory_of, metrics, report
+from nbt_embed.alarm import Alarm, events
 from nbt_embed.alternatives import alternatives
 from nbt_embed.amalgamation import amalgamate, kernel_folder
 from nbt_embed.anchor import find_anchor
@@ -29,6 +30,7 @@ from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import SequenceError
 from nbt_embed.evaluate import evaluate
 from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
+from nbt_embed.faults import Fault, drawn_faults, with_faults
 from nbt_embed.replay import replay
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
@@ -163,6 +165,14 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Learner.anchor": lambda: one.anchor,
         "Learner.guard_rows": lambda: one.guard_rows,
         "Learner.variance": one.variance,
+        "Learner.interval": one.interval,
+        "Learner.student": one.student,
+        "Run": lambda: one.run(z, z, horizon=0, intervals=True, anomaly=True),
+        "alarm.Alarm": lambda: Alarm(0.9, 3).count(0.5),
+        "alarm.events": lambda: events(abs(z), threshold=0.9, hold_off=3),
+        "faults.Fault": lambda: Fault("stuck", 1, 0, rows=2),
+        "faults.with_faults": lambda: with_faults(wide, [Fault("spike", 1, 0, size=9.0)], [1, 1]),
+        "faults.drawn_faults": lambda: drawn_faults(2, 2, 10, 200),
         "Learner.to_bytes": one.to_bytes,
         "Learner.from_bytes": lambda: Learner.from_bytes(one.to_bytes()),
         "Learner.from_bytes: refused": refused(lambda: Learner.from_bytes(b"no checkpoint")),
@@ -189,6 +199,12 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "baselines.Nlms": lambda: Nlms(1, 1).run(z, z, horizon=1),
         "baselines.Rls": lambda: Rls(2, 2).run(wide, wide, horizon=1),
         "metrics.RegressionScore": lambda: regression(wide),
+        "metrics.coverage": lambda: metrics.coverage(z - 1, z + 1, z),
+        "metrics.interval_score": lambda: metrics.interval_score(z - 1, z + 1, z, 0.8),
+        "metrics.pinball_loss": lambda: metrics.pinball_loss(z, z, 0.8),
+        "metrics.log_loss": lambda: metrics.log_loss(z, np.ones(40), z),
+        "metrics.brier_score": lambda: metrics.brier_score(z**2, z > 0),
+        "metrics.reliability": lambda: metrics.reliability(z**2, z > 0).error,
         "metrics.SymbolScore": lambda: metrics.SymbolScore().update(abs(wide), np.zeros(40)),
         "streams.Stream": lambda: Stream(wide, wide, ("a", "b"), ("a", "b")),
         "streams.from_arrays": lambda: len(from_arrays(wide)) and from_arrays(wide).n_out,
@@ -216,7 +232,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
     }
     for name in (
         *("x", "label", "y", "config", "simd", "memory", "pending", "counters", "arrays"),
-        "estimate_is_exact",
+        *("levels", "anomaly", "estimate_is_exact"),
     ):
         calls[f"Learner.{name}"] = partial(getattr, one, name)
     return calls
@@ -232,7 +248,7 @@ def regression(values: Any) -> None:
 # interface.
 OWN = {"arrays", "cli", "errors", "files"}
 RESULTS = {"Alternative", "Amalgamation", "Comparison", "Difference", "Evaluation", "Golden"}
-RESULTS |= {"Counters", "Memory", "Replay", "Baseline", "Model", "Repeater"}
+RESULTS |= {"Counters", "Memory", "Reliability", "Replay", "Baseline", "Model", "Repeater"}
 
 
 def public_names() -> set[str]:

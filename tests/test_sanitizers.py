@@ -159,6 +159,21 @@ def test_valgrind_finds_no_leak_and_no_uninitialised_value(tool: Tool, build: Bu
         run(*check, str(program), "abuse", "60", *configuration)
 
 
+@pytest.mark.parametrize("kind", range(8))
+def test_abuse_of_intervals_and_scores(sanitized: Path, kind: int) -> None:
+    settings = {
+        "follow": 1,
+        "intervals": kind + 1,
+        "anomaly": 1,
+        "mix_forget": kind % 2,
+        "anchored": kind // 2 % 2,
+        "max_delay": kind % 4,
+        "input_limit": 3 * kind,
+        "seed": kind,
+    }
+    run(str(sanitized), "abuse", "2000", *(f"{name}={value}" for name, value in settings.items()))
+
+
 def test_the_abuse_mode_notices_an_overrun(
     sanitized_build: Callable[[Path], Path], tmp_path: Path
 ) -> None:

@@ -155,6 +155,7 @@ CHANGED: dict[str, Any] = {name: names[0] for name, names in CHOICES.items()} | 
     "hold_missing": True,
     "rollback_steps": 7,
     "forget": 0.75,
+    "levels": (0.25, 0.5),
 }
 # What a field of streams needs beside it.
 FOLLOW = {"follow": True}
@@ -163,6 +164,8 @@ NEEDS: dict[str, dict[str, Any]] = {
     "anchored": FOLLOW,
     "anchor": MIXTURE,
     "mix_forget": FOLLOW,
+    "intervals": FOLLOW,
+    "anomaly": FOLLOW,
     "slow_forget": MIXTURE,
     "resonators": {"cell": "columnar", "estimator": "snap1"},
     "head_gain": {"head": 2},
@@ -174,6 +177,8 @@ CHANGED |= {"anchor": (2, None, 0), "linear_lags": 3}
 
 def base(name: str) -> Config:
     """Return a configuration with which a field can be set."""
+    if name == "levels":  # their number is another setting
+        return replace(BASE, follow=True, intervals=None, levels=(0.25, 0.75))
     needs = {key: value for key, value in NEEDS.get(name, {}).items() if key != name}
     return replace(BASE, **needs)
 
@@ -185,12 +190,14 @@ def changed(name: str) -> Config:
         value = value + 1 if isinstance(value, int) else value * 0.5 + 0.25
         value = max(value, NEEDS.get(name, {}).get(name, value))
     change: dict[str, Any] = {name: CHANGED.get(name, value)}
+    if name == "intervals":
+        change["levels"] = None
     return replace(base(name), **change)
 
 
 def test_every_field_of_the_kernel_is_a_setting() -> None:
-    """The anchor is an array of the learner."""
-    kernel = [name for name, _ in ffi.typeof("nbt_config").fields] + ["anchor"]
+    """The anchor and the levels are arrays of the learner."""
+    kernel = [name for name, _ in ffi.typeof("nbt_config").fields] + ["anchor", "levels"]
     assert sorted(NAMES) == sorted("hidden" if name == "n_hidden" else name for name in kernel)
 
 

@@ -112,6 +112,9 @@ def calls(learner: Learner) -> dict[str, Callable[[], object]]:
         "hash": learner.hash,
         "replay": lambda: learner.replay(["label,x,hash"]),
         "variance": learner.variance,
+        "interval": learner.interval,
+        "student": learner.student,
+        "anomaly": lambda: learner.anomaly,
         "array": lambda: learner.array("theta"),
         "reset_state": learner.reset_state,
     }

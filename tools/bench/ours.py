@@ -49,6 +49,6 @@ class SameFlags:
         """Forecasts (T, O); goes on where the last call ended."""
         out = np.empty_like(stream.y)
         y, x, label = (self.ffi.from_buffer("float[]", part) for part in (out, stream.x, stream.y))
-        done = self.ffi.new("size_t *")
-        self.lib.nbt_run(self.handle, y, x, label, len(stream), 0, done, self.ffi.NULL)
+        done, rows = self.ffi.new("size_t *"), self.ffi.new("nbt_rows *", {"y": y})
+        self.lib.nbt_run(self.handle, rows, x, label, len(stream), 0, done)
         return out

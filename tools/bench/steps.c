@@ -33,6 +33,7 @@ int main(int argc, char **argv)
     /* The network and its readout alone. */
     config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
+    config.intervals = config.anomaly = 0;
     config.scale_rate = config.input_limit = 0.0f;
     config.lags = 1;
     config.gate = 20.0f; /* so that no label is limited */

@@ -39,6 +39,7 @@ int main(void)
 #if !MODEL_FOLLOW
     config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
     config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
+    config.intervals = config.anomaly = 0;
     config.scale_rate = config.input_limit = 0.0f;
     config.lags = 1;
 #endif

@@ -89,6 +89,7 @@ static void stand_still(nbt_config *config)
 {
     config->follow = config->anchored = config->linear_lags = 0;
     config->linear_forget = config->slow_forget = config->mix_forget = 0.0f;
+    config->intervals = config->anomaly = 0;
     config->scale_rate = config->input_limit = 0.0f;
     config->drift_steps = 300;
 }
