@@ -29,8 +29,8 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams drift soak targets size scaling amalgamation ecosystems misra learning \
-        learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
+.PHONY: help demo test package bars streams intervals nab faults false-alarms drift soak targets size scaling amalgamation \
+        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,10 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
+	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
+	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
+	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
+	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
@@ -81,6 +85,23 @@ bars: $(VENV)/package
 
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/streams.md)
+
+intervals: $(VENV)/report
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
+	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+
+# `make nab NAB_DATA=FOLDER` scores other series of the same shape, with its windows.json.
+NAB_DATA ?=
+nab: $(VENV)/report
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.nab $(if $(NAB_DATA),--data $(NAB_DATA)) \
+	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+
+faults: $(VENV)/report
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.faults \
+	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+
+false-alarms: $(VENV)/package
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/uncertainty.md)
 
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)

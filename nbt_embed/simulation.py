@@ -10,6 +10,9 @@ import numpy as np
 from nbt_embed.errors import InputError
 from nbt_embed.streams import Stream, from_arrays
 
+# Usual swing of a channel, by which its noise is measured.
+SWING = (1.0, 1.0, 2.0)
+
 
 def simulated_sensor(
     steps: int = 6000, seed: int = 0, missing: float = 0.02, noise: float = 0.02
@@ -29,7 +32,7 @@ def simulated_sensor(
         steps: samples, at least 1; about 12 a revolution.
         seed: any integer from 0; the same seed gives the same numbers.
         missing: probability that a reading is lost (NaN), 0..1, each channel by itself.
-        noise: standard deviation of the sensor noise, as a fraction of the channel's usual swing.
+        noise: standard deviation of the sensor noise, as a fraction of the usual swing (``SWING``).
 
     Errors: InputError. Cost: about 8 µs a step.
     """
@@ -43,8 +46,7 @@ def simulated_sensor(
         raise InputError(f"seed = {seed}: expected an integer from 0")
     rng = np.random.default_rng(seed)
     clean = np.array(list(_machine(steps, rng)))
-    swing = np.array([1.0, 1.0, 2.0])
-    readings = clean + noise * swing * rng.standard_normal(clean.shape)
+    readings = clean + noise * np.array(SWING) * rng.standard_normal(clean.shape)
     readings[rng.random(clean.shape) < missing] = np.nan
     return from_arrays(readings, input_names=("position_mm", "current_A", "temperature_C"))
 

@@ -99,6 +99,16 @@ def test_the_first_program_of_the_readme_does_what_it_says(
     assert abs(names["forecast"][0] - np.sin(0.2 * 2000)) < 0.02
 
 
+def test_the_readme_shows_what_its_alarm_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = [one for one in snippets() if one.document == "README.md"]
+    place = next(i for i, one in enumerate(blocks) if "Alarm(" in one.text)
+    names: dict[str, Any] = {}
+    exec("".join(one.text for one in blocks[:place] if one.language == "python"), names)
+    capsys.readouterr()
+    exec(blocks[place].text, names)
+    assert capsys.readouterr().out == blocks[place + 1].text
+
+
 def test_the_recipe_of_the_readme_forecasts_h_steps_ahead() -> None:
     names: dict[str, Any] = {}
     exec("".join(python_of("README.md")[:2]), names)
@@ -150,6 +160,29 @@ static float read_sensor(void)
     return sinf(0.2f * (float)n++);
 }
 int main(void) { @ }
+""",
+    "docs/uncertainty.md": """
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "nbt.h"
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
+static int told, n;
+#define puts(text) (told += n == 2501)
+static float read_sensor(void)
+{
+    if (n == 3000) { exit(told == 1 ? 0 : 2); }
+    n++;
+    return sinf(0.2f * (float)n) + (n == 2501 ? 5.0f : 0.0f);
+}
+int main(void)
+{
+    nbt_config config = nbt_config_default(1, 1, 16, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner;
+    nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
+    @
+    return 1;
+}
 """,
     "docs/export.md": """
 #include <math.h>

@@ -66,3 +66,14 @@ def test_the_c_example_learns(build: Build) -> None:
     printed = example("minimal.c", build)
     errors = [float(line.split()[-1]) for line in printed.splitlines()[:-1]]
     assert errors[-1] < errors[0] < 0.05  # the last value is 0.1 off
+
+
+def test_every_fault_of_a_machine_is_told_and_nothing_else() -> None:
+    lines = words("machine_faults.py")
+    faults = lines[1:6]
+    assert [line[1] for line in faults] == ["spike", "stuck", "drift", "burst", "swap"]
+    for row, _, channel, told, by, *_ in faults:
+        assert int(row) <= int(told) < int(row) + 20
+        assert channel == by
+    assert lines[6][-1] == "none"
+    assert all(78 < float(share.rstrip("%")) < 82 for share in lines[7][-3:])

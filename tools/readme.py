@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
     "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 4, 6)),
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
+    "faults": ([sys.executable, "examples/machine_faults.py"], str),
     "bars": ([sys.executable, "tools/bars.py"], paragraphs(0)),
 }
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -13,3 +17,11 @@ STYLE: dict[str, Any] = {
     "savefig.dpi": 130,
     "figure.constrained_layout.use": True,
 }
+# For pictures whose bytes are the same every time.
+SVG_STYLE = STYLE | {"svg.hashsalt": "nbt_embed", "svg.fonttype": "none"}
+
+
+def draw_svg(picture: Figure, path: Path) -> None:
+    """Write it as SVG, the same bytes every time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(path, metadata={"Date": None})

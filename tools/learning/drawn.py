@@ -16,9 +16,9 @@ from tools.learning.instructions import Counts
 from tools.learning.peers import DRAWN, PANELS, Panel
 from tools.learning.record import Figure, Record
 from tools.learning.tasks import TASKS, SymbolTask
-from tools.style import STYLE
+from tools.style import SVG_STYLE, draw_svg
 
-mpl.rcParams.update(STYLE | {"svg.hashsalt": "nbt_embed", "svg.fonttype": "none"})
+mpl.rcParams.update(SVG_STYLE)
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,8 @@ def _line(axes: Axes, method: str, points: list[tuple[int, float]]) -> Line2D:
 def draw(records: Iterable[Record], counts: Counts, folder: Path) -> None:
     """Write both pictures into the folder."""
     figures = [one for record in records for one in record.figures]
-    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {
         "bytes": against_bytes(figures),
         "instructions": against_instructions(figures, counts),
     }.items():
-        picture.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        draw_svg(picture, folder / f"{name}.svg")
