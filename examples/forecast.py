@@ -1,10 +1,8 @@
-"""Forecast a chaotic series one, five and ten samples ahead, each with its uncertainty.
+"""Forecast a chaotic series one, five and ten samples ahead, each with its 95 % interval.
 
 The Mackey-Glass series (delay 17) is smooth, so that the last value or a straight line go far one
 step ahead and nowhere ten steps ahead. Every forecast is made before its value is known.
 """
-
-import math
 
 import numpy as np
 
@@ -23,16 +21,17 @@ for horizon in (1, 5, 10):
     learner = Learner(n_in=1, n_out=1, hidden=24, max_delay=horizon - 1)
     errors: list[float] = []
     inside: list[bool] = []
-    waiting: list[tuple[float, float]] = []
+    waiting: list[tuple[float, float, float]] = []
     for t, sample in enumerate(series):
         if learner.pending == horizon:
-            forecast, deviation = waiting.pop(0)
+            forecast, low, high = waiting.pop(0)
             if t >= SCORED:
                 errors.append(forecast - sample)
-                inside.append(abs(forecast - sample) < 1.96 * deviation)
+                inside.append(low <= sample <= high)
             learner.learn(sample)
         forecast = learner.predict(sample)[0]
-        waiting.append((forecast, math.sqrt(learner.variance()[0])))
+        low, high = learner.interval()[0, 4:]  # levels are 50, 80 and 95 %
+        waiting.append((forecast, low, high))
 
     past = slice(SCORED - horizon, SAMPLES - horizon)
     misses = [series[SCORED:] - series[past]]
