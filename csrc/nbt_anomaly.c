@@ -70,6 +70,12 @@ static void measure_channel(float *c, float value, float e, float *statistic)
     statistic[BIASED] = nbt_abs(c[NBT_ANOMALY_BIAS]);
 }
 
+/* Repetitions that are more than usual. */
+static float long_run(const float *c)
+{
+    return 1.5f * c[NBT_ANOMALY_LONGEST] + 5.0f;
+}
+
 /* Whether the channel has repeated its value for longer than it ever does. */
 static int is_stuck(float *c, float d)
 {
@@ -80,7 +86,14 @@ static int is_stuck(float *c, float d)
     }
     *longest *= 1.0f - 2e-4f;
     *run = d != 0.0f ? 0.0f : *run < 16777216.0f ? *run + 1.0f : *run;
-    return c[NBT_ANOMALY_COUNT] >= KNOWN && *run > 1.5f * *longest + 5.0f;
+    return c[NBT_ANOMALY_COUNT] >= KNOWN && *run > long_run(c);
+}
+
+/* Whether it is that since this value. */
+static int has_just_stuck(const float *c)
+{
+    float run = c[NBT_ANOMALY_RUN], most = long_run(c);
+    return c[NBT_ANOMALY_COUNT] >= KNOWN && run > most && run <= most + 1.0f;
 }
 
 /* The surprise of a value beyond all before, 0 for others. */
@@ -134,7 +147,6 @@ static void count_range(float *c, float value, float pace)
     float high = c[NBT_ANOMALY_HIGH] + range, low = c[NBT_ANOMALY_LOW] - range;
     c[NBT_ANOMALY_HIGH] = larger_of(c[NBT_ANOMALY_HIGH], value < high ? value : high);
     c[NBT_ANOMALY_LOW] = -larger_of(-c[NBT_ANOMALY_LOW], value > low ? -value : -low);
-    c[NBT_ANOMALY_LAST] = value;
     c[NBT_ANOMALY_COUNT] = n < 16777216.0f ? n + 1.0f : n;
 }
 
@@ -152,24 +164,24 @@ static void count_calm(float *calm, float surprise)
 }
 
 /* The first value of a channel. */
-static void begin_channel(float *c, float value)
+static void begin_channel(float *c, float reading, float value)
 {
     c[NBT_ANOMALY_LEVEL] = c[NBT_ANOMALY_SLOW] = value;
     c[NBT_ANOMALY_LOW] = c[NBT_ANOMALY_HIGH] = value;
-    c[NBT_ANOMALY_LAST] = value;
+    c[NBT_ANOMALY_LAST] = reading;
 }
 
-NBT_LOCAL float nbt_anomaly_count(float *channel, float value, float forecast)
+NBT_LOCAL float nbt_anomaly_count(float *channel, float reading, float value, float forecast)
 {
     float n = channel[NBT_ANOMALY_COUNT];
     if (n < 1.0f) {
-        begin_channel(channel, value);
+        begin_channel(channel, reading, value);
     }
-    float e = n < 1.0f ? 0.0f : value - forecast, d = value - channel[NBT_ANOMALY_LAST];
+    float e = n < 1.0f ? 0.0f : value - forecast, d = reading - channel[NBT_ANOMALY_LAST];
     float pace = channel[NBT_ANOMALY_CALM] > 0.0f ? SLOW_PACE : 1.0f;
     float surprise = n < 2.0f ? 0.0f : surprise_of(channel, value, e, d, pace);
     float *hold = &channel[NBT_ANOMALY_HOLD];
-    int tells = surprise > *hold;
+    int tells = surprise > *hold || has_just_stuck(channel);
     *hold = larger_of(*hold * HOLD, surprise);
     count_calm(&channel[NBT_ANOMALY_CALM], surprise);
     if (!follows_gap(channel)) {
@@ -177,6 +189,7 @@ NBT_LOCAL float nbt_anomaly_count(float *channel, float value, float forecast)
     }
     channel[NBT_ANOMALY_GAP] -= channel[NBT_ANOMALY_GAP] > 0.0f ? 1.0f : 0.0f;
     count_range(channel, value, pace);
+    channel[NBT_ANOMALY_LAST] = reading;
     return tells ? 1.0f - nbt_exp(-0.76752836f * surprise) : 0.0f; /* log(10) / 3 */
 }
 
@@ -187,8 +200,8 @@ NBT_LOCAL void nbt_anomaly_miss(float *channel)
 
 NBT_LOCAL void nbt_anomaly_rescale(float *channel, float a, float b)
 {
-    static const unsigned char values[] = {NBT_ANOMALY_LAST, NBT_ANOMALY_LEVEL, NBT_ANOMALY_SLOW,
-                                           NBT_ANOMALY_MEAN, NBT_ANOMALY_LOW,   NBT_ANOMALY_HIGH};
+    static const unsigned char values[] = {NBT_ANOMALY_LEVEL, NBT_ANOMALY_SLOW, NBT_ANOMALY_MEAN,
+                                           NBT_ANOMALY_LOW, NBT_ANOMALY_HIGH};
     static const unsigned char squares[] = {NBT_ANOMALY_SQUARE, NBT_ANOMALY_VARIANCE};
     for (size_t i = 0; i < sizeof values; i++) {
         float *x = &channel[values[i]];

@@ -22,7 +22,8 @@
  * three times that of stuck are others; the largest is the surprise of the value. Three times the
  * geometric mean of several probabilities is again one, however they depend on each other (Vovk and
  * Wang 2020, Combining p-values via averaging): hence
- *     score = 1 - 10^(-surprise / 3)       if it is above the hold, else 0
+ *     score = 1 - 10^(-surprise / 3)       if it is above the hold or the channel has just
+ *                                          stuck, else 0
  *     hold <- max(hold * 2^(-1/250), surprise)
  * A change that stays is thus told once; later ones have to exceed what the hold remembers of it.
  * For up to 60 values after a surprise above 6 the statistics move at 0.3 of their rates, so that
@@ -49,7 +50,7 @@ enum {
     NBT_ANOMALY_HOLD,
     NBT_ANOMALY_GAP, /* values left that follow a missing one */
     NBT_ANOMALY_SIGNED,
-    NBT_ANOMALY_LAST = NBT_ANOMALY_SIGNED, /* the value before */
+    NBT_ANOMALY_LAST = NBT_ANOMALY_SIGNED, /* the reading before, in the caller's units */
     NBT_ANOMALY_BIAS,
     NBT_ANOMALY_LEVEL, /* mean of about 5 values */
     NBT_ANOMALY_SLOW,  /* of about 24 */
@@ -61,9 +62,9 @@ enum {
     NBT_ANOMALY_END = NBT_ANOMALY_TAILS + 10
 };
 
-/* The score of a value, which is counted then. channel (NBT_ANOMALY_END), all 0 at first; value
- * and forecast finite. */
-NBT_LOCAL float nbt_anomaly_count(float *channel, float value, float forecast);
+/* The score of a value, which is counted then. channel (NBT_ANOMALY_END), all 0 at first; reading:
+ * the value as the caller gave it, whose repetitions count; all finite. */
+NBT_LOCAL float nbt_anomaly_count(float *channel, float reading, float value, float forecast);
 
 /* A value is missing. */
 NBT_LOCAL void nbt_anomaly_miss(float *channel);

@@ -66,7 +66,8 @@ NBT_LOCAL void nbt_assess_forecast(const nbt_learner *learner, const nbt_layout 
 
 /* ---- learn ----------------------------------------------------------------------------------- */
 
-NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l, int learns)
+NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l, const float *label,
+                                int learns)
 {
     for (size_t o = 0; o < l->O && nbt_assesses(l); o++) {
         float truth = nbt_label(l)[o], score = NO_SCORE;
@@ -78,7 +79,7 @@ NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l,
         }
         if (nbt_has_anomaly(l)) {
             if (is_there) {
-                score = nbt_anomaly_count(usual_of(l, o), truth, *answer);
+                score = nbt_anomaly_count(usual_of(l, o), label[o], truth, *answer);
             } else {
                 nbt_anomaly_miss(usual_of(l, o));
             }

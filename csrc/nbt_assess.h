@@ -19,9 +19,10 @@ NBT_LOCAL void nbt_assess_levels(const nbt_layout *l, const float *level);
 /* Intervals around the newest answers. */
 NBT_LOCAL void nbt_assess_forecast(const nbt_learner *learner, const nbt_layout *l);
 
-/* The labels in nbt_label, NaN where missing, of the oldest answers. Intervals learn of them only if
+/* The labels of the oldest answers: as the caller gave them, and in nbt_label, NaN where missing. Intervals learn of them only if
  * the learner does (`learns`). */
-NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l, int learns);
+NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l, const float *label,
+                                int learns);
 
 /* The values of an output are now y' = a y + b: what waits, and what was learnt. */
 NBT_LOCAL void nbt_assess_move(const nbt_learner *learner, const nbt_layout *l, size_t o,

@@ -121,6 +121,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     if (notice.jumped) {
         settle(l, undone);
         opens = nbt_watch_jump(learner, l);
+        learner->looked = NBT_LOOK_NONE; /* at matrices that have changed since */
     }
     forecast(learner, l, undone);
     if (nbt_follows(l) && nbt_is_gaussian(l)) {
@@ -296,7 +297,7 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
         return refused;
     }
     if (nbt_assesses(l)) {
-        nbt_assess_learn(learner, l, now.present);
+        nbt_assess_learn(learner, l, label, now.present);
     }
     advance(learner, l, &now);
     correct(learner, l, change, &now);

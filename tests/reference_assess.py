@@ -164,16 +164,18 @@ class Channel:
     gap: int = 0
     tails: dict[str, Tail] = field(default_factory=lambda: {name: Tail() for name in STATISTICS})
 
-    def count(self, value: float, forecast: float) -> float:
-        """The score of a value, which is counted then."""
+    def count(self, reading: float, value: float, forecast: float) -> float:
+        """The score of a value, given as a reading in other units, which is counted then."""
         if self.n == 0:
-            self.last = self.low = self.high = value
+            self.last, self.low, self.high = reading, value, value
             self.short = {"level": value, "slow level": value, "burst": 0.0, "bias": 0.0}
         e = value - forecast if self.n > 0 else 0.0
-        d = value - self.last
+        d = reading - self.last
         pace = 0.3 if self.calm > 0 else 1.0
         surprise = self.surprise(value, e, d, pace) if self.n >= 2 else 0.0
         tells, self.margin = surprise > self.hold, surprise - self.hold
+        long = 1.5 * self.longest + 5
+        tells = tells or (self.n >= 100 and long < self.run <= long + 1)  # it has just stuck
         self.hold = max(self.hold * 2 ** (-1 / 250), surprise)
         self.rest(surprise)
         if not self.follows_gap:
@@ -182,6 +184,7 @@ class Channel:
             self.square += rate * (min(e**2, most) - self.square)
         self.gap = max(self.gap - 1, 0)
         self.take(value, pace)
+        self.last = reading
         return 1 - 10 ** (-surprise / 3) if tells else 0.0
 
     def miss(self) -> None:
@@ -265,12 +268,11 @@ class Channel:
             min(self.low, max(value, self.low - reach)),
             max(self.high, min(value, self.high + reach)),
         )
-        self.last = value
         self.n += 1
 
     def rescale(self, a: float, b: float) -> None:
         """The values are v' = a v + b."""
-        for name in ("last", "mean", "low", "high"):
+        for name in ("mean", "low", "high"):
             setattr(self, name, a * getattr(self, name) + b)
         for name in ("level", "slow level"):
             if name in self.short:

@@ -295,7 +295,7 @@ class StreamLearner(ReferenceLearner):
             return
         p, answer = self.forecasts.popleft()
         truth = np.array([self.truth(o, y) for o, y in enumerate(target)])
-        self.assess(truth, answer, taught)
+        self.assess(target, truth, answer, taught)
         truth = truth if taught else np.full_like(truth, np.nan)
         anchored = np.array([channel is not None for channel in self.anchor])
         difference = truth - np.where(anchored, p[:, 0], 0.0)
@@ -309,8 +309,8 @@ class StreamLearner(ReferenceLearner):
             self.slow.learn(f, difference)
         self.count_labels(target)
 
-    def assess(self, truth: Array, answer: Array, taught: bool) -> None:
-        """Score labels (O), applied units; intervals learn them where the readouts do."""
+    def assess(self, target: Array, truth: Array, answer: Array, taught: bool) -> None:
+        """Score labels (O), as given and in applied units; intervals learn if readouts do."""
         scale, bounds = self.bounds.popleft()
         self.scores = np.full(truth.size, np.nan)
         for o, y in enumerate(truth.tolist()):
@@ -318,7 +318,7 @@ class StreamLearner(ReferenceLearner):
             if self.intervals and taught and is_there:
                 self.intervals[o].learn(y, answer[o], scale[o], bounds[o])
             if self.channels and is_there:
-                self.scores[o] = self.channels[o].count(y, answer[o])
+                self.scores[o] = self.channels[o].count(target[o], y, answer[o])
             elif self.channels:
                 self.channels[o].miss()
 

@@ -93,7 +93,7 @@ def follow_the_reference(
             channel.miss()
         else:
             intervals.learn(labels[row], answer, scale, given)
-            scores[row] = channel.count(labels[row], answer)
+            scores[row] = channel.count(labels[row], labels[row], answer)
 
     for row, answer in enumerate(answers):
         if horizon > 0 and len(waiting) == horizon:
@@ -585,3 +585,31 @@ def test_the_kernel_refuses_levels_after_a_forecast_and_without_intervals() -> N
     assert lib.nbt_hash(learner) == before
     learner, _memory = kernel_learner(intervals=0)
     assert lib.nbt_levels_set(learner, [0.5]) == lib.NBT_ERR_ARRAY
+
+
+def swinging(rows: int) -> Floats:
+    """A sine with noise."""
+    noise = np.random.default_rng(0).normal(size=rows)
+    return np.asarray(np.sin(0.2 * np.arange(rows)) + 0.1 * noise)
+
+
+@pytest.mark.parametrize("glitch", [10.0, 1e3, 1e6])
+def test_one_absurd_reading_does_not_hide_a_dead_sensor(glitch: float) -> None:
+    z = swinging(4000)
+    z[3000] += glitch
+    z[3200:3600] = z[3199]
+    told = Learner(1, 1).run(z, z, horizon=1, anomaly=True)
+    assert told.anomaly is not None
+    scores = told.anomaly[:, 0]
+    assert scores[3000] > 0.999
+    assert scores[3200:3220].max() > 0.999
+
+
+def test_a_sensor_that_stands_still_is_told_once() -> None:
+    z = swinging(12_000)
+    z[3000:] = z[2999]
+    learner = Learner(1, 1)
+    told = learner.run(z, z, horizon=1, anomaly=True)
+    assert told.anomaly is not None
+    assert learner.guard_rows["moved"][-1] > 4000  # units move with what stands still
+    assert len([row for row in events(told.anomaly[:, 0], 0.999, 100) if row >= 3000]) == 1
