@@ -52,6 +52,14 @@ class Alarm:
             )
         self._alarm: Any = ffi.new("nbt_alarm *", {"threshold": threshold, "hold_off": hold_off})
 
+    def __repr__(self) -> str:
+        return f"Alarm({float(str(np.float32(self._alarm.threshold)))}, {self._alarm.hold_off})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy with what it remembers."""
+        alarm = self._alarm
+        return _restored, (type(self), alarm.threshold, alarm.hold_off, alarm.left)
+
     def count(self, score: float | np.floating[Any]) -> bool:
         """Take the next score; NaN is no score, and passes as one that is not above.
 
@@ -59,6 +67,12 @@ class Alarm:
         """
         (value,) = one_row("score", _checked("score", score), 1).tolist()
         return bool(lib.nbt_alarm_count(self._alarm, value))
+
+
+def _restored(kind: type[Alarm], threshold: float, hold_off: int, left: int) -> Alarm:
+    alarm = kind(threshold, hold_off)
+    alarm._alarm.left = left
+    return alarm
 
 
 def events(scores: ArrayLike, threshold: float, hold_off: int) -> list[NDArray[np.intp]]:

@@ -525,7 +525,7 @@ class Learner:
         """Prediction intervals of the last forecast, (n_out, 2 L) for L ``levels``, your units.
 
         Lower and upper bound of the first level, then of the next. In the long run each level's
-        share of the labels is inside, whatever the distribution of the errors, and half of the
+        share of the labels is inside without assumptions on the distribution, and half of the
         others on either side (csrc/nbt_interval.h has the equations). Before the first label the
         width is that of the output itself, and 0 while it has not varied.
 

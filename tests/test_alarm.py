@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,19 @@ def test_the_command_puts_its_table_into_a_document(
     with pytest.raises(SystemExit):
         false_alarms.main(["--rows", "0"])
     assert "--rows 0: expected at least 1" in capsys.readouterr().err
+
+
+def pickled(alarm: Alarm) -> Alarm:
+    """The same through a pickle."""
+    other: Alarm = pickle.loads(pickle.dumps(alarm))
+    return other
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_copies_go_on_by_themselves(duplicate: Callable[[Alarm], Alarm]) -> None:
+    alarm = Alarm(0.5, 2)
+    assert alarm.count(0.9)
+    other = duplicate(alarm)
+    assert repr(other) == repr(alarm) == "Alarm(0.5, 2)"
+    assert [other.count(score) for score in (0.1, 0.1, 0.9)] == [False, False, True]
+    assert not alarm.count(0.9)
