@@ -479,8 +479,7 @@ typedef struct nbt_rows {
     float *bounds;  /* (steps, n_out, intervals, 2) nbt_interval of them */
     float *anomaly; /* (steps, n_out) nbt_anomaly of the label that was learnt in the row; NaN where
                          there was none */
-    uint32_t
-        *guards; /* (steps) the counters that grew in it, bit i for counter i of nbt_counters */
+    uint32_t *guards; /* (steps) counters that grew in it: bit i, counter i of nbt_counters */
 } nbt_rows;
 
 /* Purpose: feed a whole stream; bit for bit the loop over nbt_learn and nbt_predict.

@@ -54,25 +54,30 @@ static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
+/* The units of one output have moved, or it has varied for the first time. */
+static void move_output(nbt_learner *learner, const nbt_layout *l, size_t o,
+                        const nbt_unit_change *change)
+{
+    if (change->event == NBT_UNIT_MOVES) {
+        nbt_experts_move_output(learner, l, o, change);
+        nbt_assess_move(learner, l, o, change);
+    } else {
+        nbt_experts_begin_output(learner, l, o, change->b);
+        nbt_assess_begin(learner, l, o);
+    }
+}
+
 /* The units of one input have moved: so have those of the outputs anchored to it. */
 static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel,
                        const nbt_unit_change *change)
 {
-    int moves = change->event == NBT_UNIT_MOVES;
-    if (moves) {
+    if (change->event == NBT_UNIT_MOVES) {
         nbt_experts_move_input(learner, l, channel, change);
         nbt_count(&learner->counters.moved, 1);
     }
     for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
-        if (nbt_experts_anchor(l, o) != (float)channel) {
-            continue;
-        }
-        if (moves) {
-            nbt_experts_move_output(learner, l, o, change);
-            nbt_assess_move(learner, l, o, change);
-        } else {
-            nbt_experts_begin_output(learner, l, o, change->b);
-            nbt_assess_begin(learner, l, o);
+        if (nbt_experts_anchor(l, o) == (float)channel) {
+            move_output(learner, l, o, change);
         }
     }
 }
@@ -191,12 +196,10 @@ static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, floa
     nbt_scale_store(l->label_scale, live, o, l->O);
     nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
     if (change.event == NBT_UNIT_MOVES) {
-        nbt_experts_move_output(learner, l, o, &change);
-        nbt_assess_move(learner, l, o, &change);
+        move_output(learner, l, o, &change);
         nbt_count(&learner->counters.moved, 1);
     } else if (change.event == NBT_UNIT_FIRST) {
-        nbt_experts_begin_output(learner, l, o, change.b);
-        nbt_assess_begin(learner, l, o);
+        move_output(learner, l, o, &change);
         if (nbt_mixes(l)) {
             NBT_OF(l, last_label)[o] = nbt_units_apply(&unit, z);
         }

@@ -130,15 +130,6 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
 
 /* ---- what is said of forecasts and labels ---------------------------------------------------- */
 
-static nbt_status are_numbers(const float *values, size_t n)
-{
-    int finite = 1;
-    for (size_t i = 0; i < n; i++) {
-        finite &= nbt_is_finite(values[i]);
-    }
-    return finite ? NBT_OK : NBT_NOT_FINITE;
-}
-
 nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
 {
     if (learner == NULL || bounds == NULL) {
@@ -150,7 +141,7 @@ nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
         return NBT_ERR_ARRAY;
     }
     nbt_assess_bounds(learner, &l, bounds);
-    return are_numbers(bounds, l.O * 2 * nbt_intervals(&l));
+    return nbt_are_finite(bounds, l.O * 2 * nbt_intervals(&l)) ? NBT_OK : NBT_NOT_FINITE;
 }
 
 nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom)
@@ -164,7 +155,7 @@ nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom)
         return NBT_ERR_ARRAY;
     }
     nbt_assess_student(learner, &l, scale, freedom);
-    return are_numbers(scale, l.O);
+    return nbt_are_finite(scale, l.O) ? NBT_OK : NBT_NOT_FINITE;
 }
 
 nbt_status nbt_anomaly(const nbt_learner *learner, float *score)

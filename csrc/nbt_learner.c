@@ -73,16 +73,6 @@ static void settle(const nbt_layout *l, nbt_change **undone)
     }
 }
 
-/* Whether all of y (n) are numbers. */
-static int are_finite(const float *y, size_t n)
-{
-    int finite = 1;
-    for (size_t i = 0; i < n; i++) {
-        finite &= nbt_is_finite(y[i]);
-    }
-    return finite;
-}
-
 /* ---- predict --------------------------------------------------------------------------------- */
 
 /* Advances the live state by the newest input and reads l->y out; `undone` is made on the way.
@@ -131,7 +121,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
         nbt_copy(y, l->y, l->O);
         nbt_intake_unscale(l, y);
     }
-    int finite = are_finite(y, l->O);
+    int finite = nbt_are_finite(y, l->O);
     learner->pending++;
     /* All that waits may already have been forecast from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
@@ -177,7 +167,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
         variance[o] = nbt_follows(&l) ? nbt_experts_variance(&l, o, l.noise[o] * (1.0f + c))
                                       : deviation * deviation * l.noise[o] * (1.0f + c);
     }
-    return are_finite(variance, l.O) ? NBT_OK : NBT_NOT_FINITE;
+    return nbt_are_finite(variance, l.O) ? NBT_OK : NBT_NOT_FINITE;
 }
 
 /* ---- learn ----------------------------------------------------------------------------------- */

@@ -240,6 +240,16 @@ NBT_INLINE void nbt_fill(float *to, float value, size_t n)
     }
 }
 
+/* Whether all of x (n) are numbers: neither NaN nor infinite. */
+NBT_INLINE_LANES int nbt_are_finite(const float *x, size_t n)
+{
+    int finite = 1;
+    for (size_t i = 0; i < n; i++) {
+        finite &= nbt_is_finite(x[i]);
+    }
+    return finite;
+}
+
 /* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over
  * i mod 8, then pairwise. Part of the numeric contract. */
 #if NBT_LANES > 1
