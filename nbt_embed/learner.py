@@ -432,9 +432,8 @@ class Learner:
         bounds = np.full((*shape, 2 * len(self.levels)), np.nan, np.float32) if intervals else None
         scores = np.full(shape, np.nan, np.float32) if anomaly else None
         guards = np.zeros(steps, np.uint32)
-        rows = ffi.new(
-            "nbt_rows *", (_floats(out), _floats(bounds), _floats(scores), _words(guards))
-        )
+        words = ffi.from_buffer("uint32_t[]", guards)
+        rows = ffi.new("nbt_rows *", (_floats(out), _floats(bounds), _floats(scores), words))
         done, waiting, skipped = ffi.new("size_t *"), ffi.new("size_t *"), ffi.new("uint64_t *")
         status = lib.nbt_shared_run(
             self._shared,
@@ -874,10 +873,6 @@ class Learner:
 def _floats(array: Float32Array | None) -> Any:
     """Where the numbers of an array lie, NULL for none."""
     return ffi.NULL if array is None else ffi.from_buffer("float[]", array)
-
-
-def _words(array: NDArray[np.uint32]) -> Any:
-    return ffi.from_buffer("uint32_t[]", array)
 
 
 def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nbt_embed.arrays import Float64Array
 from tools.nab import detectors as single
-from tools.nab.detectors import answers, innovations, squashed
+from tools.nab.detectors import anomaly_of_each, innovation_of_each
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,6 @@ class Detector:
     name: str
     scores: Callable[[Float64Array, int], Float64Array]
     threshold: float
-
-
-def innovation(readings: Float64Array, seed: int, **settings: Any) -> Float64Array:
-    """|z| / (1 + |z|) of the learner's errors one row ahead, in their standard deviations."""
-    return squashed(innovations(readings, answers(readings, seed, **settings)))
-
-
-def anomaly(readings: Float64Array, seed: int, **settings: Any) -> Float64Array:
-    """The learner's own score."""
-    return np.nan_to_num(answers(readings, seed, **settings).anomaly.astype(np.float64), nan=0.0)
 
 
 def last_value(readings: Float64Array, seed: int) -> Float64Array:
@@ -58,8 +48,8 @@ def chance(readings: Float64Array, seed: int) -> Float64Array:
 ALARM = 1 - 1 / 5000
 # The first is drawn. Thresholds: five standard deviations, or one row in 5,000 by chance.
 DETECTORS = (
-    Detector("learner's anomaly score", anomaly, ALARM),
-    Detector("learner's innovation", innovation, single.FAR),
+    Detector("learner's anomaly score", anomaly_of_each, ALARM),
+    Detector("learner's innovation", innovation_of_each, single.FAR),
     Detector("last value", last_value, single.FAR),
     Detector("windowed Gaussian", windowed_gaussian, single.TAIL),
     Detector("random", chance, (1 - 1 / 5000) ** (1 / 3)),
@@ -69,6 +59,6 @@ DETECTORS = (
 def learners(name: str, settings: dict[str, Any]) -> list[Detector]:
     """The learner's detectors with other settings than the defaults."""
     return [
-        Detector(f"anomaly score, {name}", partial(anomaly, **settings), ALARM),
-        Detector(f"innovation, {name}", partial(innovation, **settings), single.FAR),
+        Detector(f"anomaly score, {name}", partial(anomaly_of_each, **settings), ALARM),
+        Detector(f"innovation, {name}", partial(innovation_of_each, **settings), single.FAR),
     ]

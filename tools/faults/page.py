@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from nbt_embed import __version__
 from nbt_embed.faults import KINDS
-from tools.document import put
+from tools.document import publish
 from tools.faults.detectors import Detector
 from tools.faults.machines import WITHIN
 from tools.faults.measures import PER, Reached, Scored, allowed, reached
@@ -54,9 +53,7 @@ def write(
     found: Found, detectors: Sequence[Detector], summary: Path, document: Path | None
 ) -> None:
     """Print the report, write it as JSON, and put it into a document if asked."""
-    text = report(found, detectors)
-    print(text)
-    content = {
+    measured = {
         f"{missing:g} lost": {
             one.name: {
                 "fixed beforehand": asdict(reached(by_name[one.name], one.threshold)),
@@ -66,8 +63,5 @@ def write(
         }
         for missing, by_name in found.items()
     }
-    summary.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"version": __version__, **content}, indent=1)
-    summary.write_text(text + "\n", encoding="utf-8")
-    if document is not None:
-        put(document, "faults", report(found, detectors), fenced=False)
+    content = {"version": __version__, **measured}
+    publish(report(found, detectors), content, summary, document, "faults")

@@ -6,15 +6,14 @@ row t + h, labels wait h rows, target rows from the task's first scored one on.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from pathlib import Path
 
 from nbt_embed.errors import NbtError
 from tools.intervals import page
 from tools.intervals.makers import MAKERS
 from tools.intervals.runner import answers, labels, measure_all
+from tools.options import add_pictures, measuring
 from tools.sources import ROOT
 from tools.streams.recordings import tasks
 from tools.style import draw_svg
@@ -25,12 +24,9 @@ FAN = "nab_nyc_taxi, 10 ahead"
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and report; 0."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measuring(__doc__, "intervals")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of recordings")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "intervals", help="folder")
-    parser.add_argument("--pictures", type=Path, help="folder of the pictures (default: --out)")
-    parser.add_argument("--document", type=Path, help="put the report between its markers")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    add_pictures(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--fan", default=FAN, metavar="TASK", help="task of the fan chart")
     parser.add_argument("--learner", default="{}", metavar="JSON", help="settings of the learner")

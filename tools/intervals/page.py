@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from nbt_embed import __version__
-from tools.document import put
+from tools.document import publish
 from tools.intervals.makers import GAUSSIAN, LEVELS, MAKERS
 from tools.intervals.measures import MIDDLE
 from tools.intervals.summary import BOUNDS, LONG, Summary, Table, ratio, summarise, worst
@@ -95,7 +94,6 @@ def write(
 ) -> None:
     """Print the report, write it as JSON, and put it into a document if asked."""
     text = report(table, rows, seeds)
-    print(text)
     content = {
         "version": __version__,
         "levels": LEVELS,
@@ -105,7 +103,4 @@ def write(
             for task, makers in table.items()
         },
     }
-    summary.parent.mkdir(parents=True, exist_ok=True)
-    summary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document is not None:
-        put(document, "intervals", text, fenced=False)
+    publish(text, content, summary, document, "intervals")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from statistics import median
@@ -12,7 +11,7 @@ import numpy as np
 
 from nbt_embed import Learner
 from nbt_embed.arrays import Float64Array
-from nbt_embed.errors import DivergenceWarning, InputError
+from nbt_embed.errors import InputError
 from nbt_embed.streams import Stream
 from tools.asked import Answers, ask
 from tools.intervals.makers import MAKERS
@@ -32,10 +31,7 @@ def answers(task: Task, stream: Stream, seed: int, settings: str = "{}") -> Answ
         seed=seed,
         **json.loads(settings),
     )
-    with warnings.catch_warnings():
-        # A learner that diverges gets a bad score; that is the message.
-        warnings.simplefilter("ignore", DivergenceWarning)
-        return ask(learner, stream, task.horizon)
+    return ask(learner, stream, task.horizon)
 
 
 def labels(stream: Stream) -> Float64Array:

@@ -6,9 +6,6 @@ Numenta Anomaly Benchmark (tools/nab/scoring.py), with one threshold for all fil
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from pathlib import Path
 
 from nbt_embed.errors import NbtError
@@ -17,6 +14,7 @@ from tools.nab.detectors import DETECTORS, learners
 from tools.nab.files import load
 from tools.nab.runner import measure
 from tools.nab.summary import extremes, summarise
+from tools.options import add_detectors, add_pictures, chosen, measuring
 from tools.sources import ROOT
 from tools.style import draw_svg
 
@@ -25,29 +23,14 @@ DATA = ROOT.parent / "shared" / "data" / "nab"
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and report; 0."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measuring(__doc__, "nab")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of series, windows.json")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "nab", help="folder")
-    parser.add_argument("--pictures", type=Path, help="folder of the pictures (default: --out)")
-    parser.add_argument("--document", type=Path, help="put the report between its markers")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help="detectors with it in their name"
-    )
-    parser.add_argument(
-        "--learner",
-        action="append",
-        default=[],
-        metavar="JSON",
-        help="""another learner, by its settings: '{"lags": 1}'; may be repeated""",
-    )
+    add_pictures(parser)
+    add_detectors(parser)
     options = parser.parse_args(arguments)
     try:
         series = load(options.data)
-        others = [one for text in options.learner for one in learners(text, json.loads(text))]
-        detectors = [one for one in (*DETECTORS, *others) if options.only in one.name]
-        if not detectors:
-            parser.error(f"--only {options.only!r}: no detector has it in its name")
+        detectors = chosen(parser, options, DETECTORS, learners)
         found = measure(series, detectors, options.processes)
     except (NbtError, ValueError, TypeError) as error:
         parser.error(str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ import numpy as np
 
 from nbt_embed import Learner
 from nbt_embed.arrays import Float64Array
-from nbt_embed.errors import DivergenceWarning
 from nbt_embed.streams import from_arrays
 from tools.asked import Answers, ask
 
@@ -110,16 +108,27 @@ def chance(values: Float64Array, seed: int) -> Float64Array:
     return np.random.default_rng(seed).random(values.size)
 
 
+def innovation_of_each(values: Float64Array, seed: int, **settings: Any) -> Float64Array:
+    """|z| / (1 + |z|) of the learner's errors one row ahead, in their standard deviations.
+
+    Values and scores: (T, channels).
+    """
+    return squashed(innovations(values, answers(values, seed, **settings)))
+
+
+def anomaly_of_each(values: Float64Array, seed: int, **settings: Any) -> Float64Array:
+    """The learner's own score. Values and scores: (T, channels)."""
+    return np.nan_to_num(answers(values, seed, **settings).anomaly.astype(np.float64), nan=0.0)
+
+
 def innovation(values: Float64Array, seed: int, **settings: Any) -> Float64Array:
-    """|z| / (1 + |z|) of the learner's error one row ahead, in its standard deviation."""
-    column = values[:, np.newaxis]
-    return squashed(innovations(column, answers(column, seed, **settings)))[:, 0]
+    """The same of a single channel, (T,)."""
+    return innovation_of_each(values[:, np.newaxis], seed, **settings)[:, 0]
 
 
 def anomaly(values: Float64Array, seed: int, **settings: Any) -> Float64Array:
-    """The learner's own score."""
-    score = answers(values[:, np.newaxis], seed, **settings).anomaly[:, 0]
-    return np.nan_to_num(score.astype(np.float64), nan=0.0)
+    """The same of a single channel, (T,)."""
+    return anomaly_of_each(values[:, np.newaxis], seed, **settings)[:, 0]
 
 
 def answers(values: Float64Array, seed: int, **settings: Any) -> Answers:
@@ -128,10 +137,7 @@ def answers(values: Float64Array, seed: int, **settings: Any) -> Answers:
     learner = Learner(
         stream.n_in, stream.n_out, seed=seed, hold_missing=stream.has_missing_inputs, **settings
     )
-    with warnings.catch_warnings():
-        # A learner that diverges gets a bad score; that is the message.
-        warnings.simplefilter("ignore", DivergenceWarning)
-        return ask(learner, stream, 1)
+    return ask(learner, stream, 1)
 
 
 # The same as |z| / (1 + |z|), and as the share of a Gaussian below it.

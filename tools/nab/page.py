@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from nbt_embed import __version__
-from tools.document import put
+from tools.document import publish
 from tools.nab.files import Series
 from tools.nab.scoring import PROFILES, STANDARD, Tally
 from tools.nab.summary import Result, by_category, extremes, together
@@ -89,7 +88,6 @@ def write(
 ) -> None:
     """Print the report, write it as JSON, and put it into a document if asked."""
     text = report(series, results)
-    print(text)
     names = [f"{one.category}/{one.name}" for one in series]
     detectors = {
         one.name: {
@@ -107,7 +105,4 @@ def write(
     ends = extremes(series, results[0].files)
     shown = {} if ends is None else {"best": names[ends[0]], "worst": names[ends[1]]}
     content = {"version": __version__, **shown, "detectors": detectors}
-    summary.parent.mkdir(parents=True, exist_ok=True)
-    summary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document is not None:
-        put(document, "nab", text, fenced=False)
+    publish(text, content, summary, document, "nab")

@@ -10,12 +10,11 @@ sources that decide about it, so the command can be interrupted and called again
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from pathlib import Path
 
 from nbt_embed.errors import StreamError
+from tools.options import add_learners, measuring
 from tools.sources import ROOT
 from tools.streams import page
 from tools.streams.models import ECHO, FROZEN, LAST, LEARNERS, RLS, Entrant
@@ -26,18 +25,9 @@ from tools.streams.summary import errors, recorded
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is missing and report; 0, or 1 if a figure is not the one of the data."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measuring(__doc__, "streams")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "streams")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "streams", help="folder")
-    parser.add_argument("--document", type=Path, help="put the report between its markers")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--learner",
-        action="append",
-        default=[],
-        metavar="JSON",
-        help="""another learner, by its settings: '{"lags": 2}'; may be repeated""",
-    )
+    add_learners(parser)
     options = parser.parse_args(arguments)
     learners = dict(LEARNERS)
     try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from nbt_embed import __version__
-from tools.document import put
+from tools.document import publish
 from tools.streams.models import SEEDS
 from tools.streams.recordings import Task
 from tools.streams.summary import TOLERANCE, Errors, compare
@@ -90,7 +89,6 @@ def write(
 ) -> None:
     """Print the report, write the figures as JSON, and put the report into a document if asked."""
     text = report(tasks, learners, references)
-    print(text)
     found = {
         learner: {
             reference: asdict(result)
@@ -104,6 +102,4 @@ def write(
         for name, figures in {**learners, **references}.items()
     }
     content = {"version": __version__, "comparisons": found, "nrmse": errors}
-    summary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document is not None:
-        put(document, "streams", text, fenced=False)
+    publish(text, content, summary, document, "streams")
