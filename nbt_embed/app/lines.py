@@ -147,7 +147,7 @@ def _without_blanks(
     count = block.count(b"\n")
     numbers = np.arange(first, first + count)
     commented = b"#" in block or b"%" in block or b"//" in block
-    if not commented and (single or not _BLANK.search(block)):
+    if not commented and (single or not _may_be_blank(block)):
         return block, numbers
     mark = b"" if delimiter == " " else delimiter.encode()
     kept = [
@@ -158,6 +158,13 @@ def _without_blanks(
     ]
     text = b"".join([line + b"\n" for line, _ in kept])
     return text, np.array([number for _, number in kept], np.int64)
+
+
+def _may_be_blank(block: bytes) -> bool:
+    """Whether a line is blank; most blocks tell without a look at every line."""
+    return (
+        block[:1] in b"\n \t" or b"\n\n" in block or b"\n " in block or b"\n\t" in block
+    ) and _BLANK.search(block) is not None
 
 
 def _close_quotes(text: bytes, quote: bytes, delimiter: str) -> bytes:

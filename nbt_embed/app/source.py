@@ -181,7 +181,7 @@ def _layer(title: str, file: Any) -> tuple[Any, bool]:
     if head[257:262] == b"ustar":
         raise StreamError(f"{title}: is a tar archive: unpack it and name the files or the folder")
     if head.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=file), True
+        return gzip.GzipFile(fileobj=file, mode="rb"), True
     if head.startswith(b"BZh"):
         return bz2.BZ2File(file), True
     if head.startswith(b"\xfd7zXZ\x00"):

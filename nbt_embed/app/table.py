@@ -21,7 +21,6 @@ from nbt_embed.errors import StreamError
 
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
-_SMALL = 1000  # whole numbers below may be printed without a thousands mark
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 
 Progress = Callable[[int, int], None]
@@ -99,7 +98,7 @@ class TextTable:
         self.title = source.title
         self._source, self._options = source, options
         self._missing = numerals.Missing.of(options.missing)
-        self._nulls = [text for text in self._missing.texts if text]
+        self._nulls: list[str] = []  # spellings for polars, once a file has any: they cost time
         self._notes: list[str] = []
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
@@ -153,9 +152,7 @@ class TextTable:
         for column, cells in enumerate(self._dialect.sample):
             numbers = [cell for cell in cells if numerals.is_number(cell)]
             if self.numeric[column] and all(cell.lstrip("+-").isdigit() for cell in numbers):
-                if any(len(cell.lstrip("+-")) == 3 for cell in numbers) and all(
-                    len(cell.lstrip("+-")) <= 3 for cell in numbers
-                ):
+                if all(len(cell.lstrip("+-")) <= 3 for cell in numbers):
                     yield column
 
     def _doubtful(self) -> bool:
@@ -227,7 +224,10 @@ class TextTable:
         try:
             frame = self._parse(chunk, schema, decimal)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-            return None
+            if self._nulls:
+                return None
+            self._nulls = [text for text in self._missing.texts if text]
+            return self._fast(chunk, schema, decimal)
         columns = []
         for cells in frame.get_columns():
             if cells.dtype == pl.Float64:
@@ -364,7 +364,7 @@ class FrameTable:
         if isinstance(self._source, dict):
             arrays = [array[start : start + count] for array in self._source.values()]
             return [
-                pl.Series(array.astype(np.float64) if array.dtype.kind in "fiub" else array)
+                pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
                 for array in arrays
             ]
         with _refusing(self.title):

@@ -21,6 +21,7 @@ from nbt_embed.errors import StreamError, shown, similar
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _DISORDER = 0.2  # share of rows that go back from which a column is no time
+_DUPLICATES = 0.05  # share of rows with the time of the row before, of a column named t
 _SAMPLED = 100_000  # steps whose median is the interval
 _HALF_DAY = 43_200.0
 _FIRST, _SECOND, _THIRD, _LAST = range(4)  # ranks of candidates
@@ -452,6 +453,8 @@ def _reading(
             "time, split it there, or say --time none"
         )
     if not strict and best.equal:
+        return None
+    if times.vague(one.name) and not one.explicit and best.equal > _DUPLICATES * steps:
         return None
     if len(ranked) > 1:
         other = orders[ranked[1]]

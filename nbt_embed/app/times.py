@@ -34,6 +34,7 @@ _TIME_WORDS = {
     "seconds", "milliseconds", "microseconds", "nanoseconds", "millis", "micros", "dt",
 }  # fmt: skip
 _OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "rel", "abs", "iso"}
+_MISSED = 0.1  # share of cells of a time column that may be anything else, and are refused
 _EPOCH = (3.15e8, 4.1e9)  # seconds since 1970: years 1979 to 2099
 _EXCEL = (20000.0, 80000.0)  # days since 1899-12-30: years 1954 to 2119
 _EXCEL_START = -2209161600.0  # seconds since 1970
@@ -229,7 +230,7 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
         return []
     series = pl.Series(cells, dtype=pl.String)
     found = []
-    if all(_CLOCK_ALONE.fullmatch(cell) for cell in cells):
+    if _CLOCK_ALONE.fullmatch(cells[0]):
         found = [TimeFormat("time of day", "clock")]
     seen = dict.fromkeys(
         patterns for cell in [*cells[:3], max(cells, key=len)] for patterns in _patterns(cell)
@@ -238,7 +239,19 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
         TimeFormat(patterns[0].replace("%.f", ""), "date", patterns, zoned="%z" in patterns[0])
         for patterns in seen
     ]
-    return [one for one in found if one.parse(series)[1] is None]
+    whole = [one for one in found if one.parse(series)[1] is None]
+    if whole:
+        return whole
+    # A few cells that are no times do not make a column of texts: they are refused with their line.
+    missed = {one: _missed(one, series) for one in found}
+    return [one for one in found if missed[one] == min(missed.values()) <= _MISSED][:1]
+
+
+def _missed(form: TimeFormat, cells: pl.Series) -> float:
+    """Share of cells that are no times."""
+    times, _ = form.parse(cells)
+    wrong = np.isnan(times) if times.dtype == np.float64 else times == NAT
+    return float(wrong.mean())
 
 
 def format_of(title: str, said: str) -> TimeFormat:
@@ -259,6 +272,11 @@ def named_time(name: str) -> bool:
     return bool(words & _TIME_WORDS) and words <= (
         _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
     ) and name.strip() != "T"  # fmt: skip
+
+
+def vague(name: str) -> bool:
+    """Whether a name may be that of a time or of a temperature."""
+    return _words(name) == {"t"}
 
 
 def _words(name: str) -> set[str]:
