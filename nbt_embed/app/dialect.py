@@ -291,15 +291,14 @@ def _is_header(
     if len(whole) < len(values) or len(set(whole)) < len(whole):
         return texts > len(values) and len(body) > 1
     numbers = list(map(int, whole))
-    counted = len(numbers) > 1 and numbers in (
-        list(range(len(numbers))), list(range(1, len(numbers) + 1))
-    )  # fmt: skip
-    # As a table without names is written by others: ",0,1,2" above the rows.
     rest_named = texts + len(numbers) == len(cells)
-    if counted and len(body) > 1:
-        below = [row for row in body[1:4]]
-        same = all(is_number(cell) and cell.isdigit() for row in below for cell in row if cell)
-        return rest_named or (cells[0] == "" or not same)
+    if not texts:  # columns that a program has numbered, from 0, or from 1 if there are many
+        numbered = [str(i) for i in range(len(cells))] == list(cells) or (
+            cells[0] == "" and [str(i) for i in range(len(cells) - 1)] == list(cells[1:])
+        )
+        numbered = numbered or (len(cells) > 2 and numbers == list(range(1, len(cells) + 1)))
+        below = [cell for row in body[1:4] for cell in row if is_number(cell)]
+        return numbered and len(body) > 1 and (cells[0] == "" or not all(map(str.isdigit, below)))
     return texts > 0 and rest_named and len(body) > 1
 
 

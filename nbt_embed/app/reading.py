@@ -14,7 +14,7 @@ from nbt_embed.app import timeline
 from nbt_embed.app.columns import NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Recording, Rows, TimeFacts
-from nbt_embed.app.resample import resampled
+from nbt_embed.app.resample import resample
 from nbt_embed.app.roles import Column, Columns, roles
 from nbt_embed.app.source import sources
 from nbt_embed.app.spool import Spool
@@ -75,6 +75,7 @@ def read(
             _times(survey, chosen, words.names, options, notes),
             survey.spool.rows,
             lambda row, column: words.cells(row, (column,)),
+            lambda row, column: words.short(row, column),
         )
         found = roles(columns, options, survey.spool, notes)
         rows = Rows(
@@ -92,9 +93,26 @@ def read(
         if facts:
             notes += _time_notes(facts, options, len(resets))
         missing = any(_has_missing(survey, one.column) for one in found.inputs)
+        resets = sorted({*resets, *survey.files[1:-1]})
+        if options.resample is not None:
+            coded = {c.column for c in (*found.inputs, *found.targets) if c.is_coded}
+            new = resample(rows, tuple(resets), options.resample, frozenset(coded), folder)
+            notes.append(
+                f"{rows.table.rows} rows became {new.rows.table.rows}, means over "
+                f"{options.resample:g} s"
+            )
+            if new.untimed:
+                notes.append(f"{new.untimed} rows without a time are left out")
+            rows, resets = new.rows, list(new.resets)
+            for spool in (rows.table, rows.time):
+                if spool is not None:
+                    stack.callback(spool.close)
+            missing = any(new.missing[one.column] for one in found.inputs)
+            if facts:
+                facts = replace(facts, interval=options.resample, gaps=(), duplicates=0)
         recording = Recording(
             title,
-            survey.spool.rows,
+            rows.table.rows,
             tuple([one.name for one in found.inputs]),
             tuple([one.name for one in found.targets]),
             found.classes,
@@ -105,12 +123,10 @@ def read(
             rows,
             found.inputs,
             found.targets,
-            tuple(sorted({*resets, *survey.files[1:-1]})),
+            tuple(resets),
             stack.pop_all(),
         )
-    if options.resample is None:
-        return recording
-    return resampled(recording, options.resample, options.gap)
+    return recording
 
 
 def _check_options(options: ReadOptions) -> None:
@@ -262,6 +278,13 @@ class _Words:
         verb = "hold" if len(columns) > 1 else "holds"
         return f"{one.title}: {one.place(inner)}: {several} {names} {verb} {held}"
 
+    def short(self, row: int, column: int) -> str:
+        """Line and cell, with the file where there are several."""
+        file = next(i for i, end in enumerate(self._files[1:]) if row < end)
+        one, inner = self._tables[file], row - self._files[file]
+        title = f"{one.title}: " if len(self._tables) > 1 else ""
+        return f"{title}{one.place(inner)} holds {one.cell(inner, column)!r}"
+
 
 def _title(titles: Sequence[str]) -> str:
     if len(titles) <= 2:
@@ -343,7 +366,8 @@ def _time_notes(facts: TimeFacts, options: ReadOptions, resets: int) -> list[str
         + (f", a row every {facts.interval:g} s" if np.isfinite(facts.interval) else "")
     ]
     if facts.duplicates:
-        notes.append(f"{facts.duplicates} rows have the time of the row before")
+        many = "1 row has" if facts.duplicates == 1 else f"{facts.duplicates} rows have"
+        notes.append(f"{many} the time of the row before")
     if facts.gaps:
         row, seconds = max(facts.gaps, key=lambda gap: gap[1])
         many = f"{len(facts.gaps)} pauses" if len(facts.gaps) > 1 else "1 pause"

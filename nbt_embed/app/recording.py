@@ -74,6 +74,11 @@ class Channel:
     values: Float32Array | None = None
     one_hot: int | None = None
 
+    @property
+    def is_coded(self) -> bool:
+        """Whether the column holds codes or classes, of which no mean can be taken."""
+        return self.values is not None or self.one_hot is not None
+
     def of(self, table: Float32Array) -> Float32Array:
         """Its values in rows of the spool."""
         cells = table[:, self.column]
@@ -204,7 +209,6 @@ class Recording:
 
 
 def _stack(channels: tuple[Channel, ...], table: Float32Array) -> Float32Array:
-    plain = [channel.column for channel in channels if channel.values is None]
-    if len(plain) == len(channels) and all(channel.one_hot is None for channel in channels):
-        return np.ascontiguousarray(table[:, plain])
+    if not any(channel.is_coded for channel in channels):
+        return np.ascontiguousarray(table[:, [channel.column for channel in channels]])
     return np.ascontiguousarray(np.column_stack([channel.of(table) for channel in channels]))

@@ -30,6 +30,7 @@ class Columns:
         times: which are the time, or another time.
         rows: how many rows there are.
         words: (row, column) -> file, line, column and cell.
+        short: the same -> line and cell.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Columns:
     times: frozenset[int]
     rows: int
     words: Callable[[int, int], str]
+    short: Callable[[int, int], str]
 
     def find(self, name: str) -> int:
         """Number of a column. Errors: StreamError."""
@@ -96,7 +98,7 @@ def _default(
     for i, (name, facts) in enumerate(zip(columns.names, columns.facts, strict=True)):
         if i in columns.times:
             continue
-        reason = _problem(columns, i)
+        reason = _problem(columns, i, columns.short)
         if isinstance(facts, TextColumn):
             if i in said:  # a class target
                 continue
@@ -134,7 +136,7 @@ def _texts(columns: Columns, i: int) -> str:
     assert isinstance(facts, TextColumn)
     if not facts.filled or facts.first is None:
         return "no row holds a value"
-    where = columns.words(facts.first[0], i)
+    where = columns.short(facts.first[0], i)
     if facts.many or len(facts.codes) > ONE_HOT:
         return f"it holds many different texts ({where})"
     return (
@@ -143,8 +145,11 @@ def _texts(columns: Columns, i: int) -> str:
     )
 
 
-def _problem(columns: Columns, i: int) -> str | None:
+def _problem(
+    columns: Columns, i: int, words: Callable[[int, int], str] | None = None
+) -> str | None:
     """Why the numbers of a column cannot be used, or None."""
+    words = words or columns.words
     facts = columns.facts[i]
     if facts.filled == 0 and not (isinstance(facts, NumberColumn) and facts.text):
         return "no row holds a value"
@@ -152,12 +157,12 @@ def _problem(columns: Columns, i: int) -> str | None:
         return None
     if facts.text is not None:
         return (
-            f"{columns.words(facts.text[0], i)}, which is not a number; correct it or declare it "
+            f"{words(facts.text[0], i)}, which is not a number; correct it or declare it "
             f"as missing (--missing {facts.text[1]!r})"
         )
     if facts.beyond is not None:
         return (
-            f"{columns.words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
             "value of a learner's float32; correct it, scale the column or declare it as missing "
             "with --missing"
         )
@@ -325,6 +330,12 @@ def _note_numbers(columns: Columns, i: int, notes: list[str]) -> None:
         return
     if facts.constant and facts.filled > 1:
         notes.append(f"column {name!r} is constant ({facts.low:g}) and kept")
+    if facts.rounded:
+        notes.append(
+            f"column {name!r}: whole numbers as {max(abs(facts.low), abs(facts.high)):.15g} are "
+            "above 16777216 and are rounded in float32: subtract a reference value"
+        )
+        return
     spacing = facts.resolution
     if spacing is not None:
         largest = max(abs(facts.low), abs(facts.high))

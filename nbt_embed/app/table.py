@@ -22,6 +22,7 @@ from nbt_embed.errors import StreamError
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
 
 Progress = Callable[[int, int], None]
 
@@ -81,11 +82,13 @@ def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Ta
     """The table of a file. Errors: StreamError."""
     with source.open() as file:
         head = file.read(8)
-    if head.startswith((_PARQUET, _ARROW, _NUMPY, _ZIP)):
+    if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
         path = unpacked(source, folder, number)
         with _refusing(source.title):
             if head.startswith((_NUMPY, _ZIP)):
                 return FrameTable(source.title, _arrays(source.title, path), options)
+            if head.startswith(_ARROW_STREAM):
+                return FrameTable(source.title, pl.read_ipc_stream(path).lazy(), options)
             scan = pl.scan_parquet if head.startswith(_PARQUET) else pl.scan_ipc
             return FrameTable(source.title, scan(path), options)
     return TextTable(source, options)
@@ -181,13 +184,14 @@ class TextTable:
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
                 if numeric:
                     marks.observe(name, cells, chunk.row)
-        self._decimal = numerals.decide(
-            marks,
-            self._dialect.delimiter,
-            lambda name, row, cell: (
-                f"{self.title}: {self.place(row)}: column {name!r} holds {cell!r}, which"
-            ),
-        )
+        try:
+            self._decimal = numerals.decide(
+                marks,
+                self._dialect.delimiter if len(self.names) > 1 else "",
+                lambda name, row, cell: f"{self.place(row)}, column {name!r}, holds {cell!r}",
+            )
+        except StreamError as error:
+            raise StreamError(f"{self.title}: {error}") from None
 
     def sample(self) -> list[pl.Series]:
         """First cells of every column, stripped, null where missing; numbers as numbers."""
@@ -346,17 +350,33 @@ class FrameTable:
             self.names = tuple(source.collect_schema().names())
         if not self._rows or not self.names:
             raise StreamError(f"{title}: the file has no rows: name one with rows")
+        self.notes = self._without_nested() if isinstance(source, pl.LazyFrame) else ()
         head = self._slice(0, _SAMPLE)
-        self.notes = tuple(
-            f"column {name!r} is left out: {cells.dtype} is neither number nor text"
-            for name, cells in zip(self.names, head, strict=True)
-            if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object)
-        )
         self.numeric = tuple(
             cells.dtype.is_numeric()
             or cells.dtype in (pl.Boolean, pl.Null)
             or (cells.dtype == pl.String and _mostly_numbers(cells))
             for cells in head
+        )
+
+    def _without_nested(self) -> tuple[str, ...]:
+        """Take out columns that are neither numbers nor texts nor times, with a note for each."""
+        assert isinstance(self._source, pl.LazyFrame)
+        kinds = self._source.collect_schema()
+        odd = [
+            name for name, kind in kinds.items()
+            if kind.is_nested() or kind in (pl.Binary, pl.Object)
+        ]  # fmt: skip
+        self.names = tuple(name for name in self.names if name not in odd)
+        if not self.names:
+            raise StreamError(
+                f"{self.title}: no column holds numbers, texts or times ({', '.join(odd)} of type "
+                f"{kinds[odd[0]]}): write plain columns"
+            )
+        self._source = self._source.select(self.names)
+        return tuple(
+            f"column {name!r} is left out: {kinds[name]} is neither number nor text nor time"
+            for name in odd
         )
 
     def _slice(self, start: int, count: int) -> list[pl.Series]:

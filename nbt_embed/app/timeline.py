@@ -261,7 +261,7 @@ def candidates(table: Table, options: ReadOptions) -> list[Candidate]:
 def _formats(name: str, cells: pl.Series, numeric: bool, explicit: bool) -> list[TimeFormat]:
     if cells.dtype.is_temporal():
         kind = {pl.Duration: "seconds", pl.Time: "clock"}.get(type(cells.dtype), "date")
-        return [TimeFormat(str(cells.dtype), kind)]
+        return [TimeFormat(f"column of type {type(cells.dtype).__name__}", kind)]
     if numeric:
         values = cells.to_numpy()
         return times.number_formats(name, values[np.isfinite(values)], explicit)
@@ -411,7 +411,7 @@ def choose(
             if not one.certain:
                 continue
             raise StreamError(
-                f"{words(one.bad, one.columns)} is no time as above it ({one.readings[0].name}): "
+                f"{words(one.bad, one.columns)}, which is no time as above it ({one.readings[0].name}): "
                 "correct it, declare it with --missing, name the format with --time-format, or "
                 "say --time none"
             )
@@ -449,7 +449,7 @@ def _reading(
                 "newest last, or say --time none"
             )
         raise StreamError(
-            f"{words(row, one.columns)} is before the time of the row above: sort the file by "
+            f"{words(row, one.columns)}, which is before the time of the row above: sort the file by "
             "time, split it there, or say --time none"
         )
     if not strict and best.equal:
@@ -462,7 +462,7 @@ def _reading(
         if same and (other.first, other.last) != (best.first, best.last):
             names = " or ".join(one.readings[i].name for i in ranked)
             raise StreamError(
-                f"{words(0, one.columns)} may have day and month in either order in all rows: say "
+                f"{words(0, one.columns)}, which may have day and month in either order in all rows: say "
                 f"which, --time-format with {names}"
             )
         notes.append(
