@@ -108,7 +108,7 @@ class TextColumn:
             known = cells.is_not_null().arg_max()
             self.first = row + int(known or 0), str(cells[int(known or 0)])
         if here and not self.many:
-            new = [text for text in cells.unique(maintain_order=True).drop_nulls().to_list()]
+            new = list(cells.unique(maintain_order=True).drop_nulls().to_list())
             for text in new:
                 self.codes.setdefault(text, len(self.codes))
             self.many = len(self.codes) > CLASSES

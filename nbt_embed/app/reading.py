@@ -20,6 +20,7 @@ from nbt_embed.app.source import sources
 from nbt_embed.app.spool import Spool
 from nbt_embed.app.table import Batch, ReadAgain, Table, table
 from nbt_embed.app.times import named_time, text_of
+from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError
 
 __all__ = ["ReadOptions", "Recording", "read"]
@@ -57,8 +58,8 @@ def read(
         tables = [table(file, options, folder, i) for i, file in enumerate(files)]
         _check_same(tables)
         survey = _survey(tables, options, folder, progress)
-        for one in (survey.spool, *(s for c in survey.candidates for s in c.spools)):
-            stack.callback(one.close)
+        for spool in survey.spools():
+            stack.callback(spool.close)
         for one in tables:
             prefix = f"{one.title}: " if len(tables) > 1 else ""
             notes += [prefix + note for note in one.notes]
@@ -104,13 +105,12 @@ def read(
             if new.untimed:
                 notes.append(f"{new.untimed} rows without a time are left out")
             rows, resets = new.rows, list(new.resets)
-            for spool in (rows.table, rows.time):
-                if spool is not None:
-                    stack.callback(spool.close)
+            for spool in filter(None, (rows.table, rows.time)):
+                stack.callback(spool.close)
             missing = any(new.missing[one.column] for one in found.inputs)
             if facts:
                 facts = replace(facts, interval=options.resample, gaps=(), duplicates=0)
-        recording = Recording(
+        return Recording(
             title,
             rows.table.rows,
             tuple([one.name for one in found.inputs]),
@@ -126,7 +126,6 @@ def read(
             tuple(resets),
             stack.pop_all(),
         )
-    return recording
 
 
 def _check_options(options: ReadOptions) -> None:
@@ -165,6 +164,14 @@ class _Survey:
     files: tuple[int, ...]
     dropped: int
 
+    def spools(self) -> list[Spool]:
+        """All temporary files."""
+        return _spools(self.spool, self.candidates)
+
+
+def _spools(table: Spool, found: Sequence[timeline.Candidate]) -> list[Spool]:
+    return [table, *(spool for one in found for spool in one.spools)]
+
 
 def _survey(
     tables: Sequence[Table], options: ReadOptions, folder: Path, progress: Progress | None
@@ -191,10 +198,10 @@ def _pass(
 ) -> _Survey:
     numeric = [number and i not in texts for i, number in enumerate(tables[0].numeric)]
     facts: list[Column] = [NumberColumn() if number else TextColumn() for number in numeric]
-    spool = Spool(folder / "table", np.float32, len(numeric))
     found = [one for one in timeline.candidates(tables[0], options) if not texts & {*one.columns}]
     for i, one in enumerate(found):
         one.start(folder, i)
+    spool = Spool(folder / "table", np.float32, len(numeric))
     ends, dropped = [0], 0
     try:
         for current in tables:
@@ -209,8 +216,8 @@ def _pass(
                 for one in found:
                     one.add(batch, row)
             dropped += spool.rows - last
-            for one in (spool, *(s for candidate in found for s in candidate.spools)):
-                one.cut(last)
+            for kept in _spools(spool, found):
+                kept.cut(last)
             if last == ends[-1]:
                 raise StreamError(
                     f"{current.title}: no row below the header holds a value: name a file with "
@@ -218,8 +225,8 @@ def _pass(
                 )
             ends.append(last)
     except BaseException:
-        for one in (spool, *(s for candidate in found for s in candidate.spools)):
-            one.close()
+        for kept in _spools(spool, found):
+            kept.close()
         raise
     return _Survey(spool, facts, found, tuple(ends), dropped)
 
@@ -234,7 +241,7 @@ def _switch_to_text(batch: Batch, facts: Sequence[Column], texts: set[int]) -> N
             raise ReadAgain
 
 
-def _block(batch: Batch, facts: Sequence[Column], row: int) -> np.ndarray:
+def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
     """Rows as float32: numbers, and the codes of texts."""
     block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
     for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
@@ -249,7 +256,7 @@ def _block(batch: Batch, facts: Sequence[Column], row: int) -> np.ndarray:
     return block
 
 
-def _last_filled(batch: Batch, block: np.ndarray) -> int | None:
+def _last_filled(batch: Batch, block: Float32Array) -> int | None:
     """The last row with any cell that is not missing."""
     if not np.isnan(block[-1]).all():
         return len(block) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def resample(
     last[list(coded)] = True
     new_resets, untimed = [], 0
     starts = (0, *resets, rows.table.rows)
-    for begin, end in zip(starts, starts[1:], strict=False):
+    for begin, end in itertools.pairwise(starts):
         if table.rows:
             new_resets.append(table.rows)
         open_bin = _Intervals(width, last)
@@ -66,9 +67,7 @@ def resample(
         out.add(*open_bin.rest())
         out.begin_segment()
     resets_kept = tuple(sorted({row for row in new_resets if 0 < row < table.rows}))
-    return Resampled(
-        Rows(table, time, (0, table.rows)), resets_kept, out.missing, untimed
-    )
+    return Resampled(Rows(table, time, (0, table.rows)), resets_kept, out.missing, untimed)
 
 
 class _Intervals:
@@ -123,7 +122,9 @@ class _Intervals:
         found = np.take_along_axis(values, np.maximum(place, 0), 0).astype(np.float64)
         return np.where(place < 0, np.nan, found)
 
-    def _means(self, sums: Float64Array, counts: Float64Array, latest: Float64Array) -> Float64Array:
+    def _means(
+        self, sums: Float64Array, counts: Float64Array, latest: Float64Array
+    ) -> Float64Array:
         with np.errstate(invalid="ignore"):
             return np.where(self._last_is_taken, latest, sums / counts)
 

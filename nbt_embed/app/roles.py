@@ -11,7 +11,7 @@ from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Channel
 from nbt_embed.app.spool import Spool
-from nbt_embed.arrays import VALUE_LIMIT
+from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
@@ -76,9 +76,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     default: list[int] = []
     if options.inputs is None or options.targets is None:
         default = _default(columns, said, options, notes)
-    inputs = (
-        default if options.inputs is None else [columns.find(name) for name in options.inputs]
-    )
+    inputs = default if options.inputs is None else [columns.find(name) for name in options.inputs]
     targets = inputs if options.targets is None else [columns.find(n) for n in options.targets]
     channels = tuple([one for i in inputs for one in _input(columns, i)])
     for one in channels:
@@ -90,9 +88,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     return Roles(channels, outputs, classes, _anchor(columns, channels, outputs, classes))
 
 
-def _default(
-    columns: Columns, said: set[int], options: ReadOptions, notes: list[str]
-) -> list[int]:
+def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list[str]) -> list[int]:
     """Columns that are inputs if none are named."""
     usable, counters, left = [], [], []
     for i, (name, facts) in enumerate(zip(columns.names, columns.facts, strict=True)):
@@ -224,19 +220,7 @@ def _targets(
     values = _distinct(columns, i, spool)
     classes = tuple([f"{value:g}" for value in values.tolist()])
     _check_classes(columns, i, len(classes), options)
-    return (_Numbered(columns.names[i], i, values),), classes
-
-
-class _Numbered(Channel):
-    """A target of numbers that are classes: the number of each among those that occur."""
-
-    def __init__(self, name: str, column: int, found: np.ndarray) -> None:
-        super().__init__(name, column, found)
-
-    def of(self, table: np.ndarray) -> np.ndarray:
-        cells = table[:, self.column]
-        numbers = np.searchsorted(self.values, cells).astype(np.float32)
-        return np.where(np.isnan(cells), np.float32(np.nan), numbers)
+    return (Channel(columns.names[i], i, classes=values),), classes
 
 
 def _text_classes(
@@ -271,9 +255,9 @@ def _check_classes(columns: Columns, i: int, count: int, options: ReadOptions) -
         )
 
 
-def _distinct(columns: Columns, i: int, spool: Spool) -> np.ndarray:
+def _distinct(columns: Columns, i: int, spool: Spool) -> Float32Array:
     """The values of a column, sorted. Errors: StreamError, where there are too many."""
-    found = np.empty(0, np.float32)
+    found: Float32Array = np.empty(0, np.float32)
     for _, rows in spool.chunks(0, spool.rows):
         values = rows[:, i]
         found = np.union1d(found, values[~np.isnan(values)])
@@ -282,7 +266,7 @@ def _distinct(columns: Columns, i: int, spool: Spool) -> np.ndarray:
                 f"{columns.title}: target {columns.names[i]!r} has more than {CLASSES} different "
                 "values: these are no classes; say --link gaussian, or name another target"
             )
-    return found.astype(np.float32)
+    return found
 
 
 def _check_binary(columns: Columns, i: int, spool: Spool) -> None:

@@ -53,13 +53,16 @@ class Table(Protocol):
         title: as messages call the file.
         names: of the columns, "" where there is none.
         numeric: for each column whether its cells are numbers.
-        notes: sentences about what was recognised.
     """
 
     title: str
     names: tuple[str, ...]
     numeric: tuple[bool, ...]
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was recognised."""
+        ...
 
     def sample(self) -> list[pl.Series]:
         """First cells of every column, as in a batch but with texts as they are."""
@@ -101,7 +104,8 @@ class TextTable:
         self.title = source.title
         self._source, self._options = source, options
         self._missing = numerals.Missing.of(options.missing)
-        self._nulls: list[str] = []  # spellings for polars, once a file has any: they cost time
+        self._nulls = [text for text in options.missing if text]
+        self._few_nulls = True  # all spellings cost time: they are looked for once one is met
         self._notes: list[str] = []
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
@@ -132,9 +136,7 @@ class TextTable:
                 f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
                 "Arrow and NumPy files can be read"
             )
-        self._dialect = dialects.recognise(
-            self.title, text.decode(errors="replace"), self._options
-        )
+        self._dialect = dialects.recognise(self.title, text.decode(errors="replace"), self._options)
         self.names, self.numeric = self._dialect.names, self._dialect.numeric
         if self._encoding != encoding.UTF8:
             name = {"cp1252": "Windows-1252"}.get(self._encoding, self._encoding.upper())
@@ -228,8 +230,9 @@ class TextTable:
         try:
             frame = self._parse(chunk, schema, decimal)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-            if self._nulls:
+            if not self._few_nulls:
                 return None
+            self._few_nulls = False
             self._nulls = [text for text in self._missing.texts if text]
             return self._fast(chunk, schema, decimal)
         columns = []
@@ -305,9 +308,7 @@ class TextTable:
     def _chunks(self, progress: Progress | None) -> Iterator[lines.Chunk]:
         with self._open() as (file, plain):
             total = self._source.size()
-            for chunk in lines.chunks(
-                self.title, file, self._dialect, points=self._decimal == ","
-            ):
+            for chunk in lines.chunks(self.title, file, self._dialect, points=self._decimal == ","):
                 if progress:
                     progress(min(plain.position(), total), total)
                 yield chunk
@@ -318,9 +319,7 @@ class TextTable:
             yield encoding.Utf8(self.title, plain, self._encoding, self._mark), plain
 
     def _chunk_of(self, row: int) -> lines.Chunk:
-        return next(
-            chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines)
-        )
+        return next(chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines))
 
     def place(self, row: int) -> str:
         """Line of a row."""
@@ -350,7 +349,7 @@ class FrameTable:
             self.names = tuple(source.collect_schema().names())
         if not self._rows or not self.names:
             raise StreamError(f"{title}: the file has no rows: name one with rows")
-        self.notes = self._without_nested() if isinstance(source, pl.LazyFrame) else ()
+        self._notes = self._without_nested() if isinstance(source, pl.LazyFrame) else ()
         head = self._slice(0, _SAMPLE)
         self.numeric = tuple(
             cells.dtype.is_numeric()
@@ -358,6 +357,11 @@ class FrameTable:
             or (cells.dtype == pl.String and _mostly_numbers(cells))
             for cells in head
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was left out."""
+        return self._notes
 
     def _without_nested(self) -> tuple[str, ...]:
         """Take out columns that are neither numbers nor texts nor times, with a note for each."""
