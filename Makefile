@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
-CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c
+CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c nbt_embed/_nlms.c
 RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h)
 
 # `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -202,6 +203,12 @@ def size_document(
             for other in others
         },
     }
+
+
+def json_text(document: dict[str, Any]) -> bytes:
+    """A document as the bytes of a file."""
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _horizon_document(stream: Stream, one: Comparison) -> dict[str, Any]:

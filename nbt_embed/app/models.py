@@ -1,0 +1,112 @@
+"""What is compared on a stream: the learner, its frozen twin, and what a person would try first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from numpy.typing import ArrayLike
+
+from nbt_embed._kernel_config import memory_of
+from nbt_embed.app.classes import LastClass, Majority
+from nbt_embed.arrays import Float32Array
+from nbt_embed.baselines import LastValue, Seasonal
+from nbt_embed.config import Config
+from nbt_embed.learner import Learner
+
+# Keys, in the order of every table. The learner stands first.
+LEARNER, FROZEN, RLS, NLMS, LAST, SEASONAL, MAJORITY = (
+    "learner",
+    "frozen",
+    "rls",
+    "nlms",
+    "last",
+    "seasonal",
+    "majority",
+)
+# Those that a person would write instead; the frozen twin is no such, it tells what learning earns.
+SIMPLE = (RLS, NLMS, LAST, SEASONAL, MAJORITY)
+
+
+class Model(Protocol):
+    """What is fed a stream in pieces."""
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+        """Forecasts (T, n_out), as ``Learner.run``."""
+        ...
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A model with its name, and the settings and bytes of one that a device can run."""
+
+    key: str
+    name: str
+    model: Model
+    config: Config | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Bytes of a learner of the kernel."""
+        return None if self.config is None else memory_of(self.config).total
+
+
+def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entrant]:
+    """Fresh models for forecasts ``horizon`` rows ahead.
+
+    Recursive least squares and NLMS are learners of the same kernel without units, so that a device
+    can run them as they are: ``hidden=0``, NLMS with the filter "sgd". The frozen twin has all of
+    the learner but recurrent weights that learn.
+
+    Args: config of the learner; period in rows, or None. Errors: ConfigError.
+    """
+    config = replace(config, max_delay=max(horizon - 1, 0))
+    yield Entrant(LEARNER, "this learner", Learner(config), config)
+    if config.hidden and config.estimator != "frozen":
+        frozen = _without_intervals(config, estimator="frozen")
+        yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
+    rls = _without_units(config)
+    if config.hidden or config.head or config.filter == "sgd":
+        yield Entrant(RLS, "RLS", Learner(rls), rls)
+    if config.link == "gaussian":
+        nlms = _without_units(config, filter="sgd", sgd_rate=NLMS_RATE)
+        yield Entrant(NLMS, "NLMS", Learner(nlms), nlms)
+    n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
+    if config.link == "categorical":
+        yield Entrant(LAST, "last class", LastClass(n_out))
+        yield Entrant(MAJORITY, "usual class", Majority(n_out))
+        return
+    yield Entrant(LAST, "last value", LastValue(n_in, n_out, max_delay=delay))
+    if period is not None:
+        model = Seasonal(n_in, n_out, period=period, max_delay=delay)
+        yield Entrant(SEASONAL, f"{period} rows ago", model)
+
+
+# The best of 0.001 to 0.03 over the recordings of docs/streams.md (geometric mean of the errors).
+NLMS_RATE = 0.003
+
+
+def _without_intervals(config: Config, **settings: object) -> Config:
+    """The same learner with other settings and nothing that leaves forecasts as they are."""
+    return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
+
+
+def _without_units(config: Config, **settings: object) -> Config:
+    return Config(
+        config.n_in,
+        config.n_out,
+        hidden=0,
+        lags=config.lags,
+        max_delay=config.max_delay,
+        link=config.link,
+        hold_missing=config.hold_missing,
+        follow=config.follow,
+        levels=(),
+        anomaly=False,
+        **settings,  # type: ignore[arg-type]
+    )
