@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from nbt_embed import __version__, _interrupt
-from nbt_embed.commands import demo, export, replay, run, size
+from nbt_embed.commands import completion, demo, export, replay, run, size
 from nbt_embed.errors import NbtError, StreamError
 from nbt_embed.options import BAD_INPUT, Parser
 from nbt_embed.output import Result, deliver, drop, tell
 
-_COMMANDS = (run, demo, size, export, replay)
+_COMMANDS = (run, demo, size, export, replay, completion)
 _NOBODY_READS = 141
 
 
@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 stream.reconfigure(errors="replace")
         if sys.stdout is None:
             raise StreamError("standard output is closed: nobody can read the result")
-        args = _parser().parse_args(argv)
-        args.argv = list(sys.argv[1:] if argv is None else argv)
+        parser = _parser()
+        args = parser.parse_args(argv)
+        args.argv, args.parser = list(sys.argv[1:] if argv is None else argv), parser
         result: Result = args.command(args)
         deliver(result)
         _interrupt.ignored()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +28,24 @@ class Result:
     """What a command comes to.
 
     Attributes: text, for people; files, name (``-``: standard output) and content, which may be an
-    open binary file that is read to its end; code, exit code.
+    open binary file that is read to its end; code, exit code; close, called once all is written.
     """
 
     text: str
     files: tuple[tuple[str, bytes | BinaryIO], ...] = ()
     code: int = 0
+    close: Callable[[], None] = lambda: None
 
 
 def deliver(result: Result) -> None:
     """Write the files, then standard output. Errors: StreamError, BrokenPipeError."""
+    try:
+        _deliver(result)
+    finally:
+        result.close()
+
+
+def _deliver(result: Result) -> None:
     output = [content for name, content in result.files if name == STDOUT]
     for name, content in result.files:
         if name != STDOUT:

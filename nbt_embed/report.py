@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,10 +85,10 @@ def anchors_line(stream: Stream, config: Config) -> str:
     return ", ".join(f"{target} is the future of {own}" for target, own in pairs) or "none"
 
 
-def guard_notes(evaluation: Evaluation) -> list[str]:
-    """What the guards of a learner did, and when, one sentence each."""
+def guard_notes(guard_rows: Mapping[str, NDArray[np.intp]]) -> list[str]:
+    """What the guards of a learner did, and when, one sentence each (``Learner.guard_rows``)."""
     notes = []
-    for name, rows in evaluation.guard_rows.items():
+    for name, rows in guard_rows.items():
         late = rows[rows >= _START] if name == "moved" else rows
         if len(late):
             notes.append(f"{_GUARDS[name]} at {_rows(late.tolist())}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.app.classes import LastClass, Majority
 from nbt_embed.arrays import Float32Array
-from nbt_embed.baselines import LastValue, Seasonal
+from nbt_embed.baselines import LastValue, Nlms, Seasonal
 from nbt_embed.config import Config
 from nbt_embed.learner import Learner
 
@@ -59,9 +59,9 @@ class Entrant:
 def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entrant]:
     """Fresh models for forecasts ``horizon`` rows ahead.
 
-    Recursive least squares and NLMS are learners of the same kernel without units, so that a device
-    can run them as they are: ``hidden=0``, NLMS with the filter "sgd". The frozen twin has all of
-    the learner but recurrent weights that learn.
+    Recursive least squares is a learner of the same kernel without units (``hidden=0``), so that a
+    device can run it as it is. The frozen twin has all of the learner but recurrent weights that
+    learn. NLMS sees the same lags.
 
     Args: config of the learner; period in rows, or None. Errors: ConfigError.
     """
@@ -73,10 +73,9 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
     rls = _without_units(config)
     if config.hidden or config.head or config.filter == "sgd":
         yield Entrant(RLS, "RLS", Learner(rls), rls)
-    if config.link == "gaussian":
-        nlms = _without_units(config, filter="sgd", sgd_rate=NLMS_RATE)
-        yield Entrant(NLMS, "NLMS", Learner(nlms), nlms)
     n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
+    if config.link == "gaussian":
+        yield Entrant(NLMS, "NLMS", Nlms(n_in, n_out, lags=config.lags or 1, max_delay=delay))
     if config.link == "categorical":
         yield Entrant(LAST, "last class", LastClass(n_out))
         yield Entrant(MAJORITY, "usual class", Majority(n_out))
@@ -87,16 +86,12 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
         yield Entrant(SEASONAL, f"{period} rows ago", model)
 
 
-# The best of 0.001 to 0.03 over the recordings of docs/streams.md (geometric mean of the errors).
-NLMS_RATE = 0.003
-
-
 def _without_intervals(config: Config, **settings: object) -> Config:
     """The same learner with other settings and nothing that leaves forecasts as they are."""
     return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
 
 
-def _without_units(config: Config, **settings: object) -> Config:
+def _without_units(config: Config) -> Config:
     return Config(
         config.n_in,
         config.n_out,
@@ -108,5 +103,4 @@ def _without_units(config: Config, **settings: object) -> Config:
         follow=config.follow,
         levels=(),
         anomaly=False,
-        **settings,  # type: ignore[arg-type]
     )
