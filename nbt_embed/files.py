@@ -48,7 +48,7 @@ _LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
 def write_path(path: str, data: bytes | Iterable[bytes]) -> None:
-    """Write a file, at once or in pieces, so that a crash or a power cut at any moment leaves the old or the new one.
+    """Write a file so that a crash or a power cut at any moment leaves the old or the new one.
 
     The bytes go to a temporary file, are forced to the disk, and the file takes the name; then the
     folder is forced to the disk. An existing file keeps owner, group and permissions (other hard

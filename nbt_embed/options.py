@@ -1,4 +1,4 @@
-"""What the commands have in common on the command line: parser, converters, the learner's options."""
+"""What the commands have in common: parser, converters, the options of the learner."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def names(text: str) -> list[str]:
         if match is None or not name:
             raise argparse.ArgumentTypeError(
                 f"{shown(text)}: expected names separated by commas; write a name that holds a "
-                'comma in double quotes, as in \'"a, b",c\''
+                "comma in double quotes, as in '\"a, b\",c'"
             )
         found.append(name)
         if not match["comma"]:

@@ -60,8 +60,8 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--save",
         metavar="FILE",
-        help="write the learner as it is after the stream, for `nbt-embed export` and Learner.load; "
-        "needs one horizon",
+        help="write the learner as it is after the stream, for `nbt-embed export` and "
+        "Learner.load; needs one horizon",
     )
 
 
