@@ -8,9 +8,9 @@ seen a label before it made the forecast (``evaluate.Scored``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from nbt_embed.app.recording import Block, Recording
 from nbt_embed.app.results import Pictures
 from nbt_embed.app.scores import ClassScore, RealScore, Score
 from nbt_embed.app.tracks import Pieces, Values, block_rows, thinning
-from nbt_embed.arrays import Float32Array, Float64Array
+from nbt_embed.arrays import Float32Array
 from nbt_embed.config import Config
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import Scored
