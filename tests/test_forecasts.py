@@ -80,11 +80,13 @@ def test_classes_have_their_names() -> None:
     labels[7] = np.nan
     stream = Stream(inputs, labels, ("a", "b"), ("status",))
     config = Config(2, 2, hidden=2, link="categorical")
-    with from_stream(stream, "a", classes=("idle", "run")) as recording:
-        with Writer(recording, config, (1,), "x.csv") as writer:
-            run_trial(recording, config, Plan((1,)), writer)
-            writer.file.seek(0)
-            table = pl.read_csv(io.BytesIO(writer.file.read()))
+    with (
+        from_stream(stream, "a", classes=("idle", "run")) as recording,
+        Writer(recording, config, (1,), "x.csv") as writer,
+    ):
+        run_trial(recording, config, Plan((1,)), writer)
+        writer.file.seek(0)
+        table = pl.read_csv(io.BytesIO(writer.file.read()))
     assert table.columns == ["row", "status", "status_forecast", "status_probability"]
     expected = [None if row == 7 else ("idle", "run")[state[row]] for row in range(300)]
     assert table["status"].to_list() == [*expected, None]

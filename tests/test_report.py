@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from nbt_embed import Config, memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.config import Cell
-from nbt_embed.errors import InputError
 from nbt_embed.report import (
     alternatives_table,
     memory_table,
