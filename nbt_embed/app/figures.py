@@ -7,7 +7,9 @@ called "shown", at most two points for every pixel, and it moves the view.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ from nbt_embed.app import palette
 from nbt_embed.app.palette import Stroke
 from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
 
-_FIRST_VIEW = 400  # points
+_FIRST_VIEW = 240  # points
 _NAME_SHOWN = 40  # characters of a name at an axis
 _MOST_NINES = 7.0  # a float32 score is 1, or not nearer to it than 10^-7
 _LOG_FROM = 5.0  # largest error by smallest from which the axis is logarithmic
@@ -92,13 +94,14 @@ def forecast_figure(
         main.varea(
             "x", "low", "high", source=shown, fill_alpha=0.22, tags=_tags("band", palette.of_model("learner"))
         )
-    lines = [("truth", palette.TRUTH, 1.6), ("rls", palette.of_model("rls"), 1.3)]
-    lines.append(("forecast", palette.of_model("learner"), 1.8))
+    lines = [("truth", palette.TRUTH, 3.2), ("rls", palette.of_model("rls"), 1.3)]
+    lines.append(("forecast", palette.of_model("learner"), 1.5))
     for name, stroke, width in lines:
-        line = main.step if classes is not None else main.line
-        drawn = line("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
+        draw = main.line if classes is None else partial(main.step, mode="center")
+        drawn = draw("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
         drawn.tags = _tags(name, stroke)
         drawn.visible = name != "rls"
+        drawn.glyph.line_alpha = 0.55 if name == "truth" else 1.0  # a broad line below the others
     _alarm_marks(main, track, x, alarms, "truth")
     main.add_tools(_hover(track, shown, label, kind))
 
@@ -138,6 +141,10 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
     plot = _figure(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = _label(unit)
+    if log:
+        ticks = _decades(low, high)
+        plot.yaxis.ticker = ticks
+        plot.yaxis.major_label_overrides = {tick: f"{tick:g}" for tick in ticks}
     tips = []
     for place, key in enumerate(track.rmse):
         stroke = palette.of_model(key)
@@ -215,11 +222,11 @@ def _score_figure(
     alarms: Sequence[Mapping[str, Any]],
     threshold: float | None,
 ) -> Any:
-    plot = _figure(kind, 150, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
+    plot = _figure(kind, 190, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
     plot.yaxis.axis_label = "anomaly score"
-    plot.yaxis.ticker = [0, 1, 2, 3, 4, 5, 6]
-    plot.yaxis.major_label_overrides = {0: "0", 1: "0.9", 2: "0.99", 3: "0.999"} | {
-        nines: f"1−1e−{nines}" for nines in (4, 5, 6)
+    plot.yaxis.ticker = [0, 1, 2, 3, 4, 6]
+    plot.yaxis.major_label_overrides = {
+        nines: f"0.{'9' * nines}" if nines else "0" for nines in range(7)
     }
     stroke = palette.of_model("frozen")
     plot.line("x", "score", source=shown, line_width=1.2, tags=_tags("score", Stroke(stroke.light, stroke.dark)))
@@ -307,6 +314,13 @@ def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:
 def _plain(name: str) -> str:
     """A name in a tooltip, where Bokeh replaces what follows @ and $."""
     return name.translate(str.maketrans("@$", "  "))
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Numbers for a logarithmic axis: 1, 2 and 5 of every decade, or 1 alone where they are many."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    return [float(f"{step}e{decade}") for decade in range(first, last + 1) for step in steps]
 
 
 def _item(what: Any) -> dict[str, Any]:

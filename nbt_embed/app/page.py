@@ -250,6 +250,7 @@ def _drawn(role: str, name: str, stroke: Stroke) -> _Series:
         "area": 0,
         "mark": False,
         "shown": True,
+        "width": 5 if role == "truth" else 2.5,
     }
 
 

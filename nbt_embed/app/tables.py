@@ -23,7 +23,7 @@ class Table:
 
     Attributes: title; head, a title for each column; rows; names, how many of the first columns
     are names and not figures; best, (row, column) of the cells that are the best of their row;
-    note, a sentence that explains it, or "".
+    note, a sentence that explains it, or ""; groups, (title, columns) above the heads, or ().
     """
 
     title: str
@@ -32,6 +32,7 @@ class Table:
     names: int = 1
     best: frozenset[tuple[int, int]] = frozenset()
     note: str = ""
+    groups: tuple[tuple[str, int], ...] = ()
 
 
 def number(value: float | None) -> str:
@@ -122,11 +123,13 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
     first = next(iter(titles))
     models, levels = scored_models(document), _levels(document)
     others = [model for model in models if model != "learner"]
-    head = ["target", "scored rows"]
-    head += [f"{title} of {model_name(document, 'learner')}" for title in titles.values()]
-    head += [f"{titles[first]} of {model_name(document, model)}" for model in others]
+    head = ["target", "scored rows", *titles.values()]
+    head += [model_name(document, model) for model in others]
+    groups = [("", 2), (model_name(document, "learner"), len(titles))]
+    groups += [(f"{titles[first]} of other models", len(others))] if others else []
     for level in levels:
-        head += [f"truth in {_level(level)} interval", f"its mean width"]
+        head += ["truth inside", "mean width"]
+        groups.append((f"{_level(level)} interval", 2))
     rows: list[tuple[str, ...]] = []
     best = set()
     for line in horizon["targets"]:
@@ -150,6 +153,7 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
         1,
         frozenset(best),
         note,
+        tuple(groups),
     )
 
 

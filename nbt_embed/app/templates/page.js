@@ -232,6 +232,7 @@ const nbtPage = (() => {
   }
 
   function start() {
+    if (window.Bokeh) Bokeh.set_log_level("error");
     const target = document.getElementById("target");
     const horizon = document.getElementById("horizon");
     if (target && horizon) {
