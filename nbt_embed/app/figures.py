@@ -7,7 +7,6 @@ called "shown", at most two points for every pixel, and it moves the view.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,14 +29,13 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from nbt_embed.app import palette
-from nbt_embed.app.palette import Stroke
+from nbt_embed.app import look
+from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
 
 _FIRST_VIEW = 240  # points
 _NAME_SHOWN = 40  # characters of a name at an axis
 _MOST_NINES = 7.0  # a float32 score is 1, or not nearer to it than 10^-7
-_LOG_FROM = 5.0  # largest error by smallest from which the axis is logarithmic
 _Axis = tuple[NDArray[np.float64], str, str]
 
 
@@ -79,8 +77,14 @@ def forecast_figure(
     full = ColumnDataSource(_columns(track, x, gaps), name="full")
     shown = ColumnDataSource({name: [] for name in full.data}, name="shown")
     whole = ColumnDataSource({"x": [], "truth": []}, name="whole")
-    ends = (float(x[0]), float(x[-1])) if len(x) > 1 else (float(x[:1].sum()) - 1, float(x[:1].sum()) + 1)
-    view = Range1d(float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view")
+    ends = (
+        (float(x[0]), float(x[-1]))
+        if len(x) > 1
+        else (float(x[:1].sum()) - 1, float(x[:1].sum()) + 1)
+    )
+    view = Range1d(
+        float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view"
+    )
     values = Range1d(0.0, 1.0, name="values")
 
     main = _figure(kind, 340, x_range=view, y_range=values, name="forecast")
@@ -92,10 +96,15 @@ def forecast_figure(
         }
     if track.low is not None:
         main.varea(
-            "x", "low", "high", source=shown, fill_alpha=0.22, tags=_tags("band", palette.of_model("learner"))
+            "x",
+            "low",
+            "high",
+            source=shown,
+            fill_alpha=0.22,
+            tags=_tags("band", look.of_model("learner")),
         )
-    lines = [("truth", palette.TRUTH, 3.2), ("rls", palette.of_model("rls"), 1.3)]
-    lines.append(("forecast", palette.of_model("learner"), 1.5))
+    lines = [("truth", look.TRUTH, 3.2), ("rls", look.of_model("rls"), 1.3)]
+    lines.append(("forecast", look.of_model("learner"), 1.5))
     for name, stroke, width in lines:
         draw = main.line if classes is None else partial(main.step, mode="center")
         drawn = draw("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
@@ -114,11 +123,11 @@ def forecast_figure(
         plot.xaxis.major_tick_line_color = None
         plot.min_border_bottom = 6
     over = _figure(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
-    over.line("x", "truth", source=whole, line_width=1, tags=_tags("truth", palette.TRUTH))
+    over.line("x", "truth", source=whole, line_width=1, tags=_tags("truth", look.TRUTH))
     over.yaxis.visible = False
     over.ygrid.visible = False
     ranger = RangeTool(x_range=view)
-    ranger.overlay.tags = _tags("window", palette.of_model("learner"))
+    ranger.overlay.tags = _tags("window", look.of_model("learner"))
     over.add_tools(ranger)
     moved = CustomJS(
         args={"full": full, "shown": shown, "view": view, "values": values},
@@ -132,22 +141,20 @@ def forecast_figure(
 def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
     """Error of every model over the stream; ``models`` has their names, ``unit`` the axis's text."""
     x, kind, label = axis_of(track.row, track.time)
-    known = [values[np.isfinite(values)] for values in track.rmse.values()]
-    everything = np.concatenate([np.empty(0), *known])
-    low, high = (everything.min(), everything.max()) if everything.size else (0.0, 0.0)
-    log = bool(low > 0 and high / low >= _LOG_FROM)
+    ticks = look.log_ticks(np.concatenate(list(track.rmse.values())))
     data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
     source = ColumnDataSource(data)
-    plot = _figure(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
+    plot = _figure(
+        kind, 280, y_axis_type="linear" if ticks is None else "log", name="error", tools=False
+    )
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = _label(unit)
-    if log:
-        ticks = _decades(low, high)
+    if ticks is not None:
         plot.yaxis.ticker = ticks
         plot.yaxis.major_label_overrides = {tick: f"{tick:g}" for tick in ticks}
     tips = []
     for place, key in enumerate(track.rmse):
-        stroke = palette.of_model(key)
+        stroke = look.of_model(key)
         plot.line(
             "x",
             f"m{place}",
@@ -171,7 +178,7 @@ def trust_figure(track: TrustTrack) -> dict[str, Any]:
     plot.yaxis.axis_label = "share"
     bottom = np.zeros(len(x))
     for place in range(len(track.weight)):
-        stroke = palette.of_expert(place)
+        stroke = look.of_expert(place)
         source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
         plot.varea(
             "x",
@@ -228,13 +235,19 @@ def _score_figure(
     plot.yaxis.major_label_overrides = {
         nines: f"0.{'9' * nines}" if nines else "0" for nines in range(7)
     }
-    stroke = palette.of_model("frozen")
-    plot.line("x", "score", source=shown, line_width=1.2, tags=_tags("score", Stroke(stroke.light, stroke.dark)))
+    stroke = look.of_model("frozen")
+    plot.line(
+        "x",
+        "score",
+        source=shown,
+        line_width=1.2,
+        tags=_tags("score", Stroke(stroke.light, stroke.dark)),
+    )
     if threshold is not None:
         line = Span(
             location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
         )
-        line.tags = _tags("threshold", palette.ALARM)
+        line.tags = _tags("threshold", look.ALARM)
         plot.add_layout(line)
     _alarm_marks(plot, track, x, alarms, "score")
     return plot
@@ -259,7 +272,7 @@ def _alarm_marks(
     source = ColumnDataSource({"x": x[at], "y": y})
     plot.scatter(
         "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
-        tags=_tags("alarm", palette.ALARM),
+        tags=_tags("alarm", look.ALARM),
     )  # fmt: skip
 
 
@@ -314,13 +327,6 @@ def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:
 def _plain(name: str) -> str:
     """A name in a tooltip, where Bokeh replaces what follows @ and $."""
     return name.translate(str.maketrans("@$", "  "))
-
-
-def _decades(low: float, high: float) -> list[float]:
-    """Numbers for a logarithmic axis: 1, 2 and 5 of every decade, or 1 alone where they are many."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if last - first <= 3 else (1,)
-    return [float(f"{step}e{decade}") for decade in range(first, last + 1) for step in steps]
 
 
 def _item(what: Any) -> dict[str, Any]:

@@ -180,7 +180,8 @@ def memory_table(document: Mapping[str, Any]) -> Table:
     """Bytes of the models and of the alternatives beside the learner's."""
     own = document["learner"]["memory_bytes"]
     rows = tuple(
-        (name, count(size), f"{size / own:.2f} x" if own else NONE) for name, size in sizes(document)
+        (name, count(size), f"{size / own:.2f} x" if own else NONE)
+        for name, size in sizes(document)
     )
     head = ("model", "bytes", "of the learner's")
     return Table("Memory", head, rows, note="Alternatives are computed by their formulas, not run.")
@@ -218,7 +219,11 @@ def cost_table(document: Mapping[str, Any]) -> Table:
 
 def speed_table(document: Mapping[str, Any]) -> Table:
     """Microseconds a row on the computer that ran it."""
-    models = [key for key in document["models"] if any(key in one["us_per_row"] for one in document["horizons"])]
+    models = [
+        key
+        for key in document["models"]
+        if any(key in one["us_per_row"] for one in document["horizons"])
+    ]
     head = ("ahead", *(model_name(document, key) for key in models))
     rows = tuple(
         (str(one["horizon"]), *(number(one["us_per_row"].get(key)) for key in models))
@@ -264,4 +269,6 @@ def _ratios(horizon: Mapping[str, Any], models: Sequence[str]) -> list[str]:
 
 def _best(scores: Sequence[float | None]) -> list[int]:
     known = [score for score in scores if score is not None]
-    return [place for place, score in enumerate(scores) if score is not None and score == min(known)]
+    return [
+        place for place, score in enumerate(scores) if score is not None and score == min(known)
+    ]
