@@ -112,7 +112,7 @@ def forecast_figure(
         drawn.visible = name != "rls"
         drawn.glyph.line_alpha = 0.55 if name == "truth" else 1.0  # a broad line below the others
     _alarm_marks(main, track, x, alarms, "truth")
-    main.add_tools(_hover(track, shown, label, kind))
+    main.add_tools(_hover(track, label, kind))
 
     plots = [main]
     if track.score is not None:
@@ -139,7 +139,15 @@ def forecast_figure(
 
 
 def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
-    """Error of every model over the stream; ``models`` has their names, ``unit`` the axis's text."""
+    """Error of every model over the stream.
+
+    Args:
+        track: what is drawn.
+        models: names of the models by their keys.
+        unit: what stands at the axis.
+
+    Returns: as ``forecast_figure``.
+    """
     x, kind, label = axis_of(track.row, track.time)
     ticks = look.log_ticks(np.concatenate(list(track.rmse.values())))
     data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
@@ -170,7 +178,10 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
 
 
 def trust_figure(track: TrustTrack) -> dict[str, Any]:
-    """Shares of the mixture's experts over the stream, one area on the other."""
+    """Shares of the mixture's experts over the stream, one area on the other.
+
+    Returns: as ``forecast_figure``.
+    """
     x, kind, label = axis_of(track.row, track.time)
     top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
     plot = _figure(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
@@ -276,7 +287,7 @@ def _alarm_marks(
     )  # fmt: skip
 
 
-def _hover(track: Track, shown: ColumnDataSource, label: str, kind: str) -> HoverTool:
+def _hover(track: Track, label: str, kind: str) -> Any:
     tips = [("row", "@row{0,0}")]
     if label == "time":
         tips.append(("time", "@x{%F %T}" if kind == "datetime" else "@x"))

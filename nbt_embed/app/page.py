@@ -1,7 +1,7 @@
 """One HTML page of a run, which needs no network: verdict, tables, figures, costs, settings.
 
-Figures are drawn by BokehJS, which the page carries. Every number in words and tables comes from the
-document, written by ``nbt_embed.app.tables``; the document itself stands in the page as JSON.
+Figures are drawn by BokehJS, which the page carries. Every number in words and tables comes from
+the document, written by ``nbt_embed.app.tables``; the document stands in the page as JSON, too.
 """
 
 from __future__ import annotations

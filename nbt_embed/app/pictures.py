@@ -81,7 +81,8 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
     found = tables.sizes(document)
     heights = (1.9 * len(tracks) + 0.7, max(2.2, 0.24 * len(found) + 0.8))
     figure = Figure(figsize=(9.5, sum(heights)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    parts: Any = figure.subfigures(2, 1, height_ratios=heights)
+    above, below = parts
     title = f"{document['source']['title']}, {tables.count(document['source']['rows'])} rows"
     if len(pictures.tracks) > _MOST:
         title += f" (the first {_MOST} of {len(pictures.tracks)} forecasts)"
@@ -128,7 +129,7 @@ def _forecast(axes: Axes, document: Mapping[str, Any], track: Track) -> None:
     axes.plot(x, track.truth[part], color=truth, alpha=0.5, lw=2.4, drawstyle=shape, label="truth")
     axes.plot(
         x, track.forecast[part], color=learner, lw=1.1, drawstyle=shape,
-        label=f"forecast of {tables.model_name(document, 'learner')}",
+        label=tables.model_name(document, "learner"),
     )  # fmt: skip
     horizon = next(one for one in document["horizons"] if one["horizon"] == track.horizon)
     rows = [one["row"] for one in horizon["alarms"] or [] if one["target"] == track.target]
@@ -173,7 +174,7 @@ def _trust(axes: Axes, track: TrustTrack) -> None:
     for place, area in enumerate(areas):
         stroke = look.of_expert(place)
         area.set(facecolor=stroke.light, alpha=0.8, edgecolor="white", linewidth=0)
-        area.set_hatch(_HATCHES.get(stroke.hatch))
+        area.set_hatch(_HATCHES.get(stroke.hatch, ""))
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     _named(axes, f"shares of the mixture, {track.target}", "row")

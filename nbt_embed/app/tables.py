@@ -13,6 +13,10 @@ from typing import Any
 NONE = "-"
 _CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
 _MEASURES = {"rmse": "RMSE", "mae": "MAE", "nrmse": "nRMSE", "skill": "skill"}
+_NOTES = {
+    "bits": "bits: mean −log2 of the probability that was given to what came.",
+    "rmse": "skill: 1 − RMSE / RMSE of the last value. RMSE, MAE, width: in the target's unit.",
+}
 _SHARES = ("skill", "accuracy")
 ALARMS_SHOWN = 100
 
@@ -88,11 +92,7 @@ def learner_table(document: Mapping[str, Any]) -> Table:
         cells = [str(horizon["horizon"]), line["target"], count(line["scored_rows"])]
         cells += [measure(key, own.get(key)) for key in titles]
         rows.append((*cells, *_interval_cells(line, levels)))
-    note = (
-        "rows: that were scored. skill: 1 − RMSE / RMSE of the last value. RMSE, MAE and width: in the target's unit."
-        if titles is _MEASURES
-        else "rows: that were scored. bits: mean −log2 of the probability that was given to what came."
-    )
+    note = f"rows: that were scored. {_NOTES[next(iter(titles))]}"
     if levels:
         note += f" in {_level(levels[0])}: share of the truths inside that interval."
     return Table("The learner", tuple(head), tuple(rows), 2, note=note)
