@@ -26,7 +26,7 @@ EXPERTS = ("last value", "linear", "network", "slow")
 THRESHOLD, HOLD_OFF = 0.999, 50
 PIECES = 40
 HOSTILE = (
-    "</script><script>alert('1')</script><!-- <img src=x onerror=alert(2)> &amp; \"q\" $$x^2$$ @{x}",
+    "</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" $$x^2$$ @{x}",
     "\x1b[31mred\x1b[0m [bold]b[/bold] :smile: \u202etfel\r\nline \x00 $\\frac{1}{2}$ {{ 7 * 7 }}",
     "温度 Ω🌡 " + "very_long_name_without_any_blank_" * 9 + "end",
 )
@@ -114,7 +114,7 @@ def class_run(rows: int = 1500) -> tuple[dict[str, Any], Pictures]:
         "learner": {
             "text": "1 input, 8 units, 3 classes",
             "seed": 0,
-            "config": dict(vars(learner.config)),
+            "config": _config(learner),
             "memory_bytes": memory.total,
             "memory": dict(vars(memory)),
         },
@@ -312,10 +312,7 @@ def _head(
         "learner": {
             "text": f"{stream.n_in} inputs x 4 lags, 8 columnar units, {stream.n_out} outputs",
             "seed": 0,
-            "config": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in vars(learner.config).items()
-            },
+            "config": _config(learner),
             "memory_bytes": memory.total,
             "memory": dict(vars(memory)),
         },
@@ -332,6 +329,12 @@ def _head(
             for one in alternatives(learner.config)
         ],
     }
+
+
+def _config(learner: Learner) -> dict[str, Any]:
+    """Settings as JSON has them: lists instead of tuples."""
+    config: dict[str, Any] = json.loads(json.dumps(vars(learner.config)))
+    return config
 
 
 def _model(name: str, memory_bytes: int) -> dict[str, Any]:

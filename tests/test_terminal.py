@@ -1,4 +1,4 @@
-"""Tables and pictures in a terminal: they fit, they are plain when piped, and they tell the truth."""
+"""Tables and pictures in a terminal: they fit, are plain when piped, and tell the truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def words(text: str) -> str:
 @pytest.mark.parametrize("width", [40, 80, 133])
 @pytest.mark.parametrize("make", [lambda: sample_run(400, 3, (1, 5)), class_run, hostile_run])
 def test_no_line_is_wider_than_asked_for(make: Any, width: int) -> None:
-    text = terminal.report(*make(), width=width)
+    document, pictures = make()
+    text = terminal.report(document, pictures, width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     assert "\x1b" not in text
 
@@ -81,12 +82,12 @@ def test_the_best_of_each_line_is_marked_without_colour() -> None:
 
 def test_figures_that_find_no_room_move_to_a_further_table() -> None:
     head = ("target", *(f"model {place}" for place in range(20)))
-    rows = tuple((name, *[f"{(place + 1) / 7:.4g}" for place in range(20)]) for name in HOSTILE)
+    rows = tuple((name, *[f"{(place + 10) / 37:.5f}" for place in range(20)]) for name in HOSTILE)
     table = tables.Table("many", head, rows)
     text = "".join(terminal.rendered(block, 60) for block in terminal.blocks(table, 60))
     assert max(cell_len(line) for line in text.splitlines()) <= 60
     for place in range(20):
-        found = re.findall(rf"(?<![\d.]){re.escape(f'{(place + 1) / 7:.4g}')}(?![\d.])", text)
+        found = re.findall(rf"(?<![\d.]){re.escape(f'{(place + 10) / 37:.5f}')}(?![\d.])", text)
         assert len(found) == len(rows)
 
 

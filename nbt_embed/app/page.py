@@ -274,7 +274,7 @@ def _forecast_label(
             f"{100 * one['level']:.4g} % interval"
         )
     if horizon["alarms"] is not None:
-        said.append(f"{tables.count(len(alarms))} alarms")
+        said.append(f"alarms: {tables.count(len(alarms))}")
     return (
         f"Line chart of {track.target} and its forecast {tables.steps(track.horizon)}, "
         f"{tables.count(len(track.row))} points: {', '.join(said)}."
