@@ -108,6 +108,13 @@ class EachOutput:
             model.reset_state()
 
 
+def most_probable(forecasts: Float32Array) -> Float32Array:
+    """Probabilities (T, K) -> (T, 1) numbers of the most probable class, NaN where there is none."""
+    best = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
+    best[np.isnan(forecasts).any(axis=1)] = np.nan
+    return best
+
+
 def learnt(labels: Float64Array, horizon: int, pending: int) -> Float64Array:
     """The labels (T,), NaN where none is learnt: the first ones, until horizon forecasts wait."""
     labels = labels.astype(np.float64)

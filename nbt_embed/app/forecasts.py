@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nbt_embed.app.classes import most_probable
 from nbt_embed.app.recording import Block, Recording
 from nbt_embed.app.trial import Told
 from nbt_embed.arrays import Float32Array
@@ -142,9 +143,8 @@ class Writer:
     def _said(self, one: Told, target: int, rows: NDArray[np.intp]) -> list[tuple[str, Any]]:
         """Name and values of the columns of one target at one horizon."""
         if self._config.link == "categorical":
-            chance = one.forecast.max(axis=1)
-            best = np.where(np.isnan(chance), np.nan, one.forecast.argmax(axis=1))
-            return [("forecast", self._label(best)), ("probability", chance)]
+            best = most_probable(one.forecast)[:, 0]
+            return [("forecast", self._label(best)), ("probability", one.forecast.max(axis=1))]
         said: list[tuple[str, Any]] = [("forecast", one.forecast[:, target])]
         if one.bounds is not None:
             for index, level in enumerate(self._config.levels or ()):
