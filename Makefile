@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
-CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c
+CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c nbt_embed/_nlms.c
 RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h)
 
 # `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.
@@ -295,7 +295,7 @@ clean:
 # The package is installed in place: Python files are used as they are, and the kernel is compiled
 # into nbt_embed/ again whenever a source of it changes.
 $(VENV)/package: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app]'
 	@touch $@
 
 $(VENV)/tools: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)

@@ -21,8 +21,8 @@ from cffi import FFI
 # setuptools wants source paths relative to the project, and runs with the project as directory.
 SOURCES = Path("csrc")
 OWN = Path("nbt_embed")
-# What Python calls for one sample, and what it asks about the build.
-CALLS = (OWN / "_calls.c", OWN / "_selfcheck.c")
+# What Python calls for one sample, what it asks about the build, and a forecaster to compare with.
+CALLS = (OWN / "_calls.c", OWN / "_selfcheck.c", OWN / "_nlms.c")
 CHOICES = OWN / "_choices.py"  # made here, for type checkers and editors
 BEGIN = "/* <declarations> */"
 END = "/* </declarations> */"

@@ -40,6 +40,10 @@ class ExportError(NbtError, ValueError):
     """A firmware cannot be written to this folder, or not of this learner."""
 
 
+class MissingExtraError(NbtError, ImportError):
+    """A library that only some of the package needs is not installed."""
+
+
 class DivergenceWarning(RuntimeWarning):
     """A number is not finite: an update was dropped (the weights are intact), or a forecast is not.
 

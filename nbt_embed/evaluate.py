@@ -55,6 +55,39 @@ class Evaluation:
     guard_rows: dict[str, NDArray[np.intp]] = field(default_factory=dict, repr=False)
 
 
+class Scored:
+    """Which labels are scored: those that a model could forecast after it had seen one.
+
+    With horizon h >= 1, forecasts are made from row 0 on, the label of row h is the first one that
+    is learnt, and the forecast made then is for row 2 h. Horizon 0 learns the label of row 0 and
+    scores from row 1 on. A target whose first labels are missing is scored as much later.
+
+    Args:
+        n_label: values in a label.
+        horizon: h, from 0.
+        score_from: no earlier target row is scored.
+    """
+
+    def __init__(self, n_label: int, horizon: int, score_from: int = 0) -> None:
+        self.first: list[int | None] = [None] * n_label
+        """First target row that is scored, for each target; None before its first label."""
+        self._horizon, self._score_from = horizon, score_from
+
+    def truths(self, start: int, targets: Float32Array) -> Float32Array:
+        """The next labels (n, n_label), the first one of row ``start``; NaN where not scored."""
+        truths = targets.copy()
+        for target, first in enumerate(self.first):
+            if first is None:
+                known = np.flatnonzero(~np.isnan(targets[:, target])) + start
+                known = known[known >= self._horizon]
+                if known.size:
+                    first = max(int(known[0]) + max(self._horizon, 1), self._score_from)
+                    self.first[target] = first
+            hidden = len(targets) if first is None else max(first - start, 0)
+            truths[:hidden, target] = np.nan
+        return truths
+
+
 def evaluate(
     model: Model,
     stream: Stream,
@@ -73,10 +106,12 @@ def evaluate(
     >>> stream = simulated_sensor(500, missing=0)
     >>> model, score = Learner(3, 3, anchor=(0, 1, 2)), RegressionScore(3)
     >>> forecast = model.predict(stream.inputs[0])
-    >>> for x, y in zip(stream.inputs[1:], stream.targets[1:]):
-    ...     score.update(forecast, y)         # the forecast was made before y was known
+    >>> for row in range(1, 500):
+    ...     y = stream.targets[row]
+    ...     if row >= 2:                      # the forecast knew a label, and not y
+    ...         score.update(forecast, y)
     ...     model.learn(y)
-    ...     forecast = model.predict(x)
+    ...     forecast = model.predict(stream.inputs[row])
     >>> score.rmse == evaluate(Learner(3, 3), stream).rmse
     True
 
@@ -84,14 +119,15 @@ def evaluate(
         model: fresh, with as many inputs and outputs as the stream, and max_delay >= horizon - 1.
         stream: what is fed, in order.
         horizon: h, from 0. A forecast made at row t is scored against target row t + h.
-        score_from: first target row that is scored; the model learns from row 0 on.
+        score_from: first target row that may be scored; the model learns from row 0 on, and no
+            label is scored before the model has seen one (``Scored``): from row 2 h on.
         progress: called with the number of rows fed since the last call.
 
     Errors: InputError if nothing would be scored, and what the model raises.
     Cost: that of the model.
     """
     horizon, score_from = integer("horizon", horizon), integer("score_from", score_from)
-    _check(stream, horizon, score_from)
+    truths = _truths(stream, horizon, score_from)
     predictions = np.empty_like(stream.targets)
     if isinstance(model, Learner):
         model.find_anchor(stream.inputs, stream.targets, horizon=horizon)
@@ -113,8 +149,7 @@ def evaluate(
         if progress is not None:
             progress(len(inputs))
     score = RegressionScore(stream.n_out)
-    first = max(score_from, horizon)
-    score.update(predictions[first - horizon : len(stream) - horizon], stream.targets[first:])
+    score.update(predictions[: len(stream) - horizon], truths[horizon:])
     return Evaluation(
         horizon=horizon,
         predictions=predictions,
@@ -128,16 +163,18 @@ def evaluate(
     )
 
 
-def _check(stream: Stream, horizon: int, score_from: int) -> None:
-    """Refuse, before anything is fed, what would leave nothing to score."""
+def _truths(stream: Stream, horizon: int, score_from: int) -> Float32Array:
+    """The targets, NaN where not scored; refuses, before anything is fed, to score nothing."""
     if horizon < 0:
         raise InputError(f"horizon = {horizon}: expected 0 or more")
     if score_from < 0:
         raise InputError(f"score_from = {score_from}: expected a row, from 0")
-    first = max(score_from, horizon)
-    if np.isnan(stream.targets[first:]).all():
+    truths = Scored(stream.n_out, horizon, score_from).truths(0, stream.targets)
+    if np.isnan(truths).all():
+        first = max(score_from, 2 * horizon, 1)
         raise InputError(
             f"nothing to score: the stream has {len(stream)} rows and no target from row {first} "
-            f"on (horizon = {horizon}, score_from = {score_from}); use a longer stream, or smaller "
-            "values"
+            f"on (horizon = {horizon}, score_from = {score_from}) of which one was seen before; "
+            "use a longer stream, or smaller values"
         )
+    return truths

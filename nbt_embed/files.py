@@ -13,10 +13,9 @@ import io
 import operator
 import os
 import re
-import secrets
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -47,7 +46,7 @@ _DESCRIPTORS = re.compile(r"/proc/\d+(/task/\d+)?/fd")
 _LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
-def write_path(path: str, data: bytes) -> None:
+def write_path(path: str, data: bytes | Iterable[bytes]) -> None:
     """Write a file so that a crash or a power cut at any moment leaves the old or the new one.
 
     The bytes go to a temporary file, are forced to the disk, and the file takes the name; then the
@@ -61,15 +60,16 @@ def write_path(path: str, data: bytes) -> None:
     Warns with OwnerWarning if owner or group cannot be kept.
     Cost: two waits for the disk, and reading the names of the folder.
     """
+    pieces = [data] if isinstance(data, bytes) else data
     try:
         try:
             old = os.stat(path)  # noqa: PTH116  # Path would drop a slash at the end
         except FileNotFoundError:  # new, or a link to what is not there yet
             old = None
         if old is None or (stat.S_ISREG(old.st_mode) and not _is_descriptor(path)):
-            _replace(os.path.realpath(path) if Path(path).is_symlink() else path, data, old)
+            _replace(os.path.realpath(path) if Path(path).is_symlink() else path, pieces, old)
         else:
-            _write_through(path, data, old.st_mode)
+            _write_through(path, pieces, old.st_mode)
     except OSError as error:
         if error.errno is None or error.filename == path:
             raise
@@ -147,7 +147,7 @@ def _is_descriptor(path: str) -> bool:
     return False
 
 
-def _write_through(path: str, data: bytes, mode: int) -> None:
+def _write_through(path: str, pieces: Iterable[bytes], mode: int) -> None:
     """Write to what cannot be replaced."""
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "Is a directory: name a file in it", path)
@@ -158,7 +158,7 @@ def _write_through(path: str, data: bytes, mode: int) -> None:
     try:
         with _open(path, flags | (os.O_TRUNC if stat.S_ISREG(mode) else 0)) as descriptor:
             os.set_blocking(descriptor, True)
-            write_object(io.FileIO(descriptor, "wb", closefd=False), data)
+            _write_pieces(descriptor, pieces)
     except OSError as error:
         if stat.S_ISFIFO(mode) and error.errno == errno.ENXIO:
             text = "Is a FIFO that nobody reads: start its reader first"
@@ -166,7 +166,7 @@ def _write_through(path: str, data: bytes, mode: int) -> None:
         raise
 
 
-def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
+def _replace(path: str, pieces: Iterable[bytes], old: os.stat_result | None) -> None:
     folder, name = os.path.split(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     mode = 0o666 if old is None else 0o600  # until it has the permissions of the old one
@@ -182,7 +182,7 @@ def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
                         fcntl.flock(descriptor, fcntl.LOCK_EX)
                     if os.fstat(descriptor).st_nlink == 0:
                         continue  # another save took it for one left behind, before it was locked
-                    write_object(io.FileIO(descriptor, "wb", closefd=False), data)
+                    _write_pieces(descriptor, pieces)
                     if old is not None:
                         lost = _keep_owner(descriptor, old)
                     os.fsync(descriptor)
@@ -197,10 +197,16 @@ def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
         warnings.warn(f"{path}: {lost}", OwnerWarning, stacklevel=4)
 
 
+def _write_pieces(descriptor: int, pieces: Iterable[bytes]) -> None:
+    file = io.FileIO(descriptor, "wb", closefd=False)
+    for piece in pieces:
+        write_object(file, piece)
+
+
 def _temporary_name(directory: int, name: str) -> str:
     """A name that the file system takes: it counts bytes, so a name may be cut anywhere."""
     longest = os.fstatvfs(directory).f_namemax or _LONGEST_NAME
-    ending = f".{secrets.token_hex(4)}{_SUFFIX}"
+    ending = f".{os.urandom(4).hex()}{_SUFFIX}"
     kept = os.fsencode(name)[: longest - len(ending) - 1].decode("utf-8", "ignore")
     return f".{kept}{ending}"
 

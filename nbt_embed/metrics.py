@@ -88,6 +88,22 @@ class RegressionScore:
         return math.sqrt(_ratio(self._squared.sum(), self._spread.sum()))
 
     @property
+    def rows_per_target(self) -> tuple[int, ...]:
+        """Known samples of each."""
+        return tuple([int(count) for count in self._count])
+
+    @property
+    def mae_per_target(self) -> tuple[float, ...]:
+        """Mean absolute error of each, its unit."""
+        return tuple([_ratio(*pair) for pair in zip(self._absolute, self._count, strict=True)])
+
+    @property
+    def rmse_per_target(self) -> tuple[float, ...]:
+        """Root mean squared error of each, its unit."""
+        pairs = zip(self._squared, self._count, strict=True)
+        return tuple([math.sqrt(_ratio(squared, count)) for squared, count in pairs])
+
+    @property
     def nrmse_per_target(self) -> tuple[float, ...]:
         """One ratio each."""
         pairs = zip(self._squared, self._spread, strict=True)

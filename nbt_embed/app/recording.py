@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -220,3 +222,34 @@ def _stack(channels: tuple[Channel, ...], table: Float32Array) -> Float32Array:
     if not any(channel.is_coded for channel in channels):
         return np.ascontiguousarray(table[:, [channel.column for channel in channels]])
     return np.ascontiguousarray(np.column_stack([channel.of(table) for channel in channels]))
+
+
+def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = None) -> Recording:
+    """A stream that is in memory as a recording.
+
+    Args: stream; title, what it is called; classes, names of the classes of its target, if it is
+    one. Errors: OSError. Cost: one copy, in a temporary file.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="nbt-embed-"))
+        spool = Spool(Path(folder) / "rows", np.float32, stream.n_in + stream.n_out)
+        stack.callback(spool.close)
+        spool.append(np.hstack([stream.inputs, stream.targets]))
+        return Recording(
+            title,
+            len(stream),
+            stream.input_names,
+            stream.target_names,
+            classes,
+            stream.has_missing_inputs,
+            None,
+            None,
+            (),
+            Rows(spool, None, (0, len(stream))),
+            tuple([Channel(name, i) for i, name in enumerate(stream.input_names)]),
+            tuple(
+                [Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]
+            ),
+            (),
+            stack.pop_all(),
+        )

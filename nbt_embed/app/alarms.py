@@ -1,0 +1,31 @@
+"""Alarms of a stream that comes in pieces: ``nbt_embed.alarm.events``, with what came before."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed.arrays import Float32Array
+
+
+class AlarmRows:
+    """Rows in which an alarm of one target begins.
+
+    A score above the threshold is an event unless one was above it within the hold_off scores
+    before (``Alarm``); so scores that are not above need not be looked at one by one.
+
+    Args: threshold, hold_off: as for ``Alarm``.
+    """
+
+    def __init__(self, threshold: float, hold_off: int) -> None:
+        self._threshold, self._hold_off = np.float32(threshold), hold_off
+        self._last: int | None = None
+
+    def told(self, start: int, scores: Float32Array) -> NDArray[np.intp]:
+        """Rows of events among the next scores (T,), the first one of row ``start``."""
+        above = start + np.flatnonzero(scores > self._threshold)
+        if not above.size:
+            return above
+        before = np.concatenate([[-np.inf if self._last is None else self._last], above[:-1]])
+        self._last = int(above[-1])
+        return above[above - before > self._hold_off]

@@ -1,0 +1,128 @@
+"""Simple forecasters of classes, to be compared with: the usual class and the last class.
+
+They answer ``run`` and ``reset_state`` as a ``Learner`` of the categorical link does: labels are
+numbers of classes, forecasts are probabilities (T, K). All are vectorised and count in float64.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbt_embed.arrays import Float32Array, Float64Array
+
+
+class Majority:
+    """Probabilities as often as each class has come: (count + 1) / (labels + K) (Laplace).
+
+    Args: classes, K, at least 2.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._counts = np.ones(classes)
+        self._pending = 0
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
+        """As ``Learner.run``; X only has to have as many rows as Y."""
+        labels = learnt(np.asarray(Y)[:, 0], horizon, self._pending)
+        self._pending = min(horizon, self._pending + len(labels))
+        came = np.cumsum(one_hot(labels, len(self._counts)), axis=0)
+        known = came if horizon else np.concatenate([np.zeros((1, came.shape[1])), came[:-1]])
+        counts = self._counts + known
+        self._counts = self._counts + came[-1]
+        return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        self._pending = 0
+
+
+class LastClass:
+    """The last class that has come, as probable as it was right so far; the others share the rest.
+
+        p = (s + 1) / (n + 2)    n forecasts with a label, s of them right
+
+    Args: classes, K, at least 2.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._last = 0
+        self._right = self._labels = 0
+        self._waiting: deque[int] = deque()
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
+        """As ``Learner.run``; X only has to have as many rows as Y."""
+        labels = np.asarray(Y, np.float64)[:, 0]
+        last = np.empty(len(labels), np.intp)
+        chance = np.empty(len(labels))
+        for row, label in enumerate(labels.tolist()):
+            if horizon and len(self._waiting) == horizon:
+                self._learn(label)
+            last[row], chance[row] = self._last, (self._right + 1) / (self._labels + 2)
+            self._waiting.append(self._last)
+            if not horizon:
+                self._learn(label)
+        others = (1 - chance) / (self._classes - 1)
+        forecasts = np.repeat(others[:, np.newaxis], self._classes, axis=1)
+        forecasts[np.arange(len(last)), last] = chance
+        return forecasts.astype(np.float32)
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        self._waiting.clear()
+
+    def _learn(self, label: float) -> None:
+        forecast = self._waiting.popleft()
+        if label == label:
+            self._labels += 1
+            self._right += forecast == int(label)
+            self._last = int(label)
+
+
+class EachOutput:
+    """One such forecaster of two classes for every output: probabilities of a 1, (T, n_out).
+
+    Args: models, one an output.
+    """
+
+    def __init__(self, models: Sequence[Majority | LastClass]) -> None:
+        self._models = models
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+        """As ``Learner.run`` with the bernoulli link."""
+        labels = np.asarray(Y)
+        return np.hstack(
+            [
+                model.run(X, labels[:, output : output + 1], horizon=horizon)[:, 1:]
+                for output, model in enumerate(self._models)
+            ]
+        )
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        for model in self._models:
+            model.reset_state()
+
+
+def most_probable(forecasts: Float32Array) -> Float32Array:
+    """Probabilities (T, K) -> (T, 1) numbers of the most probable class, NaN where there is none."""
+    best = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
+    best[np.isnan(forecasts).any(axis=1)] = np.nan
+    return best
+
+
+def learnt(labels: Float64Array, horizon: int, pending: int) -> Float64Array:
+    """The labels (T,), NaN where none is learnt: the first ones, until horizon forecasts wait."""
+    labels = labels.astype(np.float64)
+    labels[: max(horizon - pending, 0)] = np.nan
+    return labels
+
+
+def one_hot(labels: Float64Array, classes: int) -> Float64Array:
+    """(T,) numbers of classes or NaN -> (T, K) of 0 and 1."""
+    found: NDArray[np.bool_] = labels[:, np.newaxis] == np.arange(classes)
+    return found.astype(np.float64)

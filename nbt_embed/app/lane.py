@@ -1,0 +1,140 @@
+"""One model on its way through a stream: fed in pieces, its forecasts laid beside what came."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed.app.models import Entrant
+from nbt_embed.app.recording import Block
+from nbt_embed.app.scores import IntervalScore, Score
+from nbt_embed.arrays import Float32Array
+from nbt_embed.errors import DivergenceWarning
+from nbt_embed.learner import Learner
+
+
+class Delay:
+    """Rows that come out ``rows`` rows later: what was forecast at t, for the label of t + rows.
+
+    Args: rows, from 0; shape of one row.
+    """
+
+    def __init__(self, rows: int, shape: tuple[int, ...]) -> None:
+        self.waiting: Float32Array = np.full((rows, *shape), np.nan, np.float32)
+        """(rows, ...), forecasts of rows still to come, NaN where there is none."""
+
+    def push(self, values: Float32Array) -> Float32Array:
+        """Take (T, ...) and give back as many, the ones of ``rows`` rows before."""
+        both = np.concatenate([self.waiting, values])
+        self.waiting = both[len(values) :].copy()
+        return both[: len(values)]
+
+    def reset(self) -> None:
+        """Forget what waits: another recording begins."""
+        self.waiting[:] = np.nan
+
+
+class Lane:
+    """A model, its score, and the time it has taken.
+
+    Args: entrant; horizon; n_out; score, fresh.
+    """
+
+    def __init__(self, entrant: Entrant, horizon: int, n_out: int, score: Score) -> None:
+        self.entrant, self.score = entrant, score
+        self.forecasts = Delay(horizon, (n_out,))
+        self.seconds = 0.0
+        self._horizon = horizon
+
+    def feed(self, block: Block, truths: Float32Array) -> Float32Array:
+        """Learn the next rows; returns what was forecast for them, (T, n_out)."""
+        if block.reset:
+            self.reset()
+        began = time.perf_counter()
+        forecasts = self._run(block)
+        self.seconds += time.perf_counter() - began
+        aligned = self.forecasts.push(forecasts)
+        self.score.update(aligned, truths)
+        return aligned
+
+    def reset(self) -> None:
+        """Begin another recording."""
+        self.entrant.model.reset_state()
+        self.forecasts.reset()
+
+    def _run(self, block: Block) -> Float32Array:
+        with warnings.catch_warnings():  # counted, and told at the end
+            warnings.simplefilter("ignore", DivergenceWarning)
+            return self.entrant.model.run(block.inputs, block.targets, horizon=self._horizon)
+
+
+class LearnerLane(Lane):
+    """The learner: beside its forecasts their intervals, scores of labels, and what guards did.
+
+    Attributes: learner; bounds and anomaly of the rows fed last, (T, n_out, 2 levels) and
+    (T, n_out), or None where the learner has none; guard_rows, of the whole stream.
+    """
+
+    def __init__(
+        self, entrant: Entrant, learner: Learner, horizon: int, n_out: int, score: Score
+    ) -> None:
+        super().__init__(entrant, horizon, n_out, score)
+        self.learner = learner
+        config = learner.config
+        self.intervals = IntervalScore(n_out, learner.levels) if config.intervals else None
+        self.bounds: Float32Array | None = None
+        self.anomaly: Float32Array | None = None
+        self.bounds_to_come = Delay(horizon, (n_out, 2 * len(learner.levels)))
+        self.guard_rows: dict[str, list[NDArray[np.intp]]] = {}
+
+    def feed(self, block: Block, truths: Float32Array) -> Float32Array:
+        """As ``Lane.feed``."""
+        aligned = super().feed(block, truths)
+        if self.intervals is not None and self.bounds is not None:
+            self.intervals.update(self.bounds, truths)
+        for name, rows in self.learner.guard_rows.items():
+            self.guard_rows.setdefault(name, []).append(block.start + rows)
+        return aligned
+
+    def reset(self) -> None:
+        """As ``Lane.reset``."""
+        super().reset()
+        self.bounds_to_come.reset()
+
+    @property
+    def trust(self) -> Float32Array | None:
+        """Shares of the mixture now, (n_out, experts), or None without one."""
+        if "weight" not in self.learner.arrays:
+            return None
+        return self.learner.array("weight").reshape(self.learner.config.n_out, -1)
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the mixture's forecasts, in the order of ``trust``."""
+        config = self.learner.config
+        names = ["last value"]
+        if config.linear_lags:
+            names.append(f"own last {config.linear_lags} rows")
+        names.append("network" if config.hidden else "all inputs")
+        if config.slow_forget:
+            names.append(f"{names[-1]}, long memory")
+        return tuple(names)
+
+    def _run(self, block: Block) -> Float32Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)
+            if not self.learner.config.intervals and not self.learner.config.anomaly:
+                return super()._run(block)
+            run = self.learner.run(
+                block.inputs,
+                block.targets,
+                horizon=self._horizon,
+                intervals=bool(self.learner.config.intervals),
+                anomaly=bool(self.learner.config.anomaly),
+            )
+        self.bounds = None if run.intervals is None else self.bounds_to_come.push(run.intervals)
+        self.anomaly = run.anomaly
+        return run.y

@@ -1,0 +1,113 @@
+"""What is compared on a stream: the learner, its frozen twin, and what a person would try first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from numpy.typing import ArrayLike
+
+from nbt_embed._kernel_config import memory_of
+from nbt_embed.app.classes import EachOutput, LastClass, Majority
+from nbt_embed.arrays import Float32Array
+from nbt_embed.baselines import LastValue, Nlms, Seasonal
+from nbt_embed.config import Config
+from nbt_embed.learner import Learner
+
+# Keys, in the order of every table. The learner stands first.
+LEARNER, FROZEN, RLS, NLMS, LAST, SEASONAL, MAJORITY = (
+    "learner",
+    "frozen",
+    "rls",
+    "nlms",
+    "last",
+    "seasonal",
+    "majority",
+)
+# Those that a person would write instead; the frozen twin is no such, it tells what learning earns.
+SIMPLE = (RLS, NLMS, LAST, SEASONAL, MAJORITY)
+
+
+class Model(Protocol):
+    """What is fed a stream in pieces."""
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+        """Forecasts (T, n_out), as ``Learner.run``."""
+        ...
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A model with its name, and the settings and bytes of one that a device can run."""
+
+    key: str
+    name: str
+    model: Model
+    config: Config | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Bytes of a learner of the kernel."""
+        return None if self.config is None else memory_of(self.config).total
+
+
+def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entrant]:
+    """Fresh models for forecasts ``horizon`` rows ahead.
+
+    Recursive least squares is a learner of the same kernel without units (``hidden=0``), so that a
+    device can run it as it is. The frozen twin has all of the learner but recurrent weights that
+    learn. NLMS sees the same lags.
+
+    Args: config of the learner; period in rows, or None. Errors: ConfigError.
+    """
+    config = replace(config, max_delay=max(horizon - 1, 0))
+    yield Entrant(LEARNER, "this learner", Learner(config), config)
+    if config.hidden and config.estimator != "frozen":
+        frozen = _without_intervals(config, estimator="frozen")
+        yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
+    rls = _without_units(config)
+    if config.hidden or config.head or config.filter == "sgd":
+        name = "RLS" if config.link == "gaussian" else "no units"
+        yield Entrant(RLS, name, Learner(rls), rls)
+    n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
+    if config.link == "gaussian":
+        yield Entrant(NLMS, "NLMS", Nlms(n_in, n_out, lags=config.lags or 1, max_delay=delay))
+    if config.link != "gaussian":
+        yield Entrant(LAST, "last class", _of_classes(config, LastClass))
+        yield Entrant(MAJORITY, "usual class", _of_classes(config, Majority))
+        return
+    yield Entrant(LAST, "last value", LastValue(n_in, n_out, max_delay=delay))
+    if period is not None:
+        model = Seasonal(n_in, n_out, period=period, max_delay=delay)
+        yield Entrant(SEASONAL, f"{period} rows ago", model)
+
+
+def _without_intervals(config: Config, **settings: object) -> Config:
+    """The same learner with other settings and nothing that leaves forecasts as they are."""
+    return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
+
+
+def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model:
+    if config.link == "categorical":
+        return kind(config.n_out)
+    return EachOutput([kind(2) for _ in range(config.n_out)])
+
+
+def _without_units(config: Config) -> Config:
+    return Config(
+        config.n_in,
+        config.n_out,
+        hidden=0,
+        lags=config.lags,
+        max_delay=config.max_delay,
+        link=config.link,
+        hold_missing=config.hold_missing,
+        follow=config.follow,
+        levels=(),
+        anomaly=False,
+    )

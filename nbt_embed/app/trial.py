@@ -1,0 +1,376 @@
+"""The learner and what a person would try first, side by side through a stream, in one pass.
+
+Every piece of the stream goes to all models of all horizons before the next one is read, so memory
+does not grow with the stream. A forecast is scored against the label of its row if the model had
+seen a label before it made the forecast (``evaluate.Scored``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed._kernel_config import Counters
+from nbt_embed.app.alarms import AlarmRows
+from nbt_embed.app.classes import most_probable
+from nbt_embed.app.lane import Lane, LearnerLane
+from nbt_embed.app.models import LEARNER, RLS, Entrant, entrants
+from nbt_embed.app.recording import Block, Recording
+from nbt_embed.app.results import Pictures
+from nbt_embed.app.scores import ClassScore, RealScore, Score
+from nbt_embed.app.tracks import Pieces, Values, block_rows, thinning
+from nbt_embed.arrays import Float32Array
+from nbt_embed.config import Config
+from nbt_embed.errors import InputError
+from nbt_embed.evaluate import Scored
+from nbt_embed.learner import Learner
+
+# Rows in which the learner looks for the input that each target is the future of.
+ANCHOR_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a trial.
+
+    Attributes:
+        horizons: rows between forecast and label, at least one, each from 0.
+        score_from: no earlier target row is scored.
+        period: rows after which the stream repeats, for the seasonal last value; None: without.
+        threshold, hold_off: of the alarms (``nbt_embed.alarm.Alarm``).
+        level: of the interval that is drawn; the learner's nearest one.
+    """
+
+    horizons: tuple[int, ...]
+    score_from: int = 0
+    period: int | None = None
+    threshold: float = 0.9999
+    hold_off: int = 100
+    level: float = 0.8
+
+
+@dataclass(frozen=True)
+class AlarmEvent:
+    """An alarm: row and time of the label, number of the target, score."""
+
+    row: int
+    time: object
+    target: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResult:
+    """One model at one horizon.
+
+    Attributes: key, name; config and memory_bytes, of a learner of the kernel; figures, for each
+    target; us_per_row, predict and learn together.
+    """
+
+    key: str
+    name: str
+    config: Config | None
+    memory_bytes: int | None
+    figures: list[dict[str, float]]
+    us_per_row: float
+
+
+@dataclass(frozen=True, eq=False)
+class HorizonResult:
+    """Everything about one horizon.
+
+    Attributes:
+        horizon: rows.
+        models: by key; the learner first.
+        first: first scored row of each target, None where nothing was scored.
+        counts: scored rows of each target.
+        intervals: of each target and level; None without intervals.
+        alarms: in order of their rows; None without an anomaly score.
+        learner: as it is after the stream.
+        counters: of the learner.
+        guard_rows: of the learner, name of a counter -> rows in which it grew.
+        pieces: sums of losses over time.
+    """
+
+    horizon: int
+    models: dict[str, ModelResult]
+    first: list[int | None]
+    counts: list[int]
+    intervals: list[list[dict[str, float]]] | None
+    alarms: list[AlarmEvent] | None
+    learner: Learner
+    counters: Counters
+    guard_rows: dict[str, NDArray[np.intp]]
+    pieces: Pieces
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What a trial comes to: results of the horizons, and what is drawn."""
+
+    plan: Plan
+    config: Config
+    rows: int
+    horizons: tuple[HorizonResult, ...]
+    pictures: Pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the learner said of the rows of a block.
+
+    Attributes: horizon; forecast (T, n_out); bounds (T, n_out, 2 levels) or None; anomaly
+    (T, n_out) or None; alarms, rows of each target.
+    """
+
+    horizon: int
+    forecast: Float32Array
+    bounds: Float32Array | None
+    anomaly: Float32Array | None
+    alarms: list[NDArray[np.intp]]
+
+
+class Listener(Protocol):
+    """Who is told what the learner said, row by row (``forecasts.Writer``)."""
+
+    def add(self, block: Block, told: list[Told]) -> None:
+        """The next rows, one entry a horizon."""
+        ...
+
+    def finish(self, waiting: list[tuple[Float32Array, Float32Array | None]]) -> None:
+        """Forecasts and bounds of rows still to come, one entry a horizon."""
+        ...
+
+
+def run_trial(
+    recording: Recording,
+    config: Config,
+    plan: Plan,
+    listener: Listener | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Trial:
+    """Feed a recording to fresh models.
+
+    Args:
+        recording: what is fed, in order; the state is reset where a block says so.
+        config: the learner's; max_delay is replaced by what each horizon needs.
+        plan: horizons and what else is asked.
+        listener: is told every forecast.
+        progress: called with the number of rows fed since the last call.
+
+    Errors: InputError if nothing was scored; what the models raise.
+    Cost: that of the models, in one thread.
+    """
+    blocks = recording.blocks(block_rows(recording.rows))
+    head = list(_first_rows(blocks))
+    races = [_Race(recording, config, plan, horizon) for horizon in plan.horizons]
+    for race in races:
+        race.find_anchor(head)
+    for block in chain(head, blocks):
+        told = [race.feed(block) for race in races]
+        if listener is not None:
+            listener.add(block, told)
+        if progress is not None:
+            progress(len(block.inputs))
+    if listener is not None:
+        listener.finish([race.waiting for race in races])
+    for race in races:
+        race.check_scored(recording, plan)
+    pictures = [race.pictures for race in races]
+    return Trial(
+        plan,
+        races[0].learner.config,
+        recording.rows,
+        tuple([race.result for race in races]),
+        Pictures(
+            tuple(chain.from_iterable(one.tracks for one in pictures)),
+            tuple(chain.from_iterable(one.errors for one in pictures)),
+            tuple(chain.from_iterable(one.trust for one in pictures)),
+        ),
+    )
+
+
+def _first_rows(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks until ANCHOR_ROWS rows."""
+    rows = 0
+    while rows < ANCHOR_ROWS and (block := next(blocks, None)) is not None:
+        rows += len(block.inputs)
+        yield block
+
+
+class _Race:
+    """All models of one horizon."""
+
+    def __init__(self, recording: Recording, config: Config, plan: Plan, horizon: int) -> None:
+        self._names = recording.target_names
+        self._horizon, self._link, n_label = horizon, config.link, config.n_label
+        self._scored = Scored(n_label, horizon, plan.score_from)
+        self._blind = 0  # rows before it have no forecast, since another recording began
+        self._lanes: dict[str, Lane] = {}
+        for entrant in entrants(config, horizon, plan.period):
+            self._lanes[entrant.key] = self._lane(entrant, config, horizon)
+        lane = self._lanes[LEARNER]
+        assert isinstance(lane, LearnerLane)
+        self._own = lane
+        levels = self.learner.levels
+        self._level = min(levels, key=lambda level: abs(level - plan.level)) if levels else 0.0
+        self._alarms: list[AlarmEvent] = []
+        self._bells = [AlarmRows(plan.threshold, plan.hold_off) for _ in self._names]
+        every = thinning(recording.rows)
+        self._values = [Values(horizon, name, self._level, every) for name in self._names]
+        self._pieces = Pieces()
+        self._rows = 0
+
+    @property
+    def learner(self) -> Learner:
+        """The learner itself."""
+        return self._own.learner
+
+    def find_anchor(self, head: list[Block]) -> None:
+        """Let every learner find which input each target is the future of, in the first rows."""
+        inputs = np.concatenate([block.inputs for block in head])
+        targets = np.concatenate([block.targets for block in head])
+        for lane in self._lanes.values():
+            model = lane.entrant.model
+            if isinstance(model, Learner):
+                model.find_anchor(inputs, targets, horizon=self._horizon)
+
+    def feed(self, block: Block) -> Told:
+        """All models take the next rows."""
+        truths = self._scored.truths(block.start, block.targets)
+        if block.reset:
+            self._blind = block.start + self._horizon
+        truths[: max(self._blind - block.start, 0)] = np.nan
+        forecasts = {key: lane.feed(block, truths) for key, lane in self._lanes.items()}
+        own = self._own
+        self._rows += len(block.inputs)
+        losses = {key: lane.score.losses for key, lane in self._lanes.items()}
+        self._pieces.add(block, losses, own.score.counts, own.trust)
+        alarms = self._ring(block)
+        self._draw(block, forecasts, alarms)
+        return Told(self._horizon, forecasts[LEARNER], own.bounds, own.anomaly, alarms)
+
+    @property
+    def waiting(self) -> tuple[Float32Array, Float32Array | None]:
+        """Forecasts and bounds of the rows still to come."""
+        own = self._own
+        bounds = None if own.intervals is None else own.bounds_to_come.waiting
+        return own.forecasts.waiting, bounds
+
+    def check_scored(self, recording: Recording, plan: Plan) -> None:
+        """Errors: InputError if there was nothing to score."""
+        if not self._own.score.counts.any():
+            first = max(plan.score_from, 2 * self._horizon, 1)
+            raise InputError(
+                f"nothing to score: {recording.title} has {recording.rows} rows and no target "
+                f"from row {first} on (horizon {self._horizon}, score from row {plan.score_from}) "
+                "of which one was seen before; use a longer file, or smaller values"
+            )
+
+    @property
+    def result(self) -> HorizonResult:
+        """What came of it."""
+        own = self._own
+        return HorizonResult(
+            horizon=self._horizon,
+            models={key: self._model(lane) for key, lane in self._lanes.items()},
+            first=list(self._scored.first),
+            counts=[int(count) for count in own.score.counts],
+            intervals=None if own.intervals is None else own.intervals.figures,
+            alarms=self._alarms if self.learner.config.anomaly else None,
+            learner=self.learner,
+            counters=self.learner.counters,
+            guard_rows={name: np.concatenate(rows) for name, rows in own.guard_rows.items()},
+            pieces=self._pieces,
+        )
+
+    @property
+    def pictures(self) -> Pictures:
+        """What is drawn of it."""
+        named = list(enumerate(self._names))
+        squared = self._link == "gaussian"
+        return Pictures(
+            tracks=tuple([values.track for values in self._values]),
+            errors=tuple(
+                [self._pieces.error_track(self._horizon, name, o, squared) for o, name in named]
+            ),
+            trust=tuple(
+                [
+                    self._pieces.trust_track(self._horizon, name, o, self._own.experts)
+                    for o, name in named
+                ]
+            )
+            if self._own.trust is not None
+            else (),
+        )
+
+    def _lane(self, entrant: Entrant, config: Config, horizon: int) -> Lane:
+        score: Score = (
+            RealScore(config.n_out)
+            if config.link == "gaussian"
+            else ClassScore(config.n_label, config.link == "categorical")
+        )
+        if entrant.key == LEARNER:
+            assert isinstance(entrant.model, Learner)
+            return LearnerLane(entrant, entrant.model, horizon, config.n_out, score)
+        return Lane(entrant, horizon, config.n_out, score)
+
+    def _model(self, lane: Lane) -> ModelResult:
+        one = lane.entrant
+        return ModelResult(
+            one.key,
+            one.name,
+            one.config,
+            one.memory_bytes,
+            lane.score.figures,
+            1e6 * lane.seconds / self._rows,
+        )
+
+    def _ring(self, block: Block) -> list[NDArray[np.intp]]:
+        scores = self._own.anomaly
+        if scores is None:
+            return [np.empty(0, np.intp) for _ in self._names]
+        told = [
+            bell.told(block.start, scores[:, target]) for target, bell in enumerate(self._bells)
+        ]
+        events = [
+            AlarmEvent(
+                row,
+                None if block.time is None else block.time[row - block.start],
+                target,
+                float(scores[row - block.start, target]),
+            )
+            for target, rows in enumerate(told)
+            for row in rows.tolist()
+        ]
+        self._alarms += sorted(events, key=lambda event: event.row)
+        return told
+
+    def _draw(
+        self, block: Block, forecasts: dict[str, Float32Array], alarms: list[NDArray[np.intp]]
+    ) -> None:
+        own, levels = self._own, self.learner.levels
+        own_forecast, rls = forecasts[LEARNER], forecasts.get(RLS)
+        if rls is None:
+            rls = np.full_like(own_forecast, np.nan)
+        if self._link == "categorical":
+            own_forecast, rls = most_probable(own_forecast), most_probable(rls)
+        for o, values in enumerate(self._values):
+            band = None
+            if own.bounds is not None:
+                pair = 2 * levels.index(self._level)
+                band = own.bounds[:, o, pair : pair + 2]
+            values.add(
+                block,
+                block.targets[:, o],
+                own_forecast[:, o],
+                rls[:, o],
+                band,
+                None if own.anomaly is None else own.anomaly[:, o],
+                alarms[o],
+            )

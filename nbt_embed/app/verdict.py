@@ -1,0 +1,216 @@
+"""What a trial says in words: what wins, by how much, from which row on, and whether learning paid.
+
+Models are compared by one figure each: the geometric mean over the targets of the ratio of the
+learner's RMSE to theirs, so that no target weighs more because of its unit. Classes are compared by
+bits, the mean over the targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbt_embed.app.models import FROZEN, LAST, LEARNER, RLS, SIMPLE
+from nbt_embed.app.trial import HorizonResult
+from nbt_embed.arrays import Float64Array
+
+# Below this difference two models are as good as each other.
+_SAME = 0.01
+_NAMES = {
+    "RLS": "recursive least squares",
+    "no units": "the same learner without units",
+    "frozen units": "the same learner with frozen units",
+    "last value": "the last value",
+    "last class": "the last class",
+    "usual class": "the usual class",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one horizon.
+
+    Attributes:
+        sentences: in words, the result first.
+        winner: key of the best model.
+        ratios: key of another model -> loss of the learner over that model's (``ratio``).
+        better_from_row: first row from which on the learner's summed loss stayed below that of the
+            best simple forecaster; None if it is not below at the end.
+        recurrence_paid: whether the learner is better than with frozen units and than without
+            units, by more than 1 %; None where there are no units that learn.
+    """
+
+    sentences: tuple[str, ...]
+    winner: str
+    ratios: dict[str, float]
+    better_from_row: int | None
+    recurrence_paid: bool | None
+
+
+def verdict(result: HorizonResult, classes: bool) -> Verdict:
+    """Judge one horizon. Args: classes, whether losses are bits."""
+    others = [key for key in result.models if key != LEARNER]
+    ratios = {key: ratio(result, key, classes) for key in others}
+    known = {key: value for key, value in ratios.items() if math.isfinite(value)}
+    winner = max({LEARNER: 1.0, **known}.items(), key=lambda pair: pair[1])[0]
+    simple = [key for key in known if key in SIMPLE]
+    rival = max(simple, key=lambda key: known[key]) if simple else None
+    row = None if rival is None else better_from(result, rival)
+    paid = _paid(known)
+    sentences = [
+        _first(result, winner, rival, known, row, classes),
+        *_on_recurrence(known, classes),
+    ]
+    return Verdict(tuple(sentences), winner, ratios, row, paid)
+
+
+def ratio(result: HorizonResult, key: str, classes: bool) -> float:
+    """Loss of the learner over that of another model: below 1, the learner is better.
+
+    RMSE, geometric mean over the targets that both were scored on; bits, mean over them. NaN where
+    neither has made an error.
+    """
+    name = "bits" if classes else "rmse"
+    pairs = [
+        (own[name], other[name])
+        for own, other in zip(
+            result.models[LEARNER].figures, result.models[key].figures, strict=True
+        )
+        if math.isfinite(own[name]) and math.isfinite(other[name])
+    ]
+    if classes:
+        return _over(sum(own for own, _ in pairs), sum(other for _, other in pairs))
+    over = [_over(*pair) for pair in pairs]
+    over = [one for one in over if math.isfinite(one) and one > 0]
+    return math.exp(sum(map(math.log, over)) / len(over)) if over else math.nan
+
+
+def better_from(result: HorizonResult, rival: str) -> int | None:
+    """First row after which the learner's summed loss stays below the rival's."""
+    pieces = result.pieces
+    scale = np.maximum(pieces.losses[-1][rival], 1e-300)
+
+    def summed(key: str) -> Float64Array:
+        totals: Float64Array = np.array([(one[key] / scale).sum() for one in pieces.losses])
+        return totals
+
+    behind = np.flatnonzero(~(summed(LEARNER) < summed(rival)))
+    if not behind.size:
+        return min(first for first in result.first if first is not None)
+    last = int(behind[-1])
+    return None if last + 1 >= len(pieces.rows) else pieces.rows[last] + 1
+
+
+def overall(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """What stands at the top: one horizon's own sentences, or the first of each."""
+    if len(verdicts) == 1:
+        return verdicts[0].sentences
+    return tuple([one.sentences[0] for one in verdicts])
+
+
+def _first(
+    result: HorizonResult,
+    winner: str,
+    rival: str | None,
+    ratios: dict[str, float],
+    row: int | None,
+    classes: bool,
+) -> str:
+    ahead = _ahead(result.horizon)
+    if rival is None:
+        return f"{ahead} there is nothing to compare this learner with."
+    what = "its number of bits is" if classes else "its error is"
+    if winner == LEARNER or (winner == FROZEN and ratios[rival] < 1):
+        if ratios[rival] > 1 - _SAME:
+            return (
+                f"{ahead} this learner is as good as {_name(result, rival)}, the best of the "
+                f"simple forecasters: {what} {_change(ratios[rival])}."
+            )
+        text = f"{ahead} this learner wins: {what} {_change(ratios[rival])} that of "
+        text += f"{_name(result, rival)}, the best of the simple forecasters"
+        if rival != LAST and LAST in ratios:
+            text += f", and {_change(ratios[LAST])} that of {_name(result, LAST)}"
+        since = f", and stays ahead from row {row:,} on" if row is not None else ""
+        return f"{text}{since}."
+    if ratios[rival] < 1 + _SAME:
+        advice = _advice(rival)
+        return (
+            f"{ahead} {_name(result, rival)} is as good as this learner, whose error is "
+            f"{_change(ratios[rival])}; {advice}."
+        )
+    return (
+        f"{ahead} {_name(result, rival)} wins: this learner's "
+        f"{'number of bits' if classes else 'error'} is {_change(ratios[rival])} its own; "
+        f"{_advice(rival)}."
+    )
+
+
+def _advice(rival: str) -> str:
+    if rival == RLS:
+        return "take --hidden 0, which is that in C, for fewer bytes"
+    return "a learner is not worth its bytes here, unless its intervals and alarms are"
+
+
+def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
+    """Whether units paid, and whether learning their weights did."""
+    if FROZEN not in ratios or RLS not in ratios:
+        return []
+    units, learning = ratios[RLS], ratios[FROZEN]
+    what = "number of bits" if classes else "error"
+    if units > 1 - _SAME:
+        return [
+            f"Recurrence did not pay: without units (--hidden 0) the {what} is "
+            f"{_change(1 / units)} that with them."
+        ]
+    rest = (
+        f"with weights that stay as they were drawn (--estimator frozen) it is "
+        f"{_change(1 / learning)} that with weights that learn"
+    )
+    if learning > 1 - _SAME:
+        return [
+            f"Recurrent units paid: without them the {what} is {_change(1 / units)} that with "
+            f"them. That their weights learn did not: {rest}."
+        ]
+    return [
+        f"Recurrence paid: without units the {what} is {_change(1 / units)} that with them, and "
+        f"{rest}."
+    ]
+
+
+def _paid(ratios: dict[str, float]) -> bool | None:
+    if FROZEN not in ratios or RLS not in ratios:
+        return None
+    return ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME
+
+
+def _ahead(horizon: int) -> str:
+    if horizon == 0:
+        return "For the label of the same row,"
+    return f"{horizon} row{'s' if horizon > 1 else ''} ahead"
+
+
+def _name(result: HorizonResult, key: str) -> str:
+    if key == "seasonal":
+        return f"the value {result.models[key].name}"
+    name = result.models[key].name
+    return _NAMES.get(name, name)
+
+
+def _change(over: float) -> str:
+    """A ratio in words: what is said goes on with "that of ..."."""
+    share = abs(over - 1)
+    if share < 0.0005:
+        return "the same as"
+    if over >= 2:
+        return f"{over:.3g} times"
+    digits = 1 if share < 0.1 else 0
+    return f"{100 * share:.{digits}f} % {'below' if over < 1 else 'above'}"
+
+
+def _over(own: float, other: float) -> float:
+    if other > 0:
+        return own / other
+    return math.nan if own == 0 else math.inf

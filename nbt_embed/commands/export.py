@@ -1,0 +1,63 @@
+"""``nbt-embed export``: a firmware folder of a saved learner."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from nbt_embed.errors import CheckpointError
+from nbt_embed.export import GOLDEN_STEPS, export_firmware
+from nbt_embed.learner import Learner
+from nbt_embed.options import count_from, describe
+from nbt_embed.output import Result
+
+STATE = "checkpoint, as Learner.save and `nbt-embed run --save` write it"
+
+
+def add(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    export = commands.add_parser(
+        "export",
+        help="firmware of a saved learner: C files that any compiler builds",
+        description="Write a folder with kernel, learner, loop and self-test. The device goes on "
+        "learning where Python stopped, with the same bits.",
+    )
+    export.set_defaults(command=main)
+    export.add_argument("state", metavar="STATE", type=Path, help=STATE)
+    export.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="new or empty folder to write"
+    )
+    export.add_argument(
+        "--horizon",
+        metavar="H",
+        type=count_from(1),
+        help="samples between a forecast and its label (default: as many as wait for one; if none "
+        "does, as many as may)",
+    )
+    export.add_argument(
+        "--prefix",
+        metavar="NAME",
+        help="begin of the model's names instead of nbt, so that several can be in one firmware; "
+        "the kernel then has every choice",
+    )
+
+
+def main(args: argparse.Namespace) -> Result:
+    """Write the folder."""
+    learner = load(args.state)
+    export_firmware(learner, args.out, args.horizon, args.prefix)
+    state = len(learner.to_bytes())
+    return Result(
+        f"learner: {describe(learner.config)}, hash {learner.hash():016x}\n"
+        f"memory: {learner.memory.total:,} bytes; state in flash: {state:,} bytes\n"
+        f"{args.out}: `make && ./firmware` there checks the bits of up to {GOLDEN_STEPS} steps\n"
+    )
+
+
+def load(path: Path) -> Learner:
+    """A learner from its checkpoint. Errors: CheckpointError."""
+    try:
+        return Learner.load(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,220 @@
+"""``nbt-embed run``: learn a recorded stream, compare, and write what a person needs afterwards."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbt_embed.commands._app import extra
+from nbt_embed.config import CHOICES
+from nbt_embed.errors import InputError
+from nbt_embed.options import (
+    add_learner,
+    config_of,
+    count_from,
+    horizons,
+    mark,
+    names,
+    number_from,
+)
+from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets
+
+if TYPE_CHECKING:
+    from nbt_embed.app.options import ReadOptions
+    from nbt_embed.app.recording import Recording
+    from nbt_embed.config import Config
+
+_LONGEST = 1e12  # seconds of a gap or an interval
+
+
+def add(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    run = commands.add_parser(
+        "run",
+        help="learn a recorded stream (CSV and others) and compare with simple forecasters",
+        description="Learn a recorded stream sample by sample, beside simple forecasters. Every "
+        "forecast is made, and scored, before the label is seen. Files: CSV of any shape, Parquet, "
+        "Arrow, NumPy, plain or compressed; a folder or several files are one stream with resets "
+        "between.",
+    )
+    run.set_defaults(command=main)
+    add_reading(run)
+    run.add_argument(
+        "--horizon",
+        metavar="H[,H...]",
+        type=horizons,
+        default=[1],
+        help="rows to look ahead, several separated by commas; 0: the label belongs to the inputs "
+        "of its own row (default: 1)",
+    )
+    add_learner(run)
+    add_scoring(run)
+    add_outputs(run)
+    run.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"write every forecast, its intervals, scores and alarms to a CSV or Parquet file"
+        f"{OR_STDOUT}",
+    )
+    run.add_argument(
+        "--save",
+        metavar="FILE",
+        help="write the learner as it is after the stream, for `nbt-embed export` and "
+        "Learner.load; needs one horizon",
+    )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The files, and what a person may say about them."""
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="files or folders, or - for standard input"
+    )
+    group = parser.add_argument_group(
+        "reading", "what is not said is recognised, and noted where it matters"
+    )
+    columns = 'columns, separated by commas; a name with a comma in double quotes ("a, b")'
+    group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
+    group.add_argument(
+        "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
+    )
+    group.add_argument(
+        "--link",
+        choices=CHOICES["link"],
+        help="kind of the targets: gaussian for numbers, categorical for one column of classes, "
+        "bernoulli for columns of 0 and 1 (default: categorical for text, else gaussian)",
+    )
+    group.add_argument(
+        "--time",
+        metavar="COL",
+        help="column that holds the time, DATE+TIME for two of them; none: there is none",
+    )
+    group.add_argument(
+        "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y or ms"
+    )
+    group.add_argument(
+        "--missing",
+        metavar="VALUE",
+        type=mark,
+        action="append",
+        default=[],
+        help="one more spelling of a missing value, as -200; may be given several times",
+    )
+    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
+    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+    group.add_argument("--skip", metavar="N", type=count_from(0), help="lines before the header")
+    group.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first line has names"
+    )
+    group.add_argument("--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text")
+    group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
+    seconds = number_from(0, _LONGEST, "seconds")
+    group.add_argument(
+        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
+    )
+    group.add_argument(
+        "--resample", metavar="S", type=seconds, help="mean of every so many seconds first"
+    )
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """What is scored, and when an alarm begins."""
+    group = parser.add_argument_group("scoring")
+    group.add_argument(
+        "--score-from",
+        metavar="ROW",
+        type=count_from(0),
+        default=0,
+        help="first target row that may be scored, counted from 0 (default: the first one whose "
+        "forecast was made after a label was seen, row 2 H)",
+    )
+    group.add_argument(
+        "--period",
+        metavar="ROWS",
+        type=count_from(0),
+        help="rows after which the stream repeats, for the baseline that knows it; 0: none "
+        "(default: found by autocorrelation)",
+    )
+    group.add_argument(
+        "--alarm",
+        metavar="SCORE",
+        type=number_from(0, 1, "a score"),
+        default=0.9999,
+        help="an alarm begins above this anomaly score (default: 0.9999)",
+    )
+    group.add_argument(
+        "--hold-off",
+        metavar="ROWS",
+        type=count_from(0),
+        default=100,
+        help="rows without a score above it before the next alarm (default: 100)",
+    )
+
+
+def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> None:
+    """What is written beside the text. Args: page, file of the report unless another is named."""
+    group = parser.add_argument_group("results")
+    usual = "" if page is None else f" (default: {page})"
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        default=page,
+        help=f"write one page with everything, to be opened offline{usual}",
+    )
+    group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
+    group.add_argument(
+        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/json.md){OR_STDOUT}"
+    )
+
+
+def main(args: argparse.Namespace) -> Result:
+    """Learn and compare."""
+    with extra("nbt-embed run"):
+        from nbt_embed.app.reading import read
+        from nbt_embed.app.session import session
+    if args.save is not None and len(args.horizon) > 1:
+        raise InputError(
+            f"--save: {len(args.horizon)} horizons have {len(args.horizon)} learners; name one "
+            "with --horizon"
+        )
+    files = [Path(name) for name in args.files if name != STDOUT]
+    check_targets(files, args.out, args.json, args.report, args.plot, args.save)
+    with read(args.files, read_options(args)) as recording:
+        return session(args, recording, learner_of(args, recording))
+
+
+def read_options(args: argparse.Namespace) -> ReadOptions:
+    """The options of ``add_reading``."""
+    from nbt_embed.app.options import ReadOptions
+
+    return ReadOptions(
+        time=args.time,
+        time_format=args.time_format,
+        inputs=None if args.inputs is None else tuple(args.inputs),
+        targets=None if args.targets is None else tuple(args.targets),
+        missing=tuple(args.missing),
+        delimiter=args.delimiter,
+        decimal=args.decimal,
+        skip=args.skip,
+        header=args.header,
+        quote="" if args.quote == "none" else args.quote,
+        encoding=args.encoding,
+        gap=args.gap,
+        resample=args.resample,
+        link=args.link,
+    )
+
+
+def learner_of(args: argparse.Namespace, recording: Recording) -> Config:
+    """The learner that the options describe, for a recording. Errors: ConfigError."""
+    classes = recording.classes
+    link = args.link or ("gaussian" if classes is None else "categorical")
+    n_out = len(recording.target_names) if classes is None else len(classes)
+    return config_of(
+        args,
+        len(recording.input_names),
+        n_out,
+        link=link,
+        hold_missing=recording.has_missing_inputs,
+        max_delay=max(max(args.horizon) - 1, 0),
+    )

@@ -1,0 +1,212 @@
+"""What the commands have in common: parser, converters, the options of the learner."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any, NoReturn
+
+from nbt_embed.config import CHOICES, NAMES, Config
+from nbt_embed.errors import ConfigError, shown, similar
+from nbt_embed.output import tell, to_stdout
+from nbt_embed.replay import DECIMAL
+
+BAD_INPUT = 2
+
+_DIGITS, _LARGEST = re.compile(r"[0-9]{1,20}"), (1 << 64) - 1
+_WORDS: dict[str, object] = {"none": None, "true": True, "false": False}
+# What the stream decides, not the person.
+_DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor")
+
+# Settings that are options with a whole number: name, least value, meaning.
+_COUNTS = (
+    ("hidden", 0, "recurrent units; 0: recursive least squares"),
+    ("resonators", 0, "units of a columnar layer that are resonators; all of cell resonator"),
+    ("head", 0, "units of a learnt layer in front of the readout; 0: none"),
+    ("lags", 1, "last samples of every input that are seen at once"),
+    ("seed", 0, "seed of everything random"),
+)
+_NAMED = (*(name for name, _, _ in _COUNTS), "cell", "estimator", "filter")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave with the code for bad usage."""
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave, whether or not the message can be written."""
+        tell(message or "")
+        raise SystemExit(status)
+
+    def _print_message(self, message: str, _file: object = None) -> None:
+        """--help and --version, which argparse itself would lose without a word."""
+        with to_stdout() as stream:
+            stream.write(message)
+
+
+def add_learner(parser: argparse.ArgumentParser) -> None:
+    """Options that describe the learner; the defaults are those of ``Config``."""
+    group = parser.add_argument_group("learner")
+    for name, low, text in _COUNTS:
+        value = getattr(Config(1, 1), name)
+        group.add_argument(
+            f"--{name}",
+            metavar="N",
+            type=count_from(low),
+            default=getattr(Config, name),
+            help=f"{text} (default: {value})",
+        )
+    for name in ("cell", "estimator", "filter"):
+        value = getattr(Config, name)
+        usual = value or (
+            "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without units"
+        )
+        group.add_argument(
+            f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {usual})"
+        )
+    group.add_argument(
+        "--no-follow",
+        dest="follow",
+        action="store_false",
+        help="units stand still after 300 samples, and nothing is anchored or mixed: fewer bytes",
+    )
+    group.add_argument(
+        "--no-mixture",
+        dest="mix_forget",
+        action="store_const",
+        const=0.0,
+        help="forecast with the readout of the network alone, instead of a mixture: fewer bytes",
+    )
+    group.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        dest="settings",
+        type=_setting,
+        action="append",
+        default=[],
+        help="any other setting of the learner, as in forget=0.999; may be given several times "
+        "(the names are those of nbt_embed.Config)",
+    )
+
+
+def config_of(args: argparse.Namespace, n_in: int, n_out: int, **decided: Any) -> Config:
+    """The learner that the options describe. Errors: ConfigError."""
+    settings = {name: getattr(args, name) for name in (*_NAMED, "follow", "mix_forget")}
+    plain = {**{name: getattr(Config, name) for name in settings}}
+    for name, value in args.settings:
+        if settings.get(name, plain.get(name)) != plain.get(name):
+            raise ConfigError(f"--set {name}: is given twice; leave one of the two out")
+        settings[name] = plain[name] = value
+    return Config(n_in, n_out, **{**settings, **decided})
+
+
+def describe(config: Config) -> str:
+    """A learner in one line."""
+    units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"
+    if config.resonators and config.cell != "resonator":
+        units += f" ({config.resonators} resonators)"
+    units += f", head {config.head}" if config.head else ""
+    return (
+        f"{config.n_in} inputs x {config.lags} lags, {units}, "
+        f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"
+    )
+
+
+def count_from(low: int) -> Any:
+    """Return a converter of an option to an integer from low."""
+
+    def convert(text: str) -> int:
+        if not _DIGITS.fullmatch(text) or not low <= int(text) <= _LARGEST:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)}: expected an integer from {low} to {_LARGEST}, in digits 0 to 9 "
+                "alone"
+            )
+        return int(text)
+
+    return convert
+
+
+def number_from(low: float, high: float, unit: str) -> Any:
+    """Return a converter of an option to a number from low to high, both allowed."""
+
+    def convert(text: str) -> float:
+        if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)}: expected a number of {unit} from {low:g} to {high:g}"
+            )
+        return float(text)
+
+    return convert
+
+
+def mark(text: str) -> str:
+    """A text, or a number as files spell it."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    if not DECIMAL.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)}: expected a number in digits 0 to 9, sign, point and exponent, or a "
+            "text"
+        )
+    return text
+
+
+def names(text: str) -> list[str]:
+    """Names between commas; a name that holds a comma stands in double quotes."""
+    found: list[str] = []
+    rest = text
+    while True:
+        match = _NAME.match(rest)
+        name = (match["quoted"] or match["plain"] or "").strip() if match else ""
+        if match is None or not name:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)}: expected names separated by commas; write a name that holds a "
+                "comma in double quotes, as in '\"a, b\",c'"
+            )
+        found.append(name)
+        if not match["comma"]:
+            return found
+        rest = rest[match.end() :]
+
+
+_NAME = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))\s*(?:(?P<comma>,)|$)')
+
+
+def horizons(text: str) -> list[int]:
+    """Horizons between commas, each once."""
+    convert = count_from(0)
+    found = [convert(part) for part in text.split(",")]
+    if len(set(found)) != len(found):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: names a horizon twice")
+    return found
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, sign, value = text.partition("=")
+    name = name.strip()
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected NAME=VALUE, as in forget=0.999")
+    if name in _DECIDED:
+        raise argparse.ArgumentTypeError(f"{name} follows from the stream and the horizon")
+    if name not in NAMES:
+        known = [one for one in NAMES if one not in _DECIDED]
+        raise argparse.ArgumentTypeError(
+            f"no setting {shown(name)}: {similar(name, known)}there are {', '.join(known)}"
+        )
+    return name, _value(value.strip())
+
+
+def _value(text: str) -> object:
+    if text.startswith("(") and text.endswith(")"):
+        inner = text[1:-1].strip().rstrip(",")
+        return tuple([_value(part.strip()) for part in inner.split(",")]) if inner else ()
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if not DECIMAL.fullmatch(text):
+        return text
+    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else float(text)
