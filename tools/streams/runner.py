@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from nbt_embed.errors import DivergenceWarning
@@ -97,7 +98,9 @@ def measure(
                 jobs[task, entrant] = left
     _end_last_line(path)
     began = time.monotonic()
-    with path.open("a", encoding="utf-8") as lines, ProcessPoolExecutor(processes) as pool:
+    # Forked, a process would wait for threads of polars that it does not have.
+    pool_of = ProcessPoolExecutor(processes, get_context("spawn"))
+    with path.open("a", encoding="utf-8") as lines, pool_of as pool:
         running = {pool.submit(run, *job, seeds): job for job, seeds in jobs.items()}
         for count, future in enumerate(as_completed(running), start=1):
             for made in future.result():
