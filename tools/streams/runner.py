@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -103,11 +103,12 @@ def measure(
     with path.open("a", encoding="utf-8") as lines, pool_of as pool:
         running = {pool.submit(run, *job, seeds): job for job, seeds in jobs.items()}
         for count, future in enumerate(as_completed(running), start=1):
-            for made in future.result():
+            task, entrant = running[future]
+            for found in future.result():  # known by the sources that were asked for
+                made = replace(found, sources=entrant.fingerprint)
                 known[made.key] = made
                 lines.write(json.dumps(asdict(made)) + "\n")
             lines.flush()
-            task, entrant = running[future]
             minutes = (time.monotonic() - began) / 60
             name = f"{task.name}: {entrant.kind} {entrant.settings}"
             print(f"{minutes:6.1f} min, {count}/{len(running)}: {name}", flush=True)
