@@ -201,9 +201,10 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
                 either = told.get("either comma") or told.get("either dot")
                 if either and "clock" not in told and ("small" in told or not sure):
                     whole = told.get("small")
-                    beside = f", and {place(name, *whole)} has no mark" if whole else ""
+                    beside = f", and {place(name, *whole)}, without a mark" if whole else ""
                     raise StreamError(
-                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: {REMEDY}"
+                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: "
+                        f"{REMEDY}"
                     )
         decimal = "," if either_comma else "."
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -156,9 +157,8 @@ class TextTable:
         """Columns of whole numbers of up to three digits."""
         for column, cells in enumerate(self._dialect.sample):
             numbers = [cell for cell in cells if numerals.is_number(cell)]
-            if self.numeric[column] and all(cell.lstrip("+-").isdigit() for cell in numbers):
-                if all(len(cell.lstrip("+-")) <= 3 for cell in numbers):
-                    yield column
+            if self.numeric[column] and all(map(re.compile("[+-]?[0-9]{1,3}").fullmatch, numbers)):
+                yield column
 
     def _doubtful(self) -> bool:
         """Whether the first lines leave the decimal mark open."""
