@@ -163,7 +163,8 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
         mode, often = counts.most_common(1)[0]
         if 2 * counts[len(rows[0])] >= often:
             mode, often = len(rows[0]), counts[len(rows[0])]
-        share = often / len(rows[1:] or rows)
+        start = next((i for i, row in enumerate(rows) if len(row) == mode), 0)  # of the table
+        share = often / len(rows[max(start, 1) :] or rows)
         cells = [cell for row in rows[1:] if len(row) == mode for cell in row]
         fit = sum(map(_is_value, cells)) / len(cells) if cells else 0.0
         headed = abs(len(rows[0]) - mode) <= 1 and (len(rows[0]) > 1 or mode == 1)

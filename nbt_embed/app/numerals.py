@@ -35,8 +35,8 @@ _EITHER = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"  # a fraction of three digits, or 
 _NUMBER = re.compile("|".join([_DOT, _COMMA, *_GROUPED.values(), _INFINITE]))
 # What a cell tells of the file: name -> (a text it must hold, pattern of the cell).
 _TELLS = {
-    "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:,[0-9]{{3}})+\.[0-9]*)$"),
-    "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:\.[0-9]{{3}})+,[0-9]*)$"),
+    "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:[,{_SPACES}][0-9]{{3}})+\.[0-9]*)$"),
+    "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:[.{_SPACES}][0-9]{{3}})+,[0-9]*)$"),
     "dots": (".", r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"),
     "commas": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}$"),
     "full dot": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]*$"),

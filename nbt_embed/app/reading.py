@@ -189,12 +189,16 @@ def _pass(
     for i, one in enumerate(found):
         one.start(folder, i)
     spool = folder.spool("table", np.float32, len(numeric))
+    unknown = {
+        i for i, cells in enumerate(tables[0].sample())
+        if numeric[i] and np.isnan(cells.to_numpy()).all()
+    }  # fmt: skip
     ends, dropped = [0], 0
     for current in tables:
         last = ends[-1]
         for batch in current.batches(numeric, progress):
             row = spool.rows
-            _switch_to_text(batch, facts, texts)
+            _switch_to_text(batch, facts, texts, unknown)
             block = _block(batch, facts, row)
             filled = _last_filled(batch, block)
             last = last if filled is None else row + filled + 1
@@ -212,10 +216,14 @@ def _pass(
     return _Survey(spool, facts, found, tuple(ends), dropped)
 
 
-def _switch_to_text(batch: Batch, facts: Sequence[Column], texts: set[int]) -> None:
-    """A column without any number before its first text is one of texts."""
+def _switch_to_text(
+    batch: Batch, facts: Sequence[Column], texts: set[int], unknown: set[int]
+) -> None:
+    """A column without a value in the sample, and a text as its first one, is one of texts."""
     for column, (row, _) in batch.texts.items():
         one = facts[column]
+        if column not in unknown:
+            continue
         before = batch.columns[column].to_numpy()[:row]
         if isinstance(one, NumberColumn) and not one.filled and np.isnan(before).all():
             texts.add(column)

@@ -22,6 +22,7 @@ from nbt_embed.errors import StreamError
 
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
+_LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 
@@ -126,9 +127,13 @@ class TextTable:
     def _recognise(self) -> None:
         with self._open() as (file, _):
             text, more = b"", b"x"
-            while more and len(text) < dialects.SAMPLE:
+            while more and (len(text) < dialects.SAMPLE or text.count(b"\n") < _LINES):
                 more = file.read(dialects.SAMPLE)
                 text += more
+                if len(text) > lines.LONGEST:
+                    break
+        if more and len(text) > lines.LONGEST and text.count(b"\n") < 2:
+            raise lines.too_long(self.title, text.count(b"\n") + 1)
         if more:
             text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1] or text
         if b"\x00" in text[: 1 << 12]:
