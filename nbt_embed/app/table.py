@@ -469,7 +469,11 @@ def _refusing(title: str) -> Iterator[None]:
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    if isinstance(loaded, np.ndarray):
+        arrays = {"": loaded}
+    else:
+        with loaded:
+            arrays = dict(loaded)
     columns: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         what = f"array {name!r}" if name else "the array"
