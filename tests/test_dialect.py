@@ -214,6 +214,8 @@ def test_what_is_no_number_is_none(tmp_path: Path, cell: str) -> None:
             "x1,x2",
             "line 1 is the first row, there is no header: the columns are named x1",
         ),
+        ("sep=;\n" + TEXT.replace(",", ";"), "a,b", "cells are separated by ';'"),
+        ("%a,b\n" + TEXT[4:], "a,b", "the last comment line before the rows holds the names"),
         ("# a,b\n" + TEXT[4:], "a,b", "the last comment line before the rows holds the names"),
         ("0,1\n" + TEXT[4:], "0,1", None),
         (TEXT.replace("\n", ",\n"), "a,b", None),
@@ -312,7 +314,6 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("\n \n", "the file is empty"),
-        ("# only\n", "the file is empty"),
         ("a,b\n", "no row below the header (line 1) holds a value"),
         (
             "a,b\n1,2\n3\n",
@@ -321,6 +322,8 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells and the header has 2"),
         ("a,b\n" + "1,2\n" * 100_000 + "\n#\n1,2,3\n", "line 100004 has 3 cells and the header"),
         ("a,b,c\n1,2\n3,4\n", "line 1 has 3 cells and line 2 has 2, separated by ',': name every"),
+        ('a,"b\n1,2\n3,4\n5,"6\n7,8\n', "line 1: a quote opens and swallows the lines below"),
+        ("#1,2\n#2,3\n", "the file holds comment lines alone (# % //): name one with a header"),
         ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),
         (b"a,b\n" + b"1,2\n" * 100_000 + b"3,\x00\n", "line 100002 holds a NUL byte"),
