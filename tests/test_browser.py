@@ -48,6 +48,7 @@ function ink(canvas) {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.filter((value, place) => place % 4 === 3 && value > 0).length;
 }
+Object.assign(window, { inside, models, model, drawn, ink });
 """
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from nbt_embed.app import figures, look, tables
 from nbt_embed.app.look import Stroke
@@ -41,6 +41,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     environment = Environment(
         loader=PackageLoader("nbt_embed.app", "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
@@ -54,7 +55,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         title=document["source"]["title"],
         subtitle=_subtitle(document),
         version=document["version"],
-        command=document["command"],
+        command=Markup(escape(document["command"])),  # to the letter
         verdict=document["verdict"],
         tiles=list(_tiles(document)),
         scores_note=tables.learner_table(document).note,
@@ -87,6 +88,11 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         script=own["page.js"],
         bokeh=_bokeh() if views else "",
     )
+
+
+def _shown(value: Any) -> Any:
+    """What the template writes: texts without hidden characters, and markup as it is."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else tables.safe(value)
 
 
 def _bokeh() -> Markup:
@@ -214,13 +220,13 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
         "trust": None,
     }
     for error in pictures.errors:
-        if (error.horizon, error.target) == same:
+        if (error.horizon, error.target) == same and len(error.row) and error.rmse:
             view["error"] = _error(document, error)
             names = {key: tables.model_name(document, key) for key in error.rmse}
             unit = next(iter(tables.measures(document).values()))
             items.append(("error", figures.error_figure(error, names, unit)))
     for trust in pictures.trust:
-        if (trust.horizon, trust.target) == same:
+        if (trust.horizon, trust.target) == same and len(trust.row) and trust.weight:
             view["trust"] = _trust(trust)
             items.append(("trust", figures.trust_figure(trust)))
     view["drawings"] = [{"into": into, "json": _json(item)} for into, item in items]

@@ -83,7 +83,8 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
     figure = Figure(figsize=(9.5, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
     above, below = parts
-    title = f"{document['source']['title']}, {tables.count(document['source']['rows'])} rows"
+    source = document["source"]
+    title = f"{_short(source['title'], 2 * _NAME_SHOWN)}, {tables.count(source['rows'])} rows"
     if len(pictures.tracks) > _MOST:
         title += f" (the first {_MOST} of {len(pictures.tracks)} forecasts)"
     above.suptitle(title, fontsize=10, parse_math=False)
@@ -129,7 +130,7 @@ def _forecast(axes: Axes, document: Mapping[str, Any], track: Track) -> None:
     axes.plot(x, track.truth[part], color=truth, alpha=0.5, lw=2.4, drawstyle=shape, label="truth")
     axes.plot(
         x, track.forecast[part], color=learner, lw=1.1, drawstyle=shape,
-        label=tables.model_name(document, "learner"),
+        label=_short(tables.model_name(document, "learner"), 24),
     )  # fmt: skip
     horizon = next(one for one in document["horizons"] if one["horizon"] == track.horizon)
     rows = [one["row"] for one in horizon["alarms"] or [] if one["target"] == track.target]
@@ -219,4 +220,5 @@ def _legend(figure: Any, panels: Sequence[Any]) -> None:
 
 
 def _short(name: str, most: int) -> str:
+    name = tables.safe(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
