@@ -270,7 +270,7 @@ def _hover(track: Track, on: Any, label: str, kind: str) -> Any:
         tips.append((f"{100 * track.level:.4g} % interval", "@low{0.0000} .. @high{0.0000}"))
     formatters: Any = {"@x": "datetime"} if kind == "datetime" else {}
     return HoverTool(
-        renderers=[on], tooltips=tips, formatters=formatters, mode="vline", name="hover"
+        renderers=[on], tooltips=tips, formatters=formatters, mode="vline", attachment="vertical"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from nbt_embed.app import figures, look, tables
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Pictures, Track, TrustTrack
 from nbt_embed.app.tables import Table
+from nbt_embed.app.tracks import thinned
 
 # What ends a script element, and what JSON may hold and JavaScript once did not.
 _UNSAFE = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
+_MOST_POINTS, _LEAST_POINTS = 500_000, 5_000  # of all forecasts together, of each
 _BAND_SHARE = 0.3
 _AREA_SHARE = 0.75
 _Series = dict[str, Any]
@@ -50,7 +53,8 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     own = {
         name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
     }
-    views = [_view(document, pictures, track) for track in pictures.tracks]
+    most = max(_MOST_POINTS // max(len(pictures.tracks), 1), _LEAST_POINTS)
+    views = [_view(document, pictures, fewer(track, most)) for track in pictures.tracks]
     return environment.get_template("page.html.j2").render(
         title=document["source"]["title"],
         subtitle=_subtitle(document),
@@ -93,6 +97,22 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
 def _shown(value: Any) -> Any:
     """What the template writes: texts without hidden characters, and markup as it is."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else tables.safe(value)
+
+
+def fewer(track: Track, most: int) -> Track:
+    """A track of no more than so many points: lowest and highest of equal pieces."""
+    points = len(track.row)
+    if points <= most:
+        return track
+    each = -(-2 * points // most)
+    kept = thinned(track.truth, each)
+    columns = {
+        name: None if values is None else values[kept]
+        for name, values in vars(track).items()
+        if values is None or isinstance(values, np.ndarray)
+    }
+    rows = track.every * each if track.every == 1 else track.every * each // 2
+    return replace(track, every=rows, **columns)
 
 
 def _bokeh() -> Markup:
