@@ -6,6 +6,7 @@ Every figure comes from the document (docs/json.md) and is written by ``number``
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,20 @@ class Table:
     best: frozenset[tuple[int, int]] = frozenset()
     note: str = ""
     groups: tuple[tuple[str, int], ...] = ()
+
+
+def safe(name: str) -> str:
+    """A name as it is shown: without characters that move a cursor, colour, hide or turn text."""
+    return "".join(
+        " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(char) else char
+        for char in name
+    )
+
+
+def _hidden(char: str) -> bool:
+    if char in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}":
+        return False  # parts of words and of emoji
+    return unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Cn")
 
 
 def number(value: float | None) -> str:
