@@ -247,9 +247,7 @@ def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = No
             (),
             Rows(spool, None, (0, len(stream))),
             tuple([Channel(name, i) for i, name in enumerate(stream.input_names)]),
-            tuple(
-                [Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]
-            ),
+            tuple([Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]),
             (),
             stack.pop_all(),
         )
