@@ -39,6 +39,9 @@ def _shared(config: Config) -> Terms:
     return {
         "step": 1,
         "step late": late,
+        "step kalman": config.filter != "sgd",
+        "step units": config.hidden > 0,
+        "step learns": config.estimator != "frozen",
         "step follow": config.follow,
         "step follow classes": config.follow and not gaussian,
         "step mixture": bool(config.mix_forget),
@@ -50,6 +53,7 @@ def _shared(config: Config) -> Terms:
         "outputs": n_out,
         "outputs late": n_out * late,
         "outputs gaussian": n_out * gaussian,
+        "outputs kalman": n_out * (config.filter != "sgd"),
         "outputs follow": n_out * (config.follow and gaussian),
         "outputs mixture": n_out * bool(config.mix_forget),
         "outputs intervals": n_out * bool(config.intervals),
@@ -92,7 +96,8 @@ def _head(config: Config) -> Terms:
     weights, pairs = head * (seen + inputs + 1), n_out * (n_out + 1) // 2
     # One direction for all weights: the innovation covariance is diagonal but for it.
     along = config.estimator == "nobacktrack" and config.link != "categorical" and not head
-    directions = 0 if config.estimator in ("frozen", "nobacktrack") else seen
+    traces = learns and config.estimator != "nobacktrack"
+    directions = seen * traces
     if config.estimator in ("residual", "unitwise"):
         directions *= 2
     return {
@@ -103,9 +108,12 @@ def _head(config: Config) -> Terms:
         "head units late": head * late,
         "head outputs": head * n_out,
         "slopes": n_out * seen * learns,
-        "slopes kalman": n_out * seen * (learns and kalman),
+        "slopes traces": n_out * seen * traces,
+        "slopes traces kalman": n_out * seen * (traces and kalman),
         "slopes head": n_out * head * seen * learns,
-        "innovation": pairs * directions * kalman,
+        "slopes head kalman": n_out * head * seen * (learns and kalman),
+        "innovation": pairs * directions * (kalman and n_out > 1),
+        "innovation single": directions * (kalman and n_out == 1),
         "innovation head": pairs * head * kalman,
         "solution": n_out**2 * (kalman and not along),
         "solution³": n_out**3 * (kalman and not along),
@@ -124,6 +132,7 @@ def _columns(config: Config) -> Terms:
         found |= {
             f"{kind} columns": units * (1 + late),
             f"{kind} columns learn": units * learns,
+            f"{kind} columns kalman": units * (learns and kalman),
             f"{kind} weights": weights * (1 + late),
             f"{kind} weights learn": weights * learns,
             f"{kind} weights kalman": weights * (learns and kalman),
@@ -137,16 +146,22 @@ def _dense(config: Config) -> Terms:
     late, weights = _late(config), rows * columns
     estimator, units, n_out = config.estimator, config.hidden, config.n_out
     learns = estimator != "frozen"
+    kalman, quasi = config.filter != "sgd", config.filter == "kalman_quasi"
+    random = estimator in ("nobacktrack", "residual", "unitwise")  # has w
+    traces = estimator in ("snap1", "residual", "unitwise")  # has g
     found: Terms = {
         "dense weights late": weights * late,
-        "dense weights kalman": weights * (learns and config.filter != "sgd"),
-        "dense weights quasi": weights * (learns and config.filter == "kalman_quasi"),
-        "dense rows": rows * learns,
+        "random weights kalman": weights * (random and kalman),
+        "traces weights kalman": weights * (traces and kalman),
+        "random weights quasi": weights * (random and quasi),
+        "traces weights quasi": weights * (traces and quasi),
+        "dense rows kalman": rows * (learns and kalman),
+        "dense rows quasi": rows * (learns and quasi),
     }
     for name in CHOICES["estimator"]:
         found[f"{name} weights"] = weights * (estimator == name)
         found[f"{name} weights late"] = weights * (learns and estimator == name) * late
-        found[f"{name} units"] = units * (learns and estimator == name)
+        found[f"{name} rows"] = rows * (learns and estimator == name)
     for name in CHOICES["cell"]:
         found[f"{name} units forward"] = units * (config.cell == name) * (1 + late)
     if estimator == "unitwise":

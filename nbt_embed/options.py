@@ -166,7 +166,7 @@ def names(text: str) -> list[str]:
         if match is None or not name:
             raise argparse.ArgumentTypeError(
                 f"{shown(text)}: expected names separated by commas; write a name that holds a "
-                'comma in double quotes, as in \'"a, b",c\''
+                "comma in double quotes, as in '\"a, b\",c'"
             )
         found.append(name)
         if not match["comma"]:

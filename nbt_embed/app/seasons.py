@@ -52,9 +52,7 @@ def _highest(values: Float64Array) -> tuple[float, int | None]:
     peaks = 1 + np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:]))
     lowest = np.minimum.accumulate(correlation)
     good = peaks[
-        (peaks >= 2)
-        & (correlation[peaks] >= _LEAST)
-        & (correlation[peaks] - lowest[peaks] >= 0.1)
+        (peaks >= 2) & (correlation[peaks] >= _LEAST) & (correlation[peaks] - lowest[peaks] >= 0.1)
     ]
     if not good.size:
         return 0.0, None

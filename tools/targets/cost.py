@@ -42,7 +42,9 @@ _MOST_WITHOUT_FPU = 40_000  # bytes
 # Name of a processor of nbt_embed.cost -> its machine, and how many configurations fit its terms.
 # A Cortex-M3's board runs the code of a Cortex-M0, and has room for all of them.
 _BY_NAME = {machine.name: machine for machine in MACHINES}
-_M0 = replace(_BY_NAME["M0"], board=_BY_NAME["M3"].board, ram=_BY_NAME["M3"].ram, flash=(0, 4 << 20))
+_M0 = replace(
+    _BY_NAME["M0"], board=_BY_NAME["M3"].board, ram=_BY_NAME["M3"].ram, flash=(0, 4 << 20)
+)
 PLAN: dict[str, tuple[Machine, int]] = {
     "Cortex-M0": (_M0, 130),
     "Cortex-M3": (_BY_NAME["M3"], 130),
@@ -126,7 +128,9 @@ def count_missing(name: str, counts: Counts, folder: Path, counter: Path) -> Non
 
 def table(fits: dict[str, Fit]) -> str:
     """One line a processor."""
-    lines = [f"{'processor':>12}{'fitted to':>11}{'checked on':>12}{'median error':>14}{'worst':>8}"]
+    lines = [
+        f"{'processor':>12}{'fitted to':>11}{'checked on':>12}{'median error':>14}{'worst':>8}"
+    ]
     counts = load()
     lines += [
         f"{name:>12}{len(counts[name][FITTED]):11}{one.configurations:12}{one.median:14.1%}"

@@ -1,0 +1,137 @@
+"""``nbt-embed compare``: learners of many settings on one recording, error against cost."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbt_embed.commands._app import extra
+from nbt_embed.commands.run import add_reading, read_options
+from nbt_embed.config import CHOICES, Config
+from nbt_embed.cost import processor_of, processors
+from nbt_embed.errors import shown
+from nbt_embed.options import add_fixed, count_from, fixed_of, horizons, number_from
+from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
+from nbt_embed.report import json_text
+
+if TYPE_CHECKING:
+    from nbt_embed.app.comparing import Grid
+
+USUAL_PROCESSOR = "Cortex-M4F"
+
+
+def add(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    compare = commands.add_parser(
+        "compare",
+        help="learners of many sizes and kinds on a recording: error against bytes and time",
+        description="Run every combination of the settings below on a recording, on all cores, "
+        "beside the last value and recursive least squares. Shows the error against bytes and "
+        "against milliseconds on a processor, what nothing cheaper equals, and the cheapest "
+        "within 1 % of the best.",
+    )
+    compare.set_defaults(command=main)
+    add_reading(compare)
+    group = compare.add_argument_group("what is combined", "several values separated by commas")
+    group.add_argument(
+        "--hidden",
+        metavar="N[,N...]",
+        type=_counts(0),
+        default=[4, 8, 16, 32, 64],
+        help="recurrent units (default: 4,8,16,32,64)",
+    )
+    for name in ("cell", "estimator"):
+        group.add_argument(
+            f"--{name}",
+            metavar="NAME[,NAME...]",
+            type=_choices(name),
+            default=[None],
+            help=f"{', '.join(CHOICES[name])} (default: that of run)",
+        )
+    group.add_argument(
+        "--lags", metavar="N[,N...]", type=_counts(1), default=[None],
+        help="last samples of every input that are seen at once (default: that of run)",
+    )  # fmt: skip
+    group.add_argument(
+        "--horizon", metavar="H[,H...]", type=horizons, default=[1],
+        help="rows to look ahead (default: 1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seeds", metavar="N", type=count_from(1), default=3,
+        help="runs of each combination, with the seeds 0, 1, ... (default: 3)",
+    )  # fmt: skip
+    add_fixed(compare)
+    add_processor(compare)
+    add_jobs(compare)
+    group = compare.add_argument_group("results")
+    group.add_argument("--report", metavar="FILE.html", help="write one page, to be opened offline")
+    group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
+    group.add_argument(
+        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/json.md){OR_STDOUT}"
+    )
+    group.add_argument(
+        "--out", metavar="FILE", help=f"write a row for each model as CSV or Parquet{OR_STDOUT}"
+    )
+
+
+def add_processor(parser: argparse.ArgumentParser) -> None:
+    """Options for the processor that milliseconds are told of."""
+    known = ", ".join(one.name for one in processors())
+    group = parser.add_argument_group("processor")
+    group.add_argument(
+        "--processor", "--mcu", metavar="NAME", default=USUAL_PROCESSOR,
+        help=f"whose milliseconds are told: {known} (default: {USUAL_PROCESSOR})",
+    )  # fmt: skip
+    group.add_argument(
+        "--mhz", metavar="F", type=number_from(1e-3, 1e4, "megahertz"),
+        help="its clock (default: that of a usual board)",
+    )  # fmt: skip
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """How many passes run at once."""
+    parser.add_argument(
+        "--jobs", metavar="N", type=count_from(1),
+        help="passes at once; the results do not depend on it (default: one a processor)",
+    )  # fmt: skip
+
+
+def main(args: argparse.Namespace) -> Result:
+    """Compare, and write what was asked for."""
+    with extra("nbt-embed compare"):
+        from nbt_embed.app import comparing
+        from nbt_embed.app.compared import document_of
+        from nbt_embed.app.compared_table import loss_table, table
+        from nbt_embed.app.passes import Interrupted
+        from nbt_embed.app.reading import read
+        from nbt_embed.app.terminal import Progress
+    files = [Path(name) for name in args.files if name != STDOUT]
+    check_targets(files, args.out, args.json, args.report, args.plot)
+    processor = processor_of(args.processor)
+    with read(args.files, read_options(args)) as recording:
+        stream, classes, title = recording.stream(), recording.classes, recording.title
+        read_notes = list(recording.notes)
+    grid = grid_of(args)
+    number = None if classes is None else len(classes)
+    try:
+        with Progress(comparing.rows_of(stream, grid, number)) as progress:
+            rows, notes = comparing.compare(
+                stream, grid, processor, args.mhz, number, args.jobs, progress.add
+            )
+    except Interrupted as error:
+        note(f"interrupted: {error}; nothing is written")
+        raise
+    for sentence in notes:
+        note(sentence)
+    document = document_of(
+        title, stream, rows, grid.seeds, processor, args.mhz or processor.mhz, classes,
+        [*read_notes, *notes], shlex.join(["nbt-embed", *args.argv]),
+    )  # fmt: skip
+    tables = []
+    for horizon in document["horizons"]:
+        tables.append((horizon["verdict"], table(document, horizon)))
+        if len(stream.target_names) > 1:
+            tables.append(([], loss_table(document, horizon)))
+    return Result(_text(document, tables), _files(args, document))
