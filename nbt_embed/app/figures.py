@@ -1,0 +1,314 @@
+"""Interactive figures of one target and horizon, as BokehJS takes them.
+
+The page's script (templates/page.js) does three things with them: it colours them for a light or a
+dark page by the tags below, it draws what is in view from the source called "full" into the source
+called "shown", at most two points for every pixel, and it moves the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.embed import json_item
+from bokeh.layouts import column
+from bokeh.models import (
+    BoxZoomTool,
+    ColumnDataSource,
+    CustomJS,
+    HoverTool,
+    PanTool,
+    PlainText,
+    Range1d,
+    RangeTool,
+    Span,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from nbt_embed.app import palette
+from nbt_embed.app.palette import Stroke
+from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
+
+_FIRST_VIEW = 400  # points
+_NAME_SHOWN = 40  # characters of a name at an axis
+_MOST_NINES = 7.0  # a float32 score is 1, or not nearer to it than 10^-7
+_LOG_FROM = 5.0  # largest error by smallest from which the axis is logarithmic
+_Axis = tuple[NDArray[np.float64], str, str]
+
+
+def axis_of(row: NDArray[np.int64], time: Time) -> _Axis:
+    """Where samples stand: milliseconds, numbers of the file, or rows.
+
+    Times serve as an axis if they are all there and rise.
+
+    Returns: positions (k,), Bokeh's kind of axis, its label.
+    """
+    if time is not None and len(time):
+        dates = np.issubdtype(time.dtype, np.datetime64)
+        x = np.asarray(time).astype("datetime64[us]").astype(np.int64) / 1e3 if dates else time
+        known = not np.isnat(time).any() if dates else bool(np.isfinite(time).all())
+        if known and bool((np.diff(x) > 0).all()):
+            return x.astype(np.float64), "datetime" if dates else "linear", "time"
+    return row.astype(np.float64), "linear", "row"
+
+
+def forecast_figure(
+    track: Track,
+    alarms: Sequence[Mapping[str, Any]],
+    threshold: float | None,
+    classes: Sequence[str] | None,
+    gaps: Sequence[int],
+) -> dict[str, Any]:
+    """Truth, forecast with interval, anomaly score, and the whole stream to choose from.
+
+    Args:
+        track: what is drawn.
+        alarms: of this target.
+        threshold: of the score, None without.
+        classes: names of the classes where the target is one.
+        gaps: rows before which time is missing; no line crosses them.
+
+    Returns: an item for ``Bokeh.embed.embed_item``.
+    """
+    x, kind, label = axis_of(track.row, track.time)
+    full = ColumnDataSource(_columns(track, x, gaps), name="full")
+    shown = ColumnDataSource({name: [] for name in full.data}, name="shown")
+    whole = ColumnDataSource({"x": [], "truth": []}, name="whole")
+    ends = (float(x[0]), float(x[-1])) if len(x) > 1 else (float(x[:1].sum()) - 1, float(x[:1].sum()) + 1)
+    view = Range1d(float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view")
+    values = Range1d(0.0, 1.0, name="values")
+
+    main = _figure(kind, 340, x_range=view, y_range=values, name="forecast")
+    main.yaxis.axis_label = _label(track.target)
+    if classes is not None:
+        main.yaxis.ticker = list(range(len(classes)))
+        main.yaxis.major_label_overrides = {
+            place: _label(name, 14) for place, name in enumerate(classes)
+        }
+    if track.low is not None:
+        main.varea(
+            "x", "low", "high", source=shown, fill_alpha=0.22, tags=_tags("band", palette.of_model("learner"))
+        )
+    lines = [("truth", palette.TRUTH, 1.6), ("rls", palette.of_model("rls"), 1.3)]
+    lines.append(("forecast", palette.of_model("learner"), 1.8))
+    for name, stroke, width in lines:
+        line = main.step if classes is not None else main.line
+        drawn = line("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
+        drawn.tags = _tags(name, stroke)
+        drawn.visible = name != "rls"
+    _alarm_marks(main, track, x, alarms, "truth")
+    main.add_tools(_hover(track, shown, label, kind))
+
+    plots = [main]
+    if track.score is not None:
+        plots.append(_score_figure(track, x, kind, view, shown, alarms, threshold))
+    plots[-1].xaxis.axis_label = label
+    for plot in plots[:-1]:
+        plot.xaxis.major_label_text_font_size = "0px"
+        plot.xaxis.major_tick_line_color = None
+        plot.min_border_bottom = 6
+    over = _figure(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
+    over.line("x", "truth", source=whole, line_width=1, tags=_tags("truth", palette.TRUTH))
+    over.yaxis.visible = False
+    over.ygrid.visible = False
+    ranger = RangeTool(x_range=view)
+    ranger.overlay.tags = _tags("window", palette.of_model("learner"))
+    over.add_tools(ranger)
+    moved = CustomJS(
+        args={"full": full, "shown": shown, "view": view, "values": values},
+        code="nbtPage.draw(full, shown, view, values)",
+    )
+    view.js_on_change("start", moved)
+    view.js_on_change("end", moved)
+    return _item(column(*plots, over, sizing_mode="stretch_width"))
+
+
+def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
+    """Error of every model over the stream; ``models`` has their names, ``unit`` the axis's text."""
+    x, kind, label = axis_of(track.row, track.time)
+    known = [values[np.isfinite(values)] for values in track.rmse.values()]
+    everything = np.concatenate([np.empty(0), *known])
+    low, high = (everything.min(), everything.max()) if everything.size else (0.0, 0.0)
+    log = bool(low > 0 and high / low >= _LOG_FROM)
+    data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
+    source = ColumnDataSource(data)
+    plot = _figure(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
+    plot.xaxis.axis_label = label
+    plot.yaxis.axis_label = _label(unit)
+    tips = []
+    for place, key in enumerate(track.rmse):
+        stroke = palette.of_model(key)
+        plot.line(
+            "x",
+            f"m{place}",
+            source=source,
+            line_width=2.4 if key == "learner" else 1.5,
+            line_dash=list(stroke.dash),
+            tags=_tags(key, stroke),
+        )
+        tips.append((_plain(models.get(key, key)), f"@m{place}{{0.0000}}"))
+    invisible = plot.scatter("x", f"m{0}", source=source, size=12, alpha=0)
+    plot.add_tools(HoverTool(renderers=[invisible], tooltips=tips, mode="vline"))
+    return _item(plot)
+
+
+def trust_figure(track: TrustTrack) -> dict[str, Any]:
+    """Shares of the mixture's experts over the stream, one area on the other."""
+    x, kind, label = axis_of(track.row, track.time)
+    top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
+    plot = _figure(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
+    plot.xaxis.axis_label = label
+    plot.yaxis.axis_label = "share"
+    bottom = np.zeros(len(x))
+    for place in range(len(track.weight)):
+        stroke = palette.of_expert(place)
+        source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
+        plot.varea(
+            "x",
+            "bottom",
+            "top",
+            source=source,
+            fill_alpha=0.75,
+            hatch_pattern=stroke.hatch or None,
+            hatch_alpha=0.55,
+            hatch_scale=9,
+            hatch_weight=1,
+            tags=_tags(f"expert{place}", stroke),
+        )
+        bottom = top[place]
+    plot.x_range.range_padding = 0
+    return _item(plot)
+
+
+def _columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
+    """What is drawn, with a point without values wherever a line must not go on."""
+    columns = {"truth": track.truth, "forecast": track.forecast, "rls": track.rls}
+    if track.low is not None and track.high is not None:
+        columns |= {"low": track.low, "high": track.high}
+    if track.score is not None:
+        columns["score"] = _nines(track.score)
+    cuts = np.searchsorted(track.row, np.asarray(gaps, np.int64))
+    cuts = np.unique(cuts[(cuts > 0) & (cuts < len(x))])
+    row = np.insert(track.row, cuts, track.row[cuts]).astype(np.int32)
+    between = (x[cuts] + x[cuts - 1]) / 2
+    data: dict[str, Any] = {"x": np.insert(x, cuts, between), "row": row}
+    for name, values in columns.items():
+        data[name] = np.insert(values.astype(np.float32), cuts, np.nan)
+    return data
+
+
+def _nines(score: Any) -> Any:
+    """Scores as their number of nines: 0.9 -> 1, 0.99 -> 2."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(-np.log10(1 - np.asarray(score, np.float64)), _MOST_NINES)
+
+
+def _score_figure(
+    track: Track,
+    x: NDArray[np.float64],
+    kind: str,
+    view: Range1d,
+    shown: ColumnDataSource,
+    alarms: Sequence[Mapping[str, Any]],
+    threshold: float | None,
+) -> Any:
+    plot = _figure(kind, 150, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
+    plot.yaxis.axis_label = "anomaly score"
+    plot.yaxis.ticker = [0, 1, 2, 3, 4, 5, 6]
+    plot.yaxis.major_label_overrides = {0: "0", 1: "0.9", 2: "0.99", 3: "0.999"} | {
+        nines: f"1−1e−{nines}" for nines in (4, 5, 6)
+    }
+    stroke = palette.of_model("frozen")
+    plot.line("x", "score", source=shown, line_width=1.2, tags=_tags("score", Stroke(stroke.light, stroke.dark)))
+    if threshold is not None:
+        line = Span(
+            location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
+        )
+        line.tags = _tags("threshold", palette.ALARM)
+        plot.add_layout(line)
+    _alarm_marks(plot, track, x, alarms, "score")
+    return plot
+
+
+def _alarm_marks(
+    plot: Any,
+    track: Track,
+    x: NDArray[np.float64],
+    alarms: Sequence[Mapping[str, Any]],
+    column_name: str,
+) -> None:
+    """A triangle at each alarm; of a thinned track at the nearest sample it has."""
+    if not alarms or not len(x):
+        return
+    rows = np.array([alarm["row"] for alarm in alarms])
+    at = np.searchsorted(track.row, rows).clip(0, len(x) - 1)
+    if column_name == "truth":
+        y = track.truth[at].astype(np.float64)
+    else:
+        y = _nines([alarm["score"] for alarm in alarms])
+    source = ColumnDataSource({"x": x[at], "y": y})
+    plot.scatter(
+        "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
+        tags=_tags("alarm", palette.ALARM),
+    )  # fmt: skip
+
+
+def _hover(track: Track, shown: ColumnDataSource, label: str, kind: str) -> HoverTool:
+    tips = [("row", "@row{0,0}")]
+    if label == "time":
+        tips.append(("time", "@x{%F %T}" if kind == "datetime" else "@x"))
+    tips += [("truth", "@truth{0.0000}"), ("forecast", "@forecast{0.0000}")]
+    if track.low is not None:
+        tips.append((f"{100 * track.level:.4g} % interval", "@low{0.0000} .. @high{0.0000}"))
+    formatters: Any = {"@x": "datetime"} if kind == "datetime" else {}
+    return HoverTool(tooltips=tips, formatters=formatters, mode="vline", name="hover")
+
+
+def _figure(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
+    plot = figure(
+        x_axis_type=kind,
+        height=height,
+        sizing_mode="stretch_width",
+        tools="",
+        toolbar_location=None,
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border_left=64,
+        min_border_right=12,
+        lod_threshold=None,
+        **options,
+    )
+    if tools:
+        pan, box = PanTool(dimensions="width"), BoxZoomTool(dimensions="width")
+        pan.name, box.name = "pan", "box"
+        wheel = WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
+        plot.add_tools(pan, box, wheel)
+        plot.toolbar.active_drag = pan
+        plot.toolbar.active_scroll = wheel
+    plot.xaxis.ticker.desired_num_ticks = 5
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.grid.grid_line_alpha = 0.6
+    return plot
+
+
+def _tags(role: str, stroke: Stroke) -> list[Any]:
+    return [{"role": role, "light": stroke.light, "dark": stroke.dark}]
+
+
+def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:
+    """A name at an axis; plain, since Bokeh would load a library to set what stands between $$."""
+    return PlainText(name if len(name) <= most else f"{name[: most - 1]}…")
+
+
+def _plain(name: str) -> str:
+    """A name in a tooltip, where Bokeh replaces what follows @ and $."""
+    return name.translate(str.maketrans("@$", "  "))
+
+
+def _item(what: Any) -> dict[str, Any]:
+    item: Any = json_item(what)
+    return dict(item)

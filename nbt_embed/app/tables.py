@@ -1,0 +1,263 @@
+"""Tables of a run's document, as texts: the same rows on a page and in a terminal.
+
+Every figure comes from the document (docs/json.md) and is written by ``number``, ``percent`` or
+``count``; what does not exist is ``NONE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NONE = "-"
+_CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
+_MEASURES = {"rmse": "RMSE", "mae": "MAE", "nrmse": "nRMSE", "skill": "skill"}
+_SHARES = ("skill", "accuracy")
+ALARMS_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as texts.
+
+    Attributes: title; head, a title for each column; rows; names, how many of the first columns
+    are names and not figures; best, (row, column) of the cells that are the best of their row;
+    note, a sentence that explains it, or "".
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    names: int = 1
+    best: frozenset[tuple[int, int]] = frozenset()
+    note: str = ""
+
+
+def number(value: float | None) -> str:
+    """Four digits."""
+    return NONE if value is None else f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    """A share as percent."""
+    return NONE if value is None else f"{100 * value:.1f} %"
+
+
+def count(value: int | None) -> str:
+    """A whole number with a comma at every thousand."""
+    return NONE if value is None else f"{value:,}"
+
+
+def measure(key: str, value: float | None) -> str:
+    """A score by its name in the document."""
+    return percent(value) if key in _SHARES else number(value)
+
+
+def measures(document: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of the scores -> their titles; the first one ranks the models, less is better."""
+    for _, line in _lines(document):
+        if any("bits" in score for score in line["scores"].values()):
+            return _CLASS_MEASURES
+    return _MEASURES
+
+
+def model_name(document: Mapping[str, Any], key: str) -> str:
+    """The name that the document gives a model."""
+    return str(document["models"].get(key, {}).get("name", key))
+
+
+def steps(horizon: int) -> str:
+    """A horizon in words."""
+    if horizon == 0:
+        return "the row itself"
+    return f"{count(horizon)} row{'s' if horizon > 1 else ''} ahead"
+
+
+def learner_table(document: Mapping[str, Any]) -> Table:
+    """One line a target and horizon: how good the learner is, and its intervals."""
+    titles = measures(document)
+    levels = _levels(document)
+    head = ["ahead", "target", "rows", *titles.values()]
+    for level in levels:
+        head += [f"in {_level(level)}", "mean width"]
+    rows = []
+    for horizon, line in _lines(document):
+        own = line["scores"].get("learner", {})
+        cells = [str(horizon["horizon"]), line["target"], count(line["scored_rows"])]
+        cells += [measure(key, own.get(key)) for key in titles]
+        rows.append((*cells, *_interval_cells(line, levels)))
+    note = (
+        "rows: that were scored. skill: 1 − RMSE / RMSE of the last value. RMSE, MAE and width: in the target's unit."
+        if titles is _MEASURES
+        else "rows: that were scored. bits: mean −log2 of the probability that was given to what came."
+    )
+    if levels:
+        note += f" in {_level(levels[0])}: share of the truths inside that interval."
+    return Table("The learner", tuple(head), tuple(rows), 2, note=note)
+
+
+def models_table(document: Mapping[str, Any]) -> Table:
+    """One line a target and horizon: the first measure of every model, and means of the ratios."""
+    key, title = next(iter(measures(document).items()))
+    models = scored_models(document)
+    rows: list[tuple[str, ...]] = []
+    best = set()
+    for horizon, line in _lines(document):
+        scores = [line["scores"].get(model, {}).get(key) for model in models]
+        best |= {(len(rows), 2 + place) for place in _best(scores)}
+        rows.append((str(horizon["horizon"]), line["target"], *map(number, scores)))
+        if line is horizon["targets"][-1] and horizon["ratios"]:
+            rows.append((str(horizon["horizon"]), "learner / model", *_ratios(horizon, models)))
+    head = ("ahead", "target", *(model_name(document, model) for model in models))
+    return Table(f"{title} of every model", head, tuple(rows), 2, frozenset(best), _RATIO_NOTE)
+
+
+_RATIO_NOTE = "learner / model: geometric mean over the targets; below 1 the learner is better."
+
+
+def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
+    """All scores of one horizon, one line a target, and means of the ratios."""
+    titles = measures(document)
+    first = next(iter(titles))
+    models, levels = scored_models(document), _levels(document)
+    others = [model for model in models if model != "learner"]
+    head = ["target", "scored rows"]
+    head += [f"{title} of {model_name(document, 'learner')}" for title in titles.values()]
+    head += [f"{titles[first]} of {model_name(document, model)}" for model in others]
+    for level in levels:
+        head += [f"truth in {_level(level)} interval", f"its mean width"]
+    rows: list[tuple[str, ...]] = []
+    best = set()
+    for line in horizon["targets"]:
+        own = line["scores"].get("learner", {})
+        scores = [line["scores"].get(model, {}).get(first) for model in others]
+        places = [2, *range(2 + len(titles), 2 + len(titles) + len(others))]
+        best |= {(len(rows), places[place]) for place in _best([own.get(first), *scores])}
+        cells = [line["target"], count(line["scored_rows"])]
+        cells += [measure(key, own.get(key)) for key in titles]
+        rows.append((*cells, *map(number, scores), *_interval_cells(line, levels)))
+    note = ""
+    if horizon["ratios"]:
+        blank = ("",) * (1 + len(titles))
+        after = ("",) * (2 * len(levels))
+        rows.append(("learner / model", *blank, *_ratios(horizon, others), *after))
+        note = _RATIO_NOTE
+    return Table(
+        f"Horizon {horizon['horizon']}: {steps(horizon['horizon'])}",
+        tuple(head),
+        tuple(rows),
+        1,
+        frozenset(best),
+        note,
+    )
+
+
+def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
+    """The first alarms of a horizon."""
+    alarms = horizon["alarms"] or []
+    timed = any(alarm["time"] is not None for alarm in alarms)
+    head = ("row", *(["time"] if timed else []), "target", "score")
+    rows = tuple(
+        (
+            count(alarm["row"]),
+            *([alarm["time"] or NONE] if timed else []),
+            alarm["target"],
+            f"{alarm['score']:.6f}",
+        )
+        for alarm in alarms[:most]
+    )
+    left = len(alarms) - most
+    note = f"{count(left)} more are in the JSON document." if left > 0 else ""
+    return Table(f"Alarms at horizon {horizon['horizon']}", head, rows, 2 + timed, note=note)
+
+
+def memory_table(document: Mapping[str, Any]) -> Table:
+    """Bytes of the models and of the alternatives beside the learner's."""
+    own = document["learner"]["memory_bytes"]
+    rows = tuple(
+        (name, count(size), f"{size / own:.2f} x" if own else NONE) for name, size in sizes(document)
+    )
+    head = ("model", "bytes", "of the learner's")
+    return Table("Memory", head, rows, note="Alternatives are computed by their formulas, not run.")
+
+
+def sizes(document: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Name and bytes of everything whose bytes are known, the learner first."""
+    models = [(one["name"], one["memory_bytes"]) for one in document["models"].values()]
+    others = [(one["name"], one["memory_bytes"]) for one in document["alternatives"] or []]
+    return [(name, size) for name, size in models + others if size is not None]
+
+
+def purpose_table(document: Mapping[str, Any]) -> Table:
+    """The learner's bytes by purpose."""
+    rows = [(name, count(size)) for name, size in document["learner"]["memory"].items()]
+    total = ("total", count(document["learner"]["memory_bytes"]))
+    return Table("The learner's bytes by purpose", ("purpose", "bytes"), (*rows, total))
+
+
+def cost_table(document: Mapping[str, Any]) -> Table:
+    """What a row costs on microcontrollers."""
+    rows = tuple(
+        (
+            one["processor"],
+            number(one["mhz"]),
+            count(one["instructions"]),
+            number(one["milliseconds"]),
+            {True: "yes", False: "no", None: NONE}[one["fits"]],
+        )
+        for one in document["costs"] or []
+    )
+    head = ("processor", "MHz", "instructions a row", "ms a row", "fits")
+    return Table("Time on microcontrollers", head, rows)
+
+
+def speed_table(document: Mapping[str, Any]) -> Table:
+    """Microseconds a row on the computer that ran it."""
+    models = [key for key in document["models"] if any(key in one["us_per_row"] for one in document["horizons"])]
+    head = ("ahead", *(model_name(document, key) for key in models))
+    rows = tuple(
+        (str(one["horizon"]), *(number(one["us_per_row"].get(key)) for key in models))
+        for one in document["horizons"]
+    )
+    return Table("Microseconds a row on this computer", head, rows)
+
+
+def scored_models(document: Mapping[str, Any]) -> list[str]:
+    """Keys of the models that have a score, in the document's order."""
+    found = {model for _, line in _lines(document) for model in line["scores"]}
+    return [model for model in document["models"] if model in found]
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    for horizon in document["horizons"]:
+        for line in horizon["targets"]:
+            yield horizon, line
+
+
+def _levels(document: Mapping[str, Any]) -> list[float]:
+    found = {one["level"] for _, line in _lines(document) for one in line["intervals"] or []}
+    return sorted(found)
+
+
+def _level(level: float) -> str:
+    return f"{100 * level:.4g}\N{NO-BREAK SPACE}%"
+
+
+def _interval_cells(line: Mapping[str, Any], levels: Sequence[float]) -> list[str]:
+    by_level = {one["level"]: one for one in line["intervals"] or []}
+    cells = []
+    for level in levels:
+        one = by_level.get(level, {})
+        cells += [percent(one.get("coverage")), number(one.get("width"))]
+    return cells
+
+
+def _ratios(horizon: Mapping[str, Any], models: Sequence[str]) -> list[str]:
+    over = {key: one["learner_over"] for key, one in horizon["ratios"].items()}
+    return ["" if key == "learner" else number(over.get(key)) for key in models]
+
+
+def _best(scores: Sequence[float | None]) -> list[int]:
+    known = [score for score in scores if score is not None]
+    return [place for place, score in enumerate(scores) if score is not None and score == min(known)]

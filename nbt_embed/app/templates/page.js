@@ -1,0 +1,253 @@
+"use strict";
+// The page's own script: which target and horizon is shown, what of it is in view, and in which
+// colours. The figures are BokehJS's; nbt_embed/app/figures.py says what they consist of.
+const nbtPage = (() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const print = matchMedia("print");
+  const HEADROOM = 0.6; // of the truth's range: how far a forecast may widen the scale
+  const EXTREME = { low: Math.min, high: Math.max, score: Math.max };
+  let documents = []; // of Bokeh, what is shown now
+  const waiting = new Map(); // source -> what is to be drawn in the next frame
+
+  const models = () => documents.flatMap((one) => one.roots().flatMap((root) => [...root.references()]));
+  const named = (name) => models().filter((model) => model.name === name);
+  const roleOf = (model) => model.tags?.find((tag) => tag?.role);
+
+  // ---- colours -------------------------------------------------------------------------------
+
+  function paint() {
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--text-soft").trim();
+    const line = style.getPropertyValue("--line").trim();
+    const night = dark.matches && !print.matches;
+    for (const model of models()) {
+      const has = (name) => name in model.properties;
+      if (has("axis_line_color")) {
+        model.axis_line_color = line;
+        if (model.major_tick_line_color !== null) model.major_tick_line_color = line;
+        model.minor_tick_line_color = null;
+        model.major_label_text_color = text;
+        model.axis_label_text_color = text;
+      }
+      if (has("grid_line_color")) model.grid_line_color = line;
+      const tag = roleOf(model);
+      if (!tag) continue;
+      const colour = night ? tag.dark : tag.light;
+      const target = model.glyph ?? model;
+      for (const property of ["line_color", "fill_color"]) {
+        if (property in target.properties && !(tag.role === "band" && property === "line_color"))
+          target[property] = colour;
+      }
+      if ("hatch_color" in target.properties)
+        target.hatch_color = style.getPropertyValue("--page").trim();
+      if (tag.role === "window") Object.assign(target, { fill_alpha: 0.15, line_alpha: 0.9 });
+    }
+  }
+
+  // ---- what is in view -----------------------------------------------------------------------
+
+  // Index of the first x that is not below a value.
+  function first(x, value) {
+    let [low, high] = [0, x.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (x[middle] < value) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  // Of every column the points from..to; where they are more than `most`, the lowest and the highest
+  // of each of most / 2 equal pieces, in their order.
+  function thinned(data, from, to, most) {
+    const out = {};
+    const rows = to - from;
+    if (rows <= most) {
+      for (const [name, column] of Object.entries(data)) out[name] = column.slice(from, to);
+      return [out, 1];
+    }
+    const pieces = Math.max(most >> 1, 1);
+    const edge = (piece) => from + Math.floor((piece * rows) / pieces);
+    for (const [name, column] of Object.entries(data)) {
+      const kept = new Float64Array(2 * pieces);
+      for (let piece = 0; piece < pieces; piece++) {
+        const [begin, end] = [edge(piece), edge(piece + 1)];
+        let [least, greatest] = [-1, -1];
+        if (name === "x" || name === "row") [least, greatest] = [begin, end - 1];
+        else
+          for (let i = begin; i < end; i++) {
+            if (Number.isNaN(column[i])) continue;
+            if (least < 0 || column[i] < column[least]) least = i;
+            if (greatest < 0 || column[i] > column[greatest]) greatest = i;
+          }
+        let pair = least < 0 ? [NaN, NaN] : [column[Math.min(least, greatest)], column[Math.max(least, greatest)]];
+        if (name in EXTREME) pair = pair.fill(EXTREME[name](...pair));
+        kept.set(pair, 2 * piece);
+      }
+      out[name] = kept;
+    }
+    return [out, Math.ceil(rows / pieces)];
+  }
+
+  function limits(column) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const value of column ?? []) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    return [low, high];
+  }
+
+  function scale(data, values) {
+    let [low, high] = limits(data.truth);
+    const others = ["forecast", "low", "high"].map((name) => limits(data[name]));
+    if (low > high) [low, high] = [Math.min(...others.map((one) => one[0])), Math.max(...others.map((one) => one[1]))];
+    if (!(low <= high)) [low, high] = [0, 1];
+    const room = HEADROOM * (high - low || Math.abs(high) || 1);
+    for (const [least, greatest] of others) {
+      if (least < low) low = Math.max(least, low - room);
+      if (greatest > high) high = Math.min(greatest, high + room);
+    }
+    const margin = 0.06 * (high - low) || 0.5 * Math.abs(high) || 1;
+    values.setv({ start: low - margin, end: high + margin });
+  }
+
+  const points = () => 2 * Math.min(Math.max(document.documentElement.clientWidth, 300), 1200);
+
+  function drawNow(full, shown, view, values) {
+    const x = full.data.x;
+    const from = Math.max(first(x, view.start) - 1, 0);
+    const to = Math.min(first(x, view.end) + 2, x.length);
+    const [data, each] = thinned(full.data, from, to, points());
+    shown.data = data;
+    scale(data, values);
+    const said = document.getElementById("in-view");
+    if (said && to > from) {
+      const count = (row) => row.toLocaleString("en-US");
+      const kept = each > 1 ? `; drawn are the lowest and the highest of every ${count(each)} points` : "";
+      said.textContent = `Rows ${count(full.data.row[from])} to ${count(full.data.row[to - 1])}${kept}.`;
+    }
+  }
+
+  function draw(full, shown, view, values) {
+    if (!waiting.size)
+      requestAnimationFrame(() => {
+        const jobs = [...waiting.values()];
+        waiting.clear();
+        for (const job of jobs) drawNow(...job);
+      });
+    waiting.set(shown, [full, shown, view, values]);
+  }
+
+  // ---- moving the view -----------------------------------------------------------------------
+
+  function move(how) {
+    const [view] = named("view");
+    const [whole] = named("whole").filter((model) => model.x_range);
+    if (!view || !whole) return;
+    const [least, most] = [whole.x_range.start, whole.x_range.end];
+    const width = view.end - view.start;
+    const middle = (view.start + view.end) / 2;
+    let [start, end] = {
+      earlier: [view.start - 0.7 * width, view.end - 0.7 * width],
+      later: [view.start + 0.7 * width, view.end + 0.7 * width],
+      in: [middle - width / 4, middle + width / 4],
+      out: [middle - width, middle + width],
+      whole: [least, most],
+      end: view.tags[0],
+    }[how];
+    if (end - start >= most - least) [start, end] = [least, most];
+    else if (start < least) [start, end] = [least, least + end - start];
+    else if (end > most) [start, end] = [most - (end - start), most];
+    if (end > start) view.setv({ start, end });
+  }
+
+  function series(box) {
+    for (const model of models()) {
+      if (model.glyph && roleOf(model)?.role === box.dataset.series) model.visible = box.checked;
+    }
+  }
+
+  function dragging(zooms) {
+    for (const tool of named("pan")) tool.active = !zooms;
+    for (const tool of named("box")) tool.active = zooms;
+  }
+
+  // ---- one target and horizon ----------------------------------------------------------------
+
+  // A figure has role img and a text: what is inside is no stop for the keyboard.
+  function quiet(element) {
+    for (const one of element.querySelectorAll("*")) {
+      if (one.tabIndex >= 0 || one.hasAttribute("tabindex")) one.removeAttribute("tabindex");
+      if (one.shadowRoot) quiet(one.shadowRoot);
+    }
+  }
+
+  let turn = 0;
+  async function show(key) {
+    const mine = ++turn;
+    const stage = document.getElementById("stage");
+    const template = document.getElementById(`view-${key}`);
+    for (const one of documents) one.clear();
+    documents = [];
+    stage.replaceChildren(template.content.cloneNode(true));
+    stage.setAttribute("aria-busy", "true");
+    for (const item of stage.querySelectorAll("script.item")) {
+      const place = document.getElementById(item.dataset.into);
+      await Bokeh.embed.embed_item(JSON.parse(item.textContent), place.id);
+      if (mine !== turn) return; // somebody has chosen again
+      documents.push(Bokeh.documents.at(-1));
+      item.remove();
+    }
+    for (const [full, shown, view, values] of [["full", "shown", "view", "values"].map((name) => named(name)[0])]) {
+      if (full) {
+        view.tags = [[view.start, view.end]];
+        const [whole] = named("whole").filter((model) => model.data);
+        const { x, truth } = full.data;
+        whole.data = thinned({ x, truth }, 0, x.length, points())[0];
+        drawNow(full, shown, view, values);
+      }
+    }
+    for (const box of stage.querySelectorAll("input[data-series]")) {
+      box.addEventListener("change", () => series(box));
+    }
+    for (const button of stage.querySelectorAll("button[data-move]")) {
+      button.addEventListener("click", () => move(button.dataset.move));
+    }
+    stage.querySelector("#drag")?.addEventListener("change", (event) => dragging(event.target.checked));
+    paint();
+    for (const drawing of stage.querySelectorAll(".drawing")) quiet(drawing);
+    stage.setAttribute("aria-busy", "false");
+  }
+
+  async function copy(button) {
+    const text = document.getElementById(button.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      document.getElementById("copied").textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(text);
+      document.getElementById("copied").textContent = "Selected: copy it with your keyboard.";
+    }
+  }
+
+  function start() {
+    const target = document.getElementById("target");
+    const horizon = document.getElementById("horizon");
+    if (target && horizon) {
+      const chosen = () => show(`${horizon.value}-${target.value}`);
+      target.addEventListener("change", chosen);
+      horizon.addEventListener("change", chosen);
+      chosen();
+    }
+    for (const button of document.querySelectorAll("button[data-copies]")) {
+      button.hidden = false;
+      button.addEventListener("click", () => copy(button));
+    }
+    dark.addEventListener("change", paint);
+    print.addEventListener("change", paint);
+  }
+
+  document.addEventListener("DOMContentLoaded", start);
+  return { draw };
+})();

@@ -1,0 +1,353 @@
+"""Results of a run for a terminal: tables by rich, pictures by plotext, a bar that moves.
+
+Everything fits the width that is asked for, whatever the names. Colour is for terminals alone, and
+``NO_COLOR`` (no-color.org) and ``TERM=dumb`` turn it off.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+from rich import box
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress as RichProgress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from nbt_embed.app import tables
+from nbt_embed.app.results import Pictures, Track
+from nbt_embed.app.tables import Table
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+WIDTH = 80
+_SHORTEST = 8  # columns of a name beside figures
+_ALARMS_SHOWN = 10
+_BEST = "*"
+_GAP = 2  # columns between two cells
+
+
+def report(
+    document: Mapping[str, Any],
+    pictures: Pictures | None = None,
+    width: int = WIDTH,
+    colour: bool = False,
+) -> str:
+    """Everything that a person needs of a run, the verdict first.
+
+    Args:
+        document: of the run (docs/json.md).
+        pictures: what is drawn; None: no pictures.
+        width: columns, at least 40.
+        colour: whether to use colours (``wants_colour``).
+    """
+    return rendered(Group(*_parts(document, pictures, width, colour)), width, colour)
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal whose user has not turned colours off."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream is not None and stream.isatty()
+
+
+def rendered(what: RenderableType, width: int = WIDTH, colour: bool = False) -> str:
+    """The text that shows a renderable, without blanks at the ends of lines."""
+    file = io.StringIO()
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(what)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def blocks(table: Table, width: int = WIDTH) -> Iterator[RichTable]:
+    """A table as one or more that fit: figures stay whole, names are cut in the middle.
+
+    Columns of figures that find no room go to a further table with the names repeated.
+    """
+    columns = list(zip(table.head, *table.rows, strict=True))
+    names, figures = columns[: table.names], columns[table.names :]
+    best = {(row, column) for row, column in table.best}
+    needs = [
+        max(
+            *(cell_len(cell) for cell in column[1:]),
+            *(cell_len(word) for word in column[0].split(" ")),
+        )
+        + len(_BEST) * bool(table.best)
+        for column in figures
+    ]
+    longest = [max(cell_len(safe(cell)) for cell in column) for column in names]
+    while True:
+        shares = _widths(longest, max(width - sum(need + _GAP for need in needs), 0))
+        fitting, used = 0, sum(share + _GAP for share in shares)
+        for need in needs:
+            if fitting and used + need + _GAP > width:
+                break
+            used, fitting = used + need + _GAP, fitting + 1
+        first = table.names + (len(columns) - table.names - len(figures))
+        yield _block(table, names, figures[:fitting], shares, needs[:fitting], best, first)
+        figures, needs = figures[fitting:], needs[fitting:]
+        if not figures:
+            return
+
+
+def picture(
+    track: Track,
+    title: str,
+    rows: slice = slice(-144, None),
+    width: int = WIDTH,
+    height: int = 14,
+) -> str:
+    """Draw truth and forecast with characters; the scale is that of the truth.
+
+    Args:
+        track: what is drawn.
+        title: first line, beside what the marks mean.
+        rows: which of the track's samples.
+        width: columns.
+        height: lines.
+
+    Returns: lines, "" where the truth has no value there.
+    """
+    from plotext import figure, uncolorize  # loads its fonts of markers
+
+    where, truth = track.row[rows], track.truth[rows].astype(float)
+    forecast = track.forecast[rows].astype(float)
+    known = truth[np.isfinite(truth)]
+    if not known.size:
+        return ""
+    low, high = float(known.min()), float(known.max())
+    margin = 0.05 * (high - low) or 1.0
+    forecast = np.clip(forecast, low - margin, high + margin)
+    figure.clear()
+    figure.theme("colorless")
+    figure.plot_size(width, height)
+    for values, marker in ((truth, "braille"), (forecast, "o")):
+        shown = np.isfinite(values)
+        if shown.any():
+            signal = figure.signal(where[shown].tolist(), values[shown].tolist(), marker=marker)
+            figure.draw(signal.lines(active=marker == "braille"))
+    text = str(figure.build())
+    figure.clear()
+    lines = [line.rstrip() for line in uncolorize(text).splitlines()]
+    heading = shortened(safe(title), width - len(_KEY)) + _KEY
+    return "\n".join([heading, *lines]) + "\n"
+
+
+_KEY = "   (line: truth, o: forecast)"
+
+
+def safe(name: str) -> str:
+    """A name without characters that move a cursor, colour or hide what follows."""
+    return "".join(
+        " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(char) else char
+        for char in name
+    )
+
+
+def _hidden(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+
+
+def shortened(name: str, width: int) -> str:
+    """A name with its middle left out where it is wider than so many columns."""
+    if cell_len(name) <= width:
+        return name
+    if width < 3:
+        return set_cell_size(name, max(width, 0))
+    head, tail = width // 2, (width - 1) // 2
+    end = name
+    while cell_len(end) > tail:
+        end = end[1:]
+    return f"{set_cell_size(name, head).rstrip()}…{end}"
+
+
+class Progress:
+    """A bar with rows a second on standard error while the block runs, if that is a terminal.
+
+    >>> with Progress(1000) as progress:
+    ...     progress.add(1000)
+
+    Args:
+        total: rows that will be added.
+        title: stands before the bar.
+        stream: where to show it; None: standard error.
+    """
+
+    def __init__(self, total: int, title: str = "", stream: TextIO | None = None) -> None:
+        stream = sys.stderr if stream is None else stream
+        shown = stream is not None and stream.isatty()
+        console = Console(
+            file=stream if shown else io.StringIO(),
+            no_color=not wants_colour(stream),
+            markup=False,
+            emoji=False,
+        )
+        self._bar = RichProgress(
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not shown or os.environ.get("TERM") == "dumb",
+        )
+        self._task = self._bar.add_task(title, total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def add(self, rows: int) -> None:
+        """Count rows as done."""
+        self._bar.advance(self._task, rows)
+
+
+class _Rate(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """What stands in the column."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} rows/s")
+
+
+def _parts(
+    document: Mapping[str, Any], pictures: Pictures | None, width: int, colour: bool
+) -> Iterator[RenderableType]:
+    source = document["source"]
+    many = source["segments"] > 1
+    segments = f", {tables.count(source['segments'])} segments" if many else ""
+    title = shortened(safe(source["title"]), width - 30)
+    yield Text(f"{title}: {tables.count(source['rows'])} rows{segments}", "bold")
+    yield ""
+    for sentence in document["verdict"]:
+        yield _sentence(sentence, "bold")
+    for sentence in (one for horizon in document["horizons"] for one in horizon["verdict"]):
+        if sentence not in document["verdict"]:
+            yield _sentence(sentence)
+    yield ""
+    yield from _table(tables.learner_table(document), width)
+    yield from _table(tables.models_table(document), width)
+    for track in (pictures.tracks if pictures is not None else ())[:1]:
+        drawn = picture(track, f"{track.target}, {tables.steps(track.horizon)}", width=width)
+        if drawn:
+            yield Text(drawn, no_wrap=True)
+    yield from _facts(document, width)
+
+
+def _facts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    for one in document["horizons"]:
+        if one["alarms"]:
+            yield from _table(tables.alarm_table(one, _ALARMS_SHOWN), width)
+    for table in (tables.memory_table, tables.cost_table, tables.speed_table):
+        yield from _table(table(document), width)
+    yield Text("Data and settings", "bold")
+    yield from map(_sentence, facts(document))
+
+
+def _table(table: Table, width: int) -> Iterator[RenderableType]:
+    """Title, blocks and note; nothing of a table without rows."""
+    if table.rows:
+        yield Text(safe(table.title), "bold")
+        yield from blocks(table, width)
+        if table.note:
+            yield _sentence(table.note, "dim")
+        yield ""
+
+
+def facts(document: Mapping[str, Any]) -> Iterator[str]:
+    """What was read and which learner it met, one sentence each."""
+    source = document["source"]
+    when = source["time"]
+    if when is not None:
+        yield f"time: {when['first']} to {when['last']} ({when['column']})"
+    yield f"inputs: {', '.join(document['inputs'])}"
+    yield f"targets: {', '.join(document['targets'])}"
+    yield f"learner: {document['learner']['text']}, seed {document['learner']['seed']}"
+    yield from source["notes"]
+    yield f"again: {document['command']}"
+
+
+def _sentence(text: str, style: str = "") -> RenderableType:
+    return Text(safe(text), style, overflow="fold")
+
+
+def _widths(longest: Sequence[int], room: int) -> list[int]:
+    """Columns for names: all they want where there is room, else equal parts, never under 8."""
+    room -= _GAP * len(longest)
+    shares = list(longest)
+    while sum(shares) > room and max(shares) > _SHORTEST:
+        shares[shares.index(max(shares))] -= 1
+    return shares
+
+
+def _block(
+    table: Table,
+    names: Sequence[Sequence[str]],
+    figures: Sequence[Sequence[str]],
+    shares: Sequence[int],
+    needs: Sequence[int],
+    best: set[tuple[int, int]],
+    first: int,
+) -> RichTable:
+    block = RichTable(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),  # and the box has a blank between two columns
+        header_style="",
+    )
+    marked = bool(best)
+    for column, share in zip(names, shares, strict=True):
+        block.add_column(Text(shortened(safe(column[0]), share)), width=share, no_wrap=True)
+    for column, need in zip(figures, needs, strict=True):
+        heading = column[0] + " " * marked
+        block.add_column(Text(heading), justify="right", width=need, vertical="bottom")
+    for row in range(len(table.rows)):
+        cells = [
+            Text(shortened(safe(column[1 + row]), share))
+            for column, share in zip(names, shares, strict=True)
+        ]
+        for place, column in enumerate(figures):
+            won = (row, first + place) in best
+            mark = (_BEST if won else " ") if marked else ""
+            cells.append(Text(column[1 + row] + mark, "bold green" if won else ""))
+        block.add_row(*cells)
+    return block
