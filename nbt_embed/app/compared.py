@@ -7,21 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbt_embed import __version__
-from nbt_embed.app.comparing import LAST, LEARNER, NEAR_BEST, RLS, Compared
+from nbt_embed.app.comparing import NEAR_BEST, Compared, Grid
+from nbt_embed.app.models import LEARNER, RLS
 from nbt_embed.config import Config
 from nbt_embed.cost import Processor
 from nbt_embed.streams import Stream
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed compare", 1
-# Settings that a row names, in this order, if rows of the comparison differ in them.
+# Settings that the document has of every row; those that a row's name has if the grid varies them.
 _NAMED = ("cell", "hidden", "head", "resonators", "lags", "estimator")
+_GRID = {"estimators": "estimator", "lags": "lags"}
 
 
 def document_of(
     title: str,
     stream: Stream,
     rows: Sequence[Compared],
-    seeds: Sequence[int],
+    grid: Grid,
     processor: Processor,
     mhz: float,
     classes: tuple[str, ...] | None,
@@ -29,9 +31,7 @@ def document_of(
     command: str,
 ) -> dict[str, Any]:
     """Everything that was found, as JSON takes it; figures that do not exist are None."""
-    configs = [one.config for one in rows if one.key == LEARNER and one.config is not None]
-    varied = [name for name in _NAMED if len({getattr(one, name) for one in configs}) > 1]
-    varied = varied or ["cell", "hidden"]
+    varied = [name for several, name in _GRID.items() if len(getattr(grid, several)) > 1]
     horizons = []
     for horizon in dict.fromkeys(one.horizon for one in rows):
         here = [one for one in rows if one.horizon == horizon]
@@ -39,7 +39,7 @@ def document_of(
         horizons.append(
             {
                 "horizon": horizon,
-                "verdict": _verdict(here, entries, processor, mhz, len(seeds)),
+                "verdict": _verdict(here, entries, processor, mhz, len(grid.seeds)),
                 "rows": entries,
             }
         )
@@ -53,7 +53,7 @@ def document_of(
         "targets": list(stream.target_names),
         "classes": None if classes is None else list(classes),
         "measure": "rmse" if classes is None else "bits",
-        "seeds": list(seeds),
+        "seeds": list(grid.seeds),
         "processor": {
             "name": processor.name,
             "mhz": mhz,
@@ -97,28 +97,27 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _name(one: Compared, varied: Sequence[str]) -> str:
-    if one.key == LAST:
-        return "last value"
     config = one.config
-    if config is None or one.key == RLS:
-        return f"RLS, lags {config.lags}" if config is not None else "RLS"
-    if config.hidden == 0:
-        return f"no units, lags {config.lags}"
-    words = [config.cell or "", str(config.hidden)]
-    words += [
-        f"{name} {getattr(config, name)}" for name in varied if name not in ("cell", "hidden")
-    ]
-    return f"{words[0]} {', '.join(words[1:])}"
+    if config is None:
+        return "last value"
+    if one.key == RLS or config.hidden == 0:
+        return f"{'RLS' if one.key == RLS else 'no units'}, lags {config.lags}"
+    words = [f"{config.hidden} {config.cell}"]
+    words += [f"lags {config.lags}" if name == "lags" else getattr(config, name) for name in varied]
+    return ", ".join(words)
 
 
 def options_of(config: Config) -> str:
     """Options of ``nbt-embed run`` for this learner, as few as there can be.
 
-    What the stream decides and the seed are left out.
+    What the stream decides and the seed are left out, and of a learner without units whether it has
+    intervals and scores.
     """
     plain = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
     given: dict[str, Any] = {}
     decided = ("n_in", "n_out", "link", "max_delay", "hold_missing", "anchor", "seed", "levels")
+    if config.hidden == 0:
+        decided += ("intervals", "anomaly")
     first = ("hidden", "cell", "head", "estimator", "filter", "follow", "mix_forget")
     names = [*first, *(name for name in vars(config) if name not in (*first, *decided))]
     default = Config(**plain)
@@ -156,8 +155,8 @@ def _verdict(
     tried = sum(one.key == LEARNER for one in rows)
     where = ahead(best.horizon)
     sentences = [
-        f"{where}, the least error of {tried} learners and RLS has {best_entry['name']}: "
-        f"{best.error:.3f} of the last value's, in {best.memory_bytes:,} bytes"
+        f"{where}, of {tried} learners and RLS the best is {best_entry['name']}: "
+        f"{best.error:.3f} of the last value's error, in {best.memory_bytes:,} bytes"
         f"{_time(best_entry, processor, mhz)}."
     ]
     if cheap is not best:
@@ -183,7 +182,9 @@ def _verdict(
     if best.error >= 1:
         sentences.append("Nothing here is better than the last value.")
     if seeds > 1:
-        spread = max(max(one.errors) / min(one.errors) - 1 for one in (best, cheap) if min(one.errors) > 0)
+        spread = max(
+            max(one.errors) / min(one.errors) - 1 for one in (best, cheap) if min(one.errors) > 0
+        )
         sentences.append(
             f"The seeds of these differ by up to {spread:.1%}; smaller differences mean nothing."
         )
@@ -204,7 +205,13 @@ def _time(entry: dict[str, Any], processor: Processor, mhz: float) -> str:
 
 
 def milliseconds(entry: dict[str, Any]) -> str:
-    """The range in three digits."""
+    """The range in two digits."""
     if entry["milliseconds_low"] is None:
         return "-"
-    return f"{entry['milliseconds_low']:.3g} to {entry['milliseconds_high']:.3g}"
+    low, high = (_two(entry[f"milliseconds_{end}"]) for end in ("low", "high"))
+    return f"{low}–{high}"
+
+
+def _two(value: float) -> str:
+    """Two digits, or all of a whole number."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
+
+import polars
 
 from nbt_embed.app.compared import ahead, milliseconds
 from nbt_embed.app.tables import NONE, Table, count
@@ -13,11 +16,11 @@ def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
     """One line a model: bytes, milliseconds, error, what the seeds differ by, and marks."""
     targets, measure = document["targets"], document["measure"].upper()
     losses = [measure] if len(targets) == 1 else []
-    head = ("model", "bytes", "ms a row", "error", "least", "most", *losses, "line")
+    head = ("model", "bytes", "ms a row", "error", "seeds", *losses, "line")
     rows = []
     for one in horizon["rows"]:
         cells = [one["name"], count(one["memory_bytes"]), milliseconds(one)]
-        cells += [_ratio(one[key]) for key in ("error", "error_least", "error_most")]
+        cells += [_ratio(one["error"]), _spread(one)]
         if losses:
             cells.append(_number(one["losses"][targets[0]]))
         rows.append((*cells, _marks(one)))
@@ -26,7 +29,7 @@ def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
     note = (
         "error: loss over that of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")
-        + f", median of {len(document['seeds'])} seeds with the least and the most. "
+        + f", median of {len(document['seeds'])} seeds, which differ by ± that share. "
         f"ms: on a {processor['name']} at {processor['mhz']:g} MHz, "
         f"{processor['cycles_low']:g} to {processor['cycles_high']:g} cycles an instruction. "
         "line: nothing with fewer bytes (B) or less time (T) is as good; C: the cheapest within "
@@ -47,6 +50,14 @@ def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table
     return Table(title, ("model", *targets), rows)
 
 
+def _spread(one: Mapping[str, Any]) -> str:
+    """Half of what the seeds differ by, as a share."""
+    least, most = one["error_least"], one["error_most"]
+    if not one["error"] or most is None or least == most:
+        return NONE
+    return f"±{(most - least) / 2 / one['error']:.1%}"
+
+
 def _marks(one: Mapping[str, Any]) -> str:
     marks = (("on_bytes_line", "B"), ("on_time_line", "T"), ("cheapest", "C"))
     return "".join(letter for key, letter in marks if one[key]) or NONE
@@ -58,3 +69,21 @@ def _ratio(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.4g}"
+
+
+def rows_file(document: Mapping[str, Any], name: str) -> bytes:
+    """One row a horizon and model: Parquet where the name ends so, else CSV."""
+    rows = []
+    for horizon in document["horizons"]:
+        for one in horizon["rows"]:
+            plain = {key: value for key, value in one.items() if not isinstance(value, dict)}
+            plain |= one["settings"] or {}
+            losses = {f"{document['measure']} {k}": v for k, v in one["losses"].items()}
+            rows.append({"horizon": horizon["horizon"], **plain, **losses})
+    frame = polars.DataFrame(rows, infer_schema_length=None)
+    file = io.BytesIO()
+    if name.lower().endswith(".parquet"):
+        frame.write_parquet(file)
+    else:
+        frame.write_csv(file)
+    return file.getvalue()

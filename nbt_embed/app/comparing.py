@@ -16,13 +16,13 @@ from statistics import median
 from typing import Any
 
 from nbt_embed._kernel_config import memory_of
+from nbt_embed.app.models import LAST, LEARNER, RLS, without_units
 from nbt_embed.app.passes import (
     Losses,
     Pass,
     last_pass,
     learner_pass,
     relative_error,
-    rls_config,
     run_passes,
 )
 from nbt_embed.config import Cell, Config, Estimator
@@ -30,7 +30,6 @@ from nbt_embed.cost import Cost, Processor, cost
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.streams import Stream
 
-LEARNER, RLS, LAST = "learner", "rls", "last"
 NEAR_BEST = 1.01  # what is "within 1 % of the best"
 
 
@@ -63,7 +62,7 @@ class Compared:
     """One row of the comparison.
 
     Attributes:
-        key: LEARNER, RLS or LAST.
+        key: LEARNER, RLS or LAST of ``models``.
         config: settings, with the first seed; None of the last value.
         horizon: rows between a forecast and its target.
         losses: for each seed and target the RMSE in the target's unit, or bits.
@@ -210,8 +209,7 @@ def _entries(stream: Stream, grid: Grid, classes: int | None) -> tuple[list[_Ent
             )
         entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         here = [one.config for one in learners if one.horizon == horizon]
-        for lags in dict.fromkeys(config.lags for config in here):
-            plain = rls_config(here[0], lags)
+        for plain in dict.fromkeys(map(without_units, here)):
             entries.append((RLS, plain, [learner_pass(plain, stream, horizon)]))
         for config in here:
             seeds = [replace(config, seed=seed) for seed in grid.seeds]

@@ -81,7 +81,7 @@ def forecast_figure(
     view = Range1d(float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view")
     values = Range1d(0.0, 1.0, name="values")
 
-    main = _figure(kind, 340, x_range=view, y_range=values, name="forecast")
+    main = figure_of(kind, 340, x_range=view, y_range=values, name="forecast")
     main.yaxis.axis_label = _label(track.target)
     if classes is not None:
         main.yaxis.ticker = list(range(len(classes)))
@@ -90,14 +90,14 @@ def forecast_figure(
         }
     if track.low is not None:
         main.varea(
-            "x", "low", "high", source=shown, fill_alpha=0.22, tags=_tags("band", palette.of_model("learner"))
+            "x", "low", "high", source=shown, fill_alpha=0.22, tags=tags_of("band", palette.of_model("learner"))
         )
     lines = [("truth", palette.TRUTH, 1.6), ("rls", palette.of_model("rls"), 1.3)]
     lines.append(("forecast", palette.of_model("learner"), 1.8))
     for name, stroke, width in lines:
         line = main.step if classes is not None else main.line
         drawn = line("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
-        drawn.tags = _tags(name, stroke)
+        drawn.tags = tags_of(name, stroke)
         drawn.visible = name != "rls"
     _alarm_marks(main, track, x, alarms, "truth")
     main.add_tools(_hover(track, shown, label, kind))
@@ -110,12 +110,12 @@ def forecast_figure(
         plot.xaxis.major_label_text_font_size = "0px"
         plot.xaxis.major_tick_line_color = None
         plot.min_border_bottom = 6
-    over = _figure(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
-    over.line("x", "truth", source=whole, line_width=1, tags=_tags("truth", palette.TRUTH))
+    over = figure_of(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
+    over.line("x", "truth", source=whole, line_width=1, tags=tags_of("truth", palette.TRUTH))
     over.yaxis.visible = False
     over.ygrid.visible = False
     ranger = RangeTool(x_range=view)
-    ranger.overlay.tags = _tags("window", palette.of_model("learner"))
+    ranger.overlay.tags = tags_of("window", palette.of_model("learner"))
     over.add_tools(ranger)
     moved = CustomJS(
         args={"full": full, "shown": shown, "view": view, "values": values},
@@ -123,7 +123,7 @@ def forecast_figure(
     )
     view.js_on_change("start", moved)
     view.js_on_change("end", moved)
-    return _item(column(*plots, over, sizing_mode="stretch_width"))
+    return item_of(column(*plots, over, sizing_mode="stretch_width"))
 
 
 def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
     log = bool(low > 0 and high / low >= _LOG_FROM)
     data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
     source = ColumnDataSource(data)
-    plot = _figure(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
+    plot = figure_of(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = _label(unit)
     tips = []
@@ -147,19 +147,19 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
             source=source,
             line_width=2.4 if key == "learner" else 1.5,
             line_dash=list(stroke.dash),
-            tags=_tags(key, stroke),
+            tags=tags_of(key, stroke),
         )
         tips.append((_plain(models.get(key, key)), f"@m{place}{{0.0000}}"))
     invisible = plot.scatter("x", f"m{0}", source=source, size=12, alpha=0)
     plot.add_tools(HoverTool(renderers=[invisible], tooltips=tips, mode="vline"))
-    return _item(plot)
+    return item_of(plot)
 
 
 def trust_figure(track: TrustTrack) -> dict[str, Any]:
     """Shares of the mixture's experts over the stream, one area on the other."""
     x, kind, label = axis_of(track.row, track.time)
     top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
-    plot = _figure(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
+    plot = figure_of(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = "share"
     bottom = np.zeros(len(x))
@@ -176,11 +176,11 @@ def trust_figure(track: TrustTrack) -> dict[str, Any]:
             hatch_alpha=0.55,
             hatch_scale=9,
             hatch_weight=1,
-            tags=_tags(f"expert{place}", stroke),
+            tags=tags_of(f"expert{place}", stroke),
         )
         bottom = top[place]
     plot.x_range.range_padding = 0
-    return _item(plot)
+    return item_of(plot)
 
 
 def _columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
@@ -215,19 +215,19 @@ def _score_figure(
     alarms: Sequence[Mapping[str, Any]],
     threshold: float | None,
 ) -> Any:
-    plot = _figure(kind, 150, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
+    plot = figure_of(kind, 150, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
     plot.yaxis.axis_label = "anomaly score"
     plot.yaxis.ticker = [0, 1, 2, 3, 4, 5, 6]
     plot.yaxis.major_label_overrides = {0: "0", 1: "0.9", 2: "0.99", 3: "0.999"} | {
         nines: f"1−1e−{nines}" for nines in (4, 5, 6)
     }
     stroke = palette.of_model("frozen")
-    plot.line("x", "score", source=shown, line_width=1.2, tags=_tags("score", Stroke(stroke.light, stroke.dark)))
+    plot.line("x", "score", source=shown, line_width=1.2, tags=tags_of("score", Stroke(stroke.light, stroke.dark)))
     if threshold is not None:
         line = Span(
             location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
         )
-        line.tags = _tags("threshold", palette.ALARM)
+        line.tags = tags_of("threshold", palette.ALARM)
         plot.add_layout(line)
     _alarm_marks(plot, track, x, alarms, "score")
     return plot
@@ -252,7 +252,7 @@ def _alarm_marks(
     source = ColumnDataSource({"x": x[at], "y": y})
     plot.scatter(
         "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
-        tags=_tags("alarm", palette.ALARM),
+        tags=tags_of("alarm", palette.ALARM),
     )  # fmt: skip
 
 
@@ -267,7 +267,7 @@ def _hover(track: Track, shown: ColumnDataSource, label: str, kind: str) -> Hove
     return HoverTool(tooltips=tips, formatters=formatters, mode="vline", name="hover")
 
 
-def _figure(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
+def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
     plot = figure(
         x_axis_type=kind,
         height=height,
@@ -295,7 +295,7 @@ def _figure(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
     return plot
 
 
-def _tags(role: str, stroke: Stroke) -> list[Any]:
+def tags_of(role: str, stroke: Stroke) -> list[Any]:
     return [{"role": role, "light": stroke.light, "dark": stroke.dark}]
 
 
@@ -309,6 +309,6 @@ def _plain(name: str) -> str:
     return name.translate(str.maketrans("@$", "  "))
 
 
-def _item(what: Any) -> dict[str, Any]:
+def item_of(what: Any) -> dict[str, Any]:
     item: Any = json_item(what)
     return dict(item)

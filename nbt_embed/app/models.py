@@ -70,7 +70,7 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
     if config.hidden and config.estimator != "frozen":
         frozen = _without_intervals(config, estimator="frozen")
         yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
-    rls = _without_units(config)
+    rls = without_units(config)
     if config.hidden or config.head or config.filter == "sgd":
         yield Entrant(RLS, "RLS", Learner(rls), rls)
     n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
@@ -91,7 +91,7 @@ def _without_intervals(config: Config, **settings: object) -> Config:
     return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
 
 
-def _without_units(config: Config) -> Config:
+def without_units(config: Config) -> Config:
     return Config(
         config.n_in,
         config.n_out,

@@ -52,3 +52,11 @@ def of_model(key: str) -> Stroke:
 def of_expert(index: int) -> Stroke:
     """The stroke of a mixture's expert by its place."""
     return _EXPERTS[index % len(_EXPERTS)]
+
+
+_KINDS = ("learner", "nlms", "frozen", "seasonal", "last")
+
+
+def of_kind(index: int) -> Stroke:
+    """The stroke of a kind of learner by its place."""
+    return _MODELS[_KINDS[index % len(_KINDS)]]

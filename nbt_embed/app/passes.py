@@ -131,23 +131,6 @@ def last_pass(
     return Pass(lambda: LastValue(stream.n_in, stream.n_out, max_delay=delay), horizon, score_from)
 
 
-def rls_config(config: Config, lags: int | None) -> Config:
-    """Recursive least squares on the lags: a learner without units, for the same stream."""
-    return Config(
-        config.n_in,
-        config.n_out,
-        hidden=0,
-        head=0,
-        lags=lags,
-        max_delay=config.max_delay,
-        link=config.link,
-        hold_missing=config.hold_missing,
-        follow=config.follow,
-        intervals=config.intervals,
-        anomaly=config.anomaly,
-    )
-
-
 def relative_error(losses: tuple[float, ...], last: tuple[float, ...]) -> float:
     """Geometric mean over the targets of the loss over that of the last value.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from nbt_embed.commands._app import extra
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of, processors
-from nbt_embed.errors import shown
-from nbt_embed.options import add_fixed, count_from, fixed_of, horizons, number_from
+from nbt_embed.errors import shown, similar
+from nbt_embed.options import add_switches, count_from, horizons, number_from, settings_of
 from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from nbt_embed.app.comparing import Grid
 
 USUAL_PROCESSOR = "Cortex-M4F"
+# Settings with an option that is the same for every learner.
+_FIXED = {
+    "resonators": "units of a columnar layer that are resonators",
+    "head": "units of a learnt layer in front of the readout; 0: none",
+}
 
 
 def add(commands: Any) -> None:
@@ -62,7 +68,13 @@ def add(commands: Any) -> None:
         "--seeds", metavar="N", type=count_from(1), default=3,
         help="runs of each combination, with the seeds 0, 1, ... (default: 3)",
     )  # fmt: skip
-    add_fixed(compare)
+    group = compare.add_argument_group("the same for every learner")
+    for name, text in _FIXED.items():
+        group.add_argument(f"--{name}", metavar="N", type=count_from(0), help=text)
+    group.add_argument(
+        "--filter", choices=CHOICES["filter"], default=Config.filter, help="(default: kalman)"
+    )
+    add_switches(group)
     add_processor(compare)
     add_jobs(compare)
     group = compare.add_argument_group("results")
@@ -126,7 +138,7 @@ def main(args: argparse.Namespace) -> Result:
     for sentence in notes:
         note(sentence)
     document = document_of(
-        title, stream, rows, grid.seeds, processor, args.mhz or processor.mhz, classes,
+        title, stream, rows, grid, processor, args.mhz or processor.mhz, classes,
         [*read_notes, *notes], shlex.join(["nbt-embed", *args.argv]),
     )  # fmt: skip
     tables = []
@@ -135,3 +147,86 @@ def main(args: argparse.Namespace) -> Result:
         if len(stream.target_names) > 1:
             tables.append(([], loss_table(document, horizon)))
     return Result(_text(document, tables), _files(args, document))
+
+
+def grid_of(args: argparse.Namespace) -> Grid:
+    """What the options combine. Errors: ConfigError."""
+    from nbt_embed.app.comparing import Grid
+
+    return Grid(
+        hidden=tuple(args.hidden),
+        cells=tuple(args.cell),
+        estimators=tuple(args.estimator),
+        lags=tuple(args.lags),
+        horizons=tuple(args.horizon),
+        seeds=tuple(range(args.seeds)),
+        settings=settings_of(args, (*_FIXED, "filter")),
+    )
+
+
+def _text(document: dict[str, Any], tables: list[tuple[list[str], Any]]) -> str:
+    """For people, in 80 columns."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from nbt_embed.app.terminal import blocks, rendered, safe, wants_colour
+
+    source = document["source"]
+    parts: list[Any] = [Text(f"{safe(source['title'])}: {source['rows']:,} rows", "bold"), ""]
+    for verdict, table in tables:
+        parts += [Text(safe(sentence)) for sentence in verdict]
+        parts += [""] if verdict else []
+        parts += [Text(safe(table.title), "bold"), *blocks(table)]
+        parts += [Text(table.note, "dim"), ""] if table.note else [""]
+    return rendered(Group(*parts), colour=wants_colour(sys.stdout))
+
+
+def _files(args: argparse.Namespace, document: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    files = []
+    if args.out is not None:
+        from nbt_embed.app.compared_table import rows_file
+
+        files.append((args.out, rows_file(document, args.out)))
+    if args.json is not None:
+        files.append((args.json, json_text(document)))
+    if args.plot is not None:
+        from nbt_embed.app.compared_plot import picture
+
+        files.append((args.plot, picture(document, args.plot)))
+    if args.report is not None:
+        from nbt_embed.app.compared_page import page
+
+        files.append((args.report, page(document).encode()))
+    return tuple(files)
+
+
+def _counts(low: int) -> Any:
+    """Return a converter of whole numbers between commas, each once."""
+    convert = count_from(low)
+
+    def several(text: str) -> list[int]:
+        return _once(text, [convert(part) for part in text.split(",")])
+
+    return several
+
+
+def _choices(name: str) -> Any:
+    """Return a converter of choices between commas, each once."""
+
+    def several(text: str) -> list[str]:
+        found = [part.strip() for part in text.split(",")]
+        for one in found:
+            if one not in CHOICES[name]:
+                raise argparse.ArgumentTypeError(
+                    f"{shown(one)}: {similar(one, CHOICES[name])}expected of "
+                    f"{', '.join(CHOICES[name])}"
+                )
+        return _once(text, found)
+
+    return several
+
+
+def _once(text: str, values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: names a value twice")
+    return values
