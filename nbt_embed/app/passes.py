@@ -29,11 +29,10 @@ _PIECE = 4096  # rows of one call
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during the passes. Attributes: done, total, numbers of passes."""
+    """Ctrl-C during the passes, with a text that says how far they came."""
 
-    def __init__(self, done: int, total: int) -> None:
-        super().__init__(f"{done} of {total} passes were done")
-        self.done, self.total = done, total
+    def __init__(self, done: int, total: int, what: str = "passes") -> None:
+        super().__init__(f"{done} of {total} {what} were done")
 
 
 class _StoppedError(Exception):

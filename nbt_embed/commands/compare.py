@@ -18,7 +18,10 @@ from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbt_embed.app.comparing import Grid
+    from nbt_embed.app.tables import Table
 
 USUAL_PROCESSOR = "Cortex-M4F"
 # Settings with an option that is the same for every learner.
@@ -146,7 +149,7 @@ def main(args: argparse.Namespace) -> Result:
         tables.append((horizon["verdict"], table(document, horizon)))
         if len(stream.target_names) > 1:
             tables.append(([], loss_table(document, horizon)))
-    return Result(_text(document, tables), _files(args, document))
+    return Result(text_of(document["source"], tables), _files(args, document))
 
 
 def grid_of(args: argparse.Namespace) -> Grid:
@@ -164,20 +167,22 @@ def grid_of(args: argparse.Namespace) -> Grid:
     )
 
 
-def _text(document: dict[str, Any], tables: list[tuple[list[str], Any]]) -> str:
-    """For people, in 80 columns."""
+def text_of(
+    source: dict[str, Any], tables: list[tuple[list[str], Table]], after: Sequence[str] = ()
+) -> str:
+    """For people, in 80 columns: the title, then sentences before each table, and after all."""
     from rich.console import Group
     from rich.text import Text
 
     from nbt_embed.app.terminal import blocks, rendered, safe, wants_colour
 
-    source = document["source"]
     parts: list[Any] = [Text(f"{safe(source['title'])}: {source['rows']:,} rows", "bold"), ""]
-    for verdict, table in tables:
-        parts += [Text(safe(sentence)) for sentence in verdict]
-        parts += [""] if verdict else []
+    for sentences, table in tables:
+        parts += [Text(safe(sentence)) for sentence in sentences]
+        parts += [""] if sentences else []
         parts += [Text(safe(table.title), "bold"), *blocks(table)]
         parts += [Text(table.note, "dim"), ""] if table.note else [""]
+    parts += [Text(safe(sentence), overflow="fold") for sentence in after]
     return rendered(Group(*parts), colour=wants_colour(sys.stdout))
 
 

@@ -24,9 +24,7 @@ def add(commands: Any) -> None:
         description="Learn a simulated machine whose part comes loose half way, compare, and show "
         "the forecast before and after learning.",
     )
-    demo.set_defaults(
-        command=main, horizon=[_HORIZON], out=None, save=None, link=None
-    )
+    demo.set_defaults(command=main, horizon=[_HORIZON], out=None, save=None, link=None)
     add_learner(demo)
     add_scoring(demo)
     add_outputs(demo, PAGE)
