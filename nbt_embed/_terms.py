@@ -151,6 +151,8 @@ def _dense(config: Config) -> Terms:
     traces = estimator in ("snap1", "residual", "unitwise")  # has g
     found: Terms = {
         "dense weights late": weights * late,
+        "dense weights kalman": weights * (learns and kalman),
+        "dense weights quasi": weights * (learns and quasi),
         "random weights kalman": weights * (random and kalman),
         "traces weights kalman": weights * (traces and kalman),
         "random weights quasi": weights * (random and quasi),

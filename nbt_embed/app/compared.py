@@ -113,9 +113,18 @@ def options_of(config: Config) -> str:
     What the stream decides and the seed are left out, and of a learner without units whether it has
     intervals and scores.
     """
-    plain = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
+    plain: dict[str, Any] = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
     given: dict[str, Any] = {}
-    decided = ("n_in", "n_out", "link", "max_delay", "hold_missing", "anchor", "seed", "levels")
+    decided: tuple[str, ...] = (
+        "n_in",
+        "n_out",
+        "link",
+        "max_delay",
+        "hold_missing",
+        "anchor",
+        "seed",
+        "levels",
+    )
     if config.hidden == 0:
         decided += ("intervals", "anomaly")
     first = ("hidden", "cell", "head", "estimator", "filter", "follow", "mix_forget")

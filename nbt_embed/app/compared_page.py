@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bokeh.models import (
-    ColumnDataSource,
-    CustomJSTickFormatter,
-    FixedTicker,
-    HoverTool,
-    Range1d,
-    Span,
-    Whisker,
-)
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
+from bokeh.models.annotations import Span, Whisker
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -145,7 +138,7 @@ def _figure(
     x, y = line(horizon, price)
     everything = [points(kind, price) for kind in found]
     heights = [value for one in everything for key in ("low", "high") for value in one[key]]
-    heights += [1.0] if _shows_last(horizon) else []
+    heights += [1.0] if _shows_last(horizon) or not heights else []
     margin = 0.06 * (max(heights) - min(heights)) or 0.01
     values = Range1d(min(heights) - margin, max(heights) + margin)
     plot = figure_of("log", 340, name=price, tools=False, y_range=values)
@@ -166,7 +159,8 @@ def _figure(
         plot.add_layout(bars)
         drawn.append(
             plot.scatter("x", "y", source=source, marker=kind.mark, line_width=1,
-                         size=15 if kind.mark == "star" else 9, tags=tags_of(kind.name, kind.stroke))
+                         size=15 if kind.mark == "star" else 9,
+                         tags=tags_of(kind.name, kind.stroke))
         )  # fmt: skip
     for one in horizon["rows"]:
         if one["cheapest"] and one[price] is not None:
@@ -185,6 +179,8 @@ def _figure(
 
 def _ticks(values: list[float]) -> list[float]:
     """1, 2 and 5 of every decade that the values reach."""
+    if not values:
+        return []
     steps = [step * 10.0**power for power in range(-6, 12) for step in (1, 2, 5)]
     return [one for one in steps if min(values) / 2 <= one <= max(values) * 2]
 

@@ -62,7 +62,8 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
 
     title, label, _ = AXES[price]
     errors = [one["error"] for one in horizon["rows"] if one["error"] is not None]
-    for kind in kinds(horizon, price):
+    found = kinds(horizon, price)
+    for kind in found:
         data = {key: np.array(value) for key, value in points(kind, price).items()}
         size = 9 if kind.plotted == "*" else 5
         axes.errorbar(
@@ -84,11 +85,12 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
                 one[price], one["error"], "o", ms=11, mfc="none", mec=palette.TRUTH.light,
                 label="cheapest within 1 %",
             )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(axis="x", labelsize=7)
+    if found:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(axis="x", labelsize=7)
     axes.set_title(f"{title}, {ahead(horizon['horizon']).lower()}", loc="left", fontsize=9)
     processor = document["processor"]
     if price == "milliseconds_high":

@@ -154,10 +154,11 @@ def compare(
     Args:
         stream: what is fed; of classes the targets are (T, 1) numbers of classes.
         grid: what is combined.
-        processor, mhz: for the milliseconds, as ``cost``.
+        processor: for the milliseconds.
+        mhz: its clock, as for ``cost``.
         classes: how many classes there are, or None for real targets.
-        jobs, progress: as ``run_passes``; the rows fed are ``rows_of(...)`` times those of the
-            stream. The result does not depend on jobs.
+        jobs: as ``run_passes``; the result does not depend on it.
+        progress: as ``run_passes``; called for ``rows_of`` rows in all.
 
     Returns: for each horizon the last value, recursive least squares and the learners, in the
     order of the grid; and notes.

@@ -47,7 +47,7 @@ def document_of(
         "seed": tuned.search.seed,
         "seeds": tuned.search.seeds,
         "processor": {"name": processor.name, "mhz": mhz},
-        "verdict": _verdict(tuned),
+        "verdict": verdict(tuned),
         "bought": tuned.bought,
         "gain": tuned.gain,
         "gain_first": tuned.gain_first,
@@ -86,7 +86,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _verdict(tuned: Tuned) -> list[str]:
+def verdict(tuned: Tuned) -> list[str]:
+    """Sentences: what was bought, and what recursive least squares has."""
     default, best, rls = (tuned.parts[key] for key in (DEFAULT, TUNED, RLS))
     on_first = _by(tuned.gain_first)
     if not tuned.settings:
@@ -101,6 +102,10 @@ def _verdict(tuned: Tuned) -> list[str]:
             f"{tuned.wins} of {tuned.search.seeds} seeds), with {times:.2g} times the bytes "
             f"({best.memory_bytes:,} instead of {default.memory_bytes:,}); on the first part it "
             f"was {on_first}."
+        ]
+    elif not math.isfinite(best.error):
+        sentences = [
+            "Tuning bought nothing: on the rest the tuned learner diverges. Keep the defaults."
         ]
     else:
         sentences = [

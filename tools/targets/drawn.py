@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -74,4 +75,4 @@ def _settings(draw: random.Random) -> dict[str, Any]:
 
 
 def _size(draw: random.Random, low: int, high: int) -> int:
-    return round(low * (high / low) ** draw.random())
+    return round(low * math.exp(math.log(high / low) * draw.random()))
