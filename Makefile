@@ -295,7 +295,7 @@ clean:
 # The package is installed in place: Python files are used as they are, and the kernel is compiled
 # into nbt_embed/ again whenever a source of it changes.
 $(VENV)/package: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app]'
 	@touch $@
 
 $(VENV)/tools: $(VENV)/python $(VENV)/built-with $(KERNEL) $(RECIPE)

@@ -305,7 +305,7 @@ class Nlms(Baseline):
     def _taken(self, inputs: Float64Array) -> Float64Array:
         """Features (T, width) of the next inputs, as ``predict`` makes them one by one."""
         scaled, *_ = self._inputs.scale_rows(inputs)
-        lags = len(self._features) // self.n_in
+        lags = (len(self._features) - 1) // self.n_in
         before = self._features[:-1].reshape(lags, self.n_in)[::-1]  # the oldest first
         samples = np.concatenate([before, scaled])
         known = np.where(np.isnan(samples), 0, np.arange(len(samples))[:, np.newaxis])

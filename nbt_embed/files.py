@@ -13,7 +13,6 @@ import io
 import operator
 import os
 import re
-import secrets
 import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +47,7 @@ _LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
 def write_path(path: str, data: bytes | Iterable[bytes]) -> None:
-    """Write a file, at once or in pieces, so that a crash or a power cut at any moment leaves the old or the new one.
+    """Write a file so that a crash or a power cut at any moment leaves the old or the new one.
 
     The bytes go to a temporary file, are forced to the disk, and the file takes the name; then the
     folder is forced to the disk. An existing file keeps owner, group and permissions (other hard
@@ -207,7 +206,7 @@ def _write_pieces(descriptor: int, pieces: Iterable[bytes]) -> None:
 def _temporary_name(directory: int, name: str) -> str:
     """A name that the file system takes: it counts bytes, so a name may be cut anywhere."""
     longest = os.fstatvfs(directory).f_namemax or _LONGEST_NAME
-    ending = f".{secrets.token_hex(4)}{_SUFFIX}"
+    ending = f".{os.urandom(4).hex()}{_SUFFIX}"
     kept = os.fsencode(name)[: longest - len(ending) - 1].decode("utf-8", "ignore")
     return f".{kept}{ending}"
 

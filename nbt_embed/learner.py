@@ -59,10 +59,11 @@ from nbt_embed.errors import (
     similar,
 )
 from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
-from nbt_embed.replay import Replay, replay
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
+
+    from nbt_embed.replay import Replay
 
 # Names of the arrays a learner can show, by the kernel's numbers (NBT_ARRAY_*).
 _PREFIX = "NBT_ARRAY_"
@@ -654,6 +655,8 @@ class Learner:
         Errors: StreamError, which names the line. The learner is moved on by the steps of the log;
         other threads are refused until it is done.
         """
+        from nbt_embed.replay import replay  # few need it, and it would be a tenth of the import
+
         shared = self._shared
         # An interrupt may keep the last line from being reached: then the hold ends when it is
         # collected, by compiled code alone. What ends it keeps what it points to.

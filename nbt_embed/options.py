@@ -1,4 +1,4 @@
-"""What the commands have in common on the command line: parser, converters, the learner's options."""
+"""What the commands have in common: parser, converters, the options of the learner."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Runs of real learners as a document with pictures, for the tests of pages, pictures and tables."""
+"""Runs of real learners as documents with pictures, for the tests of pages and tables."""
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from dataclasses import replace
@@ -24,6 +25,11 @@ from nbt_embed.streams import Stream
 EXPERTS = ("last value", "linear", "network", "slow")
 THRESHOLD, HOLD_OFF = 0.999, 50
 PIECES = 40
+HOSTILE = (
+    "</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" $$x^2$$ @{x}",
+    "\x1b[31mred\x1b[0m [bold]b[/bold] :smile: \u202etfel\r\nline \x00 $\\frac{1}{2}$ {{ 7 * 7 }}",
+    "温度 Ω🌡 " + "very_long_name_without_any_blank_" * 9 + "end",
+)
 
 
 class _Last:
@@ -108,7 +114,7 @@ def class_run(rows: int = 1500) -> tuple[dict[str, Any], Pictures]:
         "learner": {
             "text": "1 input, 8 units, 3 classes",
             "seed": 0,
-            "config": dict(vars(learner.config)),
+            "config": _config(learner),
             "memory_bytes": memory.total,
             "memory": dict(vars(memory)),
         },
@@ -172,10 +178,10 @@ def _horizon(
         runs.append(learner.run(inputs, targets, horizon=horizon, intervals=True, anomaly=True))
         weights.append(learner.array("weight"))
     own_us = 1e6 * (time.perf_counter() - began) / len(stream)
-    bare = {"hold_missing": True, "max_delay": horizon - 1}
+    bare = Config(stream.n_in, stream.n_out, hidden=0, hold_missing=True, max_delay=horizon - 1)
     models: dict[str, Model] = {
         "frozen": Learner(replace(config, estimator="frozen")),
-        "rls": Learner(stream.n_in, stream.n_out, hidden=0, **bare),
+        "rls": Learner(bare),
         "last": _Last(),
     }
     if nlms:
@@ -190,7 +196,8 @@ def _horizon(
     bounds = np.concatenate([run.intervals for run in runs if run.intervals is not None])
     row = np.arange(horizon, len(stream))
     moment = None if moments is None else moments[horizon:]
-    tracks, errors, trust, lines, alarms = [], [], [], [], []
+    tracks, errors, trust, lines = [], [], [], []
+    alarms: list[dict[str, Any]] = []
     told = events(anomaly, THRESHOLD, HOLD_OFF)
     for index, name in enumerate(stream.target_names):
         truth = stream.targets[horizon:, index]
@@ -253,7 +260,7 @@ def _horizon(
         "targets": lines,
         "ratios": ratios,
         "better_from_row": 300,
-        "alarms": sorted(alarms, key=lambda alarm: int(alarm["row"])),
+        "alarms": sorted(alarms, key=lambda alarm: (alarm["row"], alarm["target"])),
         "alarm_threshold": THRESHOLD,
         "us_per_row": us_per_row,
         "counters": dict(vars(learner.counters)),
@@ -305,10 +312,7 @@ def _head(
         "learner": {
             "text": f"{stream.n_in} inputs x 4 lags, 8 columnar units, {stream.n_out} outputs",
             "seed": 0,
-            "config": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in vars(learner.config).items()
-            },
+            "config": _config(learner),
             "memory_bytes": memory.total,
             "memory": dict(vars(memory)),
         },
@@ -325,6 +329,12 @@ def _head(
             for one in alternatives(learner.config)
         ],
     }
+
+
+def _config(learner: Learner) -> dict[str, Any]:
+    """Settings as JSON has them: lists instead of tuples."""
+    config: dict[str, Any] = json.loads(json.dumps(vars(learner.config)))
+    return config
 
 
 def _model(name: str, memory_bytes: int) -> dict[str, Any]:
@@ -367,8 +377,35 @@ def _by_piece(error: Float32Array) -> NDArray[np.float64]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a piece without labels
         squares = [np.nanmean(piece.astype(float) ** 2) for piece in np.array_split(error, PIECES)]
-    return np.sqrt(np.array(squares))
+    return np.asarray(np.sqrt(np.array(squares)))
 
 
 def _text(moments: Time, index: int) -> str | None:
     return None if moments is None else str(np.asarray(moments)[index])[:19].replace("T", " ")
+
+
+def hostile_run() -> tuple[dict[str, Any], Pictures]:
+    """A short run whose names try to be markup, mathematics, colours, or wider than any screen."""
+    document, pictures = sample_run(300, 3, (1, 5))
+    names = dict(zip(document["targets"], HOSTILE, strict=True))
+    text = json.dumps(document)
+    for name, hostile in names.items():
+        text = text.replace(json.dumps(name), json.dumps(hostile))
+    renamed: dict[str, Any] = json.loads(text)
+    renamed["source"]["title"] = HOSTILE[0]
+    renamed["source"]["notes"] = list(HOSTILE)
+    renamed["verdict"] = [*HOSTILE, *document["verdict"]]
+    renamed["command"] = f"nbt-embed run '{HOSTILE[0]}'"
+    renamed["models"]["frozen"]["name"] = HOSTILE[0]
+    return renamed, Pictures(
+        tuple(replace(one, target=names[one.target]) for one in pictures.tracks),
+        tuple(replace(one, target=names[one.target]) for one in pictures.errors),
+        tuple(
+            replace(
+                one,
+                target=names[one.target],
+                weight=dict(zip([*HOSTILE, "slow"], one.weight.values(), strict=True)),
+            )
+            for one in pictures.trust
+        ),
+    )

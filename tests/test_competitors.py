@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[learning]'")
 
-from tools.learning import bptt, competitors, uoro  # noqa: E402 # they need PyTorch
-from tools.learning.ensemble import SPANS, Adam, Model, Streams, initial  # noqa: E402
-from tools.learning.tasks import TASKS  # noqa: E402
+from tools.learning import bptt, competitors, uoro
+from tools.learning.ensemble import SPANS, Adam, Model, Streams, initial
+from tools.learning.tasks import TASKS
 
 
 @pytest.mark.parametrize("name", ["brackets(1,5,10)", "Lorenz"])

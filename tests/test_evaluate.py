@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from nbt_embed import Config, Learner
+from nbt_embed import Learner
 from nbt_embed.baselines import LastValue, Rls
-from nbt_embed.comparison import BASELINES, PASSES, compare
-from nbt_embed.errors import ConfigError, InputError
-from nbt_embed.evaluate import evaluate
+from nbt_embed.errors import InputError
+from nbt_embed.evaluate import Scored, evaluate
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import from_arrays
 
@@ -28,7 +27,8 @@ class Echo:
 @pytest.mark.parametrize("horizon", [0, 1, 7])
 def test_row_t_is_scored_against_row_t_plus_horizon(horizon: int) -> None:
     result = evaluate(Echo(), from_arrays(np.arange(50)), horizon)
-    assert (result.rmse, result.mae, result.nrmse, result.rows) == (0, 0, 0, 50 - horizon)
+    scored = 50 - max(2 * horizon, 1)  # a model has to have seen a label before
+    assert (result.rmse, result.mae, result.nrmse, result.rows) == (0, 0, 0, scored)
     assert result.predictions.shape == (50, 1)
     assert result.us_per_step > 0
 
@@ -39,6 +39,27 @@ def test_scoring_starts_at_a_target_row_and_leaves_out_missing_targets() -> None
     targets[5] = 1e6  # before score_from: must not count
     result = evaluate(Echo(), from_arrays(np.arange(20.0), targets), 3, score_from=10)
     assert (result.rows, result.rmse) == (9, 0)
+
+
+def test_nothing_is_scored_before_the_model_has_seen_a_label() -> None:
+    """Each target by itself: forecasts that were made after its first label was learnt."""
+    targets = np.zeros((12, 3), np.float32)
+    targets[:5, 1] = np.nan
+    targets[:, 2] = np.nan
+    for horizon, first in ((0, [1, 6, None]), (1, [2, 6, None]), (3, [6, 8, None])):
+        whole = Scored(3, horizon)
+        truths = whole.truths(0, targets)
+        assert whole.first == first
+        for target, row in enumerate(first):
+            known = np.flatnonzero(~np.isnan(truths[:, target]))
+            assert known.tolist() == list(range(12 if row is None else row, 12))
+        pieces = Scored(3, horizon)
+        parts = [pieces.truths(start, targets[start : start + 5]) for start in (0, 5, 10)]
+        np.testing.assert_array_equal(np.concatenate(parts), truths)
+    assert Scored(1, 1, score_from=7).truths(0, targets[:, :1]).tolist()[6:8] == [
+        [pytest.approx(np.nan, nan_ok=True)],
+        [0],
+    ]
 
 
 def test_scores_are_the_formulas_over_the_scored_rows() -> None:
@@ -72,7 +93,8 @@ def test_the_learner_beats_the_last_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "horizon", "score_from"), [(1, 1, 0), (5, 5, 0), (5, 1, 5), (5, 1, 100)]
+    ("rows", "horizon", "score_from"),
+    [(1, 0, 0), (1, 1, 0), (2, 1, 0), (6, 3, 0), (5, 1, 5), (5, 1, 100)],
 )
 def test_nothing_to_score_is_refused_before_anything_is_fed(
     rows: int, horizon: int, score_from: int
@@ -99,23 +121,3 @@ def test_an_error_of_the_model_tells_the_piece() -> None:
     inputs[1200] = np.nan
     with pytest.raises(InputError, match=r"rows 1000\.\.1499 of the stream.*X\[200, 0\]"):
         evaluate(Learner(1, 1), from_arrays(inputs))
-
-
-def test_a_comparison_gives_all_models_the_same_task() -> None:
-    stream = simulated_sensor(1200)
-    fed: list[int] = []
-    config = Config(3, 3, hidden=4, lags=2, hold_missing=True, max_delay=50)
-    result = compare(config, stream, 3, 400, fed.append)
-    assert sum(fed) == PASSES * 1200
-    assert result.config.max_delay == 2
-    assert result.memory == Learner(result.config).memory
-    assert result.counters.skipped == 0
-    assert list(result.baselines) == list(BASELINES) == ["persistence", "nlms", "rls"]
-    assert {one.rows for one in result.baselines.values()} == {result.learner.rows}
-    rls = evaluate(Rls(3, 3, lags=2, max_delay=2), stream, 3, 400)
-    np.testing.assert_array_equal(result.baselines["rls"].predictions, rls.predictions)
-
-
-def test_a_comparison_refuses_what_the_learner_refuses() -> None:
-    with pytest.raises(ConfigError, match="hidden = -1"):
-        compare(Config(3, 3, hidden=-1), simulated_sensor(10))

@@ -15,14 +15,18 @@ PACKAGE = ROOT / "nbt_embed"
 def imports() -> dict[str, set[str]]:
     """The modules of the package that each of them imports, for types too."""
     found: dict[str, set[str]] = {}
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         nodes = [node for node in tree if isinstance(node, ast.ImportFrom) and node.module]
-        found[path.stem] = {
-            node.module.removeprefix("nbt_embed.")
-            for node in nodes
-            if node.module is not None and node.module.startswith("nbt_embed.")
-        }
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        found[name] = set()
+        for node in nodes:
+            if node.module is not None and node.module.startswith("nbt_embed."):
+                module = node.module.removeprefix("nbt_embed.")
+                if (PACKAGE / module.replace(".", "/")).is_dir():  # from a package its modules
+                    found[name] |= {f"{module}.{one.name}" for one in node.names}
+                else:
+                    found[name].add(module)
     return found
 
 
@@ -33,10 +37,20 @@ def test_there_is_no_circle() -> None:
     assert order.index("replay") < order.index("learner")
 
 
+def test_the_learner_knows_nothing_of_what_is_on_the_desk() -> None:
+    """Commands use the application, the application uses the learner, and not the other way."""
+    for name, others in imports().items():
+        if not name.startswith(("app.", "commands.")) and name != "cli":
+            assert not any(one.startswith(("app.", "commands.")) for one in others), name
+        if name.startswith("app."):
+            assert not any(one.startswith("commands.") for one in others), name
+
+
 def test_the_package_needs_numpy_and_cffi_alone() -> None:
     program = "import nbt_embed, sys; print(*{name.split('.')[0] for name in sys.modules})"
     command = [sys.executable, "-c", program]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
-    for name in ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse"):
+    others = ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse", "rich")
+    for name in (*others, "plotext", "bokeh", "jinja2", "optuna", "shtab", "json", "html"):
         assert name not in loaded

@@ -36,7 +36,7 @@ def but_last_line(output: str) -> str:
 
 # Command, and what of its output is shown.
 COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
-    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 4, 6)),
+    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 3, 4)),
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
     "faults": ([sys.executable, "examples/machine_faults.py"], str),

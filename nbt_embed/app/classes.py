@@ -7,6 +7,7 @@ numbers of classes, forecasts are probabilities (T, K). All are vectorised and c
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,7 @@ class Majority:
         self._counts = np.ones(classes)
         self._pending = 0
 
-    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
         """As ``Learner.run``; X only has to have as many rows as Y."""
         labels = learnt(np.asarray(Y)[:, 0], horizon, self._pending)
         self._pending = min(horizon, self._pending + len(labels))
@@ -53,7 +54,7 @@ class LastClass:
         self._right = self._labels = 0
         self._waiting: deque[int] = deque()
 
-    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
         """As ``Learner.run``; X only has to have as many rows as Y."""
         labels = np.asarray(Y, np.float64)[:, 0]
         last = np.empty(len(labels), np.intp)
@@ -80,6 +81,38 @@ class LastClass:
             self._labels += 1
             self._right += forecast == int(label)
             self._last = int(label)
+
+
+class EachOutput:
+    """One such forecaster of two classes for every output: probabilities of a 1, (T, n_out).
+
+    Args: models, one an output.
+    """
+
+    def __init__(self, models: Sequence[Majority | LastClass]) -> None:
+        self._models = models
+
+    def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
+        """As ``Learner.run`` with the bernoulli link."""
+        labels = np.asarray(Y)
+        return np.hstack(
+            [
+                model.run(X, labels[:, output : output + 1], horizon=horizon)[:, 1:]
+                for output, model in enumerate(self._models)
+            ]
+        )
+
+    def reset_state(self) -> None:
+        """Begin another recording."""
+        for model in self._models:
+            model.reset_state()
+
+
+def most_probable(forecasts: Float32Array) -> Float32Array:
+    """Probabilities (T, K) -> (T, 1) numbers of the most probable class, NaN where there is none."""
+    best = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
+    best[np.isnan(forecasts).any(axis=1)] = np.nan
+    return best
 
 
 def learnt(labels: Float64Array, horizon: int, pending: int) -> Float64Array:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbt_embed.app import palette
+from nbt_embed.app import look
 from nbt_embed.app.models import LAST, LEARNER, RLS
-from nbt_embed.app.palette import Stroke
+from nbt_embed.app.look import Stroke
 
 # Bokeh's marks, and matplotlib's.
 _MARKS = (
@@ -48,11 +48,11 @@ def kinds(horizon: Mapping[str, Any], price: str) -> list[Kind]:
         found.setdefault(key, []).append(one)
     rls = found.pop(("RLS",), None)
     made = [
-        Kind(", ".join(key), palette.of_kind(place), *_MARKS[place % len(_MARKS)], tuple(rows))
+        Kind(", ".join(key), look.of_kind(place), *_MARKS[place % len(_MARKS)], tuple(rows))
         for place, (key, rows) in enumerate(found.items())
     ]
     if rls is not None:
-        made.append(Kind("RLS", palette.of_model(RLS), "star", "*", tuple(rls)))
+        made.append(Kind("RLS", look.of_model(RLS), "star", "*", tuple(rls)))
     return made
 
 

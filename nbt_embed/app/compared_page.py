@@ -13,7 +13,7 @@ from bokeh.models.annotations import Span, Whisker
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nbt_embed.app import palette
+from nbt_embed.app import look
 from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_marks import AXES, Kind, kinds, line, points
 from nbt_embed.app.compared_table import loss_table, table
@@ -104,7 +104,7 @@ def _drawing(document: Mapping[str, Any], horizon: Mapping[str, Any], price: str
         {"name": kind.name, "mark": kind.mark, "light": kind.stroke.light, "dark": kind.stroke.dark}
         for kind in found
     ]
-    truth, last = palette.TRUTH, palette.of_model("last")
+    truth, last = look.TRUTH, look.of_model("last")
     series += [
         {"name": "nothing cheaper equals", "mark": "line", "light": truth.light,
          "dark": truth.dark, "dash": ""},
@@ -142,9 +142,9 @@ def _figure(
     margin = 0.06 * (max(heights) - min(heights)) or 0.01
     values = Range1d(min(heights) - margin, max(heights) + margin)
     plot = figure_of("log", 340, name=price, tools=False, y_range=values)
-    plot.line(x, y, line_width=1.4, tags=tags_of("line", palette.TRUTH))
+    plot.line(x, y, line_width=1.4, tags=tags_of("line", look.TRUTH))
     if _shows_last(horizon):
-        last = palette.of_model("last")
+        last = look.of_model("last")
         plot.add_layout(
             Span(
                 location=1, dimension="width", line_dash=list(last.dash), tags=tags_of("last", last)
@@ -165,7 +165,7 @@ def _figure(
     for one in horizon["rows"]:
         if one["cheapest"] and one[price] is not None:
             plot.scatter([one[price]], [one["error"]], size=19, fill_alpha=0, line_width=1.6,
-                         tags=tags_of("ring", palette.TRUTH))  # fmt: skip
+                         tags=tags_of("ring", look.TRUTH))  # fmt: skip
     tips = [("", "@name"), ("bytes", "@bytes{0,0}"), ("error", "@y{0.0000}")]
     if price != "memory_bytes":
         tips.append(("ms a row, at most", "@x{0.000}"))

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbt_embed.app import palette
+from nbt_embed.app import look
 from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_marks import AXES, kinds, line, points
+from nbt_embed.app.pictures import STYLE
 from nbt_embed.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STYLE: dict[str, Any] = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.alpha": 0.25, "savefig.dpi": 200, "svg.hashsalt": "nbt_embed", "svg.fonttype": "none",
-}  # fmt: skip
 KINDS = (".png", ".svg")
 
 
@@ -70,11 +67,9 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
             data["x"], data["y"], [data["y"] - data["low"], data["high"] - data["y"]],
             fmt=kind.plotted, color=kind.stroke.light, ms=size, elinewidth=0.8, label=kind.name,
         )  # fmt: skip
-    axes.plot(
-        *line(horizon, price), color=palette.TRUTH.light, lw=0.9, label="nothing cheaper equals"
-    )
+    axes.plot(*line(horizon, price), color=look.TRUTH.light, lw=0.9, label="nothing cheaper equals")
     if errors and max(errors) >= 1:
-        axes.axhline(1.0, color=palette.of_model("last").light, ls="--", lw=0.9, label="last value")
+        axes.axhline(1.0, color=look.of_model("last").light, ls="--", lw=0.9, label="last value")
     for one in horizon["rows"]:
         if one["cheapest"] and one[price] is not None:
             axes.annotate(
@@ -82,7 +77,7 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
                 textcoords="offset points", fontsize=7, parse_math=False,
             )  # fmt: skip
             axes.plot(
-                one[price], one["error"], "o", ms=11, mfc="none", mec=palette.TRUTH.light,
+                one[price], one["error"], "o", ms=11, mfc="none", mec=look.TRUTH.light,
                 label="cheapest within 1 %",
             )  # fmt: skip
     if found:

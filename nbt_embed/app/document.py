@@ -39,7 +39,7 @@ def run_document(
         "schema_version": SCHEMA_VERSION,
         "version": __version__,
         "command": shlex.join(["nbt-embed", *arguments]),
-        "verdict": list(overall(trial.horizons, verdicts)),
+        "verdict": list(overall(verdicts)),
         "source": _source(recording),
         "inputs": list(recording.input_names),
         "targets": list(recording.target_names),
@@ -102,17 +102,13 @@ def _horizon(
         "winner": judged.winner,
         "recurrence_paid": judged.recurrence_paid,
         "better_from_row": judged.better_from_row,
-        "ratios": {
-            key: {"learner_over": _or_null(value)} for key, value in judged.ratios.items()
-        },
+        "ratios": {key: {"learner_over": _or_null(value)} for key, value in judged.ratios.items()},
         "anchors": {
             name: None if channel is None else recording.input_names[channel]
             for name, channel in zip(recording.target_names, anchor, strict=False)
         },
         "memory_bytes": one.learner.memory.total,
-        "targets": [
-            _target(one, name, index) for index, name in enumerate(recording.target_names)
-        ],
+        "targets": [_target(one, name, index) for index, name in enumerate(recording.target_names)],
         "alarm_threshold": None if one.alarms is None else trial.plan.threshold,
         "alarms": None
         if one.alarms is None

@@ -8,6 +8,7 @@ called "shown", at most two points for every pixel, and it moves the view.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,13 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from nbt_embed.app import palette
-from nbt_embed.app.palette import Stroke
+from nbt_embed.app import look
+from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
 
-_FIRST_VIEW = 400  # points
+_FIRST_VIEW = 240  # points
 _NAME_SHOWN = 40  # characters of a name at an axis
 _MOST_NINES = 7.0  # a float32 score is 1, or not nearer to it than 10^-7
-_LOG_FROM = 5.0  # largest error by smallest from which the axis is logarithmic
 _Axis = tuple[NDArray[np.float64], str, str]
 
 
@@ -77,8 +77,14 @@ def forecast_figure(
     full = ColumnDataSource(_columns(track, x, gaps), name="full")
     shown = ColumnDataSource({name: [] for name in full.data}, name="shown")
     whole = ColumnDataSource({"x": [], "truth": []}, name="whole")
-    ends = (float(x[0]), float(x[-1])) if len(x) > 1 else (float(x[:1].sum()) - 1, float(x[:1].sum()) + 1)
-    view = Range1d(float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view")
+    ends = (
+        (float(x[0]), float(x[-1]))
+        if len(x) > 1
+        else (float(x[:1].sum()) - 1, float(x[:1].sum()) + 1)
+    )
+    view = Range1d(
+        float(x[max(len(x) - _FIRST_VIEW, 0)]) if len(x) > 1 else ends[0], ends[1], name="view"
+    )
     values = Range1d(0.0, 1.0, name="values")
 
     main = figure_of(kind, 340, x_range=view, y_range=values, name="forecast")
@@ -90,17 +96,23 @@ def forecast_figure(
         }
     if track.low is not None:
         main.varea(
-            "x", "low", "high", source=shown, fill_alpha=0.22, tags=tags_of("band", palette.of_model("learner"))
+            "x",
+            "low",
+            "high",
+            source=shown,
+            fill_alpha=0.22,
+            tags=tags_of("band", look.of_model("learner")),
         )
-    lines = [("truth", palette.TRUTH, 1.6), ("rls", palette.of_model("rls"), 1.3)]
-    lines.append(("forecast", palette.of_model("learner"), 1.8))
+    lines = [("truth", look.TRUTH, 3.2), ("rls", look.of_model("rls"), 1.3)]
+    lines.append(("forecast", look.of_model("learner"), 1.5))
     for name, stroke, width in lines:
-        line = main.step if classes is not None else main.line
-        drawn = line("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
+        draw = main.line if classes is None else partial(main.step, mode="center")
+        drawn = draw("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
         drawn.tags = tags_of(name, stroke)
         drawn.visible = name != "rls"
+        drawn.glyph.line_alpha = 0.55 if name == "truth" else 1.0  # a broad line below the others
     _alarm_marks(main, track, x, alarms, "truth")
-    main.add_tools(_hover(track, shown, label, kind))
+    main.add_tools(_hover(track, label, kind))
 
     plots = [main]
     if track.score is not None:
@@ -111,11 +123,11 @@ def forecast_figure(
         plot.xaxis.major_tick_line_color = None
         plot.min_border_bottom = 6
     over = figure_of(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
-    over.line("x", "truth", source=whole, line_width=1, tags=tags_of("truth", palette.TRUTH))
+    over.line("x", "truth", source=whole, line_width=1, tags=tags_of("truth", look.TRUTH))
     over.yaxis.visible = False
     over.ygrid.visible = False
     ranger = RangeTool(x_range=view)
-    ranger.overlay.tags = tags_of("window", palette.of_model("learner"))
+    ranger.overlay.tags = tags_of("window", look.of_model("learner"))
     over.add_tools(ranger)
     moved = CustomJS(
         args={"full": full, "shown": shown, "view": view, "values": values},
@@ -127,20 +139,30 @@ def forecast_figure(
 
 
 def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
-    """Error of every model over the stream; ``models`` has their names, ``unit`` the axis's text."""
+    """Error of every model over the stream.
+
+    Args:
+        track: what is drawn.
+        models: names of the models by their keys.
+        unit: what stands at the axis.
+
+    Returns: as ``forecast_figure``.
+    """
     x, kind, label = axis_of(track.row, track.time)
-    known = [values[np.isfinite(values)] for values in track.rmse.values()]
-    everything = np.concatenate([np.empty(0), *known])
-    low, high = (everything.min(), everything.max()) if everything.size else (0.0, 0.0)
-    log = bool(low > 0 and high / low >= _LOG_FROM)
+    ticks = look.log_ticks(np.concatenate(list(track.rmse.values())))
     data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
     source = ColumnDataSource(data)
-    plot = figure_of(kind, 280, y_axis_type="log" if log else "linear", name="error", tools=False)
+    plot = figure_of(
+        kind, 280, y_axis_type="linear" if ticks is None else "log", name="error", tools=False
+    )
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = _label(unit)
+    if ticks is not None:
+        plot.yaxis.ticker = ticks
+        plot.yaxis.major_label_overrides = {tick: f"{tick:g}" for tick in ticks}
     tips = []
     for place, key in enumerate(track.rmse):
-        stroke = palette.of_model(key)
+        stroke = look.of_model(key)
         plot.line(
             "x",
             f"m{place}",
@@ -156,7 +178,10 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
 
 
 def trust_figure(track: TrustTrack) -> dict[str, Any]:
-    """Shares of the mixture's experts over the stream, one area on the other."""
+    """Shares of the mixture's experts over the stream, one area on the other.
+
+    Returns: as ``forecast_figure``.
+    """
     x, kind, label = axis_of(track.row, track.time)
     top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
     plot = figure_of(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
@@ -164,7 +189,7 @@ def trust_figure(track: TrustTrack) -> dict[str, Any]:
     plot.yaxis.axis_label = "share"
     bottom = np.zeros(len(x))
     for place in range(len(track.weight)):
-        stroke = palette.of_expert(place)
+        stroke = look.of_expert(place)
         source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
         plot.varea(
             "x",
@@ -215,19 +240,25 @@ def _score_figure(
     alarms: Sequence[Mapping[str, Any]],
     threshold: float | None,
 ) -> Any:
-    plot = figure_of(kind, 150, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
+    plot = figure_of(kind, 190, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
     plot.yaxis.axis_label = "anomaly score"
-    plot.yaxis.ticker = [0, 1, 2, 3, 4, 5, 6]
-    plot.yaxis.major_label_overrides = {0: "0", 1: "0.9", 2: "0.99", 3: "0.999"} | {
-        nines: f"1−1e−{nines}" for nines in (4, 5, 6)
+    plot.yaxis.ticker = [0, 1, 2, 3, 4, 6]
+    plot.yaxis.major_label_overrides = {
+        nines: f"0.{'9' * nines}" if nines else "0" for nines in range(7)
     }
-    stroke = palette.of_model("frozen")
-    plot.line("x", "score", source=shown, line_width=1.2, tags=tags_of("score", Stroke(stroke.light, stroke.dark)))
+    stroke = look.of_model("frozen")
+    plot.line(
+        "x",
+        "score",
+        source=shown,
+        line_width=1.2,
+        tags=tags_of("score", Stroke(stroke.light, stroke.dark)),
+    )
     if threshold is not None:
         line = Span(
             location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
         )
-        line.tags = tags_of("threshold", palette.ALARM)
+        line.tags = tags_of("threshold", look.ALARM)
         plot.add_layout(line)
     _alarm_marks(plot, track, x, alarms, "score")
     return plot
@@ -252,11 +283,11 @@ def _alarm_marks(
     source = ColumnDataSource({"x": x[at], "y": y})
     plot.scatter(
         "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
-        tags=tags_of("alarm", palette.ALARM),
+        tags=tags_of("alarm", look.ALARM),
     )  # fmt: skip
 
 
-def _hover(track: Track, shown: ColumnDataSource, label: str, kind: str) -> HoverTool:
+def _hover(track: Track, label: str, kind: str) -> Any:
     tips = [("row", "@row{0,0}")]
     if label == "time":
         tips.append(("time", "@x{%F %T}" if kind == "datetime" else "@x"))
@@ -268,6 +299,7 @@ def _hover(track: Track, shown: ColumnDataSource, label: str, kind: str) -> Hove
 
 
 def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
+    """An empty figure in the style of the pages; ``kind`` is that of its horizontal axis."""
     plot = figure(
         x_axis_type=kind,
         height=height,
@@ -296,6 +328,7 @@ def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any
 
 
 def tags_of(role: str, stroke: Stroke) -> list[Any]:
+    """What the page's script colours a model by."""
     return [{"role": role, "light": stroke.light, "dark": stroke.dark}]
 
 
@@ -310,5 +343,6 @@ def _plain(name: str) -> str:
 
 
 def item_of(what: Any) -> dict[str, Any]:
+    """An item for ``Bokeh.embed.embed_item``."""
     item: Any = json_item(what)
     return dict(item)

@@ -3,8 +3,8 @@
 One line a row of the stream, and one for each row still to come. Columns: row, time (if the stream
 has one), and of each target its label (``temp``), and for each horizon its forecast, made that many
 rows earlier (``temp_forecast``), the ends of its intervals (``temp_low_80``, ``temp_high_80``), the
-anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With several
-horizons the names end in the horizon (``temp_forecast_5``). A class target has its classes'
+anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With
+several horizons the names end in the horizon (``temp_forecast_5``). A class target has its classes'
 names, the most probable class as forecast, and that one's probability (``status_probability``).
 Nothing stands where there is no value. Numbers have as many digits as their float32 needs.
 """
@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nbt_embed.app.classes import most_probable
 from nbt_embed.app.recording import Block, Recording
 from nbt_embed.app.trial import Told
 from nbt_embed.arrays import Float32Array
@@ -142,9 +143,8 @@ class Writer:
     def _said(self, one: Told, target: int, rows: NDArray[np.intp]) -> list[tuple[str, Any]]:
         """Name and values of the columns of one target at one horizon."""
         if self._config.link == "categorical":
-            chance = one.forecast.max(axis=1)
-            best = np.where(np.isnan(chance), np.nan, one.forecast.argmax(axis=1))
-            return [("forecast", self._label(best)), ("probability", chance)]
+            best = most_probable(one.forecast)[:, 0]
+            return [("forecast", self._label(best)), ("probability", one.forecast.max(axis=1))]
         said: list[tuple[str, Any]] = [("forecast", one.forecast[:, target])]
         if one.bounds is not None:
             for index, level in enumerate(self._config.levels or ()):
@@ -153,17 +153,17 @@ class Writer:
                 said.append((f"high_{percent}", one.bounds[:, target, 2 * index + 1]))
         if self._config.anomaly:
             nothing = np.full(len(rows), np.nan, np.float32)
-            said.append(("score", nothing if one.anomaly is None else one.anomaly[:, target]))
-            said.append(("alarm", np.isin(rows, one.alarms[target]).astype(np.int8)))
+            alarm = pl.Series(np.isin(rows, one.alarms[target]).astype(np.int8))
+            come = one.anomaly is not None
+            said.append(("score", one.anomaly[:, target] if come else nothing))
+            said.append(("alarm", alarm if come else pl.Series([None] * len(rows), dtype=pl.Int8)))
         return said
 
     def _label(self, values: NDArray[Any]) -> Any:
         """Labels as the file has them: classes by their names."""
         if self._classes is None:
             return values
-        names = [
-            None if value != value else self._classes[int(value)] for value in values.tolist()
-        ]
+        names = [None if value != value else self._classes[int(value)] for value in values.tolist()]
         return pl.Series(names, dtype=pl.String)
 
 

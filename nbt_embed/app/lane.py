@@ -24,10 +24,10 @@ class Delay:
 
     def __init__(self, rows: int, shape: tuple[int, ...]) -> None:
         self.waiting: Float32Array = np.full((rows, *shape), np.nan, np.float32)
-        """(rows, \\*shape), forecasts of rows still to come, NaN where there is none."""
+        """(rows, ...), forecasts of rows still to come, NaN where there is none."""
 
     def push(self, values: Float32Array) -> Float32Array:
-        """Take (T, \\*shape) and give back as many, the ones of ``rows`` rows before."""
+        """Take (T, ...) and give back as many, the ones of ``rows`` rows before."""
         both = np.concatenate([self.waiting, values])
         self.waiting = both[len(values) :].copy()
         return both[: len(values)]

@@ -9,7 +9,7 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from nbt_embed._kernel_config import memory_of
-from nbt_embed.app.classes import LastClass, Majority
+from nbt_embed.app.classes import EachOutput, LastClass, Majority
 from nbt_embed.arrays import Float32Array
 from nbt_embed.baselines import LastValue, Nlms, Seasonal
 from nbt_embed.config import Config
@@ -72,13 +72,14 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
         yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
     rls = without_units(config)
     if config.hidden or config.head or config.filter == "sgd":
-        yield Entrant(RLS, "RLS", Learner(rls), rls)
+        name = "RLS" if config.link == "gaussian" else "no units"
+        yield Entrant(RLS, name, Learner(rls), rls)
     n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
     if config.link == "gaussian":
         yield Entrant(NLMS, "NLMS", Nlms(n_in, n_out, lags=config.lags or 1, max_delay=delay))
-    if config.link == "categorical":
-        yield Entrant(LAST, "last class", LastClass(n_out))
-        yield Entrant(MAJORITY, "usual class", Majority(n_out))
+    if config.link != "gaussian":
+        yield Entrant(LAST, "last class", _of_classes(config, LastClass))
+        yield Entrant(MAJORITY, "usual class", _of_classes(config, Majority))
         return
     yield Entrant(LAST, "last value", LastValue(n_in, n_out, max_delay=delay))
     if period is not None:
@@ -91,7 +92,14 @@ def _without_intervals(config: Config, **settings: object) -> Config:
     return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
 
 
+def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model:
+    if config.link == "categorical":
+        return kind(config.n_out)
+    return EachOutput([kind(2) for _ in range(config.n_out)])
+
+
 def without_units(config: Config) -> Config:
+    """Recursive least squares on the same lags, without intervals and scores."""
     return Config(
         config.n_in,
         config.n_out,

@@ -1,7 +1,7 @@
 """One HTML page of a run, which needs no network: verdict, tables, figures, costs, settings.
 
-Figures are drawn by BokehJS, which the page carries. Every number in words and tables comes from the
-document, written by ``nbt_embed.app.tables``; the document itself stands in the page as JSON.
+Figures are drawn by BokehJS, which the page carries. Every number in words and tables comes from
+the document, written by ``nbt_embed.app.tables``; the document stands in the page as JSON, too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nbt_embed.app import figures, palette, tables
-from nbt_embed.app.palette import Stroke
+from nbt_embed.app import figures, look, tables
+from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Pictures, Track, TrustTrack
 from nbt_embed.app.tables import Table
 
@@ -46,7 +46,9 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     )
     source = environment.loader
     assert source is not None
-    own = {name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")}
+    own = {
+        name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
+    }
     views = [_view(document, pictures, track) for track in pictures.tracks]
     return environment.get_template("page.html.j2").render(
         title=document["source"]["title"],
@@ -228,16 +230,16 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
 def _series(
     document: Mapping[str, Any], track: Track, alarms: Sequence[Mapping[str, Any]]
 ) -> Iterator[_Series]:
-    learner = palette.of_model("learner")
-    yield _drawn("truth", "truth", palette.TRUTH)
+    learner = look.of_model("learner")
+    yield _drawn("truth", "truth", look.TRUTH)
     yield _drawn("forecast", f"forecast of {tables.model_name(document, 'learner')}", learner)
     if track.low is not None:
         name = f"{100 * track.level:.4g} % interval"
         yield _drawn("band", name, learner) | {"area": _BAND_SHARE}
     rls = tables.model_name(document, "rls" if "rls" in document["models"] else "last")
-    yield _drawn("rls", f"forecast of {rls}", palette.of_model("rls")) | {"shown": False}
+    yield _drawn("rls", f"forecast of {rls}", look.of_model("rls")) | {"shown": False}
     if alarms:
-        yield _drawn("alarm", "alarm", palette.ALARM) | {"mark": True}
+        yield _drawn("alarm", "alarm", look.ALARM) | {"mark": True}
 
 
 def _drawn(role: str, name: str, stroke: Stroke) -> _Series:
@@ -250,6 +252,7 @@ def _drawn(role: str, name: str, stroke: Stroke) -> _Series:
         "area": 0,
         "mark": False,
         "shown": True,
+        "width": 5 if role == "truth" else 2.5,
     }
 
 
@@ -271,7 +274,7 @@ def _forecast_label(
             f"{100 * one['level']:.4g} % interval"
         )
     if horizon["alarms"] is not None:
-        said.append(f"{tables.count(len(alarms))} alarms")
+        said.append(f"alarms: {tables.count(len(alarms))}")
     return (
         f"Line chart of {track.target} and its forecast {tables.steps(track.horizon)}, "
         f"{tables.count(len(track.row))} points: {', '.join(said)}."
@@ -302,12 +305,14 @@ def _error(document: Mapping[str, Any], track: ErrorTrack) -> dict[str, Any]:
         ("up to row", *names),
         _numbers(track.row, list(track.rmse.values())),
     )
-    last = ", ".join(
-        f"{name} {text}" for name, text in zip(names, table.rows[-1][1:], strict=True)
-    ) if table.rows else ""
+    last = (
+        ", ".join(f"{name} {text}" for name, text in zip(names, table.rows[-1][1:], strict=True))
+        if table.rows
+        else ""
+    )
     return {
         "series": [
-            _drawn(key, name, palette.of_model(key))
+            _drawn(key, name, look.of_model(key))
             for key, name in zip(track.rmse, names, strict=True)
         ],
         "label": f"Line chart of {title} over the stream. In the last piece: {last}.",
@@ -322,12 +327,16 @@ def _trust(track: TrustTrack) -> dict[str, Any]:
         ("up to row", *track.weight),
         _numbers(track.row, list(track.weight.values())),
     )
-    last = ", ".join(
-        f"{name} {text}" for name, text in zip(track.weight, table.rows[-1][1:], strict=True)
-    ) if table.rows else ""
+    last = (
+        ", ".join(
+            f"{name} {text}" for name, text in zip(track.weight, table.rows[-1][1:], strict=True)
+        )
+        if table.rows
+        else ""
+    )
     return {
         "series": [
-            _drawn(f"expert{place}", name, palette.of_expert(place)) | {"area": _AREA_SHARE}
+            _drawn(f"expert{place}", name, look.of_expert(place)) | {"area": _AREA_SHARE}
             for place, name in enumerate(track.weight)
         ],
         "label": f"Stacked areas of the mixture's shares over the stream. At its end: {last}.",
@@ -341,7 +350,10 @@ def _numbers(rows: Any, columns: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             tables.count(int(row)),
-            *(tables.number(float(value)) if np.isfinite(value) else tables.NONE for value in values),
+            *(
+                tables.number(float(value)) if np.isfinite(value) else tables.NONE
+                for value in values
+            ),
         )
         for row, *values in zip(rows, *columns, strict=True)
     )

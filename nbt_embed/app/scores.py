@@ -48,9 +48,7 @@ class RealScore:
     def figures(self) -> list[dict[str, float]]:
         """RMSE and MAE in the target's unit; nRMSE."""
         score = self._score
-        rows = zip(
-            score.rmse_per_target, score.mae_per_target, score.nrmse_per_target, strict=True
-        )
+        rows = zip(score.rmse_per_target, score.mae_per_target, score.nrmse_per_target, strict=True)
         return [{"rmse": rmse, "mae": mae, "nrmse": nrmse} for rmse, mae, nrmse in rows]
 
     @property

@@ -1,4 +1,4 @@
-"""A recording from the first row to everything that was asked for: the work of ``nbt-embed run``."""
+"""From a recording to everything that was asked for: the work of ``nbt-embed run``."""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ from typing import Any
 NONE = "-"
 _CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
 _MEASURES = {"rmse": "RMSE", "mae": "MAE", "nrmse": "nRMSE", "skill": "skill"}
+_NOTES = {
+    "bits": "bits: mean −log2 of the probability that was given to what came.",
+    "rmse": "skill: 1 − RMSE / RMSE of the last value. RMSE, MAE, width: in the target's unit.",
+}
 _SHARES = ("skill", "accuracy")
 ALARMS_SHOWN = 100
 
@@ -23,7 +27,7 @@ class Table:
 
     Attributes: title; head, a title for each column; rows; names, how many of the first columns
     are names and not figures; best, (row, column) of the cells that are the best of their row;
-    note, a sentence that explains it, or "".
+    note, a sentence that explains it, or ""; groups, (title, columns) above the heads, or ().
     """
 
     title: str
@@ -32,6 +36,7 @@ class Table:
     names: int = 1
     best: frozenset[tuple[int, int]] = frozenset()
     note: str = ""
+    groups: tuple[tuple[str, int], ...] = ()
 
 
 def number(value: float | None) -> str:
@@ -87,11 +92,7 @@ def learner_table(document: Mapping[str, Any]) -> Table:
         cells = [str(horizon["horizon"]), line["target"], count(line["scored_rows"])]
         cells += [measure(key, own.get(key)) for key in titles]
         rows.append((*cells, *_interval_cells(line, levels)))
-    note = (
-        "rows: that were scored. skill: 1 − RMSE / RMSE of the last value. RMSE, MAE and width: in the target's unit."
-        if titles is _MEASURES
-        else "rows: that were scored. bits: mean −log2 of the probability that was given to what came."
-    )
+    note = f"rows: that were scored. {_NOTES[next(iter(titles))]}"
     if levels:
         note += f" in {_level(levels[0])}: share of the truths inside that interval."
     return Table("The learner", tuple(head), tuple(rows), 2, note=note)
@@ -122,11 +123,13 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
     first = next(iter(titles))
     models, levels = scored_models(document), _levels(document)
     others = [model for model in models if model != "learner"]
-    head = ["target", "scored rows"]
-    head += [f"{title} of {model_name(document, 'learner')}" for title in titles.values()]
-    head += [f"{titles[first]} of {model_name(document, model)}" for model in others]
+    head = ["target", "scored rows", *titles.values()]
+    head += [model_name(document, model) for model in others]
+    groups = [("", 2), (model_name(document, "learner"), len(titles))]
+    groups += [(f"{titles[first]} of other models", len(others))] if others else []
     for level in levels:
-        head += [f"truth in {_level(level)} interval", f"its mean width"]
+        head += ["truth inside", "mean width"]
+        groups.append((f"{_level(level)} interval", 2))
     rows: list[tuple[str, ...]] = []
     best = set()
     for line in horizon["targets"]:
@@ -150,6 +153,7 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
         1,
         frozenset(best),
         note,
+        tuple(groups),
     )
 
 
@@ -176,7 +180,8 @@ def memory_table(document: Mapping[str, Any]) -> Table:
     """Bytes of the models and of the alternatives beside the learner's."""
     own = document["learner"]["memory_bytes"]
     rows = tuple(
-        (name, count(size), f"{size / own:.2f} x" if own else NONE) for name, size in sizes(document)
+        (name, count(size), f"{size / own:.2f} x" if own else NONE)
+        for name, size in sizes(document)
     )
     head = ("model", "bytes", "of the learner's")
     return Table("Memory", head, rows, note="Alternatives are computed by their formulas, not run.")
@@ -214,7 +219,11 @@ def cost_table(document: Mapping[str, Any]) -> Table:
 
 def speed_table(document: Mapping[str, Any]) -> Table:
     """Microseconds a row on the computer that ran it."""
-    models = [key for key in document["models"] if any(key in one["us_per_row"] for one in document["horizons"])]
+    models = [
+        key
+        for key in document["models"]
+        if any(key in one["us_per_row"] for one in document["horizons"])
+    ]
     head = ("ahead", *(model_name(document, key) for key in models))
     rows = tuple(
         (str(one["horizon"]), *(number(one["us_per_row"].get(key)) for key in models))
@@ -260,4 +269,6 @@ def _ratios(horizon: Mapping[str, Any], models: Sequence[str]) -> list[str]:
 
 def _best(scores: Sequence[float | None]) -> list[int]:
     known = [score for score in scores if score is not None]
-    return [place for place, score in enumerate(scores) if score is not None and score == min(known)]
+    return [
+        place for place, score in enumerate(scores) if score is not None and score == min(known)
+    ]

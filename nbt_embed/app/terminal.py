@@ -19,12 +19,12 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.progress import (
     BarColumn,
-    Progress as RichProgress,
     ProgressColumn,
     Task,
     TaskProgressColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -58,7 +58,7 @@ def report(
         width: columns, at least 40.
         colour: whether to use colours (``wants_colour``).
     """
-    return rendered(Group(*_parts(document, pictures, width, colour)), width, colour)
+    return rendered(Group(*_parts(document, pictures, width)), width, colour)
 
 
 def wants_colour(stream: TextIO | None) -> bool:
@@ -249,7 +249,7 @@ class _Rate(ProgressColumn):
 
 
 def _parts(
-    document: Mapping[str, Any], pictures: Pictures | None, width: int, colour: bool
+    document: Mapping[str, Any], pictures: Pictures | None, width: int
 ) -> Iterator[RenderableType]:
     source = document["source"]
     many = source["segments"] > 1

@@ -22,7 +22,7 @@ def thinning(rows: int) -> int:
 
 
 def block_rows(rows: int) -> int:
-    """Rows of one piece of a stream: some 200 pieces, and none too large or cut within a thinning."""
+    """Rows of a piece of a stream: some 200 pieces, none too large or cut within a thinning."""
     every = thinning(rows)
     wanted = min(max(rows // PIECES, 128), 4096)
     return -(-wanted // every) * every

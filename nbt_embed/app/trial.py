@@ -8,22 +8,23 @@ seen a label before it made the forecast (``evaluate.Scored``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed._kernel_config import Counters
 from nbt_embed.app.alarms import AlarmRows
+from nbt_embed.app.classes import most_probable
 from nbt_embed.app.lane import Lane, LearnerLane
 from nbt_embed.app.models import LEARNER, RLS, Entrant, entrants
 from nbt_embed.app.recording import Block, Recording
 from nbt_embed.app.results import Pictures
 from nbt_embed.app.scores import ClassScore, RealScore, Score
 from nbt_embed.app.tracks import Pieces, Values, block_rows, thinning
-from nbt_embed.arrays import Float32Array, Float64Array
+from nbt_embed.arrays import Float32Array
 from nbt_embed.config import Config
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import Scored
@@ -251,8 +252,7 @@ class _Race:
         losses = {key: lane.score.losses for key, lane in self._lanes.items()}
         self._pieces.add(block, losses, own.score.counts, own.trust)
         alarms = self._ring(block)
-        if self._link != "categorical":
-            self._draw(block, forecasts, alarms)
+        self._draw(block, forecasts, alarms)
         return Told(self._horizon, forecasts[LEARNER], own.bounds, own.anomaly, alarms)
 
     @property
@@ -295,7 +295,7 @@ class _Race:
         named = list(enumerate(self._names))
         squared = self._link == "gaussian"
         return Pictures(
-            tracks=() if self._link == "categorical" else tuple([v.track for v in self._values]),
+            tracks=tuple([values.track for values in self._values]),
             errors=tuple(
                 [self._pieces.error_track(self._horizon, name, o, squared) for o, name in named]
             ),
@@ -355,7 +355,11 @@ class _Race:
         self, block: Block, forecasts: dict[str, Float32Array], alarms: list[NDArray[np.intp]]
     ) -> None:
         own, levels = self._own, self.learner.levels
-        rls = forecasts.get(RLS, np.full_like(forecasts[LEARNER], np.nan))
+        own_forecast, rls = forecasts[LEARNER], forecasts.get(RLS)
+        if rls is None:
+            rls = np.full_like(own_forecast, np.nan)
+        if self._link == "categorical":
+            own_forecast, rls = most_probable(own_forecast), most_probable(rls)
         for o, values in enumerate(self._values):
             band = None
             if own.bounds is not None:
@@ -364,7 +368,7 @@ class _Race:
             values.add(
                 block,
                 block.targets[:, o],
-                forecasts[LEARNER][:, o],
+                own_forecast[:, o],
                 rls[:, o],
                 band,
                 None if own.anomaly is None else own.anomaly[:, o],

@@ -20,12 +20,12 @@ from nbt_embed.arrays import Float64Array
 # Below this difference two models are as good as each other.
 _SAME = 0.01
 _NAMES = {
-    "learner": "this learner",
-    "frozen": "the same learner with frozen units",
-    "rls": "recursive least squares",
-    "nlms": "NLMS",
-    "last": "the last value",
-    "majority": "the usual class",
+    "RLS": "recursive least squares",
+    "no units": "the same learner without units",
+    "frozen units": "the same learner with frozen units",
+    "last value": "the last value",
+    "last class": "the last class",
+    "usual class": "the usual class",
 }
 
 
@@ -59,10 +59,10 @@ def verdict(result: HorizonResult, classes: bool) -> Verdict:
     simple = [key for key in known if key in SIMPLE]
     rival = max(simple, key=lambda key: known[key]) if simple else None
     row = None if rival is None else better_from(result, rival)
-    paid = _paid(known, result)
+    paid = _paid(known)
     sentences = [
         _first(result, winner, rival, known, row, classes),
-        *_on_recurrence(result, winner, known, classes),
+        *_on_recurrence(known, classes),
     ]
     return Verdict(tuple(sentences), winner, ratios, row, paid)
 
@@ -104,7 +104,7 @@ def better_from(result: HorizonResult, rival: str) -> int | None:
     return None if last + 1 >= len(pieces.rows) else pieces.rows[last] + 1
 
 
-def overall(results: Sequence[HorizonResult], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+def overall(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """What stands at the top: one horizon's own sentences, or the first of each."""
     if len(verdicts) == 1:
         return verdicts[0].sentences
@@ -122,12 +122,12 @@ def _first(
     ahead = _ahead(result.horizon)
     if rival is None:
         return f"{ahead} there is nothing to compare this learner with."
-    what = "its bits per label are" if classes else "its error is"
+    what = "its number of bits is" if classes else "its error is"
     if winner == LEARNER or (winner == FROZEN and ratios[rival] < 1):
         if ratios[rival] > 1 - _SAME:
             return (
-                f"{ahead} this learner is as good as {_name(result, rival)}, the best of the simple "
-                f"forecasters: {what} {_change(ratios[rival])}."
+                f"{ahead} this learner is as good as {_name(result, rival)}, the best of the "
+                f"simple forecasters: {what} {_change(ratios[rival])}."
             )
         text = f"{ahead} this learner wins: {what} {_change(ratios[rival])} that of "
         text += f"{_name(result, rival)}, the best of the simple forecasters"
@@ -143,7 +143,7 @@ def _first(
         )
     return (
         f"{ahead} {_name(result, rival)} wins: this learner's "
-        f"{'bits per label are' if classes else 'error is'} {_change(ratios[rival])} its own; "
+        f"{'number of bits' if classes else 'error'} is {_change(ratios[rival])} its own; "
         f"{_advice(rival)}."
     )
 
@@ -154,14 +154,12 @@ def _advice(rival: str) -> str:
     return "a learner is not worth its bytes here, unless its intervals and alarms are"
 
 
-def _on_recurrence(
-    result: HorizonResult, winner: str, ratios: dict[str, float], classes: bool
-) -> list[str]:
+def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
     """Whether units paid, and whether learning their weights did."""
     if FROZEN not in ratios or RLS not in ratios:
         return []
     units, learning = ratios[RLS], ratios[FROZEN]
-    what = "bits" if classes else "error"
+    what = "number of bits" if classes else "error"
     if units > 1 - _SAME:
         return [
             f"Recurrence did not pay: without units (--hidden 0) the {what} is "
@@ -182,7 +180,7 @@ def _on_recurrence(
     ]
 
 
-def _paid(ratios: dict[str, float], result: HorizonResult) -> bool | None:
+def _paid(ratios: dict[str, float]) -> bool | None:
     if FROZEN not in ratios or RLS not in ratios:
         return None
     return ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME
@@ -198,7 +196,7 @@ def _name(result: HorizonResult, key: str) -> str:
     if key == "seasonal":
         return f"the value {result.models[key].name}"
     name = result.models[key].name
-    return "the last class" if name == "last class" else _NAMES[key]
+    return _NAMES.get(name, name)
 
 
 def _change(over: float) -> str:

@@ -60,8 +60,8 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--save",
         metavar="FILE",
-        help="write the learner as it is after the stream, for `nbt-embed export` and Learner.load; "
-        "needs one horizon",
+        help="write the learner as it is after the stream, for `nbt-embed export` and "
+        "Learner.load; needs one horizon",
     )
 
 
@@ -87,7 +87,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--time",
         metavar="COL",
-        help="column that holds the time, DATE+TIME for two of them; '' for none",
+        help="column that holds the time, DATE+TIME for two of them; none: there is none",
     )
     group.add_argument(
         "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y or ms"
@@ -106,7 +106,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first line has names"
     )
-    group.add_argument("--quote", metavar="CHAR", default='"', help="around cells; '' for none")
+    group.add_argument("--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text")
     group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
     seconds = number_from(0, _LONGEST, "seconds")
     group.add_argument(
@@ -197,7 +197,7 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
         decimal=args.decimal,
         skip=args.skip,
         header=args.header,
-        quote=args.quote,
+        quote="" if args.quote == "none" else args.quote,
         encoding=args.encoding,
         gap=args.gap,
         resample=args.resample,

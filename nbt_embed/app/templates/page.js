@@ -112,7 +112,8 @@ const nbtPage = (() => {
     values.setv({ start: low - margin, end: high + margin });
   }
 
-  const points = () => 2 * Math.min(Math.max(document.documentElement.clientWidth, 300), 1200);
+  // A pair of points for every two pixels.
+  const points = () => Math.min(Math.max(document.documentElement.clientWidth, 300), 1100);
 
   function drawNow(full, shown, view, values) {
     const x = full.data.x;
@@ -232,6 +233,7 @@ const nbtPage = (() => {
   }
 
   function start() {
+    if (window.Bokeh) Bokeh.set_log_level("error");
     const target = document.getElementById("target");
     const horizon = document.getElementById("horizon");
     if (target && horizon) {

@@ -1,4 +1,4 @@
-"""Colours and dashes of what is drawn: one for every model and expert, on a light and a dark page.
+"""How series look on a light and a dark page: colours, dashes, hatching; ticks of logarithmic axes.
 
 Hues are those of Okabe and Ito (*Color universal design*, 2008), which colour-blind people tell
 apart, made darker or lighter until each contrasts with its page by 3 to 1 or more. Nothing is told
@@ -7,7 +7,12 @@ by colour alone: lines have dashes of their own, areas a hatching.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
+
+from nbt_embed.arrays import Float64Array
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Stroke:
     hatch: str = ""
 
 
+_LOG_FROM = 5.0  # largest error by smallest from which their axis is logarithmic
 TRUTH = Stroke("#24292f", "#e6edf3")
 ALARM = Stroke("#b3261e", "#ff8a80")
 _OTHER = Stroke("#5c6570", "#a7b1bb", (2, 6))
@@ -35,6 +41,7 @@ _MODELS = {
     "last": Stroke("#5c6570", "#a7b1bb", (8, 3, 2, 3)),
     "seasonal": Stroke("#866100", "#e3bd4b", (12, 4, 2, 4, 2, 4)),
 }
+_KINDS = ("learner", "nlms", "frozen", "seasonal", "last")
 _EXPERTS = (
     Stroke("#5c6570", "#a7b1bb", hatch="dot"),
     Stroke("#b84a00", "#f29a57", hatch="right_diagonal_line"),
@@ -54,9 +61,20 @@ def of_expert(index: int) -> Stroke:
     return _EXPERTS[index % len(_EXPERTS)]
 
 
-_KINDS = ("learner", "nlms", "frozen", "seasonal", "last")
-
-
 def of_kind(index: int) -> Stroke:
-    """The stroke of a kind of learner by its place."""
+    """The stroke of a kind of learner in a comparison, by its place."""
     return _MODELS[_KINDS[index % len(_KINDS)]]
+
+
+def log_ticks(values: Float64Array) -> list[float] | None:
+    """Numbers for a logarithmic axis, or None where a linear one serves better.
+
+    1, 2 and 5 of every decade that the finite values reach, or 1 alone of many decades.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size or known.min() <= 0 or known.max() < _LOG_FROM * known.min():
+        return None
+    low, high = float(known.min()), float(known.max())
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    return [float(f"{step}e{decade}") for decade in range(first, last + 1) for step in steps]

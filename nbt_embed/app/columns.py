@@ -1,0 +1,120 @@
+"""What the columns of a file are: sensors, constants, counters, texts with few values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
+
+ONE_HOT = 32  # texts of a column that becomes inputs, one for each
+CLASSES = 256  # texts, or numbers, of a class target
+_STEPS = 1024  # rows of each batch whose steps are looked at
+_COUNTER = 3  # rows from which a column that rises by one is a counter
+
+
+@dataclass(eq=False)
+class NumberColumn:
+    """A column of numbers while it is read.
+
+    Attributes:
+        filled: values that are there.
+        low, high: of all values.
+        counter: whether every value so far is the one before it plus one.
+        text: row and cell of the first cell that is no number.
+        beyond: row of the first value that is infinite or too large for a learner.
+        step: median of the first steps, or None.
+    """
+
+    filled: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    counter: bool = True
+    text: tuple[int, str] | None = None
+    beyond: int | None = None
+    step: float | None = None
+    _begin: float = np.nan
+
+    def add(self, values: Float64Array, row: int, file_row: int) -> Float32Array:
+        """Look at the next values, NaN where missing.
+
+        Args: row, of the first value over all files; file_row, the same in its file.
+        """
+        low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+        missing = int(np.count_nonzero(np.isnan(values)))
+        self.filled += len(values) - missing
+        if missing < len(values):
+            self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        if self.beyond is None and (high > VALUE_LIMIT or low < -VALUE_LIMIT):
+            self.beyond = row + int(np.argmax(np.abs(np.nan_to_num(values)) > VALUE_LIMIT))
+        if self.counter:
+            if file_row == 0:
+                self._begin = float(values[0])
+            expected = self._begin + np.arange(file_row, file_row + len(values))
+            self.counter = missing == 0 and bool((values == expected).all())
+        if self.step is None and np.isfinite(low) and np.isfinite(high):
+            steps = np.abs(np.diff(values[:_STEPS]))
+            steps = steps[steps > 0]
+            if len(steps):
+                self.step = float(np.median(steps))
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+
+    @property
+    def constant(self) -> bool:
+        """Whether all values are the same."""
+        return self.filled > 0 and self.low == self.high
+
+    def is_counter(self, rows: int) -> bool:
+        """Whether the column only numbers the rows."""
+        return self.counter and rows >= _COUNTER and self._begin in (0.0, 1.0)
+
+    @property
+    def resolution(self) -> float | None:
+        """The step of a float32 at the largest value, if that is above the step of the column."""
+        if self.step is None:
+            return None
+        largest = max(abs(self.low), abs(self.high))
+        spacing = float(np.spacing(np.float32(min(largest, VALUE_LIMIT))))
+        return spacing if self.step < spacing else None
+
+
+@dataclass(eq=False)
+class TextColumn:
+    """A column of texts while it is read.
+
+    Attributes: codes, of each text in order of appearance; filled, cells that are there; first,
+    row and cell of the first of them; many, whether there are more than ``CLASSES``.
+    """
+
+    codes: dict[str, int] = field(default_factory=dict)
+    filled: int = 0
+    first: tuple[int, str] | None = None
+    many: bool = False
+
+    def add(self, cells: pl.Series, row: int) -> Float32Array:
+        """The codes of the next cells, NaN where missing."""
+        here = len(cells) - cells.null_count()
+        self.filled += here
+        if here and self.first is None:
+            known = cells.is_not_null().arg_max()
+            self.first = row + int(known or 0), str(cells[int(known or 0)])
+        if here and not self.many:
+            new = [text for text in cells.unique(maintain_order=True).drop_nulls().to_list()]
+            for text in new:
+                self.codes.setdefault(text, len(self.codes))
+            self.many = len(self.codes) > CLASSES
+        if self.many or not here:
+            return np.full(len(cells), np.nan, np.float32)
+        return (
+            cells.replace_strict(self.codes, default=None, return_dtype=pl.Float32)
+            .fill_null(np.nan)
+            .to_numpy()
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All texts, sorted."""
+        return tuple(sorted(self.codes))

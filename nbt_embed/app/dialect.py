@@ -1,0 +1,352 @@
+"""How one text file writes a table: found in its first lines, checked in all by ``lines``."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbt_embed.app import times
+from nbt_embed.app.numerals import Missing, is_missing, is_number
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.errors import StreamError
+
+SAMPLE = 1 << 18  # bytes that are looked at
+_LINES = 1000
+_JOINED = 10  # lines that one quoted cell may have in the sample
+_UNITS = 3  # rows of units below the header at most
+_DELIMITERS = ("\t", ";", "|", ",", " ")  # in this order where several fit equally well
+_NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
+# Comment lines; spreadsheets spell errors with the same first character.
+COMMENT = r"[ \t]*(?:#(?!N/A|NA\b|DIV/0!|VALUE!|REF!|NUM!|NULL!|NAME\?)|%|//)"
+_COMMENT = re.compile(COMMENT)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file writes a table.
+
+    Attributes:
+        names: of the columns, as they stand in the header; "" where it names none.
+        first: line of the first row, counted from 1.
+        delimiter: one character; a space stands for any number of spaces and tabs.
+        quote: the character around cells, or "".
+        numeric: for each column whether its cells are numbers.
+        sample: first cells of each column, stripped.
+        notes: sentences about what was recognised.
+    """
+
+    names: tuple[str, ...]
+    first: int
+    delimiter: str
+    quote: str
+    numeric: tuple[bool, ...]
+    sample: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line, or several that a quoted cell joins."""
+
+    number: int
+    text: str
+
+
+def shown_delimiter(delimiter: str) -> str:
+    """A delimiter in words."""
+    return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
+
+
+def split(text: str, delimiter: str, quote: str) -> list[str]:
+    """Stripped cells of a line."""
+    if delimiter == " ":
+        text, delimiter = re.sub(r"[ \t]+", " ", text.strip()), " "
+    if quote and quote in text:
+        rows = csv.reader([text], delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        try:
+            return [cell.strip() for cell in next(rows)]
+        except csv.Error:
+            pass
+    return [cell.strip() for cell in text.split(delimiter)]
+
+
+def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
+    """The dialect of a file that begins with this text (whole lines). Errors: StreamError."""
+    lines, comments = _lines(text, options)
+    if not lines:
+        raise StreamError(
+            f"{title}: the file is empty: name one with a header line and rows below it"
+        )
+    delimiter, mode = _delimiter(title, lines, options)
+    rows = [split(line.text, delimiter, options.quote) for line in lines]
+    head, names, notes = _body(title, lines, rows, mode, delimiter, options)
+    missing = Missing.of(options.missing)
+    body = [row for row in rows[head:] if len(row) == (len(names) if names else mode)]
+    if names is None:
+        body_kinds = _kinds(body[1:], mode, missing)
+        if _is_header(body, body_kinds, missing, options.header):
+            names, head, body = tuple(body[0]), head + 1, body[1:]
+        elif _comment_names(comments, lines[head].number, delimiter, mode) is not None:
+            names = _comment_names(comments, lines[head].number, delimiter, mode)
+            notes.append("the last comment line before the rows holds the names of the columns")
+        else:
+            _check_unheaded(title, lines, rows, head, mode, delimiter, options)
+            names = tuple([f"x{i + 1}" for i in range(mode)])
+            notes.append(
+                f"line {lines[head].number} is the first row, there is no header: the columns are "
+                f"named x1 to x{mode}" if mode > 1 else
+                f"line {lines[head].number} is the first row, there is no header: the column is "
+                "named x1"
+            )  # fmt: skip
+    head, body = _without_units(lines, rows, head, body, len(names), missing, notes)
+    if not body:
+        raise StreamError(
+            f"{title}: no row below the header (line {lines[head - 1].number}) holds a value: "
+            "name a file with rows, or say with --header no that the first line is a row"
+        )
+    _check_names(title, names, lines[head - 1].number)
+    if delimiter != "," and len(names) > 1:
+        notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
+    first = lines[head].number
+    return Dialect(
+        names,
+        first,
+        delimiter,
+        options.quote,
+        tuple([kind == "number" for kind in _kinds(body, len(names), missing)]),
+        tuple(zip(*body, strict=True)),
+        tuple(notes),
+    )
+
+
+def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
+    """Lines with content after those that are skipped, and the comment lines."""
+    plain = re.sub(r"\r+\n", "\n", text).replace("\r", "\n").split("\n")
+    kept: list[_Line] = []
+    comments: list[_Line] = []
+    number = options.skip or 0
+    while number < len(plain) and len(kept) < _LINES:
+        line, start = plain[number], number + 1
+        number += 1
+        if _COMMENT.match(line):
+            comments.append(_Line(start, line))
+            continue
+        if options.quote and line.count(options.quote) % 2:
+            for more in range(1, _JOINED):
+                joined = "\n".join(plain[start - 1 : start + more])
+                if joined.count(options.quote) % 2 == 0:
+                    line, number = joined, start + more
+                    break
+        if line.strip():
+            kept.append(_Line(start, line))
+    return kept, comments
+
+
+def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
+    """The delimiter and the cells of most rows."""
+    candidates: Sequence[str] = _DELIMITERS
+    if options.delimiter is not None:
+        said = _NAMED.get(options.delimiter, options.delimiter)
+        if len(said) != 1 or said in "\r\n":
+            raise StreamError(
+                f"{title}: delimiter {options.delimiter!r}: name one character, tab or space"
+            )
+        candidates = (said,)
+    best: tuple[tuple[float, ...], str, int] | None = None
+    for rank, delimiter in enumerate(candidates):
+        rows = [split(line.text, delimiter, options.quote) for line in lines]
+        counts = Counter(len(row) for row in rows[1:] or rows)
+        mode, often = counts.most_common(1)[0]
+        share = often / len(rows[1:] or rows)
+        cells = [cell for row in rows[1:] if len(row) == mode for cell in row]
+        fit = sum(map(_is_value, cells)) / len(cells) if cells else 0.0
+        headed = abs(len(rows[0]) - mode) <= 1 and (len(rows[0]) > 1 or mode == 1)
+        score = (share > 0.9 and mode > 1, headed, round(share * fit, 1), share, -rank)
+        if best is None or score > best[0]:
+            best = score, delimiter, mode
+    assert best is not None
+    (many, *_), delimiter, mode = best
+    if not many and options.delimiter is None and mode == 1:
+        # One column; where its numbers have a decimal comma, that is no delimiter.
+        delimiter = ";" if any("," in line.text for line in lines[1:]) else ","
+    elif options.delimiter is None and delimiter == "," and mode == 2 and _one_column(lines):
+        delimiter, mode = ";", 1
+    return delimiter, mode
+
+
+def _one_column(lines: Sequence[_Line]) -> bool:
+    """Whether a name stands above numbers with a decimal comma, and nothing else."""
+    name = lines[0].text.strip()
+    return (
+        len(lines) > 1
+        and not any(mark in name for mark in "\t;|,")
+        and not _is_value(name)
+        and all(re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", line.text) for line in lines[1:])
+    )
+
+
+def _is_value(cell: str) -> bool:
+    return is_missing(cell) or is_number(cell) or times.is_time(cell)
+
+
+def _kind(cell: str, missing: Missing) -> str:
+    if cell in missing.texts or is_missing(cell):
+        return "missing"
+    if is_number(cell):
+        return "number"
+    return "time" if times.is_time(cell) else "text"
+
+
+def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[str]:
+    """What most cells of each column are."""
+    kinds = []
+    for column in range(count):
+        found = Counter(_kind(row[column], missing) for row in rows)
+        del found["missing"]
+        kinds.append(found.most_common(1)[0][0] if found else "number")
+    return kinds
+
+
+def _body(
+    title: str,
+    lines: Sequence[_Line],
+    rows: Sequence[Sequence[str]],
+    mode: int,
+    delimiter: str,
+    options: ReadOptions,
+) -> tuple[int, tuple[str, ...] | None, list[str]]:
+    """Where header or rows begin, the names if they have another count than the rows, and notes."""
+    notes: list[str] = []
+    head = next(i for i, row in enumerate(rows) if len(row) == mode)
+    if options.skip:
+        notes.append(f"the first {options.skip} lines are skipped, as said")
+    if head == 0 or options.header is False:
+        return (head if options.skip is None else 0), None, notes
+    above, below = list(rows[head - 1]), [row for row in rows[head:] if len(row) == mode]
+    named = bool(above) and not any(is_number(cell) or times.is_time(cell) for cell in above)
+    names: tuple[str, ...] | None = None
+    headless = not _is_header(below, _kinds(below[1:], mode, Missing.of(())), Missing.of(()), None)
+    if named and headless and len(above) == mode - 1:
+        if all(row[-1] == "" for row in below):
+            names = (*above, "")
+        elif len(above) > 1 or delimiter == " ":
+            names = ("", *above)
+            notes.append(
+                f"line {lines[head - 1].number} names all columns but the first, which has none"
+            )
+    elif named and headless and len(above) == mode + 1 and above[-1] == "":
+        names = tuple(above[:-1])
+    skipped = head if names is None else head - 1
+    if skipped and options.skip:
+        raise StreamError(
+            f"{title}: line {lines[0].number} has {len(rows[0])} cells and the lines below have "
+            f"{mode}, separated by {shown_delimiter(delimiter)}: skip another number of lines "
+            "(--skip) or name the delimiter (--delimiter)"
+        )
+    if skipped:
+        text = lines[0].text.strip().split("\n")[0]
+        what = "the first line is" if skipped == 1 else f"the first {skipped} lines are"
+        notes.append(f"{what} left out as a preamble ({text[:40]!r})")
+    return head, names, notes
+
+
+def _check_unheaded(
+    title: str,
+    lines: Sequence[_Line],
+    rows: Sequence[Sequence[str]],
+    head: int,
+    mode: int,
+    delimiter: str,
+    options: ReadOptions,
+) -> None:
+    """Refuse lines of another count above rows without a header: they may be the header."""
+    if head and options.header is None and options.skip is None:
+        above = lines[head - 1]
+        raise StreamError(
+            f"{title}: line {above.number} has {len(rows[head - 1])} cells and line "
+            f"{lines[head].number} has {mode}, separated by {shown_delimiter(delimiter)}: name "
+            f"every column in the header, skip the lines above (--skip {lines[head].number - 1}), "
+            "or name the delimiter (--delimiter)"
+        )
+
+
+def _is_header(
+    body: Sequence[Sequence[str]], kinds: Sequence[str], missing: Missing, said: bool | None
+) -> bool:
+    """Whether the first row holds names."""
+    if said is not None:
+        return said
+    cells = body[0]
+    found = [_kind(cell, missing) for cell in cells]
+    values = [cell for cell, kind in zip(cells, found, strict=True) if kind in ("number", "time")]
+    texts = sum(
+        kind == "text" and below != "text" for kind, below in zip(found, kinds, strict=True)
+    )
+    if not values:
+        return "text" in found  # names; a row of missing values is none
+    whole = [cell for cell in values if cell.isascii() and cell.isdigit()]
+    if len(whole) < len(values) or len(set(whole)) < len(whole):
+        return texts > len(values) and len(body) > 1
+    numbers = list(map(int, whole))
+    counted = len(numbers) > 1 and numbers in (
+        list(range(len(numbers))), list(range(1, len(numbers) + 1))
+    )  # fmt: skip
+    # As a table without names is written by others: ",0,1,2" above the rows.
+    rest_named = texts + len(numbers) == len(cells)
+    if counted and len(body) > 1:
+        below = [row for row in body[1:4]]
+        same = all(is_number(cell) and cell.isdigit() for row in below for cell in row if cell)
+        return rest_named or (cells[0] == "" or not same)
+    return texts > 0 and rest_named and len(body) > 1
+
+
+def _comment_names(
+    comments: Sequence[_Line], first: int, delimiter: str, mode: int
+) -> tuple[str, ...] | None:
+    """Names in the last comment line before the first row, if there are as many as columns."""
+    above = [line for line in comments if line.number < first]
+    if not above:
+        return None
+    text = re.sub(r"^[ \t]*(?:#+|%+|//+)", "", above[-1].text)
+    cells = split(text, delimiter, '"')
+    if len(cells) != mode or any(is_number(cell) or times.is_time(cell) for cell in cells):
+        return None
+    return tuple(cells) if any(cells) else None
+
+
+def _without_units(
+    lines: Sequence[_Line],
+    rows: Sequence[Sequence[str]],
+    head: int,
+    body: list[list[str]],
+    count: int,
+    missing: Missing,
+    notes: list[str],
+) -> tuple[int, list[list[str]]]:
+    """Where the rows begin below rows of units."""
+    for _ in range(_UNITS):
+        if len(body) < 2 or head >= len(rows) or rows[head] != body[0]:
+            break
+        below = _kinds(body[1:], count, missing)
+        cells = [_kind(cell, missing) for cell in body[0]]
+        if any(cell in ("number", "time") for cell in cells) or not any(
+            cell == "text" and kind in ("number", "time")
+            for cell, kind in zip(cells, below, strict=True)
+        ):
+            break
+        notes.append(f"line {lines[head].number} is left out as a row of units")
+        head, body = head + 1, body[1:]
+    return head, body
+
+
+def _check_names(title: str, names: Sequence[str], line: int) -> None:
+    for name in names:
+        if name and names.count(name) > 1:
+            places = [str(i + 1) for i, other in enumerate(names) if other == name]
+            raise StreamError(
+                f"{title}: line {line}: columns {' and '.join(places)} are both named {name!r}: "
+                "rename one"
+            )

@@ -1,0 +1,228 @@
+"""Numbers as texts: decimal and thousands marks, and spellings of a missing value.
+
+A mark that may be either (``1.234``) is decided by the whole file: by cells that allow one reading
+alone (``0.5``, ``12.34``, ``1.234.567``, ``1.234,5``). Where none does, or where they contradict
+one another, the file is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from nbt_embed.arrays import Float64Array
+from nbt_embed.errors import StreamError
+
+MISSING = (
+    "", "nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nat", "nil",
+    "-", "--", "---", "?", "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind",
+)  # fmt: skip
+_EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+_DOT = rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
+_COMMA = rf"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+){_EXPONENT}"
+_SPACES = " \u00a0\u202f\u2009'’"
+_GROUPED = {  # decimal mark: with thousands marks of the other kind, or spaces or apostrophes
+    ".": rf"[+-]?[0-9]{{1,3}}(?:(?:,[0-9]{{3}})+|(?:[{_SPACES}][0-9]{{3}})+)(?:\.[0-9]*)?",
+    ",": rf"[+-]?[0-9]{{1,3}}(?:(?:\.[0-9]{{3}})+|(?:[{_SPACES}][0-9]{{3}})+)(?:,[0-9]*)?",
+}
+_INFINITE = r"[+-]?(?i:inf|infinity)"
+_PLAIN = {".": _DOT, ",": _COMMA}
+_EITHER = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"  # a fraction of three digits, or a thousand
+_NUMBER = re.compile("|".join([_DOT, _COMMA, *_GROUPED.values(), _INFINITE]))
+# What a cell tells of the file: name -> (a text it must hold, pattern of the cell).
+_TELLS = {
+    "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:,[0-9]{{3}})+\.[0-9]*)$"),
+    "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:\.[0-9]{{3}})+,[0-9]*)$"),
+    "dots": (".", r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"),
+    "commas": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}$"),
+    "full dot": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]*$"),
+    "full comma": (".", r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]*$"),
+    "either dot": (".", r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"),
+    "either comma": (",", r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"),
+    "small": ("", r"^[+-]?[0-9]{1,3}$"),
+    "large": ("", r"^[+-]?[0-9]{4,}$"),
+}
+_CLOCK = r"^[0-9]{1,2}[.][0-9]{2}$"
+REMEDY = "say which mark is the decimal one, --decimal , or --decimal ."
+
+Place = tuple[int, str]  # row and cell
+Words = Callable[[str, int, str], str]  # of a column, a row and a cell: line, column and cell
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell is empty or spells a missing value."""
+    return cell.lower() in MISSING
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number with any marks, or infinite."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def has_marks(cell: str) -> bool:
+    """Whether the decimal mark must be decided by other cells, or is no point."""
+    return _NUMBER.fullmatch(cell) is not None and re.fullmatch(_DOT, cell) is None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What marks a missing value in one file.
+
+    Attributes: texts, spellings, stripped; numbers, values.
+    """
+
+    texts: tuple[str, ...]
+    numbers: tuple[float, ...]
+
+    @classmethod
+    def of(cls, said: tuple[str, ...]) -> Missing:
+        """The usual spellings and those that were named."""
+        usual = [form for text in MISSING for form in (text, text.upper(), text.capitalize())]
+        usual += ["NaN", "NaT", "N/a", "<Na>"]
+        numbers = []
+        for text in said:
+            if re.fullmatch(_DOT, text.strip()):
+                numbers.append(float(text))
+            elif re.fullmatch(_COMMA, text.strip()):
+                numbers.append(float(text.replace(",", ".")))
+        return cls(tuple(dict.fromkeys([*usual, *(text.strip() for text in said)])), tuple(numbers))
+
+    def without(self, cells: pl.Series) -> pl.Series:
+        """Texts, stripped; null where missing."""
+        stripped = cells.str.strip_chars()
+        gone = stripped.is_in(list(self.texts)) | stripped.str.to_lowercase().is_in(list(MISSING))
+        return stripped.set(gone.fill_null(value=False), None)
+
+    def out_of(self, values: Float64Array) -> Float64Array:
+        """Numbers, NaN where missing."""
+        for number in self.numbers:
+            values = np.where(values == number, np.nan, values)
+        return values
+
+
+def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, int | None]:
+    """Numbers of stripped texts, NaN where null or no number, and the first row of the latter."""
+    other = "," if decimal == "." else "."
+    text = cells
+    grouped = text.str.contains(f"^(?:{_GROUPED[decimal]})$").fill_null(value=False)
+    if grouped.any():
+        bare = text.str.replace_all(f"[{re.escape(other)}{_SPACES}]", "")
+        text = bare.zip_with(grouped, text)
+    if decimal == ",":
+        wrong = text.str.contains(".", literal=True).fill_null(value=False)
+        text = text.str.replace(",", ".", literal=True).set(wrong, "x")
+    found = text.cast(pl.Float64, strict=False)
+    bad = (found.is_null() & cells.is_not_null()).arg_max() if len(found) else None
+    is_bad = bad is not None and found[bad] is None and cells[bad] is not None
+    return found.fill_null(np.nan).to_numpy(), bad if is_bad else None
+
+
+@dataclass
+class Marks:
+    """What the cells of one file tell about its decimal mark; columns by their names."""
+
+    columns: dict[str, dict[str, Place]] = field(default_factory=dict)
+
+    def observe(self, name: str, cells: pl.Series, row: int) -> None:
+        """Look at a column's next cells, stripped, null where missing; row is that of the first."""
+        tells = self.columns.setdefault(name, {})
+        if "clock" not in tells and len(cells.drop_nulls()):
+            dotted = cells.drop_nulls().str.contains(_CLOCK).all()
+            tells["clock" if dotted and _is_clock(name) else "values"] = (row, "")
+        holds = {
+            mark: cells.str.contains(mark, literal=True).fill_null(value=False) for mark in ".,"
+        }
+        any_mark = holds["."] | holds[","]
+        for tell, (mark, pattern) in _TELLS.items():
+            if tell in tells:
+                continue
+            rows = (holds[mark] if mark else ~any_mark).arg_true()
+            if not len(rows):
+                continue
+            some = cells.gather(rows)
+            match = some.str.contains(pattern).fill_null(value=False)
+            if tell in ("dot", "comma"):
+                sure = match & ~some.str.contains(f"^{_EITHER}$").fill_null(value=False)
+                if not mark or not sure.any():
+                    continue
+                match = sure & some.str.contains(mark, literal=True)
+            first = match.arg_max()
+            if first is not None and match[first]:
+                tells[tell] = (row + int(rows[first]), str(some[first]))
+
+    def first(self, *tells: str) -> tuple[str, int, str] | None:
+        """Column, row and cell of the first cell that tells one of these."""
+        found = [
+            (place[0], name, place[1])
+            for name, told in self.columns.items()
+            if "clock" not in told
+            for tell, place in told.items()
+            if tell in tells
+        ]
+        if not found:
+            return None
+        row, name, cell = min(found)
+        return name, row, cell
+
+
+def _is_clock(name: str) -> bool:
+    return re.search("time|zeit|uhr|hour|clock|heure|hora", name.lower()) is not None
+
+
+def decide(marks: Marks, delimiter: str, place: Words) -> str:
+    """The decimal mark of a file.
+
+    Args: marks, of all its cells; place, (column, row, cell) in words.
+    Errors: StreamError shows two cells that contradict one another, or one with two readings.
+    """
+    comma = marks.first("comma", "dots")
+    dot = marks.first("dot", "commas")
+    if comma and dot:
+        raise StreamError(
+            f"{place(*comma)} has a decimal comma and {place(*dot)} a decimal point: {REMEDY}, or "
+            "correct the cells"
+        )
+    either_comma, either_dot = marks.first("either comma"), marks.first("either dot")
+    if not comma and not dot:
+        if either_comma and either_dot:
+            raise StreamError(
+                f"{place(*either_comma)} and {place(*either_dot)} may each be a fraction or "
+                f"thousands: {REMEDY}"
+            )
+        doubtful = either_comma or either_dot
+        sure = not either_comma or delimiter == ";"  # which is used where the comma is decimal
+        if doubtful:
+            for name, told in marks.columns.items():
+                either = told.get("either comma") or told.get("either dot")
+                if either and "clock" not in told and ("small" in told or not sure):
+                    whole = told.get("small")
+                    beside = f", and {place(name, *whole)} has no mark" if whole else ""
+                    raise StreamError(
+                        f"{place(name, *either)} may be a fraction or thousands{beside}: {REMEDY}"
+                    )
+        decimal = "," if either_comma else "."
+    else:
+        decimal = "," if comma else "."
+    _check_columns(marks, decimal, place)
+    return decimal
+
+
+def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
+    """Refuse thousands marks in a column that elsewhere does without them."""
+    own, other = ("comma", "dot") if decimal == "," else ("dot", "comma")
+    for name, told in marks.columns.items():
+        grouped = told.get(f"either {other}")
+        if grouped is None or "clock" in told:
+            continue
+        if f"full {own}" in told or f"{other}s" in told:  # 1.234,5 or 1.234.567
+            continue
+        against = told.get(own) or told.get(f"either {own}") or told.get("large")
+        if against:
+            raise StreamError(
+                f"{place(name, *against)} and {place(name, *grouped)} contradict one another: "
+                f"{REMEDY}, or correct the cells"
+            )

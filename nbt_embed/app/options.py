@@ -1,0 +1,43 @@
+"""What a person may say about a file; everything else is recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read files. None: recognise it.
+
+    Attributes:
+        time: column of the time, ``Date+Time`` for two; "": no column is the time.
+        time_format: of the time column, as for ``strptime`` (``%d/%m/%Y %H:%M``), or a unit since
+            the start or since 1970: ``s``, ``ms``, ``us``, ``ns``.
+        inputs: names of the input columns; None: every numeric column.
+        targets: names of the target columns; None: the inputs.
+        missing: further spellings of a missing value; numbers are compared as numbers.
+        delimiter: one character, ``tab`` or ``space``.
+        decimal: ``.`` or ``,``.
+        skip: lines before the header that are not read.
+        header: whether the first line holds names.
+        quote: the character around cells; "": none, quotes are text.
+        encoding: as Python names it.
+        gap: seconds; the learner's state is reset after a longer pause.
+        resample: seconds; means over intervals of this length.
+        link: of the targets: ``gaussian``, ``bernoulli`` or ``categorical``.
+    """
+
+    time: str | None = None
+    time_format: str | None = None
+    inputs: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
+    delimiter: str | None = None
+    decimal: str | None = None
+    skip: int | None = None
+    header: bool | None = None
+    quote: str = '"'
+    encoding: str | None = None
+    gap: float | None = None
+    resample: float | None = None
+    link: str | None = None

@@ -1,0 +1,355 @@
+"""Files become a recording: recognised, read once in constant memory, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from nbt_embed.app import timeline
+from nbt_embed.app.columns import NumberColumn, TextColumn
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.app.recording import Recording, Rows, TimeFacts
+from nbt_embed.app.resample import resampled
+from nbt_embed.app.roles import Column, Columns, roles
+from nbt_embed.app.source import sources
+from nbt_embed.app.spool import Spool
+from nbt_embed.app.table import Batch, ReadAgain, Table, table
+from nbt_embed.app.times import named_time, text_of
+from nbt_embed.errors import StreamError
+
+__all__ = ["ReadOptions", "Recording", "read"]
+
+_GAPS = 10_000  # pauses that are listed
+_PAUSE = 1.5  # intervals from which a step is a pause
+_TRIES = 20  # corrections of what was recognised, of which each is made once
+
+Progress = Callable[[int, int], None]
+
+
+def read(
+    paths: Sequence[str | Path], options: ReadOptions, progress: Progress | None = None
+) -> Recording:
+    """Files as one stream, with a reset of the learner's state between them.
+
+    Text with any delimiter, Parquet, Arrow and NumPy files, plain or compressed. What a file does
+    not say is recognised (``notes``), or refused where two readings are possible.
+
+    Args:
+        paths: files, folders (their files in the order of names) or "-", standard input.
+        options: what is not to be recognised.
+        progress: called with how much of how much has been read of a file, in bytes or rows.
+
+    Errors: StreamError names file, line, column and cell, and what to do.
+    Cost: one pass, more where marks are doubtful; memory of some megabytes; temporary files of 4
+    bytes a cell and 8 a time.
+    """
+    if options.time == "none":
+        options = replace(options, time="")
+    _check_options(options)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="nbt-embed-")))
+        files, notes = sources(paths, folder)
+        tables = [table(file, options, folder, i) for i, file in enumerate(files)]
+        _check_same(tables)
+        survey = _survey(tables, options, folder, progress)
+        for one in (survey.spool, *(s for c in survey.candidates for s in c.spools)):
+            stack.callback(one.close)
+        for one in tables:
+            prefix = f"{one.title}: " if len(tables) > 1 else ""
+            notes += [prefix + note for note in one.notes]
+        if survey.dropped:
+            notes.append(f"{survey.dropped} empty rows at the end are left out")
+        words = _Words(tables, survey.files)
+        chosen = timeline.choose(survey.candidates, survey.files, words.cells, notes)
+        title = _title([one.title for one in tables])
+        columns = Columns(
+            title,
+            words.names,
+            frozenset(i for i, name in enumerate(tables[0].names) if not name),
+            survey.facts,
+            _times(survey, chosen, words.names, options, notes),
+            survey.spool.rows,
+            lambda row, column: words.cells(row, (column,)),
+        )
+        found = roles(columns, options, survey.spool, notes)
+        rows = Rows(
+            survey.spool,
+            chosen.spool if chosen else None,
+            survey.files,
+            chosen is not None and chosen.order.backwards,
+        )
+        if rows.backwards and chosen:
+            notes.append(
+                f"the file is newest first by {chosen.candidate.name!r}: its rows are read from "
+                "the last to the first"
+            )
+        facts, resets = _time_facts(chosen, rows, options, title)
+        if facts:
+            notes += _time_notes(facts, options, len(resets))
+        missing = any(_has_missing(survey, one.column) for one in found.inputs)
+        recording = Recording(
+            title,
+            survey.spool.rows,
+            tuple([one.name for one in found.inputs]),
+            tuple([one.name for one in found.targets]),
+            found.classes,
+            missing,
+            found.anchor,
+            facts,
+            tuple(notes),
+            rows,
+            found.inputs,
+            found.targets,
+            tuple(sorted({*resets, *survey.files[1:-1]})),
+            stack.pop_all(),
+        )
+    if options.resample is None:
+        return recording
+    return resampled(recording, options.resample, options.gap)
+
+
+def _check_options(options: ReadOptions) -> None:
+    for name in ("gap", "resample"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < np.inf:
+            raise StreamError(f"{name} {value}: name a number of seconds above 0")
+    if options.skip is not None and options.skip < 0:
+        raise StreamError(f"skip {options.skip}: name a number of lines from 0")
+    if len(options.quote) > 1:
+        raise StreamError(f"quote {options.quote!r}: name one character, or none")
+
+
+def _check_same(tables: Sequence[Table]) -> None:
+    """Refuse files with other columns than the first."""
+    first = tables[0]
+    for one in tables[1:]:
+        if one.names == first.names:
+            continue
+        pairs = enumerate(zip(first.names, one.names, strict=False))
+        at = next((i for i, (a, b) in pairs if a != b), min(len(first.names), len(one.names)))
+        told = [repr(t.names[at]) if at < len(t.names) else "missing" for t in (first, one)]
+        raise StreamError(
+            f"{one.title}: column {at + 1} is {told[1]}, and in {first.title} it is {told[0]}: "
+            "read files with the same columns in the same order"
+        )
+
+
+@dataclass(eq=False)
+class _Survey:
+    """All rows in temporary files, and what was seen of every column."""
+
+    spool: Spool
+    facts: list[Column]
+    candidates: list[timeline.Candidate]
+    files: tuple[int, ...]
+    dropped: int
+
+
+def _survey(
+    tables: Sequence[Table], options: ReadOptions, folder: Path, progress: Progress | None
+) -> _Survey:
+    """One pass over all files; again where what was recognised has been corrected."""
+    texts: set[int] = set()
+    for _ in range(_TRIES):
+        try:
+            return _pass(tables, options, folder, texts, progress)
+        except ReadAgain:
+            continue
+    raise StreamError(
+        f"{tables[0].title}: changes its way of writing again and again: say it with --decimal "
+        "and --encoding"
+    )
+
+
+def _pass(
+    tables: Sequence[Table],
+    options: ReadOptions,
+    folder: Path,
+    texts: set[int],
+    progress: Progress | None,
+) -> _Survey:
+    numeric = [number and i not in texts for i, number in enumerate(tables[0].numeric)]
+    facts: list[Column] = [NumberColumn() if number else TextColumn() for number in numeric]
+    spool = Spool(folder / "table", np.float32, len(numeric))
+    found = [one for one in timeline.candidates(tables[0], options) if not texts & {*one.columns}]
+    for i, one in enumerate(found):
+        one.start(folder, i)
+    ends, dropped = [0], 0
+    try:
+        for current in tables:
+            last = ends[-1]
+            for batch in current.batches(numeric, progress):
+                row = spool.rows
+                _switch_to_text(batch, facts, texts)
+                block = _block(batch, facts, row)
+                filled = _last_filled(batch, block)
+                last = last if filled is None else row + filled + 1
+                spool.append(block)
+                for one in found:
+                    one.add(batch, row)
+            dropped += spool.rows - last
+            for one in (spool, *(s for candidate in found for s in candidate.spools)):
+                one.cut(last)
+            if last == ends[-1]:
+                raise StreamError(
+                    f"{current.title}: no row below the header holds a value: name a file with "
+                    "values"
+                )
+            ends.append(last)
+    except BaseException:
+        for one in (spool, *(s for candidate in found for s in candidate.spools)):
+            one.close()
+        raise
+    return _Survey(spool, facts, found, tuple(ends), dropped)
+
+
+def _switch_to_text(batch: Batch, facts: Sequence[Column], texts: set[int]) -> None:
+    """A column without any number before its first text is one of texts."""
+    for column, (row, _) in batch.texts.items():
+        one = facts[column]
+        before = batch.columns[column].to_numpy()[:row]
+        if isinstance(one, NumberColumn) and not one.filled and np.isnan(before).all():
+            texts.add(column)
+            raise ReadAgain
+
+
+def _block(batch: Batch, facts: Sequence[Column], row: int) -> np.ndarray:
+    """Rows as float32: numbers, and the codes of texts."""
+    block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
+    for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
+        if isinstance(one, NumberColumn):
+            if i in batch.texts and one.text is None:
+                one.text = row + batch.texts[i][0], batch.texts[i][1]
+            block[:, i] = one.add(cells.to_numpy(), row, batch.row)
+        elif cells.dtype.is_temporal():
+            block[:, i] = np.nan
+        else:
+            block[:, i] = one.add(cells, row)
+    return block
+
+
+def _last_filled(batch: Batch, block: np.ndarray) -> int | None:
+    """The last row with any cell that is not missing."""
+    if not np.isnan(block[-1]).all():
+        return len(block) - 1
+    filled = ~np.isnan(block).all(axis=1)
+    for cells in batch.columns:
+        filled |= cells.is_not_null().to_numpy() & (cells.is_not_nan().to_numpy()
+                  if cells.dtype.is_float() else True)  # fmt: skip
+    found = np.flatnonzero(filled)
+    return int(found[-1]) if len(found) else None
+
+
+class _Words:
+    """How messages name cells."""
+
+    def __init__(self, tables: Sequence[Table], files: Sequence[int]) -> None:
+        self._tables, self._files = tables, files
+        self.names = tuple([name or f"column {i + 1}" for i, name in enumerate(tables[0].names)])
+
+    def cells(self, row: int, columns: Sequence[int]) -> str:
+        """File, line, column and cell of a row over all files."""
+        file = next(i for i, end in enumerate(self._files[1:]) if row < end)
+        one, inner = self._tables[file], row - self._files[file]
+        names = " and ".join(repr(self.names[i]) for i in columns)
+        held = " and ".join(repr(one.cell(inner, i)) for i in columns)
+        several = "columns" if len(columns) > 1 else "column"
+        verb = "hold" if len(columns) > 1 else "holds"
+        return f"{one.title}: {one.place(inner)}: {several} {names} {verb} {held}"
+
+
+def _title(titles: Sequence[str]) -> str:
+    if len(titles) <= 2:
+        return " and ".join(titles)
+    return f"{titles[0]} and {len(titles) - 1} more"
+
+
+def _has_missing(survey: _Survey, column: int) -> bool:
+    return survey.facts[column].filled < survey.spool.rows
+
+
+def _times(
+    survey: _Survey,
+    chosen: timeline.Chosen | None,
+    names: Sequence[str],
+    options: ReadOptions,
+    notes: list[str],
+) -> frozenset[int]:
+    """Columns that are times, the chosen one and others: none is an input by itself."""
+    taken = set(chosen.candidate.columns) if chosen else set()
+    for one in survey.candidates:
+        if chosen is None or one.bad is not None or taken >= {*one.columns}:
+            continue
+        judged = timeline.order(one.spools[0], survey.files)
+        if one.certain or (named_time(one.name) and judged.ordered):
+            taken |= {*one.columns}
+            notes.append(f"column {one.name!r} is left out: it is another time")
+    wanted = {*(options.inputs or ()), *(options.targets or ())}
+    return frozenset(i for i in taken if names[i] not in wanted)
+
+
+def _time_facts(
+    chosen: timeline.Chosen | None, rows: Rows, options: ReadOptions, title: str
+) -> tuple[TimeFacts | None, list[int]]:
+    """What the time column tells, and the rows before which there is a pause longer than asked."""
+    if chosen is None:
+        for name in ("gap", "resample"):
+            if getattr(options, name) is not None:
+                raise StreamError(
+                    f"{title}: {name} needs a time column, and none is recognised: name it with "
+                    "--time"
+                )
+        return None, []
+    order, date = chosen.order, chosen.reading.kind == "date"
+    if options.gap is not None and options.gap < order.interval:
+        raise StreamError(
+            f"{title}: gap {options.gap:g} s is below the interval of the rows, "
+            f"{order.interval:g} s: name a longer one"
+        )
+    gaps: list[tuple[int, float]] = []
+    resets: list[int] = []
+    limit = order.interval * _PAUSE if options.gap is None else options.gap
+    if np.isfinite(order.interval):
+        for row, seconds in timeline.pauses(chosen.spool, rows.files, limit):
+            row = rows.file_row(row - 1) if rows.backwards else row
+            if len(gaps) < _GAPS:
+                gaps.append((row, seconds))
+            if options.gap is not None:
+                resets.append(row)
+    first, last = (order.last, order.first) if rows.backwards else (order.first, order.last)
+    return (
+        TimeFacts(
+            chosen.candidate.name,
+            chosen.reading.name,
+            text_of(first, date),
+            text_of(last, date),
+            order.interval,
+            tuple(sorted(gaps)),
+            order.equal,
+            min(order.rising, order.falling),
+        ),
+        resets,
+    )
+
+
+def _time_notes(facts: TimeFacts, options: ReadOptions, resets: int) -> list[str]:
+    notes = [
+        f"the time is {facts.column!r} ({facts.kind}): {facts.first} to {facts.last}"
+        + (f", a row every {facts.interval:g} s" if np.isfinite(facts.interval) else "")
+    ]
+    if facts.duplicates:
+        notes.append(f"{facts.duplicates} rows have the time of the row before")
+    if facts.gaps:
+        row, seconds = max(facts.gaps, key=lambda gap: gap[1])
+        many = f"{len(facts.gaps)} pauses" if len(facts.gaps) > 1 else "1 pause"
+        what = (
+            f"the state is reset after {resets} of them" if options.gap is not None
+            else "--gap SECONDS would reset the state after longer ones"
+        )  # fmt: skip
+        notes.append(f"{many} in time, the longest {seconds:g} s before row {row}: {what}")
+    return notes

@@ -1,0 +1,243 @@
+"""A stream that a file holds: rows in a temporary file, read in order as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed.app.spool import Spool
+from nbt_embed.arrays import Float32Array
+from nbt_embed.streams import Stream
+
+_DATES = np.dtype("datetime64[ns]")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive rows of one segment.
+
+    Attributes:
+        start: number of the first row, counted from 0 over the whole recording.
+        reset: a segment begins here: the learner's state is reset before it (never for row 0).
+        inputs: (n, n_in), NaN where missing.
+        targets: (n, n_out), NaN where missing; of a class target (n, 1) the number of the class.
+        time: (n,) datetime64[ns] (NaT missing) or float64 seconds (NaN missing), or None.
+    """
+
+    start: int
+    reset: bool
+    inputs: Float32Array
+    targets: Float32Array
+    time: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class TimeFacts:
+    """The time column.
+
+    Attributes:
+        column: its name; of two columns both, with a plus.
+        kind: how its cells are written.
+        first, last: the first and the last time, as a person reads them.
+        interval: seconds between rows, the median; NaN where there is none.
+        gaps: (row, seconds) of the first row after each long pause, the first 10,000.
+        duplicates: rows with the time of the row before.
+        out_of_order: rows whose time is before that of the row before.
+    """
+
+    column: str
+    kind: str
+    first: str
+    last: str
+    interval: float
+    gaps: tuple[tuple[int, float], ...]
+    duplicates: int
+    out_of_order: int
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """One input or target: a column as it is, or what its codes stand for.
+
+    Attributes: name; column, where its values stand in the spool; values, what the codes 0, 1, ...
+    become, or None: numbers; one_hot, the code that becomes 1 while all others become 0, or None.
+    """
+
+    name: str
+    column: int
+    values: Float32Array | None = None
+    one_hot: int | None = None
+
+    def of(self, table: Float32Array) -> Float32Array:
+        """Its values in rows of the spool."""
+        cells = table[:, self.column]
+        missing = np.isnan(cells)
+        if self.one_hot is not None:
+            hot: Float32Array = (cells == self.one_hot).astype(np.float32)
+            hot[missing] = np.nan
+            return hot
+        if self.values is None:
+            return cells
+        codes = np.where(missing, 0, cells).astype(np.int64)
+        found: Float32Array = self.values[codes]
+        return np.where(missing, np.float32(np.nan), found)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of all files.
+
+    Attributes:
+        table: (rows, columns) float32.
+        time: (rows, 1) int64 nanoseconds since 1970 or float64 seconds, or None.
+        files: first row of each file, then the number of rows.
+        backwards: the rows of each file stand from the last to the first.
+    """
+
+    table: Spool
+    time: Spool | None
+    files: tuple[int, ...]
+    backwards: bool = False
+
+    def read(self, spool: Spool, start: int, stop: int) -> NDArray[Any]:
+        """Rows of one file in order of time."""
+        if not self.backwards:
+            return spool.read(start, stop)
+        file = next(i for i, end in enumerate(self.files[1:]) if start < end)
+        ends = self.files[file] + self.files[file + 1]
+        return spool.read(ends - stop, ends - start)[::-1]
+
+    def file_row(self, row: int) -> int:
+        """Where a row stands as the files have them."""
+        file = next(i for i, end in enumerate(self.files[1:]) if row < end)
+        return self.files[file] + self.files[file + 1] - 1 - row if self.backwards else row
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A stream from files. Close it, or use it in ``with``: its rows are in a temporary file.
+
+    Attributes:
+        title: name of the file or files.
+        rows: how many there are.
+        input_names, target_names: of the channels.
+        classes: names of the classes of the one class target by their number, or None: numbers.
+        has_missing_inputs: whether a learner needs ``hold_missing=True``.
+        anchor: for each target the input of the same column, or None.
+        time: the time column, or None.
+        notes: sentences about what was recognised, left out and dropped, and why.
+    """
+
+    title: str
+    rows: int
+    input_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    has_missing_inputs: bool
+    anchor: tuple[int | None, ...] | None
+    time: TimeFacts | None
+    notes: tuple[str, ...]
+    _rows: Rows = field(repr=False)
+    _inputs: tuple[Channel, ...] = field(repr=False)
+    _targets: tuple[Channel, ...] = field(repr=False)
+    _resets: tuple[int, ...] = field(repr=False)
+    _files: ExitStack = field(repr=False)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._files.close()
+
+    @property
+    def segments(self) -> int:
+        """Pieces of the recording: before each but the first, a learner's state is reset."""
+        return len(self._resets) + 1
+
+    def blocks(self, rows: int = 4096) -> Iterator[Block]:
+        """All rows in order, at most so many at once; may be called several times.
+
+        Cost: memory of one block.
+        """
+        starts = (0, *self._resets, self.rows)
+        for begin, end in zip(starts, starts[1:], strict=False):
+            for start in range(begin, end, rows):
+                stop = min(start + rows, end)
+                table = self._rows.read(self._rows.table, start, stop)
+                yield Block(
+                    start,
+                    start == begin > 0,
+                    _stack(self._inputs, table),
+                    _stack(self._targets, table),
+                    self._time(start, stop),
+                )
+
+    def _time(self, start: int, stop: int) -> NDArray[Any] | None:
+        if self._rows.time is None:
+            return None
+        times = np.ascontiguousarray(self._rows.read(self._rows.time, start, stop)[:, 0])
+        return times.view(_DATES) if times.dtype == np.int64 else times
+
+    def stream(self) -> Stream:
+        """Everything in memory, without resets and times."""
+        inputs = np.empty((self.rows, len(self.input_names)), np.float32)
+        targets = np.empty((self.rows, len(self.target_names)), np.float32)
+        for block in self.blocks():
+            part = slice(block.start, block.start + len(block.inputs))
+            inputs[part], targets[part] = block.inputs, block.targets
+        return Stream(inputs, targets, self.input_names, self.target_names)
+
+
+def _stack(channels: tuple[Channel, ...], table: Float32Array) -> Float32Array:
+    plain = [channel.column for channel in channels if channel.values is None]
+    if len(plain) == len(channels) and all(channel.one_hot is None for channel in channels):
+        return np.ascontiguousarray(table[:, plain])
+    return np.ascontiguousarray(np.column_stack([channel.of(table) for channel in channels]))
+
+
+def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = None) -> Recording:
+    """A stream that is in memory as a recording.
+
+    Args: stream; title, what it is called; classes, names of the classes of its target, if it is
+    one. Errors: OSError. Cost: one copy, in a temporary file.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="nbt-embed-"))
+        spool = Spool(Path(folder) / "rows", np.float32, stream.n_in + stream.n_out)
+        stack.callback(spool.close)
+        spool.append(np.hstack([stream.inputs, stream.targets]))
+        return Recording(
+            title,
+            len(stream),
+            stream.input_names,
+            stream.target_names,
+            classes,
+            stream.has_missing_inputs,
+            None,
+            None,
+            (),
+            Rows(spool, None, (0, len(stream))),
+            tuple([Channel(name, i) for i, name in enumerate(stream.input_names)]),
+            tuple(
+                [Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]
+            ),
+            (),
+            stack.pop_all(),
+        )

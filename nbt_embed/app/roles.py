@@ -1,0 +1,334 @@
+"""Which columns are inputs and which are targets, and why the others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.app.recording import Channel
+from nbt_embed.app.spool import Spool
+from nbt_embed.arrays import VALUE_LIMIT
+from nbt_embed.errors import StreamError, similar
+
+LINKS = ("gaussian", "bernoulli", "categorical")
+Column = NumberColumn | TextColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """All columns of a recording.
+
+    Attributes:
+        title: of the recording.
+        names: of the columns, for the unnamed their place.
+        unnamed: which have no name.
+        facts: what was seen of each.
+        times: which are the time, or another time.
+        rows: how many rows there are.
+        words: (row, column) -> file, line, column and cell.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    unnamed: frozenset[int]
+    facts: Sequence[Column]
+    times: frozenset[int]
+    rows: int
+    words: Callable[[int, int], str]
+
+    def find(self, name: str) -> int:
+        """Number of a column. Errors: StreamError."""
+        if name not in self.names:
+            raise StreamError(
+                f"{self.title}: no column {name!r}: {similar(name, self.names)}it has "
+                f"{', '.join(self.names)}"
+            )
+        return self.names.index(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Roles:
+    """Inputs and targets, the names of the classes of the one class target, and the anchor."""
+
+    inputs: tuple[Channel, ...]
+    targets: tuple[Channel, ...]
+    classes: tuple[str, ...] | None
+    anchor: tuple[int | None, ...] | None
+
+
+def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]) -> Roles:
+    """Decide on every column. Errors: StreamError."""
+    if options.link not in (None, *LINKS):
+        raise StreamError(f"link {options.link!r}: name one of {', '.join(LINKS)}")
+    for role, names in (("inputs", options.inputs), ("targets", options.targets)):
+        if names is not None and (not names or len(set(names)) != len(names)):
+            raise StreamError(
+                f"{columns.title}: {role} {', '.join(names) or 'are none'}: name at least one "
+                "column, each once"
+            )
+    said = {columns.find(name) for name in (*(options.inputs or ()), *(options.targets or ()))}
+    default: list[int] = []
+    if options.inputs is None or options.targets is None:
+        default = _default(columns, said, options, notes)
+    inputs = (
+        default if options.inputs is None else [columns.find(name) for name in options.inputs]
+    )
+    targets = inputs if options.targets is None else [columns.find(n) for n in options.targets]
+    channels = tuple([one for i in inputs for one in _input(columns, i)])
+    for one in channels:
+        _note_numbers(columns, one.column, notes)
+    outputs, classes = _targets(columns, targets, options, spool)
+    for one in outputs:
+        if classes is None and one.column not in inputs:
+            _note_numbers(columns, one.column, notes)
+    return Roles(channels, outputs, classes, _anchor(columns, channels, outputs, classes))
+
+
+def _default(
+    columns: Columns, said: set[int], options: ReadOptions, notes: list[str]
+) -> list[int]:
+    """Columns that are inputs if none are named."""
+    usable, counters, left = [], [], []
+    for i, (name, facts) in enumerate(zip(columns.names, columns.facts, strict=True)):
+        if i in columns.times:
+            continue
+        reason = _problem(columns, i)
+        if isinstance(facts, TextColumn):
+            if i in said:  # a class target
+                continue
+            if facts.filled or i not in columns.unnamed:
+                left.append((name, reason or _texts(columns, i)))
+        elif facts.filled == 0 and i in columns.unnamed:
+            continue  # a delimiter at the end of every line
+        elif reason and not (facts.beyond is not None and facts.text is None):
+            left.append((name, reason))
+        elif facts.is_counter(columns.rows) and i not in said:
+            counters.append(i)
+        else:
+            _check(columns, i)
+            usable.append(i)
+    if not usable and counters and options.targets is None:
+        usable, counters = counters, []
+        notes.append(f"column {columns.names[usable[0]]!r} numbers the rows, and is all there is")
+    for i in counters:
+        left.append((columns.names[i], "it numbers the rows"))
+    if not usable:
+        reasons = "; ".join(f"column {name!r}: {reason}" for name, reason in left)
+        if columns.times:
+            reasons = "; ".join(filter(None, [reasons, "the time is never an input by itself"]))
+        raise StreamError(
+            f"{columns.title}: no column of numbers is left ({reasons or 'all are empty'}): "
+            "correct the cells, declare missing values with --missing, or name the delimiter"
+        )
+    notes += [f"column {name!r} is left out: {reason}" for name, reason in left]
+    return usable
+
+
+def _texts(columns: Columns, i: int) -> str:
+    """Why a column of texts is no input."""
+    facts = columns.facts[i]
+    assert isinstance(facts, TextColumn)
+    if not facts.filled or facts.first is None:
+        return "no row holds a value"
+    where = columns.words(facts.first[0], i)
+    if facts.many or len(facts.codes) > ONE_HOT:
+        return f"it holds many different texts ({where})"
+    return (
+        f"it holds {len(facts.codes)} different texts ({where}); name it with --inputs to have an "
+        "input for each, or with --targets to learn it as classes"
+    )
+
+
+def _problem(columns: Columns, i: int) -> str | None:
+    """Why the numbers of a column cannot be used, or None."""
+    facts = columns.facts[i]
+    if facts.filled == 0 and not (isinstance(facts, NumberColumn) and facts.text):
+        return "no row holds a value"
+    if isinstance(facts, TextColumn):
+        return None
+    if facts.text is not None:
+        return (
+            f"{columns.words(facts.text[0], i)}, which is not a number; correct it or declare it "
+            f"as missing (--missing {facts.text[1]!r})"
+        )
+    if facts.beyond is not None:
+        return (
+            f"{columns.words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
+            "value of a learner's float32; correct it, scale the column or declare it as missing "
+            "with --missing"
+        )
+    return None
+
+
+def _check(columns: Columns, i: int) -> None:
+    """Refuse a column that was chosen and cannot be used."""
+    problem = _problem(columns, i)
+    if problem is None:
+        return
+    if problem.startswith("no row"):
+        raise StreamError(
+            f"{columns.title}: column {columns.names[i]!r}: {problem}: leave the column out"
+        )
+    raise StreamError(problem)
+
+
+def _input(columns: Columns, i: int) -> list[Channel]:
+    """The channels of an input column: one, or one for each text."""
+    facts, name = columns.facts[i], columns.names[i]
+    _check(columns, i)
+    if isinstance(facts, NumberColumn):
+        return [Channel(name, i)]
+    if facts.many or len(facts.codes) > ONE_HOT:
+        assert facts.first is not None
+        count = f"more than {CLASSES}" if facts.many else str(len(facts.codes))
+        raise StreamError(
+            f"{columns.words(facts.first[0], i)}; it has {count} different texts, and an input for "
+            f"each is made for {ONE_HOT} at most: leave the column out"
+        )
+    return [Channel(f"{name}={text}", i, one_hot=facts.codes[text]) for text in facts.names]
+
+
+def _targets(
+    columns: Columns, targets: Sequence[int], options: ReadOptions, spool: Spool
+) -> tuple[tuple[Channel, ...], tuple[str, ...] | None]:
+    """The target channels, and the names of the classes."""
+    for i in targets:
+        _check(columns, i)
+    texts = [i for i in targets if isinstance(columns.facts[i], TextColumn)]
+    if options.targets is None:  # one-hot inputs are targets as they are
+        return tuple([one for i in targets for one in _input(columns, i)]), None
+    if not texts and options.link != "categorical":
+        if options.link == "bernoulli":
+            for i in targets:
+                _check_binary(columns, i, spool)
+        return tuple([Channel(columns.names[i], i) for i in targets]), None
+    if len(targets) > 1:
+        which = columns.names[texts[0]] if texts else columns.names[targets[0]]
+        raise StreamError(
+            f"{columns.title}: target {which!r} holds classes, and {len(targets)} targets are "
+            "named: name one target of classes alone"
+        )
+    i = targets[0]
+    facts = columns.facts[i]
+    if isinstance(facts, TextColumn):
+        return _text_classes(columns, i, facts, options)
+    values = _distinct(columns, i, spool)
+    classes = tuple([f"{value:g}" for value in values.tolist()])
+    _check_classes(columns, i, len(classes), options)
+    return (_Numbered(columns.names[i], i, values),), classes
+
+
+class _Numbered(Channel):
+    """A target of numbers that are classes: the number of each among those that occur."""
+
+    def __init__(self, name: str, column: int, found: np.ndarray) -> None:
+        super().__init__(name, column, found)
+
+    def of(self, table: np.ndarray) -> np.ndarray:
+        cells = table[:, self.column]
+        numbers = np.searchsorted(self.values, cells).astype(np.float32)
+        return np.where(np.isnan(cells), np.float32(np.nan), numbers)
+
+
+def _text_classes(
+    columns: Columns, i: int, facts: TextColumn, options: ReadOptions
+) -> tuple[tuple[Channel, ...], tuple[str, ...]]:
+    name = columns.names[i]
+    assert facts.first is not None
+    if options.link == "gaussian":
+        raise StreamError(
+            f"{columns.words(facts.first[0], i)}, which is a text: the link gaussian needs "
+            "numbers; say --link categorical, or name another target"
+        )
+    if facts.many:
+        raise StreamError(
+            f"{columns.words(facts.first[0], i)}; the column has more than {CLASSES} different "
+            "texts: name a target with fewer classes"
+        )
+    _check_classes(columns, i, len(facts.codes), options)
+    numbers = np.empty(len(facts.codes), np.float32)
+    for number, text in enumerate(facts.names):
+        numbers[facts.codes[text]] = number
+    return (Channel(name, i, numbers),), facts.names
+
+
+def _check_classes(columns: Columns, i: int, count: int, options: ReadOptions) -> None:
+    if count < 2 or (options.link == "bernoulli" and count != 2):
+        wanted = "two" if options.link == "bernoulli" else "at least two"
+        raise StreamError(
+            f"{columns.title}: target {columns.names[i]!r} has {count} "
+            f"{'class' if count == 1 else 'classes'}, and {wanted} are needed: name another target"
+            f"{' or --link categorical' if count > 2 else ''}"
+        )
+
+
+def _distinct(columns: Columns, i: int, spool: Spool) -> np.ndarray:
+    """The values of a column, sorted. Errors: StreamError, where there are too many."""
+    found = np.empty(0, np.float32)
+    for _, rows in spool.chunks(0, spool.rows):
+        values = rows[:, i]
+        found = np.union1d(found, values[~np.isnan(values)])
+        if len(found) > CLASSES:
+            raise StreamError(
+                f"{columns.title}: target {columns.names[i]!r} has more than {CLASSES} different "
+                "values: these are no classes; say --link gaussian, or name another target"
+            )
+    return found.astype(np.float32)
+
+
+def _check_binary(columns: Columns, i: int, spool: Spool) -> None:
+    for first, rows in spool.chunks(0, spool.rows):
+        values = rows[:, i]
+        bad = np.flatnonzero(~np.isnan(values) & (values != 0) & (values != 1))
+        if len(bad):
+            raise StreamError(
+                f"{columns.words(first + int(bad[0]), i)}: the link bernoulli needs targets of 0 "
+                "and 1; say --link categorical or gaussian, or name another target"
+            )
+
+
+def _anchor(
+    columns: Columns,
+    inputs: Sequence[Channel],
+    targets: Sequence[Channel],
+    classes: tuple[str, ...] | None,
+) -> tuple[int | None, ...] | None:
+    """For each target the input of the same column, as ``nbt_embed.anchor.find_anchor`` has it."""
+    if classes is not None:
+        return None
+    places = {(one.column, one.one_hot): i for i, one in enumerate(inputs)}
+    found: list[int | None] = []
+    for target in targets:
+        place = places.get((target.column, target.one_hot))
+        facts = columns.facts[target.column]
+        if place is not None and isinstance(facts, NumberColumn) and facts.constant:
+            twins = sum(
+                isinstance(other := columns.facts[one.column], NumberColumn)
+                and other.constant
+                and other.low == facts.low
+                for one in inputs
+            )
+            if facts.low == 0 or twins > 1:  # a machine that idles: no telling which it repeats
+                place = None
+        found.append(place)
+    return tuple(found)
+
+
+def _note_numbers(columns: Columns, i: int, notes: list[str]) -> None:
+    """What a person should know about a column that is used."""
+    facts, name = columns.facts[i], columns.names[i]
+    if not isinstance(facts, NumberColumn):
+        return
+    if facts.constant and facts.filled > 1:
+        notes.append(f"column {name!r} is constant ({facts.low:g}) and kept")
+    spacing = facts.resolution
+    if spacing is not None:
+        largest = max(abs(facts.low), abs(facts.high))
+        notes.append(
+            f"column {name!r}: steps of {facts.step:.2g} are below what a float32 holds at "
+            f"{largest:.10g} ({spacing:.2g}): subtract a reference value"
+        )

@@ -1,0 +1,60 @@
+"""Rows in a temporary file instead of memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+ROWS = 1 << 16  # of one look at all rows
+
+
+class Spool:
+    """Rows of equal width: appended, then read anywhere.
+
+    Attributes: rows, how many there are.
+    """
+
+    def __init__(self, path: Path, kind: DTypeLike, width: int) -> None:
+        self._kind, self._width = np.dtype(kind), width
+        self._file = path.open("w+b", buffering=0)
+        self.rows = 0
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows (n, width), or (n,) where width is 1."""
+        block = np.ascontiguousarray(rows, self._kind)
+        view = memoryview(block.reshape(-1).view(np.uint8))
+        at = self.rows * self._width * self._kind.itemsize
+        while view:
+            count = os.pwrite(self._file.fileno(), view, at)
+            view, at = view[count:], at + count
+        self.rows += len(block)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """A copy of the rows from start to stop, (stop - start, width)."""
+        size = self._kind.itemsize * self._width
+        found = bytearray((stop - start) * size)
+        view, at = memoryview(found), 0
+        while at < len(found):
+            count = os.preadv(self._file.fileno(), [view[at:]], start * size + at)
+            if not count:
+                raise OSError("the temporary file of a recording was cut off")
+            at += count
+        return np.frombuffer(found, self._kind).reshape(-1, self._width)
+
+    def chunks(self, start: int, stop: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Rows from start to stop in pieces, each with the number of its first."""
+        for first in range(start, stop, ROWS):
+            yield first, self.read(first, min(first + ROWS, stop))
+
+    def cut(self, rows: int) -> None:
+        """Keep the first rows alone."""
+        self.rows = rows
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()

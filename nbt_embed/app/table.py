@@ -1,0 +1,470 @@
+"""Columns of one file, some thousand rows at a time, whatever its format."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nbt_embed.app import dialect as dialects
+from nbt_embed.app import encoding, lines, numerals
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.app.source import Source, unpacked
+from nbt_embed.errors import StreamError
+
+ROWS = 1 << 14  # of a batch of a file that is no text
+_SAMPLE = 1000
+_ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
+
+Progress = Callable[[int, int], None]
+
+
+class ReadAgain(Exception):  # noqa: N818  # no error: what was recognised has been corrected
+    """The rows read so far are void: the file turned out to be written in another way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Consecutive rows.
+
+    Attributes:
+        row: number of the first one in its file.
+        columns: one a column: Float64 with NaN where missing, String or times with null there.
+        texts: column -> (row in the batch, cell) of its first cell that should be a number.
+    """
+
+    row: int
+    columns: list[pl.Series]
+    texts: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+
+class Table(Protocol):
+    """One file as columns.
+
+    Attributes:
+        title: as messages call the file.
+        names: of the columns, "" where there is none.
+        numeric: for each column whether its cells are numbers.
+        notes: sentences about what was recognised.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    notes: tuple[str, ...]
+
+    def sample(self) -> list[pl.Series]:
+        """First cells of every column, as in a batch but with texts as they are."""
+        ...
+
+    def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
+        """All rows. Errors: StreamError, ReadAgain."""
+        ...
+
+    def place(self, row: int) -> str:
+        """Where a row stands in the file, in words."""
+        ...
+
+    def cell(self, row: int, column: int) -> str:
+        """A cell as it stands in the file."""
+        ...
+
+
+def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Table:
+    """The table of a file. Errors: StreamError."""
+    with source.open() as file:
+        head = file.read(8)
+    if head.startswith((_PARQUET, _ARROW, _NUMPY, _ZIP)):
+        path = unpacked(source, folder, number)
+        with _refusing(source.title):
+            if head.startswith((_NUMPY, _ZIP)):
+                return FrameTable(source.title, _arrays(source.title, path), options)
+            scan = pl.scan_parquet if head.startswith(_PARQUET) else pl.scan_ipc
+            return FrameTable(source.title, scan(path), options)
+    return TextTable(source, options)
+
+
+class TextTable:
+    """A text file with a cell for each column in every row."""
+
+    def __init__(self, source: Source, options: ReadOptions) -> None:
+        self.title = source.title
+        self._source, self._options = source, options
+        self._missing = numerals.Missing.of(options.missing)
+        self._nulls: list[str] = []  # spellings for polars, once a file has any: they cost time
+        self._notes: list[str] = []
+        if options.decimal not in (None, ".", ","):
+            raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
+        self._decimal = options.decimal
+        with source.open() as file:
+            head = file.read(dialects.SAMPLE)
+        if options.encoding:
+            self._encoding = encoding.known(self.title, options.encoding)
+            found, mark = encoding.encoding_of(head)
+            self._mark = mark if mark and found.startswith(self._encoding[:6]) else 0
+            if mark and self._encoding in ("utf-16", "utf-32"):
+                self._encoding = found
+        else:
+            self._encoding, self._mark = encoding.encoding_of(head)
+        self._recognise()
+
+    def _recognise(self) -> None:
+        with self._open() as (file, _):
+            text, more = b"", b"x"
+            while more and len(text) < dialects.SAMPLE:
+                more = file.read(dialects.SAMPLE)
+                text += more
+        if more:
+            text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1] or text
+        if b"\x00" in text[: 1 << 12]:
+            line = text.count(b"\n", 0, text.index(b"\x00")) + 1
+            raise StreamError(
+                f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
+                "Arrow and NumPy files can be read"
+            )
+        self._dialect = dialects.recognise(
+            self.title, text.decode(errors="replace"), self._options
+        )
+        self.names, self.numeric = self._dialect.names, self._dialect.numeric
+        if self._encoding != encoding.UTF8:
+            name = {"cp1252": "Windows-1252"}.get(self._encoding, self._encoding.upper())
+            said = "as said" if self._options.encoding else "is recognised; --encoding changes it"
+            self._notes = [f"the encoding {name} {said}"]
+        self._whole = frozenset(self._small_columns())
+        if self._decimal is None and self._doubtful():
+            self._weigh()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was recognised."""
+        comma = ["numbers have a decimal comma"] if self._decimal == "," else []
+        return (*self._notes, *self._dialect.notes, *comma)
+
+    def _small_columns(self) -> Iterator[int]:
+        """Columns of whole numbers of up to three digits."""
+        for column, cells in enumerate(self._dialect.sample):
+            numbers = [cell for cell in cells if numerals.is_number(cell)]
+            if self.numeric[column] and all(cell.lstrip("+-").isdigit() for cell in numbers):
+                if all(len(cell.lstrip("+-")) <= 3 for cell in numbers):
+                    yield column
+
+    def _doubtful(self) -> bool:
+        """Whether the first lines leave the decimal mark open."""
+        if any(
+            numerals.has_marks(cell)
+            for cells, numeric in zip(self._dialect.sample, self.numeric, strict=True)
+            for cell in (cells if numeric else ())
+        ):
+            return True
+        marks = numerals.Marks()
+        for name, cells in zip(self._keys(), self._dialect.sample, strict=True):
+            marks.observe(name, self._missing.without(pl.Series(cells, dtype=pl.String)), 0)
+        return marks.first("dot", "commas") is None and any(
+            "either dot" in told and "small" in told for told in marks.columns.values()
+        )
+
+    def _keys(self) -> list[str]:
+        return [name or f"column {i + 1}" for i, name in enumerate(self.names)]
+
+    def _weigh(self) -> None:
+        """Decide the decimal mark by all cells."""
+        marks, keys = numerals.Marks(), self._keys()
+        self._decimal = "."
+        for chunk in self._chunks(None):
+            for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
+                if numeric:
+                    marks.observe(name, cells, chunk.row)
+        self._decimal = numerals.decide(
+            marks,
+            self._dialect.delimiter,
+            lambda name, row, cell: (
+                f"{self.title}: {self.place(row)}: column {name!r} holds {cell!r}, which"
+            ),
+        )
+
+    def sample(self) -> list[pl.Series]:
+        """First cells of every column, stripped, null where missing; numbers as numbers."""
+        found = []
+        for cells, numeric in zip(self._dialect.sample, self.numeric, strict=True):
+            texts = self._missing.without(pl.Series(cells, dtype=pl.String))
+            if numeric:
+                values, _ = numerals.numbers(texts, self._decimal or ".")
+                texts = pl.Series(self._missing.out_of(values))
+            found.append(texts)
+        return found
+
+    def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
+        """All rows. Errors: StreamError, ReadAgain."""
+        decimal = self._decimal or "."
+        kinds = [pl.Float64 if number else pl.String for number in numeric]
+        schema = {str(i): kind for i, kind in enumerate(kinds)}
+        doubted = self._decimal is None
+        try:
+            for chunk in self._chunks(progress):
+                batch = None
+                if not any(numeric[column] for column in chunk.pointed):
+                    batch = self._fast(chunk, schema, decimal)
+                yield batch or self._slow(chunk, numeric, decimal, doubted)
+                if doubted and batch is not None and self._whole:
+                    self._check_whole(batch)
+        except lines.OtherEncoding as found:
+            self._encoding = encoding.single_byte(found.text)
+            self._recognise()
+            raise ReadAgain from None
+
+    def _fast(self, chunk: lines.Chunk, schema: dict[str, Any], decimal: str) -> Batch | None:
+        """A batch in which every number is written plainly, or None."""
+        try:
+            frame = self._parse(chunk, schema, decimal)
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+            if self._nulls:
+                return None
+            self._nulls = [text for text in self._missing.texts if text]
+            return self._fast(chunk, schema, decimal)
+        columns = []
+        for cells in frame.get_columns():
+            if cells.dtype == pl.Float64:
+                values = cells.fill_null(np.nan) if cells.null_count() else cells
+                if self._missing.numbers:
+                    values = pl.Series(self._missing.out_of(values.to_numpy()))
+                columns.append(values)
+            else:
+                columns.append(self._missing.without(cells))
+        return Batch(chunk.row, columns)
+
+    def _slow(
+        self, chunk: lines.Chunk, numeric: Sequence[bool], decimal: str, doubted: bool
+    ) -> Batch:
+        """A batch with numbers of any marks, and texts among numbers."""
+        batch = Batch(chunk.row, [])
+        for column, (cells, number) in enumerate(zip(self._texts(chunk), numeric, strict=True)):
+            if not number:
+                batch.columns.append(cells)
+                continue
+            values, bad = numerals.numbers(cells, decimal)
+            if doubted and self._any_marks(cells):
+                self._weigh()
+                raise ReadAgain
+            if bad is not None:
+                batch.texts[column] = bad, str(cells[bad])
+            batch.columns.append(pl.Series(self._missing.out_of(values)))
+        return batch
+
+    def _any_marks(self, cells: pl.Series) -> bool:
+        odd = cells.str.contains(r"[, \u00a0\u202f\u2009'’]|\..*\.").fill_null(value=False)
+        return any(numerals.has_marks(cell) for cell in cells.filter(odd).to_list())
+
+    def _check_whole(self, batch: Batch) -> None:
+        """Columns that were whole numbers below 1000 so far: 1.004 may be a thousand."""
+        for column in self._whole:
+            values = batch.columns[column]
+            if values.dtype == pl.Float64:
+                known = values.to_numpy()
+                known = known[np.isfinite(known)]
+                if (known != np.round(known)).any():
+                    before = self._decimal
+                    self._weigh()
+                    if self._decimal != (before or "."):
+                        raise ReadAgain
+                    return
+
+    def _texts(self, chunk: lines.Chunk) -> list[pl.Series]:
+        """Cells as texts, stripped, null where missing."""
+        schema = {str(i): pl.String for i in range(len(self.names))}
+        frame = self._parse(chunk, schema, ".")
+        return [self._missing.without(cells) for cells in frame.get_columns()]
+
+    def _parse(self, chunk: lines.Chunk, schema: dict[str, Any], decimal: str) -> pl.DataFrame:
+        frame = pl.read_csv(
+            chunk.data,
+            has_header=False,
+            schema=schema,
+            separator=self._dialect.delimiter,
+            quote_char=self._dialect.quote or None,
+            null_values=self._nulls,
+            decimal_comma=decimal == "," and self._dialect.delimiter != ",",
+        )
+        if len(frame) != len(chunk.lines):
+            raise StreamError(
+                f"{self.title}: lines {chunk.lines[0]} to {chunk.lines[-1]} are read as "
+                f"{len(frame)} rows: look for quotes there, or say --quote none"
+            )
+        return frame
+
+    def _chunks(self, progress: Progress | None) -> Iterator[lines.Chunk]:
+        with self._open() as (file, plain):
+            total = self._source.size()
+            for chunk in lines.chunks(
+                self.title, file, self._dialect, points=self._decimal == ","
+            ):
+                if progress:
+                    progress(min(plain.position(), total), total)
+                yield chunk
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[encoding.Utf8, Any]]:
+        with self._source.open() as plain:
+            yield encoding.Utf8(self.title, plain, self._encoding, self._mark), plain
+
+    def _chunk_of(self, row: int) -> lines.Chunk:
+        return next(
+            chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines)
+        )
+
+    def place(self, row: int) -> str:
+        """Line of a row."""
+        chunk = self._chunk_of(row)
+        return f"line {chunk.lines[row - chunk.row]}"
+
+    def cell(self, row: int, column: int) -> str:
+        """A cell as it stands in the file."""
+        chunk = self._chunk_of(row)
+        schema = {str(i): pl.String for i in range(len(self.names))}
+        return (self._parse(chunk, schema, ".").item(row - chunk.row, column) or "").strip()
+
+
+class FrameTable:
+    """A file whose columns have types: Parquet, Arrow, NumPy."""
+
+    def __init__(
+        self, title: str, source: pl.LazyFrame | dict[str, NDArray[Any]], options: ReadOptions
+    ) -> None:
+        self.title, self._source = title, source
+        self._missing = numerals.Missing.of(options.missing)
+        if isinstance(source, dict):
+            self._rows = len(next(iter(source.values())))
+            self.names = tuple(source)
+        else:
+            self._rows = int(source.select(pl.len()).collect().item())
+            self.names = tuple(source.collect_schema().names())
+        if not self._rows or not self.names:
+            raise StreamError(f"{title}: the file has no rows: name one with rows")
+        head = self._slice(0, _SAMPLE)
+        self.notes = tuple(
+            f"column {name!r} is left out: {cells.dtype} is neither number nor text"
+            for name, cells in zip(self.names, head, strict=True)
+            if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object)
+        )
+        self.numeric = tuple(
+            cells.dtype.is_numeric()
+            or cells.dtype in (pl.Boolean, pl.Null)
+            or (cells.dtype == pl.String and _mostly_numbers(cells))
+            for cells in head
+        )
+
+    def _slice(self, start: int, count: int) -> list[pl.Series]:
+        count = min(count, self._rows - start)
+        if isinstance(self._source, dict):
+            arrays = [array[start : start + count] for array in self._source.values()]
+            return [
+                pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
+                for array in arrays
+            ]
+        with _refusing(self.title):
+            columns = self._source.slice(start, count).collect().get_columns()
+        return [
+            cells.cast(pl.String) if cells.dtype in (pl.Categorical, pl.Enum) else cells
+            for cells in columns
+        ]
+
+    def sample(self) -> list[pl.Series]:
+        """First cells of every column."""
+        return self._converted(0, _SAMPLE, self.numeric).columns
+
+    def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
+        """All rows. Errors: StreamError."""
+        for start in range(0, self._rows, ROWS):
+            yield self._converted(start, ROWS, numeric)
+            if progress:
+                progress(min(start + ROWS, self._rows), self._rows)
+
+    def _converted(self, start: int, count: int, numeric: Sequence[bool]) -> Batch:
+        batch = Batch(start, [])
+        for column, (cells, number) in enumerate(
+            zip(self._slice(start, count), numeric, strict=True)
+        ):
+            if cells.dtype == pl.String:
+                cells = self._missing.without(cells)
+            if number and cells.dtype == pl.String:
+                values, bad = numerals.numbers(cells, ".")
+                if bad is not None:
+                    batch.texts[column] = bad, str(cells[bad])
+            elif number:
+                values = cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            elif cells.dtype == pl.String or cells.dtype.is_temporal():
+                batch.columns.append(cells)
+                continue
+            else:
+                batch.columns.append(pl.Series([None] * len(cells), dtype=pl.String))
+                continue
+            batch.columns.append(pl.Series(self._missing.out_of(values)))
+        return batch
+
+    def place(self, row: int) -> str:
+        """Number of a row, counted from 1."""
+        return f"row {row + 1}"
+
+    def cell(self, row: int, column: int) -> str:
+        """A cell as a text."""
+        return str(self._slice(row, 1)[column][0])
+
+
+def _mostly_numbers(cells: pl.Series) -> bool:
+    texts = [cell.strip() for cell in cells.drop_nulls().to_list()]
+    known = [text for text in texts if not numerals.is_missing(text)]
+    return 2 * sum(map(numerals.is_number, known)) > len(known)
+
+
+@contextmanager
+def _refusing(title: str) -> Iterator[None]:
+    """What the libraries raise about a damaged file, in words."""
+    try:
+        yield
+    except StreamError:
+        raise
+    except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise StreamError(
+            f"{title}: the file is damaged, or of a kind that is not supported ({reason}): write "
+            "it again, as CSV, Parquet or a NumPy array of numbers"
+        ) from error
+
+
+def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
+    """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        what = f"array {name!r}" if name else "the array"
+        if array.dtype.names:
+            columns |= {field: array[field] for field in array.dtype.names}
+        elif array.ndim == 1 and array.dtype.kind in "fiubUM":
+            columns[name or "x1"] = array
+        elif array.ndim == 2 and array.dtype.kind in "fiub":
+            stem = name if name and len(arrays) > 1 else "x"
+            columns |= {f"{stem}{i + 1}": array[:, i] for i in range(array.shape[1])}
+        else:
+            raise StreamError(
+                f"{title}: {what} has shape {array.shape} and type {array.dtype}: save real "
+                "numbers as (rows,) or (rows, columns)"
+            )
+    lengths = {name: len(array) for name, array in columns.items()}
+    if len(set(lengths.values())) > 1:
+        (a, n), (b, m) = next(
+            ((one, first), (other, second))
+            for one, first in lengths.items()
+            for other, second in lengths.items()
+            if first != second
+        )
+        raise StreamError(
+            f"{title}: array {a!r} has {n} rows and {b!r} has {m}: save arrays of equal length"
+        )
+    return columns

@@ -1,0 +1,472 @@
+"""Which column is the time: candidates, parsed while a file is read, judged by their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nbt_embed.app import times
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.app.spool import Spool
+from nbt_embed.app.table import Batch, Table
+from nbt_embed.app.times import NAT, SECOND, TimeFormat
+from nbt_embed.errors import StreamError, shown, similar
+
+_PARTS = ("year", "month", "day", "hour", "minute", "second")
+_DISORDER = 0.2  # share of rows that go back from which a column is no time
+_DUPLICATES = 0.05  # share of rows with the time of the row before, of a column named t
+_SAMPLED = 100_000  # steps whose median is the interval
+_HALF_DAY = 43_200.0
+_FIRST, _SECOND, _THIRD, _LAST = range(4)  # ranks of candidates
+
+
+class Reading(Protocol):
+    """One way to make times of cells."""
+
+    @property
+    def name(self) -> str:
+        """As messages call it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """``date``, ``seconds`` or ``clock``."""
+        ...
+
+    def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
+        """Times of rows, and the first row that has none though its cells are not empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Single:
+    form: TimeFormat
+
+    @property
+    def name(self) -> str:
+        return self.form.name
+
+    @property
+    def kind(self) -> str:
+        return self.form.kind
+
+    def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
+        return self.form.parse(columns[0])
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A date and a time of day in two columns."""
+
+    date: TimeFormat
+
+    @property
+    def name(self) -> str:
+        return f"{self.date.name} and time of day"
+
+    @property
+    def kind(self) -> str:
+        return "date"
+
+    def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
+        dates, bad = self.date.parse(columns[0])
+        clock = columns[1]
+        worse: int | None = None
+        if clock.dtype == pl.Float64:  # 18.30
+            values = clock.to_numpy()
+            minutes = np.round(values % 1 * 100)
+            seconds = np.floor(values) * 3600 + minutes * 60
+            wrong = np.flatnonzero((values >= 24) | (values < 0) | (minutes >= 60))
+            worse = int(wrong[0]) if len(wrong) else None
+        else:
+            seconds, worse = times.TimeFormat("", "clock").parse(clock)
+        known = (dates != NAT) & ~np.isnan(seconds)
+        found = np.where(known, dates, 0) + np.round(np.where(known, seconds, 0) * 1e6).astype(
+            np.int64
+        ) * (SECOND // 1_000_000)
+        return np.where(known, found, NAT), bad if worse is None else worse
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Year, month, day and so on in columns of numbers."""
+
+    count: int
+
+    @property
+    def name(self) -> str:
+        return "columns of " + ", ".join(_PARTS[: self.count])
+
+    @property
+    def kind(self) -> str:
+        return "date"
+
+    def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
+        frame = pl.DataFrame([c.fill_nan(None).alias(p) for c, p in zip(columns, _PARTS)])  # noqa: B905
+        known = ~frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
+        texts = frame.select(
+            pl.format(
+                "{}-{}-{} {}:{}:{}",
+                *(pl.col(p).cast(pl.Int64) for p in _PARTS[: self.count]),
+                *(pl.lit("0") for _ in _PARTS[self.count :]),
+            )
+        ).to_series()
+        found = texts.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="ns")
+        bad = (found.is_null() & known).arg_true()
+        return found.to_physical().fill_null(NAT).to_numpy(), int(bad[0]) if len(bad) else None
+
+
+@dataclass(frozen=True)
+class Order:
+    """How the times of one reading follow one another, in the order of the files.
+
+    Attributes: rising, equal, falling, steps of each kind; back, row of the first step back;
+    longest, seconds; interval, seconds, the median step; first, last.
+    """
+
+    rising: int
+    equal: int
+    falling: int
+    back: int | None
+    longest: float
+    interval: float
+    first: float
+    last: float
+
+    @property
+    def backwards(self) -> bool:
+        """Whether every step goes back, or none forward."""
+        return self.falling > 0 and self.rising == 0
+
+    @property
+    def ordered(self) -> bool:
+        """Whether all steps go one way."""
+        return (self.rising > 0) != (self.falling > 0)
+
+    @property
+    def disorder(self) -> float:
+        """Share of the steps that go the rarer way."""
+        steps = self.rising + self.falling
+        return min(self.rising, self.falling) / steps if steps else 1.0
+
+
+@dataclass(eq=False)
+class Candidate:
+    """Columns that may be the time.
+
+    Attributes:
+        columns: their numbers; name, of them.
+        readings: those that fit every cell so far.
+        rank: of candidates that are in order the lowest is the time.
+        certain: its cells are times, whatever their order; else numbers that may be.
+        spools: of each reading, its times.
+        bad: row and cell of the first cell that is no time in any reading.
+    """
+
+    columns: tuple[int, ...]
+    name: str
+    readings: list[Reading]
+    rank: int
+    certain: bool
+    explicit: bool = False
+    spools: list[Spool] = field(default_factory=list)
+    bad: int | None = None
+    _days: float = 0.0
+    _clock: float = np.nan
+
+    def start(self, folder: Path, number: int) -> None:
+        """Begin at the first row."""
+        for one in self.spools:
+            one.close()
+        self.bad, self._days, self._clock = None, 0.0, np.nan
+        self.spools = [
+            Spool(
+                folder / f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1
+            )
+            for i, one in enumerate(self.readings)
+        ]
+
+    def add(self, batch: Batch, row: int) -> None:
+        """Parse the next rows, of which the first has this number over all files."""
+        columns = [batch.columns[i] for i in self.columns]
+        found = [one.times(columns) for one in self.readings]
+        alive = [i for i, (_, bad) in enumerate(found) if bad is None]
+        if not alive:
+            if self.bad is None:
+                self.bad = row + max(bad for _, bad in found if bad is not None)
+            alive = list(range(len(found)))
+        self.readings = [self.readings[i] for i in alive]
+        self.spools = [self.spools[i] for i in alive]
+        for i, one in zip(alive, self.spools, strict=True):
+            values = found[i][0]
+            if self.readings[alive.index(i)].kind == "clock":
+                values = self._unwrapped(values)
+            one.append(values)
+
+    def _unwrapped(self, seconds: NDArray[Any]) -> NDArray[Any]:
+        """Times of day that go on after midnight."""
+        filled = pl.Series(np.concatenate([[self._clock], seconds])).fill_nan(None)
+        filled = filled.fill_null(strategy="forward")
+        steps = np.diff(filled.fill_null(np.nan).to_numpy())
+        days = self._days + 86400.0 * np.cumsum(np.nan_to_num(steps) < -_HALF_DAY)
+        if len(days):
+            self._days = float(days[-1])
+        last = filled[-1]
+        self._clock = np.nan if last is None else float(last)
+        unwrapped: NDArray[Any] = seconds + days
+        return unwrapped
+
+
+def candidates(table: Table, options: ReadOptions) -> list[Candidate]:
+    """Columns of a file that may be the time, by its first rows. Errors: StreamError."""
+    sample, names = table.sample(), table.names
+    if options.time is not None:
+        return _said(table, sample, options) if options.time else []
+    found: list[Candidate] = []
+    singles: dict[int, list[TimeFormat]] = {}
+    for column, cells in enumerate(sample):
+        formats = _formats(names[column], cells, table.numeric[column], explicit=False)
+        if formats:
+            singles[column] = formats
+    found += _pairs(names, sample, singles)
+    lower = [name.strip().lower() for name in names]
+    parts = [lower.index(part) for part in _PARTS if part in lower]
+    if [lower[i] for i in parts] == list(_PARTS[: len(parts)]) and len(parts) >= 3:
+        label = "+".join(names[i] for i in parts)
+        if all(table.numeric[i] for i in parts):
+            found.append(Candidate(tuple(parts), label, [_Parts(len(parts))], _FIRST, True))
+    for column, formats in singles.items():
+        text = not table.numeric[column]
+        if options.time_format:
+            formats = [times.format_of(table.title, options.time_format)]
+        named = times.named_time(names[column])
+        clock = formats[0].kind == "clock"
+        rank = (_LAST if clock else _SECOND) if text else _THIRD if named else _LAST
+        found.append(
+            Candidate(
+                (column,), names[column] or f"column {column + 1}",
+                [_Single(one) for one in formats], rank, text,
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda one: one.rank)
+
+
+def _formats(name: str, cells: pl.Series, numeric: bool, explicit: bool) -> list[TimeFormat]:
+    if cells.dtype.is_temporal():
+        kind = {pl.Duration: "seconds", pl.Time: "clock"}.get(type(cells.dtype), "date")
+        return [TimeFormat(str(cells.dtype), kind)]
+    if numeric:
+        values = cells.to_numpy()
+        return times.number_formats(name, values[np.isfinite(values)], explicit)
+    return times.text_formats(cells.drop_nulls().to_list())
+
+
+def _pairs(
+    names: Sequence[str], sample: Sequence[pl.Series], singles: dict[int, list[TimeFormat]]
+) -> Iterator[Candidate]:
+    """Dates without a time of day beside a column of times of day."""
+    for date, formats in singles.items():
+        if formats[0].kind != "date" or re.search("%[HI]", formats[0].patterns[0] if
+                                                  formats[0].patterns else "%H"):
+            continue  # fmt: skip
+        for clock in (date + 1, date - 1):
+            if not 0 <= clock < len(names):
+                continue
+            of_day = clock in singles and singles[clock][0].kind == "clock"
+            if not of_day and not _dotted_clock(names[clock], sample[clock]):
+                continue
+            name = f"{names[date]}+{names[clock]}"
+            yield Candidate((date, clock), name, [_Pair(one) for one in formats], _FIRST, True)
+            break
+
+
+def _dotted_clock(name: str, cells: pl.Series) -> bool:
+    """Whether numbers are hours and minutes, as 18.30."""
+    if not re.search("time|zeit|uhr|hora|heure", name.lower()) or cells.dtype != pl.Float64:
+        return False
+    values = cells.to_numpy()
+    values = values[np.isfinite(values)]
+    minutes = np.round(values % 1 * 100, 6)
+    return bool(
+        len(values) and ((values >= 0) & (values < 24)).all() and (minutes < 60).all()
+        and (minutes == np.round(minutes)).all()
+    )  # fmt: skip
+
+
+def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> list[Candidate]:
+    """The column or the two columns that were named."""
+    assert options.time is not None
+    keys = [name or f"column {i + 1}" for i, name in enumerate(table.names)]
+    said = [options.time] if options.time in keys else options.time.split("+")
+    for name in said:
+        if name not in keys:
+            raise StreamError(
+                f"{table.title}: no column {options.time!r}: {similar(options.time, keys)}it has "
+                f"{', '.join(keys)}"
+            )
+    columns = tuple(keys.index(name) for name in said)
+    readings: list[Reading] = []
+    if len(columns) == 2:
+        formats = _formats(keys[columns[0]], sample[columns[0]], table.numeric[columns[0]], True)
+        readings = [_Pair(one) for one in formats if one.kind == "date"]
+    elif len(columns) == 1:
+        formats = _formats(keys[columns[0]], sample[columns[0]], table.numeric[columns[0]], True)
+        if options.time_format:
+            formats = [times.format_of(table.title, options.time_format)]
+        readings = [_Single(one) for one in formats]
+    if not readings:
+        known = sample[columns[0]].drop_nulls()
+        first = known[0] if len(known) else ""
+        raise StreamError(
+            f"{table.title}: column {options.time!r} holds {shown(first)}, which is no known "
+            "spelling of a time: name it with --time-format, as %d/%m/%Y %H:%M, or another column"
+        )
+    return [Candidate(columns, options.time, readings, _FIRST, True, explicit=True)]
+
+
+def order(spool: Spool, files: Sequence[int]) -> Order:
+    """How times follow one another within the files."""
+    rising = equal = falling = 0
+    back: int | None = None
+    longest, sampled = 0.0, []
+    every = max(1, spool.rows // _SAMPLED)
+    ends: list[float] = []
+    for _, rows, steps in _steps(spool, files, ends):
+        rising += int((steps > 0).sum())
+        equal += int((steps == 0).sum())
+        down = np.flatnonzero(steps < 0)
+        falling += len(down)
+        if len(down) and back is None:
+            back = int(rows[down[0]])
+        if len(steps):
+            longest = max(longest, float(np.abs(steps).max()))
+        some = np.abs(steps[::every])
+        sampled.append(some[some > 0])
+    all_steps = np.concatenate(sampled) if sampled else np.empty(0)
+    interval = float(np.median(all_steps)) if len(all_steps) else np.nan
+    return Order(
+        rising, equal, falling, back, longest, interval, *((ends[0], ends[-1]) if ends else (0, 0))
+    )
+
+
+def _steps(
+    spool: Spool, files: Sequence[int], ends: list[float]
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
+    """Rows and the seconds since the time before them, within each file; ends: first and last."""
+    for begin, end in zip(files, files[1:], strict=False):
+        before: Any = None
+        for first, block in spool.chunks(begin, end):
+            values = block[:, 0]
+            known = np.flatnonzero(values != NAT if values.dtype == np.int64 else ~np.isnan(values))
+            if not len(known):
+                continue
+            kept = values[known]
+            scale = SECOND if values.dtype == np.int64 else 1
+            joined = np.concatenate([[kept[0] if before is None else before], kept])
+            steps = np.diff(joined) / scale
+            rows = first + known
+            if before is None:
+                steps, rows = steps[1:], rows[1:]
+            if not ends:
+                ends += [kept[0], kept[0]]
+            ends[1], before = kept[-1], kept[-1]
+            yield begin, rows, steps
+
+
+def pauses(spool: Spool, files: Sequence[int], longer: float) -> Iterator[tuple[int, float]]:
+    """(row, seconds) of every row that stands more than so many seconds from the one before."""
+    for _, rows, steps in _steps(spool, files, []):
+        for i in np.flatnonzero(np.abs(steps) > longer).tolist():
+            yield int(rows[i]), float(abs(steps[i]))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The time of a recording: candidate, reading, its times and their order."""
+
+    candidate: Candidate
+    reading: Reading
+    spool: Spool
+    order: Order
+
+
+def choose(
+    found: Sequence[Candidate], files: Sequence[int], words: Any, notes: list[str]
+) -> Chosen | None:
+    """The first candidate whose times are in order.
+
+    Args: found, by rank; files, first rows; words, (row, columns) -> file, line and cells.
+    Errors: StreamError (cells that are no times, rows out of order, day and month that may both
+    be meant).
+    """
+    for one in found:
+        if one.bad is not None:
+            if not one.certain:
+                continue
+            raise StreamError(
+                f"{words(one.bad, one.columns)} is no time as above it ({one.readings[0].name}): "
+                "correct it, declare it with --missing, name the format with --time-format, or "
+                "say --time none"
+            )
+        chosen = _reading(one, files, words, notes)
+        if chosen is None:
+            continue
+        return chosen
+    return None
+
+
+def _reading(
+    one: Candidate, files: Sequence[int], words: Any, notes: list[str]
+) -> Chosen | None:
+    orders = [order(spool, files) for spool in one.spools]
+    ranked = sorted(range(len(orders)), key=lambda i: (orders[i].disorder, orders[i].longest, i))
+    best = orders[ranked[0]]
+    reading = one.readings[ranked[0]]
+    steps = best.rising + best.falling
+    if not steps:
+        if one.explicit:
+            raise StreamError(
+                f"{words(0, one.columns)}, as every row has: name a column in which time goes on, "
+                "or say --time none"
+            )
+        if one.spools[0].rows > 1 or not one.certain:
+            return None
+    strict = one.certain or times.named_time(one.name)
+    if not best.ordered and steps:
+        if not one.explicit and (best.disorder > _DISORDER or not strict):
+            return None
+        row = best.back if best.rising > best.falling else None
+        if row is None:
+            raise StreamError(
+                f"{words(0, one.columns)}: the times go back and forth: sort the file by time, "
+                "newest last, or say --time none"
+            )
+        raise StreamError(
+            f"{words(row, one.columns)} is before the time of the row above: sort the file by "
+            "time, split it there, or say --time none"
+        )
+    if not strict and best.equal:
+        return None
+    if times.vague(one.name) and not one.explicit and best.equal > _DUPLICATES * steps:
+        return None
+    if len(ranked) > 1:
+        other = orders[ranked[1]]
+        same = (other.disorder, other.longest) == (best.disorder, best.longest)
+        if same and (other.first, other.last) != (best.first, best.last):
+            names = " or ".join(one.readings[i].name for i in ranked)
+            raise StreamError(
+                f"{words(0, one.columns)} may have day and month in either order in all rows: say "
+                f"which, --time-format with {names}"
+            )
+        notes.append(
+            f"times are read as {reading.name}: in another order of day and month they do not "
+            "rise as evenly"
+        )
+    return Chosen(one, reading, one.spools[ranked[0]], best)

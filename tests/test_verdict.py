@@ -1,0 +1,125 @@
+"""The verdict: who wins, by how much, since when, and whether recurrence paid."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("polars", reason="needs the extra [app]")
+
+from nbt_embed.app.trial import HorizonResult
+from nbt_embed.app.verdict import Verdict, overall, verdict
+
+
+def result(
+    errors: dict[str, tuple[float, ...]], losses: dict[str, list[float]] | None = None, **more: Any
+) -> HorizonResult:
+    """Return a result of models with these errors, one an target."""
+    names = {"learner": "this learner", "frozen": "frozen units", "rls": "RLS", "nlms": "NLMS"}
+    names |= {"last": "last value", "seasonal": "24 rows ago", "majority": "usual class"}
+    kind = more.pop("kind", "rmse")
+    models: Any = {
+        key: SimpleNamespace(name=names[key], figures=[{kind: value} for value in values])
+        for key, values in errors.items()
+    }
+    losses = losses or {key: [value[0]] for key, value in errors.items()}
+    pieces: Any = SimpleNamespace(
+        rows=[100 * (i + 1) - 1 for i in range(len(losses["learner"]))],
+        losses=[
+            {key: np.array([sums[i]]) for key, sums in losses.items()}
+            for i in range(len(losses["learner"]))
+        ],
+    )
+    given: Any = {"horizon": 5, "models": models, "first": [10], "pieces": pieces} | more
+    return SimpleNamespace(**given)  # type: ignore[return-value]
+
+
+def text(one: Verdict) -> str:
+    return " ".join(one.sentences)
+
+
+def test_a_learner_that_wins() -> None:
+    one = verdict(
+        result({"learner": (0.8, 8.0), "frozen": (0.9, 9.0), "rls": (1.0, 10.0), "last": (2, 4.0)}),
+        classes=False,
+    )
+    assert one.winner == "learner"
+    assert one.ratios["rls"] == pytest.approx(0.8)
+    assert one.ratios["last"] == pytest.approx(np.sqrt(0.4 * 2))  # no target weighs more
+    assert one.recurrence_paid is True
+    assert one.sentences[0] == (
+        "5 rows ahead this learner wins: its error is 11 % below that of the last value, the best "
+        "of the simple forecasters, and stays ahead from row 10 on."
+    )
+    assert "Recurrence paid: without units the error is 25 % above" in one.sentences[1]
+
+
+def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
+    one = verdict(
+        result({"learner": (1.2,), "frozen": (1.2,), "rls": (1.0,), "last": (3.0,)}), classes=False
+    )
+    assert one.winner == "rls"
+    assert one.sentences[0] == (
+        "5 rows ahead recursive least squares wins: this learner's error is 20 % above its own; "
+        "take --hidden 0, which is that in C, for fewer bytes."
+    )
+    assert one.recurrence_paid is False
+    assert one.sentences[1].startswith("Recurrence did not pay: without units (--hidden 0)")
+    last = verdict(result({"learner": (1.2,), "rls": (1.1,), "last": (1.0,)}), classes=False)
+    assert "the last value wins" in last.sentences[0]
+    assert "not worth its bytes" in last.sentences[0]
+
+
+@pytest.mark.parametrize(("own", "words"), [(0.995, "as good as"), (1.005, "as good as")])
+def test_what_differs_by_less_than_a_percent_is_as_good(own: float, words: str) -> None:
+    one = verdict(result({"learner": (own,), "rls": (1.0,), "last": (2.0,)}), classes=False)
+    assert words in one.sentences[0]
+    assert "wins" not in one.sentences[0]
+
+
+def test_units_may_pay_without_learning() -> None:
+    one = verdict(
+        result({"learner": (0.8,), "frozen": (0.801,), "rls": (1.0,), "last": (2.0,)}),
+        classes=False,
+    )
+    assert one.recurrence_paid is False
+    assert "Recurrent units paid" in one.sentences[1]
+    assert "That their weights learn did not" in one.sentences[1]
+
+
+def test_the_row_from_which_on_the_learner_is_ahead() -> None:
+    errors = {"learner": (0.9,), "last": (1.0,)}
+    ahead = {"learner": [5.0, 9.0, 9.5, 10.0], "last": [4.0, 9.0, 10.0, 12.0]}
+    assert verdict(result(errors, ahead), classes=False).better_from_row == 200
+    never = {"learner": [1.0, 13.0], "last": [2.0, 12.0]}
+    assert verdict(result(errors, never), classes=False).better_from_row is None
+    always = {"learner": [1.0, 2.0], "last": [2.0, 12.0]}
+    assert verdict(result(errors, always), classes=False).better_from_row == 10
+
+
+def test_errors_that_are_nothing_or_infinite() -> None:
+    perfect = verdict(result({"learner": (0.0,), "rls": (0.0,), "last": (1.0,)}), classes=False)
+    assert np.isnan(perfect.ratios["rls"])
+    lost = verdict(result({"learner": (1.0,), "rls": (np.inf,), "last": (2.0,)}), classes=False)
+    assert lost.winner == "learner"
+    assert "the last value" in lost.sentences[0]
+    alone = verdict(result({"learner": (1.0,)}), classes=False)
+    assert "nothing to compare" in text(alone)
+
+
+def test_classes_are_judged_by_bits() -> None:
+    one = verdict(
+        result({"learner": (0.5,), "last": (1.0,), "majority": (1.5,)}, kind="bits"), classes=True
+    )
+    assert "its number of bits is 50 % below that of the last value" in one.sentences[0]
+
+
+def test_several_horizons_have_a_sentence_each() -> None:
+    first = verdict(result({"learner": (0.5,), "last": (1.0,)}), classes=False)
+    second = verdict(result({"learner": (2.0,), "last": (1.0,)}, horizon=1), classes=False)
+    assert overall([first, second]) == (first.sentences[0], second.sentences[0])
+    assert second.sentences[0].startswith("1 row ahead the last value wins")
+    assert overall([first]) == first.sentences
