@@ -146,6 +146,7 @@ def compare(
     processor: Processor,
     mhz: float | None = None,
     classes: int | None = None,
+    resets: Sequence[int] = (),
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[list[Compared], list[str]]:
@@ -157,6 +158,7 @@ def compare(
         processor: for the milliseconds.
         mhz: its clock, as for ``cost``.
         classes: how many classes there are, or None for real targets.
+        resets: as ``run_passes``.
         jobs: as ``run_passes``; the result does not depend on it.
         progress: as ``run_passes``; called for ``rows_of`` rows in all.
 
@@ -168,7 +170,7 @@ def compare(
     passes = [(place, one) for place, (_, _, ones) in enumerate(entries) for one in ones]
     # The longest first: what is left at the end is then short, on every core.
     passes.sort(key=lambda pair: -_effort(entries[pair[0]][1]))
-    losses = run_passes(stream, [one for _, one in passes], classes, jobs, progress)
+    losses = run_passes(stream, [one for _, one in passes], classes, resets, jobs, progress)
     by_place: list[dict[int, Losses]] = [{} for _ in entries]
     order = [{id(one): k for k, one in enumerate(ones)} for _, _, ones in entries]
     for (place, one), loss in zip(passes, losses, strict=True):

@@ -12,15 +12,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from nbt_embed.app.classes import LastClass
+from nbt_embed.app.models import Model
 from nbt_embed.arrays import Float32Array
 from nbt_embed.baselines import LastValue
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, DivergenceWarning, InputError, shown
-from nbt_embed.evaluate import Model, Scored
+from nbt_embed.evaluate import Scored
 from nbt_embed.learner import Learner
 from nbt_embed.metrics import RegressionScore, SymbolScore
 from nbt_embed.streams import Stream
@@ -60,6 +62,7 @@ def run_passes(
     stream: Stream,
     passes: Sequence[Pass],
     classes: int | None = None,
+    resets: Sequence[int] = (),
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Losses]:
@@ -71,6 +74,8 @@ def run_passes(
         stream: what is fed; of classes the targets are (T, 1) numbers of classes.
         passes: those that take longest should stand first.
         classes: how many classes there are, or None for real targets.
+        resets: rows at which another recording begins: states are reset before them, and no
+            forecast of a row before one is scored after it.
         jobs: passes at once; None: as many as this process may use processors.
         progress: called with the number of rows fed since the last call, one call at a time.
 
@@ -92,7 +97,7 @@ def run_passes(
         pool = ThreadPoolExecutor(_threads(jobs))
         try:
             places = {
-                pool.submit(_losses, one, stream, classes, advance): place
+                pool.submit(_losses, one, stream, classes, resets, advance): place
                 for place, one in enumerate(passes)
             }
             for future in as_completed(places):
@@ -162,21 +167,31 @@ def _threads(jobs: int | None) -> int:
 
 
 def _losses(
-    one: Pass, stream: Stream, classes: int | None, advance: Callable[[int], None]
+    one: Pass,
+    stream: Stream,
+    classes: int | None,
+    resets: Sequence[int],
+    advance: Callable[[int], None],
 ) -> Losses:
-    model, horizon = one.make(), one.horizon
-    pieces = []
-    for start in range(0, len(stream), _PIECE):
-        piece = slice(start, start + _PIECE)
-        pieces.append(model.run(stream.inputs[piece], stream.targets[piece], horizon=horizon))
-        advance(len(pieces[-1]))
-    forecasts = np.concatenate(pieces)[: len(stream) - horizon]
-    ends = (*one.score_from[1:], len(stream))
+    model, horizon, rows = one.make(), one.horizon, len(stream)
+    forecasts = np.full((rows, classes or stream.n_out), np.nan, np.float32)  # of each row
+    targets = stream.targets.copy()
+    for begin, end in pairwise((0, *resets, rows)):
+        if begin:
+            model.reset_state()
+            targets[begin : begin + horizon] = np.nan
+        for start in range(begin, end, _PIECE):
+            piece = slice(start, min(start + _PIECE, end))
+            made = model.run(stream.inputs[piece], stream.targets[piece], horizon=horizon)
+            first = start + horizon
+            forecasts[first : min(first + len(made), end)] = made[: max(end - first, 0)]
+            advance(len(made))
+    ends = (*one.score_from[1:], rows)
     losses = []
     for first, end in zip(one.score_from, ends, strict=True):
-        truths = Scored(stream.n_out, horizon, first).truths(0, stream.targets)
+        truths = Scored(stream.n_out, horizon, first).truths(0, targets)
         truths[end:] = np.nan
-        losses.append(_loss(forecasts, truths[horizon:], classes))
+        losses.append(_loss(forecasts[horizon:], truths[horizon:], classes))
     return tuple(losses)
 
 

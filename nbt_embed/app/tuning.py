@@ -19,6 +19,7 @@ from nbt_embed.app.models import LAST, RLS, without_units
 from nbt_embed.app.passes import (
     Interrupted,
     Losses,
+    Pass,
     last_pass,
     learner_pass,
     relative_error,
@@ -134,6 +135,7 @@ def tune(
     search: Search,
     horizon: int = 1,
     classes: int | None = None,
+    resets: Sequence[int] = (),
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tuned:
@@ -144,6 +146,7 @@ def tune(
         search: what is searched.
         horizon: rows between a forecast and its target.
         classes: how many classes there are, or None for real targets.
+        resets: as ``run_passes``.
         jobs: as ``run_passes``.
         progress: called with the number of rows fed since the last call (``rows_of`` in all, or
             fewer).
@@ -155,12 +158,34 @@ def tune(
     fixed = _fixed(stream, search, horizon, classes)
     default = Config(**fixed)
     first = _rows(stream, split)
-    last_first = run_passes(first, [last_pass(first, horizon, classes, _scored(split))], classes)[0]
-    study_best, tried = _search(
-        first, fixed, search, horizon, classes, jobs, progress, last_first[0], split
-    )
+    of_first = [row for row in resets if row < split]
+    last = run_passes(
+        first, [last_pass(first, horizon, classes, _scored(split))], classes, of_first
+    )[0][0]
+
+    def score(passes: Sequence[Pass]) -> list[float]:
+        losses = run_passes(first, passes, classes, of_first, jobs, progress)
+        return [relative_error(one[0], last) for one in losses]
+
+    study_best, tried = _search(first, fixed, search, horizon, score)
     configs = {DEFAULT: default, TUNED: Config(**(fixed | study_best)), RLS: without_units(default)}
-    parts = _compare(stream, configs, search, horizon, classes, jobs, progress, split)
+    spans = (*_scored(split), split)
+
+    def run(passes: Sequence[Pass]) -> list[Losses]:
+        try:
+            return run_passes(stream, passes, classes, resets, jobs, progress)
+        except Interrupted:
+            raise Interrupted(search.trials, search.trials, "trials") from None
+
+    passes = {
+        key: [
+            learner_pass(replace(config, seed=seed), stream, horizon, spans)
+            for seed in range(1 if key == RLS else search.seeds)
+        ]
+        for key, config in configs.items()
+    }
+    passes[LAST] = [last_pass(stream, horizon, classes, spans)]
+    parts = _parts(passes, configs, run)
     changed = {
         name: value
         for name, value in vars(configs[TUNED]).items()
@@ -243,11 +268,7 @@ def _search(
     fixed: Mapping[str, Any],
     search: Search,
     horizon: int,
-    classes: int | None,
-    jobs: int | None,
-    progress: Callable[[int], None] | None,
-    last: tuple[float, ...],
-    split: int,
+    score: Callable[[Sequence[Pass]], list[float]],
 ) -> tuple[dict[str, Any], int]:
     """The best settings of the search, and how many were scored."""
     import optuna
@@ -271,17 +292,16 @@ def _search(
             one for _, _, one in asked if isinstance(one, Config) and one not in scored
         )
         passes = [
-            learner_pass(replace(config, seed=seed), first, horizon, _scored(split))
+            learner_pass(replace(config, seed=seed), first, horizon, _scored(len(first)))
             for config in fresh
             for seed in range(_SEARCH_SEEDS)
         ]
         try:
-            losses = run_passes(first, passes, classes, jobs, progress)
+            errors = score(passes)
         except Interrupted:
             raise Interrupted(start, search.trials, "trials") from None
         for place, config in enumerate(fresh):
-            of_config = losses[place * _SEARCH_SEEDS : (place + 1) * _SEARCH_SEEDS]
-            scored[config] = median(relative_error(one[0], last) for one in of_config)
+            scored[config] = median(errors[place * _SEARCH_SEEDS : (place + 1) * _SEARCH_SEEDS])
         for trial, given, one in asked:
             value = math.log(max(scored[one], 1e-12)) if isinstance(one, Config) else one
             study.tell(trial, min(value, _WORST))
@@ -309,32 +329,14 @@ def _settled(settings: Mapping[str, Any], search: Search) -> Config | float:
     return config
 
 
-def _compare(
-    stream: Stream,
+def _parts(
+    passes: Mapping[str, list[Pass]],
     configs: Mapping[str, Config],
-    search: Search,
-    horizon: int,
-    classes: int | None,
-    jobs: int | None,
-    progress: Callable[[int], None] | None,
-    split: int,
+    run: Callable[[Sequence[Pass]], list[Losses]],
 ) -> dict[str, Part]:
     """Every model over the whole stream, scored on both parts."""
-    spans = (*_scored(split), split)
-    jobs_of = {
-        key: [
-            learner_pass(replace(config, seed=seed), stream, horizon, spans)
-            for seed in range(1 if key == RLS else search.seeds)
-        ]
-        for key, config in configs.items()
-    }
-    jobs_of[LAST] = [last_pass(stream, horizon, classes, spans)]
-    passes = [one for ones in jobs_of.values() for one in ones]
-    try:
-        losses = iter(run_passes(stream, passes, classes, jobs, progress))
-    except Interrupted:
-        raise Interrupted(search.trials, search.trials, "trials") from None
-    found = {key: [next(losses) for _ in ones] for key, ones in jobs_of.items()}
+    losses = iter(run([one for ones in passes.values() for one in ones]))
+    found = {key: [next(losses) for _ in ones] for key, ones in passes.items()}
     first, rest = found[LAST][0]
     return {
         key: Part(

@@ -127,13 +127,14 @@ def main(args: argparse.Namespace) -> Result:
     processor = processor_of(args.processor)
     with read(args.files, read_options(args)) as recording:
         stream, classes, title = recording.stream(), recording.classes, recording.title
+        resets = [block.start for block in recording.blocks() if block.reset]
         read_notes = list(recording.notes)
     grid = grid_of(args)
     number = None if classes is None else len(classes)
     try:
         with Progress(comparing.rows_of(stream, grid, number)) as progress:
             rows, notes = comparing.compare(
-                stream, grid, processor, args.mhz, number, args.jobs, progress.add
+                stream, grid, processor, args.mhz, number, resets, args.jobs, progress.add
             )
     except Interrupted as error:
         note(f"interrupted: {error}; nothing is written")

@@ -90,11 +90,14 @@ def main(args: argparse.Namespace) -> Result:
     search = search_of(args)
     with read(args.files, read_options(args)) as recording:
         stream, classes, title = recording.stream(), recording.classes, recording.title
+        resets = [block.start for block in recording.blocks() if block.reset]
         notes = list(recording.notes)
     number = None if classes is None else len(classes)
     try:
         with Progress(tuning.rows_of(stream, search, args.horizon)) as progress:
-            tuned = tuning.tune(stream, search, args.horizon, number, args.jobs, progress.add)
+            tuned = tuning.tune(
+                stream, search, args.horizon, number, resets, args.jobs, progress.add
+            )
     except Interrupted as error:
         note(f"interrupted: {error}; nothing is written")
         raise

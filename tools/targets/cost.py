@@ -52,8 +52,8 @@ PLAN: dict[str, tuple[Machine, int]] = {
     "Cortex-M7F": (_BY_NAME["M7F"], 60),
     "Cortex-M33F": (_BY_NAME["M33F"], 60),
     "Cortex-M55": (_BY_NAME["M55"], 60),
-    "RV32IMAC": (_BY_NAME["RV32IMAC"], 130),
-    "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 90),
+    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80),
+    "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60),
 }
 _HELD_OUT = 50
 # The fit that others are drawn to, and how strongly: the best of 0 to 0.1 in eight-fold
