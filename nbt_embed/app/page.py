@@ -87,10 +87,10 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         notes=document["source"]["notes"],
         settings=list(_settings(document)),
         config=_config_table(document),
-        json=_json(document),
+        json=embedded_json(document),
         css=own["page.css"],
         script=own["page.js"],
-        bokeh=_bokeh() if views else "",
+        bokeh=bokeh_script() if views else "",
     )
 
 
@@ -115,13 +115,13 @@ def fewer(track: Track, most: int) -> Track:
     return replace(track, every=rows, **columns)
 
 
-def _bokeh() -> Markup:
+def bokeh_script() -> Markup:
     """The script that draws, without widgets and whatever else the page does not use."""
     scripts = Resources(mode="inline", components=["bokeh"]).js_raw
     return Markup("\n".join(scripts).replace("</script", "<\\/script"))
 
 
-def _json(value: Any) -> Markup:
+def embedded_json(value: Any) -> Markup:
     """JSON that may stand in a script element, and says the same."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.translate(_UNSAFE))
@@ -249,7 +249,7 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
         if (trust.horizon, trust.target) == same and len(trust.row) and trust.weight:
             view["trust"] = _trust(trust)
             items.append(("trust", figures.trust_figure(trust)))
-    view["drawings"] = [{"into": into, "json": _json(item)} for into, item in items]
+    view["drawings"] = [{"into": into, "json": embedded_json(item)} for into, item in items]
     return view
 
 

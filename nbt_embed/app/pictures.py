@@ -26,7 +26,7 @@ _MOST = 4  # rows of forecasts in one picture
 _POINTS = 200  # of a forecast, the last ones
 _NAME_SHOWN = 34
 # Text stays text in SVG, and its bytes are the same every time.
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -62,7 +62,7 @@ def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes
         raise InputError(f"{name}: the run has no forecast that could be drawn")
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in any script
         figure = _figure(document, pictures)
         file = io.BytesIO()
