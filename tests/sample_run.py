@@ -97,17 +97,6 @@ def _run(
         if dated:
             recording = replace(recording, time=_facts(len(stream)))
         document = run_document(recording, trial, arguments, describe(trial.config))
-    costs = [("Cortex-M4F", 64, 42_000, True), ("Cortex-M0+", 48, 2_900_000, False)]
-    document["costs"] = [
-        {
-            "processor": name,
-            "mhz": mhz,
-            "instructions": instructions,
-            "milliseconds": instructions / mhz / 1e3,
-            "fits": fits,
-        }
-        for name, mhz, instructions, fits in costs
-    ]
     pictures = trial.pictures
     if dated:
         pictures = Pictures(

@@ -166,7 +166,7 @@ def _costs(config: Config) -> list[dict[str, Any]]:
             "mhz": one.mhz,
             "instructions": made.instructions,
             "milliseconds_low": made.milliseconds_low,
-            "milliseconds": made.milliseconds_high,
+            "milliseconds_high": made.milliseconds_high,
         }
         for one in processors()
         for made in [cost(config, one)]
