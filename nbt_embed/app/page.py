@@ -157,7 +157,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for cost in (document["costs"] or [])[:1]:
         yield {
             "name": "Time a row",
-            "value": f"{tables.number(cost['milliseconds'])} ms",
+            "value": f"{tables.number(cost['milliseconds_high'])} ms",
             "note": f"{cost['processor']}, {tables.number(cost['mhz'])} MHz",
         }
 
