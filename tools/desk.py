@@ -75,7 +75,7 @@ def comparing(folder: Path, rows: int, runs: int) -> Sequence[str]:
     ]
 
 
-def importing(_: Path, __: int, runs: int) -> Sequence[str]:
+def importing(_folder: Path, _rows: int, runs: int) -> Sequence[str]:
     """Seconds of imports, each in a fresh interpreter, in turn."""
     program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
     found: dict[str, list[float]] = {"numpy": [], "nbt_embed": []}
