@@ -8,15 +8,16 @@ line says what and what to do), 130 interrupted, 141 nobody reads.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 
 from nbt_embed import __version__, _interrupt
-from nbt_embed.commands import completion, demo, export, replay, run, size
+from nbt_embed.commands import compare, completion, demo, export, replay, run, size, tune
 from nbt_embed.errors import NbtError, StreamError
 from nbt_embed.options import BAD_INPUT, Parser
 from nbt_embed.output import Result, deliver, drop, tell
 
-_COMMANDS = (run, demo, size, export, replay, completion)
+_COMMANDS = (run, compare, tune, demo, size, export, replay, completion)
 _NOBODY_READS = 141
 
 
@@ -46,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         drop(sys.stdout)
         return _NOBODY_READS
+    except OSError as error:  # what commands read and write is told by them: a temporary file
+        return _fail(
+            f"a temporary file in {tempfile.gettempdir()}: {error.strerror or error}; set TMPDIR "
+            "to a folder with room"
+        )
     except KeyboardInterrupt:
         tell(_interrupt.LINE)
         return _interrupt.EXIT_CODE

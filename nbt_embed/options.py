@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from nbt_embed.config import CHOICES, NAMES, Config
@@ -67,6 +68,11 @@ def add_learner(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {usual})"
         )
+    add_switches(group)
+
+
+def add_switches(group: Any) -> None:
+    """Options that turn parts of the learner off, and --set for every other setting."""
     group.add_argument(
         "--no-follow",
         dest="follow",
@@ -94,13 +100,18 @@ def add_learner(parser: argparse.ArgumentParser) -> None:
 
 def config_of(args: argparse.Namespace, n_in: int, n_out: int, **decided: Any) -> Config:
     """The learner that the options describe. Errors: ConfigError."""
-    settings = {name: getattr(args, name) for name in (*_NAMED, "follow", "mix_forget")}
+    return Config(n_in, n_out, **{**settings_of(args, _NAMED), **decided})
+
+
+def settings_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """The settings that options of these names, switches and --set give. Errors: ConfigError."""
+    settings = {name: getattr(args, name) for name in (*names, "follow", "mix_forget")}
     plain = {**{name: getattr(Config, name) for name in settings}}
     for name, value in args.settings:
         if settings.get(name, plain.get(name)) != plain.get(name):
             raise ConfigError(f"--set {name}: is given twice; leave one of the two out")
         settings[name] = plain[name] = value
-    return Config(n_in, n_out, **{**settings, **decided})
+    return settings
 
 
 def describe(config: Config) -> str:

@@ -8,6 +8,7 @@ called "shown", at most two points for every pixel, and it moves the view.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -87,7 +88,7 @@ def forecast_figure(
     )
     values = Range1d(0.0, 1.0, name="values")
 
-    main = _figure(kind, 340, x_range=view, y_range=values, name="forecast")
+    main = figure_of(kind, 340, x_range=view, y_range=values, name="forecast")
     main.yaxis.axis_label = _label(track.target)
     if classes is not None:
         main.yaxis.ticker = list(range(len(classes)))
@@ -95,24 +96,18 @@ def forecast_figure(
             place: _label(name, 14) for place, name in enumerate(classes)
         }
     if track.low is not None:
-        main.varea(
-            "x",
-            "low",
-            "high",
-            source=shown,
-            fill_alpha=0.22,
-            tags=_tags("band", look.of_model("learner")),
-        )
-    lines = [("truth", look.TRUTH, 3.2), ("rls", look.of_model("rls"), 1.3)]
-    lines.append(("forecast", look.of_model("learner"), 1.5))
-    for name, stroke, width in lines:
-        draw = main.line if classes is None else partial(main.step, mode="center")
-        drawn = draw("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
-        drawn.tags = _tags(name, stroke)
-        drawn.visible = name != "rls"
-        drawn.glyph.line_alpha = 0.55 if name == "truth" else 1.0  # a broad line below the others
+        band = main.varea("x", "low", "high", source=shown, fill_alpha=0.22)
+        tag(band, "band", look.of_model("learner"))
+    draw = main.line if classes is None else partial(main.step, mode="center")
+    # A broad line below the others.
+    truth = draw("x", "truth", source=shown, line_width=3.2, line_alpha=0.55)
+    rls = draw("x", "rls", source=shown, line_width=1.3, visible=False)
+    forecast = draw("x", "forecast", source=shown, line_width=1.5)
+    tag(truth, "truth", look.TRUTH)
+    tag(rls, "rls", look.of_model("rls"))
+    tag(forecast, "forecast", look.of_model("learner"))
     _alarm_marks(main, track, x, alarms, "truth")
-    main.add_tools(_hover(track, label, kind))
+    main.add_tools(_hover(track, forecast, label, kind))
 
     plots = [main]
     if track.score is not None:
@@ -122,12 +117,12 @@ def forecast_figure(
         plot.xaxis.major_label_text_font_size = "0px"
         plot.xaxis.major_tick_line_color = None
         plot.min_border_bottom = 6
-    over = _figure(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
-    over.line("x", "truth", source=whole, line_width=1, tags=_tags("truth", look.TRUTH))
+    over = figure_of(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
+    tag(over.line("x", "truth", source=whole, line_width=1), "whole", look.TRUTH)
     over.yaxis.visible = False
     over.ygrid.visible = False
     ranger = RangeTool(x_range=view)
-    ranger.overlay.tags = _tags("window", look.of_model("learner"))
+    tag(ranger.overlay, "window", look.of_model("learner"))
     over.add_tools(ranger)
     moved = CustomJS(
         args={"full": full, "shown": shown, "view": view, "values": values},
@@ -135,7 +130,7 @@ def forecast_figure(
     )
     view.js_on_change("start", moved)
     view.js_on_change("end", moved)
-    return _item(column(*plots, over, sizing_mode="stretch_width"))
+    return item_of(column(*plots, over, sizing_mode="stretch_width"))
 
 
 def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
@@ -152,7 +147,7 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
     ticks = look.log_ticks(np.concatenate(list(track.rmse.values())))
     data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
     source = ColumnDataSource(data)
-    plot = _figure(
+    plot = figure_of(
         kind, 280, y_axis_type="linear" if ticks is None else "log", name="error", tools=False
     )
     plot.xaxis.axis_label = label
@@ -163,18 +158,13 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
     tips = []
     for place, key in enumerate(track.rmse):
         stroke = look.of_model(key)
-        plot.line(
-            "x",
-            f"m{place}",
-            source=source,
-            line_width=2.4 if key == "learner" else 1.5,
-            line_dash=list(stroke.dash),
-            tags=_tags(key, stroke),
-        )
+        width = 2.4 if key == "learner" else 1.5
+        line = plot.line("x", f"m{place}", source=source, line_width=width)
+        tag(line, f"error of {key}", stroke)
         tips.append((_plain(models.get(key, key)), f"@m{place}{{0.0000}}"))
-    invisible = plot.scatter("x", f"m{0}", source=source, size=12, alpha=0)
+    invisible = plot.scatter("x", "m0", source=source, size=12, alpha=0)
     plot.add_tools(HoverTool(renderers=[invisible], tooltips=tips, mode="vline"))
-    return _item(plot)
+    return item_of(plot)
 
 
 def trust_figure(track: TrustTrack) -> dict[str, Any]:
@@ -184,28 +174,21 @@ def trust_figure(track: TrustTrack) -> dict[str, Any]:
     """
     x, kind, label = axis_of(track.row, track.time)
     top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
-    plot = _figure(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
+    plot = figure_of(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = "share"
     bottom = np.zeros(len(x))
     for place in range(len(track.weight)):
         stroke = look.of_expert(place)
         source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
-        plot.varea(
-            "x",
-            "bottom",
-            "top",
-            source=source,
-            fill_alpha=0.75,
-            hatch_pattern=stroke.hatch or None,
-            hatch_alpha=0.55,
-            hatch_scale=9,
-            hatch_weight=1,
-            tags=_tags(f"expert{place}", stroke),
+        area = plot.varea("x", "bottom", "top", source=source, fill_alpha=0.75)
+        area.glyph.update(
+            hatch_pattern=stroke.hatch or None, hatch_alpha=0.55, hatch_scale=9, hatch_weight=1
         )
+        tag(area, f"expert{place}", stroke)
         bottom = top[place]
     plot.x_range.range_padding = 0
-    return _item(plot)
+    return item_of(plot)
 
 
 def _columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
@@ -240,26 +223,19 @@ def _score_figure(
     alarms: Sequence[Mapping[str, Any]],
     threshold: float | None,
 ) -> Any:
-    plot = _figure(kind, 190, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
+    plot = figure_of(kind, 190, x_range=view, y_range=Range1d(0, _MOST_NINES + 0.4), name="score")
     plot.yaxis.axis_label = "anomaly score"
     plot.yaxis.ticker = [0, 1, 2, 3, 4, 6]
     plot.yaxis.major_label_overrides = {
         nines: f"0.{'9' * nines}" if nines else "0" for nines in range(7)
     }
     stroke = look.of_model("frozen")
-    plot.line(
-        "x",
-        "score",
-        source=shown,
-        line_width=1.2,
-        tags=_tags("score", Stroke(stroke.light, stroke.dark)),
-    )
+    line = plot.line("x", "score", source=shown, line_width=1.2)
+    tag(line, "score", Stroke(stroke.light, stroke.dark))
     if threshold is not None:
-        line = Span(
-            location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
-        )
-        line.tags = _tags("threshold", look.ALARM)
-        plot.add_layout(line)
+        limit = Span(location=float(_nines(threshold)), dimension="width", line_width=1.5)
+        tag(limit, "threshold", replace(look.ALARM, dash=(6, 4)))
+        plot.add_layout(limit)
     _alarm_marks(plot, track, x, alarms, "score")
     return plot
 
@@ -271,7 +247,7 @@ def _alarm_marks(
     alarms: Sequence[Mapping[str, Any]],
     column_name: str,
 ) -> None:
-    """A triangle at each alarm; of a thinned track at the nearest sample it has."""
+    """A triangle at each alarm; of a thinned track at the next sample that it has."""
     if not alarms or not len(x):
         return
     rows = np.array([alarm["row"] for alarm in alarms])
@@ -281,13 +257,11 @@ def _alarm_marks(
     else:
         y = _nines([alarm["score"] for alarm in alarms])
     source = ColumnDataSource({"x": x[at], "y": y})
-    plot.scatter(
-        "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
-        tags=_tags("alarm", look.ALARM),
-    )  # fmt: skip
+    marks = plot.scatter("x", "y", source=source, marker="inverted_triangle", size=11)
+    tag(marks, "alarm", look.ALARM)
 
 
-def _hover(track: Track, label: str, kind: str) -> Any:
+def _hover(track: Track, on: Any, label: str, kind: str) -> Any:
     tips = [("row", "@row{0,0}")]
     if label == "time":
         tips.append(("time", "@x{%F %T}" if kind == "datetime" else "@x"))
@@ -295,10 +269,13 @@ def _hover(track: Track, label: str, kind: str) -> Any:
     if track.low is not None:
         tips.append((f"{100 * track.level:.4g} % interval", "@low{0.0000} .. @high{0.0000}"))
     formatters: Any = {"@x": "datetime"} if kind == "datetime" else {}
-    return HoverTool(tooltips=tips, formatters=formatters, mode="vline", name="hover")
+    return HoverTool(
+        renderers=[on], tooltips=tips, formatters=formatters, mode="vline", attachment="vertical"
+    )
 
 
-def _figure(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
+def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
+    """An empty figure in the style of the pages; ``kind`` is that of its horizontal axis."""
     plot = figure(
         x_axis_type=kind,
         height=height,
@@ -326,8 +303,15 @@ def _figure(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
     return plot
 
 
-def _tags(role: str, stroke: Stroke) -> list[Any]:
-    return [{"role": role, "light": stroke.light, "dark": stroke.dark}]
+def tag(drawn: Any, role: str, stroke: Stroke) -> Any:
+    """Tell the page's script what this is and its colours; the dashes are set here.
+
+    Returns: drawn itself.
+    """
+    drawn.tags = [{"role": role, "light": stroke.light, "dark": stroke.dark}]
+    if stroke.dash:
+        getattr(drawn, "glyph", drawn).line_dash = list(stroke.dash)
+    return drawn
 
 
 def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:
@@ -340,6 +324,7 @@ def _plain(name: str) -> str:
     return name.translate(str.maketrans("@$", "  "))
 
 
-def _item(what: Any) -> dict[str, Any]:
+def item_of(what: Any) -> dict[str, Any]:
+    """An item for ``Bokeh.embed.embed_item``."""
     item: Any = json_item(what)
     return dict(item)

@@ -41,6 +41,7 @@ _MODELS = {
     "last": Stroke("#5c6570", "#a7b1bb", (8, 3, 2, 3)),
     "seasonal": Stroke("#866100", "#e3bd4b", (12, 4, 2, 4, 2, 4)),
 }
+_KINDS = ("learner", "nlms", "frozen", "seasonal", "last")
 _EXPERTS = (
     Stroke("#5c6570", "#a7b1bb", hatch="dot"),
     Stroke("#b84a00", "#f29a57", hatch="right_diagonal_line"),
@@ -58,6 +59,11 @@ def of_model(key: str) -> Stroke:
 def of_expert(index: int) -> Stroke:
     """The stroke of a mixture's expert by its place."""
     return _EXPERTS[index % len(_EXPERTS)]
+
+
+def of_kind(index: int) -> Stroke:
+    """The stroke of a kind of learner in a comparison, by its place."""
+    return _MODELS[_KINDS[index % len(_KINDS)]]
 
 
 def log_ticks(values: Float64Array) -> list[float] | None:

@@ -70,7 +70,7 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
     if config.hidden and config.estimator != "frozen":
         frozen = _without_intervals(config, estimator="frozen")
         yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
-    rls = _without_units(config)
+    rls = without_units(config)
     if config.hidden or config.head or config.filter == "sgd":
         name = "RLS" if config.link == "gaussian" else "no units"
         yield Entrant(RLS, name, Learner(rls), rls)
@@ -98,7 +98,8 @@ def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model
     return EachOutput([kind(2) for _ in range(config.n_out)])
 
 
-def _without_units(config: Config) -> Config:
+def without_units(config: Config) -> Config:
+    """Recursive least squares on the same lags, without intervals and scores."""
     return Config(
         config.n_in,
         config.n_out,

@@ -1,0 +1,205 @@
+"""Many models over one stream at once: every pass a thread, since the kernel runs without the lock.
+
+The losses do not depend on the number of threads. Ctrl-C ends the passes at their next piece.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from nbt_embed.app.classes import LastClass
+from nbt_embed.app.models import Model
+from nbt_embed.arrays import Float32Array
+from nbt_embed.baselines import LastValue
+from nbt_embed.config import Config
+from nbt_embed.errors import ConfigError, DivergenceWarning, InputError, shown
+from nbt_embed.evaluate import Scored
+from nbt_embed.learner import Learner
+from nbt_embed.metrics import RegressionScore, SymbolScore
+from nbt_embed.streams import Stream
+
+_PIECE = 4096  # rows of one call
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during the passes, with a text that says how far they came."""
+
+    def __init__(self, done: int, total: int, what: str = "passes") -> None:
+        super().__init__(f"{done} of {total} {what} were done")
+
+
+class _StoppedError(Exception):
+    """Another thread has ended the run."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One model over the whole stream.
+
+    Attributes: make, builds the fresh model in the thread that runs it; horizon; score_from, first
+    target rows of the spans that are scored, rising: each span ends where the next one begins.
+    """
+
+    make: Callable[[], Model]
+    horizon: int
+    score_from: tuple[int, ...] = (0,)
+
+
+# For each span and target: RMSE, or mean bits of a class; NaN where nothing was scored.
+Losses = tuple[tuple[float, ...], ...]
+
+
+def run_passes(
+    stream: Stream,
+    passes: Sequence[Pass],
+    classes: int | None = None,
+    resets: Sequence[int] = (),
+    jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Losses]:
+    """Losses of every pass, in their order.
+
+    Nothing is scored before a model has seen a label for the horizon (``evaluate.Scored``).
+
+    Args:
+        stream: what is fed; of classes the targets are (T, 1) numbers of classes.
+        passes: those that take longest should stand first.
+        classes: how many classes there are, or None for real targets.
+        resets: rows at which another recording begins: states are reset before them, and no
+            forecast of a row before one is scored after it.
+        jobs: passes at once; None: as many as this process may use processors.
+        progress: called with the number of rows fed since the last call, one call at a time.
+
+    Errors: Interrupted, ConfigError (jobs), what the models raise. Cost: that of the models, and
+    a (T, n_out) array for each pass that runs.
+    """
+    stop, lock = threading.Event(), threading.Lock()
+
+    def advance(rows: int) -> None:
+        if stop.is_set():
+            raise _StoppedError
+        if progress is not None:
+            with lock:
+                progress(rows)
+
+    results: list[Losses | None] = [None] * len(passes)
+    with warnings.catch_warnings():  # a model that diverges has losses that say so
+        warnings.simplefilter("ignore", DivergenceWarning)
+        pool = ThreadPoolExecutor(_threads(jobs))
+        try:
+            places = {
+                pool.submit(_losses, one, stream, classes, resets, advance): place
+                for place, one in enumerate(passes)
+            }
+            for future in as_completed(places):
+                results[places[future]] = future.result()
+        except KeyboardInterrupt:
+            stop.set()
+            done = sum(one is not None for one in results)
+            raise Interrupted(done, len(passes)) from None
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+    return [one for one in results if one is not None]
+
+
+def learner_pass(
+    config: Config, stream: Stream, horizon: int, score_from: tuple[int, ...] = (0,)
+) -> Pass:
+    """A pass of a fresh learner, whose anchors are those of the whole stream."""
+
+    def make() -> Model:
+        learner = Learner(config)
+        learner.find_anchor(stream.inputs, stream.targets, horizon=horizon)
+        return learner
+
+    return Pass(make, horizon, score_from)
+
+
+def last_pass(
+    stream: Stream, horizon: int, classes: int | None, score_from: tuple[int, ...] = (0,)
+) -> Pass:
+    """The last value, or of classes the last class."""
+    if classes is not None:
+        return Pass(lambda: LastClass(classes), horizon, score_from)
+    delay = max(horizon - 1, 0)
+    return Pass(lambda: LastValue(stream.n_in, stream.n_out, max_delay=delay), horizon, score_from)
+
+
+def relative_error(losses: tuple[float, ...], last: tuple[float, ...]) -> float:
+    """Geometric mean over the targets of the loss over that of the last value.
+
+    Targets that the last value forecasts without an error do not count; infinite where a loss is.
+    Errors: InputError if no target counts.
+    """
+    ratios = [one / other for one, other in zip(losses, last, strict=True) if other > 0]
+    if not ratios:
+        raise InputError(
+            "nothing to compare: the last value forecasts every target without an error, so no "
+            "learner can do better; name targets that vary with --targets"
+        )
+    if not all(math.isfinite(one) for one in ratios):
+        return math.inf
+    if min(ratios) == 0:
+        return 0.0
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def _threads(jobs: int | None) -> int:
+    if jobs is None:
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+    if jobs < 1:
+        raise ConfigError(f"jobs = {shown(jobs)}: expected passes at once, from 1")
+    return jobs
+
+
+def _losses(
+    one: Pass,
+    stream: Stream,
+    classes: int | None,
+    resets: Sequence[int],
+    advance: Callable[[int], None],
+) -> Losses:
+    model, horizon, rows = one.make(), one.horizon, len(stream)
+    forecasts = np.full((rows, classes or stream.n_out), np.nan, np.float32)  # of each row
+    targets = stream.targets.copy()
+    for begin, end in pairwise((0, *resets, rows)):
+        if begin:
+            model.reset_state()
+            targets[begin : begin + horizon] = np.nan
+        for start in range(begin, end, _PIECE):
+            piece = slice(start, min(start + _PIECE, end))
+            made = model.run(stream.inputs[piece], stream.targets[piece], horizon=horizon)
+            first = start + horizon
+            forecasts[first : min(first + len(made), end)] = made[: max(end - first, 0)]
+            advance(len(made))
+    ends = (*one.score_from[1:], rows)
+    losses = []
+    for first, end in zip(one.score_from, ends, strict=True):
+        truths = Scored(stream.n_out, horizon, first).truths(0, targets)
+        truths[end:] = np.nan
+        losses.append(_loss(forecasts[horizon:], truths[horizon:], classes))
+    return tuple(losses)
+
+
+def _loss(forecasts: Float32Array, truths: Float32Array, classes: int | None) -> tuple[float, ...]:
+    if classes is None:
+        score = RegressionScore(truths.shape[1])
+        score.update(forecasts, truths)
+        return score.rmse_per_target
+    symbols = SymbolScore()
+    symbols.update(forecasts, truths[:, 0])
+    return (symbols.bits_per_symbol,)

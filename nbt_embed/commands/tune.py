@@ -1,0 +1,122 @@
+"""``nbt-embed tune``: a short search for settings, and what it bought where it had not looked."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbt_embed.commands._app import extra
+from nbt_embed.commands.compare import add_jobs, add_processor, text_of
+from nbt_embed.commands.run import add_reading, read_options
+from nbt_embed.config import CHOICES, Config
+from nbt_embed.cost import processor_of
+from nbt_embed.options import add_switches, count_from, number_from, settings_of
+from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
+from nbt_embed.report import json_text
+
+if TYPE_CHECKING:
+    from nbt_embed.app.tuning import Search
+
+# What the search leaves alone if an option names it.
+_FIXED = ("hidden", "resonators", "head", "lags")
+
+
+def add(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    tune = commands.add_parser(
+        "tune",
+        help="search settings on the first part of a recording, and score them on the rest",
+        description="Search settings with Optuna on the first part of a recording, and compare the "
+        "best ones with the defaults and with recursive least squares on the rest, which the "
+        "search has not seen. Says what it bought, also if that is nothing.",
+    )
+    tune.set_defaults(command=main)
+    add_reading(tune)
+    group = tune.add_argument_group("search")
+    group.add_argument(
+        "--horizon", metavar="H", type=count_from(0), default=1,
+        help="rows to look ahead (default: 1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--trials", metavar="N", type=count_from(2), default=60,
+        help="settings that are tried (default: 60)",
+    )  # fmt: skip
+    group.add_argument(
+        "--first", metavar="PERCENT", type=number_from(1, 99, "percent"), default=40.0,
+        help="share of the rows that the search sees (default: 40)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", metavar="N", type=count_from(0), default=0,
+        help="of the search: the same seed finds the same settings (default: 0)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seeds", metavar="N", type=count_from(1), default=5,
+        help="learners of each kind on the rest (default: 5)",
+    )  # fmt: skip
+    group.add_argument(
+        "--bytes", metavar="N", type=count_from(1), help="no settings may need more bytes"
+    )
+    group = tune.add_argument_group("learner", "what is named here is not searched")
+    for name in _FIXED:
+        group.add_argument(f"--{name}", metavar="N", type=count_from(int(name == "lags")))
+    for name in ("cell", "estimator", "filter"):
+        group.add_argument(
+            f"--{name}", choices=CHOICES[name], default=getattr(Config, name),
+            help="never searched (default: that of run)",
+        )  # fmt: skip
+    add_switches(group)
+    add_processor(tune)
+    add_jobs(tune)
+    group = tune.add_argument_group("results")
+    group.add_argument(
+        "--json", metavar="FILE", help=f"write all figures to a JSON file{OR_STDOUT}"
+    )
+
+
+def main(args: argparse.Namespace) -> Result:
+    """Search, compare on the rest, and say what it bought."""
+    with extra("nbt-embed tune"):
+        import optuna  # noqa: F401 - looked for before the file is read
+
+        from nbt_embed.app import tuning
+        from nbt_embed.app.passes import Interrupted
+        from nbt_embed.app.reading import read
+        from nbt_embed.app.terminal import Progress
+        from nbt_embed.app.tuned import document_of, table
+    check_targets([Path(name) for name in args.files if name != STDOUT], args.json)
+    processor = processor_of(args.processor)
+    search = search_of(args)
+    with read(args.files, read_options(args)) as recording:
+        stream, classes, title = recording.stream(), recording.classes, recording.title
+        resets = [block.start for block in recording.blocks() if block.reset]
+        notes = list(recording.notes)
+    number = None if classes is None else len(classes)
+    try:
+        with Progress(tuning.rows_of(stream, search, args.horizon)) as progress:
+            tuned = tuning.tune(
+                stream, search, args.horizon, number, resets, args.jobs, progress.add
+            )
+    except Interrupted as error:
+        note(f"interrupted: {error}; nothing is written")
+        raise
+    document = document_of(
+        title, stream, tuned, processor, args.mhz or processor.mhz, classes, notes,
+        shlex.join(["nbt-embed", *args.argv]),
+    )  # fmt: skip
+    after = []
+    if tuned.bought:
+        after = [f"To repeat it: nbt-embed run ... {document['options']}", document["config"]]
+    text = text_of(document["source"], [(document["verdict"], table(document))], after)
+    files = () if args.json is None else ((args.json, json_text(document)),)
+    return Result(text, files)
+
+
+def search_of(args: argparse.Namespace) -> Search:
+    """What the options search. Errors: ConfigError."""
+    from nbt_embed.app.tuning import Search
+
+    names = (*_FIXED, "cell", "estimator", "filter")
+    given = {name: value for name, value in settings_of(args, names).items() if value is not None}
+    return Search(args.trials, args.seed, args.first / 100, args.seeds, args.bytes, given)

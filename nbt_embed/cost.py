@@ -1,0 +1,179 @@
+"""What a learning step costs on a microcontroller: instructions and milliseconds, before buying it.
+
+The instructions of a step are a sum of terms that follow from the settings (``_terms``) times
+coefficients that ``make cost`` fits, for every processor, to counts of configurations drawn at
+random (costs.json; compiled at -O2 as ``nbt-embed export`` writes the kernel, and run in QEMU). A
+step is one ``learn`` with a label and one ``predict``, called one by one; steps in which the units
+of a channel move take up to three times as many; they are rare after the first hundred.
+
+QEMU counts instructions, not cycles. The milliseconds follow from a range of cycles an instruction,
+which is an assumption (``Processor.source``): measure on your board before you rely on them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nbt_embed._terms import terms_of
+from nbt_embed.config import Config
+from nbt_embed.errors import ConfigError, shown, similar
+
+COSTS = Path(__file__).with_name("costs.json")
+_MHZ_MAX = 10_000.0
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor that costs are known of.
+
+    Attributes:
+        name: as its maker writes it; F stands for a float unit.
+        mhz: clock of a usual board with it.
+        board: that board.
+        has_fpu: whether float32 arithmetic is instructions; otherwise it is the library's, and
+            instructions depend on the numbers: the figures are means.
+        cycles_low, cycles_high: range of the clock cycles that an instruction of a step takes.
+        source: where that range comes from.
+        error_median, error_worst: relative errors of the instructions against counts in QEMU, over
+            ``held_out`` configurations that the coefficients have not seen.
+    """
+
+    name: str
+    mhz: float
+    board: str
+    has_fpu: bool
+    cycles_low: float
+    cycles_high: float
+    source: str
+    error_median: float
+    error_worst: float
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A learning step on a processor.
+
+    Attributes: processor; mhz, its clock; instructions, of a usual step; milliseconds_low and
+    milliseconds_high, at the two ends of the range of cycles an instruction.
+    """
+
+    processor: Processor
+    mhz: float
+    instructions: int
+    milliseconds_low: float
+    milliseconds_high: float
+
+
+# Name, usual clock and board, whether it has a float unit, cycles an instruction and why.
+_ARM = "Arm's table of instruction timings"
+_KNOWN = (
+    ("Cortex-M0", 48, "STM32F0", False, 1.3, 1.9,
+     f"{_ARM}: 1, loads and stores 2, taken branches 3; with a wait state of flash"),
+    ("Cortex-M3", 72, "STM32F1", False, 1.2, 1.8,
+     f"{_ARM}: 1, loads 2 but pipelined, taken branches 2 to 4; with wait states of flash"),
+    ("Cortex-M4F", 64, "nRF52840", True, 1.1, 1.6,
+     f"{_ARM}: arithmetic 1, division and root 14, loads 1 to 2; some 80 cycles for the 61 "
+     "instructions of a weight, and wait states of flash"),
+    ("Cortex-M7F", 216, "STM32F7", True, 0.7, 1.2,
+     "up to two instructions a cycle; CoreMark/MHz 5.0 beside 3.4 of the M4"),
+    ("Cortex-M33F", 128, "nRF5340", True, 1.0, 1.5,
+     "CoreMark/MHz about 4.0 beside 3.4 of the M4"),
+    ("Cortex-M55", 160, "Alif Ensemble", True, 0.9, 1.4,
+     "CoreMark/MHz about 4.2 beside 3.4 of the M4; without its vector unit, which flushes denormals"),
+    ("RV32IMAC", 160, "ESP32-C3", False, 1.1, 1.7,
+     "a core that issues one instruction a cycle, with loads and taken branches of 2 to 3"),
+    ("RV32IMAFC", 400, "ESP32-P4", True, 1.1, 1.7,
+     "a core that issues one instruction a cycle, with loads of 2 and divisions of some 14"),
+)  # fmt: skip
+
+
+def processors() -> tuple[Processor, ...]:
+    """The processors that costs are known of."""
+    errors = {name: entry["error"] for name, entry in _costs().items()}
+    return tuple(
+        Processor(
+            name, float(mhz), board, has_fpu, low, high, source,
+            errors[name]["median"], errors[name]["worst"], errors[name]["configurations"],
+        )
+        for name, mhz, board, has_fpu, low, high, source in _KNOWN
+    )  # fmt: skip
+
+
+def processor_of(name: str) -> Processor:
+    """The processor of a name, in any case, with or without "Cortex-".
+
+    Errors: ConfigError with the names that there are.
+
+    >>> processor_of("m4f").name
+    'Cortex-M4F'
+    """
+    known = {one.name: one for one in processors()}
+    wanted = name.strip().lower() if isinstance(name, str) else ""
+    for one in known.values():
+        if wanted in (one.name.lower(), one.name.lower().removeprefix("cortex-")):
+            return one
+    by_case = {one.lower(): one for one in known}
+    guess = similar(wanted, by_case)
+    for low, right in by_case.items():
+        guess = guess.replace(f"'{low}'", f"'{right}'")
+    raise ConfigError(f"processor {shown(name)}: {guess}expected one of {', '.join(known)}")
+
+
+def cost(config: Config, processor: str | Processor, mhz: float | None = None) -> Cost:
+    """Instructions and milliseconds of one learning step, without building a learner.
+
+    A label is taken to come ``max_delay + 1`` rows after its forecast.
+
+    Args:
+        config: settings of the learner.
+        processor: one of ``processors()`` or its name.
+        mhz: clock; None: that of ``Processor.mhz``.
+
+    Errors: ConfigError (a setting, the processor, the clock; the estimator "rtrl", of which no
+    counts exist). Cost: O(1).
+
+    >>> made = cost(Config(3, 1), "Cortex-M4F")
+    >>> 90_000 < made.instructions < 250_000 and made.mhz == 64
+    True
+    """
+    if not isinstance(processor, Processor):
+        processor = processor_of(processor)
+    if config.estimator == "rtrl":
+        raise ConfigError(
+            "estimator = 'rtrl': no cost on microcontrollers is known of it, which is a yardstick "
+            "for hosts; choose another estimator"
+        )
+    clock = processor.mhz if mhz is None else _clock(mhz)
+    coefficients = _costs()[processor.name]["coefficients"]
+    terms = terms_of(config)
+    instructions = round(sum(coefficients.get(name, 0.0) * size for name, size in terms.items()))
+    low, high = (
+        instructions * cycles / (1e3 * clock)
+        for cycles in (processor.cycles_low, processor.cycles_high)
+    )
+    return Cost(processor, clock, instructions, low, high)
+
+
+def _clock(mhz: float) -> float:
+    try:
+        clock = float(mhz)
+    except (TypeError, ValueError):
+        clock = math.nan
+    if not 0 < clock <= _MHZ_MAX:
+        raise ConfigError(
+            f"mhz = {shown(mhz)}: expected a clock in megahertz, above 0 and up to {_MHZ_MAX:g}"
+        )
+    return clock
+
+
+@cache
+def _costs() -> dict[str, Any]:
+    """The fitted coefficients by processor."""
+    found: dict[str, Any] = json.loads(COSTS.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,143 @@
+"""The cost of a step: against counts in QEMU that the fit has not seen, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nbt_embed import Config
+from nbt_embed.cost import cost, processor_of, processors
+from nbt_embed.errors import ConfigError
+
+HERE = Path(__file__).resolve().parent.parent / "tools" / "targets"
+COUNTS = json.loads((HERE / "cost.json").read_text(encoding="utf-8"))
+SIZES = json.loads((HERE / "size.json").read_text(encoding="utf-8"))
+NAMES = [one.name for one in processors()]
+# Of a recorded stream: steps in which units move are among them, and without an FPU the library's
+# arithmetic depends on the numbers.
+OTHER_STREAM = 0.05
+
+
+def errors_on(name: str, part: str) -> np.ndarray:
+    from tools.targets.cost import config_of
+
+    return np.array(
+        [
+            cost(config_of(arguments), name).instructions / counted - 1
+            for arguments, counted in COUNTS[name][part].items()
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stated_errors_are_those_of_configurations_that_the_fit_has_not_seen(name: str) -> None:
+    pytest.importorskip("scipy")
+    processor = processor_of(name)
+    assert not COUNTS[name]["fitted"].keys() & COUNTS[name]["held out"].keys()
+    errors = np.abs(errors_on(name, "held out"))
+    assert len(errors) == processor.held_out >= 25
+    assert np.median(errors) == pytest.approx(processor.error_median, abs=2e-4)
+    assert errors.max() == pytest.approx(processor.error_worst, abs=1e-3)
+    assert processor.error_median <= 0.05
+    assert processor.error_worst <= 0.15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_instructions_of_make_size_are_within_the_stated_error(name: str) -> None:
+    processor, checked = processor_of(name), 0
+    for row in SIZES:
+        short, cell, estimator, hidden, resonators, head, follow = row[:7]
+        if name.removeprefix("Cortex-") != short:
+            continue
+        settings = {"cell": cell, "estimator": estimator, "hidden": hidden, "head": head}
+        settings |= {"resonators": resonators, "follow": follow}
+        settings |= {} if follow else {"lags": 1, "prior_units": False}
+        error = cost(Config(3, 1, **settings), name).instructions / row[-2] - 1
+        assert abs(error) <= processor.error_worst + OTHER_STREAM, row
+        checked += 1
+    assert checked >= 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_of_anything_costs_more(name: str) -> None:
+    def instructions(**settings: object) -> int:
+        return cost(Config(3, **({"n_out": 1} | settings)), name).instructions  # type: ignore[arg-type]
+
+    for cell in ("columnar", "resonator", "tanh", "leaky", "gated", "lstm"):
+        sizes = [instructions(hidden=hidden, cell=cell) for hidden in (1, 2, 4, 8, 16, 32)]
+        assert sizes == sorted(set(sizes)), cell
+    assert instructions(lags=2) < instructions(lags=8)
+    assert instructions(n_out=1) < instructions(n_out=4)
+    assert instructions(head=0) < instructions(head=8) < instructions(head=32)
+    assert instructions(intervals=0) < instructions() < instructions(intervals=8)
+    assert instructions(max_delay=0) < instructions(max_delay=3) == instructions(max_delay=9)
+    assert instructions(follow=False) < instructions()
+    assert instructions(hidden=0) < instructions(hidden=1)
+
+
+def test_soft_float_costs_at_least_ten_times_as_much() -> None:
+    config = Config(3, 1)
+    by_name = {one.name: cost(config, one).instructions for one in processors()}
+    for one in processors():
+        if not one.has_fpu:
+            assert by_name[one.name] > 10 * by_name["Cortex-M4F"]
+
+
+def test_milliseconds_follow_from_the_clock_and_the_cycles() -> None:
+    made = cost(Config(3, 1), "m4f", 100)
+    per_cycle = made.instructions / 100e3
+    assert made.milliseconds_low == pytest.approx(per_cycle * made.processor.cycles_low)
+    assert made.milliseconds_high == pytest.approx(per_cycle * made.processor.cycles_high)
+    usual = cost(Config(3, 1), made.processor)
+    assert usual.mhz == made.processor.mhz
+    assert usual.instructions == made.instructions
+
+
+def test_every_processor_says_what_its_cycles_rest_on() -> None:
+    for one in processors():
+        assert 0 < one.cycles_low < one.cycles_high
+        assert one.source
+        assert one.board
+        assert processor_of(one.name.lower()) == one
+
+
+@pytest.mark.parametrize("name", ["m4", "Cortex-A72", "", None, 4])
+def test_unknown_processors_are_refused_with_the_names_that_there_are(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"processor .*expected one of Cortex-M0, .*RV32IMAFC"):
+        cost(Config(3, 1), name)  # type: ignore[arg-type]
+
+
+def test_a_mistyped_name_is_told_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'Cortex-M33F'\?"):
+        cost(Config(3, 1), "cortex-m33")
+
+
+@pytest.mark.parametrize("mhz", [0, -1, float("nan"), float("inf"), 1e9, "fast"])
+def test_impossible_clocks_are_refused(mhz: object) -> None:
+    with pytest.raises(ConfigError, match=r"mhz = .*: expected a clock in megahertz, above 0"):
+        cost(Config(3, 1), "m4f", mhz)  # type: ignore[arg-type]
+
+
+def test_what_is_not_for_microcontrollers_has_no_cost() -> None:
+    with pytest.raises(ConfigError, match="estimator = 'rtrl': no cost"):
+        cost(Config(3, 1, cell="gated", estimator="rtrl"), "m4f")
+
+
+def test_settings_that_are_no_learner_are_refused() -> None:
+    with pytest.raises(ConfigError, match="hidden = -1"):
+        cost(Config(3, 1, hidden=-1), "m4f")
+
+
+def test_the_fit_gives_what_is_shipped() -> None:
+    pytest.importorskip("scipy")
+    from nbt_embed.cost import COSTS
+    from tools.targets.cost import fit_all
+
+    shipped = json.loads(COSTS.read_text(encoding="utf-8"))
+    made = fit_all(COUNTS)
+    assert made.keys() == shipped.keys() == set(NAMES)
+    for name, one in made.items():
+        assert one.coefficients == pytest.approx(shipped[name]["coefficients"], rel=0.02, abs=1.0)
