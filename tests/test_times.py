@@ -113,6 +113,19 @@ def test_date_and_time_of_day_are_one_time(tmp_path: Path) -> None:
         assert found.input_names == ("a",)
 
 
+def test_hours_and_minutes_with_a_point_and_empty_cells_at_the_end(tmp_path: Path) -> None:
+    text = "Date;Time;CO(GT);T;;\n1/3/04;18.00;2,6;-200;;\n1/3/04;19.30;;13,5;;\n" + ";;;;;\n" * 2
+    text = text.replace("\n1/3/04;19", "\n31/3/04;19")
+    with recording(tmp_path, text, missing=("-200",)) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("2004-03-01 18:00:00", "2004-03-31 19:30:00")
+        assert found.input_names == ("CO(GT)", "T")
+        np.testing.assert_array_equal(
+            found.stream().inputs, np.array([[2.6, np.nan], [np.nan, 13.5]], np.float32)
+        )
+        assert found.notes[2] == "2 empty rows at the end are left out"
+
+
 def test_year_month_day_and_hour_are_one_time(tmp_path: Path) -> None:
     rows = "".join(f"2010,{1 + i // 240},{1 + i // 24 % 10},{i % 24},{i % 7}\n" for i in range(300))
     with recording(tmp_path, "year,month,day,hour,a\n" + rows) as found:

@@ -117,13 +117,14 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     if delimiter != "," and len(names) > 1:
         notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
     first = lines[head].number
+    sample = tuple(zip(*body, strict=True))
     return Dialect(
         names,
         first,
         delimiter,
         options.quote,
-        tuple([kind == "number" for kind in _kinds(body, len(names), missing)]),
-        tuple(zip(*body, strict=True)),
+        tuple(_numeric(names, _kinds(body, len(names), missing), sample)),
+        sample,
         tuple(notes),
     )
 
@@ -218,6 +219,18 @@ def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[
         del found["missing"]
         kinds.append(found.most_common(1)[0][0] if found else "number")
     return kinds
+
+
+def _numeric(
+    names: Sequence[str], kinds: Sequence[str], sample: Sequence[Sequence[str]]
+) -> list[bool]:
+    """Which columns hold numbers; hours and minutes beside a date, as 18.30, are none."""
+    found = [kind == "number" for kind in kinds]
+    for column, name in enumerate(names):
+        beside = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
+        if found[column] and "time" in beside and times.is_dotted_clock(name, sample[column]):
+            found[column] = False
+    return found
 
 
 def _body(

@@ -77,16 +77,7 @@ class _Pair:
 
     def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
         dates, bad = self.date.parse(columns[0])
-        clock = columns[1]
-        worse: int | None = None
-        if clock.dtype == pl.Float64:  # 18.30
-            values = clock.to_numpy()
-            minutes = np.round(values % 1 * 100)
-            seconds = np.floor(values) * 3600 + minutes * 60
-            wrong = np.flatnonzero((values >= 24) | (values < 0) | (minutes >= 60))
-            worse = int(wrong[0]) if len(wrong) else None
-        else:
-            seconds, worse = times.TimeFormat("", "clock").parse(clock)
+        seconds, worse = TimeFormat("", "clock").parse(columns[1])
         known = (dates != NAT) & ~np.isnan(seconds)
         found = np.where(known, dates, 0) + np.round(np.where(known, seconds, 0) * 1e6).astype(
             np.int64
@@ -278,24 +269,11 @@ def _pairs(
             if not 0 <= clock < len(names):
                 continue
             of_day = clock in singles and singles[clock][0].kind == "clock"
-            if not of_day and not _dotted_clock(names[clock], sample[clock]):
+            if not of_day and not times.is_dotted_clock(names[clock], sample[clock].to_list()):
                 continue
             name = f"{names[date]}+{names[clock]}"
             yield Candidate((date, clock), name, [_Pair(one) for one in formats], _FIRST, True)
             break
-
-
-def _dotted_clock(name: str, cells: pl.Series) -> bool:
-    """Whether numbers are hours and minutes, as 18.30."""
-    if not re.search("time|zeit|uhr|hora|heure", name.lower()) or cells.dtype != pl.Float64:
-        return False
-    values = cells.to_numpy()
-    values = values[np.isfinite(values)]
-    minutes = np.round(values % 1 * 100, 6)
-    return bool(
-        len(values) and ((values >= 0) & (values < 24)).all() and (minutes < 60).all()
-        and (minutes == np.round(minutes)).all()
-    )  # fmt: skip
 
 
 def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> list[Candidate]:

@@ -74,6 +74,7 @@ _CLOCK_ALONE = re.compile(
     r"(?:\d+ days? )?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|\d{1,2}\.\d{2}\.\d{2}"
     r"|\d{1,2}:\d{2}(?::\d{2})? ?[AaPp][Mm]"
 )
+_DOTTED = re.compile(r"(?:[01]?\d|2[0-3])\.[0-5]\d")
 _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
@@ -166,6 +167,7 @@ def _durations(cells: pl.Series) -> tuple[Float64Array, int | None]:
         nanoseconds = cells.to_physical().cast(pl.Float64)
         return (nanoseconds / SECOND).fill_null(np.nan).to_numpy(), None
     texts = cells.str.replace(r"^(\d{1,2})\.(\d{2})\.(\d{2})$", "${1}:${2}:${3}")
+    texts = texts.str.replace(r"^(\d{1,2})\.(\d{2})$", "${1}:${2}")
     half = texts.str.extract(r"([AaPp])[Mm]$").str.to_lowercase()
     texts = texts.str.replace(r" ?[AaPp][Mm]$", "").str.replace(",", ".", literal=True)
     parts = texts.str.extract_groups(_DURATION).struct.unnest().cast(pl.Float64)
@@ -272,6 +274,16 @@ def named_time(name: str) -> bool:
     return bool(words & _TIME_WORDS) and words <= (
         _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
     ) and name.strip() != "T"  # fmt: skip
+
+
+def is_dotted_clock(name: str, cells: Sequence[object]) -> bool:
+    """Whether a column of this name holds hours and minutes as 18.30, which are no numbers."""
+    known = [cell for cell in cells if cell is not None and cell != ""]
+    return (
+        named_time(name)
+        and len(known) > 0
+        and all(isinstance(cell, str) and _DOTTED.fullmatch(cell) for cell in known)
+    )
 
 
 def vague(name: str) -> bool:
