@@ -99,13 +99,14 @@ def _run(
         document = run_document(recording, trial, arguments, describe(trial.config))
     pictures = trial.pictures
     if dated:
+        second = np.timedelta64(1, "s")
         pictures = Pictures(
-            *(
-                tuple(replace(one, time=START + one.row * np.timedelta64(1, "s")) for one in tracks)
-                for tracks in (pictures.tracks, pictures.errors, pictures.trust)
-            )
+            tuple(replace(one, time=START + one.row * second) for one in pictures.tracks),
+            tuple(replace(one, time=START + one.row * second) for one in pictures.errors),
+            tuple(replace(one, time=START + one.row * second) for one in pictures.trust),
         )
-    return json.loads(json.dumps(document, allow_nan=False)), pictures
+    document = json.loads(json.dumps(document, allow_nan=False))
+    return document, pictures
 
 
 def _facts(rows: int) -> TimeFacts:

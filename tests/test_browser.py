@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from conftest import missing
 for library in ("bokeh", "jinja2"):
     pytest.importorskip(library, reason="pages need the extra 'app'")
 
-from sample_run import class_run, hostile_run, sample_run
+from sample_run import Run, class_run, hostile_run, sample_run
 
 from nbt_embed.app.page import page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BAD = ("error", "warning")
-RUNS = {
+RUNS: dict[str, Callable[[], Run]] = {
     "one": lambda: sample_run(400),
     "nine": lambda: sample_run(400, 3, (1, 5, 20), dated=False),
     "classes": class_run,
@@ -176,16 +176,16 @@ def test_the_keyboard_chooses_and_moves(browser: Any, files: dict[str, Path]) ->
         label = tab.locator("#forecast").get_attribute("aria-label")
         own = document["horizons"][2]["targets"][1]["scores"]["learner"]
         assert f"RMSE {own['rmse']:.4g}" in label
-        assert tab.locator("#in-view").inner_text() == "Rows 159 to 399."
+        assert tab.locator("#in-view").inner_text() == "Rows 160 to 399."
         tab_to("[data-move=whole]")
         tab.keyboard.press("Enter")
         settled(tab)
-        assert tab.locator("#in-view").inner_text() == "Rows 20 to 399."
+        assert tab.locator("#in-view").inner_text() == "Rows 0 to 399."
         tab.keyboard.press("Shift+Tab")
         tab.keyboard.press("Shift+Tab")
         tab.keyboard.press("Space")
         settled(tab)
-        assert tab.locator("#in-view").inner_text() != "Rows 20 to 399."
+        assert tab.locator("#in-view").inner_text() != "Rows 0 to 399."
         tab_to("summary")
         tab.keyboard.press("Enter")
         assert tab.locator("#stage details[open] table").first.is_visible()
@@ -230,7 +230,7 @@ def test_a_hundred_thousand_points_stay_few(
         assert track.high is not None
         assert np.nanmax(drawn["high"]) == np.nanmax(track.high)
         said = tab.locator("#in-view").inner_text()
-        assert said.startswith("Rows 1 to 99,999; drawn are the lowest and the highest of every ")
+        assert said.startswith("Rows 0 to 99,999; drawn are the lowest and the highest of every ")
 
 
 COLOURS = """[getComputedStyle(document.body).backgroundColor,

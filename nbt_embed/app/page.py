@@ -106,7 +106,7 @@ def fewer(track: Track, most: int) -> Track:
         return track
     each = -(-2 * points // most)
     kept = thinned(track.truth, each)
-    columns = {
+    columns: dict[str, Any] = {
         name: None if values is None else values[kept]
         for name, values in vars(track).items()
         if values is None or isinstance(values, np.ndarray)

@@ -65,6 +65,7 @@ def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in any script
         figure = _figure(document, pictures)
+        _settle(figure)
         file = io.BytesIO()
         metadata = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(file, format=kind[1:], metadata=metadata)
@@ -103,6 +104,17 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
         _bytes(right, found)
         _legend(below, [left])
     return figure
+
+
+def _settle(figure: Figure) -> None:
+    """Lay out once, and round: the last digits of the solver's answer differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), 4))
+        for axes in part.axes:
+            left, bottom, width, height = np.round(axes.get_position().bounds, 4).tolist()
+            axes.set_position((left, bottom, width, height))
 
 
 def _same(tracks: Sequence[Any], wanted: Track) -> Any:
