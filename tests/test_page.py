@@ -171,12 +171,27 @@ def test_scores_are_those_of_the_document(run: Any) -> None:
                 expected.append(f"{100 * own[key]:.1f} %" if share else f"{own[key]:.4g}")
             others = [key for key in document["models"] if key in scores and key != "learner"]
             expected += [marked(scores[key]) for key in others]
-            for one in line["intervals"] or []:
-                expected += [f"{100 * one['coverage']:.1f} %", f"{one['width']:.4g}"]
             assert row == expected
         if horizon["ratios"]:
             ratios = [f"{horizon['ratios'][key]['learner_over']:.4g}" for key in others]
-            assert [text for text in rows[-1] if text] == ["learner / model", *ratios]
+            assert [text for text in rows[-1] if text] == ["mean ratio", *ratios]
+
+
+def test_intervals_are_those_of_the_document(run: Any) -> None:
+    document, _, root = run
+    lines = [line for one in document["horizons"] for line in one["targets"]]
+    expected = [
+        [shown(line["target"])]
+        + [
+            text
+            for one in line["intervals"]
+            for text in (f"{100 * one['coverage']:.1f} %", f"{one['width']:.4g}")
+        ]
+        for line in lines
+        if line["intervals"]
+    ]
+    found = [table for table in root.all("table") if "truth inside" in table.text]
+    assert [row for table in found for row in cells(table)] == expected
 
 
 def test_bytes_alarms_and_costs_are_those_of_the_document(run: Any) -> None:

@@ -246,9 +246,11 @@ def _parts(
     yield ""
     for sentence in document["verdict"]:
         yield _sentence(sentence, "bold")
-    for sentence in (one for horizon in document["horizons"] for one in horizon["verdict"]):
-        if sentence not in document["verdict"]:
-            yield _sentence(sentence)
+    for horizon in document["horizons"]:
+        ahead = f"{tables.steps(horizon['horizon'])}: " if len(document["horizons"]) > 1 else ""
+        for sentence in horizon["verdict"]:
+            if sentence not in document["verdict"]:
+                yield _sentence(ahead + sentence)
     yield ""
     yield from _table(tables.learner_table(document), width)
     yield from _table(tables.models_table(document), width)
