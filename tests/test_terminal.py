@@ -120,6 +120,16 @@ def test_colour_is_for_terminals_without_no_color(monkeypatch: pytest.MonkeyPatc
     assert not terminal.wants_colour(Terminal())
 
 
+def test_a_terminal_without_lines_gets_ascii() -> None:
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    assert terminal.lacks_lines(latin)
+    assert terminal.lacks_lines(None)
+    assert not terminal.lacks_lines(io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    text = terminal.report(*sample_run(400), ascii_only=True)
+    assert text.isascii()
+    assert text.count("o") > 20
+
+
 def test_the_picture_shows_truth_and_forecast_and_copes_with_gaps() -> None:
     _, pictures = sample_run(400)
     track = pictures.tracks[0]
