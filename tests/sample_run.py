@@ -21,7 +21,7 @@ from nbt_embed.streams import Stream
 Run = tuple[dict[str, Any], Pictures]
 
 HOSTILE = (
-    "</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" $$x^2$$ @{x}",
+    "$$x^2$$</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" @{x}",
     "\x1b[31mred\x1b[0m [bold]b[/bold] :smile: \u202etfel\r\nline \x00 $\\frac{1}{2}$ {{ 7 * 7 }}",
     "温度 Ω🌡 " + "very_long_name_without_any_blank_" * 9 + "end",
 )
