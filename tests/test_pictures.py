@@ -27,7 +27,7 @@ def test_equal_runs_give_equal_bytes(make: Any) -> None:
     document, pictures = make()
     for name in ("run.svg", "run.PNG"):
         first = picture(document, pictures, name)
-        assert {first} == {picture(document, pictures, name) for _ in range(3)}
+        assert first == picture(document, pictures, name)
         assert len(first) > 10_000
 
 
