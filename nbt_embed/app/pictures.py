@@ -154,7 +154,8 @@ def _forecast(axes: Axes, document: Mapping[str, Any], track: Track) -> None:
         margin = 0.3 * float(known.max() - known.min()) or 1.0
         axes.set_ylim(float(known.min()) - margin, float(known.max()) + margin)
     axes.margins(x=0.01)
-    _named(axes, f"{track.target}, {tables.steps(track.horizon)}", "row")
+    title = f"{_short(track.target, _NAME_SHOWN)}, {tables.steps(track.horizon)}"
+    _named(axes, title, "row")
 
 
 def _errors(axes: Axes, document: Mapping[str, Any], track: ErrorTrack) -> None:

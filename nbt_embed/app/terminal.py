@@ -40,6 +40,7 @@ WIDTH = 80
 _SHORTEST = 8  # columns of a name beside figures
 _ALARMS_SHOWN = 10
 _BEST = "*"
+_HEAD = 10  # columns that a word above figures may claim; longer ones are broken
 _GAP = 2  # columns between two cells
 _LINES = "─│┌┐└┘├┤┬┴┼⣿…−"
 _IN_ASCII = str.maketrans(dict(zip("─│┌┐└┘├┤┬┴┼…−", "-|++++||+++~-", strict=True)))
@@ -111,7 +112,7 @@ def blocks(table: Table, width: int = WIDTH) -> Iterator[RichTable]:
     needs = [
         max(
             *(cell_len(cell) for cell in column[1:]),
-            *(cell_len(word) for word in column[0].split(" ")),
+            *(min(cell_len(word), _HEAD) for word in column[0].split(" ")),
         )
         + len(_BEST) * bool(table.best)
         for column in figures
@@ -345,8 +346,8 @@ def _block(
     for column, share in zip(names, shares, strict=True):
         block.add_column(Text(shortened(safe(column[0]), share)), width=share, no_wrap=True)
     for column, need in zip(figures, needs, strict=True):
-        heading = column[0] + " " * marked
-        block.add_column(Text(heading), justify="right", width=need, vertical="bottom")
+        heading = Text(safe(column[0]) + " " * marked, overflow="fold")
+        block.add_column(heading, justify="right", width=need, vertical="bottom")
     for row in range(len(table.rows)):
         cells = [
             Text(shortened(safe(column[1 + row]), share))
