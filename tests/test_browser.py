@@ -179,7 +179,7 @@ def test_the_keyboard_chooses_and_moves(browser: Any, files: dict[str, Path]) ->
         label = tab.locator("#forecast").get_attribute("aria-label")
         own = document["horizons"][2]["targets"][1]["scores"]["learner"]
         assert f"RMSE {own['rmse']:.4g}" in label
-        assert tab.locator("#in-view").inner_text() == "Rows 160 to 399."
+        assert tab.locator("#in-view").inner_text() == "Rows 159 to 399."
         tab_to("[data-move=whole]")
         tab.keyboard.press("Enter")
         settled(tab)
@@ -202,7 +202,7 @@ def test_series_can_be_hidden_and_shown(browser: Any, files: dict[str, Path]) ->
     visible = "(role) => drawn(role).map((one) => one.visible)"
     with opened(browser, files["one"]) as tab:
         assert tab.evaluate(visible, "rls") == [False]
-        tab.get_by_label("forecast of recursive least squares").check()
+        tab.get_by_role("checkbox", name="forecast of RLS").check()
         tab.get_by_role("checkbox", name="80 % interval").uncheck()
         assert tab.evaluate(visible, "rls") == [True]
         assert tab.evaluate(visible, "band") == [False]
