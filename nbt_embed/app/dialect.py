@@ -110,7 +110,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     if not body:
         raise StreamError(
             f"{title}: no row below the header (line {lines[head - 1].number}) holds a value: "
-            "name a file with rows, or say with --header no that the first line is a row"
+            "name a file with rows, or say --no-header if the first line is a row"
         )
     _check_names(title, names, lines[head - 1].number)
     _check_head(title, lines[:head], mode, delimiter)

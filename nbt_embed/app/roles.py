@@ -81,7 +81,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     channels = tuple([one for i in inputs for one in _input(columns, i)])
     for one in channels:
         _note_numbers(columns, one.column, notes)
-    outputs, classes = _targets(columns, targets, options, spool)
+    outputs, classes = _targets(columns, targets, options, spool, notes)
     for one in outputs:
         if classes is None and one.column not in inputs:
             _note_numbers(columns, one.column, notes)
@@ -194,7 +194,11 @@ def _input(columns: Columns, i: int) -> list[Channel]:
 
 
 def _targets(
-    columns: Columns, targets: Sequence[int], options: ReadOptions, spool: Spool
+    columns: Columns,
+    targets: Sequence[int],
+    options: ReadOptions,
+    spool: Spool,
+    notes: list[str],
 ) -> tuple[tuple[Channel, ...], tuple[str, ...] | None]:
     """The target channels, and the names of the classes."""
     for i in targets:
@@ -216,7 +220,11 @@ def _targets(
     i = targets[0]
     facts = columns.facts[i]
     if isinstance(facts, TextColumn):
-        return _text_classes(columns, i, facts, options)
+        channels, names = _text_classes(columns, i, facts, options)
+        if options.link != "bernoulli":
+            return channels, names
+        notes.append(f"target {columns.names[i]!r} is 0 where it is {names[0]!r}, else 1")
+        return channels, None
     values = _distinct(columns, i, spool)
     classes = tuple([f"{value:g}" for value in values.tolist()])
     _check_classes(columns, i, len(classes), options)
