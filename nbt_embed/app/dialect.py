@@ -224,11 +224,14 @@ def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[
 def _numeric(
     names: Sequence[str], kinds: Sequence[str], sample: Sequence[Sequence[str]]
 ) -> list[bool]:
-    """Which columns hold numbers; hours and minutes beside a date, as 18.30, are none."""
+    """Which columns hold numbers: no hours and minutes as 18.30, no nanoseconds since 1970."""
     found = [kind == "number" for kind in kinds]
     for column, name in enumerate(names):
         beside = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
-        if found[column] and "time" in beside and times.is_dotted_clock(name, sample[column]):
+        if found[column] and (
+            ("time" in beside and times.is_dotted_clock(name, sample[column]))
+            or times.is_nanoseconds(sample[column])
+        ):
             found[column] = False
     return found
 

@@ -124,7 +124,9 @@ class TimeFormat:
         return times, int(bad[0]) if len(bad) else None
 
     def _numbers(self, cells: pl.Series) -> pl.Series:
-        """Dates of numbers."""
+        """Dates of numbers, or of whole numbers as texts."""
+        if cells.dtype == pl.String and self.scale == 1e-9:
+            return cells.cast(pl.Int64, strict=False)
         values = cells.cast(pl.Float64, strict=False).fill_nan(None)
         if self.digits:
             texts = values.cast(pl.Int64, strict=False).cast(pl.String)
@@ -230,6 +232,8 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
     """Formats in which every one of these texts is a time; several if day and month may change."""
     if not cells:
         return []
+    if is_nanoseconds(cells):
+        return [TimeFormat("ns since 1970", "date", scale=1e-9)]
     series = pl.Series(cells, dtype=pl.String)
     found = []
     if _CLOCK_ALONE.fullmatch(cells[0]):
@@ -284,6 +288,12 @@ def is_dotted_clock(name: str, cells: Sequence[object]) -> bool:
         and len(known) > 0
         and all(isinstance(cell, str) and _DOTTED.fullmatch(cell) for cell in known)
     )
+
+
+def is_nanoseconds(cells: Sequence[str]) -> bool:
+    """Whether texts are nanoseconds since 1970, of which a float64 would lose the last digits."""
+    known = [cell for cell in cells if cell]
+    return len(known) > 0 and all(re.fullmatch(r"[1-3]\d{18}", cell) for cell in known)
 
 
 def vague(name: str) -> bool:
