@@ -244,6 +244,18 @@ def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_too_few_is_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "a,b\n1.5,2.5,3.5\n2.5,1.5,7\n")
+    assert "line 1 has 2 cells and line 2 has 3, separated by ',': name every column" in told
+
+
+def test_a_first_row_with_a_missing_value_is_no_header(tmp_path: Path) -> None:
+    found, _ = table(tmp_path, ",ok,3\n1,ok,4\n2,bad,5\n4,ok,7\n")
+    assert same(found, [[NAN, 3], [1, 4], [2, 5], [4, 7]], "x1,x3")
+    found, _ = table(tmp_path, ",ok\n,ok\n1,ok\n2,bad\n4,ok\n")
+    assert same(found, [[NAN], [NAN], [1], [2], [4]], "x1")
+
+
 def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
     assert same(table(tmp_path, "x,y\n" + TEXT, skip=1)[0], ROWS)
     assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")

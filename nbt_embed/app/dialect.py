@@ -258,7 +258,7 @@ def _body(
     if named and headless and len(above) == mode - 1:
         if all(row[-1] == "" for row in below):
             names = (*above, "")
-        elif len(above) > 1 or delimiter == " ":
+        elif _are_row_names([row[0] for row in below]):
             names = ("", *above)
             notes.append(
                 f"line {lines[head - 1].number} names all columns but the first, which has none"
@@ -277,6 +277,14 @@ def _body(
         what = "the first line is" if skipped == 1 else f"the first {skipped} lines are"
         notes.append(f"{what} left out as a preamble ({text[:40]!r})")
     return head, names, notes
+
+
+def _are_row_names(cells: Sequence[str]) -> bool:
+    """Whether the cells of a first column name or number their rows."""
+    if not all(is_number(cell) for cell in cells):
+        return not any(is_number(cell) for cell in cells)
+    start = int(cells[0]) if cells[0].isdigit() else 0
+    return len(cells) > 1 and list(cells) == [str(start + i) for i in range(len(cells))]
 
 
 def _check_unheaded(
@@ -311,8 +319,10 @@ def _is_header(
     texts = sum(
         kind == "text" and below != "text" for kind, below in zip(found, kinds, strict=True)
     )
-    if not values:
-        return "text" in found  # names; a row of missing values is none
+    if not values:  # names, but a row of missing values and of texts that come again is none
+        names = [(i, cell) for i, cell in enumerate(cells) if found[i] == "text"]
+        again = all(any(row[i] == cell for row in body[1:]) for i, cell in names)
+        return bool(names) and not (again and "missing" in found)
     whole = [cell for cell in values if cell.isascii() and cell.isdigit()]
     if len(whole) < len(values) or len(set(whole)) < len(whole):
         return texts > len(values) and len(body) > 1
