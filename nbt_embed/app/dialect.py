@@ -135,13 +135,14 @@ def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
     kept: list[_Line] = []
     comments: list[_Line] = []
     number = options.skip or 0
+    opening = re.compile(rf"(?:^|\W){re.escape(options.quote)}")  # of a cell; not as in 5" pipe
     while number < len(plain) and len(kept) < _LINES:
         line, start = plain[number], number + 1
         number += 1
         if _COMMENT.match(line):
             comments.append(_Line(start, line))
             continue
-        if options.quote and line.count(options.quote) % 2:
+        if options.quote and line.count(options.quote) % 2 and opening.search(line):
             for more in range(1, _JOINED):
                 joined = "\n".join(plain[start - 1 : start + more])
                 if joined.count(options.quote) % 2 == 0:
