@@ -106,6 +106,9 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
         ('a,b\n"1,234",2.5\n999,3\n', [[1234, 2.5], [999, 3]]),
         ("a;b\n1'234.5;2\n999.5;3\n", [[1234.5, 2], [999.5, 3]]),
         ("a;b\n1 234,5;2\n1\u202f999,5;3\n", [[1234.5, 2], [1999.5, 3]]),
+        ("a;b\n1.129;6,94\n2.295;6,8\n", [[1129, 6.94], [2295, 6.8]]),
+        ("a;b\n900;6.94\n1,295;6.8\n", [[900, 6.94], [1295, 6.8]]),
+        ('a,b\n"1,129",6.94\n"2,295",6.8\n', [[1129, 6.94], [2295, 6.8]]),
         ("a;b\n20,129;6,948\n20,295;6,809\n", [[20.129, 6.948], [20.295, 6.809]]),
         ("a,b\n20.129,6.948\n20.295,7\n", [[20.129, 6.948], [20.295, 7]]),
         ("a;b\n1,5e3;2\n1e-2;3\n", [[1500, 2], [0.01, 3]]),
@@ -150,6 +153,7 @@ def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
         ),
         ("a;b\n990;1\n1,004;2\n", "line 3, column 'a', holds '1,004', which may be a fraction or"),
         ("a;b\n1.004;1,004\n2.004;3,004\n", "which may each be a fraction or thousands"),
+        ("a;b\n20,129;6.95\n20,295;6.8\n", "holds '20,129', which may be a fraction or thousands"),
         ("a;b\n1004;1,5\n1.005;2,5\n", "holds '1004' and line 3, column 'a', holds '1.005': these"),
         (
             "a;b\n" + "1,5;2\n" * 100_000 + "1.234;3\n",

@@ -201,7 +201,24 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
     else:
         decimal = "," if comma else "."
     _check_columns(marks, decimal, place)
+    if dot and delimiter != ",":
+        _check_commas(marks, dot, place)
     return decimal
+
+
+def _check_commas(marks: Marks, dot: tuple[str, int, str], place: Words) -> None:
+    """Refuse a column of cells as 20,129 beside a column of cells as 6.95.
+
+    Where cells are separated by commas, those within cells are thousands marks. Elsewhere the
+    column must show it: by a cell without a mark, or by one with two.
+    """
+    for name, told in marks.columns.items():
+        either = told.get("either comma")
+        if either and not told.keys() & {"small", "commas", "full dot"}:
+            raise StreamError(
+                f"{place(name, *either)}, which may be a fraction or thousands, and "
+                f"{place(*dot)}, with a decimal point: {REMEDY}, or correct the cells"
+            )
 
 
 def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
