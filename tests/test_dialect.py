@@ -87,8 +87,8 @@ def test_encodings_are_recognised(tmp_path: Path, encoding: str, note: str | Non
 def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
     assert "line 100003 holds '°', which is not a number" in table(tmp_path, late)[1][-1]
-    both = "a,b\n1,µ\n".encode() + b"2,3\n" * 100_000 + b"5,\xb0\n"
-    assert "line 100003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
+    both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
+    assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
     assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
 
@@ -159,6 +159,7 @@ def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
             "a;b\n" + "1,5;2\n" * 100_000 + "1.234;3\n",
             "line 2, column 'a', holds '1,5' and line 100002, column 'a', holds '1.234'",
         ),
+        ("a;b\n" + "1,5;2\n" * 200_000 + "1.5;3\n", "and line 200002, column 'a', holds '1.5'"),
         (
             "a;b\n" + "0.5;2\n" * 100_000 + "1,5;3\n",
             "line 100002, column 'a', holds '1,5', with a decimal comma, and line 2, column 'a'",
@@ -174,6 +175,9 @@ def test_a_decimal_mark_may_be_named(tmp_path: Path) -> None:
     assert same(table(tmp_path, text, decimal=",")[0], [[1.5, 2], [1234, 3]])
     assert "line 2: column 'a' holds '1,5', which is not a number" in refusal(
         tmp_path, text, decimal=".", inputs=("a",)
+    )
+    assert "line 3: column 'a' holds '1.5', which is not a number" in refusal(
+        tmp_path, "a;b\n1,5;2\n1.5;3\n", decimal=",", inputs=("a",)
     )
 
 
@@ -268,7 +272,9 @@ def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
 
 
 def test_a_blank_line_of_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:
-    assert same(table(tmp_path, "a\n1.5\n\n2.5\n\n\n")[0], [[1.5], [NAN], [2.5]], "a")
+    text = "a\n1.5\n\n2.5\n\n\n"
+    for ending in ("\n", "\r\n", "\r\r\n"):
+        assert same(table(tmp_path, text.replace("\n", ending))[0], [[1.5], [NAN], [2.5]], "a")
 
 
 @pytest.mark.parametrize(
@@ -343,6 +349,7 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),
         (b"a,b\n" + b"1,2\n" * 100_000 + b"3,\x00\n", "line 100002 holds a NUL byte"),
+        (b"a,b\n" + bytes(1000), "line 2 holds a NUL byte: this is no text file"),
         (bytes(range(256)) * 40, "holds a NUL byte: this is no text file; CSV, Parquet, Arrow and"),
         ("a\n" + "1" * (lines.LONGEST + 10), "is longer than 16 MiB: this is no table"),
     ],
