@@ -318,3 +318,21 @@ def test_the_options_of_run_make_the_same_learner(config: Config) -> None:
     if config.hidden == 0:
         config = replace(config, intervals=made.intervals, levels=made.levels, anomaly=made.anomaly)
     assert made == config
+
+
+def test_states_are_reset_between_recordings(stream: Stream) -> None:
+    from nbt_embed.app.passes import learner_pass, run_passes
+
+    config, horizon, cut = Config(3, 1, hidden=4, max_delay=2, hold_missing=True), 3, 700
+    learner = Learner(config)
+    learner.find_anchor(stream.inputs, stream.targets, horizon=horizon)
+    errors = []
+    for first, part in ((2 * horizon, slice(0, cut)), (horizon, slice(cut, None))):
+        made = learner.run(stream.inputs[part], stream.targets[part], horizon=horizon)
+        truth = stream.targets[part]
+        errors.append((made[first - horizon : -horizon] - truth[first:]).astype(np.float64))
+        learner.reset_state()
+    rmse = math.sqrt(np.nanmean(np.square(np.concatenate(errors))))
+    one = learner_pass(config, stream, horizon)
+    assert run_passes(stream, [one], resets=[cut])[0][0][0] == pytest.approx(rmse, rel=1e-6)
+    assert run_passes(stream, [one])[0][0][0] != pytest.approx(rmse, rel=1e-6)
