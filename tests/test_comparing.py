@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -336,3 +337,58 @@ def test_states_are_reset_between_recordings(stream: Stream) -> None:
     one = learner_pass(config, stream, horizon)
     assert run_passes(stream, [one], resets=[cut])[0][0][0] == pytest.approx(rmse, rel=1e-6)
     assert run_passes(stream, [one])[0][0][0] != pytest.approx(rmse, rel=1e-6)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command says that ends with the code for bad input."""
+    from nbt_embed.cli import main
+
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_what_is_combined_is_not_set_too(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "compare", "none.csv", "--set", "hidden=4")
+    assert "--set hidden: is one of what is combined; use --hidden for it" in said
+    said = refused(capsys, "compare", "none.csv", "--set", "seed=4")
+    assert "--set seed: is one of what is combined; use --seeds for it" in said
+
+
+@pytest.mark.parametrize("command", ["compare", "tune"])
+def test_independent_probabilities_are_refused(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    said = refused(capsys, command, "none.csv", "--link", "bernoulli")
+    assert "--link bernoulli: compare and tune take numbers or one column of classes" in said
+
+
+def test_names_of_pictures_are_looked_at_before_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "c.gif: expected a name that ends in" in refused(
+        capsys, "compare", "none.csv", "--plot", "c.gif"
+    )
+
+
+def test_the_command_compares_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, stream: Stream
+) -> None:
+    from nbt_embed.cli import main
+
+    path = tmp_path / "sensor.csv"
+    cells = np.column_stack([stream.inputs[:600], np.arange(600) % 7]).tolist()
+    lines = [",".join("" if cell != cell else f"{cell:.4f}" for cell in row) for row in cells]
+    path.write_text("a,b,c,d\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    out = {name: tmp_path / f"result.{name}" for name in ("json", "csv", "svg", "html")}
+    options = ["--hidden", "2,3", "--seeds", "2", "--target", "a", "--processor", "rv32imac"]
+    options += ["--mhz", "160", "--json", str(out["json"]), "--out", str(out["csv"])]
+    options += ["--plot", str(out["svg"]), "--report", str(out["html"])]
+    assert main(["compare", str(path), *options]) == 0
+    text = capsys.readouterr().out
+    assert "RV32IMAC at 160 MHz" in text
+    made = json.loads(out["json"].read_text(encoding="utf-8"))
+    assert made["processor"]["name"] == "RV32IMAC"
+    assert made["command"].startswith("nbt-embed compare ")
+    assert [one["key"] for one in made["horizons"][0]["rows"]] == [LAST, RLS, LEARNER, LEARNER]
+    for name in out.values():
+        assert name.stat().st_size > 0

@@ -136,7 +136,7 @@ def test_what_was_bought_is_said(tuned: Tuned) -> None:
     assert bought.bought
     assert bought.gain == pytest.approx(0.15)
     sentence = outcome.verdict(bought)[0]
-    assert sentence.startswith("Tuning bought an error on the rest that is 15.0% lower (better")
+    assert sentence.startswith("Tuning bought a 15.0 % lower error on the rest (better")
     assert "with 2 of 3 seeds" in sentence
     assert "bytes" in sentence
 
@@ -144,8 +144,8 @@ def test_what_was_bought_is_said(tuned: Tuned) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ((1.0, 1.1, 0.9), (1.1, 1.2, 1.0), "the error is 10.0% higher"),
-        ((1.0, 1.1, 0.9), (1.05, 0.5, 0.95), "the error is 5.0% lower"),  # one seed of three
+        ((1.0, 1.1, 0.9), (1.1, 1.2, 1.0), "the error is 10.0 % higher"),
+        ((1.0, 1.1, 0.9), (1.05, 0.5, 0.95), "the error is 5.0 % lower"),  # one seed of three
         ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), "the error is the same"),
         ((1.0, 1.0, 1.0), (math.inf, math.inf, 1.0), "the tuned learner diverges"),
     ],
@@ -186,6 +186,11 @@ def test_classes_and_dense_cells_can_be_tuned() -> None:
     assert config is not None
     assert config.link == "categorical"
     assert found.parts[TUNED].losses[0][0] < 1
+
+
+def test_settings_that_no_proposal_mends_are_refused_by_name(stream: Stream) -> None:
+    with pytest.raises(ConfigError, match="hidden = 5000: expected"):
+        tune(stream, Search(trials=3, settings={"hidden": 5000}))
 
 
 def test_too_short_a_stream_is_refused(stream: Stream) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from nbt_embed import __version__
 from nbt_embed.app.compared import ahead, milliseconds, options_of
 from nbt_embed.app.models import LAST, RLS
-from nbt_embed.app.tables import NONE, Table, count
+from nbt_embed.app.tables import NONE, Table, count, percent
 from nbt_embed.app.tuning import DEFAULT, TUNED, Part, Tuned
 from nbt_embed.cost import Processor, cost
 from nbt_embed.streams import Stream
@@ -98,7 +98,7 @@ def verdict(tuned: Tuned) -> list[str]:
     elif tuned.bought:
         times = (best.memory_bytes or 0) / (default.memory_bytes or 1)
         sentences = [
-            f"Tuning bought an error on the rest that is {_by(tuned.gain)} (better with "
+            f"Tuning bought a {_by(tuned.gain)} error on the rest (better with "
             f"{tuned.wins} of {tuned.search.seeds} seeds), with {times:.2g} times the bytes "
             f"({best.memory_bytes:,} instead of {default.memory_bytes:,}); on the first part it "
             f"was {on_first}."
@@ -133,7 +133,7 @@ def _by(gain: float) -> str:
     """A fall or a rise in words."""
     if abs(gain) < 5e-4:
         return "the same"
-    return f"{abs(gain):.1%} {'lower' if gain > 0 else 'higher'}"
+    return f"{percent(abs(gain))} {'lower' if gain > 0 else 'higher'}"
 
 
 def table(document: Mapping[str, Any]) -> Table:
@@ -172,4 +172,4 @@ def _spread(one: Mapping[str, Any]) -> str:
     least, most = one["error_rest_least"], one["error_rest_most"]
     if not one["error_rest"] or most is None or least == most:
         return NONE
-    return f"±{(most - least) / 2 / one['error_rest']:.1%}"
+    return f"±{percent((most - least) / 2 / one['error_rest'])}"

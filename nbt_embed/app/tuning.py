@@ -157,6 +157,7 @@ def tune(
     split = _split(stream, search, horizon)
     fixed = _fixed(stream, search, horizon, classes)
     default = Config(**fixed)
+    memory_of(default)  # refuses what no proposal can mend
     first = _rows(stream, split)
     of_first = [row for row in resets if row < split]
     last = run_passes(
