@@ -158,8 +158,9 @@ class Naive(Baseline):
         """Forecast (n_out,); x only has to have the right shape."""
         super().predict(x)
         self._made += 1
-        forecast = self._repeated(np.array([self._made - 1]), np.array([self._learnt]))
-        return forecast[0].astype(np.float32)
+        forecasts = self._repeated(np.array([self._made - 1]), np.array([self._learnt]))
+        forecast: Float32Array = forecasts[0].astype(np.float32)
+        return forecast
 
     def learn(self, y: ArrayLike) -> None:
         """Keep the label; a missing one leaves the last."""
@@ -214,7 +215,8 @@ class Naive(Baseline):
         return learnt - 1
 
     def _forecast(self, features: Float64Array) -> Float64Array:  # noqa: ARG002
-        return self._labels_seen[-1]
+        last: Float64Array = self._labels_seen[-1]
+        return last
 
     def _update(self, features: Float64Array, label: Float64Array) -> None:
         """Nothing to fit."""

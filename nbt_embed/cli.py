@@ -8,6 +8,7 @@ line says what and what to do), 130 interrupted, 141 nobody reads.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 
 from nbt_embed import __version__, _interrupt
@@ -46,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         drop(sys.stdout)
         return _NOBODY_READS
+    except OSError as error:  # what commands read and write is told by them: a temporary file
+        return _fail(
+            f"a temporary file in {tempfile.gettempdir()}: {error.strerror or error}; set TMPDIR "
+            "to a folder with room"
+        )
     except KeyboardInterrupt:
         tell(_interrupt.LINE)
         return _interrupt.EXIT_CODE

@@ -48,6 +48,7 @@ function ink(canvas) {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.filter((value, place) => place % 4 === 3 && value > 0).length;
 }
+Object.assign(window, { inside, models, model, drawn, ink });
 """
 
 
@@ -207,7 +208,7 @@ def test_series_can_be_hidden_and_shown(browser: Any, files: dict[str, Path]) ->
 def test_a_hundred_thousand_points_stay_few(
     browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document, pictures = sample_run(100_000, dated=False, nlms=False)
+    document, pictures = sample_run(100_000, dated=False)
     track = pictures.tracks[0]
     path = tmp_path / "big.html"
     path.write_text(page(document, pictures), encoding="utf-8")

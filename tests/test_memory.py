@@ -191,7 +191,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Memory.total": lambda: one.memory.total,
         "memory_of": lambda: memory_of(config),
         "memory_of: refused": refused(lambda: memory_of(Config(1, 1, lags=0))),
-        "evaluate.Scored": lambda: Scored(2, 1).truths(0, np.float32(wide)),
+        "evaluate.Scored": lambda: Scored(2, 1).truths(0, wide.astype(np.float32)),
         "evaluate.evaluate": lambda: evaluate(LastValue(1, 1), stream),
         "baselines.LastValue": lambda: steps(LastValue(1, 1)),
         "baselines.Naive": lambda: steps(Naive(1, 1)),

@@ -95,7 +95,7 @@ def test_long_names_keep_both_ends_and_nothing_moves_the_cursor() -> None:
     assert terminal.shortened("temperature_sensor_12", 12) == "temper…or_12"
     assert cell_len(terminal.shortened("温度温度温度温度", 7)) <= 7
     assert terminal.shortened("short", 5) == "short"
-    assert terminal.safe("a\x1b[31mb\r\nc\u202ed\x00") == "a\ufffd[31mb  c\ufffdd\ufffd"
+    assert tables.safe("a\x1b[31mb\r\nc\u202ed\x00") == "a\ufffd[31mb  c\ufffdd\ufffd"
     document, pictures = hostile_run()
     text = terminal.report(document, pictures)
     assert not set(text) & set("\x1b\r\x00\u202e")

@@ -19,7 +19,7 @@ from nbt_embed.app.recording import from_stream
 from nbt_embed.app.trial import Plan, Trial, run_trial
 from nbt_embed.baselines import LastValue, Nlms, Seasonal
 from nbt_embed.errors import InputError
-from nbt_embed.evaluate import evaluate
+from nbt_embed.evaluate import Model, evaluate
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
 
@@ -47,7 +47,7 @@ def test_every_model_has_the_scores_that_it_has_alone(sensor: Stream) -> None:
     result = trial(sensor, CONFIG, horizons=horizons, period=12)
     for index, horizon in enumerate(horizons):
         delay = max(horizon - 1, 0)
-        models = {
+        models: dict[str, Model] = {
             "learner": Learner(replace(CONFIG, max_delay=delay)),
             "frozen": Learner(replace(CONFIG, max_delay=delay, estimator="frozen")),
             "rls": Learner(3, 3, hidden=0, hold_missing=True, max_delay=delay),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,9 @@ from nbt_embed.app.verdict import Verdict, overall, verdict
 
 
 def result(
-    errors: dict[str, tuple[float, ...]], losses: dict[str, list[float]] | None = None, **more: Any
+    errors: Mapping[str, tuple[float, ...]],
+    losses: dict[str, list[float]] | None = None,
+    **more: Any,
 ) -> HorizonResult:
     """Return a result of models with these errors, one an target."""
     names = {"learner": "this learner", "frozen": "frozen units", "rls": "RLS", "nlms": "NLMS"}

@@ -28,4 +28,5 @@ class AlarmRows:
             return above
         before = np.concatenate([[-np.inf if self._last is None else self._last], above[:-1]])
         self._last = int(above[-1])
-        return above[above - before > self._hold_off]
+        events: NDArray[np.intp] = above[above - before > self._hold_off]
+        return events

@@ -33,7 +33,8 @@ class Majority:
         known = came if horizon else np.concatenate([np.zeros((1, came.shape[1])), came[:-1]])
         counts = self._counts + known
         self._counts = self._counts + came[-1]
-        return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+        shares: Float32Array = (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+        return shares
 
     def reset_state(self) -> None:
         """Begin another recording."""
@@ -110,7 +111,7 @@ class EachOutput:
 
 def most_probable(forecasts: Float32Array) -> Float32Array:
     """Probabilities (T, K) -> (T, 1) numbers of the most probable class, NaN where there is none."""
-    best = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
+    best: Float32Array = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
     best[np.isnan(forecasts).any(axis=1)] = np.nan
     return best
 

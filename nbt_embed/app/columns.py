@@ -12,6 +12,7 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
 ONE_HOT = 32  # texts of a column that becomes inputs, one for each
 CLASSES = 256  # texts, or numbers, of a class target
 _STEPS = 1024  # rows of each batch whose steps are looked at
+_WHOLE = float(1 << 24)  # whole numbers up to here are exact in float32
 _COUNTER = 3  # rows from which a column that rises by one is a counter
 
 
@@ -26,6 +27,7 @@ class NumberColumn:
         text: row and cell of the first cell that is no number.
         beyond: row of the first value that is infinite or too large for a learner.
         step: median of the first steps, or None.
+        rounded: whether it holds whole numbers that a float32 cannot hold.
     """
 
     filled: int = 0
@@ -35,6 +37,7 @@ class NumberColumn:
     text: tuple[int, str] | None = None
     beyond: int | None = None
     step: float | None = None
+    rounded: bool = False
     _begin: float = np.nan
 
     def add(self, values: Float64Array, row: int, file_row: int) -> Float32Array:
@@ -60,7 +63,10 @@ class NumberColumn:
             if len(steps):
                 self.step = float(np.median(steps))
         with np.errstate(over="ignore"):
-            return values.astype(np.float32)
+            single = values.astype(np.float32)
+        if not self.rounded and max(high, -low) > _WHOLE:
+            self.rounded = bool(((values == np.rint(values)) & (values != single)).any())
+        return single
 
     @property
     def constant(self) -> bool:
@@ -102,7 +108,7 @@ class TextColumn:
             known = cells.is_not_null().arg_max()
             self.first = row + int(known or 0), str(cells[int(known or 0)])
         if here and not self.many:
-            new = [text for text in cells.unique(maintain_order=True).drop_nulls().to_list()]
+            new = list(cells.unique(maintain_order=True).drop_nulls().to_list())
             for text in new:
                 self.codes.setdefault(text, len(self.codes))
             self.many = len(self.codes) > CLASSES

@@ -17,7 +17,7 @@ from nbt_embed.app import look
 from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_marks import AXES, Kind, kinds, line, points
 from nbt_embed.app.compared_table import loss_table, table
-from nbt_embed.app.figures import figure_of, item_of, tags_of
+from nbt_embed.app.figures import figure_of, item_of, tag
 from nbt_embed.app.page import bokeh_script, embedded_json
 
 # The marks of the legend, in a box of 30 x 14.
@@ -142,30 +142,24 @@ def _figure(
     margin = 0.06 * (max(heights) - min(heights)) or 0.01
     values = Range1d(min(heights) - margin, max(heights) + margin)
     plot = figure_of("log", 340, name=price, tools=False, y_range=values)
-    plot.line(x, y, line_width=1.4, tags=tags_of("line", look.TRUTH))
+    tag(plot.line(x, y, line_width=1.4), "line", look.TRUTH)
     if _shows_last(horizon):
-        last = look.of_model("last")
-        plot.add_layout(
-            Span(
-                location=1, dimension="width", line_dash=list(last.dash), tags=tags_of("last", last)
-            )
-        )
+        span = Span(location=1, dimension="width")
+        plot.add_layout(tag(span, "last", look.of_model("last")))
     drawn = []
     for kind in found:
         source = ColumnDataSource(dict(points(kind, price)))
-        bars = Whisker(base="x", lower="low", upper="high", source=source, line_width=1.2,
-                       tags=tags_of("bar", kind.stroke))  # fmt: skip
+        plain = look.Stroke(kind.stroke.light, kind.stroke.dark)  # bars and outlines have no dashes
+        bars = Whisker(base="x", lower="low", upper="high", source=source, line_width=1.2)
         bars.upper_head = bars.lower_head = None
-        plot.add_layout(bars)
-        drawn.append(
-            plot.scatter("x", "y", source=source, marker=kind.mark, line_width=1,
-                         size=15 if kind.mark == "star" else 9,
-                         tags=tags_of(kind.name, kind.stroke))
-        )  # fmt: skip
+        plot.add_layout(tag(bars, "bar", plain))
+        size = 15 if kind.mark == "star" else 9
+        marks = plot.scatter("x", "y", source=source, marker=kind.mark, line_width=1, size=size)
+        drawn.append(tag(marks, kind.name, plain))
     for one in horizon["rows"]:
         if one["cheapest"] and one[price] is not None:
-            plot.scatter([one[price]], [one["error"]], size=19, fill_alpha=0, line_width=1.6,
-                         tags=tags_of("ring", look.TRUTH))  # fmt: skip
+            ring = plot.scatter([one[price]], [one["error"]], size=19, fill_alpha=0, line_width=1.6)
+            tag(ring, "ring", look.TRUTH)
     tips = [("", "@name"), ("bytes", "@bytes{0,0}"), ("error", "@y{0.0000}")]
     if price != "memory_bytes":
         tips.append(("ms a row, at most", "@x{0.000}"))

@@ -87,10 +87,11 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     body = [row for row in rows[head:] if len(row) == (len(names) if names else mode)]
     if names is None:
         body_kinds = _kinds(body[1:], mode, missing)
+        above = _comment_names(comments, lines[head].number, delimiter, mode)
         if _is_header(body, body_kinds, missing, options.header):
             names, head, body = tuple(body[0]), head + 1, body[1:]
-        elif _comment_names(comments, lines[head].number, delimiter, mode) is not None:
-            names = _comment_names(comments, lines[head].number, delimiter, mode)
+        elif above is not None:
+            names = above
             notes.append("the last comment line before the rows holds the names of the columns")
         else:
             _check_unheaded(title, lines, rows, head, mode, delimiter, options)
@@ -155,16 +156,19 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
                 f"{title}: delimiter {options.delimiter!r}: name one character, tab or space"
             )
         candidates = (said,)
-    best: tuple[tuple[float, ...], str, int] | None = None
+    best: tuple[tuple[bool, bool, float, float, int], str, int] | None = None
     for rank, delimiter in enumerate(candidates):
         rows = [split(line.text, delimiter, options.quote) for line in lines]
         counts = Counter(len(row) for row in rows[1:] or rows)
         mode, often = counts.most_common(1)[0]
+        if 2 * counts[len(rows[0])] >= often:
+            mode, often = len(rows[0]), counts[len(rows[0])]
         share = often / len(rows[1:] or rows)
         cells = [cell for row in rows[1:] if len(row) == mode for cell in row]
         fit = sum(map(_is_value, cells)) / len(cells) if cells else 0.0
         headed = abs(len(rows[0]) - mode) <= 1 and (len(rows[0]) > 1 or mode == 1)
-        score = (share > 0.9 and mode > 1, headed, round(share * fit, 1), share, -rank)
+        many = mode > 1 and (share > 0.9 or len(rows[0]) == mode)
+        score = (many, headed, round(share * fit, 1), share, -rank)
         if best is None or score > best[0]:
             best = score, delimiter, mode
     assert best is not None
@@ -291,15 +295,14 @@ def _is_header(
     if len(whole) < len(values) or len(set(whole)) < len(whole):
         return texts > len(values) and len(body) > 1
     numbers = list(map(int, whole))
-    counted = len(numbers) > 1 and numbers in (
-        list(range(len(numbers))), list(range(1, len(numbers) + 1))
-    )  # fmt: skip
-    # As a table without names is written by others: ",0,1,2" above the rows.
     rest_named = texts + len(numbers) == len(cells)
-    if counted and len(body) > 1:
-        below = [row for row in body[1:4]]
-        same = all(is_number(cell) and cell.isdigit() for row in below for cell in row if cell)
-        return rest_named or (cells[0] == "" or not same)
+    if not texts:  # columns that a program has numbered, from 0, or from 1 if there are many
+        numbered = [str(i) for i in range(len(cells))] == list(cells) or (
+            cells[0] == "" and [str(i) for i in range(len(cells) - 1)] == list(cells[1:])
+        )
+        numbered = numbered or (len(cells) > 2 and numbers == list(range(1, len(cells) + 1)))
+        below = [cell for row in body[1:4] for cell in row if is_number(cell)]
+        return numbered and len(body) > 1 and (cells[0] == "" or not all(map(str.isdigit, below)))
     return texts > 0 and rest_named and len(body) > 1
 
 

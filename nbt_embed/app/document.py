@@ -19,6 +19,7 @@ from nbt_embed.app.recording import Recording
 from nbt_embed.app.trial import AlarmEvent, HorizonResult, ModelResult, Trial
 from nbt_embed.app.verdict import Verdict, overall, verdict
 from nbt_embed.config import Config
+from nbt_embed.cost import cost, processors
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed run", 1
 
@@ -155,7 +156,21 @@ def time_text(time: Any) -> str | None:
 
 
 def _costs(config: Config) -> list[dict[str, Any]]:
-    return []
+    """A learning step on every processor that costs are known of; none of "rtrl"."""
+    if config.estimator == "rtrl":
+        return []
+    return [
+        {
+            "processor": one.name,
+            "board": one.board,
+            "mhz": one.mhz,
+            "instructions": made.instructions,
+            "milliseconds_low": made.milliseconds_low,
+            "milliseconds_high": made.milliseconds_high,
+        }
+        for one in processors()
+        for made in [cost(config, one)]
+    ]
 
 
 def _finite(figures: dict[str, float]) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ called "shown", at most two points for every pixel, and it moves the view.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -95,24 +96,18 @@ def forecast_figure(
             place: _label(name, 14) for place, name in enumerate(classes)
         }
     if track.low is not None:
-        main.varea(
-            "x",
-            "low",
-            "high",
-            source=shown,
-            fill_alpha=0.22,
-            tags=tags_of("band", look.of_model("learner")),
-        )
-    lines = [("truth", look.TRUTH, 3.2), ("rls", look.of_model("rls"), 1.3)]
-    lines.append(("forecast", look.of_model("learner"), 1.5))
-    for name, stroke, width in lines:
-        draw = main.line if classes is None else partial(main.step, mode="center")
-        drawn = draw("x", name, source=shown, line_width=width, line_dash=list(stroke.dash))
-        drawn.tags = tags_of(name, stroke)
-        drawn.visible = name != "rls"
-        drawn.glyph.line_alpha = 0.55 if name == "truth" else 1.0  # a broad line below the others
+        band = main.varea("x", "low", "high", source=shown, fill_alpha=0.22)
+        tag(band, "band", look.of_model("learner"))
+    draw = main.line if classes is None else partial(main.step, mode="center")
+    # A broad line below the others.
+    truth = draw("x", "truth", source=shown, line_width=3.2, line_alpha=0.55)
+    rls = draw("x", "rls", source=shown, line_width=1.3, visible=False)
+    forecast = draw("x", "forecast", source=shown, line_width=1.5)
+    tag(truth, "truth", look.TRUTH)
+    tag(rls, "rls", look.of_model("rls"))
+    tag(forecast, "forecast", look.of_model("learner"))
     _alarm_marks(main, track, x, alarms, "truth")
-    main.add_tools(_hover(track, label, kind))
+    main.add_tools(_hover(track, forecast, label, kind))
 
     plots = [main]
     if track.score is not None:
@@ -123,11 +118,11 @@ def forecast_figure(
         plot.xaxis.major_tick_line_color = None
         plot.min_border_bottom = 6
     over = figure_of(kind, 84, x_range=Range1d(*ends), name="whole", tools=False)
-    over.line("x", "truth", source=whole, line_width=1, tags=tags_of("truth", look.TRUTH))
+    tag(over.line("x", "truth", source=whole, line_width=1), "whole", look.TRUTH)
     over.yaxis.visible = False
     over.ygrid.visible = False
     ranger = RangeTool(x_range=view)
-    ranger.overlay.tags = tags_of("window", look.of_model("learner"))
+    tag(ranger.overlay, "window", look.of_model("learner"))
     over.add_tools(ranger)
     moved = CustomJS(
         args={"full": full, "shown": shown, "view": view, "values": values},
@@ -163,16 +158,11 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
     tips = []
     for place, key in enumerate(track.rmse):
         stroke = look.of_model(key)
-        plot.line(
-            "x",
-            f"m{place}",
-            source=source,
-            line_width=2.4 if key == "learner" else 1.5,
-            line_dash=list(stroke.dash),
-            tags=tags_of(key, stroke),
-        )
+        width = 2.4 if key == "learner" else 1.5
+        line = plot.line("x", f"m{place}", source=source, line_width=width)
+        tag(line, f"error of {key}", stroke)
         tips.append((_plain(models.get(key, key)), f"@m{place}{{0.0000}}"))
-    invisible = plot.scatter("x", f"m{0}", source=source, size=12, alpha=0)
+    invisible = plot.scatter("x", "m0", source=source, size=12, alpha=0)
     plot.add_tools(HoverTool(renderers=[invisible], tooltips=tips, mode="vline"))
     return item_of(plot)
 
@@ -191,18 +181,11 @@ def trust_figure(track: TrustTrack) -> dict[str, Any]:
     for place in range(len(track.weight)):
         stroke = look.of_expert(place)
         source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
-        plot.varea(
-            "x",
-            "bottom",
-            "top",
-            source=source,
-            fill_alpha=0.75,
-            hatch_pattern=stroke.hatch or None,
-            hatch_alpha=0.55,
-            hatch_scale=9,
-            hatch_weight=1,
-            tags=tags_of(f"expert{place}", stroke),
+        area = plot.varea("x", "bottom", "top", source=source, fill_alpha=0.75)
+        area.glyph.update(
+            hatch_pattern=stroke.hatch or None, hatch_alpha=0.55, hatch_scale=9, hatch_weight=1
         )
+        tag(area, f"expert{place}", stroke)
         bottom = top[place]
     plot.x_range.range_padding = 0
     return item_of(plot)
@@ -247,19 +230,12 @@ def _score_figure(
         nines: f"0.{'9' * nines}" if nines else "0" for nines in range(7)
     }
     stroke = look.of_model("frozen")
-    plot.line(
-        "x",
-        "score",
-        source=shown,
-        line_width=1.2,
-        tags=tags_of("score", Stroke(stroke.light, stroke.dark)),
-    )
+    line = plot.line("x", "score", source=shown, line_width=1.2)
+    tag(line, "score", Stroke(stroke.light, stroke.dark))
     if threshold is not None:
-        line = Span(
-            location=float(_nines(threshold)), dimension="width", line_dash=[6, 4], line_width=1.5
-        )
-        line.tags = tags_of("threshold", look.ALARM)
-        plot.add_layout(line)
+        limit = Span(location=float(_nines(threshold)), dimension="width", line_width=1.5)
+        tag(limit, "threshold", replace(look.ALARM, dash=(6, 4)))
+        plot.add_layout(limit)
     _alarm_marks(plot, track, x, alarms, "score")
     return plot
 
@@ -271,7 +247,7 @@ def _alarm_marks(
     alarms: Sequence[Mapping[str, Any]],
     column_name: str,
 ) -> None:
-    """A triangle at each alarm; of a thinned track at the nearest sample it has."""
+    """A triangle at each alarm; of a thinned track at the next sample that it has."""
     if not alarms or not len(x):
         return
     rows = np.array([alarm["row"] for alarm in alarms])
@@ -281,13 +257,11 @@ def _alarm_marks(
     else:
         y = _nines([alarm["score"] for alarm in alarms])
     source = ColumnDataSource({"x": x[at], "y": y})
-    plot.scatter(
-        "x", "y", source=source, marker="inverted_triangle", size=11, line_width=1,
-        tags=tags_of("alarm", look.ALARM),
-    )  # fmt: skip
+    marks = plot.scatter("x", "y", source=source, marker="inverted_triangle", size=11)
+    tag(marks, "alarm", look.ALARM)
 
 
-def _hover(track: Track, label: str, kind: str) -> Any:
+def _hover(track: Track, on: Any, label: str, kind: str) -> Any:
     tips = [("row", "@row{0,0}")]
     if label == "time":
         tips.append(("time", "@x{%F %T}" if kind == "datetime" else "@x"))
@@ -295,7 +269,9 @@ def _hover(track: Track, label: str, kind: str) -> Any:
     if track.low is not None:
         tips.append((f"{100 * track.level:.4g} % interval", "@low{0.0000} .. @high{0.0000}"))
     formatters: Any = {"@x": "datetime"} if kind == "datetime" else {}
-    return HoverTool(tooltips=tips, formatters=formatters, mode="vline", name="hover")
+    return HoverTool(
+        renderers=[on], tooltips=tips, formatters=formatters, mode="vline", attachment="vertical"
+    )
 
 
 def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
@@ -327,9 +303,15 @@ def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any
     return plot
 
 
-def tags_of(role: str, stroke: Stroke) -> list[Any]:
-    """What the page's script colours a model by."""
-    return [{"role": role, "light": stroke.light, "dark": stroke.dark}]
+def tag(drawn: Any, role: str, stroke: Stroke) -> Any:
+    """Tell the page's script what this is and its colours; the dashes are set here.
+
+    Returns: drawn itself.
+    """
+    drawn.tags = [{"role": role, "light": stroke.light, "dark": stroke.dark}]
+    if stroke.dash:
+        getattr(drawn, "glyph", drawn).line_dash = list(stroke.dash)
+    return drawn
 
 
 def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:

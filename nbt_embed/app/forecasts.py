@@ -154,9 +154,10 @@ class Writer:
         if self._config.anomaly:
             nothing = np.full(len(rows), np.nan, np.float32)
             alarm = pl.Series(np.isin(rows, one.alarms[target]).astype(np.int8))
-            come = one.anomaly is not None
-            said.append(("score", one.anomaly[:, target] if come else nothing))
-            said.append(("alarm", alarm if come else pl.Series([None] * len(rows), dtype=pl.Int8)))
+            if one.anomaly is None:  # of rows still to come
+                alarm = pl.Series([None] * len(rows), dtype=pl.Int8)
+            said.append(("score", nothing if one.anomaly is None else one.anomaly[:, target]))
+            said.append(("alarm", alarm))
         return said
 
     def _label(self, values: NDArray[Any]) -> Any:

@@ -124,17 +124,18 @@ class LearnerLane(Lane):
         return tuple(names)
 
     def _run(self, block: Block) -> Float32Array:
+        config, rows = self.learner.config, (block.inputs, block.targets)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DivergenceWarning)
-            if not self.learner.config.intervals and not self.learner.config.anomaly:
+            if config.intervals:
+                anomaly = bool(config.anomaly)
+                run = self.learner.run(
+                    *rows, horizon=self._horizon, intervals=True, anomaly=anomaly
+                )
+            elif config.anomaly:
+                run = self.learner.run(*rows, horizon=self._horizon, anomaly=True)
+            else:
                 return super()._run(block)
-            run = self.learner.run(
-                block.inputs,
-                block.targets,
-                horizon=self._horizon,
-                intervals=bool(self.learner.config.intervals),
-                anomaly=bool(self.learner.config.anomaly),
-            )
         self.bounds = None if run.intervals is None else self.bounds_to_come.push(run.intervals)
         self.anomaly = run.anomaly
         return run.y

@@ -7,7 +7,7 @@ the header: what is left can be parsed without a look at the rest of the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +72,11 @@ def chunks(title: str, file: Utf8, dialect: Dialect, points: bool) -> Iterator[C
         if quote and quote in more:
             more = _close_quotes(more, quote, dialect.delimiter)
         text, numbers = text + more, np.concatenate([numbers, lines])
-        if quote and text.count(quote) % 2 and len(text) < _LONGEST and not _swallows(
-            title, text, numbers, dialect, final=False
+        if (
+            quote
+            and text.count(quote) % 2
+            and len(text) < _LONGEST
+            and not _swallows(title, text, numbers, dialect, final=False)
         ):
             continue
         if text:
@@ -329,5 +332,3 @@ def _cell(text: bytes, at: int, delimiter: str) -> str:
     start = max(text.rfind(mark, 0, at), text.rfind(b"\n", 0, at)) + 1
     stops = [stop for stop in (text.find(mark, at), text.find(b"\n", at)) if stop >= 0]
     return text[start : min(stops)].decode(errors="replace")[:_SHOWN]
-
-

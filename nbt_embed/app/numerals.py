@@ -176,33 +176,34 @@ def _is_clock(name: str) -> bool:
 def decide(marks: Marks, delimiter: str, place: Words) -> str:
     """The decimal mark of a file.
 
-    Args: marks, of all its cells; place, (column, row, cell) in words.
+    Args: marks, of all its cells; delimiter, "" for a single column; place, (column, row, cell)
+    in words.
     Errors: StreamError shows two cells that contradict one another, or one with two readings.
     """
     comma = marks.first("comma", "dots")
     dot = marks.first("dot", "commas")
     if comma and dot:
         raise StreamError(
-            f"{place(*comma)} has a decimal comma and {place(*dot)} a decimal point: {REMEDY}, or "
-            "correct the cells"
+            f"{place(*comma)}, with a decimal comma, and {place(*dot)}, with a decimal point: "
+            f"{REMEDY}, or correct the cells"
         )
     either_comma, either_dot = marks.first("either comma"), marks.first("either dot")
     if not comma and not dot:
         if either_comma and either_dot:
             raise StreamError(
-                f"{place(*either_comma)} and {place(*either_dot)} may each be a fraction or "
-                f"thousands: {REMEDY}"
+                f"{place(*either_comma)} and {place(*either_dot)}, which may each be a fraction "
+                f"or thousands: {REMEDY}"
             )
         doubtful = either_comma or either_dot
         sure = not either_comma or delimiter == ";"  # which is used where the comma is decimal
-        if doubtful:
+        if doubtful and not (either_dot and delimiter == ","):  # or not, where the point is
             for name, told in marks.columns.items():
                 either = told.get("either comma") or told.get("either dot")
                 if either and "clock" not in told and ("small" in told or not sure):
                     whole = told.get("small")
                     beside = f", and {place(name, *whole)} has no mark" if whole else ""
                     raise StreamError(
-                        f"{place(name, *either)} may be a fraction or thousands{beside}: {REMEDY}"
+                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: {REMEDY}"
                     )
         decimal = "," if either_comma else "."
     else:
@@ -223,6 +224,7 @@ def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
         against = told.get(own) or told.get(f"either {own}") or told.get("large")
         if against:
             raise StreamError(
-                f"{place(name, *against)} and {place(name, *grouped)} contradict one another: "
+                f"{place(name, *against)} and {place(name, *grouped)}: these marks contradict one "
+                f"another: "
                 f"{REMEDY}, or correct the cells"
             )

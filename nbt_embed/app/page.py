@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from nbt_embed.app import figures, look, tables
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Pictures, Track, TrustTrack
 from nbt_embed.app.tables import Table
+from nbt_embed.app.tracks import thinned
 
 # What ends a script element, and what JSON may hold and JavaScript once did not.
 _UNSAFE = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
+_MOST_POINTS, _LEAST_POINTS = 500_000, 5_000  # of all forecasts together, of each
 _BAND_SHARE = 0.3
 _AREA_SHARE = 0.75
 _Series = dict[str, Any]
@@ -41,6 +44,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     environment = Environment(
         loader=PackageLoader("nbt_embed.app", "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
@@ -49,12 +53,13 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     own = {
         name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
     }
-    views = [_view(document, pictures, track) for track in pictures.tracks]
+    most = max(_MOST_POINTS // max(len(pictures.tracks), 1), _LEAST_POINTS)
+    views = [_view(document, pictures, fewer(track, most)) for track in pictures.tracks]
     return environment.get_template("page.html.j2").render(
         title=document["source"]["title"],
         subtitle=_subtitle(document),
         version=document["version"],
-        command=document["command"],
+        command=Markup(escape(document["command"])),  # to the letter
         verdict=document["verdict"],
         tiles=list(_tiles(document)),
         scores_note=tables.learner_table(document).note,
@@ -87,6 +92,27 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         script=own["page.js"],
         bokeh=bokeh_script() if views else "",
     )
+
+
+def _shown(value: Any) -> Any:
+    """What the template writes: texts without hidden characters, and markup as it is."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else tables.safe(value)
+
+
+def fewer(track: Track, most: int) -> Track:
+    """A track of no more than so many points: lowest and highest of equal pieces."""
+    points = len(track.row)
+    if points <= most:
+        return track
+    each = -(-2 * points // most)
+    kept = thinned(track.truth, each)
+    columns = {
+        name: None if values is None else values[kept]
+        for name, values in vars(track).items()
+        if values is None or isinstance(values, np.ndarray)
+    }
+    rows = track.every * each if track.every == 1 else track.every * each // 2
+    return replace(track, every=rows, **columns)
 
 
 def bokeh_script() -> Markup:
@@ -131,7 +157,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for cost in (document["costs"] or [])[:1]:
         yield {
             "name": "Time a row",
-            "value": f"{tables.number(cost['milliseconds'])} ms",
+            "value": f"{tables.number(cost['milliseconds_high'])} ms",
             "note": f"{cost['processor']}, {tables.number(cost['mhz'])} MHz",
         }
 
@@ -214,13 +240,13 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
         "trust": None,
     }
     for error in pictures.errors:
-        if (error.horizon, error.target) == same:
+        if (error.horizon, error.target) == same and len(error.row) and error.rmse:
             view["error"] = _error(document, error)
             names = {key: tables.model_name(document, key) for key in error.rmse}
             unit = next(iter(tables.measures(document).values()))
             items.append(("error", figures.error_figure(error, names, unit)))
     for trust in pictures.trust:
-        if (trust.horizon, trust.target) == same:
+        if (trust.horizon, trust.target) == same and len(trust.row) and trust.weight:
             view["trust"] = _trust(trust)
             items.append(("trust", figures.trust_figure(trust)))
     view["drawings"] = [{"into": into, "json": embedded_json(item)} for into, item in items]

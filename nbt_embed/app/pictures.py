@@ -6,7 +6,6 @@ From the same document and tracks as the page. matplotlib is loaded when somethi
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ import numpy as np
 from nbt_embed.app import look, tables
 from nbt_embed.app.results import ErrorTrack, Pictures, Track, TrustTrack
 from nbt_embed.errors import InputError
-from nbt_embed.files import write_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +42,8 @@ STYLE: dict[str, Any] = {
 _HATCHES = {"dot": "..", "right_diagonal_line": "///", "left_diagonal_line": "\\\\\\"}
 
 
-def plot(document: Mapping[str, Any], pictures: Pictures, path: str | os.PathLike[str]) -> None:
-    """Draw a run into a file: equal runs give equal bytes.
+def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes:
+    """Draw a run: equal runs give equal bytes.
 
     A line of panels for each of the first four targets and horizons, with the last part of the
     forecast and the error over time; below, the mixture's shares of the first one, and bytes.
@@ -53,11 +51,10 @@ def plot(document: Mapping[str, Any], pictures: Pictures, path: str | os.PathLik
     Args:
         document: of the run (docs/json.md).
         pictures: its tracks.
-        path: whose name ends in .png or .svg; it is replaced as a whole or not at all.
+        name: of the file that will hold it; ends in .png or .svg.
 
-    Errors: InputError (another ending, nothing to draw), OSError.
+    Errors: InputError (another ending, nothing to draw).
     """
-    name = os.fspath(path)
     kind = Path(name).suffix.lower()
     if kind not in _KINDS:
         raise InputError(f"{name}: expected a name that ends in {' or '.join(_KINDS)}")
@@ -71,7 +68,7 @@ def plot(document: Mapping[str, Any], pictures: Pictures, path: str | os.PathLik
         file = io.BytesIO()
         metadata = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(file, format=kind[1:], metadata=metadata)
-    write_path(name, file.getvalue())
+    return file.getvalue()
 
 
 def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
@@ -83,7 +80,8 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
     figure = Figure(figsize=(9.5, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
     above, below = parts
-    title = f"{document['source']['title']}, {tables.count(document['source']['rows'])} rows"
+    source = document["source"]
+    title = f"{_short(source['title'], 2 * _NAME_SHOWN)}, {tables.count(source['rows'])} rows"
     if len(pictures.tracks) > _MOST:
         title += f" (the first {_MOST} of {len(pictures.tracks)} forecasts)"
     above.suptitle(title, fontsize=10, parse_math=False)
@@ -129,7 +127,7 @@ def _forecast(axes: Axes, document: Mapping[str, Any], track: Track) -> None:
     axes.plot(x, track.truth[part], color=truth, alpha=0.5, lw=2.4, drawstyle=shape, label="truth")
     axes.plot(
         x, track.forecast[part], color=learner, lw=1.1, drawstyle=shape,
-        label=tables.model_name(document, "learner"),
+        label=_short(tables.model_name(document, "learner"), 24),
     )  # fmt: skip
     horizon = next(one for one in document["horizons"] if one["horizon"] == track.horizon)
     rows = [one["row"] for one in horizon["alarms"] or [] if one["target"] == track.target]
@@ -219,4 +217,5 @@ def _legend(figure: Any, panels: Sequence[Any]) -> None:
 
 
 def _short(name: str, most: int) -> str:
+    name = tables.safe(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"

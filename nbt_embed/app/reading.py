@@ -14,12 +14,13 @@ from nbt_embed.app import timeline
 from nbt_embed.app.columns import NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Recording, Rows, TimeFacts
-from nbt_embed.app.resample import resampled
+from nbt_embed.app.resample import resample
 from nbt_embed.app.roles import Column, Columns, roles
 from nbt_embed.app.source import sources
 from nbt_embed.app.spool import Spool
 from nbt_embed.app.table import Batch, ReadAgain, Table, table
 from nbt_embed.app.times import named_time, text_of
+from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError
 
 __all__ = ["ReadOptions", "Recording", "read"]
@@ -57,8 +58,8 @@ def read(
         tables = [table(file, options, folder, i) for i, file in enumerate(files)]
         _check_same(tables)
         survey = _survey(tables, options, folder, progress)
-        for one in (survey.spool, *(s for c in survey.candidates for s in c.spools)):
-            stack.callback(one.close)
+        for spool in survey.spools():
+            stack.callback(spool.close)
         for one in tables:
             prefix = f"{one.title}: " if len(tables) > 1 else ""
             notes += [prefix + note for note in one.notes]
@@ -75,6 +76,7 @@ def read(
             _times(survey, chosen, words.names, options, notes),
             survey.spool.rows,
             lambda row, column: words.cells(row, (column,)),
+            lambda row, column: words.short(row, column),
         )
         found = roles(columns, options, survey.spool, notes)
         rows = Rows(
@@ -92,9 +94,25 @@ def read(
         if facts:
             notes += _time_notes(facts, options, len(resets))
         missing = any(_has_missing(survey, one.column) for one in found.inputs)
-        recording = Recording(
+        resets = sorted({*resets, *survey.files[1:-1]})
+        if options.resample is not None:
+            coded = {c.column for c in (*found.inputs, *found.targets) if c.is_coded}
+            new = resample(rows, tuple(resets), options.resample, frozenset(coded), folder)
+            notes.append(
+                f"{rows.table.rows} rows became {new.rows.table.rows}, means over "
+                f"{options.resample:g} s"
+            )
+            if new.untimed:
+                notes.append(f"{new.untimed} rows without a time are left out")
+            rows, resets = new.rows, list(new.resets)
+            for spool in filter(None, (rows.table, rows.time)):
+                stack.callback(spool.close)
+            missing = any(new.missing[one.column] for one in found.inputs)
+            if facts:
+                facts = replace(facts, interval=options.resample, gaps=(), duplicates=0)
+        return Recording(
             title,
-            survey.spool.rows,
+            rows.table.rows,
             tuple([one.name for one in found.inputs]),
             tuple([one.name for one in found.targets]),
             found.classes,
@@ -105,12 +123,9 @@ def read(
             rows,
             found.inputs,
             found.targets,
-            tuple(sorted({*resets, *survey.files[1:-1]})),
+            tuple(resets),
             stack.pop_all(),
         )
-    if options.resample is None:
-        return recording
-    return resampled(recording, options.resample, options.gap)
 
 
 def _check_options(options: ReadOptions) -> None:
@@ -149,6 +164,14 @@ class _Survey:
     files: tuple[int, ...]
     dropped: int
 
+    def spools(self) -> list[Spool]:
+        """All temporary files."""
+        return _spools(self.spool, self.candidates)
+
+
+def _spools(table: Spool, found: Sequence[timeline.Candidate]) -> list[Spool]:
+    return [table, *(spool for one in found for spool in one.spools)]
+
 
 def _survey(
     tables: Sequence[Table], options: ReadOptions, folder: Path, progress: Progress | None
@@ -175,10 +198,10 @@ def _pass(
 ) -> _Survey:
     numeric = [number and i not in texts for i, number in enumerate(tables[0].numeric)]
     facts: list[Column] = [NumberColumn() if number else TextColumn() for number in numeric]
-    spool = Spool(folder / "table", np.float32, len(numeric))
     found = [one for one in timeline.candidates(tables[0], options) if not texts & {*one.columns}]
     for i, one in enumerate(found):
         one.start(folder, i)
+    spool = Spool(folder / "table", np.float32, len(numeric))
     ends, dropped = [0], 0
     try:
         for current in tables:
@@ -193,8 +216,8 @@ def _pass(
                 for one in found:
                     one.add(batch, row)
             dropped += spool.rows - last
-            for one in (spool, *(s for candidate in found for s in candidate.spools)):
-                one.cut(last)
+            for kept in _spools(spool, found):
+                kept.cut(last)
             if last == ends[-1]:
                 raise StreamError(
                     f"{current.title}: no row below the header holds a value: name a file with "
@@ -202,8 +225,8 @@ def _pass(
                 )
             ends.append(last)
     except BaseException:
-        for one in (spool, *(s for candidate in found for s in candidate.spools)):
-            one.close()
+        for kept in _spools(spool, found):
+            kept.close()
         raise
     return _Survey(spool, facts, found, tuple(ends), dropped)
 
@@ -218,7 +241,7 @@ def _switch_to_text(batch: Batch, facts: Sequence[Column], texts: set[int]) -> N
             raise ReadAgain
 
 
-def _block(batch: Batch, facts: Sequence[Column], row: int) -> np.ndarray:
+def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
     """Rows as float32: numbers, and the codes of texts."""
     block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
     for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
@@ -233,7 +256,7 @@ def _block(batch: Batch, facts: Sequence[Column], row: int) -> np.ndarray:
     return block
 
 
-def _last_filled(batch: Batch, block: np.ndarray) -> int | None:
+def _last_filled(batch: Batch, block: Float32Array) -> int | None:
     """The last row with any cell that is not missing."""
     if not np.isnan(block[-1]).all():
         return len(block) - 1
@@ -261,6 +284,13 @@ class _Words:
         several = "columns" if len(columns) > 1 else "column"
         verb = "hold" if len(columns) > 1 else "holds"
         return f"{one.title}: {one.place(inner)}: {several} {names} {verb} {held}"
+
+    def short(self, row: int, column: int) -> str:
+        """Line and cell, with the file where there are several."""
+        file = next(i for i, end in enumerate(self._files[1:]) if row < end)
+        one, inner = self._tables[file], row - self._files[file]
+        title = f"{one.title}: " if len(self._tables) > 1 else ""
+        return f"{title}{one.place(inner)} holds {one.cell(inner, column)!r}"
 
 
 def _title(titles: Sequence[str]) -> str:
@@ -343,7 +373,8 @@ def _time_notes(facts: TimeFacts, options: ReadOptions, resets: int) -> list[str
         + (f", a row every {facts.interval:g} s" if np.isfinite(facts.interval) else "")
     ]
     if facts.duplicates:
-        notes.append(f"{facts.duplicates} rows have the time of the row before")
+        many = "1 row has" if facts.duplicates == 1 else f"{facts.duplicates} rows have"
+        notes.append(f"{many} the time of the row before")
     if facts.gaps:
         row, seconds = max(facts.gaps, key=lambda gap: gap[1])
         many = f"{len(facts.gaps)} pauses" if len(facts.gaps) > 1 else "1 pause"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -67,14 +68,24 @@ class TimeFacts:
 class Channel:
     """One input or target: a column as it is, or what its codes stand for.
 
-    Attributes: name; column, where its values stand in the spool; values, what the codes 0, 1, ...
-    become, or None: numbers; one_hot, the code that becomes 1 while all others become 0, or None.
+    Attributes:
+        name: of the channel.
+        column: where its values stand in the spool.
+        values: what the codes 0, 1, ... of texts become, or None.
+        one_hot: the code that becomes 1 while all others become 0, or None.
+        classes: the numbers, sorted, that become 0, 1, ..., or None.
     """
 
     name: str
     column: int
     values: Float32Array | None = None
     one_hot: int | None = None
+    classes: Float32Array | None = None
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether the column holds codes or classes, of which no mean can be taken."""
+        return not (self.values is None and self.one_hot is None and self.classes is None)
 
     def of(self, table: Float32Array) -> Float32Array:
         """Its values in rows of the spool."""
@@ -84,10 +95,12 @@ class Channel:
             hot: Float32Array = (cells == self.one_hot).astype(np.float32)
             hot[missing] = np.nan
             return hot
-        if self.values is None:
+        if self.classes is not None:
+            found: Float32Array = np.searchsorted(self.classes, cells).astype(np.float32)
+        elif self.values is not None:
+            found = self.values[np.where(missing, 0, cells).astype(np.int64)]
+        else:
             return cells
-        codes = np.where(missing, 0, cells).astype(np.int64)
-        found: Float32Array = self.values[codes]
         return np.where(missing, np.float32(np.nan), found)
 
 
@@ -177,7 +190,7 @@ class Recording:
         Cost: memory of one block.
         """
         starts = (0, *self._resets, self.rows)
-        for begin, end in zip(starts, starts[1:], strict=False):
+        for begin, end in itertools.pairwise(starts):
             for start in range(begin, end, rows):
                 stop = min(start + rows, end)
                 table = self._rows.read(self._rows.table, start, stop)
@@ -206,9 +219,8 @@ class Recording:
 
 
 def _stack(channels: tuple[Channel, ...], table: Float32Array) -> Float32Array:
-    plain = [channel.column for channel in channels if channel.values is None]
-    if len(plain) == len(channels) and all(channel.one_hot is None for channel in channels):
-        return np.ascontiguousarray(table[:, plain])
+    if not any(channel.is_coded for channel in channels):
+        return np.ascontiguousarray(table[:, [channel.column for channel in channels]])
     return np.ascontiguousarray(np.column_stack([channel.of(table) for channel in channels]))
 
 
@@ -235,9 +247,7 @@ def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = No
             (),
             Rows(spool, None, (0, len(stream))),
             tuple([Channel(name, i) for i, name in enumerate(stream.input_names)]),
-            tuple(
-                [Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]
-            ),
+            tuple([Channel(name, stream.n_in + i) for i, name in enumerate(stream.target_names)]),
             (),
             stack.pop_all(),
         )

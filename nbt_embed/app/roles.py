@@ -11,7 +11,7 @@ from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Channel
 from nbt_embed.app.spool import Spool
-from nbt_embed.arrays import VALUE_LIMIT
+from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
@@ -30,6 +30,7 @@ class Columns:
         times: which are the time, or another time.
         rows: how many rows there are.
         words: (row, column) -> file, line, column and cell.
+        short: the same -> line and cell.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Columns:
     times: frozenset[int]
     rows: int
     words: Callable[[int, int], str]
+    short: Callable[[int, int], str]
 
     def find(self, name: str) -> int:
         """Number of a column. Errors: StreamError."""
@@ -74,9 +76,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     default: list[int] = []
     if options.inputs is None or options.targets is None:
         default = _default(columns, said, options, notes)
-    inputs = (
-        default if options.inputs is None else [columns.find(name) for name in options.inputs]
-    )
+    inputs = default if options.inputs is None else [columns.find(name) for name in options.inputs]
     targets = inputs if options.targets is None else [columns.find(n) for n in options.targets]
     channels = tuple([one for i in inputs for one in _input(columns, i)])
     for one in channels:
@@ -88,15 +88,13 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     return Roles(channels, outputs, classes, _anchor(columns, channels, outputs, classes))
 
 
-def _default(
-    columns: Columns, said: set[int], options: ReadOptions, notes: list[str]
-) -> list[int]:
+def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list[str]) -> list[int]:
     """Columns that are inputs if none are named."""
     usable, counters, left = [], [], []
     for i, (name, facts) in enumerate(zip(columns.names, columns.facts, strict=True)):
         if i in columns.times:
             continue
-        reason = _problem(columns, i)
+        reason = _problem(columns, i, columns.short)
         if isinstance(facts, TextColumn):
             if i in said:  # a class target
                 continue
@@ -134,7 +132,7 @@ def _texts(columns: Columns, i: int) -> str:
     assert isinstance(facts, TextColumn)
     if not facts.filled or facts.first is None:
         return "no row holds a value"
-    where = columns.words(facts.first[0], i)
+    where = columns.short(facts.first[0], i)
     if facts.many or len(facts.codes) > ONE_HOT:
         return f"it holds many different texts ({where})"
     return (
@@ -143,8 +141,11 @@ def _texts(columns: Columns, i: int) -> str:
     )
 
 
-def _problem(columns: Columns, i: int) -> str | None:
+def _problem(
+    columns: Columns, i: int, words: Callable[[int, int], str] | None = None
+) -> str | None:
     """Why the numbers of a column cannot be used, or None."""
+    words = words or columns.words
     facts = columns.facts[i]
     if facts.filled == 0 and not (isinstance(facts, NumberColumn) and facts.text):
         return "no row holds a value"
@@ -152,12 +153,12 @@ def _problem(columns: Columns, i: int) -> str | None:
         return None
     if facts.text is not None:
         return (
-            f"{columns.words(facts.text[0], i)}, which is not a number; correct it or declare it "
+            f"{words(facts.text[0], i)}, which is not a number; correct it or declare it "
             f"as missing (--missing {facts.text[1]!r})"
         )
     if facts.beyond is not None:
         return (
-            f"{columns.words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
             "value of a learner's float32; correct it, scale the column or declare it as missing "
             "with --missing"
         )
@@ -219,19 +220,7 @@ def _targets(
     values = _distinct(columns, i, spool)
     classes = tuple([f"{value:g}" for value in values.tolist()])
     _check_classes(columns, i, len(classes), options)
-    return (_Numbered(columns.names[i], i, values),), classes
-
-
-class _Numbered(Channel):
-    """A target of numbers that are classes: the number of each among those that occur."""
-
-    def __init__(self, name: str, column: int, found: np.ndarray) -> None:
-        super().__init__(name, column, found)
-
-    def of(self, table: np.ndarray) -> np.ndarray:
-        cells = table[:, self.column]
-        numbers = np.searchsorted(self.values, cells).astype(np.float32)
-        return np.where(np.isnan(cells), np.float32(np.nan), numbers)
+    return (Channel(columns.names[i], i, classes=values),), classes
 
 
 def _text_classes(
@@ -266,9 +255,9 @@ def _check_classes(columns: Columns, i: int, count: int, options: ReadOptions) -
         )
 
 
-def _distinct(columns: Columns, i: int, spool: Spool) -> np.ndarray:
+def _distinct(columns: Columns, i: int, spool: Spool) -> Float32Array:
     """The values of a column, sorted. Errors: StreamError, where there are too many."""
-    found = np.empty(0, np.float32)
+    found: Float32Array = np.empty(0, np.float32)
     for _, rows in spool.chunks(0, spool.rows):
         values = rows[:, i]
         found = np.union1d(found, values[~np.isnan(values)])
@@ -277,7 +266,7 @@ def _distinct(columns: Columns, i: int, spool: Spool) -> np.ndarray:
                 f"{columns.title}: target {columns.names[i]!r} has more than {CLASSES} different "
                 "values: these are no classes; say --link gaussian, or name another target"
             )
-    return found.astype(np.float32)
+    return found
 
 
 def _check_binary(columns: Columns, i: int, spool: Spool) -> None:
@@ -325,6 +314,12 @@ def _note_numbers(columns: Columns, i: int, notes: list[str]) -> None:
         return
     if facts.constant and facts.filled > 1:
         notes.append(f"column {name!r} is constant ({facts.low:g}) and kept")
+    if facts.rounded:
+        notes.append(
+            f"column {name!r}: whole numbers as {max(abs(facts.low), abs(facts.high)):.15g} are "
+            "above 16777216 and are rounded in float32: subtract a reference value"
+        )
+        return
     spacing = facts.resolution
     if spacing is not None:
         largest = max(abs(facts.low), abs(facts.high))

@@ -97,8 +97,8 @@ class ClassScore:
         figures = zip(self._bits, self._right, self._count, strict=True)
         return [
             {
-                "bits": bits / count if count else math.nan,
-                "accuracy": right / count if count else math.nan,
+                "bits": float(bits / count) if count else math.nan,
+                "accuracy": float(right / count) if count else math.nan,
             }
             for bits, right, count in figures
         ]

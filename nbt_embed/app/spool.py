@@ -27,7 +27,7 @@ class Spool:
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows (n, width), or (n,) where width is 1."""
         block = np.ascontiguousarray(rows, self._kind)
-        view = memoryview(block.reshape(-1).view(np.uint8))
+        view = memoryview(block.reshape(-1).view(np.uint8).data)
         at = self.rows * self._width * self._kind.itemsize
         while view:
             count = os.pwrite(self._file.fileno(), view, at)

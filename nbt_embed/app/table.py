@@ -22,6 +22,7 @@ from nbt_embed.errors import StreamError
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
 
 Progress = Callable[[int, int], None]
 
@@ -52,13 +53,16 @@ class Table(Protocol):
         title: as messages call the file.
         names: of the columns, "" where there is none.
         numeric: for each column whether its cells are numbers.
-        notes: sentences about what was recognised.
     """
 
     title: str
     names: tuple[str, ...]
     numeric: tuple[bool, ...]
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was recognised."""
+        ...
 
     def sample(self) -> list[pl.Series]:
         """First cells of every column, as in a batch but with texts as they are."""
@@ -81,11 +85,13 @@ def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Ta
     """The table of a file. Errors: StreamError."""
     with source.open() as file:
         head = file.read(8)
-    if head.startswith((_PARQUET, _ARROW, _NUMPY, _ZIP)):
+    if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
         path = unpacked(source, folder, number)
         with _refusing(source.title):
             if head.startswith((_NUMPY, _ZIP)):
                 return FrameTable(source.title, _arrays(source.title, path), options)
+            if head.startswith(_ARROW_STREAM):
+                return FrameTable(source.title, pl.read_ipc_stream(path).lazy(), options)
             scan = pl.scan_parquet if head.startswith(_PARQUET) else pl.scan_ipc
             return FrameTable(source.title, scan(path), options)
     return TextTable(source, options)
@@ -98,7 +104,8 @@ class TextTable:
         self.title = source.title
         self._source, self._options = source, options
         self._missing = numerals.Missing.of(options.missing)
-        self._nulls: list[str] = []  # spellings for polars, once a file has any: they cost time
+        self._nulls = [text for text in options.missing if text]
+        self._few_nulls = True  # all spellings cost time: they are looked for once one is met
         self._notes: list[str] = []
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
@@ -129,9 +136,7 @@ class TextTable:
                 f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
                 "Arrow and NumPy files can be read"
             )
-        self._dialect = dialects.recognise(
-            self.title, text.decode(errors="replace"), self._options
-        )
+        self._dialect = dialects.recognise(self.title, text.decode(errors="replace"), self._options)
         self.names, self.numeric = self._dialect.names, self._dialect.numeric
         if self._encoding != encoding.UTF8:
             name = {"cp1252": "Windows-1252"}.get(self._encoding, self._encoding.upper())
@@ -181,13 +186,14 @@ class TextTable:
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
                 if numeric:
                     marks.observe(name, cells, chunk.row)
-        self._decimal = numerals.decide(
-            marks,
-            self._dialect.delimiter,
-            lambda name, row, cell: (
-                f"{self.title}: {self.place(row)}: column {name!r} holds {cell!r}, which"
-            ),
-        )
+        try:
+            self._decimal = numerals.decide(
+                marks,
+                self._dialect.delimiter if len(self.names) > 1 else "",
+                lambda name, row, cell: f"{self.place(row)}, column {name!r}, holds {cell!r}",
+            )
+        except StreamError as error:
+            raise StreamError(f"{self.title}: {error}") from None
 
     def sample(self) -> list[pl.Series]:
         """First cells of every column, stripped, null where missing; numbers as numbers."""
@@ -224,8 +230,9 @@ class TextTable:
         try:
             frame = self._parse(chunk, schema, decimal)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-            if self._nulls:
+            if not self._few_nulls:
                 return None
+            self._few_nulls = False
             self._nulls = [text for text in self._missing.texts if text]
             return self._fast(chunk, schema, decimal)
         columns = []
@@ -301,9 +308,7 @@ class TextTable:
     def _chunks(self, progress: Progress | None) -> Iterator[lines.Chunk]:
         with self._open() as (file, plain):
             total = self._source.size()
-            for chunk in lines.chunks(
-                self.title, file, self._dialect, points=self._decimal == ","
-            ):
+            for chunk in lines.chunks(self.title, file, self._dialect, points=self._decimal == ","):
                 if progress:
                     progress(min(plain.position(), total), total)
                 yield chunk
@@ -314,9 +319,7 @@ class TextTable:
             yield encoding.Utf8(self.title, plain, self._encoding, self._mark), plain
 
     def _chunk_of(self, row: int) -> lines.Chunk:
-        return next(
-            chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines)
-        )
+        return next(chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines))
 
     def place(self, row: int) -> str:
         """Line of a row."""
@@ -346,17 +349,38 @@ class FrameTable:
             self.names = tuple(source.collect_schema().names())
         if not self._rows or not self.names:
             raise StreamError(f"{title}: the file has no rows: name one with rows")
+        self._notes = self._without_nested() if isinstance(source, pl.LazyFrame) else ()
         head = self._slice(0, _SAMPLE)
-        self.notes = tuple(
-            f"column {name!r} is left out: {cells.dtype} is neither number nor text"
-            for name, cells in zip(self.names, head, strict=True)
-            if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object)
-        )
         self.numeric = tuple(
             cells.dtype.is_numeric()
             or cells.dtype in (pl.Boolean, pl.Null)
             or (cells.dtype == pl.String and _mostly_numbers(cells))
             for cells in head
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was left out."""
+        return self._notes
+
+    def _without_nested(self) -> tuple[str, ...]:
+        """Take out columns that are neither numbers nor texts nor times, with a note for each."""
+        assert isinstance(self._source, pl.LazyFrame)
+        kinds = self._source.collect_schema()
+        odd = [
+            name for name, kind in kinds.items()
+            if kind.is_nested() or kind in (pl.Binary, pl.Object)
+        ]  # fmt: skip
+        self.names = tuple(name for name in self.names if name not in odd)
+        if not self.names:
+            raise StreamError(
+                f"{self.title}: no column holds numbers, texts or times ({', '.join(odd)} of type "
+                f"{kinds[odd[0]]}): write plain columns"
+            )
+        self._source = self._source.select(self.names)
+        return tuple(
+            f"column {name!r} is left out: {kinds[name]} is neither number nor text nor time"
+            for name in odd
         )
 
     def _slice(self, start: int, count: int) -> list[pl.Series]:

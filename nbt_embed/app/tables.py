@@ -6,6 +6,7 @@ Every figure comes from the document (docs/json.md) and is written by ``number``
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,20 @@ class Table:
     best: frozenset[tuple[int, int]] = frozenset()
     note: str = ""
     groups: tuple[tuple[str, int], ...] = ()
+
+
+def safe(name: str) -> str:
+    """A name as it is shown: without characters that move a cursor, colour, hide or turn text."""
+    return "".join(
+        " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(char) else char
+        for char in name
+    )
+
+
+def _hidden(char: str) -> bool:
+    if char in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}":
+        return False  # parts of words and of emoji
+    return unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Cn")
 
 
 def number(value: float | None) -> str:
@@ -208,13 +223,16 @@ def cost_table(document: Mapping[str, Any]) -> Table:
             one["processor"],
             number(one["mhz"]),
             count(one["instructions"]),
-            number(one["milliseconds"]),
-            {True: "yes", False: "no", None: NONE}[one["fits"]],
+            number(one["milliseconds_low"]),
+            number(one["milliseconds_high"]),
         )
         for one in document["costs"] or []
     )
-    head = ("processor", "MHz", "instructions a row", "ms a row", "fits")
-    return Table("Time on microcontrollers", head, rows)
+    head = ("processor", "MHz", "instructions a row", "ms a row, from", "to")
+    note = (
+        "computed, not run (docs/porting.md); the range is that of the cycles an instruction takes"
+    )
+    return Table("Time on microcontrollers", head, rows, note=note)
 
 
 def speed_table(document: Mapping[str, Any]) -> Table:

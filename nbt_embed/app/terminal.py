@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -30,7 +29,7 @@ from rich.text import Text
 
 from nbt_embed.app import tables
 from nbt_embed.app.results import Pictures, Track
-from nbt_embed.app.tables import Table
+from nbt_embed.app.tables import Table, safe
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -161,18 +160,6 @@ def picture(
 
 
 _KEY = "   (line: truth, o: forecast)"
-
-
-def safe(name: str) -> str:
-    """A name without characters that move a cursor, colour or hide what follows."""
-    return "".join(
-        " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(char) else char
-        for char in name
-    )
-
-
-def _hidden(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 
 def shortened(name: str, width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,9 @@ class _Parts:
         return "date"
 
     def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
-        frame = pl.DataFrame([c.fill_nan(None).alias(p) for c, p in zip(columns, _PARTS)])  # noqa: B905
+        frame = pl.DataFrame(
+            [c.fill_nan(None).alias(p) for c, p in zip(columns, _PARTS, strict=False)]
+        )
         known = ~frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
         texts = frame.select(
             pl.format(
@@ -187,9 +190,7 @@ class Candidate:
             one.close()
         self.bad, self._days, self._clock = None, 0.0, np.nan
         self.spools = [
-            Spool(
-                folder / f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1
-            )
+            Spool(folder / f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1)
             for i, one in enumerate(self.readings)
         ]
 
@@ -261,7 +262,7 @@ def candidates(table: Table, options: ReadOptions) -> list[Candidate]:
 def _formats(name: str, cells: pl.Series, numeric: bool, explicit: bool) -> list[TimeFormat]:
     if cells.dtype.is_temporal():
         kind = {pl.Duration: "seconds", pl.Time: "clock"}.get(type(cells.dtype), "date")
-        return [TimeFormat(str(cells.dtype), kind)]
+        return [TimeFormat(f"column of type {type(cells.dtype).__name__}", kind)]
     if numeric:
         values = cells.to_numpy()
         return times.number_formats(name, values[np.isfinite(values)], explicit)
@@ -273,9 +274,9 @@ def _pairs(
 ) -> Iterator[Candidate]:
     """Dates without a time of day beside a column of times of day."""
     for date, formats in singles.items():
-        if formats[0].kind != "date" or re.search("%[HI]", formats[0].patterns[0] if
-                                                  formats[0].patterns else "%H"):
-            continue  # fmt: skip
+        whole = formats[0].patterns[0] if formats[0].patterns else "%H"
+        if formats[0].kind != "date" or re.search("%[HI]", whole):
+            continue
         for clock in (date + 1, date - 1):
             if not 0 <= clock < len(names):
                 continue
@@ -360,7 +361,7 @@ def _steps(
     spool: Spool, files: Sequence[int], ends: list[float]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
     """Rows and the seconds since the time before them, within each file; ends: first and last."""
-    for begin, end in zip(files, files[1:], strict=False):
+    for begin, end in itertools.pairwise(files):
         before: Any = None
         for first, block in spool.chunks(begin, end):
             values = block[:, 0]
@@ -411,9 +412,9 @@ def choose(
             if not one.certain:
                 continue
             raise StreamError(
-                f"{words(one.bad, one.columns)} is no time as above it ({one.readings[0].name}): "
-                "correct it, declare it with --missing, name the format with --time-format, or "
-                "say --time none"
+                f"{words(one.bad, one.columns)}, which is no time as above it "
+                f"({one.readings[0].name}): correct it, declare it with --missing, name the format "
+                "with --time-format, or say --time none"
             )
         chosen = _reading(one, files, words, notes)
         if chosen is None:
@@ -422,9 +423,7 @@ def choose(
     return None
 
 
-def _reading(
-    one: Candidate, files: Sequence[int], words: Any, notes: list[str]
-) -> Chosen | None:
+def _reading(one: Candidate, files: Sequence[int], words: Any, notes: list[str]) -> Chosen | None:
     orders = [order(spool, files) for spool in one.spools]
     ranked = sorted(range(len(orders)), key=lambda i: (orders[i].disorder, orders[i].longest, i))
     best = orders[ranked[0]]
@@ -449,8 +448,8 @@ def _reading(
                 "newest last, or say --time none"
             )
         raise StreamError(
-            f"{words(row, one.columns)} is before the time of the row above: sort the file by "
-            "time, split it there, or say --time none"
+            f"{words(row, one.columns)}, which is before the time of the row above: sort the file "
+            "by time, split it there, or say --time none"
         )
     if not strict and best.equal:
         return None
@@ -462,8 +461,8 @@ def _reading(
         if same and (other.first, other.last) != (best.first, best.last):
             names = " or ".join(one.readings[i].name for i in ranked)
             raise StreamError(
-                f"{words(0, one.columns)} may have day and month in either order in all rows: say "
-                f"which, --time-format with {names}"
+                f"{words(0, one.columns)}, which may have day and month in either order, as all "
+                f"rows may: say which, --time-format with {names}"
             )
         notes.append(
             f"times are read as {reading.name}: in another order of day and month they do not "

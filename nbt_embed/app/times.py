@@ -33,7 +33,7 @@ _TIME_WORDS = {
     "hora", "heure", "data", "tijd", "clock", "recorded", "measured", "timecode",
     "seconds", "milliseconds", "microseconds", "nanoseconds", "millis", "micros", "dt",
 }  # fmt: skip
-_OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "rel", "abs", "iso"}
+_OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "abs", "iso"}
 _MISSED = 0.1  # share of cells of a time column that may be anything else, and are refused
 _EPOCH = (3.15e8, 4.1e9)  # seconds since 1970: years 1979 to 2099
 _EXCEL = (20000.0, 80000.0)  # days since 1899-12-30: years 1954 to 2119
@@ -102,8 +102,8 @@ class TimeFormat:
     def parse(self, cells: pl.Series) -> tuple[NDArray[Any], int | None]:
         """Times, missing where null or no time, and the first row of the latter."""
         if cells.dtype == pl.Duration:
-            seconds = cells.dt.total_nanoseconds().cast(pl.Float64) / SECOND
-            return seconds.fill_null(np.nan).to_numpy(), None
+            spans = cells.dt.total_nanoseconds().cast(pl.Float64) / SECOND
+            return spans.fill_null(np.nan).to_numpy(), None
         if self.kind == "clock":
             return _durations(cells)
         if cells.dtype.is_temporal():
@@ -179,7 +179,7 @@ def _durations(cells: pl.Series) -> tuple[Float64Array, int | None]:
 
 def is_time(cell: str) -> bool:
     """Whether a text is a date or a time of day; a plain number is not."""
-    if not cell or cell.isdigit() or not cell[0].isdigit() and not cell[0].isalpha():
+    if not cell or cell.isdigit() or not cell[0].isalnum():
         return False
     return _CLOCK_ALONE.fullmatch(cell) is not None or bool(_patterns(cell))
 

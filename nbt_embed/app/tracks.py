@@ -85,7 +85,7 @@ class Values:
         """All of it."""
         columns: dict[str, object] = {"time": None, "low": None, "high": None, "score": None}
         for name in self._parts[0]:
-            columns[name] = np.concatenate([part[name] for part in self._parts])  # type: ignore[misc]
+            columns[name] = np.concatenate([part[name] for part in self._parts])
         return Track(
             horizon=self.horizon,
             target=self.target,

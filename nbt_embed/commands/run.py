@@ -106,7 +106,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first line has names"
     )
-    group.add_argument("--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text")
+    group.add_argument(
+        "--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text"
+    )
     group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
     seconds = number_from(0, _LONGEST, "seconds")
     group.add_argument(
