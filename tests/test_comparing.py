@@ -134,6 +134,17 @@ def test_learners_that_turn_out_the_same_stand_once() -> None:
     assert len(found) == 1
 
 
+def test_no_units_are_the_recursive_least_squares_that_is_there_anyway() -> None:
+    cells = ("columnar", "gated")
+    found, _ = combinations(Grid(hidden=(0, 2), cells=cells), 3, 1)
+    assert [one.config.hidden for one in found] == [2, 2]
+    forgets = {"forget": 0.9}
+    found, _ = combinations(Grid(hidden=(0, 2), settings=forgets), 3, 1)
+    assert [one.config.hidden for one in found] == [0, 2]
+    found, _ = combinations(Grid(hidden=(0,)), 3, 1)
+    assert [one.config.hidden for one in found] == [0]
+
+
 def test_grids_name_values_once() -> None:
     with pytest.raises(ConfigError, match=r"hidden = \(2, 2\): names a value twice"):
         Grid(hidden=(2, 2))

@@ -109,7 +109,8 @@ class Combination:
 def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], list[str]]:
     """The learners of a grid, and a sentence for every combination that is none.
 
-    Learners that turn out the same, because a setting has no meaning beside the others, stand once.
+    Learners that turn out the same, because a setting has no meaning beside the others, stand once,
+    and not at all if they are recursive least squares, which stands beside every grid.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}
@@ -133,11 +134,35 @@ def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], 
             )
             left_out.setdefault(said, f"left out {said}: {error}")
             continue
+        config = _canonical(config)
         found.setdefault((config, horizon), Combination(config, horizon))
+    if any(not _is_rls(config) for config, _ in found):
+        found = {key: one for key, one in found.items() if not _is_rls(key[0])}
     if not found:
         first = next(iter(left_out.values())).partition(": ")[2]
         raise ConfigError(f"no combination of the grid is a learner; the first: {first}")
     return list(found.values()), list(left_out.values())
+
+
+# Settings that mean nothing without units and head.
+_OF_UNITS = (
+    "cell", "norm", "tau_min", "tau_max", "recurrent_gain", "input_gain", "decay", "rate",
+    "info_rate", "info_floor", "prior_hidden", "head_gain", "resonators",
+)  # fmt: skip
+
+
+def _canonical(config: Config) -> Config:
+    """The same learner; without units and head with the usual values of what then means nothing."""
+    if config.hidden or config.head:
+        return config
+    usual = without_units(config)
+    return replace(config, **{name: getattr(usual, name) for name in _OF_UNITS})
+
+
+def _is_rls(config: Config) -> bool:
+    """Whether the forecasts are those of ``without_units``."""
+    silent = replace(config, intervals=0, levels=(), anomaly=False, seed=0)
+    return silent == replace(without_units(config), seed=0)
 
 
 def compare(

@@ -49,11 +49,11 @@ _M0 = replace(
 PLAN: dict[str, tuple[Machine, int, int]] = {
     "Cortex-M0": (_M0, 130, 50),
     "Cortex-M3": (_BY_NAME["M3"], 130, 50),
-    "Cortex-M4F": (_BY_NAME["M4F"], 300, 50),
+    "Cortex-M4F": (_BY_NAME["M4F"], 240, 50),
     "Cortex-M7F": (_BY_NAME["M7F"], 50, 30),
     "Cortex-M33F": (_BY_NAME["M33F"], 50, 30),
     "Cortex-M55": (_BY_NAME["M55"], 50, 30),
-    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80, 50),
+    "RV32IMAC": (_BY_NAME["RV32IMAC"], 50, 30),
     "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60, 50),
 }
 # The fit that others are drawn to, and how strongly they may be.
