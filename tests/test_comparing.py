@@ -21,11 +21,11 @@ from nbt_embed.streams import Stream, from_arrays
 for library in ("polars", "rich", "bokeh", "jinja2", "matplotlib"):
     pytest.importorskip(library)
 
-from nbt_embed.app import compared, compared_page, compared_plot, compared_table  # noqa: E402
-from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of  # noqa: E402
-from nbt_embed.app.models import LAST, LEARNER, RLS  # noqa: E402
-from nbt_embed.app.page import bokeh_script  # noqa: E402
-from nbt_embed.app.passes import Interrupted, relative_error  # noqa: E402
+from nbt_embed.app import compared, compared_page, compared_plot, compared_table
+from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of
+from nbt_embed.app.models import LAST, LEARNER, RLS
+from nbt_embed.app.page import bokeh_script
+from nbt_embed.app.passes import Interrupted, relative_error
 
 M4F = processor_of("m4f")
 GRID = Grid(hidden=(2, 6), cells=("columnar", "gated"), seeds=(0, 1, 2))

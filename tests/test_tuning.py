@@ -21,10 +21,10 @@ from nbt_embed.streams import Stream, from_arrays
 for library in ("optuna", "polars", "rich"):
     pytest.importorskip(library)
 
-from nbt_embed.app import tuned as outcome  # noqa: E402
-from nbt_embed.app.models import LAST, RLS  # noqa: E402
-from nbt_embed.app.passes import Interrupted  # noqa: E402
-from nbt_embed.app.tuning import DEFAULT, TUNED, Search, Tuned, rows_of, tune  # noqa: E402
+from nbt_embed.app import tuned as outcome
+from nbt_embed.app.models import LAST, RLS
+from nbt_embed.app.passes import Interrupted
+from nbt_embed.app.tuning import DEFAULT, TUNED, Search, Tuned, rows_of, tune
 
 M4F = processor_of("m4f")
 SEARCH = Search(trials=10, seeds=2, settings={"hidden": 6})
@@ -56,9 +56,7 @@ def test_another_seed_proposes_other_settings(stream: Stream, tuned: Tuned) -> N
     assert other.settings != tuned.settings
 
 
-def test_the_search_is_never_worse_than_the_defaults_where_it_looked(
-    stream: Stream, tuned: Tuned
-) -> None:
+def test_the_search_is_never_worse_than_the_defaults_where_it_looked(tuned: Tuned) -> None:
     # Of two seeds the search scores both, and the defaults are among what it tries.
     assert np.mean(tuned.parts[TUNED].first) <= np.mean(tuned.parts[DEFAULT].first) * 1.001
     assert tuned.tried <= SEARCH.trials
@@ -226,7 +224,7 @@ def test_an_interrupt_says_how_far_it_came(stream: Stream) -> None:
         if len(calls) == 10:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="^4 of 10 trials were done$"):
+    with pytest.raises(Interrupted, match=r"^4 of 10 trials were done$"):
         tune(stream, SEARCH, jobs=1, progress=stop)
 
 

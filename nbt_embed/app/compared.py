@@ -196,7 +196,8 @@ def _verdict(
             max(one.errors) / min(one.errors) - 1 for one in (best, cheap) if min(one.errors) > 0
         )
         sentences.append(
-            f"The seeds of these differ by up to {percent(spread)}; smaller differences mean nothing."
+            f"The seeds of these differ by up to {percent(spread)}; smaller differences mean "
+            "nothing."
         )
     return sentences
 

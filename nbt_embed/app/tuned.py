@@ -42,6 +42,7 @@ def document_of(
         "targets": list(stream.target_names),
         "measure": "rmse" if classes is None else "bits",
         "horizon": tuned.horizon,
+        "scored_from": tuned.scored_from,
         "split": tuned.split,
         "tried": tuned.tried,
         "seed": tuned.search.seed,
@@ -153,7 +154,7 @@ def table(document: Mapping[str, Any]) -> Table:
     least = min((one for one in errors if one is not None), default=None)
     best = frozenset((row, 4) for row, one in enumerate(errors) if one is not None and one == least)
     note = (
-        f"first: rows {int(document['split'] / 4):,} to {document['split'] - 1:,}, which the search "
+        f"first: rows {document['scored_from']:,} to {document['split'] - 1:,}, which the search "
         f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss over "
         "that of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")

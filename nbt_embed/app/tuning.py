@@ -109,6 +109,11 @@ class Tuned:
     settings: dict[str, Any]
 
     @property
+    def scored_from(self) -> int:
+        """First row that the search scored."""
+        return _scored(self.split)[0]
+
+    @property
     def gain(self) -> float:
         """By what share the error on the rest fell, median against median; below 0 it rose."""
         return _fall(self.parts[DEFAULT].rest, self.parts[TUNED].rest)
