@@ -21,7 +21,7 @@ from nbt_embed.streams import Stream, from_arrays
 for library in ("polars", "rich", "bokeh", "jinja2", "matplotlib"):
     pytest.importorskip(library)
 
-from nbt_embed.app import compared, compared_page, compared_plot, compared_table
+from nbt_embed.app import compared, compared_page, compared_plot, compared_table, comparing
 from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of
 from nbt_embed.app.models import LAST, LEARNER, RLS
 from nbt_embed.app.page import bokeh_script
@@ -101,6 +101,16 @@ def test_best_cheapest_and_lines(rows: list[Compared]) -> None:
             for other in sized
         )
         assert one.on_bytes_line is not beaten
+
+
+def test_one_percent_is_near_and_ties_are_not_on_the_line(rows: list[Compared]) -> None:
+    plain = replace(rows[2], best=False, cheapest=False, on_bytes_line=False, on_time_line=False)
+    prices = ((100, 1.0), (200, 0.898), (300, 0.905), (400, 0.89), (500, 0.89))
+    made = [replace(plain, memory_bytes=size, errors=(error,)) for size, error in prices]
+    judged = comparing.judged(made)
+    assert [one.memory_bytes for one in judged if one.best] == [400]
+    assert [one.memory_bytes for one in judged if one.cheapest] == [200]
+    assert [one.memory_bytes for one in judged if one.on_bytes_line] == [100, 200, 400]
 
 
 def test_a_near_tie_goes_to_the_cheaper_one() -> None:
@@ -215,13 +225,15 @@ def test_an_interrupt_ends_soon_and_says_how_far_it_came(stream: Stream) -> None
 
     def stop(rows: int) -> None:
         calls.append(rows)
-        if len(calls) == 4:
+        if len(calls) == 15:
             raise KeyboardInterrupt
 
-    many = Grid(hidden=tuple(range(2, 30)))
-    with pytest.raises(Interrupted, match=r"^\d+ of 86 passes were done$"):
-        compare(stream, many, M4F, jobs=2, progress=stop)
-    assert len(calls) < 10
+    inputs, targets = (np.tile(one, (30, 1)) for one in (stream.inputs, stream.targets))
+    long = replace(stream, inputs=inputs, targets=targets)  # eleven pieces a pass
+    many = Grid(hidden=tuple(range(2, 30)), settings={"linear_lags": 0})
+    with pytest.raises(Interrupted, match=r"^\d of 86 passes were done$"):
+        compare(long, many, M4F, jobs=1, progress=stop)
+    assert len(calls) < 20  # of the 22 pieces of two passes
 
 
 def test_the_document_is_json_and_has_what_was_found(stream: Stream, rows: list[Compared]) -> None:

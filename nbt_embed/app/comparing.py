@@ -207,7 +207,7 @@ def compare(
             for place, (key, config, ones) in enumerate(entries)
             if ones[0].horizon == horizon
         ]
-        rows += _judged(_rows(here, horizon, processor, mhz))
+        rows += judged(list(_rows(here, horizon, processor, mhz)))
     return rows, notes
 
 
@@ -276,12 +276,11 @@ def _rows(
             yield one
 
 
-def _judged(rows: Iterator[Compared]) -> list[Compared]:
+def judged(made: Sequence[Compared]) -> list[Compared]:
     """With the Pareto lines, the best and the cheapest within 1 % of it, of one horizon."""
-    made = list(rows)
     sized = [one for one in made if one.memory_bytes is not None and math.isfinite(one.error)]
     if not sized:
-        return made
+        return list(made)
     best = min(sized, key=lambda one: (one.error, one.memory_bytes))
     near = [one for one in sized if one.error <= NEAR_BEST * best.error]
     cheapest = min(near, key=lambda one: (one.memory_bytes, one.error))

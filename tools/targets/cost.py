@@ -53,11 +53,11 @@ PLAN: dict[str, tuple[Machine, int, int]] = {
     "Cortex-M7F": (_BY_NAME["M7F"], 50, 30),
     "Cortex-M33F": (_BY_NAME["M33F"], 50, 30),
     "Cortex-M55": (_BY_NAME["M55"], 50, 30),
-    "RV32IMAC": (_BY_NAME["RV32IMAC"], 50, 30),
+    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80, 30),
     "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60, 50),
 }
-# The fit that others are drawn to, and how strongly they may be.
-_REFERENCE = "Cortex-M4F"
+# The processor whose fit that of each other one is drawn to, and how strongly it may be.
+_REFERENCES = dict.fromkeys(PLAN, "Cortex-M4F") | {"RV32IMAC": "Cortex-M0"}
 _PULLS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Counts = dict[str, dict[str, dict[str, int]]]  # processor -> part -> arguments of a Config -> count
@@ -144,11 +144,15 @@ def _validated(relative: NDArray[np.float64], known: NDArray[np.float64], pull: 
 
 def fit_all(counts: Counts) -> dict[str, Fit]:
     """The fits of all processors, by name."""
-    reference = fit(counts[_REFERENCE])
-    return {
-        name: reference if name == _REFERENCE else fit(of_one, reference)
-        for name, of_one in counts.items()
-    }
+    fits: dict[str, Fit] = {}
+
+    def fit_of(name: str) -> Fit:
+        if name not in fits:
+            other = _REFERENCES[name]
+            fits[name] = fit(counts[name], None if other == name else fit_of(other))
+        return fits[name]
+
+    return {name: fit_of(name) for name in counts}
 
 
 def wanted(machine: Machine, part: str, count: int) -> list[Config]:
