@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams intervals nab faults false-alarms drift soak targets size scaling cost amalgamation \
+.PHONY: help demo test package bars streams intervals nab faults false-alarms drift desk soak targets size scaling cost amalgamation \
         ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -45,6 +45,7 @@ help:
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
+	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
@@ -106,6 +107,10 @@ false-alarms: $(VENV)/package
 
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)
+
+# Needs Chromium for the page.
+desk: $(VENV)/tools
+	$(BIN)/python -m tools.desk
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \

@@ -117,7 +117,8 @@ def _relative(
     """Terms of each configuration over its count: times the coefficients 1, if they are right."""
     rows = [terms_of(config) for config in configs]
     terms = np.array([[row.get(name, 0.0) for name in names] for row in rows])
-    return terms / np.array(list(counts.values()), float)[:, np.newaxis]
+    found: NDArray[np.float64] = terms / np.array(list(counts.values()), float)[:, np.newaxis]
+    return found
 
 
 def _solved(
