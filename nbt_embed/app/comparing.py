@@ -192,22 +192,20 @@ def compare(
     Errors: ConfigError (no combination is a learner), InputError (nothing to score), Interrupted.
     """
     entries, notes = _entries(stream, grid, classes)
-    passes = [(place, one) for place, (_, _, ones) in enumerate(entries) for one in ones]
     # The longest first: what is left at the end is then short, on every core.
-    passes.sort(key=lambda pair: -_effort(entries[pair[0]][1]))
-    losses = run_passes(stream, [one for _, one in passes], classes, resets, jobs, progress)
-    by_place: list[dict[int, Losses]] = [{} for _ in entries]
-    order = [{id(one): k for k, one in enumerate(ones)} for _, _, ones in entries]
-    for (place, one), loss in zip(passes, losses, strict=True):
-        by_place[place][order[place][id(one)]] = loss
+    order = sorted(range(len(entries)), key=lambda place: -_effort(entries[place][1]))
+    places = [(place, k) for place in order for k in range(len(entries[place][2]))]
+    passes = [entries[place][2][k] for place, k in places]
+    made = run_passes(stream, passes, classes, resets, jobs, progress)
+    losses = dict(zip(places, made, strict=True))
     rows: list[Compared] = []
     for horizon in grid.horizons:
         here = [
-            (key, config, [by_place[place][k][0] for k in range(len(ones))])
+            (key, config, [losses[place, k][0] for k in range(len(ones))])
             for place, (key, config, ones) in enumerate(entries)
             if ones[0].horizon == horizon
         ]
-        rows += judged(list(_rows(here, horizon, processor, mhz)))
+        rows += judged(list(_rows(here, horizon, processor, mhz))) if here else []
     return rows, notes
 
 
@@ -235,8 +233,10 @@ def _entries(stream: Stream, grid: Grid, classes: int | None) -> tuple[list[_Ent
                 f"horizon = {horizon}: nothing is scored before row {2 * horizon}, and the stream "
                 f"has {len(stream)} rows; use a longer stream, or a smaller horizon"
             )
-        entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         here = [one.config for one in learners if one.horizon == horizon]
+        if not here:  # a note says why
+            continue
+        entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         for plain in dict.fromkeys(map(without_units, here)):
             entries.append((RLS, plain, [learner_pass(plain, stream, horizon)]))
         for config in here:
