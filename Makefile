@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams intervals nab faults false-alarms drift desk soak targets size scaling amalgamation \
+.PHONY: help demo test package bars streams intervals nab faults false-alarms drift desk soak targets size scaling cost amalgamation \
         ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -49,6 +49,7 @@ help:
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
+	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
@@ -138,6 +139,11 @@ size: $(VENV)/package
 
 scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
+
+# Half an hour when everything is counted again (`make cost COST_FLAGS=--again`, after a change of the
+# kernel); else what is not in tools/targets/cost.json.
+cost: $(VENV)/tools
+	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/porting.md)
 
 # The influence task runs on the reference implementation, which lives with the tests.
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1

@@ -3,8 +3,9 @@
 The instructions of a step are a sum of terms that follow from the settings (``_terms``) times
 coefficients that ``make cost`` fits, for every processor, to counts of configurations drawn at
 random (costs.json; compiled at -O2 as ``nbt-embed export`` writes the kernel, and run in QEMU). A
-step is one ``learn`` with a label and one ``predict``, called one by one; steps in which the units
-of a channel move take up to three times as many; they are rare after the first hundred.
+step is one ``learn`` with a label and one ``predict``, called one by one. Steps in which the units
+of a channel move are rare after the first hundred, and take up to three times as many. What was
+drawn has up to 64 units and takes up to 400 kB: beyond that the figures are extrapolated.
 
 QEMU counts instructions, not cycles. The milliseconds follow from a range of cycles an instruction,
 which is an assumption (``Processor.source``): measure on your board before you rely on them.
@@ -85,7 +86,7 @@ _KNOWN = (
     ("Cortex-M33F", 128, "nRF5340", True, 1.0, 1.5,
      "CoreMark/MHz about 4.0 beside 3.4 of the M4"),
     ("Cortex-M55", 160, "Alif Ensemble", True, 0.9, 1.4,
-     "CoreMark/MHz about 4.2 beside 3.4 of the M4; without its vector unit, which flushes denormals"),
+     "CoreMark/MHz about 4.2 beside 3.4 of the M4; without its vector unit"),
     ("RV32IMAC", 160, "ESP32-C3", False, 1.1, 1.7,
      "a core that issues one instruction a cycle, with loads and taken branches of 2 to 3"),
     ("RV32IMAFC", 400, "ESP32-P4", True, 1.1, 1.7,

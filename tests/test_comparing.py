@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from nbt_embed.streams import Stream, from_arrays
 for library in ("polars", "rich", "bokeh", "jinja2", "matplotlib"):
     pytest.importorskip(library)
 
-from nbt_embed.app import compared, compared_page, compared_plot, compared_table  # noqa: E402
-from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of  # noqa: E402
-from nbt_embed.app.models import LAST, LEARNER, RLS  # noqa: E402
-from nbt_embed.app.page import bokeh_script  # noqa: E402
-from nbt_embed.app.passes import Interrupted, relative_error  # noqa: E402
+from nbt_embed.app import compared, compared_page, compared_plot, compared_table, comparing
+from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of
+from nbt_embed.app.models import LAST, LEARNER, RLS
+from nbt_embed.app.page import bokeh_script
+from nbt_embed.app.passes import Interrupted, relative_error
 
 M4F = processor_of("m4f")
 GRID = Grid(hidden=(2, 6), cells=("columnar", "gated"), seeds=(0, 1, 2))
@@ -102,6 +103,16 @@ def test_best_cheapest_and_lines(rows: list[Compared]) -> None:
         assert one.on_bytes_line is not beaten
 
 
+def test_one_percent_is_near_and_ties_are_not_on_the_line(rows: list[Compared]) -> None:
+    plain = replace(rows[2], best=False, cheapest=False, on_bytes_line=False, on_time_line=False)
+    prices = ((100, 1.0), (200, 0.898), (300, 0.905), (400, 0.89), (500, 0.89))
+    made = [replace(plain, memory_bytes=size, errors=(error,)) for size, error in prices]
+    judged = comparing.judged(made)
+    assert [one.memory_bytes for one in judged if one.best] == [400]
+    assert [one.memory_bytes for one in judged if one.cheapest] == [200]
+    assert [one.memory_bytes for one in judged if one.on_bytes_line] == [100, 200, 400]
+
+
 def test_a_near_tie_goes_to_the_cheaper_one() -> None:
     # The target is an input of the row before: recursive least squares is exact.
     noise = np.random.default_rng(0).normal(size=(800, 1)).astype(np.float32)
@@ -131,6 +142,17 @@ def test_a_grid_without_a_learner_is_refused(stream: Stream) -> None:
 def test_learners_that_turn_out_the_same_stand_once() -> None:
     found, _ = combinations(Grid(hidden=(8,), cells=(None, "columnar")), 3, 1)
     assert len(found) == 1
+
+
+def test_no_units_are_the_recursive_least_squares_that_is_there_anyway() -> None:
+    cells = ("columnar", "gated")
+    found, _ = combinations(Grid(hidden=(0, 2), cells=cells), 3, 1)
+    assert [one.config.hidden for one in found] == [2, 2]
+    forgets = {"forget": 0.9}
+    found, _ = combinations(Grid(hidden=(0, 2), settings=forgets), 3, 1)
+    assert [one.config.hidden for one in found] == [0, 2]
+    found, _ = combinations(Grid(hidden=(0,)), 3, 1)
+    assert [one.config.hidden for one in found] == [0]
 
 
 def test_grids_name_values_once() -> None:
@@ -203,13 +225,15 @@ def test_an_interrupt_ends_soon_and_says_how_far_it_came(stream: Stream) -> None
 
     def stop(rows: int) -> None:
         calls.append(rows)
-        if len(calls) == 4:
+        if len(calls) == 15:
             raise KeyboardInterrupt
 
-    many = Grid(hidden=tuple(range(2, 30)))
-    with pytest.raises(Interrupted, match=r"^\d+ of 86 passes were done$"):
-        compare(stream, many, M4F, jobs=2, progress=stop)
-    assert len(calls) < 10
+    inputs, targets = (np.tile(one, (30, 1)) for one in (stream.inputs, stream.targets))
+    long = replace(stream, inputs=inputs, targets=targets)  # eleven pieces a pass
+    many = Grid(hidden=tuple(range(2, 30)), settings={"linear_lags": 0})
+    with pytest.raises(Interrupted, match=r"^\d of 86 passes were done$"):
+        compare(long, many, M4F, jobs=1, progress=stop)
+    assert len(calls) < 20  # of the 22 pieces of two passes
 
 
 def test_the_document_is_json_and_has_what_was_found(stream: Stream, rows: list[Compared]) -> None:
@@ -318,3 +342,76 @@ def test_the_options_of_run_make_the_same_learner(config: Config) -> None:
     if config.hidden == 0:
         config = replace(config, intervals=made.intervals, levels=made.levels, anomaly=made.anomaly)
     assert made == config
+
+
+def test_states_are_reset_between_recordings(stream: Stream) -> None:
+    from nbt_embed.app.passes import learner_pass, run_passes
+
+    config, horizon, cut = Config(3, 1, hidden=4, max_delay=2, hold_missing=True), 3, 700
+    learner = Learner(config)
+    learner.find_anchor(stream.inputs, stream.targets, horizon=horizon)
+    errors = []
+    for first, part in ((2 * horizon, slice(0, cut)), (horizon, slice(cut, None))):
+        made = learner.run(stream.inputs[part], stream.targets[part], horizon=horizon)
+        truth = stream.targets[part]
+        errors.append((made[first - horizon : -horizon] - truth[first:]).astype(np.float64))
+        learner.reset_state()
+    rmse = math.sqrt(np.nanmean(np.square(np.concatenate(errors))))
+    one = learner_pass(config, stream, horizon)
+    assert run_passes(stream, [one], resets=[cut])[0][0][0] == pytest.approx(rmse, rel=1e-6)
+    assert run_passes(stream, [one])[0][0][0] != pytest.approx(rmse, rel=1e-6)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command says that ends with the code for bad input."""
+    from nbt_embed.cli import main
+
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_what_is_combined_is_not_set_too(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "compare", "none.csv", "--set", "hidden=4")
+    assert "--set hidden: is one of what is combined; use --hidden for it" in said
+    said = refused(capsys, "compare", "none.csv", "--set", "seed=4")
+    assert "--set seed: is one of what is combined; use --seeds for it" in said
+
+
+@pytest.mark.parametrize("command", ["compare", "tune"])
+def test_independent_probabilities_are_refused(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    said = refused(capsys, command, "none.csv", "--link", "bernoulli")
+    assert "--link bernoulli: compare and tune take numbers or one column of classes" in said
+
+
+def test_names_of_pictures_are_looked_at_before_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "c.gif: expected a name that ends in" in refused(
+        capsys, "compare", "none.csv", "--plot", "c.gif"
+    )
+
+
+def test_the_command_compares_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, stream: Stream
+) -> None:
+    from nbt_embed.cli import main
+
+    path = tmp_path / "sensor.csv"
+    cells = np.column_stack([stream.inputs[:600], np.arange(600) % 7]).tolist()
+    lines = [",".join("" if cell != cell else f"{cell:.4f}" for cell in row) for row in cells]
+    path.write_text("a,b,c,d\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    out = {name: tmp_path / f"result.{name}" for name in ("json", "csv", "svg", "html")}
+    options = ["--hidden", "2,3", "--seeds", "2", "--target", "a", "--processor", "rv32imac"]
+    options += ["--mhz", "160", "--json", str(out["json"]), "--out", str(out["csv"])]
+    options += ["--plot", str(out["svg"]), "--report", str(out["html"])]
+    assert main(["compare", str(path), *options]) == 0
+    text = capsys.readouterr().out
+    assert "RV32IMAC at 160 MHz" in text
+    made = json.loads(out["json"].read_text(encoding="utf-8"))
+    assert made["processor"]["name"] == "RV32IMAC"
+    assert made["command"].startswith("nbt-embed compare ")
+    assert [one["key"] for one in made["horizons"][0]["rows"]] == [LAST, RLS, LEARNER, LEARNER]
+    for name in out.values():
+        assert name.stat().st_size > 0

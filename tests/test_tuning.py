@@ -21,10 +21,10 @@ from nbt_embed.streams import Stream, from_arrays
 for library in ("optuna", "polars", "rich"):
     pytest.importorskip(library)
 
-from nbt_embed.app import tuned as outcome  # noqa: E402
-from nbt_embed.app.models import LAST, RLS  # noqa: E402
-from nbt_embed.app.passes import Interrupted  # noqa: E402
-from nbt_embed.app.tuning import DEFAULT, TUNED, Search, Tuned, rows_of, tune  # noqa: E402
+from nbt_embed.app import tuned as outcome
+from nbt_embed.app.models import LAST, RLS
+from nbt_embed.app.passes import Interrupted
+from nbt_embed.app.tuning import DEFAULT, TUNED, Search, Tuned, rows_of, tune
 
 M4F = processor_of("m4f")
 SEARCH = Search(trials=10, seeds=2, settings={"hidden": 6})
@@ -56,9 +56,7 @@ def test_another_seed_proposes_other_settings(stream: Stream, tuned: Tuned) -> N
     assert other.settings != tuned.settings
 
 
-def test_the_search_is_never_worse_than_the_defaults_where_it_looked(
-    stream: Stream, tuned: Tuned
-) -> None:
+def test_the_search_is_never_worse_than_the_defaults_where_it_looked(tuned: Tuned) -> None:
     # Of two seeds the search scores both, and the defaults are among what it tries.
     assert np.mean(tuned.parts[TUNED].first) <= np.mean(tuned.parts[DEFAULT].first) * 1.001
     assert tuned.tried <= SEARCH.trials
@@ -136,7 +134,7 @@ def test_what_was_bought_is_said(tuned: Tuned) -> None:
     assert bought.bought
     assert bought.gain == pytest.approx(0.15)
     sentence = outcome.verdict(bought)[0]
-    assert sentence.startswith("Tuning bought an error on the rest that is 15.0% lower (better")
+    assert sentence.startswith("Tuning bought a 15.0 % lower error on the rest (better")
     assert "with 2 of 3 seeds" in sentence
     assert "bytes" in sentence
 
@@ -144,8 +142,8 @@ def test_what_was_bought_is_said(tuned: Tuned) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ((1.0, 1.1, 0.9), (1.1, 1.2, 1.0), "the error is 10.0% higher"),
-        ((1.0, 1.1, 0.9), (1.05, 0.5, 0.95), "the error is 5.0% lower"),  # one seed of three
+        ((1.0, 1.1, 0.9), (1.1, 1.2, 1.0), "the error is 10.0 % higher"),
+        ((1.0, 1.1, 0.9), (1.05, 0.5, 0.95), "the error is 5.0 % lower"),  # one seed of three
         ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), "the error is the same"),
         ((1.0, 1.0, 1.0), (math.inf, math.inf, 1.0), "the tuned learner diverges"),
     ],
@@ -188,6 +186,11 @@ def test_classes_and_dense_cells_can_be_tuned() -> None:
     assert found.parts[TUNED].losses[0][0] < 1
 
 
+def test_settings_that_no_proposal_mends_are_refused_by_name(stream: Stream) -> None:
+    with pytest.raises(ConfigError, match="hidden = 5000: expected"):
+        tune(stream, Search(trials=3, settings={"hidden": 5000}))
+
+
 def test_too_short_a_stream_is_refused(stream: Stream) -> None:
     short = replace(stream, inputs=stream.inputs[:300], targets=stream.targets[:300])
     with pytest.raises(InputError, match=r"the stream has 300 rows, of which the smaller part has"):
@@ -221,7 +224,7 @@ def test_an_interrupt_says_how_far_it_came(stream: Stream) -> None:
         if len(calls) == 10:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="^4 of 10 trials were done$"):
+    with pytest.raises(Interrupted, match=r"^4 of 10 trials were done$"):
         tune(stream, SEARCH, jobs=1, progress=stop)
 
 

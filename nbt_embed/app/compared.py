@@ -9,6 +9,7 @@ from typing import Any
 from nbt_embed import __version__
 from nbt_embed.app.comparing import NEAR_BEST, Compared, Grid
 from nbt_embed.app.models import LEARNER, RLS
+from nbt_embed.app.tables import percent
 from nbt_embed.config import Config
 from nbt_embed.cost import Processor
 from nbt_embed.streams import Stream
@@ -35,7 +36,7 @@ def document_of(
     horizons = []
     for horizon in dict.fromkeys(one.horizon for one in rows):
         here = [one for one in rows if one.horizon == horizon]
-        entries = [_entry(one, stream, varied) for one in here]
+        entries = [_entry(one, stream, varied, classes is not None) for one in here]
         horizons.append(
             {
                 "horizon": horizon,
@@ -66,11 +67,11 @@ def document_of(
     }
 
 
-def _entry(one: Compared, stream: Stream, varied: Sequence[str]) -> dict[str, Any]:
+def _entry(one: Compared, stream: Stream, varied: Sequence[str], classes: bool) -> dict[str, Any]:
     losses = zip(stream.target_names, one.loss_per_target, strict=True)
     return {
         "key": one.key,
-        "name": _name(one, varied),
+        "name": _name(one, varied, classes),
         "options": None if one.config is None else options_of(one.config),
         "settings": None if one.config is None else _settings(one.config),
         "memory_bytes": one.memory_bytes,
@@ -96,10 +97,10 @@ def _settings(config: Config) -> dict[str, Any]:
     return {name: getattr(config, name) for name in (*_NAMED, "filter", "seed")}
 
 
-def _name(one: Compared, varied: Sequence[str]) -> str:
+def _name(one: Compared, varied: Sequence[str], classes: bool) -> str:
     config = one.config
     if config is None:
-        return "last value"
+        return "last class" if classes else "last value"
     if one.key == RLS or config.hidden == 0:
         return f"{'RLS' if one.key == RLS else 'no units'}, lags {config.lags}"
     words = [f"{config.hidden} {config.cell}"]
@@ -171,12 +172,12 @@ def _verdict(
     if cheap is not best:
         share = 1 - (cheap.memory_bytes or 0) / (best.memory_bytes or 1)
         sentences.append(
-            f"The cheapest within {NEAR_BEST - 1:.0%} of it is {cheap_entry['name']}: "
-            f"{cheap.error:.3f}, in {cheap.memory_bytes:,} bytes, {share:.0%} fewer"
+            f"The cheapest within {_percent(NEAR_BEST - 1)} of it is {cheap_entry['name']}: "
+            f"{cheap.error:.3f}, in {cheap.memory_bytes:,} bytes, {_percent(share)} fewer"
             f"{_time(cheap_entry, processor, mhz)}."
         )
     else:
-        sentences.append(f"No cheaper one is within {NEAR_BEST - 1:.0%} of it.")
+        sentences.append(f"No cheaper one is within {_percent(NEAR_BEST - 1)} of it.")
     rls, rls_entry = next((o, e) for o, e in zip(rows, entries, strict=True) if o.key == RLS)
     if cheap is rls:
         sentences.append(
@@ -186,7 +187,7 @@ def _verdict(
         gain = 1 - cheap.error / rls.error if rls.error > 0 else 0.0
         sentences.append(
             f"Recursive least squares has {rls.error:.3f} in {rls.memory_bytes:,} bytes: the units "
-            f"lower its error by {gain:.1%}."
+            f"lower its error by {percent(gain)}."
         )
     if best.error >= 1:
         sentences.append("Nothing here is better than the last value.")
@@ -195,9 +196,14 @@ def _verdict(
             max(one.errors) / min(one.errors) - 1 for one in (best, cheap) if min(one.errors) > 0
         )
         sentences.append(
-            f"The seeds of these differ by up to {spread:.1%}; smaller differences mean nothing."
+            f"The seeds of these differ by up to {percent(spread)}; smaller differences mean "
+            "nothing."
         )
     return sentences
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def ahead(horizon: int) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbt_embed.app import look
-from nbt_embed.app.models import LAST, LEARNER, RLS
 from nbt_embed.app.look import Stroke
+from nbt_embed.app.models import LAST, LEARNER, RLS
 
 # Bokeh's marks, and matplotlib's.
 _MARKS = (

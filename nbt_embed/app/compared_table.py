@@ -9,7 +9,7 @@ from typing import Any
 import polars
 
 from nbt_embed.app.compared import ahead, milliseconds
-from nbt_embed.app.tables import NONE, Table, count
+from nbt_embed.app.tables import NONE, Table, count, percent
 
 
 def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
@@ -55,7 +55,7 @@ def _spread(one: Mapping[str, Any]) -> str:
     least, most = one["error_least"], one["error_most"]
     if not one["error"] or most is None or least == most:
         return NONE
-    return f"±{(most - least) / 2 / one['error']:.1%}"
+    return f"±{percent((most - least) / 2 / one['error'])}"
 
 
 def _marks(one: Mapping[str, Any]) -> str:

@@ -109,7 +109,8 @@ class Combination:
 def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], list[str]]:
     """The learners of a grid, and a sentence for every combination that is none.
 
-    Learners that turn out the same, because a setting has no meaning beside the others, stand once.
+    Learners that turn out the same, because a setting has no meaning beside the others, stand once,
+    and not at all if they are recursive least squares, which stands beside every grid.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}
@@ -133,11 +134,35 @@ def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], 
             )
             left_out.setdefault(said, f"left out {said}: {error}")
             continue
+        config = _canonical(config)
         found.setdefault((config, horizon), Combination(config, horizon))
+    if any(not _is_rls(config) for config, _ in found):
+        found = {key: one for key, one in found.items() if not _is_rls(key[0])}
     if not found:
         first = next(iter(left_out.values())).partition(": ")[2]
         raise ConfigError(f"no combination of the grid is a learner; the first: {first}")
     return list(found.values()), list(left_out.values())
+
+
+# Settings that mean nothing without units and head.
+_OF_UNITS = (
+    "cell", "norm", "tau_min", "tau_max", "recurrent_gain", "input_gain", "decay", "rate",
+    "info_rate", "info_floor", "prior_hidden", "head_gain", "resonators",
+)  # fmt: skip
+
+
+def _canonical(config: Config) -> Config:
+    """The same learner; without units and head with the usual values of what then means nothing."""
+    if config.hidden or config.head:
+        return config
+    usual = without_units(config)
+    return replace(config, **{name: getattr(usual, name) for name in _OF_UNITS})
+
+
+def _is_rls(config: Config) -> bool:
+    """Whether the forecasts are those of ``without_units``."""
+    silent = replace(config, intervals=0, levels=(), anomaly=False, seed=0)
+    return silent == replace(without_units(config), seed=0)
 
 
 def compare(
@@ -167,22 +192,20 @@ def compare(
     Errors: ConfigError (no combination is a learner), InputError (nothing to score), Interrupted.
     """
     entries, notes = _entries(stream, grid, classes)
-    passes = [(place, one) for place, (_, _, ones) in enumerate(entries) for one in ones]
     # The longest first: what is left at the end is then short, on every core.
-    passes.sort(key=lambda pair: -_effort(entries[pair[0]][1]))
-    losses = run_passes(stream, [one for _, one in passes], classes, resets, jobs, progress)
-    by_place: list[dict[int, Losses]] = [{} for _ in entries]
-    order = [{id(one): k for k, one in enumerate(ones)} for _, _, ones in entries]
-    for (place, one), loss in zip(passes, losses, strict=True):
-        by_place[place][order[place][id(one)]] = loss
+    order = sorted(range(len(entries)), key=lambda place: -_effort(entries[place][1]))
+    places = [(place, k) for place in order for k in range(len(entries[place][2]))]
+    passes = [entries[place][2][k] for place, k in places]
+    made = run_passes(stream, passes, classes, resets, jobs, progress)
+    losses = dict(zip(places, made, strict=True))
     rows: list[Compared] = []
     for horizon in grid.horizons:
         here = [
-            (key, config, [by_place[place][k][0] for k in range(len(ones))])
+            (key, config, [losses[place, k][0] for k in range(len(ones))])
             for place, (key, config, ones) in enumerate(entries)
             if ones[0].horizon == horizon
         ]
-        rows += _judged(_rows(here, horizon, processor, mhz))
+        rows += judged(list(_rows(here, horizon, processor, mhz))) if here else []
     return rows, notes
 
 
@@ -210,8 +233,10 @@ def _entries(stream: Stream, grid: Grid, classes: int | None) -> tuple[list[_Ent
                 f"horizon = {horizon}: nothing is scored before row {2 * horizon}, and the stream "
                 f"has {len(stream)} rows; use a longer stream, or a smaller horizon"
             )
-        entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         here = [one.config for one in learners if one.horizon == horizon]
+        if not here:  # a note says why
+            continue
+        entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         for plain in dict.fromkeys(map(without_units, here)):
             entries.append((RLS, plain, [learner_pass(plain, stream, horizon)]))
         for config in here:
@@ -251,12 +276,11 @@ def _rows(
             yield one
 
 
-def _judged(rows: Iterator[Compared]) -> list[Compared]:
+def judged(made: Sequence[Compared]) -> list[Compared]:
     """With the Pareto lines, the best and the cheapest within 1 % of it, of one horizon."""
-    made = list(rows)
     sized = [one for one in made if one.memory_bytes is not None and math.isfinite(one.error)]
     if not sized:
-        return made
+        return list(made)
     best = min(sized, key=lambda one: (one.error, one.memory_bytes))
     near = [one for one in sized if one.error <= NEAR_BEST * best.error]
     cheapest = min(near, key=lambda one: (one.memory_bytes, one.error))

@@ -10,7 +10,7 @@ from typing import Any
 from nbt_embed import __version__
 from nbt_embed.app.compared import ahead, milliseconds, options_of
 from nbt_embed.app.models import LAST, RLS
-from nbt_embed.app.tables import NONE, Table, count
+from nbt_embed.app.tables import NONE, Table, count, percent
 from nbt_embed.app.tuning import DEFAULT, TUNED, Part, Tuned
 from nbt_embed.cost import Processor, cost
 from nbt_embed.streams import Stream
@@ -42,6 +42,7 @@ def document_of(
         "targets": list(stream.target_names),
         "measure": "rmse" if classes is None else "bits",
         "horizon": tuned.horizon,
+        "scored_from": tuned.scored_from,
         "split": tuned.split,
         "tried": tuned.tried,
         "seed": tuned.search.seed,
@@ -98,7 +99,7 @@ def verdict(tuned: Tuned) -> list[str]:
     elif tuned.bought:
         times = (best.memory_bytes or 0) / (default.memory_bytes or 1)
         sentences = [
-            f"Tuning bought an error on the rest that is {_by(tuned.gain)} (better with "
+            f"Tuning bought a {_by(tuned.gain)} error on the rest (better with "
             f"{tuned.wins} of {tuned.search.seeds} seeds), with {times:.2g} times the bytes "
             f"({best.memory_bytes:,} instead of {default.memory_bytes:,}); on the first part it "
             f"was {on_first}."
@@ -133,7 +134,7 @@ def _by(gain: float) -> str:
     """A fall or a rise in words."""
     if abs(gain) < 5e-4:
         return "the same"
-    return f"{abs(gain):.1%} {'lower' if gain > 0 else 'higher'}"
+    return f"{percent(abs(gain))} {'lower' if gain > 0 else 'higher'}"
 
 
 def table(document: Mapping[str, Any]) -> Table:
@@ -153,7 +154,7 @@ def table(document: Mapping[str, Any]) -> Table:
     least = min((one for one in errors if one is not None), default=None)
     best = frozenset((row, 4) for row, one in enumerate(errors) if one is not None and one == least)
     note = (
-        f"first: rows {int(document['split'] / 4):,} to {document['split'] - 1:,}, which the search "
+        f"first: rows {document['scored_from']:,} to {document['split'] - 1:,}, which the search "
         f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss over "
         "that of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")
@@ -172,4 +173,4 @@ def _spread(one: Mapping[str, Any]) -> str:
     least, most = one["error_rest_least"], one["error_rest_most"]
     if not one["error_rest"] or most is None or least == most:
         return NONE
-    return f"±{(most - least) / 2 / one['error_rest']:.1%}"
+    return f"±{percent((most - least) / 2 / one['error_rest'])}"

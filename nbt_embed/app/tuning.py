@@ -109,6 +109,11 @@ class Tuned:
     settings: dict[str, Any]
 
     @property
+    def scored_from(self) -> int:
+        """First row that the search scored."""
+        return _scored(self.split)[0]
+
+    @property
     def gain(self) -> float:
         """By what share the error on the rest fell, median against median; below 0 it rose."""
         return _fall(self.parts[DEFAULT].rest, self.parts[TUNED].rest)
@@ -157,6 +162,7 @@ def tune(
     split = _split(stream, search, horizon)
     fixed = _fixed(stream, search, horizon, classes)
     default = Config(**fixed)
+    memory_of(default)  # refuses what no proposal can mend
     first = _rows(stream, split)
     of_first = [row for row in resets if row < split]
     last = run_passes(

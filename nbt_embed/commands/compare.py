@@ -12,7 +12,7 @@ from nbt_embed.commands._app import extra
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of, processors
-from nbt_embed.errors import shown, similar
+from nbt_embed.errors import ConfigError, shown, similar
 from nbt_embed.options import add_switches, count_from, horizons, number_from, settings_of
 from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
@@ -118,18 +118,20 @@ def main(args: argparse.Namespace) -> Result:
     with extra("nbt-embed compare"):
         from nbt_embed.app import comparing
         from nbt_embed.app.compared import document_of
+        from nbt_embed.app.compared_plot import check_name
         from nbt_embed.app.compared_table import loss_table, table
         from nbt_embed.app.passes import Interrupted
         from nbt_embed.app.reading import read
         from nbt_embed.app.terminal import Progress
     files = [Path(name) for name in args.files if name != STDOUT]
     check_targets(files, args.out, args.json, args.report, args.plot)
-    processor = processor_of(args.processor)
+    if args.plot is not None:
+        check_name(args.plot)
+    processor, grid = processor_of(args.processor), grid_of(args)
     with read(args.files, read_options(args)) as recording:
         stream, classes, title = recording.stream(), recording.classes, recording.title
         resets = [block.start for block in recording.blocks() if block.reset]
         read_notes = list(recording.notes)
-    grid = grid_of(args)
     number = None if classes is None else len(classes)
     try:
         with Progress(comparing.rows_of(stream, grid, number)) as progress:
@@ -157,6 +159,12 @@ def grid_of(args: argparse.Namespace) -> Grid:
     """What the options combine. Errors: ConfigError."""
     from nbt_embed.app.comparing import Grid
 
+    settings = settings_of(args, (*_FIXED, "filter"))
+    for name in ("hidden", "cell", "estimator", "lags", "seed"):
+        if name in settings:
+            option = "seeds" if name == "seed" else name
+            raise ConfigError(f"--set {name}: is one of what is combined; use --{option} for it")
+    check_link(args)
     return Grid(
         hidden=tuple(args.hidden),
         cells=tuple(args.cell),
@@ -164,8 +172,17 @@ def grid_of(args: argparse.Namespace) -> Grid:
         lags=tuple(args.lags),
         horizons=tuple(args.horizon),
         seeds=tuple(range(args.seeds)),
-        settings=settings_of(args, (*_FIXED, "filter")),
+        settings=settings,
     )
+
+
+def check_link(args: argparse.Namespace) -> None:
+    """Errors: ConfigError for probabilities that are independent, which have no last value."""
+    if args.link == "bernoulli":
+        raise ConfigError(
+            "--link bernoulli: compare and tune take numbers or one column of classes; name one "
+            "target with --link categorical"
+        )
 
 
 def text_of(

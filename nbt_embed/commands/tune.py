@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbt_embed.commands._app import extra
-from nbt_embed.commands.compare import add_jobs, add_processor, text_of
+from nbt_embed.commands.compare import add_jobs, add_processor, check_link, text_of
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of
@@ -117,6 +117,7 @@ def search_of(args: argparse.Namespace) -> Search:
     """What the options search. Errors: ConfigError."""
     from nbt_embed.app.tuning import Search
 
+    check_link(args)
     names = (*_FIXED, "cell", "estimator", "filter")
     given = {name: value for name, value in settings_of(args, names).items() if value is not None}
     return Search(args.trials, args.seed, args.first / 100, args.seeds, args.bytes, given)

@@ -39,26 +39,26 @@ STACK = 4096
 # Without an FPU a step takes 15 to 40 times as many instructions; larger ones need patience.
 _MOST_WITHOUT_FPU = 40_000  # bytes
 
-# Name of a processor of nbt_embed.cost -> its machine, and how many configurations fit its terms.
-# A Cortex-M3's board runs the code of a Cortex-M0, and has room for all of them.
+# Name of a processor of nbt_embed.cost -> its machine, how many configurations its terms are fitted
+# to, and how many others check the fit. A Cortex-M3's board runs the code of a Cortex-M0, and has
+# room for all of them.
 _BY_NAME = {machine.name: machine for machine in MACHINES}
 _M0 = replace(
     _BY_NAME["M0"], board=_BY_NAME["M3"].board, ram=_BY_NAME["M3"].ram, flash=(0, 4 << 20)
 )
-PLAN: dict[str, tuple[Machine, int]] = {
-    "Cortex-M0": (_M0, 200),
-    "Cortex-M3": (_BY_NAME["M3"], 200),
-    "Cortex-M4F": (_BY_NAME["M4F"], 300),
-    "Cortex-M7F": (_BY_NAME["M7F"], 60),
-    "Cortex-M33F": (_BY_NAME["M33F"], 60),
-    "Cortex-M55": (_BY_NAME["M55"], 60),
-    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80),
-    "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60),
+PLAN: dict[str, tuple[Machine, int, int]] = {
+    "Cortex-M0": (_M0, 130, 50),
+    "Cortex-M3": (_BY_NAME["M3"], 130, 50),
+    "Cortex-M4F": (_BY_NAME["M4F"], 240, 50),
+    "Cortex-M7F": (_BY_NAME["M7F"], 50, 30),
+    "Cortex-M33F": (_BY_NAME["M33F"], 50, 30),
+    "Cortex-M55": (_BY_NAME["M55"], 50, 30),
+    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80, 30),
+    "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60, 50),
 }
-_HELD_OUT = 50
-# The fit that others are drawn to, and how strongly: the best of 0 to 0.1 in eight-fold
-# cross-validation of the Cortex-M0 and the Cortex-M3.
-_REFERENCE, _PULL = "Cortex-M4F", 0.003
+# The processor whose fit that of each other one is drawn to, and how strongly it may be.
+_REFERENCES = dict.fromkeys(PLAN, "Cortex-M4F") | {"RV32IMAC": "Cortex-M0"}
+_PULLS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Counts = dict[str, dict[str, dict[str, int]]]  # processor -> part -> arguments of a Config -> count
 
@@ -82,11 +82,6 @@ def config_of(arguments: str) -> Config:
     return Config(*map(ast.literal_eval, call.args), **settings)  # type: ignore[arg-type]
 
 
-def _matrix(configs: list[Config], names: list[str]) -> NDArray[np.float64]:
-    rows = [terms_of(config) for config in configs]
-    return np.array([[row.get(name, 0.0) for name in names] for row in rows])
-
-
 def fit(counts: dict[str, dict[str, int]], reference: Fit | None = None) -> Fit:
     """Coefficients from the fitted part, errors from the other one.
 
@@ -94,24 +89,20 @@ def fit(counts: dict[str, dict[str, int]], reference: Fit | None = None) -> Fit:
         counts: of one processor.
         reference: the fit of another processor, on more configurations. Terms that the fitted part
             does not tell apart are then shared out as there: each coefficient is drawn to a
-            multiple of the one there, the same for all.
+            multiple of the one there, the same for all. How strongly is what has the least squared
+            error in eight-fold cross-validation of the fitted part.
     """
     configs = [config_of(arguments) for arguments in counts[FITTED]]
     names = sorted({name for config in configs for name in terms_of(config)})
-    measured = np.array(list(counts[FITTED].values()), float)
-    relative = _matrix(configs, names) / measured[:, np.newaxis]
-    size = np.linalg.norm(relative, axis=0)
-    rows, goal = relative / size, np.ones(len(measured))
+    relative = _relative(configs, names, counts[FITTED])
+    known, pull = np.zeros(len(names)), 0.0
     if reference is not None:
         known = np.array([reference.coefficients.get(name, 0.0) for name in names])
-        times = np.median(1 / (relative @ known))
-        rows = np.vstack([rows, np.sqrt(_PULL) * np.eye(len(names))])
-        goal = np.concatenate([goal, np.sqrt(_PULL) * times * known * size])
-    solution, _ = nnls(rows, goal, maxiter=100 * len(names))
-    coefficients = solution / size
+        known *= np.median(1 / (relative @ known))
+        pull = min(_PULLS, key=lambda one: _validated(relative, known, one))
+    coefficients = _solved(relative, known, pull)
     others = [config_of(arguments) for arguments in counts[HELD_OUT]]
-    expected = np.array(list(counts[HELD_OUT].values()), float)
-    errors = np.abs(_matrix(others, names) @ coefficients / expected - 1)
+    errors = np.abs(_relative(others, names, counts[HELD_OUT]) @ coefficients - 1)
     return Fit(
         {name: float(f"{one:.4g}") for name, one in zip(names, coefficients, strict=True) if one},
         len(others),
@@ -120,13 +111,49 @@ def fit(counts: dict[str, dict[str, int]], reference: Fit | None = None) -> Fit:
     )
 
 
+def _relative(
+    configs: list[Config], names: list[str], counts: dict[str, int]
+) -> NDArray[np.float64]:
+    """Terms of each configuration over its count: times the coefficients 1, if they are right."""
+    rows = [terms_of(config) for config in configs]
+    terms = np.array([[row.get(name, 0.0) for name in names] for row in rows])
+    found: NDArray[np.float64] = terms / np.array(list(counts.values()), float)[:, np.newaxis]
+    return found
+
+
+def _solved(
+    relative: NDArray[np.float64], known: NDArray[np.float64], pull: float
+) -> NDArray[np.float64]:
+    """The coefficients b >= 0 with the least |relative b - 1|² + pull Σ (size (b - known))²."""
+    size = np.linalg.norm(relative, axis=0) + 1e-12
+    rows = np.vstack([relative / size, np.sqrt(pull) * np.eye(len(size))])
+    goal = np.concatenate([np.ones(len(relative)), np.sqrt(pull) * known * size])
+    solution, _ = nnls(rows, goal, maxiter=100 * len(size))
+    found: NDArray[np.float64] = solution / size
+    return found
+
+
+def _validated(relative: NDArray[np.float64], known: NDArray[np.float64], pull: float) -> float:
+    """Sum of the squared errors of each eighth by the fit of the others."""
+    total, fold = 0.0, np.arange(len(relative)) % 8
+    for left_out in range(8):
+        coefficients = _solved(relative[fold != left_out], known, pull)
+        errors = relative[fold == left_out] @ coefficients - 1
+        total += float(errors @ errors)
+    return total
+
+
 def fit_all(counts: Counts) -> dict[str, Fit]:
     """The fits of all processors, by name."""
-    reference = fit(counts[_REFERENCE])
-    return {
-        name: reference if name == _REFERENCE else fit(of_one, reference)
-        for name, of_one in counts.items()
-    }
+    fits: dict[str, Fit] = {}
+
+    def fit_of(name: str) -> Fit:
+        if name not in fits:
+            other = _REFERENCES[name]
+            fits[name] = fit(counts[name], None if other == name else fit_of(other))
+        return fits[name]
+
+    return {name: fit_of(name) for name in counts}
 
 
 def wanted(machine: Machine, part: str, count: int) -> list[Config]:
@@ -138,8 +165,8 @@ def wanted(machine: Machine, part: str, count: int) -> list[Config]:
 
 def count_missing(name: str, counts: Counts, folder: Path, counter: Path) -> None:
     """Count what is not there yet."""
-    machine, fitted = PLAN[name]
-    for part, count in ((FITTED, fitted), (HELD_OUT, _HELD_OUT)):
+    machine, fitted, held_out = PLAN[name]
+    for part, count in ((FITTED, fitted), (HELD_OUT, held_out)):
         there = counts.setdefault(name, {}).setdefault(part, {})
         todo = [c for c in wanted(machine, part, count) if c.arguments() not in there]
         places = [folder / f"{name}-{part}-{i}" for i in range(len(todo))]

@@ -10,6 +10,9 @@ from typing import Any
 from nbt_embed import Config, memory_of
 from nbt_embed.errors import ConfigError
 
+_DENSE_ESTIMATORS = (
+    "unitwise", "unitwise", "nobacktrack", "nobacktrack", "residual", "snap1", "frozen",
+)  # fmt: skip
 LARGEST = 400_000  # bytes: what fits beside a stack into the emulated boards
 
 
@@ -51,10 +54,7 @@ def _settings(draw: random.Random) -> dict[str, Any]:
         settings |= {
             "hidden": _size(draw, 1, 40),
             "cell": draw.choice(("tanh", "leaky", "gated", "gated", "lstm")),
-            "estimator": draw.choice(
-                ("unitwise", "unitwise", "nobacktrack", "nobacktrack")
-                + ("residual", "snap1", "frozen")
-            ),
+            "estimator": draw.choice(_DENSE_ESTIMATORS),
             "head": draw.choice((None, None, None, _size(draw, 1, 32))),
         }
     if draw.random() < 0.25:
