@@ -53,7 +53,7 @@ PLAN: dict[str, tuple[Machine, int, int]] = {
     "Cortex-M7F": (_BY_NAME["M7F"], 50, 30),
     "Cortex-M33F": (_BY_NAME["M33F"], 50, 30),
     "Cortex-M55": (_BY_NAME["M55"], 50, 30),
-    "RV32IMAC": (_BY_NAME["RV32IMAC"], 50, 30),
+    "RV32IMAC": (_BY_NAME["RV32IMAC"], 80, 30),
     "RV32IMAFC": (_BY_NAME["RV32IMAFC"], 60, 50),
 }
 # The processor whose fit that of each other one is drawn to, and how strongly it may be.
