@@ -21,7 +21,7 @@ from nbt_embed.streams import Stream
 Run = tuple[dict[str, Any], Pictures]
 
 HOSTILE = (
-    "</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" $$x^2$$ @{x}",
+    "$$x^2$$</script><script>alert('1')</script><!-- <img src=x onerror=alert()> &amp; \"q\" @{x}",
     "\x1b[31mred\x1b[0m [bold]b[/bold] :smile: \u202etfel\r\nline \x00 $\\frac{1}{2}$ {{ 7 * 7 }}",
     "温度 Ω🌡 " + "very_long_name_without_any_blank_" * 9 + "end",
 )
@@ -99,13 +99,14 @@ def _run(
         document = run_document(recording, trial, arguments, describe(trial.config))
     pictures = trial.pictures
     if dated:
+        second = np.timedelta64(1, "s")
         pictures = Pictures(
-            *(
-                tuple(replace(one, time=START + one.row * np.timedelta64(1, "s")) for one in tracks)
-                for tracks in (pictures.tracks, pictures.errors, pictures.trust)
-            )
+            tuple(replace(one, time=START + one.row * second) for one in pictures.tracks),
+            tuple(replace(one, time=START + one.row * second) for one in pictures.errors),
+            tuple(replace(one, time=START + one.row * second) for one in pictures.trust),
         )
-    return json.loads(json.dumps(document, allow_nan=False)), pictures
+    document = json.loads(json.dumps(document, allow_nan=False))
+    return document, pictures
 
 
 def _facts(rows: int) -> TimeFacts:

@@ -24,8 +24,8 @@ from nbt_embed.alarm import Alarm, events
 from nbt_embed.alternatives import alternatives
 from nbt_embed.amalgamation import amalgamate, kernel_folder
 from nbt_embed.anchor import find_anchor
+from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.baselines import LastValue, Naive, Nlms, Rls, Seasonal
-from nbt_embed.csvfile import from_csv
 from nbt_embed.errors import SequenceError
 from nbt_embed.evaluate import Scored, evaluate
 from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
@@ -208,7 +208,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "metrics.SymbolScore": lambda: metrics.SymbolScore().update(abs(wide), np.zeros(40)),
         "streams.Stream": lambda: Stream(wide, wide, ("a", "b"), ("a", "b")),
         "streams.from_arrays": lambda: len(from_arrays(wide)) and from_arrays(wide).n_out,
-        "csvfile.from_csv": lambda: from_csv(csv),
+        "app.reading.read": lambda: read([csv], ReadOptions()).close(),
         "simulation.simulated_sensor": lambda: simulated_sensor(20),
         "replay.replay": lambda: replay(Learner(1, 1, hidden=2), log),
         "replay.replay: refused": refused(lambda: replay(one, ["label,hash"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,11 +16,11 @@ import pytest
 for library in ("bokeh", "jinja2"):
     pytest.importorskip(library, reason="pages need the extra 'app'")
 
-from sample_run import HOSTILE, class_run, hostile_run, sample_run
+from sample_run import HOSTILE, Run, class_run, hostile_run, sample_run
 
 from nbt_embed.app import look, tables
 from nbt_embed.app.figures import axis_of
-from nbt_embed.app.page import page
+from nbt_embed.app.page import fewer, page
 from nbt_embed.app.results import Pictures
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
@@ -104,7 +104,7 @@ def cells(table: Element) -> list[list[str]]:
     ]
 
 
-RUNS = {
+RUNS: dict[str, Callable[[], Run]] = {
     "one": lambda: sample_run(400),
     "nine": lambda: sample_run(400, 3, (1, 5, 20), dated=False),
     "classes": class_run,
@@ -171,19 +171,35 @@ def test_scores_are_those_of_the_document(run: Any) -> None:
                 expected.append(f"{100 * own[key]:.1f} %" if share else f"{own[key]:.4g}")
             others = [key for key in document["models"] if key in scores and key != "learner"]
             expected += [marked(scores[key]) for key in others]
-            for one in line["intervals"] or []:
-                expected += [f"{100 * one['coverage']:.1f} %", f"{one['width']:.4g}"]
             assert row == expected
         if horizon["ratios"]:
             ratios = [f"{horizon['ratios'][key]['learner_over']:.4g}" for key in others]
-            assert [text for text in rows[-1] if text] == ["learner / model", *ratios]
+            assert [text for text in rows[-1] if text] == ["mean ratio", *ratios]
+
+
+def test_intervals_are_those_of_the_document(run: Any) -> None:
+    document, _, root = run
+    lines = [line for one in document["horizons"] for line in one["targets"]]
+    expected = [
+        [shown(line["target"])]
+        + [
+            text
+            for one in line["intervals"]
+            for text in (f"{100 * one['coverage']:.1f} %", f"{one['width']:.4g}")
+        ]
+        for line in lines
+        if line["intervals"]
+    ]
+    found = [table for table in root.all("table") if "truth inside" in table.text]
+    assert [row for table in found for row in cells(table)] == expected
 
 
 def test_bytes_alarms_and_costs_are_those_of_the_document(run: Any) -> None:
     document, _, root = run
     body = {table.text.split()[0]: cells(table) for table in root.all("table")}
     own = document["learner"]["memory_bytes"]
-    known = [*document["models"].values(), *document["alternatives"]]
+    everything = [*document["models"].values(), *document["alternatives"]]
+    known = [one for one in everything if one["memory_bytes"] is not None]
     assert [row[1:3] for row in body["Bytes,"]] == [
         [f"{one['memory_bytes']:,}", f"{one['memory_bytes'] / own:.2f} x"] for one in known
     ]
@@ -281,6 +297,26 @@ def test_it_says_how_points_were_thinned() -> None:
     thin = Pictures(tuple(replace(one, every=50) for one in pictures.tracks), (), ())
     text = tree(page(document, thin)).text
     assert "of every 50 rows, those with the lowest and with the highest truth are kept" in text
+
+
+def test_many_points_are_thinned_to_their_extremes() -> None:
+    _, pictures = sample_run(400)
+    (track,) = pictures.tracks
+    assert fewer(track, 400) is track
+    few = fewer(track, 40)
+    assert few.every == 20
+    assert len(few.row) <= 40
+    for piece in range(20):
+        rows = slice(20 * piece, 20 * piece + 20)
+        inside = (few.row >= rows.start) & (few.row < rows.stop)
+        truth = track.truth[rows]
+        assert {np.nanmin(truth), np.nanmax(truth)} == set(few.truth[inside].tolist())
+    at = few.row
+    for name in ("truth", "forecast", "rls", "low", "high", "score", "time"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(track, name)[at])
+    assert fewer(few, 20).every == 40
+    bare = replace(track, low=None, high=None, score=None, time=None)
+    assert fewer(bare, 40).low is None
 
 
 def test_a_run_with_next_to_nothing_has_a_page() -> None:

@@ -47,7 +47,9 @@ def test_it_names_targets_models_and_bytes() -> None:
 
 def test_names_are_no_mathematics_and_no_markup() -> None:
     svg = picture(*hostile_run(), "run.svg")
-    assert HOSTILE[0][:30] in texts(svg)
+    said = texts(svg)
+    assert HOSTILE[0][:30] in said
+    assert f"{HOSTILE[0][:23]}…" in said.splitlines()  # in a legend
     assert "script" not in {one.tag.rpartition("}")[2] for one in ET.fromstring(svg).iter()}
 
 

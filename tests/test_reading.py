@@ -117,6 +117,8 @@ def test_temporary_files_go_with_the_recording(
     ("text", "notes"),
     [
         (",a\n0,5\n1,7\n2,5\n", ["column 'column 1' is left out: it numbers the rows"]),
+        (",a\n40,5\n41,7\n42,5\n", ["column 'column 1' is left out: it numbers the rows"]),
+        ("x,a\n40,5\n41,7\n42,5\n", []),
         ("nr,a\n1,5\n2,7\n3,5\n", ["column 'nr' is left out: it numbers the rows"]),
         ("a,z\n5,3\n7,3\n5,3\n", ["column 'z' is constant (3) and kept"]),
         ("a,z\n5,\n7,\n5,\n", ["column 'z' is left out: no row holds a value"]),

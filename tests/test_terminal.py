@@ -52,7 +52,7 @@ def test_the_verdict_comes_first_and_every_score_is_there() -> None:
             (row,) = [
                 found
                 for found in text.splitlines()
-                if re.match(rf"{horizon['horizon']} +{line['target']} ", found)
+                if re.match(rf"{horizon['horizon']} +{line['target'][:4]}", found)
                 and f"{own['mae']:.4g}" in found
             ]
             figures = [f"{own[key]:.4g}" for key in ("rmse", "mae", "nrmse")]
@@ -118,6 +118,16 @@ def test_colour_is_for_terminals_without_no_color(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.wants_colour(Terminal())
+
+
+def test_a_terminal_without_lines_gets_ascii() -> None:
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    assert terminal.lacks_lines(latin)
+    assert terminal.lacks_lines(None)
+    assert not terminal.lacks_lines(io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    text = terminal.report(*sample_run(400), ascii_only=True)
+    assert text.isascii()
+    assert text.count("o") > 20
 
 
 def test_the_picture_shows_truth_and_forecast_and_copes_with_gaps() -> None:

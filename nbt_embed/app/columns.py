@@ -12,6 +12,20 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
 ONE_HOT = 32  # texts of a column that becomes inputs, one for each
 CLASSES = 256  # texts, or numbers, of a class target
 _STEPS = 1024  # rows of each batch whose steps are looked at
+_COUNTER_NAMES = (
+    "",
+    "index",
+    "idx",
+    "id",
+    "#",
+    "no",
+    "no.",
+    "nr",
+    "nr.",
+    "row",
+    "record",
+    "sample",
+)
 _WHOLE = float(1 << 24)  # whole numbers up to here are exact in float32
 _COUNTER = 3  # rows from which a column that rises by one is a counter
 
@@ -73,9 +87,10 @@ class NumberColumn:
         """Whether all values are the same."""
         return self.filled > 0 and self.low == self.high
 
-    def is_counter(self, rows: int) -> bool:
-        """Whether the column only numbers the rows."""
-        return self.counter and rows >= _COUNTER and self._begin in (0.0, 1.0)
+    def is_counter(self, rows: int, name: str) -> bool:
+        """Whether the column only numbers the rows: from 0 or 1, or from any number by its name."""
+        counts = self._begin in (0.0, 1.0) or name.strip().lower() in _COUNTER_NAMES
+        return self.counter and rows >= _COUNTER and counts
 
     @property
     def resolution(self) -> float | None:

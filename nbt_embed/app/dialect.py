@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nbt_embed.app import times
 from nbt_embed.app.numerals import Missing, is_missing, is_number
@@ -77,9 +77,13 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     """The dialect of a file that begins with this text (whole lines). Errors: StreamError."""
     lines, comments = _lines(text, options)
     if not lines:
+        what = "holds comment lines alone (# % //)" if comments else "is empty"
         raise StreamError(
-            f"{title}: the file is empty: name one with a header line and rows below it"
+            f"{title}: the file {what}: name one with a header line and rows below it"
         )
+    if said := re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0].text):  # as spreadsheets write it
+        options = replace(options, delimiter=options.delimiter or said[1])
+        del lines[0]
     delimiter, mode = _delimiter(title, lines, options)
     rows = [split(line.text, delimiter, options.quote) for line in lines]
     head, names, notes = _body(title, lines, rows, mode, delimiter, options)
@@ -109,6 +113,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
             "name a file with rows, or say with --header no that the first line is a row"
         )
     _check_names(title, names, lines[head - 1].number)
+    _check_head(title, lines[:head], mode, delimiter)
     if delimiter != "," and len(names) > 1:
         notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
     first = lines[head].number
@@ -163,7 +168,8 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
         mode, often = counts.most_common(1)[0]
         if 2 * counts[len(rows[0])] >= often:
             mode, often = len(rows[0]), counts[len(rows[0])]
-        share = often / len(rows[1:] or rows)
+        start = next((i for i, row in enumerate(rows) if len(row) == mode), 0)  # of the table
+        share = often / len(rows[max(start, 1) :] or rows)
         cells = [cell for row in rows[1:] if len(row) == mode for cell in row]
         fit = sum(map(_is_value, cells)) / len(cells) if cells else 0.0
         headed = abs(len(rows[0]) - mode) <= 1 and (len(rows[0]) > 1 or mode == 1)
@@ -343,6 +349,16 @@ def _without_units(
         notes.append(f"line {lines[head].number} is left out as a row of units")
         head, body = head + 1, body[1:]
     return head, body
+
+
+def _check_head(title: str, above: Sequence[_Line], mode: int, delimiter: str) -> None:
+    """Refuse a quote above the rows that swallows some of them."""
+    for line in above:
+        if any(len(split(one, delimiter, "")) == mode for one in line.text.split("\n")[1:-1]):
+            raise StreamError(
+                f"{title}: line {line.number}: a quote opens and swallows the lines below: close "
+                "it or take it out, or say --quote none if quotes are text here"
+            )
 
 
 def _check_names(title: str, names: Sequence[str], line: int) -> None:

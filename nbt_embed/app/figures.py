@@ -298,6 +298,8 @@ def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any
         plot.toolbar.active_drag = pan
         plot.toolbar.active_scroll = wheel
     plot.xaxis.ticker.desired_num_ticks = 5
+    if kind == "linear":
+        plot.xaxis.formatter.use_scientific = False  # rows are counted
     plot.axis.axis_label_text_font_style = "normal"
     plot.grid.grid_line_alpha = 0.6
     return plot

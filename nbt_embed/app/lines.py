@@ -19,10 +19,10 @@ from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.errors import StreamError
 
 BLOCK = 1 << 19
-_LONGEST = 1 << 24  # bytes of one row; more is no table
+LONGEST = 1 << 24  # bytes of one row; more is no table
 _NEWLINE = 10
 _COMMENT = re.compile(COMMENT.encode())
-_BLANK = re.compile(rb"(?:^|\n)[ \t]*\n")
+_WHITE = np.frombuffer(b"\n \t", np.uint8)
 _SHOWN = 40
 
 
@@ -75,7 +75,7 @@ def chunks(title: str, file: Utf8, dialect: Dialect, points: bool) -> Iterator[C
         if (
             quote
             and text.count(quote) % 2
-            and len(text) < _LONGEST
+            and len(text) < LONGEST
             and not _swallows(title, text, numbers, dialect, final=False)
         ):
             continue
@@ -86,6 +86,11 @@ def chunks(title: str, file: Utf8, dialect: Dialect, points: bool) -> Iterator[C
         text, numbers = b"", np.empty(0, np.int64)
     if text:
         _swallows(title, text, numbers, dialect, final=True)
+
+
+def too_long(title: str, line: int) -> StreamError:
+    """The error about a line that is no row of a table."""
+    return StreamError(f"{title}: line {line} is longer than {LONGEST >> 20} MiB: this is no table")
 
 
 class _Lines:
@@ -107,11 +112,8 @@ class _Lines:
                 text += b"\n"
             cut = text.rfind(b"\n") + 1
             rest, text = text[cut:] + held, text[:cut]
-            if len(rest) > _LONGEST:
-                raise StreamError(
-                    f"{self._title}: line {line + text.count(10)} is longer than "
-                    f"{_LONGEST >> 20} MiB: this is no table"
-                )
+            if len(rest) > LONGEST:
+                raise too_long(self._title, line + text.count(10))
             size = max(BLOCK, len(rest))
             while text and line < self._first:
                 text = text[text.index(b"\n") + 1 :]
@@ -147,10 +149,13 @@ def _without_blanks(
     """
     if delimiter == " ":
         block = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", block))
-    count = block.count(b"\n")
-    numbers = np.arange(first, first + count)
+    array = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(array == _NEWLINE)
+    numbers = np.arange(first, first + len(ends))
     commented = b"#" in block or b"%" in block or b"//" in block
-    if not commented and (single or not _may_be_blank(block)):
+    # The first byte of every line tells of most that they are not blank.
+    begins = array[np.concatenate([[0], ends[:-1] + 1])]
+    if not commented and (single or not np.isin(begins, _WHITE).any()):
         return block, numbers
     mark = b"" if delimiter == " " else delimiter.encode()
     kept = [
@@ -161,13 +166,6 @@ def _without_blanks(
     ]
     text = b"".join([line + b"\n" for line, _ in kept])
     return text, np.array([number for _, number in kept], np.int64)
-
-
-def _may_be_blank(block: bytes) -> bool:
-    """Whether a line is blank; most blocks tell without a look at every line."""
-    return (
-        block[:1] in b"\n \t" or b"\n\n" in block or b"\n " in block or b"\n\t" in block
-    ) and _BLANK.search(block) is not None
 
 
 def _close_quotes(text: bytes, quote: bytes, delimiter: str) -> bytes:

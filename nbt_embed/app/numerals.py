@@ -35,8 +35,8 @@ _EITHER = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"  # a fraction of three digits, or 
 _NUMBER = re.compile("|".join([_DOT, _COMMA, *_GROUPED.values(), _INFINITE]))
 # What a cell tells of the file: name -> (a text it must hold, pattern of the cell).
 _TELLS = {
-    "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:,[0-9]{{3}})+\.[0-9]*)$"),
-    "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:\.[0-9]{{3}})+,[0-9]*)$"),
+    "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:[,{_SPACES}][0-9]{{3}})+\.[0-9]*)$"),
+    "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:[.{_SPACES}][0-9]{{3}})+,[0-9]*)$"),
     "dots": (".", r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"),
     "commas": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}$"),
     "full dot": (",", r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]*$"),
@@ -201,9 +201,10 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
                 either = told.get("either comma") or told.get("either dot")
                 if either and "clock" not in told and ("small" in told or not sure):
                     whole = told.get("small")
-                    beside = f", and {place(name, *whole)} has no mark" if whole else ""
+                    beside = f", and {place(name, *whole)}, without a mark" if whole else ""
                     raise StreamError(
-                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: {REMEDY}"
+                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: "
+                        f"{REMEDY}"
                     )
         decimal = "," if either_comma else "."
     else:

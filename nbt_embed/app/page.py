@@ -62,10 +62,11 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         command=Markup(escape(document["command"])),  # to the letter
         verdict=document["verdict"],
         tiles=list(_tiles(document)),
-        scores_note=tables.learner_table(document).note,
+        scores_note=tables.scores_note(document),
         horizons=[
             {
                 "table": tables.horizon_table(document, one),
+                "intervals": tables.interval_table(document, one),
                 "verdict": [text for text in one["verdict"] if text not in document["verdict"]],
             }
             for one in document["horizons"]
@@ -106,7 +107,7 @@ def fewer(track: Track, most: int) -> Track:
         return track
     each = -(-2 * points // most)
     kept = thinned(track.truth, each)
-    columns = {
+    columns: dict[str, Any] = {
         name: None if values is None else values[kept]
         for name, values in vars(track).items()
         if values is None or isinstance(values, np.ndarray)
@@ -157,7 +158,8 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for cost in (document["costs"] or [])[:1]:
         yield {
             "name": "Time a row",
-            "value": f"{tables.number(cost['milliseconds_high'])} ms",
+            "value": f"{tables.number(cost['milliseconds_low'])} to "
+            f"{tables.number(cost['milliseconds_high'])} ms",
             "note": f"{cost['processor']}, {tables.number(cost['mhz'])} MHz",
         }
 

@@ -65,6 +65,7 @@ def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in any script
         figure = _figure(document, pictures)
+        _settle(figure)
         file = io.BytesIO()
         metadata = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(file, format=kind[1:], metadata=metadata)
@@ -105,6 +106,17 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
     return figure
 
 
+def _settle(figure: Figure) -> None:
+    """Lay out once, and round: the last digits of the solver's answer differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), 4))
+        for axes in part.axes:
+            left, bottom, width, height = np.round(axes.get_position().bounds, 4).tolist()
+            axes.set_position((left, bottom, width, height))
+
+
 def _same(tracks: Sequence[Any], wanted: Track) -> Any:
     """The track of the same target and horizon, or None."""
     for one in tracks:
@@ -142,7 +154,8 @@ def _forecast(axes: Axes, document: Mapping[str, Any], track: Track) -> None:
         margin = 0.3 * float(known.max() - known.min()) or 1.0
         axes.set_ylim(float(known.min()) - margin, float(known.max()) + margin)
     axes.margins(x=0.01)
-    _named(axes, f"{track.target}, {tables.steps(track.horizon)}", "row")
+    title = f"{_short(track.target, _NAME_SHOWN)}, {tables.steps(track.horizon)}"
+    _named(axes, title, "row")
 
 
 def _errors(axes: Axes, document: Mapping[str, Any], track: ErrorTrack) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from nbt_embed.app.recording import Recording, Rows, TimeFacts
 from nbt_embed.app.resample import resample
 from nbt_embed.app.roles import Column, Columns, roles
 from nbt_embed.app.source import sources
-from nbt_embed.app.spool import Spool
+from nbt_embed.app.spool import Folder, Spool
 from nbt_embed.app.table import Batch, ReadAgain, Table, table
 from nbt_embed.app.times import named_time, text_of
 from nbt_embed.arrays import Float32Array
@@ -53,13 +52,11 @@ def read(
         options = replace(options, time="")
     _check_options(options)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="nbt-embed-")))
-        files, notes = sources(paths, folder)
-        tables = [table(file, options, folder, i) for i, file in enumerate(files)]
+        folder = Folder(stack)
+        files, notes = sources(paths, folder.path)
+        tables = [table(file, options, folder.path, i) for i, file in enumerate(files)]
         _check_same(tables)
         survey = _survey(tables, options, folder, progress)
-        for spool in survey.spools():
-            stack.callback(spool.close)
         for one in tables:
             prefix = f"{one.title}: " if len(tables) > 1 else ""
             notes += [prefix + note for note in one.notes]
@@ -105,8 +102,6 @@ def read(
             if new.untimed:
                 notes.append(f"{new.untimed} rows without a time are left out")
             rows, resets = new.rows, list(new.resets)
-            for spool in filter(None, (rows.table, rows.time)):
-                stack.callback(spool.close)
             missing = any(new.missing[one.column] for one in found.inputs)
             if facts:
                 facts = replace(facts, interval=options.resample, gaps=(), duplicates=0)
@@ -164,17 +159,9 @@ class _Survey:
     files: tuple[int, ...]
     dropped: int
 
-    def spools(self) -> list[Spool]:
-        """All temporary files."""
-        return _spools(self.spool, self.candidates)
-
-
-def _spools(table: Spool, found: Sequence[timeline.Candidate]) -> list[Spool]:
-    return [table, *(spool for one in found for spool in one.spools)]
-
 
 def _survey(
-    tables: Sequence[Table], options: ReadOptions, folder: Path, progress: Progress | None
+    tables: Sequence[Table], options: ReadOptions, folder: Folder, progress: Progress | None
 ) -> _Survey:
     """One pass over all files; again where what was recognised has been corrected."""
     texts: set[int] = set()
@@ -192,7 +179,7 @@ def _survey(
 def _pass(
     tables: Sequence[Table],
     options: ReadOptions,
-    folder: Path,
+    folder: Folder,
     texts: set[int],
     progress: Progress | None,
 ) -> _Survey:
@@ -201,40 +188,42 @@ def _pass(
     found = [one for one in timeline.candidates(tables[0], options) if not texts & {*one.columns}]
     for i, one in enumerate(found):
         one.start(folder, i)
-    spool = Spool(folder / "table", np.float32, len(numeric))
+    spool = folder.spool("table", np.float32, len(numeric))
+    unknown = {
+        i for i, cells in enumerate(tables[0].sample())
+        if numeric[i] and np.isnan(cells.to_numpy()).all()
+    }  # fmt: skip
     ends, dropped = [0], 0
-    try:
-        for current in tables:
-            last = ends[-1]
-            for batch in current.batches(numeric, progress):
-                row = spool.rows
-                _switch_to_text(batch, facts, texts)
-                block = _block(batch, facts, row)
-                filled = _last_filled(batch, block)
-                last = last if filled is None else row + filled + 1
-                spool.append(block)
-                for one in found:
-                    one.add(batch, row)
-            dropped += spool.rows - last
-            for kept in _spools(spool, found):
-                kept.cut(last)
-            if last == ends[-1]:
-                raise StreamError(
-                    f"{current.title}: no row below the header holds a value: name a file with "
-                    "values"
-                )
-            ends.append(last)
-    except BaseException:
-        for kept in _spools(spool, found):
-            kept.close()
-        raise
+    for current in tables:
+        last = ends[-1]
+        for batch in current.batches(numeric, progress):
+            row = spool.rows
+            _switch_to_text(batch, facts, texts, unknown)
+            block = _block(batch, facts, row)
+            filled = _last_filled(batch, block)
+            last = last if filled is None else row + filled + 1
+            spool.append(block)
+            for one in found:
+                one.add(batch, row)
+        dropped += spool.rows - last
+        for kept in (spool, *(times for one in found for times in one.spools)):
+            kept.cut(last)
+        if last == ends[-1]:
+            raise StreamError(
+                f"{current.title}: no row below the header holds a value: name a file with values"
+            )
+        ends.append(last)
     return _Survey(spool, facts, found, tuple(ends), dropped)
 
 
-def _switch_to_text(batch: Batch, facts: Sequence[Column], texts: set[int]) -> None:
-    """A column without any number before its first text is one of texts."""
+def _switch_to_text(
+    batch: Batch, facts: Sequence[Column], texts: set[int], unknown: set[int]
+) -> None:
+    """A column without a value in the sample, and a text as its first one, is one of texts."""
     for column, (row, _) in batch.texts.items():
         one = facts[column]
+        if column not in unknown:
+            continue
         before = batch.columns[column].to_numpy()[:row]
         if isinstance(one, NumberColumn) and not one.filled and np.isnan(before).all():
             texts.add(column)

@@ -6,15 +6,13 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.app.spool import Spool
+from nbt_embed.app.spool import Folder, Spool
 from nbt_embed.arrays import Float32Array
 from nbt_embed.streams import Stream
 
@@ -231,9 +229,7 @@ def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = No
     one. Errors: OSError. Cost: one copy, in a temporary file.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="nbt-embed-"))
-        spool = Spool(Path(folder) / "rows", np.float32, stream.n_in + stream.n_out)
-        stack.callback(spool.close)
+        spool = Folder(stack).spool("rows", np.float32, stream.n_in + stream.n_out)
         spool.append(np.hstack([stream.inputs, stream.targets]))
         return Recording(
             title,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed.app.recording import Rows
-from nbt_embed.app.spool import ROWS, Spool
+from nbt_embed.app.spool import ROWS, Folder, Spool
 from nbt_embed.app.times import NAT, SECOND
 from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError
@@ -33,7 +32,7 @@ class Resampled:
 
 
 def resample(
-    rows: Rows, resets: tuple[int, ...], seconds: float, coded: frozenset[int], folder: Path
+    rows: Rows, resets: tuple[int, ...], seconds: float, coded: frozenset[int], folder: Folder
 ) -> Resampled:
     """Means over intervals of this length, from multiples of it on; missing where there is no row.
 
@@ -45,8 +44,8 @@ def resample(
     assert rows.time is not None
     width = rows.table.read(0, 1).shape[1]
     date = rows.time.read(0, 1).dtype == np.int64
-    table = Spool(folder / "resampled", np.float32, width)
-    time = Spool(folder / "resampled-time", np.int64 if date else np.float64, 1)
+    table = folder.spool("resampled", np.float32, width)
+    time = folder.spool("resampled-time", np.int64 if date else np.float64, 1)
     out = _Out(table, time, seconds, date, 10 * rows.table.rows + _FILLED)
     last = np.zeros(width, bool)
     last[list(coded)] = True

@@ -104,7 +104,7 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
             continue  # a delimiter at the end of every line
         elif reason and not (facts.beyond is not None and facts.text is None):
             left.append((name, reason))
-        elif facts.is_counter(columns.rows) and i not in said:
+        elif facts.is_counter(columns.rows, "" if i in columns.unnamed else name) and i not in said:
             counters.append(i)
         else:
             _check(columns, i)

@@ -51,7 +51,12 @@ def session(args: argparse.Namespace, recording: Recording, config: Config) -> R
         if writer is not None:
             files.append((args.out, writer.file))
         colour = terminal.wants_colour(sys.stdout)
-        text = terminal.report(document, trial.pictures, colour=colour)
+        text = terminal.report(
+            document,
+            trial.pictures,
+            colour=colour,
+            ascii_only=terminal.lacks_lines(sys.stdout),
+        )
         return Result(text, tuple(files), close=stack.pop_all().close)
 
 

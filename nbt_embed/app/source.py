@@ -35,7 +35,6 @@ _REFUSED = (
     (b"7z\xbc\xaf", "is a 7z archive: unpack it"),
     (b"Rar!", "is a RAR archive: unpack it"),
 )
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 class Plain(Protocol):
@@ -101,14 +100,16 @@ class _Checked:
             raise
         except FileNotFoundError:
             raise StreamError(f"{self._title}: no such file: check the name") from None
-        except (*_DAMAGED, _ZstdError) as error:
+        except (OSError, EOFError, RuntimeError, *_DAMAGED) as error:
             self.__exit__()
-            raise StreamError(
-                f"{self._title}: the compressed file is cut off or damaged ({error}): fetch it "
-                "again"
-            ) from error
-        except (OSError, RuntimeError, NotImplementedError) as error:
-            self.__exit__()
+            # bz2 raises an OSError without a number.
+            if not isinstance(error, (OSError, RuntimeError)) or (
+                isinstance(error, OSError) and error.errno is None
+            ):
+                raise StreamError(
+                    f"{self._title}: the compressed file is cut off or damaged ({error}): fetch it "
+                    "again"
+                ) from error
             reason = getattr(error, "strerror", None) or error
             raise StreamError(
                 f"{self._title}: cannot be read ({reason}): check the file and its permissions"
@@ -127,6 +128,9 @@ class _Checked:
 
 class _ZstdError(Exception):
     """A damaged zstd frame."""
+
+
+_DAMAGED = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, _ZstdError)
 
 
 class _Zstd(io.RawIOBase):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -58,3 +60,20 @@ class Spool:
     def close(self) -> None:
         """Give the file back."""
         self._file.close()
+
+
+class Folder:
+    """A temporary folder and its spools, until a stack of contexts is closed.
+
+    Attributes: path.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.path = Path(stack.enter_context(TemporaryDirectory(prefix="nbt-embed-")))
+
+    def spool(self, name: str, kind: DTypeLike, width: int) -> Spool:
+        """A new spool; it replaces one of the same name."""
+        made = Spool(self.path / name, kind, width)
+        self._stack.callback(made.close)
+        return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from nbt_embed.errors import StreamError
 
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
+_LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 
@@ -125,9 +127,13 @@ class TextTable:
     def _recognise(self) -> None:
         with self._open() as (file, _):
             text, more = b"", b"x"
-            while more and len(text) < dialects.SAMPLE:
+            while more and (len(text) < dialects.SAMPLE or text.count(b"\n") < _LINES):
                 more = file.read(dialects.SAMPLE)
                 text += more
+                if len(text) > lines.LONGEST:
+                    break
+        if more and len(text) > lines.LONGEST and text.count(b"\n") < 2:
+            raise lines.too_long(self.title, text.count(b"\n") + 1)
         if more:
             text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1] or text
         if b"\x00" in text[: 1 << 12]:
@@ -156,9 +162,8 @@ class TextTable:
         """Columns of whole numbers of up to three digits."""
         for column, cells in enumerate(self._dialect.sample):
             numbers = [cell for cell in cells if numerals.is_number(cell)]
-            if self.numeric[column] and all(cell.lstrip("+-").isdigit() for cell in numbers):
-                if all(len(cell.lstrip("+-")) <= 3 for cell in numbers):
-                    yield column
+            if self.numeric[column] and all(map(re.compile("[+-]?[0-9]{1,3}").fullmatch, numbers)):
+                yield column
 
     def _doubtful(self) -> bool:
         """Whether the first lines leave the decimal mark open."""
@@ -464,7 +469,11 @@ def _refusing(title: str) -> Iterator[None]:
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    if isinstance(loaded, np.ndarray):
+        arrays = {"": loaded}
+    else:
+        with loaded:
+            arrays = dict(loaded)
     columns: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         what = f"array {name!r}" if name else "the array"

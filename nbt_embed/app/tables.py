@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 NONE = "-"
+MEAN = "mean ratio"
 _CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
 _MEASURES = {"rmse": "RMSE", "mae": "MAE", "nrmse": "nRMSE", "skill": "skill"}
+_USUAL_LEVEL = 0.8
 _NOTES = {
     "bits": "bits: mean −log2 of the probability that was given to what came.",
     "rmse": "skill: 1 − RMSE / RMSE of the last value. RMSE, MAE, width: in the target's unit.",
@@ -28,7 +30,8 @@ class Table:
 
     Attributes: title; head, a title for each column; rows; names, how many of the first columns
     are names and not figures; best, (row, column) of the cells that are the best of their row;
-    note, a sentence that explains it, or ""; groups, (title, columns) above the heads, or ().
+    note, a sentence that explains it, or ""; groups, (title, columns) above the heads, or ();
+    summed, whether the last row sums up the others.
     """
 
     title: str
@@ -38,6 +41,7 @@ class Table:
     best: frozenset[tuple[int, int]] = frozenset()
     note: str = ""
     groups: tuple[tuple[str, int], ...] = ()
+    summed: bool = False
 
 
 def safe(name: str) -> str:
@@ -95,9 +99,9 @@ def steps(horizon: int) -> str:
 
 
 def learner_table(document: Mapping[str, Any]) -> Table:
-    """One line a target and horizon: how good the learner is, and its intervals."""
+    """One line a target and horizon: how good the learner is, and one of its intervals."""
     titles = measures(document)
-    levels = _levels(document)
+    levels = sorted(_levels(document), key=lambda level: abs(level - _USUAL_LEVEL))[:1]
     head = ["ahead", "target", "rows", *titles.values()]
     for level in levels:
         head += [f"in {_level(level)}", "mean width"]
@@ -124,27 +128,26 @@ def models_table(document: Mapping[str, Any]) -> Table:
         best |= {(len(rows), 2 + place) for place in _best(scores)}
         rows.append((str(horizon["horizon"]), line["target"], *map(number, scores)))
         if line is horizon["targets"][-1] and horizon["ratios"]:
-            rows.append((str(horizon["horizon"]), "learner / model", *_ratios(horizon, models)))
+            rows.append((str(horizon["horizon"]), MEAN, *_ratios(horizon, models)))
     head = ("ahead", "target", *(model_name(document, model) for model in models))
-    return Table(f"{title} of every model", head, tuple(rows), 2, frozenset(best), _RATIO_NOTE)
+    note = _ratio_note(document)
+    return Table(f"{title} of every model", head, tuple(rows), 2, frozenset(best), note)
 
 
-_RATIO_NOTE = "learner / model: geometric mean over the targets; below 1 the learner is better."
+def scores_note(document: Mapping[str, Any]) -> str:
+    """What the words in ``horizon_table`` mean."""
+    return f"{_NOTES[next(iter(measures(document)))]} {_ratio_note(document)}"
 
 
 def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """All scores of one horizon, one line a target, and means of the ratios."""
+    """The scores of one horizon, one line a target, and means of the ratios."""
     titles = measures(document)
     first = next(iter(titles))
-    models, levels = scored_models(document), _levels(document)
-    others = [model for model in models if model != "learner"]
+    others = [model for model in scored_models(document) if model != "learner"]
     head = ["target", "scored rows", *titles.values()]
     head += [model_name(document, model) for model in others]
     groups = [("", 2), (model_name(document, "learner"), len(titles))]
     groups += [(f"{titles[first]} of other models", len(others))] if others else []
-    for level in levels:
-        head += ["truth inside", "mean width"]
-        groups.append((f"{_level(level)} interval", 2))
     rows: list[tuple[str, ...]] = []
     best = set()
     for line in horizon["targets"]:
@@ -154,22 +157,32 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
         best |= {(len(rows), places[place]) for place in _best([own.get(first), *scores])}
         cells = [line["target"], count(line["scored_rows"])]
         cells += [measure(key, own.get(key)) for key in titles]
-        rows.append((*cells, *map(number, scores), *_interval_cells(line, levels)))
-    note = ""
+        rows.append((*cells, *map(number, scores)))
     if horizon["ratios"]:
-        blank = ("",) * (1 + len(titles))
-        after = ("",) * (2 * len(levels))
-        rows.append(("learner / model", *blank, *_ratios(horizon, others), *after))
-        note = _RATIO_NOTE
+        rows.append((MEAN, *[""] * (1 + len(titles)), *_ratios(horizon, others)))
     return Table(
         f"Horizon {horizon['horizon']}: {steps(horizon['horizon'])}",
         tuple(head),
         tuple(rows),
         1,
         frozenset(best),
-        note,
-        tuple(groups),
+        groups=tuple(groups),
+        summed=bool(horizon["ratios"]),
     )
+
+
+def interval_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
+    """How many truths were in the intervals of one horizon, and how wide these are."""
+    levels = _levels(document)
+    head = ["target", *["truth inside", "mean width"] * len(levels)]
+    groups = [("", 1), *((f"{_level(level)} interval", 2) for level in levels)]
+    rows = tuple(
+        (line["target"], *_interval_cells(line, levels))
+        for line in horizon["targets"]
+        if line["intervals"]
+    )
+    title = f"Intervals {steps(horizon['horizon'])}"
+    return Table(title, tuple(head), rows, groups=tuple(groups))
 
 
 def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
@@ -254,6 +267,15 @@ def scored_models(document: Mapping[str, Any]) -> list[str]:
     """Keys of the models that have a score, in the document's order."""
     found = {model for _, line in _lines(document) for model in line["scores"]}
     return [model for model in document["models"] if model in found]
+
+
+def _ratio_note(document: Mapping[str, Any]) -> str:
+    if not any(horizon["ratios"] for horizon in document["horizons"]):
+        return ""
+    return (
+        f"{MEAN}: the learner's error over the model's, geometric mean over the targets; below 1 "
+        "the learner is better."
+    )
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

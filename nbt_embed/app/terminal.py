@@ -40,7 +40,10 @@ WIDTH = 80
 _SHORTEST = 8  # columns of a name beside figures
 _ALARMS_SHOWN = 10
 _BEST = "*"
+_HEAD = 10  # columns that a word above figures may claim; longer ones are broken
 _GAP = 2  # columns between two cells
+_LINES = "─│┌┐└┘├┤┬┴┼⣿…−"
+_IN_ASCII = str.maketrans(dict(zip("─│┌┐└┘├┤┬┴┼…−", "-|++++||+++~-", strict=True)))
 
 
 def report(
@@ -48,6 +51,7 @@ def report(
     pictures: Pictures | None = None,
     width: int = WIDTH,
     colour: bool = False,
+    ascii_only: bool = False,
 ) -> str:
     """Everything that a person needs of a run, the verdict first.
 
@@ -56,8 +60,11 @@ def report(
         pictures: what is drawn; None: no pictures.
         width: columns, at least 40.
         colour: whether to use colours (``wants_colour``).
+        ascii_only: whether lines are drawn without other characters (``lacks_lines``); names
+            stay as they are.
     """
-    return rendered(Group(*_parts(document, pictures, width)), width, colour)
+    text = rendered(Group(*_parts(document, pictures, width, ascii_only)), width, colour)
+    return text.translate(_IN_ASCII) if ascii_only else text
 
 
 def wants_colour(stream: TextIO | None) -> bool:
@@ -65,6 +72,15 @@ def wants_colour(stream: TextIO | None) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream is not None and stream.isatty()
+
+
+def lacks_lines(stream: TextIO | None) -> bool:
+    """Whether a stream's encoding lacks the characters that lines and curves are drawn with."""
+    try:
+        _LINES.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
 
 
 def rendered(what: RenderableType, width: int = WIDTH, colour: bool = False) -> str:
@@ -96,7 +112,7 @@ def blocks(table: Table, width: int = WIDTH) -> Iterator[RichTable]:
     needs = [
         max(
             *(cell_len(cell) for cell in column[1:]),
-            *(cell_len(word) for word in column[0].split(" ")),
+            *(min(cell_len(word), _HEAD) for word in column[0].split(" ")),
         )
         + len(_BEST) * bool(table.best)
         for column in figures
@@ -122,6 +138,7 @@ def picture(
     rows: slice = slice(-144, None),
     width: int = WIDTH,
     height: int = 14,
+    curve: str = "braille",
 ) -> str:
     """Draw truth and forecast with characters; the scale is that of the truth.
 
@@ -131,6 +148,7 @@ def picture(
         rows: which of the track's samples.
         width: columns.
         height: lines.
+        curve: plotext's marker of the truth.
 
     Returns: lines, "" where the truth has no value there.
     """
@@ -147,11 +165,11 @@ def picture(
     figure.clear()
     figure.theme("colorless")
     figure.plot_size(width, height)
-    for values, marker in ((truth, "braille"), (forecast, "o")):
+    for values, marker in ((truth, curve), (forecast, "o")):
         shown = np.isfinite(values)
         if shown.any():
             signal = figure.signal(where[shown].tolist(), values[shown].tolist(), marker=marker)
-            figure.draw(signal.lines(active=marker == "braille"))
+            figure.draw(signal.lines(active=marker == curve))
     text = str(figure.build())
     figure.clear()
     lines = [line.rstrip() for line in uncolorize(text).splitlines()]
@@ -236,7 +254,7 @@ class _Rate(ProgressColumn):
 
 
 def _parts(
-    document: Mapping[str, Any], pictures: Pictures | None, width: int
+    document: Mapping[str, Any], pictures: Pictures | None, width: int, ascii_only: bool
 ) -> Iterator[RenderableType]:
     source = document["source"]
     many = source["segments"] > 1
@@ -246,14 +264,17 @@ def _parts(
     yield ""
     for sentence in document["verdict"]:
         yield _sentence(sentence, "bold")
-    for sentence in (one for horizon in document["horizons"] for one in horizon["verdict"]):
-        if sentence not in document["verdict"]:
-            yield _sentence(sentence)
+    for horizon in document["horizons"]:
+        ahead = f"{tables.steps(horizon['horizon'])}: " if len(document["horizons"]) > 1 else ""
+        for sentence in horizon["verdict"]:
+            if sentence not in document["verdict"]:
+                yield _sentence(ahead + sentence)
     yield ""
     yield from _table(tables.learner_table(document), width)
     yield from _table(tables.models_table(document), width)
     for track in (pictures.tracks if pictures is not None else ())[:1]:
-        drawn = picture(track, f"{track.target}, {tables.steps(track.horizon)}", width=width)
+        title = f"{track.target}, {tables.steps(track.horizon)}"
+        drawn = picture(track, title, width=width, curve="." if ascii_only else "braille")
         if drawn:
             yield Text(drawn, no_wrap=True)
     yield from _facts(document, width)
@@ -325,8 +346,8 @@ def _block(
     for column, share in zip(names, shares, strict=True):
         block.add_column(Text(shortened(safe(column[0]), share)), width=share, no_wrap=True)
     for column, need in zip(figures, needs, strict=True):
-        heading = column[0] + " " * marked
-        block.add_column(Text(heading), justify="right", width=need, vertical="bottom")
+        heading = Text(safe(column[0]) + " " * marked, overflow="fold")
+        block.add_column(heading, justify="right", width=need, vertical="bottom")
     for row in range(len(table.rows)):
         cells = [
             Text(shortened(safe(column[1 + row]), share))

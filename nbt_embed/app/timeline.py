@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from nbt_embed.app import times
 from nbt_embed.app.options import ReadOptions
-from nbt_embed.app.spool import Spool
+from nbt_embed.app.spool import Folder, Spool
 from nbt_embed.app.table import Batch, Table
 from nbt_embed.app.times import NAT, SECOND, TimeFormat
 from nbt_embed.errors import StreamError, shown, similar
@@ -184,13 +183,11 @@ class Candidate:
     _days: float = 0.0
     _clock: float = np.nan
 
-    def start(self, folder: Path, number: int) -> None:
+    def start(self, folder: Folder, number: int) -> None:
         """Begin at the first row."""
-        for one in self.spools:
-            one.close()
         self.bad, self._days, self._clock = None, 0.0, np.nan
         self.spools = [
-            Spool(folder / f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1)
+            folder.spool(f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1)
             for i, one in enumerate(self.readings)
         ]
 

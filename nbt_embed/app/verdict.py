@@ -183,7 +183,7 @@ def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
 def _paid(ratios: dict[str, float]) -> bool | None:
     if FROZEN not in ratios or RLS not in ratios:
         return None
-    return ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME
+    return bool(ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME)  # of NumPy, no JSON
 
 
 def _ahead(horizon: int) -> str:

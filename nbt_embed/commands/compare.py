@@ -192,7 +192,8 @@ def text_of(
     from rich.console import Group
     from rich.text import Text
 
-    from nbt_embed.app.terminal import blocks, rendered, safe, wants_colour
+    from nbt_embed.app.tables import safe
+    from nbt_embed.app.terminal import blocks, rendered, wants_colour
 
     parts: list[Any] = [Text(f"{safe(source['title'])}: {source['rows']:,} rows", "bold"), ""]
     for sentences, table in tables:

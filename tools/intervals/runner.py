@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from statistics import median
 
 import numpy as np
@@ -76,7 +77,8 @@ def measure_all(
 ) -> dict[Task, dict[str, Measures]]:
     """Medians over the seeds, by task and maker."""
     jobs = [(task, seed, settings) for task in tasks for seed in range(seeds)]
-    with ProcessPoolExecutor(processes) as pool:
+    # Forked, a process would wait for threads of polars that it does not have.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         runs = iter(list(pool.map(run, jobs)))
     found = {}
     for task in tasks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from nbt_embed.csvfile import from_csv
+from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.errors import StreamError
 from nbt_embed.streams import Stream
 
@@ -52,7 +52,8 @@ class Task:
 
     def stream(self) -> Stream:
         """The recording with every column as input and the target alone as target."""
-        return from_csv(self.path, targets=[self.target])
+        with read([self.path], ReadOptions(targets=(self.target,))) as recording:
+            return recording.stream()
 
 
 def tasks(folder: Path) -> list[Task]:

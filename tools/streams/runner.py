@@ -8,7 +8,8 @@ import time
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from nbt_embed.errors import DivergenceWarning
@@ -97,14 +98,17 @@ def measure(
                 jobs[task, entrant] = left
     _end_last_line(path)
     began = time.monotonic()
-    with path.open("a", encoding="utf-8") as lines, ProcessPoolExecutor(processes) as pool:
+    # Forked, a process would wait for threads of polars that it does not have.
+    pool_of = ProcessPoolExecutor(processes, get_context("spawn"))
+    with path.open("a", encoding="utf-8") as lines, pool_of as pool:
         running = {pool.submit(run, *job, seeds): job for job, seeds in jobs.items()}
         for count, future in enumerate(as_completed(running), start=1):
-            for made in future.result():
+            task, entrant = running[future]
+            for found in future.result():  # known by the sources that were asked for
+                made = replace(found, sources=entrant.fingerprint)
                 known[made.key] = made
                 lines.write(json.dumps(asdict(made)) + "\n")
             lines.flush()
-            task, entrant = running[future]
             minutes = (time.monotonic() - began) / 60
             name = f"{task.name}: {entrant.kind} {entrant.settings}"
             print(f"{minutes:6.1f} min, {count}/{len(running)}: {name}", flush=True)

@@ -1,0 +1,346 @@
+"""How text files write tables: each way is read right, or refused with its line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("polars", reason="reading files needs the extra [app]")
+
+from nbt_embed.app import lines
+from nbt_embed.app.reading import ReadOptions, read
+from nbt_embed.errors import StreamError
+
+NAN = math.nan
+ROWS = [[1.5, -2.25], [2.5, 0.5], [3.75, 1000]]
+TEXT = "a,b\n1.5,-2.25\n2.5,0.5\n3.75,1000\n"
+
+
+def table(directory: Path, text: str | bytes, **options: Any) -> tuple[Any, list[str]]:
+    """Names with rows, and the notes."""
+    path = directory / "log.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with read([path], ReadOptions(**options)) as found:
+        rows = [[float(value) for value in row] for row in found.stream().inputs]
+        return {"names": list(found.input_names), "rows": rows}, list(found.notes)
+
+
+def refusal(directory: Path, text: str | bytes, **options: Any) -> str:
+    with pytest.raises(StreamError) as error:
+        table(directory, text, **options)
+    return str(error.value).replace(f"{directory}/", "")
+
+
+def same(found: Any, rows: list[list[float]], names: str = "a,b") -> bool:
+    assert found["names"] == names.split(",")
+    np.testing.assert_array_equal(np.float32(found["rows"]), np.array(rows, np.float32))
+    return True
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "note"),
+    [("\t", "tab"), (";", "';'"), ("|", "'|'"), (" ", "space"), ("   ", "space")],
+)
+def test_delimiters_are_recognised(tmp_path: Path, delimiter: str, note: str) -> None:
+    found, notes = table(tmp_path, TEXT.replace(",", delimiter))
+    assert same(found, ROWS)
+    assert notes == [f"cells are separated by {note}"]
+
+
+@pytest.mark.parametrize("said", ["*", "tab", "\t"])
+def test_a_delimiter_may_be_named(tmp_path: Path, said: str) -> None:
+    mark = "\t" if said == "tab" else said
+    assert same(table(tmp_path, TEXT.replace(",", mark), delimiter=said)[0], ROWS)
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r", "\r\r\n", "\n\n", "\n  \n"])
+def test_line_ends_and_blank_lines(tmp_path: Path, ending: str) -> None:
+    assert same(table(tmp_path, TEXT.replace("\n", ending))[0], ROWS)
+    assert same(table(tmp_path, TEXT.rstrip("\n"))[0], ROWS)
+
+
+def test_a_line_end_that_two_pieces_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TEXT.replace("\n", "\r\n")
+    for block in range(1, len(text) + 1):
+        monkeypatch.setattr(lines, "BLOCK", block)
+        assert same(table(tmp_path, text)[0], ROWS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "note"),
+    [
+        ("utf-8", None), ("utf-8-sig", None), ("utf-16", "UTF-16-LE"), ("utf-16-le", "UTF-16-LE"),
+        ("utf-16-be", "UTF-16-BE"), ("utf-32", "UTF-32-LE"), ("cp1252", "Windows-1252"),
+    ],
+)  # fmt: skip
+def test_encodings_are_recognised(tmp_path: Path, encoding: str, note: str | None) -> None:
+    text = TEXT.replace("a,", "temp °C,")
+    found, notes = table(tmp_path, text.encode(encoding))
+    assert same(found, ROWS, "temp °C,b")
+    assert notes == ([f"the encoding {note} is recognised; --encoding changes it"] if note else [])
+
+
+def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
+    late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
+    assert "line 100003 holds '°', which is not a number" in table(tmp_path, late)[1][-1]
+    both = "a,b\n1,µ\n".encode() + b"2,3\n" * 100_000 + b"5,\xb0\n"
+    assert "line 100003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
+    assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
+    assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a;b\n1,5;2,25\n-3,75;1000\n", [[1.5, 2.25], [-3.75, 1000]]),
+        ("a;b\n1.234,5;2\n999,25;3\n", [[1234.5, 2], [999.25, 3]]),
+        ("a;b\n990;20,13\n1.004;20,5\n", [[990, 20.13], [1004, 20.5]]),
+        ("a;b\n1.234.567;1\n12;3\n", [[1234567, 1], [12, 3]]),
+        ("a\tb\n1,5\t2\n,25\t3\n", [[1.5, 2], [0.25, 3]]),
+        ('a,b\n"1,5",2\n"2,25",3\n', [[1.5, 2], [2.25, 3]]),
+        ('a,b\n"1,234.5",2\n"999.5",3\n', [[1234.5, 2], [999.5, 3]]),
+        ('a,b\n"1,234",2.5\n999,3\n', [[1234, 2.5], [999, 3]]),
+        ("a;b\n1'234.5;2\n999.5;3\n", [[1234.5, 2], [999.5, 3]]),
+        ("a;b\n1 234,5;2\n1\u202f999,5;3\n", [[1234.5, 2], [1999.5, 3]]),
+        ("a;b\n20,129;6,948\n20,295;6,809\n", [[20.129, 6.948], [20.295, 6.809]]),
+        ("a,b\n20.129,6.948\n20.295,7\n", [[20.129, 6.948], [20.295, 7]]),
+        ("a;b\n1,5e3;2\n1e-2;3\n", [[1500, 2], [0.01, 3]]),
+    ],
+)
+def test_marks_of_numbers_are_recognised(
+    tmp_path: Path, text: str, rows: list[list[float]]
+) -> None:
+    assert same(table(tmp_path, text)[0], rows)
+
+
+def test_one_column_with_decimal_commas(tmp_path: Path) -> None:
+    found, notes = table(tmp_path, "temp\n20,13\n20,5\n")
+    assert same(found, [[20.13], [20.5]], "temp")
+    assert notes == ["numbers have a decimal comma"]
+
+
+@pytest.mark.parametrize("rows", [5, 100_000])
+def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
+    many = "".join(f"{i % 900};{i % 7}\n" for i in range(rows))
+    found, notes = table(tmp_path, f"a;b\n{many}1;3,5\n1.000;4\n")
+    assert found["rows"][-2:] == [[1, 3.5], [1000, 4]]
+    assert notes[-1] == "numbers have a decimal comma"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a;b\n1,5;2\n1.234;3\n2,5;4\n",
+            "log.csv: line 2, column 'a', holds '1,5' and line 3, column 'a', holds '1.234': these "
+            "marks contradict one another: say which mark is the decimal one, --decimal , or",
+        ),
+        (
+            "a;b\n1,5;2\n1.5;3\n",
+            "line 2, column 'a', holds '1,5', with a decimal comma, and line 3",
+        ),
+        ("a;b\n1;2,5\n3;4.75\n", "line 2, column 'b', holds '2,5', with a decimal comma, and line"),
+        (
+            "a\n990\n999\n1.000\n1.001\n",
+            "line 4, column 'a', holds '1.000', which may be a fraction",
+        ),
+        ("a;b\n990;1\n1,004;2\n", "line 3, column 'a', holds '1,004', which may be a fraction or"),
+        ("a;b\n1.004;1,004\n2.004;3,004\n", "which may each be a fraction or thousands"),
+        ("a;b\n1004;1,5\n1.005;2,5\n", "holds '1004' and line 3, column 'a', holds '1.005': these"),
+        (
+            "a;b\n" + "1,5;2\n" * 100_000 + "1.234;3\n",
+            "line 2, column 'a', holds '1,5' and line 100002, column 'a', holds '1.234'",
+        ),
+        (
+            "a;b\n" + "0.5;2\n" * 100_000 + "1,5;3\n",
+            "line 100002, column 'a', holds '1,5', with a decimal comma, and line 2, column 'a'",
+        ),
+    ],
+)
+def test_marks_of_two_readings_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refusal(tmp_path, text)
+
+
+def test_a_decimal_mark_may_be_named(tmp_path: Path) -> None:
+    text = "a;b\n1,5;2\n1.234;3\n"
+    assert same(table(tmp_path, text, decimal=",")[0], [[1.5, 2], [1234, 3]])
+    assert "line 2: column 'a' holds '1,5', which is not a number" in refusal(
+        tmp_path, text, decimal=".", inputs=("a",)
+    )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "-", "--", "?",
+     " NA ", '""', "-nan", "<NA>"],
+)  # fmt: skip
+def test_spellings_of_a_missing_value(tmp_path: Path, cell: str) -> None:
+    text = f"a,b\n1,2\n{cell},3.5\n2,{cell}\n5,4\n"
+    assert same(table(tmp_path, text)[0], [[1, 2], [NAN, 3.5], [2, NAN], [5, 4]])
+
+
+def test_missing_values_that_are_named(tmp_path: Path) -> None:
+    text = "a,b\n-200,2\n-200.00,err\n1,off\n2,7\n"
+    found, notes = table(tmp_path, text, missing=("-200", "err", "off"))
+    assert same(found, [[NAN, 2], [NAN, NAN], [1, NAN], [2, 7]])
+    assert notes == []
+    assert same(table(tmp_path, "a,b\n1,inf\n2,3\n", missing=("inf",))[0], [[1, NAN], [2, 3]])
+
+
+@pytest.mark.parametrize("cell", ["1_000", "0x10", "١٢", "1e", "--5", "5%", "1.2.3", "1,2,3"])
+def test_what_is_no_number_is_none(tmp_path: Path, cell: str) -> None:
+    text = f'a,b\n1,2\n"{cell}",3\n4,5\n'
+    assert f"line 3: column 'a' holds {cell!r}, which is not a number" in refusal(
+        tmp_path, text, inputs=("a",)
+    )
+    assert same(table(tmp_path, text)[0], [[2], [3], [5]], "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "note"),
+    [
+        ("# made by x\n" + TEXT, "a,b", None),
+        (TEXT.replace("\n2.5", "\n# paused\n% here\n//there\n2.5"), "a,b", None),
+        ("Logger SN 1\nRoof, north, side\n\n" + TEXT, "a,b", "the first 2 lines are left out as a"),
+        ('"TOA5","x","y"\n' + TEXT, "a,b", "the first line is left out as a preamble"),
+        ("a,b\ndegC,l/min\n" + TEXT[4:], "a,b", "line 2 is left out as a row of units"),
+        ("a,b\nmm,-\nAvg,\n" + TEXT[4:], "a,b", "line 3 is left out"),
+        (
+            TEXT[4:],
+            "x1,x2",
+            "line 1 is the first row, there is no header: the columns are named x1",
+        ),
+        ("sep=;\n" + TEXT.replace(",", ";"), "a,b", "cells are separated by ';'"),
+        ("%a,b\n" + TEXT[4:], "a,b", "the last comment line before the rows holds the names"),
+        ("# a,b\n" + TEXT[4:], "a,b", "the last comment line before the rows holds the names"),
+        ("0,1\n" + TEXT[4:], "0,1", None),
+        (TEXT.replace("\n", ",\n"), "a,b", None),
+        ("a,b\n" + TEXT[4:].replace("\n", ",\n"), "a,b", None),
+        ("a,b,\n" + TEXT[4:], "a,b", None),
+        ('"a","b"\n"1.5","-2.25"\n"2.5","0.5"\n"3.75","1000"\n', "a,b", None),
+        (TEXT.replace(",", " , "), "a,b", None),
+        (TEXT.replace("a,b", ' "a" , "b" '), "a,b", None),
+    ],
+)
+def test_what_stands_above_between_and_around_the_rows(
+    tmp_path: Path, text: str, names: str, note: str | None
+) -> None:
+    found, notes = table(tmp_path, text)
+    assert same(found, ROWS, names)
+    assert any(note in one for one in notes) if note else True
+
+
+def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
+    text = 'a,b\n"1",1.5,-2.25\n"2",2.5,0.5\n"3",3.75,1000\n'
+    found, notes = table(tmp_path, text)
+    assert same(found, ROWS)
+    assert notes == [
+        "line 1 names all columns but the first, which has none",
+        "column 'column 1' is left out: it numbers the rows",
+    ]
+
+
+def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
+    assert same(table(tmp_path, "x,y\n" + TEXT, skip=1)[0], ROWS)
+    assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")
+    assert same(table(tmp_path, "1,2\n3,4\n3,5\n", header=True)[0], [[3, 4], [3, 5]], "1,2")
+    assert same(table(tmp_path, "1,2\n3,4\n3,5\n")[0], [[1, 2], [3, 4], [3, 5]], "x1,x2")
+
+
+def test_a_blank_line_of_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:
+    assert same(table(tmp_path, "a\n1.5\n\n2.5\n\n\n")[0], [[1.5], [NAN], [2.5]], "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ('"a\n[C]",b\n1,2\n3,5\n', ["a\n[C]", "b"], [[1, 2], [3, 5]]),
+        ('a,"b ""x"""\n1,2\n3,5\n', ["a", 'b "x"'], [[1, 2], [3, 5]]),
+        ('a,n\n1,"open, shut"\n3,"two\nlines; 5"\n4,"say ""no"""\n', ["a"], [[1], [3], [4]]),
+        ('a,n,b\n1,"two\nlines",5\n3,,6\n', ["a", "b"], [[1, 5], [3, 6]]),
+    ],
+)
+def test_quoted_cells_may_hold_anything(
+    tmp_path: Path, text: str, names: list[str], rows: list[list[float]]
+) -> None:
+    found, _ = table(tmp_path, text)
+    assert found == {"names": names, "rows": rows}
+
+
+@pytest.mark.parametrize("lines_below", [3, 300, 100_000])
+@pytest.mark.parametrize(
+    ("bad", "closing", "column"),
+    [
+        ('17.5,6.5,"valve 3 open', "", "note"),
+        ('17.5,6.5,"valve 3 open', '1.5,2.5,shut"', "note"),
+        ('17.5,6.5,"valve 3 open', '1.5,2.5,"shut"', "note"),
+        ('17.5,"6.5,ok', "", "b"),
+        ('17.5,"6.5,ok', '1.5,2.5",ok', "b"),
+        ('"17.5,6.5,ok', "", "a"),
+    ],
+)
+def test_a_quote_that_swallows_lines_is_named(
+    tmp_path: Path, bad: str, closing: str, column: str, lines_below: int
+) -> None:
+    row = "1.5,2.5,ok\n"
+    text = (
+        "a,b,note\n" + 40 * row + bad + "\n" + lines_below * row + (closing + "\n") * bool(closing)
+    )
+    told = refusal(tmp_path, text + row)
+    assert f"log.csv: line 42, column {column!r}: a quote opens (" in told
+    assert "swallows the lines below: close it or take it out, or say --quote none" in told
+    if '"' in text and not closing and column == "note":
+        assert len(table(tmp_path, text, quote="")[0]["rows"]) == 41 + lines_below
+
+
+def test_a_quote_that_swallows_the_next_line_alone(tmp_path: Path) -> None:
+    text = 'v,w\n1.5,2.5\n3.5,"4.5\n5.5,6.5"\n7.5,8.5\n'
+    assert "line 3, column 'w': a quote opens" in refusal(tmp_path, text)
+
+
+def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
+    text = 'a,pipe\n1,5" steel\n2,6" steel\n4,7"\n'
+    told = refusal(tmp_path, text)
+    assert "line 2: a quote stands within the cell '5\" steel': put quotes around" in told
+    assert same(table(tmp_path, text, quote="")[0], [[1], [2], [4]], "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n \n", "the file is empty"),
+        ("a,b\n", "no row below the header (line 1) holds a value"),
+        (
+            "a,b\n1,2\n3\n",
+            "line 3 has 1 cells and the header has 2, separated by ',' ('3'): correct",
+        ),
+        ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells and the header has 2"),
+        ("a,b\n" + "1,2\n" * 100_000 + "\n#\n1,2,3\n", "line 100004 has 3 cells and the header"),
+        ("a,b,c\n1,2\n3,4\n", "line 1 has 3 cells and line 2 has 2, separated by ',': name every"),
+        ('a,"b\n1,2\n3,4\n5,"6\n7,8\n', "line 1: a quote opens and swallows the lines below"),
+        ("#1,2\n#2,3\n", "the file holds comment lines alone (# % //): name one with a header"),
+        ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
+        (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),
+        (b"a,b\n" + b"1,2\n" * 100_000 + b"3,\x00\n", "line 100002 holds a NUL byte"),
+        (bytes(range(256)) * 40, "holds a NUL byte: this is no text file; CSV, Parquet, Arrow and"),
+        ("a\n" + "1" * (lines.LONGEST + 10), "is longer than 16 MiB: this is no table"),
+    ],
+)
+def test_files_that_are_no_tables_are_refused(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    told = refusal(tmp_path, text)
+    assert told.startswith("log.csv: ")
+    assert message in told
+
+
+def test_lines_are_counted_with_preamble_comments_and_blank_lines(tmp_path: Path) -> None:
+    text = "Logger\n# x\n\na,b\n\n1,2\n# y\n3,4\n\n\n5,inf\n"
+    assert "log.csv: line 11: column 'b' holds 'inf'" in refusal(tmp_path, text)
+    quoted = 'a,n,b\n1,"x\ny",2\n3,"x\n\ny",4\n5,z,inf\n'
+    assert "log.csv: line 7: column 'b' holds 'inf'" in refusal(tmp_path, quoted)

@@ -1,0 +1,269 @@
+"""Times: recognised by their cells, checked by their order, never used as a sensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("polars", reason="reading files needs the extra [app]")
+
+from nbt_embed.app.reading import ReadOptions, Recording, read
+from nbt_embed.app.times import is_time, named_time
+from nbt_embed.errors import StreamError
+
+MINUTE = 60.0
+
+
+def recording(directory: Path, text: str, **options: Any) -> Recording:
+    path = directory / "log.csv"
+    path.write_text(text)
+    return read([path], ReadOptions(**options))
+
+
+def log(cells: list[str], name: str = "time") -> str:
+    return f"{name},a\n" + "".join(f"{cell},{i % 7 * 1.5}\n" for i, cell in enumerate(cells))
+
+
+def refusal(directory: Path, text: str, **options: Any) -> str:
+    with pytest.raises(StreamError) as error:
+        recording(directory, text, **options)
+    return str(error.value).replace(f"{directory}/", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "first", "interval"),
+    [
+        ("x", ["2024-01-01 10:{:02}:00"], "2024-01-01 10:00:00", 60),
+        ("x", ["2024-01-01T10:{:02}:00.500Z"], "2024-01-01 10:00:00.5", 60),
+        ("x", ["2024-01-01T10:{:02}:00+0100"], "2024-01-01 09:00:00", 60),
+        ("x", ["2024-01-01 10:{:02}:00 UTC"], "2024-01-01 10:00:00", 60),
+        ("x", ["2024/1/{}"], "2024-01-01 00:00:00", 86400),
+        ("x", ["{}.03.2024 7:30"], "2024-03-01 07:30:00", 86400),
+        ("x", ["3/{}/24 1:30 PM"], "2024-03-01 13:30:00", 86400),
+        ("x", ["{} Mar 2024"], "2024-03-01 00:00:00", 86400),
+        ("x", ["20240101_10{:02}00"], "2024-01-01 10:00:00", 60),
+        ("x", ["20240101T10{:02}00Z"], "2024-01-01 10:00:00", 60),
+        ("x", ["2024010110{:02}00"], "2024-01-01 10:00:00", 60),
+        ("date", ["202401{:02}"], "2024-01-01 00:00:00", 86400),
+        ("x", ["17000000{:02}"], "2023-11-14 22:13:20", 1),
+        ("x", ["17000000{:02}.5"], "2023-11-14 22:13:20.5", 1),
+        ("x", ["17000000{:02}000"], "2023-11-14 22:13:20", 1),
+        ("x", ["17000000{:02}000000"], "2023-11-14 22:13:20", 1),
+        ("x", ["17000000{:02}000000000"], "2023-11-14 22:13:20", 1),
+        ("t_s", ["{}"], "0 s", 1),
+        ("Time (ms)", ["{}0"], "0 s", 0.01),
+        ("elapsed_min", ["{}"], "0 s", 60),
+        ("Date", ["450{:02}.5"], "2023-03-15 12:00:00", 86400),
+        ("x", ["07:{:02}"], "25200 s", 60),
+        ("x", ["07:00:{:02}.25"], "25200.25 s", 1),
+        ("x", ["1 days 00:{:02}:00"], "86400 s", 60),
+    ],
+)
+def test_times_are_recognised_and_are_no_input(
+    tmp_path: Path, name: str, cells: list[str], first: str, interval: float
+) -> None:
+    days = cells[0].startswith(("2024/", "{}.", "3/", "{} ")) or cells == ["202401{:02}"]
+    rows = [cells[0].format(i) for i in range(1 if days else 0, 30)]
+    with recording(tmp_path, log(rows, name)) as found:
+        assert found.input_names == ("a",)
+        assert found.time is not None
+        assert (found.time.column, found.time.first) == (name, first)
+        assert found.time.interval == pytest.approx(interval)
+        assert (found.time.gaps, found.time.duplicates, found.time.out_of_order) == ((), 0, 0)
+        times = next(found.blocks()).time
+        assert times is not None
+        seconds = np.diff(times) / (np.timedelta64(1, "s") if times.dtype.kind == "M" else 1)
+        np.testing.assert_allclose(seconds, interval, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["3.5", "1.2", "2.4", "8.5"],
+        ["1500000000", "1400000000", "1500000700", "1400000000"],  # a counter of pulses
+        ["20240101", "19990101", "20240101", "20240102"],
+        ["12.5", "12.5", "12.5", "12.6"],
+    ],
+)
+@pytest.mark.parametrize("name", ["x", "T", "t", "response_time"])
+def test_numbers_that_only_look_like_times_stay_inputs(
+    tmp_path: Path, name: str, cells: list[str]
+) -> None:
+    with recording(tmp_path, log(cells, name)) as found:
+        assert found.input_names == (name, "a")
+        assert found.time is None
+
+
+def test_names_of_times_and_of_others() -> None:
+    assert all(map(named_time, ["t", "t_s", "Time [s]", "timestamp", "Elapsed Time (ms)", "Datum"]))
+    assert not any(map(named_time, ["T", "TravelTime", "temp", "s", "day", "time_to_failure", ""]))
+    assert is_time("2024-01-01")
+    assert not any(map(is_time, ["", "12", "12.5", "ok", "1.2.3", "2024"]))
+
+
+def test_date_and_time_of_day_are_one_time(tmp_path: Path) -> None:
+    rows = "".join(f"{1 + i // 24}/3/2004;{i % 24}.00.00;{i % 7},5\n" for i in range(500))
+    with recording(tmp_path, "Date;Time;a\n" + rows) as found:
+        assert found.time is not None
+        assert (found.time.column, found.time.interval) == ("Date+Time", 3600)
+        assert (found.time.first, found.time.last) == ("2004-03-01 00:00:00", "2004-03-21 19:00:00")
+        assert found.input_names == ("a",)
+
+
+def test_year_month_day_and_hour_are_one_time(tmp_path: Path) -> None:
+    rows = "".join(f"2010,{1 + i // 240},{1 + i // 24 % 10},{i % 24},{i % 7}\n" for i in range(300))
+    with recording(tmp_path, "year,month,day,hour,a\n" + rows) as found:
+        assert found.time is not None
+        assert (found.time.column, found.time.interval) == ("year+month+day+hour", 3600)
+        assert found.input_names == ("a",)
+
+
+def test_a_time_of_day_goes_on_after_midnight(tmp_path: Path) -> None:
+    with recording(tmp_path, log([f"{(22 + i) % 24}:00" for i in range(60)])) as found:
+        times = next(found.blocks()).time
+        np.testing.assert_array_equal(times, (22 + np.arange(60.0)) * 3600)
+
+
+def test_day_and_month_are_told_by_the_order_over_the_whole_file(tmp_path: Path) -> None:
+    days = [f"{day:02}/{month:02}/2024 00:00" for month in (4, 5) for day in range(1, 13)]
+    with recording(tmp_path, log(days)) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("2024-04-01 00:00:00", "2024-05-12 00:00:00")
+    american = [f"{month:02}/{day:02}/2024 00:00" for month in (4, 5) for day in range(1, 13)]
+    with recording(tmp_path, log(american)) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("2024-04-01 00:00:00", "2024-05-12 00:00:00")
+    one_day = log([f"03/04/2024 10:{i:02}" for i in range(60)])
+    told = refusal(tmp_path, one_day)
+    assert "line 2: column 'time' holds '03/04/2024 10:00', which may have day and month in" in told
+    assert "--time-format with %d/%m/%Y %H:%M or %m/%d/%Y %H:%M" in told
+    with recording(tmp_path, one_day, time_format="%m/%d/%Y %H:%M") as found:
+        assert found.time is not None
+        assert found.time.first == "2024-03-04 10:00:00"
+
+
+def test_newest_first_is_read_from_the_end(tmp_path: Path) -> None:
+    text = "t_s,a\n" + "".join(f"{10 * i},{i * i}\n" for i in reversed(range(100)))
+    with recording(tmp_path, text) as found:
+        assert "the file is newest first by 't_s'" in found.notes[0]
+        blocks = list(found.blocks(7))
+        np.testing.assert_array_equal(
+            np.concatenate([block.inputs[:, 0] for block in blocks]), np.arange(100.0) ** 2
+        )
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("0 s", "990 s")
+
+
+def test_gaps_and_duplicates_are_told_and_reset_where_asked(tmp_path: Path) -> None:
+    times = [0, 10, 20, 20, 30, 130, 140, 1000, 1010]
+    text = "t_s,a\n" + "".join(f"{t},{t % 7}\n" for t in times)
+    with recording(tmp_path, text) as found:
+        assert found.time is not None
+        assert found.time.gaps == ((5, 100.0), (7, 860.0))
+        assert found.time.duplicates == 1
+        assert "1 row has the time of the row before" in found.notes
+        assert found.segments == 1
+    with recording(tmp_path, text, gap=500.0) as found:
+        assert found.time is not None
+        assert found.time.gaps == ((7, 860.0),)
+        assert [(b.start, b.reset) for b in found.blocks(4)] == [
+            (0, False), (4, False), (7, True),
+        ]  # fmt: skip
+    assert "gap 5 s is below the interval of the rows, 10 s" in refusal(tmp_path, text, gap=5.0)
+
+
+def test_gaps_of_a_file_that_is_newest_first(tmp_path: Path) -> None:
+    text = "t_s,a\n" + "".join(f"{t},{t % 7}\n" for t in (1010, 1000, 30, 20, 10, 0))
+    with recording(tmp_path, text, gap=100.0) as found:
+        assert found.time is not None
+        assert found.time.gaps == ((4, 970.0),)
+        assert [(b.start, b.reset, len(b.inputs)) for b in found.blocks()] == [
+            (0, False, 4), (4, True, 2),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "message"),
+    [
+        (
+            [f"{i * 10 if i != 40 else 5}" for i in range(60)],
+            {},
+            "line 42: column 'time' holds '5', which is before the time of the row above: sort the",
+        ),
+        (
+            [f"2024-01-01 10:{i if i != 40 else 3:02}" for i in range(60)],
+            {},
+            "line 42: column 'time' holds '2024-01-01 10:03', which is before the time of the row",
+        ),
+        (
+            [*(f"2024-01-01 10:{i:02}" for i in range(60)), "later"],
+            {},
+            "line 62: column 'time' holds 'later', which is no time as above it (%Y-%m-%d %H:%M)",
+        ),
+        (["x", "y"], {"time": "time"}, "column 'time' holds 'x', which is no known spelling"),
+        (["5", "5", "5"], {"time": "time"}, "line 2: column 'time' holds '5', as every row has"),
+        (["5", "7"], {"time": "time", "time_format": "days"}, "time format 'days': name a pattern"),
+    ],
+)
+def test_times_that_are_no_order_are_refused_with_their_line(
+    tmp_path: Path, cells: list[str], options: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(tmp_path, log(cells), **options)
+
+
+def test_no_column_is_the_time_where_that_is_said(tmp_path: Path) -> None:
+    for said in ("", "none"):
+        with recording(tmp_path, log(["4", "5", "9"]), time=said) as found:
+            assert (found.time, found.input_names) == (None, ("time", "a"))
+
+
+def test_missing_times_and_a_second_time(tmp_path: Path) -> None:
+    text = "time,ts,a\n" + "".join(
+        f"{'' if i == 3 else f'2024-01-01 10:{i:02}'},{1700000000 + i},{i % 5}\n" for i in range(9)
+    )
+    with recording(tmp_path, text) as found:
+        assert found.input_names == ("a",)
+        assert "column 'ts' is left out: it is another time" in found.notes
+        times = next(found.blocks()).time
+        assert times is not None
+        assert np.isnat(times).tolist() == [i == 3 for i in range(9)]
+
+
+def test_resampled_rows_are_means_with_missing_ones_between(tmp_path: Path) -> None:
+    text = "t_s,a,s\n1,2,ok\n4,4,bad\n11,,ok\n12,7,\n41,9,bad\n95,1,ok\n"
+    with recording(tmp_path, text, resample=10.0, targets=("s",)) as found:
+        stream = found.stream()
+        nan = np.nan
+        np.testing.assert_array_equal(
+            stream.inputs[:, 0], [3, 7, nan, nan, 9, nan, nan, nan, nan, 1]
+        )
+        np.testing.assert_array_equal(
+            stream.targets[:, 0], [0, 1, nan, nan, 0, nan, nan, nan, nan, 1]
+        )
+        assert found.has_missing_inputs
+        np.testing.assert_array_equal(next(found.blocks()).time, np.arange(0.0, 100.0, 10.0))
+    with recording(tmp_path, text, resample=10.0, gap=50.0, inputs=("a",)) as found:
+        assert [(b.start, b.reset, len(b.inputs)) for b in found.blocks()] == [
+            (0, False, 5), (5, True, 1),
+        ]  # fmt: skip
+    far = "t_s,a\n0,1\n1,2\n2,1\n1e9,2\n"
+    assert "nearly all of them empty" in refusal(tmp_path, far, resample=1.0)
+
+
+def test_resampling_does_not_depend_on_the_pieces_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "t_s,a\n" + "".join(f"{i * 3},{i % 11}\n" for i in range(1000))
+    found = []
+    for rows in (7, 1 << 16):
+        monkeypatch.setattr("nbt_embed.app.resample.ROWS", rows)
+        with recording(tmp_path, text, resample=10.0) as one:
+            found.append(one.stream().inputs)
+    np.testing.assert_array_equal(found[0], found[1])
+    values = np.arange(1000) % 11
+    bins = np.arange(1000) * 3 // 10
+    means = np.bincount(bins, values) / np.bincount(bins)
+    np.testing.assert_array_equal(found[0][:, 0], means.astype(np.float32))
