@@ -1,7 +1,7 @@
 """Samples in time order: what everything after the reading of a file or an array sees.
 
 A stream is read once, in order. NaN means missing, both in inputs and in targets. Files are read by
-``nbt_embed.csvfile``; ``nbt_embed.simulation`` makes a stream that needs no file.
+``nbt_embed.app.reading``; ``nbt_embed.simulation`` makes a stream that needs no file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,12 @@ class Stream:
         targets: (T, n_out) float32, the same rows; what row t + h forecasts of row t aim at.
         input_names: n_in names.
         target_names: n_out names.
-        unused: (column, reason) of a file's columns that were left out without being asked to.
     """
 
     inputs: Float32Array = field(repr=False)
     targets: Float32Array = field(repr=False)
     input_names: tuple[str, ...]
     target_names: tuple[str, ...]
-    unused: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("inputs", "targets"):  # whoever has masked arrays means missing values

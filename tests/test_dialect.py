@@ -87,8 +87,8 @@ def test_encodings_are_recognised(tmp_path: Path, encoding: str, note: str | Non
 def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
     assert "line 100003 holds '°', which is not a number" in table(tmp_path, late)[1][-1]
-    both = "a,b\n1,µ\n".encode() + b"2,3\n" * 100_000 + b"5,\xb0\n"
-    assert "line 100003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
+    both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
+    assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
     assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
 
@@ -106,6 +106,9 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
         ('a,b\n"1,234",2.5\n999,3\n', [[1234, 2.5], [999, 3]]),
         ("a;b\n1'234.5;2\n999.5;3\n", [[1234.5, 2], [999.5, 3]]),
         ("a;b\n1 234,5;2\n1\u202f999,5;3\n", [[1234.5, 2], [1999.5, 3]]),
+        ("a;b\n1.129;6,94\n2.295;6,8\n", [[1129, 6.94], [2295, 6.8]]),
+        ("a;b\n900;6.94\n1,295;6.8\n", [[900, 6.94], [1295, 6.8]]),
+        ('a,b\n"1,129",6.94\n"2,295",6.8\n', [[1129, 6.94], [2295, 6.8]]),
         ("a;b\n20,129;6,948\n20,295;6,809\n", [[20.129, 6.948], [20.295, 6.809]]),
         ("a,b\n20.129,6.948\n20.295,7\n", [[20.129, 6.948], [20.295, 7]]),
         ("a;b\n1,5e3;2\n1e-2;3\n", [[1500, 2], [0.01, 3]]),
@@ -150,11 +153,13 @@ def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
         ),
         ("a;b\n990;1\n1,004;2\n", "line 3, column 'a', holds '1,004', which may be a fraction or"),
         ("a;b\n1.004;1,004\n2.004;3,004\n", "which may each be a fraction or thousands"),
+        ("a;b\n20,129;6.95\n20,295;6.8\n", "holds '20,129', which may be a fraction or thousands"),
         ("a;b\n1004;1,5\n1.005;2,5\n", "holds '1004' and line 3, column 'a', holds '1.005': these"),
         (
             "a;b\n" + "1,5;2\n" * 100_000 + "1.234;3\n",
             "line 2, column 'a', holds '1,5' and line 100002, column 'a', holds '1.234'",
         ),
+        ("a;b\n" + "1,5;2\n" * 200_000 + "1.5;3\n", "and line 200002, column 'a', holds '1.5'"),
         (
             "a;b\n" + "0.5;2\n" * 100_000 + "1,5;3\n",
             "line 100002, column 'a', holds '1,5', with a decimal comma, and line 2, column 'a'",
@@ -170,6 +175,9 @@ def test_a_decimal_mark_may_be_named(tmp_path: Path) -> None:
     assert same(table(tmp_path, text, decimal=",")[0], [[1.5, 2], [1234, 3]])
     assert "line 2: column 'a' holds '1,5', which is not a number" in refusal(
         tmp_path, text, decimal=".", inputs=("a",)
+    )
+    assert "line 3: column 'a' holds '1.5', which is not a number" in refusal(
+        tmp_path, "a;b\n1,5;2\n1.5;3\n", decimal=",", inputs=("a",)
     )
 
 
@@ -244,6 +252,18 @@ def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_too_few_is_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "a,b\n1.5,2.5,3.5\n2.5,1.5,7\n")
+    assert "line 1 has 2 cells and line 2 has 3, separated by ',': name every column" in told
+
+
+def test_a_first_row_with_a_missing_value_is_no_header(tmp_path: Path) -> None:
+    found, _ = table(tmp_path, ",ok,3\n1,ok,4\n2,bad,5\n4,ok,7\n")
+    assert same(found, [[NAN, 3], [1, 4], [2, 5], [4, 7]], "x1,x3")
+    found, _ = table(tmp_path, ",ok\n,ok\n1,ok\n2,bad\n4,ok\n")
+    assert same(found, [[NAN], [NAN], [1], [2], [4]], "x1")
+
+
 def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
     assert same(table(tmp_path, "x,y\n" + TEXT, skip=1)[0], ROWS)
     assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")
@@ -252,7 +272,9 @@ def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
 
 
 def test_a_blank_line_of_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:
-    assert same(table(tmp_path, "a\n1.5\n\n2.5\n\n\n")[0], [[1.5], [NAN], [2.5]], "a")
+    text = "a\n1.5\n\n2.5\n\n\n"
+    for ending in ("\n", "\r\n", "\r\r\n"):
+        assert same(table(tmp_path, text.replace("\n", ending))[0], [[1.5], [NAN], [2.5]], "a")
 
 
 @pytest.mark.parametrize(
@@ -303,10 +325,10 @@ def test_a_quote_that_swallows_the_next_line_alone(tmp_path: Path) -> None:
 
 
 def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
-    text = 'a,pipe\n1,5" steel\n2,6" steel\n4,7"\n'
+    text = 'a,pipe\n1,5" steel\n2,6" steel\n4,7"\n5,8"\n'
     told = refusal(tmp_path, text)
     assert "line 2: a quote stands within the cell '5\" steel': put quotes around" in told
-    assert same(table(tmp_path, text, quote="")[0], [[1], [2], [4]], "a")
+    assert same(table(tmp_path, text, quote="")[0], [[1], [2], [4], [5]], "a")
 
 
 @pytest.mark.parametrize(
@@ -327,6 +349,7 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),
         (b"a,b\n" + b"1,2\n" * 100_000 + b"3,\x00\n", "line 100002 holds a NUL byte"),
+        (b"a,b\n" + bytes(1000), "line 2 holds a NUL byte: this is no text file"),
         (bytes(range(256)) * 40, "holds a NUL byte: this is no text file; CSV, Parquet, Arrow and"),
         ("a\n" + "1" * (lines.LONGEST + 10), "is longer than 16 MiB: this is no table"),
     ],

@@ -271,7 +271,7 @@ def test_no_public_call_is_left_out(tmp_path: Path) -> None:
 
 
 # Calls that a program makes once: of tens of milliseconds, and with cycles of objects inside.
-ONCE = ("amalgamation", "export")
+ONCE = ("amalgamation", "app", "export")
 
 
 def test_every_public_call_leaves_traced_memory_flat(tmp_path: Path) -> None:

@@ -227,6 +227,10 @@ def test_numbers_are_classes_where_the_link_says_so(tmp_path: Path) -> None:
     with recording(tmp_path, text, targets=("c",), link="categorical") as found:
         assert found.classes == ("3", "7", "12")
         np.testing.assert_array_equal(found.stream().targets[:, 0], [1, 0, np.nan, 2])
+    with recording(tmp_path, CLASSES, targets=("s",), link="bernoulli") as found:
+        assert (found.classes, found.anchor) == (None, (None,))
+        assert found.notes == ("target 's' is 0 where it is 'fault', else 1",)
+        np.testing.assert_array_equal(found.stream().targets[:, 0], [1, 0, np.nan, 1])
     with recording(tmp_path, "a,c\n1,0\n2,1\n", targets=("c",), link="bernoulli") as found:
         assert found.classes is None
         np.testing.assert_array_equal(found.stream().targets[:, 0], [0, 1])

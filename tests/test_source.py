@@ -34,6 +34,14 @@ def zipped(**members: bytes) -> bytes:
     return file.getvalue()
 
 
+def locked(content: bytes) -> bytes:
+    """The archive with the bit that says that its file is encrypted."""
+    marked = bytearray(content)
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        marked[marked.index(signature) + place] |= 1
+    return bytes(marked)
+
+
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
@@ -106,6 +114,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, packer: str) -> None:
             zipped(a=TEXT, b=TEXT),
             "the archive holds 2 files (a, b): unpack it and name one of them",
         ),
+        (locked(zipped(data=TEXT)), "data is encrypted: unpack it"),
         (zipped(), "is an archive without files"),
         (zipped(**{"a/": b"", "a/.hidden": b"", "__MACOSX/x": b""}), "the archive holds 0 files"),
         (zipped(**{"[Content_Types].xml": b"x"}), "is an Office document: save its sheet as CSV"),

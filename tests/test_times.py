@@ -97,6 +97,31 @@ def test_numbers_that_only_look_like_times_stay_inputs(
         assert found.time is None
 
 
+def test_a_time_that_is_not_sorted_is_no_sensor(tmp_path: Path) -> None:
+    cells = [str(i * 37 % 100) for i in range(100)]
+    for name in ("time", "t_s", "Timestamp"):
+        assert f"line 5: column {name!r} holds '11', which is before" in refusal(
+            tmp_path, log(cells, name)
+        )
+    regular = [str(i * 10 if i != 40 else 5) for i in range(60)]
+    assert "line 42: column 't' holds '5', which is before" in refusal(tmp_path, log(regular, "t"))
+    drifting = [f"{20 + i * 0.1 + (i % 7 == 0) * 0.75 + (i % 3) * 0.01}" for i in range(90)]
+    with recording(tmp_path, log(drifting, "t")) as found:
+        assert found.input_names == ("t", "a")
+    # Another column is in order: that is the time.
+    text = "time,ts,a\n" + "".join(f"{i * 37 % 100},{1700000000 + i},{i % 5}\n" for i in range(100))
+    with recording(tmp_path, text) as found:
+        assert found.time is not None
+        assert (found.time.column, found.input_names) == ("ts", ("a",))
+
+
+def test_nanoseconds_are_exact(tmp_path: Path) -> None:
+    with recording(tmp_path, log([f"{1700000000000000000 + i}" for i in range(9)], "x")) as found:
+        times = next(found.blocks()).time
+        assert times is not None
+        assert times.astype(np.int64).tolist() == [1700000000000000000 + i for i in range(9)]
+
+
 def test_names_of_times_and_of_others() -> None:
     assert all(map(named_time, ["t", "t_s", "Time [s]", "timestamp", "Elapsed Time (ms)", "Datum"]))
     assert not any(map(named_time, ["T", "TravelTime", "temp", "s", "day", "time_to_failure", ""]))
@@ -111,6 +136,19 @@ def test_date_and_time_of_day_are_one_time(tmp_path: Path) -> None:
         assert (found.time.column, found.time.interval) == ("Date+Time", 3600)
         assert (found.time.first, found.time.last) == ("2004-03-01 00:00:00", "2004-03-21 19:00:00")
         assert found.input_names == ("a",)
+
+
+def test_hours_and_minutes_with_a_point_and_empty_cells_at_the_end(tmp_path: Path) -> None:
+    text = "Date;Time;CO(GT);T;;\n1/3/04;18.00;2,6;-200;;\n1/3/04;19.30;;13,5;;\n" + ";;;;;\n" * 2
+    text = text.replace("\n1/3/04;19", "\n31/3/04;19")
+    with recording(tmp_path, text, missing=("-200",)) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("2004-03-01 18:00:00", "2004-03-31 19:30:00")
+        assert found.input_names == ("CO(GT)", "T")
+        np.testing.assert_array_equal(
+            found.stream().inputs, np.array([[2.6, np.nan], [np.nan, 13.5]], np.float32)
+        )
+        assert found.notes[2] == "2 empty rows at the end are left out"
 
 
 def test_year_month_day_and_hour_are_one_time(tmp_path: Path) -> None:

@@ -110,20 +110,21 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     if not body:
         raise StreamError(
             f"{title}: no row below the header (line {lines[head - 1].number}) holds a value: "
-            "name a file with rows, or say with --header no that the first line is a row"
+            "name a file with rows, or say --no-header if the first line is a row"
         )
     _check_names(title, names, lines[head - 1].number)
     _check_head(title, lines[:head], mode, delimiter)
     if delimiter != "," and len(names) > 1:
         notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
     first = lines[head].number
+    sample = tuple(zip(*body, strict=True))
     return Dialect(
         names,
         first,
         delimiter,
         options.quote,
-        tuple([kind == "number" for kind in _kinds(body, len(names), missing)]),
-        tuple(zip(*body, strict=True)),
+        tuple(_numeric(names, _kinds(body, len(names), missing), sample)),
+        sample,
         tuple(notes),
     )
 
@@ -134,13 +135,14 @@ def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
     kept: list[_Line] = []
     comments: list[_Line] = []
     number = options.skip or 0
+    opening = re.compile(rf"(?:^|\W){re.escape(options.quote)}")  # of a cell; not as in 5" pipe
     while number < len(plain) and len(kept) < _LINES:
         line, start = plain[number], number + 1
         number += 1
         if _COMMENT.match(line):
             comments.append(_Line(start, line))
             continue
-        if options.quote and line.count(options.quote) % 2:
+        if options.quote and line.count(options.quote) % 2 and opening.search(line):
             for more in range(1, _JOINED):
                 joined = "\n".join(plain[start - 1 : start + more])
                 if joined.count(options.quote) % 2 == 0:
@@ -220,6 +222,21 @@ def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[
     return kinds
 
 
+def _numeric(
+    names: Sequence[str], kinds: Sequence[str], sample: Sequence[Sequence[str]]
+) -> list[bool]:
+    """Which columns hold numbers: no hours and minutes as 18.30, no nanoseconds since 1970."""
+    found = [kind == "number" for kind in kinds]
+    for column, name in enumerate(names):
+        beside = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
+        if found[column] and (
+            ("time" in beside and times.is_dotted_clock(name, sample[column]))
+            or times.is_nanoseconds(sample[column])
+        ):
+            found[column] = False
+    return found
+
+
 def _body(
     title: str,
     lines: Sequence[_Line],
@@ -242,7 +259,7 @@ def _body(
     if named and headless and len(above) == mode - 1:
         if all(row[-1] == "" for row in below):
             names = (*above, "")
-        elif len(above) > 1 or delimiter == " ":
+        elif _are_row_names([row[0] for row in below]):
             names = ("", *above)
             notes.append(
                 f"line {lines[head - 1].number} names all columns but the first, which has none"
@@ -261,6 +278,14 @@ def _body(
         what = "the first line is" if skipped == 1 else f"the first {skipped} lines are"
         notes.append(f"{what} left out as a preamble ({text[:40]!r})")
     return head, names, notes
+
+
+def _are_row_names(cells: Sequence[str]) -> bool:
+    """Whether the cells of a first column name or number their rows."""
+    if not all(is_number(cell) for cell in cells):
+        return not any(is_number(cell) for cell in cells)
+    start = int(cells[0]) if cells[0].isdigit() else 0
+    return len(cells) > 1 and list(cells) == [str(start + i) for i in range(len(cells))]
 
 
 def _check_unheaded(
@@ -295,8 +320,10 @@ def _is_header(
     texts = sum(
         kind == "text" and below != "text" for kind, below in zip(found, kinds, strict=True)
     )
-    if not values:
-        return "text" in found  # names; a row of missing values is none
+    if not values:  # names, but a row of missing values and of texts that come again is none
+        names = [(i, cell) for i, cell in enumerate(cells) if found[i] == "text"]
+        again = all(any(row[i] == cell for row in body[1:]) for i, cell in names)
+        return bool(names) and not (again and "missing" in found)
     whole = [cell for cell in values if cell.isascii() and cell.isdigit()]
     if len(whole) < len(values) or len(set(whole)) < len(whole):
         return texts > len(values) and len(body) > 1

@@ -46,7 +46,6 @@ _TELLS = {
     "small": ("", r"^[+-]?[0-9]{1,3}$"),
     "large": ("", r"^[+-]?[0-9]{4,}$"),
 }
-_CLOCK = r"^[0-9]{1,2}[.][0-9]{2}$"
 REMEDY = "say which mark is the decimal one, --decimal , or --decimal ."
 
 Place = tuple[int, str]  # row and cell
@@ -130,9 +129,6 @@ class Marks:
     def observe(self, name: str, cells: pl.Series, row: int) -> None:
         """Look at a column's next cells, stripped, null where missing; row is that of the first."""
         tells = self.columns.setdefault(name, {})
-        if "clock" not in tells and len(cells.drop_nulls()):
-            dotted = cells.drop_nulls().str.contains(_CLOCK).all()
-            tells["clock" if dotted and _is_clock(name) else "values"] = (row, "")
         holds = {
             mark: cells.str.contains(mark, literal=True).fill_null(value=False) for mark in ".,"
         }
@@ -159,7 +155,6 @@ class Marks:
         found = [
             (place[0], name, place[1])
             for name, told in self.columns.items()
-            if "clock" not in told
             for tell, place in told.items()
             if tell in tells
         ]
@@ -167,10 +162,6 @@ class Marks:
             return None
         row, name, cell = min(found)
         return name, row, cell
-
-
-def _is_clock(name: str) -> bool:
-    return re.search("time|zeit|uhr|hour|clock|heure|hora", name.lower()) is not None
 
 
 def decide(marks: Marks, delimiter: str, place: Words) -> str:
@@ -199,7 +190,7 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
         if doubtful and not (either_dot and delimiter == ","):  # or not, where the point is
             for name, told in marks.columns.items():
                 either = told.get("either comma") or told.get("either dot")
-                if either and "clock" not in told and ("small" in told or not sure):
+                if either and ("small" in told or not sure):
                     whole = told.get("small")
                     beside = f", and {place(name, *whole)}, without a mark" if whole else ""
                     raise StreamError(
@@ -210,7 +201,24 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
     else:
         decimal = "," if comma else "."
     _check_columns(marks, decimal, place)
+    if dot and delimiter != ",":
+        _check_commas(marks, dot, place)
     return decimal
+
+
+def _check_commas(marks: Marks, dot: tuple[str, int, str], place: Words) -> None:
+    """Refuse a column of cells as 20,129 beside a column of cells as 6.95.
+
+    Where cells are separated by commas, those within cells are thousands marks. Elsewhere the
+    column must show it: by a cell without a mark, or by one with two.
+    """
+    for name, told in marks.columns.items():
+        either = told.get("either comma")
+        if either and not told.keys() & {"small", "commas", "full dot"}:
+            raise StreamError(
+                f"{place(name, *either)}, which may be a fraction or thousands, and "
+                f"{place(*dot)}, with a decimal point: {REMEDY}, or correct the cells"
+            )
 
 
 def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
@@ -218,7 +226,7 @@ def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
     own, other = ("comma", "dot") if decimal == "," else ("dot", "comma")
     for name, told in marks.columns.items():
         grouped = told.get(f"either {other}")
-        if grouped is None or "clock" in told:
+        if grouped is None:
             continue
         if f"full {own}" in told or f"{other}s" in told:  # 1.234,5 or 1.234.567
             continue

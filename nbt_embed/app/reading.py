@@ -18,7 +18,7 @@ from nbt_embed.app.roles import Column, Columns, roles
 from nbt_embed.app.source import sources
 from nbt_embed.app.spool import Folder, Spool
 from nbt_embed.app.table import Batch, ReadAgain, Table, table
-from nbt_embed.app.times import named_time, text_of
+from nbt_embed.app.times import named_time, text_of, vague
 from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError
 
@@ -305,7 +305,7 @@ def _times(
         if chosen is None or one.bad is not None or taken >= {*one.columns}:
             continue
         judged = timeline.order(one.spools[0], survey.files)
-        if one.certain or (named_time(one.name) and judged.ordered):
+        if one.certain or (named_time(one.name) and (judged.ordered or not vague(one.name))):
             taken |= {*one.columns}
             notes.append(f"column {one.name!r} is left out: it is another time")
     wanted = {*(options.inputs or ()), *(options.targets or ())}

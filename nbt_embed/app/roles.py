@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
+_NAMED = 3  # constant columns of a note
 Column = NumberColumn | TextColumn
 
 
@@ -79,12 +80,9 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
     inputs = default if options.inputs is None else [columns.find(name) for name in options.inputs]
     targets = inputs if options.targets is None else [columns.find(n) for n in options.targets]
     channels = tuple([one for i in inputs for one in _input(columns, i)])
-    for one in channels:
-        _note_numbers(columns, one.column, notes)
-    outputs, classes = _targets(columns, targets, options, spool)
-    for one in outputs:
-        if classes is None and one.column not in inputs:
-            _note_numbers(columns, one.column, notes)
+    outputs, classes = _targets(columns, targets, options, spool, notes)
+    numbers = outputs if classes is None else ()
+    _note_numbers(columns, dict.fromkeys(one.column for one in (*channels, *numbers)), notes)
     return Roles(channels, outputs, classes, _anchor(columns, channels, outputs, classes))
 
 
@@ -120,7 +118,8 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
             reasons = "; ".join(filter(None, [reasons, "the time is never an input by itself"]))
         raise StreamError(
             f"{columns.title}: no column of numbers is left ({reasons or 'all are empty'}): "
-            "correct the cells, declare missing values with --missing, or name the delimiter"
+            "correct the cells, declare missing values with --missing, or name what was not "
+            "recognised (--skip, --delimiter, --quote)"
         )
     notes += [f"column {name!r} is left out: {reason}" for name, reason in left]
     return usable
@@ -135,9 +134,10 @@ def _texts(columns: Columns, i: int) -> str:
     where = columns.short(facts.first[0], i)
     if facts.many or len(facts.codes) > ONE_HOT:
         return f"it holds many different texts ({where})"
+    held = "one text" if len(facts.codes) == 1 else f"{len(facts.codes)} different texts"
     return (
-        f"it holds {len(facts.codes)} different texts ({where}); name it with --inputs to have an "
-        "input for each, or with --targets to learn it as classes"
+        f"it holds {held} ({where}); name it with --inputs to have an input for each, or with "
+        "--targets to learn it as classes"
     )
 
 
@@ -194,7 +194,11 @@ def _input(columns: Columns, i: int) -> list[Channel]:
 
 
 def _targets(
-    columns: Columns, targets: Sequence[int], options: ReadOptions, spool: Spool
+    columns: Columns,
+    targets: Sequence[int],
+    options: ReadOptions,
+    spool: Spool,
+    notes: list[str],
 ) -> tuple[tuple[Channel, ...], tuple[str, ...] | None]:
     """The target channels, and the names of the classes."""
     for i in targets:
@@ -216,7 +220,11 @@ def _targets(
     i = targets[0]
     facts = columns.facts[i]
     if isinstance(facts, TextColumn):
-        return _text_classes(columns, i, facts, options)
+        channels, names = _text_classes(columns, i, facts, options)
+        if options.link != "bernoulli":
+            return channels, names
+        notes.append(f"target {columns.names[i]!r} is 0 where it is {names[0]!r}, else 1")
+        return channels, None
     values = _distinct(columns, i, spool)
     classes = tuple([f"{value:g}" for value in values.tolist()])
     _check_classes(columns, i, len(classes), options)
@@ -307,23 +315,28 @@ def _anchor(
     return tuple(found)
 
 
-def _note_numbers(columns: Columns, i: int, notes: list[str]) -> None:
-    """What a person should know about a column that is used."""
-    facts, name = columns.facts[i], columns.names[i]
-    if not isinstance(facts, NumberColumn):
-        return
-    if facts.constant and facts.filled > 1:
-        notes.append(f"column {name!r} is constant ({facts.low:g}) and kept")
-    if facts.rounded:
+def _note_numbers(columns: Columns, used: Iterable[int], notes: list[str]) -> None:
+    """What a person should know about the columns that are used."""
+    facts = {i: one for i in used if isinstance(one := columns.facts[i], NumberColumn)}
+    constant = [i for i, one in facts.items() if one.constant and one.filled > 1]
+    if len(constant) > _NAMED:
+        names = ", ".join(repr(columns.names[i]) for i in constant[:_NAMED])
         notes.append(
-            f"column {name!r}: whole numbers as {max(abs(facts.low), abs(facts.high)):.15g} are "
-            "above 16777216 and are rounded in float32: subtract a reference value"
+            f"columns {names} and {len(constant) - _NAMED} more are constant and kept as they are"
         )
-        return
-    spacing = facts.resolution
-    if spacing is not None:
-        largest = max(abs(facts.low), abs(facts.high))
-        notes.append(
-            f"column {name!r}: steps of {facts.step:.2g} are below what a float32 holds at "
-            f"{largest:.10g} ({spacing:.2g}): subtract a reference value"
-        )
+    else:
+        notes += [
+            f"column {columns.names[i]!r} is constant ({facts[i].low:g}) and kept" for i in constant
+        ]
+    for i, one in facts.items():
+        largest, spacing = max(abs(one.low), abs(one.high)), one.resolution
+        if one.rounded:
+            notes.append(
+                f"column {columns.names[i]!r}: whole numbers as {largest:.15g} are above 16777216 "
+                "and are rounded in float32: subtract a reference value"
+            )
+        elif spacing is not None:
+            notes.append(
+                f"column {columns.names[i]!r}: steps of {one.step:.2g} are below what a float32 "
+                f"holds at {largest:.10g} ({spacing:.2g}): subtract a reference value"
+            )

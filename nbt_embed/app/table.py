@@ -22,6 +22,7 @@ from nbt_embed.errors import StreamError
 
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
+_POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # with a point
 _LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -111,7 +112,8 @@ class TextTable:
         self._notes: list[str] = []
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
-        self._decimal = options.decimal
+        self._decimal = options.decimal or "."
+        self._weighed = options.decimal is not None  # else a later cell may tell otherwise
         with source.open() as file:
             head = file.read(dialects.SAMPLE)
         if options.encoding:
@@ -149,8 +151,8 @@ class TextTable:
             said = "as said" if self._options.encoding else "is recognised; --encoding changes it"
             self._notes = [f"the encoding {name} {said}"]
         self._whole = frozenset(self._small_columns())
-        if self._decimal is None and self._doubtful():
-            self._weigh()
+        if not self._weighed:
+            self._judge()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -165,20 +167,29 @@ class TextTable:
             if self.numeric[column] and all(map(re.compile("[+-]?[0-9]{1,3}").fullmatch, numbers)):
                 yield column
 
-    def _doubtful(self) -> bool:
-        """Whether the first lines leave the decimal mark open."""
-        if any(
-            numerals.has_marks(cell)
-            for cells, numeric in zip(self._dialect.sample, self.numeric, strict=True)
-            for cell in (cells if numeric else ())
-        ):
-            return True
+    def _judge(self) -> None:
+        """Take the decimal mark of the first lines, or decide by all if they leave it open."""
         marks = numerals.Marks()
-        for name, cells in zip(self._keys(), self._dialect.sample, strict=True):
-            marks.observe(name, self._missing.without(pl.Series(cells, dtype=pl.String)), 0)
-        return marks.first("dot", "commas") is None and any(
-            "either dot" in told and "small" in told for told in marks.columns.values()
-        )
+        cells = [
+            self._missing.without(pl.Series(one, dtype=pl.String)) for one in self._dialect.sample
+        ]
+        for name, one, numeric in zip(self._keys(), cells, self.numeric, strict=True):
+            if numeric:
+                marks.observe(name, one, 0)
+        told = {tell for column in marks.columns.values() for tell in column}
+        if "comma" in told and not told & _POINTS and not any(map(self._any_spaces, cells)):
+            self._decimal = ","
+        elif any(
+            numerals.has_marks(cell)
+            for one, numeric in zip(cells, self.numeric, strict=True)
+            for cell in (one.drop_nulls().to_list() if numeric else ())
+        ) or ("dot" not in told and any(
+            {"either dot", "small"} <= column.keys() for column in marks.columns.values()
+        )):  # fmt: skip
+            self._weigh()
+
+    def _any_spaces(self, cells: pl.Series) -> bool:
+        return bool(cells.str.contains(r"[0-9][ \u00a0\u202f\u2009'’][0-9]").any())
 
     def _keys(self) -> list[str]:
         return [name or f"column {i + 1}" for i, name in enumerate(self.names)]
@@ -186,7 +197,7 @@ class TextTable:
     def _weigh(self) -> None:
         """Decide the decimal mark by all cells."""
         marks, keys = numerals.Marks(), self._keys()
-        self._decimal = "."
+        self._decimal, self._weighed = ".", True
         for chunk in self._chunks(None):
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
                 if numeric:
@@ -206,24 +217,23 @@ class TextTable:
         for cells, numeric in zip(self._dialect.sample, self.numeric, strict=True):
             texts = self._missing.without(pl.Series(cells, dtype=pl.String))
             if numeric:
-                values, _ = numerals.numbers(texts, self._decimal or ".")
+                values, _ = numerals.numbers(texts, self._decimal)
                 texts = pl.Series(self._missing.out_of(values))
             found.append(texts)
         return found
 
     def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
         """All rows. Errors: StreamError, ReadAgain."""
-        decimal = self._decimal or "."
+        decimal, doubted = self._decimal, not self._weighed
         kinds = [pl.Float64 if number else pl.String for number in numeric]
         schema = {str(i): kind for i, kind in enumerate(kinds)}
-        doubted = self._decimal is None
         try:
             for chunk in self._chunks(progress):
                 batch = None
                 if not any(numeric[column] for column in chunk.pointed):
                     batch = self._fast(chunk, schema, decimal)
                 yield batch or self._slow(chunk, numeric, decimal, doubted)
-                if doubted and batch is not None and self._whole:
+                if doubted and decimal == "." and batch is not None and self._whole:
                     self._check_whole(batch)
         except lines.OtherEncoding as found:
             self._encoding = encoding.single_byte(found.text)
@@ -261,7 +271,7 @@ class TextTable:
                 batch.columns.append(cells)
                 continue
             values, bad = numerals.numbers(cells, decimal)
-            if doubted and self._any_marks(cells):
+            if doubted and (column in chunk.pointed or self._any_marks(cells)):
                 self._weigh()
                 raise ReadAgain
             if bad is not None:
@@ -281,11 +291,8 @@ class TextTable:
                 known = values.to_numpy()
                 known = known[np.isfinite(known)]
                 if (known != np.round(known)).any():
-                    before = self._decimal
                     self._weigh()
-                    if self._decimal != (before or "."):
-                        raise ReadAgain
-                    return
+                    raise ReadAgain
 
     def _texts(self, chunk: lines.Chunk) -> list[pl.Series]:
         """Cells as texts, stripped, null where missing."""

@@ -21,6 +21,7 @@ from nbt_embed.errors import StreamError, shown, similar
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _DISORDER = 0.2  # share of rows that go back from which a column is no time
+_REGULAR = 0.5  # share of equal steps from which numbers named t are a time
 _DUPLICATES = 0.05  # share of rows with the time of the row before, of a column named t
 _SAMPLED = 100_000  # steps whose median is the interval
 _HALF_DAY = 43_200.0
@@ -77,16 +78,7 @@ class _Pair:
 
     def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
         dates, bad = self.date.parse(columns[0])
-        clock = columns[1]
-        worse: int | None = None
-        if clock.dtype == pl.Float64:  # 18.30
-            values = clock.to_numpy()
-            minutes = np.round(values % 1 * 100)
-            seconds = np.floor(values) * 3600 + minutes * 60
-            wrong = np.flatnonzero((values >= 24) | (values < 0) | (minutes >= 60))
-            worse = int(wrong[0]) if len(wrong) else None
-        else:
-            seconds, worse = times.TimeFormat("", "clock").parse(clock)
+        seconds, worse = TimeFormat("", "clock").parse(columns[1])
         known = (dates != NAT) & ~np.isnan(seconds)
         found = np.where(known, dates, 0) + np.round(np.where(known, seconds, 0) * 1e6).astype(
             np.int64
@@ -130,7 +122,8 @@ class Order:
     """How the times of one reading follow one another, in the order of the files.
 
     Attributes: rising, equal, falling, steps of each kind; back, row of the first step back;
-    longest, seconds; interval, seconds, the median step; first, last.
+    longest, seconds; interval, seconds, the median step; regular, share of the steps of this
+    length; first, last.
     """
 
     rising: int
@@ -139,6 +132,7 @@ class Order:
     back: int | None
     longest: float
     interval: float
+    regular: float
     first: float
     last: float
 
@@ -278,24 +272,11 @@ def _pairs(
             if not 0 <= clock < len(names):
                 continue
             of_day = clock in singles and singles[clock][0].kind == "clock"
-            if not of_day and not _dotted_clock(names[clock], sample[clock]):
+            if not of_day and not times.is_dotted_clock(names[clock], sample[clock].to_list()):
                 continue
             name = f"{names[date]}+{names[clock]}"
             yield Candidate((date, clock), name, [_Pair(one) for one in formats], _FIRST, True)
             break
-
-
-def _dotted_clock(name: str, cells: pl.Series) -> bool:
-    """Whether numbers are hours and minutes, as 18.30."""
-    if not re.search("time|zeit|uhr|hora|heure", name.lower()) or cells.dtype != pl.Float64:
-        return False
-    values = cells.to_numpy()
-    values = values[np.isfinite(values)]
-    minutes = np.round(values % 1 * 100, 6)
-    return bool(
-        len(values) and ((values >= 0) & (values < 24)).all() and (minutes < 60).all()
-        and (minutes == np.round(minutes)).all()
-    )  # fmt: skip
 
 
 def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> list[Candidate]:
@@ -349,9 +330,9 @@ def order(spool: Spool, files: Sequence[int]) -> Order:
         sampled.append(some[some > 0])
     all_steps = np.concatenate(sampled) if sampled else np.empty(0)
     interval = float(np.median(all_steps)) if len(all_steps) else np.nan
-    return Order(
-        rising, equal, falling, back, longest, interval, *((ends[0], ends[-1]) if ends else (0, 0))
-    )
+    regular = float(np.isclose(all_steps, interval, rtol=1e-3).mean()) if len(all_steps) else 0.0
+    first, last = (ends[0], ends[-1]) if ends else (0.0, 0.0)
+    return Order(rising, equal, falling, back, longest, interval, regular, first, last)
 
 
 def _steps(
@@ -404,6 +385,7 @@ def choose(
     Errors: StreamError (cells that are no times, rows out of order, day and month that may both
     be meant).
     """
+    unsorted: StreamError | None = None
     for one in found:
         if one.bad is not None:
             if not one.certain:
@@ -413,56 +395,77 @@ def choose(
                 f"({one.readings[0].name}): correct it, declare it with --missing, name the format "
                 "with --time-format, or say --time none"
             )
-        chosen = _reading(one, files, words, notes)
-        if chosen is None:
+        orders = [order(spool, files) for spool in one.spools]
+        ranked = sorted(
+            range(len(orders)), key=lambda i: (orders[i].disorder, orders[i].longest, i)
+        )
+        best = orders[ranked[0]]
+        if not best.rising and not best.falling:
+            if one.explicit:
+                raise StreamError(
+                    f"{words(0, one.columns)}, as every row has: name a column in which time goes "
+                    "on, or say --time none"
+                )
+            if one.spools[0].rows > 1 or not one.certain:
+                continue
+        elif not best.ordered:
+            if _is_time_out_of_order(one, best):
+                raise _out_of_order(one, best, words)
+            if times.named_time(one.name) and not times.vague(one.name):
+                unsorted = unsorted or _out_of_order(one, best, words)
             continue
-        return chosen
+        elif not one.explicit and best.equal > _most_equal(one) * (best.rising + best.falling):
+            continue
+        _check_day_and_month(one, [orders[i] for i in ranked], ranked, words, notes)
+        return Chosen(one, one.readings[ranked[0]], one.spools[ranked[0]], best)
+    if unsorted:
+        raise unsorted
     return None
 
 
-def _reading(one: Candidate, files: Sequence[int], words: Any, notes: list[str]) -> Chosen | None:
-    orders = [order(spool, files) for spool in one.spools]
-    ranked = sorted(range(len(orders)), key=lambda i: (orders[i].disorder, orders[i].longest, i))
-    best = orders[ranked[0]]
-    reading = one.readings[ranked[0]]
-    steps = best.rising + best.falling
-    if not steps:
-        if one.explicit:
-            raise StreamError(
-                f"{words(0, one.columns)}, as every row has: name a column in which time goes on, "
-                "or say --time none"
-            )
-        if one.spools[0].rows > 1 or not one.certain:
-            return None
-    strict = one.certain or times.named_time(one.name)
-    if not best.ordered and steps:
-        if not one.explicit and (best.disorder > _DISORDER or not strict):
-            return None
-        row = best.back if best.rising > best.falling else None
-        if row is None:
-            raise StreamError(
-                f"{words(0, one.columns)}: the times go back and forth: sort the file by time, "
-                "newest last, or say --time none"
-            )
+def _is_time_out_of_order(one: Candidate, found: Order) -> bool:
+    """Whether a column that is not in order is the time nevertheless."""
+    if one.explicit:
+        return True
+    if times.vague(one.name):  # the temperature goes up and down, but in no regular steps
+        return found.disorder < _DISORDER and found.regular > _REGULAR
+    return found.disorder < _DISORDER and (one.certain or times.named_time(one.name))
+
+
+def _most_equal(one: Candidate) -> float:
+    """Rows with the time of the row before, for each other, that a time may have."""
+    if times.vague(one.name):
+        return _DUPLICATES
+    return np.inf if one.certain or times.named_time(one.name) else 0.0
+
+
+def _out_of_order(one: Candidate, found: Order, words: Any) -> StreamError:
+    if found.back is None or found.rising < found.falling:
+        return StreamError(
+            f"{words(0, one.columns)}: the times go back and forth: sort the file by time, newest "
+            "last, or say --time none"
+        )
+    return StreamError(
+        f"{words(found.back, one.columns)}, which is before the time of the row above: sort the "
+        "file by time, split it there, or say --time none"
+    )
+
+
+def _check_day_and_month(
+    one: Candidate, orders: Sequence[Order], ranked: Sequence[int], words: Any, notes: list[str]
+) -> None:
+    """Note the order of day and month that was chosen, or refuse two that fit equally well."""
+    if len(orders) < 2:
+        return
+    best, other = orders[:2]
+    same = (other.disorder, other.longest) == (best.disorder, best.longest)
+    if same and (other.first, other.last) != (best.first, best.last):
+        names = " or ".join(one.readings[i].name for i in ranked)
         raise StreamError(
-            f"{words(row, one.columns)}, which is before the time of the row above: sort the file "
-            "by time, split it there, or say --time none"
+            f"{words(0, one.columns)}, which may have day and month in either order, as all rows "
+            f"may: say which, --time-format with {names}"
         )
-    if not strict and best.equal:
-        return None
-    if times.vague(one.name) and not one.explicit and best.equal > _DUPLICATES * steps:
-        return None
-    if len(ranked) > 1:
-        other = orders[ranked[1]]
-        same = (other.disorder, other.longest) == (best.disorder, best.longest)
-        if same and (other.first, other.last) != (best.first, best.last):
-            names = " or ".join(one.readings[i].name for i in ranked)
-            raise StreamError(
-                f"{words(0, one.columns)}, which may have day and month in either order, as all "
-                f"rows may: say which, --time-format with {names}"
-            )
-        notes.append(
-            f"times are read as {reading.name}: in another order of day and month they do not "
-            "rise as evenly"
-        )
-    return Chosen(one, reading, one.spools[ranked[0]], best)
+    notes.append(
+        f"times are read as {one.readings[ranked[0]].name}: in another order of day and month "
+        "they do not rise as evenly"
+    )

@@ -74,6 +74,7 @@ _CLOCK_ALONE = re.compile(
     r"(?:\d+ days? )?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|\d{1,2}\.\d{2}\.\d{2}"
     r"|\d{1,2}:\d{2}(?::\d{2})? ?[AaPp][Mm]"
 )
+_DOTTED = re.compile(r"(?:[01]?\d|2[0-3])\.[0-5]\d")
 _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
@@ -123,7 +124,9 @@ class TimeFormat:
         return times, int(bad[0]) if len(bad) else None
 
     def _numbers(self, cells: pl.Series) -> pl.Series:
-        """Dates of numbers."""
+        """Dates of numbers, or of whole numbers as texts."""
+        if cells.dtype == pl.String and self.scale == 1e-9:
+            return cells.cast(pl.Int64, strict=False)
         values = cells.cast(pl.Float64, strict=False).fill_nan(None)
         if self.digits:
             texts = values.cast(pl.Int64, strict=False).cast(pl.String)
@@ -166,6 +169,7 @@ def _durations(cells: pl.Series) -> tuple[Float64Array, int | None]:
         nanoseconds = cells.to_physical().cast(pl.Float64)
         return (nanoseconds / SECOND).fill_null(np.nan).to_numpy(), None
     texts = cells.str.replace(r"^(\d{1,2})\.(\d{2})\.(\d{2})$", "${1}:${2}:${3}")
+    texts = texts.str.replace(r"^(\d{1,2})\.(\d{2})$", "${1}:${2}")
     half = texts.str.extract(r"([AaPp])[Mm]$").str.to_lowercase()
     texts = texts.str.replace(r" ?[AaPp][Mm]$", "").str.replace(",", ".", literal=True)
     parts = texts.str.extract_groups(_DURATION).struct.unnest().cast(pl.Float64)
@@ -228,6 +232,8 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
     """Formats in which every one of these texts is a time; several if day and month may change."""
     if not cells:
         return []
+    if is_nanoseconds(cells):
+        return [TimeFormat("ns since 1970", "date", scale=1e-9)]
     series = pl.Series(cells, dtype=pl.String)
     found = []
     if _CLOCK_ALONE.fullmatch(cells[0]):
@@ -272,6 +278,22 @@ def named_time(name: str) -> bool:
     return bool(words & _TIME_WORDS) and words <= (
         _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
     ) and name.strip() != "T"  # fmt: skip
+
+
+def is_dotted_clock(name: str, cells: Sequence[object]) -> bool:
+    """Whether a column of this name holds hours and minutes as 18.30, which are no numbers."""
+    known = [cell for cell in cells if cell is not None and cell != ""]
+    return (
+        named_time(name)
+        and len(known) > 0
+        and all(isinstance(cell, str) and _DOTTED.fullmatch(cell) for cell in known)
+    )
+
+
+def is_nanoseconds(cells: Sequence[str]) -> bool:
+    """Whether texts are nanoseconds since 1970, of which a float64 would lose the last digits."""
+    known = [cell for cell in cells if cell]
+    return len(known) > 0 and all(re.fullmatch(r"[1-3]\d{18}", cell) for cell in known)
 
 
 def vague(name: str) -> bool:
