@@ -73,7 +73,8 @@ help:
 	@echo 'PYTHON=python3.12 make ...  chooses the interpreter (now: $(PYTHON))'
 
 demo: $(VENV)/package
-	$(BIN)/nbt-embed demo
+	@mkdir -p build
+	$(BIN)/nbt-embed demo --report build/demo.html
 
 # One process of tests on each processor, and one thread in each.
 test: $(VENV)/tools

@@ -162,7 +162,7 @@ def kernel_options(config: Config) -> str:
         values["NBT_INTERVALS"] = "0"
     if not config.anomaly:
         values["NBT_ANOMALY"] = "0"
-    if config.resonators == 0:
+    if config.resonators == 0 and config.cell != "resonator":
         values["NBT_RESONATORS"] = "0"
     if config.head == 0:
         values["NBT_HEAD"] = "0"

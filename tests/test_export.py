@@ -38,6 +38,7 @@ KINDS = {
     "columns": Config(3, 1, hidden=5, cell="columnar", resonators=2, head=3, max_delay=1),
     "resonators": Config(2, 2, hidden=4, cell="resonator", link="bernoulli", filter="sgd"),
     "head": Config(1, 2, hidden=0, **still(head=4, rollback_steps=50)),
+    "resonators without units": Config(2, 1, hidden=0, cell="resonator"),
 }
 
 

@@ -63,7 +63,7 @@ def comparing(folder: Path, rows: int, runs: int) -> Sequence[str]:
     """``compare`` over five sizes, two cells and five seeds on one core and on all."""
     path = folder / "compare.csv"
     write(path, min(15_000, rows))
-    grid = ["--hidden", "4,8,16,24,32", "--cell", "columnar,gated", "--seeds", "5"]
+    grid = ["--hidden", "4,8,16,32,64", "--cell", "columnar,gated", "--seeds", "5"]
     command = ["compare", str(path), "--target", "s0", *grid]
     cores = sorted(os.sched_getaffinity(0))
     one = [measured([*command, "--jobs", "1"], cores=set(cores[:1]))[0] for _ in range(runs)]
