@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nbt_embed import Config, Learner
+from nbt_embed.config import Cell
 from nbt_embed.cost import processor_of
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.evaluate import evaluate
@@ -145,7 +146,7 @@ def test_learners_that_turn_out_the_same_stand_once() -> None:
 
 
 def test_no_units_are_the_recursive_least_squares_that_is_there_anyway() -> None:
-    cells = ("columnar", "gated")
+    cells: tuple[Cell, ...] = ("columnar", "gated")
     found, _ = combinations(Grid(hidden=(0, 2), cells=cells), 3, 1)
     assert [one.config.hidden for one in found] == [2, 2]
     forgets = {"forget": 0.9}
@@ -415,3 +416,13 @@ def test_the_command_compares_a_file(
     assert [one["key"] for one in made["horizons"][0]["rows"]] == [LAST, RLS, LEARNER, LEARNER]
     for name in out.values():
         assert name.stat().st_size > 0
+
+
+def test_a_library_that_is_missing_is_named_before_the_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbt_embed.commands import compare as command
+
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
+    said = refused(capsys, "compare", "none.csv", "--report", "page.html")
+    assert "bokeh is not installed: pip install 'nbt-embed[app]'" in said

@@ -233,7 +233,7 @@ def test_commands_run(snippet: Snippet, tool: Tool, tmp_path: Path) -> None:
     """In a folder with a learner, a stream, and the log that its firmware prints."""
     tool("make")
     learner = Learner(3, 1, hidden=4)
-    stream = simulated_sensor(60, missing=0)
+    stream = simulated_sensor(600, missing=0)
     learner.run(stream.inputs, stream.targets[:, 0], horizon=1)
     for name in ("learner.nbt", "pump.nbt", "fan.nbt"):
         learner.save(tmp_path / name)

@@ -110,7 +110,7 @@ class EachOutput:
 
 
 def most_probable(forecasts: Float32Array) -> Float32Array:
-    """Probabilities (T, K) -> (T, 1) numbers of the most probable class, NaN where there is none."""
+    """Numbers (T, 1) of the most probable class of probabilities (T, K), NaN without any."""
     best: Float32Array = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
     best[np.isnan(forecasts).any(axis=1)] = np.nan
     return best

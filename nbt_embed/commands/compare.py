@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +23,11 @@ from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nbt_embed.app.comparing import Grid
     from nbt_embed.app.tables import Table
 
+# Options whose files need a library that is large.
+_DRAWN_BY = {"plot": "matplotlib", "report": "bokeh"}
 USUAL_PROCESSOR = "Cortex-M4F"
 # Settings with an option that is the same for every learner.
 _FIXED = {
@@ -117,12 +122,13 @@ def main(args: argparse.Namespace) -> Result:
     """Compare, and write what was asked for."""
     with extra("nbt-embed compare"):
         from nbt_embed.app import comparing
-        from nbt_embed.app.compared import document_of
         from nbt_embed.app.compared_plot import check_name
-        from nbt_embed.app.compared_table import loss_table, table
         from nbt_embed.app.passes import Interrupted
         from nbt_embed.app.reading import read
-        from nbt_embed.app.terminal import Progress
+
+        for option, library in _DRAWN_BY.items():  # before the run, not after it
+            if getattr(args, option) is not None and find_spec(library) is None:
+                raise ModuleNotFoundError(library, name=library)
     files = [Path(name) for name in args.files if name != STDOUT]
     check_targets(files, args.out, args.json, args.report, args.plot)
     if args.plot is not None:
@@ -133,14 +139,20 @@ def main(args: argparse.Namespace) -> Result:
         resets = [block.start for block in recording.blocks() if block.reset]
         read_notes = list(recording.notes)
     number = None if classes is None else len(classes)
+    loading = threading.Thread(target=_load, args=(args,))
     try:
-        with Progress(comparing.rows_of(stream, grid, number)) as progress:
+        with progress_of(comparing.rows_of(stream, grid, number)) as progress:
+            loading.start()
             rows, notes = comparing.compare(
-                stream, grid, processor, args.mhz, number, resets, args.jobs, progress.add
+                stream, grid, processor, args.mhz, number, resets, args.jobs, progress
             )
     except Interrupted as error:
         note(f"interrupted: {error}; nothing is written")
         raise
+    loading.join()
+    from nbt_embed.app.compared import document_of
+    from nbt_embed.app.compared_table import loss_table, table
+
     for sentence in notes:
         note(sentence)
     document = document_of(
@@ -153,6 +165,27 @@ def main(args: argparse.Namespace) -> Result:
         if len(stream.target_names) > 1:
             tables.append(([], loss_table(document, horizon)))
     return Result(text_of(document["source"], tables), _files(args, document))
+
+
+def _load(args: argparse.Namespace) -> None:
+    """Import what the results need, which takes up to a second, while the learners run."""
+    names = ["compared_table", "terminal"]
+    names += ["compared_page"] if args.report is not None else []
+    names += ["compared_plot"] if args.plot is not None else []
+    for name in names:
+        import_module(f"nbt_embed.app.{name}")
+
+
+@contextmanager
+def progress_of(total: int) -> Iterator[Callable[[int], None] | None]:
+    """What counts rows into a bar, on a terminal; elsewhere None, and nothing is loaded for it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from nbt_embed.app.terminal import Progress
+
+    with Progress(total) as progress:
+        yield progress.add
 
 
 def grid_of(args: argparse.Namespace) -> Grid:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbt_embed.commands._app import extra
-from nbt_embed.commands.compare import add_jobs, add_processor, check_link, text_of
+from nbt_embed.commands.compare import add_jobs, add_processor, check_link, progress_of, text_of
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of
@@ -83,7 +83,6 @@ def main(args: argparse.Namespace) -> Result:
         from nbt_embed.app import tuning
         from nbt_embed.app.passes import Interrupted
         from nbt_embed.app.reading import read
-        from nbt_embed.app.terminal import Progress
         from nbt_embed.app.tuned import document_of, table
     check_targets([Path(name) for name in args.files if name != STDOUT], args.json)
     processor = processor_of(args.processor)
@@ -94,10 +93,8 @@ def main(args: argparse.Namespace) -> Result:
         notes = list(recording.notes)
     number = None if classes is None else len(classes)
     try:
-        with Progress(tuning.rows_of(stream, search, args.horizon)) as progress:
-            tuned = tuning.tune(
-                stream, search, args.horizon, number, resets, args.jobs, progress.add
-            )
+        with progress_of(tuning.rows_of(stream, search, args.horizon)) as progress:
+            tuned = tuning.tune(stream, search, args.horizon, number, resets, args.jobs, progress)
     except Interrupted as error:
         note(f"interrupted: {error}; nothing is written")
         raise
