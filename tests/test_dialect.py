@@ -68,6 +68,7 @@ def test_a_line_end_that_two_pieces_share(tmp_path: Path, monkeypatch: pytest.Mo
     for block in range(1, len(text) + 1):
         monkeypatch.setattr(lines, "BLOCK", block)
         assert same(table(tmp_path, text)[0], ROWS)
+        assert same(table(tmp_path, "a\r\n1\r\n3\r\n7\r\n")[0], [[1], [3], [7]], "a")
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,10 @@ def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
         (
             "a\n990\n999\n1.000\n1.001\n",
             "line 4, column 'a', holds '1.000', which may be a fraction",
+        ),
+        (
+            "a\n" + "990\n995\n" * 1000 + "1.004\n",
+            "line 2002, column 'a', holds '1.004', which may",
         ),
         ("a;b\n990;1\n1,004;2\n", "line 3, column 'a', holds '1,004', which may be a fraction or"),
         ("a;b\n1.004;1,004\n2.004;3,004\n", "which may each be a fraction or thousands"),

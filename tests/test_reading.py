@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -111,6 +112,15 @@ def test_temporary_files_go_with_the_recording(
     assert not list(spools.iterdir())
     refusal(tmp_path, "a,b\n1,2\n3\n")
     assert not list(spools.iterdir())
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    told = refusal(tmp_path, PLAIN)
+    assert "rows cannot be kept in this temporary file (No space left on device): make" in told
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class NumberColumn:
             if file_row == 0:
                 self._begin = float(values[0])
             expected = self._begin + np.arange(file_row, file_row + len(values))
-            self.counter = missing == 0 and bool((values == expected).all())
+            self.counter = bool((values == expected).all())
         if self.step is None and np.isfinite(low) and np.isfinite(high):
             steps = np.abs(np.diff(values[:_STEPS]))
             steps = steps[steps > 0]

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nbt_embed.errors import StreamError
+
 ROWS = 1 << 16  # of one look at all rows
 
 
@@ -27,13 +29,19 @@ class Spool:
         self.rows = 0
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (n, width), or (n,) where width is 1."""
+        """Add rows (n, width), or (n,) where width is 1. Errors: StreamError (no room)."""
         block = np.ascontiguousarray(rows, self._kind)
         view = memoryview(block.reshape(-1).view(np.uint8).data)
         at = self.rows * self._width * self._kind.itemsize
-        while view:
-            count = os.pwrite(self._file.fileno(), view, at)
-            view, at = view[count:], at + count
+        try:
+            while view:
+                count = os.pwrite(self._file.fileno(), view, at)
+                view, at = view[count:], at + count
+        except OSError as error:
+            raise StreamError(
+                f"{self._file.name}: rows cannot be kept in this temporary file "
+                f"({error.strerror}): make room, or set TMPDIR to another folder"
+            ) from error
         self.rows += len(block)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:

@@ -127,6 +127,7 @@ class TextTable:
         self._recognise()
 
     def _recognise(self) -> None:
+        self._last: lines.Chunk | None = None  # of those that messages ask for
         with self._open() as (file, _):
             text, more = b"", b"x"
             while more and (len(text) < dialects.SAMPLE or text.count(b"\n") < _LINES):
@@ -197,7 +198,7 @@ class TextTable:
     def _weigh(self) -> None:
         """Decide the decimal mark by all cells."""
         marks, keys = numerals.Marks(), self._keys()
-        self._decimal, self._weighed = ".", True
+        self._decimal, self._weighed, self._last = ".", True, None
         for chunk in self._chunks(None):
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
                 if numeric:
@@ -331,7 +332,11 @@ class TextTable:
             yield encoding.Utf8(self.title, plain, self._encoding, self._mark), plain
 
     def _chunk_of(self, row: int) -> lines.Chunk:
-        return next(chunk for chunk in self._chunks(None) if row < chunk.row + len(chunk.lines))
+        last = self._last
+        if last is None or not last.row <= row < last.row + len(last.lines):
+            last = next(one for one in self._chunks(None) if row < one.row + len(one.lines))
+        self._last = last
+        return last
 
     def place(self, row: int) -> str:
         """Line of a row."""
