@@ -94,6 +94,7 @@ _KNOWN = (
 )  # fmt: skip
 
 
+@cache
 def processors() -> tuple[Processor, ...]:
     """The processors that costs are known of."""
     errors = {name: entry["error"] for name, entry in _costs().items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import KERNEL, ROOT, Build, Tool, run
 
-from nbt_embed._build import REQUIRED, flags_for
+from nbt_embed._build import CALLS, REQUIRED, flags_for
 from nbt_embed._selfcheck import KNOWN_HASH
 
 GOOD = [*[f"{KNOWN_HASH:016x}"] * 3, "0"]
@@ -176,7 +176,7 @@ def test_make_compiles_again_when_the_compiler_or_its_options_change(
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "csrc").mkdir()
     (tmp_path / "nbt_embed").mkdir()
-    for source in ("_build.py", "_calls.c", "_calls.h", "_selfcheck.c", "_selfcheck.h"):
+    for source in ("_build.py", *(f"{path.stem}.{kind}" for path in CALLS for kind in "ch")):
         (tmp_path / "nbt_embed" / source).touch()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "python").touch()

@@ -192,7 +192,7 @@ def folder(tmp_path: Path) -> Path:
     """One recording with its index; every tenth label is missing."""
     data = tmp_path / "data"
     data.mkdir()
-    cells = [f"{z:.5f}" if t % 10 else "" for t, z in enumerate(wave(1400))]
+    cells = [f"{z:.5f}" if t % 10 != 9 else "" for t, z in enumerate(wave(1400))]
     (data / "wave.csv").write_text("\n".join(["a", *cells]) + "\n")
     index = {"wave": {"target": "a", "horizons": [1, 3], "start": 200}}
     (data / "streams.json").write_text(json.dumps(index))

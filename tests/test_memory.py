@@ -19,7 +19,7 @@ import pytest
 from memory_profiler import memory_usage
 
 import nbt_embed
-from nbt_embed import Config, Learner, NbtError, memory_of, metrics, report
+from nbt_embed import Config, Learner, NbtError, cost, memory_of, metrics, report
 from nbt_embed.alarm import Alarm, events
 from nbt_embed.alternatives import alternatives
 from nbt_embed.amalgamation import amalgamate, kernel_folder
@@ -191,6 +191,11 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Memory.total": lambda: one.memory.total,
         "memory_of": lambda: memory_of(config),
         "memory_of: refused": refused(lambda: memory_of(Config(1, 1, lags=0))),
+        "cost.cost": lambda: cost.cost(config, "Cortex-M4F"),
+        "cost.Cost": lambda: cost.cost(config, "Cortex-M0").milliseconds_low,
+        "cost.Processor": lambda: cost.processor_of("m4f").board,
+        "cost.processor_of": refused(lambda: cost.processor_of("Z80")),
+        "cost.processors": cost.processors,
         "evaluate.Scored": lambda: Scored(2, 1).truths(0, wide.astype(np.float32)),
         "evaluate.evaluate": lambda: evaluate(LastValue(1, 1), stream),
         "baselines.LastValue": lambda: steps(LastValue(1, 1)),
