@@ -111,7 +111,7 @@ drift: $(VENV)/package
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
-	$(BIN)/python -m tools.desk
+	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/desk/page.png)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \

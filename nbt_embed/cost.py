@@ -25,6 +25,8 @@ from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, shown, similar
 
 COSTS = Path(__file__).with_name("costs.json")
+# Where one processor has to stand for all.
+USUAL = "Cortex-M4F"
 _MHZ_MAX = 10_000.0
 
 

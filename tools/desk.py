@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tools.document import put
+
 ROWS = 1_000_000
 COLUMNS = 8
 CHROMIUM = "/usr/bin/chromium"
@@ -29,12 +31,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="of each measurement (3)")
     parser.add_argument("--rows", type=int, default=ROWS, help=f"of the long CSV ({ROWS:,})")
+    parser.add_argument("--document", type=Path, help="put the figures between its markers")
+    parser.add_argument("--picture", type=Path, help="PNG to write: the page of the demo")
     options = parser.parse_args()
+    lines = []
     with tempfile.TemporaryDirectory(prefix="nbt-desk-") as name:
         folder = Path(name)
         for part in (streaming, comparing, importing, opening):
             for line in part(folder, options.rows, options.runs):
                 print(line, flush=True)
+                lines.append(line)
+        if options.picture is not None:
+            measured(["demo", "--report", str(folder / "demo.html")])
+            photograph(folder / "demo.html", options.picture)
+    if options.document is not None:
+        put(options.document, "desk", "\n".join(lines))
     return 0
 
 
@@ -116,6 +127,24 @@ def opening(folder: Path, rows: int, runs: int) -> Sequence[str]:
     size = page.stat().st_size / 1e6
     return [f"run --report, {min(100_000, rows):,} rows, until the page is drawn in Chromium: "
             f"{statistics.median(seconds):.1f} s; the page has {size:.1f} MB"]  # fmt: skip
+
+
+def photograph(page: Path, picture: Path) -> None:
+    """The upper part of a page, as wide as a document."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        view = browser.new_context(
+            viewport={"width": 1140, "height": 1960}, device_scale_factor=0.75, color_scheme="light"
+        )
+        shown = view.new_page()
+        shown.goto(page.as_uri())
+        shown.wait_for_selector("canvas")
+        shown.wait_for_timeout(500)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        shown.screenshot(path=picture)
+        browser.close()
 
 
 def write(path: Path, rows: int) -> None:

@@ -21,6 +21,7 @@ from nbt_embed.app.look import Stroke
 from nbt_embed.app.results import ErrorTrack, Pictures, Track, TrustTrack
 from nbt_embed.app.tables import Table
 from nbt_embed.app.tracks import thinned
+from nbt_embed.cost import USUAL
 
 # What ends a script element, and what JSON may hold and JavaScript once did not.
 _UNSAFE = str.maketrans(
@@ -155,7 +156,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     }
     size = document["learner"]["memory_bytes"]
     yield {"name": "Memory of the learner", "value": f"{tables.count(size)} bytes", "note": ""}
-    for cost in (document["costs"] or [])[:1]:
+    for cost in [one for one in document["costs"] if one["processor"] == USUAL]:
         yield {
             "name": "Time a row",
             "value": f"{tables.number(cost['milliseconds_low'])} to "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbt_embed.commands._app import extra
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.cost import processor_of, processors
+from nbt_embed.cost import USUAL, processor_of, processors
 from nbt_embed.errors import ConfigError, shown, similar
 from nbt_embed.options import add_switches, count_from, horizons, number_from, settings_of
 from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # Options whose files need a library that is large.
 _DRAWN_BY = {"plot": "matplotlib", "report": "bokeh"}
-USUAL_PROCESSOR = "Cortex-M4F"
 # Settings with an option that is the same for every learner.
 _FIXED = {
     "resonators": "units of a columnar layer that are resonators",
@@ -101,8 +100,8 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
     known = ", ".join(one.name for one in processors())
     group = parser.add_argument_group("processor")
     group.add_argument(
-        "--processor", "--mcu", metavar="NAME", default=USUAL_PROCESSOR,
-        help=f"whose milliseconds are told: {known} (default: {USUAL_PROCESSOR})",
+        "--processor", "--mcu", metavar="NAME", default=USUAL,
+        help=f"whose milliseconds are told: {known} (default: {USUAL})",
     )  # fmt: skip
     group.add_argument(
         "--mhz", metavar="F", type=number_from(1e-3, 1e4, "megahertz"),
