@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nbt_embed import Config, Learner
 from nbt_embed.alarm import events
 from nbt_embed.app.alarms import AlarmRows
 from nbt_embed.app.document import run_document
+from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.app.recording import from_stream
 from nbt_embed.app.trial import Plan, Trial, run_trial
 from nbt_embed.baselines import LastValue, Nlms, Seasonal
@@ -99,7 +101,7 @@ def test_another_recording_begins_without_what_waited() -> None:
     blocks = [replace(block, reset=block.start == 600) for block in whole]
 
     class Broken:
-        rows, title, target_names = 900, "a", stream.target_names
+        rows, title, target_names, anchor = 900, "a", stream.target_names, None
 
         def blocks(self, _: int) -> Any:
             return iter(blocks)
@@ -170,6 +172,20 @@ def test_nothing_to_score_is_refused() -> None:
     for plan in ({"horizons": (5,)}, {"horizons": (1,), "score_from": 9}):
         with pytest.raises(InputError, match="nothing to score: a stream has 9 rows"):
             trial(stream, Config(1, 1, hidden=2), **plan)
+
+
+def test_a_quiet_start_hides_no_anchor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that stands at 0 for longer than is looked at is still the future of its column."""
+    monkeypatch.setattr("nbt_embed.app.trial.ANCHOR_ROWS", 50)
+    values = np.concatenate([np.zeros(200), 100 + np.arange(300) % 7])
+    path = tmp_path / "quiet.csv"
+    path.write_text("a,b\n" + "".join(f"{value},{i % 5}\n" for i, value in enumerate(values)))
+    with read([path], ReadOptions(targets=("a",))) as recording:
+        result = run_trial(recording, Config(2, 1, hidden=2), Plan((1,)))
+    assert result.config.anchor == (0,)
+    with from_stream(from_arrays(values), "a stream") as recording:
+        found = run_trial(recording, Config(1, 1, hidden=2), Plan((1,)))
+    assert found.config.anchor == (None,)
 
 
 @pytest.mark.parametrize("hold_off", [0, 1, 3, 100])

@@ -109,6 +109,7 @@ def without_units(config: Config) -> Config:
         link=config.link,
         hold_missing=config.hold_missing,
         follow=config.follow,
+        anchor=config.anchor,
         levels=(),
         anomaly=False,
     )

@@ -8,7 +8,7 @@ seen a label before it made the forecast (``evaluate.Scored``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed._kernel_config import Counters
+from nbt_embed.anchor import find_anchor
 from nbt_embed.app.alarms import AlarmRows
 from nbt_embed.app.classes import most_probable
 from nbt_embed.app.lane import Lane, LearnerLane
@@ -168,9 +169,10 @@ def run_trial(
     """
     blocks = recording.blocks(block_rows(recording.rows))
     head = list(_first_rows(blocks))
-    races = [_Race(recording, config, plan, horizon) for horizon in plan.horizons]
-    for race in races:
-        race.find_anchor(head)
+    races = [
+        _Race(recording, anchored(config, recording, head, horizon), plan, horizon)
+        for horizon in plan.horizons
+    ]
     for block in chain(head, blocks):
         told = [race.feed(block) for race in races]
         if listener is not None:
@@ -203,6 +205,21 @@ def _first_rows(blocks: Iterator[Block]) -> Iterator[Block]:
         yield block
 
 
+def anchored(config: Config, recording: Recording, head: list[Block], horizon: int) -> Config:
+    """The learner, told which input each target is the future of: the one of its own column.
+
+    A target that is no input, or of a stream that was no file, is looked for in the first rows.
+    """
+    if not config.anchored or config.anchor is not None:
+        return config
+    inputs = np.concatenate([block.inputs for block in head])
+    targets = np.concatenate([block.targets for block in head])
+    found = find_anchor(inputs, targets, horizon)
+    known = recording.anchor or (None,) * len(found)
+    own = [later if one is None else one for one, later in zip(known, found, strict=True)]
+    return replace(config, anchor=tuple(own))
+
+
 class _Race:
     """All models of one horizon."""
 
@@ -230,15 +247,6 @@ class _Race:
     def learner(self) -> Learner:
         """The learner itself."""
         return self._own.learner
-
-    def find_anchor(self, head: list[Block]) -> None:
-        """Let every learner find which input each target is the future of, in the first rows."""
-        inputs = np.concatenate([block.inputs for block in head])
-        targets = np.concatenate([block.targets for block in head])
-        for lane in self._lanes.values():
-            model = lane.entrant.model
-            if isinstance(model, Learner):
-                model.find_anchor(inputs, targets, horizon=self._horizon)
 
     def feed(self, block: Block) -> Told:
         """All models take the next rows."""
