@@ -327,6 +327,23 @@ def test_several_files_are_one_stream_with_a_reset_between(tmp_path: Path) -> No
         assert "notes.md left out" in found.notes[0]
 
 
+def test_files_of_a_folder_are_read_in_natural_order(tmp_path: Path) -> None:
+    for name in ("log_10.csv", "log_9.csv", "log_1.csv", "Log_2.csv"):
+        write(tmp_path, f"a\n{name[4:-4]}.5\n", name)
+    with read([tmp_path], ReadOptions()) as found:
+        np.testing.assert_array_equal(found.stream().inputs[:, 0], [1.5, 2.5, 9.5, 10.5])
+
+
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, PLAIN)
+    (tmp_path / "other.csv").symlink_to(path)
+    for paths in ([path, path], [path, tmp_path / "." / "log.csv"], [tmp_path, path]):
+        with pytest.raises(StreamError, match=r"log\.csv is named twice: name it once|same file"):
+            read(paths, ReadOptions())
+    with pytest.raises(StreamError, match=r"other\.csv, which is the same file as .*log\.csv, is"):
+        read([path, tmp_path / "other.csv"], ReadOptions())
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

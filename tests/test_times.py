@@ -307,3 +307,67 @@ def test_resampling_does_not_depend_on_the_pieces_that_are_read(
     bins = np.arange(1000) * 3 // 10
     means = np.bincount(bins, values) / np.bincount(bins)
     np.testing.assert_array_equal(found[0][:, 0], means.astype(np.float32))
+
+
+def of_days(directory: Path, *spans: tuple[int, int], newest_first: bool = False) -> Recording:
+    """Files 1.csv, 2.csv, ... with a row a day of January, from one day to another."""
+    paths = []
+    for i, (begin, end) in enumerate(spans):
+        days = list(range(begin, end + 1))
+        rows = [f"2024-01-{day:02},{day % 7}\n" for day in (days[::-1] if newest_first else days)]
+        paths.append(directory / f"{i + 1}.csv")
+        paths[-1].write_text("time,a\n" + "".join(rows))
+    return read(paths, ReadOptions())
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_files_out_of_the_order_of_time_are_refused(tmp_path: Path, newest_first: bool) -> None:
+    for spans in ([(11, 19), (1, 9)], [(1, 5), (11, 19), (6, 9)], [(11, 19), (1, 11)]):
+        with pytest.raises(StreamError) as error:
+            of_days(tmp_path, *spans, newest_first=newest_first)
+        begin, end = spans[-1]
+        told = str(error.value).replace(f"{tmp_path}/", "")
+        assert told == (
+            f"{len(spans)}.csv: its times, 2024-01-{begin:02} 00:00:00 to 2024-01-{end:02} "
+            f"00:00:00, lie before those of {len(spans) - 1}.csv, 2024-01-11 00:00:00 to "
+            "2024-01-19 00:00:00, which is read first: name the files one by one in the order of "
+            "time, or say --time none"
+        )
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize(
+    ("spans", "last", "duplicates", "back"),
+    [
+        ([(1, 9), (10, 19)], 19, 0, 0),
+        ([(1, 9), (9, 19)], 19, 1, 0),
+        ([(1, 9), (5, 19)], 19, 0, 1),
+        ([(1, 9), (1, 9)], 9, 0, 1),
+        ([(1, 19), (5, 9), (20, 25)], 25, 0, 1),
+        ([(1, 19), (5, 9)], 19, 0, 1),
+    ],
+)
+def test_facts_of_the_time_are_those_of_all_files(
+    tmp_path: Path,
+    spans: list[tuple[int, int]],
+    last: int,
+    duplicates: int,
+    back: int,
+    newest_first: bool,
+) -> None:
+    with of_days(tmp_path, *spans, newest_first=newest_first) as found:
+        time = found.time
+        assert time is not None
+        assert (time.first, time.last) == ("2024-01-01 00:00:00", f"2024-01-{last:02} 00:00:00")
+        assert (time.duplicates, time.out_of_order) == (duplicates, back)
+        assert sum("are learned twice" in note for note in found.notes) == back
+
+
+def test_seconds_may_start_again_in_every_file(tmp_path: Path) -> None:
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    for path in paths:
+        path.write_text("t_s,a\n" + "".join(f"{i},{i % 7}\n" for i in range(20)))
+    with read(paths, ReadOptions()) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last, found.time.out_of_order) == ("0 s", "19 s", 1)
+        assert any("times start again" in note for note in found.notes)

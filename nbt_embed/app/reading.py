@@ -40,7 +40,7 @@ def read(
     not say is recognised (``notes``), or refused where two readings are possible.
 
     Args:
-        paths: files, folders (their files in the order of names) or "-", standard input.
+        paths: files, folders (their files in natural order) or "-", standard input.
         options: what is not to be recognised.
         progress: called with how much of how much has been read of a file, in bytes or rows.
 
@@ -64,7 +64,8 @@ def read(
             notes.append(f"{survey.dropped} empty rows at the end are left out")
         words = _Words(tables, survey.files)
         chosen = timeline.choose(survey.candidates, survey.files, words.cells, notes)
-        title = _title([one.title for one in tables])
+        titles = [one.title for one in tables]
+        title = _title(titles)
         columns = Columns(
             title,
             words.names,
@@ -87,7 +88,7 @@ def read(
                 f"the file is newest first by {chosen.candidate.name!r}: its rows are read from "
                 "the last to the first"
             )
-        facts, resets = _time_facts(chosen, rows, options, title)
+        facts, resets = _time_facts(chosen, rows, options, title, titles, notes)
         if facts:
             notes += _time_notes(facts, options, len(resets))
         missing = any(_has_missing(survey, one.column) for one in found.inputs)
@@ -313,7 +314,12 @@ def _times(
 
 
 def _time_facts(
-    chosen: timeline.Chosen | None, rows: Rows, options: ReadOptions, title: str
+    chosen: timeline.Chosen | None,
+    rows: Rows,
+    options: ReadOptions,
+    title: str,
+    files: Sequence[str],
+    notes: list[str],
 ) -> tuple[TimeFacts | None, list[int]]:
     """What the time column tells, and the rows before which there is a pause longer than asked."""
     if chosen is None:
@@ -325,6 +331,8 @@ def _time_facts(
                 )
         return None, []
     order, date = chosen.order, chosen.reading.kind == "date"
+    between = timeline.check_files(chosen, rows.files, files)
+    notes += between.notes
     if options.gap is not None and options.gap < order.interval:
         raise StreamError(
             f"{title}: gap {options.gap:g} s is below the interval of the rows, "
@@ -340,17 +348,16 @@ def _time_facts(
                 gaps.append((row, seconds))
             if options.gap is not None:
                 resets.append(row)
-    first, last = (order.last, order.first) if rows.backwards else (order.first, order.last)
     return (
         TimeFacts(
             chosen.candidate.name,
             chosen.reading.name,
-            text_of(first, date),
-            text_of(last, date),
+            text_of(between.first, date),
+            text_of(between.last, date),
             order.interval,
             tuple(sorted(gaps)),
-            order.equal,
-            min(order.rising, order.falling),
+            order.equal + between.equal,
+            min(order.rising, order.falling) + between.back,
         ),
         resets,
     )
