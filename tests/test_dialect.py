@@ -303,6 +303,47 @@ def test_comment_lines_below_the_header_are_noted(tmp_path: Path) -> None:
     assert table(tmp_path, "# x\n" + TEXT)[1] == []
 
 
+ONE = [[20.13], [20.29], [-3.5], [NAN], [21]]
+
+
+@pytest.mark.parametrize(
+    ("above", "options"),
+    [
+        ("temp\n", {}),
+        ("temp\ndegC\n", {}),
+        ("temp\ndegC\nAvg\n", {}),
+        ("# a log, of x\ntemp\n", {}),
+        ("temp\n", {"decimal": ","}),
+        ("temp\ndegC\n", {"decimal": ","}),
+        ("temp\n", {"delimiter": ";"}),
+    ],
+)
+def test_one_column_of_numbers_with_a_decimal_comma(
+    tmp_path: Path, above: str, options: dict[str, Any]
+) -> None:
+    text = above + "20,13\n20,29\n-3,5\nNaN\n21\n"
+    assert same(table(tmp_path, text, **options)[0], ONE, "temp")
+    begun = text.replace("20,13", "21\n20,13")  # the first row has no comma
+    assert same(table(tmp_path, begun, **options)[0], [[21], *ONE], "temp")
+
+
+def test_two_columns_or_one_with_a_decimal_comma(tmp_path: Path) -> None:
+    text = "20,19\n19,67\n21,40\n"
+    found, notes = table(tmp_path, text)
+    assert same(found, [[20, 19], [19, 67], [21, 40]], "x1,x2")
+    assert "every row as '20,19' is read as two columns: --decimal , reads it as one" in notes[0]
+    assert same(table(tmp_path, text, decimal=",")[0], [[20.19], [19.67], [21.4]], "x1")
+    assert not any("two columns" in n for n in table(tmp_path, text, delimiter=",")[1])
+    told = refusal(tmp_path, text + "20,05\n")
+    assert "line 4: '20,05' may be a number with a decimal comma or two numbers: say" in told
+    assert same(table(tmp_path, "a,b\n" + text)[0], [[20, 19], [19, 67], [21, 40]])
+
+
+def test_a_decimal_comma_that_is_said_leaves_commas_between_quoted_cells(tmp_path: Path) -> None:
+    text = '"a","b"\n"1,5","2,5"\n"3,5","4,25"\n'
+    assert same(table(tmp_path, text, decimal=",")[0], [[1.5, 2.5], [3.5, 4.25]])
+
+
 def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     text = 'a,b\n"1",1.5,-2.25\n"2",2.5,0.5\n"3",3.75,1000\n'
     found, notes = table(tmp_path, text)

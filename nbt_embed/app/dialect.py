@@ -23,6 +23,8 @@ _NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"
 _ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
 COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
 _COMMENT = re.compile(COMMENT)
+_COMMA_PAIR = re.compile(r"[+\-\u2212]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"[+\-\u2212]?[0-9]+(?:,[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
             notes.append("the last comment line before the rows holds the names of the columns")
         else:
             _check_unheaded(title, lines, rows, head, mode, delimiter, options)
+            if delimiter == "," and mode == 2 and options.delimiter is None:
+                notes += _check_pairs(title, lines[head:])
             names = tuple([f"x{i + 1}" for i in range(mode)])
             notes.append(
                 f"line {lines[head].number} is the first row, there is no header: the columns are "
@@ -198,6 +202,10 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
                 f"{title}: delimiter {options.delimiter!r}: name one character, tab or space"
             )
         candidates = (said,)
+    elif options.decimal == "," and not (
+        options.quote and any(options.quote in line.text for line in lines)
+    ):
+        candidates = [one for one in _DELIMITERS if one != ","]  # unless quotes part the two
     best: tuple[tuple[bool, bool, float, float, int], str, int] | None = None
     for rank, delimiter in enumerate(candidates):
         rows = [split(line.text, delimiter, options.quote) for line in lines]
@@ -225,14 +233,29 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
 
 
 def _one_column(lines: Sequence[_Line]) -> bool:
-    """Whether a name stands above numbers with a decimal comma, and nothing else."""
-    name = lines[0].text.strip()
+    """Whether a name, and units, stand above numbers with a decimal comma, and nothing else."""
+    texts = [line.text.strip() for line in lines]
+    start = next((i for i, text in enumerate(texts) if _COMMA_NUMBER.fullmatch(text)), 0)
     return (
-        len(lines) > 1
-        and not any(mark in name for mark in "\t;|,")
-        and not _is_value(name)
-        and all(re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", line.text) for line in lines[1:])
+        0 < start <= 1 + _UNITS
+        and not any(mark in text for text in texts[:start] for mark in "\t;|,")
+        and not any(is_number(text) or times.is_time(text) for text in texts[:start])
+        and all(_COMMA_NUMBER.fullmatch(text) or is_missing(text) for text in texts[start:])
     )
+
+
+def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
+    """Note that rows as 20,19 without a header are two columns; refuse rows as 20,05."""
+    texts = [line.text.strip() for line in lines]
+    if not all(_COMMA_PAIR.fullmatch(text) or is_missing(text) for text in texts):
+        return []
+    for line, text in zip(lines, texts, strict=True):
+        if re.search(r",0[0-9]", text):
+            raise StreamError(
+                f"{title}: line {line.number}: {text!r} may be a number with a decimal comma or "
+                "two numbers: say --decimal , or --delimiter ,"
+            )
+    return [f"every row as {texts[0]!r} is read as two columns: --decimal , reads it as one number"]
 
 
 def _is_value(cell: str) -> bool:
