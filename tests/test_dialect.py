@@ -87,7 +87,7 @@ def test_encodings_are_recognised(tmp_path: Path, encoding: str, note: str | Non
 
 def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
-    assert "line 100003 holds '°', which is not a number" in table(tmp_path, late)[1][-1]
+    assert "line 100003: column 'b' holds '°', which is not a number" in refusal(tmp_path, late)
     both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
     assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
@@ -113,6 +113,9 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
         ("a;b\n20,129;6,948\n20,295;6,809\n", [[20.129, 6.948], [20.295, 6.809]]),
         ("a,b\n20.129,6.948\n20.295,7\n", [[20.129, 6.948], [20.295, 7]]),
         ("a;b\n1,5e3;2\n1e-2;3\n", [[1500, 2], [0.01, 3]]),
+        ("a;b\n\u221220,35;2\n\u22121;\u22123e\u22121\n", [[-20.35, 2], [-1, -0.3]]),
+        ("a,b\n\u221220.35,2\n\u22121,\u22123\n", [[-20.35, 2], [-1, -3]]),
+        ("a,b\n" + "1.5,2\n" * 9 + "\u22121,3\n", [[1.5, 2]] * 9 + [[-1, 3]]),
     ],
 )
 def test_marks_of_numbers_are_recognised(
@@ -210,7 +213,7 @@ def test_what_is_no_number_is_none(tmp_path: Path, cell: str) -> None:
     assert f"line 3: column 'a' holds {cell!r}, which is not a number" in refusal(
         tmp_path, text, inputs=("a",)
     )
-    assert same(table(tmp_path, text)[0], [[2], [3], [5]], "b")
+    assert same(table(tmp_path, text, inputs=("b",))[0], [[2], [3], [5]], "b")
 
 
 @pytest.mark.parametrize(

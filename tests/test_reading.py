@@ -159,7 +159,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ],
         ),
         (
-            "a,b\n5,1\n7,2\n5,err\n3,7\n",
+            "a,b\n5,1\n7,2\n5,err\n3,7\n" + 3 * "5,8\n6,err\n",
             [
                 "column 'b' is left out: line 4 holds 'err', which is not a number; correct it or "
                 "declare it as missing (--missing 'err')"
@@ -212,6 +212,18 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
             {"inputs": ("b",)},
             "line 3: column 'b' holds 'four', which is not a number; correct it or declare it as "
             "missing (--missing 'four')",
+        ),
+        (
+            "a,b\n1,2\n3,5\nTotal,7\n",
+            {},
+            "line 4: column 'a' holds 'Total', which is not a number, as 1 cell of 3 in this "
+            "column: correct the line or take it out, declare the cell as missing (--missing "
+            "'Total'), or name the columns to use (--inputs)",
+        ),
+        (
+            "a,b\n1,2\n" + 3 * "3,err\n4,5\n",
+            {"targets": ("a",)},
+            "line 3: column 'b' holds 'err', which is not a number, as 3 cells of 7 in this column",
         ),
         ("a,b\n1,\n2,\n", {"inputs": ("b",)}, "column 'b': no row holds a value: leave the column"),
     ],

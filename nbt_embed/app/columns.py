@@ -38,7 +38,7 @@ class NumberColumn:
         filled: values that are there.
         low, high: of all values.
         counter: whether every value so far is the one before it plus one.
-        text: row and cell of the first cell that is no number.
+        text: row and cell of the first cell that is no number; texts, how many there are.
         beyond: row of the first value that is infinite or too large for a learner.
         step: median of the first steps, or None.
         rounded: whether it holds whole numbers that a float32 cannot hold.
@@ -49,6 +49,7 @@ class NumberColumn:
     high: float = -np.inf
     counter: bool = True
     text: tuple[int, str] | None = None
+    texts: int = 0
     beyond: int | None = None
     step: float | None = None
     rounded: bool = False

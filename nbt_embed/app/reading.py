@@ -221,7 +221,7 @@ def _switch_to_text(
     batch: Batch, facts: Sequence[Column], texts: set[int], unknown: set[int]
 ) -> None:
     """A column without a value in the sample, and a text as its first one, is one of texts."""
-    for column, (row, _) in batch.texts.items():
+    for column, (row, _, _) in batch.texts.items():
         one = facts[column]
         if column not in unknown:
             continue
@@ -236,8 +236,10 @@ def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
     block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
     for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
         if isinstance(one, NumberColumn):
-            if i in batch.texts and one.text is None:
-                one.text = row + batch.texts[i][0], batch.texts[i][1]
+            if i in batch.texts:
+                first, cell, count = batch.texts[i]
+                one.text = one.text or (row + first, cell)
+                one.texts += count
             block[:, i] = one.add(cells.to_numpy(), row, batch.row)
         elif cells.dtype.is_temporal():
             block[:, i] = np.nan

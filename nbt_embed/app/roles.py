@@ -15,6 +15,7 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
+_SLIPS = 3  # cells that are no numbers, up to which a column is a sensor with slips
 _NAMED = 3  # constant columns of a note
 Column = NumberColumn | TextColumn
 
@@ -113,6 +114,8 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
                 left.append((name, reason or _texts(columns, i)))
         elif facts.filled == 0 and i in columns.unnamed:
             continue  # a delimiter at the end of every line
+        elif options.inputs is None and (slips := _slips(columns, i)):
+            raise StreamError(slips)
         elif reason and not (facts.beyond is not None and facts.text is None):
             left.append((name, reason))
         elif facts.is_counter(columns.rows, "" if i in columns.unnamed else name) and i not in said:
@@ -136,6 +139,21 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
         )
     notes += [f"column {name!r} is left out: {reason}" for name, reason in left]
     return usable
+
+
+def _slips(columns: Columns, i: int) -> str | None:
+    """What is wrong with a sensor that has a few cells that are no numbers, or None."""
+    facts = columns.facts[i]
+    if not isinstance(facts, NumberColumn) or facts.text is None:
+        return None
+    if facts.texts > min(_SLIPS, facts.filled - 1):
+        return None
+    many = "1 cell" if facts.texts == 1 else f"{facts.texts} cells"
+    return (
+        f"{columns.words(facts.text[0], i)}, which is not a number, as {many} of "
+        f"{facts.filled + facts.texts} in this column: correct the line or take it out, declare "
+        f"the cell as missing (--missing {facts.text[1]!r}), or name the columns to use (--inputs)"
+    )
 
 
 def _texts(columns: Columns, i: int) -> str:
@@ -171,8 +189,8 @@ def _problem(
         )
     if facts.beyond is not None:
         return (
-            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
-            "value of a learner's float32; correct it, scale the column or declare it as missing "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, up to which a "
+            "learner takes values; correct it, scale the column or declare it as missing "
             "with --missing"
         )
     return None

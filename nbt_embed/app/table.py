@@ -42,12 +42,13 @@ class Batch:
     Attributes:
         row: number of the first one in its file.
         columns: one a column: Float64 with NaN where missing, String or times with null there.
-        texts: column -> (row in the batch, cell) of its first cell that should be a number.
+        texts: column -> (row in the batch, cell) of its first cell that should be a number, and how
+            many there are.
     """
 
     row: int
     columns: list[pl.Series]
-    texts: dict[int, tuple[int, str]] = field(default_factory=dict)
+    texts: dict[int, tuple[int, str, int]] = field(default_factory=dict)
 
 
 class Table(Protocol):
@@ -304,8 +305,8 @@ class TextTable:
             if doubted and (column in chunk.pointed or self._any_marks(cells)):
                 self._weigh()
                 raise ReadAgain
-            if bad is not None:
-                batch.texts[column] = bad, str(cells[bad])
+            if len(bad):
+                batch.texts[column] = int(bad[0]), str(cells[int(bad[0])]), len(bad)
             batch.columns.append(pl.Series(self._missing.out_of(values)))
         return batch
 
@@ -469,8 +470,8 @@ class FrameTable:
                 cells = self._missing.without(cells)
             if number and cells.dtype == pl.String:
                 values, bad = numerals.numbers(cells, ".")
-                if bad is not None:
-                    batch.texts[column] = bad, str(cells[bad])
+                if len(bad):
+                    batch.texts[column] = int(bad[0]), str(cells[int(bad[0])]), len(bad)
             elif number:
                 values = cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
             elif cells.dtype == pl.String or cells.dtype.is_temporal():
