@@ -91,6 +91,13 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
     assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
+    for bad in ("ä,b\n1,2\n", "a,b\n1,ä\n", "a,b\n" + "1,2\n" * 100_000 + "1,ä\n"):
+        line = 1 if bad.startswith("ä") else bad.count("\n")
+        told = refusal(tmp_path, bad.encode("latin-1"), encoding="utf-8")
+        assert f"line {line} is not UTF-8, as --encoding says: correct it, or name" in told
+        first = bad[0]
+        good = table(tmp_path, bad.encode(), encoding="utf-8", inputs=(first,), missing=("ä",))[0]
+        assert good["names"] == [first]
     assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
 
 

@@ -60,11 +60,11 @@ class Comments:
 
 
 class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once more
-    """A file that began as UTF-8 is not. ``text``: the lines that show it."""
+    """A file that began as UTF-8 is not. ``text``: the lines that show it; ``line``, the first."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, line: int) -> None:
         super().__init__()
-        self.text = text
+        self.text, self.line = text, line
 
 
 def chunks(
@@ -148,9 +148,9 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
     try:
         block.decode(UTF8)
     except UnicodeDecodeError as error:
-        if ascii_so_far and block[: error.start].isascii():
-            raise OtherEncoding(block) from None
         line = first + block.count(b"\n", 0, error.start)
+        if ascii_so_far and block[: error.start].isascii():
+            raise OtherEncoding(block, line) from None
         raise StreamError(
             f"{title}: line {line} is not UTF-8, as lines before it are: correct it, or name the "
             "encoding, as --encoding latin-1"

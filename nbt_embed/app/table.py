@@ -148,6 +148,12 @@ class TextTable:
                 f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
                 "Arrow and NumPy files can be read"
             )
+        if self._options.encoding and self._encoding == encoding.UTF8:
+            try:
+                text.decode(encoding.UTF8)
+            except UnicodeDecodeError as error:
+                before = re.sub(rb"\r+\n?", b"\n", text[: error.start])
+                raise self._not_utf8(before.count(b"\n") + 1) from None
         self._dialect = dialects.recognise(self.title, text.decode(errors="replace"), self._options)
         self.names, self.numeric = self._dialect.names, self._dialect.numeric
         if self._encoding != encoding.UTF8:
@@ -157,6 +163,12 @@ class TextTable:
         self._whole = frozenset(self._small_columns())
         if not self._weighed:
             self._judge()
+
+    def _not_utf8(self, line: int) -> StreamError:
+        return StreamError(
+            f"{self.title}: line {line} is not UTF-8, as --encoding says: correct it, or name the "
+            "encoding, as --encoding latin-1"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -267,6 +279,8 @@ class TextTable:
                 if doubted and decimal == "." and batch is not None and self._whole:
                     self._check_whole(batch)
         except lines.OtherEncoding as found:
+            if self._options.encoding:
+                raise self._not_utf8(found.line) from None
             self._encoding = encoding.single_byte(found.text)
             self._recognise()
             raise ReadAgain from None
@@ -439,10 +453,7 @@ class FrameTable:
         count = min(count, self._rows - start)
         if isinstance(self._source, dict):
             arrays = [array[start : start + count] for array in self._source.values()]
-            return [
-                pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
-                for array in arrays
-            ]
+            return [pl.Series(_plain(array)) for array in arrays]
         with _refusing(self.title):
             columns = self._source.slice(start, count).collect().get_columns()
         return [
@@ -518,6 +529,13 @@ def _refusing(title: str) -> Iterator[None]:
         ) from error
 
 
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """A column of a NumPy file in a type that a series takes."""
+    if array.dtype.kind in "mM":  # of any unit
+        return array.astype(f"{array.dtype.kind}8[ns]")
+    return np.array(array, np.float64 if array.dtype.kind in "fiub" else None)
+
+
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -531,7 +549,7 @@ def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
         what = f"array {name!r}" if name else "the array"
         if array.dtype.names:
             columns |= {field: array[field] for field in array.dtype.names}
-        elif array.ndim == 1 and array.dtype.kind in "fiubUM":
+        elif array.ndim == 1 and array.dtype.kind in "fiubUmM":
             columns[name or "x1"] = array
         elif array.ndim == 2 and array.dtype.kind in "fiub":
             stem = name if name and len(arrays) > 1 else "x"
