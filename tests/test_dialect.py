@@ -377,7 +377,9 @@ def test_a_first_row_with_a_missing_value_is_no_header(tmp_path: Path) -> None:
 
 
 def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
-    assert same(table(tmp_path, "x,y\n" + TEXT, skip=1)[0], ROWS)
+    found, notes = table(tmp_path, "x,y\n" + TEXT, skip=1)
+    assert same(found, ROWS)
+    assert notes == ["the first line is skipped, as said"]
     assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n", header=True)[0], [[3, 4], [3, 5]], "1,2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n")[0], [[1, 2], [3, 4], [3, 5]], "x1,x2")
@@ -451,7 +453,7 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,b\n", "no row below the header (line 1) holds a value"),
         (
             "a,b\n1,2\n3\n",
-            "line 3 has 1 cells and the header has 2, separated by ',' ('3'): correct",
+            "line 3 has 1 cell and the header has 2, separated by ',' ('3'): correct",
         ),
         ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells and the header has 2"),
         ("a,b\n" + "1,2\n" * 100_000 + "\n#\n1,2,3\n", "line 100004 has 3 cells and the header"),

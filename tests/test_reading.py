@@ -179,8 +179,9 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 "float32: subtract a reference value"
             ],
         ),
-        ("a\n1\n2\n3\n", ["column 'a' numbers the rows, and is all there is"]),
+        ("a\n1\n2\n3\n", ["column 'a' only counts, and is all there is"]),
         ("a,b\n5,1\n7,2\n,\n,\n", ["2 empty rows at the end are left out"]),
+        ("a,b\n5,1\n7,2\n,\n", ["1 empty row at the end is left out"]),
     ],
 )
 def test_notes_say_what_is_left_out_and_why(tmp_path: Path, text: str, notes: list[str]) -> None:
@@ -202,7 +203,12 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("a\n1\ninf\n", {}, "line 3: column 'a' holds 'inf', which is beyond 1e+18"),
+        (
+            "a\n1\ninf\n",
+            {},
+            "line 3: column 'a' holds 'inf', which is beyond 1e+18, up to which a "
+            "learner takes values",
+        ),
         ("a,b\n1,2\n1,-1e300\n", {}, "line 3: column 'b' holds '-1e300', which is beyond 1e+18"),
         ("a,b\n,\n,\n", {}, "no row below the header holds a value"),
         ("a,b\nx,y\nz,y\n", {}, "no column of numbers is left (column 'a': it holds 2 different"),
@@ -344,6 +350,28 @@ def test_files_of_a_folder_are_read_in_natural_order(tmp_path: Path) -> None:
         write(tmp_path, f"a\n{name[4:-4]}.5\n", name)
     with read([tmp_path], ReadOptions()) as found:
         np.testing.assert_array_equal(found.stream().inputs[:, 0], [1.5, 2.5, 9.5, 10.5])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Logger on the roof, 3 sensors\nsince 2024, in use\n", "a,b\n", "", "# a,b\n", "version 3\n"],
+)
+def test_what_is_no_table_in_a_folder_is_left_out(tmp_path: Path, text: str) -> None:
+    write(tmp_path, PLAIN, "1.csv")
+    other = write(tmp_path, text, "README.txt")
+    with read([tmp_path], ReadOptions()) as found:
+        assert found.rows == 3
+        assert found.notes[0] == f"{other} is left out: it holds no row of numbers"
+    with pytest.raises(StreamError):
+        read([tmp_path / "1.csv", other], ReadOptions())  # named is named
+
+
+def test_another_table_in_a_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, PLAIN, "1.csv")
+    for text in ("x,y\n1,2\n3,5\n", "a,b,c\n1,2\n3,5\n"):
+        write(tmp_path, text, "2.csv")
+        with pytest.raises(StreamError, match=r"2\.csv: (.|\n)*out of the folder, if it does not"):
+            read([tmp_path], ReadOptions())
 
 
 def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def shown_delimiter(delimiter: str) -> str:
     return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
 
 
+def count_of_cells(count: int) -> str:
+    """A number of cells in words."""
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
 def split(text: str, delimiter: str, quote: str) -> list[str]:
     """Stripped cells of a line."""
     if delimiter == " ":
@@ -76,6 +81,17 @@ def split(text: str, delimiter: str, quote: str) -> list[str]:
         except csv.Error:
             pass
     return [cell.strip() for cell in text.split(delimiter)]
+
+
+def has_rows(text: str) -> bool:
+    """Whether any line has numbers in more than half of its cells, with any delimiter."""
+    for line in text.splitlines():
+        for delimiter in _DELIMITERS:
+            cells = split(line, delimiter, '"')
+            numbers = sum(is_number(cell) or times.is_time(cell) for cell in cells)
+            if 2 * numbers > len(cells):
+                return True
+    return False
 
 
 def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
@@ -307,7 +323,8 @@ def _body(
     notes: list[str] = []
     head = next(i for i, row in enumerate(rows) if len(row) == mode)
     if options.skip:
-        notes.append(f"the first {options.skip} lines are skipped, as said")
+        lines_said = "line is" if options.skip == 1 else f"{options.skip} lines are"
+        notes.append(f"the first {lines_said} skipped, as said")
     if head == 0 or options.header is False:
         return (head if options.skip is None else 0), None, notes
     above, below = list(rows[head - 1]), [row for row in rows[head:] if len(row) == mode]
@@ -327,9 +344,9 @@ def _body(
     skipped = head if names is None else head - 1
     if skipped and options.skip:
         raise StreamError(
-            f"{title}: line {lines[0].number} has {len(rows[0])} cells and the lines below have "
-            f"{mode}, separated by {shown_delimiter(delimiter)}: skip another number of lines "
-            "(--skip) or name the delimiter (--delimiter)"
+            f"{title}: line {lines[0].number} has {count_of_cells(len(rows[0]))} and the lines "
+            f"below have {mode}, separated by {shown_delimiter(delimiter)}: skip another number of "
+            "lines (--skip) or name the delimiter (--delimiter)"
         )
     if skipped:
         text = lines[0].text.strip().split("\n")[0]
@@ -359,7 +376,7 @@ def _check_unheaded(
     if head and options.header is None and options.skip is None:
         above = lines[head - 1]
         raise StreamError(
-            f"{title}: line {above.number} has {len(rows[head - 1])} cells and line "
+            f"{title}: line {above.number} has {count_of_cells(len(rows[head - 1]))} and line "
             f"{lines[head].number} has {mode}, separated by {shown_delimiter(delimiter)}: name "
             f"every column in the header, skip the lines above (--skip {lines[head].number - 1}), "
             "or name the delimiter (--delimiter)"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.app.dialect import COMMENT, Dialect, is_row, shown_delimiter, split
+from nbt_embed.app.dialect import COMMENT, Dialect, count_of_cells, is_row, shown_delimiter, split
 from nbt_embed.app.encoding import UTF8, Utf8
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.errors import StreamError
@@ -256,7 +256,8 @@ def _check_widths(
     start = int(ends[bad - 1]) + 1 if bad else 0
     shown = text[start : int(ends[bad])].decode(errors="replace")[:_SHOWN]
     raise StreamError(
-        f"{title}: line {numbers[bad]} has {cells[bad]} cells and the header has {width}, "
+        f"{title}: line {numbers[bad]} has {count_of_cells(int(cells[bad]))} and the header has "
+        f"{width}, "
         f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct the line, or take it out"
     )
 

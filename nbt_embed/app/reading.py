@@ -15,9 +15,9 @@ from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Recording, Rows, TimeFacts
 from nbt_embed.app.resample import resample
 from nbt_embed.app.roles import Column, Columns, roles
-from nbt_embed.app.source import sources
+from nbt_embed.app.source import Source, sources
 from nbt_embed.app.spool import Folder, Spool
-from nbt_embed.app.table import Batch, ReadAgain, Table, table
+from nbt_embed.app.table import Batch, ReadAgain, Table, is_prose, table
 from nbt_embed.app.times import named_time, text_of, vague
 from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError
@@ -54,14 +54,19 @@ def read(
     with ExitStack() as stack:
         folder = Folder(stack)
         files, notes = sources(paths, folder.path)
-        tables = [table(file, options, folder.path, i) for i, file in enumerate(files)]
-        _check_same(tables)
+        files = _without_prose(files, notes)
+        tables = [_table(file, options, folder.path, i) for i, file in enumerate(files)]
+        _check_same(files, tables)
         survey = _survey(tables, options, folder, progress)
         for one in tables:
             prefix = f"{one.title}: " if len(tables) > 1 else ""
             notes += [prefix + note for note in one.notes]
         if survey.dropped:
-            notes.append(f"{survey.dropped} empty rows at the end are left out")
+            many = (
+                "1 empty row at the end is" if survey.dropped == 1
+                else f"{survey.dropped} empty rows at the end are"
+            )  # fmt: skip
+            notes.append(f"{many} left out")
         words = _Words(tables, survey.files)
         chosen = timeline.choose(survey.candidates, survey.files, words.cells, notes)
         titles = [one.title for one in tables]
@@ -101,7 +106,10 @@ def read(
                 f"{options.resample:g} s"
             )
             if new.untimed:
-                notes.append(f"{new.untimed} rows without a time are left out")
+                many = "1 row without a time is" if new.untimed == 1 else (
+                    f"{new.untimed} rows without a time are"
+                )  # fmt: skip
+                notes.append(f"{many} left out")
             rows, resets = new.rows, list(new.resets)
             missing = any(new.missing[one.column] for one in found.inputs)
             if facts:
@@ -135,10 +143,31 @@ def _check_options(options: ReadOptions) -> None:
         raise StreamError(f"quote {options.quote!r}: name one character, or none")
 
 
-def _check_same(tables: Sequence[Table]) -> None:
+def _without_prose(files: list[Source], notes: list[str]) -> list[Source]:
+    """Files without those of a folder that hold no row, as a README, unless none holds any."""
+    left = [one for one in files if one.found and is_prose(one)]
+    if not left or len(left) == len(files):
+        return files
+    notes += [f"{one.title} is left out: it holds no row of numbers" for one in left]
+    return [one for one in files if one not in left]
+
+
+def _table(file: Source, options: ReadOptions, folder: Path, number: int) -> Table:
+    try:
+        return table(file, options, folder, number)
+    except StreamError as error:
+        raise StreamError(f"{error}{_take_out(file)}") from None
+
+
+def _take_out(file: Source) -> str:
+    """What to do about a file that was found in a folder beside others."""
+    return "; or take the file out of the folder, if it does not belong there" if file.found else ""
+
+
+def _check_same(files: Sequence[Source], tables: Sequence[Table]) -> None:
     """Refuse files with other columns than the first."""
     first = tables[0]
-    for one in tables[1:]:
+    for file, one in zip(files[1:], tables[1:], strict=True):
         if one.names == first.names:
             continue
         pairs = enumerate(zip(first.names, one.names, strict=False))
@@ -146,7 +175,7 @@ def _check_same(tables: Sequence[Table]) -> None:
         told = [repr(t.names[at]) if at < len(t.names) else "missing" for t in (first, one)]
         raise StreamError(
             f"{one.title}: column {at + 1} is {told[1]}, and in {first.title} it is {told[0]}: "
-            "read files with the same columns in the same order"
+            f"read files with the same columns in the same order{_take_out(file)}"
         )
 
 

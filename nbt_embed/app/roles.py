@@ -11,6 +11,7 @@ from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Channel
 from nbt_embed.app.spool import Spool
+from nbt_embed.app.times import counts, looks_like_date
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
@@ -118,16 +119,25 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
             raise StreamError(slips)
         elif reason and not (facts.beyond is not None and facts.text is None):
             left.append((name, reason))
-        elif facts.is_counter(columns.rows, "" if i in columns.unnamed else name) and i not in said:
+        elif i not in said and (
+            facts.is_counter(columns.rows)
+            or (facts.is_even(columns.rows) and counts("" if i in columns.unnamed else name))
+        ):
             counters.append(i)
         else:
             _check(columns, i)
             usable.append(i)
     if not usable and counters and options.targets is None:
         usable, counters = counters, []
-        notes.append(f"column {columns.names[usable[0]]!r} numbers the rows, and is all there is")
+        names = ", ".join(repr(columns.names[i]) for i in usable)
+        notes.append(
+            f"column {names} only counts, and is all there is" if len(usable) == 1 else
+            f"columns {names} only count, and are all there is"
+        )  # fmt: skip
     for i in counters:
-        left.append((columns.names[i], "it numbers the rows"))
+        facts = columns.facts[i]
+        assert isinstance(facts, NumberColumn)
+        left.append((columns.names[i], _counted(columns.names[i], facts)))
     if not usable:
         reasons = "; ".join(f"column {name!r}: {reason}" for name, reason in left)
         if columns.times:
@@ -139,6 +149,16 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
         )
     notes += [f"column {name!r} is left out: {reason}" for name, reason in left]
     return usable
+
+
+def _counted(name: str, facts: NumberColumn) -> str:
+    """Why a column that rises evenly is no input."""
+    if facts.counter:
+        return "it numbers the rows"
+    return (
+        f"it rises by {facts.slope:g} in every row and only counts; name it with --inputs if it is "
+        f"a sensor, with --time {name!r} if it is the time"
+    )
 
 
 def _slips(columns: Columns, i: int) -> str | None:
@@ -164,11 +184,22 @@ def _texts(columns: Columns, i: int) -> str:
         return "no row holds a value"
     where = columns.short(facts.first[0], i)
     if facts.many or len(facts.codes) > ONE_HOT:
-        return f"it holds many different texts ({where})"
+        time = f"; {_as_time(columns.names[i])}" if looks_like_date(facts.first[1]) else ""
+        return f"it holds many different texts ({where}){time}"
     held = "one text" if len(facts.codes) == 1 else f"{len(facts.codes)} different texts"
+    if looks_like_date(facts.first[1]):
+        return f"it holds {held} ({where}); {_as_time(columns.names[i])}"
     return (
         f"it holds {held} ({where}); name it with --inputs to have an input for each, or with "
         "--targets to learn it as classes"
+    )
+
+
+def _as_time(name: str) -> str:
+    """How to read texts that look like dates."""
+    return (
+        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format as "
+        "%d/%m/%Y %H:%M"
     )
 
 

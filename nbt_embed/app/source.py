@@ -13,7 +13,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -50,11 +50,13 @@ class Plain(Protocol):
 class Source:
     """One file.
 
-    Attributes: title, what messages call it; path, where its bytes lie.
+    Attributes: title, what messages call it; path, where its bytes lie; found, in a folder: nobody
+    named it.
     """
 
     title: str
     path: Path
+    found: bool = False
 
     def open(self) -> _Checked:
         """Its bytes without compression. Errors: StreamError, then and while they are read."""
@@ -253,7 +255,10 @@ def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], li
             found.append(_kept("standard input", sys.stdin.buffer, folder / "stdin"))
         elif Path(path).is_dir():
             files, left = _in_folder(Path(path))
-            found += [_of_path(file, folder, len(found) + i) for i, file in enumerate(files)]
+            found += [
+                replace(_of_path(file, folder, len(found) + i), found=len(files) > 1)
+                for i, file in enumerate(files)
+            ]
             notes += left
         else:
             found.append(_of_path(Path(path), folder, len(found)))

@@ -102,6 +102,16 @@ def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Ta
     return TextTable(source, options)
 
 
+def is_prose(source: Source) -> bool:
+    """Whether a file is text without a single row of numbers, as a README or a lone header."""
+    with source.open() as file:
+        head = file.read(dialects.SAMPLE)
+    if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
+        return False
+    name, mark = encoding.encoding_of(head)
+    return not dialects.has_rows(head[mark:].decode(name, errors="replace"))
+
+
 class TextTable:
     """A text file with a cell for each column in every row."""
 

@@ -484,6 +484,9 @@ def choose(
             continue
         elif not one.explicit and best.equal > _most_equal(one) * (best.rising + best.falling):
             continue
+        reading = one.readings[ranked[0]]
+        if isinstance(reading, _Single) and reading.form.doubt:
+            notes.append(f"times of {one.name!r} are taken as seconds: {reading.form.doubt}")
         _check_day_and_month(one, [orders[i] for i in ranked], ranked, words, notes)
         return Chosen(one, one.readings[ranked[0]], one.spools[ranked[0]], best)
     if unsorted:
