@@ -168,16 +168,21 @@ def mark(text: str) -> str:
 
 
 def names(text: str) -> list[str]:
-    """Names between commas; a name that holds a comma stands in double quotes."""
+    """Names between commas; a name that holds a comma stands in double quotes.
+
+    As in CSV, a quote at the start of a name opens it, and stands twice within it.
+    """
     found: list[str] = []
     rest = text
     while True:
         match = _NAME.match(rest)
-        name = (match["quoted"] or match["plain"] or "").strip() if match else ""
+        name = ((match["quoted"] or "").replace('""', '"') or match["plain"] or "") if match else ""
+        name = name.strip()
         if match is None or not name:
             raise argparse.ArgumentTypeError(
                 f"{shown(text)}: expected names separated by commas; write a name that holds a "
-                "comma in double quotes, as in '\"a, b\",c'"
+                "comma, or begins with a quote, in double quotes, as in '\"a, b\",c', and a quote "
+                'within them twice, as in \'"3/4"" pipe, cold"\''
             )
         found.append(name)
         if not match["comma"]:
@@ -185,7 +190,9 @@ def names(text: str) -> list[str]:
         rest = rest[match.end() :]
 
 
-_NAME = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))\s*(?:(?P<comma>,)|$)')
+_NAME = re.compile(
+    r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>(?:[^",][^,]*)?))\s*(?:(?P<comma>,)|$)'
+)
 
 
 def horizons(text: str) -> list[int]:
