@@ -481,3 +481,34 @@ def test_lines_are_counted_with_preamble_comments_and_blank_lines(tmp_path: Path
     assert "log.csv: line 11: column 'b' holds 'inf'" in refusal(tmp_path, text)
     quoted = 'a,n,b\n1,"x\ny",2\n3,"x\n\ny",4\n5,z,inf\n'
     assert "log.csv: line 7: column 'b' holds 'inf'" in refusal(tmp_path, quoted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "druck;zahl\n1.101;2.101\n3.205;9.999\n",
+        "druck;zahl\n1.101;n\n3.205;x\n" + "2.222;n\n" * 100_000,
+        "druck\tzahl\n1.101\t5\n3.205\t7000\n",
+        "druck\n1.101\n3.205\n",
+    ],
+)
+def test_points_that_may_part_thousands_are_noted(tmp_path: Path, text: str) -> None:
+    found, notes = table(tmp_path, text)
+    assert found["rows"][0][0] == np.float32(1.101)
+    told = "line 2, column 'druck', holds '1.101', which is read as a fraction, as no cell tells"
+    assert any(note.startswith(told) and "--decimal , reads thousands" in note for note in notes)
+    first = text if "7000" not in text else text.replace("7000", "7")
+    assert table(tmp_path, first, decimal=",")[0]["rows"][0][0] == 1101
+    for said in (text + text.split("\n")[1].replace("1.101", "0.5") + "\n", text):
+        options = {"decimal": "."} if said == text else {}
+        assert not any("thousands" in note for note in table(tmp_path, said, **options)[1])
+
+
+def test_names_may_hold_quotes(tmp_path: Path) -> None:
+    rows = "1.5,-2.25\n2.5,0.5\n3.75,1000\n"
+    for header in ('3/4" pipe,b', '"3/4"" pipe",b'):
+        assert same(table(tmp_path, f"{header}\n{rows}")[0], ROWS, '3/4" pipe,b')
+
+
+def test_points_between_commas_are_decimal(tmp_path: Path) -> None:
+    assert table(tmp_path, "a,b\n1.101,2.101\n3.205,9.999\n")[1] == []

@@ -1,8 +1,9 @@
 """Numbers as texts: decimal and thousands marks, and spellings of a missing value.
 
 A mark that may be either (``1.234``) is decided by the whole file: by cells that allow one reading
-alone (``0.5``, ``12.34``, ``1.234.567``, ``1.234,5``). Where none does, or where they contradict
-one another, the file is refused.
+alone (``0.5``, ``12.34``, ``1.234.567``, ``1.234,5``). Where they contradict one another, or where
+whole numbers beside them leave it open, the file is refused. Where all cells are as ``1.234``, the
+point is decimal; the caller notes it.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from nbt_embed.errors import StreamError
 ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
 _POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # with a point
+_FRACTIONS = ("dot", "full dot", "commas")  # which tell that the point is decimal
 _LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -234,7 +235,7 @@ class TextTable:
             for cell in (one.drop_nulls().to_list() if numeric else ())
         ) or ("dot" not in told and any(
             {"either dot", "small"} <= column.keys() for column in marks.columns.values()
-        )):  # fmt: skip
+        )) or ("dot" not in told and "either dot" in told and self._may_group):  # fmt: skip
             self._weigh()
 
     def _any_spaces(self, cells: pl.Series) -> bool:
@@ -244,8 +245,12 @@ class TextTable:
         return [name or f"column {i + 1}" for i, name in enumerate(self.names)]
 
     def _weigh(self) -> None:
-        """Decide the decimal mark by all cells."""
+        """Decide the decimal mark by all cells, with a note if none of them tells."""
         marks, keys = numerals.Marks(), self._keys()
+
+        def place(name: str, row: int, cell: str) -> str:
+            return f"{self.place(row)}, column {name!r}, holds {cell!r}"
+
         self._decimal, self._weighed, self._last = ".", True, None
         for chunk in self._chunks(None):
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
@@ -255,10 +260,21 @@ class TextTable:
             self._decimal = numerals.decide(
                 marks,
                 self._dialect.delimiter if len(self.names) > 1 else "",
-                lambda name, row, cell: f"{self.place(row)}, column {name!r}, holds {cell!r}",
+                place,
             )
         except StreamError as error:
             raise StreamError(f"{self.title}: {error}") from None
+        either = marks.first("either dot")
+        if self._decimal == "." and either and not marks.first(*_FRACTIONS) and self._may_group:
+            self._notes.append(
+                f"{place(*either)}, which is read as a fraction, as no cell tells whether points "
+                "are decimal or part thousands: --decimal , reads thousands"
+            )
+
+    @property
+    def _may_group(self) -> bool:
+        """Whether points may part thousands: where commas part cells they are decimal."""
+        return self._dialect.delimiter != "," or len(self.names) == 1
 
     def sample(self) -> list[pl.Series]:
         """First cells of every column, stripped, null where missing; numbers as numbers."""
