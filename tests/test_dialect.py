@@ -311,6 +311,9 @@ def test_comment_lines_below_the_header_are_noted(tmp_path: Path) -> None:
         "3 comment lines below the header are left out (the first is line 3: '# degC, %')"
     ]
     assert table(tmp_path, "# x\n" + TEXT)[1] == []
+    for above in ("", "Logger on the roof\n", "# x\n"):
+        notes = table(tmp_path, f"{above}# a,b\n" + TEXT[4:])[1]
+        assert not any("below the header" in note for note in notes)
 
 
 ONE = [[20.13], [20.29], [-3.5], [NAN], [21]]

@@ -226,6 +226,7 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
             "column: correct the line or take it out, declare the cell as missing (--missing "
             "'Total'), or name the columns to use (--inputs)",
         ),
+        ("a,b\n1,2\n3,5\n,Total\n,\n", {}, "line 4: column 'b' holds 'Total', which is not"),
         (
             "a,b\n1,2\n" + 3 * "3,err\n4,5\n",
             {"targets": ("a",)},

@@ -123,6 +123,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     head, names, notes = _body(title, lines, rows, mode, delimiter, options)
     missing = Missing.of(options.missing)
     body = [row for row in rows[head:] if len(row) == (len(names) if names else mode)]
+    header: int | None = None  # its line, if it is a comment
     if names is None:
         body_kinds = _kinds(body[1:], mode, missing)
         above = _comment_names(comments, lines[head].number, delimiter, mode)
@@ -130,6 +131,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
             names, head, body = tuple(body[0]), head + 1, body[1:]
         elif above is not None:
             names = above
+            header = max(line.number for line in comments if line.number < lines[head].number)
             notes.append("the last comment line before the rows holds the names of the columns")
         else:
             _check_unheaded(title, lines, rows, head, mode, delimiter, options)
@@ -152,7 +154,9 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     _check_head(title, lines[:head], mode, delimiter)
     if delimiter != "," and len(names) > 1:
         notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
-    first, header = lines[head].number, lines[head - 1].number if head else 0
+    first = lines[head].number
+    if header is None:
+        header = lines[head - 1].number if head else first
     sample = tuple(zip(*body, strict=True))
     return Dialect(
         names,
