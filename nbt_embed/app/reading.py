@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbt_embed.app import timeline
 from nbt_embed.app.columns import NumberColumn, TextColumn
@@ -282,7 +281,7 @@ def _last_filled(batch: Batch, block: Float32Array) -> int | None:
     """The last row with any cell that is not missing."""
     if not np.isnan(block[-1]).all():
         return len(block) - 1
-    filled: NDArray[np.bool_] = ~np.isnan(block).all(axis=1)
+    filled = np.array(~np.isnan(block).all(axis=1))
     filled[[row for row, _, _ in batch.texts.values()]] = True  # a text is no missing value
     for cells in batch.columns:
         filled |= cells.is_not_null().to_numpy() & (cells.is_not_nan().to_numpy()
