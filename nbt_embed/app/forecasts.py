@@ -6,7 +6,7 @@ rows earlier (``temp_forecast``), the ends of its intervals (``temp_low_80``, ``
 anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With
 several horizons the names end in the horizon (``temp_forecast_5``). A class target has its classes'
 names, the most probable class as forecast, and that one's probability (``status_probability``).
-Nothing stands where there is no value. Numbers have as many digits as their float32 needs.
+Nothing stands where there is no value. Numbers have nine digits, which tell every float32.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from nbt_embed.config import Config
 
 _PARQUET = (".parquet", ".pq")
 _PIECE = 1 << 16  # rows of one row group
+_DIGITS = 9  # of a number as text
 
 
 class Writer:
@@ -112,7 +113,10 @@ class Writer:
             frame.write_ipc(part)
             self._parts.append(part)
         else:
-            frame.write_csv(self.file, include_header=self.file.tell() == 0)
+            exact = frame.with_columns(
+                pl.selectors.by_dtype(pl.Float32).cast(pl.Float64).round_sig_figs(_DIGITS)
+            )
+            exact.write_csv(self.file, include_header=self.file.tell() == 0)
 
     def _frame(
         self,

@@ -181,8 +181,21 @@ def main(args: argparse.Namespace) -> Result:
         )
     files = [Path(name) for name in args.files if name != STDOUT]
     check_targets(files, args.out, args.json, args.report, args.plot, args.save)
+    _check_endings(args)
     with read(args.files, read_options(args)) as recording:
         return session(args, recording, learner_of(args, recording))
+
+
+def _check_endings(args: argparse.Namespace) -> None:
+    """Whoever names a file that ends like another kind would be surprised. Errors: InputError."""
+    for option, name, good in (
+        ("--report", args.report, (".html", ".htm")),
+        ("--plot", args.plot, (".png", ".svg")),
+        ("--out", args.out, (".csv", ".txt", ".parquet", ".pq")),
+        ("--json", args.json, (".json",)),
+    ):
+        if name and Path(name).suffix not in ("", *good) and Path(name).suffix.lower() not in good:
+            raise InputError(f"{option} {name}: expected a name that ends in {' or '.join(good)}")
 
 
 def read_options(args: argparse.Namespace) -> ReadOptions:
