@@ -247,6 +247,62 @@ def test_what_stands_above_between_and_around_the_rows(
     assert any(note in one for one in notes) if note else True
 
 
+@pytest.mark.parametrize(
+    "error",
+    ["#NV", "#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#WERT!", "#NULL!", "#NUM!", "#ZAHL!", "#NAME?",
+     "#BEZUG!", "#nv", '"#NV"'],
+)  # fmt: skip
+@pytest.mark.parametrize("column", [0, 1])
+def test_errors_of_a_spreadsheet_are_missing_values_and_are_counted(
+    tmp_path: Path, error: str, column: int
+) -> None:
+    rows: list[list[object]] = [[i / 8, i * i] for i in range(100)]
+    for row in rows[::10]:
+        row[column] = error
+    text = "temp;n\n" + "".join(f"{a};{b}\n" for a, b in rows)
+    found, notes = table(tmp_path, text)
+    assert len(found["rows"]) == 100
+    assert np.isnan([row[column] for row in found["rows"]]).sum() == 10
+    told = "10 cells hold errors of a spreadsheet and count as missing"
+    assert f"{told} (the first is {error.strip('\"')} in line 2)" in notes
+
+
+def test_an_error_of_a_spreadsheet_in_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:
+    found, notes = table(tmp_path, "a\n1.5\n#NV\n# pause\n2.5\n")
+    assert same(found, [[1.5], [NAN], [2.5]], "a")
+    assert notes == [
+        "1 comment line below the header is left out (the first is line 4: '# pause')",
+        "1 cell holds an error of a spreadsheet and counts as missing (the first is #NV in line 3)",
+    ]
+
+
+@pytest.mark.parametrize("text", ["#5", "%", "//x"])
+@pytest.mark.parametrize("line", [2, 4, 100_002])
+def test_a_line_with_all_cells_is_a_row_whatever_it_begins_with(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    rows = [f"{i / 8};{i}" for i in range(100_010)]
+    rows[line - 2] = f"{text};3"
+    content = "a;b\n" + "\n".join(rows) + "\n"
+    told = refusal(tmp_path, content, inputs=("a",))
+    assert f"line {line}: column 'a' holds {text!r}, which is not a number" in told
+
+
+def test_a_first_column_of_texts_may_begin_as_comments_do(tmp_path: Path) -> None:
+    for text in ("id,a\n#1,5\n#2,6\n#3,8\n", "id,a\nx,5\n#2,6\ny,8\n"):
+        assert same(table(tmp_path, text)[0], [[5], [6], [8]], "a")
+
+
+def test_comment_lines_below_the_header_are_noted(tmp_path: Path) -> None:
+    text = "# made by x, 2\na,b\n# degC, %\n1,2\n# paused, then resumed\n3,4\n5,7\n// end\n"
+    found, notes = table(tmp_path, text)
+    assert same(found, [[1, 2], [3, 4], [5, 7]])
+    assert notes == [
+        "3 comment lines below the header are left out (the first is line 3: '# degC, %')"
+    ]
+    assert table(tmp_path, "# x\n" + TEXT)[1] == []
+
+
 def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     text = 'a,b\n"1",1.5,-2.25\n"2",2.5,0.5\n"3",3.75,1000\n'
     found, notes = table(tmp_path, text)

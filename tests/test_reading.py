@@ -88,6 +88,25 @@ def test_options_that_do_not_fit_are_refused(
     assert message in refusal(tmp_path, PLAIN, **options)
 
 
+def test_targets_may_be_kept_out_of_the_inputs(tmp_path: Path) -> None:
+    text = "a,b,s\n1,5,on\n2,6,off\n4,7,on\n"
+    with recording(tmp_path, text, targets=("b",), targets_as_inputs=False) as found:
+        assert (found.input_names, found.target_names, found.anchor) == (("a",), ("b",), (None,))
+    with recording(tmp_path, text, targets=("b",)) as found:
+        assert found.input_names == ("a", "b")
+    with recording(
+        tmp_path, text, inputs=("b", "a"), targets=("b",), targets_as_inputs=False
+    ) as found:  # named is named
+        assert found.input_names == ("b", "a")
+    with recording(tmp_path, text, targets=("s",), targets_as_inputs=False) as found:
+        assert (found.input_names, found.classes) == (("a", "b"), ("off", "on"))
+    told = refusal(tmp_path, text, targets_as_inputs=False)
+    assert "log.csv: name the targets (--targets): " in told
+    assert told.endswith("it has a, b, s")
+    told = refusal(tmp_path, text, targets=("a", "b"), targets_as_inputs=False)
+    assert "no input is left beside the targets a, b: name fewer targets (--targets), or" in told
+
+
 def test_blocks_are_the_stream_in_pieces_and_may_be_read_twice(tmp_path: Path) -> None:
     text = "t_s,a\n" + "".join(f"{i},{i * i}\n" for i in range(100))
     with recording(tmp_path, text) as found:

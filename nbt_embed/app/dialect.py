@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nbt_embed.app import times
-from nbt_embed.app.numerals import Missing, is_missing, is_number
+from nbt_embed.app.numerals import ERRORS, Missing, is_missing, is_number
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.errors import StreamError
 
@@ -19,8 +19,9 @@ _JOINED = 10  # lines that one quoted cell may have in the sample
 _UNITS = 3  # rows of units below the header at most
 _DELIMITERS = ("\t", ";", "|", ",", " ")  # in this order where several fit equally well
 _NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
-# Comment lines; spreadsheets spell errors with the same first character.
-COMMENT = r"[ \t]*(?:#(?!N/A|NA\b|DIV/0!|VALUE!|REF!|NUM!|NULL!|NAME\?)|%|//)"
+# What begins as a comment; spreadsheets spell errors with the same first character.
+_ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
+COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
 _COMMENT = re.compile(COMMENT)
 
 
@@ -35,6 +36,7 @@ class Dialect:
         quote: the character around cells, or "".
         numeric: for each column whether its cells are numbers.
         sample: first cells of each column, stripped.
+        comments: (line, text) of comment lines between the header and the first row.
         notes: sentences about what was recognised.
     """
 
@@ -44,6 +46,7 @@ class Dialect:
     quote: str
     numeric: tuple[bool, ...]
     sample: tuple[tuple[str, ...], ...]
+    comments: tuple[tuple[int, str], ...]
     notes: tuple[str, ...]
 
 
@@ -73,6 +76,18 @@ def split(text: str, delimiter: str, quote: str) -> list[str]:
     return [cell.strip() for cell in text.split(delimiter)]
 
 
+def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
+    """Whether a line that begins as a comment is a row.
+
+    A row has as many cells as the header, with values where columns after the first hold numbers.
+    """
+    return 1 < len(cells) == len(numeric) and all(
+        is_number(cell) or is_missing(cell)
+        for cell, number in zip(cells[1:], numeric[1:], strict=True)
+        if number
+    )
+
+
 def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     """The dialect of a file that begins with this text (whole lines). Errors: StreamError."""
     lines, comments = _lines(text, options)
@@ -85,6 +100,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
         options = replace(options, delimiter=options.delimiter or said[1])
         del lines[0]
     delimiter, mode = _delimiter(title, lines, options)
+    lines = _with_rows(lines, comments, delimiter, mode, options)
     rows = [split(line.text, delimiter, options.quote) for line in lines]
     head, names, notes = _body(title, lines, rows, mode, delimiter, options)
     missing = Missing.of(options.missing)
@@ -116,7 +132,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     _check_head(title, lines[:head], mode, delimiter)
     if delimiter != "," and len(names) > 1:
         notes.append(f"cells are separated by {shown_delimiter(delimiter)}")
-    first = lines[head].number
+    first, header = lines[head].number, lines[head - 1].number if head else 0
     sample = tuple(zip(*body, strict=True))
     return Dialect(
         names,
@@ -125,8 +141,27 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
         options.quote,
         tuple(_numeric(names, _kinds(body, len(names), missing), sample)),
         sample,
+        tuple([(one.number, one.text) for one in comments if header < one.number < first]),
         tuple(notes),
     )
+
+
+def _with_rows(
+    lines: Sequence[_Line],
+    comments: Sequence[_Line],
+    delimiter: str,
+    mode: int,
+    options: ReadOptions,
+) -> list[_Line]:
+    """Lines, with those that only begin as comments."""
+    rows = [(line, split(line.text, delimiter, options.quote)) for line in lines]
+    table = [(line.number, row) for line, row in rows if len(row) == mode]
+    below = [(line, split(line.text, delimiter, options.quote)) for line in comments
+             if line.number > table[0][0]]  # fmt: skip
+    body = [row for _, row in table[1:]] or [row for _, row in below if len(row) == mode]
+    numeric = [kind == "number" for kind in _kinds(body, mode, Missing.of(options.missing))]
+    back = [line for line, row in below if is_row(row, numeric)]
+    return sorted((*lines, *back), key=lambda line: line.number)
 
 
 def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:

@@ -1,7 +1,7 @@
 """Whole rows of a text file, some hundred kilobytes at a time, each with its line in the file.
 
-Comment lines and blank lines are taken out, quotes are checked, and every row has as many cells as
-the header: what is left can be parsed without a look at the rest of the file.
+Comment lines are counted and taken out as blank lines are, quotes are checked, and every row has as
+many cells as the header: what is left can be parsed without a look at the rest of the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.app.dialect import COMMENT, Dialect, shown_delimiter, split
+from nbt_embed.app.dialect import COMMENT, Dialect, is_row, shown_delimiter, split
 from nbt_embed.app.encoding import UTF8, Utf8
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.errors import StreamError
@@ -43,6 +43,22 @@ class Chunk:
     pointed: frozenset[int]
 
 
+@dataclass
+class Comments:
+    """Comment lines that were taken out.
+
+    Attributes: count, of them; first, line and text of the first one.
+    """
+
+    count: int = 0
+    first: tuple[int, str] | None = None
+
+    def add(self, line: int, text: str) -> None:
+        """One more."""
+        self.count += 1
+        self.first = self.first or (line, text.strip()[:_SHOWN])
+
+
 class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once more
     """A file that began as UTF-8 is not. ``text``: the lines that show it."""
 
@@ -51,16 +67,18 @@ class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once
         self.text = text
 
 
-def chunks(title: str, file: Utf8, dialect: Dialect, points: bool) -> Iterator[Chunk]:
+def chunks(
+    title: str, file: Utf8, dialect: Dialect, points: bool, comments: Comments
+) -> Iterator[Chunk]:
     """The rows of a file.
 
     Args: title, what messages call the file; file, from its start; points, whether to look for
-    columns with points.
+    columns with points; comments, where comment lines are counted.
     Errors: StreamError names the line; OtherEncoding.
     """
     reader = _Lines(title, file, dialect.first)
     row, text, numbers = 0, b"", np.empty(0, np.int64)
-    quote, single = dialect.quote.encode(), len(dialect.names) == 1
+    quote = dialect.quote.encode()
     ascii_so_far = True
     for block, first in reader:
         if not block.isascii():
@@ -68,7 +86,7 @@ def chunks(title: str, file: Utf8, dialect: Dialect, points: bool) -> Iterator[C
         if b"\x00" in block:
             line = first + block.count(b"\n", 0, block.index(b"\x00"))
             raise StreamError(f"{title}: line {line} holds a NUL byte: this is no text, or damaged")
-        more, lines = _without_blanks(block, first, dialect.delimiter, single)
+        more, lines = _without_blanks(block, first, dialect, comments)
         if quote and quote in more:
             more = _close_quotes(more, quote, dialect.delimiter)
         text, numbers = text + more, np.concatenate([numbers, lines])
@@ -141,12 +159,13 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
 
 
 def _without_blanks(
-    block: bytes, first: int, delimiter: str, single: bool
+    block: bytes, first: int, dialect: Dialect, comments: Comments
 ) -> tuple[bytes, NDArray[np.int64]]:
     """Lines without comments and blank ones, which are rows of a single column, and their numbers.
 
     A delimiter of spaces is one space.
     """
+    delimiter, single = dialect.delimiter, len(dialect.names) == 1
     if delimiter == " ":
         block = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", block))
     array = np.frombuffer(block, np.uint8)
@@ -161,11 +180,20 @@ def _without_blanks(
     kept = [
         (line, number)
         for line, number in zip(block.split(b"\n"), numbers.tolist(), strict=False)
-        if not (commented and _COMMENT.match(line))
+        if not (commented and _COMMENT.match(line) and _is_comment(line, number, dialect, comments))
         and (single or line.strip() or (mark and mark in line))
     ]
     text = b"".join([line + b"\n" for line, _ in kept])
     return text, np.array([number for _, number in kept], np.int64)
+
+
+def _is_comment(line: bytes, number: int, dialect: Dialect, comments: Comments) -> bool:
+    """Whether a line that begins as a comment is one, which is counted then."""
+    text = line.decode(errors="replace")
+    if is_row(split(text, dialect.delimiter, dialect.quote), dialect.numeric):
+        return False
+    comments.add(number, text)
+    return True
 
 
 def _close_quotes(text: bytes, quote: bytes, delimiter: str) -> bytes:

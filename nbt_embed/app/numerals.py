@@ -17,8 +17,12 @@ import polars as pl
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import StreamError
 
+ERRORS = (  # of a spreadsheet, in English and in German
+    "#n/a", "#nv", "#div/0!", "#ref!", "#bezug!", "#value!", "#wert!", "#null!", "#num!", "#zahl!",
+    "#name?",
+)  # fmt: skip
 MISSING = (
-    "", "nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nat", "nil",
+    *ERRORS, "", "nan", "na", "n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nat", "nil",
     "-", "--", "---", "?", "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind",
 )  # fmt: skip
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"

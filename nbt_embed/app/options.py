@@ -15,6 +15,8 @@ class ReadOptions:
             the start or since 1970: ``s``, ``ms``, ``us``, ``ns``.
         inputs: names of the input columns; None: every numeric column.
         targets: names of the target columns; None: the inputs.
+        targets_as_inputs: whether targets are inputs too where no inputs are named. False: the
+            learner is not told the value that it has to give in the same row (horizon 0).
         missing: further spellings of a missing value; numbers are compared as numbers.
         delimiter: one character, ``tab`` or ``space``.
         decimal: ``.`` or ``,``.
@@ -31,6 +33,7 @@ class ReadOptions:
     time_format: str | None = None
     inputs: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
+    targets_as_inputs: bool = True
     missing: tuple[str, ...] = ()
     delimiter: str | None = None
     decimal: str | None = None

@@ -73,12 +73,25 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
                 f"{columns.title}: {role} {', '.join(names) or 'are none'}: name at least one "
                 "column, each once"
             )
+    if options.targets is None and not options.targets_as_inputs:
+        raise StreamError(
+            f"{columns.title}: name the targets (--targets): the inputs must not hold the values "
+            f"that the learner has to give in the same row; it has {', '.join(columns.names)}"
+        )
     said = {columns.find(name) for name in (*(options.inputs or ()), *(options.targets or ()))}
     default: list[int] = []
     if options.inputs is None or options.targets is None:
         default = _default(columns, said, options, notes)
     inputs = default if options.inputs is None else [columns.find(name) for name in options.inputs]
     targets = inputs if options.targets is None else [columns.find(n) for n in options.targets]
+    if options.inputs is None and not options.targets_as_inputs:
+        inputs = [i for i in inputs if i not in targets]
+        if not inputs:
+            raise StreamError(
+                f"{columns.title}: no input is left beside the targets "
+                f"{', '.join(columns.names[i] for i in targets)}: name fewer targets (--targets), "
+                "or the inputs (--inputs)"
+            )
     channels = tuple([one for i in inputs for one in _input(columns, i)])
     outputs, classes = _targets(columns, targets, options, spool, notes)
     numbers = outputs if classes is None else ()

@@ -26,6 +26,7 @@ _POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # w
 _LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
+_ERROR = b"|".join(re.escape(text).encode() for text in numerals.ERRORS)
 
 Progress = Callable[[int, int], None]
 
@@ -113,6 +114,7 @@ class TextTable:
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
         self._decimal = options.decimal or "."
+        self._comments, self._errors, self._first_error = lines.Comments(), 0, ""
         self._weighed = options.decimal is not None  # else a later cell may tell otherwise
         with source.open() as file:
             head = file.read(dialects.SAMPLE)
@@ -159,7 +161,30 @@ class TextTable:
     def notes(self) -> tuple[str, ...]:
         """Sentences about what was recognised."""
         comma = ["numbers have a decimal comma"] if self._decimal == "," else []
-        return (*self._notes, *self._dialect.notes, *comma)
+        left = []
+        if self._comments.first:
+            line, text = self._comments.first
+            many = _many(self._comments.count, "comment line below the header is left out",
+                         "comment lines below the header are left out")  # fmt: skip
+            left.append(f"{many} (the first is line {line}: {text!r})")
+        if self._errors:
+            many = _many(self._errors, "cell holds an error of a spreadsheet and counts",
+                         "cells hold errors of a spreadsheet and count")  # fmt: skip
+            left.append(f"{many} as missing (the first is {self._first_error})")
+        return (*self._notes, *self._dialect.notes, *comma, *left)
+
+    def _count_errors(self, chunk: lines.Chunk) -> None:
+        """Count cells as #DIV/0!, with the line of the first."""
+        if b"#" not in chunk.data:
+            return
+        mark = re.escape(self._dialect.delimiter.encode())
+        cell = rb"(?mi)(?:^|" + mark + rb')[ \t"]*(' + _ERROR + rb')(?=[ \t"]*(?:' + mark + rb"|$))"
+        for found in re.finditer(cell, chunk.data):
+            self._errors += 1
+            if self._errors == 1:
+                line = chunk.lines[min(chunk.data.count(b"\n", 0, found.start(1)),
+                                       len(chunk.lines) - 1)]  # fmt: skip
+                self._first_error = f"{found[1].decode()} in line {line}"
 
     def _small_columns(self) -> Iterator[int]:
         """Columns of whole numbers of up to three digits."""
@@ -228,8 +253,12 @@ class TextTable:
         decimal, doubted = self._decimal, not self._weighed
         kinds = [pl.Float64 if number else pl.String for number in numeric]
         schema = {str(i): kind for i, kind in enumerate(kinds)}
+        self._comments, self._errors = lines.Comments(), 0
+        for line, text in self._dialect.comments:
+            self._comments.add(line, text)
         try:
-            for chunk in self._chunks(progress):
+            for chunk in self._chunks(progress, self._comments):
+                self._count_errors(chunk)
                 batch = None
                 if not any(numeric[column] for column in chunk.pointed):
                     batch = self._fast(chunk, schema, decimal)
@@ -318,10 +347,15 @@ class TextTable:
             )
         return frame
 
-    def _chunks(self, progress: Progress | None) -> Iterator[lines.Chunk]:
+    def _chunks(
+        self, progress: Progress | None, comments: lines.Comments | None = None
+    ) -> Iterator[lines.Chunk]:
+        comments = comments or lines.Comments()
         with self._open() as (file, plain):
             total = self._source.size()
-            for chunk in lines.chunks(self.title, file, self._dialect, points=self._decimal == ","):
+            for chunk in lines.chunks(
+                self.title, file, self._dialect, points=self._decimal == ",", comments=comments
+            ):
                 if progress:
                     progress(min(plain.position(), total), total)
                 yield chunk
@@ -455,6 +489,11 @@ class FrameTable:
     def cell(self, row: int, column: int) -> str:
         """A cell as a text."""
         return str(self._slice(row, 1)[column][0])
+
+
+def _many(count: int, one: str, several: str) -> str:
+    """A count with words in the singular or the plural."""
+    return f"1 {one}" if count == 1 else f"{count} {several}"
 
 
 def _mostly_numbers(cells: pl.Series) -> bool:
