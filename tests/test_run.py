@@ -174,6 +174,20 @@ def test_a_label_of_its_own_row(sensor: Path, tmp_path: Path) -> None:
     assert found["inputs"] == ["current_A"]
 
 
+def test_a_label_of_its_own_row_is_not_told(
+    sensor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(tmp_path, sensor, "--horizon", "0", "--target", "position_mm")
+    assert found["inputs"] == ["current_A", "temperature_C"]
+    assert found["horizons"][0]["targets"][0]["scores"]["learner"]["skill"] < 0.99
+    capsys.readouterr()
+    assert "name the targets" in refused(capsys, "run", sensor, "--horizon", "0")
+    both = ["--horizon", "0,1", "--target", "position_mm"]
+    assert "run them one by one, or name the inputs" in refused(capsys, "run", sensor, *both)
+    run(tmp_path, sensor, *both, "--inputs", "position_mm,current_A")
+    assert "position_mm is an input of its own row" in capsys.readouterr().err
+
+
 def test_a_period_is_found_said_or_left_out(sensor: Path, tmp_path: Path) -> None:
     found = run(tmp_path, sensor, "--target", "position_mm")
     assert found["models"]["seasonal"]["name"] == "12 rows ago"

@@ -11,7 +11,6 @@ Nothing stands where there is no value. Numbers have nine digits, which tell eve
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from nbt_embed.app.classes import most_probable
 from nbt_embed.app.recording import Block, Recording
+from nbt_embed.app.spool import temporary_folder
 from nbt_embed.app.trial import Told
 from nbt_embed.arrays import Float32Array
 from nbt_embed.config import Config
@@ -48,7 +48,7 @@ class Writer:
         self._names, self._classes = recording.target_names, recording.classes
         self._config, self._horizons = config, horizons
         self._parquet = name.lower().endswith(_PARQUET)
-        self._folder = tempfile.TemporaryDirectory(prefix="nbt-embed-")
+        self._folder = temporary_folder()
         self._path = Path(self._folder.name) / "forecasts"
         self.file: BinaryIO = self._path.open("w+b")
         self._parts: list[Path] = []

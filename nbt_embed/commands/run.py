@@ -199,10 +199,21 @@ def _check_endings(args: argparse.Namespace) -> None:
 
 
 def read_options(args: argparse.Namespace) -> ReadOptions:
-    """The options of ``add_reading``."""
+    """The options of ``add_reading``; at horizon 0 the label of a row is not told with its inputs.
+
+    Errors: InputError if only some horizons are 0 and nobody has said which the inputs are.
+    """
     from nbt_embed.app.options import ReadOptions
 
+    wanted = args.horizon if isinstance(args.horizon, list) else [args.horizon]
+    same_row = 0 in wanted
+    if same_row and len(wanted) > 1 and args.inputs is None:
+        raise InputError(
+            "--horizon: at 0 the targets are no inputs, and at other horizons they are; run them "
+            "one by one, or name the inputs with --inputs"
+        )
     return ReadOptions(
+        targets_as_inputs=not same_row,
         time=args.time,
         time_format=args.time_format,
         inputs=None if args.inputs is None else tuple(args.inputs),
