@@ -264,7 +264,8 @@ def test_errors_of_a_spreadsheet_are_missing_values_and_are_counted(
     assert len(found["rows"]) == 100
     assert np.isnan([row[column] for row in found["rows"]]).sum() == 10
     told = "10 cells hold errors of a spreadsheet and count as missing"
-    assert f"{told} (the first is {error.strip('\"')} in line 2)" in notes
+    plain = error.strip('"')
+    assert f"{told} (the first is {plain} in line 2)" in notes
 
 
 def test_an_error_of_a_spreadsheet_in_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:

@@ -371,8 +371,9 @@ def test_being_told_to_end_leaves_nothing_behind(
         assert process.stderr is not None
         process.stderr.readline()  # a note: the run has begun
         process.send_signal(number)
+        said = process.stderr.read()
         assert process.wait(timeout=30) == 128 + number
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [], said
 
 
 def test_without_the_extra_the_command_says_what_to_install(sensor: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Folder:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.path = Path(stack.enter_context(TemporaryDirectory(prefix="nbt-embed-")))
+        self.path = Path(stack.enter_context(temporary_folder()))
 
     def spool(self, name: str, kind: DTypeLike, width: int) -> Spool:
         """A new spool; it replaces one of the same name."""
