@@ -87,10 +87,17 @@ def test_encodings_are_recognised(tmp_path: Path, encoding: str, note: str | Non
 
 def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
-    assert "line 100003 holds '°', which is not a number" in table(tmp_path, late)[1][-1]
+    assert "line 100003: column 'b' holds '°', which is not a number" in refusal(tmp_path, late)
     both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
     assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
+    for bad in ("ä,b\n1,2\n", "a,b\n1,ä\n", "a,b\n" + "1,2\n" * 100_000 + "1,ä\n"):
+        line = 1 if bad.startswith("ä") else bad.count("\n")
+        told = refusal(tmp_path, bad.encode("latin-1"), encoding="utf-8")
+        assert f"line {line} is not UTF-8, as --encoding says: correct it, or name" in told
+        first = bad[0]
+        good = table(tmp_path, bad.encode(), encoding="utf-8", inputs=(first,), missing=("ä",))[0]
+        assert good["names"] == [first]
     assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
 
 
@@ -113,6 +120,9 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
         ("a;b\n20,129;6,948\n20,295;6,809\n", [[20.129, 6.948], [20.295, 6.809]]),
         ("a,b\n20.129,6.948\n20.295,7\n", [[20.129, 6.948], [20.295, 7]]),
         ("a;b\n1,5e3;2\n1e-2;3\n", [[1500, 2], [0.01, 3]]),
+        ("a;b\n\u221220,35;2\n\u22121;\u22123e\u22121\n", [[-20.35, 2], [-1, -0.3]]),
+        ("a,b\n\u221220.35,2\n\u22121,\u22123\n", [[-20.35, 2], [-1, -3]]),
+        ("a,b\n" + "1.5,2\n" * 9 + "\u22121,3\n", [[1.5, 2]] * 9 + [[-1, 3]]),
     ],
 )
 def test_marks_of_numbers_are_recognised(
@@ -210,7 +220,7 @@ def test_what_is_no_number_is_none(tmp_path: Path, cell: str) -> None:
     assert f"line 3: column 'a' holds {cell!r}, which is not a number" in refusal(
         tmp_path, text, inputs=("a",)
     )
-    assert same(table(tmp_path, text)[0], [[2], [3], [5]], "b")
+    assert same(table(tmp_path, text, inputs=("b",))[0], [[2], [3], [5]], "b")
 
 
 @pytest.mark.parametrize(
@@ -263,9 +273,8 @@ def test_errors_of_a_spreadsheet_are_missing_values_and_are_counted(
     found, notes = table(tmp_path, text)
     assert len(found["rows"]) == 100
     assert np.isnan([row[column] for row in found["rows"]]).sum() == 10
-    told = "10 cells hold errors of a spreadsheet and count as missing"
-    plain = error.strip('"')
-    assert f"{told} (the first is {plain} in line 2)" in notes
+    bare, told = error.strip('"'), "10 cells hold errors of a spreadsheet and count as missing"
+    assert f"{told} (the first is {bare} in line 2)" in notes
 
 
 def test_an_error_of_a_spreadsheet_in_a_single_column_is_a_missing_sample(tmp_path: Path) -> None:
@@ -304,6 +313,47 @@ def test_comment_lines_below_the_header_are_noted(tmp_path: Path) -> None:
     assert table(tmp_path, "# x\n" + TEXT)[1] == []
 
 
+ONE = [[20.13], [20.29], [-3.5], [NAN], [21]]
+
+
+@pytest.mark.parametrize(
+    ("above", "options"),
+    [
+        ("temp\n", {}),
+        ("temp\ndegC\n", {}),
+        ("temp\ndegC\nAvg\n", {}),
+        ("# a log, of x\ntemp\n", {}),
+        ("temp\n", {"decimal": ","}),
+        ("temp\ndegC\n", {"decimal": ","}),
+        ("temp\n", {"delimiter": ";"}),
+    ],
+)
+def test_one_column_of_numbers_with_a_decimal_comma(
+    tmp_path: Path, above: str, options: dict[str, Any]
+) -> None:
+    text = above + "20,13\n20,29\n-3,5\nNaN\n21\n"
+    assert same(table(tmp_path, text, **options)[0], ONE, "temp")
+    begun = text.replace("20,13", "21\n20,13")  # the first row has no comma
+    assert same(table(tmp_path, begun, **options)[0], [[21], *ONE], "temp")
+
+
+def test_two_columns_or_one_with_a_decimal_comma(tmp_path: Path) -> None:
+    text = "20,19\n19,67\n21,40\n"
+    found, notes = table(tmp_path, text)
+    assert same(found, [[20, 19], [19, 67], [21, 40]], "x1,x2")
+    assert "every row as '20,19' is read as two columns: --decimal , reads it as one" in notes[0]
+    assert same(table(tmp_path, text, decimal=",")[0], [[20.19], [19.67], [21.4]], "x1")
+    assert not any("two columns" in n for n in table(tmp_path, text, delimiter=",")[1])
+    told = refusal(tmp_path, text + "20,05\n")
+    assert "line 4: '20,05' may be a number with a decimal comma or two numbers: say" in told
+    assert same(table(tmp_path, "a,b\n" + text)[0], [[20, 19], [19, 67], [21, 40]])
+
+
+def test_a_decimal_comma_that_is_said_leaves_commas_between_quoted_cells(tmp_path: Path) -> None:
+    text = '"a","b"\n"1,5","2,5"\n"3,5","4,25"\n'
+    assert same(table(tmp_path, text, decimal=",")[0], [[1.5, 2.5], [3.5, 4.25]])
+
+
 def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     text = 'a,b\n"1",1.5,-2.25\n"2",2.5,0.5\n"3",3.75,1000\n'
     found, notes = table(tmp_path, text)
@@ -327,7 +377,9 @@ def test_a_first_row_with_a_missing_value_is_no_header(tmp_path: Path) -> None:
 
 
 def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
-    assert same(table(tmp_path, "x,y\n" + TEXT, skip=1)[0], ROWS)
+    found, notes = table(tmp_path, "x,y\n" + TEXT, skip=1)
+    assert same(found, ROWS)
+    assert notes == ["the first line is skipped, as said"]
     assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n", header=True)[0], [[3, 4], [3, 5]], "1,2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n")[0], [[1, 2], [3, 4], [3, 5]], "x1,x2")
@@ -401,7 +453,7 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,b\n", "no row below the header (line 1) holds a value"),
         (
             "a,b\n1,2\n3\n",
-            "line 3 has 1 cells and the header has 2, separated by ',' ('3'): correct",
+            "line 3 has 1 cell and the header has 2, separated by ',' ('3'): correct",
         ),
         ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells and the header has 2"),
         ("a,b\n" + "1,2\n" * 100_000 + "\n#\n1,2,3\n", "line 100004 has 3 cells and the header"),

@@ -159,7 +159,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ],
         ),
         (
-            "a,b\n5,1\n7,2\n5,err\n3,7\n",
+            "a,b\n5,1\n7,2\n5,err\n3,7\n" + 3 * "5,8\n6,err\n",
             [
                 "column 'b' is left out: line 4 holds 'err', which is not a number; correct it or "
                 "declare it as missing (--missing 'err')"
@@ -179,8 +179,9 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 "float32: subtract a reference value"
             ],
         ),
-        ("a\n1\n2\n3\n", ["column 'a' numbers the rows, and is all there is"]),
+        ("a\n1\n2\n3\n", ["column 'a' only counts, and is all there is"]),
         ("a,b\n5,1\n7,2\n,\n,\n", ["2 empty rows at the end are left out"]),
+        ("a,b\n5,1\n7,2\n,\n", ["1 empty row at the end is left out"]),
     ],
 )
 def test_notes_say_what_is_left_out_and_why(tmp_path: Path, text: str, notes: list[str]) -> None:
@@ -202,7 +203,12 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("a\n1\ninf\n", {}, "line 3: column 'a' holds 'inf', which is beyond 1e+18"),
+        (
+            "a\n1\ninf\n",
+            {},
+            "line 3: column 'a' holds 'inf', which is beyond 1e+18, up to which a "
+            "learner takes values",
+        ),
         ("a,b\n1,2\n1,-1e300\n", {}, "line 3: column 'b' holds '-1e300', which is beyond 1e+18"),
         ("a,b\n,\n,\n", {}, "no row below the header holds a value"),
         ("a,b\nx,y\nz,y\n", {}, "no column of numbers is left (column 'a': it holds 2 different"),
@@ -212,6 +218,18 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
             {"inputs": ("b",)},
             "line 3: column 'b' holds 'four', which is not a number; correct it or declare it as "
             "missing (--missing 'four')",
+        ),
+        (
+            "a,b\n1,2\n3,5\nTotal,7\n",
+            {},
+            "line 4: column 'a' holds 'Total', which is not a number, as 1 cell of 3 in this "
+            "column: correct the line or take it out, declare the cell as missing (--missing "
+            "'Total'), or name the columns to use (--inputs)",
+        ),
+        (
+            "a,b\n1,2\n" + 3 * "3,err\n4,5\n",
+            {"targets": ("a",)},
+            "line 3: column 'b' holds 'err', which is not a number, as 3 cells of 7 in this column",
         ),
         ("a,b\n1,\n2,\n", {"inputs": ("b",)}, "column 'b': no row holds a value: leave the column"),
     ],
@@ -325,6 +343,45 @@ def test_several_files_are_one_stream_with_a_reset_between(tmp_path: Path) -> No
         assert (found.rows, found.segments) == (6, 2)
         assert found.title == f"{paths[1]} and {paths[0]}"
         assert "notes.md left out" in found.notes[0]
+
+
+def test_files_of_a_folder_are_read_in_natural_order(tmp_path: Path) -> None:
+    for name in ("log_10.csv", "log_9.csv", "log_1.csv", "Log_2.csv"):
+        write(tmp_path, f"a\n{name[4:-4]}.5\n", name)
+    with read([tmp_path], ReadOptions()) as found:
+        np.testing.assert_array_equal(found.stream().inputs[:, 0], [1.5, 2.5, 9.5, 10.5])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Logger on the roof, 3 sensors\nsince 2024, in use\n", "a,b\n", "", "# a,b\n", "version 3\n"],
+)
+def test_what_is_no_table_in_a_folder_is_left_out(tmp_path: Path, text: str) -> None:
+    write(tmp_path, PLAIN, "1.csv")
+    other = write(tmp_path, text, "README.txt")
+    with read([tmp_path], ReadOptions()) as found:
+        assert found.rows == 3
+        assert found.notes[0] == f"{other} is left out: it holds no row of numbers"
+    with pytest.raises(StreamError):
+        read([tmp_path / "1.csv", other], ReadOptions())  # named is named
+
+
+def test_another_table_in_a_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, PLAIN, "1.csv")
+    for text in ("x,y\n1,2\n3,5\n", "a,b,c\n1,2\n3,5\n"):
+        write(tmp_path, text, "2.csv")
+        with pytest.raises(StreamError, match=r"2\.csv: (.|\n)*out of the folder, if it does not"):
+            read([tmp_path], ReadOptions())
+
+
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, PLAIN)
+    (tmp_path / "other.csv").symlink_to(path)
+    for paths in ([path, path], [path, tmp_path / "." / "log.csv"], [tmp_path, path]):
+        with pytest.raises(StreamError, match=r"log\.csv is named twice: name it once|same file"):
+            read(paths, ReadOptions())
+    with pytest.raises(StreamError, match=r"other\.csv, which is the same file as .*log\.csv, is"):
+        read([path, tmp_path / "other.csv"], ReadOptions())
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,23 @@ def test_files_that_once_went_wrong(name: str) -> None:
         column = expected.index("temp") if "temp" in expected else 0
         seen = inputs[~np.isnan(inputs[:, column]), column]
         assert 13 < seen.min() < seen.max() < 27
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "m", "s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", ["datetime64", "timedelta64"])
+def test_times_of_numpy_files_have_any_unit(tmp_path: Path, unit: str, kind: str) -> None:
+    time = np.arange(40).astype("timedelta64[D]").astype(f"timedelta64[{unit}]")
+    if kind == "datetime64":
+        time = np.datetime64("2024-01-01", unit) + time
+    file = io.BytesIO()
+    np.savez(file, t=time, a=np.arange(40) % 7)
+    rows = np.zeros(40, [("t", time.dtype), ("a", "f4")])
+    rows["t"], rows["a"] = time, np.arange(40) % 7
+    table = io.BytesIO()
+    np.save(table, rows)
+    for content in (file.getvalue(), table.getvalue()):
+        with recording(tmp_path, content) as found:
+            assert found.time is not None
+            assert found.time.interval == 86400
+            first = "2024-01-01 00:00:00" if kind == "datetime64" else "0 s"
+            assert (found.time.first, found.input_names) == (first, ("a",))

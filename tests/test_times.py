@@ -57,6 +57,15 @@ def refusal(directory: Path, text: str, **options: Any) -> str:
         ("Time (ms)", ["{}0"], "0 s", 0.01),
         ("elapsed_min", ["{}"], "0 s", 60),
         ("Date", ["450{:02}.5"], "2023-03-15 12:00:00", 86400),
+        ("Datum", ["450{:02}"], "2023-03-15 00:00:00", 86400),
+        ("time", ["45000.{:02}"], "2023-03-15 00:00:00", 864),
+        ("time", ["2460000.{:02}"], "2023-02-24 12:00:00", 864),
+        ("JD", ["24600{:02}"], "2023-02-24 12:00:00", 86400),
+        ("julian_date", ["24600{:02}.5"], "2023-02-25 00:00:00", 86400),
+        ("MJD", ["600{:02}.5"], "2023-02-25 12:00:00", 86400),
+        ("datenum", ["7380{:02}.25"], "2020-07-28 06:00:00", 86400),
+        ("time", ["7380{:02}.25"], "2020-07-28 06:00:00", 86400),
+        ("x", ["{:02} Mar 2024 01:00"], "2024-03-01 01:00:00", 86400),
         ("x", ["07:{:02}"], "25200 s", 60),
         ("x", ["07:00:{:02}.25"], "25200.25 s", 1),
         ("x", ["12:{:02} AM"], "0 s", 60),
@@ -67,7 +76,9 @@ def refusal(directory: Path, text: str, **options: Any) -> str:
 def test_times_are_recognised_and_are_no_input(
     tmp_path: Path, name: str, cells: list[str], first: str, interval: float
 ) -> None:
-    days = cells[0].startswith(("2024/", "{}.", "3/", "{} ")) or cells == ["202401{:02}"]
+    days = cells[0].startswith(("2024/", "{}.", "3/", "{} ", "{:02} Mar")) or cells == [
+        "202401{:02}"
+    ]
     rows = [cells[0].format(i) for i in range(1 if days else 0, 30)]
     with recording(tmp_path, log(rows, name)) as found:
         assert found.input_names == ("a",)
@@ -307,3 +318,155 @@ def test_resampling_does_not_depend_on_the_pieces_that_are_read(
     bins = np.arange(1000) * 3 // 10
     means = np.bincount(bins, values) / np.bincount(bins)
     np.testing.assert_array_equal(found[0][:, 0], means.astype(np.float32))
+
+
+def of_days(directory: Path, *spans: tuple[int, int], newest_first: bool = False) -> Recording:
+    """Files 1.csv, 2.csv, ... with a row a day of January, from one day to another."""
+    paths = []
+    for i, (begin, end) in enumerate(spans):
+        days = list(range(begin, end + 1))
+        rows = [f"2024-01-{day:02},{day % 7}\n" for day in (days[::-1] if newest_first else days)]
+        paths.append(directory / f"{i + 1}.csv")
+        paths[-1].write_text("time,a\n" + "".join(rows))
+    return read(paths, ReadOptions())
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_files_out_of_the_order_of_time_are_refused(tmp_path: Path, newest_first: bool) -> None:
+    for spans in ([(11, 19), (1, 9)], [(1, 5), (11, 19), (6, 9)], [(11, 19), (1, 11)]):
+        with pytest.raises(StreamError) as error:
+            of_days(tmp_path, *spans, newest_first=newest_first)
+        begin, end = spans[-1]
+        told = str(error.value).replace(f"{tmp_path}/", "")
+        assert told == (
+            f"{len(spans)}.csv: its times, 2024-01-{begin:02} 00:00:00 to 2024-01-{end:02} "
+            f"00:00:00, lie before those of {len(spans) - 1}.csv, 2024-01-11 00:00:00 to "
+            "2024-01-19 00:00:00, which is read first: name the files one by one in the order of "
+            "time, or say --time none"
+        )
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize(
+    ("spans", "last", "duplicates", "back"),
+    [
+        ([(1, 9), (10, 19)], 19, 0, 0),
+        ([(1, 9), (9, 19)], 19, 1, 0),
+        ([(1, 9), (5, 19)], 19, 0, 1),
+        ([(1, 9), (1, 9)], 9, 0, 1),
+        ([(1, 19), (5, 9), (20, 25)], 25, 0, 1),
+        ([(1, 19), (5, 9)], 19, 0, 1),
+    ],
+)
+def test_facts_of_the_time_are_those_of_all_files(
+    tmp_path: Path,
+    spans: list[tuple[int, int]],
+    last: int,
+    duplicates: int,
+    back: int,
+    newest_first: bool,
+) -> None:
+    with of_days(tmp_path, *spans, newest_first=newest_first) as found:
+        time = found.time
+        assert time is not None
+        assert (time.first, time.last) == ("2024-01-01 00:00:00", f"2024-01-{last:02} 00:00:00")
+        assert (time.duplicates, time.out_of_order) == (duplicates, back)
+        assert sum("are learned twice" in note for note in found.notes) == back
+
+
+def test_seconds_may_start_again_in_every_file(tmp_path: Path) -> None:
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    for path in paths:
+        path.write_text("t_s,a\n" + "".join(f"{i},{i % 7}\n" for i in range(20)))
+    with read(paths, ReadOptions()) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last, found.time.out_of_order) == ("0 s", "19 s", 1)
+        assert any("times start again" in note for note in found.notes)
+
+
+MONTHS = [str(100 * year + month) for year in (2020, 2021) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("name", ["time", "date", "Month", "YYYYMM"])
+def test_months_and_years_are_dates(tmp_path: Path, name: str) -> None:
+    with recording(tmp_path, log(MONTHS, name)) as found:
+        assert found.time is not None
+        assert (found.time.first, found.time.last) == ("2020-01-01 00:00:00", "2021-12-01 00:00:00")
+        assert found.input_names == ("a",)
+    years = [str(year) for year in range(1950, 2020)]
+    with recording(tmp_path, log(years, name if name != "YYYYMM" else "year")) as found:
+        assert found.time is not None
+        assert (found.time.kind, found.time.first) == ("%Y", "1950-01-01 00:00:00")
+
+
+@pytest.mark.parametrize("name", ["month", "year", "julian"])
+def test_columns_of_a_calendar_that_come_again_are_inputs(tmp_path: Path, name: str) -> None:
+    with recording(tmp_path, log([str(i % 12 + 1) for i in range(40)], name)) as found:
+        assert found.input_names == (name, "a")
+
+
+@pytest.mark.parametrize(
+    ("cells", "doubt"),
+    [
+        ([str(45000 + i) for i in range(40)], "days since 1900 (--time-format excel)"),
+        ([str(738000 + i) for i in range(40)], "days of MATLAB (--time-format matlab)"),
+        ([str(2460000 + i) for i in range(40)], "Julian dates (--time-format julian)"),
+        ([str(1990 + i / 8) for i in range(40)], "years (--time-format %Y reads whole ones)"),
+    ],
+)
+def test_seconds_that_may_be_dates_are_noted(tmp_path: Path, cells: list[str], doubt: str) -> None:
+    with recording(tmp_path, log(cells)) as found:
+        assert f"times of 'time' are taken as seconds: they may be {doubt}" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("form", "cells", "first"),
+    [
+        ("excel", ["45000", "45001", "45002"], "2023-03-15 00:00:00"),
+        ("matlab", ["738000", "738001", "738002"], "2020-07-28 00:00:00"),
+        ("julian", ["2460000.5", "2460001.5", "2460002.5"], "2023-02-25 00:00:00"),
+        ("mjd", ["60000", "60001", "60002"], "2023-02-25 00:00:00"),
+        ("%Y", ["1950", "1951", "1952"], "1950-01-01 00:00:00"),
+        ("%Y%m", ["202012", "202101", "202102"], "2020-12-01 00:00:00"),
+        ("%Y%m%d", ["20201230", "20201231", "20210101"], "2020-12-30 00:00:00"),
+    ],
+)
+def test_formats_of_numbers_that_are_named(
+    tmp_path: Path, form: str, cells: list[str], first: str
+) -> None:
+    with recording(tmp_path, log(cells, "x"), time="x", time_format=form) as found:
+        assert found.time is not None
+        assert (found.time.first, found.input_names) == (first, ("a",))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sec", "uptime_us", "hours", "sample", "n", "seq", "id", "index", "Counter", "Uptime (ms)"],
+)
+@pytest.mark.parametrize("step", [0.1, 10.0])
+def test_columns_that_rise_evenly_by_their_name_are_no_sensors(
+    tmp_path: Path, name: str, step: float
+) -> None:
+    rows = 60_000 if name == "sec" else 40  # more than one batch
+    text = log([repr(5 + i * step) for i in range(rows)], name)
+    with recording(tmp_path, text) as found:
+        assert found.input_names == ("a",)
+        assert found.notes == (
+            f"column {name!r} is left out: it rises by {step:g} in every row and only counts; name "
+            f"it with --inputs if it is a sensor, with --time {name!r} if it is the time",
+        )
+    with recording(tmp_path, text, inputs=(name,)) as found:
+        assert found.input_names == (name,)
+    bent = text[: text.rindex("\n", 0, -1) + 1] + "7,3\n"
+    with recording(tmp_path, bent) as found:
+        assert found.input_names == (name, "a")
+    with recording(tmp_path, log([repr(5 + i * step) for i in range(40)], "temp")) as found:
+        assert found.input_names == ("temp", "a")
+
+
+@pytest.mark.parametrize(
+    "cell", ["Mon Jan {:02} 10:00:00 2024", "{:02}. Mai 2024 um 10h", "2024.{:02}.1_10~00"]
+)
+def test_texts_that_look_like_dates_are_noted(tmp_path: Path, cell: str) -> None:
+    with recording(tmp_path, log([cell.format(i) for i in range(1, 9)], "when")) as found:
+        assert "if these are times, --time 'when' --time-format FORMAT reads" in found.notes[0]

@@ -12,21 +12,8 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
 ONE_HOT = 32  # texts of a column that becomes inputs, one for each
 CLASSES = 256  # texts, or numbers, of a class target
 _STEPS = 1024  # rows of each batch whose steps are looked at
-_COUNTER_NAMES = (
-    "",
-    "index",
-    "idx",
-    "id",
-    "#",
-    "no",
-    "no.",
-    "nr",
-    "nr.",
-    "row",
-    "record",
-    "sample",
-)
 _WHOLE = float(1 << 24)  # whole numbers up to here are exact in float32
+_EVEN = 1e-6  # of a step, within which steps are the same
 _COUNTER = 3  # rows from which a column that rises by one is a counter
 
 
@@ -38,7 +25,8 @@ class NumberColumn:
         filled: values that are there.
         low, high: of all values.
         counter: whether every value so far is the one before it plus one.
-        text: row and cell of the first cell that is no number.
+        even: whether every step so far is the same; slope, this step.
+        text: row and cell of the first cell that is no number; texts, how many there are.
         beyond: row of the first value that is infinite or too large for a learner.
         step: median of the first steps, or None.
         rounded: whether it holds whole numbers that a float32 cannot hold.
@@ -48,11 +36,15 @@ class NumberColumn:
     low: float = np.inf
     high: float = -np.inf
     counter: bool = True
+    even: bool = True
+    slope: float | None = None
     text: tuple[int, str] | None = None
+    texts: int = 0
     beyond: int | None = None
     step: float | None = None
     rounded: bool = False
     _begin: float = np.nan
+    _start: float = np.nan
 
     def add(self, values: Float64Array, row: int, file_row: int) -> Float32Array:
         """Look at the next values, NaN where missing.
@@ -71,6 +63,8 @@ class NumberColumn:
                 self._begin = float(values[0])
             expected = self._begin + np.arange(file_row, file_row + len(values))
             self.counter = bool((values == expected).all())
+        if self.even:
+            self._follow(values, file_row)
         if self.step is None and np.isfinite(low) and np.isfinite(high):
             steps = np.abs(np.diff(values[:_STEPS]))
             steps = steps[steps > 0]
@@ -82,15 +76,33 @@ class NumberColumn:
             self.rounded = bool(((values == np.rint(values)) & (values != single)).any())
         return single
 
+    def _follow(self, values: Float64Array, file_row: int) -> None:
+        """Compare the next values with a straight line from the first one of the file."""
+        if not np.isfinite(values).all():
+            self.even = False
+            return
+        if file_row == 0:
+            self._start = float(values[0])
+        if self.slope is None and file_row + len(values) > 1:
+            self.slope = float(values[-1] - self._start) / (file_row + len(values) - 1)
+        if self.slope is not None:
+            line = self._start + self.slope * np.arange(file_row, file_row + len(values))
+            room = _EVEN * abs(self.slope) + 4 * np.spacing(np.abs(line))
+            self.even = bool((np.abs(values - line) <= room).all())
+
+    def is_even(self, rows: int) -> bool:
+        """Whether the values rise by one step throughout, as counters and clocks do."""
+        rises = self.slope is not None and self.slope > 0
+        return self.even and rises and rows >= _COUNTER
+
     @property
     def constant(self) -> bool:
         """Whether all values are the same."""
         return self.filled > 0 and self.low == self.high
 
-    def is_counter(self, rows: int, name: str) -> bool:
-        """Whether the column only numbers the rows: from 0 or 1, or from any number by its name."""
-        counts = self._begin in (0.0, 1.0) or name.strip().lower() in _COUNTER_NAMES
-        return self.counter and rows >= _COUNTER and counts
+    def is_counter(self, rows: int) -> bool:
+        """Whether the column numbers the rows from 0 or 1."""
+        return self.counter and rows >= _COUNTER and self._begin in (0.0, 1.0)
 
     @property
     def resolution(self) -> float | None:

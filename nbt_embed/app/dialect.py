@@ -23,6 +23,8 @@ _NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"
 _ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
 COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
 _COMMENT = re.compile(COMMENT)
+_COMMA_PAIR = re.compile(r"[+\-\u2212]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"[+\-\u2212]?[0-9]+(?:,[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ def shown_delimiter(delimiter: str) -> str:
     return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
 
 
+def count_of_cells(count: int) -> str:
+    """A number of cells in words."""
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
 def split(text: str, delimiter: str, quote: str) -> list[str]:
     """Stripped cells of a line."""
     if delimiter == " ":
@@ -74,6 +81,17 @@ def split(text: str, delimiter: str, quote: str) -> list[str]:
         except csv.Error:
             pass
     return [cell.strip() for cell in text.split(delimiter)]
+
+
+def has_rows(text: str) -> bool:
+    """Whether any line has numbers in more than half of its cells, with any delimiter."""
+    for line in text.splitlines():
+        for delimiter in _DELIMITERS:
+            cells = split(line, delimiter, '"')
+            numbers = sum(is_number(cell) or times.is_time(cell) for cell in cells)
+            if 2 * numbers > len(cells):
+                return True
+    return False
 
 
 def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
@@ -115,6 +133,8 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
             notes.append("the last comment line before the rows holds the names of the columns")
         else:
             _check_unheaded(title, lines, rows, head, mode, delimiter, options)
+            if delimiter == "," and mode == 2 and options.delimiter is None:
+                notes += _check_pairs(title, lines[head:])
             names = tuple([f"x{i + 1}" for i in range(mode)])
             notes.append(
                 f"line {lines[head].number} is the first row, there is no header: the columns are "
@@ -198,6 +218,10 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
                 f"{title}: delimiter {options.delimiter!r}: name one character, tab or space"
             )
         candidates = (said,)
+    elif options.decimal == "," and not (
+        options.quote and any(options.quote in line.text for line in lines)
+    ):
+        candidates = [one for one in _DELIMITERS if one != ","]  # unless quotes part the two
     best: tuple[tuple[bool, bool, float, float, int], str, int] | None = None
     for rank, delimiter in enumerate(candidates):
         rows = [split(line.text, delimiter, options.quote) for line in lines]
@@ -225,14 +249,29 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
 
 
 def _one_column(lines: Sequence[_Line]) -> bool:
-    """Whether a name stands above numbers with a decimal comma, and nothing else."""
-    name = lines[0].text.strip()
+    """Whether a name, and units, stand above numbers with a decimal comma, and nothing else."""
+    texts = [line.text.strip() for line in lines]
+    start = next((i for i, text in enumerate(texts) if _COMMA_NUMBER.fullmatch(text)), 0)
     return (
-        len(lines) > 1
-        and not any(mark in name for mark in "\t;|,")
-        and not _is_value(name)
-        and all(re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", line.text) for line in lines[1:])
+        0 < start <= 1 + _UNITS
+        and not any(mark in text for text in texts[:start] for mark in "\t;|,")
+        and not any(is_number(text) or times.is_time(text) for text in texts[:start])
+        and all(_COMMA_NUMBER.fullmatch(text) or is_missing(text) for text in texts[start:])
     )
+
+
+def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
+    """Note that rows as 20,19 without a header are two columns; refuse rows as 20,05."""
+    texts = [line.text.strip() for line in lines]
+    if not all(_COMMA_PAIR.fullmatch(text) or is_missing(text) for text in texts):
+        return []
+    for line, text in zip(lines, texts, strict=True):
+        if re.search(r",0[0-9]", text):
+            raise StreamError(
+                f"{title}: line {line.number}: {text!r} may be a number with a decimal comma or "
+                "two numbers: say --decimal , or --delimiter ,"
+            )
+    return [f"every row as {texts[0]!r} is read as two columns: --decimal , reads it as one number"]
 
 
 def _is_value(cell: str) -> bool:
@@ -284,7 +323,8 @@ def _body(
     notes: list[str] = []
     head = next(i for i, row in enumerate(rows) if len(row) == mode)
     if options.skip:
-        notes.append(f"the first {options.skip} lines are skipped, as said")
+        lines_said = "line is" if options.skip == 1 else f"{options.skip} lines are"
+        notes.append(f"the first {lines_said} skipped, as said")
     if head == 0 or options.header is False:
         return (head if options.skip is None else 0), None, notes
     above, below = list(rows[head - 1]), [row for row in rows[head:] if len(row) == mode]
@@ -304,9 +344,9 @@ def _body(
     skipped = head if names is None else head - 1
     if skipped and options.skip:
         raise StreamError(
-            f"{title}: line {lines[0].number} has {len(rows[0])} cells and the lines below have "
-            f"{mode}, separated by {shown_delimiter(delimiter)}: skip another number of lines "
-            "(--skip) or name the delimiter (--delimiter)"
+            f"{title}: line {lines[0].number} has {count_of_cells(len(rows[0]))} and the lines "
+            f"below have {mode}, separated by {shown_delimiter(delimiter)}: skip another number of "
+            "lines (--skip) or name the delimiter (--delimiter)"
         )
     if skipped:
         text = lines[0].text.strip().split("\n")[0]
@@ -336,7 +376,7 @@ def _check_unheaded(
     if head and options.header is None and options.skip is None:
         above = lines[head - 1]
         raise StreamError(
-            f"{title}: line {above.number} has {len(rows[head - 1])} cells and line "
+            f"{title}: line {above.number} has {count_of_cells(len(rows[head - 1]))} and line "
             f"{lines[head].number} has {mode}, separated by {shown_delimiter(delimiter)}: name "
             f"every column in the header, skip the lines above (--skip {lines[head].number - 1}), "
             "or name the delimiter (--delimiter)"

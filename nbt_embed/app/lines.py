@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.app.dialect import COMMENT, Dialect, is_row, shown_delimiter, split
+from nbt_embed.app.dialect import COMMENT, Dialect, count_of_cells, is_row, shown_delimiter, split
 from nbt_embed.app.encoding import UTF8, Utf8
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.errors import StreamError
@@ -60,11 +60,11 @@ class Comments:
 
 
 class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once more
-    """A file that began as UTF-8 is not. ``text``: the lines that show it."""
+    """A file that began as UTF-8 is not. ``text``: the lines that show it; ``line``, the first."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, line: int) -> None:
         super().__init__()
-        self.text = text
+        self.text, self.line = text, line
 
 
 def chunks(
@@ -148,9 +148,9 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
     try:
         block.decode(UTF8)
     except UnicodeDecodeError as error:
-        if ascii_so_far and block[: error.start].isascii():
-            raise OtherEncoding(block) from None
         line = first + block.count(b"\n", 0, error.start)
+        if ascii_so_far and block[: error.start].isascii():
+            raise OtherEncoding(block, line) from None
         raise StreamError(
             f"{title}: line {line} is not UTF-8, as lines before it are: correct it, or name the "
             "encoding, as --encoding latin-1"
@@ -256,7 +256,8 @@ def _check_widths(
     start = int(ends[bad - 1]) + 1 if bad else 0
     shown = text[start : int(ends[bad])].decode(errors="replace")[:_SHOWN]
     raise StreamError(
-        f"{title}: line {numbers[bad]} has {cells[bad]} cells and the header has {width}, "
+        f"{title}: line {numbers[bad]} has {count_of_cells(int(cells[bad]))} and the header has "
+        f"{width}, "
         f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct the line, or take it out"
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import StreamError
@@ -23,8 +24,10 @@ ERRORS = (  # of a spreadsheet, in English and in German
 )  # fmt: skip
 MISSING = (
     *ERRORS, "", "nan", "na", "n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nat", "nil",
-    "-", "--", "---", "?", "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind",
+    "-", "--", "---", "\u2212", "\u2013", "\u2014", "?",
+    "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind",
 )  # fmt: skip
+_MINUS = "\u2212"  # of typography, which means the hyphen's minus
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _DOT = rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 _COMMA = rf"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+){_EXPONENT}"
@@ -63,12 +66,12 @@ def is_missing(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number with any marks, or infinite."""
-    return _NUMBER.fullmatch(cell) is not None
+    return _NUMBER.fullmatch(cell.replace(_MINUS, "-")) is not None
 
 
 def has_marks(cell: str) -> bool:
     """Whether the decimal mark must be decided by other cells, or is no point."""
-    return _NUMBER.fullmatch(cell) is not None and re.fullmatch(_DOT, cell) is None
+    return is_number(cell) and re.fullmatch(_DOT, cell.replace(_MINUS, "-")) is None
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,10 @@ class Missing:
         usual = [form for text in MISSING for form in (text, text.upper(), text.capitalize())]
         usual += ["NaN", "NaT", "N/a", "<Na>"]
         numbers = []
-        for text in said:
-            if re.fullmatch(_DOT, text.strip()):
+        for text in (one.strip().replace(_MINUS, "-") for one in said):
+            if re.fullmatch(_DOT, text):
                 numbers.append(float(text))
-            elif re.fullmatch(_COMMA, text.strip()):
+            elif re.fullmatch(_COMMA, text):
                 numbers.append(float(text.replace(",", ".")))
         return cls(tuple(dict.fromkeys([*usual, *(text.strip() for text in said)])), tuple(numbers))
 
@@ -107,10 +110,10 @@ class Missing:
         return values
 
 
-def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, int | None]:
-    """Numbers of stripped texts, NaN where null or no number, and the first row of the latter."""
+def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, NDArray[np.uint32]]:
+    """Numbers of stripped texts, NaN where null or no number, and the rows of the latter."""
     other = "," if decimal == "." else "."
-    text = cells
+    text = cells.str.replace_all(_MINUS, "-", literal=True)
     grouped = text.str.contains(f"^(?:{_GROUPED[decimal]})$").fill_null(value=False)
     if grouped.any():
         bare = text.str.replace_all(f"[{re.escape(other)}{_SPACES}]", "")
@@ -119,9 +122,8 @@ def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, int | None]:
         wrong = text.str.contains(".", literal=True).fill_null(value=False)
         text = text.str.replace(",", ".", literal=True).set(wrong, "x")
     found = text.cast(pl.Float64, strict=False)
-    bad = (found.is_null() & cells.is_not_null()).arg_max() if len(found) else None
-    is_bad = bad is not None and found[bad] is None and cells[bad] is not None
-    return found.fill_null(np.nan).to_numpy(), bad if is_bad else None
+    bad = (found.is_null() & cells.is_not_null()).arg_true()
+    return found.fill_null(np.nan).to_numpy(), bad.to_numpy()
 
 
 @dataclass
@@ -133,6 +135,7 @@ class Marks:
     def observe(self, name: str, cells: pl.Series, row: int) -> None:
         """Look at a column's next cells, stripped, null where missing; row is that of the first."""
         tells = self.columns.setdefault(name, {})
+        cells = cells.str.replace_all(_MINUS, "-", literal=True)
         holds = {
             mark: cells.str.contains(mark, literal=True).fill_null(value=False) for mark in ".,"
         }

@@ -11,8 +11,9 @@ class ReadOptions:
 
     Attributes:
         time: column of the time, ``Date+Time`` for two; "": no column is the time.
-        time_format: of the time column, as for ``strptime`` (``%d/%m/%Y %H:%M``), or a unit since
-            the start or since 1970: ``s``, ``ms``, ``us``, ``ns``.
+        time_format: of the time column, as for ``strptime`` (``%d/%m/%Y %H:%M``), a unit since
+            the start: ``s``, ``ms``, ``us``, ``ns``, ``min``, ``h``, ``d``, or a count of days:
+            ``excel``, ``matlab``, ``julian``, ``mjd``.
         inputs: names of the input columns; None: every numeric column.
         targets: names of the target columns; None: the inputs.
         targets_as_inputs: whether targets are inputs too where no inputs are named. False: the

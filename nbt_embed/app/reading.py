@@ -15,9 +15,9 @@ from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Recording, Rows, TimeFacts
 from nbt_embed.app.resample import resample
 from nbt_embed.app.roles import Column, Columns, roles
-from nbt_embed.app.source import sources
+from nbt_embed.app.source import Source, sources
 from nbt_embed.app.spool import Folder, Spool
-from nbt_embed.app.table import Batch, ReadAgain, Table, table
+from nbt_embed.app.table import Batch, ReadAgain, Table, is_prose, table
 from nbt_embed.app.times import named_time, text_of, vague
 from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError
@@ -40,7 +40,7 @@ def read(
     not say is recognised (``notes``), or refused where two readings are possible.
 
     Args:
-        paths: files, folders (their files in the order of names) or "-", standard input.
+        paths: files, folders (their files in natural order) or "-", standard input.
         options: what is not to be recognised.
         progress: called with how much of how much has been read of a file, in bytes or rows.
 
@@ -54,17 +54,23 @@ def read(
     with ExitStack() as stack:
         folder = Folder(stack)
         files, notes = sources(paths, folder.path)
-        tables = [table(file, options, folder.path, i) for i, file in enumerate(files)]
-        _check_same(tables)
+        files = _without_prose(files, notes)
+        tables = [_table(file, options, folder.path, i) for i, file in enumerate(files)]
+        _check_same(files, tables)
         survey = _survey(tables, options, folder, progress)
         for one in tables:
             prefix = f"{one.title}: " if len(tables) > 1 else ""
             notes += [prefix + note for note in one.notes]
         if survey.dropped:
-            notes.append(f"{survey.dropped} empty rows at the end are left out")
+            many = (
+                "1 empty row at the end is" if survey.dropped == 1
+                else f"{survey.dropped} empty rows at the end are"
+            )  # fmt: skip
+            notes.append(f"{many} left out")
         words = _Words(tables, survey.files)
         chosen = timeline.choose(survey.candidates, survey.files, words.cells, notes)
-        title = _title([one.title for one in tables])
+        titles = [one.title for one in tables]
+        title = _title(titles)
         columns = Columns(
             title,
             words.names,
@@ -87,7 +93,7 @@ def read(
                 f"the file is newest first by {chosen.candidate.name!r}: its rows are read from "
                 "the last to the first"
             )
-        facts, resets = _time_facts(chosen, rows, options, title)
+        facts, resets = _time_facts(chosen, rows, options, title, titles, notes)
         if facts:
             notes += _time_notes(facts, options, len(resets))
         missing = any(_has_missing(survey, one.column) for one in found.inputs)
@@ -100,7 +106,10 @@ def read(
                 f"{options.resample:g} s"
             )
             if new.untimed:
-                notes.append(f"{new.untimed} rows without a time are left out")
+                many = "1 row without a time is" if new.untimed == 1 else (
+                    f"{new.untimed} rows without a time are"
+                )  # fmt: skip
+                notes.append(f"{many} left out")
             rows, resets = new.rows, list(new.resets)
             missing = any(new.missing[one.column] for one in found.inputs)
             if facts:
@@ -134,10 +143,31 @@ def _check_options(options: ReadOptions) -> None:
         raise StreamError(f"quote {options.quote!r}: name one character, or none")
 
 
-def _check_same(tables: Sequence[Table]) -> None:
+def _without_prose(files: list[Source], notes: list[str]) -> list[Source]:
+    """Files without those of a folder that hold no row, as a README, unless none holds any."""
+    left = [one for one in files if one.found and is_prose(one)]
+    if not left or len(left) == len(files):
+        return files
+    notes += [f"{one.title} is left out: it holds no row of numbers" for one in left]
+    return [one for one in files if one not in left]
+
+
+def _table(file: Source, options: ReadOptions, folder: Path, number: int) -> Table:
+    try:
+        return table(file, options, folder, number)
+    except StreamError as error:
+        raise StreamError(f"{error}{_take_out(file)}") from None
+
+
+def _take_out(file: Source) -> str:
+    """What to do about a file that was found in a folder beside others."""
+    return "; or take the file out of the folder, if it does not belong there" if file.found else ""
+
+
+def _check_same(files: Sequence[Source], tables: Sequence[Table]) -> None:
     """Refuse files with other columns than the first."""
     first = tables[0]
-    for one in tables[1:]:
+    for file, one in zip(files[1:], tables[1:], strict=True):
         if one.names == first.names:
             continue
         pairs = enumerate(zip(first.names, one.names, strict=False))
@@ -145,7 +175,7 @@ def _check_same(tables: Sequence[Table]) -> None:
         told = [repr(t.names[at]) if at < len(t.names) else "missing" for t in (first, one)]
         raise StreamError(
             f"{one.title}: column {at + 1} is {told[1]}, and in {first.title} it is {told[0]}: "
-            "read files with the same columns in the same order"
+            f"read files with the same columns in the same order{_take_out(file)}"
         )
 
 
@@ -220,7 +250,7 @@ def _switch_to_text(
     batch: Batch, facts: Sequence[Column], texts: set[int], unknown: set[int]
 ) -> None:
     """A column without a value in the sample, and a text as its first one, is one of texts."""
-    for column, (row, _) in batch.texts.items():
+    for column, (row, _, _) in batch.texts.items():
         one = facts[column]
         if column not in unknown:
             continue
@@ -235,8 +265,10 @@ def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
     block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
     for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
         if isinstance(one, NumberColumn):
-            if i in batch.texts and one.text is None:
-                one.text = row + batch.texts[i][0], batch.texts[i][1]
+            if i in batch.texts:
+                first, cell, count = batch.texts[i]
+                one.text = one.text or (row + first, cell)
+                one.texts += count
             block[:, i] = one.add(cells.to_numpy(), row, batch.row)
         elif cells.dtype.is_temporal():
             block[:, i] = np.nan
@@ -313,7 +345,12 @@ def _times(
 
 
 def _time_facts(
-    chosen: timeline.Chosen | None, rows: Rows, options: ReadOptions, title: str
+    chosen: timeline.Chosen | None,
+    rows: Rows,
+    options: ReadOptions,
+    title: str,
+    files: Sequence[str],
+    notes: list[str],
 ) -> tuple[TimeFacts | None, list[int]]:
     """What the time column tells, and the rows before which there is a pause longer than asked."""
     if chosen is None:
@@ -325,6 +362,8 @@ def _time_facts(
                 )
         return None, []
     order, date = chosen.order, chosen.reading.kind == "date"
+    between = timeline.check_files(chosen, rows.files, files)
+    notes += between.notes
     if options.gap is not None and options.gap < order.interval:
         raise StreamError(
             f"{title}: gap {options.gap:g} s is below the interval of the rows, "
@@ -340,17 +379,16 @@ def _time_facts(
                 gaps.append((row, seconds))
             if options.gap is not None:
                 resets.append(row)
-    first, last = (order.last, order.first) if rows.backwards else (order.first, order.last)
     return (
         TimeFacts(
             chosen.candidate.name,
             chosen.reading.name,
-            text_of(first, date),
-            text_of(last, date),
+            text_of(between.first, date),
+            text_of(between.last, date),
             order.interval,
             tuple(sorted(gaps)),
-            order.equal,
-            min(order.rising, order.falling),
+            order.equal + between.equal,
+            min(order.rising, order.falling) + between.back,
         ),
         resets,
     )

@@ -45,11 +45,11 @@ class TimeFacts:
     Attributes:
         column: its name; of two columns both, with a plus.
         kind: how its cells are written.
-        first, last: the first and the last time, as a person reads them.
+        first, last: the earliest and the latest time of all files, as a person reads them.
         interval: seconds between rows, the median; NaN where there is none.
         gaps: (row, seconds) of the first row after each long pause, the first 10,000.
         duplicates: rows with the time of the row before.
-        out_of_order: rows whose time is before that of the row before.
+        out_of_order: rows whose time is before that of a row before.
     """
 
     column: str

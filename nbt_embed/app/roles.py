@@ -11,10 +11,12 @@ from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Channel
 from nbt_embed.app.spool import Spool
+from nbt_embed.app.times import counts, looks_like_date
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
+_SLIPS = 3  # cells that are no numbers, up to which a column is a sensor with slips
 _NAMED = 3  # constant columns of a note
 Column = NumberColumn | TextColumn
 
@@ -113,18 +115,29 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
                 left.append((name, reason or _texts(columns, i)))
         elif facts.filled == 0 and i in columns.unnamed:
             continue  # a delimiter at the end of every line
+        elif options.inputs is None and (slips := _slips(columns, i)):
+            raise StreamError(slips)
         elif reason and not (facts.beyond is not None and facts.text is None):
             left.append((name, reason))
-        elif facts.is_counter(columns.rows, "" if i in columns.unnamed else name) and i not in said:
+        elif i not in said and (
+            facts.is_counter(columns.rows)
+            or (facts.is_even(columns.rows) and counts("" if i in columns.unnamed else name))
+        ):
             counters.append(i)
         else:
             _check(columns, i)
             usable.append(i)
     if not usable and counters and options.targets is None:
         usable, counters = counters, []
-        notes.append(f"column {columns.names[usable[0]]!r} numbers the rows, and is all there is")
+        names = ", ".join(repr(columns.names[i]) for i in usable)
+        notes.append(
+            f"column {names} only counts, and is all there is" if len(usable) == 1 else
+            f"columns {names} only count, and are all there is"
+        )  # fmt: skip
     for i in counters:
-        left.append((columns.names[i], "it numbers the rows"))
+        facts = columns.facts[i]
+        assert isinstance(facts, NumberColumn)
+        left.append((columns.names[i], _counted(columns.names[i], facts)))
     if not usable:
         reasons = "; ".join(f"column {name!r}: {reason}" for name, reason in left)
         if columns.times:
@@ -138,6 +151,31 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
     return usable
 
 
+def _counted(name: str, facts: NumberColumn) -> str:
+    """Why a column that rises evenly is no input."""
+    if facts.counter:
+        return "it numbers the rows"
+    return (
+        f"it rises by {facts.slope:g} in every row and only counts; name it with --inputs if it is "
+        f"a sensor, with --time {name!r} if it is the time"
+    )
+
+
+def _slips(columns: Columns, i: int) -> str | None:
+    """What is wrong with a sensor that has a few cells that are no numbers, or None."""
+    facts = columns.facts[i]
+    if not isinstance(facts, NumberColumn) or facts.text is None:
+        return None
+    if facts.texts > min(_SLIPS, facts.filled - 1):
+        return None
+    many = "1 cell" if facts.texts == 1 else f"{facts.texts} cells"
+    return (
+        f"{columns.words(facts.text[0], i)}, which is not a number, as {many} of "
+        f"{facts.filled + facts.texts} in this column: correct the line or take it out, declare "
+        f"the cell as missing (--missing {facts.text[1]!r}), or name the columns to use (--inputs)"
+    )
+
+
 def _texts(columns: Columns, i: int) -> str:
     """Why a column of texts is no input."""
     facts = columns.facts[i]
@@ -146,11 +184,22 @@ def _texts(columns: Columns, i: int) -> str:
         return "no row holds a value"
     where = columns.short(facts.first[0], i)
     if facts.many or len(facts.codes) > ONE_HOT:
-        return f"it holds many different texts ({where})"
+        time = f"; {_as_time(columns.names[i])}" if looks_like_date(facts.first[1]) else ""
+        return f"it holds many different texts ({where}){time}"
     held = "one text" if len(facts.codes) == 1 else f"{len(facts.codes)} different texts"
+    if looks_like_date(facts.first[1]):
+        return f"it holds {held} ({where}); {_as_time(columns.names[i])}"
     return (
         f"it holds {held} ({where}); name it with --inputs to have an input for each, or with "
         "--targets to learn it as classes"
+    )
+
+
+def _as_time(name: str) -> str:
+    """How to read texts that look like dates."""
+    return (
+        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format as "
+        "%d/%m/%Y %H:%M"
     )
 
 
@@ -171,8 +220,8 @@ def _problem(
         )
     if facts.beyond is not None:
         return (
-            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the largest "
-            "value of a learner's float32; correct it, scale the column or declare it as missing "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, up to which a "
+            "learner takes values; correct it, scale the column or declare it as missing "
             "with --missing"
         )
     return None

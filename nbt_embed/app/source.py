@@ -6,13 +6,14 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import shutil
 import stat
 import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -49,11 +50,13 @@ class Plain(Protocol):
 class Source:
     """One file.
 
-    Attributes: title, what messages call it; path, where its bytes lie.
+    Attributes: title, what messages call it; path, where its bytes lie; found, in a folder: nobody
+    named it.
     """
 
     title: str
     path: Path
+    found: bool = False
 
     def open(self) -> _Checked:
         """Its bytes without compression. Errors: StreamError, then and while they are read."""
@@ -252,11 +255,33 @@ def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], li
             found.append(_kept("standard input", sys.stdin.buffer, folder / "stdin"))
         elif Path(path).is_dir():
             files, left = _in_folder(Path(path))
-            found += [_of_path(file, folder, len(found) + i) for i, file in enumerate(files)]
+            found += [
+                replace(_of_path(file, folder, len(found) + i), found=len(files) > 1)
+                for i, file in enumerate(files)
+            ]
             notes += left
         else:
             found.append(_of_path(Path(path), folder, len(found)))
+    _check_twice(found)
     return found, notes
+
+
+def _check_twice(files: Sequence[Source]) -> None:
+    """Refuse a file that is named twice, whatever the names."""
+    seen: dict[tuple[int, int], str] = {}
+    for one in files:
+        state = one.path.stat()
+        before = seen.setdefault((state.st_dev, state.st_ino), one.title)
+        if before is not one.title:
+            same = "" if before == one.title else f", which is the same file as {before},"
+            raise StreamError(f"{one.title}{same} is named twice: name it once")
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """A key of order in which log_2 stands before log_10."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [(int(one), "") if one.isdecimal() and one.isascii() else (-1, one.casefold())
+            for one in parts], path.name  # fmt: skip
 
 
 def _of_path(path: Path, folder: Path, number: int) -> Source:
@@ -283,9 +308,10 @@ def _kept(title: str, pipe: BinaryIO, path: Path) -> Source:
 
 
 def _in_folder(path: Path) -> tuple[list[Path], list[str]]:
-    """Files of a folder in the order of their names; those that may be tables, if any."""
+    """Files of a folder in the order of names and numbers; those that may be tables, if any."""
     try:
-        names = sorted(one for one in path.iterdir() if not one.name.startswith("."))
+        names = [one for one in path.iterdir() if not one.name.startswith(".")]
+        names.sort(key=_natural)
     except OSError as error:
         raise StreamError(f"{path}: cannot be read ({error.strerror}): check it") from None
     files = [one for one in names if one.is_file()]

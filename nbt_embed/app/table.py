@@ -42,12 +42,13 @@ class Batch:
     Attributes:
         row: number of the first one in its file.
         columns: one a column: Float64 with NaN where missing, String or times with null there.
-        texts: column -> (row in the batch, cell) of its first cell that should be a number.
+        texts: column -> (row in the batch, cell) of its first cell that should be a number, and how
+            many there are.
     """
 
     row: int
     columns: list[pl.Series]
-    texts: dict[int, tuple[int, str]] = field(default_factory=dict)
+    texts: dict[int, tuple[int, str, int]] = field(default_factory=dict)
 
 
 class Table(Protocol):
@@ -101,6 +102,16 @@ def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Ta
     return TextTable(source, options)
 
 
+def is_prose(source: Source) -> bool:
+    """Whether a file is text without a single row of numbers, as a README or a lone header."""
+    with source.open() as file:
+        head = file.read(dialects.SAMPLE)
+    if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
+        return False
+    name, mark = encoding.encoding_of(head)
+    return not dialects.has_rows(head[mark:].decode(name, errors="replace"))
+
+
 class TextTable:
     """A text file with a cell for each column in every row."""
 
@@ -147,6 +158,12 @@ class TextTable:
                 f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
                 "Arrow and NumPy files can be read"
             )
+        if self._options.encoding and self._encoding == encoding.UTF8:
+            try:
+                text.decode(encoding.UTF8)
+            except UnicodeDecodeError as error:
+                before = re.sub(rb"\r+\n?", b"\n", text[: error.start])
+                raise self._not_utf8(before.count(b"\n") + 1) from None
         self._dialect = dialects.recognise(self.title, text.decode(errors="replace"), self._options)
         self.names, self.numeric = self._dialect.names, self._dialect.numeric
         if self._encoding != encoding.UTF8:
@@ -156,6 +173,12 @@ class TextTable:
         self._whole = frozenset(self._small_columns())
         if not self._weighed:
             self._judge()
+
+    def _not_utf8(self, line: int) -> StreamError:
+        return StreamError(
+            f"{self.title}: line {line} is not UTF-8, as --encoding says: correct it, or name the "
+            "encoding, as --encoding latin-1"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -266,6 +289,8 @@ class TextTable:
                 if doubted and decimal == "." and batch is not None and self._whole:
                     self._check_whole(batch)
         except lines.OtherEncoding as found:
+            if self._options.encoding:
+                raise self._not_utf8(found.line) from None
             self._encoding = encoding.single_byte(found.text)
             self._recognise()
             raise ReadAgain from None
@@ -304,8 +329,8 @@ class TextTable:
             if doubted and (column in chunk.pointed or self._any_marks(cells)):
                 self._weigh()
                 raise ReadAgain
-            if bad is not None:
-                batch.texts[column] = bad, str(cells[bad])
+            if len(bad):
+                batch.texts[column] = int(bad[0]), str(cells[int(bad[0])]), len(bad)
             batch.columns.append(pl.Series(self._missing.out_of(values)))
         return batch
 
@@ -438,10 +463,7 @@ class FrameTable:
         count = min(count, self._rows - start)
         if isinstance(self._source, dict):
             arrays = [array[start : start + count] for array in self._source.values()]
-            return [
-                pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
-                for array in arrays
-            ]
+            return [pl.Series(_plain(array)) for array in arrays]
         with _refusing(self.title):
             columns = self._source.slice(start, count).collect().get_columns()
         return [
@@ -469,8 +491,8 @@ class FrameTable:
                 cells = self._missing.without(cells)
             if number and cells.dtype == pl.String:
                 values, bad = numerals.numbers(cells, ".")
-                if bad is not None:
-                    batch.texts[column] = bad, str(cells[bad])
+                if len(bad):
+                    batch.texts[column] = int(bad[0]), str(cells[int(bad[0])]), len(bad)
             elif number:
                 values = cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
             elif cells.dtype == pl.String or cells.dtype.is_temporal():
@@ -517,6 +539,13 @@ def _refusing(title: str) -> Iterator[None]:
         ) from error
 
 
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """A column of a NumPy file in a type that a series takes."""
+    if array.dtype.kind in "mM":  # of any unit
+        return array.astype(f"{array.dtype.kind}8[ns]")
+    return np.array(array, np.float64 if array.dtype.kind in "fiub" else None)
+
+
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -530,7 +559,7 @@ def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
         what = f"array {name!r}" if name else "the array"
         if array.dtype.names:
             columns |= {field: array[field] for field in array.dtype.names}
-        elif array.ndim == 1 and array.dtype.kind in "fiubUM":
+        elif array.ndim == 1 and array.dtype.kind in "fiubUmM":
             columns[name or "x1"] = array
         elif array.ndim == 2 and array.dtype.kind in "fiub":
             stem = name if name and len(arrays) > 1 else "x"

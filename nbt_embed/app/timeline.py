@@ -366,6 +366,21 @@ def pauses(spool: Spool, files: Sequence[int], longer: float) -> Iterator[tuple[
             yield int(rows[i]), float(abs(steps[i]))
 
 
+@dataclass(frozen=True)
+class FileOrder:
+    """How the times of files follow one another.
+
+    Attributes: first, last, times of all; back, files that begin before one before them ends;
+    equal, files that begin at the time of the last row before; notes.
+    """
+
+    first: Any
+    last: Any
+    back: int
+    equal: int
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Chosen:
     """The time of a recording: candidate, reading, its times and their order."""
@@ -374,6 +389,59 @@ class Chosen:
     reading: Reading
     spool: Spool
     order: Order
+
+
+def extents(spool: Spool, files: Sequence[int]) -> list[tuple[Any, Any] | None]:
+    """The earliest and the latest time of each file, None where it has none."""
+    found: list[tuple[Any, Any] | None] = []
+    for begin, end in itertools.pairwise(files):
+        low: Any = None
+        high: Any = None
+        for _, block in spool.chunks(begin, end):
+            values = block[:, 0]
+            known = values[values != NAT if values.dtype == np.int64 else ~np.isnan(values)]
+            if len(known):
+                low = known.min() if low is None else min(low, known.min())
+                high = known.max() if high is None else max(high, known.max())
+        found.append(None if low is None else (low, high))
+    return found
+
+
+def check_files(chosen: Chosen, files: Sequence[int], titles: Sequence[str]) -> FileOrder:
+    """How the times of files follow one another.
+
+    Errors: StreamError, where a file with dates lies before one that is named before it.
+    """
+    date = chosen.reading.kind == "date"
+    spans = extents(chosen.spool, files)
+    notes: list[str] = []
+    back = equal = 0
+    latest: int | None = None  # of the files so far the one that ends last
+    for i, span in enumerate(spans):
+        before = None if latest is None else spans[latest]
+        if span is not None and before is not None and latest is not None:
+            equal += int(span[0] == before[1])
+            back += int(span[0] < before[1])
+            texts = [times.text_of(one, date) for one in (*span, *before)]
+            if date and span[1] <= before[0] and span[0] < before[1]:
+                raise StreamError(
+                    f"{titles[i]}: its times, {texts[0]} to {texts[1]}, lie before those of "
+                    f"{titles[latest]}, {texts[2]} to {texts[3]}, which is read first: name the "
+                    "files one by one in the order of time, or say --time none"
+                )
+            if date and span[0] < before[1]:
+                notes.append(
+                    f"{titles[i]} begins at {texts[0]}, before {titles[latest]} ends at "
+                    f"{texts[3]}: if they hold the same rows, these are learned twice"
+                )
+        if span is not None and (before is None or span[1] > before[1]):
+            latest = i
+    if back and not date:
+        many = "1 file begins" if back == 1 else f"{back} files begin"
+        notes.append(f"{many} before the time at which the one before ends: times start again")
+    known = [span for span in spans if span is not None]
+    first, last = (min(a for a, _ in known), max(b for _, b in known)) if known else (0, 0)
+    return FileOrder(first, last, back, equal, tuple(notes))
 
 
 def choose(
@@ -416,6 +484,9 @@ def choose(
             continue
         elif not one.explicit and best.equal > _most_equal(one) * (best.rising + best.falling):
             continue
+        reading = one.readings[ranked[0]]
+        if isinstance(reading, _Single) and reading.form.doubt:
+            notes.append(f"times of {one.name!r} are taken as seconds: {reading.form.doubt}")
         _check_day_and_month(one, [orders[i] for i in ranked], ranked, words, notes)
         return Chosen(one, one.readings[ranked[0]], one.spools[ranked[0]], best)
     if unsorted:

@@ -33,11 +33,34 @@ _TIME_WORDS = {
     "hora", "heure", "data", "tijd", "clock", "recorded", "measured", "timecode",
     "seconds", "milliseconds", "microseconds", "nanoseconds", "millis", "micros", "dt",
 }  # fmt: skip
+# Words of a calendar: a column is a time by them if it rises and its numbers are those of dates.
+_CALENDAR_WORDS = {
+    "year", "years", "month", "jahr", "monat", "yyyymm", "jd", "mjd", "julian", "datenum",
+}  # fmt: skip
+# Words that say a date rather than a time since a start.
+_DATE_WORDS = {
+    "date", "datetime", "datum", "fecha", "data", "timestamp", "timestamps", "zeitstempel",
+    *_CALENDAR_WORDS,
+}  # fmt: skip
+_COUNTERS = {
+    "", "n", "i", "k", "index", "idx", "id", "no", "nr", "num", "number", "row", "rows", "record",
+    "records", "rec", "sample", "samples", "seq", "sequence", "counter", "count", "step", "steps",
+    "tick", "ticks", "uptime", "runtime", "entry", "line", "frame", "packet",
+}  # fmt: skip
 _OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "abs", "iso"}
 _MISSED = 0.1  # share of cells of a time column that may be anything else, and are refused
 _EPOCH = (3.15e8, 4.1e9)  # seconds since 1970: years 1979 to 2099
 _EXCEL = (20000.0, 80000.0)  # days since 1899-12-30: years 1954 to 2119
-_EXCEL_START = -2209161600.0  # seconds since 1970
+_DAY = 86400.0
+# Numbers of days since a start: seconds of number 0 since 1970, and the numbers of 1900 to 2100.
+_DAYS = {
+    "excel": ("days since 1900", -25569 * _DAY, _EXCEL),
+    "matlab": ("days of MATLAB", -719529 * _DAY, (693962.0, 767010.0)),
+    "julian": ("Julian dates", -2440587.5 * _DAY, (2415021.0, 2488070.0)),
+    "mjd": ("modified Julian dates", -40587 * _DAY, None),
+}
+_YEARS = (1800.0, 2200.0)
+_LONG_STEP = 40.0  # days, up to which a step is one of days
 _DATES = (
     (r"\d{4}-\d{1,2}-\d{1,2}", ("%Y-%m-%d",)),
     (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d",)),
@@ -70,12 +93,18 @@ _CLOCKS = (
 _SEPARATORS = (" ", "T", "t", "_", "-", ", ", ":", "/", "")
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2}))"
 _DURATION = r"^(?:(\d+) days? )?(\d{1,4}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?$"
+_LIKE_DATE = (
+    r"\d{1,4}[-/.: ]\d{1,2}[-/.: ]\d{1,4}|\d{2}:\d{2}"
+    r"|(?i:\b(?:jan|feb|mar|m\u00e4r|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez))"
+    r"[a-z]*\.?[-/ ]*\d|\d[-/. ]*(?i:jan|feb|mar|m\u00e4r|apr|may|mai|jun|jul|aug|sep|oct|okt|nov"
+    r"|dec|dez)"
+)
 _CLOCK_ALONE = re.compile(
     r"(?:\d+ days? )?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|\d{1,2}\.\d{2}\.\d{2}"
     r"|\d{1,2}:\d{2}(?::\d{2})? ?[AaPp][Mm]"
 )
 _DOTTED = re.compile(r"(?:[01]?\d|2[0-3])\.[0-5]\d")
-_COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_COMPACT = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +119,7 @@ class TimeFormat:
         start: seconds since 1970 of number 0, for numbers that are dates.
         digits: of a number that spells a date.
         zoned: whether the texts have a zone.
+        doubt: what else the numbers may be, or "".
     """
 
     name: str
@@ -99,6 +129,7 @@ class TimeFormat:
     start: float = 0.0
     digits: int = 0
     zoned: bool = False
+    doubt: str = ""
 
     def parse(self, cells: pl.Series) -> tuple[NDArray[Any], int | None]:
         """Times, missing where null or no time, and the first row of the latter."""
@@ -130,7 +161,9 @@ class TimeFormat:
         values = cells.cast(pl.Float64, strict=False).fill_nan(None)
         if self.digits:
             texts = values.cast(pl.Int64, strict=False).cast(pl.String)
-            return _strptime(texts, _COMPACT[self.digits])
+            texts = texts.set((values != values.round()).fill_null(value=False), "x")
+            first = "01" * max(0, (8 - self.digits) // 2)  # of January, of the month
+            return _strptime(texts + first, _COMPACT[max(8, self.digits)])
         if self.start == 0 and self.scale < 1e-3:  # exact where the unit is a nanosecond's multiple
             whole = round(self.scale * SECOND)
             return (values * whole).round().cast(pl.Int64, strict=False)
@@ -262,12 +295,18 @@ def _missed(form: TimeFormat, cells: pl.Series) -> float:
 
 def format_of(title: str, said: str) -> TimeFormat:
     """The format that was named: a unit or a pattern. Errors: StreamError."""
+    if said in _DAYS:
+        name, start, _ = _DAYS[said]
+        return TimeFormat(name, "date", scale=_DAY, start=start)
+    if pattern := re.fullmatch("%Y(?:%m(?:%d)?)?", said):
+        digits = {2: 4, 4: 6, 6: 8}[len(pattern[0])]
+        return TimeFormat(said, "date", digits=digits)
     if said in _UNITS:
         return TimeFormat(f"numbers of {said}", "seconds", scale=_UNITS[said])
     if "%" not in said:
         raise StreamError(
-            f"{title}: time format {said!r}: name a pattern, as %d/%m/%Y %H:%M, or a unit: "
-            f"{', '.join(_UNITS)}"
+            f"{title}: time format {said!r}: name a pattern, as %d/%m/%Y %H:%M, a unit: "
+            f"{', '.join(_UNITS)}, or a count of days: {', '.join(_DAYS)}"
         )
     return TimeFormat(said, "date", (said,), zoned="%z" in said)
 
@@ -320,7 +359,7 @@ def number_formats(name: str, values: Float64Array, explicit: bool) -> list[Time
     steps = np.diff(values)
     ordered = len(values) > 2 and (bool((steps > 0).all()) or bool((steps < 0).all()))
     regular = ordered and float((steps == np.median(steps)).mean()) > 0.5
-    for digits, pattern in _COMPACT.items():
+    for digits, pattern in list(_COMPACT.items())[2:]:
         if whole and 19 * 10 ** (digits - 2) <= low and high < 21 * 10 ** (digits - 2):
             form = TimeFormat(pattern, "date", digits=digits)
             if (named or ordered) and form.parse(pl.Series(values))[1] is None:
@@ -329,15 +368,66 @@ def number_formats(name: str, values: Float64Array, explicit: bool) -> list[Time
         scale = _UNITS[unit]
         if _EPOCH[0] <= low * scale and high * scale <= _EPOCH[1] and (named or regular):
             return [TimeFormat(f"{unit} since 1970", "date", scale=scale)]
-    if not named:
-        return []
     words = _words(name)
+    if not named:
+        known = words <= _TIME_WORDS | _OTHER_WORDS | _CALENDAR_WORDS
+        soft = ordered and known and bool(words & _CALENDAR_WORDS)
+        date = _calendar(words, values, ordered=ordered, whole=whole) if soft else None
+        return [date] if date else []
     units = [_UNIT_WORDS[word] for word in words if word in _UNIT_WORDS]
-    if _EXCEL[0] <= low and high <= _EXCEL[1] and not units and ordered and not whole:
-        form = TimeFormat("days since 1900", "date", scale=86400.0, start=_EXCEL_START)
-        return [form]
+    if units and not words & _DATE_WORDS:
+        return [TimeFormat(f"numbers of {units[0]}", "seconds", scale=_UNITS[units[0]])]
+    if found := _calendar(words, values, ordered=ordered, whole=whole):
+        return [found]
     unit = units[0] if units else "s"
-    return [TimeFormat(f"numbers of {unit}", "seconds", scale=_UNITS[unit])]
+    return [TimeFormat(f"numbers of {unit}", "seconds", scale=_UNITS[unit],
+                       doubt=_doubt(words, low, high))]  # fmt: skip
+
+
+def _calendar(
+    words: set[str], values: Float64Array, *, ordered: bool, whole: bool
+) -> TimeFormat | None:
+    """The format of years, months and days of a calendar, or of days since a start."""
+    low, high = float(values.min()), float(values.max())
+    dated = bool(words & _DATE_WORDS)
+    if whole and (ordered or dated):
+        for digits, (first, last) in ((6, (_YEARS[0] * 100, _YEARS[1] * 100)), (4, _YEARS)):
+            form = TimeFormat(_COMPACT[digits], "date", digits=digits)
+            if first <= low and high < last and form.parse(pl.Series(values))[1] is None:
+                return form
+    if words & {"mjd"}:
+        return TimeFormat(_DAYS["mjd"][0], "date", scale=_DAY, start=_DAYS["mjd"][1])
+    steps = np.abs(np.diff(values))
+    if not ordered or (whole and not dated) or float(np.median(steps)) > _LONG_STEP:
+        return None
+    for name, start, span in _DAYS.values():
+        if span and span[0] <= low and high <= span[1]:
+            return TimeFormat(name, "date", scale=_DAY, start=start)
+    return None
+
+
+def _doubt(words: set[str], low: float, high: float) -> str:
+    """What numbers under a name without a unit may be instead of seconds."""
+    for said, (name, _, span) in _DAYS.items():
+        if span and span[0] <= low and high <= span[1]:
+            return f"they may be {name} (--time-format {said})"
+    if _YEARS[0] <= low and high < _YEARS[1]:
+        return "they may be years (--time-format %Y reads whole ones)"
+    if words & _DATE_WORDS:
+        return "the name says a date: --time-format names the format, as excel, julian or %Y%m"
+    return ""
+
+
+def counts(name: str) -> bool:
+    """Whether a name may be that of a column that only counts rows or time."""
+    words = _words(name)
+    known = _COUNTERS | _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
+    return words <= known and name.strip() != "T"
+
+
+def looks_like_date(cell: str) -> bool:
+    """Whether a text that has no known pattern may be a date or a time."""
+    return re.search(_LIKE_DATE, cell) is not None
 
 
 def text_of(value: float | int, is_date: bool) -> str:
