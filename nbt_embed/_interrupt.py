@@ -16,15 +16,27 @@ LINE = "\nnbt-embed: interrupted\n"
 
 
 def handed_over() -> None:
-    """From here on Ctrl-C raises KeyboardInterrupt, as everywhere in Python."""
+    """From here on Ctrl-C raises KeyboardInterrupt, as everywhere in Python.
+
+    Being told to end (SIGTERM), or losing the terminal (SIGHUP), raises SystemExit, so that
+    temporary files are removed.
+    """
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _COMMAND:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end)
 
 
 def ignored() -> None:
     """From here on Ctrl-C does nothing: the results are out, and the process is about to end."""
     if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _leave(_number: int, _frame: object) -> None:
@@ -45,6 +57,8 @@ def _is_command() -> bool:
     return program.replace("\\", "/").rpartition("/")[2].startswith("nbt-embed")
 
 
+_COMMAND = _is_command()  # later the program has another name
+
 # Who ignores Ctrl-C, as a job in the background, goes on to do so.
-if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if _COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _leave)

@@ -142,7 +142,8 @@ class Baseline(ABC):
 class Naive(Baseline):
     """Forecasts that repeat a label that has arrived; a missing label counts as the one before.
 
-    ``run`` is vectorised: about 0.1 µs a row and output.
+    ``run`` is vectorised: about 0.1 µs a row and output. It also sees the first labels of a
+    recording, for which no forecast waits: with horizon h the first h ones.
     """
 
     _kept = 1  # labels that are remembered
@@ -152,7 +153,9 @@ class Naive(Baseline):
     ) -> None:
         super().__init__(n_in, n_out, lags=lags, max_delay=max_delay, scale_steps=scale_steps)
         self._labels_seen = np.zeros((1, n_out))  # the last ones; in the beginning a 0
-        self._learnt = self._made = 0  # labels, forecasts
+        # A label has the number of the forecast that was made for it.
+        self._made = self._learnt = 0  # number of the next forecast, and of the next label
+        self._begin = 0  # number of the first label of this recording
 
     def predict(self, x: ArrayLike) -> Float32Array:
         """Forecast (n_out,); x only has to have the right shape."""
@@ -171,12 +174,11 @@ class Naive(Baseline):
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
         """As ``Baseline.run``."""
         inputs, labels, horizon = self._checked(X, Y, horizon)
-        rows = np.arange(len(inputs))
-        # Row t learns once as many forecasts wait as the horizon has steps.
-        late = 0 if horizon == 0 else horizon - self.pending
-        made = self._made + rows
-        learnt = self._learnt + np.maximum(rows - late + (horizon > 0), 0)
-        self._keep(labels[min(late, len(labels)) :])
+        made = self._made + np.arange(len(inputs))
+        if self._learnt != self._made - horizon:  # the first labels of a recording
+            self._learnt = self._begin = self._made - horizon
+        learnt = made - horizon + (horizon > 0)
+        self._keep(labels)
         forecasts = self._repeated(made, learnt).astype(np.float32)
         self._forget()
         self._made += len(inputs)
@@ -188,7 +190,7 @@ class Naive(Baseline):
         """Begin another recording: nothing waits, and only the last label is remembered."""
         super().reset_state()
         self._labels_seen = self._labels_seen[-1:]
-        self._made = self._learnt
+        self._made = self._begin = self._learnt
 
     def _keep(self, labels: Float64Array) -> None:
         """Append labels (T, n_out), NaN replaced by the one before."""
@@ -204,14 +206,14 @@ class Naive(Baseline):
     def _repeated(self, made: NDArray[np.intp], learnt: NDArray[np.intp]) -> Float64Array:
         """The label that each forecast repeats, (T, n_out).
 
-        Args: made, number of the forecast (T,); learnt, labels that had arrived before it (T,).
+        Args: made, number of the forecast (T,); learnt, number of the label after the last one that
+        had arrived before it (T,).
         """
-        # Label number n is the last row but self._learnt - 1 - n.
         number = self._number(made, learnt)
         return self._labels_seen[number - self._learnt + len(self._labels_seen)]
 
     def _number(self, made: NDArray[np.intp], learnt: NDArray[np.intp]) -> NDArray[np.intp]:  # noqa: ARG002
-        """Number of the label that is repeated, below learnt; -1 is the 0 of the beginning."""
+        """Number of the label that is repeated, below learnt."""
         return learnt - 1
 
     def _forecast(self, features: Float64Array) -> Float64Array:  # noqa: ARG002
@@ -255,8 +257,8 @@ class Seasonal(Naive):
     def _number(self, made: NDArray[np.intp], learnt: NDArray[np.intp]) -> NDArray[np.intp]:
         ahead = made - learnt + 1  # labels from the last one to the one that is forecast
         number = made - self._period * -(-ahead // self._period)
-        oldest = self._learnt - len(self._labels_seen)
-        return np.where(number >= max(oldest, 0), number, learnt - 1)
+        oldest = max(self._learnt - len(self._labels_seen), self._begin)
+        return np.where(number >= oldest, number, learnt - 1)
 
 
 class Nlms(Baseline):

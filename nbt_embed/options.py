@@ -15,9 +15,10 @@ from nbt_embed.replay import DECIMAL
 BAD_INPUT = 2
 
 _DIGITS, _LARGEST = re.compile(r"[0-9]{1,20}"), (1 << 64) - 1
+_FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
 _WORDS: dict[str, object] = {"none": None, "true": True, "false": False}
 # What the stream decides, not the person.
-_DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor")
+_DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link")
 
 # Settings that are options with a whole number: name, least value, meaning.
 _COUNTS = (
@@ -27,6 +28,11 @@ _COUNTS = (
     ("lags", 1, "last samples of every input that are seen at once"),
     ("seed", 0, "seed of everything random"),
 )
+_USUAL = {
+    "cell": "columnar; gated for estimators and filters of dense cells",
+    "estimator": "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without "
+    "units",
+}
 _NAMED = (*(name for name, _, _ in _COUNTS), "cell", "estimator", "filter")
 
 
@@ -62,9 +68,7 @@ def add_learner(parser: argparse.ArgumentParser) -> None:
         )
     for name in ("cell", "estimator", "filter"):
         value = getattr(Config, name)
-        usual = value or (
-            "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without units"
-        )
+        usual = value or _USUAL[name]
         group.add_argument(
             f"--{name}", choices=CHOICES[name], default=value, help=f"(default: {usual})"
         )
@@ -126,14 +130,13 @@ def describe(config: Config) -> str:
     )
 
 
-def count_from(low: int) -> Any:
-    """Return a converter of an option to an integer from low."""
+def count_from(low: int, high: int = _LARGEST) -> Any:
+    """Return a converter of an option to an integer from low to high."""
 
     def convert(text: str) -> int:
-        if not _DIGITS.fullmatch(text) or not low <= int(text) <= _LARGEST:
+        if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(
-                f"{shown(text)}: expected an integer from {low} to {_LARGEST}, in digits 0 to 9 "
-                "alone"
+                f"{shown(text)}: expected an integer from {low} to {high}, in digits 0 to 9 alone"
             )
         return int(text)
 
@@ -197,7 +200,7 @@ _NAME = re.compile(
 
 def horizons(text: str) -> list[int]:
     """Horizons between commas, each once."""
-    convert = count_from(0)
+    convert = count_from(0, _FURTHEST)
     found = [convert(part) for part in text.split(",")]
     if len(set(found)) != len(found):
         raise argparse.ArgumentTypeError(f"{shown(text)}: names a horizon twice")
@@ -210,7 +213,10 @@ def _setting(text: str) -> tuple[str, object]:
     if not sign:
         raise argparse.ArgumentTypeError(f"{shown(text)}: expected NAME=VALUE, as in forget=0.999")
     if name in _DECIDED:
-        raise argparse.ArgumentTypeError(f"{name} follows from the stream and the horizon")
+        raise argparse.ArgumentTypeError(
+            f"{name} follows from the stream and the horizon"
+            + (": say --link" if name == "link" else "")
+        )
     if name not in NAMES:
         known = [one for one in NAMES if one not in _DECIDED]
         raise argparse.ArgumentTypeError(

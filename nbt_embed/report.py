@@ -26,13 +26,13 @@ _PURPOSES = {
 }
 _GUARDS = {
     "skipped": "updates that would have left the finite numbers were dropped",
-    "clipped": "inputs were brought to their limit",
-    "limited": "labels were brought to the gate",
-    "stuck": "values stood still, and nothing was learnt from them,",
-    "reopened": "the loss rose or an input jumped for good, and the learner opened again,",
-    "rolled_back": "the loss rose, and the last good parameters came back,",
-    "moved": "units moved",
-    "restarted": "values were not like the first ones, and the readouts started anew,",
+    "clipped": "inputs far outside what is usual were limited (input_limit)",
+    "limited": "labels far from every forecast were learnt as if they were nearer (gate)",
+    "stuck": "values stood still, and nothing was learnt from them (stuck_steps)",
+    "reopened": "the loss rose or an input jumped for good, and the learner learnt fast again",
+    "rolled_back": "the loss rose, and the last good parameters came back (rollback_steps)",
+    "moved": "values left their usual range, and the learner's scale followed (follow)",
+    "restarted": "values were not like the first ones, and the readouts started again",
 }
 _START = 64  # rows in which units are found out: that they move is no news
 _ROWS_SHOWN = 3

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from settings import still
 
 from nbt_embed import Learner
-from nbt_embed.baselines import Baseline, LastValue, Nlms, Rls
+from nbt_embed.baselines import Baseline, LastValue, Nlms, Rls, Seasonal
 from nbt_embed.errors import ConfigError, InputError, SequenceError
 
 KINDS = [LastValue, Nlms, Rls]
@@ -30,9 +30,45 @@ def test_last_value_is_the_last_label_that_arrived() -> None:
     labels = np.array([[1.0], [2.0], [np.nan], [4.0], [5.0]])
     inputs = np.zeros((5, 1))
     ahead = LastValue(1, 1, max_delay=1)
-    np.testing.assert_array_equal(ahead.run(inputs, labels, horizon=2)[:, 0], [0, 0, 0, 4, 5])
+    np.testing.assert_array_equal(ahead.run(inputs, labels, horizon=2)[:, 0], [1, 2, 2, 4, 5])
     now = LastValue(1, 1)
     np.testing.assert_array_equal(now.run(inputs, labels, horizon=0)[:, 0], [0, 1, 2, 2, 4])
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 3, 7, 12])
+@pytest.mark.parametrize("period", [None, 5, 12])
+def test_naive_forecasts_in_pieces_and_after_resets(horizon: int, period: int | None) -> None:
+    """The last label of this recording, or the one some periods before the one that is forecast."""
+    delay = max(horizon - 1, 0)
+    model = (
+        LastValue(1, 2, max_delay=delay)
+        if period is None
+        else Seasonal(1, 2, period=period, max_delay=delay)
+    )
+    rng = np.random.default_rng(horizon)
+    labels = rng.normal(size=(90, 2))
+    labels[rng.random(labels.shape) < 0.2] = np.nan
+    labels[[0, 60]] = 1.0, 2.0
+    parts = [(0, 1), (1, 4), (4, 30), (30, 60), (60, 61), (61, 90)]
+    made = []
+    for begin, end in parts:
+        if begin == 60:
+            model.reset_state()
+        made.append(model.run(np.zeros((end - begin, 1)), labels[begin:end], horizon=horizon))
+    forecasts = np.concatenate(made)
+    for first, last in ((0, 60), (60, 90)):
+        filled = labels[first:last].copy()
+        for row in range(1, len(filled)):
+            filled[row] = np.where(np.isnan(filled[row]), filled[row - 1], filled[row])
+        for row in range(horizon == 0, last - first):
+            newest = row if horizon else row - 1
+            repeated = newest
+            if period is not None:
+                back = next(n for n in range(1, 90) if row + horizon - n * period <= newest)
+                same = row + horizon - back * period
+                repeated = same if same >= 0 else newest
+            expected = filled[repeated].astype(np.float32)
+            np.testing.assert_array_equal(forecasts[first + row], expected)
 
 
 def test_nlms_follows_its_formula() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -171,6 +174,20 @@ def test_a_label_of_its_own_row(sensor: Path, tmp_path: Path) -> None:
     assert found["inputs"] == ["current_A"]
 
 
+def test_a_label_of_its_own_row_is_not_told(
+    sensor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(tmp_path, sensor, "--horizon", "0", "--target", "position_mm")
+    assert found["inputs"] == ["current_A", "temperature_C"]
+    assert found["horizons"][0]["targets"][0]["scores"]["learner"]["skill"] < 0.99
+    capsys.readouterr()
+    assert "name the targets" in refused(capsys, "run", sensor, "--horizon", "0")
+    both = ["--horizon", "0,1", "--target", "position_mm"]
+    assert "run them one by one, or name the inputs" in refused(capsys, "run", sensor, *both)
+    run(tmp_path, sensor, *both, "--inputs", "position_mm,current_A")
+    assert "position_mm is an input of its own row" in capsys.readouterr().err
+
+
 def test_a_period_is_found_said_or_left_out(sensor: Path, tmp_path: Path) -> None:
     found = run(tmp_path, sensor, "--target", "position_mm")
     assert found["models"]["seasonal"]["name"] == "12 rows ago"
@@ -228,10 +245,19 @@ def test_bad_input_is_one_line(
         assert f"{name}: cannot be written; name a file" in fail(sensor, "--out", name)
     assert not (tmp_path / "none").exists()
     for option in ("--json", "--report", "--plot", "--save", "--out"):
-        path = tmp_path / "no" / "x.svg"
+        endings = {"--json": "json", "--report": "html", "--plot": "svg"}
+        path = tmp_path / "no" / f"x.{endings.get(option, 'csv')}"
         assert "directory that exists" in fail(sensor, option, path)
-    assert "ends in .png or .svg" in fail(sensor, "--plot", tmp_path / "x.jpg")
-    assert not (tmp_path / "x.jpg").exists()
+    for option, name, good in (
+        ("--plot", "x.jpg", ".png or .svg"),
+        ("--report", "x.pdf", ".html or .htm"),
+        ("--out", "x.csv.gz", ".csv or .txt or .parquet or .pq"),
+        ("--json", "x.csv", ".json"),
+    ):
+        assert f"ends in {good}" in fail(sensor, option, tmp_path / name)
+        assert not (tmp_path / name).exists()
+    for period in (1, 1500, 5000):
+        assert "0, for none, or rows from 2 to 1499" in fail(sensor, "--period", period)
     assert "hidden = 5000: expected a value from 0" in fail(sensor, "--hidden", "5000")
 
 
@@ -242,6 +268,7 @@ def test_bad_input_is_one_line(
         ("forgot=1", "did you mean 'forget'"),
         ("n_in=3", "n_in follows from the stream"),
         ("anchor=0", "anchor follows from the stream"),
+        ("link=categorical", "say --link"),
         ("forget=x", "forget = 'x': expected a number"),
         ("forget=2", "forget = 2"),
         ("head=1.5", "head = 1.5: expected an integer"),
@@ -322,8 +349,31 @@ def test_what_the_guards_did_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     path.write_text("x\n" + "".join(f"{value}\n" for value in values))
     assert main(["run", str(path)]) == 0
     notes = capsys.readouterr().err
-    assert "horizon 1: labels were brought to the gate at rows" in notes
-    assert "horizon 1: inputs were brought to their limit at row 300" in notes
+    assert "horizon 1: labels far from every forecast were learnt as if they were nearer" in notes
+    assert (
+        "horizon 1: inputs far outside what is usual were limited (input_limit) at row 300" in notes
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_leaves_nothing_behind(
+    number: signal.Signals, sensor: Path, tmp_path: Path
+) -> None:
+    horizons = ",".join(map(str, range(1, 200)))
+    command = [sys.executable, "-m", "nbt_embed", "run", str(sensor), "--horizon", horizons]
+    out = tmp_path / "rows.csv"
+    with subprocess.Popen(
+        [*command, "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # a note: the run has begun
+        process.send_signal(number)
+        said = process.stderr.read()
+        assert process.wait(timeout=30) == 128 + number
+    assert list(tmp_path.rglob("*")) == [], said
 
 
 def test_without_the_extra_the_command_says_what_to_install(sensor: Path, tmp_path: Path) -> None:
@@ -349,8 +399,9 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
     pytest.importorskip("shtab")
     assert main(["completion", "bash"]) == 0
     script = capsys.readouterr().out
-    for word in ("--horizon", "--report", "export", "--estimator"):
+    for word in ("--horizon", "--report", "export", "--estimator", "_shtab_compgen_files"):
         assert word in script
+    assert re.search(r"run__?_?report_COMPGEN=_shtab_compgen_files", script)
     bash = shutil.which("bash")
     if bash is not None:
         subprocess.run([bash, "-n"], input=script, text=True, check=True)

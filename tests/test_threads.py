@@ -68,10 +68,8 @@ def test_learners_in_threads_give_the_bits_they_give_alone() -> None:
 
 
 def is_busy(learner: Learner) -> bool:
-    try:
-        return learner.pending < 0
-    except SequenceError:
-        return True
+    """Whether a thread is inside of the kernel; looked at from outside, which disturbs nobody."""
+    return bool(learner._shared.owner % 2)
 
 
 @contextmanager

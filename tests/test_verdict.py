@@ -36,7 +36,8 @@ def result(
             for i in range(len(losses["learner"]))
         ],
     )
-    given: Any = {"horizon": 5, "models": models, "first": [10], "pieces": pieces} | more
+    given: Any = {"horizon": 5, "models": models, "first": [10], "counts": [900], "pieces": pieces}
+    given |= more
     return SimpleNamespace(**given)  # type: ignore[return-value]
 
 
@@ -67,7 +68,7 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
     assert one.winner == "rls"
     assert one.sentences[0] == (
         "5 rows ahead recursive least squares wins: this learner's error is 20 % above its own; "
-        "take --hidden 0, which is that in C, for fewer bytes."
+        "take --hidden 0, which is that in C, for few bytes."
     )
     assert one.recurrence_paid is False
     assert one.sentences[1].startswith("Recurrence did not pay: without units (--hidden 0)")
@@ -76,11 +77,39 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
     assert "not worth its bytes" in last.sentences[0]
 
 
-@pytest.mark.parametrize(("own", "words"), [(0.995, "as good as"), (1.005, "as good as")])
-def test_what_differs_by_less_than_a_percent_is_as_good(own: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("own", "end"),
+    [
+        (0.995, "the best of the simple forecasters: its error is 0.5 % below."),
+        (0.9999, "the best of the simple forecasters: its error is the same."),
+        (1.0001, "whose error is the same; take --hidden 0, which is that in C, for few bytes."),
+        (
+            1.005,
+            "whose error is 0.5 % above; take --hidden 0, which is that in C, for few bytes.",
+        ),
+    ],
+)
+def test_what_differs_by_less_than_a_percent_is_as_good(own: float, end: str) -> None:
     one = verdict(result({"learner": (own,), "rls": (1.0,), "last": (2.0,)}), classes=False)
-    assert words in one.sentences[0]
+    assert "as good as" in one.sentences[0]
     assert "wins" not in one.sentences[0]
+    assert one.sentences[0].endswith(end)
+
+
+def test_few_labels_decide_nothing() -> None:
+    errors = {"learner": (0.5,), "last": (1.0,)}
+    few = verdict(result(errors, counts=[3]), classes=False)
+    assert few.sentences[-1] == "Only 3 labels were scored, too few to decide."
+    assert "too few" not in text(verdict(result(errors, counts=[30]), classes=False))
+
+
+def test_frozen_units_are_no_rival() -> None:
+    one = verdict(
+        result({"learner": (0.9,), "frozen": (0.8,), "rls": (1.0,), "last": (2.0,)}), classes=False
+    )
+    assert one.winner == "learner"
+    assert "this learner wins" in one.sentences[0]
+    assert "That their weights learn did not" in one.sentences[1]
 
 
 def test_units_may_pay_without_learning() -> None:

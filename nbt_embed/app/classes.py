@@ -23,12 +23,10 @@ class Majority:
 
     def __init__(self, classes: int) -> None:
         self._counts = np.ones(classes)
-        self._pending = 0
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
         """As ``Learner.run``; X only has to have as many rows as Y."""
-        labels = learnt(np.asarray(Y)[:, 0], horizon, self._pending)
-        self._pending = min(horizon, self._pending + len(labels))
+        labels = np.asarray(Y, np.float64)[:, 0]
         came = np.cumsum(one_hot(labels, len(self._counts)), axis=0)
         known = came if horizon else np.concatenate([np.zeros((1, came.shape[1])), came[:-1]])
         counts = self._counts + known
@@ -37,8 +35,7 @@ class Majority:
         return shares
 
     def reset_state(self) -> None:
-        """Begin another recording."""
-        self._pending = 0
+        """Begin another recording: the counts stay."""
 
 
 class LastClass:
@@ -61,12 +58,12 @@ class LastClass:
         last = np.empty(len(labels), np.intp)
         chance = np.empty(len(labels))
         for row, label in enumerate(labels.tolist()):
-            if horizon and len(self._waiting) == horizon:
-                self._learn(label)
+            if horizon:
+                self._learn(label, judged=len(self._waiting) == horizon)
             last[row], chance[row] = self._last, (self._right + 1) / (self._labels + 2)
             self._waiting.append(self._last)
             if not horizon:
-                self._learn(label)
+                self._learn(label, judged=True)
         others = (1 - chance) / (self._classes - 1)
         forecasts = np.repeat(others[:, np.newaxis], self._classes, axis=1)
         forecasts[np.arange(len(last)), last] = chance
@@ -76,11 +73,13 @@ class LastClass:
         """Begin another recording."""
         self._waiting.clear()
 
-    def _learn(self, label: float) -> None:
-        forecast = self._waiting.popleft()
+    def _learn(self, label: float, judged: bool) -> None:
+        """Take a label; judged, whether a forecast waits for it."""
+        forecast = self._waiting.popleft() if judged else None
         if label == label:
-            self._labels += 1
-            self._right += forecast == int(label)
+            if forecast is not None:
+                self._labels += 1
+                self._right += forecast == int(label)
             self._last = int(label)
 
 
@@ -114,13 +113,6 @@ def most_probable(forecasts: Float32Array) -> Float32Array:
     best: Float32Array = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
     best[np.isnan(forecasts).any(axis=1)] = np.nan
     return best
-
-
-def learnt(labels: Float64Array, horizon: int, pending: int) -> Float64Array:
-    """The labels (T,), NaN where none is learnt: the first ones, until horizon forecasts wait."""
-    labels = labels.astype(np.float64)
-    labels[: max(horizon - pending, 0)] = np.nan
-    return labels
 
 
 def one_hot(labels: Float64Array, classes: int) -> Float64Array:

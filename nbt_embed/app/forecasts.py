@@ -6,12 +6,11 @@ rows earlier (``temp_forecast``), the ends of its intervals (``temp_low_80``, ``
 anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With
 several horizons the names end in the horizon (``temp_forecast_5``). A class target has its classes'
 names, the most probable class as forecast, and that one's probability (``status_probability``).
-Nothing stands where there is no value. Numbers have as many digits as their float32 needs.
+Nothing stands where there is no value. Numbers have nine digits, which tell every float32.
 """
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,12 +20,14 @@ from numpy.typing import NDArray
 
 from nbt_embed.app.classes import most_probable
 from nbt_embed.app.recording import Block, Recording
+from nbt_embed.app.spool import temporary_folder
 from nbt_embed.app.trial import Told
 from nbt_embed.arrays import Float32Array
 from nbt_embed.config import Config
 
 _PARQUET = (".parquet", ".pq")
 _PIECE = 1 << 16  # rows of one row group
+_DIGITS = 9  # of a number as text
 
 
 class Writer:
@@ -47,7 +48,7 @@ class Writer:
         self._names, self._classes = recording.target_names, recording.classes
         self._config, self._horizons = config, horizons
         self._parquet = name.lower().endswith(_PARQUET)
-        self._folder = tempfile.TemporaryDirectory(prefix="nbt-embed-")
+        self._folder = temporary_folder()
         self._path = Path(self._folder.name) / "forecasts"
         self.file: BinaryIO = self._path.open("w+b")
         self._parts: list[Path] = []
@@ -112,7 +113,10 @@ class Writer:
             frame.write_ipc(part)
             self._parts.append(part)
         else:
-            frame.write_csv(self.file, include_header=self.file.tell() == 0)
+            exact = frame.with_columns(
+                pl.selectors.by_dtype(pl.Float32).cast(pl.Float64).round_sig_figs(_DIGITS)
+            )
+            exact.write_csv(self.file, include_header=self.file.tell() == 0)
 
     def _frame(
         self,

@@ -63,17 +63,20 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
     device can run it as it is. The frozen twin has all of the learner but recurrent weights that
     learn. NLMS sees the same lags.
 
+    Bytes are those of learners with the intervals and scores of this one, so that like is compared
+    with like; to run them takes the forecasts alone.
+
     Args: config of the learner; period in rows, or None. Errors: ConfigError.
     """
     config = replace(config, max_delay=max(horizon - 1, 0))
     yield Entrant(LEARNER, "this learner", Learner(config), config)
     if config.hidden and config.estimator != "frozen":
-        frozen = _without_intervals(config, estimator="frozen")
-        yield Entrant(FROZEN, "frozen units", Learner(frozen), frozen)
+        frozen = replace(config, estimator="frozen")
+        yield Entrant(FROZEN, "frozen units", Learner(_quiet(frozen)), frozen)
     rls = without_units(config)
     if config.hidden or config.head or config.filter == "sgd":
         name = "RLS" if config.link == "gaussian" else "no units"
-        yield Entrant(RLS, name, Learner(rls), rls)
+        yield Entrant(RLS, name, Learner(_quiet(rls)), rls)
     n_in, n_out, delay = config.n_in, config.n_out, config.max_delay
     if config.link == "gaussian":
         yield Entrant(NLMS, "NLMS", Nlms(n_in, n_out, lags=config.lags or 1, max_delay=delay))
@@ -87,9 +90,9 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
         yield Entrant(SEASONAL, f"{period} rows ago", model)
 
 
-def _without_intervals(config: Config, **settings: object) -> Config:
-    """The same learner with other settings and nothing that leaves forecasts as they are."""
-    return replace(config, intervals=0, levels=(), anomaly=False, **settings)  # type: ignore[arg-type]
+def _quiet(config: Config) -> Config:
+    """The same forecasts without intervals and scores, which nobody asks of a baseline."""
+    return replace(config, intervals=0, levels=(), anomaly=False)
 
 
 def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model:
@@ -99,7 +102,7 @@ def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model
 
 
 def without_units(config: Config) -> Config:
-    """Recursive least squares on the same lags, without intervals and scores."""
+    """Recursive least squares on the same lags: what the option --hidden 0 gives."""
     return Config(
         config.n_in,
         config.n_out,
@@ -110,6 +113,6 @@ def without_units(config: Config) -> Config:
         hold_missing=config.hold_missing,
         follow=config.follow,
         anchor=config.anchor,
-        levels=(),
-        anomaly=False,
+        levels=config.levels,
+        anomaly=config.anomaly,
     )

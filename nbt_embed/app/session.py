@@ -7,6 +7,8 @@ import sys
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from nbt_embed.app import terminal
 from nbt_embed.app.document import run_document
 from nbt_embed.app.forecasts import Writer
@@ -14,6 +16,7 @@ from nbt_embed.app.recording import Recording
 from nbt_embed.app.seasons import ROWS, find_period
 from nbt_embed.app.trial import Plan, Trial, run_trial
 from nbt_embed.config import Config
+from nbt_embed.errors import InputError
 from nbt_embed.options import describe
 from nbt_embed.output import Result, note
 from nbt_embed.report import guard_notes, json_text
@@ -26,6 +29,12 @@ def session(args: argparse.Namespace, recording: Recording, config: Config) -> R
     """
     for text in recording.notes:
         note(text)
+    told = [name for name in recording.target_names if name in recording.input_names]
+    if 0 in args.horizon and told:
+        note(
+            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
+            "label; leave it out of --inputs"
+        )
     plan = Plan(
         tuple(args.horizon), args.score_from, _period(args, recording), args.alarm, args.hold_off
     )
@@ -61,13 +70,26 @@ def session(args: argparse.Namespace, recording: Recording, config: Config) -> R
 
 
 def _period(args: argparse.Namespace, recording: Recording) -> int | None:
-    """Rows of the period: said, or found in the first rows of the numbers."""
+    """Rows of the period: said, or found in the longest part of the first rows without a reset.
+
+    Errors: InputError for a period that cannot be.
+    """
     if args.period is not None:
-        return args.period if args.period > 1 else None
+        if args.period == 1 or args.period >= recording.rows:
+            raise InputError(
+                f"--period {args.period}: expected 0, for none, or rows from 2 to "
+                f"{recording.rows - 1}, since {recording.title} has {recording.rows}"
+            )
+        return args.period or None
     if recording.classes is not None:
         return None
-    first = next(recording.blocks(ROWS), None)
-    return None if first is None else find_period(first.targets)
+    rows, longest = 0, np.empty((0, len(recording.target_names)), np.float32)
+    for block in recording.blocks(ROWS):
+        longest = max(longest, block.targets, key=len)
+        rows += len(block.targets)
+        if rows >= ROWS:
+            break
+    return find_period(longest)
 
 
 def _page(document: dict[str, Any], trial: Trial) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,16 @@ from numpy.typing import DTypeLike, NDArray
 from nbt_embed.errors import StreamError
 
 ROWS = 1 << 16  # of one look at all rows
+
+
+def temporary_folder() -> TemporaryDirectory[str]:
+    """A folder that goes with its object: no signal can come between its making and its owner."""
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        return TemporaryDirectory(prefix="nbt-embed-")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 class Spool:
@@ -78,7 +89,7 @@ class Folder:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.path = Path(stack.enter_context(TemporaryDirectory(prefix="nbt-embed-")))
+        self.path = Path(stack.enter_context(temporary_folder()))
 
     def spool(self, name: str, kind: DTypeLike, width: int) -> Spool:
         """A new spool; it replaces one of the same name."""

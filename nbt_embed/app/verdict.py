@@ -19,6 +19,10 @@ from nbt_embed.arrays import Float64Array
 
 # Below this difference two models are as good as each other.
 _SAME = 0.01
+# Labels of a target; fewer decide nothing.
+_FEW = 30
+# Below this it is not even told.
+_NOTHING = 0.0005
 _NAMES = {
     "RLS": "recursive least squares",
     "no units": "the same learner without units",
@@ -55,14 +59,15 @@ def verdict(result: HorizonResult, classes: bool) -> Verdict:
     others = [key for key in result.models if key != LEARNER]
     ratios = {key: ratio(result, key, classes) for key in others}
     known = {key: value for key, value in ratios.items() if math.isfinite(value)}
-    winner = max({LEARNER: 1.0, **known}.items(), key=lambda pair: pair[1])[0]
     simple = [key for key in known if key in SIMPLE]
     rival = max(simple, key=lambda key: known[key]) if simple else None
+    winner = rival if rival is not None and known[rival] > 1 else LEARNER
     row = None if rival is None else better_from(result, rival)
     paid = _paid(known)
     sentences = [
         _first(result, winner, rival, known, row, classes),
         *_on_recurrence(known, classes),
+        *_on_few(result),
     ]
     return Verdict(tuple(sentences), winner, ratios, row, paid)
 
@@ -123,11 +128,11 @@ def _first(
     if rival is None:
         return f"{ahead} there is nothing to compare this learner with."
     what = "its number of bits is" if classes else "its error is"
-    if winner == LEARNER or (winner == FROZEN and ratios[rival] < 1):
+    if winner == LEARNER:
         if ratios[rival] > 1 - _SAME:
             return (
                 f"{ahead} this learner is as good as {_name(result, rival)}, the best of the "
-                f"simple forecasters: {what} {_change(ratios[rival])}."
+                f"simple forecasters: {what} {_alone(ratios[rival])}."
             )
         text = f"{ahead} this learner wins: {what} {_change(ratios[rival])} that of "
         text += f"{_name(result, rival)}, the best of the simple forecasters"
@@ -136,22 +141,29 @@ def _first(
         since = f", and stays ahead from row {row:,} on" if row is not None else ""
         return f"{text}{since}."
     if ratios[rival] < 1 + _SAME:
-        advice = _advice(rival)
         return (
-            f"{ahead} {_name(result, rival)} is as good as this learner, whose error is "
-            f"{_change(ratios[rival])}; {advice}."
+            f"{ahead} {_name(result, rival)} is as good as this learner, whose "
+            f"{what.removeprefix('its ')} {_alone(ratios[rival])}; {_advice(rival, classes)}."
         )
     return (
         f"{ahead} {_name(result, rival)} wins: this learner's "
         f"{'number of bits' if classes else 'error'} is {_change(ratios[rival])} its own; "
-        f"{_advice(rival)}."
+        f"{_advice(rival, classes)}."
     )
 
 
-def _advice(rival: str) -> str:
+def _advice(rival: str, classes: bool) -> str:
     if rival == RLS:
-        return "take --hidden 0, which is that in C, for fewer bytes"
-    return "a learner is not worth its bytes here, unless its intervals and alarms are"
+        return "take --hidden 0, which is that in C, for few bytes"
+    unless = "" if classes else ", unless its intervals and alarms are"
+    return f"a learner is not worth its bytes here{unless}"
+
+
+def _on_few(result: HorizonResult) -> list[str]:
+    most = max(result.counts)
+    if most >= _FEW:
+        return []
+    return [f"Only {most} label{'s were' if most != 1 else ' was'} scored, too few to decide."]
 
 
 def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
@@ -202,12 +214,17 @@ def _name(result: HorizonResult, key: str) -> str:
 def _change(over: float) -> str:
     """A ratio in words: what is said goes on with "that of ..."."""
     share = abs(over - 1)
-    if share < 0.0005:
+    if share < _NOTHING:
         return "the same as"
     if over >= 2:
         return f"{over:.3g} times"
     digits = 1 if share < 0.1 else 0
     return f"{100 * share:.{digits}f} % {'below' if over < 1 else 'above'}"
+
+
+def _alone(over: float) -> str:
+    """A ratio near 1 in words, with nothing behind it."""
+    return "the same" if abs(over - 1) < _NOTHING else _change(over)
 
 
 def _over(own: float, other: float) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from nbt_embed.commands._app import extra
 from nbt_embed.output import Result
 
 _SHELLS = ("bash", "zsh", "tcsh")
+_FILES = ("FILE", "DIR", "STATE", "LOG")  # metavars of what is a file or a folder
 
 
 def add(commands: Any) -> None:
@@ -27,4 +29,14 @@ def main(args: argparse.Namespace) -> Result:
     """Print the script."""
     with extra("nbt-embed completion"):
         import shtab
+    for parser in (args.parser, *_subparsers(args.parser)):
+        for action in parser._actions:
+            if action.choices is None and str(action.metavar).startswith(_FILES):
+                action.complete = shtab.FILE
     return Result(f"{shtab.complete(args.parser, shell=args.shell)}\n")
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.values()

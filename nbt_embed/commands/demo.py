@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="learn a simulated sensor; needs no file",
-        description="Learn a simulated machine whose part comes loose half way, compare, and show "
-        "the forecast before and after learning.",
+        description="Learn a simulated machine whose part comes loose half way, compare, show the "
+        "forecast, and write a page with everything.",
     )
     demo.set_defaults(command=main, horizon=[_HORIZON], out=None, save=None, link=None)
     add_learner(demo)

@@ -181,15 +181,39 @@ def main(args: argparse.Namespace) -> Result:
         )
     files = [Path(name) for name in args.files if name != STDOUT]
     check_targets(files, args.out, args.json, args.report, args.plot, args.save)
+    _check_endings(args)
     with read(args.files, read_options(args)) as recording:
         return session(args, recording, learner_of(args, recording))
 
 
+def _check_endings(args: argparse.Namespace) -> None:
+    """Whoever names a file that ends like another kind would be surprised. Errors: InputError."""
+    for option, name, good in (
+        ("--report", args.report, (".html", ".htm")),
+        ("--plot", args.plot, (".png", ".svg")),
+        ("--out", args.out, (".csv", ".txt", ".parquet", ".pq")),
+        ("--json", args.json, (".json",)),
+    ):
+        if name and Path(name).suffix not in ("", *good) and Path(name).suffix.lower() not in good:
+            raise InputError(f"{option} {name}: expected a name that ends in {' or '.join(good)}")
+
+
 def read_options(args: argparse.Namespace) -> ReadOptions:
-    """The options of ``add_reading``."""
+    """The options of ``add_reading``; at horizon 0 the label of a row is not told with its inputs.
+
+    Errors: InputError if only some horizons are 0 and nobody has said which the inputs are.
+    """
     from nbt_embed.app.options import ReadOptions
 
+    wanted = args.horizon if isinstance(args.horizon, list) else [args.horizon]
+    same_row = 0 in wanted
+    if same_row and len(wanted) > 1 and args.inputs is None:
+        raise InputError(
+            "--horizon: at 0 the targets are no inputs, and at other horizons they are; run them "
+            "one by one, or name the inputs with --inputs"
+        )
     return ReadOptions(
+        targets_as_inputs=not same_row,
         time=args.time,
         time_format=args.time_format,
         inputs=None if args.inputs is None else tuple(args.inputs),

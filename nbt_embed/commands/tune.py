@@ -104,7 +104,7 @@ def main(args: argparse.Namespace) -> Result:
     )  # fmt: skip
     after = []
     if tuned.bought:
-        after = [f"To repeat it: nbt-embed run ... {document['options']}", document["config"]]
+        after = [f"To repeat it, add to `nbt-embed run`: {document['options']}", document["config"]]
     text = text_of(document["source"], [(document["verdict"], table(document))], after)
     files = () if args.json is None else ((args.json, json_text(document)),)
     return Result(text, files)
