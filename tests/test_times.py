@@ -470,3 +470,10 @@ def test_columns_that_rise_evenly_by_their_name_are_no_sensors(
 def test_texts_that_look_like_dates_are_noted(tmp_path: Path, cell: str) -> None:
     with recording(tmp_path, log([cell.format(i) for i in range(1, 9)], "when")) as found:
         assert "if these are times, --time 'when' --time-format FORMAT reads" in found.notes[0]
+
+
+@pytest.mark.parametrize("rows", [2, 5, 40])
+def test_a_footer_below_dates_is_refused_however_short_the_file(tmp_path: Path, rows: int) -> None:
+    cells = [f"2024-01-01 10:{i:02}" for i in range(rows)]
+    told = refusal(tmp_path, log([*cells, "Total"]))
+    assert f"line {rows + 2}: column 'time' holds 'Total', which is no time as above it" in told

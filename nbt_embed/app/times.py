@@ -49,6 +49,7 @@ _COUNTERS = {
 }  # fmt: skip
 _OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "abs", "iso"}
 _MISSED = 0.1  # share of cells of a time column that may be anything else, and are refused
+_FEW = 2  # cells above which one may be anything else, as a footer
 _EPOCH = (3.15e8, 4.1e9)  # seconds since 1970: years 1979 to 2099
 _EXCEL = (20000.0, 80000.0)  # days since 1899-12-30: years 1954 to 2119
 _DAY = 86400.0
@@ -283,7 +284,8 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
         return whole
     # A few cells that are no times do not make a column of texts: they are refused with their line.
     missed = {one: _missed(one, series) for one in found}
-    return [one for one in found if missed[one] == min(missed.values()) <= _MISSED][:1]
+    allowed = max(_MISSED, 1 / len(cells)) if len(cells) > _FEW else _MISSED
+    return [one for one in found if missed[one] == min(missed.values()) <= allowed][:1]
 
 
 def _missed(form: TimeFormat, cells: pl.Series) -> float:
