@@ -316,7 +316,7 @@ def test_comment_lines_below_the_header_are_noted(tmp_path: Path) -> None:
         assert not any("below the header" in note for note in notes)
 
 
-ONE = [[20.13], [20.29], [-3.5], [NAN], [21]]
+ONE: list[list[float]] = [[20.13], [20.29], [-3.5], [NAN], [21]]
 
 
 @pytest.mark.parametrize(

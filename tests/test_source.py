@@ -268,7 +268,7 @@ def test_files_that_once_went_wrong(name: str) -> None:
 
 @pytest.mark.parametrize("unit", ["D", "h", "m", "s", "ms", "us", "ns"])
 @pytest.mark.parametrize("kind", ["datetime64", "timedelta64"])
-def test_times_of_numpy_files_have_any_unit(tmp_path: Path, unit: str, kind: str) -> None:
+def test_times_of_numpy_files_have_any_unit(tmp_path: Path, unit: Any, kind: str) -> None:
     time = np.arange(40).astype("timedelta64[D]").astype(f"timedelta64[{unit}]")
     if kind == "datetime64":
         time = np.datetime64("2024-01-01", unit) + time

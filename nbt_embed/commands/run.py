@@ -73,7 +73,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "reading", "what is not said is recognised, and noted where it matters"
     )
-    columns = 'columns, separated by commas; a name with a comma in double quotes ("a, b")'
+    columns = 'columns, separated by commas; a name with a comma in double quotes ("a, b"), a quote in them twice'
     group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
     group.add_argument(
         "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
@@ -90,7 +90,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="column that holds the time, DATE+TIME for two of them; none: there is none",
     )
     group.add_argument(
-        "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y or ms"
+        "--time-format",
+        metavar="FORMAT",
+        help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns; excel, matlab, julian or mjd",
     )
     group.add_argument(
         "--missing",
