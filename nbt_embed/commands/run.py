@@ -73,7 +73,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "reading", "what is not said is recognised, and noted where it matters"
     )
-    columns = 'columns, separated by commas; with a comma in its name as "a, b", a quote in it twice'
+    columns = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
     group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
     group.add_argument(
         "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
