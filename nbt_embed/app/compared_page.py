@@ -10,15 +10,13 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
 from bokeh.models.annotations import Span, Whisker
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from nbt_embed.app import look
 from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_marks import AXES, Kind, kinds, line, points
 from nbt_embed.app.compared_table import loss_table, table
 from nbt_embed.app.figures import figure_of, item_of, tag
-from nbt_embed.app.page import bokeh_script, embedded_json
+from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, templates
 
 # The marks of the legend, in a box of 30 x 14.
 _SHAPES = {
@@ -35,17 +33,8 @@ _SHAPES = {
 
 def page(document: Mapping[str, Any]) -> str:
     """The page of a comparison, as text to be written in UTF-8."""
-    environment = Environment(
-        loader=PackageLoader("nbt_embed.app", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    source = environment.loader
-    assert source is not None
-    own = {
-        name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
-    }
+    environment = templates()
+    own = own_parts(environment)
     return environment.get_template("compared.html.j2").render(
         title=document["source"]["title"],
         subtitle=f"{document['source']['rows']:,} rows. Targets: {', '.join(document['targets'])}.",

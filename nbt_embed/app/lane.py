@@ -54,7 +54,9 @@ class Lane:
         if block.reset:
             self.reset()
         began = time.perf_counter()
-        forecasts = self._run(block)
+        with warnings.catch_warnings():  # counted, and told at the end
+            warnings.simplefilter("ignore", DivergenceWarning)
+            forecasts = self._run(block)
         self.seconds += time.perf_counter() - began
         aligned = self.forecasts.push(forecasts)
         self.score.update(aligned, truths)
@@ -66,9 +68,7 @@ class Lane:
         self.forecasts.reset()
 
     def _run(self, block: Block) -> Float32Array:
-        with warnings.catch_warnings():  # counted, and told at the end
-            warnings.simplefilter("ignore", DivergenceWarning)
-            return self.entrant.model.run(block.inputs, block.targets, horizon=self._horizon)
+        return self.entrant.model.run(block.inputs, block.targets, horizon=self._horizon)
 
 
 class LearnerLane(Lane):
@@ -125,17 +125,13 @@ class LearnerLane(Lane):
 
     def _run(self, block: Block) -> Float32Array:
         config, rows = self.learner.config, (block.inputs, block.targets)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DivergenceWarning)
-            if config.intervals:
-                anomaly = bool(config.anomaly)
-                run = self.learner.run(
-                    *rows, horizon=self._horizon, intervals=True, anomaly=anomaly
-                )
-            elif config.anomaly:
-                run = self.learner.run(*rows, horizon=self._horizon, anomaly=True)
-            else:
-                return super()._run(block)
+        if config.intervals:
+            anomaly = bool(config.anomaly)
+            run = self.learner.run(*rows, horizon=self._horizon, intervals=True, anomaly=anomaly)
+        elif config.anomaly:
+            run = self.learner.run(*rows, horizon=self._horizon, anomaly=True)
+        else:
+            return super()._run(block)
         self.bounds = None if run.intervals is None else self.bounds_to_come.push(run.intervals)
         self.anomaly = run.anomaly
         return run.y

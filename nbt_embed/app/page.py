@@ -42,18 +42,8 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
 
     Cost: about 1.3 MB for the script that draws, and the points, compressed.
     """
-    environment = Environment(
-        loader=PackageLoader("nbt_embed.app", "templates"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    source = environment.loader
-    assert source is not None
-    own = {
-        name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
-    }
+    environment = templates(finalize=_shown)
+    own = own_parts(environment)
     most = max(_MOST_POINTS // max(len(pictures.tracks), 1), _LEAST_POINTS)
     views = [_view(document, pictures, fewer(track, most)) for track in pictures.tracks]
     return environment.get_template("page.html.j2").render(
@@ -94,6 +84,26 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         script=own["page.js"],
         bokeh=bokeh_script() if views else "",
     )
+
+
+def templates(**options: Any) -> Environment:
+    """The templates of this package, strict; options are further ones of jinja2."""
+    return Environment(
+        loader=PackageLoader("nbt_embed.app", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        **options,
+    )
+
+
+def own_parts(environment: Environment) -> dict[str, Markup]:
+    """Style and script that every page carries, by their names."""
+    source = environment.loader
+    assert source is not None
+    return {
+        name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
+    }
 
 
 def _shown(value: Any) -> Any:
