@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nbt_embed.arrays import Float32Array, Float64Array
+from nbt_embed.errors import StreamError, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -96,9 +97,11 @@ class Source(ABC):
     def seek(self, position: Any) -> None:
         """Go on after the rows of an ``Arrivals.position``, before the first row is asked for.
 
-        Errors: StreamError if what stood there is gone.
+        Errors: StreamError: this source cannot, or what stood there is gone.
         """
+        raise StreamError(f"{self.title}: cannot go back to {shown(position)}; begin without it")
 
+    @abstractmethod
     def close(self) -> None:
         """Give everything back that the source holds."""
 
