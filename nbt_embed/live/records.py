@@ -17,16 +17,16 @@ from nbt_embed.live.values import Classes, Values
 _DEEPEST = 16
 _MOST = 10_000  # fields of one object
 _ABSENT = object()
-_scan = json.JSONDecoder().scan_once
+_decode = json.JSONDecoder().raw_decode
 
 
 def decoded(text: str) -> Any:
     """The value of a JSON text; of equal keys the last one counts. Errors: ValueError."""
     text = text.strip()
     try:
-        value, end = _scan(text, 0)
-    except (StopIteration, RecursionError) as error:
-        raise ValueError(f"no JSON: {type(error).__name__}") from None
+        value, end = _decode(text)
+    except RecursionError:
+        raise ValueError("no JSON: too deep") from None
     if end != len(text):
         raise ValueError("no JSON: more follows")
     return value

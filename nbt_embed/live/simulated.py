@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nbt_embed.arrays import Float32Array
+from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError, shown
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
@@ -76,7 +76,9 @@ class SimulatedSource(Flow):
             if self._end:
                 count = min(count, self._end - self._row)
             table = np.array(list(islice(rows, count)), np.float32)
-            times = np.arange(self._row, self._row + count) * self._interval
+            times: Float64Array = np.arange(self._row, self._row + count) * np.float64(
+                self._interval
+            )
             self._row += count
             yield self._layout.arrivals(layouts.Rows(times, self._columns(table)), self._row)
         self.state = "ended"

@@ -64,12 +64,12 @@ class TableRows:
             [] if layout.moments is None else [names.index(name) for name in layout.moments.fields]
         )
         self._width, self._mark = len(names), shape.delimiter.encode()
-        kinds = dict.fromkeys(range(self._width), pl.String) | dict.fromkeys(
-            self._numbers, pl.Float64
-        )
-        kinds |= {i: pl.String for i in (self._coded, *self._times) if i is not None}
-        self._schema = {str(i): kind for i, kind in sorted(kinds.items())}
-        self._used = sorted({*self._numbers, *self._times} | ({self._coded} - {None}))
+        texts = [*self._times, *(() if self._coded is None else (self._coded,))]
+        self._used = sorted({*self._numbers, *texts})
+        self._twice = not {*self._numbers}.isdisjoint(texts)  # one column in two roles
+        self._schema = {
+            str(i): pl.Float64 if i in self._numbers else pl.String for i in range(self._width)
+        }
 
     def parse(self, lines: bytes) -> Rows:
         """Rows of whole lines, each with a newline at its end."""
@@ -96,6 +96,7 @@ class TableRows:
         count = lines.count(b"\n")
         if (
             count < _MANY
+            or self._twice
             or not self._has_points(lines)
             or self._mark == b" "
             or lines.count(self._mark) != count * (self._width - 1)
