@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +38,8 @@ _COUNTS = ("late", "twice", "filled", "resets", "restarts")
 class Clock:
     """Lays the rows of a source on time.
 
-    The same rows give the same blocks, whenever they arrive and however arrivals are cut; blocks may
-    be cut otherwise, and hold the same rows.
+    The same rows give the same rows, whenever they arrive and however arrivals are cut; only the
+    cuts between blocks may be others.
 
     Args:
         interval: seconds between samples; None: nothing is filled.
@@ -61,7 +61,8 @@ class Clock:
         self._run, self._run_last = 0, math.nan  # late rows that follow one another, the last time
         self._matched = 0  # late rows that are among the first ones
         self._again = False  # what was learnt comes once more, from the first row on
-        self._unknown: list[Arrivals] = []  # of the last rows, those without a checksum yet
+        self._unknown: deque[Arrivals] = deque()  # of the last rows, those without a checksum
+        self._held = 0  # how many these are
         self._counts = dict.fromkeys(_COUNTS, 0)
 
     @property
@@ -132,17 +133,20 @@ class Clock:
         if timed:
             self._last = float(some.time[-1])
             self._end_run()
-            self._remember(some, 0, len(some))
+            self._remember(some, range(len(some)))
         yield self._block(some.inputs, some.targets, some.time, reset=False)
 
     def _sorted(self, some: Arrivals) -> Iterator[Block]:
         """Rows one by one."""
         piece = _Piece()
+        learnt: list[int] = []  # rows with a time that are not remembered yet
         for row, time in enumerate(some.time.tolist()):
             reset, before = False, 0
             if not math.isnan(time):
                 last = self._last
                 if last is not None and time <= last:
+                    self._remember(some, learnt)
+                    learnt = []
                     if not self._restarts(some, row, time):
                         continue
                     reset = True
@@ -154,7 +158,7 @@ class Clock:
                     reset = (self._gap is not None and time - last > self._gap) or places > FILLED
                     before = 0 if reset else places - 1
                 self._end_run()
-                self._remember(some, row, row + 1)
+                learnt.append(row)
             if reset:
                 yield from self._given(piece, some)
                 piece = _Piece(reset=True)
@@ -169,6 +173,7 @@ class Clock:
             if len(piece.rows) >= _PIECE:
                 yield from self._given(piece, some)
                 piece = _Piece()
+        self._remember(some, learnt)
         yield from self._given(piece, some)
 
     def _restarts(self, some: Arrivals, row: int, time: float) -> bool:
@@ -197,22 +202,24 @@ class Clock:
         self._run, self._run_last = 0, math.nan
         self._matched, self._again = 0, False
 
-    def _remember(self, some: Arrivals, first: int, stop: int) -> None:
-        """Keep rows that are learnt: the first ones by their checksums, the last ones as they are."""
-        for row in range(first, min(stop, first + REMEMBERED - len(self._begun))):
+    def _remember(self, some: Arrivals, rows: Sequence[int]) -> None:
+        """Keep rows that are learnt: the first by their checksums, the last as they are."""
+        if not len(rows):
+            return
+        for row in rows[: REMEMBERED - len(self._begun)]:
             self._begun.append(_checksum(some, row))
-        kept = slice(max(first, stop - REMEMBERED), stop)
-        self._unknown.append(
-            Arrivals(some.time[kept].copy(), some.inputs[kept].copy(), some.targets[kept].copy())
-        )
-        if len(self._unknown) > REMEMBERED:  # each holds one row at least
-            del self._unknown[0]
+        last = list(rows[-REMEMBERED:])
+        self._unknown.append(Arrivals(some.time[last], some.inputs[last], some.targets[last]))
+        self._held += len(last)
+        while self._held - len(self._unknown[0]) >= REMEMBERED:
+            self._held -= len(self._unknown.popleft())
 
     def _know(self) -> None:
         """Make checksums of the last rows."""
         for some in self._unknown:
             self._recent.extend(_checksum(some, row) for row in range(len(some)))
         self._unknown.clear()
+        self._held = 0
 
     def _given(self, piece: _Piece, some: Arrivals) -> Iterator[Block]:
         if piece.rows:
