@@ -4,10 +4,10 @@ A row whose time is equal to or before that of the last row is dropped: it was l
 (*twice*, the same row again) or its place is gone (*late*). A device that begins its time again is
 told from that by ``RESTART`` rows that follow one another in the new time.
 
-With an interval T, a row that comes dt after the last one stands round(dt / T) places behind it: at
-place 0 it is one too many (*twice*), and places between the two are rows of NaN (*filled*). So H
-rows ahead stay H intervals ahead, and a device whose interval is a little off does not slip. A pause
-that is too long to be filled resets the state of the learner.
+With an interval T, a row that comes dt after the last one stands round(dt / T) places behind it:
+at place 0 it is one too many (*twice*), and places between the two are rows of NaN (*filled*). So
+H rows ahead stay H intervals ahead, and a device whose interval is a little off does not slip. A
+pause that is too long to be filled resets the state of the learner.
 """
 
 from __future__ import annotations

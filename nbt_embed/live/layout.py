@@ -14,7 +14,7 @@ from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError, similar
 from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
-from nbt_embed.live.moments import SURE, Moments
+from nbt_embed.live.moments import Moments, is_sure
 from nbt_embed.live.options import SourceOptions
 
 _LISTED = 20  # names that a message lists
@@ -238,6 +238,6 @@ def _numbers(
 
 def _counts(name: str, cell: str) -> bool:
     """Whether a field is another time, or a number of the row, by its name and first value."""
-    if times.named_time(name) and (SURE.search(name.lower()) or times.is_nanoseconds([cell])):
+    if is_sure(name) or (times.named_time(name) and times.is_nanoseconds([cell])):
         return True
     return cell.isdigit() and times.counts(name) and _COUNTING.search(name.lower()) is not None
