@@ -78,6 +78,10 @@ class Layout:
         coded = () if self.coded is None else (self.coded,)
         return tuple(dict.fromkeys((*self.columns, *coded, *times)))
 
+    def at(self, moments: Moments | None) -> Layout:
+        """The same with this time."""
+        return replace(self, moments=moments)
+
     def arrivals(self, rows: Rows, position: object = None) -> Arrivals:
         """Rows as a source gives them."""
         return Arrivals(

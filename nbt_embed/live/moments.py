@@ -20,9 +20,7 @@ from nbt_embed.live.values import Values
 _DAY = 86_400.0
 _NONE = ("none", "")
 # Names under which small numbers are seconds since a start; under "data" they are a reading.
-_SURE = re.compile(
-    r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts(?:_|$)|^t[_ (\[]"
-)
+_SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts(?:_|$)|^t[_ (\[]")
 
 
 @dataclass(frozen=True)

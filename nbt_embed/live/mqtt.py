@@ -122,7 +122,7 @@ class MqttSource(Flow):
         found = moments.find(self.title, tuple(fields), cells, self._options)
         if found is not None and {*found.fields} & {*self._layout.columns}:
             found = None  # a reading, as was said
-        self._layout = replace(self._layout, moments=found)
+        self._layout = self._layout.at(found)
         self.adopt(self._layout, [])
         return self._begin(self._layout, first)
 

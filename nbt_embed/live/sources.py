@@ -44,6 +44,10 @@ def _opened(where: str, options: SourceOptions) -> Source:
         from nbt_embed.live.mqtt import MqttSource
 
         return MqttSource(where, options)
+    if scheme == "serial":
+        from nbt_embed.live.serial_port import SerialSource
+
+        return SerialSource(where, options)
     if "://" in where:
         raise StreamError(
             f"{scheme}://: unknown kind of source: name mqtt://, mqtts://, serial:// or "
