@@ -69,8 +69,8 @@ class Broker:
 class Sender:
     """A client that publishes, and waits until the broker has each message."""
 
-    def __init__(self, broker: Broker, version: int = mqtt.MQTTv5) -> None:
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=version)
+    def __init__(self, broker: Broker) -> None:
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self.client.connect("127.0.0.1", broker.port)
         self.client.loop_start()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import missing
+from numpy.typing import ArrayLike
 
 pytest.importorskip("polars", reason="live streams need the extra [app]")
 try:
@@ -26,10 +27,11 @@ NAN = float("nan")
 Row = tuple[int, bool, float, float]  # number, reset, time, input
 
 
-def arrivals(times: Sequence[float], values: Sequence[float] | None = None) -> Arrivals:
+def arrivals(times: ArrayLike, values: ArrayLike | None = None) -> Arrivals:
     """One input and one target alike; values count unless they are given."""
-    table = np.array(range(len(times)) if values is None else values, np.float32).reshape(-1, 1)
-    return Arrivals(np.array(times, np.float64), table, table.copy())
+    time = np.array(times, np.float64)
+    table = np.array(range(len(time)) if values is None else values, np.float32).reshape(-1, 1)
+    return Arrivals(time, table, table.copy())
 
 
 def laid(clock: Clock, *some: Arrivals) -> list[Row]:

@@ -101,10 +101,10 @@ class Link:
         self._reason = ""
         self._short = 0  # connections that were lost soon, one after the other
         self._backoff = Backoff()
+        self._client = self._made(kind)
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
-        self._client = self._made(kind)
         self._thread = threading.Thread(target=self._run, name=f"mqtt {kind}", daemon=True)
 
     def _made(self, kind: str) -> mqtt.Client:

@@ -7,6 +7,7 @@ import re
 from codecs import BOM_UTF8
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -67,7 +68,7 @@ class TableRows:
         texts = [*self._times, *(() if self._coded is None else (self._coded,))]
         self._used = sorted({*self._numbers, *texts})
         self._twice = not {*self._numbers}.isdisjoint(texts)  # one column in two roles
-        self._schema = {str(i): pl.String for i in range(self._width)}
+        self._schema: dict[str, Any] = {str(i): pl.String for i in range(self._width)}
         self._schema |= {str(i): pl.Float64 for i in self._numbers}
 
     def parse(self, lines: bytes) -> Rows:
