@@ -98,7 +98,7 @@ class Reader:
 
 @contextlib.contextmanager
 def opened(
-    device: Device, first: str | bytes, more: str = "", **options: object
+    device: Device, first: str | bytes, more: str = "", names: tuple[str, ...] | None = None
 ) -> Iterator[Source]:
     """A source whose device sends something before it is opened."""
     device.send(first)

@@ -201,6 +201,8 @@ def test_what_a_text_means(
         ('{"ts":1704067200123,"a":1}\n', [1704067200.123]),
         ('{"ts":"2024-01-01T00:00:00Z","a":1}\n', [1704067200.0]),
         ("t,a\n1,2\n", [np.nan]),
+        ("t_s;a\n0,5;1,5\n1;2\nx;3\n", [0.5, 1, np.nan]),
+        ("t_s;a\n" + "0,5;1,5\n" * 20, [0.5] * 20),
     ],
 )
 def test_times(text: str, expected: list[float]) -> None:
