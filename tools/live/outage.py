@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from broker import Broker
-from memory_profiler import memory_usage
 
 from nbt_embed import Config, Learner
 from nbt_embed.live.clock import Clock
@@ -86,9 +86,10 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
             broker.start()
 
     learner = Learner(Config(2, 2, 8, hold_missing=True))
-    sent: list[float] = []
-    delays: list[float] = []
-    numbers: list[int] = []
+    most = int(2 * RATE * seconds)
+    sent, delays = np.zeros(most), np.zeros(most)  # as long as ever: memory is measured
+    came = np.zeros(int(RATE * seconds), bool)
+    answered = 0
     back: list[float] = []  # when this client was subscribed again
     memory: list[float] = []
     where = f"mqtt://{broker.address}/measured?field=number,x"
@@ -104,9 +105,10 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
                 learner.run(block.inputs, block.targets, horizon=1, intervals=True, anomaly=True)
                 now = time.monotonic()
                 assert block.time is not None
-                sent += block.time.tolist()
-                delays += (now - block.time).tolist()
-            numbers += some.inputs[:, 0].astype(int).tolist()
+                part = slice(answered, answered + len(block.time))
+                sent[part], delays[part] = block.time, now - block.time
+                answered = part.stop
+            came[some.inputs[:, 0].astype(int)] = True
             now = time.monotonic()
             if source.health.state != "connected":
                 away = True
@@ -115,7 +117,7 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
                 back.append(now)
             if now - looked > seconds / 20:
                 looked = now
-                memory.append(memory_usage(-1, max_usage=True))
+                memory.append(_megabytes())
             if len(some):
                 last = now
             elif process.poll() is not None and now - last > 2:
@@ -123,26 +125,31 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
         process.wait()
         counts = source.health.counts
     acknowledged = json.loads(out.read_text(encoding="utf-8"))
-    came = set(numbers)
-    lost = [at for number, at in acknowledged if number not in came]
+    lost = [at for number, at in acknowledged if not came[number]]
     times = list(zip(kills, back, strict=False))
     brokers = [
         any(kill - _HANDED_ON < at < again for kill, again in times) for at in lost
     ]  # fmt: skip
-    stamps = np.array(sent)
+    stamps = sent[:answered]
     calm = np.ones(len(stamps), bool)
     for kill, again in times:
         calm &= (stamps < kill - 0.1) | (stamps > again + 2.0)
-    p50, p99 = np.percentile(np.array(delays)[calm] * 1000, [50, 99])
+    p50, p99 = np.percentile(delays[:answered][calm] * 1000, [50, 99])
     growth = max(memory[len(memory) // 2 :]) - memory[len(memory) // 4]
     ours = len(lost) - sum(brokers)
     kept = not ours and p99 < _LATEST and growth < _FLAT and len(kills) == OUTAGES
     return [
         f"MQTT, {RATE:,} messages/s for {seconds:g} s, broker killed {len(kills)} times: "
-        f"{len(acknowledged):,} acknowledged to the sender, {len(came):,} learnt, "
+        f"{len(acknowledged):,} acknowledged to the sender, {came.sum():,} learnt, "
         f"{sum(brokers)} lost by the broker, {ours} lost here; "
         f"{clock.counts['twice'] + clock.counts['late']:,} came again and were dropped, "
         f"{counts.get('connections made again', 0)} connections made again",
         f"MQTT, from publishing to the answer: {p50:.1f} ms in the middle, 99 % within "
         f"{p99:.1f} ms while there is a broker; memory {growth:+.1f} MB in the second half",
     ], kept
+
+
+def _megabytes() -> float:
+    """Memory of this process that is resident."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
