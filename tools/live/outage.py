@@ -35,7 +35,7 @@ _HANDED_ON = (
 )
 
 SENDER = """
-import json, sys, time
+import json, socket, sys, time
 import paho.mqtt.client as mqtt
 port, rate, seconds, out = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 numbers, acknowledged = {}, {}
@@ -43,6 +43,7 @@ client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="sender", clean
 client.max_inflight_messages_set(200)
 client.reconnect_delay_set(1, 1)
 client.on_publish = lambda c, u, mid, code, p: acknowledged.setdefault(mid, time.monotonic())
+client.on_socket_open = lambda c, u, s: s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 client.connect("127.0.0.1", port)
 client.loop_start()
 began, count = time.monotonic(), int(rate * seconds)
@@ -65,8 +66,7 @@ def measure(options: argparse.Namespace) -> tuple[list[str], bool]:
     with tempfile.TemporaryDirectory(prefix="nbt-live-") as name:
         folder = Path(name)
         broker = Broker(
-            folder, "set_tcp_nodelay true", "max_inflight_messages 1000",
-            "max_queued_messages 100000",
+            folder, "max_inflight_messages 1000", "max_queued_messages 100000"
         )  # fmt: skip
         try:
             return _measured(broker, folder, options.seconds)
