@@ -154,8 +154,10 @@ def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
         source.seek(position)
         assert Reader(source).take(4) == [4, 5, 6, 7]
     old.unlink()
-    with open_source(str(log)) as source, pytest.raises(StreamError, match="no longer holds"):
-        source.seek(position)
+    for text in ("", "7,8\n" * 20):  # shorter than what was read, and longer
+        append(log, text)
+        with open_source(str(log)) as source, pytest.raises(StreamError, match="no longer holds"):
+            source.seek(position)
     with open_source(str(log)) as source, pytest.raises(StreamError, match="is no position"):
         source.seek({"offset": 1})
 
