@@ -198,6 +198,7 @@ def test_many_lines_at_once_are_the_numbers_of_python() -> None:
         ("a,b\n1,-200\n", {"missing": ("-200",)}, ("a", "b"), [[1, None]]),
         ("a,b\n1,2e18\n1e18,inf\n", {}, ("a", "b"), [[1, None], [np.float32(1e18), None]]),
         ("a,b\n1,2", {}, ("a", "b"), [[1, 2]]),
+        ("a,b\n1,2\n1_0,3\n0x1,\u0661\n", {}, ("a", "b"), [[1, 2], [None, 3], [None, None]]),
         ('{"a":1,"b":{"c":[2,true]}}\n{"b":{"c":[3]}}\n', {}, ("a", "b.c.0", "b.c.1"),
          [[1, 2, 1], [None, 3, None]]),
         ('{"a":1,"acc":[1,2]}\n', {"inputs": ("acc",)}, ("acc.0", "acc.1"), [[1, 2]]),

@@ -105,8 +105,6 @@ class TableRows:
             or self._mark == b" "
             or lines.count(self._mark) != count * (self._width - 1)
             or _QUOTE in lines
-            or b"\n\n" in lines
-            or lines.startswith(b"\n")
             or any(mark in lines for mark in _COMMENTED)
         ):
             return None
