@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference_assess import FREEDOMS, Channel, Intervals, log_density, normal_quantile
+from nbt_embed.reference.assess import FREEDOMS, Channel, Intervals, log_density, normal_quantile
 from settings import still
 
 from nbt_embed import Config, Learner

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import HOST, ROOT, Build, missing
-from reference import Generator
+from nbt_embed.reference.learner import Generator
 
 from nbt_embed import Learner
 from tools.bench import bars, clock, grid, headline, instructions, limits, machine, page, peers

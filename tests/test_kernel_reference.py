@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference import CELLS as REFERENCE_CELLS
-from reference import WITH_TRACES, ReferenceLearner, Settings
-from reference_resonator import STATE_LIMIT
+from nbt_embed.reference.learner import CELLS as REFERENCE_CELLS
+from nbt_embed.reference.learner import WITH_TRACES, ReferenceLearner, Settings
+from nbt_embed.reference.resonator import STATE_LIMIT
 from settings import still
 
 from nbt_embed import Config, Learner

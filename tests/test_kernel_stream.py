@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import Array, ReferenceLearner
-from reference_assess import FREEDOMS
-from reference_stream import StreamLearner
-from reference_units import AS_IT_IS, Unit
+from nbt_embed.reference.learner import Array, ReferenceLearner
+from nbt_embed.reference.assess import FREEDOMS
+from nbt_embed.reference.stream import StreamLearner
+from nbt_embed.reference.units import AS_IT_IS, Unit
 from settings import still
 from test_kernel_reference import (
     LAYERS,

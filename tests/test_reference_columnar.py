@@ -11,11 +11,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, ReferenceLearner, Settings
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Array, ReferenceLearner, Settings
 from reference_cases import CELLS, LINKS, ONE_STATE, link_case, log_likelihood
-from reference_stream import StreamLearner
-from reference_units import Change
+from nbt_embed.reference.stream import StreamLearner
+from nbt_embed.reference.units import Change
 
 H, N_IN, LAGS, K, STEPS = 4, 2, 2, 3, 40
 Z = H + N_IN * LAGS + 1

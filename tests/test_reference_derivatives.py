@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
+from nbt_embed.reference import learner as ref
 from reference_cases import CELLS, exact, network
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Array
 from reference_cases import LINKS, Case, dense_quasi_diagonal, link_case, log_likelihood
 
 

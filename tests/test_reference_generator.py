@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import reference as ref
-from reference import Settings
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Settings
 
 
 def test_generator_matches_the_published_algorithm() -> None:

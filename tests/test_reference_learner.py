@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, ReferenceLearner, Settings
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Array, ReferenceLearner, Settings
 from reference_cases import (
     CELLS,
     LINKS,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Array
 from reference_cases import (
     GROUP,
     NORMS,

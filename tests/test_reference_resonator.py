@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import reference as ref
-import reference_resonator as res
-from reference import Array, ReferenceLearner, Settings
-from reference_stream import StreamLearner
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference import resonator as res
+from nbt_embed.reference.learner import Array, ReferenceLearner, Settings
+from nbt_embed.reference.stream import StreamLearner
 from test_reference_columnar import (
     COLUMNAR,
     STEPS,

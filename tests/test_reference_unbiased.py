@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, Step
+from nbt_embed.reference import learner as ref
+from nbt_embed.reference.learner import Array, Step
 from reference_cases import (
     CELLS,
     CELLS_AND_NORMS,

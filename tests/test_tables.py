@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from compiled import KERNEL
 from conftest import Tool
-from reference import CELLS, ESTIMATORS, Settings
+from nbt_embed.reference.learner import CELLS, ESTIMATORS, Settings
 from settings import still
 
 from nbt_embed import Config, Learner

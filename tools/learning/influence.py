@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from reference import (
+from nbt_embed.reference.learner import (
     Array,
     Balance,
     Metric,

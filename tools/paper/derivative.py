@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from reference import jacobian
+from nbt_embed.reference.learner import jacobian
 
 from tools.learning.summary import Spread
 from tools.paper.claim import KERNEL, Claim, Data, table

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from reference import (
+from nbt_embed.reference.learner import (
     Array,
     Balance,
     Metric,

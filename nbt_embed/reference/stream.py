@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from reference import Array, ReferenceLearner, Settings, prediction
-from reference_assess import FREEDOMS, Channel, Intervals
-from reference_mixture import Mixture, Rls
-from reference_units import (
+from nbt_embed.reference.learner import Array, ReferenceLearner, Settings, prediction
+from nbt_embed.reference.assess import FREEDOMS, Channel, Intervals
+from nbt_embed.reference.mixture import Mixture, Rls
+from nbt_embed.reference.units import (
     AS_IT_IS,
     BLOCK,
     SETTLED,

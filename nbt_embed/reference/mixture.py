@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from reference import Array, ReadoutCovariance, Settings, noise_step, prior_lift
+from nbt_embed.reference.learner import Array, ReadoutCovariance, Settings, noise_step, prior_lift
 
 ERROR_RATE = 0.002
 ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output

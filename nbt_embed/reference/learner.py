@@ -33,8 +33,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from reference_head import HeadStep
-from reference_resonator import (
+from nbt_embed.reference.head import HeadStep
+from nbt_embed.reference.resonator import (
     FIRST_BIAS,
     Traces,
     first_nu_omega,

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from reference import Array
+from nbt_embed.reference.learner import Array
 
 # ---- Intervals -----------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""The method in float64 NumPy, which the C kernel follows step by step."""
