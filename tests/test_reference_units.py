@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from nbt_embed.reference.learner import ESTIMATORS, Array, ReadoutCovariance, Settings, ud_product
+
+from nbt_embed.reference import ESTIMATORS, Array, ReadoutCovariance, Settings, StreamLearner
+from nbt_embed.reference.covariance import ud_product
 from nbt_embed.reference.mixture import Rls
-from nbt_embed.reference.stream import StreamLearner
 from nbt_embed.reference.units import (
     AS_IT_IS,
     BLOCK,
