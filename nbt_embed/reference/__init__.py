@@ -33,7 +33,7 @@ from nbt_embed.reference.covariance import ReadoutCovariance
 from nbt_embed.reference.differences import complex_derivative, numeric_derivative
 from nbt_embed.reference.estimators import ESTIMATORS, Estimate, Estimator, Moment, estimator
 from nbt_embed.reference.generator import Generator
-from nbt_embed.reference.jacobian import by_row, jacobian, jacobian_vector
+from nbt_embed.reference.jacobian import by_row, jacobian, jacobian_vector, sum_rows
 from nbt_embed.reference.learner import ReferenceLearner
 from nbt_embed.reference.links import Innovation, innovation, prediction
 from nbt_embed.reference.metric import Metric
@@ -79,6 +79,7 @@ __all__ = [
     "prediction",
     "residual_update",
     "sigmoid",
+    "sum_rows",
     "trace_update",
     "unitwise_update",
     "with_input",
