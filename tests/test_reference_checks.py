@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_the_shipped_cells_pass(name: str) -> None:
     ref.check_cell(name)
 
 
-FLAWS = {
+FLAWS: dict[str, Callable[[Step, int], Step]] = {
     "gain says .* for gate 1 of unit": lambda step, H: replace(
         step, gain=step.gain * np.repeat([1.0, 0.9], H)
     ),
@@ -46,8 +46,7 @@ FLAWS = {
 def test_a_wrong_derivative_is_named(message: str) -> None:
     @ref.cell(gates=2, slow=0)
     def flawed(a: Array, s: Array, leak: Array) -> Step:
-        step: Step = FLAWS[message](ref.CELLS["gated"].step(a, s, leak), leak.size)
-        return step
+        return FLAWS[message](ref.CELLS["gated"].step(a, s, leak), leak.size)
 
     with pytest.raises(AssertionError, match=f"cell 'flawed': .*{message}"):
         ref.check_cell("flawed")
