@@ -183,6 +183,32 @@ int nbt_alarm_count(nbt_alarm *alarm, float score)
     return tells;
 }
 
+nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *scratch,
+                    size_t bytes)
+{
+    if (learner == NULL || y == NULL || x == NULL || scratch == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    size_t needed = nbt_layout_of(&l, &learner->config, NULL);
+    uintptr_t from = (uintptr_t)learner, to = (uintptr_t)scratch;
+    if (bytes < needed || (from < to + needed && to < from + needed)) {
+        return NBT_ERR_BYTES;
+    }
+    if (to % 8 != 0) {
+        return NBT_ERR_ALIGN;
+    }
+    memcpy(scratch, learner, needed);
+    nbt_learner *copy = (nbt_learner *)scratch;
+    if (copy->pending > copy->config.max_delay) { /* make room: no label comes to the copy */
+        copy->pending = copy->config.max_delay;
+        nbt_layout_of(&l, &copy->config, copy);
+        /* With max_delay 0 a forecast starts from the learning state, which has to catch up. */
+        nbt_copy(nbt_learning_state(&l), l.state, l.S);
+    }
+    return nbt_predict(copy, y, x);
+}
+
 /* ---- hash ------------------------------------------------------------------------------------ */
 
 typedef struct hasher {

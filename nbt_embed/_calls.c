@@ -171,6 +171,23 @@ int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t 
     return status;
 }
 
+static int peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+{
+    int status = nbt_peek(sample->shared->learner, sample->y, sample->x, scratch, bytes);
+    if (status >= 0 && bounds != NULL) {
+        int bounded = nbt_interval((const nbt_learner *)scratch, bounds);
+        status = bounded == NBT_OK ? status : bounded;
+    }
+    return status;
+}
+
+int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+{
+    nbt_shared *shared = sample->shared;
+    INSIDE(shared, status, peek(sample, scratch, bytes, bounds))
+    return status;
+}
+
 static uint64_t skipped_by(const nbt_learner *learner)
 {
     nbt_counters counters;

@@ -68,6 +68,10 @@ int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters);
 int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows,
                          size_t *cols);
 
+/* Purpose: the same of nbt_peek, and of nbt_interval for its forecast. Arguments: bounds may be
+ * NULL. */
+int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds);
+
 /* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
  * at the start, *skipped the steps that were answered with NBT_SKIPPED. */
 int nbt_shared_run(nbt_shared *shared, const nbt_rows *rows, const float *x, const float *label,

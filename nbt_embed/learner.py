@@ -166,6 +166,7 @@ class Learner:
         "_memory",
         "_pinned",
         "_sample",
+        "_scratch",
         "_shared",
         "_spare",
         "_x",
@@ -253,6 +254,7 @@ class Learner:
         # another thread or by an input's __array__, cannot change what it reads. There are as many
         # as calls were ever open at once: one. A context manager would take too long for them.
         self._spare: list[_Call] = []
+        self._scratch: NDArray[np.uint8] | None = None  # of peek, from the first one on
         self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
         self._decided = False  # whether anchors have been looked for
         lib.nbt_simd_limit(handle, _simd_limit())
@@ -326,6 +328,68 @@ class Learner:
             return out
         finally:
             spare.append(call)
+
+    @overload
+    def peek(
+        self,
+        x: ArrayLike,
+        out: Float32Array | None = None,
+        *,
+        intervals: Literal[False] = False,
+    ) -> Float32Array: ...
+
+    @overload
+    def peek(
+        self, x: ArrayLike, out: Float32Array | None = None, *, intervals: bool
+    ) -> Float32Array | tuple[Float32Array, Float32Array]: ...
+
+    def peek(
+        self, x: ArrayLike, out: Float32Array | None = None, *, intervals: bool = False
+    ) -> Float32Array | tuple[Float32Array, Float32Array]:
+        """The forecast that ``predict(x)`` would give, with the learner left as it is.
+
+        What if x came next? The same bits as ``copy.copy(learner).predict(x)``. It is answered
+        also while max_delay + 1 forecasts wait, where ``predict`` is refused. ``interval``,
+        ``variance`` and ``student`` stay those of the last ``predict``.
+
+        Args:
+            x: (n_in,) as for ``predict``.
+            out: (n_out,) array for the forecast, as for ``predict``.
+            intervals: whether to return what ``interval`` would say of the forecast too.
+
+        Returns: (n_out,) the forecast; with intervals a pair of it and (n_out, 2 L) bounds.
+        Errors and warnings: as ``predict``; ConfigError for intervals that the configuration
+        leaves out.
+        Cost: a copy of the learner, and a predict. The first peek takes ``memory.total`` bytes
+        more, which are kept for the next ones.
+        """
+        if intervals:
+            self._need("intervals")
+        if self._scratch is None:
+            self._scratch = aligned_block(self.memory)
+        scratch = self._scratch
+        shape = self._config.n_out, 2 * len(self.levels)
+        bounds = np.empty(shape, np.float32) if intervals else None
+        spare = self._spare
+        try:
+            call = spare.pop()
+        except IndexError:
+            call = _Call(self._config, self._shared)
+        try:
+            call.x.fill(x)
+            if out is not None and out is not self._y:
+                check_out(out, call.y)
+            block = ffi.from_buffer(scratch, require_writable=True)
+            status = lib.nbt_shared_peek(call.sample, block, scratch.nbytes, _floats(bounds))
+            if status:
+                self._report(status, "peek", call)
+            if out is None:
+                out = call.y.copy()
+            else:
+                out[...] = call.y
+        finally:
+            spare.append(call)
+        return out if bounds is None else (out, bounds)
 
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.

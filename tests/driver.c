@@ -586,6 +586,32 @@ static void check_assessment(const nbt_learner *learner, const nbt_config *confi
     }
 }
 
+/* A peek answers as nbt_predict with a copy does, with what it has beside the forecast; a learner
+ * that is full answers too. */
+static void check_peek(const block *owner, const nbt_config *config, const float *x, float *y,
+                       float *again, float *bounds)
+{
+    size_t bytes = nbt_bytes(config), n_out = config->n_out;
+    void *scratch = need(malloc(bytes)), *copy = need(malloc(bytes));
+    int is_full = nbt_pending(owner->learner) > config->max_delay;
+    memset(scratch, 0xa5, bytes);
+    nbt_status status = nbt_peek(owner->learner, y, x, scratch, bytes);
+    memcpy(copy, owner->learner, bytes);
+    nbt_status expected = nbt_predict((nbt_learner *)copy, again, x);
+    if (is_full) {
+        REQUIRE(expected == NBT_ERR_FULL && status != NBT_ERR_FULL);
+    } else {
+        REQUIRE(status == expected);
+        REQUIRE(status < 0 || memcmp(y, again, n_out * sizeof(float)) == 0);
+        REQUIRE(status < 0 || nbt_hash((nbt_learner *)scratch) == nbt_hash((nbt_learner *)copy));
+    }
+    if (status >= 0 && config->intervals > 0) {
+        REQUIRE(nbt_interval((nbt_learner *)scratch, bounds) >= 0);
+    }
+    free(scratch);
+    free(copy);
+}
+
 static void abuse(const nbt_config *config, uint32_t calls)
 {
     enum { RUN_STEPS = 7 };
@@ -636,6 +662,10 @@ static void abuse(const nbt_config *config, uint32_t calls)
         } else if (kind == 30 && draw(&lcg) % 8u == 0) {
             REQUIRE(nbt_reset_state(owner.learner) == NBT_OK);
             REQUIRE(nbt_pending(owner.learner) == 0);
+        } else if (kind == 31) {
+            may_change = 0;
+            fill_hostile(x, n_in, &lcg);
+            check_peek(&owner, config, x, y, scores, bounds);
         } else {
             nbt_counters counters;
             may_change = 0;
@@ -715,6 +745,18 @@ static void refuse(void)
     REQUIRE(nbt_predict(NULL, y, x) == NBT_ERR_NULL);
     REQUIRE(nbt_predict(learner, NULL, x) == NBT_ERR_NULL);
     REQUIRE(nbt_predict(learner, y, NULL) == NBT_ERR_NULL);
+    unsigned char *scratch = need(malloc(bytes + 8));
+    REQUIRE(nbt_peek(NULL, y, x, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, NULL, x, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, NULL, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, x, NULL, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes - 1) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch, 0) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch + 4, bytes) == NBT_ERR_ALIGN);
+    REQUIRE(nbt_peek(learner, y, x, learner, bytes) == NBT_ERR_BYTES); /* it overlaps */
+    REQUIRE(nbt_peek(learner, y, x, memory + 8, bytes) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_OK);
+    REQUIRE(nbt_pending(learner) == 0 && nbt_pending((nbt_learner *)scratch) == 1);
     REQUIRE(nbt_learn(NULL, label) == NBT_ERR_NULL);
     REQUIRE(nbt_learn(learner, NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_EMPTY);
@@ -770,7 +812,12 @@ static void refuse(void)
     REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_FULL);
     label[0] = from_bits(0x7f800000u);
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_LABEL);
+    x[1] = from_bits(0x7f800000u);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_ERR_INPUT);
+    x[1] = 0.25f;
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_OK); /* full */
     REQUIRE(nbt_hash(learner) == hash);
+    free(scratch);
     for (int status = 1; status >= -21; status--) {
         REQUIRE(nbt_status_text((nbt_status)status)[0] != '\0');
     }
