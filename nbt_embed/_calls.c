@@ -153,6 +153,12 @@ int nbt_shared_reset_state(nbt_shared *shared)
     return status;
 }
 
+int nbt_shared_reseed(nbt_shared *shared, uint64_t seed)
+{
+    INSIDE(shared, status, nbt_reseed(shared->learner, seed))
+    return status;
+}
+
 int nbt_shared_hash(nbt_shared *shared, uint64_t *hash)
 {
     INSIDE(shared, status, (*hash = nbt_hash(shared->learner), NBT_OK))
@@ -168,6 +174,13 @@ int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters)
 int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows, size_t *cols)
 {
     INSIDE(shared, status, nbt_array_get(shared->learner, array, out, rows, cols))
+    return status;
+}
+
+int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values, size_t rows,
+                         size_t cols)
+{
+    INSIDE(shared, status, nbt_array_set(shared->learner, array, values, rows, cols))
     return status;
 }
 

@@ -851,6 +851,62 @@ class Learner:
         out.flags.writeable = False
         return out
 
+    @property
+    def settable(self) -> tuple[str, ...]:
+        """Names that ``set_array`` accepts in this configuration."""
+        return tuple([name for name in self.arrays if self._is_settable(name)])
+
+    def set_array(self, name: str, values: ArrayLike) -> None:
+        """Set what was learnt: for a warm start, for ablation, or for another size's weights.
+
+        The learner goes on, bit for bit, as one that was loaded from a checkpoint with these
+        numbers. States, estimate and scalers stay; ``reset_state`` forgets the first two. The
+        readouts are in scaled units, so those of another learner fit as well as its scalers do.
+
+        >>> teacher, learner = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8, seed=1)
+        >>> for name in learner.settable:
+        ...     learner.set_array(name, teacher.array(name))
+
+        Args:
+            name: one of ``settable``: theta, readout, head, slow, linear (weights), covariance,
+                head_covariance, coupling. Not the estimate (w, v, traces), whose parts have to fit
+                each other, nor the readouts' covariances, which the learner keeps as factors.
+            values: real numbers in the shape of ``array(name)``; they are copied.
+
+        Errors: ConfigError (the name); InputError (the shape; a number that is not finite, masked,
+        or that no checkpoint may hold) and InputTypeError. The learner is then as it was.
+        """
+        if name not in self.arrays or not self._is_settable(name):
+            expected = f"expected one of {', '.join(self.settable)}"
+            raise ConfigError(f"array {shown(name)}: {similar(name, self.settable)}{expected}")
+        shape = self._shape(name)
+        array = float32(name, values)
+        if array.shape != shape:
+            raise InputError(f"{name} has shape {array.shape}: expected {shape}")
+        array = array.copy()  # the kernel reads it twice
+        status = lib.nbt_shared_array_set(self._shared, _ARRAYS[name], _floats(array), *shape)
+        if status:
+            _check_turn(status, "set_array")
+            index, wrong = _refused(array, positive="covariance" in name)
+            raise InputError(f"{name}{index} is {array[tuple(index)]:g}: {wrong}")
+
+    def reseed(self, seed: int) -> None:
+        """Draw the random directions of the estimate from another seed from now on.
+
+        The estimators nobacktrack, residual and unitwise draw them; with the others nothing
+        changes but the hash. ``config.seed`` stays: it is the seed of the initial weights.
+        So ``Learner(..., seed=w)`` and ``reseed(d)`` tell the two apart.
+
+        Args:
+            seed: 0 .. 2^64 - 1.
+
+        Errors: InputTypeError, InputError.
+        """
+        seed = integer("seed", seed)
+        if not 0 <= seed < 2**64:
+            raise InputError(f"seed = {shown(seed)}: expected 0..2^64 - 1")
+        _check_turn(lib.nbt_shared_reseed(self._shared, seed), "reseed")
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._config.arguments()})"
 
@@ -871,6 +927,11 @@ class Learner:
         if lib.nbt_array_get(self._handle, _ARRAYS[name], ffi.NULL, rows, cols):
             return None
         return rows[0], cols[0]
+
+    def _is_settable(self, name: str) -> bool:
+        rows, cols = self._shape(name) or (0, 0)
+        status = lib.nbt_array_set(self._handle, _ARRAYS[name], ffi.NULL, rows, cols)
+        return bool(status == lib.NBT_OK)
 
     def _need(self, name: str) -> None:
         """Refuse what the configuration leaves out. Errors: ConfigError."""
@@ -940,6 +1001,19 @@ class Learner:
 def _floats(array: Float32Array | None) -> Any:
     """Where the numbers of an array lie, NULL for none."""
     return ffi.NULL if array is None else ffi.from_buffer("float[]", array)
+
+
+def _refused(array: Float32Array, positive: bool) -> tuple[list[int], str]:
+    """Index of a number that no learner may hold, and what is expected of it."""
+    bad = ~np.isfinite(array)
+    expected = "expected a finite float32 value"
+    if not bad.any() and positive:
+        bad = array <= 0
+        expected = "expected a variance above 0"
+    if not bad.any():
+        bad = np.abs(array) == np.abs(array).max()
+        expected = "no learner holds a number so large, scale the values down"
+    return [int(i) for i in np.argwhere(bad)[0]], expected
 
 
 def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:
