@@ -58,7 +58,7 @@ from nbt_embed.errors import (
     shown,
     similar,
 )
-from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
+from nbt_embed.files import Readable, Writable, read_file, write_object, write_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -113,6 +113,7 @@ class Run:
 
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
+_Answer = TypeVar("_Answer")
 
 
 def _with_settings(init: _Init) -> _Init:
@@ -699,12 +700,7 @@ class Learner:
 
         Errors: CheckpointError, which names the file; OSError; InputTypeError, InputError.
         """
-        if isinstance(file, (str, bytes, os.PathLike)):
-            name = os.fsdecode(file)
-            data = Path(name).read_bytes()
-        else:
-            name = str(getattr(file, "name", "the file"))
-            data = read_object(file)
+        name, data = read_file(file)
         try:
             return cls.from_bytes(data)
         except CheckpointError as error:
@@ -721,13 +717,20 @@ class Learner:
         """
         from nbt_embed.replay import replay  # few need it, and it would be a tenth of the import
 
+        return self._alone("replay", lambda: replay(self, log))
+
+    def _alone(self, name: str, calls: Callable[[], _Answer]) -> _Answer:
+        """Make several calls of this learner and keep other threads out between them too.
+
+        Errors: SequenceError if another thread is using it.
+        """
         shared = self._shared
         # An interrupt may keep the last line from being reached: then the hold ends when it is
         # collected, by compiled code alone. What ends it keeps what it points to.
         hold = ffi.gc(ffi.new("nbt_hold *"), partial(lib.nbt_hold_end, shared))
         try:
-            _check_turn(lib.nbt_hold_begin(shared, hold), "replay")
-            return replay(self, log)
+            _check_turn(lib.nbt_hold_begin(shared, hold), name)
+            return calls()
         finally:
             lib.nbt_hold_end(shared, hold)
 
@@ -941,6 +944,12 @@ class Learner:
                 f'{name}, which needs link="gaussian" and follow=True'
             )
 
+    def _check_label(self, label: Float32Array) -> None:
+        """What can be said of one sample's label without the learner. Errors: InputError."""
+        check_finite("y", label, allow_nan=True)
+        self._check_labels(label)
+        check_reach("y", label)
+
     def _check_labels(self, labels: Float32Array) -> None:
         """Range of the link, so that a stream is refused before its first step."""
         link = self._config.link
@@ -992,9 +1001,7 @@ class Learner:
                 check_finite("x", call.x.array, self._config.hold_missing)
                 check_reach("x", call.x.array)
             elif call is not None and status == lib.NBT_ERR_LABEL:
-                check_finite("y", call.label.array, allow_nan=True)
-                self._check_labels(call.label.array)
-                check_reach("y", call.label.array)
+                self._check_label(call.label.array)
             raise InputError(message)
 
 

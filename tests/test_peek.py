@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from settings import kinds, still
 
 from nbt_embed import Learner
-from nbt_embed.errors import ConfigError, InputError, InputTypeError
+from nbt_embed.errors import ConfigError, DivergenceWarning, InputError, InputTypeError
 
 KINDS = kinds("cell", "estimator", "filter", "link")
-GUARDED = {
+GUARDED: dict[str, Any] = {
     "stuck_steps": 5,
     "drift_steps": 20,
     "rollback_steps": 30,
@@ -37,12 +37,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def stream(
-    learner: Learner, steps: int, seed: int = 0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def stream(learner: Learner, steps: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Inputs and labels with a jump, a stuck stretch and gaps where the learner holds inputs."""
     config = learner.config
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     x = draw.normal(size=(steps, config.n_in)).cumsum(axis=0).astype(np.float32)
     x[steps // 2 :] += 40
     x[steps // 4 : steps // 4 + 9, 0] = x[steps // 4, 0]
@@ -91,13 +89,13 @@ def test_a_peek_is_the_next_forecast(name: str) -> None:
     check_peeks(Learner(2, 2, **{"hidden": 5, **VARIANTS[name]}), 90)
 
 
-@pytest.mark.parametrize(("cell", "estimator", "filter", "link"), KINDS)
+@pytest.mark.parametrize(("cell", "estimator", "filter_", "link"), KINDS)
 def test_a_peek_is_the_next_forecast_of_every_kind(
-    cell: Any, estimator: Any, filter: Any, link: Any
+    cell: Any, estimator: Any, filter_: Any, link: Any
 ) -> None:
     check_peeks(
         Learner(
-            2, 2, hidden=3, cell=cell, estimator=estimator, filter=filter, link=link, max_delay=1
+            2, 2, hidden=3, cell=cell, estimator=estimator, filter=filter_, link=link, max_delay=1
         ),
         12,
     )
@@ -172,6 +170,19 @@ def test_a_peek_refuses_what_predict_refuses() -> None:
             learner.peek([0, 0], out=out)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="intervals"):
         Learner(1, 2, link="categorical").peek(0, intervals=True)
+
+
+def test_a_peek_that_is_not_finite_warns() -> None:
+    learner = Learner(1, 1, hidden=1, **still(cell="tanh", filter="sgd", scale_steps=20))
+    for x in range(30):
+        learner.predict(float(x))
+        learner.learn(1e17 * (x % 7))
+    assert np.isfinite(learner.peek(1e5)).all()
+    learner.set_array("readout", np.full(learner.array("readout").shape, 9e17))
+    with pytest.warns(DivergenceWarning, match="not finite"):
+        learner.peek(1e5)
+    with pytest.warns(DivergenceWarning, match="not finite"):
+        learner.predict(1e5)
 
 
 def test_copies_and_pickles_do_without_the_scratch() -> None:
