@@ -612,6 +612,39 @@ static void check_peek(const block *owner, const nbt_config *config, const float
     free(copy);
 }
 
+/* Sets one array to other numbers, or is refused and changes nothing. */
+static void check_set(nbt_learner *learner, uint32_t *lcg)
+{
+    uint32_t name = draw(lcg) % (NBT_ARRAY_END + 1u);
+    size_t rows = 0, cols = 0;
+    if (nbt_array_get(learner, name, NULL, &rows, &cols) != NBT_OK) {
+        REQUIRE(nbt_array_set(learner, name, NULL, 1, 1) == NBT_ERR_ARRAY);
+        return;
+    }
+    size_t n = rows * cols, bytes = n * sizeof(float);
+    float *values = need(malloc(bytes + 1)), *after = need(malloc(bytes + 1));
+    uint64_t before = nbt_hash(learner);
+    nbt_status asked = nbt_array_set(learner, name, NULL, rows, cols);
+    REQUIRE(nbt_array_set(learner, name, values, rows + 1, cols) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_get(learner, name, values, &rows, &cols) == NBT_OK);
+    if (n > 0 && draw(lcg) % 2u == 0) { /* the last one, when all others have been seen */
+        values[n - 1] = draw(lcg) % 2u == 0 ? not_a_number() : 2e20f;
+        REQUIRE(nbt_array_set(learner, name, values, rows, cols) ==
+                (asked == NBT_OK ? NBT_ERR_STATE : NBT_ERR_ARRAY));
+        REQUIRE(nbt_hash(learner) == before);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            values[i] *= 0.5f;
+        }
+        REQUIRE(nbt_array_set(learner, name, values, rows, cols) == asked);
+        REQUIRE(nbt_array_get(learner, name, after, &rows, &cols) == NBT_OK);
+        REQUIRE(asked != NBT_OK || memcmp(values, after, bytes) == 0);
+        REQUIRE(asked == NBT_OK || nbt_hash(learner) == before);
+    }
+    free(values);
+    free(after);
+}
+
 static void abuse(const nbt_config *config, uint32_t calls)
 {
     enum { RUN_STEPS = 7 };
@@ -662,6 +695,9 @@ static void abuse(const nbt_config *config, uint32_t calls)
         } else if (kind == 30 && draw(&lcg) % 8u == 0) {
             REQUIRE(nbt_reset_state(owner.learner) == NBT_OK);
             REQUIRE(nbt_pending(owner.learner) == 0);
+        } else if (kind == 30) {
+            check_set(owner.learner, &lcg);
+            REQUIRE(nbt_reseed(owner.learner, draw(&lcg)) == NBT_OK);
         } else if (kind == 31) {
             may_change = 0;
             fill_hostile(x, n_in, &lcg);
@@ -797,6 +833,17 @@ static void refuse(void)
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, NULL, &cols) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, &rows, NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, 99, NULL, &rows, &cols) == NBT_ERR_ARRAY);
+    float one_row[16] = {0};
+    REQUIRE(nbt_array_get(learner, NBT_ARRAY_READOUT, NULL, &rows, &cols) == NBT_OK);
+    REQUIRE(rows == 1 && cols <= 16);
+    REQUIRE(nbt_array_set(NULL, NBT_ARRAY_READOUT, one_row, rows, cols) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, rows, cols - 1) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, cols, rows) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_STATE, one_row, 1, 3) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, 99, one_row, 1, 1) == NBT_ERR_ARRAY);
+    one_row[cols - 1] = from_bits(0x7f800000u);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, rows, cols) == NBT_ERR_STATE);
+    REQUIRE(nbt_reseed(NULL, 1) == NBT_ERR_NULL);
     REQUIRE(nbt_array_dimensions(NULL, NBT_ARRAY_THETA) == 0);
     REQUIRE(nbt_array_dimensions(learner, 99) == 0);
     REQUIRE(nbt_shape(NULL, &rows, &rows, &cols) == NBT_ERR_NULL);
