@@ -45,6 +45,10 @@ class Ticket:
     key: str = field(repr=False)
 
 
+class _WrongTicketError(SequenceError):
+    """This ticket can be given no label."""
+
+
 @dataclass
 class _Waiting:
     """A forecast that waits in the learner, and its label, if that has come early."""
@@ -143,6 +147,14 @@ class Tickets:
         Errors: as ``learn``.
         """
         self.learn(np.full(self._learner.config.n_label, np.nan, np.float32), ticket)
+
+    def __contains__(self, ticket: Ticket | int) -> bool:
+        """Whether ``learn`` would take a label of this ticket. Errors: InputTypeError."""
+        try:
+            self._learner._alone("in", lambda: self._find(ticket))
+        except _WrongTicketError:
+            return False
+        return True
 
     def reset_state(self) -> None:
         """``Learner.reset_state``: forecasts and labels that wait are dropped."""
@@ -266,11 +278,11 @@ class Tickets:
                 ) from None
 
     def _find(self, ticket: Ticket | int) -> _Waiting:
-        """The forecast of a ticket that may still be given a label. Errors: SequenceError."""
+        """The forecast of a ticket that may still be given a label. Errors: _WrongTicketError."""
         if isinstance(ticket, Ticket):
             number = ticket.number
             if ticket.desk != self._desk:
-                raise SequenceError(f"ticket {shown(number)} is of another learner")
+                raise _WrongTicketError(f"ticket {shown(number)} is of another learner")
         elif isinstance(ticket, (bool, np.bool_)):
             raise InputTypeError(f"ticket = {shown(ticket)}: expected a Ticket, or its number")
         else:
@@ -278,7 +290,7 @@ class Tickets:
         forecasts = self._look()
         made = _counts(self._learner).made
         if not 0 <= number < made:
-            raise SequenceError(
+            raise _WrongTicketError(
                 f"ticket {shown(number)} has not been given: this learner has made {made} forecasts"
             )
         if number not in forecasts:
@@ -287,14 +299,14 @@ class Tickets:
                 if number < self._reset
                 else "is settled: its label has been learnt, or it was given up"
             )
-            raise SequenceError(f"the forecast of ticket {number} {how}")
+            raise _WrongTicketError(f"the forecast of ticket {number} {how}")
         found = forecasts[number]
         if isinstance(ticket, Ticket) and ticket.key != found.ticket.key:
-            raise SequenceError(f"ticket {number} was given by a copy of this learner")
+            raise _WrongTicketError(f"ticket {number} was given by a copy of this learner")
         if found.label is not None:
             how = "was given up" if np.isnan(found.label).all() else "has its label already"
             first = next(iter(forecasts))
-            raise SequenceError(
+            raise _WrongTicketError(
                 f"the forecast of ticket {number} {how}; it waits for ticket {first}"
             )
         return found

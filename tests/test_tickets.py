@@ -150,6 +150,7 @@ def test_every_wrong_ticket_is_refused_with_its_reason() -> None:
     ]
     for ticket, message in wrong:
         before = desk.learner.hash(), desk.waiting, desk.kept
+        assert ticket not in desk
         for call in (lambda one: desk.learn(0.0, one), desk.give_up):
             with pytest.raises(SequenceError, match=message):
                 call(ticket)
@@ -157,6 +158,10 @@ def test_every_wrong_ticket_is_refused_with_its_reason() -> None:
     for ticket in (None, 1.0, "2", True, np.nan):
         with pytest.raises(InputTypeError, match="ticket = "):
             desk.learn(0.0, ticket)  # type: ignore[arg-type]
+        with pytest.raises(InputTypeError, match="ticket = "):
+            ticket in desk  # noqa: B015
+    assert own in desk
+    assert 2 in desk
     desk.learn(0.5, np.int64(2))  # type: ignore[arg-type]  # a number does as well
     desk.learn(0.5, own)
     branch.learn(0.5, tickets[2])  # a copy goes on with what waited
