@@ -280,7 +280,7 @@ class Tickets:
     def _find(self, ticket: Ticket | int) -> _Waiting:
         """The forecast of a ticket that may still be given a label. Errors: _WrongTicketError."""
         if isinstance(ticket, Ticket):
-            number = ticket.number
+            number = integer("ticket", ticket.number)
             if ticket.desk != self._desk:
                 raise _WrongTicketError(f"ticket {shown(number)} is of another learner")
         elif isinstance(ticket, (bool, np.bool_)):

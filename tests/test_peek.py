@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,21 @@ def test_a_peek_that_is_not_finite_warns() -> None:
         learner.peek(1e5)
     with pytest.warns(DivergenceWarning, match="not finite"):
         learner.predict(1e5)
+
+
+def test_thousands_of_peeks_take_one_block() -> None:
+    learner = Learner(2, 1, hidden=8)
+    tracemalloc.start()
+    try:
+        learner.peek([1, 2], intervals=True)
+        first, _ = tracemalloc.get_traced_memory()
+        for t in range(5000):
+            learner.peek([1, t], intervals=True)
+        last, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert learner.memory.total < first < learner.memory.total + 10_000
+    assert last - first < 1000
 
 
 def test_copies_and_pickles_do_without_the_scratch() -> None:

@@ -146,6 +146,7 @@ def test_every_wrong_ticket_is_refused_with_its_reason() -> None:
         (replace(tickets[2], key="0"), "ticket 2 was given by a copy"),
         (replace(own, number=6), "ticket 6 has not been given: this learner has made 6"),
         (replace(own, number=-1), "ticket -1 has not been given"),
+        (replace(own, number=10**40), "has not been given"),
         (10**40, "has not been given"),
     ]
     for ticket, message in wrong:
@@ -155,11 +156,11 @@ def test_every_wrong_ticket_is_refused_with_its_reason() -> None:
             with pytest.raises(SequenceError, match=message):
                 call(ticket)
         assert (desk.learner.hash(), desk.waiting, desk.kept) == before
-    for ticket in (None, 1.0, "2", True, np.nan):
+    for ticket in (None, 1.0, "2", True, np.nan, replace(own, number=0.5)):  # type: ignore[arg-type]
         with pytest.raises(InputTypeError, match="ticket = "):
             desk.learn(0.0, ticket)  # type: ignore[arg-type]
         with pytest.raises(InputTypeError, match="ticket = "):
-            ticket in desk  # noqa: B015
+            ticket in desk  # type: ignore[operator]  # noqa: B015
     assert own in desk
     assert 2 in desk
     desk.learn(0.5, np.int64(2))  # type: ignore[arg-type]  # a number does as well
