@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import zlib
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,9 @@ class Tickets:
         self._learner = learner
         self._give_up_oldest = bool(give_up_oldest)
         self._desk = os.urandom(8).hex()
-        self._forecasts: dict[int, _Waiting] = {}  # of all that wait, by number, oldest first
+        # All that wait, by number, oldest first. The first of a dict is slow to find after many
+        # have been taken from its front.
+        self._forecasts: OrderedDict[int, _Waiting] = OrderedDict()
         self._dropped = _counts(learner).dropped
         self._reset = 0  # forecasts before this one were dropped by a reset, or settled before
         learner._alone("Tickets", self._look)
@@ -212,7 +215,7 @@ class Tickets:
 
     # ---- with other threads kept out ----
 
-    def _look(self) -> dict[int, _Waiting]:
+    def _look(self) -> OrderedDict[int, _Waiting]:
         """The forecasts that wait, brought to what the learner says: it may have been used itself.
 
         The learner is the truth about which they are, so no interrupt can leave a ticket with
@@ -223,14 +226,14 @@ class Tickets:
             self._dropped, self._reset = counts.dropped, counts.oldest
         forecasts = self._forecasts
         while forecasts and next(iter(forecasts)) < counts.oldest:
-            del forecasts[next(iter(forecasts))]
+            forecasts.popitem(last=False)
         waiting = range(counts.oldest, counts.made)
         if len(forecasts) != len(waiting) or (waiting and waiting[0] not in forecasts):
             unknown = np.full(self._learner.config.n_out, np.nan, np.float32)
-            self._forecasts = forecasts = {
-                number: forecasts.get(number) or _Waiting(self._ticket(number, unknown))
+            self._forecasts = forecasts = OrderedDict(
+                (number, forecasts.get(number) or _Waiting(self._ticket(number, unknown)))
                 for number in waiting
-            }
+            )
         return forecasts
 
     def _ticket(self, number: int, y: Float32Array, key: str | None = None) -> Ticket:
