@@ -57,6 +57,7 @@ def watch_document(
         },
         "horizon": watch.plan.horizon,
         "window": watch.plan.window,
+        "drawn": watch.plan.drawn,
         "rows": watch.rows,
         **course,
         "seconds_now": watch.seconds,

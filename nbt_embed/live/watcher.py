@@ -137,10 +137,12 @@ class Watcher:
         """
         with self._signals():
             try:
+                self._show(self._views)
                 self._follow()
             finally:
                 if self._whole:
                     self._save()
+                    self._show(self._views)
         if self._unwritten is not None:
             raise self._unwritten
         if self._trouble is not None:
@@ -197,10 +199,12 @@ class Watcher:
             and self.watch.rows - self._tried_rows >= saving.every
         ):
             self._save()
-        due = [view for view in self._views if view.due(now)]
-        if due:
+        self._show([view for view in self._views if view.due(now)])
+
+    def _show(self, views: Sequence[View]) -> None:
+        if views:
             document, pictures = self.document(), self.watch.pictures
-            for view in due:
+            for view in views:
                 view.show(document, pictures)
 
     def _answer(self, said: Said) -> None:
