@@ -211,6 +211,8 @@ def main(args: argparse.Namespace) -> Result:
     with ExitStack() as stack:
         with extra("nbt-embed watch"):
             source = stack.enter_context(open_source(args.source, source_options(args)))
+        for text in getattr(source, "notes", ()):
+            note(text)
         clock = (
             Clock(args.interval, args.gap)
             if session is None

@@ -183,7 +183,9 @@ class Watcher:
             self._whole = False
             yield some
             self._taken += len(some)
-            self._position, self._whole = some.position, True
+            self._whole = True
+            if some.position is not None:
+                self._position = some.position
             self._look()
             if self.signal is not None or self._unwritten is not None:
                 return
