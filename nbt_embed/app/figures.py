@@ -204,10 +204,8 @@ def trust_columns(track: TrustTrack, x: NDArray[np.float64]) -> dict[str, Any]:
     return {"x": x, "s0": np.zeros(len(x)), **{f"s{i}": top for i, top in enumerate(sums, 1)}}
 
 
-def forecast_columns(
-    track: Track, x: NDArray[np.float64], gaps: Sequence[int]
-) -> dict[str, Any]:
-    """What ``forecast_figure`` draws, with a point without values wherever a line must not go on."""
+def forecast_columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
+    """What ``forecast_figure`` draws, with a point without values where a line must not go on."""
     columns = {"truth": track.truth, "forecast": track.forecast, "rls": track.rls}
     if track.low is not None and track.high is not None:
         columns |= {"low": track.low, "high": track.high}

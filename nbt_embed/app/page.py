@@ -245,7 +245,7 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
     view = {
         "key": f"{track.horizon}-{document['targets'].index(track.target)}",
         "heading": f"{track.target}, {tables.steps(track.horizon)}",
-        "series": list(series_of(document, track, alarms)),
+        "series": list(series_of(document, track, bool(alarms))),
         "marks": bool(alarms),
         "forecast_label": _forecast_label(document, horizon, track, alarms),
         "forecast_caption": _forecast_caption(track),
@@ -262,13 +262,14 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
         if (trust.horizon, trust.target) == same and len(trust.row) and trust.weight:
             view["trust"] = _trust(trust)
             items.append(("trust", figures.trust_figure(trust)))
-    view["drawings"] = [{"into": into, "json": embedded_json(figures.item_of(item))} for into, item in items]
+    view["drawings"] = [
+        {"into": into, "json": embedded_json(figures.item_of(item))} for into, item in items
+    ]
     return view
 
 
-def series_of(
-    document: Mapping[str, Any], track: Track, alarms: Sequence[Mapping[str, Any]]
-) -> Iterator[_Series]:
+def series_of(document: Mapping[str, Any], track: Track, alarms: bool) -> Iterator[_Series]:
+    """What the legend of ``figures.forecast_figure`` lists. Args: alarms, whether there are any."""
     learner = look.of_model("learner")
     yield drawn("truth", "truth", look.TRUTH)
     yield drawn("forecast", f"forecast of {tables.model_name(document, 'learner')}", learner)
@@ -282,6 +283,7 @@ def series_of(
 
 
 def drawn(role: str, name: str, stroke: Stroke) -> _Series:
+    """One entry of a legend, a line: the role of what is drawn, its name, how it looks."""
     return {
         "role": role,
         "name": name,

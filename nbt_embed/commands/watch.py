@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from nbt_embed.commands._app import extra
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import InputError, StreamError
-from nbt_embed.options import add_learner, config_of, count_from, mark, names, number_from
+from nbt_embed.options import (
+    add_learner,
+    config_of,
+    count_from,
+    mark,
+    names,
+    number_from,
+    said_of,
+)
 from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note, tell
 
 if TYPE_CHECKING:
@@ -195,7 +203,7 @@ def main(args: argparse.Namespace) -> Result:
     _check(args)
     with extra("nbt-embed watch"):
         from nbt_embed.live.clock import Clock
-        from nbt_embed.live.sessions import check_folder, read_session, session_path
+        from nbt_embed.live.sessions import check_folder, damaged, read_session, session_path
         from nbt_embed.live.sources import open_source
     session = None
     if args.save is not None:
@@ -213,11 +221,12 @@ def main(args: argparse.Namespace) -> Result:
             source = stack.enter_context(open_source(args.source, source_options(args)))
         for text in getattr(source, "notes", ()):
             note(text)
-        clock = (
-            Clock(args.interval, args.gap)
-            if session is None
-            else Clock.restored(session.content["clock"], args.interval, args.gap)
-        )
+        clock = Clock(args.interval, args.gap)
+        if session is not None:
+            try:
+                clock = Clock.restored(session.content.get("clock"), args.interval, args.gap)
+            except StreamError as error:
+                raise damaged(path, error) from error
         return _watch(args, source, clock, session, stack)
 
 
@@ -231,7 +240,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.save == STDOUT:
         raise InputError("--save -: a session is a file; name one")
     if args.json == STDOUT and args.out is None:
-        raise InputError("--json -: answers go to standard output; name a file with --out or --json")
+        raise InputError(
+            "--json -: answers go to standard output; name a file with --out or --json"
+        )
     out = (STDOUT if not sys.stdout.isatty() else None) if args.out is None else args.out
     session = None if args.save is None else f"{args.save}.session"
     reads = [Path(args.source)] if args.source != STDOUT and Path(args.source).exists() else []
@@ -272,7 +283,9 @@ def learner_of(args: argparse.Namespace, source: Source) -> Config:
         hold_missing=True,
         max_delay=max(args.horizon - 1, 0),
     )
-    if config.anchored and config.anchor is None:  # found by names: the first rows are not waited for
+    if (
+        config.anchored and config.anchor is None
+    ):  # found by names: the first rows are not waited for
         config = replace(config, anchor=tuple(source.anchor))
     return config
 
@@ -296,7 +309,9 @@ def _watch(
     config = learner_of(args, source)
     saving = None
     if args.save is not None:
-        settings = plain_settings(source, config, args.horizon, args.interval, args.gap)
+        settings = plain_settings(
+            source, config, said_of(args), args.horizon, args.interval, args.gap
+        )
         saving = Saving(args.save, args.save_every, settings, args.source)
         if session is not None:
             check_same(session_path(args.save), session.content.get("settings"), settings)
@@ -330,9 +345,7 @@ def _watch(
             from nbt_embed.live.screen import ScreenView
 
             views.append(shown.enter_context(ScreenView(screen)))
-        watcher = Watcher(
-            source, clock, watch, answers, out, publisher, saving, views, args.argv
-        )
+        watcher = Watcher(source, clock, watch, answers, out, publisher, saving, views, args.argv)
         if session is not None:
             assert args.save is not None
             watcher.resume(session, session_path(args.save), args.from_beginning, args.source)

@@ -1,8 +1,8 @@
 """Answers of a watch, one line a row: CSV or JSON lines.
 
 Columns: row, time (seconds, nothing without), and of each target ``temp`` its forecast for
-``horizon`` rows later, which stands in the row in which it was made (``temp_forecast``), the ends of
-its intervals (``temp_low_80``, ``temp_high_80``), the anomaly score of this row's own label
+``horizon`` rows later, which stands in the row in which it was made (``temp_forecast``), the ends
+of its intervals (``temp_low_80``, ``temp_high_80``), the anomaly score of this row's own label
 (``temp_score``) and whether an alarm begins in it (``temp_alarm``). A class target has the most
 probable class and its probability (``status_probability``). Nothing (JSON: null) stands where there
 is no value. Numbers have nine digits, which tell every float32.

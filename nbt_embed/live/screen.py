@@ -14,7 +14,7 @@ from rich.text import Text
 from nbt_embed.app import tables, terminal
 from nbt_embed.app.results import Pictures, Track
 from nbt_embed.app.tables import count, number, percent, safe
-from nbt_embed.live.summary import alarm_table, facts, measures, mixture_table, moment, now_table
+from nbt_embed.live.summary import alarm_table, facts, measures, moment, now_table
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -110,15 +110,14 @@ def _parts(
             curve="." if ascii_only else "braille",
         )
         if drawn:
-            yield Text(f"\n{drawn}", no_wrap=True)
+            yield Text("\n" + drawn.rstrip("\n"), no_wrap=True)
         if track.score is not None:
             yield Text(_score_line(track, width, ascii_only), no_wrap=True)
     alarms = alarm_table(document, _ALARMS)
     if alarms.rows:
         yield Group("", *terminal.shown_table(alarms, width))
-    mixture = mixture_table(document)
-    if mixture.rows:
-        yield Group("", *terminal.shown_table(mixture, width))
+    for line in _mixture(document, width):
+        yield Text(line, no_wrap=True)
     for name, text in facts(document):
         if name in _SHOWN_FACTS:
             yield Text(_cut(f"{name}: {text}", width), no_wrap=True)
@@ -154,6 +153,15 @@ def _errors(document: Mapping[str, Any], width: int) -> Iterator[str]:
         line = f"  {terminal.shortened(safe(one['target']), 14)} {parts[0]}"
         both = f"{line}   {parts[1]}"
         yield _cut(both if len(both) <= width else line, width)
+
+
+def _mixture(document: Mapping[str, Any], width: int) -> Iterator[str]:
+    """Of every target the shares of the forecasts that the learner mixes, the largest first."""
+    for one in document["scores"]:
+        if one["mixture"] is not None:
+            shares = sorted(one["mixture"].items(), key=lambda pair: -(pair[1] or 0))
+            text = ", ".join(f"{name} {percent(share)}" for name, share in shares)
+            yield _cut(f"mixture of {terminal.shortened(safe(one['target']), 14)}: {text}", width)
 
 
 def _score_line(track: Track, width: int, ascii_only: bool) -> str:

@@ -120,9 +120,18 @@ def _check_version(path: str, content: Any) -> None:
 
 
 def plain_settings(
-    source: Source, config: Config, horizon: int, interval: float | None, gap: float | None
+    source: Source,
+    config: Config,
+    said: Mapping[str, Any],
+    horizon: int,
+    interval: float | None,
+    gap: float | None,
 ) -> dict[str, Any]:
-    """What a session must have to go on with, as a JSON value."""
+    """What a session must have to go on with, as a JSON value.
+
+    Args: source; config, of the learner; said, those of its settings that the options gave;
+    horizon, interval, gap.
+    """
     settings = {
         "inputs": source.input_names,
         "targets": source.target_names,
@@ -130,6 +139,7 @@ def plain_settings(
         "horizon": horizon,
         "interval": interval,
         "gap": gap,
+        "said": dict(said),
         "config": vars(config),
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
@@ -142,32 +152,27 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
     Args: before, the session's settings; now, those of the options (``plain_settings``).
     Errors: StreamError names the option, and what it was.
     """
-    again = "say what the session has, or name another file with --save to begin again"
-    if not isinstance(before, dict):
+    if not isinstance(before, dict) or not all(
+        isinstance(before.get(key), dict) for key in ("said", "config")
+    ):
         raise damaged(path, "no settings")
+
+    def refuse(option: str, old: Any, new: Any) -> None:
+        if old != new:
+            raise StreamError(
+                f"{path}: {option}: the session has {_told(old)}, and now it is {_told(new)}: say "
+                "what the session has, or name another file with --save to begin again"
+            )
+
     for key, option in _COLUMNS.items():
-        if before.get(key) != now[key]:
-            raise StreamError(
-                f"{path}: {option}: the session has {_listed(before.get(key))}, and the stream "
-                f"{_listed(now[key])}: {again}"
-            )
+        refuse(option, before.get(key), now[key])
     for key in ("horizon", "interval", "gap"):
-        if before.get(key) != now[key]:
-            raise StreamError(
-                f"{path}: --{key}: the session has {_said(before.get(key))}, and now it is "
-                f"{_said(now[key])}: {again}"
-            )
-    config = before.get("config")
-    if not isinstance(config, dict):
-        raise damaged(path, "no settings of a learner")
-    for name, value in now["config"].items():
-        old = config.get(name)
-        if old != value:
-            option = f"--{name}" if name in _OPTIONS else _SWITCHES.get(name, f"--set {name}=...")
-            raise StreamError(
-                f"{path}: {option}: the session's learner has {name} = {_said(old)}, and now it is "
-                f"{_said(value)}: {again}"
-            )
+        refuse(f"--{key}", before.get(key), now[key])
+    # What was said comes first: other settings follow from it.
+    for part in ("said", "config"):
+        for name in {**before[part], **now[part]}:
+            option = f"--{name}" if name in _OPTIONS else _SWITCHES.get(name, f"--set {name}")
+            refuse(option, before[part].get(name), now[part].get(name))
 
 
 def check_folder(file: str) -> None:
@@ -189,9 +194,7 @@ def check_folder(file: str) -> None:
             raise StreamError(f"--save {file}: {path} is a folder: name a file")
 
 
-def _listed(names: Any) -> str:
-    return "none" if names is None else ", ".join(map(str, names))
-
-
-def _said(value: Any) -> str:
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else str(value)

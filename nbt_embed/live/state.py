@@ -29,9 +29,7 @@ def taken(source: object, arrays: Arrays, leave_out: Collection[str] = ()) -> di
     Args: leave_out, attributes that are built again and not remembered.
     """
     return {
-        name: _plain(value, arrays)
-        for name, value in vars(source).items()
-        if name not in leave_out
+        name: _plain(value, arrays) for name, value in vars(source).items() if name not in leave_out
     }
 
 
@@ -105,7 +103,7 @@ def _dict(old: dict[Any, Any], state: Any, arrays: Arrays, name: str) -> dict[An
     pairs = state.get("dict")
     if not isinstance(pairs, list):
         raise StateError(f"{name}: no pairs")
-    found = {key: value for key, value in pairs}
+    found = dict(pairs)
     if any(hasattr(one, "__dict__") for one in old.values()):
         if found.keys() != old.keys():
             raise StateError(f"{name}: other keys")

@@ -164,7 +164,10 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if (when := moment(document["seconds_now"])) is not None:
         yield "time of the last row", when
     rate = document["rows_per_second"]
-    yield "rows a second", NONE if rate is None else f"{rate:,.3g}" if rate < 100 else f"{rate:,.0f}"
+    yield (
+        "rows a second",
+        NONE if rate is None else f"{rate:,.3g}" if rate < 100 else f"{rate:,.0f}",
+    )
     yield "source", document["source"]["state"]
     told = {**document["source"]["counts"], **document["source"]["clock"]}
     if said := ", ".join(f"{name} {count(number)}" for name, number in told.items() if number):
@@ -218,9 +221,7 @@ def _parts(
         yield from terminal.shown_table(table, width)
     for track in pictures.tracks[:1]:
         title = f"{track.target}, {tables.steps(track.horizon)}"
-        drawn = terminal.picture(
-            track, title, width=width, curve="." if ascii_only else "braille"
-        )
+        drawn = terminal.picture(track, title, width=width, curve="." if ascii_only else "braille")
         if drawn:
             yield Text(drawn, no_wrap=True)
     for table in (alarm_table(document), mixture_table(document)):

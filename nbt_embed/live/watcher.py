@@ -1,4 +1,4 @@
-"""The loop of ``nbt-embed watch``: arrivals are learnt, answered, saved and shown, in this order."""
+"""The loop of ``nbt-embed watch``: arrivals are learnt, answered, saved and shown."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Watcher:
         content = session.content
         try:
             taken, position, before = content["taken"], content["position"], content["where"]
-            if type(taken) is not int or taken < 0:
+            if type(taken) is not int or taken < 0 or type(before) is not str:
                 raise ValueError("no rows")
             self.watch.recall(content["watch"], session.arrays)
         except (KeyError, TypeError, ValueError) as error:
@@ -121,7 +121,10 @@ class Watcher:
         if skips:
             self._skip = taken
         elif position is not None and before == where:
-            self.source.seek(position)
+            try:
+                self.source.seek(position)
+            except StreamError as error:
+                raise StreamError(f"{path}: {error}") from error
         self._position, self._taken = position, 0 if skips else taken
         self._saved_rows = self._tried_rows = self._resumed_after = self.watch.rows
         note(f"{path}: goes on after row {self.watch.rows - 1:,}, counted from 0")
@@ -276,7 +279,7 @@ class Watcher:
 
         before: dict[int, Any] = {}
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
                 if signal.getsignal(number) != signal.SIG_IGN:
                     before[number] = signal.signal(number, told)
             yield

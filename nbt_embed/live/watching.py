@@ -343,7 +343,11 @@ class Watch:
         self._drawn.add(np.hstack([where, table.reshape(rows, -1)]))
 
     def _track(self, rows: Float64Array, index: int) -> Track:
-        values = rows[:, 2:].reshape(len(rows), len(_DRAWN), len(self.targets))[:, :, index].astype(np.float32)
+        values = (
+            rows[:, 2:]
+            .reshape(len(rows), len(_DRAWN), len(self.targets))[:, :, index]
+            .astype(np.float32)
+        )
         columns = dict(zip(_DRAWN, values.T, strict=True))
         time = rows[:, 1]
         has_band = bool(self.config.intervals)

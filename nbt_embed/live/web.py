@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _EVERY = 0.5  # seconds between two states of the page
 _POINTS = 240  # of the newest rows that are in view at first
-_BAND_SHARE, _AREA_SHARE = 0.3, 0.75
+_AREA_SHARE = 0.75
 _SESSIONS = 64  # pages at once
 _LARGEST_MESSAGE = 1 << 16  # bytes from a browser
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -71,8 +71,8 @@ class WebView:
         error = self._started.get()
         if isinstance(error, OSError):
             raise StreamError(
-                f"--web: port {self._port} of {self._host} cannot be had ({error.strerror or error}): "
-                "name another one, or 0 for a free one"
+                f"--web: port {self._port} of {self._host} cannot be had "
+                f"({error.strerror or error}): name another one, or 0 for a free one"
             ) from error
         if error is not None:
             raise error
@@ -141,7 +141,8 @@ class WebView:
     def _end(self) -> None:
         """The last state goes out, then the server stops."""
         loop, server = self._loop, self._server
-        assert loop is not None and server is not None
+        assert loop is not None
+        assert server is not None
 
         async def end() -> None:
             await asyncio.sleep(1.2 * _EVERY if server.get_sessions() else 0.0)
@@ -190,7 +191,7 @@ class WebView:
         made.add_periodic_callback(update, int(1000 * _EVERY))
 
 
-class _ReadOnly(Application):
+class _ReadOnly(Application):  # type: ignore[misc]  # bokeh without type hints
     """An application whose documents no browser can change."""
 
     def __init__(self, handler: FunctionHandler, view: WebView) -> None:
@@ -208,8 +209,8 @@ class _ReadOnly(Application):
             """Whatever a browser sends."""
 
         # What the server calls for messages PATCH-DOC and PUSH-DOC.
-        doc.apply_json_patch = unused  # type: ignore[method-assign]
-        doc.replace_with_json = unused  # type: ignore[method-assign]
+        doc.apply_json_patch = unused
+        doc.replace_with_json = unused
 
 
 class _Page:
@@ -236,9 +237,7 @@ class _Page:
         self._texts = ColumnDataSource(self._text_columns(document), name="texts")
         self._kind = ColumnDataSource({"kind": [self._axis]}, name="axis")
         full = self._source("full")
-        full.js_on_change(
-            "data", CustomJS(args={"texts": self._texts}, code="nbtLive.follow()")
-        )
+        full.js_on_change("data", CustomJS(args={"texts": self._texts}, code="nbtLive.follow()"))
         self._texts.js_on_change(
             "data", CustomJS(args={"texts": self._texts}, code="nbtLive.tell(texts)")
         )
@@ -331,7 +330,7 @@ class _Page:
             "target": document["targets"][self._chosen],
             "chosen": self._chosen,
             "caption": f"{document['targets'][self._chosen]}, {ahead}",
-            "series": list(_series(document, self._track)),
+            "series": list(page.series_of(document, self._track, document["alarms"] is not None)),
             "kept": count(document["drawn"]),
             "scored": document["alarms"] is not None,
             "errors": [
@@ -348,20 +347,6 @@ class _Page:
             "place": self._macros.place,
             "version": document["version"],
         }
-
-
-def _series(document: Mapping[str, Any], track: Any) -> Iterator[dict[str, Any]]:
-    learner = look.of_model("learner")
-    yield page.drawn("truth", "truth", look.TRUTH)
-    yield page.drawn("forecast", "forecast of the learner", learner)
-    if track.low is not None:
-        yield page.drawn("band", f"{summary.level_text(track.level)} interval", learner) | {
-            "area": _BAND_SHARE
-        }
-    last = document["models"]["last"]["name"]
-    yield page.drawn("rls", f"forecast of the {last}", look.of_model("rls")) | {"shown": False}
-    if document["alarms"] is not None:
-        yield page.drawn("alarm", "alarm", look.ALARM) | {"mark": True}
 
 
 def _subtitle(document: Mapping[str, Any]) -> str:
@@ -421,7 +406,7 @@ def _slow_tracks(
     error = (
         pictures.errors[chosen]
         if pictures.errors
-        else ErrorTrack(horizon, target, rows, None, {key: nothing for key in _MODELS})
+        else ErrorTrack(horizon, target, rows, None, dict.fromkeys(_MODELS, nothing))
     )
     if pictures.trust:
         return error, pictures.trust[chosen]
@@ -429,7 +414,7 @@ def _slow_tracks(
     if shares is None:
         return error, None
     empty = np.empty(0, np.float32)
-    return error, TrustTrack(horizon, target, rows, None, {name: empty for name in shares})
+    return error, TrustTrack(horizon, target, rows, None, dict.fromkeys(shares, empty))
 
 
 def _chosen(arguments: Mapping[str, list[bytes]], targets: int) -> int:
