@@ -74,6 +74,8 @@ def _made(old: Any, state: Any, arrays: Arrays, name: str) -> Any:
                 put(one, _object(its, name), arrays)
             return old
         items = [_free(one, arrays, name) for one in state]
+        if old and not isinstance(old, deque) and len(items) != len(old):
+            raise StateError(f"{name}: {len(items)} and not {len(old)}")
         return deque(items, old.maxlen) if isinstance(old, deque) else type(old)(items)
     if isinstance(old, dict) and isinstance(state, dict):
         return _dict(old, state, arrays, name)

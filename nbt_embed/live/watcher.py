@@ -116,7 +116,8 @@ class Watcher:
             if type(taken) is not int or taken < 0 or type(before) is not str:
                 raise ValueError("no rows")
             self.watch.recall(content["watch"], session.arrays)
-        except (KeyError, TypeError, ValueError) as error:
+            self._seen()  # whether all of it can be shown
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise damaged(path, error) from error
         if skips:
             self._skip = taken
@@ -208,9 +209,12 @@ class Watcher:
 
     def _show(self, views: Sequence[View]) -> None:
         if views:
-            document, pictures = self.document(), self.watch.pictures
+            document, pictures = self._seen()
             for view in views:
                 view.show(document, pictures)
+
+    def _seen(self) -> tuple[dict[str, Any], Pictures]:
+        return self.document(), self.watch.pictures
 
     def _answer(self, said: Said) -> None:
         if self._out is not None:
