@@ -59,22 +59,10 @@ class Head:
         self._content += 1
         if self._options.names is not None:
             return self._named(text)
-        if not self._has_value(text) and self._content < _MOST:
+        if not has_value(text, self._options.delimiter) and self._content < _MOST:
             return False
         self._recognise()
         return True
-
-    def _has_value(self, text: str) -> bool:
-        said = self._options.delimiter
-        if said is None:
-            for delimiter in _DELIMITERS:
-                if delimiter in text and any(map(_is_value, split(text, delimiter, '"'))):
-                    return True
-        cells = [*split(text, " ", '"'), text.strip()]
-        if said not in (None, "space", " "):
-            cells = split(text, {"tab": "\t"}.get(said or "", said or ""), '"')
-            return any(map(_is_value, cells))
-        return _is_value(cells[-1]) or 2 * sum(map(_is_value, cells[:-1])) > len(cells) - 1
 
     def _named(self, text: str) -> bool:
         names = self._options.names
@@ -126,6 +114,20 @@ class Head:
         self.decimal = self._options.decimal
         if self.decimal is None and form.delimiter == ",":
             self.decimal = "."
+
+
+def has_value(text: str, said: str | None = None) -> bool:
+    """Whether a line has a number or a time in one of its cells, so that it is no line of names.
+
+    Args: text; said, the delimiter if it is known. Where spaces may be it, half of the cells count.
+    """
+    if said is not None and said not in ("space", " "):
+        return any(map(_is_value, split(text, {"tab": "\t"}.get(said, said), '"')))
+    for delimiter in _DELIMITERS if said is None else ():
+        if delimiter in text and any(map(_is_value, split(text, delimiter, '"'))):
+            return True
+    cells = split(text, " ", '"')
+    return _is_value(text.strip()) or 2 * sum(map(_is_value, cells)) > len(cells)
 
 
 def _is_value(cell: str) -> bool:

@@ -14,7 +14,7 @@ from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError, similar
 from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
-from nbt_embed.live.moments import SURE, Moments
+from nbt_embed.live.moments import Moments, is_sure
 from nbt_embed.live.options import SourceOptions
 
 _LISTED = 20  # names that a message lists
@@ -77,6 +77,10 @@ class Layout:
         times = () if self.moments is None else self.moments.fields
         coded = () if self.coded is None else (self.coded,)
         return tuple(dict.fromkeys((*self.columns, *coded, *times)))
+
+    def at(self, moments: Moments | None) -> Layout:
+        """The same with this time."""
+        return replace(self, moments=moments)
 
     def arrivals(self, rows: Rows, position: object = None) -> Arrivals:
         """Rows as a source gives them."""
@@ -238,6 +242,6 @@ def _numbers(
 
 def _counts(name: str, cell: str) -> bool:
     """Whether a field is another time, or a number of the row, by its name and first value."""
-    if times.named_time(name) and (SURE.search(name.lower()) or times.is_nanoseconds([cell])):
+    if is_sure(name) or (times.named_time(name) and times.is_nanoseconds([cell])):
         return True
     return cell.isdigit() and times.counts(name) and _COUNTING.search(name.lower()) is not None

@@ -61,6 +61,10 @@ class Lines:
         self._hold(data[cut:])
         return self._short(text) if len(text) > LONGEST else text
 
+    def skip(self) -> None:
+        """Drop what comes up to the next end of a line."""
+        self._skipping = True
+
     def finish(self) -> bytes:
         """The last line, if it has no end."""
         text = b"".join(self._rest)

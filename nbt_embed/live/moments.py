@@ -20,7 +20,7 @@ from nbt_embed.live.values import Values
 _DAY = 86_400.0
 _NONE = ("none", "")
 # Names under which small numbers are seconds since a start; under "data" they are a reading.
-SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts?(?:_|$)|^t[_ (\[]")
+_SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts(?:_|$)|^t[_ (\[]")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Moments:
             seconds = np.where(np.isfinite(found), found, np.nan)
         values.malformed(int(np.isnan(seconds).sum()) - cells.null_count())
         return seconds
+
+
+def is_sure(name: str) -> bool:
+    """Whether a name alone says that its numbers are times."""
+    return times.named_time(name) and _SURE.search(name.lower()) is not None
 
 
 class Days:
@@ -87,7 +92,7 @@ def find(
     for name, cell in zip(names, cells, strict=True):
         if times.named_time(name) and not times.vague(name):
             forms = _forms(title, name, cell, options, explicit=False)
-            if forms and (forms[0].kind != "seconds" or SURE.search(name.lower())):
+            if forms and (forms[0].kind != "seconds" or is_sure(name)):
                 return Moments((name,), _only(title, name, cell, forms))
     for name, cell in zip(names, cells, strict=True):
         if times.is_time(cell):

@@ -94,9 +94,18 @@ class RecordRows:
         self._known = set(known)
         self._fields = layout.fields
         self._get: Any = itemgetter(*self._fields)
+        self._roots = {
+            name[:end]
+            for name in self._fields
+            for end in (len(name), *(i for i, sign in enumerate(name) if sign == "."))
+        }
         if len(self._fields) == 1:
             only = self._fields[0]
             self._get = lambda record: (record[only],)
+
+    def concerns(self, record: dict[str, Any]) -> bool:
+        """Whether an object has any of the fields."""
+        return not self._roots.isdisjoint(record)
 
     def rows(self, records: Sequence[dict[str, Any]]) -> Rows:
         """One row for each object."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Source
+from nbt_embed.live.extras import needed
 from nbt_embed.live.options import SourceOptions
 
 STDIN = "-"
@@ -25,7 +26,11 @@ def open_source(where: str, options: SourceOptions | None = None) -> Source:
     Waits for the first row, unless the options say its names. Errors: StreamError;
     MissingExtraError names the command that installs a missing library.
     """
-    options = options or SourceOptions()
+    with needed(where if where == STDIN else where.partition(":")[0]):
+        return _opened(where, options or SourceOptions())
+
+
+def _opened(where: str, options: SourceOptions) -> Source:
     if where == STDIN:
         from nbt_embed.live.pipe import PipeSource
 
@@ -35,6 +40,14 @@ def open_source(where: str, options: SourceOptions | None = None) -> Source:
         from nbt_embed.live.simulated import SimulatedSource
 
         return SimulatedSource(where, options)
+    if scheme in ("mqtt", "mqtts"):
+        from nbt_embed.live.mqtt import MqttSource
+
+        return MqttSource(where, options)
+    if scheme == "serial":
+        from nbt_embed.live.serial_port import SerialSource
+
+        return SerialSource(where, options)
     if "://" in where:
         raise StreamError(
             f"{scheme}://: unknown kind of source: name mqtt://, mqtts://, serial:// or "

@@ -10,7 +10,7 @@ from typing import Any
 from nbt_embed.errors import StreamError
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
-from nbt_embed.live.head import Head
+from nbt_embed.live.head import Head, has_value
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.lines import Lines
 from nbt_embed.live.moments import Days
@@ -35,6 +35,7 @@ class TextRows:
         self._values = Values(options.missing, options.decimal, counts)
         self._parser: TableRows | _JsonLines | None = None
         self._before: TableRows | _JsonLines | None = None  # of the file before this one
+        self._doubtful = False
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
@@ -81,6 +82,14 @@ class TextRows:
         if self._lines.drop():
             self._counts["lines cut off"] += 1
 
+    def doubt(self) -> None:
+        """The next line may be the end of one: it is dropped unless it is one of names, or JSON."""
+        if self.layout is None:
+            self._doubtful = True
+        else:
+            self._lines.skip()
+            self._counts["lines cut off"] += 1
+
     def begin_file(self) -> None:
         """The next bytes are the first ones of another file, with its own header if it has one."""
         self.drop()
@@ -102,8 +111,10 @@ class TextRows:
         """Take lines up to the first row; returns those that are still to be parsed."""
         while lines:
             end = lines.index(b"\n") + 1
-            line = lines[:end]
-            if line.removeprefix(BOM_UTF8).lstrip().startswith(_JSON):
+            line, doubtful, self._doubtful = lines[:end], self._doubtful, False
+            if doubtful and not is_whole(line):
+                self._counts["lines cut off"] += 1
+            elif line.removeprefix(BOM_UTF8).lstrip().startswith(_JSON):
                 if self._first_record(line):
                     return lines
             elif self._offered(line[:-1]):
@@ -178,6 +189,13 @@ class _JsonLines:
             elif line.strip():
                 self._counts[MALFORMED_LINES] += 1
         return self._rows.rows(records)
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line that may have lost its beginning has not: it is JSON, or holds names alone."""
+    if line.lstrip().startswith(_JSON):
+        return _record(line, None) is not None
+    return not line.strip() or (b"}" not in line and not has_value(line.decode(errors="replace")))
 
 
 def _record(line: bytes, names: Sequence[str] | None) -> dict[str, Any] | None:
