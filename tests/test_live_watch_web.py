@@ -20,7 +20,7 @@ import pytest
 for library in ("bokeh", "jinja2", "polars"):
     pytest.importorskip(library, reason="pages need the extra 'app'")
 
-from test_browser import BAD, HELPERS, browser, settled
+from test_browser import BAD, HELPERS, browser
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -34,9 +34,7 @@ HOSTILE = "<img src=x onerror=alert()>$$x$$ {{ 7 * 7 }} @{y}"
 
 
 @contextmanager
-def watched(
-    *words: str, rows: bytes | None = None, rate: int = 400
-) -> Iterator[tuple[str, Any]]:
+def watched(*words: str, rows: bytes | None = None, rate: int = 400) -> Iterator[tuple[str, Any]]:
     """A running watch with a page: its address and process."""
     source = f"simulated:?rate={rate}&seed=1" if rows is None else "-"
     command = [sys.executable, "-m", "nbt_embed", "watch", source, "--web", "0", "--hidden", "4"]
