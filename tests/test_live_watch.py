@@ -117,6 +117,40 @@ def test_classes_are_scored_as_by_run(tmp_path: Path) -> None:
     assert all(1 / 3 <= one["kind_probability"] <= 1 for one in answers)
 
 
+def test_pauses_reset_as_in_run(tmp_path: Path) -> None:
+    made = simulated_sensor(900, missing=0).inputs[:, :2]
+    time = np.arange(900.0) + 1000 * (np.arange(900) >= 300) + 77 * (np.arange(900) >= 304)
+    path = tmp_path / "pauses.csv"
+    lines = [f"{t:.0f},{a:.6g},{b:.6g}" for t, (a, b) in zip(time, made.tolist(), strict=True)]
+    path.write_text("t_s,a,b\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    files = tmp_path / "run.json", tmp_path / "watch.json"
+    more = ["--gap", "10", "--time", "t_s", "--horizon", "3"]
+    assert cli.main(["run", str(path), "--json", str(files[0]), *SMALL, *more]) == 0
+    assert watch(path, "--json", files[1], "--out", "/dev/null", *more) == 0
+    run, seen = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    assert run["source"]["segments"] == 3
+    assert seen["source"]["clock"]["resets"] == 2
+    for one, other in zip(run["horizons"][0]["targets"], seen["scores"], strict=True):
+        assert other["scored_rows"] == one["scored_rows"]
+        for model in ("learner", "last"):
+            assert other["scores"][model] == pytest.approx(one["scores"][model], rel=1e-9)
+
+
+def test_labels_that_are_no_probability_are_missing(tmp_path: Path) -> None:
+    rows = [(row % 7, row % 2) for row in range(300)]
+    outs = []
+    for wrong in ("3", "-1", ""):
+        out, path = tmp_path / "o.csv", tmp_path / "bits.csv"
+        lines = [f"{a},{wrong if i in (50, 51, 90) else b}" for i, (a, b) in enumerate(rows)]
+        path.write_text("a,b\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        words = ["--inputs", "a", "--targets", "b", "--link", "bernoulli"]
+        assert watch(path, "--out", out, "--json", tmp_path / "d.json", *words) == 0
+        outs.append(out.read_bytes())
+        counted = json.loads((tmp_path / "d.json").read_text(encoding="utf-8"))["out_of_range"]
+        assert counted == (3 if wrong else 0)
+    assert outs[0] == outs[1] == outs[2]
+
+
 def test_rolling_scores_are_those_of_the_last_scored_rows() -> None:
     watched = Watch(("a", "b"), config(), Plan(window=50))
     forecasts, truths = [], []

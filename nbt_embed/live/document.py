@@ -73,6 +73,7 @@ def watch_document(
         ]
         if config.anomaly
         else None,
+        "out_of_range": watch.out_of_range,
         "counters": dict(vars(learner.counters)),
         "guard_rows": dict(watch.guard_rows),
     }

@@ -170,6 +170,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield "source", document["source"]["state"]
     told = {**document["source"]["counts"], **document["source"]["clock"]}
+    told["labels out of range"] = document["out_of_range"]
     if said := ", ".join(f"{name} {count(number)}" for name, number in told.items() if number):
         yield "counted", said
     if document["published"] is not None:

@@ -107,6 +107,8 @@ class Watch:
         self.last_alarms: deque[dict[str, Any]] = deque(maxlen=ALARMS_KEPT)
         """Row, time, number of the target and score of the last alarms."""
         self.alarm_counts = [0] * len(self.targets)
+        self.out_of_range = 0
+        """Labels that no probability can have (link bernoulli): they count as missing."""
         self.guard_rows: dict[str, int] = {}
         """Of every guard that did something, the last row in which it did."""
         levels, n_label = self.learner.levels, config.n_label
@@ -133,6 +135,7 @@ class Watch:
         Errors: what the learner raises. Cost: that of the learner, some 0.3 ms a call, and some
         microseconds a row.
         """
+        block = self._in_range(block)
         start, rows, horizon = block.start, len(block.inputs), self.plan.horizon
         truths = self._scored.truths(start, block.targets)
         if block.reset:
@@ -232,6 +235,17 @@ class Watch:
             if not (last is None or type(last) is int):
                 raise StateError("bells: no row")
             bell.last = last
+
+    def _in_range(self, block: Block) -> Block:
+        """The block without labels that the link cannot take; a stream that runs is not ended."""
+        if self.config.link != "bernoulli":
+            return block
+        wrong = (block.targets < 0) | (block.targets > 1)
+        count = int(wrong.sum())
+        if not count:
+            return block
+        self.out_of_range += count
+        return replace(block, targets=np.where(wrong, np.float32(np.nan), block.targets))
 
     def _reset(self, start: int) -> None:
         self._blind = start + self.plan.horizon
