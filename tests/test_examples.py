@@ -77,3 +77,8 @@ def test_every_fault_of_a_machine_is_told_and_nothing_else() -> None:
         assert channel == by
     assert lines[6][-1] == "none"
     assert all(78 < float(share.rstrip("%")) < 82 for share in lines[7][-3:])
+
+
+def test_a_new_cell_learns_beside_the_shipped_ones() -> None:
+    errors = {line[0]: float(line[-1]) for line in words("new_cell.py")[2:]}
+    assert errors["inner_leak"] < 0.7 * min(errors["tanh"], errors["leaky"], errors["gated"])

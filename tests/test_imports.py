@@ -54,3 +54,8 @@ def test_the_package_needs_numpy_and_cffi_alone() -> None:
     others = ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse", "rich")
     for name in (*others, "plotext", "bokeh", "jinja2", "optuna", "shtab", "json", "html"):
         assert name not in loaded
+
+
+def test_the_package_comes_without_the_reference() -> None:
+    program = "import nbt_embed, sys; sys.exit('nbt_embed.reference' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

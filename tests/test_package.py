@@ -27,6 +27,7 @@ print(learner.hash())
 REPOSITORY_ONLY = {".ci/run", ".gitignore"}
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_every_file_and_collects_its_tests(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml needs it")
     pytest.importorskip("build", reason="build is not installed: pip install '.[dev]'")

@@ -482,6 +482,7 @@ def forked_in_a_run(learner: Learner, check: Callable[[], object]) -> str:
             return text
 
 
+@pytest.mark.slow
 def test_a_fork_while_another_thread_runs_says_what_to_do() -> None:
     learner = Learner(1, 1, hidden=8)
     saved = learner.to_bytes()
