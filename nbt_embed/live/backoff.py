@@ -23,9 +23,14 @@ class Backoff:
         """It works; the next wait is short if it works for a while."""
         self._since = time.monotonic()
 
+    @property
+    def stable(self) -> bool:
+        """Whether the last success has lasted for a while."""
+        return self._since is not None and time.monotonic() - self._since > _STABLE
+
     def next(self) -> float:
         """Seconds to wait after a failure."""
-        if self._since is not None and time.monotonic() - self._since > _STABLE:
+        if self.stable:
             self._wait = FIRST
         self._since = None
         wait, self._wait = self._wait, min(2 * self._wait, LONGEST)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import paho.mqtt.client as mqtt
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from nbt_embed.live.link import Work
+from nbt_embed.live.link import RECEIVE, Work
 
 _MOST = 10_000  # messages that wait here; the broker and its line hold the others
 _BYTES = 1 << 24  # and bytes of them
 _AT_ONCE = 4096  # messages that are taken at once
+_KNOWN = 4 * RECEIVE  # messages that are known when they are sent again; far fewer than numbers
 
 
 @dataclass(eq=False)
@@ -33,8 +34,8 @@ class Message:
 class Inbox(Work):
     """Messages that wait to be taken, as many as there is room for.
 
-    A message is acknowledged when its row has been taken; what a broker sends again before that is
-    known by its number and dropped. Where there is no room, nothing is read from the line.
+    A message is acknowledged when its row has been learnt. What a broker sends again, as it did not
+    get that, is known by its number and dropped. Where there is no room, nothing is read.
 
     Args: topics; quality, 0 or 1; retained, whether kept messages are taken; counts.
     """
@@ -48,7 +49,7 @@ class Inbox(Work):
         self._counts = counts
         self._waiting: deque[Message] = deque()
         self._size = 0
-        self._open: dict[int, Message] = {}  # not acknowledged, by their number
+        self._known: dict[int, Message] = {}  # the last ones, by their number
         self._done: deque[Message] = deque()  # taken, to be acknowledged
         self._connection = 0
         self._come = threading.Condition()
@@ -57,7 +58,7 @@ class Inbox(Work):
         """Subscribe; what was open is forgotten where the broker has forgotten it."""
         self._connection += 1
         if not resumed:
-            self._open.clear()
+            self._known.clear()
         if self._connection > 1:
             self._counts["connections made again"] += 1
         options = SubscribeOptions(self._quality)
@@ -72,7 +73,7 @@ class Inbox(Work):
         check = zlib.crc32(message.payload)
         if message.dup and number:
             self._counts["messages sent again"] += 1
-            before = self._open.get(number)
+            before = self._known.get(number)
             if before is not None and before.check == check:
                 before.connection = self._connection
                 if before.taken:
@@ -84,7 +85,10 @@ class Inbox(Work):
             topic = ""
         kept = Message(topic, bytes(message.payload), number, check, self._connection)
         if number:
-            self._open[number] = kept
+            self._known.pop(number, None)
+            self._known[number] = kept
+            if len(self._known) > _KNOWN:
+                del self._known[next(iter(self._known))]
         if message.retain and not self._retained:
             self._counts["retained messages"] += 1
             self._acknowledge(client, kept)
@@ -104,8 +108,6 @@ class Inbox(Work):
         message.taken = True
         if message.number and message.connection == self._connection:
             client.ack(message.number, 1)
-            if self._open.get(message.number) is message:
-                del self._open[message.number]
 
     def take(self, patience: float) -> list[Message]:
         """Messages that have come, waiting so many seconds for the first one."""

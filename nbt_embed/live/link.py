@@ -34,7 +34,8 @@ RECEIVE = 1000  # messages that a broker may send before the first of them is ac
 _ANSWER = 10.0  # seconds in which a broker must answer
 _CONNECT = 5.0  # seconds in which it must accept a connection
 _IDLE = 0.5  # seconds between looks at the time
-_TAKEN_OVER = 142  # MQTT 5, reason code: another client has come with the same name
+_UNSPECIFIED = 128  # reason code that says nothing
+_OFTEN = 2  # short connections after which a second client of the same name is likely
 # Reason codes of a refusal that waiting does not mend.
 _FINAL = {
     132: "it does not speak this version of MQTT: say version=3 or version=5",
@@ -98,11 +99,12 @@ class Link:
         self._keepalive = where.whole("keepalive", 30, 5, 65535)
         self._accepted = self._stopping = False
         self._reason = ""
+        self._short = 0  # connections that were lost soon, one after the other
         self._backoff = Backoff()
+        self._client = self._made(kind)
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
-        self._client = self._made(kind)
         self._thread = threading.Thread(target=self._run, name=f"mqtt {kind}", daemon=True)
 
     def _made(self, kind: str) -> mqtt.Client:
@@ -191,14 +193,20 @@ class Link:
             try:
                 self._connect()
                 self._serve()
-            except (OSError, ValueError) as error:
+            except Exception as error:  # whatever a broker sends, this goes on
                 self._reason = _words(error)
                 if isinstance(error, ssl.SSLCertVerificationError):
                     self.refused = f"{self._reason}: name its authority (cafile=FILE)"
             self.connected.clear()
             if self._stopping:
                 break
+            self._short = self._short + 1 if self._accepted and not self._backoff.stable else 0
             wait = self._backoff.next()
+            if self._short >= _OFTEN:
+                self._reason = (
+                    f"{self._reason or 'connection lost'}, again and again: another client may "
+                    "have the same name: say client=NAME"
+                )
             self.state = f"not connected ({self._reason or 'connection lost'})"
             until = time.monotonic() + wait
             while not self._stopping and (left := until - time.monotonic()) > 0:
@@ -243,7 +251,7 @@ class Link:
             if not lost and reads:
                 lost = client.loop_misc()
             if lost:
-                self._reason = self._reason or mqtt.error_string(lost).rstrip(".").lower()
+                self._reason = self._reason or "connection lost"
                 return
             if not self._accepted and time.monotonic() - began > _ANSWER:
                 self._reason = f"no answer within {_ANSWER:g} s: is this a broker of MQTT?"
@@ -272,9 +280,7 @@ class Link:
             self.refused = f"the topic ({refused}): name one that this user may read"
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
-        if code.value == _TAKEN_OVER:
-            self._reason = "another client has come with the same name: say client=NAME"
-        elif code.is_failure and not self._reason:
+        if code.is_failure and code.value != _UNSPECIFIED and not self._reason:
             self._reason = str(code).lower()
 
 

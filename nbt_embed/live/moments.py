@@ -43,7 +43,8 @@ class Moments:
         cells = values.without_missing(cells)
         found, _ = self.form.parse(cells)
         if found.dtype == np.int64:
-            seconds = np.where(found == NAT, np.nan, found / SECOND)
+            whole, rest = np.divmod(found, SECOND)  # each of which a float64 holds exactly
+            seconds = np.where(found == NAT, np.nan, whole + rest / SECOND)
         else:
             seconds = np.where(np.isfinite(found), found, np.nan)
         values.malformed(int(np.isnan(seconds).sum()) - cells.null_count())

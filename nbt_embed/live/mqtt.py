@@ -44,7 +44,7 @@ class MqttSource(Flow):
         self._options, self._fields = options, found.names("field")
         topics = tuple(unquote(topic) for topic in found.path.split(","))
         check_topics(self.title, topics)
-        self._topics = Topics(topics, self._fields)
+        self._topics = Topics(topics, self._fields, texts=options.classes is not None)
         self._values = Values(options.missing, options.decimal, self.counts)
         self._days = Days()
         self._layout: Layout | None = None

@@ -168,8 +168,9 @@ class SerialSource(Flow):
 
 
 def _words(error: Exception) -> str:
-    """What is wrong, without the library's numbers."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """What is wrong, without the library's words around it."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 def _ports() -> str:

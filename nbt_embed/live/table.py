@@ -7,6 +7,7 @@ import re
 from codecs import BOM_UTF8
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -67,9 +68,8 @@ class TableRows:
         texts = [*self._times, *(() if self._coded is None else (self._coded,))]
         self._used = sorted({*self._numbers, *texts})
         self._twice = not {*self._numbers}.isdisjoint(texts)  # one column in two roles
-        self._schema = {
-            str(i): pl.Float64 if i in self._numbers else pl.String for i in range(self._width)
-        }
+        self._schema: dict[str, Any] = {str(i): pl.String for i in range(self._width)}
+        self._schema |= {str(i): pl.Float64 for i in self._numbers}
 
     def parse(self, lines: bytes) -> Rows:
         """Rows of whole lines, each with a newline at its end."""
@@ -119,13 +119,14 @@ class TableRows:
             return None
         if len(frame) != count:
             return None
+        cells = dict(zip(frame.columns, frame.get_columns(), strict=True))
         numbers = np.empty((count, len(self._numbers)), np.float64)
         for place, column in enumerate(self._numbers):
-            numbers[:, place] = frame[str(column)].fill_null(np.nan).to_numpy()
+            numbers[:, place] = cells[str(column)].fill_null(np.nan).to_numpy()
         coded = None
         if self._coded is not None:
-            coded = self._codes(frame[str(self._coded)].to_list())
-        return numbers, coded, [frame[str(column)] for column in self._times]
+            coded = self._codes(cells[str(self._coded)].to_list())
+        return numbers, coded, [cells[str(column)] for column in self._times]
 
     def _codes(self, cells: list[str | None]) -> list[float]:
         assert self._classes is not None

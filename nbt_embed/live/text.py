@@ -165,7 +165,10 @@ class TextRows:
         cells = [text_of(value) for value in fields.values()]
         self.layout = layouts.decide(self._title, tuple(fields), cells, self._options, self.notes)
         rows = RecordRows(self.layout, tuple(record), self._values, self._classes(), self._counts)
-        self._parser = _JsonLines(rows, self._options.names, self._counts)
+        names = self._options.names
+        if names is None and line.lstrip(BOM_UTF8).lstrip().startswith(b"["):
+            names = tuple(record)
+        self._parser = _JsonLines(rows, names, self._counts)
         return True
 
     def _classes(self) -> Classes | None:

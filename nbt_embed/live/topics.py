@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.app.objects import decoded
 from nbt_embed.errors import StreamError
 from nbt_embed.live.lines import LONGEST
@@ -26,14 +27,16 @@ class Topics:
     """Joins messages: a record for each message of the first topic.
 
     Args: topics; fields, the names of the values of an array or of a number alone, if they are
-    said.
+    said; texts, whether a text alone may be a value: the name of a class.
     """
 
-    def __init__(self, topics: Sequence[str], fields: Sequence[str] | None) -> None:
+    def __init__(
+        self, topics: Sequence[str], fields: Sequence[str] | None, texts: bool = False
+    ) -> None:
         last = [topic.rpartition("/")[2] for topic in topics]
         names = last if len(set(last)) == len(last) else topics
         self._names = dict(zip(topics, names, strict=True))
-        self._first, self._fields = topics[0], fields
+        self._first, self._fields, self._texts = topics[0], fields, texts
         self._newest: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
 
@@ -51,7 +54,7 @@ class Topics:
     def record(self, topic: str, payload: bytes) -> dict[str, Any] | None:
         """The record that a message completes, or None.
 
-        Errors: ValueError: the payload is neither JSON nor a text of one line, or too long.
+        Errors: ValueError: the payload is neither JSON nor a number, or too long.
         """
         name, value = self._named(topic, payload)
         if len(self._names) == 1:
@@ -66,7 +69,7 @@ class Topics:
         name = self._names.get(topic)
         if name is None:
             raise ValueError("a topic that nobody asked for")
-        return name, _value(payload)
+        return name, self._value(payload)
 
     def _single(self, name: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -76,15 +79,13 @@ class Topics:
             return dict(zip(fields, value, strict=True))
         return {fields[0] if fields and len(fields) == 1 else name: value}
 
-
-def _value(payload: bytes) -> Any:
-    """A JSON value, or a text."""
-    if len(payload) > LONGEST:
-        raise ValueError("too long")
-    text = payload.decode("utf-8-sig").strip()
-    try:
-        return decoded(text)
-    except ValueError:
-        if not text or text[:1] in ("{", "[", '"') or not text.isprintable():
+    def _value(self, payload: bytes) -> Any:
+        if len(payload) > LONGEST:
+            raise ValueError("too long")
+        text = payload.decode("utf-8-sig").strip()
+        try:
+            return decoded(text)
+        except ValueError:
+            if text and (self._texts or is_number(text) or is_missing(text)):
+                return text
             raise
-        return text
