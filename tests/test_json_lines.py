@@ -84,7 +84,7 @@ def test_json_lines_and_csv_of_the_same_values_are_the_same_stream(tmp_path: Pat
     for path in (written(tmp_path / "log.ndjson", rows), tmp_path / "log.csv"):
         with read([path], ReadOptions()) as recording:
             streams.append(recording.stream().inputs)
-    np.testing.assert_array_equal(*streams)
+    np.testing.assert_array_equal(streams[0], streams[1])
 
 
 @pytest.mark.parametrize(
