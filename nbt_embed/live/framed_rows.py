@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from nbt_embed.app.objects import text_of
 from nbt_embed.app.times import TimeFormat
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
@@ -15,7 +16,6 @@ from nbt_embed.live.frames import FrameForm, Frames, Unwrapped
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.moments import Moments
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.records import text_of
 from nbt_embed.live.values import Classes, Values
 
 _SEQUENCES = ("seq", "sequence")  # names of a field that numbers the frames
