@@ -33,6 +33,7 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
     had, up to a common factor.
 
     Args:
+        learner: stays as it is.
         n_in: input channels, at least the learner's.
         n_out: classes, at least the learner's; with other links than the categorical, as many.
 
@@ -84,6 +85,8 @@ def _payload(a: _Sizes, b: _Sizes, mixed: bool) -> Iterator[_Part]:
     """The parts of the payload in their order, from the sizes a to the sizes b.
 
     Args:
+        a: of the learner.
+        b: of the wider one.
         mixed: whether the covariance of the readout has the order [1; x; h; phi].
     """
     config, real, follow = a.config, a.config.link == "gaussian", a.config.follow
