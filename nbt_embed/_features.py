@@ -12,6 +12,7 @@ import numpy as np
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import CapacityWarning, InputError, InputTypeError, shown
 
+
 class Features:
     """Which feature stands in which input channel.
 

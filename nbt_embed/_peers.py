@@ -18,7 +18,13 @@ from nbt_embed.errors import ConfigError, InputTypeError, MissingExtraError, sho
 # Fields of Config that are no parameters of the estimators: their values unless `settings` has one.
 _USUAL: dict[str, dict[str, Any]] = {
     "gaussian": {"rate": 0.8, "input_gain": 0.25, "head_gain": 1.0, "prior_hidden": 0.2},
-    "categorical": {"rate": 0.8, "input_gain": 0.4, "head_gain": 1.5, "info_floor": 0.001},
+    "categorical": {
+        "rate": 0.8,
+        "input_gain": 0.4,
+        "head_gain": 1.2,
+        "info_floor": 0.001,
+        "prior": 0.3,
+    },
 }
 _DECIDED = ("n_in", "n_out", "link", "max_delay", "hold_missing", "anchor")
 PARAMETERS = ("hidden", "head", "lags", "seed")
