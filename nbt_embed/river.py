@@ -82,23 +82,15 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
     NaN are missing. The target belongs to the features of its row. A target that is None or NaN
     moves the state on and teaches nothing.
 
-    Parameters
-    ----------
-    hidden
-        Recurrent units: what the estimator knows of earlier rows.
-    head
-        Units of a learnt layer: what it knows of how features act together.
-    lags
-        Last rows of every feature that are seen at once.
-    seed
-        Of the initial weights.
-    max_features
-        Input channels at most: numbers, and values of strings. What comes later is not used.
-    settings
-        Other fields of ``nbt_embed.Config`` by name.
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        max_features: Input channels at most: numbers, and values of strings. What comes later is
+            not used.
+        settings: Other fields of ``nbt_embed.Config`` by name.
 
-    Examples
-    --------
     >>> from river import datasets, evaluate, metrics
     >>> from nbt_embed.river import NbtRegressor
     >>> evaluate.progressive_val_score(datasets.TrumpApproval(), NbtRegressor(), metrics.MAE())
@@ -160,25 +152,16 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
     an output is added when a class comes first. A label that is None or NaN moves the state on and
     teaches nothing.
 
-    Parameters
-    ----------
-    hidden
-        Recurrent units: what the estimator knows of earlier rows.
-    head
-        Units of a learnt layer: what it knows of how features act together.
-    lags
-        Last rows of every feature that are seen at once.
-    seed
-        Of the initial weights.
-    max_features
-        Input channels at most: numbers, and values of strings. What comes later is not used.
-    max_classes
-        Classes at most. What comes later is not learnt, and has no probability.
-    settings
-        Other fields of ``nbt_embed.Config`` by name.
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        max_features: Input channels at most: numbers, and values of strings. What comes later is
+            not used.
+        max_classes: Classes at most. What comes later is not learnt, and has no probability.
+        settings: Other fields of ``nbt_embed.Config`` by name.
 
-    Examples
-    --------
     >>> from river import datasets, evaluate, metrics
     >>> from nbt_embed.river import NbtClassifier
     >>> evaluate.progressive_val_score(datasets.Phishing(), NbtClassifier(), metrics.Accuracy())
@@ -244,7 +227,7 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
             )
         return self._classes.get(label, math.nan)
 
-    def predict_proba_one(self, x: Row, **_: Any) -> dict[Hashable, float]:
+    def predict_proba_one(self, x: Row, **_: Any) -> dict[Any, float]:
         """Of every class seen so far its probability if these features came next."""
         row = self._features.row(x)
         if self._learner is None or not self._classes:
@@ -275,23 +258,14 @@ class NbtForecaster(_Streaming, Forecaster):
     any; its forecasts are differences to the last value, mixed with those of a linear model of the
     last ten. Later steps take the forecasts before them for values.
 
-    Parameters
-    ----------
-    hidden
-        Recurrent units.
-    head
-        Units of a learnt layer; None means as many as hidden.
-    lags
-        Last values that are seen at once; None means 2.
-    seed
-        Of the initial weights.
-    max_features
-        Input channels at most, of the features.
-    settings
-        Other fields of ``nbt_embed.Config`` by name.
+    Args:
+        hidden: Recurrent units.
+        head: Units of a learnt layer; None means as many as hidden.
+        lags: Last values that are seen at once; None means 2.
+        seed: Of the initial weights.
+        max_features: Input channels at most, of the features.
+        settings: Other fields of ``nbt_embed.Config`` by name.
 
-    Examples
-    --------
     >>> import math
     >>> from nbt_embed.river import NbtForecaster
     >>> model = NbtForecaster()
@@ -346,12 +320,10 @@ class NbtForecaster(_Streaming, Forecaster):
 
         Before the second value, the first is repeated; before the first, 0.
 
-        Parameters
-        ----------
-        horizon
-            How many.
-        xs
-            The features of each of them. Without, features are missing, as in a row without them.
+        Args:
+            horizon: How many.
+            xs: The features of each of them. Without, features are missing, as in a row without
+                them.
         """
         horizon = _count("horizon", horizon, 0)
         if xs is not None and len(xs) != horizon:
@@ -389,7 +361,8 @@ def _records(X: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """The rows of a frame. Errors: InputTypeError."""
     if not hasattr(X, "to_dict") or not hasattr(X, "index"):
         raise InputTypeError(f"X is {type(X).__name__}: expected a pandas.DataFrame")
-    return X.to_dict(orient="records")
+    rows: list[dict[Hashable, Any]] = X.to_dict(orient="records")
+    return rows
 
 
 def _pairs(X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[dict[Hashable, Any], Any]]:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbt_embed._peers import config_of, needs
-from nbt_embed.arrays import Float32Array, Float64Array, float32
+from nbt_embed.arrays import Float64Array, float32
 from nbt_embed.config import Config
 from nbt_embed.learner import Learner
 
@@ -83,27 +84,18 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
 
     The target belongs to the features of its row. NaN in features is missing: the last value holds.
 
-    Parameters
-    ----------
-    hidden : int, default=16
-        Recurrent units: what the estimator knows of earlier rows.
-    head : int or None, default=32
-        Units of a learnt layer: what it knows of how features act together.
-    lags : int or None, default=1
-        Last rows of every feature that are seen at once.
-    seed : int, default=0
-        Of the initial weights.
-    settings : dict or None, default=None
-        Other fields of ``nbt_embed.Config`` by name.
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        settings: Other fields of ``nbt_embed.Config`` by name.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, where X has names
-    learner_ : nbt_embed.Learner, after the last row
+    Attributes:
+        n_features_in_: int
+        feature_names_in_: ndarray of str, where X has names
+        learner_: nbt_embed.Learner, after the last row
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from nbt_embed.sklearn import NbtRegressor
     >>> x = np.random.default_rng(0).normal(size=(2000, 2))
@@ -130,10 +122,9 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the rows from scratch, one after the other.
 
-        Parameters
-        ----------
-        X : array-like or frame of shape (T, n_features)
-        y : array-like of shape (T,) or (T, n_outputs)
+        Args:
+            X: array-like or frame of shape (T, n_features)
+            y: array-like of shape (T,) or (T, n_outputs)
         """
         return self._learn(X, y, fresh=True)
 
@@ -169,28 +160,19 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
 
     The label belongs to the features of its row. NaN in features is missing: the last value holds.
 
-    Parameters
-    ----------
-    hidden : int, default=4
-        Recurrent units: what the estimator knows of earlier rows.
-    head : int or None, default=32
-        Units of a learnt layer: what it knows of how features act together.
-    lags : int or None, default=1
-        Last rows of every feature that are seen at once.
-    seed : int, default=0
-        Of the initial weights.
-    settings : dict or None, default=None
-        Other fields of ``nbt_embed.Config`` by name.
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        settings: Other fields of ``nbt_embed.Config`` by name.
 
-    Attributes
-    ----------
-    classes_ : ndarray, sorted
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, where X has names
-    learner_ : nbt_embed.Learner, after the last row
+    Attributes:
+        classes_: ndarray, sorted
+        n_features_in_: int
+        feature_names_in_: ndarray of str, where X has names
+        learner_: nbt_embed.Learner, after the last row
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from nbt_embed.sklearn import NbtClassifier
     >>> x = np.random.default_rng(0).normal(size=(2000, 2))
@@ -209,31 +191,32 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
     ) -> None:
         super().__init__(hidden, head, lags, seed, settings)
 
+    classes_: NDArray[Any]
+
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the rows from scratch, one after the other.
 
-        Parameters
-        ----------
-        X : array-like or frame of shape (T, n_features)
-        y : array-like of shape (T,)
+        Args:
+            X: array-like or frame of shape (T, n_features)
+            y: array-like of shape (T,)
         """
         return self._learn(X, y, None, fresh=True)
 
     def partial_fit(self, X: Any, y: Any, classes: Sequence[Any] | None = None) -> Self:
         """Learn rows that come after those that were learnt. An error leaves all as it was.
 
-        Parameters
-        ----------
-        X : array-like or frame of shape (T, n_features)
-        y : array-like of shape (T,)
-        classes : all classes that there will be, in the first call. Without, those of its y.
+        Args:
+            X: array-like or frame of shape (T, n_features)
+            y: array-like of shape (T,)
+            classes: all classes that there will be, in the first call. Without, those of its y.
         """
         return self._learn(X, y, classes, fresh=not hasattr(self, "learner_"))
 
     def predict_proba(self, X: Any) -> Float64Array:
         """Probabilities (T, n_classes) for rows that come after those that were learnt."""
-        found = self._forecasts(X)[:, : len(self.classes_)]
-        return found / found.sum(axis=1, keepdims=True)
+        found: Float64Array = self._forecasts(X)[:, : len(self.classes_)]
+        found /= found.sum(axis=1, keepdims=True)
+        return found
 
     def predict(self, X: Any) -> Any:
         """Labels (T,) for rows that come after those that were learnt."""
