@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import warnings
 from collections.abc import Hashable, Mapping
@@ -22,7 +23,8 @@ class Features:
     other.
 
     A feature whose value is None or NaN is missing: its channel is NaN, and the learner repeats the
-    last value (``hold_missing``). A number whose key is not there is missing too if the key was
+    last value (``hold_missing``). A date or a time of day is left out: it says when the row was,
+    and rows come in the order of time. A number whose key is not there is missing too if the key was
     there in more than half of the rows since it came first, this one included: a sensor that fails.
     Else it is 0, as in every sparse representation: a word that the text does not hold.
 
@@ -128,11 +130,12 @@ def parsed(x: Mapping[Hashable, Any]) -> tuple[dict[Hashable, float], dict[Hasha
     for name, value in x.items():
         if isinstance(value, str):
             strings[name] = str(value)
-        else:
+        elif not isinstance(value, _TIMES):
             numbers[name] = number(f"feature {shown(name)}", value, _FEATURE)
     return numbers, strings
 
 
+_TIMES = (dt.date, dt.time, np.datetime64)
 _FEATURE = (
     "a number, a string, True, False or None; make one of it in a transformer before this "
     "estimator, or leave the feature out (river.compose.Discard)"
