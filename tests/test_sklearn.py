@@ -149,16 +149,14 @@ def test_several_targets() -> None:
 
 def test_missing_features_hold() -> None:
     X, y = table()
+    model = NbtRegressor().fit(X[:500], y[:500])
+    holed, repeated, other = X[500:].copy(), X[500:].copy(), X[500:].copy()
+    holed[5, 1], repeated[5, 1], other[5, 1] = np.nan, X[504, 1], 2e5 - X[505, 1]
+    expected = model.predict(repeated)[5]
+    assert abs(model.predict(holed)[5] - expected) < 0.01 * abs(model.predict(other)[5] - expected)
     holed = X.copy()
-    holed[5, 1] = holed[0, 0] = np.nan
-    repeated = X.copy()
-    repeated[5, 1] = repeated[4, 1]
-    model = NbtRegressor().fit(holed, y)
-    assert np.isfinite(model.predict(holed)).all()
-    assert (
-        NbtRegressor().fit(holed[1:], y[1:]).learner_.array("readout").tolist()
-        == NbtRegressor().fit(repeated[1:], y[1:]).learner_.array("readout").tolist()
-    )
+    holed[0, 0] = holed[7, 2] = np.nan
+    assert np.isfinite(NbtRegressor().fit(holed, y).predict(holed)).all()
 
 
 def test_frames_of_pandas() -> None:

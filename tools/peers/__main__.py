@@ -1,7 +1,7 @@
 """The estimators for river beside river's own, on its streams: ``make peers``.
 
 One pass over each stream by river's own ``progressive_val_score`` (of a series by ``evaluate``),
-at most 5,000 rows. No model is set for a stream, but models with seasons are told the period.
+at most 3,000 rows. No model is set for a stream, but models with seasons are told the period.
 """
 
 from __future__ import annotations

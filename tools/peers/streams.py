@@ -12,7 +12,7 @@ import numpy as np
 from river import datasets
 from river.datasets import synth
 
-ROWS = 5000  # of a stream that is longer
+ROWS = 3000  # of a stream that is longer
 
 Task = Literal["classes", "numbers", "series"]
 Rows = Iterable[tuple[dict[Any, Any], Any]]
@@ -55,7 +55,7 @@ def _two_seasons() -> Iterator[tuple[dict[str, float], float]]:
     """A series with a day of 24 rows, a week of 168 and noise that remembers."""
     rng = np.random.default_rng(2)
     noise = 0.0
-    for t in range(3000):
+    for t in range(ROWS):
         noise = 0.8 * noise + 0.3 * float(rng.normal())
         yield {}, 50 + 5 * math.sin(t * math.tau / 24) + 3 * math.sin(t * math.tau / 168) + noise
 
