@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import CapacityWarning, InputError, InputTypeError, shown
@@ -70,8 +71,7 @@ class Features:
         return row
 
     def _fill(self, numbers: dict[Hashable, float], strings: dict[Hashable, str]) -> Float32Array:
-        held = 2 * self._present > self._rows + 1 - self._since
-        row = np.where(held, np.float32(math.nan), np.float32(0))
+        row = np.where(self._held(), np.float32(math.nan), np.float32(0))
         for name, value in numbers.items():
             if name in self._numbers:
                 row[self._numbers[name]] = value
@@ -80,6 +80,11 @@ class Features:
             if channel is not None:
                 row[channel] = 1
         return row
+
+    def _held(self) -> NDArray[np.bool_]:
+        """Whether a channel is missing where its key is not there, (len,); else it is 0."""
+        held: NDArray[np.bool_] = 2 * self._present > self._rows + 1 - self._since
+        return held
 
     def _admit(self, numbers: dict[Hashable, float], strings: dict[Hashable, str]) -> None:
         """Give channels to what has none."""

@@ -110,7 +110,9 @@ def test_a_classifier_is_the_loop_over_a_learner() -> None:
 def test_the_order_of_features_does_not_matter() -> None:
     rows = numbers(100)
     turned = [(dict(reversed(x.items())), y) for x, y in rows]
-    assert pickle.dumps(learnt(NbtRegressor(), rows)) == pickle.dumps(learnt(NbtRegressor(), turned))
+    assert pickle.dumps(learnt(NbtRegressor(), rows)) == pickle.dumps(
+        learnt(NbtRegressor(), turned)
+    )
 
 
 @pytest.mark.parametrize("make", [NbtRegressor, NbtClassifier])

@@ -76,9 +76,10 @@ def test_pieces_are_the_whole(kind: Any) -> None:
     assert whole.learner_.hash() == pieces.learner_.hash()
     again = pickle.loads(pickle.dumps(kind().fit(X[:300], y[:300])))
     assert again.partial_fit(X[300:], y[300:]).learner_.hash() == whole.learner_.hash()
-    assert whole.fit(X[:300], y[:300]).learner_.hash() == clone(whole).fit(
-        X[:300], y[:300]
-    ).learner_.hash()
+    assert (
+        whole.fit(X[:300], y[:300]).learner_.hash()
+        == clone(whole).fit(X[:300], y[:300]).learner_.hash()
+    )
 
 
 def test_no_forecast_knows_its_own_or_a_later_row() -> None:

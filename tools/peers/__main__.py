@@ -16,8 +16,9 @@ import river
 from river import evaluate, metrics
 
 from nbt_embed import __version__
-from tools.document import publish
+from tools.document import publish, put
 from tools.options import measuring
+from tools.peers import absent
 from tools.peers.models import MODELS, SEEDS
 from tools.peers.streams import ROWS, STREAMS, Stream
 
@@ -143,6 +144,8 @@ def report(results: dict[tuple[int, int], Result]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and report; 0."""
     options = measuring(__doc__, "peers").parse_args(arguments)
+    if options.document is not None:
+        put(options.document, "absent", absent.table(), fenced=False)
     results = measured(options.processes)
     content = {
         STREAMS[at].name + ", " + MODELS[STREAMS[at].task][number].name: found

@@ -121,12 +121,12 @@ STREAMS = (
     Stream(
         "Friedman, global drift",
         "numbers",
-        lambda: synth.FriedmanDrift(drift_type="gra", position=(2000, 3500), seed=42),
+        lambda: synth.FriedmanDrift(drift_type="gra", position=(1000, 2000), seed=42),
     ),
     Stream(
         "Friedman, local drift",
         "numbers",
-        lambda: synth.FriedmanDrift(drift_type="lea", position=(1500, 2500, 3500), seed=7),
+        lambda: synth.FriedmanDrift(drift_type="lea", position=(800, 1600, 2400), seed=7),
     ),
     Stream("Mv", "numbers", lambda: synth.Mv(seed=42)),
     Stream("Planes2D", "numbers", lambda: synth.Planes2D(seed=42)),
