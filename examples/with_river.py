@@ -5,7 +5,8 @@
 Beside the learner stands river's logistic regression, which needs a scaler and knows one row alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 import numpy as np
 from river import evaluate, linear_model, metrics, preprocessing
@@ -35,7 +36,7 @@ for name, model in (
     ("NbtClassifier", NbtClassifier(hidden=16)),
     ("logistic regression", preprocessing.StandardScaler() | linear_model.LogisticRegression()),
 ):
-    rows = [
+    rows: list[tuple[dict[Hashable, Any], bool]] = [
         ({key: value for key, value in x.items() if value is not None}, y == "rising")
         for x, y in machine()
     ]

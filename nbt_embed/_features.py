@@ -25,9 +25,9 @@ class Features:
 
     A feature whose value is None or NaN is missing: its channel is NaN, and the learner repeats the
     last value (``hold_missing``). A date or a time of day is left out: it says when the row was,
-    and rows come in the order of time. A number whose key is not there is missing too if the key was
-    there in more than half of the rows since it came first, this one included: a sensor that fails.
-    Else it is 0, as in every sparse representation: a word that the text does not hold.
+    and rows come in the order of time. A number whose key is not there is missing too if the key
+    was there in more than half of the rows since it came first, this one included: a sensor that
+    fails. Else it is 0, as in every sparse representation: a word that the text does not hold.
 
     Args:
         limit: channels at most. Features that come later are not used (CapacityWarning, once).
@@ -51,14 +51,14 @@ class Features:
         """Channels."""
         return self._channels
 
-    def row(self, x: Mapping[Hashable, Any]) -> Float32Array:
+    def row(self, x: Mapping[Any, Any]) -> Float32Array:
         """The values of the channels, (len,); features without a channel are left out.
 
         Errors: InputError, InputTypeError.
         """
         return self._fill(*parsed(x))
 
-    def learn(self, x: Mapping[Hashable, Any]) -> Float32Array:
+    def learn(self, x: Mapping[Any, Any]) -> Float32Array:
         """The same, after new features have got their channels, if there is room. Counts the row.
 
         Errors: InputError, InputTypeError; nothing has changed then.
@@ -122,7 +122,7 @@ class Features:
             )
 
 
-def parsed(x: Mapping[Hashable, Any]) -> tuple[dict[Hashable, float], dict[Hashable, str]]:
+def parsed(x: Mapping[Any, Any]) -> tuple[dict[Hashable, float], dict[Hashable, str]]:
     """The features that are numbers, NaN where missing, and those that are strings.
 
     Errors: InputTypeError (no mapping, or a value of another type), InputError (a value that is

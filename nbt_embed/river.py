@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["NbtClassifier", "NbtForecaster", "NbtRegressor"]
 
 _LABEL = "a number, or None where it is not known"
-Row = Mapping[Hashable, Any]
+Row = Mapping[Any, Any]
 
 
 class _Streaming(base.Estimator):

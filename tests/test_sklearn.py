@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from nbt_embed import Learner
 from nbt_embed.errors import ConfigError, InputError
 
 pytest.importorskip("sklearn", minversion="1.6", reason="pip install 'nbt-embed[sklearn]'")
 from joblib import Parallel, delayed
-from nbt_embed.sklearn import STATEFUL_CHECKS, NbtClassifier, NbtRegressor
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -23,6 +23,8 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from nbt_embed.sklearn import STATEFUL_CHECKS, NbtClassifier, NbtRegressor
 
 KINDS = [NbtRegressor, NbtClassifier]
 
@@ -247,7 +249,7 @@ def test_classes_that_come_later_are_said_first() -> None:
     assert model.predict_proba(X[:2]).shape == (2, 3)
     model.partial_fit(X, y)
     before = pickle.dumps(model)
-    with pytest.raises(ValueError, match="y holds .*'huge'.*, which is not one of the classes"):
+    with pytest.raises(ValueError, match=r"y holds .*'huge'.*, which is not one of the classes"):
         model.partial_fit(X[:1], ["huge"])
     with pytest.raises(ValueError, match="the first call of partial_fit said"):
         model.partial_fit(X[:1], ["low"], classes=["low", "high"])
@@ -301,7 +303,7 @@ def test_bad_parameters_are_named_at_fit() -> None:
         ({"settings": {"seed": 1}}, "seed = 1 is a parameter of NbtRegressor"),
     ):
         with pytest.raises(ConfigError, match=words):
-            NbtRegressor(**parameters).fit(X, y)  # type: ignore[arg-type]
+            NbtRegressor(**parameters).fit(X, y)
 
 
 def test_without_scikit_learn_the_command_is_named() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from nbt_embed import Learner
 from nbt_embed._widen import widened
 from nbt_embed.errors import ConfigError

@@ -10,9 +10,9 @@ import math
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from typing import Any
 
-import river
 from river import evaluate, metrics
 
 from nbt_embed import __version__
@@ -129,7 +129,7 @@ def lost(task: str, results: dict[tuple[int, int], Result]) -> list[str]:
 def report(results: dict[tuple[int, int], Result]) -> str:
     """The tables."""
     parts = [
-        f"nbt_embed {__version__}, river {river.__version__}; at most {ROWS:,} rows of a stream; "
+        f"nbt_embed {__version__}, river {version('river')}; at most {ROWS:,} rows of a stream; "
         f"medians of {SEEDS} seeds where there is chance; bold: within {TOLERANCE:.0%} of the "
         "smallest error; means are geometric."
     ]

@@ -9,7 +9,6 @@ from numbers import Number
 from typing import Any
 
 from river import (
-    base,
     compose,
     dummy,
     forest,
@@ -37,7 +36,7 @@ class Model:
     chance: bool = False
 
 
-def _scaled(model: base.Estimator) -> base.Estimator:
+def _scaled(model: Any) -> Any:
     """Numbers standardised, and strings one-hot: what models on vectors need."""
     numbers = compose.SelectType(Number) | preprocessing.StandardScaler()
     return numbers + (compose.SelectType(str) | preprocessing.OneHotEncoder()) | model
@@ -45,6 +44,7 @@ def _scaled(model: base.Estimator) -> base.Estimator:
 
 def _linear(stream: Stream, _seed: int) -> Any:
     """For numbers the target is standardised too, whose unit the step size would depend on."""
+    model: Any
     if stream.task == "numbers":
         model = preprocessing.TargetStandardScaler(regressor=linear_model.LinearRegression())
     elif len({label for _, label in stream}) == 2:
@@ -67,7 +67,7 @@ def _snarimax(stream: Stream, _seed: int) -> Any:
     )
 
 
-class _Last(time_series.base.Forecaster):  # type: ignore[misc]
+class _Last(time_series.base.Forecaster):
     """Repeats the last value, or the last season."""
 
     def __init__(self, period: int) -> None:
