@@ -267,7 +267,7 @@ class NbtForecaster(_Streaming, Forecaster):
     Args:
         hidden: Recurrent units.
         head: Units of a learnt layer; None means as many as hidden.
-        lags: Last values that are seen at once; None means 2.
+        lags: Last values that are seen at once.
         seed: Of the initial weights.
         max_features: Input channels at most, of the features.
         settings: Other fields of ``nbt_embed.Config`` by name.
@@ -285,7 +285,7 @@ class NbtForecaster(_Streaming, Forecaster):
         self,
         hidden: int = 16,
         head: int | None = None,
-        lags: int | None = None,
+        lags: int | None = 12,
         seed: int = 0,
         max_features: int = 128,
         settings: dict[str, Any] | None = None,

@@ -468,7 +468,7 @@ def wave(rows: int) -> list[float]:
 def test_a_forecaster_is_the_loop_over_a_learner() -> None:
     model = NbtForecaster(seed=2)
     values = wave(400)
-    learner = Learner(2, 1, anchor=(0,), hold_missing=True, seed=2)
+    learner = Learner(2, 1, lags=12, anchor=(0,), hold_missing=True, seed=2)
     model.learn_one(values[0], {"load": 0.0})
     for t in range(1, 400):
         model.learn_one(values[t], {"load": t % 3})
