@@ -1,16 +1,19 @@
 """The estimators for river beside river's own, on its streams: ``make peers``.
 
 One pass over each stream by river's own ``progressive_val_score`` (of a series by ``evaluate``),
-at most 3,000 rows. No model is set for a stream, but models with seasons are told the period.
+at most 3,000 rows. No model is set for a stream, but models with seasons are told the period. May
+be interrupted: what has been measured is kept until all is.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from river import evaluate, metrics
@@ -30,6 +33,7 @@ _HEADINGS = {
 TOLERANCE = 0.01  # of the error: below it two models are as good as each other
 
 Result = tuple[float, float]  # score, microseconds a row
+Job = tuple[int, int, int]  # stream, model, seed
 
 
 def score(stream: Stream, model: Any) -> float:
@@ -60,24 +64,34 @@ def measure(stream_index: int, model_index: int, seed: int) -> Result:
     return found, 1e6 * (time.perf_counter() - start) / rows
 
 
-def measured(processes: int) -> dict[tuple[int, int], Result]:
-    """Of every stream and model the medians over the seeds."""
+def measured(processes: int, kept: Path) -> dict[tuple[int, int], Result]:
+    """Of every stream and model the medians over the seeds; ``kept`` has what is there already."""
     jobs = [
         (at, number, seed)
+        for number in range(max(len(models) for models in MODELS.values()))
         for at, stream in enumerate(STREAMS)
-        for number, model in enumerate(MODELS[stream.task])
-        for seed in range(SEEDS if model.chance else 1)
+        if number < len(MODELS[stream.task])
+        for seed in range(MODELS[stream.task][number].seeds)
     ]
-    with ProcessPoolExecutor(processes) as pool:
-        results = dict(zip(jobs, pool.map(measure, *zip(*jobs, strict=True)), strict=True))
-    return {
-        (at, number): (
-            statistics.median([found[0] for job, found in results.items() if job[:2] == key]),
-            statistics.median([found[1] for job, found in results.items() if job[:2] == key]),
-        )
-        for at, number in {job[:2]: None for job in jobs}
-        for key in [(at, number)]
-    }
+    results: dict[Job, Result] = {}
+    if kept.exists():
+        lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+        results = {tuple(job): tuple(found) for job, found in lines}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(processes) as pool, kept.open("a", encoding="utf-8") as file:
+        running = {pool.submit(measure, *job): job for job in jobs if job not in results}
+        for done in as_completed(running):
+            job = running[done]
+            results[job] = done.result()
+            file.write(json.dumps([job, results[job]]) + "\n")
+            file.flush()
+    kept.unlink()
+    medians: dict[tuple[int, int], Result] = {}
+    for at, number, _ in jobs:
+        found = [one for job, one in results.items() if job[:2] == (at, number)]
+        scores, times = zip(*found, strict=True)
+        medians[at, number] = statistics.median(scores), statistics.median(times)
+    return medians
 
 
 def error_of(task: str, found: float) -> float:
@@ -130,8 +144,8 @@ def report(results: dict[tuple[int, int], Result]) -> str:
     """The tables."""
     parts = [
         f"nbt_embed {__version__}, river {version('river')}; at most {ROWS:,} rows of a stream; "
-        f"medians of {SEEDS} seeds where there is chance; bold: within {TOLERANCE:.0%} of the "
-        "smallest error; means are geometric."
+        f"medians of {SEEDS} seeds where there is chance (ARF, a mean of ten trees: one); "
+        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric."
     ]
     for task, (heading, unit) in _HEADINGS.items():
         parts.append(f"**{heading}** ({unit})")
@@ -146,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = measuring(__doc__, "peers").parse_args(arguments)
     if options.document is not None:
         put(options.document, "absent", absent.table(), fenced=False)
-    results = measured(options.processes)
+    results = measured(options.processes, options.out / "measured.jsonl")
     content = {
         STREAMS[at].name + ", " + MODELS[STREAMS[at].task][number].name: found
         for (at, number), found in results.items()

@@ -33,7 +33,7 @@ class Model:
 
     name: str
     make: Callable[[Stream, int], Any]
-    chance: bool = False
+    seeds: int = 1
 
 
 def _scaled(model: Any) -> Any:
@@ -102,26 +102,26 @@ _NEAREST_CLASS = _fixed(lambda: _scaled(neighbors.KNNClassifier()))
 
 MODELS: Mapping[str, tuple[Model, ...]] = {
     "classes": (
-        Model("NbtClassifier", _seeded(NbtClassifier), chance=True),
+        Model("NbtClassifier", _seeded(NbtClassifier), seeds=SEEDS),
         Model("usual class", _fixed(dummy.PriorClassifier)),
         Model("linear", _linear),
         Model("naive Bayes", _fixed(naive_bayes.GaussianNB)),
         Model("nearest", _NEAREST_CLASS),
         Model("Hoeffding tree", _fixed(tree.HoeffdingTreeClassifier)),
-        Model("adaptive tree", _seeded(tree.HoeffdingAdaptiveTreeClassifier), chance=True),
-        Model("ARF", _seeded(forest.ARFClassifier), chance=True),
+        Model("adaptive tree", _seeded(tree.HoeffdingAdaptiveTreeClassifier), seeds=SEEDS),
+        Model("ARF", _seeded(forest.ARFClassifier)),
     ),
     "numbers": (
-        Model("NbtRegressor", _seeded(NbtRegressor), chance=True),
+        Model("NbtRegressor", _seeded(NbtRegressor), seeds=SEEDS),
         Model("mean", _fixed(partial(dummy.StatisticRegressor, stats.Mean()))),
         Model("linear", _linear),
         Model("nearest", _NEAREST),
         Model("Hoeffding tree", _fixed(tree.HoeffdingTreeRegressor)),
-        Model("adaptive tree", _seeded(tree.HoeffdingAdaptiveTreeRegressor), chance=True),
-        Model("ARF", _seeded(forest.ARFRegressor), chance=True),
+        Model("adaptive tree", _seeded(tree.HoeffdingAdaptiveTreeRegressor), seeds=SEEDS),
+        Model("ARF", _seeded(forest.ARFRegressor)),
     ),
     "series": (
-        Model("NbtForecaster", _seeded(NbtForecaster), chance=True),
+        Model("NbtForecaster", _seeded(NbtForecaster), seeds=SEEDS),
         Model("last value", lambda _stream, _seed: _Last(1)),
         Model("last season", lambda stream, _seed: _Last(stream.period)),
         Model("SNARIMAX", _snarimax),
