@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams peers intervals nab faults false-alarms drift desk soak targets size scaling cost amalgamation \
+.PHONY: help demo test package bars streams peers intervals nab faults false-alarms drift desk live soak targets size scaling cost amalgamation \
         ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -41,6 +41,7 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
 	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
+	@echo 'make live         live streams: parsing, a broker that is killed, a device unplugged (docs/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
@@ -116,6 +117,10 @@ drift: $(VENV)/package
 # Needs Chromium for the page.
 desk: $(VENV)/tools
 	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/desk/page.png)
+
+# Needs mosquitto.
+live: $(VENV)/tools
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \
