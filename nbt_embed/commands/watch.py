@@ -306,6 +306,12 @@ def _watch(
     from nbt_embed.live.watching import Plan, Watch
     from nbt_embed.report import json_text
 
+    told = [name for name in source.target_names if name in source.input_names]
+    if args.horizon == 0 and told:
+        note(
+            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
+            "label; leave it out of --inputs"
+        )
     config = learner_of(args, source)
     saving = None
     if args.save is not None:

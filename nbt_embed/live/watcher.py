@@ -22,6 +22,7 @@ from nbt_embed.live.watching import Said, Watch
 from nbt_embed.output import note
 
 PATIENCE = 0.2  # seconds without a row after which signals and views are looked at
+_SHARE = 0.05  # of the time that views may take
 _RATE_SECONDS = 2.0  # over which rows a second are counted
 
 
@@ -29,7 +30,7 @@ class View(Protocol):
     """Who looks at a watch."""
 
     def due(self, now: float) -> bool:
-        """Whether it wants to be shown something now. Args: now, ``time.monotonic()``."""
+        """Whether it wants to be shown something now; it is then. Args: ``time.monotonic()``."""
         ...
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
@@ -104,6 +105,7 @@ class Watcher:
         self._unwritten: BaseException | None = None  # why answers could not be written
         self._began = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque(maxlen=8)
+        self._next_look = 0.0
 
     def resume(self, session: Session, path: str, skips: bool, where: str) -> None:
         """Go on after a session. Args: skips, whether the source begins again at its first row.
@@ -205,7 +207,9 @@ class Watcher:
             and self.watch.rows - self._tried_rows >= saving.every
         ):
             self._save()
-        self._show([view for view in self._views if view.due(now)])
+        if now >= self._next_look:
+            self._show([view for view in self._views if view.due(now)])
+            self._next_look = now + (time.monotonic() - now) / _SHARE
 
     def _show(self, views: Sequence[View]) -> None:
         if views:
