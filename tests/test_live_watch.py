@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import resource
 import signal
 import struct
 import subprocess
@@ -540,6 +541,24 @@ def test_a_full_disk_keeps_the_last_session(
     monkeypatch.setattr("nbt_embed.live.watcher.write_session", write)
     assert watch(long, *words, "--resume") == 0  # from what was saved before the disk was full
     assert out.read_bytes().count(b"\n") == 20 * ROWS + 1
+
+
+def test_answers_on_a_full_disk_are_whole_after_a_resume(source: Path, tmp_path: Path) -> None:
+    data, whole, out = source.read_bytes(), tmp_path / "whole.csv", tmp_path / "o.csv"
+    words = ["--quiet", "--save", tmp_path / "l.nbt", "--save-every", "1", "--out"]
+    assert piped(data, "--quiet", "--out", whole).returncode == 0
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
+
+    assert piped(b"".join(data.splitlines(keepends=True)[:200]), *words, out).returncode == 0
+    rest = ["--resume", "--from-beginning"]
+    failed = piped(data, *words, out, *rest, preexec_fn=full)
+    assert failed.returncode == 2
+    assert b"cannot be written (File too large): make room" in failed.stderr
+    done = piped(data, *words, out, *rest)
+    assert done.returncode == 0
+    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_kills_at_random_moments(tmp_path: Path) -> None:

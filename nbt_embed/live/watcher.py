@@ -136,8 +136,8 @@ class Watcher:
         """Follow the source to its end.
 
         A signal that asks to end (SIGINT, SIGTERM, SIGHUP) ends it between two rows, and so does
-        an answer that cannot be written; what was learnt is saved then. A second signal breaks
-        off at once, and what was saved last stays.
+        an answer that cannot be written. What was learnt is saved then, unless a file of answers
+        lacks some. A second signal breaks off at once, and what was saved last stays.
 
         Errors: of source and learner; BrokenPipeError; StreamError; KeyboardInterrupt.
         """
@@ -146,7 +146,8 @@ class Watcher:
                 self._show(self._views)
                 self._follow()
             finally:
-                if self._whole:
+                # Where a file of answers is not whole, what was saved last fits to it.
+                if self._whole and not isinstance(self._unwritten, StreamError):
                     self._save()
                     self._show(self._views)
         if self._unwritten is not None:
@@ -192,8 +193,10 @@ class Watcher:
             self._whole = True
             if some.position is not None:
                 self._position = some.position
+            if self._unwritten is not None:
+                return
             self._look()
-            if self.signal is not None or self._unwritten is not None:
+            if self.signal is not None:
                 return
 
     def _look(self) -> None:
