@@ -55,7 +55,7 @@ def watch(source: Path, *more: object) -> int:
     return cli.main(["watch", str(source), "--once", "--quiet", *SMALL, *map(str, more)])
 
 
-def piped(data: bytes, *more: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def piped(data: bytes, *more: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a process with these bytes on its standard input."""
     words = [sys.executable, "-m", "nbt_embed", "watch", "-", *SMALL, *map(str, more)]
     return subprocess.run(words, input=data, capture_output=True, check=False, **options)

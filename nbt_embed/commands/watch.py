@@ -343,9 +343,7 @@ def _watch(
         if args.web is not None:
             with extra("nbt-embed watch"):
                 from nbt_embed.live.web import WebView
-            web = shown.enter_context(WebView(args.web_host, args.web))
-            views.append(web)
-            note(f"the page is at {web.address}")
+            views.append(shown.enter_context(WebView(args.web_host, args.web)))
         screen = sys.stdout if on_terminal else sys.stderr
         if not args.quiet and terminal.shows_motion(screen):
             from nbt_embed.live.screen import ScreenView
