@@ -211,8 +211,12 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
 
         Errors: InputError, InputTypeError (they name the feature; nothing has changed).
         """
-        if isinstance(y, Hashable) is False:
-            raise InputTypeError(f"y is {shown(y)}: expected a label that can be hashed, or None")
+        try:
+            hash(y)
+        except TypeError:
+            raise InputTypeError(
+                f"y is {shown(y)}: expected a label that can be the key of a dict, or None"
+            ) from None
         row = self._features.learn(x)
         index = math.nan if is_missing(y) else self._index(y)
         learner = self._ready(len(self._features), max(len(self._classes), 2))
@@ -278,7 +282,7 @@ class NbtForecaster(_Streaming, Forecaster):
     >>> for t in range(1000):
     ...     model.learn_one(20 + math.sin(t / 5))
     >>> [round(value, 1) for value in model.forecast(horizon=3)]
-    [20.9, 20.8, 20.7]
+    [19.1, 19.2, 19.4]
     """
 
     def __init__(
