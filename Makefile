@@ -150,7 +150,6 @@ scaling: $(VENV)/package
 cost: $(VENV)/tools
 	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/porting.md)
 
-# The influence task runs on the reference implementation, which lives with the tests.
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
 # what has a goal (losses in bytes; 20 seeds, six tasks, a million steps), alone. REPORT=1 writes what is
@@ -160,7 +159,7 @@ OWN ?= 0
 GOALS ?= 0
 REPORT ?= 0
 LEARNERS := $(VENV)/$(if $(filter-out 0,$(OWN)),report,learning)
-LEARN := PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
+LEARN := OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
          $(if $(filter-out 0,$(OWN)),--own) $(if $(filter-out 0,$(GOALS)),--goals) \
          $(if $(filter-out 0,$(REPORT)),--report)
 learning: $(LEARNERS)
@@ -169,11 +168,10 @@ learning: $(LEARNERS)
 learning-quick: $(LEARNERS)
 	$(LEARN) --quick
 
-# The gradients' statistics run on the reference implementation, which lives with the tests.
 # `make paper CLAIMS="cost filters"` measures these alone.
 CLAIMS ?=
 paper: $(VENV)/report
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
 	    $(call documented,--document docs/paper.md)
 
 # Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count, islice
 
 import numpy as np
 
@@ -45,19 +46,23 @@ def simulated_sensor(
     if seed < 0:
         raise InputError(f"seed = {seed}: expected an integer from 0")
     rng = np.random.default_rng(seed)
-    clean = np.array(list(_machine(steps, rng)))
+    clean = np.array(list(islice(machine(rng, steps // 2), steps)))
     readings = clean + noise * np.array(SWING) * rng.standard_normal(clean.shape)
     readings[rng.random(clean.shape) < missing] = np.nan
     return from_arrays(readings, input_names=("position_mm", "current_A", "temperature_C"))
 
 
-def _machine(steps: int, rng: np.random.Generator) -> Iterator[tuple[float, float, float]]:
-    """Noise-free readings of the simulated machine; time runs in units of the sample interval."""
+def machine(rng: np.random.Generator, loose_from: int) -> Iterator[tuple[float, float, float]]:
+    """Noise-free readings of the simulated machine, without an end.
+
+    Time runs in units of the sample interval. Args: rng, of the speed's and the air's walks;
+    loose_from, the step at which a part comes loose.
+    """
     substeps = 8
     dt = 0.5 / substeps
     x, speed, phase, wander, air, temperature = 0.5, 0.0, 0.0, 0.0, 20.0, 21.0
-    for step in range(steps):
-        loose = step >= steps // 2
+    for step in count():
+        loose = step >= loose_from
         stiffness, damping = (0.6, 0.1) if loose else (1.0, 0.2)
         wander = 0.995 * wander + 0.004 * float(rng.standard_normal())
         air += 0.01 * float(rng.standard_normal())

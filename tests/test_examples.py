@@ -52,6 +52,25 @@ def test_symbols_are_counted_in_5_kb() -> None:
     assert floor < learner < 1.15 * floor < min(fixed) / 1.5
 
 
+def test_who_asks_before_heating_is_nearer_to_the_target() -> None:
+    thermostat, asking = (float(line[1]) for line in words("what_if.py"))
+    assert asking < 0.2 * thermostat
+
+
+def test_results_in_any_order_are_learnt() -> None:
+    error, counts, waiting = words("out_of_order_labels.py")
+    assert float(error[1]) < 0.05 * float(error[-1])
+    assert int(counts[0]) > 0.9 * 4000
+    assert int(waiting[7]) > 5
+
+
+def test_chance_comes_from_weights_and_from_directions() -> None:
+    table = {line[0]: [float(word) for word in line[1:]] for line in words("seeds.py")[1:]}
+    assert {name for name, row in table.items() if row[2] == 0} == {"frozen", "snap1", "rtrl"}
+    assert table["rtrl"][0] < table["unitwise"][0] < table["residual"][0] < table["frozen"][0]
+    assert table["unitwise"][2] < table["nobacktrack"][2]
+
+
 def example(name: str, build: Build) -> str:
     """Compile an example as its first lines say, without warnings, and return what it prints."""
     source = ROOT / "examples" / name
@@ -79,6 +98,11 @@ def test_every_fault_of_a_machine_is_told_and_nothing_else() -> None:
         assert channel == by
     assert lines[6][-1] == "none"
     assert all(78 < float(share.rstrip("%")) < 82 for share in lines[7][-3:])
+
+
+def test_a_new_cell_learns_beside_the_shipped_ones() -> None:
+    errors = {line[0]: float(line[-1]) for line in words("new_cell.py")[2:]}
+    assert errors["inner_leak"] < 0.7 * min(errors["tanh"], errors["leaky"], errors["gated"])
 
 
 def test_the_learner_in_river_remembers_what_one_row_does_not_show() -> None:

@@ -33,6 +33,7 @@ from nbt_embed.faults import Fault, drawn_faults, with_faults
 from nbt_embed.replay import replay
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
+from nbt_embed.tickets import Tickets
 
 KIB = 1024
 
@@ -126,6 +127,12 @@ def steps(model: Any) -> None:
     model.learn([0.25])
 
 
+def kept(desk: Tickets) -> None:
+    first, second = desk.predict(0.5), desk.predict(0.25)
+    desk.learn(0.5, second)
+    desk.give_up(first)
+
+
 def refused(call: Call) -> Call:
     """Return a call that expects the package's own error."""
 
@@ -144,6 +151,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
     wide = np.stack([z, z], axis=1)
     model = Learner(2, 2, hidden=3)
     log = ["label,x,hash", "0.5,0.25,"]
+    desk = Tickets(copy.copy(one))
     path, csv, names = folder / "one.nbt", folder / "z.csv", itertools.count()
     one.save(path)
     csv.write_text("a\n" + "".join(f"{value}\n" for value in z))
@@ -154,6 +162,8 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Learner: refused": refused(lambda: Learner(1, 1, hidden=-1)),
         "Learner.predict": lambda: steps(one),
         "Learner.predict: refused": refused(lambda: one.predict([1.0, 2.0])),
+        "Learner.peek": lambda: one.peek(0.5, intervals=True),
+        "Learner.peek: refused": refused(lambda: one.peek([1.0, 2.0])),
         "Learner.learn": lambda: steps(one),
         "Learner.run": lambda: one.run(z, z, horizon=0),
         "Learner.run: masked": lambda: one.run(z, np.ma.masked_less(z, 0), horizon=0),
@@ -182,6 +192,9 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Learner.hash": one.hash,
         "Learner.array": lambda: [one.array(name) for name in one.arrays],
         "Learner.array: refused": refused(lambda: one.array("none")),
+        "Learner.set_array": lambda: one.set_array("theta", one.array("theta")),
+        "Learner.set_array: refused": refused(lambda: one.set_array("theta", 0.0)),
+        "Learner.reseed": lambda: one.reseed(3),
         "Learner: copied": lambda: copy.copy(one),
         "Learner: pickled": lambda: pickle.dumps(one),
         "Learner: shown": lambda: (repr(one), one._repr_html_()),
@@ -215,6 +228,11 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "streams.from_arrays": lambda: len(from_arrays(wide)) and from_arrays(wide).n_out,
         "app.reading.read": lambda: read([csv], ReadOptions()).close(),
         "simulation.simulated_sensor": lambda: simulated_sensor(20),
+        "tickets.Tickets": lambda: desk.learn(0.25, desk.predict(0.5)),
+        "tickets.Tickets: kept": lambda: kept(Tickets(copy.copy(one))),
+        "tickets.Tickets: refused": refused(lambda: desk.learn(0.25, -1)),
+        "tickets.Tickets: saved": lambda: Tickets.from_bytes(desk.to_bytes()),
+        "tickets.Ticket": lambda: desk.waiting,
         "replay.replay": lambda: replay(Learner(1, 1, hidden=2), log),
         "replay.replay: refused": refused(lambda: replay(one, ["label,hash"])),
         "alternatives.alternatives": lambda: alternatives(config),
@@ -234,7 +252,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
     }
     for name in (
         *("x", "label", "y", "config", "simd", "memory", "pending", "counters", "arrays"),
-        *("levels", "anomaly", "estimate_is_exact"),
+        *("levels", "anomaly", "estimate_is_exact", "settable"),
     ):
         calls[f"Learner.{name}"] = partial(getattr, one, name)
     return calls

@@ -16,6 +16,8 @@ _LIBRARIES = {
     "matplotlib": "app",
     "shtab": "app",
     "optuna": "tune",
+    "paho": "mqtt",
+    "serial": "serial",
 }
 
 

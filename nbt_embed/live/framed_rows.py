@@ -1,0 +1,117 @@
+"""Values of binary frames become rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nbt_embed.app.objects import text_of
+from nbt_embed.app.times import TimeFormat
+from nbt_embed.live import layout as layouts
+from nbt_embed.live.arrivals import Arrivals
+from nbt_embed.live.frames import FrameForm, Frames, Unwrapped
+from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.moments import Moments
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.values import Classes, Values
+
+_SEQUENCES = ("seq", "sequence")  # names of a field that numbers the frames
+
+
+class FramedRows:
+    """Takes bytes as they come and gives the rows of whole frames.
+
+    A time, and a number of frames, that are whole numbers without a sign go on where the device
+    begins again at zero. Without a time, the number is it: one second a frame.
+
+    Args: title, what messages call the stream; form, of a frame; options; counts.
+    Attributes: layout, None until the first frame has come; notes, about what was left out.
+    """
+
+    def __init__(
+        self, title: str, form: FrameForm, options: SourceOptions, counts: Counter[str]
+    ) -> None:
+        self._title, self._form, self._options, self._counts = title, form, options, counts
+        self._frames = Frames(form, counts)
+        self._values = Values(options.missing, options.decimal, counts)
+        self._classes: Classes | None = None
+        self._whole: dict[int, Unwrapped] = {}
+        self._sequence = next((i for i, name in enumerate(form.names) if name in _SEQUENCES), None)
+        self._number: int | None = None  # of the last frame
+        self.layout: Layout | None = None
+        self.notes: list[str] = []
+
+    def feed(self, data: bytes) -> Arrivals | None:
+        """The rows that these bytes complete; None before the first one. Errors: StreamError."""
+        frames = self._frames.feed(data)
+        if self.layout is None and frames:
+            self._begin(frames[0])
+        if self.layout is None:
+            return None
+        rows = [self._unwrapped(frame) for frame in frames]
+        return self.layout.arrivals(Rows(self._time(rows), self._table(rows)))
+
+    def _begin(self, first: tuple[Any, ...]) -> None:
+        names, cells = self._form.names, [text_of(value) for value in first]
+        layout = layouts.decide(self._title, names, cells, self._options, self.notes)
+        number = self._sequence
+        if layout.moments is None and number is not None and self._options.time is None:
+            name = names[number]
+            if name not in layout.columns:
+                layout = layout.at(Moments((name,), TimeFormat("numbers of frames", "seconds")))
+                self.notes = [note for note in self.notes if repr(name) not in note]
+                self.notes.append(f"field {name!r} is the time: one second a frame")
+        self.layout = layout
+        if layout.classes is not None:
+            self._classes = Classes(layout.classes, self._values)
+        counting = {names.index(name) for name in (layout.moments.fields if layout.moments else ())}
+        counting |= set() if number is None else {number}
+        for place in counting:
+            bits = self._form.bits(names[place])
+            if bits is not None:
+                self._whole[place] = Unwrapped(bits)
+
+    def _unwrapped(self, frame: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A frame whose counters go on; frames that are lost are counted."""
+        if self._whole:
+            values = list(frame)
+            for place, whole in self._whole.items():
+                values[place] = whole.next(frame[place])
+            frame = tuple(values)
+        if self._sequence is not None:
+            number = int(frame[self._sequence])
+            if self._number is not None and number > self._number + 1:
+                self._counts["lost frames"] += number - self._number - 1
+            self._number = number
+        return frame
+
+    def _table(self, rows: list[tuple[Any, ...]]) -> Any:
+        assert self.layout is not None
+        names = self._form.names
+        places = [names.index(name) for name in self.layout.columns]
+        numbers = np.array([[row[i] for i in places] for row in rows], np.float64)
+        table = self._values.checked(numbers.reshape(len(rows), len(places)))
+        if self.layout.coded is not None and self._classes is not None:
+            place = names.index(self.layout.coded)
+            codes = [self._classes.code(row[place]) for row in rows]
+            table = np.column_stack([table, np.array(codes, np.float32)])
+        return table
+
+    def _time(self, rows: list[tuple[Any, ...]]) -> Any:
+        assert self.layout is not None
+        moments = self.layout.moments
+        if moments is None:
+            return np.full(len(rows), np.nan)
+        places = [self._form.names.index(name) for name in moments.fields]
+        texts = [" ".join(text_of(row[i]) for i in places) for row in rows]
+        return moments.seconds(pl.Series(texts, dtype=pl.String), self._values)
+
+    def doubt(self) -> None:
+        """The first bytes may be the end of a frame: its checksum tells."""
+
+    def drop(self) -> None:
+        """Forget a frame without its end, which is counted."""
+        self._frames.drop()

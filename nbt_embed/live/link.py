@@ -1,0 +1,296 @@
+"""The connection to an MQTT broker: made again for ever, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from nbt_embed.errors import StreamError
+from nbt_embed.live.backoff import Backoff
+from nbt_embed.live.lines import LONGEST
+from nbt_embed.live.where import Where, parse
+
+PASSWORD = "NBT_MQTT_PASSWORD"  # name of the environment variable
+OPTIONS = (
+    "client", "qos", "keepalive", "version", "wait", "cafile", "certfile", "keyfile",
+    "passwordfile",
+)  # fmt: skip
+RECEIVE = 1000  # messages that a broker may send before the first of them is acknowledged
+_ANSWER = 10.0  # seconds in which a broker must answer
+_CONNECT = 5.0  # seconds in which it must accept a connection
+_IDLE = 0.5  # seconds between looks at the time
+_UNSPECIFIED = 128  # reason code that says nothing
+_OFTEN = 2  # short connections after which a second client of the same name is likely
+# Reason codes of a refusal that waiting does not mend.
+_FINAL = {
+    132: "it does not speak this version of MQTT: say version=3 or version=5",
+    133: "it does not take the name of this client: say client=NAME",
+    134: f"user name or password is wrong: say user@ before the host, and set {PASSWORD}",
+    135: f"this user is not allowed to connect: say user@ before the host, and set {PASSWORD}",
+    138: "this client is banned",
+}
+
+
+class Work(ABC):
+    """What a connection is for; called in its thread."""
+
+    subscribes = False
+    """Whether ``ready`` subscribes; if so, the connection is complete when that is accepted."""
+
+    @abstractmethod
+    def ready(self, client: mqtt.Client, resumed: bool) -> None:
+        """The broker has accepted. Args: client; resumed, whether it remembers this client."""
+
+    @abstractmethod
+    def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
+        """A message has come."""
+
+    @abstractmethod
+    def step(self, client: mqtt.Client) -> bool:
+        """Something may be to do. Returns whether messages are to be read."""
+
+
+def address(where: str, more: Collection[str]) -> Where:
+    """The parts of an address of MQTT. Args: where; more, options beside those of the connection.
+
+    Errors: StreamError: there is no host or no topic, or an option is wrong.
+    """
+    found = parse(where, (*OPTIONS, *more))
+    if not found.host or not found.path:
+        raise StreamError(f"{found.title}: name a host and a topic, as mqtt://host/sensors/room")
+    return found
+
+
+class Link:
+    """A connection that is made again whenever it is lost, after waits up to 30 s.
+
+    Args:
+        where: of the broker, with the options of ``OPTIONS``.
+        kind: tells clients of one address and machine apart.
+        session: seconds for which the broker keeps what it could not send; 0: it forgets at once.
+        work: what the connection is for.
+
+    Errors: StreamError: a password or a certificate cannot be read, an option is wrong.
+    """
+
+    def __init__(self, where: Where, kind: str, session: int, work: Work) -> None:
+        self._where, self._work, self._session = where, work, session
+        self.title = where.title
+        self.state = "connecting"
+        self.refused: str | None = None  # why the broker does not take this client
+        self.connected = threading.Event()  # and subscribed, if that is its work
+        self._five = where.choice("version", "5", ("3", "5")) == "5"
+        self._port = where.port or (8883 if where.scheme == "mqtts" else 1883)
+        self._keepalive = where.whole("keepalive", 30, 5, 65535)
+        self._accepted = self._stopping = False
+        self._reason = ""
+        self._short = 0  # connections that were lost soon, one after the other
+        self._backoff = Backoff()
+        self._client = self._made(kind)
+        self._awake, self._wake = socket.socketpair()
+        self._awake.setblocking(False)
+        self._wake.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name=f"mqtt {kind}", daemon=True)
+
+    def _made(self, kind: str) -> mqtt.Client:
+        where = self._where
+        title = f"{socket.gethostname()} {where.user} {where.title} {kind}"
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=where.said.get("client", f"nbt-embed-{zlib.crc32(title.encode()):08x}"),
+            protocol=mqtt.MQTTv5 if self._five else mqtt.MQTTv311,
+            clean_session=None if self._five else not self._session,
+            manual_ack=True,
+        )
+        client.connect_timeout = _CONNECT
+        if where.user is not None:
+            client.username_pw_set(where.user, self._password())
+        if where.scheme == "mqtts":
+            client.tls_set_context(self._context())
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = lambda client, _, message: self._work.message(client, message)
+        client.on_socket_open = _undelayed
+        return client
+
+    def _password(self) -> str | None:
+        file = self._where.said.get("passwordfile")
+        if file is None:
+            return os.environ.get(PASSWORD)
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise StreamError(
+                f"{self.title}: passwordfile={file}: cannot be read ({reason}): check the name and "
+                "its permissions"
+            ) from None
+
+    def _context(self) -> ssl.SSLContext:
+        said = self._where.said
+        try:
+            context = ssl.create_default_context(cafile=said.get("cafile"))
+            if "certfile" in said:
+                context.load_cert_chain(said["certfile"], said.get("keyfile"))
+        except (OSError, ssl.SSLError) as error:
+            raise StreamError(
+                f"{self.title}: cafile, certfile or keyfile cannot be read "
+                f"({getattr(error, 'strerror', None) or error}): name files in PEM"
+            ) from None
+        return context
+
+    def start(self) -> None:
+        """Connect, from now on for ever."""
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until the broker has accepted. Errors: StreamError says why it has not."""
+        seconds = self._where.number("wait", 10, 0.1, 1e9)
+        until = time.monotonic() + seconds
+        while not self.connected.wait(0.05):
+            if self.refused is not None:
+                raise StreamError(f"{self.title}: the broker refuses: {self.refused}")
+            if time.monotonic() > until:
+                raise StreamError(
+                    f"{self.title}: no broker within {seconds:g} s ({self._reason or self.state}): "
+                    "check host and port, or wait longer (wait=SECONDS)"
+                )
+
+    def wake(self) -> None:
+        """Have ``Work.step`` called soon; from any thread, never waits."""
+        with contextlib.suppress(OSError):  # it is awake already, or closed
+            self._wake.send(b"!")
+
+    def close(self) -> None:
+        """Say goodbye, and end the thread."""
+        self._stopping = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(_CONNECT + 1)
+        self._awake.close()
+        self._wake.close()
+
+    def _run(self) -> None:
+        client = self._client
+        while not self._stopping:
+            self._accepted, self._reason = False, ""
+            try:
+                self._connect()
+                self._serve()
+            except Exception as error:  # whatever a broker sends, this goes on
+                self._reason = _words(error)
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    self.refused = f"{self._reason}: name its authority (cafile=FILE)"
+            self.connected.clear()
+            if self._stopping:
+                break
+            self._short = self._short + 1 if self._accepted and not self._backoff.stable else 0
+            wait = self._backoff.next()
+            if self._short >= _OFTEN:
+                self._reason = (
+                    f"{self._reason or 'connection lost'}, again and again: another client may "
+                    "have the same name: say client=NAME"
+                )
+            self.state = f"not connected ({self._reason or 'connection lost'})"
+            until = time.monotonic() + wait
+            while not self._stopping and (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, 0.1))
+        with contextlib.suppress(OSError, ValueError):
+            client.disconnect()
+            client.loop_write()
+
+    def _connect(self) -> None:
+        properties = None
+        options: dict[str, Any] = {}
+        if self._five:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = self._session
+            properties.ReceiveMaximum = RECEIVE
+            properties.MaximumPacketSize = LONGEST
+            options = {"clean_start": not self._session, "properties": properties}
+        self._client.connect(self._where.host, self._port, self._keepalive, **options)
+
+    def _serve(self) -> None:
+        """Read and write until the connection is lost."""
+        client, began = self._client, time.monotonic()
+        while not self._stopping and (connection := client.socket()) is not None:
+            reads = self._work.step(client)
+            waiting = reads and getattr(connection, "pending", int)() > 0
+            poll = select.poll()
+            poll.register(self._awake, select.POLLIN)
+            wanted = (select.POLLIN if reads else 0) | (
+                select.POLLOUT if client.want_write() else 0
+            )
+            poll.register(connection, wanted)
+            events = dict(poll.poll(0 if waiting else _IDLE * 1000))
+            if self._awake.fileno() in events:
+                with contextlib.suppress(BlockingIOError):
+                    self._awake.recv(4096)
+            event = events.get(connection.fileno(), 0)
+            lost = MQTTErrorCode.MQTT_ERR_SUCCESS
+            if waiting or event & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                lost = client.loop_read()
+            if not lost and event & select.POLLOUT:
+                lost = client.loop_write()
+            if not lost and reads:
+                lost = client.loop_misc()
+            if lost:
+                self._reason = self._reason or "connection lost"
+                return
+            if not self._accepted and time.monotonic() - began > _ANSWER:
+                self._reason = f"no answer within {_ANSWER:g} s: is this a broker of MQTT?"
+                return
+
+    def _on_connect(
+        self, client: mqtt.Client, _: Any, flags: mqtt.ConnectFlags, code: Any, __: Any
+    ) -> None:
+        if code.is_failure:
+            self._reason = f"refused: {code}"
+            self.refused = _FINAL.get(code.value, self.refused)
+            return
+        self._accepted, self.refused = True, None
+        self._backoff.succeeded()
+        self.state = "connected"
+        self._work.ready(client, flags.session_present)
+        if not self._work.subscribes:
+            self.connected.set()
+
+    def _on_subscribe(self, _: Any, __: Any, ___: Any, codes: list[Any], ____: Any) -> None:
+        refused = next((code for code in codes if code.is_failure), None)
+        if refused is None:
+            self.connected.set()
+        else:
+            self.state = f"connected; the topic is refused ({refused})"
+            self.refused = f"the topic ({refused}): name one that this user may read"
+
+    def _on_disconnect(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
+        if code.is_failure and code.value != _UNSPECIFIED and not self._reason:
+            self._reason = str(code).lower()
+
+
+def _undelayed(_: Any, __: Any, connection: Any) -> None:
+    """Send small packets at once."""
+    with contextlib.suppress(OSError, AttributeError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted ({error.verify_message})"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

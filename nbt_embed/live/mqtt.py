@@ -1,0 +1,167 @@
+"""Messages of an MQTT broker as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from nbt_embed.app.objects import flattened, text_of
+from nbt_embed.live import layout as layouts
+from nbt_embed.live import moments
+from nbt_embed.live.arrivals import Arrivals, Health
+from nbt_embed.live.flow import Flow
+from nbt_embed.live.inbox import Inbox, Message
+from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.link import Link, address
+from nbt_embed.live.moments import Days, is_sure
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.records import RecordRows
+from nbt_embed.live.topics import Topics, check_topics
+from nbt_embed.live.values import Classes, Values
+
+MALFORMED_MESSAGES = "malformed messages"
+_EARLY = 1000  # messages that are kept until every topic has sent one
+_LOOK = 0.5  # seconds between looks for them
+
+
+class MqttSource(Flow):
+    """Each message of a topic is a row: a JSON object, an array, or a number alone.
+
+    With several topics, each message of the first one makes a row, with the newest message of each
+    other topic since the row before; a topic that sent none is missing in this row.
+
+    Args: where, ``mqtt://[user@]host[:port]/topic[,topic...]?field=a,b&...``, ``mqtts://`` with
+    TLS; options. Opening waits for the broker, and for a first message of each topic unless
+    the fields are said.
+    Errors: StreamError: no broker, or it refuses; a topic has a wildcard.
+    """
+
+    def __init__(self, where: str, options: SourceOptions) -> None:
+        found = address(where, ("field", "session"))
+        super().__init__(found.title)
+        self._options, self._fields = options, found.names("field")
+        topics = tuple(unquote(topic) for topic in found.path.split(","))
+        check_topics(self.title, topics)
+        self._topics = Topics(topics, self._fields, texts=options.classes is not None)
+        self._values = Values(options.missing, options.decimal, self.counts)
+        self._days = Days()
+        self._layout: Layout | None = None
+        self._rows: RecordRows | None = None
+        self._early: list[Message] = []
+        quality = found.whole("qos", 1, 0, 1)
+        self._inbox = Inbox(topics, quality, options.retained, self.counts)
+        session = found.whole("session", 3600, 0, (1 << 32) - 1)
+        self._link = Link(found, "watch", session, self._inbox)
+        self._link.start()
+        try:
+            self._link.wait()
+            if self._fields is None:
+                self._wait_for_names()
+            else:
+                self._take_names(self._fields)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def health(self) -> Health:
+        """How the connection is."""
+        self.state = self._link.state
+        return super().health
+
+    def _take_names(self, fields: Sequence[str]) -> None:
+        """Names that were said; which is the time, and how it is written, a message will tell."""
+        options = self._options
+        more = (*(options.inputs or ()), *(options.targets or ()))
+        if options.time is None:
+            times = {name for name in fields if is_sure(name)} - {*more}
+        else:
+            times = {options.time, *options.time.split("+")}
+        names = [name for name in dict.fromkeys((*fields, *more)) if name not in times]
+        inputs = options.inputs
+        if inputs is None:
+            apart = () if options.targets_as_inputs and not options.classes else options.targets
+            inputs = tuple(name for name in names if name not in (apart or ()))
+        untimed = replace(options, inputs=inputs, time="none", time_format=None)
+        self._layout = layouts.decide(self.title, names, [""] * len(names), untimed, [])
+        self.adopt(self._layout, [])
+
+    def _wait_for_names(self) -> None:
+        """Names that the first message of each topic tells."""
+        while self._layout is None:
+            for message in self._inbox.take(_LOOK):
+                self._early.append(message)
+                try:
+                    sample = self._topics.sample(message.topic, message.payload)
+                except ValueError:
+                    continue
+                if sample is not None and self._layout is None:
+                    notes: list[str] = []
+                    fields = flattened(sample)
+                    cells = [text_of(value) for value in fields.values()]
+                    self._layout = layouts.decide(
+                        self.title, tuple(fields), cells, self._options, notes
+                    )
+                    self.adopt(self._layout, notes)
+                    self._begin(self._layout, sample)
+            self._inbox.done(self._early[:-_EARLY])
+            del self._early[:-_EARLY]
+
+    def _begin(self, layout: Layout, first: dict[str, Any]) -> RecordRows:
+        names = layout.classes
+        classes = None if names is None else Classes(names, self._values)
+        self._rows = RecordRows(layout, tuple(first), self._values, classes, self.counts)
+        return self._rows
+
+    def _first_time(self, first: dict[str, Any]) -> RecordRows:
+        """The time of fields that were said. Errors: StreamError: it may be read in two ways."""
+        assert self._layout is not None
+        fields = flattened(first)
+        cells = [text_of(value) for value in fields.values()]
+        found = moments.find(self.title, tuple(fields), cells, self._options)
+        if found is not None and {*found.fields} & {*self._layout.columns}:
+            found = None  # a reading, as was said
+        self._layout = self._layout.at(found)
+        self.adopt(self._layout, [])
+        return self._begin(self._layout, first)
+
+    def arrivals(self, patience: float) -> Iterator[Arrivals]:
+        """Rows as they come, without an end.
+
+        A message is acknowledged when the rows behind it are asked for: then it is learnt.
+        """
+        messages, self._early = self._early, []
+        while True:
+            yield self._taken(messages)
+            self._inbox.done(messages)
+            self._link.wake()
+            messages = self._inbox.take(patience)
+
+    def _taken(self, messages: Sequence[Message]) -> Arrivals:
+        """The rows of messages."""
+        records = []
+        for message in messages:
+            try:
+                record = self._topics.record(message.topic, message.payload)
+            except ValueError:
+                self.counts[MALFORMED_MESSAGES] += 1
+                continue
+            if record is not None:
+                records.append(record)
+        if not records:
+            return self.nothing()
+        rows = self._rows or self._first_time(records[0])
+        assert self._layout is not None
+        wanted = [record for record in records if rows.concerns(record)]
+        self.counts[MALFORMED_MESSAGES] += len(records) - len(wanted)
+        found = rows.rows(wanted)
+        found_at = self._layout.moments
+        if found_at is not None and found_at.form.kind == "clock":
+            found = Rows(self._days.unwrapped(found.time), found.table)
+        return self._layout.arrivals(found)
+
+    def close(self) -> None:
+        """Leave the broker, which keeps what comes for as long as was said."""
+        self._link.close()

@@ -1,0 +1,39 @@
+"""What a person may say about a live stream; everything else is recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How to read a source. None: recognise it in the first row.
+
+    Attributes:
+        inputs: names of the input columns or fields; None: every one with a number.
+        targets: names of the targets; None: the inputs.
+        time: column of the time, ``Date+Time`` for two; "none": no column is the time.
+        time_format: of the time, as for ``strptime``, a unit (``s``, ``ms``, ``us``, ``ns``, ...)
+            or a count of days (``excel``, ``matlab``, ``julian``, ``mjd``).
+        names: of the columns of text that comes without a header.
+        missing: further spellings of a missing value; numbers are compared as numbers.
+        delimiter: one character, ``tab`` or ``space``.
+        decimal: ``.`` or ``,``.
+        classes: names of the classes of the one target, in the order of their numbers.
+        targets_as_inputs: whether targets are inputs too where no inputs are named.
+        once: whether a file ends at its end instead of being followed.
+        retained: whether messages that an MQTT broker has kept are rows.
+    """
+
+    inputs: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    time: str | None = None
+    time_format: str | None = None
+    names: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
+    delimiter: str | None = None
+    decimal: str | None = None
+    classes: tuple[str, ...] | None = None
+    targets_as_inputs: bool = True
+    once: bool = False
+    retained: bool = False

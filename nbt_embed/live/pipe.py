@@ -1,0 +1,112 @@
+"""Standard input and named pipes: text that comes once, and waits for its reader."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbt_embed.errors import StreamError
+from nbt_embed.live.arrivals import Arrivals
+from nbt_embed.live.flow import Flow
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.text import TextRows
+
+BLOCK = 1 << 18  # bytes that are read at once
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it from 3.10 on, on Linux
+
+
+class PipeSource(Flow):
+    """Reads a file descriptor to its end.
+
+    What is not read waits in the pipe, and its writer with it. A last line without an end is a row
+    when standard input ends; of a named pipe, whose next writer is waited for, it is dropped.
+
+    Args:
+        title: what messages call it.
+        descriptor: of standard input; None: of the named pipe.
+        path: of the named pipe, or None.
+        options: how to read.
+
+    Errors: StreamError: it ended before the first row, or that row cannot be used.
+    """
+
+    def __init__(
+        self, title: str, descriptor: int | None, path: Path | None, options: SourceOptions
+    ) -> None:
+        super().__init__(title)
+        self._path, self._once = path, options.once
+        self._descriptor = _reopened(path) if descriptor is None and path else descriptor
+        self._rows = TextRows(title, options, self.counts)
+        self._waited = False
+        with contextlib.suppress(OSError):  # no pipe, or a system without this call
+            fcntl.fcntl(self._file, _SET_PIPE_SIZE, 1 << 20)
+        try:
+            self._first = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _file(self) -> int:
+        if self._descriptor is None:
+            raise StreamError(f"{self.title}: is closed: open it again")
+        return self._descriptor
+
+    def _open(self) -> Arrivals:
+        """Read up to the first row."""
+        while True:
+            found = self._read(None)
+            if found is not None and self._rows.layout is not None:
+                self.adopt(self._rows.layout, self._rows.notes)
+                self.state = "reading"
+                return found
+
+    def _read(self, patience: float | None) -> Arrivals | None:
+        """What comes next; None if nothing came in time, or not yet a first row."""
+        poll = select.poll()
+        poll.register(self._file, select.POLLIN)
+        if not poll.poll(None if patience is None else max(patience, 0) * 1000):
+            return None
+        try:
+            data = os.read(self._file, BLOCK)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise StreamError(f"{self.title}: cannot be read ({error.strerror})") from error
+        if data:
+            return self._rows.feed(data)
+        if self._path is not None and not self._once:  # the next writer goes on
+            self._rows.drop()
+            os.close(self._file)
+            self._descriptor = _reopened(self._path)
+            return None
+        self.state = "ended"
+        return self._rows.finish()
+
+    def arrivals(self, patience: float) -> Iterator[Arrivals]:
+        """Rows as they come, until the writer ends."""
+        if len(self._first):
+            first, self._first = self._first, self.nothing()
+            yield first
+        while self.state != "ended":
+            found = self._read(patience)
+            yield self.nothing() if found is None else found
+
+    def close(self) -> None:
+        """Close the named pipe; standard input stays open."""
+        if self._path is not None and self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def _reopened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise StreamError(
+            f"{path}: cannot be read ({error.strerror}): check the name and its permissions"
+        ) from None

@@ -1,0 +1,98 @@
+"""Answers as messages to an MQTT broker."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from nbt_embed.errors import StreamError
+from nbt_embed.live.arrivals import Health
+from nbt_embed.live.extras import needed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+_FAREWELL = 2.0  # seconds in which what waits is sent at the end
+
+
+class Publisher:
+    """Sends each row as a JSON object to a topic.
+
+    Sending never waits: rows wait here, the oldest of ``MOST`` is dropped for one more, and a
+    thread of its own sends them. What was sent when the connection is lost is sent again, so a
+    subscriber may get a message twice.
+
+    Args: where, ``mqtt://[user@]host[:port]/topic`` or ``mqtts://``; ``retain=1`` has the broker
+    keep the last one.
+    Errors: StreamError: no broker, or it refuses, or the topic has a wildcard; MissingExtraError.
+    """
+
+    def __init__(self, where: str) -> None:
+        with needed("publish"):
+            from nbt_embed.live.link import Link, address
+            from nbt_embed.live.outbox import Outbox
+        found = address(where, ("retain",))
+        topic = unquote(found.path)
+        if found.scheme not in ("mqtt", "mqtts") or "+" in topic or "#" in topic:
+            raise StreamError(
+                f"{found.title}: name one topic without a wildcard, as mqtt://host/forecasts"
+            )
+        self.title = found.title
+        retain = found.choice("retain", "0", ("0", "1")) == "1"
+        self._outbox = Outbox(topic, found.whole("qos", 1, 0, 1), retain)
+        self._link = Link(found, f"publish {topic}", 0, self._outbox)
+        self._link.start()
+        try:
+            self._link.wait()
+        except BaseException:
+            self._link.close()
+            raise
+
+    def send(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Have rows sent, in their order. A number that is not finite is null."""
+        for row in rows:
+            self._outbox.add(_json(row))
+        self._link.wake()
+
+    @property
+    def health(self) -> Health:
+        """How the connection is."""
+        return Health(self._link.state, self._outbox.counts)
+
+    def close(self) -> None:
+        """Send what waits, if the broker takes it within two seconds."""
+        until = time.monotonic() + _FAREWELL
+        while not self._outbox.is_empty and time.monotonic() < until:
+            self._link.wake()
+            time.sleep(0.01)
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _json(row: Mapping[str, Any]) -> bytes:
+    plain = {name: _plain(value) for name, value in row.items()}
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has."""
+    if hasattr(value, "item"):  # of NumPy
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

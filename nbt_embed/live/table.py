@@ -1,0 +1,213 @@
+"""Lines with delimiters become rows: many at once, or one by one, with the same result."""
+
+from __future__ import annotations
+
+import csv
+import re
+from codecs import BOM_UTF8
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nbt_embed.app.dialect import COMMENT, is_row, split
+from nbt_embed.arrays import Float64Array
+from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.values import Classes, Values
+
+MALFORMED_LINES = "malformed lines"
+_MANY = 16  # lines from which polars is the faster one
+_COMMENT = re.compile(COMMENT)
+_COMMENTED = (b"#", b"%", b"//")
+_QUOTE = b'"'
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a text writes a table.
+
+    Attributes:
+        header: the line of the names, stripped; None: there is none.
+        names: of the columns, by their place where they have none.
+        numeric: for each column whether it holds numbers.
+        delimiter: one character; a space stands for any number of spaces and tabs.
+    """
+
+    header: bytes | None
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    delimiter: str
+
+
+class TableRows:
+    """Parses whole lines of a table.
+
+    Args: shape; layout, of its columns; values, which knows the decimal mark; classes of the coded
+    column, or None; counts, of what happened.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        layout: Layout,
+        values: Values,
+        classes: Classes | None,
+        counts: Counter[str],
+    ) -> None:
+        self._shape, self._layout, self._values = shape, layout, values
+        self._classes, self._counts = classes, counts
+        names = shape.names
+        self._numbers = [names.index(name) for name in layout.columns]
+        self._coded = None if layout.coded is None else names.index(layout.coded)
+        self._times = (
+            [] if layout.moments is None else [names.index(name) for name in layout.moments.fields]
+        )
+        self._width, self._mark = len(names), shape.delimiter.encode()
+        texts = [*self._times, *(() if self._coded is None else (self._coded,))]
+        self._used = sorted({*self._numbers, *texts})
+        self._twice = not {*self._numbers}.isdisjoint(texts)  # one column in two roles
+        self._schema: dict[str, Any] = {str(i): pl.String for i in range(self._width)}
+        self._schema |= {str(i): pl.Float64 for i in self._numbers}
+
+    def parse(self, lines: bytes) -> Rows:
+        """Rows of whole lines, each with a newline at its end."""
+        found = self._many(lines)
+        if found is None:
+            found = self._one_by_one(lines)
+        numbers, coded, times = found
+        table = self._values.checked(numbers)
+        if coded is not None:
+            table = np.column_stack([table, np.array(coded, np.float32)])
+        return Rows(self._seconds(times, len(table)), table)
+
+    def _seconds(self, times: list[pl.Series], count: int) -> Float64Array:
+        """Times of the texts of one column, or two."""
+        if self._layout.moments is None:
+            return np.full(count, np.nan)
+        texts = times[0] if len(times) == 1 else times[0] + " " + times[1]
+        return self._layout.moments.seconds(texts, self._values)
+
+    def _many(
+        self, lines: bytes
+    ) -> tuple[Float64Array, list[float] | None, list[pl.Series]] | None:
+        """All rows at once if every line is plain: numbers without quotes, spaces and errors."""
+        count = lines.count(b"\n")
+        if (
+            count < _MANY
+            or self._twice
+            or not self._has_points(lines)
+            or self._mark == b" "
+            or lines.count(self._mark) != count * (self._width - 1)
+            or _QUOTE in lines
+            or b"\n\n" in lines
+            or lines.startswith(b"\n")
+            or any(mark in lines for mark in _COMMENTED)
+        ):
+            return None
+        try:
+            frame = pl.read_csv(
+                lines,
+                has_header=False,
+                schema=self._schema,
+                separator=self._shape.delimiter,
+                quote_char=None,
+                columns=self._used,
+            )
+        except pl.exceptions.PolarsError:  # a cell is no number, or a line has too many
+            return None
+        if len(frame) != count:
+            return None
+        cells = dict(zip(frame.columns, frame.get_columns(), strict=True))
+        numbers = np.empty((count, len(self._numbers)), np.float64)
+        for place, column in enumerate(self._numbers):
+            numbers[:, place] = cells[str(column)].fill_null(np.nan).to_numpy()
+        coded = None
+        if self._coded is not None:
+            coded = self._codes(cells[str(self._coded)].to_list())
+        return numbers, coded, [cells[str(column)] for column in self._times]
+
+    def _codes(self, cells: list[str | None]) -> list[float]:
+        assert self._classes is not None
+        return [self._classes.code(cell) for cell in cells]
+
+    def _one_by_one(self, lines: bytes) -> tuple[Float64Array, list[float] | None, list[pl.Series]]:
+        plain = self._has_points(lines) and b"_" not in lines  # which Python's float allows
+        numbers: list[list[float]] = []
+        coded: list[str | None] = []
+        times: list[list[str]] = [[] for _ in self._times]
+        for line in lines.split(b"\n")[:-1]:
+            cells = self._cells(line)
+            if cells is None:
+                continue
+            numbers.append(self._row(cells, plain))
+            if self._coded is not None:
+                coded.append(text_of(cells[self._coded]))
+            for column, found in zip(self._times, times, strict=True):
+                found.append(text_of(cells[column]))
+        return (
+            np.array(numbers, np.float64).reshape(len(numbers), len(self._numbers)),
+            None if self._coded is None else self._codes(coded),
+            [pl.Series(found, dtype=pl.String) for found in times],
+        )
+
+    def _cells(self, line: bytes) -> list[bytes] | None:
+        """The cells of a line; None if it is no row."""
+        if self._mark == b" ":
+            cells = line.split()
+            if _QUOTE in line or len(cells) != self._width:
+                cells = self._quoted(line)
+        elif _QUOTE in line:
+            cells = self._quoted(line)
+        else:
+            cells = line.split(self._mark)
+        bare = line.strip()
+        if not bare and self._width > 1 and len(cells) < self._width:
+            return None
+        if bare.removeprefix(BOM_UTF8) == self._shape.header:
+            self._counts["repeated headers"] += 1
+            return None
+        if bare.startswith(_COMMENTED) and _COMMENT.match(text_of(line)):
+            texts = split(text_of(line), self._shape.delimiter, '"')
+            if not is_row(texts, self._shape.numeric):
+                self._counts["comment lines"] += 1
+                return None
+        if len(cells) != self._width:
+            self._counts[MALFORMED_LINES] += 1
+            return None
+        return cells
+
+    def _quoted(self, line: bytes) -> list[bytes]:
+        """Cells of which some are in quotes; none if a quote is not closed in its line."""
+        text = text_of(line)
+        if self._mark == b" ":
+            text = re.sub(r"[ \t]+", " ", text.strip())
+        if text.count('"') % 2:
+            return []
+        rows = csv.reader([text], delimiter=self._shape.delimiter, skipinitialspace=True)
+        try:
+            return [cell.encode() for cell in next(rows)]
+        except (csv.Error, StopIteration):
+            return []
+
+    def _row(self, cells: list[bytes], plain: bool) -> list[float]:
+        if plain:
+            try:
+                return [float(cells[i]) for i in self._numbers]
+            except ValueError:
+                pass
+        return [self._values.number(text_of(cells[i])) for i in self._numbers]
+
+    def _has_points(self, lines: bytes) -> bool:
+        """Whether the decimal mark is known to be a point, or does not matter for these lines."""
+        decimal = self._values.decimal
+        return decimal == "." or (decimal is None and b"." not in lines and b"," not in lines)
+
+
+def text_of(line: bytes) -> str:
+    """A line as text: UTF-8, else Windows-1252 as far as that goes."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")

@@ -1,0 +1,228 @@
+"""A text file that is followed as it grows, as ``tail -F`` does it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nbt_embed.errors import StreamError, shown
+from nbt_embed.live.arrivals import Arrivals
+from nbt_embed.live.flow import Flow
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.pipe import BLOCK
+from nbt_embed.live.text import TextRows
+
+_PAUSE = 0.02  # seconds between looks at a file that has not grown
+_MARK = 64  # bytes before a position by which it is known again
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1")
+
+
+class FileSource(Flow):
+    """Follows the file of a name: what is appended, and the file that takes its place.
+
+    A file that is replaced is read to its end first. One that is cut off, or written again from its
+    start, is read from its start. A line is a row once it has its end, or where the file is
+    read once.
+
+    Args: path; options. Opening waits for the file and its first row, unless the file is read once.
+    Errors: StreamError: this is no text, or its first row cannot be used.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        super().__init__(str(path))
+        self._path, self._once = path, options.once
+        self._descriptor: int | None = None
+        self._offset = 0  # bytes of the file that were read
+        self._mark = b""  # the last ones of them
+        self._ended = False
+        self._rows = TextRows(self.title, options, self.counts)
+        try:
+            self._pending = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> Arrivals:
+        while True:
+            found = self._read(1.0)
+            if self._rows.layout is not None:
+                self.adopt(self._rows.layout, self._rows.notes)
+                return found or self.nothing()
+
+    def _read(self, patience: float) -> Arrivals | None:
+        """Rows of what comes within so many seconds."""
+        data = self._bytes(patience)
+        if data:
+            return self._rows.feed(data)
+        if self._ended:
+            return self._rows.finish()
+        return None
+
+    def _bytes(self, patience: float) -> bytes:
+        until = time.monotonic() + patience
+        while True:
+            if self._descriptor is None:
+                self._reopen()
+            data = self._grown()
+            if data or self._descriptor is None:
+                pass
+            elif self._once:
+                self._ended, self.state = True, "ended"
+            else:
+                data = self._replaced()
+            if data:
+                self._offset += len(data)
+                self._mark = (self._mark + data)[-_MARK:]
+                self.state = "reading"
+                return data
+            if self._ended or time.monotonic() >= until:
+                return b""
+            time.sleep(min(_PAUSE, patience))
+
+    def _grown(self) -> bytes:
+        """What was appended."""
+        if self._descriptor is None:
+            return b""
+        try:
+            if os.fstat(self._descriptor).st_size < self._offset or (
+                os.pread(self._descriptor, len(self._mark), self._offset - len(self._mark))
+                != self._mark
+            ):
+                self._rewind("files cut off or written again")
+            return os.pread(self._descriptor, BLOCK, self._offset)
+        except OSError as error:  # a network's file system that is away
+            self.state = f"cannot be read ({error.strerror})"
+            return b""
+
+    def _replaced(self) -> bytes:
+        """Go over to the file that has taken the name, once the old one is read to its end."""
+        assert self._descriptor is not None
+        try:
+            new = self._path.stat()
+        except OSError as error:
+            self.state = f"waiting for the file ({error.strerror})"
+            return b""
+        old = os.fstat(self._descriptor)
+        if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
+            self.state = "waiting for rows"
+            return b""
+        data = self._grown()  # the last that was written before the name changed
+        if not data:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._rewind("files that took the place of another")
+        return data
+
+    def _rewind(self, what: str) -> None:
+        self.counts[what] += 1
+        self._offset, self._mark = 0, b""
+        self._rows.begin_file()
+
+    def _reopen(self) -> None:
+        try:
+            self._descriptor = _opened(self._path)
+        except FileNotFoundError as error:
+            if self._once:
+                raise StreamError(f"{self._path}: no such file: check the name") from None
+            self.state = f"waiting for the file ({error.strerror})"
+        except OSError as error:
+            if self._rows.layout is None:
+                raise StreamError(
+                    f"{self._path}: cannot be read ({error.strerror}): check the name and the "
+                    "permissions"
+                ) from None
+            self.state = f"waiting for the file ({error.strerror})"
+
+    def arrivals(self, patience: float) -> Iterator[Arrivals]:
+        """Rows as they come; without an end, unless the file is read once."""
+        pending, self._pending = self._pending, self.nothing()
+        if len(pending):
+            yield self._placed(pending)
+        while not self._ended:
+            found = self._read(patience)
+            yield self._placed(self.nothing() if found is None else found)
+
+    def _placed(self, some: Arrivals) -> Arrivals:
+        return Arrivals(some.time, some.inputs, some.targets, self._position())
+
+    def _position(self) -> dict[str, Any] | None:
+        """Where the file stands after the last whole line."""
+        if self._descriptor is None:
+            return None
+        offset = self._offset - self._rows.held
+        status = os.fstat(self._descriptor)
+        return {
+            "offset": offset,
+            "file": [status.st_dev, status.st_ino],
+            "mark": _mark_of(self._descriptor, offset),
+            "text": self._rows.state,
+        }
+
+    def seek(self, position: Any) -> None:
+        """Go on behind the rows of a position, in a file that has got another name if need be."""
+        try:
+            offset, file = int(position["offset"]), tuple(position["file"])
+            mark, state = int(position["mark"]), position["text"]
+        except (TypeError, KeyError, ValueError):
+            raise StreamError(f"{self.title}: {shown(position)} is no position in a file") from None
+        for path in [self._path, *self._siblings(file)]:
+            try:
+                descriptor = _opened(path)
+            except OSError:
+                continue
+            if os.fstat(descriptor).st_size >= offset and _mark_of(descriptor, offset) == mark:
+                break
+            os.close(descriptor)
+        else:
+            raise StreamError(
+                f"{self.title}: the file no longer holds the {offset} bytes that were read, and no "
+                "file beside it does: begin without resuming, or put the file back"
+            )
+        self.close()
+        self._descriptor, self._offset, self._ended = descriptor, offset, False
+        self._mark = os.pread(descriptor, min(_MARK, offset), offset - min(_MARK, offset))
+        self._pending = self.nothing()
+        self._rows.restore(state)
+
+    def _siblings(self, file: tuple[int, ...]) -> list[Path]:
+        """Files beside this one that are the same as at a position."""
+        found = []
+        for path in sorted(self._path.parent.glob("*")):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == file and path != self._path:
+                found.append(path)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def _opened(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StreamError(f"{path}: is no file: name a text file, or - for standard input")
+    if os.pread(descriptor, 8, 0).startswith(_PACKED):
+        os.close(descriptor)
+        raise StreamError(
+            f"{path}: is compressed, or no text: unpack it into standard input, as in "
+            f"zcat {path} | nbt-embed watch -"
+        )
+    return descriptor
+
+
+def _mark_of(descriptor: int, offset: int) -> int:
+    """A checksum of the bytes before a place."""
+    count = min(_MARK, offset)
+    return zlib.crc32(os.pread(descriptor, count, offset - count))

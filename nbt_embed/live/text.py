@@ -1,0 +1,214 @@
+"""Bytes of a text stream become rows: a table or JSON lines, recognised by the first sign."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from nbt_embed.app.objects import decoded, flattened, text_of
+from nbt_embed.errors import StreamError
+from nbt_embed.live import layout as layouts
+from nbt_embed.live.arrivals import Arrivals
+from nbt_embed.live.head import Head, has_value
+from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.lines import Lines
+from nbt_embed.live.moments import Days
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.records import RecordRows
+from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows
+from nbt_embed.live.values import Classes, Values
+
+_JSON = (b"{", b"[")
+
+
+class TextRows:
+    """Takes bytes as they come and gives rows, the same ones however the bytes are cut.
+
+    Args: title, what messages call the stream; options; counts, of what happened.
+    Attributes: layout, None until the first row has come; notes, about what was recognised.
+    """
+
+    def __init__(self, title: str, options: SourceOptions, counts: Counter[str]) -> None:
+        self._title, self._options, self._counts = title, options, counts
+        self._lines, self._head, self._days = Lines(), Head(title, options), Days()
+        self._values = Values(options.missing, options.decimal, counts)
+        self._parser: TableRows | _JsonLines | None = None
+        self._before: TableRows | _JsonLines | None = None  # of the file before this one
+        self._doubtful = False
+        self.layout: Layout | None = None
+        self.notes: list[str] = []
+
+    @property
+    def held(self) -> int:
+        """Bytes of a line without its end."""
+        return self._lines.held
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What else decides on the next rows; a JSON value."""
+        return {
+            "lines": self._lines.state,
+            "decimal": self._values.decimal,
+            "days": self._days.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state, with the layout that is known already."""
+        self._lines.restore(state["lines"])
+        self._values.decimal = state["decimal"]
+        self._days.state = list(state["days"])
+
+    def feed(self, data: bytes) -> Arrivals | None:
+        """The rows that these bytes complete; None before the first one. Errors: StreamError."""
+        lines = self._lines.feed(data)
+        if self._lines.too_long:
+            self._counts[MALFORMED_LINES] += self._lines.too_long
+            self._lines.too_long = 0
+        return self._rows(lines)
+
+    def finish(self) -> Arrivals | None:
+        """The row of a last line that has no end. Errors: StreamError: there was no row."""
+        found = self._rows(self._lines.finish())
+        if self.layout is None:
+            raise StreamError(
+                f"{self._title}: ended before the first row: send rows, below a header line with "
+                "the names of the columns"
+            )
+        return found
+
+    def drop(self) -> None:
+        """Forget a line without its end, which is counted."""
+        if self._lines.drop():
+            self._counts["lines cut off"] += 1
+
+    def doubt(self) -> None:
+        """The next line may be the end of one: it is dropped unless it is one of names, or JSON."""
+        if self.layout is None:
+            self._doubtful = True
+        else:
+            self._lines.skip()
+            self._counts["lines cut off"] += 1
+
+    def begin_file(self) -> None:
+        """The next bytes are the first ones of another file, with its own header if it has one."""
+        self.drop()
+        self._before, self._parser = self._parser or self._before, None
+        self._head = Head(self._title, self._options)
+
+    def _rows(self, lines: bytes) -> Arrivals | None:
+        if self._parser is None:
+            lines = self._begin(lines)
+        if self._parser is None or self.layout is None:
+            return None
+        rows = self._parser.parse(lines)
+        moments = self.layout.moments
+        if moments is not None and moments.form.kind == "clock":
+            rows = Rows(self._days.unwrapped(rows.time), rows.table)
+        return self.layout.arrivals(rows)
+
+    def _begin(self, lines: bytes) -> bytes:
+        """Take lines up to the first row; returns those that are still to be parsed."""
+        while lines:
+            end = lines.index(b"\n") + 1
+            line, doubtful, self._doubtful = lines[:end], self._doubtful, False
+            if doubtful and not is_whole(line):
+                self._counts["lines cut off"] += 1
+            elif line.removeprefix(BOM_UTF8).lstrip().startswith(_JSON):
+                if self._first_record(line):
+                    return lines
+            elif self._offered(line[:-1]):
+                self._first_row()
+                return (self._head.rows or line) + lines[end:]
+            lines = lines[end:]
+        return b""
+
+    def _offered(self, line: bytes) -> bool:
+        """Whether a line is the first row. Errors: StreamError, of the first file alone."""
+        try:
+            return self._head.offer(line)
+        except StreamError:
+            if self.layout is None:
+                raise
+            return True  # what stands there is counted line by line
+
+    def _first_row(self) -> None:
+        shape, head = self._head.shape, self._head
+        if self.layout is not None:
+            if shape is None or shape.header is None or not {*self.layout.fields} <= {*shape.names}:
+                self._parser = self._before
+            else:
+                self._parser = self._table(shape)
+            return
+        assert shape is not None
+        self.notes = list(head.notes)
+        if self._values.decimal is None:
+            self._values.decimal = head.decimal
+        cells = ["" if self._values.is_missing(cell) else cell for cell in head.cells]
+        self.layout = layouts.decide(self._title, shape.names, cells, self._options, self.notes)
+        self._parser = self._table(shape)
+
+    def _table(self, shape: Shape) -> TableRows:
+        assert self.layout is not None
+        return TableRows(shape, self.layout, self._values, self._classes(), self._counts)
+
+    def _first_record(self, line: bytes) -> bool:
+        record = _record(line, self._options.names)
+        if record is None:
+            self._counts[MALFORMED_LINES] += 1
+            return False
+        if self.layout is not None:
+            self._parser = self._before
+            return True
+        fields = flattened(record)
+        cells = [text_of(value) for value in fields.values()]
+        self.layout = layouts.decide(self._title, tuple(fields), cells, self._options, self.notes)
+        rows = RecordRows(self.layout, tuple(record), self._values, self._classes(), self._counts)
+        names = self._options.names
+        if names is None and line.lstrip(BOM_UTF8).lstrip().startswith(b"["):
+            names = tuple(record)
+        self._parser = _JsonLines(rows, names, self._counts)
+        return True
+
+    def _classes(self) -> Classes | None:
+        assert self.layout is not None
+        names = self.layout.classes
+        return None if names is None else Classes(names, self._values)
+
+
+class _JsonLines:
+    """Parses whole lines of JSON."""
+
+    def __init__(self, rows: RecordRows, names: Sequence[str] | None, counts: Counter[str]) -> None:
+        self._rows, self._names, self._counts = rows, names, counts
+
+    def parse(self, lines: bytes) -> Rows:
+        """Rows of whole lines, each with a newline at its end."""
+        records = []
+        for line in lines.split(b"\n")[:-1]:
+            record = _record(line, self._names)
+            if record is not None:
+                records.append(record)
+            elif line.strip():
+                self._counts[MALFORMED_LINES] += 1
+        return self._rows.rows(records)
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line that may have lost its beginning has not: it is JSON, or holds names alone."""
+    if line.lstrip().startswith(_JSON):
+        return _record(line, None) is not None
+    return not line.strip() or (b"}" not in line and not has_value(line.decode(errors="replace")))
+
+
+def _record(line: bytes, names: Sequence[str] | None) -> dict[str, Any] | None:
+    """The object of a line, or the array as one with names; None if it is neither."""
+    try:
+        value = decoded(line.decode("utf-8-sig"))
+    except ValueError:
+        return None
+    if isinstance(value, list):
+        names = names or [f"x{i + 1}" for i in range(len(value))]
+        return dict(zip(names, value, strict=True)) if len(value) == len(names) else None
+    return value if isinstance(value, dict) else None

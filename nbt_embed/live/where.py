@@ -1,0 +1,109 @@
+"""Where a stream comes from or goes to: the parts of an address, checked."""
+
+from __future__ import annotations
+
+import math
+import urllib.parse
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from nbt_embed.errors import StreamError, similar
+
+
+@dataclass(frozen=True)
+class Where:
+    """An address, as ``scheme://user@host:port/path?name=value&...``.
+
+    Attributes: scheme; user; host; port; path without its first stroke, still quoted; said, what
+    follows the question mark. A password is never part of it.
+    """
+
+    scheme: str
+    user: str | None
+    host: str
+    port: int | None
+    path: str
+    said: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """The address for people, without user and options."""
+        port = "" if self.port is None else f":{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{port}/{urllib.parse.unquote(self.path)}"
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A number that may be said. Errors: StreamError."""
+        text = self.said.get(name)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise StreamError(
+                f"{self.title}: {name}={text}: expected a number from {low:g} to {high:g}"
+            )
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number that may be said. Errors: StreamError."""
+        value = self.number(name, default, low, high)
+        if value != int(value):
+            raise StreamError(f"{self.title}: {name}={value:g}: expected a whole number")
+        return int(value)
+
+    def choice(self, name: str, default: str, among: Collection[str]) -> str:
+        """One of several words that may be said. Errors: StreamError."""
+        value = self.said.get(name, default)
+        if value not in among:
+            raise StreamError(f"{self.title}: {name}={value}: name one of {', '.join(among)}")
+        return value
+
+    def names(self, name: str) -> tuple[str, ...] | None:
+        """Names that may be said, separated by commas."""
+        text = self.said.get(name)
+        return None if text is None else tuple(one.strip() for one in text.split(","))
+
+
+def parse(text: str, options: Collection[str]) -> Where:
+    """The parts of an address.
+
+    Args: text; options, names that may follow the question mark.
+    Errors: StreamError: an option is unknown or said twice, the port is none, there is a password.
+    """
+    scheme, _, rest = text.partition(":")
+    rest, _, query = rest.partition("?")
+    authority, path = "", rest
+    if rest.startswith("//"):
+        authority, _, path = rest[2:].partition("/")
+    user, at, host = authority.rpartition("@")
+    if ":" in user:
+        raise StreamError(
+            f"{scheme}://...@{host}: a password in an address is seen by every user of the "
+            "machine: set NBT_MQTT_PASSWORD, or say passwordfile=FILE"
+        )
+    host, port = _port(scheme, host)
+    said: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, equals, value = part.partition("=")
+        if name not in options or not equals:
+            raise StreamError(
+                f"{scheme}:...?{name}: unknown option: {similar(name, options)}there are "
+                f"{', '.join(sorted(options)) or 'none'}"
+            )
+        if name in said:
+            raise StreamError(f"{scheme}:...?{name}: is said twice: say it once")
+        said[name] = urllib.parse.unquote(value)
+    return Where(scheme, urllib.parse.unquote(user) if at else None, host, port, path, said)
+
+
+def _port(scheme: str, host: str) -> tuple[str, int | None]:
+    """A host and its port; the host of IPv6 stands in brackets."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        return host.strip("[]"), None
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise StreamError(f"{scheme}://{host}: port {port!r}: expected a number from 1 to 65535")
+    return name.strip("[]"), int(port)

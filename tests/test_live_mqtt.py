@@ -1,0 +1,413 @@
+"""MQTT against a real broker: what comes, comes again, is malformed, refused, or has to wait."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import missing
+
+pytest.importorskip("polars", reason="live streams need the extra [app]")
+pytest.importorskip("paho", reason="MQTT needs the extra [mqtt]")
+if shutil.which("mosquitto") is None:
+    missing("mosquitto is not installed")
+
+from broker import Broker, Sender
+
+from nbt_embed.errors import StreamError
+from nbt_embed.live.arrivals import Arrivals, Source
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.publish import Publisher
+from nbt_embed.live.sources import open_source
+
+SECONDS = 20.0  # after which a test that waits has failed
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    one = Broker(tmp_path, "persistence true", f"persistence_location {tmp_path}/")
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def sender(broker: Broker) -> Iterator[Sender]:
+    one = Sender(broker)
+    yield one
+    one.close()
+
+
+class Reader:
+    """Takes rows of a source one arrival after the other."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._arrivals = source.arrivals(0.05)
+
+    def next(self) -> Arrivals:
+        return next(self._arrivals)
+
+    def until(self, done: Callable[[list[list[float]]], bool]) -> list[list[float]]:
+        rows: list[list[float]] = []
+        until = time.monotonic() + SECONDS
+        while not done(rows):
+            assert time.monotonic() < until, (rows, self.source.health)
+            rows += self.next().inputs.tolist()
+        return rows
+
+    def take(self, count: int) -> list[list[float]]:
+        return self.until(lambda rows: len(rows) >= count)
+
+
+def later(call: Callable[[], object]) -> None:
+    threading.Timer(0.2, call).start()
+
+
+def test_each_message_is_a_row(broker: Broker, sender: Sender) -> None:
+    with open_source(f"mqtt://{broker.address}/room/air?field=temp,hum.abs") as source:
+        assert source.title == f"mqtt://{broker.address}/room/air"
+        assert source.input_names == source.target_names == ("temp", "hum.abs")
+        sender.send(
+            "room/air",
+            '{"ts":1704067200,"temp":20.5,"hum":{"abs":1}}',
+            '{"hum":{"abs":2},"temp":21.5,"ts":1704067201,"new":1}',
+            '{"temp":null}',
+        )
+        reader = Reader(source)
+        rows = reader.take(3)
+        assert rows[:2] == [[20.5, 1], [21.5, 2]]
+        assert all(value != value for value in rows[2])
+        sender.send("room/air", '{"ts":1704067202,"temp":"22,5","hum":{"abs":"3"}}')
+        assert reader.next().time.tolist() in ([], [1704067202.0])
+
+
+def test_the_first_message_tells_the_names(broker: Broker, sender: Sender) -> None:
+    later(lambda: sender.send("a/b", "junk{", '{"t_s":1,"x":2,"state":"on"}'))
+    with open_source(f"mqtt://{broker.address}/a/b") as source:
+        assert source.input_names == ("x",)
+        some = next(source.arrivals(1))
+        assert (some.time.tolist(), some.inputs.tolist()) == ([1.0], [[2.0]])
+        assert source.health.counts == {"malformed messages": 1}
+
+
+def test_a_number_or_an_array_alone(broker: Broker, sender: Sender) -> None:
+    later(lambda: sender.send("a/temp", "20.5", " 21,5 ", "nan", "[1]"))
+    with open_source(f"mqtt://{broker.address}/a/temp") as source:
+        assert source.input_names == ("temp",)
+        rows = Reader(source).take(4)
+        assert rows[:2] == [[20.5], [float("nan")]] or rows[0] == [20.5]
+    with open_source(f"mqtt://{broker.address}/a/acc?field=x,y") as source:
+        sender.send("a/acc", "[1,2]", "[3,4]")
+        assert Reader(source).take(2) == [[1, 2], [3, 4]]
+
+
+def test_several_topics_make_one_row(broker: Broker, sender: Sender) -> None:
+    def send() -> None:
+        sender.send("s/hum", "40")
+        sender.send("s/temp", '{"c":20}')
+        for i in range(3):
+            sender.send("s/temp", json.dumps({"c": 21 + i}))
+            sender.send("s/hum", str(50 + i))
+
+    later(send)
+    with open_source(f"mqtt://{broker.address}/s/temp,s/hum") as source:
+        assert source.input_names == ("hum", "temp.c")
+        rows = Reader(source).take(4)
+        assert rows[0] == [40, 20]
+        assert rows[1][1] == 21
+        assert rows[1][0] != rows[1][0]  # nothing since the row before
+        assert rows[2:] == [[50, 22], [51, 23]]
+
+
+def test_malformed_payloads_are_counted(broker: Broker, sender: Sender) -> None:
+    with open_source(f"mqtt://{broker.address}/t?field=a") as source:
+        sender.send(
+            "t", "", "{", "\x00\x01", b"\xff\xfe", "[" * 100_000, '{"b":1}', "[1,2]",
+            "x" * 1_000_000, '{"a":1e400}', '{"a":Infinity}', '{"a":[]}', '{"a":1,"a":2}',
+        )  # fmt: skip
+        rows = Reader(source).until(lambda rows: any(row == [2.0] for row in rows))
+        assert [row for row in rows if row[0] == row[0]] == [[2.0]]
+        assert source.health.counts["malformed messages"] == 7
+        assert source.health.counts["malformed values"] >= 3
+
+
+def test_a_payload_that_no_device_sends_is_not_taken(broker: Broker, sender: Sender) -> None:
+    """MQTT 5 has a client say how much it takes: the broker drops what is more."""
+    with open_source(f"mqtt://{broker.address}/t?field=a") as source:
+        sender.send("t", '{"a":"' + "9" * (3 << 20) + '"}', '{"a":1}')
+        assert Reader(source).take(1) == [[1.0]]
+        assert source.health.state == "connected"
+
+
+def test_retained_messages_are_dropped_unless_they_are_wanted(
+    broker: Broker, sender: Sender
+) -> None:
+    sender.send("t", '{"a":1}', retain=True)
+    with open_source(f"mqtt://{broker.address}/t?field=a&client=x") as source:
+        sender.send("t", '{"a":2}')
+        assert Reader(source).take(1) == [[2.0]]
+        assert source.health.counts == {"retained messages": 1}
+    options = SourceOptions(retained=True)
+    with open_source(f"mqtt://{broker.address}/t?field=a&client=y", options) as source:
+        assert Reader(source).take(1) == [[1.0]]
+
+
+def test_what_comes_while_nobody_listens_is_kept_by_the_broker(
+    broker: Broker, sender: Sender
+) -> None:
+    where = f"mqtt://{broker.address}/t?field=a"
+    with open_source(where):
+        pass
+    sender.send("t", *(json.dumps({"a": i}) for i in range(50)))
+    with open_source(where) as source:
+        assert Reader(source).take(50) == [[float(i)] for i in range(50)]
+
+
+def test_a_message_that_was_not_learnt_comes_again(broker: Broker, sender: Sender) -> None:
+    where = f"mqtt://{broker.address}/t?field=a"
+    source = open_source(where)
+    sender.send("t", *(json.dumps({"a": i}) for i in range(3)))
+    reader = Reader(source)
+    assert reader.take(3) == [[0.0], [1.0], [2.0]]  # and nothing more was asked for
+    source.close()
+    with open_source(where) as source:
+        reader = Reader(source)
+        assert reader.take(1)[0] in ([0.0], [1.0], [2.0])
+        assert source.health.counts["messages sent again"] >= 1
+        reader.until(lambda _: True)
+
+
+@pytest.mark.parametrize("version", ["5", "3"])
+def test_a_broker_that_is_killed_and_comes_back(
+    broker: Broker, sender: Sender, version: str
+) -> None:
+    where = f"mqtt://{broker.address}/t?field=a&version={version}"
+    with open_source(where) as source:
+        reader = Reader(source)
+        for i in range(3):
+            sender.send("t", json.dumps({"a": i}))
+            assert reader.take(1) == [[float(i)]]
+            broker.kill()
+            reader.until(lambda _: source.health.state.startswith("not connected"))
+            broker.start()
+            reader.until(lambda _: source.health.state == "connected")
+            connections = source.health.counts["connections made again"]
+            assert connections >= i + 1
+            reader.until(lambda _: sender.client.is_connected())
+            time.sleep(0.1)  # for the subscription, of which the sender knows nothing
+
+
+def test_nothing_is_taken_twice_when_the_connection_is_lost(broker: Broker, sender: Sender) -> None:
+    """Through a relay that is cut: the broker lives on, and sends what was not acknowledged."""
+    relay = Relay(broker.port)
+    try:
+        with open_source(f"mqtt://127.0.0.1:{relay.port}/t?field=a") as source:
+            reader = Reader(source)
+            sender.send("t", *(json.dumps({"a": i}) for i in range(20)))
+            some = reader.take(5)
+            relay.cut()
+            sender.send("t", *(json.dumps({"a": i}) for i in range(20, 40)))
+            some += reader.take(40 - len(some))
+            assert some == [[float(i)] for i in range(40)]
+            for _ in range(3):
+                assert len(reader.next()) == 0
+    finally:
+        relay.close()
+
+
+class Relay:
+    """Hands bytes on to a port, and cuts the connection when told."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._target))
+            self._open += [near, far]
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._hand_on, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _hand_on(a: socket.socket, b: socket.socket) -> None:
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+
+    def cut(self) -> None:
+        for one in self._open:
+            one.close()
+            # closing alone does not wake who reads
+        self._open.clear()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+
+def test_a_slow_reader_makes_the_broker_wait(broker: Broker, sender: Sender) -> None:
+    with open_source(f"mqtt://{broker.address}/t?field=a") as source:
+        sender.send("t", *(json.dumps({"a": i}) for i in range(1100)))
+        time.sleep(0.2)
+        waiting = source._inbox._waiting  # type: ignore[attr-defined]
+        assert len(waiting) <= 1000
+        assert Reader(source).take(1100) == [[float(i)] for i in range(1100)]
+
+
+def test_a_wrong_password_is_refused_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Callable[[str], str]
+) -> None:
+    words = tmp_path / "words"
+    command = [tool("mosquitto_passwd"), "-b", "-c", str(words), "sam", "right"]
+    subprocess.run(command, check=True, capture_output=True)
+    words.chmod(0o644)
+    broker = Broker(tmp_path, f"password_file {words}", "allow_anonymous false")
+    try:
+        where = f"mqtt://sam@{broker.address}/t?field=a"
+        monkeypatch.setenv("NBT_MQTT_PASSWORD", "wrong-one")
+        for refused in (where, f"mqtt://{broker.address}/t?field=a"):
+            with pytest.raises(StreamError, match="refuses") as error:
+                open_source(refused)
+            assert "wrong-one" not in str(error.value)
+            assert "sam" not in str(error.value)
+        monkeypatch.setenv("NBT_MQTT_PASSWORD", "right")
+        with open_source(where) as source:
+            assert source.health.state == "connected"
+        file = tmp_path / "secret"
+        file.write_text("right\n", encoding="utf-8")
+        monkeypatch.delenv("NBT_MQTT_PASSWORD")
+        with open_source(f"{where}&passwordfile={file}") as source:
+            assert "right" not in repr(source.health) + source.title
+    finally:
+        broker.kill()
+
+
+def test_no_broker_and_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        with pytest.raises(StreamError, match=r"no broker within 0\.3 s"):
+            open_source(f"mqtt://127.0.0.1:{port}/t?field=a&wait=0.3")
+        monkeypatch.setattr("nbt_embed.live.link._ANSWER", 0.2)
+        with pytest.raises(StreamError, match="is this a broker"):
+            open_source(f"mqtt://127.0.0.1:{port}/t?field=a&wait=1.5")
+    with pytest.raises(StreamError, match="Connection refused"):
+        open_source(f"mqtt://127.0.0.1:{port}/t?field=a&wait=0.3")
+
+
+def test_two_clients_of_one_name(broker: Broker) -> None:
+    where = f"mqtt://{broker.address}/t?field=a&client=same"
+    with open_source(where) as first, open_source(where) as second:
+        until = time.monotonic() + SECONDS
+        while (
+            "same name" not in first.health.state + second.health.state and time.monotonic() < until
+        ):
+            time.sleep(0.01)
+        assert "client=NAME" in first.health.state + second.health.state
+
+
+@pytest.mark.parametrize("where", ["mqtt://h/+/t", "mqtt://h/t/#", "mqtt://h/t,t", "mqtt://h"])
+def test_topics_that_are_refused(where: str) -> None:
+    with pytest.raises(StreamError, match=r"topic"):
+        open_source(where)
+
+
+# paho-mqtt leaves a socket whose handshake fails to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tls(tmp_path: Path, tool: Callable[[str], str]) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = [
+        tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o644)
+    tmp_path.chmod(0o755)
+    broker = Broker(tmp_path, f"certfile {certificate}", f"keyfile {key}")
+    try:
+        where = f"mqtts://{broker.address}/t?field=a"
+        with (
+            open_source(f"{where}&cafile={certificate}") as source,
+            Publisher(f"mqtts://{broker.address}/t?cafile={certificate}") as publisher,
+        ):
+            publisher.send([{"a": 1.5}])
+            assert Reader(source).take(1) == [[1.5]]
+        with pytest.raises(StreamError, match="certificate is not accepted"):
+            open_source(where)
+        with pytest.raises(StreamError, match="cannot be read"):
+            open_source(f"{where}&cafile={tmp_path / 'none'}")
+    finally:
+        broker.kill()
+
+
+def test_answers_are_published_in_order(broker: Broker) -> None:
+    with (
+        open_source(f"mqtt://{broker.address}/out?field=row,x,y") as source,
+        Publisher(f"mqtt://{broker.address}/out") as publisher,
+    ):
+        rows = [{"row": i, "x": float("nan"), "y": float("inf"), "s": "ä"} for i in range(1000)]
+        publisher.send(rows)
+        found = Reader(source).take(1000)
+        assert [row[0] for row in found] == list(range(1000))
+        assert all(row[1] != row[1] and row[2] != row[2] for row in found)
+        assert publisher.health.counts == {"messages sent": 1000}
+        assert "malformed values" not in source.health.counts
+
+
+def test_a_publisher_never_waits_and_counts_what_it_drops(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbt_embed.live.outbox.MOST", 50)
+    with Publisher(f"mqtt://{broker.address}/out") as publisher:
+        broker.kill()
+        until = time.monotonic() + SECONDS
+        while publisher.health.state == "connected" and time.monotonic() < until:
+            time.sleep(0.01)
+        publisher.send([{"row": i} for i in range(80)])
+        assert publisher.health.counts["messages dropped"] == 30
+        broker.start()
+        with open_source(f"mqtt://{broker.address}/out?field=row") as source:
+            assert Reader(source).take(50) == [[float(i)] for i in range(30, 80)]
+
+
+@pytest.mark.parametrize("where", ["mqtt://h/a/#", "http://h/t", "-", "mqtt://h"])
+def test_where_nothing_can_be_published(where: str) -> None:
+    with pytest.raises(StreamError):
+        Publisher(where)
+
+
+def test_without_the_library_the_command_that_installs_it_is_named() -> None:
+    program = """
+import sys
+sys.modules["paho"] = None
+from nbt_embed.errors import MissingExtraError
+from nbt_embed.live.publish import Publisher
+from nbt_embed.live.sources import open_source
+for call in (open_source, Publisher):
+    try:
+        call("mqtt://u@host/t")
+    except MissingExtraError as error:
+        print(error)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.count("pip install 'nbt-embed[mqtt]'") == 2

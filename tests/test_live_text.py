@@ -1,0 +1,319 @@
+"""Text of live streams: the same rows however bytes are cut, and whatever is wrong counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import missing
+
+pytest.importorskip("polars", reason="live streams need the extra [app]")
+try:
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+except ImportError:
+    missing("hypothesis is not installed: pip install '.[dev]'")
+
+from nbt_embed.errors import StreamError
+from nbt_embed.live.arrivals import Arrivals
+from nbt_embed.live.lines import LONGEST, Lines
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.text import TextRows
+
+Found = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, int], TextRows]
+
+
+def read(pieces: Iterable[bytes], **options: Any) -> Found:
+    """Times, inputs, counts and the parser after these pieces, in the order they come."""
+    counts: Counter[str] = Counter()
+    rows = TextRows("log", SourceOptions(**options), counts)
+    given_: list[Arrivals] = []
+    for piece in pieces:
+        found = rows.feed(piece)
+        if found is not None:
+            given_.append(found)
+    last = rows.finish()
+    if last is not None:
+        given_.append(last)
+    return (
+        np.concatenate([one.time for one in given_]),
+        np.concatenate([np.hstack([one.inputs, one.targets]) for one in given_]),
+        dict(counts),
+        rows,
+    )
+
+
+def values(text: str | bytes, **options: Any) -> list[list[float | None]]:
+    """Inputs, None where missing."""
+    data = text if isinstance(text, bytes) else text.encode()
+    _, table, _, rows = read([data], **options)
+    assert rows.layout is not None
+    width = len(rows.layout.inputs)
+    return [
+        [None if np.isnan(one) else float(one) for one in row[:width]] for row in table.tolist()
+    ]
+
+
+def same(one: Found, other: Found) -> None:
+    for a, b in zip(one[:2], other[:2], strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert one[2] == other[2]
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    ends = sorted({place % (len(data) + 1) for place in places})
+    return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
+
+
+NUMBER = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(10**20), 10**20).map(str),
+    st.decimals(-1000, 1000, places=4).map(str),
+    st.from_regex(
+        r"[+-]?([0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,5})([eE][+-]?[0-9]{1,3})?", fullmatch=True
+    ),
+)
+ODD = st.sampled_from(
+    ["", " ", "nan", "NA", "-", "inf", "-Infinity", "1e400", "1_0", "0x1", "abc", "\u00b5",
+     "\u0661", "1,5", "\u22123", "1.2.3", "--1", " 7 ", '"8"', '"9', "#", "1e", "+", ".", "true"]
+)  # fmt: skip
+LINE = st.one_of(
+    st.lists(NUMBER, min_size=3, max_size=3).map(",".join),
+    st.lists(NUMBER, min_size=3, max_size=3).map(",".join),
+    st.lists(st.one_of(NUMBER, ODD), min_size=1, max_size=4).map(",".join),
+)
+END = st.sampled_from(["\n", "\n", "\r\n", "\r"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(LINE, END), min_size=1, max_size=40),
+    st.lists(st.integers(0, 5000), max_size=8),
+    st.booleans(),
+)
+def test_a_table_is_the_same_however_it_is_cut(
+    lines: list[tuple[str, str]], places: list[int], clean: bool
+) -> None:
+    """Many lines at once are parsed by another library than one alone."""
+    if clean:
+        lines = [(line, end) for line, end in lines if line.count(",") == 2 and '"' not in line]
+    data = ("time,a,b\n0,1,2\n" + "".join(line + end for line, end in lines)).encode()
+    whole = read([data])
+    same(whole, read([data[i : i + 1] for i in range(len(data))]))
+    same(whole, read(cut(data, places)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.dictionaries(
+                st.sampled_from(["a", "b", "m", "n"]),
+                st.one_of(
+                    st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=5),
+                    st.fixed_dictionaries({"x": st.one_of(st.integers(), st.text(max_size=3))}),
+                    st.lists(st.floats(-9, 9), max_size=3),
+                ),
+            ).map(json.dumps),
+            st.sampled_from(
+                ["{", "", "[]", "7", '{"a":1},{"a":2}', '{"a":[1', "2]}", '{"a":1,"a":2}', "\u20ac"]
+            ),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 3000), max_size=8),
+)  # fmt: skip
+def test_json_lines_are_the_same_however_they_are_cut(lines: list[str], places: list[int]) -> None:
+    data = ('{"t_s":0,"a":1,"b":2.5,"m":{"x":1},"l":[1,2]}\n' + "\n".join(lines) + "\n").encode()
+    whole = read([data])
+    same(whole, read([data[i : i + 1] for i in range(len(data))]))
+    same(whole, read(cut(data, places)))
+
+
+def test_many_lines_at_once_are_the_numbers_of_python() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.standard_normal((500, 3)) * 10.0 ** rng.integers(-40, 18, (500, 3))
+    text = "a,t_s,b,c\n" + "".join(
+        f"{x!r},{i / 7!r},{y!r},{z!r}\n" for i, (x, y, z) in enumerate(numbers.tolist())
+    )
+    time, table, counts, _ = read([text.encode()])
+    np.testing.assert_array_equal(time, np.arange(500) / 7)
+    np.testing.assert_array_equal(table[:, :3], numbers.astype(np.float32))
+    assert counts == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "names", "expected"),
+    [
+        ("a,b\n1,2\n", {}, ("a", "b"), [[1, 2]]),
+        ("1,2\n3,4\n", {}, ("x1", "x2"), [[1, 2], [3, 4]]),
+        ("1,2\n", {"names": ("p", "q")}, ("p", "q"), [[1, 2]]),
+        ("p,q\n1,2\n", {"names": ("p", "q")}, ("p", "q"), [[1, 2]]),
+        ("a;b\n1,5;2\n", {}, ("a", "b"), [[1.5, 2]]),
+        ("a;b\n1;2\n1,5;2\n1.5;3\n", {}, ("a", "b"), [[1, 2], [1.5, 2], [None, 3]]),
+        ("a b\n1 2\n 3   4\n", {}, ("a", "b"), [[1, 2], [3, 4]]),
+        ("a\tb\n5\t\n\t\n1\t2\n", {}, ("a", "b"), [[5, None], [None, None], [1, 2]]),
+        ("x\n1\n\n3\n", {}, ("x",), [[1], [None], [3]]),
+        ("a,b\nV,degC\n1,2\n", {}, ("a", "b"), [[1, 2]]),
+        ("# log of today\n# a,b\n1,2\n# pause\n3,4\n", {}, ("a", "b"), [[1, 2], [3, 4]]),
+        ("sep=;\na;b\n1;2\n", {}, ("a", "b"), [[1, 2]]),
+        ("a,s,b\n1,ok,2\n", {}, ("a", "b"), [[1, 2]]),
+        ("seq,a\n1,2\n", {}, ("a",), [[2]]),
+        ("seq,a\n1,2\n", {"inputs": ("seq",)}, ("seq",), [[1]]),
+        ('"a, V",b\n"1",2\n"3,4\n5,6\n', {}, ("a, V", "b"), [[1, 2], [5, 6]]),
+        ("\ufeffa,b\r\n1,2\r\n", {}, ("a", "b"), [[1, 2]]),
+        ("a,b\n1,2\na,b\n3,4\n", {}, ("a", "b"), [[1, 2], [3, 4]]),
+        ("a,b\n1,-200\n", {"missing": ("-200",)}, ("a", "b"), [[1, None]]),
+        ("a,b\n1,2e18\n1e18,inf\n", {}, ("a", "b"), [[1, None], [np.float32(1e18), None]]),
+        ("a,b\n1,2", {}, ("a", "b"), [[1, 2]]),
+        ('{"a":1,"b":{"c":[2,true]}}\n{"b":{"c":[3]}}\n', {}, ("a", "b.c.0", "b.c.1"),
+         [[1, 2, 1], [None, 3, None]]),
+        ('{"a":1,"acc":[1,2]}\n', {"inputs": ("acc",)}, ("acc.0", "acc.1"), [[1, 2]]),
+        ('{"b":1,"a.x":2}\n{"a.x":"3,5","b":"4"}\n', {"decimal": ","}, ("b", "a.x"),
+         [[1, 2], [4, 3.5]]),
+        ('{"a":1}\n{"a":NaN}\n{"a":Infinity}\n{"a":1e400}\n{"a":null}\n{"a":[1]}\n', {}, ("a",),
+         [[1], *[[None]] * 5]),
+        ("[1,2]\n[3,4]\n[5]\n", {}, ("x1", "x2"), [[1, 2], [3, 4]]),
+    ],
+)  # fmt: skip
+def test_what_a_text_means(
+    text: str, options: dict[str, Any], names: tuple[str, ...], expected: list[list[float | None]]
+) -> None:
+    assert values(text, **options) == expected
+    layout = read([text.encode()], **options)[3].layout
+    assert layout is not None
+    assert layout.input_names == layout.target_names == names
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("time,a\n2024-01-01 00:00:10,1\n2024-01-01 00:00:20,2\n", [1704067210.0, 1704067220.0]),
+        ("time,a\n2024-01-01T02:00:00+02:00,1\n", [1704067200.0]),
+        ("t_ms,a\n100,1\n200,2\n", [0.1, 0.2]),
+        ("timestamp,a\n1704067200,1\nsoon,2\n", [1704067200.0, np.nan]),
+        ("time,a\n23:59:59,1\n00:00:01,2\n00:00:02,3\n", [86399.0, 86401.0, 86402.0]),
+        ('{"ts":1704067200123,"a":1}\n', [1704067200.123]),
+        ('{"ts":"2024-01-01T00:00:00Z","a":1}\n', [1704067200.0]),
+        ("t,a\n1,2\n", [np.nan]),
+    ],
+)
+def test_times(text: str, expected: list[float]) -> None:
+    np.testing.assert_array_equal(read([text.encode()])[0], expected)
+
+
+def test_time_of_two_columns_and_of_none() -> None:
+    text = b"day,clock,a\n2024-01-01,00:00:10,1\n"
+    assert read([text], time="day+clock")[0].tolist() == [1704067210.0]
+    assert np.isnan(read([text], time="none")[0]).all()
+    assert read([b"k,a\n5,1\n"], time="k", time_format="min")[0].tolist() == [300.0]
+
+
+def test_classes_and_their_spellings() -> None:
+    text = b"a,state\n1,run\n2,stop\n3,\n4,odd\n5, run\n"
+    _, table, counts, rows = read([text], targets=("state",), classes=("stop", "run"))
+    assert rows.layout is not None
+    assert (rows.layout.input_names, rows.layout.target_names) == (("a",), ("state",))
+    assert (rows.layout.classes, rows.layout.anchor) == (("stop", "run"), (None,))
+    np.testing.assert_array_equal(table[:, 1], [1, 0, np.nan, np.nan, 1])
+    assert counts == {"malformed values": 1}
+    _, table, _, _ = read([b"a,s\n1,0\n2,2.0\n3,1\n"], targets=("s",), classes=("0", "2"))
+    np.testing.assert_array_equal(table[:, -1], [0, 1, np.nan])
+
+
+def test_what_is_wrong_is_counted() -> None:
+    many = "".join(f"{i},{i}\n" for i in range(100))
+    text = f"time,a\n0,1\n1\n2,3,4\n3,x\n4,1e400\n5,\n#\n# why\ntime,a\n\n{many}"
+    _, table, counts, _ = read([text.encode()])
+    assert len(table) == 104
+    assert counts == {
+        "malformed lines": 2, "malformed values": 2, "comment lines": 2, "repeated headers": 1
+    }  # fmt: skip
+    text = '{"a":1}\n{"a":1,"b":2}\n{"b":1,"c":2}\n{"a":"x"}\nno\n{"a":{}}\n'
+    _, _, counts, _ = read([text.encode()])
+    assert counts == {"new fields": 2, "malformed values": 2, "malformed lines": 1}
+
+
+def test_a_json_text_of_any_depth_and_any_digits_is_a_malformed_line_at_worst() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    text = f'{{"a":1}}\n{{"a":{deep}}}\n{{"a":{"9" * 5000}}}\n{{"a":1{"0" * 400}}}\n{{"a":2}}\n'
+    _, table, counts, _ = read([text.encode()])
+    assert [value for value in table[:, 0].tolist() if value == value] == [1, 2]
+    assert counts["malformed lines"] + counts["malformed values"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("", {}, "ended before the first row"),
+        ("a,b\n", {}, "ended before the first row"),
+        ("\xff\xfea\x00".encode("latin-1").decode("latin-1"), {}, "no text"),
+        ("a,b\n1,2\n", {"inputs": ("c",)}, "no field 'c'"),
+        ("a,b\n1,2\n", {"targets": ("A",)}, "did you mean 'a'"),
+        ("a,b\n1,2\n", {"inputs": ("a", "a")}, "each once"),
+        ("a,s\n1,ok\n", {"targets": ("s",)}, "name its classes"),
+        ("a,s\n1,ok\n", {"inputs": ("s",)}, "not a number"),
+        ("a,s\n1,ok\n", {"classes": ("ok", "bad")}, "belong to one target"),
+        ("a,s\n1,ok\n", {"targets": ("s",), "classes": ("ok",)}, "at least two"),
+        ("s\nok\nok\nno\nok\nok\n", {}, "no field holds a number"),
+        ("a,b\n1,2\n", {"targets_as_inputs": False}, "name the targets"),
+        ("a,b\n1,2\n", {"targets": ("a", "b"), "targets_as_inputs": False}, "no input is left"),
+        ("date,a\n01/02/2024,2\n", {}, "day and month"),
+        ("a,b\n1,2\n", {"time": "c"}, "no column 'c' for the time"),
+        ("1,2\n", {"names": ("a",)}, "1 names are given"),
+        ("a,a\n1,2\n", {}, "both named 'a'"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(text: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(StreamError, match=words):
+        read([text.encode("latin-1")], **options)
+
+
+def test_at_horizon_0_targets_are_no_inputs() -> None:
+    layout = read([b"a,b,c\n1,2,3\n"], targets=("b",), targets_as_inputs=False)[3].layout
+    assert layout is not None
+    assert (layout.input_names, layout.target_names, layout.anchor) == (("a", "c"), ("b",), (None,))
+
+
+def test_a_line_without_an_end_takes_no_more_than_a_line() -> None:
+    lines = Lines()
+    for _ in range(100):
+        assert lines.feed(b"9" * (LONGEST // 4)) == b""
+        assert lines.held <= LONGEST
+    assert lines.feed(b"9\n1,2\n") == b"1,2\n"
+    assert lines.too_long == 1
+    assert (
+        lines.feed(b"7" * (LONGEST + 1) + b"\n" + b"8" * LONGEST + b"\n") == b"8" * LONGEST + b"\n"
+    )
+    assert lines.too_long == 2
+
+
+def test_ten_thousand_columns() -> None:
+    names = ",".join(f"c{i}" for i in range(10_000))
+    row = ",".join(str(i) for i in range(10_000)) + "\n"
+    _, table, counts, _ = read([names.encode() + b"\n", row.encode() * 20])
+    assert table.shape == (20, 20_000)
+    assert counts == {}
+
+
+def test_a_state_goes_on_where_the_bytes_were_left() -> None:
+    data = b"a;b\n1;2\r\n3;4\r\n1,5;6\r\n7.5;8\r\n"
+    for place in range(9, len(data)):
+        whole = read([data])
+        counts: Counter[str] = Counter()
+        first = TextRows("log", SourceOptions(), counts)
+        before = first.feed(data[:place])
+        assert before is not None
+        state = json.loads(json.dumps(first.state))
+        second = TextRows("log", SourceOptions(), counts)
+        second.feed(data[:9])
+        second.restore(state)
+        after = second.feed(data[place - first.held :])
+        assert after is not None
+        both = np.concatenate([before.inputs, after.inputs])
+        assert both.tobytes() == whole[1][:, :2].tobytes()
