@@ -176,7 +176,5 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except TypeError:  # pandas.NA says neither yes nor no
+    except (TypeError, ValueError, ArithmeticError):  # pandas.NA, an array, Decimal("sNaN")
         return type(value).__name__ == "NAType"
-    except ValueError:  # an array
-        return False

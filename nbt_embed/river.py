@@ -125,7 +125,7 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
         label = number("y", y, _LABEL)
         row = self._features.learn(x)
         learner = self._ready(len(self._features), 1)
-        learner.predict(row if len(row) else (0.0,))
+        learner.predict(_inputs(row))
         learner.learn(label)
 
     def predict_one(self, x: Row) -> float:
@@ -133,7 +133,7 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
         row = self._features.row(x)
         if self._learner is None:
             return 0.0
-        return float(_peek(self._learner, row)[0])
+        return float(self._learner.peek(_inputs(row))[0])
 
     def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
         """``learn_one`` of every row, in their order."""
@@ -211,12 +211,16 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
 
         Errors: InputError, InputTypeError (they name the feature; nothing has changed).
         """
-        if isinstance(y, Hashable) is False:
-            raise InputTypeError(f"y is {shown(y)}: expected a label that can be hashed, or None")
+        try:
+            hash(y)
+        except TypeError:
+            raise InputTypeError(
+                f"y is {shown(y)}: expected a label that can be the key of a dict, or None"
+            ) from None
         row = self._features.learn(x)
         index = math.nan if is_missing(y) else self._index(y)
         learner = self._ready(len(self._features), max(len(self._classes), 2))
-        learner.predict(row if len(row) else (0.0,))
+        learner.predict(_inputs(row))
         learner.learn(index)
 
     def _index(self, label: Hashable) -> float:
@@ -238,7 +242,7 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
         row = self._features.row(x)
         if self._learner is None or not self._classes:
             return {}
-        found = _peek(self._learner, row)[: len(self._classes)].astype(np.float64)
+        found = self._learner.peek(_inputs(row))[: len(self._classes)].astype(np.float64)
         total = found.sum()
         found = found / total if total > 0 else np.full(len(found), 1 / len(found))
         return dict(zip(self._classes, found.tolist(), strict=True))
@@ -278,7 +282,7 @@ class NbtForecaster(_Streaming, Forecaster):
     >>> for t in range(1000):
     ...     model.learn_one(20 + math.sin(t / 5))
     >>> [round(value, 1) for value in model.forecast(horizon=3)]
-    [20.9, 20.8, 20.7]
+    [19.1, 19.2, 19.4]
     """
 
     def __init__(
@@ -351,8 +355,9 @@ class NbtForecaster(_Streaming, Forecaster):
         return forecasts
 
 
-def _peek(learner: Learner, row: Float32Array) -> Float32Array:
-    return copy.copy(learner).predict(row if len(row) else (0.0,))
+def _inputs(row: Float32Array) -> Float32Array:
+    """What a learner takes in: one channel where there is no feature yet."""
+    return row if len(row) else np.zeros(1, np.float32)
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:

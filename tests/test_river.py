@@ -237,6 +237,7 @@ def test_names_may_be_anything() -> None:
         (1j, InputTypeError, "feature 'b' is 1j"),
         (b"raw", InputTypeError, "feature 'b' is b'raw'"),
         (np.zeros(3), InputTypeError, "feature 'b' is array"),
+        (Decimal("sNaN"), InputTypeError, "feature 'b' is Decimal"),
     ],
 )
 @pytest.mark.parametrize("make", KINDS)
@@ -272,8 +273,12 @@ def test_bad_labels_and_rows_are_named() -> None:
     with pytest.raises(InputTypeError, match="x is list: expected a dict"):
         model.learn_one([1.0], 1.0)
     assert pickle.dumps(model) == before
-    with pytest.raises(InputTypeError, match=r"y is \['a'\]: expected a label"):
-        NbtClassifier().learn_one({"a": 1.0}, ["a"])
+    sorter = NbtClassifier()
+    before = pickle.dumps(sorter)
+    for unhashable in (["a"], (1, ["a"]), np.zeros(2), {"a": 1}):
+        with pytest.raises(InputTypeError, match=r"y is .*: expected a label"):
+            sorter.learn_one({"a": 1.0}, unhashable)
+    assert pickle.dumps(sorter) == before
 
 
 @pytest.mark.parametrize("make", [NbtRegressor, NbtClassifier])
