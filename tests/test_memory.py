@@ -25,12 +25,14 @@ from nbt_embed.anchor import find_anchor
 from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.baselines import LastValue, Naive, Nlms, Rls, Seasonal
 from nbt_embed.errors import SequenceError
-from nbt_embed.evaluate import Scored, evaluate
+from nbt_embed.evaluate import Scored, evaluate, scored_truths
 from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
 from nbt_embed.faults import Fault, drawn_faults, with_faults
+from nbt_embed.parallel import Interrupted, run_all
 from nbt_embed.replay import replay
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
+from nbt_embed.sweep import sweep
 from nbt_embed.testing import assert_flat
 
 KIB = 1024
@@ -169,6 +171,11 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "cost.processors": cost.processors,
         "evaluate.Scored": lambda: Scored(2, 1).truths(0, wide.astype(np.float32)),
         "evaluate.evaluate": lambda: evaluate(LastValue(1, 1), stream),
+        "evaluate.scored_truths": lambda: scored_truths(stream, 1, 0),
+        "curve.curve": lambda: evaluate(LastValue(1, 1), stream).curve(every=5),
+        "sweep.sweep": lambda: sweep([config], stream, (0, 1), jobs=1),
+        "parallel.run_all": lambda: run_all([lambda advance: advance(1)], 1),
+        "parallel.Interrupted": lambda: Interrupted(1, 2),
         "baselines.LastValue": lambda: steps(LastValue(1, 1)),
         "baselines.Naive": lambda: steps(Naive(1, 1)),
         "baselines.Seasonal": lambda: Seasonal(1, 1, period=5).run(z, z, horizon=1),
@@ -220,7 +227,7 @@ def regression(values: Any) -> None:
 # What is the package's own, or runs once in a process: by module; then what is a result or an
 # interface.
 OWN = {"arrays", "cli", "errors", "files", "options", "output"}
-RESULTS = {"Alternative", "Amalgamation", "Difference", "Evaluation", "Golden"}
+RESULTS = {"Alternative", "Amalgamation", "Curve", "Difference", "Evaluation", "Golden", "Swept"}
 RESULTS |= {"Counters", "Memory", "Reliability", "Replay", "Baseline", "Model", "Repeater"}
 
 
