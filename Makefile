@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams intervals nab faults false-alarms drift desk live soak targets size scaling cost amalgamation \
+.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk live soak targets size scaling cost amalgamation \
         ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -40,11 +40,13 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
+	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
 	@echo 'make live         live streams: parsing, a broker that is killed, a device unplugged (docs/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
+	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
@@ -90,6 +92,9 @@ bars: $(VENV)/package
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/streams.md)
 
+peers: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/peers.md)
+
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
 	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
@@ -106,6 +111,9 @@ faults: $(VENV)/report
 
 false-alarms: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/uncertainty.md)
+
+flat: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.flat
 
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)
@@ -151,7 +159,6 @@ scaling: $(VENV)/package
 cost: $(VENV)/tools
 	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/porting.md)
 
-# The influence task runs on the reference implementation, which lives with the tests.
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
 # what has a goal (losses in bytes; 20 seeds, six tasks, a million steps), alone. REPORT=1 writes what is
@@ -161,7 +168,7 @@ OWN ?= 0
 GOALS ?= 0
 REPORT ?= 0
 LEARNERS := $(VENV)/$(if $(filter-out 0,$(OWN)),report,learning)
-LEARN := PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
+LEARN := OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
          $(if $(filter-out 0,$(OWN)),--own) $(if $(filter-out 0,$(GOALS)),--goals) \
          $(if $(filter-out 0,$(REPORT)),--report)
 learning: $(LEARNERS)
@@ -170,11 +177,10 @@ learning: $(LEARNERS)
 learning-quick: $(LEARNERS)
 	$(LEARN) --quick
 
-# The gradients' statistics run on the reference implementation, which lives with the tests.
 # `make paper CLAIMS="cost filters"` measures these alone.
 CLAIMS ?=
 paper: $(VENV)/report
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
 	    $(call documented,--document docs/paper.md)
 
 # Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.

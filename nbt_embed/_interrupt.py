@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells report it
 LINE = "\nnbt-embed: interrupted\n"
@@ -33,6 +36,30 @@ def ignored() -> None:
     """From here on Ctrl-C does nothing: the results are out, and the process is about to end."""
     if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Signals that would raise in this block raise after it, as the last thing of the block.
+
+    To mask them would not do: they then reach another thread, and Python raises in the main one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # nothing is raised here
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda came_one, _frame: came.append(came_one))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
 
 
 def _end(number: int, _frame: object) -> None:

@@ -102,9 +102,14 @@ def add_switches(group: Any) -> None:
     )
 
 
+def said_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the learner as the options of ``add_learner`` give them."""
+    return settings_of(args, _NAMED)
+
+
 def config_of(args: argparse.Namespace, n_in: int, n_out: int, **decided: Any) -> Config:
     """The learner that the options describe. Errors: ConfigError."""
-    return Config(n_in, n_out, **{**settings_of(args, _NAMED), **decided})
+    return Config(n_in, n_out, **{**said_of(args), **decided})
 
 
 def settings_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-import reference as ref
 from numpy.typing import NDArray
-from reference import Array, Step
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array, Step
 
 H, I, STEPS = 3, 2, 8  # noqa: E741
 CELLS = tuple(name for name, cell in ref.CELLS.items() if not cell.alone)

@@ -23,7 +23,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(
+    "compiler",
+    [one if one == "gcc" else pytest.param(one, marks=pytest.mark.slow) for one in COMPILERS],
+)
 def test_two_files_have_no_warnings_and_the_bits_of_all_files(
     compiler: str, folder: Path, build: Build, tool: Tool, tmp_path: Path
 ) -> None:
@@ -36,6 +39,7 @@ def test_two_files_have_no_warnings_and_the_bits_of_all_files(
     assert run(str(program), "grid", "60") == separate
 
 
+@pytest.mark.slow
 def test_a_build_that_may_contract_has_the_bits_nevertheless(
     folder: Path, build: Build, tool: Tool, tmp_path: Path
 ) -> None:

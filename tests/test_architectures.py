@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import DRIVER, HOST, ROOT, Build, Tool, run
 
+# Compilers of other processors, and minutes of emulation.
+pytestmark = pytest.mark.slow
+
 RELAY = ROOT / "tests" / "relay.c"
 # Compiler and emulator; the first is big-endian.
 MACHINES = {
@@ -38,7 +41,7 @@ def test_contraction_would_be_noticed(build: Build, tool: Tool) -> None:
     assert run(tool(MACHINES["aarch64"][1]), str(program), "hash", "100") != host
 
 
-@pytest.mark.parametrize("steps", ["20", pytest.param("40", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", ["20", "40"])
 def test_a_run_is_handed_from_machine_to_machine(
     steps: str, machine: Callable[..., Program], build: Build, tmp_path: Path
 ) -> None:

@@ -96,7 +96,7 @@ CONSOLE = "#include <stdio.h>\n#define write_text(text) puts(text)\n"
 RUN = "int main(void)\n{\n    example();\n    return 0;\n}\n"
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_the_example_of_the_header_runs(compiler: str, build: Build, tmp_path: Path) -> None:
     source = tmp_path / "example.c"
     source.write_text(program(CONSOLE, RUN, 300))

@@ -1,7 +1,8 @@
 """Intervals, Student's t and anomaly scores of learners: what they are, and what they do.
 
-The kernel follows reference_assess.py on the answers that it gave. Then what they are for: coverage
-on either side whatever the noise, few alarms without faults, one alarm for a change that stays.
+The kernel follows reference/intervals.py and reference/anomaly.py on the answers that it gave. Then
+what they are for: coverage on either side whatever the noise, few alarms without faults, one alarm
+for a change that stays.
 Elsewhere: units that move (test_kernel_stream.py), nbt_run beside the single calls (driver.c).
 """
 
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference_assess import FREEDOMS, Channel, Intervals, log_density, normal_quantile
 from settings import still
 
 from nbt_embed import Config, Learner
@@ -27,6 +27,8 @@ from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import kernel_config
 from nbt_embed.errors import ConfigError
 from nbt_embed.learner import Run
+from nbt_embed.reference.anomaly import Channel
+from nbt_embed.reference.intervals import FREEDOMS, Intervals, log_density, normal_quantile
 
 Floats = NDArray[np.float64]
 LEVELS = 0.5, 0.8, 0.95

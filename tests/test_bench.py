@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import HOST, ROOT, Build, missing
-from reference import Generator
 
 from nbt_embed import Learner
+from nbt_embed.reference import Generator
 from tools.bench import bars, clock, grid, headline, instructions, limits, machine, page, peers
 from tools.bench.headline import CONFIG, Float32Array, Stream
 from tools.bench.instructions import Case

@@ -465,6 +465,7 @@ def test_a_stream_comes_in_pieces_and_may_be_stopped(small: bytes) -> None:
     assert len(pieces) == 2
 
 
+@pytest.mark.slow
 def test_a_source_that_changes_while_it_is_read_gives_an_error_or_one_checkpoint(
     build: Build,
 ) -> None:

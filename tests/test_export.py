@@ -296,6 +296,7 @@ def machine_of(program: Path) -> int:
     return int.from_bytes(program.read_bytes()[18:20], "little")
 
 
+@pytest.mark.slow
 def test_make_builds_again_for_another_compiler_other_flags_and_fewer_files(
     tool: Tool, tmp_path: Path
 ) -> None:

@@ -38,12 +38,12 @@ def test_there_is_no_circle() -> None:
 
 
 def test_the_learner_knows_nothing_of_what_is_on_the_desk() -> None:
-    """Commands use the application, the application uses the learner, and not the other way."""
+    """Each of core, application, live streams, commands uses those before it, never one after."""
+    layers = ("app.", "live.", "commands.")
     for name, others in imports().items():
-        if not name.startswith(("app.", "commands.")) and name != "cli":
-            assert not any(one.startswith(("app.", "commands.")) for one in others), name
-        if name.startswith("app."):
-            assert not any(one.startswith("commands.") for one in others), name
+        if name != "cli":
+            own = next((place for place, one in enumerate(layers) if name.startswith(one)), -1)
+            assert not any(one.startswith(layers[own + 1 :]) for one in others), name
 
 
 def test_the_package_needs_numpy_and_cffi_alone() -> None:
@@ -52,5 +52,21 @@ def test_the_package_needs_numpy_and_cffi_alone() -> None:
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
     others = ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse", "rich")
-    for name in (*others, "plotext", "bokeh", "jinja2", "optuna", "shtab", "json", "html"):
+    for name in (
+        *others,
+        "plotext",
+        "bokeh",
+        "jinja2",
+        "optuna",
+        "shtab",
+        "json",
+        "html",
+        "river",
+        "sklearn",
+    ):
         assert name not in loaded
+
+
+def test_the_package_comes_without_the_reference() -> None:
+    program = "import nbt_embed, sys; sys.exit('nbt_embed.reference' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference import CELLS as REFERENCE_CELLS
-from reference import WITH_TRACES, ReferenceLearner, Settings
-from reference_resonator import STATE_LIMIT
 from settings import still
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import CHOICES, Estimator, Filter, Link, Norm
+from nbt_embed.reference import CELLS as REFERENCE_CELLS
+from nbt_embed.reference import ESTIMATORS as REFERENCE_ESTIMATORS
+from nbt_embed.reference import ReferenceLearner, Settings
+from nbt_embed.reference.resonator import STATE_LIMIT
 
 STEPS = 200
 CELLS = CHOICES["cell"]
@@ -82,7 +83,7 @@ def stream(link: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def expected_arrays(reference: ReferenceLearner) -> dict[str, NDArray[np.float64]]:
     """The arrays of every learner by the kernel's names."""
-    balance = reference.balance
+    balance = reference.estimate.balance
     return {
         "theta": reference.theta,
         "readout": reference.readout,
@@ -126,7 +127,7 @@ def allowed(layer: str, estimator: str, filter_: str) -> bool:
     kind = REFERENCE_CELLS[LAYERS[layer]["cell"]]
     if kind.alone:
         return estimator in ("frozen", "snap1") and filter_ != "kalman_quasi"
-    return kind.parts == 1 or estimator not in WITH_TRACES
+    return kind.parts == 1 or not REFERENCE_ESTIMATORS[estimator].traces
 
 
 CASES = [

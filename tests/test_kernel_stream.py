@@ -12,10 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import Array, ReferenceLearner
-from reference_assess import FREEDOMS
-from reference_stream import StreamLearner
-from reference_units import AS_IT_IS, Unit
 from settings import still
 from test_kernel_reference import (
     LAYERS,
@@ -28,6 +24,9 @@ from test_kernel_reference import (
 
 from nbt_embed import Config, Learner
 from nbt_embed.config import Estimator, Filter, Link, Norm
+from nbt_embed.reference import Array, ReferenceLearner, StreamLearner
+from nbt_embed.reference.intervals import FREEDOMS
+from nbt_embed.reference.units import AS_IT_IS, Unit
 
 STEPS = 400
 N_IN, N_OUT = 2, 3

@@ -149,6 +149,7 @@ def test_the_sketch_compiles_and_learns(folder: Path, tool: Tool, tmp_path: Path
     assert max(errors[-100:]) < 0.2 * max(errors[1:100])
 
 
+@pytest.mark.slow
 def test_the_sketch_shows_what_failed(folder: Path, tool: Tool, tmp_path: Path) -> None:
     (tmp_path / "Arduino.h").write_text(ARDUINO)
     sketch = (folder / "examples" / "Forecast" / "Forecast.ino").read_text()
@@ -181,6 +182,7 @@ static Console Serial;
 """
 
 
+@pytest.mark.slow
 def test_the_sketch_runs_on_the_processor_of_an_arduino(
     folder: Path, tool: Tool, tmp_path: Path
 ) -> None:
@@ -203,6 +205,7 @@ def test_a_project_uses_the_folder(folder: Path, tool: Tool, tmp_path: Path) -> 
     run(str(cmake(tool, consumer(tmp_path / "use", lines)) / "use"))
 
 
+@pytest.mark.slow
 def test_a_project_finds_the_installed_library(folder: Path, tool: Tool, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     build = tmp_path / "nbt-build"

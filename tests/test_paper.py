@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from numpy.typing import NDArray
-from reference import ReferenceLearner, Settings, numeric_derivative
 
+from nbt_embed.reference import ReferenceLearner, Settings, numeric_derivative
 from tools.learning.curves import Curve
 from tools.learning.tasks import anbn
 from tools.paper import page, statistics

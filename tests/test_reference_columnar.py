@@ -11,11 +11,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, ReferenceLearner, Settings
 from reference_cases import CELLS, LINKS, ONE_STATE, link_case, log_likelihood
-from reference_stream import StreamLearner
-from reference_units import Change
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array, ReferenceLearner, Settings, StreamLearner
+from nbt_embed.reference.units import Change
 
 H, N_IN, LAGS, K, STEPS = 4, 2, 2, 3, 40
 Z = H + N_IN * LAGS + 1
@@ -25,7 +25,7 @@ COLUMNAR = Settings(
 CELLS_AND_ESTIMATORS = [
     (cell, estimator)
     for cell, estimator in product(CELLS, ref.ESTIMATORS)
-    if cell in ONE_STATE or estimator not in ref.WITH_TRACES
+    if cell in ONE_STATE or not ref.ESTIMATORS[estimator].traces
 ] + list(product(("columnar", "mixed", "resonator"), ("frozen", "snap1", "rtrl")))
 
 

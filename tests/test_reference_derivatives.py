@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
 from reference_cases import CELLS, exact, network
+
+from nbt_embed import reference as ref
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array
 from reference_cases import LINKS, Case, dense_quasi_diagonal, link_case, log_likelihood
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array
+from nbt_embed.reference.covariance import forget_step, ud_product, ud_update
+from nbt_embed.reference.filter import covariance_step, shared_step
 
 
 def random_ud(rng: np.random.Generator, size: int) -> tuple[Array, Array]:
@@ -19,10 +22,10 @@ def test_ud_update_is_the_plain_covariance_formula(kappa: float) -> None:
     rng = np.random.default_rng(5)
     U, d = random_ud(rng, 6)
     for _ in range(20):
-        f, C = rng.normal(size=6), ref.ud_product(U, d)
-        U, d = ref.ud_update(U, d, f, kappa)
+        f, C = rng.normal(size=6), ud_product(U, d)
+        U, d = ud_update(U, d, f, kappa)
         plain = C - kappa * np.outer(C @ f, C @ f) / (1 + kappa * f @ C @ f)
-        np.testing.assert_allclose(ref.ud_product(U, d), plain, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(ud_product(U, d), plain, rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(np.tril(U), np.eye(6))
         assert d.min() > 0
 
@@ -30,9 +33,9 @@ def test_ud_update_is_the_plain_covariance_formula(kappa: float) -> None:
 def test_forgetting_moves_information_towards_the_prior() -> None:
     rng = np.random.default_rng(5)
     d, start = rng.uniform(0.1, 2, 6), rng.uniform(0.1, 2, 6)
-    np.testing.assert_allclose(ref.forget_step(d, start, 1.0), d, rtol=1e-15)
-    np.testing.assert_allclose(1 / ref.forget_step(d, start, 0.9), 0.9 / d + 0.1 / start)
-    np.testing.assert_allclose(ref.forget_step(start, start, 0.9), start)
+    np.testing.assert_allclose(forget_step(d, start, 1.0), d, rtol=1e-15)
+    np.testing.assert_allclose(1 / forget_step(d, start, 0.9), 0.9 / d + 0.1 / start)
+    np.testing.assert_allclose(forget_step(start, start, 0.9), start)
 
 
 def test_covariance_step_is_the_inverse_of_the_running_information() -> None:
@@ -42,7 +45,7 @@ def test_covariance_step_is_the_inverse_of_the_running_information() -> None:
     for _ in range(50):
         seen = rng.exponential(size=J.shape)
         J += rate * (seen - J)
-        P = ref.covariance_step(P, seen, rate, floor)
+        P = covariance_step(P, seen, rate, floor)
         np.testing.assert_allclose(P, 1 / (J + floor))
 
 
@@ -118,7 +121,7 @@ def test_shared_step_divides_the_score_by_the_innovation_covariance(case: Case) 
     alpha = rng.normal(size=case.raw.size)
     M = 0.7 * np.diag(new.varsigma) + 0.4 * np.outer(alpha, alpha)
     direct = np.linalg.solve(np.eye(case.raw.size) + new.curvature @ M, new.F @ new.t)
-    x = ref.shared_step(new.F, M, new.t)
+    x = shared_step(new.F, M, new.t)
     np.testing.assert_allclose(x, direct, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(x[case.missing], 0.0)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import reference as ref
-from reference import Settings
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Settings
+from nbt_embed.reference.start import initial_theta, time_constants
 
 
 def test_generator_matches_the_published_algorithm() -> None:
@@ -24,11 +26,11 @@ def test_signs_are_the_bits_of_the_words() -> None:
 
 def test_initial_theta_has_the_stated_scale_and_time_constants() -> None:
     config = Settings(4, 1, 64, cell="lstm", recurrent_gain=0.5, input_gain=2.0)
-    theta = ref.initial_theta(config, ref.Generator(1))
+    theta = initial_theta(config, ref.Generator(1))
     assert abs(theta[:, :64].std() * 8 - 0.5) < 0.02
     assert abs(theta[:, 64:68].std() * 2 - 2.0) < 0.1
     forget = ref.sigmoid(theta[64:128, -1])
-    np.testing.assert_allclose(1 / (1 - forget), ref.time_constants(config, config.n_hidden))
+    np.testing.assert_allclose(1 / (1 - forget), time_constants(config, config.n_hidden))
     np.testing.assert_allclose(ref.sigmoid(theta[:64, -1]), 1 - forget)
 
 

@@ -7,8 +7,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, ReferenceLearner, Settings
 from reference_cases import (
     CELLS,
     LINKS,
@@ -24,6 +22,12 @@ from reference_cases import (
     network,
 )
 
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array, ReferenceLearner, Settings
+from nbt_embed.reference.cells import gated
+from nbt_embed.reference.covariance import ud_product
+from nbt_embed.reference.start import time_constants
+
 
 def random_label(link: str, rng: np.random.Generator, n_out: int) -> Array:
     """Draw one label of the link."""
@@ -37,7 +41,7 @@ FILTERS = ("sgd", "kalman", "kalman_quasi")
 
 def allowed(cell: str, estimator: str) -> bool:
     """Traces need one state float per unit."""
-    return cell in ONE_STATE or estimator not in ref.WITH_TRACES
+    return cell in ONE_STATE or not ref.ESTIMATORS[estimator].traces
 
 
 CELLS_AND_ESTIMATORS = [both for both in product(CELLS, ref.ESTIMATORS) if allowed(*both)]
@@ -75,7 +79,7 @@ def test_every_configuration_learns_and_stays_finite(
     assert (learner.theta == first).all() == (estimator == "frozen")
     rank_one = estimator in ("nobacktrack", "residual", "unitwise")
     assert learner.w.any() == learner.v.any() == rank_one
-    assert learner.g.any() == (estimator in ref.WITH_TRACES)
+    assert learner.g.any() == ref.ESTIMATORS[estimator].traces
     assert learner.kappa.any() == (estimator == "residual")
     assert learner.G.any() == (estimator == "rtrl")
 
@@ -110,7 +114,7 @@ def test_kalman_step_is_the_dense_extended_kalman_filter(
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal(size=2))
     V, P, M, cross, r = learner.readout, learner.P, learner.M, learner.cross, learner.noise
-    C, theta = ref.ud_product(learner.U, learner.d), learner.theta
+    C, theta = ud_product(learner.U, learner.d), learner.theta
     label = rng.normal(size=2)
     learner.predict(rng.normal(size=2))
     x = learner.waiting[0]
@@ -178,7 +182,7 @@ def test_residual_that_forgets_at_once_is_snap1(cell: str, filter_: str, link: s
 
 
 def test_traces_need_one_state_float_per_unit() -> None:
-    for estimator in ref.WITH_TRACES:
+    for estimator in ("snap1", "residual", "unitwise"):
         with pytest.raises(ValueError, match="cell is 'lstm'"):
             ReferenceLearner(Settings(1, 1, 2, cell="lstm", estimator=estimator))
     with pytest.raises(ValueError, match="choose one of"):
@@ -192,7 +196,7 @@ def test_rtrl_carries_the_exact_derivative(cell: str, filter_: str) -> None:
         I, 2, H, cell=cell, estimator="rtrl", filter=filter_, rate=0.0, sgd_rate=0.0, scale_steps=0
     )
     net, rng = network(cell), np.random.default_rng(1)
-    net = replace(net, leak=1 / ref.time_constants(config, config.n_hidden))
+    net = replace(net, leak=1 / time_constants(config, config.n_hidden))
     learner, s, G = ReferenceLearner(config, net.theta), net.start, 0 * exact(net)
     for t in range(STEPS):
         learner.predict(net.x[t])
@@ -209,7 +213,7 @@ def test_rtrl_carries_the_exact_derivative(cell: str, filter_: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_rtrl_under_sgd_climbs_the_likelihood(cell: str, link: str) -> None:
     config = Settings(I, 4, H, cell=cell, estimator="rtrl", filter="sgd", link=link, scale_steps=0)
-    net = replace(network(cell), leak=1 / ref.time_constants(config, config.n_hidden))
+    net = replace(network(cell), leak=1 / time_constants(config, config.n_hidden))
     learner = ReferenceLearner(config, net.theta)
     learner.readout = np.random.default_rng(4).normal(size=(4, config.n_cols))
     case = replace(link_case(link, "none"), noise=np.ones(4))
@@ -238,7 +242,7 @@ def test_residual_remembers_norms_and_one_column_a_step(norm: str) -> None:
         x = learner.x
 
         def advance(at: Array, theta: Array = theta, x: Array = x) -> Array:
-            return ref.gated(theta @ ref.with_input(at, x), at, np.zeros(3)).state
+            return gated(theta @ ref.with_input(at, x), at, np.zeros(3)).state
 
         column = ref.numeric_derivative(advance, s, 1e-5)[t % 3]
         others = np.arange(3) != t % 3
@@ -246,10 +250,10 @@ def test_residual_remembers_norms_and_one_column_a_step(norm: str) -> None:
         np.testing.assert_array_equal(learner.kappa[others], kappa[others])
         g = np.sqrt(P) * learner.g  # the filter's metric, whatever the norm of nobacktrack
         np.testing.assert_allclose(
-            learner.balance.norm_w, np.linalg.norm(np.sqrt(P) * learner.w), rtol=1e-12
+            learner.estimate.balance.norm_w, np.linalg.norm(np.sqrt(P) * learner.w), rtol=1e-12
         )
         np.testing.assert_allclose(
-            learner.balance.norm_g, [np.linalg.norm(g[i::3]) for i in range(3)], rtol=1e-12
+            learner.estimate.balance.norm_g, [np.linalg.norm(g[i::3]) for i in range(3)], rtol=1e-12
         )
     assert np.abs(learner.P - P).max() > 1e-3  # the metric before and after differ
     learner.reset_state()
@@ -270,7 +274,7 @@ def test_unitwise_measures_in_the_metric_of_the_filter(norm: str, filter_: str) 
         learner.predict(rng.normal(size=2))
         learner.learn(rng.normal())
         u = ref.with_input(s, learner.x)
-        step = ref.gated(theta @ u, s, np.zeros(3))
+        step = gated(theta @ u, s, np.zeros(3))
         moved = ref.unitwise_update(*start, u, step, theta, generator.signs(3), 0.9, metric)
         for name, value in zip(("v", "w", "g"), moved, strict=True):
             np.testing.assert_array_equal(getattr(learner, name), value)

@@ -11,11 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference import Array, ReferenceLearner, Settings
-from reference_mixture import Mixture, Rls
-from reference_stream import StreamLearner
 
 from nbt_embed.baselines import Rls as TextbookRls
+from nbt_embed.reference import Array, ReferenceLearner, Settings, StreamLearner
+from nbt_embed.reference.mixture import Mixture, Rls
 
 STREAM = Settings(
     2,

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array
 from reference_cases import (
     GROUP,
     NORMS,
@@ -24,6 +22,9 @@ from reference_cases import (
     sample_residual,
     self_exciting,
 )
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array
 
 
 def own_part_kept(move: Move) -> tuple[Array, Array]:

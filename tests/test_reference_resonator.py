@@ -9,10 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import reference as ref
-import reference_resonator as res
-from reference import Array, ReferenceLearner, Settings
-from reference_stream import StreamLearner
 from test_reference_columnar import (
     COLUMNAR,
     STEPS,
@@ -26,6 +22,11 @@ from test_reference_columnar import (
     still,
     with_head,
 )
+
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array, ReferenceLearner, Settings, StreamLearner
+from nbt_embed.reference import resonator as res
+from nbt_embed.reference.rtrl import exact_layer
 
 LAYERS = ("mixed", "resonator")
 BAND = np.array([0.0, 0.618034, 1.236068 - 1, 0.0, 2.472136 - 2]) * np.pi  # every third unit: 0
@@ -42,7 +43,7 @@ def all_slopes(learner: ReferenceLearner) -> Array:
     config = learner.config
     G, C = config.n_gated, config.n_resonators
     found = np.zeros((config.n_state, config.n_rows, config.n_cols))
-    traces = config.of_all(learner.g, learner.resonance.slopes)
+    traces = config.of_all(learner.g, learner.estimate.resonance.slopes)
     for row in range(config.n_rows):
         unit = row % H
         found[unit, row] = traces[row].real
@@ -152,7 +153,7 @@ def test_traces_are_the_derivative_of_the_unrolled_network(config: Settings) -> 
 
 def test_the_arrays_of_the_kernel_hold_all_of_them(config: Settings) -> None:
     learner = feed(ReferenceLearner(config), inputs(), labels(2))
-    G, angle = learner.resonance.G, learner.resonance.angle
+    G, angle = learner.estimate.resonance.G, learner.estimate.resonance.angle
     first = config.n_gated
     np.testing.assert_array_equal(learner.traces[first:H] + 1j * learner.traces[H + first :], G)
     np.testing.assert_array_equal(learner.angle_traces[0] + 1j * learner.angle_traces[1], angle)
@@ -166,7 +167,8 @@ def test_the_arrays_of_the_kernel_hold_all_of_them(config: Settings) -> None:
 def test_a_differentiated_step_says_the_same_as_the_cell(cell: str) -> None:
     config = still(replace(COLUMNAR, cell=cell, estimator="rtrl"))
     learner = feed(ReferenceLearner(config, random_theta(config, 0.5)), inputs(), labels(2))
-    G = learner.exact_layer(learner.x)
+    layer = learner.layer(learner.x)
+    G = exact_layer(learner.G, layer, learner.learning_state, learner.theta)
     learner.advance_estimate(learner.x)
     assert np.abs(G).max() > 0.1
     np.testing.assert_allclose(learner.G, G, rtol=1e-12, atol=1e-14)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array, Step
 from reference_cases import (
     CELLS,
     CELLS_AND_NORMS,
@@ -19,15 +17,20 @@ from reference_cases import (
     sample_estimate,
 )
 
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array, Step
+from nbt_embed.reference.jacobian import sum_rows
+from nbt_embed.reference.nobacktrack import scalings
+
 
 def scaled_twice(
     w: Array, z: Array, u: Array, step: Step, signs: Array, decay: float, metric: ref.Metric
 ) -> tuple[Array, Array]:
     """Wrong: rho_r multiplies e_r twice."""
     v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
-    _, rho_r = ref.scalings(w, z, u, step.gain, metric)
+    _, rho_r = scalings(w, z, u, step.gain, metric)
     surplus = (signs * rho_r * (rho_r - 1))[..., None, :] * step.gain
-    return v_new + ref.sum_rows(surplus, H), w_new
+    return v_new + sum_rows(surplus, H), w_new
 
 
 def inflated(
@@ -43,7 +46,7 @@ def one_sided(
 ) -> tuple[Array, Array]:
     """Wrong: rho_0 scales v only."""
     v_new, w_new = ref.estimate_update(w, z, u, step, signs, decay, metric)
-    rho_0, _ = ref.scalings(w, z, u, step.gain, metric)
+    rho_0, _ = scalings(w, z, u, step.gain, metric)
     return v_new, w_new + w * (1 - 1 / rho_0[..., None, None])
 
 
@@ -91,7 +94,7 @@ def test_scalings_equalise_the_norms() -> None:
     net, rng = network("lstm"), np.random.default_rng(2)
     u, step = net.step(0, rng.normal(size=2 * H), net.theta)
     w, z = rng.normal(size=net.P.shape), rng.normal(size=2 * H)
-    rho_0, rho_r = ref.scalings(w, z, u, step.gain, net.metric("metric"))
+    rho_0, rho_r = scalings(w, z, u, step.gain, net.metric("metric"))
     np.testing.assert_allclose(rho_0**2 * np.linalg.norm(z), np.linalg.norm(np.sqrt(net.P) * w))
     np.testing.assert_allclose(
         rho_r**2 * np.linalg.norm(step.gain, axis=0), np.linalg.norm(np.sqrt(net.P) * u, axis=1)

@@ -12,10 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference import ESTIMATORS, Array, ReadoutCovariance, Settings, ud_product
-from reference_mixture import Rls
-from reference_stream import StreamLearner
-from reference_units import (
+
+from nbt_embed.reference import ESTIMATORS, Array, ReadoutCovariance, Settings, StreamLearner
+from nbt_embed.reference.covariance import ud_product
+from nbt_embed.reference.mixture import Rls
+from nbt_embed.reference.units import (
     AS_IT_IS,
     BLOCK,
     Change,

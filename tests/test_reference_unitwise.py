@@ -8,8 +8,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import reference as ref
-from reference import Array
 from reference_cases import (
     BATCH,
     BATCHES,
@@ -32,6 +30,10 @@ from reference_cases import (
     with_traces,
 )
 
+from nbt_embed import reference as ref
+from nbt_embed.reference import Array
+from nbt_embed.reference.unitwise import rest_update
+
 
 @dataclass(frozen=True)
 class UnitMove:
@@ -49,9 +51,7 @@ class UnitMove:
 
     def rest(self, g: Array, d: Array, signs: Array) -> tuple[Array, Array]:
         """Advance the rest beside traces g (R, D) that keep d (H) of the diagonal of J."""
-        return ref.rest_update(
-            self.V, self.w, g, self.J, d, signs, 1.0, ref.Metric.diagonal(self.P)
-        )
+        return rest_update(self.V, self.w, g, self.J, d, signs, 1.0, ref.Metric.diagonal(self.P))
 
 
 UnitStep = Callable[[UnitMove, Array], tuple[Array, Array]]  # of the move and its signs (..., H)
@@ -168,9 +168,7 @@ def products(V: Array, w: Array) -> Array:
 def test_both_signs_of_the_rest_average_to_its_step(cell: str, decay: float) -> None:
     move = unit_move(cell)
     d, both = ref.own_carry(move.J), np.array([np.ones(H), -np.ones(H)])
-    V, w = ref.rest_update(
-        move.V, move.w, move.g, move.J, d, both, decay, ref.Metric.diagonal(move.P)
-    )
+    V, w = rest_update(move.V, move.w, move.g, move.J, d, both, decay, ref.Metric.diagonal(move.P))
     past = decay * products(move.V, move.w) @ move.J.T
     between = move.g[:, :, None] * (move.J - np.diag(d)).T[units(len(move.g))][:, None, :]
     np.testing.assert_allclose(products(V, w).mean(axis=0), past + between, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from conftest import ROOT
 
 pytest.importorskip("polars", reason="needs the extra [app]")
 
-from nbt_embed import Learner, __version__
+from nbt_embed import Learner, __version__, _interrupt
 from nbt_embed.app import session
+from nbt_embed.app.spool import temporary_folder
 from nbt_embed.cli import main
 from nbt_embed.evaluate import evaluate
 from nbt_embed.simulation import simulated_sensor
@@ -374,6 +377,31 @@ def test_being_told_to_end_leaves_nothing_behind(
         said = process.stderr.read()
         assert process.wait(timeout=30) == 128 + number
     assert list(tmp_path.rglob("*")) == [], said
+
+
+def test_a_signal_while_a_temporary_folder_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python runs a handler between any two of its instructions."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made: list[str] = []
+    mkdtemp = tempfile.mkdtemp
+
+    def interrupted(*arguments: Any) -> str:
+        made.append(mkdtemp(*arguments))
+        signal.raise_signal(signal.SIGTERM)
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
+    before = signal.signal(signal.SIGTERM, _interrupt._end)
+    try:
+        with pytest.raises(SystemExit):
+            temporary_folder()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    gc.collect()
+    assert made
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_extra_the_command_says_what_to_install(sensor: Path, tmp_path: Path) -> None:

@@ -15,18 +15,19 @@ class AlarmRows:
     before (``Alarm``); so scores that are not above need not be looked at one by one.
 
     Args: threshold, hold_off: as for ``Alarm``.
+    Attributes: last, row of the last score above the threshold, None before any.
     """
 
     def __init__(self, threshold: float, hold_off: int) -> None:
         self._threshold, self._hold_off = np.float32(threshold), hold_off
-        self._last: int | None = None
+        self.last: int | None = None
 
     def told(self, start: int, scores: Float32Array) -> NDArray[np.intp]:
         """Rows of events among the next scores (T,), the first one of row ``start``."""
         above = start + np.flatnonzero(scores > self._threshold)
         if not above.size:
             return above
-        before = np.concatenate([[-np.inf if self._last is None else self._last], above[:-1]])
-        self._last = int(above[-1])
+        before = np.concatenate([[-np.inf if self.last is None else self.last], above[:-1]])
+        self.last = int(above[-1])
         events: NDArray[np.intp] = above[above - before > self._hold_off]
         return events

@@ -62,7 +62,7 @@ def forecast_figure(
     threshold: float | None,
     classes: Sequence[str] | None,
     gaps: Sequence[int],
-) -> dict[str, Any]:
+) -> Any:
     """Truth, forecast with interval, anomaly score, and the whole stream to choose from.
 
     Args:
@@ -72,10 +72,11 @@ def forecast_figure(
         classes: names of the classes where the target is one.
         gaps: rows before which time is missing; no line crosses them.
 
-    Returns: an item for ``Bokeh.embed.embed_item``.
+    Returns: a layout; ``item_of`` makes an item for ``Bokeh.embed.embed_item`` of it. Its sources
+    are named "full" (``forecast_columns``) and "alarms truth", "alarms score" (``alarm_points``).
     """
     x, kind, label = axis_of(track.row, track.time)
-    full = ColumnDataSource(_columns(track, x, gaps), name="full")
+    full = ColumnDataSource(forecast_columns(track, x, gaps), name="full")
     shown = ColumnDataSource({name: [] for name in full.data}, name="shown")
     whole = ColumnDataSource({"x": [], "truth": []}, name="whole")
     ends = (
@@ -130,28 +131,32 @@ def forecast_figure(
     )
     view.js_on_change("start", moved)
     view.js_on_change("end", moved)
-    return item_of(column(*plots, over, sizing_mode="stretch_width"))
+    return column(*plots, over, sizing_mode="stretch_width")
 
 
-def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dict[str, Any]:
+def error_figure(
+    track: ErrorTrack, models: Mapping[str, str], unit: str, may_be_log: bool = True
+) -> Any:
     """Error of every model over the stream.
 
     Args:
         track: what is drawn.
         models: names of the models by their keys.
         unit: what stands at the axis.
+        may_be_log: whether the axis may be logarithmic, with ticks for these errors.
 
-    Returns: as ``forecast_figure``.
+    Returns: as ``forecast_figure``; the source is named "errors" (``error_columns``).
     """
     x, kind, label = axis_of(track.row, track.time)
-    ticks = look.log_ticks(np.concatenate(list(track.rmse.values())))
-    data = {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
-    source = ColumnDataSource(data)
+    ticks = look.log_ticks(np.concatenate(list(track.rmse.values()))) if may_be_log else None
+    source = ColumnDataSource(error_columns(track, x), name="errors")
     plot = figure_of(
         kind, 280, y_axis_type="linear" if ticks is None else "log", name="error", tools=False
     )
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = _label(unit)
+    if not may_be_log:
+        plot.y_range.start = 0
     if ticks is not None:
         plot.yaxis.ticker = ticks
         plot.yaxis.major_label_overrides = {tick: f"{tick:g}" for tick in ticks}
@@ -164,35 +169,43 @@ def error_figure(track: ErrorTrack, models: Mapping[str, str], unit: str) -> dic
         tips.append((_plain(models.get(key, key)), f"@m{place}{{0.0000}}"))
     invisible = plot.scatter("x", "m0", source=source, size=12, alpha=0)
     plot.add_tools(HoverTool(renderers=[invisible], tooltips=tips, mode="vline"))
-    return item_of(plot)
+    return plot
 
 
-def trust_figure(track: TrustTrack) -> dict[str, Any]:
+def error_columns(track: ErrorTrack, x: NDArray[np.float64]) -> dict[str, Any]:
+    """What ``error_figure`` draws, at the places x of ``axis_of``."""
+    return {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
+
+
+def trust_figure(track: TrustTrack) -> Any:
     """Shares of the mixture's experts over the stream, one area on the other.
 
-    Returns: as ``forecast_figure``.
+    Returns: as ``forecast_figure``; the source is named "shares" (``trust_columns``).
     """
     x, kind, label = axis_of(track.row, track.time)
-    top = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
+    source = ColumnDataSource(trust_columns(track, x), name="shares")
     plot = figure_of(kind, 240, y_range=Range1d(0, 1), name="trust", tools=False)
     plot.xaxis.axis_label = label
     plot.yaxis.axis_label = "share"
-    bottom = np.zeros(len(x))
     for place in range(len(track.weight)):
         stroke = look.of_expert(place)
-        source = ColumnDataSource({"x": x, "bottom": bottom, "top": top[place]})
-        area = plot.varea("x", "bottom", "top", source=source, fill_alpha=0.75)
+        area = plot.varea("x", f"s{place}", f"s{place + 1}", source=source, fill_alpha=0.75)
         area.glyph.update(
             hatch_pattern=stroke.hatch or None, hatch_alpha=0.55, hatch_scale=9, hatch_weight=1
         )
         tag(area, f"expert{place}", stroke)
-        bottom = top[place]
     plot.x_range.range_padding = 0
-    return item_of(plot)
+    return plot
 
 
-def _columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
-    """What is drawn, with a point without values wherever a line must not go on."""
+def trust_columns(track: TrustTrack, x: NDArray[np.float64]) -> dict[str, Any]:
+    """What ``trust_figure`` draws: sums of the first shares, from none to all."""
+    sums = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
+    return {"x": x, "s0": np.zeros(len(x)), **{f"s{i}": top for i, top in enumerate(sums, 1)}}
+
+
+def forecast_columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
+    """What ``forecast_figure`` draws, with a point without values where a line must not go on."""
     columns = {"truth": track.truth, "forecast": track.forecast, "rls": track.rls}
     if track.low is not None and track.high is not None:
         columns |= {"low": track.low, "high": track.high}
@@ -247,18 +260,25 @@ def _alarm_marks(
     alarms: Sequence[Mapping[str, Any]],
     column_name: str,
 ) -> None:
-    """A triangle at each alarm; of a thinned track at the next sample that it has."""
+    points = alarm_points(track, x, alarms, column_name)
+    source = ColumnDataSource(points, name=f"alarms {column_name}")
+    marks = plot.scatter("x", "y", source=source, marker="inverted_triangle", size=11)
+    tag(marks, "alarm", look.ALARM)
+
+
+def alarm_points(
+    track: Track, x: NDArray[np.float64], alarms: Sequence[Mapping[str, Any]], column_name: str
+) -> dict[str, Any]:
+    """Where alarms are marked: on the truth or the score, of a thinned track the next sample."""
     if not alarms or not len(x):
-        return
+        return {"x": [], "y": []}
     rows = np.array([alarm["row"] for alarm in alarms])
     at = np.searchsorted(track.row, rows).clip(0, len(x) - 1)
     if column_name == "truth":
         y = track.truth[at].astype(np.float64)
     else:
         y = _nines([alarm["score"] for alarm in alarms])
-    source = ColumnDataSource({"x": x[at], "y": y})
-    marks = plot.scatter("x", "y", source=source, marker="inverted_triangle", size=11)
-    tag(marks, "alarm", look.ALARM)
+    return {"x": x[at], "y": y}
 
 
 def _hover(track: Track, on: Any, label: str, kind: str) -> Any:

@@ -12,6 +12,7 @@ from nbt_embed.app.models import Entrant
 from nbt_embed.app.recording import Block
 from nbt_embed.app.scores import IntervalScore, Score
 from nbt_embed.arrays import Float32Array
+from nbt_embed.config import Config
 from nbt_embed.errors import DivergenceWarning
 from nbt_embed.learner import Learner
 
@@ -106,22 +107,13 @@ class LearnerLane(Lane):
 
     @property
     def trust(self) -> Float32Array | None:
-        """Shares of the mixture now, (n_out, experts), or None without one."""
-        if "weight" not in self.learner.arrays:
-            return None
-        return self.learner.array("weight").reshape(self.learner.config.n_out, -1)
+        """Shares of the mixture now (``mixture_shares``)."""
+        return mixture_shares(self.learner)
 
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the mixture's forecasts, in the order of ``trust``."""
-        config = self.learner.config
-        names = ["last value"]
-        if config.linear_lags:
-            names.append(f"own last {config.linear_lags} rows")
-        names.append("network" if config.hidden else "all inputs")
-        if config.slow_forget:
-            names.append(f"{names[-1]}, long memory")
-        return tuple(names)
+        return expert_names(self.learner.config)
 
     def _run(self, block: Block) -> Float32Array:
         config, rows = self.learner.config, (block.inputs, block.targets)
@@ -135,3 +127,21 @@ class LearnerLane(Lane):
         self.bounds = None if run.intervals is None else self.bounds_to_come.push(run.intervals)
         self.anomaly = run.anomaly
         return run.y
+
+
+def mixture_shares(learner: Learner) -> Float32Array | None:
+    """Shares of a learner's mixture now, (n_out, experts), or None without one."""
+    if "weight" not in learner.arrays:
+        return None
+    return learner.array("weight").reshape(learner.config.n_out, -1)
+
+
+def expert_names(config: Config) -> tuple[str, ...]:
+    """Names of the mixture's forecasts, in the order of ``mixture_shares``."""
+    names = ["last value"]
+    if config.linear_lags:
+        names.append(f"own last {config.linear_lags} rows")
+    names.append("network" if config.hidden else "all inputs")
+    if config.slow_forget:
+        names.append(f"{names[-1]}, long memory")
+    return tuple(names)

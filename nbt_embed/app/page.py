@@ -42,7 +42,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
 
     Cost: about 1.3 MB for the script that draws, and the points, compressed.
     """
-    environment = templates(finalize=_shown)
+    environment = templates(finalize=shown_text)
     own = own_parts(environment)
     most = max(_MOST_POINTS // max(len(pictures.tracks), 1), _LEAST_POINTS)
     views = [_view(document, pictures, fewer(track, most)) for track in pictures.tracks]
@@ -97,16 +97,16 @@ def templates(**options: Any) -> Environment:
     )
 
 
-def own_parts(environment: Environment) -> dict[str, Markup]:
+def own_parts(
+    environment: Environment, names: Sequence[str] = ("page.css", "page.js")
+) -> dict[str, Markup]:
     """Style and script that every page carries, by their names."""
     source = environment.loader
     assert source is not None
-    return {
-        name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")
-    }
+    return {name: Markup(source.get_source(environment, name)[0]) for name in names}
 
 
-def _shown(value: Any) -> Any:
+def shown_text(value: Any) -> Any:
     """What the template writes: texts without hidden characters, and markup as it is."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else tables.safe(value)
 
@@ -245,7 +245,7 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
     view = {
         "key": f"{track.horizon}-{document['targets'].index(track.target)}",
         "heading": f"{track.target}, {tables.steps(track.horizon)}",
-        "series": list(_series(document, track, alarms)),
+        "series": list(series_of(document, track, bool(alarms))),
         "marks": bool(alarms),
         "forecast_label": _forecast_label(document, horizon, track, alarms),
         "forecast_caption": _forecast_caption(track),
@@ -262,26 +262,28 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
         if (trust.horizon, trust.target) == same and len(trust.row) and trust.weight:
             view["trust"] = _trust(trust)
             items.append(("trust", figures.trust_figure(trust)))
-    view["drawings"] = [{"into": into, "json": embedded_json(item)} for into, item in items]
+    view["drawings"] = [
+        {"into": into, "json": embedded_json(figures.item_of(item))} for into, item in items
+    ]
     return view
 
 
-def _series(
-    document: Mapping[str, Any], track: Track, alarms: Sequence[Mapping[str, Any]]
-) -> Iterator[_Series]:
+def series_of(document: Mapping[str, Any], track: Track, alarms: bool) -> Iterator[_Series]:
+    """What the legend of ``figures.forecast_figure`` lists. Args: alarms, whether there are any."""
     learner = look.of_model("learner")
-    yield _drawn("truth", "truth", look.TRUTH)
-    yield _drawn("forecast", f"forecast of {tables.model_name(document, 'learner')}", learner)
+    yield drawn("truth", "truth", look.TRUTH)
+    yield drawn("forecast", f"forecast of {tables.model_name(document, 'learner')}", learner)
     if track.low is not None:
         name = f"{100 * track.level:.4g} % interval"
-        yield _drawn("band", name, learner) | {"area": _BAND_SHARE}
+        yield drawn("band", name, learner) | {"area": _BAND_SHARE}
     rls = tables.model_name(document, "rls" if "rls" in document["models"] else "last")
-    yield _drawn("rls", f"forecast of {rls}", look.of_model("rls")) | {"shown": False}
+    yield drawn("rls", f"forecast of {rls}", look.of_model("rls")) | {"shown": False}
     if alarms:
-        yield _drawn("alarm", "alarm", look.ALARM) | {"mark": True}
+        yield drawn("alarm", "alarm", look.ALARM) | {"mark": True}
 
 
-def _drawn(role: str, name: str, stroke: Stroke) -> _Series:
+def drawn(role: str, name: str, stroke: Stroke) -> _Series:
+    """One entry of a legend, a line: the role of what is drawn, its name, how it looks."""
     return {
         "role": role,
         "name": name,
@@ -351,7 +353,7 @@ def _error(document: Mapping[str, Any], track: ErrorTrack) -> dict[str, Any]:
     )
     return {
         "series": [
-            _drawn(key, name, look.of_model(key))
+            drawn(key, name, look.of_model(key))
             for key, name in zip(track.rmse, names, strict=True)
         ],
         "label": f"Line chart of {title} over the stream. In the last piece: {last}.",
@@ -375,7 +377,7 @@ def _trust(track: TrustTrack) -> dict[str, Any]:
     )
     return {
         "series": [
-            _drawn(f"expert{place}", name, look.of_expert(place)) | {"area": _AREA_SHARE}
+            drawn(f"expert{place}", name, look.of_expert(place)) | {"area": _AREA_SHARE}
             for place, name in enumerate(track.weight)
         ],
         "label": f"Stacked areas of the mixture's shares over the stream. At its end: {last}.",

@@ -22,9 +22,10 @@ from nbt_embed.errors import StreamError
 STDIN = "-"
 _DATA = {
     ".csv", ".tsv", ".txt", ".dat", ".tab", ".parquet", ".pq", ".feather", ".arrow", ".ipc",
-    ".npy", ".npz",
+    ".npy", ".npz", ".jsonl", ".ndjson",
 }  # fmt: skip
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
+_LIVE = re.compile(r"(mqtts?|serial)://|simulated:", re.IGNORECASE)
 _LAYERS = 4  # archives within archives
 _HEAD = 512
 # First bytes of what is no table, and what to do about it.
@@ -253,6 +254,11 @@ def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], li
     for path in paths:
         if str(path) == STDIN:
             found.append(_kept("standard input", sys.stdin.buffer, folder / "stdin"))
+        elif _LIVE.match(str(path)):
+            raise StreamError(
+                f"{path}: is a live stream, which has no end: nbt-embed watch {path} learns it "
+                "while it comes; to compare learners, write its rows to a file first"
+            )
         elif Path(path).is_dir():
             files, left = _in_folder(Path(path))
             found += [

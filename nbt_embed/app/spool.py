@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nbt_embed import _interrupt
 from nbt_embed.errors import StreamError
 
 ROWS = 1 << 16  # of one look at all rows
@@ -20,12 +20,15 @@ ROWS = 1 << 16  # of one look at all rows
 
 def temporary_folder() -> TemporaryDirectory[str]:
     """A folder that goes with its object: no signal can come between its making and its owner."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    folder = None
     try:
-        return TemporaryDirectory(prefix="nbt-embed-")
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        with _interrupt.put_off():
+            folder = TemporaryDirectory(prefix="nbt-embed-")
+    except BaseException:  # a signal that was put off
+        if folder is not None:
+            folder.cleanup()
+        raise
+    return folder
 
 
 class Spool:

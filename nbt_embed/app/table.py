@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nbt_embed.app import dialect as dialects
 from nbt_embed.app import encoding, lines, numerals
+from nbt_embed.app.json_lines import is_json, json_lines
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.source import Source, unpacked
 from nbt_embed.errors import StreamError
@@ -24,6 +25,7 @@ ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
 _POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # with a point
 _FRACTIONS = ("dot", "full dot", "commas")  # which tell that the point is decimal
+_HEAD = 512  # bytes that tell the kind of a file
 _LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -90,7 +92,10 @@ class Table(Protocol):
 def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Table:
     """The table of a file. Errors: StreamError."""
     with source.open() as file:
-        head = file.read(8)
+        head = file.read(_HEAD)
+    if is_json(head):
+        frame, places = json_lines(source, folder, number)
+        return FrameTable(source.title, frame, options, places)
     if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
         path = unpacked(source, folder, number)
         with _refusing(source.title):
@@ -107,7 +112,7 @@ def is_prose(source: Source) -> bool:
     """Whether a file is text without a single row of numbers, as a README or a lone header."""
     with source.open() as file:
         head = file.read(dialects.SAMPLE)
-    if head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
+    if is_json(head) or head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
         return False
     name, mark = encoding.encoding_of(head)
     return not dialects.has_rows(head[mark:].decode(name, errors="replace"))
@@ -426,12 +431,19 @@ class TextTable:
 
 
 class FrameTable:
-    """A file whose columns have types: Parquet, Arrow, NumPy."""
+    """A file whose columns have types: Parquet, Arrow, NumPy, JSON lines.
+
+    Args: title; source, its columns; options; lines, of each row where the file has lines.
+    """
 
     def __init__(
-        self, title: str, source: pl.LazyFrame | dict[str, NDArray[Any]], options: ReadOptions
+        self,
+        title: str,
+        source: pl.LazyFrame | dict[str, NDArray[Any]],
+        options: ReadOptions,
+        lines: NDArray[Any] | None = None,
     ) -> None:
-        self.title, self._source = title, source
+        self.title, self._source, self._places = title, source, lines
         self._missing = numerals.Missing.of(options.missing)
         if isinstance(source, dict):
             self._rows = len(next(iter(source.values())))
@@ -521,8 +533,8 @@ class FrameTable:
         return batch
 
     def place(self, row: int) -> str:
-        """Number of a row, counted from 1."""
-        return f"row {row + 1}"
+        """Line of a row, or its number, counted from 1."""
+        return f"row {row + 1}" if self._places is None else f"line {self._places[row]}"
 
     def cell(self, row: int, column: int) -> str:
         """A cell as a text."""

@@ -64,7 +64,7 @@ def report(
             stay as they are.
     """
     text = rendered(Group(*_parts(document, pictures, width, ascii_only)), width, colour)
-    return text.translate(_IN_ASCII) if ascii_only else text
+    return in_ascii(text) if ascii_only else text
 
 
 def wants_colour(stream: TextIO | None) -> bool:
@@ -74,6 +74,11 @@ def wants_colour(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def shows_motion(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal on which lines can be written again."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def lacks_lines(stream: TextIO | None) -> bool:
     """Whether a stream's encoding lacks the characters that lines and curves are drawn with."""
     try:
@@ -81,6 +86,11 @@ def lacks_lines(stream: TextIO | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return True
     return False
+
+
+def in_ascii(text: str) -> str:
+    """The same lines and marks in ASCII; names stay as they are."""
+    return text.translate(_IN_ASCII)
 
 
 def rendered(what: RenderableType, width: int = WIDTH, colour: bool = False) -> str:
@@ -223,7 +233,7 @@ class Progress:
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-            disable=not shown or os.environ.get("TERM") == "dumb",
+            disable=not shows_motion(stream),
         )
         self._task = self._bar.add_task(title, total=total)
 
@@ -270,8 +280,8 @@ def _parts(
             if sentence not in document["verdict"]:
                 yield _sentence(ahead + sentence)
     yield ""
-    yield from _table(tables.learner_table(document), width)
-    yield from _table(tables.models_table(document), width)
+    yield from shown_table(tables.learner_table(document), width)
+    yield from shown_table(tables.models_table(document), width)
     for track in (pictures.tracks if pictures is not None else ())[:1]:
         title = f"{track.target}, {tables.steps(track.horizon)}"
         drawn = picture(track, title, width=width, curve="." if ascii_only else "braille")
@@ -283,14 +293,14 @@ def _parts(
 def _facts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     for one in document["horizons"]:
         if one["alarms"]:
-            yield from _table(tables.alarm_table(one, _ALARMS_SHOWN), width)
+            yield from shown_table(tables.alarm_table(one, _ALARMS_SHOWN), width)
     for table in (tables.memory_table, tables.cost_table, tables.speed_table):
-        yield from _table(table(document), width)
+        yield from shown_table(table(document), width)
     yield Text("Data and settings", "bold")
     yield from map(_sentence, facts(document))
 
 
-def _table(table: Table, width: int) -> Iterator[RenderableType]:
+def shown_table(table: Table, width: int) -> Iterator[RenderableType]:
     """Title, blocks and note; nothing of a table without rows."""
     if table.rows:
         yield Text(safe(table.title), "bold")

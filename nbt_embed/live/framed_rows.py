@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbt_embed.app.objects import text_of
 from nbt_embed.app.times import TimeFormat
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
@@ -14,7 +15,6 @@ from nbt_embed.live.frames import FrameForm, Frames, Unwrapped
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.moments import Moments
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.records import text_of
 from nbt_embed.live.values import Classes, Values
 
 _SEQUENCES = ("seq", "sequence")  # names of a field that numbers the frames

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+from nbt_embed.app.objects import flattened, text_of
 from nbt_embed.live import layout as layouts
 from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals, Health
@@ -16,7 +17,7 @@ from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.link import Link, address
 from nbt_embed.live.moments import Days, is_sure
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.records import RecordRows, flattened, text_of
+from nbt_embed.live.records import RecordRows
 from nbt_embed.live.topics import Topics, check_topics
 from nbt_embed.live.values import Classes, Values
 

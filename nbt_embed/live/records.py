@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
@@ -10,53 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from nbt_embed.app.objects import MOST, text_of
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.values import Classes, Values
 
-_DEEPEST = 16
-_MOST = 10_000  # fields of one object
 _ABSENT = object()
-_decode = json.JSONDecoder().raw_decode
-
-
-def decoded(text: str) -> Any:
-    """The value of a JSON text; of equal keys the last one counts. Errors: ValueError."""
-    text = text.strip()
-    try:
-        value, end = _decode(text)
-    except RecursionError:
-        raise ValueError("no JSON: too deep") from None
-    if end != len(text):
-        raise ValueError("no JSON: more follows")
-    return value
-
-
-def flattened(value: Any) -> dict[str, Any]:
-    """All fields of a nested object by their dotted names, without empty objects."""
-    found: dict[str, Any] = {}
-    stack: list[tuple[str, Any, int]] = [("", value, 0)]
-    while stack and len(found) < _MOST:
-        name, one, depth = stack.pop()
-        prefix = f"{name}." if name else ""
-        if isinstance(one, dict) and depth < _DEEPEST:
-            stack += [(prefix + key, inner, depth + 1) for key, inner in reversed(one.items())]
-        elif isinstance(one, list) and depth < _DEEPEST:
-            some = list(enumerate(one[:_MOST]))
-            stack += [(f"{prefix}{i}", inner, depth + 1) for i, inner in reversed(some)]
-        else:
-            found[name] = one
-    return found
-
-
-def text_of(value: Any) -> str:
-    """A value of a field as a cell of a table would spell it."""
-    if value is None or value is _ABSENT:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, (dict, list)):
-        return "{}"
-    return value if isinstance(value, str) else repr(value)
 
 
 def lookup(record: dict[str, Any], name: str) -> Any:
@@ -122,7 +79,10 @@ class RecordRows:
             table = np.column_stack([table, np.array(codes, np.float32)])
         if layout.moments is None:
             return Rows(np.full(count, np.nan), table)
-        parts = [[text_of(one) for one in columns.get(name, ())] for name in layout.moments.fields]
+        parts = [
+            [text_of(_plain(one)) for one in columns.get(name, ())]
+            for name in layout.moments.fields
+        ]
         texts = (
             parts[0] if len(parts) == 1 else [" ".join(pair) for pair in zip(*parts, strict=True)]
         )
@@ -140,7 +100,7 @@ class RecordRows:
     def _count_new(self, record: dict[str, Any]) -> None:
         """Count fields that the first object had not, each once."""
         new = record.keys() - self._known
-        if new and len(self._known) < _MOST:
+        if new and len(self._known) < MOST:
             self._known |= new
             self._counts["new fields"] += len(new)
 

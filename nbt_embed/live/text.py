@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from nbt_embed.app.objects import decoded, flattened, text_of
 from nbt_embed.errors import StreamError
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
@@ -15,7 +16,7 @@ from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.lines import LONGEST, Lines
 from nbt_embed.live.moments import Days
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.records import RecordRows, decoded, flattened, text_of
+from nbt_embed.live.records import RecordRows
 from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows
 from nbt_embed.live.values import Classes, Values
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbt_embed.app.numerals import is_missing, is_number
+from nbt_embed.app.objects import decoded
 from nbt_embed.errors import StreamError
 from nbt_embed.live.lines import LONGEST
-from nbt_embed.live.records import decoded
 
 
 def check_topics(title: str, topics: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from reference import (
+
+from nbt_embed.reference import (
     Array,
     Balance,
     Metric,

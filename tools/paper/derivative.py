@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from reference import jacobian
 
+from nbt_embed.reference import jacobian
 from tools.learning.summary import Spread
 from tools.paper.claim import KERNEL, Claim, Data, table
 from tools.paper.runs import Runs
@@ -219,5 +219,5 @@ CLAIM = Claim(
     "derivative",
     measure,
     text,
-    (*KERNEL, "tests/reference*.py", "tools/paper/samples.py", "tools/paper/statistics.py"),
+    (*KERNEL, "nbt_embed/reference/*.py", "tools/paper/samples.py", "tools/paper/statistics.py"),
 )

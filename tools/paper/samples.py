@@ -1,4 +1,4 @@
-"""Samples of the estimates of a gradient, on the float64 reference (tests/reference.py).
+"""Samples of the estimates of a gradient, on the float64 reference (nbt_embed.reference).
 
 The weights are those of a learner that has read a^n b^n for a while, and stand still: what an
 estimator is asked for is then exactly what `rtrl` computes.
@@ -12,7 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from reference import (
+
+from nbt_embed import Learner
+from nbt_embed.reference import (
     Array,
     Balance,
     Metric,
@@ -29,8 +31,6 @@ from reference import (
     trace_update,
     unitwise_update,
 )
-
-from nbt_embed import Learner
 from tools.learning.tasks import anbn
 
 SYMBOLS = 3

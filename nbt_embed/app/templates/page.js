@@ -9,6 +9,8 @@ const nbtPage = (() => {
   let documents = []; // of Bokeh, what is shown now
   const waiting = new Map(); // source -> what is to be drawn in the next frame
 
+  // What only this page does to a figure: a server that keeps it up is not told.
+  const set = (model, values) => model.setv(values, { sync: false });
   const models = () => documents.flatMap((one) => one.roots().flatMap((root) => [...root.references()]));
   const named = (name) => models().filter((model) => model.name === name);
   const roleOf = (model) => model.tags?.find((tag) => tag?.role);
@@ -23,24 +25,22 @@ const nbtPage = (() => {
     for (const model of models()) {
       const has = (name) => name in model.properties;
       if (has("axis_line_color")) {
-        model.axis_line_color = line;
-        if (model.major_tick_line_color !== null) model.major_tick_line_color = line;
-        model.minor_tick_line_color = null;
-        model.major_label_text_color = text;
-        model.axis_label_text_color = text;
+        set(model, { axis_line_color: line, minor_tick_line_color: null });
+        if (model.major_tick_line_color !== null) set(model, { major_tick_line_color: line });
+        set(model, { major_label_text_color: text, axis_label_text_color: text });
       }
-      if (has("grid_line_color")) model.grid_line_color = line;
+      if (has("grid_line_color")) set(model, { grid_line_color: line });
       const tag = roleOf(model);
       if (!tag) continue;
       const colour = night ? tag.dark : tag.light;
       const target = model.glyph ?? model;
       for (const property of ["line_color", "fill_color"]) {
         if (property in target.properties && !(tag.role === "band" && property === "line_color"))
-          target[property] = colour;
+          set(target, { [property]: colour });
       }
       if ("hatch_color" in target.properties)
-        target.hatch_color = style.getPropertyValue("--page").trim();
-      if (tag.role === "window") Object.assign(target, { fill_alpha: 0.15, line_alpha: 0.9 });
+        set(target, { hatch_color: style.getPropertyValue("--page").trim() });
+      if (tag.role === "window") set(target, { fill_alpha: 0.15, line_alpha: 0.9 });
     }
   }
 
@@ -109,7 +109,7 @@ const nbtPage = (() => {
       if (greatest > high) high = Math.min(greatest, high + room);
     }
     const margin = 0.06 * (high - low) || 0.5 * Math.abs(high) || 1;
-    values.setv({ start: low - margin, end: high + margin });
+    set(values, { start: low - margin, end: high + margin });
   }
 
   // A pair of points for every two pixels.
@@ -120,7 +120,7 @@ const nbtPage = (() => {
     const from = Math.max(first(x, view.start) - 1, 0);
     const to = Math.min(first(x, view.end) + 2, x.length);
     const [data, each] = thinned(full.data, from, to, points());
-    shown.data = data;
+    set(shown, { data });
     scale(data, values);
     const said = document.getElementById("in-view");
     if (said && to > from) {
@@ -160,12 +160,13 @@ const nbtPage = (() => {
     if (end - start >= most - least) [start, end] = [least, most];
     else if (start < least) [start, end] = [least, least + end - start];
     else if (end > most) [start, end] = [most - (end - start), most];
-    if (end > start) view.setv({ start, end });
+    if (end > start) set(view, { start, end });
   }
 
   function series(box) {
     for (const model of models()) {
-      if (model.glyph && roleOf(model)?.role === box.dataset.series) model.visible = box.checked;
+      if (model.glyph && roleOf(model)?.role === box.dataset.series)
+        set(model, { visible: box.checked });
     }
   }
 
@@ -200,14 +201,19 @@ const nbtPage = (() => {
       documents.push(Bokeh.documents.at(-1));
       item.remove();
     }
-    for (const [full, shown, view, values] of [["full", "shown", "view", "values"].map((name) => named(name)[0])]) {
-      if (full) {
-        view.tags = [[view.start, view.end]];
-        const [whole] = named("whole").filter((model) => model.data);
-        const { x, truth } = full.data;
-        whole.data = thinned({ x, truth }, 0, x.length, points())[0];
-        drawNow(full, shown, view, values);
-      }
+    begin(stage);
+    stage.setAttribute("aria-busy", "false");
+  }
+
+  // Everything of the first target's figure that is not the same in every page.
+  const parts = () => ["full", "shown", "view", "values"].map((name) => named(name)[0]);
+
+  function begin(stage) {
+    const [full, shown, view, values] = parts();
+    if (full) {
+      set(view, { tags: [[view.start, view.end]] });
+      overview(full);
+      drawNow(full, shown, view, values);
     }
     for (const box of stage.querySelectorAll("input[data-series]")) {
       box.addEventListener("change", () => series(box));
@@ -218,7 +224,13 @@ const nbtPage = (() => {
     stage.querySelector("#drag")?.addEventListener("change", (event) => dragging(event.target.checked));
     paint();
     for (const drawing of stage.querySelectorAll(".drawing")) quiet(drawing);
-    stage.setAttribute("aria-busy", "false");
+  }
+
+  // The strip that shows the whole of it.
+  function overview(full) {
+    const [whole] = named("whole").filter((model) => model.data);
+    const { x, truth } = full.data;
+    set(whole, { data: thinned({ x, truth }, 0, x.length, points())[0] });
   }
 
   async function copy(button) {
@@ -251,5 +263,6 @@ const nbtPage = (() => {
   }
 
   document.addEventListener("DOMContentLoaded", start);
-  return { draw };
+  const adopt = (shown) => (documents = [shown]);
+  return { adopt, begin, draw, named, overview, parts, set };
 })();

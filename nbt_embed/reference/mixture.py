@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from reference import Array, ReadoutCovariance, Settings, noise_step, prior_lift
+
+from nbt_embed.reference.arrays import Array
+from nbt_embed.reference.covariance import ReadoutCovariance
+from nbt_embed.reference.filter import noise_step, prior_lift
+from nbt_embed.reference.settings import Settings
 
 ERROR_RATE = 0.002
 ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output

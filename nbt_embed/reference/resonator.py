@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from nbt_embed.reference.arrays import Array
+
 Complex = NDArray[np.complex128]
 
 STATE_LIMIT = 1e4  # |p|, |q|; no derivative knows of it

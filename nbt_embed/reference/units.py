@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from reference import Array, ReadoutCovariance
+
+from nbt_embed.reference.arrays import Array
+from nbt_embed.reference.covariance import ReadoutCovariance
 
 SETTLED = 20  # values counted before any is limited
 BLOCK = 64  # values of the start, and of the block after a far value

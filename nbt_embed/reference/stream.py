@@ -1,7 +1,7 @@
 """The learner on a stream whose units change: docs/design.md, section 11, in float64 NumPy.
 
-What `follow`, `anchor` and the mixture add to the learner of reference.py. Everything that the
-readouts see or predict stands in applied units (reference_units.py); the network sees live ones.
+What `follow`, `anchor` and the mixture add to the learner of learner.py. Everything that the
+readouts see or predict stands in applied units (units.py); the network sees live ones.
 
     f = [h; phi; taps; 1],  p_0 = anchor,  p_k = p_0 + V_k f_k,  y = reference + M + S sum_k w_k p_k
 """
@@ -13,10 +13,15 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from reference import Array, ReferenceLearner, Settings, prediction
-from reference_assess import FREEDOMS, Channel, Intervals
-from reference_mixture import Mixture, Rls
-from reference_units import (
+
+from nbt_embed.reference.anomaly import Channel
+from nbt_embed.reference.arrays import Array
+from nbt_embed.reference.intervals import FREEDOMS, Intervals
+from nbt_embed.reference.learner import ReferenceLearner
+from nbt_embed.reference.links import prediction
+from nbt_embed.reference.mixture import Mixture, Rls
+from nbt_embed.reference.settings import Settings
+from nbt_embed.reference.units import (
     AS_IT_IS,
     BLOCK,
     SETTLED,
@@ -37,9 +42,9 @@ class StreamLearner(ReferenceLearner):
     None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
     one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
     forecasts: the (O, K) forecasts and the answers (O) that wait. intervals, channels: what is said
-    of each output (reference_assess.py), or none; bounds: the scales (O) and the bounds (O, L, 2)
-    that wait; scores (O) of the last label. quarantine: how many of the
-    oldest teach nothing. reopened: how often readouts started again after a jump.
+    of each output, or none; bounds: the scales (O) and the bounds (O, L, 2) that wait; scores (O)
+    of the last label. quarantine: how many of the oldest teach nothing. reopened: how often
+    readouts started again after a jump.
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:

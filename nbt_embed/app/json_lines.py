@@ -1,0 +1,126 @@
+"""JSON lines as a table: one object a line, a column for every field that any of them has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nbt_embed.app import lines
+from nbt_embed.app.encoding import UTF8, Utf8
+from nbt_embed.app.objects import MOST, decoded, flattened, text_of
+from nbt_embed.app.source import Source
+from nbt_embed.errors import StreamError
+
+PIECE = 1 << 14  # rows of one temporary file
+_MARK = b"\xef\xbb\xbf"
+_BEGIN = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*\{)')
+_SHOWN = 40
+
+
+def is_json(head: bytes) -> bool:
+    """Whether a file that begins so holds JSON objects."""
+    return _BEGIN.match(head) is not None
+
+
+def json_lines(source: Source, folder: Path, number: int) -> tuple[pl.LazyFrame, NDArray[Any]]:
+    """The columns of a file of JSON lines, and the line of each row.
+
+    A field is named by its path (``sensor.temp``). One that holds texts anywhere is a column of
+    texts; one that an object has not is missing in its row.
+
+    Args: source; folder and number, for temporary files.
+    Errors: StreamError names the line that is no object.
+    Cost: two passes, memory of some megabytes.
+    """
+    title, numeric = source.title, dict[str, bool]()
+    for line, record in _records(source):
+        for name, value in record.items():
+            numeric[name] = numeric.get(name, True) and not isinstance(value, str)
+        if len(numeric) > MOST:
+            raise StreamError(
+                f"{title}: line {line}: the objects have more than {MOST} different fields: write "
+                "objects with the same fields"
+            )
+    if not numeric:
+        raise StreamError(f"{title}: no object has a field: name a file with rows")
+    parts: list[Path] = []
+    numbers: list[int] = []
+    rows: list[dict[str, Any]] = []
+
+    def keep() -> None:
+        parts.append(folder / f"json{number}-{len(parts)}")
+        pl.DataFrame([_column(name, plain, rows) for name, plain in numeric.items()]).write_ipc(
+            parts[-1]
+        )
+        rows.clear()
+
+    for line, record in _records(source):
+        rows.append(record)
+        numbers.append(line)
+        if len(rows) == PIECE:
+            keep()
+    if rows:
+        keep()
+    return pl.scan_ipc(parts), np.array(numbers)
+
+
+def _column(name: str, numeric: bool, rows: list[dict[str, Any]]) -> pl.Series:
+    if numeric:
+        return pl.Series(name, [_number(row.get(name)) for row in rows], dtype=pl.Float64)
+    return pl.Series(name, [text_of(row.get(name)) for row in rows], dtype=pl.String)
+
+
+def _records(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number of the line and fields of every object. Errors: StreamError."""
+    title, line, rest = source.title, 0, b""
+    with source.open() as plain:
+        file = Utf8(title, plain, UTF8, 0)
+        while True:
+            block = file.read(lines.BLOCK)
+            *whole, rest = (rest + block).split(b"\n")
+            for text in whole if block else [rest]:
+                line += 1
+                if len(text) > lines.LONGEST:
+                    raise lines.too_long(title, line)
+                if text := text.removeprefix(_MARK if line == 1 else b"").strip():
+                    yield line, _record(title, line, text)
+            if not block:
+                return
+            if len(rest) > lines.LONGEST:
+                raise lines.too_long(title, line + 1)
+
+
+def _record(title: str, line: int, text: bytes) -> dict[str, Any]:
+    try:
+        value = decoded(text.decode())
+    except ValueError as error:
+        not_utf8 = isinstance(error, UnicodeDecodeError)
+        reason = "not UTF-8" if not_utf8 else getattr(error, "msg", str(error))
+        raise StreamError(
+            f"{title}: line {line} is no whole JSON object ({reason}) in "
+            f"{text[:_SHOWN].decode(errors='replace')!r}: write one object a line, or take the "
+            "line out"
+        ) from None
+    if not isinstance(value, dict):
+        what = "an array" if isinstance(value, list) else f"{value!r}"[:_SHOWN]
+        raise StreamError(
+            f"{title}: line {line} holds {what} and no JSON object: write one object a line, with "
+            "a name for every value"
+        )
+    return flattened(value)
+
+
+def _number(value: Any) -> float | None:
+    """A number of JSON; other values are missing."""
+    if not isinstance(value, (bool, int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

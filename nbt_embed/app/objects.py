@@ -1,0 +1,50 @@
+"""JSON objects as cells: fields by their dotted names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MOST = 10_000  # fields of one object
+_DEEPEST = 16
+_decode = json.JSONDecoder().raw_decode
+
+
+def decoded(text: str) -> Any:
+    """The value of a JSON text; of equal keys the last one counts. Errors: ValueError."""
+    text = text.strip()
+    try:
+        value, end = _decode(text)
+    except RecursionError:
+        raise ValueError("no JSON: too deep") from None
+    if end != len(text):
+        raise ValueError("no JSON: more follows")
+    return value
+
+
+def flattened(value: Any) -> dict[str, Any]:
+    """All fields of a nested object by their dotted names, without empty objects."""
+    found: dict[str, Any] = {}
+    stack: list[tuple[str, Any, int]] = [("", value, 0)]
+    while stack and len(found) < MOST:
+        name, one, depth = stack.pop()
+        prefix = f"{name}." if name else ""
+        if isinstance(one, dict) and depth < _DEEPEST:
+            stack += [(prefix + key, inner, depth + 1) for key, inner in reversed(one.items())]
+        elif isinstance(one, list) and depth < _DEEPEST:
+            some = list(enumerate(one[:MOST]))
+            stack += [(f"{prefix}{i}", inner, depth + 1) for i, inner in reversed(some)]
+        else:
+            found[name] = one
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A value of a field as a cell of a table would spell it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, (dict, list)):
+        return "{}"
+    return value if isinstance(value, str) else repr(value)

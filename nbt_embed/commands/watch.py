@@ -1,0 +1,378 @@
+"""``nbt-embed watch``: learn a stream while it comes, answer every row, show, save and go on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbt_embed.commands._app import extra
+from nbt_embed.config import CHOICES
+from nbt_embed.errors import InputError, StreamError
+from nbt_embed.options import (
+    add_learner,
+    config_of,
+    count_from,
+    mark,
+    names,
+    number_from,
+    said_of,
+)
+from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note, tell
+
+if TYPE_CHECKING:
+    from nbt_embed.config import Config
+    from nbt_embed.live.arrivals import Source
+    from nbt_embed.live.clock import Clock
+    from nbt_embed.live.options import SourceOptions
+    from nbt_embed.live.sessions import Session
+    from nbt_embed.live.watcher import View
+
+_LONGEST = 1e12  # seconds
+_FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
+_PORT = 8888
+_SOURCES = (
+    "- (lines of CSV or JSON on standard input), a text file that grows, mqtt://[user@]host/topic, "
+    "mqtts://..., serial:///dev/ttyUSB0?baud=115200, or simulated: (docs/live.md)"
+)
+
+
+def add(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    watch = commands.add_parser(
+        "watch",
+        help="learn a live stream: standard input, MQTT, a serial port, a growing file",
+        description="Learn a stream while it comes, and answer every row with a forecast, its "
+        "intervals, and how unusual its own label was. Runs until the stream ends, or Ctrl-C.",
+    )
+    watch.set_defaults(command=main)
+    watch.add_argument("source", metavar="SOURCE", help=_SOURCES)
+    _add_reading(watch)
+    watch.add_argument(
+        "--horizon",
+        metavar="H",
+        type=count_from(0, _FURTHEST),
+        default=1,
+        help="rows to look ahead; 0: the label belongs to the inputs of its own row (default: 1)",
+    )
+    add_learner(watch)
+    _add_alarms(watch)
+    _add_answers(watch)
+    _add_session(watch)
+    _add_views(watch)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    columns = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
+    group = parser.add_argument_group("reading")
+    group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
+    group.add_argument(
+        "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
+    )
+    group.add_argument(
+        "--link",
+        choices=CHOICES["link"],
+        help="kind of the targets: gaussian for numbers, categorical for one column of classes, "
+        "bernoulli for columns of 0 and 1 (default: categorical with --classes, else gaussian)",
+    )
+    group.add_argument("--time", metavar="COL", help="column of the time; none: there is none")
+    group.add_argument(
+        "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns"
+    )
+    group.add_argument(
+        "--names", metavar="COLS", type=names, help=f"names of the {columns}; no header comes then"
+    )
+    group.add_argument(
+        "--missing",
+        metavar="VALUE",
+        type=mark,
+        action="append",
+        default=[],
+        help="one more spelling of a missing value, as -200; may be given several times",
+    )
+    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
+    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+    group.add_argument(
+        "--classes",
+        metavar="NAMES",
+        type=names,
+        help="of the one target, which is a class: all that there are, separated by commas",
+    )
+    group.add_argument("--once", action="store_true", help="stop at the end of a file")
+    group.add_argument(
+        "--retained", action="store_true", help="use messages that an MQTT broker kept from before"
+    )
+    seconds = number_from(0, _LONGEST, "seconds")
+    group.add_argument(
+        "--interval",
+        metavar="S",
+        type=seconds,
+        help="seconds between rows: rows that do not come are learnt as missing, in their place",
+    )
+    group.add_argument(
+        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
+    )
+
+
+def _add_alarms(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("alarms")
+    group.add_argument(
+        "--alarm",
+        metavar="SCORE",
+        type=number_from(0, 1, "a score"),
+        default=0.9999,
+        help="an alarm begins above this anomaly score (default: 0.9999)",
+    )
+    group.add_argument(
+        "--hold-off",
+        metavar="ROWS",
+        type=count_from(0),
+        default=100,
+        help="rows without a score above it before the next alarm (default: 100)",
+    )
+
+
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("answers, one line a row")
+    group.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"where they go{OR_STDOUT} (default: standard output, unless it is a terminal)",
+    )
+    group.add_argument(
+        "--format",
+        choices=["csv", "json"],
+        help="CSV, or an object a line (default: by the ending of FILE, else csv)",
+    )
+    group.add_argument(
+        "--publish", metavar="URL", help="send them as JSON messages too, as mqtt://host/topic"
+    )
+    group.add_argument(
+        "--json",
+        metavar="FILE",
+        help=f"write all figures to a JSON file at the end (docs/json.md){OR_STDOUT}",
+    )
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("saving and going on")
+    group.add_argument(
+        "--save",
+        metavar="FILE",
+        help="write the learner at the end, for `nbt-embed export` and Learner.load, and beside it "
+        "FILE.session, from which --resume goes on with the same bits",
+    )
+    group.add_argument(
+        "--save-every", metavar="ROWS", type=count_from(1), help="and after so many rows, each time"
+    )
+    group.add_argument(
+        "--resume", action="store_true", help="go on from FILE.session, if there is one"
+    )
+    group.add_argument(
+        "--from-beginning",
+        action="store_true",
+        help="with --resume: the source begins again at its first row; pass over what was learnt",
+    )
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("looking")
+    group.add_argument("--quiet", action="store_true", help="no view and no summary")
+    group.add_argument(
+        "--web",
+        metavar="PORT",
+        nargs="?",
+        type=count_from(0, 65_535),
+        const=_PORT,
+        help=f"a page with everything, live, at this port of this computer (default: {_PORT}; 0: "
+        "a free one)",
+    )
+    group.add_argument(
+        "--web-host",
+        metavar="HOST",
+        default="localhost",
+        help="address at which the page is served; others than localhost let the network look",
+    )
+
+
+def main(args: argparse.Namespace) -> Result:
+    """Follow the source to its end."""
+    _check(args)
+    with extra("nbt-embed watch"):
+        from nbt_embed.live.clock import Clock
+        from nbt_embed.live.sessions import check_folder, damaged, read_session, session_path
+        from nbt_embed.live.sources import open_source
+    session = None
+    if args.save is not None:
+        check_folder(args.save)
+        path = session_path(args.save)
+        if Path(path).exists():
+            if not args.resume:
+                raise StreamError(
+                    f"{path}: a session is there: say --resume to go on with it, or remove it, or "
+                    "name another file with --save"
+                )
+            session = read_session(path)
+    with ExitStack() as stack:
+        with extra("nbt-embed watch"):
+            source = stack.enter_context(open_source(args.source, source_options(args)))
+        for text in getattr(source, "notes", ()):
+            note(text)
+        clock = Clock(args.interval, args.gap)
+        if session is not None:
+            try:
+                clock = Clock.restored(session.content.get("clock"), args.interval, args.gap)
+            except StreamError as error:
+                raise damaged(path, error) from error
+        return _watch(args, source, clock, session, stack)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Errors: InputError, StreamError."""
+    for option in ("save_every", "resume"):
+        if getattr(args, option) and args.save is None:
+            raise InputError(f"--{option.replace('_', '-')}: name the file with --save")
+    if args.from_beginning and not args.resume:
+        raise InputError("--from-beginning: belongs to --resume")
+    if args.save == STDOUT:
+        raise InputError("--save -: a session is a file; name one")
+    if args.json == STDOUT and args.out is None:
+        raise InputError(
+            "--json -: answers go to standard output; name a file with --out or --json"
+        )
+    out = (STDOUT if not sys.stdout.isatty() else None) if args.out is None else args.out
+    session = None if args.save is None else f"{args.save}.session"
+    reads = [Path(args.source)] if args.source != STDOUT and Path(args.source).exists() else []
+    check_targets(reads, out, args.json, args.save, session)
+
+
+def source_options(args: argparse.Namespace) -> SourceOptions:
+    """What was said about reading; at horizon 0 no label is told with the inputs of its row."""
+    from nbt_embed.live.options import SourceOptions
+
+    return SourceOptions(
+        inputs=None if args.inputs is None else tuple(args.inputs),
+        targets=None if args.targets is None else tuple(args.targets),
+        time=args.time,
+        time_format=args.time_format,
+        names=None if args.names is None else tuple(args.names),
+        missing=tuple(args.missing),
+        delimiter=args.delimiter,
+        decimal=args.decimal,
+        classes=None if args.classes is None else tuple(args.classes),
+        targets_as_inputs=args.horizon != 0,
+        once=args.once,
+        retained=args.retained,
+    )
+
+
+def learner_of(args: argparse.Namespace, source: Source) -> Config:
+    """The learner that the options describe, for a source. Errors: ConfigError, InputError."""
+    classes = source.classes
+    link = args.link or ("gaussian" if classes is None else "categorical")
+    if link == "categorical" and classes is None:
+        raise InputError("--link categorical: name the classes with --classes")
+    config = config_of(
+        args,
+        len(source.input_names),
+        len(source.target_names) if classes is None else len(classes),
+        link=link,
+        hold_missing=True,
+        max_delay=max(args.horizon - 1, 0),
+    )
+    if (
+        config.anchored and config.anchor is None
+    ):  # found by names: the first rows are not waited for
+        config = replace(config, anchor=tuple(source.anchor))
+    return config
+
+
+def _watch(
+    args: argparse.Namespace,
+    source: Source,
+    clock: Clock,
+    session: Session | None,
+    stack: ExitStack,
+) -> Result:
+    from nbt_embed.app import terminal
+    from nbt_embed.live import summary
+    from nbt_embed.live.answers import Answers
+    from nbt_embed.live.out import Out
+    from nbt_embed.live.sessions import check_same, plain_settings, session_path
+    from nbt_embed.live.watcher import Saving, Watcher
+    from nbt_embed.live.watching import Plan, Watch
+    from nbt_embed.report import json_text
+
+    told = [name for name in source.target_names if name in source.input_names]
+    if args.horizon == 0 and told:
+        note(
+            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
+            "label; leave it out of --inputs"
+        )
+    config = learner_of(args, source)
+    saving = None
+    if args.save is not None:
+        settings = plain_settings(
+            source, config, said_of(args), args.horizon, args.interval, args.gap
+        )
+        saving = Saving(args.save, args.save_every, settings, args.source)
+        if session is not None:
+            check_same(session_path(args.save), session.content.get("settings"), settings)
+    watch = Watch(
+        source.target_names,
+        config,
+        Plan(args.horizon, args.alarm, args.hold_off),
+        None if session is None else session.learner,
+    )
+    on_terminal = args.out is None and sys.stdout.isatty()
+    out = None
+    if not on_terminal:
+        out = Out(args.out or STDOUT, None if session is None else session.content.get("out"))
+        stack.callback(out.close)
+    answers = Answers(watch.targets, watch.config, source.classes, _format(args))
+    publisher = None
+    if args.publish is not None:
+        with extra("nbt-embed watch"):
+            from nbt_embed.live.publish import Publisher
+        publisher = stack.enter_context(Publisher(args.publish))
+    views: list[View] = []
+    with ExitStack() as shown:
+        if args.web is not None:
+            with extra("nbt-embed watch"):
+                from nbt_embed.live.web import WebView
+            views.append(shown.enter_context(WebView(args.web_host, args.web)))
+        screen = sys.stdout if on_terminal else sys.stderr
+        if not args.quiet and terminal.shows_motion(screen):
+            from nbt_embed.live.screen import ScreenView
+
+            views.append(shown.enter_context(ScreenView(screen)))
+        watcher = Watcher(source, clock, watch, answers, out, publisher, saving, views, args.argv)
+        if session is not None:
+            assert args.save is not None
+            watcher.resume(session, session_path(args.save), args.from_beginning, args.source)
+        watcher.run()
+        document = watcher.document()
+    text = ""
+    if not args.quiet:
+        text = summary.report(
+            document,
+            watch.pictures,
+            colour=terminal.wants_colour(screen),
+            ascii_only=terminal.lacks_lines(screen),
+        )
+    if not on_terminal:
+        tell(text)
+        text = ""
+    files = () if args.json is None else ((args.json, json_text(document)),)
+    code = 0 if watcher.signal is None else 128 + watcher.signal
+    return Result(text, files, code)
+
+
+def _format(args: argparse.Namespace) -> str:
+    if args.format is not None:
+        return str(args.format)
+    ending = Path(args.out or "").suffix.lower()
+    return "json" if ending in (".json", ".jsonl", ".ndjson") else "csv"

@@ -1,0 +1,200 @@
+"""Session files: a watch that stops, by whatever, and goes on with the same bits.
+
+A session is a zip archive: ``learner.nbt``, a checkpoint of the learner (docs/checkpoint.md);
+``watch.json``, everything else; ``arrays.npz``, the arrays of it. It is replaced as a whole
+(``files.write_path``), so that what is there is always one moment of the watch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from nbt_embed import __version__
+from nbt_embed.config import Config
+from nbt_embed.errors import StreamError, shown
+from nbt_embed.files import write_path
+from nbt_embed.learner import Learner
+from nbt_embed.live.arrivals import Source
+from nbt_embed.live.state import Arrays
+
+FORMAT, FORMAT_VERSION = "nbt-embed watch session", 1
+_LEARNER, _WATCH, _ARRAYS = "learner.nbt", "watch.json", "arrays.npz"
+_MOST = 1 << 31  # bytes of a member; more is no session
+
+# Settings of the learner -> the option that says them; others are said by --set.
+_OPTIONS = ("hidden", "resonators", "head", "lags", "seed", "cell", "estimator", "filter")
+_SWITCHES = {"follow": "--no-follow", "mix_forget": "--no-mixture", "link": "--link"}
+_COLUMNS = {"inputs": "--inputs", "targets": "--targets", "classes": "--classes"}
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a session file holds: the learner, the JSON value, and its arrays."""
+
+    learner: Learner
+    content: dict[str, Any]
+    arrays: Arrays
+
+
+def session_path(file: str) -> str:
+    """The session beside a saved learner."""
+    return f"{file}.session"
+
+
+def packed(learner: bytes, content: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """A session as bytes. Args: learner, a checkpoint; content, a JSON object; arrays."""
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__}
+    held = io.BytesIO()
+    np.savez(held, **arrays)  # type: ignore[arg-type]  # names are a0, a1, ...
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(_LEARNER, learner)
+        archive.writestr(_WATCH, json.dumps({**head, **content}, allow_nan=False))
+        archive.writestr(_ARRAYS, held.getvalue())
+    return whole.getvalue()
+
+
+def write_session(file: str, learner: Learner, content: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write the session, then the learner alone. Errors: OSError, CheckpointError.
+
+    The session is written first: it is what a watch goes on from. A crash in between leaves a
+    learner that is older than the session, and whole.
+    """
+    checkpoint = learner.to_bytes()
+    write_path(session_path(file), packed(checkpoint, content, arrays))
+    write_path(file, checkpoint)
+
+
+def read_session(path: str) -> Session:
+    """The session of a file. Errors: StreamError says what is wrong, and what to do."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise StreamError(f"{path}: cannot be read ({error.strerror}): check it") from None
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if any(one.file_size > _MOST for one in archive.infolist()):
+                raise ValueError("a member is too large")
+            content = json.loads(archive.read(_WATCH))
+            _check_version(path, content)
+            learner = Learner.from_bytes(archive.read(_LEARNER))
+            with np.load(io.BytesIO(archive.read(_ARRAYS)), allow_pickle=False) as held:
+                arrays = {name: held[name] for name in held.files}
+    except StreamError:
+        raise
+    except Exception as error:  # bytes of strangers can be wrong in any way
+        raise damaged(path, error) from error
+    return Session(learner, content, arrays)
+
+
+def damaged(path: str, error: object) -> StreamError:
+    """The error about a session whose content is none."""
+    return StreamError(
+        f"{path}: is damaged, or no session of nbt-embed watch ({error}): put a copy back, or "
+        "remove it to begin again; the learner saved beside it stays usable by itself"
+    )
+
+
+def _check_version(path: str, content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("watch.json is of another format")
+    version = content.get("format_version")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"format_version {shown(version)}")
+    if version > FORMAT_VERSION:
+        raise StreamError(
+            f"{path}: was written by nbt-embed {content.get('version')} in format {version}, and "
+            f"this one reads up to {FORMAT_VERSION}: install that version, or name another file "
+            "with --save to begin again"
+        )
+
+
+def plain_settings(
+    source: Source,
+    config: Config,
+    said: Mapping[str, Any],
+    horizon: int,
+    interval: float | None,
+    gap: float | None,
+) -> dict[str, Any]:
+    """What a session must have to go on with, as a JSON value.
+
+    Args: source; config, of the learner; said, those of its settings that the options gave;
+    horizon, interval, gap.
+    """
+    settings = {
+        "inputs": source.input_names,
+        "targets": source.target_names,
+        "classes": source.classes,
+        "horizon": horizon,
+        "interval": interval,
+        "gap": gap,
+        "said": dict(said),
+        "config": vars(config),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    return plain
+
+
+def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
+    """Refuse options with which a session cannot go on.
+
+    Args: before, the session's settings; now, those of the options (``plain_settings``).
+    Errors: StreamError names the option, and what it was.
+    """
+    if not isinstance(before, dict) or not all(
+        isinstance(before.get(key), dict) for key in ("said", "config")
+    ):
+        raise damaged(path, "no settings")
+
+    def refuse(option: str, old: Any, new: Any) -> None:
+        if old != new:
+            raise StreamError(
+                f"{path}: {option}: the session has {_told(old)}, and now it is {_told(new)}: say "
+                "what the session has, or name another file with --save to begin again"
+            )
+
+    for key, option in _COLUMNS.items():
+        refuse(option, before.get(key), now[key])
+    for key in ("horizon", "interval", "gap"):
+        refuse(f"--{key}", before.get(key), now[key])
+    # What was said comes first: other settings follow from it.
+    for part in ("said", "config"):
+        for name in {**before[part], **now[part]}:
+            option = f"--{name}" if name in _OPTIONS else _SWITCHES.get(name, f"--set {name}")
+            refuse(option, before[part].get(name), now[part].get(name))
+
+
+def check_folder(file: str) -> None:
+    """Find out before a long run whether files can be written beside this one.
+
+    Errors: StreamError.
+    """
+    folder = os.path.dirname(os.path.realpath(file)) or "."  # noqa: PTH120  # as files.write_path
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StreamError(
+            f"--save {file}: nothing can be written in {folder} ({error.strerror}): name a file "
+            "in another folder"
+        ) from None
+    for path in (file, session_path(file)):
+        if Path(path).is_dir():
+            raise StreamError(f"--save {file}: {path} is a folder: name a file")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)

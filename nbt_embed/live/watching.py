@@ -1,0 +1,456 @@
+"""What is known of a stream while it runs: forecasts, their errors, alarms, and what guards did.
+
+Independent of where rows come from and of who looks. Memory does not grow with the stream. The
+scores are those of ``nbt-embed run`` on the same rows: every forecast is scored before its label is
+learnt, and from the same row on (``evaluate.Scored``).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed.app.alarms import AlarmRows
+from nbt_embed.app.classes import EachOutput, LastClass, most_probable
+from nbt_embed.app.lane import Delay, expert_names, mixture_shares
+from nbt_embed.app.models import LAST, LEARNER
+from nbt_embed.app.recording import Block
+from nbt_embed.app.results import Pictures, Track
+from nbt_embed.app.scores import ClassScore, IntervalScore, RealScore, Score
+from nbt_embed.arrays import Float32Array, Float64Array
+from nbt_embed.baselines import LastValue
+from nbt_embed.config import Config
+from nbt_embed.errors import DivergenceWarning
+from nbt_embed.evaluate import Scored
+from nbt_embed.learner import Learner
+from nbt_embed.live.rings import History, Ring
+from nbt_embed.live.state import Arrays, StateError, put, taken
+
+ALARMS_KEPT = 100
+_DRAWN = ("truth", "forecast", "last", "low", "high", "score")  # of a target, in the ring of rows
+_MODELS = (LEARNER, LAST)
+# What is built from the options, or remembered by itself.
+_BUILT = ("learner", "config", "plan", "targets", "level", "_bells", "_real")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a watch.
+
+    Attributes:
+        horizon: rows between a forecast and its label, from 0.
+        threshold, hold_off: of the alarms (``nbt_embed.alarm.Alarm``).
+        window: rows of the rolling scores.
+        drawn: last rows that are kept to be drawn.
+        level: of the interval that is drawn; the learner's nearest one.
+    """
+
+    horizon: int = 1
+    threshold: float = 0.9999
+    hold_off: int = 100
+    window: int = 1000
+    drawn: int = 600
+    level: float = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What the learner said in the rows of a block.
+
+    Attributes:
+        start: number of the first row.
+        time: (T,) as the block has it, or None.
+        forecast: (T, n_out), made in these rows, for ``horizon`` rows later.
+        bounds: (T, n_out, 2 levels) of these forecasts, or None without intervals.
+        anomaly: (T, n_out), scores of these rows' labels, NaN where there is none, or None.
+        alarms: (T, n_out), whether an alarm begins in the row, or None without scores.
+    """
+
+    start: int
+    time: NDArray[Any] | None
+    forecast: Float32Array
+    bounds: Float32Array | None
+    anomaly: Float32Array | None
+    alarms: NDArray[np.bool_] | None
+
+
+class Watch:
+    """A learner on a stream, and what is known of it.
+
+    Args:
+        targets: names of the targets.
+        config: of the learner; its max_delay is replaced by what the horizon needs.
+        plan: what is asked.
+        learner: one that goes on; None: a fresh one.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[str],
+        config: Config,
+        plan: Plan,
+        learner: Learner | None = None,
+    ) -> None:
+        config = replace(config, max_delay=max(plan.horizon - 1, 0))
+        self.targets, self.plan = tuple(targets), plan
+        self.learner = Learner(config) if learner is None else learner
+        self.config = config
+        self.rows = 0
+        """Rows that were fed."""
+        self.last_alarms: deque[dict[str, Any]] = deque(maxlen=ALARMS_KEPT)
+        """Row, time, number of the target and score of the last alarms."""
+        self.alarm_counts = [0] * len(self.targets)
+        self.out_of_range = 0
+        """Labels that no probability can have (link bernoulli): they count as missing."""
+        self.guard_rows: dict[str, int] = {}
+        """Of every guard that did something, the last row in which it did."""
+        levels, n_label = self.learner.levels, config.n_label
+        self.level = min(levels, key=lambda one: abs(one - plan.level)) if levels else math.nan
+        """Of the interval that is drawn, NaN without."""
+        self._real = config.link == "gaussian"
+        self._last = _last(config)
+        self._scores = {key: _score(config) for key in _MODELS}
+        self._waiting = {key: Delay(plan.horizon, (config.n_out,)) for key in _MODELS}
+        self._intervals = IntervalScore(config.n_out, levels) if config.intervals else None
+        self._bounds = Delay(plan.horizon, (config.n_out, 2 * len(levels)))
+        self._scored = Scored(n_label, plan.horizon)
+        self._blind = 0  # rows before it have no forecast, since another recording began
+        self._bells = [AlarmRows(plan.threshold, plan.hold_off) for _ in self.targets]
+        measures = 1 if self._real else 2
+        self._window = Ring(plan.window, len(_MODELS) * measures * n_label)
+        self._drawn = Ring(plan.drawn, 2 + len(_DRAWN) * n_label)
+        self._history = History()
+        self._now: tuple[Float32Array, Float32Array | None] | None = None
+
+    def feed(self, block: Block) -> Said:
+        """Learn the rows of a block, in one call of ``Learner.run``.
+
+        Errors: what the learner raises. Cost: that of the learner, some 0.3 ms a call, and some
+        microseconds a row.
+        """
+        block = self._in_range(block)
+        start, rows, horizon = block.start, len(block.inputs), self.plan.horizon
+        truths = self._scored.truths(start, block.targets)
+        if block.reset:
+            self._reset(start)
+        truths[: max(self._blind - start, 0)] = np.nan
+        made, bounds, anomaly = self._learn(block)
+        last = self._last.run(block.inputs, block.targets, horizon=horizon)
+        aligned = {
+            key: self._waiting[key].push(values)
+            for key, values in zip(_MODELS, (made, last), strict=True)
+        }
+        for key in _MODELS:
+            self._scores[key].update(aligned[key], truths)
+        aligned_bounds = None if bounds is None else self._bounds.push(bounds)
+        if self._intervals is not None and aligned_bounds is not None:
+            self._intervals.update(aligned_bounds, truths)
+        self.rows = start + rows
+        losses = np.concatenate([self._losses(aligned[key], truths) for key in _MODELS], axis=1)
+        self._window.add(losses[~np.isnan(losses).all(axis=1)])
+        alarms = self._ring(block, anomaly)
+        self._note_guards(start)
+        self._draw(block, aligned, aligned_bounds, anomaly)
+        if self._history.due(rows):
+            sums = {key: self._scores[key].losses for key in _MODELS}
+            counts, shares = self._scores[LEARNER].counts, mixture_shares(self.learner)
+            self._history.pieces.add(block, sums, counts, shares)
+        if rows:
+            self._now = made[-1].copy(), None if bounds is None else bounds[-1].copy()
+        return Said(start, block.time, made, bounds, anomaly, alarms)
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the mixture's forecasts."""
+        return expert_names(self.learner.config)
+
+    def figures(self) -> list[dict[str, Any]]:
+        """Of every target what the document says of it (docs/json.md, ``targets``)."""
+        totals = {key: score.figures for key, score in self._scores.items()}
+        recent = self._recent()
+        levels = None if self._intervals is None else self._intervals.figures
+        shares = mixture_shares(self.learner)
+        latest = self._drawn.rows[-1:]
+        return [
+            {
+                "target": name,
+                "scored_from": self._scored.first[index],
+                "scored_rows": int(self._scores[LEARNER].counts[index]),
+                "scores": _with_skill({key: dict(totals[key][index]) for key in _MODELS}),
+                "recent": _with_skill({key: recent[key][index] for key in _MODELS}),
+                "intervals": None if levels is None else levels[index],
+                "label": self._latest(latest, index, "truth"),
+                "score": self._latest(latest, index, "score"),
+                "forecast": self._forecast(index),
+                "mixture": None
+                if shares is None
+                else dict(zip(self.experts, map(float, shares[index]), strict=True)),
+                "alarms": self.alarm_counts[index] if self.config.anomaly else None,
+            }
+            for index, name in enumerate(self.targets)
+        ]
+
+    @property
+    def pictures(self) -> Pictures:
+        """What is drawn: the last rows, and losses and shares over the whole stream."""
+        rows = self._drawn.rows
+        named, horizon = list(enumerate(self.targets)), self.plan.horizon
+        pieces = self._history.pieces
+        if not pieces.rows:
+            return Pictures(tuple([self._track(rows, i) for i, _ in named]), (), ())
+        return Pictures(
+            tuple([self._track(rows, index) for index, _ in named]),
+            tuple([pieces.error_track(horizon, name, i, self._real) for i, name in named]),
+            tuple([pieces.trust_track(horizon, name, i, self.experts) for i, name in named])
+            if pieces.trust
+            else (),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Time of the last row, NaN where there is none."""
+        latest = self._drawn.rows[-1:]
+        return float(latest[0, 1]) if len(latest) else math.nan
+
+    def remembered(self, arrays: Arrays) -> dict[str, Any]:
+        """Everything but the learner, as JSON; arrays are put into ``arrays``."""
+        return {
+            "watch": taken(self, arrays, _BUILT),
+            "bells": [bell.last for bell in self._bells],
+        }
+
+    def recall(self, state: Any, arrays: Arrays) -> None:
+        """Go on after what was remembered. Errors: StateError if it is of another watch."""
+        if not isinstance(state, dict) or state.keys() != {"watch", "bells"}:
+            raise StateError("watch: other keys")
+        put(self, state["watch"], arrays, _BUILT)
+        for bell, last in zip(self._bells, state["bells"], strict=True):
+            if not (last is None or type(last) is int):
+                raise StateError("bells: no row")
+            bell.last = last
+
+    def _in_range(self, block: Block) -> Block:
+        """The block without labels that the link cannot take; a stream that runs is not ended."""
+        if self.config.link != "bernoulli":
+            return block
+        wrong = (block.targets < 0) | (block.targets > 1)
+        count = int(wrong.sum())
+        if not count:
+            return block
+        self.out_of_range += count
+        return replace(block, targets=np.where(wrong, np.float32(np.nan), block.targets))
+
+    def _reset(self, start: int) -> None:
+        self._blind = start + self.plan.horizon
+        self.learner.reset_state()
+        self._last.reset_state()
+        for waiting in (*self._waiting.values(), self._bounds):
+            waiting.reset()
+
+    def _learn(self, block: Block) -> tuple[Float32Array, Float32Array | None, Float32Array | None]:
+        config, horizon = self.config, self.plan.horizon
+        with warnings.catch_warnings():  # counted, and shown
+            warnings.simplefilter("ignore", DivergenceWarning)
+            if config.intervals:
+                run = self.learner.run(
+                    block.inputs,
+                    block.targets,
+                    horizon=horizon,
+                    intervals=True,
+                    anomaly=bool(config.anomaly),
+                )
+            elif config.anomaly:
+                run = self.learner.run(block.inputs, block.targets, horizon=horizon, anomaly=True)
+            else:
+                return self.learner.run(block.inputs, block.targets, horizon=horizon), None, None
+        return run.y, run.intervals, run.anomaly
+
+    def _losses(self, forecasts: Float32Array, truths: Float32Array) -> Float64Array:
+        """(T, measures n_label): squared errors; of classes bits, then 1 where it was right."""
+        known = ~np.isnan(truths)
+        if self._real:
+            return np.square(forecasts.astype(np.float64) - truths)
+        named = np.where(known, truths, 0).astype(np.intp)
+        if self.config.link == "categorical":
+            chance = np.take_along_axis(forecasts, named, axis=1)
+            best = forecasts.argmax(axis=1)[:, np.newaxis]
+        else:
+            chance = np.where(named == 1, forecasts, 1 - forecasts)
+            best = (forecasts > 0.5).astype(np.intp)
+        with np.errstate(divide="ignore"):
+            bits = -np.log2(chance.astype(np.float64))
+        return np.where(np.hstack([known, known]), np.hstack([bits, best == named]), np.nan)
+
+    def _recent(self) -> dict[str, list[dict[str, float]]]:
+        """By model, for each target the rolling scores."""
+        means = self._window.mean.reshape(len(_MODELS), -1, self.config.n_label)
+        names = ("rmse",) if self._real else ("bits", "accuracy")
+        return {
+            key: [
+                {
+                    name: math.sqrt(value) if name == "rmse" else float(value)
+                    for name, value in zip(names, values, strict=True)
+                }
+                for values in means[place].T
+            ]
+            for place, key in enumerate(_MODELS)
+        }
+
+    def _ring(self, block: Block, anomaly: Float32Array | None) -> NDArray[np.bool_] | None:
+        """Where alarms begin; remembers them."""
+        if anomaly is None:
+            return None
+        begins = np.zeros(anomaly.shape, np.bool_)
+        for target, bell in enumerate(self._bells):
+            told = bell.told(block.start, anomaly[:, target]) - block.start
+            begins[told, target] = True
+            self.alarm_counts[target] += len(told)
+        for row, target in np.argwhere(begins)[-ALARMS_KEPT:].tolist():
+            self.last_alarms.append(
+                {
+                    "row": block.start + row,
+                    "time": _seconds(block.time, row),
+                    "target": target,
+                    "score": float(anomaly[row, target]),
+                }
+            )
+        return begins
+
+    def _note_guards(self, start: int) -> None:
+        for name, rows in self.learner.guard_rows.items():
+            if rows.size:
+                self.guard_rows[name] = start + int(rows[-1])
+
+    def _draw(
+        self,
+        block: Block,
+        aligned: dict[str, Float32Array],
+        bounds: Float32Array | None,
+        anomaly: Float32Array | None,
+    ) -> None:
+        last = slice(-self.plan.drawn, None)
+        truth = block.targets[last]
+        rows, n_label = truth.shape
+        table = np.full((rows, len(_DRAWN), n_label), np.nan)
+        table[:, 0] = truth
+        for place, key in enumerate(_MODELS, 1):
+            forecasts = aligned[key][last]
+            if self.config.link == "categorical":
+                forecasts = most_probable(forecasts)
+            table[:, place] = forecasts
+        if bounds is not None and bounds.shape[2]:
+            pair = 2 * self.learner.levels.index(self.level)
+            table[:, 3], table[:, 4] = bounds[last, :, pair], bounds[last, :, pair + 1]
+        if anomaly is not None:
+            table[:, 5] = anomaly[last]
+        end = block.start + len(block.targets)
+        where = np.empty((rows, 2))
+        where[:, 0] = np.arange(end - rows, end)
+        where[:, 1] = all_seconds(block.time, len(block.targets))[last]
+        self._drawn.add(np.hstack([where, table.reshape(rows, -1)]))
+
+    def _track(self, rows: Float64Array, index: int) -> Track:
+        values = (
+            rows[:, 2:]
+            .reshape(len(rows), len(_DRAWN), len(self.targets))[:, :, index]
+            .astype(np.float32)
+        )
+        columns = dict(zip(_DRAWN, values.T, strict=True))
+        time = rows[:, 1]
+        has_band = bool(self.config.intervals)
+        return Track(
+            horizon=self.plan.horizon,
+            target=self.targets[index],
+            row=rows[:, 0].astype(np.int64),
+            time=None if np.isnan(time).any() else dates(time),
+            truth=columns["truth"],
+            forecast=columns["forecast"],
+            rls=columns["last"],
+            low=columns["low"] if has_band else None,
+            high=columns["high"] if has_band else None,
+            level=self.level,
+            score=columns["score"] if self.config.anomaly else None,
+            every=1,
+        )
+
+    def _latest(self, latest: Float64Array, index: int, what: str) -> float:
+        if not len(latest):
+            return math.nan
+        table = latest[0, 2:].reshape(len(_DRAWN), -1)
+        return float(table[_DRAWN.index(what), index])
+
+    def _forecast(self, index: int) -> dict[str, Any] | None:
+        """The forecast that was made last."""
+        if self._now is None:
+            return None
+        made, bounds = self._now
+        if self.config.link == "categorical":
+            best = most_probable(made[np.newaxis])[0, 0]
+            return {"value": float(best), "probability": float(made.max()), "intervals": None}
+        ends = None if bounds is None else bounds[index].reshape(-1, 2).astype(float).tolist()
+        return {
+            "value": float(made[index]),
+            "intervals": None
+            if ends is None
+            else [
+                {"level": level, "low": low, "high": high}
+                for level, (low, high) in zip(self.learner.levels, ends, strict=True)
+            ],
+        }
+
+
+def _score(config: Config) -> Score:
+    if config.link == "gaussian":
+        return RealScore(config.n_out)
+    return ClassScore(config.n_label, config.link == "categorical")
+
+
+def _last(config: Config) -> LastValue | LastClass | EachOutput:
+    if config.link == "gaussian":
+        return LastValue(config.n_in, config.n_out, max_delay=config.max_delay)
+    if config.link == "categorical":
+        return LastClass(config.n_out)
+    return EachOutput([LastClass(2) for _ in range(config.n_out)])
+
+
+def _with_skill(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    last = scores[LAST].get("rmse", 0.0)
+    for figures in scores.values():
+        if "rmse" in figures:
+            figures["skill"] = 1 - figures["rmse"] / last if last > 0 else math.nan
+    return scores
+
+
+_YEAR_2000 = 946_684_800.0  # an earlier time in seconds is one of a device's own clock
+
+
+def dates(time: Float64Array) -> NDArray[np.datetime64] | Float64Array:
+    """Seconds since 1970 as dates; those of a clock that began elsewhere as they are."""
+    if len(time) and time.min() >= _YEAR_2000:
+        return (time * 1e6).round().astype("datetime64[us]")
+    return time
+
+
+def all_seconds(time: NDArray[Any] | None, rows: int) -> Float64Array:
+    """(T,) seconds, NaN where there are none."""
+    if time is None:
+        return np.full(rows, np.nan)
+    if time.dtype.kind == "M":
+        seconds = time.astype("datetime64[ns]").astype(np.int64) / 1e9
+        return np.where(np.isnat(time), np.nan, seconds)
+    return time.astype(np.float64)
+
+
+def _seconds(time: NDArray[Any] | None, row: int) -> float | None:
+    """Seconds of one row, or None."""
+    if time is None:
+        return None
+    value = float(all_seconds(time[row : row + 1], 1)[0])
+    return None if math.isnan(value) else value

@@ -1,0 +1,94 @@
+"""Rows a second through the whole of ``nbt-embed watch``, and its memory over ten million rows.
+
+Rows come from a file through a pipe, and answers go to a pipe that is read, as CSV with forecast,
+three intervals, anomaly score and alarm of one target.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+UNITS = 8
+FAST, LONG = 1_000_000, 10_000_000
+_BLOCK = 1 << 16
+_PERIOD = 1_000_000  # rows of the file, which is sent again and again
+
+
+def write_stream(path: Path, rows: int) -> None:
+    """A disturbed wave as CSV, of one column."""
+    draw = np.random.default_rng(0)
+    phase = np.arange(rows) / 6.0
+    wave = np.sin(phase) + 0.3 * np.sin(phase / 7.3) + 0.05 * draw.standard_normal(rows)
+    np.savetxt(path, wave, fmt="%.5f", header="wave", comments="")
+
+
+def resident(process: int) -> int:
+    """Bytes in memory."""
+    for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return 1024 * int(line.split()[1])
+    raise ValueError("no VmRSS")
+
+
+def run(path: Path, rows: int, *more: str) -> tuple[float, int, list[tuple[int, int]]]:
+    """Send a file of ``_PERIOD`` rows, again and again, until so many rows were sent.
+
+    Returns: seconds from the first row's answer to the last one's, answers, and (answers, bytes in
+    memory) at ten moments.
+    """
+    words = [sys.executable, "-m", "nbt_embed", "watch", "-", "--quiet", "--hidden", str(UNITS)]
+    watch = subprocess.Popen([*words, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert watch.stdin is not None
+    assert watch.stdout is not None
+    sends = threading.Thread(target=_send, args=(watch, path, rows))
+    sends.start()
+    answers, began = -1, 0.0  # the header is no answer
+    memory: list[tuple[int, int]] = []
+    while block := watch.stdout.read1(_BLOCK):  # type: ignore[attr-defined]  # a BufferedReader
+        began = began or time.perf_counter()
+        answers += block.count(b"\n")
+        if len(memory) < 10 and answers >= (len(memory) + 1) * rows / 10.5:  # before it ends
+            memory.append((answers, resident(watch.pid)))
+    seconds = time.perf_counter() - began
+    sends.join()
+    if watch.wait() != 0:
+        raise SystemExit(f"nbt-embed watch ended with {watch.returncode}")
+    return seconds, answers, memory
+
+
+def _send(watch: subprocess.Popen[bytes], path: Path, rows: int) -> None:
+    assert watch.stdin is not None
+    header, body = path.read_bytes().split(b"\n", 1)
+    watch.stdin.write(header + b"\n")
+    for _ in range(rows // _PERIOD):
+        watch.stdin.write(body)
+    watch.stdin.close()
+
+
+def measure(rows: int = LONG) -> str:
+    """Rate and memory, as lines of a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "wave.csv"
+        write_stream(path, _PERIOD)
+        seconds, answers, _ = run(path, FAST)
+        long_seconds, many, memory = run(path, rows)
+    if (answers, many) != (FAST, rows):
+        raise SystemExit(f"answers are missing: {answers} of {FAST}, {many} of {rows}")
+    (_, begin), (_, end) = memory[0], memory[-1]
+    return (
+        f"standard input, {UNITS} units, answers to a pipe | {FAST / seconds:,.0f} rows/s over "
+        f"{FAST:,} rows, {rows / long_seconds:,.0f} rows/s over {rows:,}\n"
+        f"memory over {rows:,} rows | {begin / 2**20:.1f} MiB after a tenth, {end / 2**20:.1f} MiB "
+        "at the end"
+    )
+
+
+if __name__ == "__main__":
+    print(measure())
