@@ -202,7 +202,6 @@ def test_a_broker_that_is_killed_and_comes_back(
             connections = source.health.counts["connections made again"]
             assert connections >= i + 1
             reader.until(lambda _: sender.client.is_connected())
-            time.sleep(0.1)  # for the subscription, of which the sender knows nothing
 
 
 def test_nothing_is_taken_twice_when_the_connection_is_lost(broker: Broker, sender: Sender) -> None:
