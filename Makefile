@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams intervals nab faults false-alarms drift desk soak targets size scaling cost amalgamation \
+.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk live soak targets size scaling cost amalgamation \
         ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -40,10 +40,13 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
+	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
+	@echo 'make live         live streams: parsing, a broker that is killed, a device unplugged (docs/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
+	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
@@ -89,6 +92,9 @@ bars: $(VENV)/package
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/streams.md)
 
+peers: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/peers.md)
+
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
 	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
@@ -106,12 +112,19 @@ faults: $(VENV)/report
 false-alarms: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/uncertainty.md)
 
+flat: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.flat
+
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
 	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/desk/page.png)
+
+# Needs mosquitto.
+live: $(VENV)/tools
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \

@@ -199,7 +199,8 @@ enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others hav
 /* What a learner is. Every field is explicit: zero is a value, never "default". Start from
  * nbt_config_default and change what you need; nbt_config_check names the first bad field. */
 typedef struct nbt_config {
-    uint64_t seed;        /* seeds the initial weights and the signs of the estimator */
+    uint64_t seed;        /* seeds the initial weights and the signs of the estimator; nbt_reseed
+                             gives the signs another one */
     uint32_t n_in;        /* input channels, 1..65535. Cost per channel and lag:
                              12 R + 8 head + 4 n_out + 4 F bytes */
     uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 F bytes */
@@ -394,6 +395,12 @@ nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
  * Errors: NBT_ERR_NULL, NBT_ERR_CONFIG, NBT_ERR_BYTES, NBT_ERR_ALIGN. Cost: O(bytes). */
 nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner);
 
+/* Purpose: draw the random directions of the estimate (nobacktrack, residual, unitwise; the others
+ *   draw none) from another seed from now on. config.seed stays: it is that of the initial weights.
+ *   To compare learners whose weights start alike: nbt_init, then nbt_reseed.
+ * Errors: NBT_ERR_NULL. Cost: O(1). */
+nbt_status nbt_reseed(nbt_learner *learner, uint64_t seed);
+
 /* Purpose: say which input channel each output is the future of, -1 for none (anchored).
  * Arguments: channel (n_out).
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (not anchored), NBT_ERR_CONFIG (no such channel, or a sample
@@ -416,6 +423,19 @@ nbt_status nbt_levels_set(nbt_learner *learner, const float *level);
  * Cost: R D + head Z + O F multiply-adds; with mix_forget those of the other forecasts, about as
  *   many as the readout's; where the units of inputs move (counters.moved) some F^2 more. */
 nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
+
+/* Purpose: the forecast that nbt_predict would give, with the learner unchanged: what if x came
+ *   next? Also while max_delay + 1 predictions wait, where nbt_predict is refused. It is made on a
+ *   copy, because a sample may move the units of everything that was learnt.
+ * Arguments: y (n_out); x (n_in); scratch [bytes], at least nbt_bytes, aligned to 8 and apart from
+ *   the learner. What it held is lost. If the answer is not negative, it then is a learner (cast it)
+ *   that has predicted x: nbt_interval, nbt_student and nbt_variance of it belong to y, and nbt_peek
+ *   or nbt_predict with it look further ahead. It is not one to learn with.
+ * Returns: what nbt_predict would. Errors: NBT_ERR_NULL, NBT_ERR_BYTES (scratch is too small, or
+ *   overlaps the learner), NBT_ERR_ALIGN, NBT_ERR_INPUT.
+ * Cost: a copy of nbt_bytes, and that of nbt_predict. */
+nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *scratch,
+                    size_t bytes);
 
 /* Purpose: learn the label of the oldest prediction that still waits (docs/design.md, sections
  * 2-4).
@@ -510,6 +530,18 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
  * Arguments: out may be NULL to ask for the shape only. Errors: NBT_ERR_NULL, NBT_ERR_ARRAY. */
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out, size_t *rows,
                          size_t *cols);
+
+/* Purpose: set what was learnt: theta, readout, head, slow, linear, covariance, head_covariance or
+ *   coupling (NBT_ARRAY_*), for a warm start, for ablation, or to bring weights over from a learner
+ *   of another size. The learner goes on as one that was loaded from a checkpoint with these
+ *   numbers; states, estimate and scalers stay (nbt_reset_state forgets the first two).
+ * Arguments: values (rows, cols), row-major, NULL to ask only whether the array may be set; rows
+ *   and cols as nbt_array_get says them.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (this configuration has no such array, it may not be set, or
+ *   has another shape), NBT_ERR_STATE (a number is not finite, or nbt_load would refuse it); the
+ *   learner is then unchanged. Cost: O(rows cols). */
+nbt_status nbt_array_set(nbt_learner *learner, uint32_t array, const float *values, size_t rows,
+                         size_t cols);
 
 /* Purpose: dimensions of an array (NBT_ARRAY_*): 1 (it then has one row) or 2; 0 where
  * nbt_array_get gives NBT_ERR_ARRAY, and for NULL. Cost: O(1). */

@@ -149,6 +149,16 @@ nbt_status nbt_reset_state(nbt_learner *learner)
     return NBT_OK;
 }
 
+nbt_status nbt_reseed(nbt_learner *learner, uint64_t seed)
+{
+    if (learner == NULL) {
+        return NBT_ERR_NULL;
+    }
+    /* Another place than that of nbt_init: the same seed shall not draw the weights once more. */
+    nbt_rng_seed(learner->rng, seed ^ 0x9fb21c651e98df25u);
+    return NBT_OK;
+}
+
 nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel)
 {
     if (learner == NULL || channel == NULL) {

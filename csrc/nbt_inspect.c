@@ -128,6 +128,45 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     return NBT_OK;
 }
 
+/* Gives a walker the caller's numbers one after the other; nothing where there are none. */
+typedef struct setter {
+    nbt_walker walker; /* first, so that a visit finds its setter */
+    const float *next;
+} setter;
+
+static uint32_t take_next(nbt_walker *walker, uint32_t word)
+{
+    setter *self = (setter *)walker;
+    return self->next == NULL ? word : nbt_bits(*self->next++);
+}
+
+nbt_status nbt_array_set(nbt_learner *learner, uint32_t array, const float *values, size_t rows,
+                         size_t cols)
+{
+    if (learner == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    nbt_layout_of(&l, &learner->config, learner);
+    view v = find(&l, array);
+    setter self = {nbt_walker_of(take_next, 0, 0, NBT_ALL_VERSIONS), values};
+    if (v.data == NULL || v.rows != rows || v.cols != cols ||
+        !nbt_walk_learnt(&self.walker, learner, &l, v.data, rows * cols)) {
+        return NBT_ERR_ARRAY;
+    }
+    if (values == NULL) {
+        return NBT_OK;
+    }
+    if (!self.walker.sound) {
+        return NBT_ERR_STATE;
+    }
+    self.walker.writes = 1;
+    self.next = values;
+    nbt_walk_learnt(&self.walker, learner, &l, v.data, rows * cols);
+    learner->looked = NBT_LOOK_NONE; /* at what has changed since */
+    return NBT_OK;
+}
+
 /* ---- what is said of forecasts and labels ---------------------------------------------------- */
 
 nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
@@ -181,6 +220,32 @@ int nbt_alarm_count(nbt_alarm *alarm, float score)
         alarm->left = above ? alarm->hold_off : alarm->left - (alarm->left > 0);
     }
     return tells;
+}
+
+nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *scratch,
+                    size_t bytes)
+{
+    if (learner == NULL || y == NULL || x == NULL || scratch == NULL) {
+        return NBT_ERR_NULL;
+    }
+    nbt_layout l;
+    size_t needed = nbt_layout_of(&l, &learner->config, NULL);
+    uintptr_t from = (uintptr_t)learner, to = (uintptr_t)scratch;
+    if (bytes < needed || (from < to + needed && to < from + needed)) {
+        return NBT_ERR_BYTES;
+    }
+    if (to % 8 != 0) {
+        return NBT_ERR_ALIGN;
+    }
+    memcpy(scratch, learner, needed);
+    nbt_learner *copy = (nbt_learner *)scratch;
+    if (copy->pending > copy->config.max_delay) { /* make room: no label comes to the copy */
+        copy->pending = copy->config.max_delay;
+        nbt_layout_of(&l, &copy->config, copy);
+        /* With max_delay 0 a forecast starts from the learning state, which has to catch up. */
+        nbt_copy(nbt_learning_state(&l), l.state, l.S);
+    }
+    return nbt_predict(copy, y, x);
 }
 
 /* ---- hash ------------------------------------------------------------------------------------ */

@@ -313,6 +313,23 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     }
 }
 
+/* An array that is empty lies where the next one does. */
+#define WALK_LEARNT(where, name, purpose, content, since, copied, brought, floats)                 \
+    if (((content) == WEIGHTS || (content) == VARIANCES) &&                                        \
+        offsetof(nbt_breakdown, purpose) != offsetof(nbt_breakdown, estimate) && (brought) != 0 && \
+        NBT_FIND_##where(l, name) == data && (floats) == n) {                                      \
+        WALK_##where(NBT_FIND_##where(l, name), floats, content);                                  \
+        return 1;                                                                                  \
+    }
+
+int nbt_walk_learnt(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l,
+                    const float *data, size_t n)
+{
+    NBT_SAVED_OF(WALK_LEARNT, WALK_LEARNT, l)
+    NBT_STREAM_OF(WALK_LEARNT, l)
+    return 0;
+}
+
 size_t nbt_walk_words(const nbt_layout *l, uint32_t minor)
 {
     int copies = NBT_ROLLBACK && l->config->rollback_steps > 0;

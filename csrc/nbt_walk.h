@@ -36,6 +36,12 @@ static inline nbt_walker nbt_walker_of(uint32_t (*visit)(nbt_walker *, uint32_t)
  * config and counters have to be there. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);
 
+/* Visits the n floats of the saved array at `data` alone, if a caller may set them: weights and
+ * variances that were learnt, but not the estimate, whose parts have to fit each other. Returns
+ * whether it is such an array. */
+int nbt_walk_learnt(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l,
+                    const float *data, size_t n);
+
 /* How many words a walk over the minor versions up to this one visits; no learner is needed. */
 size_t nbt_walk_words(const nbt_layout *l, uint32_t minor);
 

@@ -153,6 +153,12 @@ int nbt_shared_reset_state(nbt_shared *shared)
     return status;
 }
 
+int nbt_shared_reseed(nbt_shared *shared, uint64_t seed)
+{
+    INSIDE(shared, status, nbt_reseed(shared->learner, seed))
+    return status;
+}
+
 int nbt_shared_hash(nbt_shared *shared, uint64_t *hash)
 {
     INSIDE(shared, status, (*hash = nbt_hash(shared->learner), NBT_OK))
@@ -168,6 +174,30 @@ int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters)
 int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows, size_t *cols)
 {
     INSIDE(shared, status, nbt_array_get(shared->learner, array, out, rows, cols))
+    return status;
+}
+
+int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values, size_t rows,
+                         size_t cols)
+{
+    INSIDE(shared, status, nbt_array_set(shared->learner, array, values, rows, cols))
+    return status;
+}
+
+static int peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+{
+    int status = nbt_peek(sample->shared->learner, sample->y, sample->x, scratch, bytes);
+    if (status >= 0 && bounds != NULL) {
+        int bounded = nbt_interval((const nbt_learner *)scratch, bounds);
+        status = bounded == NBT_OK ? status : bounded;
+    }
+    return status;
+}
+
+int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+{
+    nbt_shared *shared = sample->shared;
+    INSIDE(shared, status, peek(sample, scratch, bytes, bounds))
     return status;
 }
 

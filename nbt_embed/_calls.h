@@ -63,10 +63,17 @@ int nbt_shared_student(nbt_shared *shared, float *scale, float *freedom);
 int nbt_shared_anomaly(nbt_shared *shared, float *score);
 int nbt_shared_save(nbt_shared *shared, unsigned char *out, size_t bytes);
 int nbt_shared_reset_state(nbt_shared *shared);
+int nbt_shared_reseed(nbt_shared *shared, uint64_t seed);
 int nbt_shared_hash(nbt_shared *shared, uint64_t *hash);
 int nbt_shared_counters_get(nbt_shared *shared, nbt_counters *counters);
 int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t *rows,
                          size_t *cols);
+int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values, size_t rows,
+                         size_t cols);
+
+/* Purpose: the same of nbt_peek, and of nbt_interval for its forecast. Arguments: bounds may be
+ * NULL. */
+int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds);
 
 /* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
  * at the start, *skipped the steps that were answered with NBT_SKIPPED. */

@@ -55,6 +55,10 @@ class FloatWarning(RuntimeWarning):
     """This thread's float arithmetic is not IEEE's default: the bits are not those of others."""
 
 
+class CapacityWarning(RuntimeWarning):
+    """A feature or a class is not used: as many as the learner may have came before it."""
+
+
 class OwnerWarning(RuntimeWarning):
     """A file was replaced whose owner or group the new one could not be given."""
 

@@ -113,6 +113,14 @@ def read_object(file: Any) -> bytes:
         pieces.append(piece)
 
 
+def read_file(file: str | os.PathLike[str] | Readable) -> tuple[str, bytes]:
+    """What messages call the file, a path or an open one, and its bytes. Errors: as above."""
+    if isinstance(file, (str, bytes, os.PathLike)):
+        name = os.fsdecode(file)
+        return name, Path(name).read_bytes()
+    return str(getattr(file, "name", "the file")), read_object(file)
+
+
 def _method(file: Any, name: str, mode: str) -> Callable[..., Any]:
     """The method, if the file is one, open, and binary."""
     method = getattr(file, name, None)

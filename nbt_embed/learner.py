@@ -58,7 +58,7 @@ from nbt_embed.errors import (
     shown,
     similar,
 )
-from nbt_embed.files import Readable, Writable, read_object, write_object, write_path
+from nbt_embed.files import Readable, Writable, read_file, write_object, write_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -113,6 +113,7 @@ class Run:
 
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
+_Answer = TypeVar("_Answer")
 
 
 def _with_settings(init: _Init) -> _Init:
@@ -166,6 +167,7 @@ class Learner:
         "_memory",
         "_pinned",
         "_sample",
+        "_scratch",
         "_shared",
         "_spare",
         "_x",
@@ -253,6 +255,7 @@ class Learner:
         # another thread or by an input's __array__, cannot change what it reads. There are as many
         # as calls were ever open at once: one. A context manager would take too long for them.
         self._spare: list[_Call] = []
+        self._scratch: NDArray[np.uint8] | None = None  # of peek, from the first one on
         self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
         self._decided = False  # whether anchors have been looked for
         lib.nbt_simd_limit(handle, _simd_limit())
@@ -326,6 +329,68 @@ class Learner:
             return out
         finally:
             spare.append(call)
+
+    @overload
+    def peek(
+        self,
+        x: ArrayLike,
+        out: Float32Array | None = None,
+        *,
+        intervals: Literal[False] = False,
+    ) -> Float32Array: ...
+
+    @overload
+    def peek(
+        self, x: ArrayLike, out: Float32Array | None = None, *, intervals: bool
+    ) -> Float32Array | tuple[Float32Array, Float32Array]: ...
+
+    def peek(
+        self, x: ArrayLike, out: Float32Array | None = None, *, intervals: bool = False
+    ) -> Float32Array | tuple[Float32Array, Float32Array]:
+        """The forecast that ``predict(x)`` would give, with the learner left as it is.
+
+        What if x came next? The same bits as ``copy.copy(learner).predict(x)``. It is answered
+        also while max_delay + 1 forecasts wait, where ``predict`` is refused. ``interval``,
+        ``variance`` and ``student`` stay those of the last ``predict``.
+
+        Args:
+            x: (n_in,) as for ``predict``.
+            out: (n_out,) array for the forecast, as for ``predict``.
+            intervals: whether to return what ``interval`` would say of the forecast too.
+
+        Returns: (n_out,) the forecast; with intervals a pair of it and (n_out, 2 L) bounds.
+        Errors and warnings: as ``predict``; ConfigError for intervals that the configuration
+        leaves out.
+        Cost: a copy of the learner, and a predict. The first peek takes ``memory.total`` bytes
+        more, which are kept for the next ones.
+        """
+        if intervals:
+            self._need("intervals")
+        if self._scratch is None:
+            self._scratch = aligned_block(self.memory)
+        scratch = self._scratch
+        shape = self._config.n_out, 2 * len(self.levels)
+        bounds = np.empty(shape, np.float32) if intervals else None
+        spare = self._spare
+        try:
+            call = spare.pop()
+        except IndexError:
+            call = _Call(self._config, self._shared)
+        try:
+            call.x.fill(x)
+            if out is not None and out is not self._y:
+                check_out(out, call.y)
+            block = ffi.from_buffer(scratch, require_writable=True)
+            status = lib.nbt_shared_peek(call.sample, block, scratch.nbytes, _floats(bounds))
+            if status:
+                self._report(status, "peek", call)
+            if out is None:
+                out = call.y.copy()
+            else:
+                out[...] = call.y
+        finally:
+            spare.append(call)
+        return out if bounds is None else (out, bounds)
 
     def learn(self, y: ArrayLike) -> None:
         """Learn the label of the oldest forecast that still waits for one.
@@ -635,12 +700,7 @@ class Learner:
 
         Errors: CheckpointError, which names the file; OSError; InputTypeError, InputError.
         """
-        if isinstance(file, (str, bytes, os.PathLike)):
-            name = os.fsdecode(file)
-            data = Path(name).read_bytes()
-        else:
-            name = str(getattr(file, "name", "the file"))
-            data = read_object(file)
+        name, data = read_file(file)
         try:
             return cls.from_bytes(data)
         except CheckpointError as error:
@@ -657,13 +717,20 @@ class Learner:
         """
         from nbt_embed.replay import replay  # few need it, and it would be a tenth of the import
 
+        return self._alone("replay", lambda: replay(self, log))
+
+    def _alone(self, name: str, calls: Callable[[], _Answer]) -> _Answer:
+        """Make several calls of this learner and keep other threads out between them too.
+
+        Errors: SequenceError if another thread is using it.
+        """
         shared = self._shared
         # An interrupt may keep the last line from being reached: then the hold ends when it is
         # collected, by compiled code alone. What ends it keeps what it points to.
         hold = ffi.gc(ffi.new("nbt_hold *"), partial(lib.nbt_hold_end, shared))
         try:
-            _check_turn(lib.nbt_hold_begin(shared, hold), "replay")
-            return replay(self, log)
+            _check_turn(lib.nbt_hold_begin(shared, hold), name)
+            return calls()
         finally:
             lib.nbt_hold_end(shared, hold)
 
@@ -787,6 +854,62 @@ class Learner:
         out.flags.writeable = False
         return out
 
+    @property
+    def settable(self) -> tuple[str, ...]:
+        """Names that ``set_array`` accepts in this configuration."""
+        return tuple([name for name in self.arrays if self._is_settable(name)])
+
+    def set_array(self, name: str, values: ArrayLike) -> None:
+        """Set what was learnt: for a warm start, for ablation, or for another size's weights.
+
+        The learner goes on, bit for bit, as one that was loaded from a checkpoint with these
+        numbers. States, estimate and scalers stay; ``reset_state`` forgets the first two. The
+        readouts are in scaled units, so those of another learner fit as well as its scalers do.
+
+        >>> teacher, learner = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8, seed=1)
+        >>> for name in learner.settable:
+        ...     learner.set_array(name, teacher.array(name))
+
+        Args:
+            name: one of ``settable``: theta, readout, head, slow, linear (weights), covariance,
+                head_covariance, coupling. Not the estimate (w, v, traces), whose parts have to fit
+                each other, nor the readouts' covariances, which the learner keeps as factors.
+            values: real numbers in the shape of ``array(name)``; they are copied.
+
+        Errors: ConfigError (the name); InputError (the shape; a number that is not finite, masked,
+        or that no checkpoint may hold) and InputTypeError. The learner is then as it was.
+        """
+        if name not in self.arrays or not self._is_settable(name):
+            expected = f"expected one of {', '.join(self.settable)}"
+            raise ConfigError(f"array {shown(name)}: {similar(name, self.settable)}{expected}")
+        shape = self._shape(name)
+        array = float32(name, values)
+        if array.shape != shape:
+            raise InputError(f"{name} has shape {array.shape}: expected {shape}")
+        array = array.copy()  # the kernel reads it twice
+        status = lib.nbt_shared_array_set(self._shared, _ARRAYS[name], _floats(array), *shape)
+        if status:
+            _check_turn(status, "set_array")
+            index, wrong = _refused(array, positive="covariance" in name)
+            raise InputError(f"{name}{index} is {array[tuple(index)]:g}: {wrong}")
+
+    def reseed(self, seed: int) -> None:
+        """Draw the random directions of the estimate from another seed from now on.
+
+        The estimators nobacktrack, residual and unitwise draw them; with the others nothing
+        changes but the hash. ``config.seed`` stays: it is the seed of the initial weights.
+        So ``Learner(..., seed=w)`` and ``reseed(d)`` tell the two apart.
+
+        Args:
+            seed: 0 .. 2^64 - 1.
+
+        Errors: InputTypeError, InputError.
+        """
+        seed = integer("seed", seed)
+        if not 0 <= seed < 2**64:
+            raise InputError(f"seed = {shown(seed)}: expected 0..2^64 - 1")
+        _check_turn(lib.nbt_shared_reseed(self._shared, seed), "reseed")
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._config.arguments()})"
 
@@ -808,6 +931,11 @@ class Learner:
             return None
         return rows[0], cols[0]
 
+    def _is_settable(self, name: str) -> bool:
+        rows, cols = self._shape(name) or (0, 0)
+        status = lib.nbt_array_set(self._handle, _ARRAYS[name], ffi.NULL, rows, cols)
+        return bool(status == lib.NBT_OK)
+
     def _need(self, name: str) -> None:
         """Refuse what the configuration leaves out. Errors: ConfigError."""
         if not getattr(self._config, name):
@@ -815,6 +943,12 @@ class Learner:
                 f"{name} = {getattr(self._config, name)!r}: this learner has none; build it with "
                 f'{name}, which needs link="gaussian" and follow=True'
             )
+
+    def _check_label(self, label: Float32Array) -> None:
+        """What can be said of one sample's label without the learner. Errors: InputError."""
+        check_finite("y", label, allow_nan=True)
+        self._check_labels(label)
+        check_reach("y", label)
 
     def _check_labels(self, labels: Float32Array) -> None:
         """Range of the link, so that a stream is refused before its first step."""
@@ -867,15 +1001,26 @@ class Learner:
                 check_finite("x", call.x.array, self._config.hold_missing)
                 check_reach("x", call.x.array)
             elif call is not None and status == lib.NBT_ERR_LABEL:
-                check_finite("y", call.label.array, allow_nan=True)
-                self._check_labels(call.label.array)
-                check_reach("y", call.label.array)
+                self._check_label(call.label.array)
             raise InputError(message)
 
 
 def _floats(array: Float32Array | None) -> Any:
     """Where the numbers of an array lie, NULL for none."""
     return ffi.NULL if array is None else ffi.from_buffer("float[]", array)
+
+
+def _refused(array: Float32Array, positive: bool) -> tuple[list[int], str]:
+    """Index of a number that no learner may hold, and what is expected of it."""
+    bad = ~np.isfinite(array)
+    expected = "expected a finite float32 value"
+    if not bad.any() and positive:
+        bad = array <= 0
+        expected = "expected a variance above 0"
+    if not bad.any():
+        bad = np.abs(array) == np.abs(array).max()
+        expected = "no learner holds a number so large, scale the values down"
+    return [int(i) for i in np.argwhere(bad)[0]], expected
 
 
 def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import compiled
 import pytest
@@ -18,7 +19,7 @@ Tool = Callable[[str], str]
 Build = Callable[..., Path]
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """Skip the test, or fail it where every tool is expected (NBT_REQUIRE_TOOLS=1, as in CI)."""
     if os.environ.get("NBT_REQUIRE_TOOLS") == "1":
         pytest.fail(reason)

@@ -586,6 +586,65 @@ static void check_assessment(const nbt_learner *learner, const nbt_config *confi
     }
 }
 
+/* A peek answers as nbt_predict with a copy does, with what it has beside the forecast; a learner
+ * that is full answers too. */
+static void check_peek(const block *owner, const nbt_config *config, const float *x, float *y,
+                       float *again, float *bounds)
+{
+    size_t bytes = nbt_bytes(config), n_out = config->n_out;
+    void *scratch = need(malloc(bytes)), *copy = need(malloc(bytes));
+    int is_full = nbt_pending(owner->learner) > config->max_delay;
+    memset(scratch, 0xa5, bytes);
+    nbt_status status = nbt_peek(owner->learner, y, x, scratch, bytes);
+    memcpy(copy, owner->learner, bytes);
+    nbt_status expected = nbt_predict((nbt_learner *)copy, again, x);
+    if (is_full) {
+        REQUIRE(expected == NBT_ERR_FULL && status != NBT_ERR_FULL);
+    } else {
+        REQUIRE(status == expected);
+        REQUIRE(status < 0 || memcmp(y, again, n_out * sizeof(float)) == 0);
+        REQUIRE(status < 0 || nbt_hash((nbt_learner *)scratch) == nbt_hash((nbt_learner *)copy));
+    }
+    if (status >= 0 && config->intervals > 0) {
+        REQUIRE(nbt_interval((nbt_learner *)scratch, bounds) >= 0);
+    }
+    free(scratch);
+    free(copy);
+}
+
+/* Sets one array to other numbers, or is refused and changes nothing. */
+static void check_set(nbt_learner *learner, uint32_t *lcg)
+{
+    uint32_t name = draw(lcg) % (NBT_ARRAY_END + 1u);
+    size_t rows = 0, cols = 0;
+    if (nbt_array_get(learner, name, NULL, &rows, &cols) != NBT_OK) {
+        REQUIRE(nbt_array_set(learner, name, NULL, 1, 1) == NBT_ERR_ARRAY);
+        return;
+    }
+    size_t n = rows * cols, bytes = n * sizeof(float);
+    float *values = need(malloc(bytes + 1)), *after = need(malloc(bytes + 1));
+    uint64_t before = nbt_hash(learner);
+    nbt_status asked = nbt_array_set(learner, name, NULL, rows, cols);
+    REQUIRE(nbt_array_set(learner, name, values, rows + 1, cols) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_get(learner, name, values, &rows, &cols) == NBT_OK);
+    if (n > 0 && draw(lcg) % 2u == 0) { /* the last one, when all others have been seen */
+        values[n - 1] = draw(lcg) % 2u == 0 ? not_a_number() : 2e20f;
+        REQUIRE(nbt_array_set(learner, name, values, rows, cols) ==
+                (asked == NBT_OK ? NBT_ERR_STATE : NBT_ERR_ARRAY));
+        REQUIRE(nbt_hash(learner) == before);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            values[i] *= 0.5f;
+        }
+        REQUIRE(nbt_array_set(learner, name, values, rows, cols) == asked);
+        REQUIRE(nbt_array_get(learner, name, after, &rows, &cols) == NBT_OK);
+        REQUIRE(asked != NBT_OK || memcmp(values, after, bytes) == 0);
+        REQUIRE(asked == NBT_OK || nbt_hash(learner) == before);
+    }
+    free(values);
+    free(after);
+}
+
 static void abuse(const nbt_config *config, uint32_t calls)
 {
     enum { RUN_STEPS = 7 };
@@ -636,6 +695,13 @@ static void abuse(const nbt_config *config, uint32_t calls)
         } else if (kind == 30 && draw(&lcg) % 8u == 0) {
             REQUIRE(nbt_reset_state(owner.learner) == NBT_OK);
             REQUIRE(nbt_pending(owner.learner) == 0);
+        } else if (kind == 30) {
+            check_set(owner.learner, &lcg);
+            REQUIRE(nbt_reseed(owner.learner, draw(&lcg)) == NBT_OK);
+        } else if (kind == 31) {
+            may_change = 0;
+            fill_hostile(x, n_in, &lcg);
+            check_peek(&owner, config, x, y, scores, bounds);
         } else {
             nbt_counters counters;
             may_change = 0;
@@ -715,6 +781,18 @@ static void refuse(void)
     REQUIRE(nbt_predict(NULL, y, x) == NBT_ERR_NULL);
     REQUIRE(nbt_predict(learner, NULL, x) == NBT_ERR_NULL);
     REQUIRE(nbt_predict(learner, y, NULL) == NBT_ERR_NULL);
+    unsigned char *scratch = need(malloc(bytes + 8));
+    REQUIRE(nbt_peek(NULL, y, x, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, NULL, x, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, NULL, scratch, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, x, NULL, bytes) == NBT_ERR_NULL);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes - 1) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch, 0) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch + 4, bytes) == NBT_ERR_ALIGN);
+    REQUIRE(nbt_peek(learner, y, x, learner, bytes) == NBT_ERR_BYTES); /* it overlaps */
+    REQUIRE(nbt_peek(learner, y, x, memory + 8, bytes) == NBT_ERR_BYTES);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_OK);
+    REQUIRE(nbt_pending(learner) == 0 && nbt_pending((nbt_learner *)scratch) == 1);
     REQUIRE(nbt_learn(NULL, label) == NBT_ERR_NULL);
     REQUIRE(nbt_learn(learner, NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_EMPTY);
@@ -755,6 +833,17 @@ static void refuse(void)
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, NULL, &cols) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, NBT_ARRAY_THETA, NULL, &rows, NULL) == NBT_ERR_NULL);
     REQUIRE(nbt_array_get(learner, 99, NULL, &rows, &cols) == NBT_ERR_ARRAY);
+    float one_row[16] = {0};
+    REQUIRE(nbt_array_get(learner, NBT_ARRAY_READOUT, NULL, &rows, &cols) == NBT_OK);
+    REQUIRE(rows == 1 && cols <= 16);
+    REQUIRE(nbt_array_set(NULL, NBT_ARRAY_READOUT, one_row, rows, cols) == NBT_ERR_NULL);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, rows, cols - 1) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, cols, rows) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_STATE, one_row, 1, 3) == NBT_ERR_ARRAY);
+    REQUIRE(nbt_array_set(learner, 99, one_row, 1, 1) == NBT_ERR_ARRAY);
+    one_row[cols - 1] = from_bits(0x7f800000u);
+    REQUIRE(nbt_array_set(learner, NBT_ARRAY_READOUT, one_row, rows, cols) == NBT_ERR_STATE);
+    REQUIRE(nbt_reseed(NULL, 1) == NBT_ERR_NULL);
     REQUIRE(nbt_array_dimensions(NULL, NBT_ARRAY_THETA) == 0);
     REQUIRE(nbt_array_dimensions(learner, 99) == 0);
     REQUIRE(nbt_shape(NULL, &rows, &rows, &cols) == NBT_ERR_NULL);
@@ -770,7 +859,12 @@ static void refuse(void)
     REQUIRE(nbt_predict(learner, y, x) == NBT_ERR_FULL);
     label[0] = from_bits(0x7f800000u);
     REQUIRE(nbt_learn(learner, label) == NBT_ERR_LABEL);
+    x[1] = from_bits(0x7f800000u);
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_ERR_INPUT);
+    x[1] = 0.25f;
+    REQUIRE(nbt_peek(learner, y, x, scratch, bytes) == NBT_OK); /* full */
     REQUIRE(nbt_hash(learner) == hash);
+    free(scratch);
     for (int status = 1; status >= -21; status--) {
         REQUIRE(nbt_status_text((nbt_status)status)[0] != '\0');
     }

@@ -52,7 +52,18 @@ def test_the_package_needs_numpy_and_cffi_alone() -> None:
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
     others = ("matplotlib", "torch", "jax", "scipy", "pandas", "polars", "argparse", "rich")
-    for name in (*others, "plotext", "bokeh", "jinja2", "optuna", "shtab", "json", "html"):
+    for name in (
+        *others,
+        "plotext",
+        "bokeh",
+        "jinja2",
+        "optuna",
+        "shtab",
+        "json",
+        "html",
+        "river",
+        "sklearn",
+    ):
         assert name not in loaded
 
 

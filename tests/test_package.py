@@ -79,4 +79,7 @@ def test_the_wheel_fits_every_later_python_and_holds_the_package_only(dist: Path
     (wheel,) = dist.glob("*.whl")
     assert "-cp310-abi3-" in wheel.name
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"nbt_embed"}
+    assert {name for name in names if not name.endswith(".dist-info")} == {
+        "nbt_embed",
+        "pytest_nbt_embed.py",
+    }

@@ -93,6 +93,37 @@ class Life(RuleBasedStateMachine):
             self.waiting += 1
             self.predicted += 1
 
+    @rule(x=st.lists(ANYTHING, min_size=N_IN, max_size=N_IN))
+    def peek(self, x: list[float]) -> None:
+        """What a copy would predict, also where there is no room; and nothing has happened."""
+        before = self.learner._block.tobytes()
+        try:
+            forecast = self.learner.peek(x)
+        except InputError as error:
+            refusal = type(error)
+            assert not np.isfinite(x).all() or max(map(abs, x)) > 1e6
+            if self.room:
+                with pytest.raises(refusal):
+                    copy.copy(self.learner).predict(x)
+        else:
+            if self.room:
+                twin = copy.copy(self.learner)
+                np.testing.assert_array_equal(twin.predict(x), forecast)
+        assert self.learner._block.tobytes() == before
+
+    @rule(k=st.integers(0, 9), factor=st.floats(0.5, 1.0, width=32), seed=st.integers(0, 9))
+    def set_from_outside(self, k: int, factor: float, seed: int) -> None:
+        """Then it is the learner of a checkpoint with these numbers."""
+        name = self.learner.settable[k % len(self.learner.settable)]
+        values = self.learner.array(name) * np.float32(factor)
+        self.learner.set_array(name, values)
+        self.learner.reseed(seed)
+        np.testing.assert_array_equal(self.learner.array(name), values)
+        loaded, twin = Learner.from_bytes(self.learner.to_bytes()), copy.copy(self.learner)
+        if self.room:
+            np.testing.assert_array_equal(loaded.predict([0.5, 0.5]), twin.predict([0.5, 0.5]))
+        assert loaded.hash() == twin.hash()
+
     @rule(y=st.lists(ANYTHING, min_size=N_OUT, max_size=N_OUT), k=st.integers(-1, N_OUT))
     def learn(self, y: list[float], k: int) -> None:
         label: Any = k if self.learner.config.link == "categorical" else y

@@ -111,12 +111,15 @@ def test_a_learner_that_another_thread_uses_is_refused_and_not_disturbed() -> No
 def calls(learner: Learner) -> dict[str, Callable[[], object]]:
     """Every way in, by the name in its refusal; further words tell apart what has the same name."""
     one = np.zeros(1, np.float32)
+    readout = np.zeros(learner._shape("readout") or 0)
     return {
         "predict a scalar": lambda: learner.predict(0.0),
         "predict an array": lambda: learner.predict(one),
         "predict into an array": lambda: learner.predict(one, out=one.copy()),
         "predict from the buffer": lambda: learner.predict(learner.x),
         "predict in the buffers": lambda: learner.predict(learner.x, out=learner.y),
+        "peek": lambda: learner.peek(0.0),
+        "peek with intervals": lambda: learner.peek(one, one.copy(), intervals=True),
         "learn a scalar": lambda: learner.learn(0.0),
         "learn an array": lambda: learner.learn(one),
         "learn the buffer": lambda: learner.learn(learner.label),
@@ -134,6 +137,8 @@ def calls(learner: Learner) -> dict[str, Callable[[], object]]:
         "student": learner.student,
         "anomaly": lambda: learner.anomaly,
         "array": lambda: learner.array("theta"),
+        "set_array": lambda: learner.set_array("readout", readout),
+        "reseed": lambda: learner.reseed(1),
         "reset_state": learner.reset_state,
     }
 
@@ -177,7 +182,12 @@ FAILURES: list[tuple[str, Callable[[Learner], object]]] = [
     ("max_delay", lambda one: again_and_again(lambda: one.predict(one.x, out=one.y))),
     ("row 0", lambda one: one.run([3e38], [0.0], horizon=0)),
     ("horizon", lambda one: one.run([0.0], [0.0], horizon=7)),
+    ("sensor is gone", lambda one: one.peek(Unreadable())),
+    ("inf", lambda one: one.peek(math.inf)),
     ("expected one of", lambda one: one.array("nothing")),
+    ("expected one of", lambda one: one.set_array("nothing", 0.0)),
+    ("sensor is gone", lambda one: one.set_array("theta", Unreadable())),
+    ("seed", lambda one: one.reseed(-1)),
     ("line 2", lambda one: one.replay(["label,x,hash", "a,0,"])),
     ("closed", lambda one: one.save(closed())),
 ]

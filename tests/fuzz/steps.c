@@ -86,7 +86,14 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
             x[i] = call % 2 == 0 ? take_float() : (float)(int8_t)take(1) / 32.0f;
         }
         if (call < 4) {
+            float peeked[4];
+            nbt_status seen = nbt_peek(learner, peeked, x, other, sizeof other);
+            int is_changed = nbt_hash(learner) != before;
             status = nbt_predict(learner, y, x);
+            int is_same = status < 0 || memcmp(y, peeked, config.n_out * sizeof *y) == 0;
+            if (is_changed || (status != NBT_ERR_FULL && (status != seen || !is_same))) {
+                abort();
+            }
         } else if (call < 7) {
             status = nbt_learn(learner, x);
         } else {

@@ -1,0 +1,90 @@
+"""What the estimators for other libraries have in common: defaults, and libraries that are missing.
+
+The defaults of ``Config`` are made for forecasts, from a few channels that swing. In these
+libraries a row is mostly a case of its own with features that are numbers, and the label belongs to
+its row: more of a learnt layer (``head``) and less of a past (``lags``, ``hidden``), and inputs
+that do not saturate it (``input_gain``). Measured over all streams of tools/peers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from nbt_embed.config import NAMES, Config
+from nbt_embed.errors import ConfigError, InputTypeError, MissingExtraError, shown, similar
+
+# Fields of Config that are no parameters of the estimators: their values unless `settings` has one.
+_USUAL: dict[str, dict[str, Any]] = {
+    "gaussian": {"rate": 0.8, "input_gain": 0.25, "head_gain": 1.0, "prior_hidden": 0.2},
+    "categorical": {
+        "rate": 0.8,
+        "input_gain": 0.4,
+        "head_gain": 1.2,
+        "info_floor": 0.001,
+        "prior": 0.3,
+    },
+}
+_DECIDED = ("n_in", "n_out", "link", "max_delay", "hold_missing", "anchor")
+PARAMETERS = ("hidden", "head", "lags", "seed")
+
+
+@contextmanager
+def needs(module: str, library: str, name: str) -> Iterator[None]:
+    """Turn a library that is missing into the command that installs it.
+
+    Args:
+        module: what needs it.
+        library: what is imported.
+        name: of the extra.
+
+    Errors: MissingExtraError.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != library:
+            raise
+        raise MissingExtraError(
+            f"{module}: {library} is not installed: pip install 'nbt-embed[{name}]'"
+        ) from None
+
+
+def config_of(
+    estimator: Any, n_in: int, n_out: int, link: str, *, usual: bool = True, **decided: Any
+) -> Config:
+    """The learner of an estimator with the parameters hidden, head, lags, seed and settings.
+
+    Args:
+        estimator: has them as attributes.
+        n_in: input channels.
+        n_out: outputs.
+        link: of the outputs.
+        usual: whether the defaults of these estimators are taken instead of the learner's.
+        decided: fields that the estimator decides.
+
+    Errors: ConfigError; InputTypeError (settings is no mapping).
+    """
+    settings = {} if estimator.settings is None else estimator.settings
+    if not isinstance(settings, Mapping):
+        raise InputTypeError(
+            f"settings = {shown(settings)}: expected a dict of fields of nbt_embed.Config, or None"
+        )
+    known = [name for name in NAMES if name not in (*_DECIDED, *PARAMETERS)]
+    for name, value in settings.items():
+        if name in PARAMETERS:
+            raise ConfigError(
+                f"settings: {name} = {shown(value)} is a parameter of {type(estimator).__name__}; "
+                "give it by its name"
+            )
+        if name not in known:
+            why = "is decided by the estimator" if name in _DECIDED else "is unknown"
+            raise ConfigError(
+                f"settings: {shown(name)} {why}: {similar(name, known)}"
+                f"expected one of {', '.join(known)}"
+            )
+    fields: dict[str, Any] = dict(_USUAL[link]) if usual else {}
+    fields |= {name: getattr(estimator, name) for name in PARAMETERS}
+    fields |= {"link": link, "hold_missing": True, **decided, **settings}
+    return Config(n_in, n_out, **fields)

@@ -1,0 +1,384 @@
+"""Learners as river estimators (extra [river]): docs/peers.md.
+
+A call of ``learn_one`` is one step of a ``Learner``: the state takes the features in and forecasts,
+then the label is learnt. ``predict_one`` tells what the forecast would be if these features came
+next, and changes nothing. So ``predict_one`` before ``learn_one`` is the forecast that the step
+makes, and with labels that come late it stands at the last row whose label has come.
+
+Every estimator has as many bytes as its features and classes need, from the first row on, and
+grows when a new one comes; ``max_features`` and ``max_classes`` bound it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbt_embed._features import Features, is_missing, number
+from nbt_embed._peers import config_of, needs
+from nbt_embed._widen import widened
+from nbt_embed.arrays import VALUE_LIMIT, Float32Array, integer
+from nbt_embed.config import Config
+from nbt_embed.errors import CapacityWarning, ConfigError, InputError, InputTypeError, shown
+from nbt_embed.learner import Learner
+
+with needs("nbt_embed.river", "river", "river"):
+    from river import base
+    from river.time_series.base import Forecaster
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["NbtClassifier", "NbtForecaster", "NbtRegressor"]
+
+_LABEL = "a number, or None where it is not known"
+Row = Mapping[Any, Any]
+
+
+class _Streaming(base.Estimator):
+    """Features, and a learner that is as wide as they are."""
+
+    hidden: int
+    head: int | None
+    lags: int | None
+    seed: int
+    max_features: int
+    settings: dict[str, Any] | None
+
+    def _begin(self) -> None:
+        """Check the parameters, and start with nothing learnt."""
+        self._config(1, 2)
+        self._features = Features(_count("max_features", self.max_features))
+        self._learner: Learner | None = None
+
+    def _config(self, n_in: int, n_out: int) -> Config:
+        return config_of(self, n_in, n_out, "gaussian", anchor=(None,) * n_out)
+
+    def _ready(self, n_in: int, n_out: int) -> Learner:
+        """The learner, after it has been given the size that is needed now."""
+        learner, n_in = self._learner, max(n_in, 1)
+        if learner is None:
+            learner = Learner(self._config(n_in, n_out))
+        elif (n_in, n_out) != (learner.config.n_in, learner.config.n_out):
+            learner = widened(learner, n_in, n_out)
+        self._learner = learner
+        return learner
+
+    @classmethod
+    def _unit_test_params(cls) -> Iterator[dict[str, Any]]:
+        yield {}
+        yield {"hidden": 2, "head": 4, "lags": 2}
+
+
+class NbtRegressor(_Streaming, base.MiniBatchRegressor):
+    """Regression with a small recurrent network that learns online.
+
+    A row is a dict of features: numbers, strings (each value is an input), True and False; None and
+    NaN are missing. The target belongs to the features of its row. A target that is None or NaN
+    moves the state on and teaches nothing.
+
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        max_features: Input channels at most: numbers, and values of strings. What comes later is
+            not used.
+        settings: Other fields of ``nbt_embed.Config`` by name.
+
+    >>> from river import datasets, evaluate, metrics
+    >>> from nbt_embed.river import NbtRegressor
+    >>> score = evaluate.progressive_val_score(
+    ...     datasets.TrumpApproval(), NbtRegressor(), metrics.MAE()
+    ... )
+    >>> score.get() < 0.25
+    True
+    """
+
+    def __init__(
+        self,
+        hidden: int = 16,
+        head: int | None = 32,
+        lags: int | None = 1,
+        seed: int = 0,
+        max_features: int = 128,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.lags = lags
+        self.seed = seed
+        self.max_features = max_features
+        self.settings = settings
+        self._begin()
+
+    def learn_one(self, x: Row, y: Any) -> None:
+        """One step: the state takes the features in, then the target is learnt.
+
+        Errors: InputError, InputTypeError (they name the feature; nothing has changed).
+        """
+        label = number("y", y, _LABEL)
+        row = self._features.learn(x)
+        learner = self._ready(len(self._features), 1)
+        learner.predict(_inputs(row))
+        learner.learn(label)
+
+    def predict_one(self, x: Row) -> float:
+        """The forecast if these features came next; 0 before the first row. Changes nothing."""
+        row = self._features.row(x)
+        if self._learner is None:
+            return 0.0
+        return float(self._learner.peek(_inputs(row))[0])
+
+    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """``learn_one`` of every row, in their order."""
+        for row, label in _pairs(X, y):
+            self.learn_one(row, label)
+
+    def predict_many(self, X: pd.DataFrame) -> pd.Series:
+        """``predict_one`` of every row: each as if it came next, none after another."""
+        import pandas as pd
+
+        forecasts = [self.predict_one(row) for row in _records(X)]
+        return pd.Series(forecasts, index=X.index, dtype="float64")
+
+
+class NbtClassifier(_Streaming, base.MiniBatchClassifier):
+    """Classification with a small recurrent network that learns online.
+
+    Rows and parameters are those of ``NbtRegressor``. A class is whatever can be the key of a dict;
+    an output is added when a class comes first. A label that is None or NaN moves the state on and
+    teaches nothing.
+
+    Args:
+        hidden: Recurrent units: what the estimator knows of earlier rows.
+        head: Units of a learnt layer: what it knows of how features act together.
+        lags: Last rows of every feature that are seen at once.
+        seed: Of the initial weights.
+        max_features: Input channels at most: numbers, and values of strings. What comes later is
+            not used.
+        max_classes: Classes at most. What comes later is not learnt, and has no probability.
+        settings: Other fields of ``nbt_embed.Config`` by name.
+
+    >>> from river import datasets, evaluate, metrics
+    >>> from nbt_embed.river import NbtClassifier
+    >>> score = evaluate.progressive_val_score(
+    ...     datasets.Phishing(), NbtClassifier(), metrics.Accuracy()
+    ... )
+    >>> score.get() >= 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        hidden: int = 4,
+        head: int | None = 32,
+        lags: int | None = 1,
+        seed: int = 0,
+        max_features: int = 128,
+        max_classes: int = 128,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.lags = lags
+        self.seed = seed
+        self.max_features = max_features
+        self.max_classes = max_classes
+        self.settings = settings
+        self._begin()
+
+    def _begin(self) -> None:
+        super()._begin()
+        _count("max_classes", self.max_classes)
+        self._classes: dict[Hashable, int] = {}
+        self._full = False
+
+    def _config(self, n_in: int, n_out: int) -> Config:
+        return config_of(self, n_in, n_out, "categorical")
+
+    @property
+    def _multiclass(self) -> bool:
+        return True
+
+    def learn_one(self, x: Row, y: Any) -> None:
+        """One step: the state takes the features in, then the label is learnt.
+
+        Errors: InputError, InputTypeError (they name the feature; nothing has changed).
+        """
+        try:
+            hash(y)
+        except TypeError:
+            raise InputTypeError(
+                f"y is {shown(y)}: expected a label that can be the key of a dict, or None"
+            ) from None
+        row = self._features.learn(x)
+        index = math.nan if is_missing(y) else self._index(y)
+        learner = self._ready(len(self._features), max(len(self._classes), 2))
+        learner.predict(_inputs(row))
+        learner.learn(index)
+
+    def _index(self, label: Hashable) -> float:
+        """The output of a class, after it has got one if there is room; else NaN."""
+        if label not in self._classes and len(self._classes) < self.max_classes:
+            self._classes[label] = len(self._classes)
+        if label not in self._classes and not self._full:
+            self._full = True
+            warnings.warn(
+                f"label {shown(label)} is not learnt, nor are others that come from now on: there "
+                f"are max_classes = {self.max_classes} already; raise it",
+                CapacityWarning,
+                stacklevel=3,
+            )
+        return self._classes.get(label, math.nan)
+
+    def predict_proba_one(self, x: Row, **_: Any) -> dict[Any, float]:
+        """Of every class seen so far its probability if these features came next."""
+        row = self._features.row(x)
+        if self._learner is None or not self._classes:
+            return {}
+        found = self._learner.peek(_inputs(row))[: len(self._classes)].astype(np.float64)
+        total = found.sum()
+        found = found / total if total > 0 else np.full(len(found), 1 / len(found))
+        return dict(zip(self._classes, found.tolist(), strict=True))
+
+    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """``learn_one`` of every row, in their order."""
+        for row, label in _pairs(X, y):
+            self.learn_one(row, label)
+
+    def predict_proba_many(self, X: pd.DataFrame) -> pd.DataFrame:
+        """``predict_proba_one`` of every row: each as if it came next, none after another."""
+        import pandas as pd
+
+        rows = [list(self.predict_proba_one(row).values()) for row in _records(X)]
+        classes = pd.Index(list(self._classes), dtype=object if not self._classes else None)
+        return pd.DataFrame(rows, index=X.index, columns=classes, dtype="float64")
+
+
+class NbtForecaster(_Streaming, Forecaster):
+    """Forecasts of a time series, of its next values one after the other.
+
+    The learner sees the last value, and the features of the row that is forecast where there are
+    any; its forecasts are differences to the last value, mixed with those of a linear model of the
+    last ten. Later steps take the forecasts before them for values.
+
+    Args:
+        hidden: Recurrent units.
+        head: Units of a learnt layer; None means as many as hidden.
+        lags: Last values that are seen at once.
+        seed: Of the initial weights.
+        max_features: Input channels at most, of the features.
+        settings: Other fields of ``nbt_embed.Config`` by name.
+
+    >>> import math
+    >>> from nbt_embed.river import NbtForecaster
+    >>> model = NbtForecaster()
+    >>> for t in range(1000):
+    ...     model.learn_one(20 + math.sin(t / 5))
+    >>> [round(value, 1) for value in model.forecast(horizon=3)]
+    [19.1, 19.2, 19.4]
+    """
+
+    def __init__(
+        self,
+        hidden: int = 16,
+        head: int | None = None,
+        lags: int | None = 12,
+        seed: int = 0,
+        max_features: int = 128,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.lags = lags
+        self.seed = seed
+        self.max_features = max_features
+        self.settings = settings
+        self._begin()
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._last = math.nan  # value
+
+    def _config(self, n_in: int, n_out: int) -> Config:
+        del n_out
+        return config_of(self, n_in, 1, "gaussian", usual=False, anchor=(0,))
+
+    def learn_one(self, y: Any, x: Row | None = None) -> None:
+        """One step: forecast this value from the one before and its own features, then learn it.
+
+        A value that is None or NaN is missing: the learner goes on with the last one it had.
+        Errors: InputError, InputTypeError (they name the feature; nothing has changed).
+        """
+        label = number("y", y, _LABEL)
+        row = self._features.learn({} if x is None else x)
+        if self._learner is not None or not math.isnan(self._last):
+            learner = self._ready(1 + len(self._features), 1)
+            learner.predict(np.append(np.float32(self._last), row))
+            learner.learn(label)
+        if not math.isnan(label) or self._learner is not None:
+            self._last = label
+
+    def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
+        """The next values. Changes nothing.
+
+        Before the second value, the first is repeated; before the first, 0.
+
+        Args:
+            horizon: How many.
+            xs: The features of each of them. Without, features are missing, as in a row without
+                them.
+        """
+        horizon = _count("horizon", horizon, 0)
+        if xs is not None and len(xs) != horizon:
+            raise InputError(
+                f"xs has {len(xs)} rows: expected horizon = {horizon}, one for each forecast"
+            )
+        rows = [self._features.row(x) for x in (xs if xs is not None else [{}] * horizon)]
+        if self._learner is None:
+            return [0.0 if math.isnan(self._last) else self._last] * horizon
+        learner = copy.copy(self._learner)
+        width, value = learner.config.n_in, self._last
+        forecasts = []
+        for row in rows:
+            inputs = np.zeros(width, np.float32)
+            inputs[0], inputs[1 : 1 + len(row)] = value, row
+            value = float(np.clip(learner.predict(inputs)[0], -VALUE_LIMIT, VALUE_LIMIT))
+            learner.learn(math.nan)
+            forecasts.append(value)
+        return forecasts
+
+
+def _inputs(row: Float32Array) -> Float32Array:
+    """What a learner takes in: one channel where there is no feature yet."""
+    return row if len(row) else np.zeros(1, np.float32)
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    """An integer from `least` on. Errors: ConfigError, InputTypeError."""
+    count = integer(name, value)
+    if count < least:
+        raise ConfigError(f"{name} = {shown(value)}: expected an integer from {least} on")
+    return count
+
+
+def _records(X: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a frame. Errors: InputTypeError."""
+    if not hasattr(X, "to_dict") or not hasattr(X, "index"):
+        raise InputTypeError(f"X is {type(X).__name__}: expected a pandas.DataFrame")
+    rows: list[dict[Hashable, Any]] = X.to_dict(orient="records")
+    return rows
+
+
+def _pairs(X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[dict[Hashable, Any], Any]]:
+    """The rows of a frame with their labels. Errors: InputError, InputTypeError."""
+    rows, labels = _records(X), list(y)
+    if len(rows) != len(labels):
+        raise InputError(f"y has {len(labels)} values and X {len(rows)} rows: pass one each")
+    return zip(rows, labels, strict=True)

@@ -1,0 +1,95 @@
+"""A learner as a sktime forecaster (extra [sktime]): docs/peers.md."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbt_embed._peers import config_of, needs
+from nbt_embed.arrays import VALUE_LIMIT, float32
+from nbt_embed.learner import Learner
+
+with needs("nbt_embed.sktime", "sktime", "sktime"):
+    import pandas as pd
+    from sktime.forecasting.base import BaseForecaster
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type hints
+    """Forecasts of a time series with a small recurrent network that learns online.
+
+    ``fit`` learns the series from its first value to its last, ``update`` goes on. Later steps of a
+    forecast take those before them for values. A missing value repeats the last one.
+
+    Args:
+        hidden: Recurrent units.
+        head: Units of a learnt layer; None means as many as hidden.
+        lags: Last values that are seen at once.
+        seed: Of the initial weights.
+        settings: Other fields of ``nbt_embed.Config`` by name.
+
+    >>> from nbt_embed.sktime import NbtForecaster
+    >>> from sktime.datasets import load_airline
+    >>> forecasts = NbtForecaster().fit(load_airline()).predict(fh=[1, 2, 12])
+    >>> len(forecasts)
+    3
+    """
+
+    _tags = {  # noqa: RUF012  # sktime's own form
+        "scitype:y": "univariate",
+        "y_inner_mtype": "pd.Series",
+        "requires-fh-in-fit": False,
+        "capability:exogenous": False,
+        "capability:missing_values": True,
+        "capability:insample": False,
+        "capability:update": True,
+    }
+
+    def __init__(
+        self,
+        hidden: int = 16,
+        head: int | None = None,
+        lags: int | None = 12,
+        seed: int = 0,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.hidden, self.head, self.lags, self.seed = hidden, head, lags, seed
+        self.settings = settings
+        super().__init__()
+
+    def _fit(self, y: Any, X: Any = None, fh: Any = None) -> Self:  # noqa: ARG002  # sktime's
+        self._learner = Learner(config_of(self, 1, 1, "gaussian", usual=False, anchor=(0,)))
+        return self._update(y)
+
+    def _update(self, y: Any, X: Any = None, update_params: bool = True) -> Self:  # noqa: ARG002
+        """Learn values, or without update_params only move the state on. An error leaves all."""
+        values, learner = float32("y", y.to_numpy(np.float64)), copy.copy(self._learner)
+        labels = values if update_params else np.full_like(values, np.nan)
+        self._next = float(learner.run(values, labels, horizon=1)[-1, 0])
+        self._learner, self._name = learner, y.name
+        return self
+
+    def _predict(self, fh: Any, X: Any = None) -> Any:  # noqa: ARG002
+        steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
+        values = list(islice(self._forecasts(), int(steps.max())))
+        index = fh.to_absolute_index(self.cutoff)
+        return pd.Series([values[step - 1] for step in steps], index=index, name=self._name)
+
+    def _forecasts(self) -> Iterator[float]:
+        learner, value = copy.copy(self._learner), self._next
+        while True:
+            yield value
+            learner.learn(math.nan)
+            value = float(np.clip(learner.predict(value)[0], -VALUE_LIMIT, VALUE_LIMIT))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:  # noqa: ARG003
+        """Parameters for sktime's own checks."""
+        return [{}, {"hidden": 2, "head": 4}]

@@ -1,0 +1,306 @@
+"""Whether a step that is repeated for ever takes no more memory than at the start."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import linecache
+import math
+import time
+import tracemalloc
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+from nbt_embed.arrays import integer
+from nbt_embed.errors import InputError, InputTypeError, SequenceError, shown
+from nbt_embed.testing import measures
+from nbt_embed.testing.measures import FLOORS, MEANINGS, Levels, levels
+
+STEPS = 20_000
+LIMIT = 16.0  # bytes a step that pass
+_QUARTERS = 4
+_REPEATS = 5 * _QUARTERS  # where it is hard to tell
+_CLEAR, _LIKELY = 8.0, 5.0  # standard errors: at any time, and at the end
+_CALLS = 5_000  # of short rounds, before any leak is believed: a cache may fill
+_PAUSE = (0.01, 0.1)  # seconds without steps
+_LINES = 3  # of the code, in a message
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What memory did in the first round of ``assert_flat``.
+
+    Attributes: steps; resident, heap, traced: bytes a step, below zero where memory was given back;
+    heap is NaN where the C library does not count.
+    """
+
+    steps: int
+    resident: float
+    heap: float
+    traced: float
+
+
+def assert_flat(
+    step: Callable[..., object],
+    *,
+    steps: int = STEPS,
+    warmup: int | None = None,
+    limit: float = LIMIT,
+) -> Growth:
+    """Call a step many times and fail if each call keeps some memory.
+
+    Measures, read at the beginning of a round of ``steps`` calls and after each quarter of it,
+    when garbage has been collected:
+
+    * resident memory, by memory-profiler: the pages that this process has for itself. Every leak
+      shows there, in pages. Free pages are given back to the system before it is read.
+    * traced memory, by tracemalloc: Python objects and NumPy arrays, to the byte, and the lines of
+      the code that made them.
+    * with glibc, what malloc has given out, to the byte: a leak in C shows there before the free
+      places between other blocks are used up.
+
+    Method: a measure is suspected if it grew over the round by more than ``limit`` bytes a step,
+    and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters are
+    repeated, each after a pause without steps, which says what other threads do by themselves. A
+    suspect is cleared by four quarters that did not grow so: what grows once, as a cache that
+    fills, passes. It is convicted when every repeated quarter grew by its part, and twice what any
+    pause did; or when quarters grow by more than pauses with eight standard errors of the
+    difference; or with five, after five more rounds.
+
+    Detection limit: a leak of b bytes a step with b > limit and b * steps above the noise. So the
+    default settings find 16 bytes a step, 1,000 steps find 64 bytes of Python or of malloc; beside
+    busy threads, what stands out from their noise. Not found are memory that is reserved and never
+    written, and leaks that pause for a whole round, as an array that doubles. A cache that goes on
+    to fill for more than two rounds looks like a leak: pass a longer ``warmup``.
+
+    >>> from nbt_embed import Learner
+    >>> learner = Learner(1, 1, hidden=4)
+    >>> def step(i: int) -> None:
+    ...     learner.predict(i % 7)
+    ...     learner.learn(i % 5)
+    >>> assert_flat(step, steps=2000).traced < 2
+    True
+
+    Args:
+        step: called as step(i), i from 0, or as step() if it takes no argument. A repeated round
+            counts i from ``warmup`` again.
+        steps: calls of a round, at least 4.
+        warmup: calls before memory is read for the first time; None: a tenth of ``steps``.
+        limit: bytes a step that pass.
+
+    Returns: what the first round measured.
+    Errors: AssertionError, with bytes a step, the measures that grew, and the lines that made what
+    is kept; MissingExtraError without memory-profiler; InputError, InputTypeError (an argument);
+    SequenceError (the step stops tracemalloc); what the step raises.
+    Cost: the steps, two to four times slower by tracing, and milliseconds a round.
+    """
+    __tracebackhide__ = True
+    steps, warmup, limit = _settings(steps, warmup, limit)
+    call = _with_index(step)
+    watch = _Watch(call, steps, warmup, limit)
+    with _traced():
+        for i in range(warmup):
+            call(i)
+        levels()  # what measuring itself keeps
+        before = tracemalloc.take_snapshot()
+        suspects = watch.first_round()
+        convicted: set[str] = set()
+        while suspects and not convicted and watch.repeats < _REPEATS:
+            watch.repeat()
+            convicted = {name for name in suspects if watch.convicts(name)}
+            suspects = {name for name in suspects if not watch.clears(name)}
+        if convicted:
+            after = tracemalloc.take_snapshot()
+            lines = _lines(before, after, watch.calls - warmup, limit / 4)
+            name = getattr(step, "__name__", None) or shown(step)
+            raise AssertionError("\n".join(_message(name, watch, convicted, lines)))
+    rates = {name: sum(watch.first.get(name, [math.nan])) / steps for name in FLOORS}
+    return Growth(steps, **rates)
+
+
+def _settings(steps: int, warmup: int | None, limit: float) -> tuple[int, int, float]:
+    """Checked. Errors: InputError, InputTypeError."""
+    steps = integer("steps", steps)
+    if steps < _QUARTERS:
+        raise InputError(f"steps = {steps}: expected at least {_QUARTERS} calls")
+    warmup = steps // 10 if warmup is None else integer("warmup", warmup)
+    if warmup < 0:
+        raise InputError(f"warmup = {warmup}: expected 0 calls or more")
+    if not limit >= 0:
+        raise InputError(f"limit = {shown(limit)}: expected bytes a step, 0 or more")
+    return steps, warmup, limit
+
+
+def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
+    """The step as a function of the number of the call. Errors: InputTypeError."""
+    if not callable(step):
+        raise InputTypeError(f"step = {shown(step)}: expected a function")
+    if inspect.iscoroutinefunction(step):
+        raise InputTypeError(
+            f"step = {shown(step)}: a coroutine runs only when awaited; pass a function that does, "
+            "such as lambda: asyncio.run(step())"
+        )
+    try:
+        signature = inspect.signature(step)
+    except (TypeError, ValueError):  # of compiled code without one
+        return lambda _: step()
+    for arguments in ((), (0,)):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return step if arguments else lambda _: step()
+    raise InputTypeError(
+        f"step = {shown(step)} takes {signature}: expected no argument, or one, the number of the "
+        "call"
+    )
+
+
+# ---- Measuring -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _traced() -> Iterator[None]:
+    """Trace, and let the garbage collector look at what is new alone, which takes no time."""
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    gc.collect()
+    freeze = gc.get_freeze_count() == 0  # else whoever has frozen objects wants them so
+    if freeze:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if freeze:
+            gc.unfreeze()
+        if not tracing:
+            tracemalloc.stop()
+
+
+class _Watch:
+    """Bytes by which quarters grew, and pauses, by measure.
+
+    They stand in tables that are as large at the start as at the end: what is kept meanwhile would
+    be measured too.
+
+    Attributes: steps of a round; warmup, limit; calls and repeats so far; first (4), grown and idle
+    (repeats): bytes of the first quarters, of those repeated, and of the pauses before these.
+    """
+
+    def __init__(
+        self, call: Callable[[int], object], steps: int, warmup: int, limit: float
+    ) -> None:
+        self.steps, self.warmup, self.limit = steps, warmup, limit
+        self.calls, self.repeats = warmup, 0
+        self.first, self.grown, self.idle = (
+            {name: array("q", bytes(8 * n)) for name in levels()}
+            for n in (_QUARTERS, _REPEATS, _REPEATS)
+        )
+        self._call, self._seconds = call, 0.0
+
+    def first_round(self) -> set[str]:
+        """Make all quarters once. Returns the measures that grew. Errors: SequenceError."""
+        __tracebackhide__ = True
+        before = levels()
+        for number in range(_QUARTERS):
+            before = self._quarter(number, before, self.first, number)
+        return {name for name, grown in self.first.items() if sum(grown) > self._least(name)}
+
+    def repeat(self) -> None:
+        """Pause, then make a quarter again. Errors: SequenceError."""
+        __tracebackhide__ = True
+        before, number = levels(), self.repeats
+        time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
+        paused = levels()
+        _enter(self.idle, number, before, paused)
+        self._quarter(number % _QUARTERS, paused, self.grown, number)
+        self.repeats += 1
+
+    def _quarter(
+        self, number: int, before: Levels, table: dict[str, array[int]], place: int
+    ) -> Levels:
+        """Make a quarter of the calls and enter its growth. Returns the levels after it."""
+        __tracebackhide__ = True
+        call, began = self._call, time.perf_counter()
+        bounds = [self.warmup + one * self.steps // _QUARTERS for one in (number, number + 1)]
+        for i in range(*bounds):
+            call(i)
+        self.calls += bounds[1] - bounds[0]
+        self._seconds = time.perf_counter() - began
+        if not tracemalloc.is_tracing():
+            raise SequenceError("step stopped tracemalloc: nothing can be said of its memory")
+        after = levels()
+        _enter(table, place, before, after)
+        return after
+
+    def _least(self, name: str) -> float:
+        """Bytes of a round that are more than the limit and the noise."""
+        return max(self.limit * self.steps, FLOORS[name])
+
+    def clears(self, name: str) -> bool:
+        """Whether the last round did not grow by more than the pauses in it."""
+        if self.repeats % _QUARTERS:
+            return False
+        last = slice(self.repeats - _QUARTERS, self.repeats)
+        return sum(self.grown[name][last]) - sum(self.idle[name][last]) <= self._least(name)
+
+    def convicts(self, name: str) -> bool:
+        """Whether the growth of quarters is clearly more than that of pauses, and enough."""
+        n, last = self.repeats, self.repeats == _REPEATS
+        if n < _QUARTERS or (self.calls < _CALLS and not last):
+            return False
+        grown, idle = self.grown[name][:n], self.idle[name][:n]
+        enough = self._least(name) / _QUARTERS
+        if min(grown) > max(enough, 2 * max(abs(one) for one in idle)):
+            return True
+        more = fmean(grown) - fmean(idle)
+        error = math.sqrt((variance(grown) + variance(idle)) / n)
+        return more > max(enough, (_LIKELY if last else _CLEAR) * error)
+
+    def rate(self, name: str) -> float:
+        """Bytes a step of the quarters that were repeated."""
+        return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
+
+
+def _enter(table: dict[str, array[int]], place: int, before: Levels, after: Levels) -> None:
+    for name, grown in table.items():
+        grown[place] = after[name] - before[name]
+
+
+# ---- What is said --------------------------------------------------------------------------------
+
+
+def _lines(
+    before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, steps: int, least: float
+) -> list[str]:
+    """The lines of the code that keep at least so many bytes a step, those that keep most first."""
+    names = (__file__, measures.__file__, tracemalloc.__file__, "*memory_profiler.py", "*psutil*")
+    own = [tracemalloc.Filter(False, name) for name in names]
+    differences = after.filter_traces(own).compare_to(before.filter_traces(own), "lineno")
+    found = []
+    for one in sorted(differences, key=lambda one: -one.size_diff)[:_LINES]:
+        rate, frame = one.size_diff / steps, one.traceback[0]
+        if rate >= max(least, 1.0):
+            text = linecache.getline(frame.filename, frame.lineno).strip()
+            found.append(f"  {rate:,.1f} bytes a step  {frame.filename}:{frame.lineno}: {text}")
+    return found
+
+
+def _message(name: str, watch: _Watch, convicted: set[str], lines: list[str]) -> Iterator[str]:
+    """What was found, by which measure, and where to look."""
+    # Tracing keeps records of its own of what a leak keeps, which the other measures count too.
+    measure = min(convicted, key=("traced", "heap", "resident").index)
+    yield f"{name} keeps {watch.rate(measure):,.1f} bytes a step (limit {watch.limit:g})"
+    for one in watch.grown:
+        verdict = "grows" if one in convicted else "does not clearly grow"
+        yield f"  {MEANINGS[one]} {verdict}: {watch.rate(one):+,.1f} bytes a step"
+    yield f"over {watch.calls:,} calls, {watch.warmup:,} of them to warm up"
+    if lines:
+        yield "what is kept was made here:"
+        yield from lines
+    else:
+        yield "no Python object is kept: look for memory that compiled code takes and does not free"
