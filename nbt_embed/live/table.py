@@ -60,13 +60,12 @@ class TableRows:
     ) -> None:
         self._shape, self._layout, self._values = shape, layout, values
         self._classes, self._counts = classes, counts
-        names = shape.names
-        self._numbers = [names.index(name) for name in layout.columns]
-        self._coded = None if layout.coded is None else names.index(layout.coded)
-        self._times = (
-            [] if layout.moments is None else [names.index(name) for name in layout.moments.fields]
-        )
-        self._width, self._mark = len(names), shape.delimiter.encode()
+        places = {name: i for i, name in enumerate(shape.names)}
+        self._numbers = [places[name] for name in layout.columns]
+        self._coded = None if layout.coded is None else places[layout.coded]
+        times = () if layout.moments is None else layout.moments.fields
+        self._times = [places[name] for name in times]
+        self._width, self._mark = len(places), shape.delimiter.encode()
         texts = [*self._times, *(() if self._coded is None else (self._coded,))]
         self._used = sorted({*self._numbers, *texts})
         self._twice = not {*self._numbers}.isdisjoint(texts)  # one column in two roles
