@@ -410,6 +410,36 @@ def test_bad_parameters_are_named(parameters: dict[str, Any], words: str) -> Non
         NbtRegressor(**parameters)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"head": 0},
+        {"hidden": 0},
+        {"hidden": 0, "head": 0},
+        {"head": None},
+        {"lags": None},
+        {"settings": {"follow": False}},
+        {"settings": {"filter": "sgd"}},
+        {"settings": {"cell": "gated"}},
+        {"settings": {"cell": "lstm"}},
+        {"settings": {"estimator": "frozen"}},
+        {"settings": {"mix_forget": 0}},
+        {"settings": {"rate": 0.1, "prior": 2.0, "head_gain": 0.5}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("make", KINDS)
+def test_every_learner_can_be_asked_for(make: Any, parameters: dict[str, Any]) -> None:
+    if make is NbtClassifier and "mix_forget" in parameters.get("settings", {}):
+        parameters = {"settings": {"drift_steps": 0}}
+    model = make(**parameters)
+    for x, y in numbers(20):
+        arguments = (y, x) if make is NbtForecaster else (x, round(y))
+        model.learn_one(*arguments)
+    for name, value in parameters.get("settings", {}).items():
+        assert getattr(model._learner.config, name) == pytest.approx(value)
+
+
 def test_more_classes_than_a_learner_can_have_are_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="n_out = 10000"):
         NbtClassifier(max_classes=10_000)
