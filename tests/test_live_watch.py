@@ -367,6 +367,20 @@ def test_a_file_that_grew_is_read_on(source: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
 
 
+def test_another_source_is_taken_to_follow(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = source.read_bytes().splitlines(keepends=True)
+    parts = tmp_path / "first.csv", tmp_path / "second.csv"
+    for part, some in zip(parts, (rows[:500], rows[500:]), strict=True):
+        part.write_bytes(header + b"".join(some))
+    for part in parts:
+        assert watch(part, "--save", tmp_path / "l.nbt", "--out", "/dev/null", "--resume") == 0
+    assert f"was of the source {parts[0]}: rows of {parts[1]}" in capsys.readouterr().err
+    assert watch(source, "--save", tmp_path / "w.nbt", "--out", "/dev/null") == 0
+    assert (tmp_path / "l.nbt").read_bytes() == (tmp_path / "w.nbt").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of a learner that has a session."""

@@ -62,8 +62,8 @@ def watched(*words: str, rows: bytes | None = None, rate: int = 400) -> Iterator
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[str]:
-    """Return the address of a watch of 150 rows a second, for whoever only looks."""
-    with watched(rate=150) as (address, _):
+    """Return the address of a watch of 60 rows a second, for whoever only looks."""
+    with watched(rate=60) as (address, _):
         yield address
 
 
@@ -128,7 +128,7 @@ def test_figures_follow_the_stream(
 def test_whoever_looks_back_is_left_there(browser: Any, page: str) -> None:
     view = "() => { const one = model('view'); return [one.start, one.end]; }"
     with opened(browser, page) as tab:
-        tab.wait_for_function("model('full').data.x.length >= 500")
+        tab.wait_for_function("model('full').data.x.length >= 300")
         tab.locator("[data-move=earlier]").click()
         settled_at = tab.evaluate(view)
         tab.wait_for_timeout(700)

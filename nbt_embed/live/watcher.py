@@ -128,6 +128,9 @@ class Watcher:
                 self.source.seek(position)
             except StreamError as error:
                 raise StreamError(f"{path}: {error}") from error
+        if before != where:
+            note(f"{path}: was of the source {before}: rows of {where} are taken to follow it")
+            position = None
         self._position, self._taken = position, 0 if skips else taken
         self._saved_rows = self._tried_rows = self._resumed_after = self.watch.rows
         note(f"{path}: goes on after row {self.watch.rows - 1:,}, counted from 0")
