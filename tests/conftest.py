@@ -23,7 +23,7 @@ def missing(reason: str) -> NoReturn:
     """Skip the test, or fail it where every tool is expected (NBT_REQUIRE_TOOLS=1, as in CI)."""
     if os.environ.get("NBT_REQUIRE_TOOLS") == "1":
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 @pytest.fixture(scope="session")

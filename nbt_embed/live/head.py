@@ -20,7 +20,7 @@ from nbt_embed.live.table import Shape, text_of
 _MOST = 5  # lines up to the first row: a name, and units
 _DELIMITERS = ("\t", ";", "|", ",")
 _COMMENT = re.compile(COMMENT)
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # an escape may be in a name
 
 
 class Head:
