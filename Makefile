@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk live soak targets size scaling cost amalgamation \
-        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
+        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -68,6 +68,7 @@ help:
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
+	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
 	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -250,6 +251,9 @@ prove:
 	        grep -A1 'eva:alarm' build/prove_$$part.txt; exit 1; }; \
 	    echo "$$part: 0 alarms"; \
 	done
+
+notebook: $(VENV)/tools
+	$(BIN)/python -m tools.notebook $(call documented,--document)
 
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)

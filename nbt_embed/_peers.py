@@ -52,7 +52,12 @@ def needs(module: str, library: str, name: str) -> Iterator[None]:
 
 
 def config_of(
-    estimator: Any, n_in: int, n_out: int, link: str, *, usual: bool = True, **decided: Any
+    estimator: Any,
+    n_in: int,
+    n_out: int,
+    link: str,
+    anchor: tuple[int | None, ...] = (),
+    usual: bool = True,
 ) -> Config:
     """The learner of an estimator with the parameters hidden, head, lags, seed and settings.
 
@@ -61,8 +66,8 @@ def config_of(
         n_in: input channels.
         n_out: outputs.
         link: of the outputs.
+        anchor: of the outputs, where they can have one.
         usual: whether the defaults of these estimators are taken instead of the learner's.
-        decided: fields that the estimator decides.
 
     Errors: ConfigError; InputTypeError (settings is no mapping).
     """
@@ -84,7 +89,11 @@ def config_of(
                 f"settings: {shown(name)} {why}: {similar(name, known)}"
                 f"expected one of {', '.join(known)}"
             )
-    fields: dict[str, Any] = dict(_USUAL[link]) if usual else {}
-    fields |= {name: getattr(estimator, name) for name in PARAMETERS}
-    fields |= {"link": link, "hold_missing": True, **decided, **settings}
-    return Config(n_in, n_out, **fields)
+    fields = {name: getattr(estimator, name) for name in PARAMETERS}
+    fields |= {"link": link, "hold_missing": True, **settings}
+    config = Config(n_in, n_out, **fields)
+    # What the configuration leaves out, as the gain of a head that is not there, stays 0.
+    more = {name: value for name, value in _USUAL[link].items() if usual and getattr(config, name)}
+    if config.anchored:
+        more["anchor"] = anchor
+    return Config(n_in, n_out, **{**more, **fields})

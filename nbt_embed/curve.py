@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nbt_embed._html import html_table
 from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import InputError
 
@@ -38,6 +39,15 @@ class Curve:
         """(n,) geometric mean over the targets of rmse / last_value; NaN where one has no value."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.exp(np.log(self.rmse / self.last_value).mean(axis=1)))
+
+    def _repr_html_(self) -> str:
+        shown = np.unique(np.linspace(0, len(self.rows) - 1, 10).astype(int))
+        rows = {
+            f"to row {self.rows[place]:,}": ", ".join(f"{one:.4g}" for one in self.rmse[place])
+            + f"; {self.ratio[place]:.3g} of the last value's"
+            for place in shown.tolist()
+        }
+        return html_table(f"Curve, RMSE of each target over {self.window:,} rows", rows)
 
 
 def curve(

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbt_embed._html import html_table
 from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.curve import Curve, curve
 from nbt_embed.errors import InputError
@@ -75,6 +76,14 @@ class Evaluation:
         Errors: InputError.
         """
         return curve(self.predictions, *self._scored, self.horizon, every, window)
+
+    def _repr_html_(self) -> str:
+        """What is the same in every run: no time."""
+        rows = {"horizon": f"{self.horizon} rows", "rows scored": f"{self.rows:,}"}
+        rows |= {name: f"{getattr(self, name):.4g}" for name in ("rmse", "mae", "nrmse")}
+        rows["nrmse of each target"] = ", ".join(f"{one:.4g}" for one in self.nrmse_per_target)
+        rows |= {name: f"{len(at):,} rows" for name, at in self.guard_rows.items() if len(at)}
+        return html_table("Evaluation", rows)
 
 
 class Scored:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbt_embed._features import Features, is_missing, number
+from nbt_embed._kernel_config import memory_of
 from nbt_embed._peers import config_of, needs
 from nbt_embed._widen import widened
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array, integer
@@ -51,10 +52,14 @@ class _Streaming(base.Estimator):
     settings: dict[str, Any] | None
 
     def _begin(self) -> None:
-        """Check the parameters, and start with nothing learnt."""
-        self._config(1, 2)
-        self._features = Features(_count("max_features", self.max_features))
+        """Check the parameters, also of the largest learner, and start with nothing learnt."""
+        limit = _count("max_features", self.max_features)
+        memory_of(self._config(limit, self._most_outputs()))
+        self._features = Features(limit)
         self._learner: Learner | None = None
+
+    def _most_outputs(self) -> int:
+        return 1
 
     def _config(self, n_in: int, n_out: int) -> Config:
         return config_of(self, n_in, n_out, "gaussian", anchor=(None,) * n_out)
@@ -195,9 +200,11 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
 
     def _begin(self) -> None:
         super()._begin()
-        _count("max_classes", self.max_classes)
         self._classes: dict[Hashable, int] = {}
         self._full = False
+
+    def _most_outputs(self) -> int:
+        return max(_count("max_classes", self.max_classes), 2)
 
     def _config(self, n_in: int, n_out: int) -> Config:
         return config_of(self, n_in, n_out, "categorical")
@@ -307,8 +314,7 @@ class NbtForecaster(_Streaming, Forecaster):
         self._last = math.nan  # value
 
     def _config(self, n_in: int, n_out: int) -> Config:
-        del n_out
-        return config_of(self, n_in, 1, "gaussian", usual=False, anchor=(0,))
+        return config_of(self, n_in, n_out, "gaussian", usual=False, anchor=(0,))
 
     def learn_one(self, y: Any, x: Row | None = None) -> None:
         """One step: forecast this value from the one before and its own features, then learn it.

@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from nbt_embed._html import html_table
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.arrays import integer
 from nbt_embed.config import Config
@@ -52,6 +53,15 @@ class Swept:
     def spread(self) -> tuple[float, float]:
         """Least and largest nrmse over the seeds."""
         return min(self.nrmse), max(self.nrmse)
+
+    def _repr_html_(self) -> str:
+        low, high = self.spread
+        rows = {
+            "nrmse": f"{self.median:.4g} ({low:.4g} to {high:.4g})",
+            "seeds": ", ".join(map(str, self.seeds)),
+            "memory": f"{self.memory_bytes:,} bytes",
+        }
+        return html_table(self.name, rows)
 
 
 def sweep(

@@ -30,7 +30,7 @@ from nbt_embed.export import export_firmware, firmware_files, golden, kernel_opt
 from nbt_embed.faults import Fault, drawn_faults, with_faults
 from nbt_embed.parallel import Interrupted, run_all
 from nbt_embed.replay import replay
-from nbt_embed.simulation import simulated_sensor
+from nbt_embed.simulation import machine, simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
 from nbt_embed.sweep import sweep
 from nbt_embed.testing import assert_flat
@@ -206,6 +206,9 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "streams.from_arrays": lambda: len(from_arrays(wide)) and from_arrays(wide).n_out,
         "app.reading.read": lambda: read([csv], ReadOptions()).close(),
         "simulation.simulated_sensor": lambda: simulated_sensor(20),
+        "simulation.machine": lambda: list(
+            itertools.islice(machine(np.random.default_rng(0), 5), 9)
+        ),
         "tickets.Tickets": lambda: desk.learn(0.25, desk.predict(0.5)),
         "tickets.Tickets: kept": lambda: kept(Tickets(copy.copy(one))),
         "tickets.Tickets: refused": refused(lambda: desk.learn(0.25, -1)),
@@ -242,9 +245,9 @@ def regression(values: Any) -> None:
     assert score.nrmse_per_target == (0.0, 0.0)
 
 
-# What is the package's own, or runs once in a process: by module; then what is a result or an
-# interface.
-OWN = {"arrays", "cli", "errors", "files", "options", "output"}
+# What is the package's own, runs once in a process, or is called by another library, with whose
+# tests it is tested: by module; then what is a result or an interface.
+OWN = {"arrays", "cli", "errors", "files", "options", "output", "river", "sklearn", "sktime"}
 RESULTS = {"Alternative", "Amalgamation", "Curve", "Difference", "Evaluation", "Golden", "Swept"}
 RESULTS |= {"Counters", "Memory", "Reliability", "Replay", "Baseline", "Model", "Repeater"}
 

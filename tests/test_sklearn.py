@@ -197,6 +197,8 @@ def test_frames_of_polars() -> None:
 @pytest.mark.parametrize("kind", ["default", "pandas", "polars"])
 def test_behind_transformers_with_names(kind: str) -> None:
     pd = pytest.importorskip("pandas")
+    if kind == "polars":
+        pytest.importorskip("polars")
     X, y = table(200)
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     frame["kind"] = pd.Series(np.where(y > 0, "up", "down"), dtype="category")

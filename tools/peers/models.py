@@ -36,10 +36,15 @@ class Model:
     seeds: int = 1
 
 
-def _scaled(model: Any) -> Any:
-    """Numbers standardised, and strings one-hot: what models on vectors need."""
-    numbers = compose.SelectType(Number) | preprocessing.StandardScaler()
+def _encoded(model: Any, numbers: Any = None) -> Any:
+    """Strings one-hot: what the leaves of regression trees need."""
+    numbers = compose.SelectType(Number) if numbers is None else numbers
     return numbers + (compose.SelectType(str) | preprocessing.OneHotEncoder()) | model
+
+
+def _scaled(model: Any) -> Any:
+    """Numbers standardised too: what models on vectors need."""
+    return _encoded(model, compose.SelectType(Number) | preprocessing.StandardScaler())
 
 
 def _linear(stream: Stream, _seed: int) -> Any:
@@ -97,6 +102,10 @@ def _seeded(make: Callable[..., Any]) -> Callable[[Stream, int], Any]:
     return lambda _stream, seed: make(seed=seed)
 
 
+def _adaptive(seed: int) -> Any:
+    return _encoded(tree.HoeffdingAdaptiveTreeRegressor(seed=seed))
+
+
 _NEAREST = _fixed(lambda: _scaled(neighbors.KNNRegressor()))
 _NEAREST_CLASS = _fixed(lambda: _scaled(neighbors.KNNClassifier()))
 
@@ -116,9 +125,9 @@ MODELS: Mapping[str, tuple[Model, ...]] = {
         Model("mean", _fixed(partial(dummy.StatisticRegressor, stats.Mean()))),
         Model("linear", _linear),
         Model("nearest", _NEAREST),
-        Model("Hoeffding tree", _fixed(tree.HoeffdingTreeRegressor)),
-        Model("adaptive tree", _seeded(tree.HoeffdingAdaptiveTreeRegressor), seeds=SEEDS),
-        Model("ARF", _seeded(forest.ARFRegressor)),
+        Model("Hoeffding tree", _fixed(lambda: _encoded(tree.HoeffdingTreeRegressor()))),
+        Model("adaptive tree", _seeded(_adaptive), seeds=SEEDS),
+        Model("ARF", _seeded(lambda seed: _encoded(forest.ARFRegressor(seed=seed)))),
     ),
     "series": (
         Model("NbtForecaster", _seeded(NbtForecaster), seeds=SEEDS),

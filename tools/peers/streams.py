@@ -28,7 +28,8 @@ class Stream:
     period: int = 0
 
     def __iter__(self) -> Iterator[tuple[dict[Any, Any], Any]]:
-        return islice(iter(self.make()), ROWS)
+        for x, y in islice(iter(self.make()), ROWS):
+            yield {str(name): value for name, value in x.items()}, y  # an encoder's are strings
 
 
 def _remembered(number: bool) -> Iterator[tuple[dict[str, float], Any]]:
