@@ -82,10 +82,10 @@ def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
         path = Path(folder) / "wave.csv"
         write_stream(path, _PERIOD)
         used = _processor_seconds()
-        seconds, few, _ = run(path, FAST)
+        seconds, few = run(path, FAST)[:2]
         used = _processor_seconds() - used
         long_seconds, many, memory = run(path, LONG)
-    (_, begin), (_, end) = memory[0], memory[-1]
+    begin, end = memory[0][1], memory[-1][1]
     rate, whole = FAST / seconds, (few, many) == (FAST, LONG)
     lines = [
         f"standard input to standard output, {UNITS} units: {rate:,.0f} rows/s over {FAST:,} rows, "
