@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import time
 
-FIRST, LONGEST = 0.1, 30.0  # seconds
+FIRST, LONGEST = 0.05, 30.0  # seconds
+_FACTOR = 1.5
 _STABLE = 10.0  # seconds that a success must have lasted to be one
 
 
 class Backoff:
-    """Waits that double from one failure to the next, of which chance takes up to a half.
+    """Waits that grow from one failure to the next, of which chance takes up to a half.
 
-    Chance keeps clients that lost the same server from coming back in step.
+    An outage is noticed to be over within half of the time that it took. Chance keeps clients that
+    lost the same server from coming back in step.
     """
 
     def __init__(self) -> None:
@@ -33,5 +35,5 @@ class Backoff:
         if self.stable:
             self._wait = FIRST
         self._since = None
-        wait, self._wait = self._wait, min(2 * self._wait, LONGEST)
+        wait, self._wait = self._wait, min(_FACTOR * self._wait, LONGEST)
         return wait * random.uniform(0.5, 1)

@@ -268,7 +268,7 @@ class Link:
             return
         self._accepted, self.refused = True, None
         self._backoff.succeeded()
-        self.state = "connected"
+        self.state = "subscribing" if self._work.subscribes else "connected"
         self._work.ready(client, flags.session_present)
         if not self._work.subscribes:
             self.connected.set()
@@ -276,6 +276,7 @@ class Link:
     def _on_subscribe(self, _: Any, __: Any, ___: Any, codes: list[Any], ____: Any) -> None:
         refused = next((code for code in codes if code.is_failure), None)
         if refused is None:
+            self.state = "connected"
             self.connected.set()
         else:
             self.state = f"connected; the topic is refused ({refused})"
