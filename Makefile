@@ -41,7 +41,7 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
 	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
-	@echo 'make live         live streams: parsing, a broker that is killed, a device unplugged (docs/live.md)'
+	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'

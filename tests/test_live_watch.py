@@ -460,6 +460,16 @@ def _damaged(path: Path) -> Iterator[bytes]:
         without = {name: one for name, one in value.items() if name != key}
         yield _with(path, "watch.json", json.dumps(without).encode())
         yield _with(path, "watch.json", json.dumps({**value, key: [1, {"array": "a7"}]}).encode())
+    deep: Any = 10**400
+    for _ in range(400):
+        deep = [deep]
+    deepest = {
+        **value["watch"]["watch"],
+        "guard_rows": {"dict": [["moved", deep]]},
+        "rows": 10**400,
+    }
+    changed = {**value, "watch": {**value["watch"], "watch": deepest}}
+    yield _with(path, "watch.json", json.dumps(changed).encode())
     deep = value["watch"]["watch"]
     for name in deep:
         wrongs: tuple[Any, ...] = ("x", [], {"array": "a0"})

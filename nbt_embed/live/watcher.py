@@ -118,8 +118,10 @@ class Watcher:
             if type(taken) is not int or taken < 0 or type(before) is not str:
                 raise ValueError("no rows")
             self.watch.recall(content["watch"], session.arrays)
+            if content["rows"] != self.watch.rows:
+                raise ValueError("other rows")
             self._seen()  # whether all of it can be shown
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # a session of strangers can be wrong in any way
             raise damaged(path, error) from error
         if skips:
             self._skip = taken

@@ -34,6 +34,7 @@ from nbt_embed.live.rings import History, Ring
 from nbt_embed.live.state import Arrays, StateError, put, taken
 
 ALARMS_KEPT = 100
+_MOST_ROWS = 1 << 53  # which a float64 counts
 _DRAWN = ("truth", "forecast", "last", "low", "high", "score")  # of a target, in the ring of rows
 _MODELS = (LEARNER, LAST)
 # What is built from the options, or remembered by itself.
@@ -231,6 +232,9 @@ class Watch:
         if not isinstance(state, dict) or state.keys() != {"watch", "bells"}:
             raise StateError("watch: other keys")
         put(self, state["watch"], arrays, _BUILT)
+        rows = (self.rows, self.out_of_range, *self.alarm_counts, *self.guard_rows.values())
+        if not all(type(row) is int and 0 <= row < _MOST_ROWS for row in rows):
+            raise StateError("watch: no numbers of rows")
         for bell, last in zip(self._bells, state["bells"], strict=True):
             if not (last is None or type(last) is int):
                 raise StateError("bells: no row")

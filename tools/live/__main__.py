@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.document import put
 
-PARTS = ("parsing", "outage", "unplugged")
+PARTS = ("parsing", "outage", "unplugged", "stdin", "kills")
 
 
 def main() -> int:
