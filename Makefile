@@ -29,8 +29,8 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams peers intervals nab faults false-alarms drift desk soak targets size scaling cost amalgamation \
-        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove readme check lint \
+.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk live soak targets size scaling cost amalgamation \
+        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -41,10 +41,12 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
 	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
+	@echo 'make live         live streams: parsing, a broker that is killed, a device unplugged (docs/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
+	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
@@ -66,6 +68,7 @@ help:
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
+	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
 	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -110,12 +113,19 @@ faults: $(VENV)/report
 false-alarms: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/uncertainty.md)
 
+flat: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.flat
+
 drift: $(VENV)/package
 	$(BIN)/python -m tools.drift $(call documented,--document docs/design.md)
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
 	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/desk/page.png)
+
+# Needs mosquitto.
+live: $(VENV)/tools
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \
@@ -241,6 +251,9 @@ prove:
 	        grep -A1 'eva:alarm' build/prove_$$part.txt; exit 1; }; \
 	    echo "$$part: 0 alarms"; \
 	done
+
+notebook: $(VENV)/tools
+	$(BIN)/python -m tools.notebook $(call documented,--document)
 
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed._defaults import KERNEL_FIELDS, number_of
+from nbt_embed._html import html_table
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.errors import ConfigError, shown
@@ -42,6 +43,10 @@ class Memory:
         """All bytes together."""
         return sum(getattr(self, name) for name in _PURPOSES)
 
+    def _repr_html_(self) -> str:
+        rows = {name: f"{getattr(self, name):,}" for name in _PURPOSES}
+        return html_table("Memory, bytes", {**rows, "total": f"{self.total:,}"})
+
 
 @dataclass(frozen=True)
 class Counters:
@@ -67,6 +72,9 @@ class Counters:
     rolled_back: int
     moved: int
     restarted: int
+
+    def _repr_html_(self) -> str:
+        return html_table("Counters", {name: f"{getattr(self, name):,}" for name in _COUNTED})
 
 
 # Guards by name -> their bit in the guards of nbt_run.

@@ -10,7 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbt_embed._html import html_table
 from nbt_embed.arrays import Float32Array, integer
+from nbt_embed.curve import Curve, curve
 from nbt_embed.errors import InputError
 from nbt_embed.learner import Learner
 from nbt_embed.metrics import RegressionScore
@@ -53,6 +55,35 @@ class Evaluation:
     nrmse_per_target: tuple[float, ...]
     us_per_step: float
     guard_rows: dict[str, NDArray[np.intp]] = field(default_factory=dict, repr=False)
+    _scored: tuple[Float32Array, Float32Array] = field(
+        default=(np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)), repr=False
+    )
+
+    def curve(self, every: int | None = None, window: int | None = None) -> Curve:
+        """The learning curve: error against rows, beside that of the last value.
+
+        >>> from nbt_embed import Learner
+        >>> from nbt_embed.simulation import simulated_sensor
+        >>> learnt = evaluate(Learner(3, 3), simulated_sensor(3000, missing=0)).curve(every=500)
+        >>> bool(learnt.rmse[2, 0] < learnt.rmse[0, 0])
+        True
+
+        Args:
+            every: rows of a piece; None: a hundredth of the stream.
+            window: rows that each value looks back on, a multiple of ``every``; None: one piece. A
+                longer one makes the curve a rolling error.
+
+        Errors: InputError.
+        """
+        return curve(self.predictions, *self._scored, self.horizon, every, window)
+
+    def _repr_html_(self) -> str:
+        """What is the same in every run: no time."""
+        rows = {"horizon": f"{self.horizon} rows", "rows scored": f"{self.rows:,}"}
+        rows |= {name: f"{getattr(self, name):.4g}" for name in ("rmse", "mae", "nrmse")}
+        rows["nrmse of each target"] = ", ".join(f"{one:.4g}" for one in self.nrmse_per_target)
+        rows |= {name: f"{len(at):,} rows" for name, at in self.guard_rows.items() if len(at)}
+        return html_table("Evaluation", rows)
 
 
 class Scored:
@@ -127,7 +158,7 @@ def evaluate(
     Cost: that of the model.
     """
     horizon, score_from = integer("horizon", horizon), integer("score_from", score_from)
-    truths = _truths(stream, horizon, score_from)
+    truths = scored_truths(stream, horizon, score_from)
     predictions = np.empty_like(stream.targets)
     if isinstance(model, Learner):
         model.find_anchor(stream.inputs, stream.targets, horizon=horizon)
@@ -160,10 +191,11 @@ def evaluate(
         nrmse_per_target=score.nrmse_per_target,
         us_per_step=1e6 * seconds / len(stream),
         guard_rows={name: np.concatenate(rows) for name, rows in grew.items()},
+        _scored=(truths, stream.targets),
     )
 
 
-def _truths(stream: Stream, horizon: int, score_from: int) -> Float32Array:
+def scored_truths(stream: Stream, horizon: int, score_from: int) -> Float32Array:
     """The targets, NaN where not scored; refuses, before anything is fed, to score nothing."""
     if horizon < 0:
         raise InputError(f"horizon = {horizon}: expected 0 or more")

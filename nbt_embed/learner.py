@@ -111,6 +111,18 @@ class Run:
     intervals: Float32Array | None = None
     anomaly: Float32Array | None = None
 
+    def _repr_html_(self) -> str:
+        rows = {"forecasts": f"{len(self.y):,} rows of {self.y.shape[1]}"}
+        if len(self.y):
+            rows["the newest"] = ", ".join(f"{one:.4g}" for one in self.y[-1])
+        if self.intervals is not None:
+            rows["intervals"] = f"{self.intervals.shape[2] // 2} levels of each forecast"
+        if self.anomaly is not None and not np.isnan(self.anomaly).all():
+            scores = np.fmax.reduce(self.anomaly, axis=1)
+            row = np.nanargmax(scores)
+            rows["largest anomaly score"] = f"{scores[row]:.4g}, at row {row:,}"
+        return html_table("Run", rows)
+
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
 _Answer = TypeVar("_Answer")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbt_embed._html import html_table
 from nbt_embed.arrays import Float32Array, float32
 from nbt_embed.errors import InputError
 
@@ -54,6 +55,16 @@ class Stream:
     def has_missing_inputs(self) -> bool:
         """Whether a learner needs ``hold_missing=True`` for this stream."""
         return bool(np.isnan(self.inputs).any())
+
+    def _repr_html_(self) -> str:
+        rows = {}
+        for role in ("input", "target"):
+            values, names = getattr(self, f"{role}s"), getattr(self, f"{role}_names")
+            for name, column in zip(names, values.T, strict=True):
+                known = column[~np.isnan(column)]
+                reach = f"{known.min():.4g} to {known.max():.4g}" if len(known) else "nothing"
+                rows[f"{role} {name}"] = f"{reach}, {1 - len(known) / len(column):.1%} missing"
+        return html_table(f"Stream, {len(self):,} rows", rows)
 
 
 def from_arrays(

@@ -26,7 +26,8 @@ from nbt_embed.app import compared, compared_page, compared_plot, compared_table
 from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of
 from nbt_embed.app.models import LAST, LEARNER, RLS
 from nbt_embed.app.page import bokeh_script
-from nbt_embed.app.passes import Interrupted, relative_error
+from nbt_embed.app.passes import relative_error
+from nbt_embed.parallel import Interrupted
 
 M4F = processor_of("m4f")
 GRID = Grid(hidden=(2, 6), cells=("columnar", "gated"), seeds=(0, 1, 2))

@@ -185,6 +185,31 @@ int main(void)
     return 1;
 }
 """,
+    "docs/research.md": """
+#include <math.h>
+#include "nbt.h"
+static NBT_ARENA(arena, NBT_DEFAULT_BYTES(2, 1, 16, 0, NBT_LINK_GAUSSIAN));
+static float next_temperature(float temperature, float power)
+{
+    return 0.9f * temperature + 4.0f * power;
+}
+int main(void)
+{
+    float temperature = 15.0f, y, wanted;
+    nbt_config config = nbt_config_default(2, 1, 16, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner;
+    if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) { return 1; }
+    for (int n = 0; n < 3000; n++) {
+        float x[2] = {temperature, 0.1f * (float)(n * n % 11)};
+        temperature = next_temperature(temperature, x[1]);
+        if (nbt_predict(learner, &y, x) < 0 || nbt_learn(learner, &temperature) < 0) { return 1; }
+    }
+    @
+    wanted = (21.0f - 0.9f * temperature) / 4.0f;
+    wanted = wanted < 0.0f ? 0.0f : wanted > 1.0f ? 1.0f : wanted;
+    return fabsf(power - wanted) < 0.11f ? 0 : 2;
+}
+""",
     "docs/export.md": """
 #include <math.h>
 #include "nbt.h"

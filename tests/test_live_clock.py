@@ -99,11 +99,18 @@ def test_a_pause_up_to_the_gap_is_filled() -> None:
     assert len(laid(Clock(1.0), arrivals([0, FILLED]))) == FILLED + 1
 
 
-def test_a_device_that_begins_again() -> None:
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_device_that_begins_again(saved: bool) -> None:
     clock = Clock()
     rng = np.random.default_rng(0)
     laid(clock, arrivals(np.arange(2000) * 0.5, rng.random(2000)))
-    rows = laid(clock, arrivals(np.arange(100) * 0.5, rng.random(100)))
+    new = arrivals(np.arange(100) * 0.5, rng.random(100))
+    rows: list[Row] = []
+    for i in range(100) if saved else ():
+        one = slice(i, i + 1)
+        clock = Clock.restored(json.loads(json.dumps(clock.state)))
+        rows += laid(clock, Arrivals(new.time[one], new.inputs[one], new.targets[one]))
+    rows = rows or laid(clock, new)
     assert rows[0][:3] == (2000, True, (RESTART - 1) * 0.5)
     assert len(rows) == 100 - (RESTART - 1)
     assert counted(clock) == {"late": RESTART - 1, "resets": 1, "restarts": 1}

@@ -118,6 +118,25 @@ def test_a_file_that_is_cut_off_is_read_from_its_start(log: Path) -> None:
         assert source.health.counts["files cut off or written again"] == 2
 
 
+def test_nothing_that_takes_the_name_of_a_file_ends_the_stream(log: Path) -> None:
+    append(log, "a\n1\n")
+    with open_source(str(log)) as source:
+        reader = Reader(source)
+        assert reader.take(1) == [1]
+        log.unlink()
+        log.mkdir()
+        reader.until(lambda _: "is no file" in source.health.state)
+        log.rmdir()
+        os.mkfifo(log)
+        reader.quiet()
+        log.unlink()
+        log.write_bytes(gzip.compress(b"a\n2\n"))
+        reader.until(lambda _: "is compressed" in source.health.state)
+        log.unlink()
+        append(log, "a\n3\n")
+        assert reader.take(1) == [3]
+
+
 def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
     append(log, "time,a\n0,1\n1,2\n2,3\n3,")
     with open_source(str(log)) as source:
@@ -135,8 +154,10 @@ def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
         source.seek(position)
         assert Reader(source).take(4) == [4, 5, 6, 7]
     old.unlink()
-    with open_source(str(log)) as source, pytest.raises(StreamError, match="no longer holds"):
-        source.seek(position)
+    for text in ("", "7,8\n" * 20):  # shorter than what was read, and longer
+        append(log, text)
+        with open_source(str(log)) as source, pytest.raises(StreamError, match="no longer holds"):
+            source.seek(position)
     with open_source(str(log)) as source, pytest.raises(StreamError, match="is no position"):
         source.seek({"offset": 1})
 
@@ -161,10 +182,19 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         (str(tmp_path), "is no file"),
         (str(tmp_path / "none"), "no such file"),
         ("/dev/null", "ended before the first row"),
+        ("/dev/zero", "longer than 1 MiB"),
         ("http://x/y", "unknown kind of source"),
     ):
         with pytest.raises(StreamError, match=words):
             open_source(where, SourceOptions(once=True))
+    for where, words in (("/dev/null", "ended before"), ("/dev/zero", "longer than 1 MiB")):
+        with pytest.raises(StreamError, match=words):
+            open_source(where)
+    ends = os.openpty()
+    with pytest.raises(StreamError, match="serial://"):
+        open_source(os.ttyname(ends[1]))
+    for end in ends:
+        os.close(end)
 
 
 def test_a_named_pipe_waits_for_its_next_writer(tmp_path: Path) -> None:
@@ -268,7 +298,8 @@ def test_addresses() -> None:
     assert parse("mqtt://[::1]:99/t", ()).title == "mqtt://[::1]:99/t"
     for text, words in (
         ("mqtt://u:secret@host/t", "a password in an address"),
-        ("mqtt://host:0/t", "port '0'"),
+        ("mqtt://host:0/t", "the port is no number"),
+        ("mqtt://u:secret/more@host/t", "the port is no number"),
         ("mqtt://host/t?fields=a", "did you mean 'field'"),
         ("mqtt://host/t?field=a&field=b", "is said twice"),
         ("simulated:?rate=fast", "expected a number"),

@@ -135,6 +135,33 @@ def test_json_lines_are_the_same_however_they_are_cut(lines: list[str], places: 
     same(whole, read(cut(data, places)))
 
 
+PLAIN = "".join(f"s{i},{i}.5,{i},{-i}e-3\n" for i in range(40))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["", " ", "1", "s,1,2", "s,1,2,3,4", "s,1_0,2,3", "s,x,2,3", "s,1,,", "# note,1,abc,5", "# no",
+     's,"1",2,3', 's,"1,2,3', "s, 1,2,3", "s,1,2,inf", "s,NA,2,3", "s,nan,2,1e999", "s,+1,2,-.5",
+     "s,1,5,2,3", "\u20ac,1,2,3", "text,a,n,b", "s,1.,2,1E5", "s,1,2,0x1", "s,1,2,\u22123"],
+)  # fmt: skip
+def test_one_odd_line_among_many_is_what_it_is_alone(odd: str) -> None:
+    head, data = "text,a,n,b\n", f"{PLAIN}{odd}\n{PLAIN}"
+    for more in ({}, {"missing": ("5",)}):
+        at_once = read([(head + data).encode()], **more)
+        alone = read([head.encode(), *(line.encode() for line in data.splitlines(True))], **more)
+        same(at_once, alone)
+        assert len(alone[0]) in (80, 81)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
+def test_a_single_column_and_its_blank_lines(end: str) -> None:
+    data = ("x\n" + "".join(f"{i}\n" if i % 7 else "\n" for i in range(1, 40))).replace("\n", end)
+    at_once = read([data.encode()])
+    same(at_once, read([data[i : i + 1].encode() for i in range(len(data))]))
+    if end in ("\n", "\r\n"):
+        assert len(at_once[0]) == 39
+
+
 def test_many_lines_at_once_are_the_numbers_of_python() -> None:
     rng = np.random.default_rng(0)
     numbers = rng.standard_normal((500, 3)) * 10.0 ** rng.integers(-40, 18, (500, 3))
@@ -171,6 +198,7 @@ def test_many_lines_at_once_are_the_numbers_of_python() -> None:
         ("a,b\n1,-200\n", {"missing": ("-200",)}, ("a", "b"), [[1, None]]),
         ("a,b\n1,2e18\n1e18,inf\n", {}, ("a", "b"), [[1, None], [np.float32(1e18), None]]),
         ("a,b\n1,2", {}, ("a", "b"), [[1, 2]]),
+        ("a,b\n1,2\n1_0,3\n0x1,\u0661\n", {}, ("a", "b"), [[1, 2], [None, 3], [None, None]]),
         ('{"a":1,"b":{"c":[2,true]}}\n{"b":{"c":[3]}}\n', {}, ("a", "b.c.0", "b.c.1"),
          [[1, 2, 1], [None, 3, None]]),
         ('{"a":1,"acc":[1,2]}\n', {"inputs": ("acc",)}, ("acc.0", "acc.1"), [[1, 2]]),
@@ -201,6 +229,8 @@ def test_what_a_text_means(
         ('{"ts":1704067200123,"a":1}\n', [1704067200.123]),
         ('{"ts":"2024-01-01T00:00:00Z","a":1}\n', [1704067200.0]),
         ("t,a\n1,2\n", [np.nan]),
+        ("t_s;a\n0,5;1,5\n1;2\nx;3\n", [0.5, 1, np.nan]),
+        ("t_s;a\n" + "0,5;1,5\n" * 20, [0.5] * 20),
     ],
 )
 def test_times(text: str, expected: list[float]) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import resource
 import signal
 import struct
 import subprocess
@@ -54,15 +55,16 @@ def watch(source: Path, *more: object) -> int:
     return cli.main(["watch", str(source), "--once", "--quiet", *SMALL, *map(str, more)])
 
 
-def piped(data: bytes, *more: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def piped(data: bytes, *more: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a process with these bytes on its standard input."""
     words = [sys.executable, "-m", "nbt_embed", "watch", "-", *SMALL, *map(str, more)]
     return subprocess.run(words, input=data, capture_output=True, check=False, **options)
 
 
 def blocks(cuts: Sequence[int], rows: int, columns: int = 2) -> Iterator[Block]:
-    """A stream of some columns in blocks that end at the cuts, with times and missing labels."""
-    made = simulated_sensor(rows, missing=0.05).inputs[:, :columns]
+    """A stream of some columns in blocks that end at the cuts, with times and missing values."""
+    made = simulated_sensor(rows, missing=0.05).inputs[:, :columns].copy()
+    made[3::10] = np.nan
     time = 1.7e9 + np.arange(rows) / 4
     for begin, end in zip([0, *cuts], [*cuts, rows], strict=True):
         yield Block(begin, False, made[begin:end], made[begin:end].copy(), time[begin:end])
@@ -168,12 +170,36 @@ def test_nothing_depends_on_how_rows_arrive() -> None:
     cuts: list[list[int]] = [[], [1, 2, 3, 200, 201], list(range(1, 400))]
     seen = []
     for some in cuts:
-        watched = Watch(("a", "b"), config(), Plan(horizon=3, threshold=0.9, hold_off=5))
+        watched = Watch(("a", "b"), config(), Plan(horizon=3, threshold=0.5, hold_off=5))
         answers = Answers(watched.targets, watched.config, None, "csv")
         text = b"".join([answers.lines(watched.feed(block)) for block in blocks(some, 400)])
         seen.append((text, watched.learner.hash(), watched.alarm_counts))
     assert seen[0] == seen[1] == seen[2]
     assert min(seen[0][2]) > 0
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 5])
+def test_a_watch_that_goes_on_says_what_one_without_a_stop_says(horizon: int) -> None:
+    plan = Plan(horizon=horizon, threshold=0.1, hold_off=12)
+    whole, after = (Watch(("a", "b"), config(), plan) for _ in range(2))
+    for block in blocks(list(range(20, 400, 20)), 400):
+        said = whole.feed(block)
+        arrays: dict[str, Any] = {}
+        state = json.loads(json.dumps(after.remembered(arrays)))  # by way of a file
+        learner = Learner.from_bytes(after.learner.to_bytes())
+        after = Watch(("a", "b"), config(), plan, learner)
+        after.recall(state, arrays)
+        again = after.feed(block)
+        np.testing.assert_array_equal(again.forecast, said.forecast)
+        np.testing.assert_array_equal(again.alarms, said.alarms)
+        np.testing.assert_equal(after.figures(), whole.figures())
+    assert len(whole.last_alarms) > 3
+    assert after.last_alarms == whole.last_alarms
+    assert after.guard_rows == whole.guard_rows
+    for one, other in zip(after.pictures.tracks, whole.pictures.tracks, strict=True):
+        np.testing.assert_equal(vars(one), vars(other))
+    for mine, its in zip(after.pictures.errors, whole.pictures.errors, strict=True):
+        np.testing.assert_equal(vars(mine), vars(its))
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
@@ -339,6 +365,20 @@ def test_a_file_that_grew_is_read_on(source: Path, tmp_path: Path) -> None:
     assert watch(source, "--save", tmp_path / "w.nbt", "--out", tmp_path / "w.csv") == 0
     assert (tmp_path / "l.nbt").read_bytes() == (tmp_path / "w.nbt").read_bytes()
     assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
+
+
+def test_another_source_is_taken_to_follow(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = source.read_bytes().splitlines(keepends=True)
+    parts = tmp_path / "first.csv", tmp_path / "second.csv"
+    for part, some in zip(parts, (rows[:500], rows[500:]), strict=True):
+        part.write_bytes(header + b"".join(some))
+    for part in parts:
+        assert watch(part, "--save", tmp_path / "l.nbt", "--out", "/dev/null", "--resume") == 0
+    assert f"was of the source {parts[0]}: rows of {parts[1]}" in capsys.readouterr().err
+    assert watch(source, "--save", tmp_path / "w.nbt", "--out", "/dev/null") == 0
+    assert (tmp_path / "l.nbt").read_bytes() == (tmp_path / "w.nbt").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -515,6 +555,24 @@ def test_a_full_disk_keeps_the_last_session(
     monkeypatch.setattr("nbt_embed.live.watcher.write_session", write)
     assert watch(long, *words, "--resume") == 0  # from what was saved before the disk was full
     assert out.read_bytes().count(b"\n") == 20 * ROWS + 1
+
+
+def test_answers_on_a_full_disk_are_whole_after_a_resume(source: Path, tmp_path: Path) -> None:
+    data, whole, out = source.read_bytes(), tmp_path / "whole.csv", tmp_path / "o.csv"
+    words = ["--quiet", "--save", tmp_path / "l.nbt", "--save-every", "1", "--out"]
+    assert piped(data, "--quiet", "--out", whole).returncode == 0
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
+
+    assert piped(b"".join(data.splitlines(keepends=True)[:200]), *words, out).returncode == 0
+    rest = ["--resume", "--from-beginning"]
+    failed = piped(data, *words, out, *rest, preexec_fn=full)
+    assert failed.returncode == 2
+    assert b"cannot be written (File too large): make room" in failed.stderr
+    done = piped(data, *words, out, *rest)
+    assert done.returncode == 0
+    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_kills_at_random_moments(tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ def watched(*words: str, rows: bytes | None = None, rate: int = 400) -> Iterator
             process.wait(20)
 
 
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    """Return the address of a watch of 60 rows a second, for whoever only looks."""
+    with watched(rate=60) as (address, _):
+        yield address
+
+
 @contextmanager
 def opened(browser: Any, address: str, width: int = 1440, scheme: str = "light") -> Iterator[Any]:
     """The page, drawn; trouble in the console or a request to elsewhere is a failure afterwards."""
@@ -94,10 +101,12 @@ FIGURES = """() => ({
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
-def test_figures_follow_the_stream(browser: Any, width: int, scheme: str, tmp_path: Path) -> None:
+def test_figures_follow_the_stream(
+    browser: Any, page: str, width: int, scheme: str, tmp_path: Path
+) -> None:
     axe_core = pytest.importorskip("axe_core_python", reason="pip install '.[browser]'")
     axe = (Path(axe_core.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    with watched() as (address, _), opened(browser, address, width, scheme) as tab:
+    with opened(browser, page, width, scheme) as tab:
         before = tab.evaluate(FIGURES)
         tab.wait_for_function(
             "(before) => document.getElementById('subtitle').textContent !== before",
@@ -116,10 +125,10 @@ def test_figures_follow_the_stream(browser: Any, width: int, scheme: str, tmp_pa
         assert not [(one["id"], one["nodes"][0]["html"][:300]) for one in serious]
 
 
-def test_whoever_looks_back_is_left_there(browser: Any) -> None:
+def test_whoever_looks_back_is_left_there(browser: Any, page: str) -> None:
     view = "() => { const one = model('view'); return [one.start, one.end]; }"
-    with watched(rate=150) as (address, _), opened(browser, address) as tab:
-        tab.wait_for_function("model('full').data.x.length >= 500")
+    with opened(browser, page) as tab:
+        tab.wait_for_function("model('full').data.x.length >= 300")
         tab.locator("[data-move=earlier]").click()
         settled_at = tab.evaluate(view)
         tab.wait_for_timeout(700)
@@ -133,12 +142,8 @@ def test_whoever_looks_back_is_left_there(browser: Any) -> None:
         assert tab.evaluate("drawn('rls').map((one) => one.visible)") == [True]
 
 
-def test_targets_can_be_chosen_by_several_browsers(browser: Any) -> None:
-    with (
-        watched() as (address, _),
-        opened(browser, address) as one,
-        opened(browser, address) as two,
-    ):
+def test_targets_can_be_chosen_by_several_browsers(browser: Any, page: str) -> None:
+    with opened(browser, page) as one, opened(browser, page) as two:
         names = one.locator("#shown-target option").all_inner_texts()
         two.locator("#shown-target").select_option(names[1])
         two.wait_for_url("**/?target=1")

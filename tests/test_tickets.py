@@ -2,14 +2,20 @@
 
 import copy
 import io
+import itertools
 import pickle
 import struct
+import sys
 import threading
 import warnings
 import zlib
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -293,6 +299,62 @@ def test_another_thread_is_refused_between_the_steps_of_a_call() -> None:
     assert len(refused) == 3
     assert all("another thread" in one for one in refused)
     assert desk.predict(0.0).number == 0
+
+
+def interrupted_at(opcode: int, call: Callable[[], object]) -> bool:
+    """Make a call with Ctrl-C before its n-th bytecode; False if it has not so many."""
+    own, seen = {Tickets.learn.__code__.co_filename, Learner.learn.__code__.co_filename}, 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal seen
+        if frame.f_code.co_filename not in own:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            seen += 1
+            if seen == opcode:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(KeyboardInterrupt):
+            call()
+    finally:
+        sys.settrace(before)
+    return seen >= opcode
+
+
+CALLS: list[Callable[[Tickets], object]] = [
+    lambda desk: desk.predict(0.7),
+    lambda desk: desk.learn(0.3, 0),
+    lambda desk: desk.give_up(2),
+    Tickets.to_bytes,
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["predict", "learn", "give_up", "to_bytes"])
+def test_an_interrupt_at_any_moment_mixes_no_tickets_up(call: Callable[[Tickets], object]) -> None:
+    full = Tickets(Learner(1, 1, hidden=2, max_delay=2), give_up_oldest=True)
+    forecasts = [float(full.predict(0.1 * t).y[0]) for t in range(3)]
+    full.learn(0.5, 1)
+    for opcode in itertools.count(1, 7):
+        desk = copy.copy(full)
+        is_hit = interrupted_at(opcode, partial(call, desk))
+        made, waiting = desk.learner.counters.predictions, desk.waiting
+        assert len(waiting) + desk.kept == desk.learner.pending
+        for ticket in waiting:
+            assert made - desk.learner.pending <= ticket.number < made
+            if ticket.number < 3:
+                assert ticket.y[0] == forecasts[ticket.number]
+        for ticket in waiting:
+            if ticket in desk:  # looking may have learnt what an interrupt had held up
+                desk.learn(0.2, ticket)
+        assert desk.learner.pending == 0
+        if not is_hit:
+            break
+    assert opcode > 100
 
 
 def test_files_hold_learner_and_tickets(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ for library in ("optuna", "polars", "rich"):
 
 from nbt_embed.app import tuned as outcome
 from nbt_embed.app.models import LAST, RLS
-from nbt_embed.app.passes import Interrupted
 from nbt_embed.app.tuning import DEFAULT, TUNED, Search, Tuned, rows_of, tune
+from nbt_embed.parallel import Interrupted
 
 M4F = processor_of("m4f")
 SEARCH = Search(trials=10, seeds=2, settings={"hidden": 6})

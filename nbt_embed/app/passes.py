@@ -1,17 +1,11 @@
-"""Many models over one stream at once: every pass a thread, since the kernel runs without the lock.
-
-The losses do not depend on the number of threads. Ctrl-C ends the passes at their next piece.
-"""
+"""Many models over one stream at once: losses of learners and of what they are compared with."""
 
 from __future__ import annotations
 
 import math
-import os
-import threading
-import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -21,24 +15,14 @@ from nbt_embed.app.models import Model
 from nbt_embed.arrays import Float32Array
 from nbt_embed.baselines import LastValue
 from nbt_embed.config import Config
-from nbt_embed.errors import ConfigError, DivergenceWarning, InputError, shown
+from nbt_embed.errors import InputError
 from nbt_embed.evaluate import Scored
 from nbt_embed.learner import Learner
 from nbt_embed.metrics import RegressionScore, SymbolScore
+from nbt_embed.parallel import Advance, run_all
 from nbt_embed.streams import Stream
 
 _PIECE = 4096  # rows of one call
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during the passes, with a text that says how far they came."""
-
-    def __init__(self, done: int, total: int, what: str = "passes") -> None:
-        super().__init__(f"{done} of {total} {what} were done")
-
-
-class _StoppedError(Exception):
-    """Another thread has ended the run."""
 
 
 @dataclass(frozen=True)
@@ -82,34 +66,9 @@ def run_passes(
     Errors: Interrupted, ConfigError (jobs), what the models raise. Cost: that of the models, and
     a (T, n_out) array for each pass that runs.
     """
-    stop, lock = threading.Event(), threading.Lock()
-
-    def advance(rows: int) -> None:
-        if stop.is_set():
-            raise _StoppedError
-        if progress is not None:
-            with lock:
-                progress(rows)
-
-    results: list[Losses | None] = [None] * len(passes)
-    with warnings.catch_warnings():  # a model that diverges has losses that say so
-        warnings.simplefilter("ignore", DivergenceWarning)
-        pool = ThreadPoolExecutor(_threads(jobs))
-        try:
-            places = {
-                pool.submit(_losses, one, stream, classes, resets, advance): place
-                for place, one in enumerate(passes)
-            }
-            for future in as_completed(places):
-                results[places[future]] = future.result()
-        except KeyboardInterrupt:
-            stop.set()
-            done = sum(one is not None for one in results)
-            raise Interrupted(done, len(passes)) from None
-        finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-    return [one for one in results if one is not None]
+    return run_all(
+        [partial(_losses, one, stream, classes, resets) for one in passes], jobs, progress
+    )
 
 
 def learner_pass(
@@ -154,24 +113,12 @@ def relative_error(losses: tuple[float, ...], last: tuple[float, ...]) -> float:
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
-def _threads(jobs: int | None) -> int:
-    if jobs is None:
-        return (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-    if jobs < 1:
-        raise ConfigError(f"jobs = {shown(jobs)}: expected passes at once, from 1")
-    return jobs
-
-
 def _losses(
     one: Pass,
     stream: Stream,
     classes: int | None,
     resets: Sequence[int],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> Losses:
     model, horizon, rows = one.make(), one.horizon, len(stream)
     forecasts = np.full((rows, classes or stream.n_out), np.nan, np.float32)  # of each row

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.app.models import LAST, RLS, without_units
 from nbt_embed.app.passes import (
-    Interrupted,
     Losses,
     Pass,
     last_pass,
@@ -27,6 +26,7 @@ from nbt_embed.app.passes import (
 )
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, InputError, shown
+from nbt_embed.parallel import Interrupted
 from nbt_embed.streams import Stream
 
 if TYPE_CHECKING:

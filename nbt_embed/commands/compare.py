@@ -122,8 +122,8 @@ def main(args: argparse.Namespace) -> Result:
     with extra("nbt-embed compare"):
         from nbt_embed.app import comparing
         from nbt_embed.app.compared_plot import check_name
-        from nbt_embed.app.passes import Interrupted
         from nbt_embed.app.reading import read
+        from nbt_embed.parallel import Interrupted
 
         for option, library in _DRAWN_BY.items():  # before the run, not after it
             if getattr(args, option) is not None and find_spec(library) is None:

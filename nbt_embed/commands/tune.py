@@ -81,9 +81,9 @@ def main(args: argparse.Namespace) -> Result:
         import optuna  # noqa: F401 - looked for before the file is read
 
         from nbt_embed.app import tuning
-        from nbt_embed.app.passes import Interrupted
         from nbt_embed.app.reading import read
         from nbt_embed.app.tuned import document_of, table
+        from nbt_embed.parallel import Interrupted
     check_targets([Path(name) for name in args.files if name != STDOUT], args.json)
     processor = processor_of(args.processor)
     search = search_of(args)

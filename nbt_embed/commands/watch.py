@@ -306,6 +306,12 @@ def _watch(
     from nbt_embed.live.watching import Plan, Watch
     from nbt_embed.report import json_text
 
+    told = [name for name in source.target_names if name in source.input_names]
+    if args.horizon == 0 and told:
+        note(
+            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
+            "label; leave it out of --inputs"
+        )
     config = learner_of(args, source)
     saving = None
     if args.save is not None:
@@ -337,9 +343,7 @@ def _watch(
         if args.web is not None:
             with extra("nbt-embed watch"):
                 from nbt_embed.live.web import WebView
-            web = shown.enter_context(WebView(args.web_host, args.web))
-            views.append(web)
-            note(f"the page is at {web.address}")
+            views.append(shown.enter_context(WebView(args.web_host, args.web)))
         screen = sys.stdout if on_terminal else sys.stderr
         if not args.quiet and terminal.shows_motion(screen):
             from nbt_embed.live.screen import ScreenView

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from nbt_embed.app.objects import text_of
 from nbt_embed.app.times import TimeFormat
@@ -107,7 +106,7 @@ class FramedRows:
             return np.full(len(rows), np.nan)
         places = [self._form.names.index(name) for name in moments.fields]
         texts = [" ".join(text_of(row[i]) for i in places) for row in rows]
-        return moments.seconds(pl.Series(texts, dtype=pl.String), self._values)
+        return moments.seconds(texts, self._values)
 
     def doubt(self) -> None:
         """The first bytes may be the end of a frame: its checksum tells."""

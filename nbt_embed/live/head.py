@@ -20,7 +20,7 @@ from nbt_embed.live.table import Shape, text_of
 _MOST = 5  # lines up to the first row: a name, and units
 _DELIMITERS = ("\t", ";", "|", ",")
 _COMMENT = re.compile(COMMENT)
-_ZERO = b"\x00"
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 class Head:
@@ -45,7 +45,7 @@ class Head:
         """Take a line. Returns whether the first row has come. Errors: StreamError."""
         if not self._lines:
             line = line.removeprefix(BOM_UTF8)
-        if _ZERO in line or line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if _CONTROL.search(line) or line.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise StreamError(
                 f"{self._title}: the first line holds bytes that are no text: send UTF-8 (iconv "
                 "-f utf-16 -t utf-8 converts what a Windows shell writes)"

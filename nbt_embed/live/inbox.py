@@ -16,6 +16,7 @@ from nbt_embed.live.link import RECEIVE, Work
 _MOST = 10_000  # messages that wait here; the broker and its line hold the others
 _BYTES = 1 << 24  # and bytes of them
 _AT_ONCE = 4096  # messages that are taken at once
+_RETAINED_ONCE = 1  # for a new subscription, not when the session goes on
 _KNOWN = 4 * RECEIVE  # messages that are known when they are sent again; far fewer than numbers
 
 
@@ -61,7 +62,7 @@ class Inbox(Work):
             self._known.clear()
         if self._connection > 1:
             self._counts["connections made again"] += 1
-        options = SubscribeOptions(self._quality)
+        options = SubscribeOptions(self._quality, retainHandling=_RETAINED_ONCE)
         five = client.protocol == mqtt.MQTTv5
         client.subscribe(
             [(topic, options if five else self._quality) for topic in self._topics]  # type: ignore[arg-type]

@@ -11,13 +11,14 @@ import numpy as np
 from nbt_embed.app import times
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.arrays import Float32Array, Float64Array
-from nbt_embed.errors import StreamError, similar
+from nbt_embed.errors import StreamError, shown, similar
 from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
 from nbt_embed.live.moments import Moments, is_sure
 from nbt_embed.live.options import SourceOptions
 
 _LISTED = 20  # names that a message lists
+_LONGEST = 80  # characters of one of them
 _COUNTING = re.compile(
     r"(?:^|[^a-z])(?:n|i|k|index|idx|id|no|nr|rows?|rec|records?|seq|sequence|samples?|steps?"
     r"|ticks?|uptime|packet|line|entry)(?:[^a-z]|$)"
@@ -151,8 +152,8 @@ def decide(
                 else "name inputs that are numbers"
             )
             raise StreamError(
-                f"{title}: field {name!r} holds {first[name][:40]!r} in the first row, which is "
-                f"not a number: {remedy}"
+                f"{title}: field {shown(name)} holds {first[name][:40]!r} in the first row, which "
+                f"is not a number: {remedy}"
             )
     places = {name: i for i, name in enumerate(numbers)}
     return Layout(
@@ -190,13 +191,13 @@ def _coded(title: str, options: SourceOptions) -> str | None:
 def _check_there(title: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
         raise StreamError(
-            f"{title}: no field {name!r}: {similar(name, names)}there are {_listed(names)}"
+            f"{title}: no field {shown(name)}: {similar(name, names)}there are {_listed(names)}"
         )
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return ", ".join(name[:_LONGEST] for name in names[:_LISTED]) + more
 
 
 def _said(cell: str, options: SourceOptions) -> bool:
@@ -219,7 +220,7 @@ def _numbers(
             continue
         if not (is_number(cell) or is_missing(cell) or _said(cell, options)):
             if name not in wanted:
-                left.append(f"field {name!r} is left out: it holds a text ({cell[:40]!r})")
+                left.append(f"field {shown(name)} is left out: it holds a text ({cell[:40]!r})")
         elif name not in wanted and _counts(name, cell):
             counters.append(name)
         else:
@@ -228,12 +229,12 @@ def _numbers(
         found, counters = counters, []
     if not found:
         raise StreamError(
-            f"{title}: no field holds a number in the first row ({'; '.join(left) or 'none'}): "
+            f"{title}: no field holds a number in the first row ({'; '.join(left[:3]) or 'none'}): "
             "name the fields (--inputs), or how the text is written (--delimiter, --decimal)"
         )
     left += [
-        f"field {name!r} is left out: by its name it counts rows or time; name it with --inputs if "
-        "it is a sensor"
+        f"field {shown(name)} is left out: by its name it counts rows or time; name it with "
+        "--inputs if it is a sensor"
         for name in counters
     ]
     notes += left

@@ -33,6 +33,7 @@ OPTIONS = (
 RECEIVE = 1000  # messages that a broker may send before the first of them is acknowledged
 _ANSWER = 10.0  # seconds in which a broker must answer
 _CONNECT = 5.0  # seconds in which it must accept a connection
+_FAREWELL = 2.0  # seconds in which it must let go
 _IDLE = 0.5  # seconds between looks at the time
 _UNSPECIFIED = 128  # reason code that says nothing
 _OFTEN = 2  # short connections after which a second client of the same name is likely
@@ -182,7 +183,7 @@ class Link:
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
-            self._thread.join(_CONNECT + 1)
+            self._thread.join(_FAREWELL)
         self._awake.close()
         self._wake.close()
 
@@ -246,6 +247,7 @@ class Link:
             lost = MQTTErrorCode.MQTT_ERR_SUCCESS
             if waiting or event & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 lost = client.loop_read()
+                _answered_at_once(connection)
             if not lost and event & select.POLLOUT:
                 lost = client.loop_write()
             if not lost and reads:
@@ -288,6 +290,13 @@ def _undelayed(_: Any, __: Any, connection: Any) -> None:
     """Send small packets at once."""
     with contextlib.suppress(OSError, AttributeError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _answered_at_once(connection: Any) -> None:
+    """Have what was read acknowledged now: a broker may hold small packets back until then."""
+    if hasattr(socket, "TCP_QUICKACK"):  # Linux; holds for what is read next
+        with contextlib.suppress(OSError, AttributeError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _words(error: Exception) -> str:

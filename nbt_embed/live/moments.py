@@ -19,6 +19,8 @@ from nbt_embed.live.values import Values
 
 _DAY = 86_400.0
 _NONE = ("none", "")
+_FEW = 16  # texts that are read one by one
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Names under which small numbers are seconds since a start; under "data" they are a reading.
 _SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts(?:_|$)|^t[_ (\[]")
 
@@ -38,17 +40,36 @@ class Moments:
         """Whether times are seconds since 1970."""
         return self.form.kind == "date"
 
-    def seconds(self, cells: pl.Series, values: Values) -> Float64Array:
+    def seconds(self, cells: pl.Series | Sequence[str], values: Values) -> Float64Array:
         """Seconds of texts, NaN where missing or no time; the latter are counted as malformed."""
-        cells = values.without_missing(cells)
-        found, _ = self.form.parse(cells)
+        comma = values.decimal == "," and not self.form.patterns and self.form.kind != "clock"
+        plain = self._plain(cells, comma)
+        if plain is not None:
+            return plain
+        texts = pl.Series(cells, dtype=pl.String) if isinstance(cells, Sequence) else cells
+        texts = values.without_missing(texts)
+        if comma:
+            texts = texts.str.replace(",", ".", literal=True)
+        found, _ = self.form.parse(texts)
         if found.dtype == np.int64:
             whole, rest = np.divmod(found, SECOND)  # each of which a float64 holds exactly
             seconds = np.where(found == NAT, np.nan, whole + rest / SECOND)
         else:
             seconds = np.where(np.isfinite(found), found, np.nan)
-        values.malformed(int(np.isnan(seconds).sum()) - cells.null_count())
+        values.malformed(int(np.isnan(seconds).sum()) - texts.null_count())
         return seconds
+
+    def _plain(self, cells: pl.Series | Sequence[str], comma: bool) -> Float64Array | None:
+        """Seconds of a few texts that are numbers, without the cost of a call for many."""
+        form = self.form
+        if len(cells) > _FEW or form.kind != "seconds" or form.patterns:
+            return None
+        if comma:
+            cells = [cell and cell.replace(",", ".", 1) for cell in cells]
+        if not all(cell is not None and _NUMBER.fullmatch(cell) for cell in cells):
+            return None
+        found = np.array([float(cell) for cell in cells], np.float64) * form.scale
+        return found if np.isfinite(found).all() else None
 
 
 def is_sure(name: str) -> bool:

@@ -20,7 +20,7 @@ _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it from 3.
 
 
 class PipeSource(Flow):
-    """Reads a file descriptor to its end.
+    """Reads a file descriptor to its end: standard input, a named pipe, a device.
 
     What is not read waits in the pipe, and its writer with it. A last line without an end is a row
     when standard input ends; of a named pipe, whose next writer is waited for, it is dropped.
@@ -28,7 +28,7 @@ class PipeSource(Flow):
     Args:
         title: what messages call it.
         descriptor: of standard input; None: of the named pipe.
-        path: of the named pipe, or None.
+        path: of the named pipe or device, or None.
         options: how to read.
 
     Errors: StreamError: it ended before the first row, or that row cannot be used.
@@ -38,10 +38,11 @@ class PipeSource(Flow):
         self, title: str, descriptor: int | None, path: Path | None, options: SourceOptions
     ) -> None:
         super().__init__(title)
-        self._path, self._once = path, options.once
+        self._path = path
         self._descriptor = _reopened(path) if descriptor is None and path else descriptor
+        # A named pipe has another writer after the last one; a device ends.
+        self._goes_on = path is not None and path.is_fifo() and not options.once
         self._rows = TextRows(title, options, self.counts)
-        self._waited = False
         with contextlib.suppress(OSError):  # no pipe, or a system without this call
             fcntl.fcntl(self._file, _SET_PIPE_SIZE, 1 << 20)
         try:
@@ -79,7 +80,7 @@ class PipeSource(Flow):
             raise StreamError(f"{self.title}: cannot be read ({error.strerror})") from error
         if data:
             return self._rows.feed(data)
-        if self._path is not None and not self._once:  # the next writer goes on
+        if self._goes_on and self._path is not None:
             self._rows.drop()
             os.close(self._file)
             self._descriptor = _reopened(self._path)
@@ -105,7 +106,11 @@ class PipeSource(Flow):
 
 def _reopened(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        if os.isatty(descriptor):
+            os.close(descriptor)
+            raise StreamError(f"{path}: is a serial port: name it as serial://{path}?baud=115200")
+        return descriptor
     except OSError as error:
         raise StreamError(
             f"{path}: cannot be read ({error.strerror}): check the name and its permissions"

@@ -8,7 +8,6 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from nbt_embed.app.objects import MOST, text_of
 from nbt_embed.live.layout import Layout, Rows
@@ -81,10 +80,12 @@ class RecordRows:
         if layout.moments is None:
             return Rows(np.full(count, np.nan), table)
         parts = [
-            pl.Series([text_of(_plain(one)) for one in columns.get(name, ())], dtype=pl.String)
+            [text_of(_plain(one)) for one in columns.get(name, ())]
             for name in layout.moments.fields
         ]
-        texts = parts[0] if len(parts) == 1 else parts[0] + " " + parts[1]
+        texts = (
+            parts[0] if len(parts) == 1 else [" ".join(pair) for pair in zip(*parts, strict=True)]
+        )
         return Rows(layout.moments.seconds(texts, self._values), table)
 
     def _cells(self, record: dict[str, Any]) -> tuple[Any, ...]:

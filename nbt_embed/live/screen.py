@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 _LEAST = 0.1  # seconds between two pictures
-_SHARE = 0.05  # of the time that drawing may take
 _PICTURE = 11  # lines of the chart
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
@@ -66,18 +64,18 @@ class ScreenView:
         self._live.stop()
 
     def due(self, now: float) -> bool:
-        """At most ten times a second, and less where drawing takes more than 5 % of the time."""
-        return now >= self._next
+        """At most ten times a second."""
+        if now < self._next:
+            return False
+        self._next = now + _LEAST
+        return True
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
         """As ``watcher.View``."""
-        began = time.monotonic()
         width, height = self._console.size
         self._live.update(
             Group(*screen(document, pictures, max(width, 40), height, self._ascii)), refresh=True
         )
-        took = time.monotonic() - began
-        self._next = began + max(_LEAST, took / _SHARE)
 
 
 def screen(

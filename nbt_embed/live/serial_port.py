@@ -91,7 +91,6 @@ class SerialSource(Flow):
     def _connect(self) -> None:
         self._port = _Port(self._device, timeout=0, exclusive=True, **self._settings)
         self._opened_at, self._aligned = time.monotonic(), False
-        self._backoff.succeeded()
         self.state = "connected"
 
     def _up_to_first_row(self) -> Arrivals:
@@ -131,6 +130,8 @@ class SerialSource(Flow):
         """The device is away."""
         self.close()
         self._rows.drop()
+        if self._aligned:  # it has sent something: it was no failure to open it
+            self._backoff = Backoff()
         self.counts["times unplugged"] += 1
         self.state = f"unplugged ({reason})"
         self._again = time.monotonic() + self._backoff.next()

@@ -34,7 +34,7 @@ def _opened(where: str, options: SourceOptions) -> Source:
     if where == STDIN:
         from nbt_embed.live.pipe import PipeSource
 
-        return PipeSource("standard input", sys.stdin.fileno(), None, options)
+        return PipeSource("standard input", _standard_input(), None, options)
     scheme = where.partition(":")[0].lower() if ":" in where else ""
     if scheme == "simulated":
         from nbt_embed.live.simulated import SimulatedSource
@@ -54,6 +54,13 @@ def _opened(where: str, options: SourceOptions) -> Source:
             "simulated:, a file, or - for standard input"
         )
     return _of_path(Path(where), options)
+
+
+def _standard_input() -> int:
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # a program that was started without one
+        raise StreamError("standard input: is closed: name a file, or pipe rows into it") from None
 
 
 def _of_path(path: Path, options: SourceOptions) -> Source:

@@ -130,6 +130,10 @@ class FileSource(Flow):
             if self._once:
                 raise StreamError(f"{self._path}: no such file: check the name") from None
             self.state = f"waiting for the file ({error.strerror})"
+        except StreamError as error:
+            if self._rows.layout is None:
+                raise
+            self.state = f"waiting for the file ({error})"
         except OSError as error:
             if self._rows.layout is None:
                 raise StreamError(
@@ -173,7 +177,7 @@ class FileSource(Flow):
         for path in [self._path, *self._siblings(file)]:
             try:
                 descriptor = _opened(path)
-            except OSError:
+            except (OSError, StreamError):
                 continue
             if os.fstat(descriptor).st_size >= offset and _mark_of(descriptor, offset) == mark:
                 break
@@ -209,7 +213,7 @@ class FileSource(Flow):
 
 
 def _opened(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a named pipe does not wait
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StreamError(f"{path}: is no file: name a text file, or - for standard input")

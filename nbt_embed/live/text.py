@@ -13,7 +13,7 @@ from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
 from nbt_embed.live.head import Head, has_value
 from nbt_embed.live.layout import Layout, Rows
-from nbt_embed.live.lines import Lines
+from nbt_embed.live.lines import LONGEST, Lines
 from nbt_embed.live.moments import Days
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import RecordRows
@@ -31,6 +31,8 @@ class TextRows:
     """
 
     def __init__(self, title: str, options: SourceOptions, counts: Counter[str]) -> None:
+        if options.decimal not in (None, ".", ","):
+            raise StreamError(f"decimal {options.decimal!r}: name . or ,")
         self._title, self._options, self._counts = title, options, counts
         self._lines, self._head, self._days = Lines(), Head(title, options), Days()
         self._values = Values(options.missing, options.decimal, counts)
@@ -64,6 +66,11 @@ class TextRows:
         """The rows that these bytes complete; None before the first one. Errors: StreamError."""
         lines = self._lines.feed(data)
         if self._lines.too_long:
+            if self.layout is None:
+                raise StreamError(
+                    f"{self._title}: the first line is longer than {LONGEST >> 20} MiB: this is no "
+                    "text of rows"
+                )
             self._counts[MALFORMED_LINES] += self._lines.too_long
             self._lines.too_long = 0
         return self._rows(lines)

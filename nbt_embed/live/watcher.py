@@ -22,6 +22,7 @@ from nbt_embed.live.watching import Said, Watch
 from nbt_embed.output import note
 
 PATIENCE = 0.2  # seconds without a row after which signals and views are looked at
+_SHARE = 0.05  # of the time that views may take
 _RATE_SECONDS = 2.0  # over which rows a second are counted
 
 
@@ -29,7 +30,7 @@ class View(Protocol):
     """Who looks at a watch."""
 
     def due(self, now: float) -> bool:
-        """Whether it wants to be shown something now. Args: now, ``time.monotonic()``."""
+        """Whether it wants to be shown something now; it is then. Args: ``time.monotonic()``."""
         ...
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
@@ -104,6 +105,7 @@ class Watcher:
         self._unwritten: BaseException | None = None  # why answers could not be written
         self._began = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque(maxlen=8)
+        self._next_look = 0.0
 
     def resume(self, session: Session, path: str, skips: bool, where: str) -> None:
         """Go on after a session. Args: skips, whether the source begins again at its first row.
@@ -126,6 +128,9 @@ class Watcher:
                 self.source.seek(position)
             except StreamError as error:
                 raise StreamError(f"{path}: {error}") from error
+        if before != where:
+            note(f"{path}: was of the source {before}: rows of {where} are taken to follow it")
+            position = None
         self._position, self._taken = position, 0 if skips else taken
         self._saved_rows = self._tried_rows = self._resumed_after = self.watch.rows
         note(f"{path}: goes on after row {self.watch.rows - 1:,}, counted from 0")
@@ -134,8 +139,8 @@ class Watcher:
         """Follow the source to its end.
 
         A signal that asks to end (SIGINT, SIGTERM, SIGHUP) ends it between two rows, and so does
-        an answer that cannot be written; what was learnt is saved then. A second signal breaks
-        off at once, and what was saved last stays.
+        an answer that cannot be written. What was learnt is saved then, unless a file of answers
+        lacks some. A second signal breaks off at once, and what was saved last stays.
 
         Errors: of source and learner; BrokenPipeError; StreamError; KeyboardInterrupt.
         """
@@ -144,7 +149,8 @@ class Watcher:
                 self._show(self._views)
                 self._follow()
             finally:
-                if self._whole:
+                # Where a file of answers is not whole, what was saved last fits to it.
+                if self._whole and not isinstance(self._unwritten, StreamError):
                     self._save()
                     self._show(self._views)
         if self._unwritten is not None:
@@ -190,8 +196,10 @@ class Watcher:
             self._whole = True
             if some.position is not None:
                 self._position = some.position
+            if self._unwritten is not None:
+                return
             self._look()
-            if self.signal is not None or self._unwritten is not None:
+            if self.signal is not None:
                 return
 
     def _look(self) -> None:
@@ -205,7 +213,9 @@ class Watcher:
             and self.watch.rows - self._tried_rows >= saving.every
         ):
             self._save()
-        self._show([view for view in self._views if view.due(now)])
+        if now >= self._next_look:
+            self._show([view for view in self._views if view.due(now)])
+            self._next_look = now + (time.monotonic() - now) / _SHARE
 
     def _show(self, views: Sequence[View]) -> None:
         if views:

@@ -111,7 +111,9 @@ class WebView:
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
         """As ``watcher.View``: pages take it when they look next."""
-        self._state = (document, pictures)
+        first, self._state = self._state is None, (document, pictures)
+        if first:
+            note(f"the page is at {self.address}")
 
     def _serve(self) -> None:
         """The thread: a loop with the server."""

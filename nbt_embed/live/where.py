@@ -105,5 +105,9 @@ def _port(scheme: str, host: str) -> tuple[str, int | None]:
     if not colon or host.endswith("]"):
         return host.strip("[]"), None
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        raise StreamError(f"{scheme}://{host}: port {port!r}: expected a number from 1 to 65535")
+        # What stands there may be a part of a password: it is not shown.
+        raise StreamError(
+            f"{scheme}://{name}: the port is no number from 1 to 65535: write host:port/..., "
+            "without a password"
+        )
     return name.strip("[]"), int(port)

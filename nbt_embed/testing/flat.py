@@ -8,9 +8,10 @@ import linecache
 import math
 import time
 import tracemalloc
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean, variance
 
 from nbt_embed.arrays import integer
@@ -21,7 +22,7 @@ from nbt_embed.testing.measures import FLOORS, MEANINGS, Levels, levels
 STEPS = 20_000
 LIMIT = 16.0  # bytes a step that pass
 _QUARTERS = 4
-_ROUNDS = 6  # in all, where it is hard to tell
+_REPEATS = 5 * _QUARTERS  # where it is hard to tell
 _CLEAR, _LIKELY = 8.0, 5.0  # standard errors: at any time, and at the end
 _CALLS = 5_000  # of short rounds, before any leak is believed: a cache may fill
 _PAUSE = (0.01, 0.1)  # seconds without steps
@@ -62,7 +63,7 @@ def assert_flat(
       places between other blocks are used up.
 
     Method: a measure is suspected if it grew over the round by more than ``limit`` bytes a step,
-    and by more than its noise: 64 KiB resident, 16 KiB of the heap, 2 KiB traced. Then quarters are
+    and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters are
     repeated, each after a pause without steps, which says what other threads do by themselves. A
     suspect is cleared by four quarters that did not grow so: what grows once, as a cache that
     fills, passes. It is convicted when every repeated quarter grew by its part, and twice what any
@@ -105,18 +106,18 @@ def assert_flat(
             call(i)
         levels()  # what measuring itself keeps
         before = tracemalloc.take_snapshot()
-        first = [watch.quarter(number) for number in range(_QUARTERS)]
-        suspects = {name for name in first[0] if watch.grew(name, first)}
+        suspects = watch.first_round()
         convicted: set[str] = set()
-        while suspects and not convicted and len(watch.repeated) < _QUARTERS * (_ROUNDS - 1):
+        while suspects and not convicted and watch.repeats < _REPEATS:
             watch.repeat()
             convicted = {name for name in suspects if watch.convicts(name)}
             suspects = {name for name in suspects if not watch.clears(name)}
         if convicted:
-            lines = _lines(before, tracemalloc.take_snapshot(), watch.calls - warmup, limit / 4)
+            after = tracemalloc.take_snapshot()
+            lines = _lines(before, after, watch.calls - warmup, limit / 4)
             name = getattr(step, "__name__", None) or shown(step)
             raise AssertionError("\n".join(_message(name, watch, convicted, lines)))
-    rates = {name: sum(one.get(name, math.nan) for one in first) / steps for name in FLOORS}
+    rates = {name: sum(watch.first.get(name, [math.nan])) / steps for name in FLOORS}
     return Growth(steps, **rates)
 
 
@@ -180,32 +181,51 @@ def _traced() -> Iterator[None]:
             tracemalloc.stop()
 
 
-@dataclass
 class _Watch:
-    """Bytes by which quarters grew that were repeated, and pauses before them.
+    """Bytes by which quarters grew, and pauses, by measure.
 
-    Attributes: call, the step; steps of a round; warmup, limit; calls so far.
+    They stand in tables that are as large at the start as at the end: what is kept meanwhile would
+    be measured too.
+
+    Attributes: steps of a round; warmup, limit; calls and repeats so far; first (4), grown and idle
+    (repeats): bytes of the first quarters, of those repeated, and of the pauses before these.
     """
 
-    call: Callable[[int], object]
-    steps: int
-    warmup: int
-    limit: float
-    calls: int = 0
-    repeated: list[Levels] = field(default_factory=list)
-    paused: list[Levels] = field(default_factory=list)
+    def __init__(
+        self, call: Callable[[int], object], steps: int, warmup: int, limit: float
+    ) -> None:
+        self.steps, self.warmup, self.limit = steps, warmup, limit
+        self.calls, self.repeats = warmup, 0
+        self.first, self.grown, self.idle = (
+            {name: array("q", bytes(8 * n)) for name in levels()}
+            for n in (_QUARTERS, _REPEATS, _REPEATS)
+        )
+        self._call, self._seconds = call, 0.0
 
-    def __post_init__(self) -> None:
-        self.calls = self.warmup
-        self._seconds = 0.0
-
-    def quarter(self, number: int) -> Levels:
-        """Make a quarter of the calls. Returns bytes by which each measure grew.
-
-        Errors: SequenceError.
-        """
+    def first_round(self) -> set[str]:
+        """Make all quarters once. Returns the measures that grew. Errors: SequenceError."""
         __tracebackhide__ = True
-        call, before, began = self.call, levels(), time.perf_counter()
+        before = levels()
+        for number in range(_QUARTERS):
+            before = self._quarter(number, before, self.first, number)
+        return {name for name, grown in self.first.items() if sum(grown) > self._least(name)}
+
+    def repeat(self) -> None:
+        """Pause, then make a quarter again. Errors: SequenceError."""
+        __tracebackhide__ = True
+        before, number = levels(), self.repeats
+        time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
+        paused = levels()
+        _enter(self.idle, number, before, paused)
+        self._quarter(number % _QUARTERS, paused, self.grown, number)
+        self.repeats += 1
+
+    def _quarter(
+        self, number: int, before: Levels, table: dict[str, array[int]], place: int
+    ) -> Levels:
+        """Make a quarter of the calls and enter its growth. Returns the levels after it."""
+        __tracebackhide__ = True
+        call, began = self._call, time.perf_counter()
         bounds = [self.warmup + one * self.steps // _QUARTERS for one in (number, number + 1)]
         for i in range(*bounds):
             call(i)
@@ -213,35 +233,28 @@ class _Watch:
         self._seconds = time.perf_counter() - began
         if not tracemalloc.is_tracing():
             raise SequenceError("step stopped tracemalloc: nothing can be said of its memory")
-        return _difference(levels(), before)
+        after = levels()
+        _enter(table, place, before, after)
+        return after
 
-    def repeat(self) -> None:
-        """Pause, then make a quarter again."""
-        before = levels()
-        time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
-        self.paused.append(_difference(levels(), before))
-        self.repeated.append(self.quarter(len(self.repeated) % _QUARTERS))
-
-    def grew(self, name: str, quarters: list[Levels]) -> bool:
-        """Whether a round of quarters grew by more than the limit and the noise."""
-        return sum(one[name] for one in quarters) > max(self.limit * self.steps, FLOORS[name])
+    def _least(self, name: str) -> float:
+        """Bytes of a round that are more than the limit and the noise."""
+        return max(self.limit * self.steps, FLOORS[name])
 
     def clears(self, name: str) -> bool:
         """Whether the last round did not grow by more than the pauses in it."""
-        if len(self.repeated) % _QUARTERS:
+        if self.repeats % _QUARTERS:
             return False
-        last = slice(-_QUARTERS, None)
-        pairs = zip(self.repeated[last], self.paused[last], strict=True)
-        return not self.grew(name, [_difference(one, pause) for one, pause in pairs])
+        last = slice(self.repeats - _QUARTERS, self.repeats)
+        return sum(self.grown[name][last]) - sum(self.idle[name][last]) <= self._least(name)
 
     def convicts(self, name: str) -> bool:
         """Whether the growth of quarters is clearly more than that of pauses, and enough."""
-        n = len(self.repeated)
-        last = n == _QUARTERS * (_ROUNDS - 1)
+        n, last = self.repeats, self.repeats == _REPEATS
         if n < _QUARTERS or (self.calls < _CALLS and not last):
             return False
-        grown, idle = ([one[name] for one in some] for some in (self.repeated, self.paused))
-        enough = max(self.limit * self.steps, FLOORS[name]) / _QUARTERS
+        grown, idle = self.grown[name][:n], self.idle[name][:n]
+        enough = self._least(name) / _QUARTERS
         if min(grown) > max(enough, 2 * max(abs(one) for one in idle)):
             return True
         more = fmean(grown) - fmean(idle)
@@ -250,11 +263,12 @@ class _Watch:
 
     def rate(self, name: str) -> float:
         """Bytes a step of the quarters that were repeated."""
-        return fmean(one[name] for one in self.repeated) * _QUARTERS / self.steps
+        return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
 
 
-def _difference(after: Levels, before: Levels) -> Levels:
-    return {name: after[name] - before[name] for name in after}
+def _enter(table: dict[str, array[int]], place: int, before: Levels, after: Levels) -> None:
+    for name, grown in table.items():
+        grown[place] = after[name] - before[name]
 
 
 # ---- What is said --------------------------------------------------------------------------------
@@ -281,7 +295,7 @@ def _message(name: str, watch: _Watch, convicted: set[str], lines: list[str]) ->
     # Tracing keeps records of its own of what a leak keeps, which the other measures count too.
     measure = min(convicted, key=("traced", "heap", "resident").index)
     yield f"{name} keeps {watch.rate(measure):,.1f} bytes a step (limit {watch.limit:g})"
-    for one in watch.repeated[0]:
+    for one in watch.grown:
         verdict = "grows" if one in convicted else "does not clearly grow"
         yield f"  {MEANINGS[one]} {verdict}: {watch.rate(one):+,.1f} bytes a step"
     yield f"over {watch.calls:,} calls, {watch.warmup:,} of them to warm up"

@@ -18,7 +18,7 @@ MEANINGS = {
 }
 # Bytes of a round that are noise: pages, and what allocators take in advance; what malloc keeps at
 # hand for a thread; what Python keeps of objects that were freed.
-FLOORS = {"resident": 64 << 10, "heap": 16 << 10, "traced": 2 << 10}
+FLOORS = {"resident": 64 << 10, "heap": 32 << 10, "traced": 2 << 10}
 
 Levels = dict[str, int]
 
