@@ -117,8 +117,8 @@ def table(task: str, results: dict[tuple[int, int], Result]) -> str:
             if found < 1e6:
                 ratios[number].append(errors[0] / error)
         lines.append(f"| {stream.name} | " + " | ".join(cells) + " |")
-    means = [statistics.geometric_mean(one) for one in ratios]
-    lines.append("| *our error over its* | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    means = [f"{statistics.geometric_mean(one):.2f}" if one else "" for one in ratios]
+    lines.append("| *our error over its* | " + " | ".join(means) + " |")
     times = [
         statistics.median(
             [results[at, number][1] for at, one in enumerate(STREAMS) if one.task == task]
@@ -146,7 +146,8 @@ def report(results: dict[tuple[int, int], Result]) -> str:
     parts = [
         f"nbt_embed {__version__}, river {version('river')}; at most {ROWS:,} rows of a stream; "
         f"medians of {SEEDS} seeds where there is chance (ARF, a mean of ten trees: one); "
-        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric and leave out what diverged."
+        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric and leave out "
+        "what diverged."
     ]
     for task, (heading, unit) in _HEADINGS.items():
         parts.append(f"**{heading}** ({unit})")
