@@ -8,6 +8,7 @@ that do not saturate it (``input_gain``). Measured over all streams of tools/pee
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,26 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 _DECIDED = ("n_in", "n_out", "link", "max_delay", "hold_missing", "anchor")
 PARAMETERS = ("hidden", "head", "lags", "seed")
+
+
+class Reach:
+    """How far forecasts of forecasts may go: beyond the values seen by as much as these span.
+
+    Later steps take forecasts for values. What was learnt of a few values, or of a fault, may make
+    them grow without bound.
+    """
+
+    def __init__(self) -> None:
+        self._low, self._high = math.inf, -math.inf
+
+    def see(self, low: float, high: float) -> None:
+        """Values from low to high have been; NaN says nothing."""
+        self._low, self._high = min(self._low, low), max(self._high, high)
+
+    def bounded(self, forecast: float) -> float:
+        """The forecast, or the end of the reach that it is beyond."""
+        span = self._high - self._low
+        return min(max(forecast, self._low - span), self._high + span)
 
 
 @contextmanager

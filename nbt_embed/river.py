@@ -21,9 +21,9 @@ import numpy as np
 
 from nbt_embed._features import Features, is_missing, number
 from nbt_embed._kernel_config import memory_of
-from nbt_embed._peers import config_of, needs
+from nbt_embed._peers import Reach, config_of, needs
 from nbt_embed._widen import widened
-from nbt_embed.arrays import VALUE_LIMIT, Float32Array, integer
+from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.config import Config
 from nbt_embed.errors import CapacityWarning, ConfigError, InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
@@ -312,6 +312,7 @@ class NbtForecaster(_Streaming, Forecaster):
     def _begin(self) -> None:
         super()._begin()
         self._last = math.nan  # value
+        self._reach = Reach()
 
     def _config(self, n_in: int, n_out: int) -> Config:
         return config_of(self, n_in, n_out, "gaussian", usual=False, anchor=(0,))
@@ -328,11 +329,12 @@ class NbtForecaster(_Streaming, Forecaster):
             learner = self._ready(1 + len(self._features), 1)
             learner.predict(np.append(np.float32(self._last), row))
             learner.learn(label)
+        self._reach.see(label, label)
         if not math.isnan(label) or self._learner is not None:
             self._last = label
 
     def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
-        """The next values. Changes nothing.
+        """The next values, not beyond those seen by more than these span. Changes nothing.
 
         Before the second value, the first is repeated; before the first, 0.
 
@@ -355,7 +357,7 @@ class NbtForecaster(_Streaming, Forecaster):
         for row in rows:
             inputs = np.zeros(width, np.float32)
             inputs[0], inputs[1 : 1 + len(row)] = value, row
-            value = float(np.clip(learner.predict(inputs)[0], -VALUE_LIMIT, VALUE_LIMIT))
+            value = self._reach.bounded(float(learner.predict(inputs)[0]))
             learner.learn(math.nan)
             forecasts.append(value)
         return forecasts

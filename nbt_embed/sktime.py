@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbt_embed._peers import config_of, needs
-from nbt_embed.arrays import VALUE_LIMIT, float32
+from nbt_embed._peers import Reach, config_of, needs
+from nbt_embed.arrays import float32
 from nbt_embed.learner import Learner
 
 with needs("nbt_embed.sktime", "sktime", "sktime"):
@@ -66,6 +66,7 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> Self:  # noqa: ARG002  # sktime's
         self._learner = Learner(config_of(self, 1, 1, "gaussian", usual=False, anchor=(0,)))
+        self._reach = Reach()
         return self._update(y)
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> Self:  # noqa: ARG002
@@ -74,6 +75,7 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         labels = values if update_params else np.full_like(values, np.nan)
         self._next = float(learner.run(values, labels, horizon=1)[-1, 0])
         self._learner, self._name = learner, y.name
+        self._reach.see(float(y.min()), float(y.max()))
         return self
 
     def _predict(self, fh: Any, X: Any = None) -> Any:  # noqa: ARG002
@@ -83,11 +85,11 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         return pd.Series([values[step - 1] for step in steps], index=index, name=self._name)
 
     def _forecasts(self) -> Iterator[float]:
-        learner, value = copy.copy(self._learner), self._next
+        learner, value = copy.copy(self._learner), self._reach.bounded(self._next)
         while True:
             yield value
             learner.learn(math.nan)
-            value = float(np.clip(learner.predict(value)[0], -VALUE_LIMIT, VALUE_LIMIT))
+            value = self._reach.bounded(float(learner.predict(value)[0]))
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:  # noqa: ARG003

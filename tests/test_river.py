@@ -558,6 +558,23 @@ def test_forecasts_reach_far_and_begin_early() -> None:
         model.forecast(2, [{}])
 
 
+def test_a_fault_does_not_send_forecasts_away() -> None:
+    values = [*wave(60), -10.0, -25.0, -45.0]
+    model = NbtForecaster()
+    for value in values:
+        model.learn_one(value)
+    span = max(values) - min(values)
+    assert model._learner is not None
+    free = copy.copy(model._learner)
+    last = values[-1]
+    for _ in range(100):
+        last = float(free.predict(last)[0])
+        free.learn(math.nan)
+    assert not min(values) - span <= last <= max(values) + span
+    for forecast in model.forecast(100):
+        assert min(values) - span <= forecast <= max(values) + span
+
+
 def test_a_value_that_is_missing_is_forecast_over() -> None:
     whole, holed = NbtForecaster(), NbtForecaster()
     for t, value in enumerate(wave(1200)):

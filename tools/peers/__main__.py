@@ -114,10 +114,11 @@ def table(task: str, results: dict[tuple[int, int], Result]) -> str:
             found = results[at, number][0]
             text = "diverged" if not found < 1e6 else f"{found:.2f}"
             cells.append(f"**{text}**" if error <= min(errors) * (1 + TOLERANCE) else text)
-            ratios[number].append(errors[0] / error)
+            if found < 1e6:
+                ratios[number].append(errors[0] / error)
         lines.append(f"| {stream.name} | " + " | ".join(cells) + " |")
-    means = [math.exp(statistics.fmean([math.log(max(r, 1e-9)) for r in one])) for one in ratios]
-    lines.append("| *our error over its* | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    means = [f"{statistics.geometric_mean(one):.2f}" if one else "" for one in ratios]
+    lines.append("| *our error over its* | " + " | ".join(means) + " |")
     times = [
         statistics.median(
             [results[at, number][1] for at, one in enumerate(STREAMS) if one.task == task]
@@ -145,7 +146,8 @@ def report(results: dict[tuple[int, int], Result]) -> str:
     parts = [
         f"nbt_embed {__version__}, river {version('river')}; at most {ROWS:,} rows of a stream; "
         f"medians of {SEEDS} seeds where there is chance (ARF, a mean of ten trees: one); "
-        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric."
+        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric and leave out "
+        "what diverged."
     ]
     for task, (heading, unit) in _HEADINGS.items():
         parts.append(f"**{heading}** ({unit})")

@@ -36,15 +36,10 @@ class Model:
     seeds: int = 1
 
 
-def _encoded(model: Any, numbers: Any = None) -> Any:
-    """Strings one-hot: what the leaves of regression trees need."""
-    numbers = compose.SelectType(Number) if numbers is None else numbers
-    return numbers + (compose.SelectType(str) | preprocessing.OneHotEncoder()) | model
-
-
 def _scaled(model: Any) -> Any:
-    """Numbers standardised too: what models on vectors need."""
-    return _encoded(model, compose.SelectType(Number) | preprocessing.StandardScaler())
+    """Numbers standardised and strings one-hot: for models on vectors, and leaves that are one."""
+    numbers = compose.SelectType(Number) | preprocessing.StandardScaler()
+    return numbers + (compose.SelectType(str) | preprocessing.OneHotEncoder()) | model
 
 
 def _linear(stream: Stream, _seed: int) -> Any:
@@ -103,7 +98,7 @@ def _seeded(make: Callable[..., Any]) -> Callable[[Stream, int], Any]:
 
 
 def _adaptive(seed: int) -> Any:
-    return _encoded(tree.HoeffdingAdaptiveTreeRegressor(seed=seed))
+    return _scaled(tree.HoeffdingAdaptiveTreeRegressor(seed=seed))
 
 
 _NEAREST = _fixed(lambda: _scaled(neighbors.KNNRegressor()))
@@ -122,12 +117,12 @@ MODELS: Mapping[str, tuple[Model, ...]] = {
     ),
     "numbers": (
         Model("NbtRegressor", _seeded(NbtRegressor), seeds=SEEDS),
-        Model("mean", _fixed(partial(dummy.StatisticRegressor, stats.Mean()))),
+        Model("mean", _fixed(lambda: dummy.StatisticRegressor(stats.Mean()))),
         Model("linear", _linear),
         Model("nearest", _NEAREST),
-        Model("Hoeffding tree", _fixed(lambda: _encoded(tree.HoeffdingTreeRegressor()))),
+        Model("Hoeffding tree", _fixed(lambda: _scaled(tree.HoeffdingTreeRegressor()))),
         Model("adaptive tree", _seeded(_adaptive), seeds=SEEDS),
-        Model("ARF", _seeded(lambda seed: _encoded(forest.ARFRegressor(seed=seed)))),
+        Model("ARF", _seeded(lambda seed: _scaled(forest.ARFRegressor(seed=seed)))),
     ),
     "series": (
         Model("NbtForecaster", _seeded(NbtForecaster), seeds=SEEDS),
