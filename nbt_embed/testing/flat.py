@@ -52,8 +52,7 @@ def assert_flat(
 ) -> Growth:
     """Call a step many times and fail if each call keeps some memory.
 
-    Measures, read at the beginning of a round of ``steps`` calls and after each quarter of it,
-    when garbage has been collected:
+    Measures, read before a round of ``steps`` calls and after it, when garbage has been collected:
 
     * resident memory, by memory-profiler: the pages that this process has for itself. Every leak
       shows there, in pages. Free pages are given back to the system before it is read.
@@ -63,8 +62,8 @@ def assert_flat(
       places between other blocks are used up.
 
     Method: a measure is suspected if it grew over the round by more than ``limit`` bytes a step,
-    and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters are
-    repeated, each after a pause without steps, which says what other threads do by themselves. A
+    and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters of
+    a round are repeated, each after a pause without steps, which says what other threads do. A
     suspect is cleared by four quarters that did not grow so: what grows once, as a cache that
     fills, passes. It is convicted when every repeated quarter grew by its part, and twice what any
     pause did; or when quarters grow by more than pauses with eight standard errors of the
@@ -100,11 +99,10 @@ def assert_flat(
     __tracebackhide__ = True
     steps, warmup, limit = _settings(steps, warmup, limit)
     call = _with_index(step)
-    watch = _Watch(call, steps, warmup, limit)
     with _traced():
         for i in range(warmup):
             call(i)
-        levels()  # what measuring itself keeps
+        watch = _Watch(call, steps, warmup, limit)
         before = tracemalloc.take_snapshot()
         suspects = watch.first_round()
         convicted: set[str] = set()
@@ -117,7 +115,7 @@ def assert_flat(
             lines = _lines(before, after, watch.calls - warmup, limit / 4)
             name = getattr(step, "__name__", None) or shown(step)
             raise AssertionError("\n".join(_message(name, watch, convicted, lines)))
-    rates = {name: sum(watch.first.get(name, [math.nan])) / steps for name in FLOORS}
+    rates = {name: watch.first.get(name, math.nan) / steps for name in FLOORS}
     return Growth(steps, **rates)
 
 
@@ -187,8 +185,8 @@ class _Watch:
     They stand in tables that are as large at the start as at the end: what is kept meanwhile would
     be measured too.
 
-    Attributes: steps of a round; warmup, limit; calls and repeats so far; first (4), grown and idle
-    (repeats): bytes of the first quarters, of those repeated, and of the pauses before these.
+    Attributes: steps of a round; warmup, limit; calls and repeats so far; first: bytes of the first
+    round; grown, idle (repeats): bytes of quarters that were repeated, and of the pauses before.
     """
 
     def __init__(
@@ -196,46 +194,45 @@ class _Watch:
     ) -> None:
         self.steps, self.warmup, self.limit = steps, warmup, limit
         self.calls, self.repeats = warmup, 0
-        self.first, self.grown, self.idle = (
-            {name: array("q", bytes(8 * n)) for name in levels()}
-            for n in (_QUARTERS, _REPEATS, _REPEATS)
+        self.first: Levels = {}
+        self.grown, self.idle = (
+            {name: array("q", bytes(8 * _REPEATS)) for name in levels()} for _ in range(2)
         )
         self._call, self._seconds = call, 0.0
 
     def first_round(self) -> set[str]:
-        """Make all quarters once. Returns the measures that grew. Errors: SequenceError."""
+        """Make all steps once. Returns the measures that grew. Errors: SequenceError."""
         __tracebackhide__ = True
         before = levels()
-        for number in range(_QUARTERS):
-            before = self._quarter(number, before, self.first, number)
-        return {name for name, grown in self.first.items() if sum(grown) > self._least(name)}
+        after = self._made(0, self.steps)
+        self.first = {name: after[name] - before[name] for name in before}
+        return {name for name, grown in self.first.items() if grown > self._least(name)}
 
     def repeat(self) -> None:
         """Pause, then make a quarter again. Errors: SequenceError."""
         __tracebackhide__ = True
-        before, number = levels(), self.repeats
+        quarter = self.repeats % _QUARTERS
+        before = levels()
         time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
         paused = levels()
-        _enter(self.idle, number, before, paused)
-        self._quarter(number % _QUARTERS, paused, self.grown, number)
+        bounds = (one * self.steps // _QUARTERS for one in (quarter, quarter + 1))
+        after = self._made(*bounds)
+        for name in before:
+            self.idle[name][self.repeats] = paused[name] - before[name]
+            self.grown[name][self.repeats] = after[name] - paused[name]
         self.repeats += 1
 
-    def _quarter(
-        self, number: int, before: Levels, table: dict[str, array[int]], place: int
-    ) -> Levels:
-        """Make a quarter of the calls and enter its growth. Returns the levels after it."""
+    def _made(self, begin: int, end: int) -> Levels:
+        """Make some calls of a round. Returns the levels after them. Errors: SequenceError."""
         __tracebackhide__ = True
         call, began = self._call, time.perf_counter()
-        bounds = [self.warmup + one * self.steps // _QUARTERS for one in (number, number + 1)]
-        for i in range(*bounds):
+        for i in range(self.warmup + begin, self.warmup + end):
             call(i)
-        self.calls += bounds[1] - bounds[0]
+        self.calls += end - begin
         self._seconds = time.perf_counter() - began
         if not tracemalloc.is_tracing():
             raise SequenceError("step stopped tracemalloc: nothing can be said of its memory")
-        after = levels()
-        _enter(table, place, before, after)
-        return after
+        return levels()
 
     def _least(self, name: str) -> float:
         """Bytes of a round that are more than the limit and the noise."""
@@ -264,11 +261,6 @@ class _Watch:
     def rate(self, name: str) -> float:
         """Bytes a step of the quarters that were repeated."""
         return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
-
-
-def _enter(table: dict[str, array[int]], place: int, before: Levels, after: Levels) -> None:
-    for name, grown in table.items():
-        grown[place] = after[name] - before[name]
 
 
 # ---- What is said --------------------------------------------------------------------------------
