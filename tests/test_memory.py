@@ -286,10 +286,14 @@ def test_every_public_call_leaves_memory_flat(tmp_path: Path) -> None:
     try:
         for name, call in public_calls(tmp_path).items():
             once = name.startswith(ONCE)
+            limit = KIB if once else 40
             try:
-                assert_flat(call, steps=4 if once else 48, warmup=2, limit=KIB if once else 40)
-            except AssertionError as error:
-                leaks[name] = str(error)
+                assert_flat(call, steps=4 if once else 48, warmup=2, limit=limit)
+            except AssertionError:  # of so few calls, what is kept of the last ones may still fill
+                try:
+                    assert_flat(call, steps=16 if once else 1000, limit=limit)
+                except AssertionError as error:
+                    leaks[name] = str(error)
     finally:
         gc.unfreeze()
     assert leaks == {}

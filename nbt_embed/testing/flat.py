@@ -270,13 +270,13 @@ def _lines(
     before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, steps: int, least: float
 ) -> list[str]:
     """The lines of the code that keep at least so many bytes a step, those that keep most first."""
-    names = (__file__, measures.__file__, tracemalloc.__file__, "*memory_profiler.py", "*psutil*")
-    own = [tracemalloc.Filter(False, name) for name in names]
-    differences = after.filter_traces(own).compare_to(before.filter_traces(own), "lineno")
-    found = []
-    for one in sorted(differences, key=lambda one: -one.size_diff)[:_LINES]:
+    own = (__file__, measures.__file__, tracemalloc.__file__, "memory_profiler", "psutil")
+    found: list[str] = []
+    for one in sorted(after.compare_to(before, "lineno"), key=lambda one: -one.size_diff):
         rate, frame = one.size_diff / steps, one.traceback[0]
-        if rate >= max(least, 1.0):
+        if rate < max(least, 1.0) or len(found) == _LINES:
+            break
+        if not any(name in frame.filename for name in own):
             text = linecache.getline(frame.filename, frame.lineno).strip()
             found.append(f"  {rate:,.1f} bytes a step  {frame.filename}:{frame.lineno}: {text}")
     return found
