@@ -1,8 +1,8 @@
 /* The kernel's square root by integers against the processor's instruction: the bits of every
- * FIRST-th, FIRST + STRIDE-th, ... float32, and of those around every power of two and every short
- * square.
+ * FIRST-th, FIRST + STRIDE-th, ... float32 up to the LAST-th, and of those around every power of two
+ * and every short square.
  *
- *     root_sweep FIRST STRIDE
+ *     root_sweep FIRST LAST STRIDE
  *
  * prints how many were compared and how many differ. A NaN has to be one; its bits are free. */
 #include <inttypes.h>
@@ -39,8 +39,8 @@ static void compare_around(uint32_t bits)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || strtoul(argv[2], NULL, 10) == 0) {
-        fprintf(stderr, "usage: root_sweep FIRST STRIDE\n");
+    if (argc != 4 || strtoul(argv[3], NULL, 10) == 0) {
+        fprintf(stderr, "usage: root_sweep FIRST LAST STRIDE\n");
         return 1;
     }
     for (uint32_t sign_and_exponent = 0; sign_and_exponent < 512; sign_and_exponent++) {
@@ -52,8 +52,8 @@ int main(int argc, char **argv)
     for (uint32_t root = 1; root < 4096; root++) { /* exact roots, and the closest to them */
         compare_around(nbt_bits((float)root * (float)root));
     }
-    uint64_t stride = strtoul(argv[2], NULL, 10);
-    for (uint64_t bits = strtoul(argv[1], NULL, 10); bits <= UINT32_MAX; bits += stride) {
+    uint64_t last = strtoul(argv[2], NULL, 10), stride = strtoul(argv[3], NULL, 10);
+    for (uint64_t bits = strtoul(argv[1], NULL, 10); bits <= last; bits += stride) {
         compare((uint32_t)bits);
     }
     printf("%" PRIu64 " compared, %" PRIu64 " different\n", compared, different);
