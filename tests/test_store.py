@@ -20,7 +20,7 @@ def test_a_power_cut_costs_nothing_that_was_whole(build: Build) -> None:
 
 @pytest.mark.slow
 def test_every_third_pair_of_power_cuts_costs_nothing_that_was_whole(build: Build) -> None:
-    """All residues: each first cut meets a third of the second ones, and each second of the first."""
+    """All residues: every first cut and every second one is in some pair."""
     run(str(build("gcc", *HOST, source=FLASH)), "cuts", "3")
 
 
