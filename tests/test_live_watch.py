@@ -30,6 +30,7 @@ from nbt_embed.app.recording import Block
 from nbt_embed.live import sessions
 from nbt_embed.live.answers import Answers
 from nbt_embed.live.rings import History, Ring
+from nbt_embed.live.sessions import alone
 from nbt_embed.live.state import StateError, put, taken
 from nbt_embed.live.watching import Plan, Watch
 from nbt_embed.simulation import simulated_sensor
@@ -430,6 +431,26 @@ def test_a_session_is_not_overwritten_by_chance(
 ) -> None:
     assert watch(source, "--save", saved, "--out", "/dev/null") == 2
     assert "say --resume to go on with it, or remove it" in capsys.readouterr().err
+
+
+def test_two_watches_cannot_have_one_session(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, linked = tmp_path / "l.nbt", tmp_path / "linked.nbt.session"
+    lock = tmp_path / "l.nbt.session.lock"
+    linked.symlink_to(tmp_path / "l.nbt.session")
+    with alone(str(file)):
+        for name in (file, tmp_path / "linked.nbt"):
+            assert watch(source, "--save", name, "--resume") == 2
+            assert "another nbt-embed watch saves there: end it" in capsys.readouterr().err
+        assert not file.exists()
+    assert not lock.exists()
+    lock.touch()  # as one leaves it that was killed
+    assert watch(source, "--save", file, "--out", os.devnull) == 0
+    assert not lock.exists()
+    lock.mkdir()
+    assert watch(source, "--save", file, "--resume") == 2
+    assert f"{lock} cannot be written (Is a directory): remove it" in capsys.readouterr().err
 
 
 def _with(path: Path, member: str, content: bytes) -> bytes:

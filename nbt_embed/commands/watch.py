@@ -203,20 +203,21 @@ def main(args: argparse.Namespace) -> Result:
     _check(args)
     with extra("nbt-embed watch"):
         from nbt_embed.live.clock import Clock
-        from nbt_embed.live.sessions import check_folder, damaged, read_session, session_path
+        from nbt_embed.live.sessions import alone, check_folder, damaged, read_session, session_path
         from nbt_embed.live.sources import open_source
     session = None
-    if args.save is not None:
-        check_folder(args.save)
-        path = session_path(args.save)
-        if Path(path).exists():
-            if not args.resume:
-                raise StreamError(
-                    f"{path}: a session is there: say --resume to go on with it, or remove it, or "
-                    "name another file with --save"
-                )
-            session = read_session(path)
     with ExitStack() as stack:
+        if args.save is not None:
+            check_folder(args.save)
+            stack.enter_context(alone(args.save))
+            path = session_path(args.save)
+            if Path(path).exists():
+                if not args.resume:
+                    raise StreamError(
+                        f"{path}: a session is there: say --resume to go on with it, or remove it, "
+                        "or name another file with --save"
+                    )
+                session = read_session(path)
         with extra("nbt-embed watch"):
             source = stack.enter_context(open_source(args.source, source_options(args)))
         for text in getattr(source, "notes", ()):

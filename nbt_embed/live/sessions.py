@@ -7,11 +7,13 @@ A session is a zip archive: ``learner.nbt``, a checkpoint of the learner (docs/c
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -173,6 +175,43 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
         for name in {**before[part], **now[part]}:
             option = f"--{name}" if name in _OPTIONS else _SWITCHES.get(name, f"--set {name}")
             refuse(option, before[part].get(name), now[part].get(name))
+
+
+@contextmanager
+def alone(file: str) -> Iterator[None]:
+    """Keep a session for this watch: of two on one session each would undo what the other saved.
+
+    A lock on a file beside it, which is taken away at the end; of one that was killed the file
+    stays, and the lock does not. Errors: StreamError: another watch has it.
+    """
+    path = f"{os.path.realpath(session_path(file))}.lock"
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise StreamError(
+                f"--save {file}: {path} cannot be written ({error.strerror}): remove it if no "
+                "watch runs, or name another file"
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise StreamError(
+                f"--save {file}: another nbt-embed watch saves there: end it, or name another file"
+            ) from None
+        except OSError:  # a file system without locks
+            break
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), Path(path).stat()):
+                break
+        os.close(descriptor)  # the one before took the file away just now
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            Path(path).unlink()
+        os.close(descriptor)
 
 
 def check_folder(file: str) -> None:
