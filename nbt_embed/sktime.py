@@ -14,7 +14,7 @@ from nbt_embed._peers import config_of, needs
 from nbt_embed.arrays import VALUE_LIMIT, float32
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.sktime", "sktime", "sktime"):
+with needs("nbt_embed.sktime", "sktime", "sktime", "pandas"):
     import pandas as pd
     from sktime.forecasting.base import BaseForecaster
 

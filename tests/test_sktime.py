@@ -78,9 +78,10 @@ def test_missing_values_hold() -> None:
     assert np.isfinite(NbtForecaster().fit(y).predict(fh=range(1, 13))).all()
 
 
-def test_without_sktime_the_command_is_named() -> None:
-    program = "import sys; sys.modules['sktime'] = None; import nbt_embed.sktime"
+@pytest.mark.parametrize("library", ["sktime", "pandas"])
+def test_without_sktime_the_command_is_named(library: str) -> None:
+    program = f"import sys; sys.modules['{library}'] = None; import nbt_embed.sktime"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("sktime is not installed: pip install 'nbt-embed[sktime]'")
+    assert last.endswith(f"{library} is not installed: pip install 'nbt-embed[sktime]'")

@@ -337,6 +337,14 @@ def test_fixtures_and_options(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*kept.append(bytearray(64))*"])
 
 
+def test_the_documented_test_passes_with_any_number_of_steps(pytester: pytest.Pytester) -> None:
+    document = (Path(__file__).parents[1] / "docs/testing.md").read_text(encoding="utf-8")
+    pytester.makepyfile(document.split("```python\n")[1].split("```")[0])
+    pytester.runpytest_subprocess(*PLUGIN, "--nbt-record").assert_outcomes(passed=1)
+    for steps in ("300", "2500"):
+        pytester.runpytest_subprocess(*PLUGIN, "--nbt-steps", steps).assert_outcomes(passed=1)
+
+
 def test_a_wrong_number_of_steps_is_refused(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*PLUGIN, "--nbt-steps", "2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
