@@ -7,6 +7,7 @@ import copy
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -111,16 +112,22 @@ async def waits() -> None:
     """Nothing."""
 
 
+def generates() -> Iterator[int]:
+    yield 1
+
+
 @pytest.mark.parametrize(
     ("step", "settings", "error", "message"),
     [
         (None, {}, InputTypeError, "step = None: expected a function"),
         (waits, {}, InputTypeError, "a coroutine runs only when awaited"),
+        (generates, {}, InputTypeError, "a generator runs only when something is taken"),
         (lambda a, b: a + b, {}, InputTypeError, r"takes \(a, b\): expected no argument, or one"),
         (int, {"steps": 3}, InputError, "steps = 3: expected at least 4"),
         (int, {"steps": 4.0}, InputTypeError, "steps = 4.0: expected an integer"),
         (int, {"warmup": -1}, InputError, "warmup = -1: expected 0"),
         (int, {"limit": float("nan")}, InputError, "limit = nan: expected bytes"),
+        (int, {"limit": "16"}, InputTypeError, "limit = '16': expected bytes"),
     ],
 )
 def test_what_is_no_step_is_refused(
@@ -270,8 +277,19 @@ def test_a_checkpoint_is_the_end(learner: Learner, stream: Stream, tmp_path: Pat
     after.run(stream.inputs, stream.targets, horizon=1)
     after.save(path)
     assert assert_same_bits(learner, path, stream=stream) == after.hash()
-    with pytest.raises(AssertionError, match=r"different learners: anchor = None and \(0, 1, 2\)"):
+    with pytest.raises(
+        AssertionError, match=r"learners: anchor = \(None, None, None\) and \(0, 1, 2\)"
+    ):
         assert_same_bits(learner, path)
+
+
+def test_a_checkpoint_without_anchors_is_the_same_learner(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(300.0))
+    one = Learner(1, 1, hidden=4, anchor=(None,))
+    one.run(wave, wave, horizon=1)
+    one.save(tmp_path / "one.nbt")
+    assert assert_same_bits(one, tmp_path / "one.nbt") == one.hash()
+    assert assert_same_bits(one, Learner.load(tmp_path / "one.nbt")) == one.hash()
 
 
 def test_symbols_have_bits_too(tmp_path: Path) -> None:
@@ -296,6 +314,32 @@ def test_what_cannot_be_compared_is_refused(
         assert_same_bits(learner, learner, stream=[1.0])  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="expected 0x0000000000000003"):
         assert_same_bits(learner, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"stream": None}, InputTypeError, "stream = None: expected a Stream"),
+        ({"learner": None}, InputTypeError, "learner = None: expected a Learner"),
+        ({"horizon": 99}, InputError, "horizon = 99: max_delay = . allows"),
+        ({"horizon": -1}, InputError, "horizon = -1: max_delay = . allows"),
+        ({"horizon": 1.0}, InputTypeError, "horizon = 1.0: expected an integer"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_and_the_file_stays(
+    arguments: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    learner: Learner,
+    stream: Stream,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "golden.csv"
+    path.write_text("as it was")
+    chosen = {"learner": learner, "stream": stream, **arguments}
+    with pytest.raises(error, match=words):
+        record_bits(path=path, **chosen)
+    assert path.read_text() == "as it was"
 
 
 # ---- The plugin ----------------------------------------------------------------------------------
