@@ -51,7 +51,6 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         "capability:insample": False,
         "capability:update": True,
     }
-    _config = {"remember_data": False}  # noqa: RUF012  # the learner remembers; bytes stay fixed
 
     def __init__(
         self,
