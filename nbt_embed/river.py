@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -335,7 +335,7 @@ class NbtForecaster(_Streaming, Forecaster):
         if not math.isnan(label) or self._learner is not None:
             self._last = label
 
-    def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
+    def forecast(self, horizon: int, xs: Iterable[Row] | None = None) -> list[float]:
         """The next values. Changes nothing.
 
         Before the second value, the first is repeated; before the first, 0.
@@ -346,11 +346,12 @@ class NbtForecaster(_Streaming, Forecaster):
                 them.
         """
         horizon = _count("horizon", horizon, 0)
-        if xs is not None and len(xs) != horizon:
+        asked = [{}] * horizon if xs is None else list(xs)
+        if len(asked) != horizon:
             raise InputError(
-                f"xs has {len(xs)} rows: expected horizon = {horizon}, one for each forecast"
+                f"xs has {len(asked)} rows: expected horizon = {horizon}, one for each forecast"
             )
-        rows = [self._features.row(x) for x in (xs if xs is not None else [{}] * horizon)]
+        rows = [self._features.row(x) for x in asked]
         if self._learner is None:
             return [0.0 if math.isnan(self._last) else self._last] * horizon
         learner = copy.copy(self._learner)

@@ -69,7 +69,7 @@ def test_what_is_no_cell_and_no_step_is_named() -> None:
 
     with pytest.raises(ValueError, match=r"cell 'three' returns a tuple: return Step"):
         ref.check_cell("three")
-    with pytest.raises(ValueError, match="name is 'thre': choose one of .*'three'.* with @cell"):
+    with pytest.raises(ValueError, match=r"name is 'thre': choose one of .*'three'.* with @cell"):
         ref.check_cell("thre")
 
 

@@ -652,7 +652,7 @@ def test_forecasts_reach_far_and_begin_early() -> None:
     with pytest.raises(ConfigError, match="horizon = -1"):
         model.forecast(-1)
     with pytest.raises(InputError, match="xs has 1 rows: expected horizon = 2"):
-        model.forecast(2, [{}])
+        model.forecast(2, ({} for _ in range(1)))
 
 
 def test_a_value_that_is_missing_is_forecast_over() -> None:

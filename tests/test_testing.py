@@ -363,7 +363,7 @@ def test_leak(nbt_flat):
 
 def test_bits(nbt_same_bits, nbt_stream):
     from nbt_embed import Learner
-    nbt_same_bits(Learner(3, 3, hidden=4), "golden.csv", stream=nbt_stream)
+    nbt_same_bits(Learner(3, 3, hidden=4), "golden/golden.csv", stream=nbt_stream)
 """
 PLUGIN = ("-p", "pytest_nbt_embed", "-p", "no:cacheprovider")
 
