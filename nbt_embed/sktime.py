@@ -14,7 +14,7 @@ from nbt_embed._peers import Reach, config_of, needs
 from nbt_embed.arrays import float32
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.sktime", "sktime", "sktime"):
+with needs("nbt_embed.sktime", "sktime", "sktime", "pandas"):
     import pandas as pd
     from sktime.forecasting.base import BaseForecaster
 
@@ -66,15 +66,22 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> Self:  # noqa: ARG002  # sktime's
         self._learner = Learner(config_of(self, 1, 1, "gaussian", usual=False, anchor=(0,)))
-        self._reach = Reach()
+        self._reach, self._last = Reach(), None
         return self._update(y)
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> Self:  # noqa: ARG002
-        """Learn values, or without update_params only move the state on. An error leaves all."""
+        """Learn values that are new, or without update_params only move the state on.
+
+        An error leaves all as it was.
+        """
+        if self._last is not None:
+            y = y[y.index > self._last]  # windows that overlap, as evaluate(strategy="update") has
+            if y.empty:
+                return self
         values, learner = float32("y", y.to_numpy(np.float64)), copy.copy(self._learner)
         labels = values if update_params else np.full_like(values, np.nan)
         self._next = float(learner.run(values, labels, horizon=1)[-1, 0])
-        self._learner, self._name = learner, y.name
+        self._learner, self._name, self._last = learner, y.name, y.index[-1]
         self._reach.see(float(y.min()), float(y.max()))
         return self
 
