@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,16 +85,12 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
     def _predict(self, fh: Any, X: Any = None) -> Any:  # noqa: ARG002
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
-        values = list(islice(self._forecasts(), int(steps.max())))
+        learner, values = copy.copy(self._learner), [self._reach.bounded(self._next)]
+        while len(values) < steps.max():
+            learner.learn(math.nan)
+            values.append(self._reach.bounded(float(learner.predict(values[-1])[0])))
         index = fh.to_absolute_index(self.cutoff)
         return pd.Series([values[step - 1] for step in steps], index=index, name=self._name)
-
-    def _forecasts(self) -> Iterator[float]:
-        learner, value = copy.copy(self._learner), self._reach.bounded(self._next)
-        while True:
-            yield value
-            learner.learn(math.nan)
-            value = self._reach.bounded(float(learner.predict(value)[0]))
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:  # noqa: ARG003
