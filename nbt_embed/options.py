@@ -180,6 +180,8 @@ def names(text: str) -> list[str]:
 
     As in CSV, a quote at the start of a name opens it, and stands twice within it.
     """
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: holds bytes that are no UTF-8")
     found: list[str] = []
     rest = text
     while True:

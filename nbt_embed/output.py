@@ -8,6 +8,7 @@ error.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -62,14 +63,18 @@ def _deliver(result: Result) -> None:
                 stream.buffer.write(piece)
 
 
-def check_targets(reads: Sequence[Path], *writes: str | None) -> None:
+def check_targets(reads: Sequence[str], *writes: str | None) -> None:
     """Find out before a long run, not after it. Errors: StreamError.
 
-    No file may be written twice, or be one that is read, by whatever name (hard or symbolic link).
+    No file may be written twice, or be one that is read, by whatever name (hard or symbolic link,
+    standard input).
     """
     taken: dict[object, str] = {}
     for read in reads:
-        taken[_identity(read)] = str(read)
+        if read != STDOUT:
+            taken[_identity(Path(read))] = read
+        elif (identity := _standard_input()) is not None:
+            taken[identity] = "standard input"
     names = [name for name in writes if name is not None]
     for name in names if STDOUT in names else [*names, STDOUT]:
         if name != STDOUT:
@@ -143,6 +148,15 @@ def _identity(path: Path | None) -> object:
         same_as_null = (found.st_dev, found.st_ino) == (null.st_dev, null.st_ino)
         return object() if same_as_null else (found.st_dev, found.st_ino)
     return path and os.path.realpath(path)
+
+
+def _standard_input() -> object:
+    """What a file that is standard input has in common with its other names; None: it is none."""
+    with suppress(OSError, ValueError, AttributeError):  # closed
+        found = os.fstat(sys.stdin.fileno())
+        if stat.S_ISREG(found.st_mode):
+            return found.st_dev, found.st_ino
+    return None
 
 
 def _check_writable(name: str) -> None:

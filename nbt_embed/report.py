@@ -105,4 +105,5 @@ def size_document(
 def json_text(document: dict[str, Any]) -> bytes:
     """A document as the bytes of a file."""
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    return f"{text}\n".encode()
+    # A name of a file that is no UTF-8 has halves of pairs, whose escapes are those of JSON.
+    return f"{text}\n".encode(errors="backslashreplace")

@@ -246,6 +246,25 @@ def test_no_file_is_written_twice_or_read_and_written(
     assert main(small_run(sensor, "--out", "/dev/null", "--json", "/dev/null")) == 0
 
 
+def test_standard_input_that_would_be_written_is_refused(sensor: Path, tmp_path: Path) -> None:
+    before = sensor.read_bytes()
+    linked = tmp_path / "linked.csv"
+    linked.hardlink_to(sensor)
+    for command in ("run", "watch"):
+        for option in ("--out", "--json", "--save"):
+            result = as_process([command, "-", option, str(linked)], f"<{sensor}")
+            assert result.returncode == 2
+            assert f"{linked}: is the same file as standard input; name an" in result.stderr
+            assert result.stderr.count("\n") == 1
+    assert sensor.read_bytes() == before
+
+
+def test_a_name_of_a_file_that_is_no_text_is_told_in_json(sensor: Path, tmp_path: Path) -> None:
+    document = tmp_path / "\udcff.json"
+    assert main(small_run(sensor, "--json", str(document))) == 0
+    assert str(document) in json.loads(document.read_bytes())["command"]
+
+
 def test_standard_output_that_is_one_of_the_files_is_refused(sensor: Path, tmp_path: Path) -> None:
     before = sensor.read_bytes()
     for arguments, tail in (

@@ -15,6 +15,7 @@ pytest.importorskip("polars", reason="files need the extra 'app'")
 
 from nbt_embed import cli
 from nbt_embed.app import json_lines
+from nbt_embed.app.objects import decoded
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.reading import read
 from nbt_embed.errors import StreamError
@@ -122,3 +123,21 @@ def test_a_live_stream_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     for where in ("mqtt://localhost/room", "MQTTS://u@h:1/x", "serial:///dev/tty0", "simulated:"):
         assert cli.main(["run", where]) == 2
         assert f"nbt-embed watch {where} learns it" in capsys.readouterr().err
+
+
+def test_halves_of_pairs_become_the_sign_for_no_text() -> None:
+    found = {
+        r'{"\ud800": 1}': {"\ufffd": 1},
+        r'["\ud83d\ude00", "\uDE00\uD83D"]': ["\U0001f600", "\ufffd\ufffd"],
+        r'"\\ud800 \ud800\ud800\udc00"': "\\ud800 \ufffd\U00010000",
+    }
+    for text, value in found.items():
+        assert decoded(text) == value
+
+
+def test_objects_with_halves_of_pairs_are_learnt(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    lines = [rf'{{"\ud800": {row % 7}, "a": {row % 5}}}' for row in range(ROWS)]
+    path.write_text("\n".join(lines))
+    with read([str(path)], ReadOptions()) as recording:
+        assert recording.input_names == ("\ufffd", "a")

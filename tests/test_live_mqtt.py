@@ -391,6 +391,23 @@ def test_a_publisher_never_waits_and_counts_what_it_drops(
         assert publisher.health.counts["messages sent"] == 50
 
 
+def test_messages_that_the_broker_does_not_take_are_counted(tmp_path: Path) -> None:
+    rights = tmp_path / "rights"
+    rights.write_text("topic read #\n", encoding="utf-8")
+    rights.chmod(0o644)
+    broker = Broker(tmp_path, f"acl_file {rights}")
+    try:
+        with Publisher(f"mqtt://{broker.address}/out") as publisher:
+            publisher.send([{"row": i} for i in range(30)])
+            counts = {"messages refused (not authorized)": 30}
+            until = time.monotonic() + SECONDS
+            while publisher.health.counts != counts and time.monotonic() < until:
+                time.sleep(0.01)
+            assert publisher.health.counts == counts
+    finally:
+        broker.kill()
+
+
 @pytest.mark.parametrize("where", ["mqtt://h/a/#", "http://h/t", "-", "mqtt://h"])
 def test_where_nothing_can_be_published(where: str) -> None:
     with pytest.raises(StreamError):

@@ -347,3 +347,14 @@ def test_a_state_goes_on_where_the_bytes_were_left() -> None:
         assert after is not None
         both = np.concatenate([before.inputs, after.inputs])
         assert both.tobytes() == whole[1][:, :2].tobytes()
+
+
+def test_names_and_times_with_halves_of_pairs_are_taken() -> None:
+    lines = [rf'{{"time": {row}, "\ud800": {row}}}' for row in range(3)] + [
+        r'{"time": "\ud800", "\ud800": 3}'
+    ]
+    time, table, _, rows = read(["\n".join(lines).encode()])
+    assert rows.layout is not None
+    assert rows.layout.columns == ("\ufffd",)
+    assert table[:, 0].tolist() == [0, 1, 2, 3]
+    assert np.isnan(time[3])

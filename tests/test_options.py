@@ -23,6 +23,11 @@ def test_names_are_quoted_as_in_csv(text: str, found: list[str]) -> None:
     assert names(text) == found
 
 
+def test_names_that_cannot_be_written_are_refused() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no UTF-8"):
+        names("a,\udcff")
+
+
 @pytest.mark.parametrize("text", ["", ",", "a,,b", "a,", '""', '"a', '"a"b', '"a"""b"'])
 def test_names_that_are_cut_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="a quote within them twice"):

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 MOST = 10_000  # fields of one object
 _DEEPEST = 16
 _decode = json.JSONDecoder().raw_decode
+# Escapes of JSON one by one, of which a half of a pair is caught by its name.
+_HALF = re.compile(r"\\ud[89ab]..\\ud[c-f]..|(?P<half>\\ud[89a-f]..)|\\.", re.IGNORECASE)
 
 
 def decoded(text: str) -> Any:
-    """The value of a JSON text; of equal keys the last one counts. Errors: ValueError."""
+    r"""The value of a JSON text; of equal keys the last one counts.
+
+    An escaped half of a pair (``\ud800`` alone) spells no sign, and no file or message can hold it:
+    it becomes U+FFFD, as in bytes that are no UTF-8. Errors: ValueError.
+    """
     text = text.strip()
+    if "\\ud" in text or "\\uD" in text:
+        text = _HALF.sub(lambda found: r"\ufffd" if found["half"] else found[0], text)
     try:
         value, end = _decode(text)
     except RecursionError:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbt_embed.commands._app import extra
@@ -19,7 +18,7 @@ from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import USUAL, processor_of, processors
 from nbt_embed.errors import ConfigError, shown, similar
 from nbt_embed.options import add_switches, count_from, horizons, number_from, settings_of
-from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
+from nbt_embed.output import OR_STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
 if TYPE_CHECKING:
@@ -128,8 +127,7 @@ def main(args: argparse.Namespace) -> Result:
         for option, library in _DRAWN_BY.items():  # before the run, not after it
             if getattr(args, option) is not None and find_spec(library) is None:
                 raise ModuleNotFoundError(library, name=library)
-    files = [Path(name) for name in args.files if name != STDOUT]
-    check_targets(files, args.out, args.json, args.report, args.plot)
+    check_targets(args.files, args.out, args.json, args.report, args.plot)
     if args.plot is not None:
         check_name(args.plot)
     processor, grid = processor_of(args.processor), grid_of(args)

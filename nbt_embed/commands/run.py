@@ -18,7 +18,7 @@ from nbt_embed.options import (
     names,
     number_from,
 )
-from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets
+from nbt_embed.output import OR_STDOUT, Result, check_targets
 
 if TYPE_CHECKING:
     from nbt_embed.app.options import ReadOptions
@@ -181,8 +181,7 @@ def main(args: argparse.Namespace) -> Result:
             f"--save: {len(args.horizon)} horizons have {len(args.horizon)} learners; name one "
             "with --horizon"
         )
-    files = [Path(name) for name in args.files if name != STDOUT]
-    check_targets(files, args.out, args.json, args.report, args.plot, args.save)
+    check_targets(args.files, args.out, args.json, args.report, args.plot, args.save)
     _check_endings(args)
     with read(args.files, read_options(args)) as recording:
         return session(args, recording, learner_of(args, recording))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbt_embed.commands._app import extra
@@ -13,7 +12,7 @@ from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of
 from nbt_embed.options import add_switches, count_from, number_from, settings_of
-from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note
+from nbt_embed.output import OR_STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def main(args: argparse.Namespace) -> Result:
         from nbt_embed.app.reading import read
         from nbt_embed.app.tuned import document_of, table
         from nbt_embed.parallel import Interrupted
-    check_targets([Path(name) for name in args.files if name != STDOUT], args.json)
+    check_targets(args.files, args.json)
     processor = processor_of(args.processor)
     search = search_of(args)
     with read(args.files, read_options(args)) as recording:

@@ -245,7 +245,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     out = (STDOUT if not sys.stdout.isatty() else None) if args.out is None else args.out
     session = None if args.save is None else f"{args.save}.session"
-    reads = [Path(args.source)] if args.source != STDOUT and Path(args.source).exists() else []
+    reads = [args.source] if args.source == STDOUT or Path(args.source).exists() else []
     check_targets(reads, out, args.json, args.save, session)
 
 

@@ -19,6 +19,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from nbt_embed.errors import StreamError
 from nbt_embed.live.backoff import Backoff
@@ -60,6 +61,9 @@ class Work(ABC):
     @abstractmethod
     def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         """A message has come."""
+
+    def acknowledged(self, code: ReasonCode) -> None:  # noqa: B027  # of no use to who only reads
+        """The broker has answered a message of ours. Args: code, whether it took it."""
 
     @abstractmethod
     def step(self, client: mqtt.Client) -> bool:
@@ -127,6 +131,7 @@ class Link:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda client, _, message: self._work.message(client, message)
+        client.on_publish = lambda _, __, ___, code, ____: self._work.acknowledged(code)
         client.on_socket_open = _undelayed
         return client
 

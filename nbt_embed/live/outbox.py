@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.reasoncodes import ReasonCode
 
 from nbt_embed.live.link import Work
 
@@ -50,6 +51,12 @@ class Outbox(Work):
 
     def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         """Nobody asked for messages."""
+
+    def acknowledged(self, code: ReasonCode) -> None:
+        """Count what the broker did not take; MQTT 3.1.1 and quality 0 cannot tell."""
+        if code.is_failure:
+            self._counts["messages sent"] -= 1
+            self._counts[f"messages refused ({str(code).lower()})"] += 1
 
     def step(self, client: mqtt.Client) -> bool:
         """Send what waits, as long as the broker keeps up."""
