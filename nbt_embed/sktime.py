@@ -72,8 +72,10 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
         An error leaves all as it was.
         """
-        if self._last is not None:
-            y = y[y.index > self._last]  # windows that overlap, as evaluate(strategy="update") has
+        # Windows overlap in evaluate(strategy="update"). NumPy's arrays do not say which rows these
+        # are, so they are new.
+        if self._last is not None and self._y_mtype_last_seen not in ("np.ndarray", "numpy1D"):
+            y = y[y.index > self._last]
             if y.empty:
                 return self
         values, learner = float32("y", y.to_numpy(np.float64)), copy.copy(self._learner)

@@ -81,6 +81,13 @@ def test_values_that_come_again_are_not_learnt_again() -> None:
     assert (pieces.predict([1, 2]) == whole.predict([1, 2])).all()
 
 
+def test_arrays_without_an_index_are_new_values() -> None:
+    y = series(60).to_numpy()
+    whole, pieces = NbtForecaster().fit(y), NbtForecaster().fit(y[:20])
+    pieces.update(y[20:])
+    assert pieces._learner.hash() == whole._learner.hash()
+
+
 def test_bytes_do_not_grow_where_sktime_does_not_keep_the_series() -> None:
     y = series(2000)
     model = NbtForecaster().set_config(remember_data=False).fit(y[:100])
