@@ -72,6 +72,7 @@ def nbt_same_bits(request: pytest.FixtureRequest) -> Callable[..., int]:
         __tracebackhide__ = True
         path = Path(request.path).parent / name
         if request.config.getoption("--nbt-record"):
+            path.parent.mkdir(parents=True, exist_ok=True)
             return record_bits(learner, path, stream=stream, horizon=horizon)
         if not path.exists():
             pytest.fail(f"{path} is not there: pytest --nbt-record writes it", pytrace=False)

@@ -428,9 +428,9 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  *   next? Also while max_delay + 1 predictions wait, where nbt_predict is refused. It is made on a
  *   copy, because a sample may move the units of everything that was learnt.
  * Arguments: y (n_out); x (n_in); scratch [bytes], at least nbt_bytes, aligned to 8 and apart from
- *   the learner. What it held is lost. If the answer is not negative, it then is a learner (cast it)
- *   that has predicted x: nbt_interval, nbt_student and nbt_variance of it belong to y, and nbt_peek
- *   or nbt_predict with it look further ahead. It is not one to learn with.
+ *   the learner, x and y. What it held is lost. If the answer is not negative, it then is a learner
+ *   (cast it) that has predicted x: nbt_interval, nbt_student and nbt_variance of it belong to y,
+ *   and nbt_peek or nbt_predict with it look further ahead. It is not one to learn with.
  * Returns: what nbt_predict would. Errors: NBT_ERR_NULL, NBT_ERR_BYTES (scratch is too small, or
  *   overlaps the learner), NBT_ERR_ALIGN, NBT_ERR_INPUT.
  * Cost: a copy of nbt_bytes, and that of nbt_predict. */

@@ -61,7 +61,8 @@ class Features:
     def learn(self, x: Mapping[Any, Any]) -> Float32Array:
         """The same, after new features have got their channels, if there is room. Counts the row.
 
-        Errors: InputError, InputTypeError; nothing has changed then.
+        Errors: InputError, InputTypeError, CapacityWarning where warnings are errors; no row and no
+        feature has been added then.
         """
         numbers, strings = parsed(x)
         self._admit(numbers, strings)
@@ -102,6 +103,15 @@ class Features:
             return
         new.sort(key=repr)
         room = self._limit - self._channels
+        if len(new) > room and not self._full:
+            self._full = True  # before anything else has changed: a warning may be raised
+            warnings.warn(
+                f"feature {shown(new[max(room, 0)][0])} is not used, nor are others that come from "
+                f"now on: there are max_features = {self._limit} already. Leave out what tells "
+                "little, or raise max_features; bytes and time grow with its square",
+                CapacityWarning,
+                stacklevel=4,
+            )
         for name, text in new[:room]:
             places: dict[Any, int] = self._numbers
             if text is not None:
@@ -111,15 +121,6 @@ class Features:
         more = self._channels - len(self._since)
         self._since = np.append(self._since, np.full(more, self._rows))
         self._present = np.append(self._present, np.zeros(more, np.int64))
-        if len(new) > room and not self._full:
-            self._full = True
-            warnings.warn(
-                f"feature {shown(new[max(room, 0)][0])} is not used, nor are others that come from "
-                f"now on: there are max_features = {self._limit} already. Leave out what tells "
-                "little, or raise max_features; bytes and time grow with its square",
-                CapacityWarning,
-                stacklevel=4,
-            )
 
 
 def parsed(x: Mapping[Any, Any]) -> tuple[dict[Hashable, float], dict[Hashable, str]]:
@@ -155,12 +156,12 @@ def number(name: str, value: Any, expected: str) -> float:
     if is_missing(value):
         return math.nan
     try:
-        if isinstance(value, (str, bytes)):
+        if not _is_real(value):
             raise TypeError
         found = float(value)
     except OverflowError:  # an int of hundreds of digits
         found = math.inf
-    except (TypeError, ValueError):
+    except Exception:  # whatever a foreign type raises, as a tensor of two elements does
         raise InputTypeError(f"{name} is {shown(value)}: expected {expected}") from None
     if abs(found) > VALUE_LIMIT:
         raise InputError(
@@ -170,11 +171,19 @@ def number(name: str, value: Any, expected: str) -> float:
     return found
 
 
+def _is_real(value: Any) -> bool:
+    """Whether it is a real number: ``float`` also takes text, buffers and complex numbers."""
+    kind = getattr(getattr(value, "dtype", None), "type", type(value))
+    if isinstance(kind, type) and issubclass(kind, (np.complexfloating, np.flexible)):
+        return False
+    return hasattr(value, "__float__") or hasattr(value, "__index__")
+
+
 def is_missing(value: Any) -> bool:
-    """Whether it says that there is no value: None, NaN of any type, pandas.NA, NaT."""
-    if value is None:
+    """Whether it says that there is no value: None, NaN of any type, masked, pandas.NA, NaT."""
+    if value is None or (isinstance(value, np.ma.MaskedArray) and value.ndim == 0 and value.mask):
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError, ArithmeticError):  # pandas.NA, an array, Decimal("sNaN")
+    except Exception:  # pandas.NA, an array, Decimal("sNaN"), a foreign type
         return type(value).__name__ == "NAType"

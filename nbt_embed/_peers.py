@@ -52,20 +52,21 @@ class Reach:
 
 
 @contextmanager
-def needs(module: str, library: str, name: str) -> Iterator[None]:
+def needs(module: str, name: str, *libraries: str) -> Iterator[None]:
     """Turn a library that is missing into the command that installs it.
 
     Args:
         module: what needs it.
-        library: what is imported.
         name: of the extra.
+        libraries: what it brings, and what is imported.
 
     Errors: MissingExtraError.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != library:
+        library = (error.name or "").partition(".")[0]
+        if library not in libraries:
             raise
         raise MissingExtraError(
             f"{module}: {library} is not installed: pip install 'nbt-embed[{name}]'"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed._html import html_table
-from nbt_embed.arrays import Float32Array, Float64Array
+from nbt_embed.arrays import Float32Array, Float64Array, integer
 from nbt_embed.errors import InputError
 
 PIECES = 100  # of a curve, where its caller does not say
@@ -68,11 +68,11 @@ def curve(
         every: rows of a piece, from 1; None: a hundredth of the stream.
         window: rows that each value looks back on, a multiple of ``every``; None: one piece.
 
-    Errors: InputError.
+    Errors: InputError, InputTypeError.
     """
     rows, n_out = targets.shape
-    every = max(rows // PIECES, 1) if every is None else every
-    window = every if window is None else window
+    every = max(rows // PIECES, 1) if every is None else integer("every", every)
+    window = every if window is None else integer("window", window)
     if every < 1:
         raise InputError(f"every = {every}: expected 1 row or more")
     if window < every or window % every:
@@ -84,11 +84,11 @@ def curve(
     off[horizon:] = made - truth
     naive[max(horizon, 1) :] = _held(targets)[: rows - max(horizon, 1)]
     naive -= np.where(np.isnan(off), np.nan, targets)
-    starts = np.arange(0, rows, every)
+    starts = np.arange(0, rows, min(every, rows))
     squares, counts = _sums(off, starts)
     total = np.nansum(off**2, axis=0) / np.maximum((~np.isnan(off)).sum(axis=0), 1)
     return Curve(
-        np.minimum(starts + every, rows),
+        np.append(starts[1:], rows),
         every,
         window,
         _roots(squares, counts, window // every),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from nbt_embed._html import html_table
 from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.curve import Curve, curve
-from nbt_embed.errors import InputError
+from nbt_embed.errors import InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
 from nbt_embed.metrics import RegressionScore
 from nbt_embed.streams import Stream
@@ -73,7 +73,7 @@ class Evaluation:
             window: rows that each value looks back on, a multiple of ``every``; None: one piece. A
                 longer one makes the curve a rolling error.
 
-        Errors: InputError.
+        Errors: InputError, InputTypeError.
         """
         return curve(self.predictions, *self._scored, self.horizon, every, window)
 
@@ -197,6 +197,11 @@ def evaluate(
 
 def scored_truths(stream: Stream, horizon: int, score_from: int) -> Float32Array:
     """The targets, NaN where not scored; refuses, before anything is fed, to score nothing."""
+    if not isinstance(stream, Stream):
+        raise InputTypeError(
+            f"stream = {shown(stream)}: expected a Stream; nbt_embed.streams.from_arrays(X, Y) "
+            "makes one"
+        )
     if horizon < 0:
         raise InputError(f"horizon = {horizon}: expected 0 or more")
     if score_from < 0:

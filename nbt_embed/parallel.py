@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from nbt_embed.arrays import integer
 from nbt_embed.errors import ConfigError, DivergenceWarning, shown
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def run_all(
         jobs: passes at once; None: as many as this process may use processors.
         progress: called with the number of rows fed since the last call, one call at a time.
 
-    Errors: Interrupted, ConfigError (jobs), the first that a pass raises.
+    Errors: Interrupted, ConfigError and InputTypeError (jobs), the first that a pass raises.
     """
     stop, lock = threading.Event(), threading.Lock()
 
@@ -78,6 +79,7 @@ def _threads(jobs: int | None) -> int:
             if hasattr(os, "sched_getaffinity")
             else os.cpu_count() or 1
         )
+    jobs = integer("jobs", jobs)
     if jobs < 1:
         raise ConfigError(f"jobs = {shown(jobs)}: expected passes at once, from 1")
     return jobs

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,16 +129,14 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
         """
         label = number("y", y, _LABEL)
         row = self._features.learn(x)
-        learner = self._ready(len(self._features), 1)
-        learner.predict(_inputs(row))
-        learner.learn(label)
+        _step(self._ready(len(self._features), 1), _inputs(row), label)
 
     def predict_one(self, x: Row) -> float:
         """The forecast if these features came next; 0 before the first row. Changes nothing."""
         row = self._features.row(x)
         if self._learner is None:
             return 0.0
-        return float(self._learner.peek(_inputs(row))[0])
+        return float(self._learner.peek(_fitted(row, self._learner))[0])
 
     def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
         """``learn_one`` of every row, in their order."""
@@ -218,23 +216,23 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
 
         Errors: InputError, InputTypeError (they name the feature; nothing has changed).
         """
+        missing = is_missing(y)
+        if not missing:
+            self._check_class(y)
+        row = self._features.learn(x)
+        index = math.nan if missing else self._index(y)
+        learner = self._ready(len(self._features), max(len(self._classes), 2))
+        _step(learner, _inputs(row), index)
+
+    def _check_class(self, label: Any) -> None:
+        """Say, before anything has changed, what cannot be learnt. Errors: InputTypeError."""
         try:
-            hash(y)
+            new = label not in self._classes
         except TypeError:
             raise InputTypeError(
-                f"y is {shown(y)}: expected a label that can be the key of a dict, or None"
+                f"y is {shown(label)}: expected a label that can be the key of a dict, or None"
             ) from None
-        row = self._features.learn(x)
-        index = math.nan if is_missing(y) else self._index(y)
-        learner = self._ready(len(self._features), max(len(self._classes), 2))
-        learner.predict(_inputs(row))
-        learner.learn(index)
-
-    def _index(self, label: Hashable) -> float:
-        """The output of a class, after it has got one if there is room; else NaN."""
-        if label not in self._classes and len(self._classes) < self.max_classes:
-            self._classes[label] = len(self._classes)
-        if label not in self._classes and not self._full:
+        if new and len(self._classes) >= self.max_classes and not self._full:
             self._full = True
             warnings.warn(
                 f"label {shown(label)} is not learnt, nor are others that come from now on: there "
@@ -242,6 +240,11 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
                 CapacityWarning,
                 stacklevel=3,
             )
+
+    def _index(self, label: Hashable) -> float:
+        """The output of a class, after it has got one if there is room; else NaN."""
+        if label not in self._classes and len(self._classes) < self.max_classes:
+            self._classes[label] = len(self._classes)
         return self._classes.get(label, math.nan)
 
     def predict_proba_one(self, x: Row, **_: Any) -> dict[Any, float]:
@@ -249,10 +252,12 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
         row = self._features.row(x)
         if self._learner is None or not self._classes:
             return {}
-        found = self._learner.peek(_inputs(row))[: len(self._classes)].astype(np.float64)
+        forecast = self._learner.peek(_fitted(row, self._learner))
+        found = forecast[: len(self._classes)].astype(np.float64)
         total = found.sum()
         found = found / total if total > 0 else np.full(len(found), 1 / len(found))
-        return dict(zip(self._classes, found.tolist(), strict=True))
+        # A class has no output yet where the call that brought it was interrupted.
+        return dict(zip(self._classes, found.tolist(), strict=False))
 
     def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
         """``learn_one`` of every row, in their order."""
@@ -327,13 +332,12 @@ class NbtForecaster(_Streaming, Forecaster):
         row = self._features.learn({} if x is None else x)
         if self._learner is not None or not math.isnan(self._last):
             learner = self._ready(1 + len(self._features), 1)
-            learner.predict(np.append(np.float32(self._last), row))
-            learner.learn(label)
+            _step(learner, np.append(np.float32(self._last), row), label)
         self._reach.see(label, label)
         if not math.isnan(label) or self._learner is not None:
             self._last = label
 
-    def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
+    def forecast(self, horizon: int, xs: Iterable[Row] | None = None) -> list[float]:
         """The next values, not beyond those seen by more than these span. Changes nothing.
 
         Before the second value, the first is repeated; before the first, 0.
@@ -344,28 +348,47 @@ class NbtForecaster(_Streaming, Forecaster):
                 them.
         """
         horizon = _count("horizon", horizon, 0)
-        if xs is not None and len(xs) != horizon:
+        asked = [{}] * horizon if xs is None else list(xs)
+        if len(asked) != horizon:
             raise InputError(
-                f"xs has {len(xs)} rows: expected horizon = {horizon}, one for each forecast"
+                f"xs has {len(asked)} rows: expected horizon = {horizon}, one for each forecast"
             )
-        rows = [self._features.row(x) for x in (xs if xs is not None else [{}] * horizon)]
+        rows = [self._features.row(x) for x in asked]
         if self._learner is None:
             return [0.0 if math.isnan(self._last) else self._last] * horizon
         learner = copy.copy(self._learner)
-        width, value = learner.config.n_in, self._last
+        value = self._last
         forecasts = []
         for row in rows:
-            inputs = np.zeros(width, np.float32)
-            inputs[0], inputs[1 : 1 + len(row)] = value, row
-            value = self._reach.bounded(float(learner.predict(inputs)[0]))
-            learner.learn(math.nan)
+            inputs = _fitted(np.append(np.float32(value), row), learner)
+            value = self._reach.bounded(float(_step(learner, inputs, math.nan)[0]))
             forecasts.append(value)
         return forecasts
+
+
+def _step(learner: Learner, inputs: Float32Array, label: float) -> Float32Array:
+    """Forecast, learn the label, and return the forecast."""
+    if learner.pending:  # an interrupt, or a warning that is an error, has come between the two
+        learner.learn(math.nan)
+    forecast = learner.predict(inputs)
+    learner.learn(label)
+    return forecast
 
 
 def _inputs(row: Float32Array) -> Float32Array:
     """What a learner takes in: one channel where there is no feature yet."""
     return row if len(row) else np.zeros(1, np.float32)
+
+
+def _fitted(row: Float32Array, learner: Learner) -> Float32Array:
+    """The row as wide as the learner: longer where there is no feature yet.
+
+    It is shorter where the call that brought a feature was interrupted.
+    """
+    inputs = np.zeros(learner.config.n_in, np.float32)
+    row = row[: len(inputs)]
+    inputs[: len(row)] = row
+    return inputs
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:

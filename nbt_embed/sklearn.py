@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed._peers import config_of, needs
-from nbt_embed.arrays import Float64Array, float32
+from nbt_embed.arrays import Float64Array, float32, float64
 from nbt_embed.config import Config
 from nbt_embed.learner import Learner
 
@@ -63,6 +63,10 @@ class _Rows(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type hi
 
     def _inputs(self, X: Any, **more: Any) -> Any:
         """What scikit-learn makes of X, and of y if there is one. Errors: ValueError, TypeError."""
+        if isinstance(X, np.ma.MaskedArray):  # scikit-learn would take what is behind the mask
+            X = float64("X", X)
+        if isinstance(more.get("y"), np.ma.MaskedArray) and np.ma.is_masked(more["y"]):
+            raise ValueError("y has masked values: leave their rows out, every row needs a label")
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", **more)
 
     def _feed(self, learner: Learner, inputs: Float64Array, labels: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from nbt_embed._peers import Reach, config_of, needs
 from nbt_embed.arrays import float32
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.sktime", "sktime", "sktime"):
+with needs("nbt_embed.sktime", "sktime", "sktime", "pandas"):
     import pandas as pd
     from sktime.forecasting.base import BaseForecaster
 
@@ -66,30 +64,35 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> Self:  # noqa: ARG002  # sktime's
         self._learner = Learner(config_of(self, 1, 1, "gaussian", usual=False, anchor=(0,)))
-        self._reach = Reach()
+        self._reach, self._last = Reach(), None
         return self._update(y)
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> Self:  # noqa: ARG002
-        """Learn values, or without update_params only move the state on. An error leaves all."""
+        """Learn values that are new, or without update_params only move the state on.
+
+        An error leaves all as it was.
+        """
+        # Windows overlap in evaluate(strategy="update"). NumPy's arrays do not say which rows these
+        # are, so they are new.
+        if self._last is not None and self._y_mtype_last_seen not in ("np.ndarray", "numpy1D"):
+            y = y[y.index > self._last]
+            if y.empty:
+                return self
         values, learner = float32("y", y.to_numpy(np.float64)), copy.copy(self._learner)
         labels = values if update_params else np.full_like(values, np.nan)
         self._next = float(learner.run(values, labels, horizon=1)[-1, 0])
-        self._learner, self._name = learner, y.name
+        self._learner, self._name, self._last = learner, y.name, y.index[-1]
         self._reach.see(float(y.min()), float(y.max()))
         return self
 
     def _predict(self, fh: Any, X: Any = None) -> Any:  # noqa: ARG002
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
-        values = list(islice(self._forecasts(), int(steps.max())))
+        learner, values = copy.copy(self._learner), [self._reach.bounded(self._next)]
+        while len(values) < steps.max():
+            learner.learn(math.nan)
+            values.append(self._reach.bounded(float(learner.predict(values[-1])[0])))
         index = fh.to_absolute_index(self.cutoff)
         return pd.Series([values[step - 1] for step in steps], index=index, name=self._name)
-
-    def _forecasts(self) -> Iterator[float]:
-        learner, value = copy.copy(self._learner), self._reach.bounded(self._next)
-        while True:
-            yield value
-            learner.learn(math.nan)
-            value = self._reach.bounded(float(learner.predict(value)[0]))
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:  # noqa: ARG003

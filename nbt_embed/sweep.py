@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -99,9 +99,13 @@ def sweep(
     Cost: that of the learners, and a (T, n_out) array for each pass that runs.
     """
     named = _named(configs)
+    if not isinstance(seeds, Iterable):
+        raise InputTypeError(f"seeds = {shown(seeds)}: expected several integers")
     seeds = tuple([integer("seeds", seed) for seed in seeds])
+    horizon, score_from = integer("horizon", horizon), integer("score_from", score_from)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds = {shown(seeds)}: expected at least one, and none twice")
+    scored_truths(stream, horizon, score_from)  # refuses before anything is fed
     for name, config in named.items():
         memory_of(config)
         if horizon > config.max_delay + 1:
@@ -109,7 +113,11 @@ def sweep(
                 f"{name}: max_delay = {config.max_delay} and horizon = {horizon}: expected "
                 f"max_delay = {horizon - 1} or more"
             )
-    scored_truths(stream, horizon, score_from)  # refuses before anything is fed
+        if (config.n_in, config.n_out) != (stream.n_in, stream.n_out):
+            raise ConfigError(
+                f"{name}: n_in = {config.n_in} and n_out = {config.n_out}: the stream has "
+                f"{stream.n_in} inputs and {stream.n_out} targets"
+            )
     passes = [
         partial(_pass, replace(config, seed=seed), stream, horizon, score_from)
         for config in named.values()
@@ -140,6 +148,8 @@ def _swept(name: str, config: Config, seeds: tuple[int, ...], made: list[_Made])
 
 def _named(configs: Mapping[str, Config] | Sequence[Config]) -> dict[str, Config]:
     """Configurations by name. Errors: ConfigError, InputTypeError."""
+    if not isinstance(configs, Iterable):
+        raise InputTypeError(f"configs = {shown(configs)}: expected several of type Config")
     if isinstance(configs, Mapping):
         named = dict(configs)
     else:

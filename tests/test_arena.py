@@ -104,6 +104,7 @@ def test_the_example_of_the_header_runs(compiler: str, build: Build, tmp_path: P
     assert run(str(built)) == "ok\n"
 
 
+@pytest.mark.slow
 def test_the_example_of_the_header_runs_on_a_microcontroller(tool: Tool, tmp_path: Path) -> None:
     (m3,) = (machine for machine in MACHINES if machine.name == "M3")
     tool(m3.compiler)
@@ -165,6 +166,7 @@ def avr_kernel(folder: Path, options: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["c", "c++"])
+@pytest.mark.slow
 def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -> None:
     """There every type is aligned to 1."""
     config = Config(
@@ -183,6 +185,7 @@ def test_an_arena_is_aligned_on_avr(language: str, tool: Tool, tmp_path: Path) -
     assert on_avr([source], tool, tmp_path, language) == "aligned\n"
 
 
+@pytest.mark.slow
 def test_the_example_of_the_header_runs_on_avr(tool: Tool, tmp_path: Path) -> None:
     """With four units, as 8 KB have to do."""
     avr_kernel(tmp_path, kernel_options(Config(3, 1)).replace("NBT_TEXTS 0", "NBT_TEXTS 1"))

@@ -159,6 +159,7 @@ def measured() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_everything_is_measured_judged_and_shown(tmp_path: Path) -> None:
     data = json.loads(json.dumps(measured()))
     about = data["machine"]

@@ -107,7 +107,9 @@ def settled(tab: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [one if one == "one" else pytest.param(one, marks=pytest.mark.slow) for one in RUNS]
+)
 def test_it_opens_fits_and_can_be_read_by_everybody(
     browser: Any, files: dict[str, Path], name: str, width: int, scheme: str, tmp_path: Path
 ) -> None:

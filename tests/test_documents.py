@@ -77,14 +77,14 @@ def python_of(document: str) -> list[str]:
 
 
 @pytest.mark.parametrize("snippet", of("python"))
-def test_python_runs(snippet: Snippet) -> None:
-    """As a program, behind those that stand before it in the same document."""
+def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
+    """As a program in an empty folder, behind those that stand before it in the same document."""
     before = [
         one.text
         for one in snippets()
         if (one.document, one.language) == (snippet.document, "python") and one.line < snippet.line
     ]
-    run(sys.executable, "-c", "".join([*before, snippet.text]))
+    run(sys.executable, "-c", "".join([*before, snippet.text]), cwd=tmp_path)
 
 
 def test_the_first_program_of_the_readme_does_what_it_says(

@@ -86,7 +86,10 @@ def last_hash(log: str) -> int:
     return int(log.splitlines()[-1].split(",")[-1], 16)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [one if one == "default" else pytest.param(one, marks=pytest.mark.slow) for one in KINDS],
+)
 def test_a_firmware_builds_as_it_is_and_has_the_bits_of_python(
     kind: str, tool: Tool, tmp_path: Path
 ) -> None:
@@ -167,6 +170,7 @@ def test_the_device_goes_on_for_a_thousand_steps_as_python_does(tool: Tool, tmp_
     assert start.hash() == learner.hash()
 
 
+@pytest.mark.slow
 def test_a_small_learner_learns_the_simulated_sensor_on_a_cortex_m0(
     tool: Tool, tmp_path: Path
 ) -> None:
@@ -192,6 +196,7 @@ def test_a_small_learner_learns_the_simulated_sensor_on_a_cortex_m0(
     assert error < 0.2 * np.nanmean((y[now] - y[later]) ** 2)
 
 
+@pytest.mark.slow
 def test_a_device_of_eight_bits_goes_on_as_python_does(tool: Tool, tmp_path: Path) -> None:
     """An ATmega2560, where no type is aligned, size_t has 16 bits, and constants lie in memory."""
     config = Config(1, 1, hidden=4, estimator="nobacktrack", max_delay=1)
@@ -336,6 +341,7 @@ def test_a_checkpoint_that_does_not_load_is_named(tool: Tool, tmp_path: Path) ->
     assert printed == "# nbt_load: status -3, error: see nbt.h\nexit 1\n"
 
 
+@pytest.mark.slow
 def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path: Path) -> None:
     learner = trained(Config(2, 1, hidden=4, max_delay=2))
     folder = tmp_path / "firmware"
@@ -354,6 +360,7 @@ def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path
     assert learner.hash() == other.hash()
 
 
+@pytest.mark.slow
 def test_the_self_test_notices_other_bits(tool: Tool, tmp_path: Path) -> None:
     folder = tmp_path / "firmware"
     learner = trained(KINDS["small"])
@@ -368,6 +375,7 @@ def test_the_self_test_notices_other_bits(tool: Tool, tmp_path: Path) -> None:
     assert printed.endswith("exit 1\n")
 
 
+@pytest.mark.slow
 def test_hashes_in_the_log_can_be_rarer(tool: Tool, tmp_path: Path) -> None:
     learner = trained(KINDS["small"])
     export_firmware(learner, tmp_path / "firmware")

@@ -199,6 +199,7 @@ def test_the_sketch_runs_on_the_processor_of_an_arduino(
     assert len({forecast for _, forecast in rows}) > 10  # it does learn
 
 
+@pytest.mark.slow
 def test_a_project_uses_the_folder(folder: Path, tool: Tool, tmp_path: Path) -> None:
     lines = f"add_subdirectory({folder} nbt)\nadd_executable(use use.c)\n"
     lines += "target_link_libraries(use PRIVATE nbt::nbt)\n"
@@ -221,6 +222,7 @@ def test_a_project_finds_the_installed_library(folder: Path, tool: Tool, tmp_pat
 @pytest.mark.parametrize(
     ("stub", "place", "target"), [(IDF, "", "component"), (ZEPHYR, "/zephyr", "nbt_embed")]
 )
+@pytest.mark.slow
 def test_a_component_builds_with_what_its_system_defines(
     stub: str, place: str, target: str, folder: Path, tool: Tool, tmp_path: Path
 ) -> None:

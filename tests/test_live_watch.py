@@ -692,6 +692,8 @@ def on_terminal(
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1", **settings}
+    for name in ("COLUMNS", "LINES"):  # they would count more than the terminal
+        env.pop(name, None)
     words = [sys.executable, "-m", "nbt_embed", "watch", "-", *SMALL, *more]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, env=env

@@ -100,7 +100,10 @@ FIGURES = """() => ({
 })"""
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [pytest.param(390, "dark", marks=pytest.mark.slow), (1440, "light")],
+)
 def test_figures_follow_the_stream(
     browser: Any, page: str, width: int, scheme: str, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_figures_follow_the_stream(
         assert not [(one["id"], one["nodes"][0]["html"][:300]) for one in serious]
 
 
+@pytest.mark.slow
 def test_whoever_looks_back_is_left_there(browser: Any, page: str) -> None:
     view = "() => { const one = model('view'); return [one.start, one.end]; }"
     with opened(browser, page) as tab:
@@ -142,6 +146,7 @@ def test_whoever_looks_back_is_left_there(browser: Any, page: str) -> None:
         assert tab.evaluate("drawn('rls').map((one) => one.visible)") == [True]
 
 
+@pytest.mark.slow
 def test_targets_can_be_chosen_by_several_browsers(browser: Any, page: str) -> None:
     with opened(browser, page) as one, opened(browser, page) as two:
         names = one.locator("#shown-target option").all_inner_texts()
@@ -160,6 +165,7 @@ def model_label(tab: Any) -> str:
         "models().find((one) => one.axis_label?.text)?.axis_label.text"))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_names_are_texts(browser: Any) -> None:
     rows = f'"{HOSTILE}",b\n' + "".join(f"{row % 7},{row % 5}\n" for row in range(300))
     with watched(rows=rows.encode()) as (address, _), opened(browser, address) as tab:
@@ -169,6 +175,7 @@ def test_names_are_texts(browser: Any) -> None:
         assert tab.evaluate("document.querySelectorAll('main img').length") == 0
 
 
+@pytest.mark.slow
 def test_a_page_says_when_the_watch_has_ended(browser: Any) -> None:
     context = browser.new_context()
     with watched() as (address, process):
@@ -257,6 +264,7 @@ def attacked(address: str, identity: str) -> list[str]:
     return kept
 
 
+@pytest.mark.slow
 def test_what_a_browser_sends_changes_nothing(browser: Any) -> None:
     """Neither its own page at the server, nor that of others, nor the learner."""
     rows = b"a,b\n" + b"1,2\n2,3\n" * 200

@@ -62,6 +62,24 @@ def test_an_array_of_a_wrong_shape_is_named() -> None:
         ref.check_cell("narrow")
 
 
+def test_what_is_no_cell_and_no_step_is_named() -> None:
+    @ref.cell(gates=1)
+    def three(a: Array, s: Array, leak: Array) -> Step:  # noqa: ARG001
+        return s, s, s  # type: ignore[return-value]  # what is refused
+
+    with pytest.raises(ValueError, match=r"cell 'three' returns a tuple: return Step"):
+        ref.check_cell("three")
+    with pytest.raises(ValueError, match=r"name is 'thre': choose one of .*'three'.* with @cell"):
+        ref.check_cell("thre")
+
+
+@pytest.mark.parametrize("field", ["norm", "filter", "link"])
+def test_a_name_that_would_choose_another_method_is_refused(field: str) -> None:
+    named: dict[str, Any] = {field: "kalmn"}
+    with pytest.raises(ValueError, match=f"{field} is 'kalmn': choose one of"):
+        ref.ReferenceLearner(Settings(1, 1, 3, **named))
+
+
 def test_an_estimator_keeps_what_it_likes_until_the_state_is_reset() -> None:
     @ref.estimator()
     def lazy(of: ref.Estimate, at: ref.Moment) -> None:

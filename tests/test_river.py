@@ -237,6 +237,21 @@ def test_names_may_be_anything() -> None:
     assert model.predict_one({1: 0.5}) == model.predict_one({True: 0.5})  # equal keys, as in a dict
 
 
+class Foreign:
+    """A value of another library, which raises what it likes."""
+
+    def __ne__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = object.__hash__
+
+    def __float__(self) -> float:
+        raise RuntimeError
+
+    def __repr__(self) -> str:
+        return "a foreign value"
+
+
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [
@@ -245,7 +260,14 @@ def test_names_may_be_anything() -> None:
         (10**400, InputError, "feature 'b' is"),
         ([1, 2], InputTypeError, r"feature 'b' is \[1, 2\]: expected a number, a string"),
         (1j, InputTypeError, "feature 'b' is 1j"),
+        (np.complex64(1), InputTypeError, "feature 'b' is np.complex64"),
+        (np.array(1 + 2j), InputTypeError, "feature 'b' is array"),
         (b"raw", InputTypeError, "feature 'b' is b'raw'"),
+        (bytearray(b"1"), InputTypeError, "feature 'b' is bytearray"),
+        (memoryview(b"1"), InputTypeError, "feature 'b' is <memory"),
+        (np.void(b"1"), InputTypeError, "feature 'b' is np.void"),
+        (np.array("1.5"), InputTypeError, "feature 'b' is array"),
+        (Foreign(), InputTypeError, "feature 'b' is a foreign value"),
         (np.zeros(3), InputTypeError, "feature 'b' is array"),
         (Decimal("sNaN"), InputTypeError, "feature 'b' is Decimal"),
     ],
@@ -352,6 +374,81 @@ def test_what_is_beyond_the_limits_is_left_out() -> None:
     assert model._learner is not None
     assert (model._learner.config.n_in, model._learner.config.n_out) == (2, 2)
     assert model._learner.counters.missing == 2
+
+
+def test_what_is_masked_is_missing() -> None:
+    masks: list[Any] = [np.ma.masked, np.ma.array(7.0, mask=True)]
+    for masked in masks:
+        for make in (NbtRegressor, NbtClassifier):
+            model, missing = (learnt(make(), numbers(5)) for _ in range(2))
+            for one, value in ((model, masked), (missing, None)):
+                one.learn_one({"a": value, "b": 1.0}, 1.0)
+                one.learn_one({"a": 1.0, "b": 1.0}, value)
+            assert pickle.dumps(model) == pickle.dumps(missing)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_warning_that_is_an_error_comes_before_anything_has_changed(make: Any) -> None:
+    # pytest makes errors of warnings (pyproject.toml).
+    def learn(model: Any, x: Any, y: Any) -> None:
+        model.learn_one(y, x) if make is NbtForecaster else model.learn_one(x, y)
+
+    def ask(model: Any) -> Any:
+        x = {"a": 1.0}
+        return model.forecast(1, [x]) if make is NbtForecaster else model.predict_one(x)
+
+    model, other = make(max_features=2), make(max_features=2)
+    learn(model, {"a": 1.0}, 1.0)
+    learn(model, {"a": 2.0}, 0.0)
+    before = ask(model)
+    crowd = {"a": 0.0, "b": 2.0, "c": 3.0}
+    with pytest.raises(CapacityWarning, match="feature 'c'"):
+        learn(model, crowd, 1.0)
+    assert ask(model) == before
+    learn(model, crowd, 1.0)  # warned once
+    for x, y in (({"a": 1.0}, 1.0), ({"a": 2.0}, 0.0)):
+        learn(other, x, y)
+    with pytest.warns(CapacityWarning, match="feature 'c'"):
+        learn(other, crowd, 1.0)
+    assert pickle.dumps(model) == pickle.dumps(other)
+
+
+def test_a_class_too_many_is_said_before_its_row_is_counted() -> None:
+    model, other = (learnt(NbtClassifier(max_classes=2), [({"a": 1.0}, "x")]) for _ in range(2))
+    learnt(model, [({"a": 1.0}, "y")])
+    learnt(other, [({"a": 1.0}, "y")])
+    with pytest.raises(CapacityWarning, match="label 'z'"):
+        model.learn_one({"a": 2.0, "b": 1.0}, "z")
+    other._full = True
+    assert pickle.dumps(model) == pickle.dumps(other)
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("where", ["_ready", "predict", "learn"])
+def test_an_interrupt_leaves_a_model_that_goes_on(
+    make: Any, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    rows: Rows = [({"a": 1.0, "b": 0.5}, 1.0), ({"a": 2.0, "b": 1.0}, 0.0)]
+    grown: Rows = [({"a": 1.0, "b": 2.0, "new": 3.0}, 2.0)]
+
+    def learn(x: Any, y: Any) -> None:
+        model.learn_one(*((y, x) if make is NbtForecaster else (x, y)))
+
+    model = make()
+    for x, y in rows * 3:
+        learn(x, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(make if where == "_ready" else Learner, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            learn(*grown[0])
+    asked = model.forecast(2) if make is NbtForecaster else model.predict_one(grown[0][0])
+    assert asked is not None
+    for x, y in grown + rows:
+        learn(x, y)
+    assert model._learner.pending == 0
 
 
 @pytest.mark.filterwarnings("ignore::nbt_embed.errors.CapacityWarning")
@@ -555,7 +652,7 @@ def test_forecasts_reach_far_and_begin_early() -> None:
     with pytest.raises(ConfigError, match="horizon = -1"):
         model.forecast(-1)
     with pytest.raises(InputError, match="xs has 1 rows: expected horizon = 2"):
-        model.forecast(2, [{}])
+        model.forecast(2, ({} for _ in range(1)))
 
 
 def test_a_fault_does_not_send_forecasts_away() -> None:

@@ -162,6 +162,20 @@ def test_missing_features_hold() -> None:
     assert np.isfinite(NbtRegressor().fit(holed, y).predict(holed)).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_masked_features_are_missing_and_masked_labels_are_refused(kind: Any) -> None:
+    X, y = table(50) if kind is NbtRegressor else labelled(50)
+    masked = np.ma.masked_greater(X, 1.0)
+    assert masked.mask.any()
+    model, missing = kind().fit(masked, y), kind().fit(masked.filled(np.nan), y)
+    assert pickle.dumps(model) == pickle.dumps(missing)
+    assert (model.predict(masked) == missing.predict(masked.filled(np.nan))).all()
+    mask = np.arange(50) == 7
+    with pytest.raises(ValueError, match="y has masked values"):
+        model.partial_fit(X, np.ma.array(y, mask=mask))
+    assert pickle.dumps(model) == pickle.dumps(missing)
+
+
 def test_frames_of_pandas() -> None:
     pd = pytest.importorskip("pandas")
     X, y = table(100)

@@ -72,15 +72,42 @@ def test_without_update_params_the_state_alone_moves() -> None:
     assert abs(model.predict(fh=1).iloc[0] - (20 + 3 * math.sin(300 / 4))) < 1
 
 
+def test_values_that_come_again_are_not_learnt_again() -> None:
+    y = series(60)
+    whole, pieces = NbtForecaster().fit(y), NbtForecaster().fit(y[:20])
+    for end in (30, 30, 45, len(y)):
+        pieces.update(y[:end])
+    assert pieces._learner.hash() == whole._learner.hash()
+    assert (pieces.predict([1, 2]) == whole.predict([1, 2])).all()
+
+
+def test_arrays_without_an_index_are_new_values() -> None:
+    y = series(60).to_numpy()
+    whole, pieces = NbtForecaster().fit(y), NbtForecaster().fit(y[:20])
+    pieces.update(y[20:])
+    assert pieces._learner.hash() == whole._learner.hash()
+
+
+def test_bytes_do_not_grow_where_sktime_does_not_keep_the_series() -> None:
+    y = series(2000)
+    model = NbtForecaster().set_config(remember_data=False).fit(y[:100])
+    model.update(y[100:120])
+    before = len(pickle.dumps(model))
+    for start in range(120, 2000, 20):
+        model.update(y[start : start + 20])
+    assert len(pickle.dumps(model)) < before + 100
+
+
 def test_missing_values_hold() -> None:
     y = series(400)
     y.iloc[50::10] = np.nan
     assert np.isfinite(NbtForecaster().fit(y).predict(fh=range(1, 13))).all()
 
 
-def test_without_sktime_the_command_is_named() -> None:
-    program = "import sys; sys.modules['sktime'] = None; import nbt_embed.sktime"
+@pytest.mark.parametrize("library", ["sktime", "pandas"])
+def test_without_sktime_the_command_is_named(library: str) -> None:
+    program = f"import sys; sys.modules['{library}'] = None; import nbt_embed.sktime"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("sktime is not installed: pip install 'nbt-embed[sktime]'")
+    assert last.endswith(f"{library} is not installed: pip install 'nbt-embed[sktime]'")

@@ -69,6 +69,7 @@ def test_no_fault_loses_an_acknowledged_save_in_the_long_run(seed: str, build: B
         ("(flash->n_slots < 4 && !has_stale(seen))", "1"),
     ],
 )
+@pytest.mark.slow
 def test_the_storm_finds_a_store_that_is_wrong(
     right: str, wrong: str, build: Build, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_the_storm_finds_a_store_that_is_wrong(
         ),
     ],
 )
+@pytest.mark.slow
 def test_the_cuts_find_a_store_that_is_wrong(
     right: str, wrong: str, build: Build, tmp_path: Path
 ) -> None:

@@ -75,17 +75,33 @@ def test_what_is_not_scored_is_not_in_the_curve() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "error", "message"),
     [
-        ({"every": 0}, "every = 0"),
-        ({"every": 10, "window": 25}, "window = 25: expected a multiple"),
+        ({"every": 0}, InputError, "every = 0"),
+        ({"every": 10, "window": 25}, InputError, "window = 25: expected a multiple"),
+        ({"every": 1.5}, InputTypeError, "every = 1.5: expected an integer"),
+        ({"window": "all"}, InputTypeError, "window = 'all': expected an integer"),
     ],
 )
 def test_a_curve_of_wrong_pieces_is_refused(
-    stream: Stream, settings: dict[str, int], message: str
+    stream: Stream, settings: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(error, match=message):
         evaluate(LastValue(3, 3), stream).curve(**settings)
+
+
+def test_a_piece_may_be_longer_than_the_stream(stream: Stream) -> None:
+    found = evaluate(LastValue(3, 3), stream)
+    curve = found.curve(every=10**30)
+    assert curve.rows.tolist() == [len(stream)]
+    np.testing.assert_array_equal(curve.rmse, found.curve(every=len(stream)).rmse)
+
+
+@pytest.mark.parametrize("wrong", [None, (np.zeros(9), np.zeros(9))])
+def test_what_is_no_stream_is_refused(wrong: Any) -> None:
+    for call in (lambda: evaluate(LastValue(3, 3), wrong), lambda: sweep([Config(3, 3)], wrong)):
+        with pytest.raises(InputTypeError, match="expected a Stream"):
+            call()
 
 
 # ---- Sweeps --------------------------------------------------------------------------------------
@@ -133,13 +149,18 @@ def test_ctrl_c_says_how_far_it_came(stream: Stream) -> None:
     ("configs", "settings", "error", "message"),
     [
         ([], {}, ConfigError, "configs is empty"),
+        (Config(3, 3), {}, InputTypeError, "expected several of type Config"),
+        ({"a": Config(3, 3), "b": Config(2, 3)}, {}, ConfigError, "b: n_in = 2 .* has 3 inputs"),
         ([Config(3, 3), Config(3, 3)], {}, ConfigError, r"names 3, 3.* twice"),
         ([3], {}, InputTypeError, "configs has 3: expected a Config"),
         ({"a": 3}, {}, InputTypeError, r"configs\['a'\] is 3"),
         ({"a": Config(3, 3)}, {"seeds": ()}, ConfigError, r"seeds = \(\)"),
         ({"a": Config(3, 3)}, {"seeds": (1, 1)}, ConfigError, "none twice"),
         ({"a": Config(3, 3)}, {"horizon": 2}, ConfigError, "a: max_delay = 0 and horizon = 2"),
+        ({"a": Config(3, 3)}, {"horizon": 1.0}, InputTypeError, "horizon = 1.0"),
+        ({"a": Config(3, 3)}, {"seeds": 5}, InputTypeError, "seeds = 5"),
         ({"a": Config(3, 3)}, {"jobs": 0}, ConfigError, "jobs = 0"),
+        ({"a": Config(3, 3)}, {"jobs": 1.5}, InputTypeError, "jobs = 1.5: expected an integer"),
         ({"a": Config(3, 3, link="categorical")}, {}, ConfigError, "no real targets"),
         ({"a": Config(3, 3)}, {"score_from": 10**6}, InputError, "nothing to score"),
     ],

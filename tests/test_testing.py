@@ -7,6 +7,7 @@ import copy
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,16 +113,22 @@ async def waits() -> None:
     """Nothing."""
 
 
+def generates() -> Iterator[int]:
+    yield 1
+
+
 @pytest.mark.parametrize(
     ("step", "settings", "error", "message"),
     [
         (None, {}, InputTypeError, "step = None: expected a function"),
         (waits, {}, InputTypeError, "a coroutine runs only when awaited"),
+        (generates, {}, InputTypeError, "a generator runs only when something is taken"),
         (lambda a, b: a + b, {}, InputTypeError, r"takes \(a, b\): expected no argument, or one"),
         (int, {"steps": 3}, InputError, "steps = 3: expected at least 4"),
         (int, {"steps": 4.0}, InputTypeError, "steps = 4.0: expected an integer"),
         (int, {"warmup": -1}, InputError, "warmup = -1: expected 0"),
         (int, {"limit": float("nan")}, InputError, "limit = nan: expected bytes"),
+        (int, {"limit": "16"}, InputTypeError, "limit = '16': expected bytes"),
     ],
 )
 def test_what_is_no_step_is_refused(
@@ -271,8 +278,19 @@ def test_a_checkpoint_is_the_end(learner: Learner, stream: Stream, tmp_path: Pat
     after.run(stream.inputs, stream.targets, horizon=1)
     after.save(path)
     assert assert_same_bits(learner, path, stream=stream) == after.hash()
-    with pytest.raises(AssertionError, match=r"different learners: anchor = None and \(0, 1, 2\)"):
+    with pytest.raises(
+        AssertionError, match=r"learners: anchor = \(None, None, None\) and \(0, 1, 2\)"
+    ):
         assert_same_bits(learner, path)
+
+
+def test_a_checkpoint_without_anchors_is_the_same_learner(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(300.0))
+    one = Learner(1, 1, hidden=4, anchor=(None,))
+    one.run(wave, wave, horizon=1)
+    one.save(tmp_path / "one.nbt")
+    assert assert_same_bits(one, tmp_path / "one.nbt") == one.hash()
+    assert assert_same_bits(one, Learner.load(tmp_path / "one.nbt")) == one.hash()
 
 
 def test_symbols_have_bits_too(tmp_path: Path) -> None:
@@ -299,6 +317,32 @@ def test_what_cannot_be_compared_is_refused(
         assert_same_bits(learner, 3)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"stream": None}, InputTypeError, "stream = None: expected a Stream"),
+        ({"learner": None}, InputTypeError, "learner = None: expected a Learner"),
+        ({"horizon": 99}, InputError, "horizon = 99: max_delay = . allows"),
+        ({"horizon": -1}, InputError, "horizon = -1: max_delay = . allows"),
+        ({"horizon": 1.0}, InputTypeError, "horizon = 1.0: expected an integer"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_and_the_file_stays(
+    arguments: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    learner: Learner,
+    stream: Stream,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "golden.csv"
+    path.write_text("as it was")
+    chosen = {"learner": learner, "stream": stream, **arguments}
+    with pytest.raises(error, match=words):
+        record_bits(path=path, **chosen)
+    assert path.read_text() == "as it was"
+
+
 # ---- The plugin ----------------------------------------------------------------------------------
 
 TESTS = """
@@ -320,7 +364,7 @@ def test_leak(nbt_flat):
 
 def test_bits(nbt_same_bits, nbt_stream):
     from nbt_embed import Learner
-    nbt_same_bits(Learner(3, 3, hidden=4), "golden.csv", stream=nbt_stream)
+    nbt_same_bits(Learner(3, 3, hidden=4), "golden/golden.csv", stream=nbt_stream)
 """
 PLUGIN = ("-p", "pytest_nbt_embed", "-p", "no:cacheprovider")
 
@@ -341,6 +385,14 @@ def test_fixtures_and_options(pytester: pytest.Pytester) -> None:
     workers = ("-n", "2") if find_spec("xdist") else ()
     result = pytester.runpytest_subprocess(*options, *workers, "-k", "bits or learner")
     result.assert_outcomes(passed=2)
+
+
+def test_the_documented_test_passes_with_any_number_of_steps(pytester: pytest.Pytester) -> None:
+    document = (Path(__file__).parents[1] / "docs/testing.md").read_text(encoding="utf-8")
+    pytester.makepyfile(document.split("```python\n")[1].split("```")[0])
+    pytester.runpytest_subprocess(*PLUGIN, "--nbt-record").assert_outcomes(passed=1)
+    for steps in ("300", "2500"):
+        pytester.runpytest_subprocess(*PLUGIN, "--nbt-steps", steps).assert_outcomes(passed=1)
 
 
 def test_a_wrong_number_of_steps_is_refused(pytester: pytest.Pytester) -> None:

@@ -527,7 +527,7 @@ def refused_elsewhere(learner: Learner) -> bool:
     return learner.pending == 0
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_turns_keep_threads_apart(compiler: str, build: Build) -> None:
     """ThreadSanitizer ends the program at the first race."""
     flags = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread")

@@ -20,10 +20,12 @@ def check_cell(name: str, units: int = 3, points: int = 20, tolerance: float = 1
 
     Arguments: name, of a cell in ``CELLS``; units, H; points, how many (a, s, leak) are drawn;
     tolerance, the largest difference that passes, relative to 1 + the size of the derivative.
-    Errors: KeyError for an unknown name; ValueError for arrays of a wrong shape; AssertionError
-    that says which derivative is wrong, of which gate, and by how much.
+    Errors: ValueError for an unknown name, for what is no Step and for arrays of a wrong shape;
+    AssertionError that says which derivative is wrong, of which gate, and by how much.
     Cost: 2 H (gates + parts) steps a point.
     """
+    if name not in CELLS:
+        raise ValueError(f"name is {name!r}: choose one of {tuple(CELLS)}, or enter it with @cell")
     cell, draw = CELLS[name], np.random.default_rng(0)
     rows, floats = cell.gates * units, cell.parts * units
     for _ in range(points):
@@ -58,7 +60,11 @@ def check_cell(name: str, units: int = 3, points: int = 20, tolerance: float = 1
 
 
 def _check_shapes(name: str, step: Step, rows: int, floats: int, memory: tuple[int, int]) -> None:
-    """Every array of a step has its shape. Errors: ValueError that names it."""
+    """It is a step, and every array of it has its shape. Errors: ValueError that names it."""
+    if not isinstance(step, Step):
+        raise ValueError(
+            f"cell {name!r} returns a {type(step).__name__}: return Step(state, gain, carry)"
+        )
     parts = memory[0]
     for what, shape in (("state", (floats,)), ("gain", (parts, rows)), ("carry", memory)):
         found = np.shape(getattr(step, what))

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbt_embed._choices import CHOICES
 from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.cells import CELLS, Step, widened, with_input
 from nbt_embed.reference.covariance import ReadoutCovariance
@@ -40,8 +41,8 @@ class ReferenceLearner:
 
     Arguments: theta (R, D), the kernel's initial parameters, so that both start from the same
     bits; None for the float64 ones. The generator advances by their words either way.
-    Errors: ValueError for a theta of another shape, an unknown estimator, or one that the cell
-    does not allow.
+    Errors: ValueError for a theta of another shape, an unknown name in a setting, or an estimator
+    that the cell does not allow.
     """
 
     def __init__(self, config: Settings, theta: ArrayLike | None = None) -> None:
@@ -51,6 +52,11 @@ class ReferenceLearner:
                 raise ValueError(
                     f"{field} is {getattr(config, field)!r}: choose one of {tuple(known)}, "
                     f"or enter your own with @{field}"
+                )
+        for field in ("norm", "filter", "link"):
+            if getattr(config, field) not in CHOICES[field]:
+                raise ValueError(
+                    f"{field} is {getattr(config, field)!r}: choose one of {CHOICES[field]}"
                 )
         estimator = ESTIMATORS[config.estimator]
         if estimator.traces and CELLS[config.cell].parts > 1:

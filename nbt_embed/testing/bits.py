@@ -90,11 +90,17 @@ def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: in
     Args: as for ``assert_same_bits``. With horizon 0 a row's label is learnt in the line after it.
     Returns: the hash at the end. Errors: InputError, InputTypeError, OSError (the file stays).
     """
+    if not isinstance(learner, Learner):
+        raise InputTypeError(f"learner = {shown(learner)}: expected a Learner")
+    horizon = learner._check_horizon(horizon)
+    pieces = _pieces(stream)
+    if not pieces:
+        raise InputTypeError("stream = None: expected a Stream or a pair (X, Y) to be recorded")
     one = copy.copy(learner)
     names = ["label"] * one.config.n_label + ["x"] * one.config.n_in
     lines = [",".join([*names, "hash"])]
     late: Float32Array | None = None
-    for _, x, y in _pieces(stream):
+    for _, x, y in pieces:
         for inputs, label in zip(x, y, strict=True):
             known = late if horizon == 0 else label
             waits = one.pending > max(horizon - 1, 0)
@@ -192,11 +198,16 @@ def _same_log(learner: Learner, path: Path) -> int:
 def _same_settings(pair: _Pair) -> None:
     """Errors: AssertionError names the settings that differ."""
     __tracebackhide__ = True
-    one, other = (learner.config for learner in pair)
+    one, other = (
+        # A checkpoint does not tell "no anchor" from one that has not been looked for.
+        {field.name: getattr(learner.config, field.name) for field in fields(learner.config)}
+        | {"anchor": learner.anchor}
+        for learner in pair
+    )
     different = [
-        f"{field.name} = {getattr(one, field.name)!r} and {getattr(other, field.name)!r}"
-        for field in fields(one)
-        if getattr(one, field.name) != getattr(other, field.name)
+        f"{name} = {value!r} and {other[name]!r}"
+        for name, value in one.items()
+        if value != other[name]
     ]
     if different:
         raise AssertionError(f"these are different learners: {', '.join(different)}")

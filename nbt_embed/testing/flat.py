@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from statistics import fmean, variance
 
 from nbt_embed.arrays import integer
@@ -127,6 +128,8 @@ def _settings(steps: int, warmup: int | None, limit: float) -> tuple[int, int, f
     warmup = steps // 10 if warmup is None else integer("warmup", warmup)
     if warmup < 0:
         raise InputError(f"warmup = {warmup}: expected 0 calls or more")
+    if not isinstance(limit, Real):
+        raise InputTypeError(f"limit = {shown(limit)}: expected bytes a step, a number")
     if not limit >= 0:
         raise InputError(f"limit = {shown(limit)}: expected bytes a step, 0 or more")
     return steps, warmup, limit
@@ -140,6 +143,11 @@ def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
         raise InputTypeError(
             f"step = {shown(step)}: a coroutine runs only when awaited; pass a function that does, "
             "such as lambda: asyncio.run(step())"
+        )
+    if inspect.isgeneratorfunction(step) or inspect.isasyncgenfunction(step):
+        raise InputTypeError(
+            f"step = {shown(step)}: a generator runs only when something is taken from it; pass a "
+            "function that does, such as generator.__next__"
         )
     try:
         signature = inspect.signature(step)
