@@ -358,3 +358,20 @@ def test_names_and_times_with_halves_of_pairs_are_taken() -> None:
     assert rows.layout.columns == ("\ufffd",)
     assert table[:, 0].tolist() == [0, 1, 2, 3]
     assert np.isnan(time[3])
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "inputs"),
+    [
+        (",a", "0,1.5", ("a",)),
+        ("Unnamed: 0,a", "57,1.5", ("a",)),
+        (",a", "0.5,1.5", ("column 1", "a")),
+        ("a,", "1.5,0", ("a", "column 2")),
+    ],
+)
+def test_an_index_without_a_name_is_no_input(
+    header: str, first: str, inputs: tuple[str, ...]
+) -> None:
+    _, _, _, rows = read([f"{header}\n{first}\n".encode()])
+    assert rows.layout is not None
+    assert rows.layout.columns == inputs

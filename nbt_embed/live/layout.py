@@ -19,6 +19,7 @@ from nbt_embed.live.options import SourceOptions
 
 _LISTED = 20  # names that a message lists
 _LONGEST = 80  # characters of one of them
+_INDEX = ("column 1", "Unnamed: 0")  # a first column without a name, as pandas writes its index
 _COUNTING = re.compile(
     r"(?:^|[^a-z])(?:n|i|k|index|idx|id|no|nr|rows?|rec|records?|seq|sequence|samples?|steps?"
     r"|ticks?|uptime|packet|line|entry)(?:[^a-z]|$)"
@@ -245,4 +246,6 @@ def _counts(name: str, cell: str) -> bool:
     """Whether a field is another time, or a number of the row, by its name and first value."""
     if is_sure(name) or (times.named_time(name) and times.is_nanoseconds([cell])):
         return True
+    if name in _INDEX:
+        return cell.isdigit()
     return cell.isdigit() and times.counts(name) and _COUNTING.search(name.lower()) is not None
