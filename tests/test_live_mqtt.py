@@ -25,7 +25,7 @@ from broker import Broker, Sender
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Arrivals, Source
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.publish import Publisher
+from nbt_embed.live.publish import Publisher, check_apart
 from nbt_embed.live.sources import open_source
 
 SECONDS = 20.0  # after which a test that waits has failed
@@ -406,6 +406,15 @@ def test_messages_that_the_broker_does_not_take_are_counted(tmp_path: Path) -> N
             assert publisher.health.counts == counts
     finally:
         broker.kill()
+
+
+@pytest.mark.parametrize("source", ["mqtt://h/a/b", "mqtt://sam@H/x,a%2Fb?field=c"])
+def test_what_is_read_is_not_published(source: str) -> None:
+    with pytest.raises(StreamError, match="mqtt://h/a/b: is the topic that is read"):
+        check_apart(source, "mqtt://h/a/b?retain=1")
+    check_apart(source, "mqtt://h/a")
+    check_apart(source, "mqtt://h:1884/a/b")
+    check_apart("-", "mqtt://h/a/b")
 
 
 @pytest.mark.parametrize("where", ["mqtt://h/a/#", "http://h/t", "-", "mqtt://h"])

@@ -32,6 +32,7 @@ from nbt_embed.live.answers import Answers
 from nbt_embed.live.rings import History, Ring
 from nbt_embed.live.sessions import alone
 from nbt_embed.live.state import StateError, put, taken
+from nbt_embed.live.summary import moment
 from nbt_embed.live.watching import Plan, Watch
 from nbt_embed.simulation import simulated_sensor
 from tools.live import kills
@@ -759,3 +760,9 @@ def test_names_cannot_drive_a_terminal() -> None:
     assert code == 0
     assert "\x1b[2Jb" not in shown
     assert "[red]c" in shown
+
+
+def test_times_are_shown_to_the_microsecond() -> None:
+    assert moment(36.9166666666667) == "36.916667"
+    assert moment(1.7e9 + 1 / 3) == "2023-11-14T22:13:20.333333"
+    assert moment(None) is None

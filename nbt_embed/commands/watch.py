@@ -205,6 +205,11 @@ def main(args: argparse.Namespace) -> Result:
         from nbt_embed.live.clock import Clock
         from nbt_embed.live.sessions import alone, check_folder, damaged, read_session, session_path
         from nbt_embed.live.sources import open_source
+
+        if args.publish is not None:
+            from nbt_embed.live.publish import check_apart
+
+            check_apart(args.source, args.publish)
     session = None
     with ExitStack() as stack:
         if args.save is not None:

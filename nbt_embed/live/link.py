@@ -31,6 +31,7 @@ OPTIONS = (
     "client", "qos", "keepalive", "version", "wait", "cafile", "certfile", "keyfile",
     "passwordfile",
 )  # fmt: skip
+SOURCE_OPTIONS, TARGET_OPTIONS = ("field", "session"), ("retain",)
 RECEIVE = 1000  # messages that a broker may send before the first of them is acknowledged
 _ANSWER = 10.0  # seconds in which a broker must answer
 _CONNECT = 5.0  # seconds in which it must accept a connection

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from nbt_embed.app.objects import flattened, text_of
 from nbt_embed.live import layout as layouts
@@ -14,7 +13,7 @@ from nbt_embed.live.arrivals import Arrivals, Health
 from nbt_embed.live.flow import Flow
 from nbt_embed.live.inbox import Inbox, Message
 from nbt_embed.live.layout import Layout, Rows
-from nbt_embed.live.link import Link, address
+from nbt_embed.live.link import SOURCE_OPTIONS, Link, address
 from nbt_embed.live.moments import Days, is_sure
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import RecordRows
@@ -39,10 +38,10 @@ class MqttSource(Flow):
     """
 
     def __init__(self, where: str, options: SourceOptions) -> None:
-        found = address(where, ("field", "session"))
+        found = address(where, SOURCE_OPTIONS)
         super().__init__(found.title)
         self._options, self._fields = options, found.names("field")
-        topics = tuple(unquote(topic) for topic in found.path.split(","))
+        topics = found.topics
         check_topics(self.title, topics)
         self._topics = Topics(topics, self._fields, texts=options.classes is not None)
         self._values = Values(options.missing, options.decimal, self.counts)

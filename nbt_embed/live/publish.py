@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 _FAREWELL = 2.0  # seconds in which what waits is sent at the end
 
 
+def check_apart(source: str, where: str) -> None:
+    """Refuse to publish what the same program reads. Args: addresses. Errors: StreamError."""
+    with needed("publish"):
+        from nbt_embed.live.link import SOURCE_OPTIONS, TARGET_OPTIONS, address
+    sent = address(where, TARGET_OPTIONS)
+    if not source.startswith(("mqtt:", "mqtts:")):
+        return
+    read = address(source, SOURCE_OPTIONS)
+    one_broker = (read.host.lower(), read.port) == (sent.host.lower(), sent.port)
+    if one_broker and not {*read.topics}.isdisjoint(sent.topics):
+        raise StreamError(
+            f"{sent.title}: is the topic that is read: answers would come back as rows; name "
+            "another one to publish"
+        )
+
+
 class Publisher:
     """Sends each row as a JSON object to a topic.
 
@@ -34,9 +50,9 @@ class Publisher:
 
     def __init__(self, where: str) -> None:
         with needed("publish"):
-            from nbt_embed.live.link import Link, address
+            from nbt_embed.live.link import TARGET_OPTIONS, Link, address
             from nbt_embed.live.outbox import Outbox
-        found = address(where, ("retain",))
+        found = address(where, TARGET_OPTIONS)
         topic = unquote(found.path)
         if found.scheme not in ("mqtt", "mqtts") or "+" in topic or "#" in topic:
             raise StreamError(

@@ -39,8 +39,8 @@ def measures(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def moment(seconds: float | None) -> str | None:
-    """A time as a person reads it."""
-    return None if seconds is None else time_text(dates(np.array([seconds]))[0])
+    """A time as a person reads it, to the microsecond."""
+    return None if seconds is None else time_text(dates(np.array([round(seconds, 6)]))[0])
 
 
 def value_text(document: Mapping[str, Any], value: float | None) -> str:

@@ -32,6 +32,11 @@ class Where:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{port}/{urllib.parse.unquote(self.path)}"
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics of MQTT, which stand between commas."""
+        return tuple(urllib.parse.unquote(topic) for topic in self.path.split(","))
+
     def number(self, name: str, default: float, low: float, high: float) -> float:
         """A number that may be said. Errors: StreamError."""
         text = self.said.get(name)
