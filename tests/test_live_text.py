@@ -375,3 +375,11 @@ def test_an_index_without_a_name_is_no_input(
     _, _, _, rows = read([f"{header}\n{first}\n".encode()])
     assert rows.layout is not None
     assert rows.layout.columns == inputs
+
+
+@pytest.mark.parametrize("time", ["0000-00-00 00:00:00", "2024-02-30", "31.12.24 25:00"])
+def test_a_first_time_that_cannot_be_is_a_text(time: str) -> None:
+    seconds, table, _, rows = read([f"time;a\n{time};2\n2024-01-01;3\n".encode()])
+    assert np.isnan(seconds).all()
+    assert table[:, 0].tolist() == [2, 3]
+    assert rows.notes[-1] == f"field 'time' is left out: it holds a text ('{time}')"

@@ -117,8 +117,9 @@ def find(
             if forms and (forms[0].kind != "seconds" or is_sure(name)):
                 return Moments((name,), _only(title, name, cell, forms))
     for name, cell in zip(names, cells, strict=True):
-        if times.is_time(cell):
-            return Moments((name,), _only(title, name, cell, times.text_formats([cell])))
+        # A clock that is not set may write 0000-00-00, which looks like a date and is none.
+        if times.is_time(cell) and (forms := times.text_formats([cell])):
+            return Moments((name,), _only(title, name, cell, forms))
     if options.time_format is not None:
         raise StreamError(
             f"{title}: time format {options.time_format!r}: no column is the time; name it "
