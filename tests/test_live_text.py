@@ -383,3 +383,18 @@ def test_a_first_time_that_cannot_be_is_a_text(time: str) -> None:
     assert np.isnan(seconds).all()
     assert table[:, 0].tolist() == [2, 3]
     assert rows.notes[-1] == f"field 'time' is left out: it holds a text ('{time}')"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("1 000,2,3\n", {"time": "x1"}, "column 'x1' is no time in the first row"),
+        ('#,%,NULL,on\nb,2,{,5\n%,a,"x, y",+\n', {"decimal": ","}, "different numbers of cells"),
+        ("a,12:00,9,//\n0x1,1.2.3,7,b\n", {"decimal": ","}, "different numbers of cells"),
+    ],
+)
+def test_first_lines_that_make_no_table_are_refused(
+    text: str, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(StreamError, match=told):
+        read([text.encode()], **options)

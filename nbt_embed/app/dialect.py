@@ -180,6 +180,8 @@ def _with_rows(
     """Lines, with those that only begin as comments."""
     rows = [(line, split(line.text, delimiter, options.quote)) for line in lines]
     table = [(line.number, row) for line, row in rows if len(row) == mode]
+    if not table:
+        return list(lines)
     below = [(line, split(line.text, delimiter, options.quote)) for line in comments
              if line.number > table[0][0]]  # fmt: skip
     body = [row for _, row in table[1:]] or [row for _, row in below if len(row) == mode]
@@ -325,7 +327,12 @@ def _body(
 ) -> tuple[int, tuple[str, ...] | None, list[str]]:
     """Where header or rows begin, the names if they have another count than the rows, and notes."""
     notes: list[str] = []
-    head = next(i for i, row in enumerate(rows) if len(row) == mode)
+    head = next((i for i, row in enumerate(rows) if len(row) == mode), None)
+    if head is None:  # cells were told apart by decimal marks of which these lines have none
+        raise StreamError(
+            f"{title}: the first lines have different numbers of cells: say what stands between "
+            "cells, and which mark is the decimal one (--delimiter, --decimal)"
+        )
     if options.skip:
         lines_said = "line is" if options.skip == 1 else f"{options.skip} lines are"
         notes.append(f"the first {lines_said} skipped, as said")

@@ -156,7 +156,10 @@ def _forms(
     if is_missing(cell):
         return []
     if is_number(cell) and not times.is_nanoseconds([cell]):
-        value = float(cell) if "," not in cell else float(cell.replace(",", "."))
+        try:
+            value = float(cell.replace(",", "."))
+        except ValueError:  # thousands marks, which are no number in a stream
+            return []
         return times.number_formats(name, np.array([value]), explicit)
     return times.text_formats([cell])
 
