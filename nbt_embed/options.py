@@ -148,13 +148,13 @@ def count_from(low: int, high: int = _LARGEST) -> Any:
     return convert
 
 
-def number_from(low: float, high: float, unit: str) -> Any:
+def number_from(low: float, high: float, what: str) -> Any:
     """Return a converter of an option to a number from low to high, both allowed."""
 
     def convert(text: str) -> float:
         if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
             raise argparse.ArgumentTypeError(
-                f"{shown(text)}: expected a number of {unit} from {low:g} to {high:g}"
+                f"{shown(text)}: expected {what} from {low:g} to {high:g}"
             )
         return float(text)
 

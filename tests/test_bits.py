@@ -185,6 +185,7 @@ def test_the_grid_tells_configurations_apart(expected: list[str]) -> None:
     assert len({line[-1] for line in hashes}) == len(lines)
 
 
+@pytest.mark.slow
 def test_fused_multiply_add_would_change_the_bits(build: Build, expected: list[str]) -> None:
     """The control: without -ffp-contract=off the grid is able to tell."""
     flags = Path("/proc/cpuinfo")

@@ -149,6 +149,7 @@ def emulated(name: str, folder: Path, tool: Tool) -> str:
     return machine.emulate(elf)
 
 
+@pytest.mark.slow
 def test_the_device_goes_on_for_a_thousand_steps_as_python_does(tool: Tool, tmp_path: Path) -> None:
     """On this machine, and bare on an emulated Cortex-M4F."""
     config = Config(3, 1, estimator="nobacktrack", max_delay=4, hold_missing=True)
@@ -272,6 +273,7 @@ def test_two_models_run_in_one_firmware(
     assert run(program) == "the same bits\n"
 
 
+@pytest.mark.slow
 def test_a_firmware_with_a_prefix_builds_as_it_is(tool: Tool, tmp_path: Path) -> None:
     learner = trained(KINDS["leaky"])
     folder, build = tmp_path / "firmware", tmp_path / "build"

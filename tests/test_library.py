@@ -131,6 +131,7 @@ def test_a_template_that_wants_more_than_there_is_says_what(tmp_path: Path) -> N
         library.write(tmp_path, {"name": "nbt_embed"})
 
 
+@pytest.mark.slow
 def test_the_sketch_compiles_and_learns(folder: Path, tool: Tool, tmp_path: Path) -> None:
     (tmp_path / "Arduino.h").write_text(ARDUINO)
     sketch = (folder / "examples" / "Forecast" / "Forecast.ino").read_text()

@@ -446,6 +446,7 @@ def there() -> list[Series]:
     return load(DATA)
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_other_hands() -> None:
     """An earlier default learner scored 36.0 on these files, by a program that is not this one."""
     old = {

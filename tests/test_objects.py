@@ -85,10 +85,8 @@ def arithmetic(compiler: str, machine: list[str], tool: Tool) -> set[str]:
     return defined | (AVR_ARITHMETIC if compiler == "avr-gcc" else set())
 
 
-@pytest.mark.parametrize(
-    "target",
-    [one if one == "gcc" else pytest.param(one, marks=pytest.mark.slow) for one in TARGETS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_kernel_has_no_data_and_calls_no_library(
     target: str, kernel: Path, tool: Tool, tmp_path: Path
 ) -> None:

@@ -13,8 +13,8 @@ ALLOWED = {"memcpy", "memset", "memmove", "memcmp", "bcmp", "sqrtf"}
 LINKER_MADE = {"_GLOBAL_OFFSET_TABLE_"}
 
 
-# Compiler and lanes: builds that other tests need as well.
-BUILDS = [("gcc", 16), ("clang", 4)]
+# Compiler and lanes.
+BUILDS = [("gcc", 16), pytest.param(("clang", 4), marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module", params=BUILDS, ids=str)

@@ -103,7 +103,7 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
         help=f"whose milliseconds are told: {known} (default: {USUAL})",
     )  # fmt: skip
     group.add_argument(
-        "--mhz", metavar="F", type=number_from(1e-3, 1e4, "megahertz"),
+        "--mhz", metavar="F", type=number_from(1e-3, 1e4, "a number of megahertz"),
         help="its clock (default: that of a usual board)",
     )  # fmt: skip
 

@@ -112,7 +112,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text"
     )
     group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
-    seconds = number_from(0, _LONGEST, "seconds")
+    seconds = number_from(0, _LONGEST, "a number of seconds")
     group.add_argument(
         "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
     )
@@ -142,7 +142,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--alarm",
         metavar="SCORE",
-        type=number_from(0, 1, "a score"),
+        type=number_from(0, 1, "an anomaly score"),
         default=0.9999,
         help="an alarm begins above this anomaly score (default: 0.9999)",
     )

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
         help="settings that are tried (default: 60)",
     )  # fmt: skip
     group.add_argument(
-        "--first", metavar="PERCENT", type=number_from(1, 99, "percent"), default=40.0,
+        "--first", metavar="PERCENT", type=number_from(1, 99, "a number of percent"), default=40.0,
         help="share of the rows that the search sees (default: 40)",
     )  # fmt: skip
     group.add_argument(

@@ -105,7 +105,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--retained", action="store_true", help="use messages that an MQTT broker kept from before"
     )
-    seconds = number_from(0, _LONGEST, "seconds")
+    seconds = number_from(0, _LONGEST, "a number of seconds")
     group.add_argument(
         "--interval",
         metavar="S",
@@ -122,7 +122,7 @@ def _add_alarms(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--alarm",
         metavar="SCORE",
-        type=number_from(0, 1, "a score"),
+        type=number_from(0, 1, "an anomaly score"),
         default=0.9999,
         help="an alarm begins above this anomaly score (default: 0.9999)",
     )
