@@ -766,3 +766,15 @@ def test_times_are_shown_to_the_microsecond() -> None:
     assert moment(36.9166666666667) == "36.916667"
     assert moment(1.7e9 + 1 / 3) == "2023-11-14T22:13:20.333333"
     assert moment(None) is None
+
+
+def test_a_file_whose_newest_row_stands_first_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "newest.csv"
+    path.write_text("time,a\n" + "".join(f"{second},{second % 7}\n" for second in range(60, 0, -1)))
+    arguments = [str(path), "--once", "--quiet", "--out", str(tmp_path / "out.csv"), *SMALL]
+    assert main(["watch", *arguments]) == 0
+    assert "59 of 60 rows have a time that is not after" in capsys.readouterr().err
+    assert main(["watch", *arguments, "--time", "none"]) == 0
+    assert "rows have a time" not in capsys.readouterr().err

@@ -225,7 +225,7 @@ def main(args: argparse.Namespace) -> Result:
                 session = read_session(path)
         with extra("nbt-embed watch"):
             source = stack.enter_context(open_source(args.source, source_options(args)))
-        for text in getattr(source, "notes", ()):
+        for text in source.notes:
             note(text)
         clock = Clock(args.interval, args.gap)
         if session is not None:
@@ -361,6 +361,13 @@ def _watch(
             watcher.resume(session, session_path(args.save), args.from_beginning, args.source)
         watcher.run()
         document = watcher.document()
+    gone = clock.counts["late"] + clock.counts["twice"]
+    if gone > watch.rows:
+        note(
+            f"{gone:,} of {gone + watch.rows:,} rows have a time that is not after that of the row "
+            "before, and were dropped: --time none takes rows as they come, and `nbt-embed run` "
+            "reads a file whose newest row stands first"
+        )
     text = ""
     if not args.quiet:
         text = summary.report(

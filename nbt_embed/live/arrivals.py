@@ -81,6 +81,8 @@ class Source(ABC):
     """Names of the classes of the one class target by number; None: targets are numbers."""
     anchor: tuple[int | None, ...]
     """For each target the input that is the same column; None if it is no input."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what was recognised and left out."""
 
     @abstractmethod
     def arrivals(self, patience: float) -> Iterator[Arrivals]:

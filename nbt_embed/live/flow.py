@@ -9,12 +9,8 @@ from nbt_embed.live.layout import Layout
 
 
 class Flow(Source):
-    """A source whose layout is known once it is open.
+    """A source whose layout is known once it is open."""
 
-    Attributes: notes, sentences about what was recognised and left out.
-    """
-
-    notes: tuple[str, ...] = ()
     is_date = False
     """Whether times are seconds since 1970; else they are seconds since a start."""
 
