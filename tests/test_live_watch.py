@@ -773,8 +773,8 @@ def test_a_file_whose_newest_row_stands_first_is_told(
 ) -> None:
     path = tmp_path / "newest.csv"
     path.write_text("time,a\n" + "".join(f"{second},{second % 7}\n" for second in range(60, 0, -1)))
-    arguments = [str(path), "--once", "--quiet", "--out", str(tmp_path / "out.csv"), *SMALL]
-    assert main(["watch", *arguments]) == 0
+    out = tmp_path / "out.csv"
+    assert watch(path, "--out", out) == 0
     assert "59 of 60 rows have a time that is not after" in capsys.readouterr().err
-    assert main(["watch", *arguments, "--time", "none"]) == 0
+    assert watch(path, "--out", out, "--time", "none") == 0
     assert "rows have a time" not in capsys.readouterr().err
