@@ -94,6 +94,9 @@ def test_json_lines_and_csv_of_the_same_values_are_the_same_stream(tmp_path: Pat
         (b'{"a": 1,', "line 7 is no whole JSON object (Expecting property name"),
         (b'{"a": 1} {"a": 2}', "line 7 is no whole JSON object (no JSON: more follows)"),
         (b"[1, 2]", "line 7 holds an array and no JSON object"),
+        (b'[{"a": 1}, 2]', "line 7 is no whole JSON object (an array mixes objects and other"),
+        (b"{", "write each object on one line, as jq -c . does"),
+        (b'[{"load": [1]}, {"load": ["hot"]}]', "line 7: column 'load.0' holds 'hot'"),
         (b"17", "line 7 holds 17 and no JSON object"),
         (b"a,b", "line 7 is no whole JSON object"),
         (b'{"a": "\xff"}', "line 7 is no whole JSON object (not UTF-8)"),
@@ -112,10 +115,27 @@ def test_lines_that_are_no_row_are_refused(tmp_path: Path, line: bytes, told: st
     assert str(error.value).startswith(f"{path}: ")
 
 
-def test_an_array_of_objects_is_refused_with_the_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begin", ["", "[]\n", "\ufeff[ ]\r\n"])
+@pytest.mark.parametrize("size", [1, 7, ROWS])
+def test_an_array_of_objects_is_as_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str, size: int
+) -> None:
+    monkeypatch.setattr(json_lines, "PIECE", 16)
+    rows = objects()
+    some = [json.dumps(rows[i : i + size]) + "\n" for i in range(0, ROWS, size)]
+    (tmp_path / "arrays.json").write_text(begin + "[]\n".join(some), encoding="utf-8")
+    streams = []
+    for path in (tmp_path / "arrays.json", written(tmp_path / "log.jsonl", rows)):
+        with read([path], ReadOptions(targets=("machine.temp",))) as recording:
+            streams.append(recording.stream().inputs)
+    np.testing.assert_array_equal(streams[0], streams[1])
+
+
+@pytest.mark.parametrize("value", [objects(1)[0], objects(3)])
+def test_json_over_several_lines_is_refused_with_the_way(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "log.json"
-    path.write_text(json.dumps(objects(3)), encoding="utf-8")
-    with pytest.raises(StreamError, match=r"line 1 holds an array.*write one object a line"):
+    path.write_text(json.dumps(value, indent=2), encoding="utf-8")
+    with pytest.raises(StreamError, match=r"line 1 is no whole JSON object.*each object on one"):
         read([path], ReadOptions())
 
 

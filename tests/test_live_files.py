@@ -84,6 +84,20 @@ def test_a_file_read_once_ends_with_its_last_line(log: Path) -> None:
         assert source.health.state == "ended"
 
 
+def test_an_array_of_objects_is_several_rows_of_one_position(log: Path) -> None:
+    append(log, '[{"a":1},{"a":2}]\n[{"a":3},{"a"')
+    with open_source(str(log)) as source:
+        reader = Reader(source)
+        assert reader.take(2) == [1, 2]
+        position = reader.position
+        append(log, ':4}]\n[]\n{"a":5}\n')
+        assert reader.take(3) == [3, 4, 5]
+        assert source.health.counts == {"empty arrays": 1}
+    with open_source(str(log)) as source:
+        source.seek(position)
+        assert Reader(source).take(3) == [3, 4, 5]
+
+
 def test_a_file_is_waited_for(log: Path) -> None:
     threading.Timer(0.1, lambda: append(log, "a\n1\n")).start()
     with open_source(str(log)) as source:
@@ -169,6 +183,7 @@ def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
         ("a\n1\n".encode("utf-16"), "no text"),
         (b"", "ended before the first row"),
         (b"a,b\n", "ended before the first row"),
+        (b'{\n  "a": 1\n}\n', "JSON over several lines"),
     ],
 )
 def test_what_is_no_table_is_refused(log: Path, content: bytes, words: str) -> None:

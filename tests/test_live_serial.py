@@ -119,7 +119,13 @@ def test_lines_are_rows(device: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    "first", ["0,1\n1,2\n", '":7}\n{"time":1,"a":2}\n', '{"x":1}}\n{"time":1,"a":2}\n']
+    "first",
+    [
+        "0,1\n1,2\n",
+        '":7}\n{"time":1,"a":2}\n',
+        '{"x":1}}\n{"time":1,"a":2}\n',
+        '{"a":1}]\n[{"time":1,"a":2}]\n',
+    ],
 )
 def test_a_line_that_may_have_lost_its_beginning_is_dropped(device: Device, first: str) -> None:
     names = ("time", "a") if first.startswith("0") else None
@@ -127,6 +133,15 @@ def test_a_line_that_may_have_lost_its_beginning_is_dropped(device: Device, firs
         assert source.input_names == ("a",)
         assert Reader(source).take(1) == [2]
         assert source.health.counts == {"lines cut off": 1}
+
+
+def test_an_array_of_objects_is_several_rows(device: Device) -> None:
+    with opened(device, '[{"time":1,"a":2},{"time":2,"a":3}]\r\n[{"ti') as source:
+        reader = Reader(source)
+        assert reader.take(2) == [2, 3]
+        device.send('me":3,"a":4}]\r\n')
+        assert reader.take(1) == [4]
+        assert source.health.counts == {}
 
 
 def test_a_device_that_is_unplugged_and_comes_back(device: Device) -> None:

@@ -120,7 +120,8 @@ def test_a_table_is_the_same_however_it_is_cut(
                 ),
             ).map(json.dumps),
             st.sampled_from(
-                ["{", "", "[]", "7", '{"a":1},{"a":2}', '{"a":[1', "2]}", '{"a":1,"a":2}', "\u20ac"]
+                ["{", "", "[]", "7", '[{"a":1},{"b":2}]', '[{"a":1},7]', "[{}]",
+                 '{"a":1},{"a":2}', '{"a":[1', "2]}", '{"a":1,"a":2}', "\u20ac"]
             ),
         ),
         min_size=1,
@@ -207,6 +208,12 @@ def test_many_lines_at_once_are_the_numbers_of_python() -> None:
         ('{"a":1}\n{"a":NaN}\n{"a":Infinity}\n{"a":1e400}\n{"a":null}\n{"a":[1]}\n', {}, ("a",),
          [[1], *[[None]] * 5]),
         ("[1,2]\n[3,4]\n[5]\n", {}, ("x1", "x2"), [[1, 2], [3, 4]]),
+        ("[[1,2],[3]]\n", {}, ("x1.0", "x1.1", "x2.0"), [[1, 2, 3]]),
+        ('[{"a":1,"b":2},{"b":3}]\n{"a":4}\n', {}, ("a", "b"), [[1, 2], [None, 3], [4, None]]),
+        ('[]\n\ufeff [ {"a":1},{"c":2},{"a":"3"}]\r\n[{"a":4}]', {}, ("a",),
+         [[1], [None], [3], [4]]),
+        ('[{"a":{"b":1}},{"a":{"b":2}}]\n', {"names": ("p",)}, ("a.b",), [[1], [2]]),
+        ('{"a":[{"b":1},{"b":2}]}\n', {}, ("a.0.b", "a.1.b"), [[1, 2]]),
     ],
 )  # fmt: skip
 def test_what_a_text_means(
@@ -267,6 +274,65 @@ def test_what_is_wrong_is_counted() -> None:
     text = '{"a":1}\n{"a":1,"b":2}\n{"b":1,"c":2}\n{"a":"x"}\nno\n{"a":{}}\n'
     _, _, counts, _ = read([text.encode()])
     assert counts == {"new fields": 2, "malformed values": 2, "malformed lines": 1}
+
+
+def test_an_array_of_objects_is_the_rows_of_its_objects() -> None:
+    rows = [json.dumps({"t_s": i, "a": i % 7, "s": "no" if i % 5 else "yes"}) for i in range(10000)]
+    options = {"targets": ("s",), "classes": ("no", "yes")}
+    lines = read(["\n".join(rows).encode()], **options)
+    assert len(lines[0]) == len(rows)
+    same(lines, read([f"[{','.join(rows)}]\n".encode()], **options))
+    some = [f"[{','.join(rows[i : i + 99])}]\n" for i in range(0, len(rows), 99)]
+    same(lines, read(["".join(some).encode()], **options))
+
+
+def test_arrays_that_are_no_rows_are_counted() -> None:
+    text = """[]
+[{"a":1,"b":2},{"a":"x","b":{}},{"a":3,"b":4}]
+[{"a":1},null]
+[7,{"a":1}]
+[{"a":1},{"a":
+[ ]
+[{"a":5,"b":6}]
+"""
+    _, table, counts, _ = read([text.encode()])
+    np.testing.assert_array_equal(table[:, :2], [[1, 2], [np.nan, np.nan], [3, 4], [5, 6]])
+    assert counts == {"malformed lines": 3, "malformed values": 2, "empty arrays": 2}
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2, "\t"])
+@pytest.mark.parametrize(
+    "value", [{"t": 1, "a": 2}, [{"t": 1, "a": 2}] * 2, {"t": {"b": 1}, "a": 2}]
+)
+@pytest.mark.parametrize("begin", ["", "\ufeff", "\n\n"])
+def test_json_over_several_lines_is_refused(indent: Any, value: Any, begin: str) -> None:
+    text = json.dumps(value, indent=indent)
+    if indent is None:
+        text = text.replace(", ", ",\n")
+    data = f"{begin}{text}\n{text}\n".encode()
+    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+        with pytest.raises(StreamError, match="JSON over several lines: send each object on one"):
+            read(pieces)
+
+
+def test_json_over_several_lines_in_a_stream_that_runs_is_counted() -> None:
+    text = '{"a":1}\n{\n"a": 2\n}\n{"a":3}\n'
+    _, table, counts, _ = read([text.encode()])
+    assert table[:, 0].tolist() == [1, 3]
+    assert counts == {"malformed lines": 3}
+    rows = TextRows("log", SourceOptions(), Counter())
+    rows.feed(b'{"a":1}\n')
+    rows.begin_file()
+    found = rows.feed(b'{\n"a": 2\n}\n{"a":\n"b": 2}\n[\n{"a":3}\n')
+    assert found is not None
+    assert found.inputs.tolist() == [[3]]
+
+
+@pytest.mark.parametrize("first", ["[INFO] ready", '{"a":', '[{"a":1', "{a}"])
+@pytest.mark.parametrize("more", ["a,b\n1,2\n", '{"a":1,"b":2}\n'])
+def test_a_first_line_that_is_broken_does_not_end_a_stream(first: str, more: str) -> None:
+    _, table, counts, _ = read([f"{first}\n{more}".encode()])
+    assert (table[:, :2].tolist(), counts) == ([[1, 2]], {"malformed lines": 1})
 
 
 def test_a_json_text_of_any_depth_and_any_digits_is_a_malformed_line_at_worst() -> None:

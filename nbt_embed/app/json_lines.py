@@ -1,4 +1,4 @@
-"""JSON lines as a table: one object a line, a column for every field that any of them has."""
+"""JSON lines as a table: an object a row, a column for every field that any of them has."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from nbt_embed.app import lines
 from nbt_embed.app.encoding import UTF8, Utf8
-from nbt_embed.app.objects import MOST, decoded, flattened, text_of
+from nbt_embed.app.objects import MOST, decoded, flattened, objects_of, text_of
 from nbt_embed.app.source import Source
 from nbt_embed.errors import StreamError
 
 PIECE = 1 << 14  # rows of one temporary file
 _MARK = b"\xef\xbb\xbf"
-_BEGIN = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*\{)')
+_BEGIN = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*\{|\[\s*\]\s*[\r\n])')
 _SHOWN = 40
 
 
@@ -32,7 +32,8 @@ def json_lines(source: Source, folder: Path, number: int) -> tuple[pl.LazyFrame,
     """The columns of a file of JSON lines, and the line of each row.
 
     A field is named by its path (``sensor.temp``). One that holds texts anywhere is a column of
-    texts; one that an object has not is missing in its row.
+    texts; one that an object has not is missing in its row. A line holds an object, or an array of
+    objects, which are as many rows.
 
     Args: source; folder and number, for temporary files.
     Errors: StreamError names the line that is no object.
@@ -89,31 +90,33 @@ def _records(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
                 if len(text) > lines.LONGEST:
                     raise lines.too_long(title, line)
                 if text := text.removeprefix(_MARK if line == 1 else b"").strip():
-                    yield line, _record(title, line, text)
+                    for record in _objects(title, line, text):
+                        yield line, flattened(record)
             if not block:
                 return
             if len(rest) > lines.LONGEST:
                 raise lines.too_long(title, line + 1)
 
 
-def _record(title: str, line: int, text: bytes) -> dict[str, Any]:
+def _objects(title: str, line: int, text: bytes) -> list[dict[str, Any]]:
     try:
         value = decoded(text.decode())
+        found = objects_of(value)
     except ValueError as error:
         not_utf8 = isinstance(error, UnicodeDecodeError)
         reason = "not UTF-8" if not_utf8 else getattr(error, "msg", str(error))
         raise StreamError(
             f"{title}: line {line} is no whole JSON object ({reason}) in "
-            f"{text[:_SHOWN].decode(errors='replace')!r}: write one object a line, or take the "
-            "line out"
+            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, as "
+            "jq -c . does, or take the line out"
         ) from None
-    if not isinstance(value, dict):
+    if found is None:
         what = "an array" if isinstance(value, list) else f"{value!r}"[:_SHOWN]
         raise StreamError(
             f"{title}: line {line} holds {what} and no JSON object: write one object a line, with "
             "a name for every value"
         )
-    return flattened(value)
+    return found
 
 
 def _number(value: Any) -> float | None:

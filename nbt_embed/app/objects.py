@@ -31,6 +31,24 @@ def decoded(text: str) -> Any:
     return value
 
 
+def objects_of(value: Any) -> list[dict[str, Any]] | None:
+    """The objects of which each is a row: one alone, or those of an array that holds nothing else.
+
+    An empty array gives none. None: the value is neither. Errors: ValueError: an array mixes
+    objects and other values, so that nobody knows what is a row.
+    """
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        return None
+    found = [one for one in value if isinstance(one, dict)]
+    if not found and value:
+        return None
+    if len(found) < len(value):
+        raise ValueError("an array mixes objects and other values")
+    return found
+
+
 def flattened(value: Any) -> dict[str, Any]:
     """All fields of a nested object by their dotted names, without empty objects."""
     found: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from nbt_embed.live.arrivals import Arrivals, Health
 from nbt_embed.live.flow import Flow
 from nbt_embed.live.inbox import Inbox, Message
 from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.lines import LONGEST
 from nbt_embed.live.link import SOURCE_OPTIONS, Link, address
 from nbt_embed.live.moments import Days, is_sure
 from nbt_embed.live.options import SourceOptions
@@ -28,8 +29,9 @@ _LOOK = 0.5  # seconds between looks for them
 class MqttSource(Flow):
     """Each message of a topic is a row: a JSON object, an array, or a number alone.
 
-    With several topics, each message of the first one makes a row, with the newest message of each
-    other topic since the row before; a topic that sent none is missing in this row.
+    An array of objects is as many rows. With several topics, each reading of the first one makes a
+    row, with the newest reading of each other topic since the row before; a topic that sent none is
+    missing in this row.
 
     Args: where, ``mqtt://[user@]host[:port]/topic[,topic...]?field=a,b&...``, ``mqtts://`` with
     TLS; options. Opening waits for the broker, and for a first message of each topic unless
@@ -43,7 +45,7 @@ class MqttSource(Flow):
         self._options, self._fields = options, found.names("field")
         topics = found.topics
         check_topics(self.title, topics)
-        self._topics = Topics(topics, self._fields, texts=options.classes is not None)
+        self._topics = Topics(topics, self._fields, self.counts, options.classes is not None)
         self._values = Values(options.missing, options.decimal, self.counts)
         self._days = Days()
         self._layout: Layout | None = None
@@ -133,22 +135,20 @@ class MqttSource(Flow):
         """
         messages, self._early = self._early, []
         while True:
-            yield self._taken(messages)
-            self._inbox.done(messages)
-            self._link.wake()
+            for some in _pieces(messages):
+                yield self._taken(some)
+                self._inbox.done(some)
+                self._link.wake()
             messages = self._inbox.take(patience)
 
     def _taken(self, messages: Sequence[Message]) -> Arrivals:
         """The rows of messages."""
-        records = []
+        records: list[dict[str, Any]] = []
         for message in messages:
             try:
-                record = self._topics.record(message.topic, message.payload)
+                records += self._topics.records(message.topic, message.payload)
             except ValueError:
                 self.counts[MALFORMED_MESSAGES] += 1
-                continue
-            if record is not None:
-                records.append(record)
         if not records:
             return self.nothing()
         rows = self._rows or self._first_time(records[0])
@@ -164,3 +164,16 @@ class MqttSource(Flow):
     def close(self) -> None:
         """Leave the broker, which keeps what comes for as long as was said."""
         self._link.close()
+
+
+def _pieces(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """The messages in order, of few bytes at once: their objects take many times as many."""
+    piece: list[Message] = []
+    size = 0
+    for message in messages:
+        piece.append(message)
+        size += len(message.payload)
+        if size >= LONGEST:
+            yield piece
+            piece, size = [], 0
+    yield piece

@@ -13,6 +13,7 @@ from nbt_embed.app.objects import MOST, text_of
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.values import Classes, Values
 
+EMPTY_ARRAYS = "empty arrays"
 _ABSENT = object()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from nbt_embed.app.objects import decoded, flattened, text_of
+from nbt_embed.app.objects import decoded, flattened, objects_of, text_of
 from nbt_embed.errors import StreamError
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
@@ -16,11 +17,16 @@ from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.lines import LONGEST, Lines
 from nbt_embed.live.moments import Days
 from nbt_embed.live.options import SourceOptions
-from nbt_embed.live.records import RecordRows
+from nbt_embed.live.records import EMPTY_ARRAYS, RecordRows
 from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows
 from nbt_embed.live.values import Classes, Values
 
 _JSON = (b"{", b"[")
+_VALUES = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[^{\s]")  # the start of an array of no objects
+# Starts of an object or an array that goes on in the next line, and how that line begins.
+_LONE = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{][\s\[{]*")
+_OPEN = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]\s*[\[{\"]")
+_GOES_ON = re.compile(rb"\s*[\"\]}]")
 
 
 class TextRows:
@@ -38,7 +44,7 @@ class TextRows:
         self._values = Values(options.missing, options.decimal, counts)
         self._parser: TableRows | _JsonLines | None = None
         self._before: TableRows | _JsonLines | None = None  # of the file before this one
-        self._doubtful = False
+        self._doubtful = self._unfinished = False
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
@@ -80,8 +86,8 @@ class TextRows:
         found = self._rows(self._lines.finish())
         if self.layout is None:
             raise StreamError(
-                f"{self._title}: ended before the first row: send rows, below a header line with "
-                "the names of the columns"
+                f"{self._title}: ended before the first row: send rows, each JSON object on one "
+                "line, or a table below a header line with the names of the columns"
             )
         return found
 
@@ -120,11 +126,14 @@ class TextRows:
         while lines:
             end = lines.index(b"\n") + 1
             line, doubtful, self._doubtful = lines[:end], self._doubtful, False
+            unfinished, self._unfinished = self._unfinished, False
             if doubtful and not is_whole(line):
                 self._counts["lines cut off"] += 1
             elif line.removeprefix(BOM_UTF8).lstrip().startswith(_JSON):
                 if self._first_record(line):
                     return lines
+            elif unfinished and _GOES_ON.match(line):
+                raise self._several_lines()
             elif self._offered(line[:-1]):
                 self._first_row()
                 return (self._head.rows or line) + lines[end:]
@@ -161,22 +170,33 @@ class TextRows:
         return TableRows(shape, self.layout, self._values, self._classes(), self._counts)
 
     def _first_record(self, line: bytes) -> bool:
-        record = _record(line, self._options.names)
-        if record is None:
-            self._counts[MALFORMED_LINES] += 1
+        records = _records(line, self._options.names)
+        if not records:
+            self._counts[EMPTY_ARRAYS if records == [] else MALFORMED_LINES] += 1
+            if records is None and self.layout is None:
+                if _LONE.fullmatch(line):
+                    raise self._several_lines()
+                self._unfinished = _OPEN.match(line) is not None
             return False
         if self.layout is not None:
             self._parser = self._before
             return True
+        record = records[0]
         fields = flattened(record)
         cells = [text_of(value) for value in fields.values()]
         self.layout = layouts.decide(self._title, tuple(fields), cells, self._options, self.notes)
         rows = RecordRows(self.layout, tuple(record), self._values, self._classes(), self._counts)
         names = self._options.names
-        if names is None and line.lstrip(BOM_UTF8).lstrip().startswith(b"["):
+        if names is None and _VALUES.match(line):
             names = tuple(record)
         self._parser = _JsonLines(rows, names, self._counts)
         return True
+
+    def _several_lines(self) -> StreamError:
+        return StreamError(
+            f"{self._title}: begins with JSON over several lines: send each object on one line, as "
+            "jq -c . writes it"
+        )
 
     def _classes(self) -> Classes | None:
         assert self.layout is not None
@@ -192,11 +212,13 @@ class _JsonLines:
 
     def parse(self, lines: bytes) -> Rows:
         """Rows of whole lines, each with a newline at its end."""
-        records = []
+        records: list[dict[str, Any]] = []
         for line in lines.split(b"\n")[:-1]:
-            record = _record(line, self._names)
-            if record is not None:
-                records.append(record)
+            found = _records(line, self._names)
+            if found:
+                records += found
+            elif found is not None:
+                self._counts[EMPTY_ARRAYS] += 1
             elif line.strip():
                 self._counts[MALFORMED_LINES] += 1
         return self._rows.rows(records)
@@ -205,17 +227,18 @@ class _JsonLines:
 def is_whole(line: bytes) -> bool:
     """Whether a line that may have lost its beginning has not: it is JSON, or holds names alone."""
     if line.lstrip().startswith(_JSON):
-        return _record(line, None) is not None
+        return _records(line, None) is not None
     return not line.strip() or (b"}" not in line and not has_value(line.decode(errors="replace")))
 
 
-def _record(line: bytes, names: Sequence[str] | None) -> dict[str, Any] | None:
-    """The object of a line, or the array as one with names; None if it is neither."""
+def _records(line: bytes, names: Sequence[str] | None) -> list[dict[str, Any]] | None:
+    """The objects of a line, or its array of values as one with names; None if it is neither."""
     try:
-        value = decoded(line.decode("utf-8-sig"))
+        value = decoded(line.removeprefix(BOM_UTF8).decode())
+        found = objects_of(value)
     except ValueError:
         return None
-    if isinstance(value, list):
+    if found is None and isinstance(value, list):
         names = names or [f"x{i + 1}" for i in range(len(value))]
-        return dict(zip(names, value, strict=True)) if len(value) == len(names) else None
-    return value if isinstance(value, dict) else None
+        return [dict(zip(names, value, strict=True))] if len(value) == len(names) else None
+    return found

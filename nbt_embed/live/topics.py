@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from nbt_embed.app.numerals import is_missing, is_number
-from nbt_embed.app.objects import decoded
+from nbt_embed.app.objects import decoded, objects_of
 from nbt_embed.errors import StreamError
 from nbt_embed.live.lines import LONGEST
+from nbt_embed.live.records import EMPTY_ARRAYS
 
 
 def check_topics(title: str, topics: Sequence[str]) -> None:
@@ -24,52 +26,68 @@ def check_topics(title: str, topics: Sequence[str]) -> None:
 
 
 class Topics:
-    """Joins messages: a record for each message of the first topic.
+    """Joins messages: a record for each reading of the first topic.
+
+    A message holds one reading, or several as an array of objects.
 
     Args: topics; fields, the names of the values of an array or of a number alone, if they are
-    said; texts, whether a text alone may be a value: the name of a class.
+    said; counts, of what happened; texts, whether a text alone may be a value: the name of a class.
     """
 
     def __init__(
-        self, topics: Sequence[str], fields: Sequence[str] | None, texts: bool = False
+        self,
+        topics: Sequence[str],
+        fields: Sequence[str] | None,
+        counts: Counter[str],
+        texts: bool = False,
     ) -> None:
         last = [topic.rpartition("/")[2] for topic in topics]
         names = last if len(set(last)) == len(last) else topics
         self._names = dict(zip(topics, names, strict=True))
         self._first, self._fields, self._texts = topics[0], fields, texts
+        self._counts = counts
         self._newest: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
 
     def sample(self, topic: str, payload: bytes) -> dict[str, Any] | None:
-        """A record with a value of every topic, once each has sent one.
+        """A record with the first reading of a message of every topic, once each has sent one.
 
-        Errors: as of ``record``.
+        Errors: as of ``records``.
         """
-        name, value = self._named(topic, payload)
+        name, values = self._named(topic, payload)
+        if not values:
+            return None
         if len(self._names) == 1:
-            return self._single(name, value)
-        self._seen[name] = value
+            return self._single(name, values[0])
+        self._seen[name] = values[0]
         return self._seen if len(self._seen) == len(self._names) else None
 
-    def record(self, topic: str, payload: bytes) -> dict[str, Any] | None:
-        """The record that a message completes, or None.
+    def records(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
+        """The records that a message completes.
 
-        Errors: ValueError: the payload is neither JSON nor a number, or too long.
+        Errors: ValueError: the payload is neither JSON nor a number, or too long, or an array that
+        mixes objects and other values.
         """
-        name, value = self._named(topic, payload)
+        name, values = self._named(topic, payload)
+        if not values:
+            self._counts[EMPTY_ARRAYS] += 1
         if len(self._names) == 1:
-            return self._single(name, value)
-        self._newest[name] = value
-        if topic != self._first:
-            return None
-        record, self._newest = self._newest, {}
-        return record
+            return [self._single(name, value) for value in values]
+        found = []
+        for value in values:
+            self._newest[name] = value
+            if topic == self._first:
+                found.append(self._newest)
+                self._newest = {}
+        return found
 
-    def _named(self, topic: str, payload: bytes) -> tuple[str, Any]:
+    def _named(self, topic: str, payload: bytes) -> tuple[str, list[Any]]:
         name = self._names.get(topic)
         if name is None:
             raise ValueError("a topic that nobody asked for")
-        return name, self._value(payload)
+        value = self._value(payload)
+        objects = objects_of(value)
+        return name, [value] if objects is None else objects
 
     def _single(self, name: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
