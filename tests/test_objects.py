@@ -98,7 +98,7 @@ def test_the_kernel_has_no_data_and_calls_no_library(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["gcc", "clang", "M4F"])  # each compiler's passes are its own
 def test_the_same_at_every_level(
     target: str, level: str, kernel: Path, tool: Tool, tmp_path: Path
 ) -> None:
