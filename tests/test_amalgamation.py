@@ -23,10 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(
-    "compiler",
-    [one if one == "gcc" else pytest.param(one, marks=pytest.mark.slow) for one in COMPILERS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", COMPILERS)
 def test_two_files_have_no_warnings_and_the_bits_of_all_files(
     compiler: str, folder: Path, build: Build, tool: Tool, tmp_path: Path
 ) -> None:

@@ -285,6 +285,7 @@ def call(macro: str, row: dict[str, int]) -> str:
     return f"{macro}({', '.join(str(row[name]) for name in re.findall(r'[a-z_]+', names))})"
 
 
+@pytest.mark.slow
 def test_bytes_at_compile_time_at_run_time_and_in_python(build: Build, tmp_path: Path) -> None:
     rows = size_grid()
     found = {tuple(row[name] for name in KIND) for row in rows}

@@ -93,7 +93,8 @@ def test_refused_calls(sanitized: Path) -> None:
     run(str(sanitized), "refuse")
 
 
-@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_learners_in_threads_share_nothing(compiler: str, build: Build) -> None:
     """ThreadSanitizer ends the program at the first race."""
     flags = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread")
@@ -128,14 +129,15 @@ def test_many_hostile_calls(sanitized: Path) -> None:
         run(str(sanitized), "abuse", "5000", *configuration)
 
 
-@pytest.mark.parametrize("calls", ["1000", pytest.param("4000", marks=pytest.mark.slow)])
-def test_hostile_calls_optimised(calls: str, build: Build) -> None:
+@pytest.mark.slow
+def test_hostile_calls_optimised(build: Build) -> None:
     """The same at full speed, where a compiler may use what undefined behaviour allows."""
     program = build("gcc", *HOST)
     for configuration in configurations():
-        run(str(program), "abuse", calls, *configuration)
+        run(str(program), "abuse", "4000", *configuration)
 
 
+@pytest.mark.slow
 def test_streams_that_once_did_harm(build: Build) -> None:
     program = build("gcc", *HOST)
     # A stream on which the readout's step is the one to overflow.

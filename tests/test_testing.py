@@ -69,6 +69,7 @@ def test_a_quiet_step_passes(kind: str) -> None:
     assert growth.traced < 3000  # a queue may fill
 
 
+@pytest.mark.slow
 def test_a_busy_thread_is_not_the_step_s_fault() -> None:
     with flat.busy():
         for make in (flat.QUIET[kind] for kind in ("nothing", "learner", "uneven blocks")):
