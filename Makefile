@@ -29,8 +29,9 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk live soak targets size scaling cost amalgamation \
-        ecosystems misra learning learning-quick paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
+.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
+        live soak targets size scaling cost amalgamation ecosystems misra learning learning-quick \
+        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 

@@ -1,4 +1,4 @@
-"""What the estimators for other libraries have in common: defaults, and libraries that are missing.
+"""What the estimators for other libraries have in common: their defaults.
 
 The defaults of ``Config`` are made for forecasts, from a few channels that swing. In these
 libraries a row is mostly a case of its own with features that are numbers, and the label belongs to
@@ -9,12 +9,11 @@ that do not saturate it (``input_gain``). Measured over all streams of tools/pee
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from nbt_embed.config import NAMES, Config
-from nbt_embed.errors import ConfigError, InputTypeError, MissingExtraError, shown, similar
+from nbt_embed.errors import ConfigError, InputTypeError, shown, similar
 
 # Fields of Config that are no parameters of the estimators: their values unless `settings` has one.
 _USUAL: dict[str, dict[str, Any]] = {
@@ -49,28 +48,6 @@ class Reach:
         """The forecast, or the end of the reach that it is beyond."""
         span = self._high - self._low
         return min(max(forecast, self._low - span), self._high + span)
-
-
-@contextmanager
-def needs(module: str, name: str, *libraries: str) -> Iterator[None]:
-    """Turn a library that is missing into the command that installs it.
-
-    Args:
-        module: what needs it.
-        name: of the extra.
-        libraries: what it brings, and what is imported.
-
-    Errors: MissingExtraError.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        library = (error.name or "").partition(".")[0]
-        if library not in libraries:
-            raise
-        raise MissingExtraError(
-            f"{module}: {library} is not installed: pip install 'nbt-embed[{name}]'"
-        ) from None
 
 
 def config_of(

@@ -15,7 +15,9 @@ from nbt_embed.replay import DECIMAL
 BAD_INPUT = 2
 
 _DIGITS, _LARGEST = re.compile(r"[0-9]{1,20}"), (1 << 64) - 1
-_FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
+COLUMNS = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
+FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
+_LONGEST = 1e12  # seconds
 _WORDS: dict[str, object] = {"none": None, "true": True, "false": False}
 # What the stream decides, not the person.
 _DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link")
@@ -107,6 +109,53 @@ def said_of(args: argparse.Namespace) -> dict[str, Any]:
     return settings_of(args, _NAMED)
 
 
+def add_columns(group: Any) -> None:
+    """Which columns are inputs and targets."""
+    group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {COLUMNS}")
+    group.add_argument(
+        "--targets", "--target", metavar="COLS", type=names, help=f"target {COLUMNS}"
+    )
+
+
+def add_cells(group: Any) -> None:
+    """How cells are written."""
+    group.add_argument(
+        "--missing",
+        metavar="VALUE",
+        type=mark,
+        action="append",
+        default=[],
+        help="one more spelling of a missing value, as -200; may be given several times",
+    )
+    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
+    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+
+
+def add_gap(group: Any) -> None:
+    """Which pause ends a recording."""
+    group.add_argument(
+        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
+    )
+
+
+def add_alarm(group: Any) -> None:
+    """When an alarm begins."""
+    group.add_argument(
+        "--alarm",
+        metavar="SCORE",
+        type=number_from(0, 1, "an anomaly score"),
+        default=0.9999,
+        help="an alarm begins above this anomaly score (default: 0.9999)",
+    )
+    group.add_argument(
+        "--hold-off",
+        metavar="ROWS",
+        type=count_from(0),
+        default=100,
+        help="rows without a score above it before the next alarm (default: 100)",
+    )
+
+
 def config_of(args: argparse.Namespace, n_in: int, n_out: int, **decided: Any) -> Config:
     """The learner that the options describe. Errors: ConfigError."""
     return Config(n_in, n_out, **{**said_of(args), **decided})
@@ -161,6 +210,12 @@ def number_from(low: float, high: float, what: str) -> Any:
     return convert
 
 
+def seconds(text: str) -> float:
+    """A pause or an interval."""
+    found: float = number_from(0, _LONGEST, "a number of seconds")(text)
+    return found
+
+
 def mark(text: str) -> str:
     """A text, or a number as files spell it."""
     try:
@@ -207,7 +262,7 @@ _NAME = re.compile(
 
 def horizons(text: str) -> list[int]:
     """Horizons between commas, each once."""
-    convert = count_from(0, _FURTHEST)
+    convert = count_from(0, FURTHEST)
     found = [convert(part) for part in text.split(",")]
     if len(set(found)) != len(found):
         raise argparse.ArgumentTypeError(f"{shown(text)}: names a horizon twice")

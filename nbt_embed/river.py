@@ -14,21 +14,23 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbt_embed._extras import needs
 from nbt_embed._features import Features, is_missing, number
 from nbt_embed._kernel_config import memory_of
-from nbt_embed._peers import Reach, config_of, needs
+from nbt_embed._peers import Reach, config_of
 from nbt_embed._widen import widened
 from nbt_embed.arrays import Float32Array, integer
 from nbt_embed.config import Config
 from nbt_embed.errors import CapacityWarning, ConfigError, InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.river", "river", "river"):
+with needs("nbt_embed.river"):
     from river import base
     from river.time_series.base import Forecaster
 
@@ -44,12 +46,22 @@ Row = Mapping[Any, Any]
 class _Streaming(base.Estimator):
     """Features, and a learner that is as wide as they are."""
 
-    hidden: int
-    head: int | None
-    lags: int | None
-    seed: int
-    max_features: int
-    settings: dict[str, Any] | None
+    def __init__(
+        self,
+        hidden: int,
+        head: int | None,
+        lags: int | None,
+        seed: int,
+        max_features: int,
+        settings: dict[str, Any] | None,
+    ) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.lags = lags
+        self.seed = seed
+        self.max_features = max_features
+        self.settings = settings
+        self._begin()
 
     def _begin(self) -> None:
         """Check the parameters, also of the largest learner, and start with nothing learnt."""
@@ -80,7 +92,20 @@ class _Streaming(base.Estimator):
         yield {"hidden": 2, "head": 4, "lags": 2}
 
 
-class NbtRegressor(_Streaming, base.MiniBatchRegressor):
+class _Labelled(_Streaming):
+    """Rows with labels of their own."""
+
+    @abstractmethod
+    def learn_one(self, x: Row, y: Any) -> None:
+        """One step."""
+
+    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """``learn_one`` of every row, in their order."""
+        for row, label in _pairs(X, y):
+            self.learn_one(row, label)
+
+
+class NbtRegressor(_Labelled, base.MiniBatchRegressor):
     """Regression with a small recurrent network that learns online.
 
     A row is a dict of features: numbers, strings (each value is an input), True and False; None and
@@ -114,13 +139,7 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
         max_features: int = 128,
         settings: dict[str, Any] | None = None,
     ) -> None:
-        self.hidden = hidden
-        self.head = head
-        self.lags = lags
-        self.seed = seed
-        self.max_features = max_features
-        self.settings = settings
-        self._begin()
+        super().__init__(hidden, head, lags, seed, max_features, settings)
 
     def learn_one(self, x: Row, y: Any) -> None:
         """One step: the state takes the features in, then the target is learnt.
@@ -138,11 +157,6 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
             return 0.0
         return float(self._learner.peek(_fitted(row, self._learner))[0])
 
-    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """``learn_one`` of every row, in their order."""
-        for row, label in _pairs(X, y):
-            self.learn_one(row, label)
-
     def predict_many(self, X: pd.DataFrame) -> pd.Series:
         """``predict_one`` of every row: each as if it came next, none after another."""
         import pandas as pd
@@ -151,7 +165,7 @@ class NbtRegressor(_Streaming, base.MiniBatchRegressor):
         return pd.Series(forecasts, index=X.index, dtype="float64")
 
 
-class NbtClassifier(_Streaming, base.MiniBatchClassifier):
+class NbtClassifier(_Labelled, base.MiniBatchClassifier):
     """Classification with a small recurrent network that learns online.
 
     Rows and parameters are those of ``NbtRegressor``. A class is whatever can be the key of a dict;
@@ -187,14 +201,8 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
         max_classes: int = 128,
         settings: dict[str, Any] | None = None,
     ) -> None:
-        self.hidden = hidden
-        self.head = head
-        self.lags = lags
-        self.seed = seed
-        self.max_features = max_features
         self.max_classes = max_classes
-        self.settings = settings
-        self._begin()
+        super().__init__(hidden, head, lags, seed, max_features, settings)
 
     def _begin(self) -> None:
         super()._begin()
@@ -259,11 +267,6 @@ class NbtClassifier(_Streaming, base.MiniBatchClassifier):
         # A class has no output yet where the call that brought it was interrupted.
         return dict(zip(self._classes, found.tolist(), strict=False))
 
-    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """``learn_one`` of every row, in their order."""
-        for row, label in _pairs(X, y):
-            self.learn_one(row, label)
-
     def predict_proba_many(self, X: pd.DataFrame) -> pd.DataFrame:
         """``predict_proba_one`` of every row: each as if it came next, none after another."""
         import pandas as pd
@@ -306,13 +309,7 @@ class NbtForecaster(_Streaming, Forecaster):
         max_features: int = 128,
         settings: dict[str, Any] | None = None,
     ) -> None:
-        self.hidden = hidden
-        self.head = head
-        self.lags = lags
-        self.seed = seed
-        self.max_features = max_features
-        self.settings = settings
-        self._begin()
+        super().__init__(hidden, head, lags, seed, max_features, settings)
 
     def _begin(self) -> None:
         super()._begin()

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed._peers import config_of, needs
+from nbt_embed._extras import needs
+from nbt_embed._peers import config_of
 from nbt_embed.arrays import Float64Array, float32, float64
-from nbt_embed.config import Config
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.sklearn", "sklearn", "sklearn"):
+with needs("nbt_embed.sklearn"):
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import Tags, column_or_1d
     from sklearn.utils.multiclass import check_classification_targets
@@ -247,12 +247,9 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
                 "all classes to the first call of partial_fit"
             )
         if fresh:
-            learner = Learner(self._config(inputs.shape[1], max(len(known), 2)))
+            learner = Learner(config_of(self, inputs.shape[1], max(len(known), 2), "categorical"))
         else:
             learner = copy.copy(self.learner_)
         self._feed(learner, inputs, np.searchsorted(known, labels))
         self.classes_ = known
         return self
-
-    def _config(self, n_in: int, n_out: int) -> Config:
-        return config_of(self, n_in, n_out, "categorical")

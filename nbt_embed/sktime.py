@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbt_embed._peers import Reach, config_of, needs
+from nbt_embed._extras import needs
+from nbt_embed._peers import Reach, config_of
 from nbt_embed.arrays import float32
 from nbt_embed.learner import Learner
 
-with needs("nbt_embed.sktime", "sktime", "sktime", "pandas"):
+with needs("nbt_embed.sktime", pandas="sktime"):
     import pandas as pd
     from sktime.forecasting.base import BaseForecaster
 

@@ -79,8 +79,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @contextmanager
-def opened(browser: Any, path: Path, width: int = 1440, scheme: str = "light") -> Iterator[Any]:
-    """A page whose figures are drawn; a message of trouble or a request is a failure afterwards."""
+def looked_at(
+    browser: Any, address: str, ready: str, width: int, scheme: str
+) -> Iterator[tuple[Any, list[str]]]:
+    """A page once it is drawn, and what it has asked for; a message of trouble is a failure."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     )
@@ -91,12 +93,20 @@ def opened(browser: Any, path: Path, width: int = 1440, scheme: str = "light") -
     tab.on("console", lambda said: trouble.append(said.text) if said.type in BAD else None)
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(path.as_uri())
-    tab.wait_for_selector(READY)
-    yield tab
-    tab.wait_for_timeout(50)
+    tab.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:")))
+    tab.goto(address)
+    tab.wait_for_selector(ready)
+    yield tab, asked
     context.close()
     assert not trouble
+
+
+@contextmanager
+def opened(browser: Any, path: Path, width: int = 1440, scheme: str = "light") -> Iterator[Any]:
+    """A page whose figures are drawn; a request is a failure afterwards."""
+    with looked_at(browser, path.as_uri(), READY, width, scheme) as (tab, asked):
+        yield tab
+        tab.wait_for_timeout(50)
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
 
 

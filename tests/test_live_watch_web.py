@@ -20,7 +20,7 @@ import pytest
 for library in ("bokeh", "jinja2", "polars"):
     pytest.importorskip(library, reason="pages need the extra 'app'")
 
-from test_browser import BAD, HELPERS, browser
+from test_browser import browser, looked_at
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -69,23 +69,9 @@ def page() -> Iterator[str]:
 
 @contextmanager
 def opened(browser: Any, address: str, width: int = 1440, scheme: str = "light") -> Iterator[Any]:
-    """The page, drawn; trouble in the console or a request to elsewhere is a failure afterwards."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    context.add_init_script(HELPERS)
-    tab = context.new_page()
-    trouble: list[str] = []
-    tab.on("pageerror", lambda error: trouble.append(str(error)))
-    tab.on("console", lambda said: trouble.append(said.text) if said.type in BAD else None)
-    asked: list[str] = []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:")))
-    tab.goto(address)
-    tab.wait_for_selector(READY)
-    yield tab
-    context.close()
-    assert not trouble
+    """The page, drawn; a request to elsewhere is a failure afterwards."""
+    with looked_at(browser, address, READY, width, scheme) as (tab, asked):
+        yield tab
     base = address.partition("?")[0]
     assert [url for url in asked if not url.startswith((base, "data:"))] == []
 

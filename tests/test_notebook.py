@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from html.parser import HTMLParser
-from typing import Any
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from test_config import Cells
 
 from nbt_embed import Config, Learner, memory_of
 from nbt_embed.evaluate import evaluate
@@ -42,26 +41,6 @@ def test_what_must_not_be_stored_is_found() -> None:
     assert json.loads(text)["nbformat"] == 4
 
 
-class Table(HTMLParser):
-    """Cells of a table; every tag is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.cells: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.cells.append(data)
-
-
 @pytest.fixture(scope="module")
 def stream() -> Stream:
     return simulated_sensor(400, missing=0)
@@ -84,16 +63,16 @@ def test_objects_show_themselves(stream: Stream) -> None:
         "Run": (told, "3 levels of each forecast"),
     }
     for title, (shown, cell) in expected.items():
-        cells = Table(shown._repr_html_()).cells  # type: ignore[attr-defined]
+        cells = Cells(shown._repr_html_()).cells  # type: ignore[attr-defined]
         assert cells[0] == title
         assert cell in cells
 
 
 def test_names_and_gaps_do_no_harm() -> None:
     gaps = from_arrays(np.full((3, 1), np.nan), [1.0, 2.0, np.nan], input_names=["<b>&"])
-    assert Table(gaps._repr_html_()).cells[1:4] == [
+    assert Cells(gaps._repr_html_()).cells[1:4] == [
         "input <b>&",
         "nothing, 100.0% missing",
         "target y1",
     ]
-    assert Table(Learner(1, 1).run([], [], horizon=1, anomaly=True)._repr_html_()).cells[0] == "Run"
+    assert Cells(Learner(1, 1).run([], [], horizon=1, anomaly=True)._repr_html_()).cells[0] == "Run"

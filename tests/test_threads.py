@@ -407,20 +407,24 @@ def test_a_hold_is_over_when_the_last_one_has_ended() -> None:
     assert shared.owner == shared.holds == 0
 
 
+LEARNER = Learner.run.__code__.co_filename
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C at a known moment."""
 
 
-def interrupted_at(opcode: int, call: Callable[[], object]) -> bool:
+def interrupted_at(opcode: int, call: Callable[[], object], *own: str) -> bool:
     """Make a call, with Ctrl-C before its n-th bytecode; False if it has not so many.
 
-    Those of the learner's module: what it calls is either compiled or gives nothing back.
+    Those of these files; without, of the learner's module: what it calls is either compiled or
+    gives nothing back.
     """
-    own, seen = Learner.run.__code__.co_filename, 0
+    own, seen = own or (LEARNER,), 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal seen
-        if frame.f_code.co_filename != own:
+        if frame.f_code.co_filename not in own:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":

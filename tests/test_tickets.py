@@ -5,21 +5,19 @@ import io
 import itertools
 import pickle
 import struct
-import sys
 import threading
 import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
+from test_threads import LEARNER, interrupted_at
 
 from nbt_embed import Learner
 from nbt_embed.errors import (
@@ -301,31 +299,7 @@ def test_another_thread_is_refused_between_the_steps_of_a_call() -> None:
     assert desk.predict(0.0).number == 0
 
 
-def interrupted_at(opcode: int, call: Callable[[], object]) -> bool:
-    """Make a call with Ctrl-C before its n-th bytecode; False if it has not so many."""
-    own, seen = {Tickets.learn.__code__.co_filename, Learner.learn.__code__.co_filename}, 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal seen
-        if frame.f_code.co_filename not in own:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            seen += 1
-            if seen == opcode:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with suppress(KeyboardInterrupt):
-            call()
-    finally:
-        sys.settrace(before)
-    return seen >= opcode
-
-
+TICKETS = Tickets.learn.__code__.co_filename
 CALLS: list[Callable[[Tickets], object]] = [
     lambda desk: desk.predict(0.7),
     lambda desk: desk.learn(0.3, 0),
@@ -341,7 +315,7 @@ def test_an_interrupt_at_any_moment_mixes_no_tickets_up(call: Callable[[Tickets]
     full.learn(0.5, 1)
     for opcode in itertools.count(1, 7):
         desk = copy.copy(full)
-        is_hit = interrupted_at(opcode, partial(call, desk))
+        is_hit = interrupted_at(opcode, partial(call, desk), LEARNER, TICKETS)
         made, waiting = desk.learner.counters.predictions, desk.waiting
         assert len(waiting) + desk.kept == desk.learner.pending
         for ticket in waiting:

@@ -188,20 +188,28 @@ def interval_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> T
 def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
     """The first alarms of a horizon."""
     alarms = horizon["alarms"] or []
-    timed = any(alarm["time"] is not None for alarm in alarms)
+    left = len(alarms) - most
+    note = f"{count(left)} more are in the JSON document." if left > 0 else ""
+    times = [alarm["time"] for alarm in alarms]
+    return alarms_table(f"Alarms at horizon {horizon['horizon']}", alarms[:most], times, note)
+
+
+def alarms_table(
+    title: str, alarms: Sequence[Mapping[str, Any]], times: Sequence[str | None], note: str = ""
+) -> Table:
+    """One line an alarm. Args: times, as a person reads them; a column if there is one at all."""
+    timed = any(time is not None for time in times)
     head = ("row", *(["time"] if timed else []), "target", "score")
     rows = tuple(
         (
             count(alarm["row"]),
-            *([alarm["time"] or NONE] if timed else []),
+            *([time or NONE] if timed else []),
             alarm["target"],
             f"{alarm['score']:.6f}",
         )
-        for alarm in alarms[:most]
+        for alarm, time in zip(alarms, times, strict=False)
     )
-    left = len(alarms) - most
-    note = f"{count(left)} more are in the JSON document." if left > 0 else ""
-    return Table(f"Alarms at horizon {horizon['horizon']}", head, rows, 2 + timed, note=note)
+    return Table(title, head, rows, 2 + timed, note=note)
 
 
 def memory_table(document: Mapping[str, Any]) -> Table:

@@ -32,8 +32,6 @@ from nbt_embed.app.results import Pictures, Track
 from nbt_embed.app.tables import Table, safe
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self  # typing has it from 3.11 on
 
 WIDTH = 80
@@ -241,12 +239,7 @@ class Progress:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def add(self, rows: int) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import USUAL, processor_of, processors
@@ -118,7 +118,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> Result:
     """Compare, and write what was asked for."""
-    with extra("nbt-embed compare"):
+    with needs("nbt-embed compare"):
         from nbt_embed.app import comparing
         from nbt_embed.app.compared_plot import check_name
         from nbt_embed.app.reading import read

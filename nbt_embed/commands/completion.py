@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.output import Result
 
 _SHELLS = ("bash", "zsh", "tcsh")
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def main(args: argparse.Namespace) -> Result:
     """Print the script."""
-    with extra("nbt-embed completion"):
+    with needs("nbt-embed completion"):
         import shtab
     for parser in (args.parser, *_subparsers(args.parser)):
         for action in parser._actions:

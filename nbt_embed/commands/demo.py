@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.commands.run import add_outputs, add_scoring, learner_of
 from nbt_embed.options import add_learner
 from nbt_embed.output import Result, check_targets
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def main(args: argparse.Namespace) -> Result:
     """Learn the simulated machine."""
-    with extra("nbt-embed demo"):
+    with needs("nbt-embed demo"):
         from nbt_embed.app.recording import from_stream
         from nbt_embed.app.session import session
     check_targets([], args.json, args.report, args.plot)

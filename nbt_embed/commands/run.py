@@ -6,17 +6,19 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import InputError
 from nbt_embed.options import (
+    add_alarm,
+    add_cells,
+    add_columns,
+    add_gap,
     add_learner,
     config_of,
     count_from,
     horizons,
-    mark,
-    names,
-    number_from,
+    seconds,
 )
 from nbt_embed.output import OR_STDOUT, Result, check_targets
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from nbt_embed.app.options import ReadOptions
     from nbt_embed.app.recording import Recording
     from nbt_embed.config import Config
-
-_LONGEST = 1e12  # seconds of a gap or an interval
 
 
 def add(commands: Any) -> None:
@@ -73,11 +73,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "reading", "what is not said is recognised, and noted where it matters"
     )
-    columns = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
-    group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
-    group.add_argument(
-        "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
-    )
+    add_columns(group)
     group.add_argument(
         "--link",
         choices=CHOICES["link"],
@@ -94,16 +90,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns; excel, matlab, julian or mjd",
     )
-    group.add_argument(
-        "--missing",
-        metavar="VALUE",
-        type=mark,
-        action="append",
-        default=[],
-        help="one more spelling of a missing value, as -200; may be given several times",
-    )
-    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
-    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+    add_cells(group)
     group.add_argument("--skip", metavar="N", type=count_from(0), help="lines before the header")
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first line has names"
@@ -112,10 +99,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text"
     )
     group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
-    seconds = number_from(0, _LONGEST, "a number of seconds")
-    group.add_argument(
-        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
-    )
+    add_gap(group)
     group.add_argument(
         "--resample", metavar="S", type=seconds, help="mean of every so many seconds first"
     )
@@ -139,20 +123,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         help="rows after which the stream repeats, for the baseline that knows it; 0: none "
         "(default: found by autocorrelation)",
     )
-    group.add_argument(
-        "--alarm",
-        metavar="SCORE",
-        type=number_from(0, 1, "an anomaly score"),
-        default=0.9999,
-        help="an alarm begins above this anomaly score (default: 0.9999)",
-    )
-    group.add_argument(
-        "--hold-off",
-        metavar="ROWS",
-        type=count_from(0),
-        default=100,
-        help="rows without a score above it before the next alarm (default: 100)",
-    )
+    add_alarm(group)
 
 
 def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> None:
@@ -173,7 +144,7 @@ def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> Non
 
 def main(args: argparse.Namespace) -> Result:
     """Learn and compare."""
-    with extra("nbt-embed run"):
+    with needs("nbt-embed run"):
         from nbt_embed.app.reading import read
         from nbt_embed.app.session import session
     if args.save is not None and len(args.horizon) > 1:

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.commands.compare import add_jobs, add_processor, check_link, progress_of, text_of
 from nbt_embed.commands.run import add_reading, read_options
 from nbt_embed.config import CHOICES, Config
@@ -76,7 +76,7 @@ def add(commands: Any) -> None:
 
 def main(args: argparse.Namespace) -> Result:
     """Search, compare on the rest, and say what it bought."""
-    with extra("nbt-embed tune"):
+    with needs("nbt-embed tune"):
         import optuna  # noqa: F401 - looked for before the file is read
 
         from nbt_embed.app import tuning

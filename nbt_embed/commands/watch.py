@@ -9,17 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbt_embed.commands._app import extra
+from nbt_embed._extras import needs
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import InputError, StreamError
 from nbt_embed.options import (
+    COLUMNS,
+    FURTHEST,
+    add_alarm,
+    add_cells,
+    add_columns,
+    add_gap,
     add_learner,
     config_of,
     count_from,
-    mark,
     names,
-    number_from,
     said_of,
+    seconds,
 )
 from nbt_embed.output import OR_STDOUT, STDOUT, Result, check_targets, note, tell
 
@@ -31,8 +36,6 @@ if TYPE_CHECKING:
     from nbt_embed.live.sessions import Session
     from nbt_embed.live.watcher import View
 
-_LONGEST = 1e12  # seconds
-_FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
 _PORT = 8888
 _SOURCES = (
     "- (lines of CSV or JSON on standard input), a text file that grows, mqtt://[user@]host/topic, "
@@ -54,24 +57,20 @@ def add(commands: Any) -> None:
     watch.add_argument(
         "--horizon",
         metavar="H",
-        type=count_from(0, _FURTHEST),
+        type=count_from(0, FURTHEST),
         default=1,
         help="rows to look ahead; 0: the label belongs to the inputs of its own row (default: 1)",
     )
     add_learner(watch)
-    _add_alarms(watch)
+    add_alarm(watch.add_argument_group("alarms"))
     _add_answers(watch)
     _add_session(watch)
     _add_views(watch)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
-    columns = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
     group = parser.add_argument_group("reading")
-    group.add_argument("--inputs", metavar="COLS", type=names, help=f"input {columns}")
-    group.add_argument(
-        "--targets", "--target", metavar="COLS", type=names, help=f"target {columns}"
-    )
+    add_columns(group)
     group.add_argument(
         "--link",
         choices=CHOICES["link"],
@@ -83,18 +82,9 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns"
     )
     group.add_argument(
-        "--names", metavar="COLS", type=names, help=f"names of the {columns}; no header comes then"
+        "--names", metavar="COLS", type=names, help=f"names of the {COLUMNS}; no header comes then"
     )
-    group.add_argument(
-        "--missing",
-        metavar="VALUE",
-        type=mark,
-        action="append",
-        default=[],
-        help="one more spelling of a missing value, as -200; may be given several times",
-    )
-    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
-    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+    add_cells(group)
     group.add_argument(
         "--classes",
         metavar="NAMES",
@@ -105,34 +95,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--retained", action="store_true", help="use messages that an MQTT broker kept from before"
     )
-    seconds = number_from(0, _LONGEST, "a number of seconds")
     group.add_argument(
         "--interval",
         metavar="S",
         type=seconds,
         help="seconds between rows: rows that do not come are learnt as missing, in their place",
     )
-    group.add_argument(
-        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
-    )
-
-
-def _add_alarms(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("alarms")
-    group.add_argument(
-        "--alarm",
-        metavar="SCORE",
-        type=number_from(0, 1, "an anomaly score"),
-        default=0.9999,
-        help="an alarm begins above this anomaly score (default: 0.9999)",
-    )
-    group.add_argument(
-        "--hold-off",
-        metavar="ROWS",
-        type=count_from(0),
-        default=100,
-        help="rows without a score above it before the next alarm (default: 100)",
-    )
+    add_gap(group)
 
 
 def _add_answers(parser: argparse.ArgumentParser) -> None:
@@ -201,7 +170,7 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> Result:
     """Follow the source to its end."""
     _check(args)
-    with extra("nbt-embed watch"):
+    with needs("nbt-embed watch"):
         from nbt_embed.live.clock import Clock
         from nbt_embed.live.sessions import alone, check_folder, damaged, read_session, session_path
         from nbt_embed.live.sources import open_source
@@ -223,7 +192,7 @@ def main(args: argparse.Namespace) -> Result:
                         "or name another file with --save"
                     )
                 session = read_session(path)
-        with extra("nbt-embed watch"):
+        with needs("nbt-embed watch"):
             source = stack.enter_context(open_source(args.source, source_options(args)))
         for text in source.notes:
             note(text)
@@ -341,13 +310,13 @@ def _watch(
     answers = Answers(watch.targets, watch.config, source.classes, _format(args))
     publisher = None
     if args.publish is not None:
-        with extra("nbt-embed watch"):
+        with needs("nbt-embed watch"):
             from nbt_embed.live.publish import Publisher
         publisher = stack.enter_context(Publisher(args.publish))
     views: list[View] = []
     with ExitStack() as shown:
         if args.web is not None:
-            with extra("nbt-embed watch"):
+            with needs("nbt-embed watch"):
                 from nbt_embed.live.web import WebView
             views.append(shown.enter_context(WebView(args.web_host, args.web)))
         screen = sys.stdout if on_terminal else sys.stderr

@@ -11,9 +11,6 @@ from nbt_embed.live.layout import Layout
 class Flow(Source):
     """A source whose layout is known once it is open."""
 
-    is_date = False
-    """Whether times are seconds since 1970; else they are seconds since a start."""
-
     def __init__(self, title: str) -> None:
         self.title, self.state = title, "opening"
         self.counts: Counter[str] = Counter()
@@ -29,7 +26,6 @@ class Flow(Source):
         """Take over what the first row has decided."""
         self.input_names, self.target_names = layout.input_names, layout.target_names
         self.classes, self.anchor = layout.classes, layout.anchor
-        self.is_date = layout.moments is not None and layout.moments.is_date
         self.notes = tuple(notes)
 
     def nothing(self, position: object = None) -> Arrivals:

@@ -35,11 +35,6 @@ class Moments:
     fields: tuple[str, ...]
     form: TimeFormat
 
-    @property
-    def is_date(self) -> bool:
-        """Whether times are seconds since 1970."""
-        return self.form.kind == "date"
-
     def seconds(self, cells: pl.Series | Sequence[str], values: Values) -> Float64Array:
         """Seconds of texts, NaN where missing or no time; the latter are counted as malformed."""
         comma = values.decimal == "," and not self.form.patterns and self.form.kind != "clock"

@@ -6,13 +6,12 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from nbt_embed._extras import needs
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Health
-from nbt_embed.live.extras import needed
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -22,7 +21,7 @@ _FAREWELL = 2.0  # seconds in which what waits is sent at the end
 
 def check_apart(source: str, where: str) -> None:
     """Refuse to publish what the same program reads. Args: addresses. Errors: StreamError."""
-    with needed("publish"):
+    with needs("publish"):
         from nbt_embed.live.link import SOURCE_OPTIONS, TARGET_OPTIONS, address
     sent = address(where, TARGET_OPTIONS)
     if not source.startswith(("mqtt:", "mqtts:")):
@@ -49,7 +48,7 @@ class Publisher:
     """
 
     def __init__(self, where: str) -> None:
-        with needed("publish"):
+        with needs("publish"):
             from nbt_embed.live.link import TARGET_OPTIONS, Link, address
             from nbt_embed.live.outbox import Outbox
         found = address(where, TARGET_OPTIONS)
@@ -91,12 +90,7 @@ class Publisher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

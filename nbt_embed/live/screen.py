@@ -16,15 +16,13 @@ from nbt_embed.app.tables import count, number, percent, safe
 from nbt_embed.live.summary import alarm_table, facts, measures, moment, now_table
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self  # typing has it from 3.11 on
 
 _LEAST = 0.1  # seconds between two pictures
 _PICTURE = 11  # lines of the chart
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
-_NINES = 5.0  # a score of 0.99999 fills the bar
+_NINES = 5.0  # a score of 0.9 has one nine, one of 0.99999 has five: these fill the bar
 _ALARMS = 3
 _SHOWN_FACTS = ("source", "counted", "publishing", "guards", "saved")
 
@@ -55,12 +53,7 @@ class ScreenView:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def due(self, now: float) -> bool:
@@ -163,7 +156,7 @@ def _mixture(document: Mapping[str, Any], width: int) -> Iterator[str]:
 
 
 def _score_line(track: Track, width: int, ascii_only: bool) -> str:
-    """The anomaly track: a bar a row, or the highest of several, on a scale of nines."""
+    """The anomaly track: a bar for each row, or for the highest score of several."""
     assert track.score is not None
     name = "anomaly "
     rows = width - len(name)

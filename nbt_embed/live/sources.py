@@ -6,9 +6,9 @@ import stat
 import sys
 from pathlib import Path
 
+from nbt_embed._extras import needs
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Source
-from nbt_embed.live.extras import needed
 from nbt_embed.live.options import SourceOptions
 
 STDIN = "-"
@@ -26,7 +26,7 @@ def open_source(where: str, options: SourceOptions | None = None) -> Source:
     Waits for the first row, unless the options say its names. Errors: StreamError;
     MissingExtraError names the command that installs a missing library.
     """
-    with needed(where if where == STDIN else where.partition(":")[0]):
+    with needs(where if where == STDIN else where.partition(":")[0]):
         return _opened(where, options or SourceOptions())
 
 

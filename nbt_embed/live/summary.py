@@ -12,7 +12,7 @@ from rich.text import Text
 from nbt_embed.app import tables, terminal
 from nbt_embed.app.document import time_text
 from nbt_embed.app.results import Pictures
-from nbt_embed.app.tables import NONE, Table, count, measure, number, percent, safe
+from nbt_embed.app.tables import NONE, Table, alarms_table, count, measure, number, percent, safe
 from nbt_embed.live.watching import dates
 
 _CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
@@ -136,18 +136,8 @@ def now_table(document: Mapping[str, Any]) -> Table:
 def alarm_table(document: Mapping[str, Any], most: int = _ALARMS_SHOWN) -> Table:
     """The last alarms, the latest first."""
     alarms = list(reversed(document["alarms"] or []))
-    timed = any(alarm["time"] is not None for alarm in alarms)
-    head = ("row", *(["time"] if timed else []), "target", "score")
-    rows = tuple(
-        (
-            count(alarm["row"]),
-            *([moment(alarm["time"]) or NONE] if timed else []),
-            alarm["target"],
-            f"{alarm['score']:.6f}",
-        )
-        for alarm in alarms[:most]
-    )
-    return Table("Last alarms", head, rows, 2 + timed)
+    times = [moment(alarm["time"]) for alarm in alarms]
+    return alarms_table("Last alarms", alarms[:most], times)
 
 
 def mixture_table(document: Mapping[str, Any]) -> Table:

@@ -34,8 +34,6 @@ from nbt_embed.live import summary
 from nbt_embed.output import note
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self  # typing has it from 3.11 on
 
 _EVERY = 0.5  # seconds between two states of the page
@@ -83,12 +81,7 @@ class WebView:
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         loop = self._loop
         if loop is not None and self._thread.is_alive():
             loop.add_callback(self._end)

@@ -39,7 +39,7 @@ class Change:
     units; 1 and 0 for none. first: the channel has varied for the first time; a is 0 then, and b
     what the value before is in the new units. restart: the first values were unlike those after,
     or units grow towards a value that is still far outside them.
-    jump: the channel has jumped for good, and counts anew from the values since.
+    jump: the channel has jumped for good; from here on the values since then alone count.
     """
 
     live: float

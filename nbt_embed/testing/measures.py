@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from nbt_embed.errors import MissingExtraError
+from nbt_embed._extras import needs
 
 MEANINGS = {
     "resident": "resident memory (pages of this process, whatever took them)",
@@ -42,14 +42,8 @@ def _resident() -> int:
     Those that it shares with others, such as the code of libraries, come and go with the others;
     and the total that Linux keeps is late by some pages on each processor.
     """
-    try:
+    with needs("assert_flat"):
         from memory_profiler import memory_usage
-    except ModuleNotFoundError as error:
-        if error.name not in ("memory_profiler", "psutil"):
-            raise
-        raise MissingExtraError(
-            f"assert_flat: {error.name} is not installed: pip install 'nbt-embed[test]'"
-        ) from None
     mib: Any = memory_usage(-1, interval=1e-4, max_usage=True, backend="psutil_uss")
     return int(mib * 2**20)
 

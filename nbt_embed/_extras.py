@@ -1,4 +1,4 @@
-"""What ``run``, ``demo``, ``compare`` and ``tune`` need beyond the learner: the extra [app]."""
+"""Libraries that only some parts need, and the extras that bring them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from nbt_embed.errors import MissingExtraError
 
-_LIBRARIES = {
+_EXTRAS = {
     "polars": "app",
     "rich": "app",
     "plotext": "app",
@@ -18,22 +18,28 @@ _LIBRARIES = {
     "optuna": "tune",
     "paho": "mqtt",
     "serial": "serial",
+    "river": "river",
+    "sklearn": "sklearn",
+    "sktime": "sktime",
+    "memory_profiler": "test",
+    "psutil": "test",
 }
 
 
 @contextmanager
-def extra(command: str) -> Iterator[None]:
+def needs(what: str, **brought: str) -> Iterator[None]:
     """Turn a library that is missing into the command that installs it.
 
+    Args: what, that needs it; brought, more libraries by name, each with the extra that brings it.
     Errors: MissingExtraError.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
-        if library not in _LIBRARIES:
+        extra = brought.get(library) or _EXTRAS.get(library)
+        if extra is None:
             raise
-        name = _LIBRARIES[library]
         raise MissingExtraError(
-            f"{command}: {library} is not installed: pip install 'nbt-embed[{name}]'"
+            f"{what}: {library} is not installed: pip install 'nbt-embed[{extra}]'"
         ) from None
