@@ -3,13 +3,19 @@
 Builds the kernel and a program without an operating system for each processor, runs it under QEMU
 on a recorded stream through every kind of learner that fits, and compares the state hashes after 1,
 10, 100, ... steps with those of the Python package on this machine. Where the processor fuses
-multiplications and additions, a build that permits it has to differ.
+multiplications and additions, a build that permits it has to differ. WebAssembly, under node, is one
+of the processors.
+
+A processor whose tools are not installed is left out with a note; it is an error where it was asked
+for by name, where no other one ran, and with NBT_REQUIRE_TOOLS=1 (the CI sets it).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +24,10 @@ from pathlib import Path
 
 from tools.document import put
 from tools.targets import program
-from tools.targets.machines import MACHINES, Machine
+from tools.targets.machines import MACHINES, Machine, ToolError
+from tools.targets.webassembly import WEBASSEMBLY, WebAssembly
+
+PROCESSORS: tuple[Machine | WebAssembly, ...] = (*MACHINES, *WEBASSEMBLY)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,9 @@ def hashes_of(printed: str) -> dict[str, list[str]]:
     return found
 
 
-def check(machine: Machine, folder: Path, steps: int, expected: dict[str, list[str]]) -> Result:
+def check(
+    machine: Machine | WebAssembly, folder: Path, steps: int, expected: dict[str, list[str]]
+) -> Result:
     """Build, run, compare."""
 
     def printed(contract: str) -> dict[str, list[str]]:
@@ -80,6 +91,25 @@ def line_of(result: Result) -> str:
     )
 
 
+def installed(
+    chosen: list[Machine | WebAssembly], asked_for: bool
+) -> list[Machine | WebAssembly]:
+    """Those whose tools are here; a note for each other one. Errors: ToolError (see above)."""
+    found = []
+    for machine in chosen:
+        absent = next((tool for tool in machine.tools if shutil.which(tool) is None), None)
+        if absent is None:
+            found.append(machine)
+            continue
+        said = f"{machine.name}: {absent} is not installed (docs/porting.md has the packages)"
+        if asked_for or os.environ.get("NBT_REQUIRE_TOOLS") == "1":
+            raise ToolError(said)
+        print(f"left out: {said}", file=sys.stderr)
+    if not found:
+        raise ToolError("no processor has its tools here (docs/porting.md has the packages)")
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Check the processors, print and keep the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -88,11 +118,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=Path("build/targets.json"))
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
     options = parser.parse_args(arguments)
-    known = [machine.name for machine in MACHINES]
+    known = [machine.name for machine in PROCESSORS]
     for name in options.names:
         if name not in known:
             parser.error(f"{name}: expected one of {', '.join(known)}")
-    chosen = [m for m in MACHINES if not options.names or m.name in options.names]
+    chosen = installed(
+        [one for one in PROCESSORS if not options.names or one.name in options.names],
+        asked_for=bool(options.names),
+    )
     kinds = program.configurations()
     expected = {kind: program.expected(config, options.steps) for kind, config in kinds.items()}
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:

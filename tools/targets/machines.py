@@ -48,6 +48,19 @@ class Machine:
     flash: tuple[int, int] | None = (0, 256 * 1024)
     fma: bool = False
 
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The programs that compile for it and run the result."""
+        return (self.compiler, self._emulator)
+
+    @property
+    def _is_arm(self) -> bool:
+        return self.compiler.startswith("arm")
+
+    @property
+    def _emulator(self) -> str:
+        return "qemu-system-arm" if self._is_arm else "qemu-system-riscv32"
+
     def compile(
         self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
     ) -> Path:
@@ -66,8 +79,9 @@ class Machine:
 
     def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:
         """Link sources with the start-up code. Errors: ToolError."""
-        arm = self.compiler.startswith("arm")
-        start, script = ("start_arm.c", "arm.ld") if arm else ("start_riscv.c", "riscv.ld")
+        start, script = (
+            ("start_arm.c", "arm.ld") if self._is_arm else ("start_riscv.c", "riscv.ld")
+        )
         where = {"RAM": self.ram[0], "RAM_SIZE": self.ram[1]}
         if self.flash is not None:
             where |= {"FLASH": self.flash[0], "FLASH_SIZE": self.flash[1]}
@@ -91,8 +105,7 @@ class Machine:
 
     def emulate(self, program: Path, *options: str) -> str:
         """What the program, and QEMU itself, print. Errors: ToolError."""
-        arm = self.compiler.startswith("arm")
-        emulator = ["qemu-system-arm"] if arm else ["qemu-system-riscv32", "-bios", "none"]
+        emulator = [self._emulator, *(() if self._is_arm else ("-bios", "none"))]
         emulator += ["-M", self.board, "-nographic", "-monitor", "none", "-serial", "none"]
         emulator += ["-chardev", "stdio,id=sh", "-semihosting-config"]
         emulator += ["enable=on,target=native,chardev=sh", "-kernel", str(program)]
