@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        live soak targets size scaling cost amalgamation ecosystems misra learning learning-quick \
+        live soak targets board size scaling cost amalgamation ecosystems misra learning learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -51,6 +51,7 @@ help:
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
+	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
 	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
@@ -137,6 +138,10 @@ TARGET_STEPS ?= 2000
 targets: $(VENV)/package
 	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) \
 	    $(call documented,--document docs/porting.md)
+
+# Needs clang and lld.
+board: $(VENV)/package
+	$(BIN)/python -m tools.board
 
 amalgamation: $(VENV)/package
 	$(BIN)/python -m tools.amalgamate
@@ -263,7 +268,7 @@ check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
 FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
-             examples/*.c tests/*.c tests/fuzz/*.c tools/*/*.[ch])
+             examples/*.c tests/*.c tests/fuzz/*.c tools/*/*.[ch] tools/*/*/*.[ch])
 FORMATTED := $(filter-out nbt_embed/_kernel.c,$(FORMATTED))
 lint: $(VENV)/tools
 	$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
