@@ -78,7 +78,8 @@ def python_of(document: str) -> list[str]:
 
 @pytest.mark.parametrize("snippet", of("python"))
 def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
-    """As a program in an empty folder, behind those that stand before it in the same document."""
+    """As a program in a folder, behind those that stand before it in the same document."""
+    (tmp_path / "board.csv").write_text("a,b,c\n" + "0.5,0.25,\n0.25,0.5,20\n" * 10)
     before = [
         one.text
         for one in snippets()

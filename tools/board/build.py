@@ -31,7 +31,13 @@ PAGE = ROOT / "docs" / "board" / "index.html"
 CHANNELS = (("Position", "mm"), ("Current", "A"), ("Temperature", "°C"))
 UNITS = (4, 8, 16, 32)
 AHEAD = (1, 2, 5, 10, 20)
-SPEEDS = ((5, "5 steps a second"), (30, "30"), (120, "120"), (600, "600"), (100_000, "as fast as possible"))
+SPEEDS = (
+    (5, "5 steps a second"),
+    (30, "30"),
+    (120, "120"),
+    (600, "600"),
+    (100_000, "as fast as possible"),
+)
 FAULTS = {
     "stuck": "Stuck",
     "spikes": "Spikes",
@@ -121,10 +127,16 @@ def page(module: Module) -> str:
         data=data,
         json=Markup(json.dumps(data).replace("<", "\\u003c")),
         legends={
-            "forecast": [_SERIES[name] for name in ("reading", "learner", "band", "linear", "alarm")],
+            "forecast": [
+                _SERIES[name] for name in ("reading", "learner", "band", "linear", "alarm")
+            ],
             "error": [
                 _SERIES[name] | {"name": title}
-                for name, title in (("learner", "learner"), ("last", "last value"), ("linear", "RLS"))
+                for name, title in {
+                    "learner": "learner",
+                    "last": "last value",
+                    "linear": "RLS",
+                }.items()
             ],
         },
         speeds=SPEEDS,

@@ -3,8 +3,8 @@
 Builds the kernel and a program without an operating system for each processor, runs it under QEMU
 on a recorded stream through every kind of learner that fits, and compares the state hashes after 1,
 10, 100, ... steps with those of the Python package on this machine. Where the processor fuses
-multiplications and additions, a build that permits it has to differ. WebAssembly, under node, is one
-of the processors.
+multiplications and additions, a build that permits it has to differ. WebAssembly, under node, is
+one of the processors.
 
 A processor whose tools are not installed is left out with a note; it is an error where it was asked
 for by name, where no other one ran, and with NBT_REQUIRE_TOOLS=1 (the CI sets it).
@@ -91,9 +91,7 @@ def line_of(result: Result) -> str:
     )
 
 
-def installed(
-    chosen: list[Machine | WebAssembly], asked_for: bool
-) -> list[Machine | WebAssembly]:
+def installed(chosen: list[Machine | WebAssembly], asked_for: bool) -> list[Machine | WebAssembly]:
     """Those whose tools are here; a note for each other one. Errors: ToolError (see above)."""
     found = []
     for machine in chosen:

@@ -79,9 +79,7 @@ class Machine:
 
     def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:
         """Link sources with the start-up code. Errors: ToolError."""
-        start, script = (
-            ("start_arm.c", "arm.ld") if self._is_arm else ("start_riscv.c", "riscv.ld")
-        )
+        start, script = ("start_arm.c", "arm.ld") if self._is_arm else ("start_riscv.c", "riscv.ld")
         where = {"RAM": self.ram[0], "RAM_SIZE": self.ram[1]}
         if self.flash is not None:
             where |= {"FLASH": self.flash[0], "FLASH_SIZE": self.flash[1]}
