@@ -174,15 +174,18 @@ const nbtBoard = (() => {
     return history.errors(name, channel, Math.max(history.length - 1, 0))[0] ?? NaN;
   }
 
-  // A row of a table: its name, then cells.
-  function row(name, cells) {
-    const made = document.createElement("tr");
-    const head = document.createElement("th");
-    head.scope = "row";
-    head.className = "name";
-    head.textContent = name;
-    made.append(head, ...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
-    return made;
+  // The rows of a table, each its name and its cells. Only texts that differ are changed: what is
+  // selected or read stays so.
+  function fill(id, rows) {
+    const body = element(id);
+    if (body.rows.length !== rows.length) {
+      body.innerHTML = rows.map(([, ...cells]) =>
+        `<tr><th scope="row" class="name"></th>${"<td></td>".repeat(cells.length)}</tr>`).join("");
+    }
+    rows.forEach((texts, place) => texts.forEach((text, column) => {
+      const cell = body.rows[place].cells[column];
+      if (cell.textContent !== text) cell.textContent = text;
+    }));
   }
 
   function verdict(channel) {
@@ -205,15 +208,15 @@ const nbtBoard = (() => {
     put("against-linear", digits(own / errorOf("linear", channel)));
     put("hash", kernel.hash(LEARNER));
     put("heading", `${NAMES[channel]} (${UNITS[channel]}), forecast ${chosen("ahead")} ahead`);
-    element("now").replaceChildren(...NAMES.map((name, one) => row(`${name} (${UNITS[one]})`, [
-      digits(history.at("reading", now, one)), digits(history.at("learner", now, one)),
+    fill("now", NAMES.map((name, one) => [
+      `${name} (${UNITS[one]})`, digits(history.at("reading", now, one)), digits(history.at("learner", now, one)),
       `${digits(history.at("low", now, one))} to ${digits(history.at("high", now, one))}`,
       Number.isNaN(history.at("score", now, one)) ? "–" : history.at("score", now, one).toFixed(5),
       ...["learner", "last", "linear"].map((model) => digits(errorOf(model, one))),
-    ])));
+    ]));
     const [learner, linear] = [kernel.counters(LEARNER), kernel.counters(LINEAR)];
-    element("counters").replaceChildren(...Object.entries(data.counters).map(
-      ([name, meaning]) => row(meaning, [count(learner[name]), count(linear[name])]),
+    fill("counters", Object.entries(data.counters).map(
+      ([name, meaning]) => [meaning, count(learner[name]), count(linear[name])],
     ));
     const broken = NAMES.flatMap((name, one) => [...settings.faults[one]].map(
       (fault) => `${name.toLowerCase()}: ${data.faults[fault].toLowerCase()}`,
@@ -235,9 +238,9 @@ const nbtBoard = (() => {
       `The learner takes ${count(learner)} bytes (NBT_BYTES), recursive least squares ${count(kernel.bytes(LINEAR))}. ` +
       `WebAssembly's memory holds the largest of both, a copy, the stack and the program's constants in ` +
       `${count(memory)} bytes; it cannot grow. The program itself is ${count(data.moduleBytes)} bytes.`);
-    element("boards").replaceChildren(...data.costs[units].map((one) => row(one.processor, [
-      `${one.board}, ${one.mhz} MHz`, count(one.instructions), one.milliseconds,
-    ])));
+    fill("boards", data.costs[units].map(
+      (one) => [one.processor, `${one.board}, ${one.mhz} MHz`, count(one.instructions), one.milliseconds],
+    ));
   }
 
   // ---- controls -----------------------------------------------------------------------------------
