@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ for library in ("bokeh", "jinja2"):
 from test_browser import browser, looked_at
 
 from nbt_embed import memory_of
+from nbt_embed.simulation import machine
 from tools.board.build import CHANNELS, COUNTERS, FAULTS, PAGE, UNITS, config_of
 
 __all__ = ["browser"]  # a fixture
@@ -104,6 +106,37 @@ def test_python_repeats_what_the_page_has_learnt(
         assert hash_in_python(tab, tmp_path, 16, 5, capsys) == shown
         assert number(tab, "#steps") == 800
         assert number(tab, "#bytes") == memory_of(config_of(16, 5)).total
+
+
+class Still:
+    """A generator for the machine of the package, whose speed and air then stand still."""
+
+    def standard_normal(self) -> float:
+        return 0.0
+
+
+# Readings of machines that wander not at all, as usual and ten times as much; where they have got to.
+WANDERED = """(steps) => [0, 1, 10].map((drift) => {
+  const faults = [0, 1, 2].map(() => new Set());
+  const settings = { noise: 0, turn: 12, drift, loose: false, swapped: false, faults };
+  const sensors = new nbtSensors.Sensors(5, settings);
+  const rows = Array.from({ length: steps }, (_, step) => {
+    settings.loose = step >= steps / 2;
+    return [...sensors.next()];
+  });
+  return { rows, wander: sensors.machine.wander, air: sensors.machine.air - 20 };
+})"""
+
+
+def test_the_machine_is_that_of_the_package(browser: Any) -> None:
+    with board(browser) as tab:
+        still, usual, fast = tab.evaluate(WANDERED, 200)
+    expected = np.array(list(islice(machine(cast(Any, Still()), 100), 200)))
+    np.testing.assert_allclose(np.array(still["rows"]), expected, rtol=1e-6, atol=1e-6)
+    for one in ("wander", "air"):
+        assert still[one] == 0
+        assert usual[one] != 0
+        assert fast[one] == pytest.approx(10 * usual[one])
 
 
 @pytest.mark.slow
