@@ -73,7 +73,9 @@ def hash_in_python(tab: Any, folder: Path, units: int, ahead: int, capsys: Any) 
     return str(capsys.readouterr().out.strip())
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "dark"), pytest.param(1440, "light", marks=pytest.mark.slow)]
+)
 def test_it_opens_fits_and_can_be_read_by_everybody(
     browser: Any, width: int, scheme: str, tmp_path: Path
 ) -> None:
@@ -115,7 +117,7 @@ class Still:
         return 0.0
 
 
-# Readings of machines that wander not at all, as usual and ten times as much; where they have got to.
+# Machines that wander not at all, as usual, and ten times as much: readings, and where they end.
 WANDERED = """(steps) => [0, 1, 10].map((drift) => {
   const faults = [0, 1, 2].map(() => new Set());
   const settings = { noise: 0, turn: 12, drift, loose: false, swapped: false, faults };
@@ -144,7 +146,10 @@ def test_every_control_does_what_it_says(
     browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with board(browser) as tab:
-        press = lambda name: tab.get_by_role("button", name=name, exact=True).click()  # noqa: E731
+
+        def press(name: str) -> None:
+            tab.get_by_role("button", name=name, exact=True).click()
+
         # One step, from the keyboard, and from the beginning again.
         tab.locator("#step").press("Enter")
         assert number(tab, "#steps") == 1
