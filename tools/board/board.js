@@ -8,6 +8,7 @@ const nbtBoard = (() => {
   const TIMED_EVERY = 3000; // ms
   const SAVED = 200000; // readings that are kept for a file
   const LOG = 8; // lines
+  const QUIET = 50; // steps without a status before it is told again
   const SHOWN_ERRORS = 1200; // steps
   const NINES = 7;
   const NOTABLE = [1, 3, 4, 6]; // statuses of nbt.h: skipped, stuck, opened again, not finite
@@ -22,7 +23,7 @@ const nbtBoard = (() => {
   const count = (number) => number.toLocaleString("en");
   const settings = { noise: 0.02, turn: 12, drift: 1, loose: false, swapped: false, faults: [] };
   const seed = 1;
-  let kernel, sensors, history, saved, held, status, logged;
+  let kernel, sensors, history, saved, held, heard, logged, pending;
   let running = false, due = 0, before = 0, told = 0, timed = -Infinity, microseconds = NaN;
 
   // ---- steps --------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ const nbtBoard = (() => {
     history = new nbtHistory.History(CHANNELS);
     saved = [];
     held = NAMES.map(() => NaN); // the last reading that was not lost
-    status = 0;
+    heard = {}; // status -> the step at which it was last answered
     logged = [];
     log();
   }
@@ -91,8 +92,8 @@ const nbtBoard = (() => {
       history.alarms.push({ step: now, channel });
       log(`Step ${count(now)}: alarm of ${NAMES[channel].toLowerCase()}, score ${scores[channel].toFixed(5)}.`);
     }
-    if (said !== status && NOTABLE.includes(said)) log(`Step ${count(now)}: ${kernel.text(said)}.`);
-    status = said;
+    if (NOTABLE.includes(said) && !(now - heard[said] < QUIET)) log(`Step ${count(now)}: ${kernel.text(said)}.`);
+    heard[said] = now;
   }
 
   function log(...texts) {
@@ -128,7 +129,7 @@ const nbtBoard = (() => {
     const steps = Math.min(Math.max(Math.round(canvas.clientWidth / 5), 60), 220);
     const to = Math.max(history.length - 1, steps) + chosen("ahead");
     const view = { from: to - steps - chosen("ahead"), to };
-    const track = (name, one = channel) => (now) => history.at(name, now, one);
+    const track = (name) => (now) => history.at(name, now, channel);
     const strokes = data.strokes;
     const alarms = history.alarms.filter((one) => one.channel === channel && one.step >= view.from);
     const marks = alarms.map((one) => one.step);
@@ -168,7 +169,7 @@ const nbtBoard = (() => {
 
   // ---- texts --------------------------------------------------------------------------------------
 
-  const digits = (value) => (Number.isNaN(value) ? "–" : String(Number(value.toPrecision(3))));
+  const digits = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : "–");
 
   function errorOf(name, channel) {
     return history.errors(name, channel, Math.max(history.length - 1, 0))[0] ?? NaN;
@@ -232,12 +233,11 @@ const nbtBoard = (() => {
   // What follows from the settings alone.
   function costs() {
     const units = chosen("units");
-    const learner = kernel.bytes(LEARNER);
     const memory = kernel.memory.buffer.byteLength;
     put("budget",
-      `The learner takes ${count(learner)} bytes (NBT_BYTES), recursive least squares ${count(kernel.bytes(LINEAR))}. ` +
-      `WebAssembly's memory holds the largest of both, a copy, the stack and the program's constants in ` +
-      `${count(memory)} bytes; it cannot grow. The program itself is ${count(data.moduleBytes)} bytes.`);
+      `The learner takes ${count(kernel.bytes(LEARNER))} bytes (NBT_BYTES), recursive least squares ${count(kernel.bytes(LINEAR))}. ` +
+      `The module's memory of ${count(memory)} bytes has room for both, for the copy that a step's time is measured ` +
+      `with, for constants and stack; it cannot grow. The program itself is ${count(data.moduleBytes)} bytes.`);
     fill("boards", data.costs[units].map(
       (one) => [one.processor, `${one.board}, ${one.mhz} MHz`, count(one.instructions), one.milliseconds],
     ));
@@ -255,12 +255,12 @@ const nbtBoard = (() => {
     element("run").textContent = goes ? "Pause" : "Run";
     element("step").disabled = goes;
     before = 0;
-    if (goes) requestAnimationFrame(frame);
+    cancelAnimationFrame(pending);
+    if (goes) pending = requestAnimationFrame(frame);
     else shown();
   }
 
   function frame(time) {
-    if (!running) return;
     due += before ? Math.min((time - before) / 1000, 0.1) * chosen("speed") : 0;
     before = time;
     const until = performance.now() + BUDGET;
@@ -278,7 +278,7 @@ const nbtBoard = (() => {
       texts();
       told = time;
     }
-    requestAnimationFrame(frame);
+    pending = requestAnimationFrame(frame);
   }
 
   function pressed(id, on) {

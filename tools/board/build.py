@@ -31,13 +31,8 @@ PAGE = ROOT / "docs" / "board" / "index.html"
 CHANNELS = (("Position", "mm"), ("Current", "A"), ("Temperature", "°C"))
 UNITS = (4, 8, 16, 32)
 AHEAD = (1, 2, 5, 10, 20)
-SPEEDS = (
-    (5, "5 steps a second"),
-    (30, "30"),
-    (120, "120"),
-    (600, "600"),
-    (100_000, "as fast as possible"),
-)
+RATES = {rate: f"{rate} steps a second" for rate in (5, 30, 120, 600)}
+FASTEST = {100_000: "as fast as possible"}
 FAULTS = {
     "stuck": "Stuck",
     "spikes": "Spikes",
@@ -127,19 +122,10 @@ def page(module: Module) -> str:
         data=data,
         json=Markup(json.dumps(data).replace("<", "\\u003c")),
         legends={
-            "forecast": [
-                _SERIES[name] for name in ("reading", "learner", "band", "linear", "alarm")
-            ],
-            "error": [
-                _SERIES[name] | {"name": title}
-                for name, title in {
-                    "learner": "learner",
-                    "last": "last value",
-                    "linear": "RLS",
-                }.items()
-            ],
+            "forecast": [_SERIES[name] for name in _FORECAST],
+            "error": [_SERIES[name] | {"name": title} for name, title in _ERROR.items()],
         },
-        speeds=SPEEDS,
+        speeds=(RATES | FASTEST).items(),
         units=[(units, str(units)) for units in UNITS],
         ahead=[(ahead, str(ahead)) for ahead in AHEAD],
         channels=[(place, name) for place, (name, _) in enumerate(CHANNELS)],
@@ -165,6 +151,8 @@ _SERIES: dict[str, dict[str, Any]] = {
     "last": drawn("last", "last value", look.of_model("last")),
     "alarm": drawn("alarm", "alarm", look.ALARM) | {"mark": True},
 }
+_FORECAST = ("reading", "learner", "band", "linear", "alarm")
+_ERROR = {"learner": "learner", "last": "last value", "linear": "RLS"}
 
 
 def _stroke(one: Mapping[str, Any]) -> dict[str, Any]:
