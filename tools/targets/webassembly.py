@@ -3,8 +3,8 @@
 A module has no C library, imports nothing and has all of its memory from the start: a linear memory
 whose largest size is its first one. WebAssembly rounds every operation as IEEE 754 has it and fuses
 none; only its relaxed vector instructions may, which are never asked for here. The bits of a NaN
-that an operation makes are left open there: the kernel keeps none of them (``nbt_hash`` sees
-numbers alone).
+that an operation makes are left open there: a learner keeps none of them, unless it has answered
+NBT_NOT_FINITE.
 """
 
 from __future__ import annotations
