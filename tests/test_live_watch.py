@@ -668,7 +668,24 @@ def test_a_signal_ends_a_watch_whose_answers_nobody_takes(tmp_path: Path) -> Non
         (["--save", "x.nbt", "--from-beginning"], "--from-beginning: belongs to --resume"),
         (["--save", "-"], "--save -: a session is a file"),
         (["--json", "-"], "--json -: answers go to standard output"),
-        (["--link", "categorical"], "name the classes with --classes"),
+        (
+            ["--link", "categorical"],
+            "--link categorical: learns one target of classes (here: 'position_mm', "
+            "'current_A', 'temperature_C'): name the classes "
+            "with --classes and the one target they belong to with --targets",
+        ),
+        (
+            ["--link", "categorical", "--classes", "0,1", "--targets", "position_mm,current_A"],
+            "classes 0, 1 belong to one target",
+        ),
+        (
+            ["--link", "gaussian", "--classes", "0,1", "--targets", "current_A"],
+            "--link gaussian: target 'current_A' is learnt by its classes '0', '1'",
+        ),
+        (
+            ["--link", "bernoulli", "--classes", "0,1", "--targets", "current_A"],
+            "--link bernoulli: target 'current_A' is learnt by its classes '0', '1'",
+        ),
         (["--horizon", "1,2"], "--horizon"),
     ],
 )

@@ -275,6 +275,8 @@ def test_numbers_are_classes_where_the_link_says_so(tmp_path: Path) -> None:
     with recording(tmp_path, text, targets=("c",), link="categorical") as found:
         assert found.classes == ("3", "7", "12")
         np.testing.assert_array_equal(found.stream().targets[:, 0], [1, 0, np.nan, 2])
+    with recording(tmp_path, "a\n3\n7\n3\n", link="categorical") as found:
+        assert (found.target_names, found.classes) == (("a",), ("3", "7"))
     with recording(tmp_path, CLASSES, targets=("s",), link="bernoulli") as found:
         assert (found.classes, found.anchor) == (None, (None,))
         assert found.notes == ("target 's' is 0 where it is 'fault', else 1",)
@@ -287,7 +289,23 @@ def test_numbers_are_classes_where_the_link_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (CLASSES, {"targets": ("s", "a")}, "target 's' holds classes, and 2 targets are named"),
+        (
+            CLASSES,
+            {"targets": ("s", "a")},
+            "target 's' holds classes, and there are 2 targets ('s', 'a'): name one",
+        ),
+        (
+            "a,c\n1,0\n2,1\n",
+            {"link": "categorical"},
+            "--link categorical learns one target of classes, and there are 2 targets (as no "
+            "targets are named, the inputs are the targets: 'a', 'c'): name one",
+        ),
+        (
+            "a,b,c\n1,1,0\n2,0,1\n",
+            {"targets": ("b", "c"), "link": "categorical"},
+            "--link categorical learns one target of classes, and there are 2 targets ('b', 'c')",
+        ),
+        ("a,c\n1,0\n2,1\n", {"link": "bernoulli"}, "line 3: column 'a' holds '2': the link"),
         (CLASSES, {"targets": ("s",), "link": "gaussian"}, "line 2: column 's' holds 'ok', which"),
         ("a,c\n1,7\n2,7\n", {"targets": ("c",), "link": "categorical"}, "has 1 class, and"),
         ("a,c\n1,0\n2,3\n", {"targets": ("c",), "link": "bernoulli"}, "line 3: column 'c' holds"),

@@ -266,18 +266,26 @@ def _targets(
     for i in targets:
         _check(columns, i)
     texts = [i for i in targets if isinstance(columns.facts[i], TextColumn)]
-    if options.targets is None:  # one-hot inputs are targets as they are
+    if options.link == "bernoulli":
+        for i in targets:
+            if i not in texts:
+                _check_binary(columns, i, spool)
+    if options.targets is None and options.link != "categorical":
+        # one-hot inputs are targets as they are
         return tuple([one for i in targets for one in _input(columns, i)]), None
     if not texts and options.link != "categorical":
-        if options.link == "bernoulli":
-            for i in targets:
-                _check_binary(columns, i, spool)
         return tuple([Channel(columns.names[i], i) for i in targets]), None
     if len(targets) > 1:
-        which = columns.names[texts[0]] if texts else columns.names[targets[0]]
+        listed = ", ".join(repr(columns.names[i]) for i in targets)
+        where = "as no targets are named, the inputs are the targets: " * (options.targets is None)
+        why = (
+            f"--link {options.link} learns one target of classes"
+            if options.link == "categorical"
+            else f"target {columns.names[texts[0]]!r} holds classes"
+        )
         raise StreamError(
-            f"{columns.title}: target {which!r} holds classes, and {len(targets)} targets are "
-            "named: name one target of classes alone"
+            f"{columns.title}: {why}, and there are {len(targets)} targets ({where}{listed}): name "
+            "one target of classes alone (--targets)"
         )
     i = targets[0]
     facts = columns.facts[i]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbt_embed._extras import needs
 from nbt_embed.config import CHOICES
-from nbt_embed.errors import InputError, StreamError
+from nbt_embed.errors import InputError, StreamError, shown
 from nbt_embed.options import (
     COLUMNS,
     FURTHEST,
@@ -249,7 +249,17 @@ def learner_of(args: argparse.Namespace, source: Source) -> Config:
     classes = source.classes
     link = args.link or ("gaussian" if classes is None else "categorical")
     if link == "categorical" and classes is None:
-        raise InputError("--link categorical: name the classes with --classes")
+        targets = ", ".join(map(shown, source.target_names))
+        one = " and the one target they belong to with --targets"
+        raise InputError(
+            f"--link categorical: learns one target of classes (here: {targets}): name the classes "
+            f"with --classes{one if len(source.target_names) > 1 else ''}"
+        )
+    if classes is not None and link != "categorical":
+        raise InputError(
+            f"--link {link}: target {shown(source.target_names[0])} is learnt by its classes "
+            f"{', '.join(map(shown, classes))}: leave out --link, or --classes"
+        )
     config = config_of(
         args,
         len(source.input_names),
