@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from broker import Broker, Sender
 
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Arrivals, Source
+from nbt_embed.live.names import ClientName
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.publish import Publisher, check_apart
 from nbt_embed.live.sources import open_source
@@ -394,6 +396,82 @@ def test_two_clients_of_one_name(broker: Broker) -> None:
         ):
             time.sleep(0.01)
         assert "client=NAME" in first.health.state + second.health.state
+
+
+@pytest.mark.parametrize("version", ["5", "3"])
+def test_two_readers_of_one_topic(broker: Broker, sender: Sender, version: str) -> None:
+    """Neither pushes the other out, and each has its own queue."""
+    where = f"mqtt://{broker.address}/t?field=a&version={version}"
+    with open_source(where) as first, open_source(where) as second:
+        for i in range(3):
+            sender.send("t", json.dumps({"a": i}))
+        for one in (first, second):
+            assert Reader(one).take(3) == [[0.0], [1.0], [2.0]]
+            assert (one.health.state, one.health.counts) == ("connected", {})
+    sender.send("t", '{"a":7}', '{"a":8}')  # while nobody listens
+    with open_source(where) as first, open_source(where) as second:
+        for one in (first, second):
+            Reader(one).until(lambda rows: rows[-2:] == [[7.0], [8.0]])
+
+
+def test_two_publishers_of_one_topic(broker: Broker) -> None:
+    where = f"mqtt://{broker.address}/p"
+    with (
+        open_source(f"{where}?field=a") as source,
+        Publisher(where) as first,
+        Publisher(where) as second,
+    ):
+        for one in (first, second, first, second):
+            one.send([{"a": 1.0}])
+        assert Reader(source).take(4) == [[1.0]] * 4
+        assert (first.health.state, second.health.state) == ("connected", "connected")
+
+
+def test_names_of_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    one, other = ClientName("t"), ClientName("t")
+    assert one.text != other.text != ClientName("u").text
+    told = one.text
+    one.release()
+    again = ClientName("t")
+    assert again.text == told  # that is free again; as after a restart
+    saved = [ClientName("t", "/a").text, ClientName("t", "/a").text, ClientName("t", "/b").text]
+    assert saved[0] == saved[1] != saved[2]
+    assert told not in saved
+    for name in (again, other):
+        name.release()
+    words = "from nbt_embed.live.names import ClientName; import sys; n = ClientName('t');"
+    words += "print(n.text, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().decode().strip() == told
+        beside = ClientName("t")
+        assert beside.text != told
+        beside.release()
+        process.kill()  # which gives its name back
+    assert ClientName("t").text == told
+
+
+@pytest.mark.parametrize("broken", ["a file", "others may write"])
+def test_a_name_where_nothing_can_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / f"nbt-embed-{os.getuid()}"
+    if broken == "a file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    one, other = ClientName("t").text, ClientName("t").text
+    assert one != other
+    assert len(one) <= 23
+    assert folder.is_file() or not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("where", ["mqtt://h/+/t", "mqtt://h/t/#", "mqtt://h/t,t", "mqtt://h"])

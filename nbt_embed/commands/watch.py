@@ -241,6 +241,7 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
         targets_as_inputs=args.horizon != 0,
         once=args.once,
         retained=args.retained,
+        identity="" if args.save is None else str(Path(args.save).resolve()),
     )
 
 

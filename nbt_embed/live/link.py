@@ -9,7 +9,6 @@ import socket
 import ssl
 import threading
 import time
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
@@ -24,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from nbt_embed.errors import StreamError
 from nbt_embed.live.backoff import Backoff
 from nbt_embed.live.lines import LONGEST
+from nbt_embed.live.names import ClientName
 from nbt_embed.live.where import Where, parse
 
 PASSWORD = "NBT_MQTT_PASSWORD"  # name of the environment variable
@@ -87,15 +87,16 @@ class Link:
 
     Args:
         where: of the broker, with the options of ``OPTIONS``.
-        kind: tells clients of one address and machine apart.
+        name: of the client, unless the address says one (``client=NAME``); released at the end.
         session: seconds for which the broker keeps what it could not send; 0: it forgets at once.
         work: what the connection is for.
 
     Errors: StreamError: a password or a certificate cannot be read, an option is wrong.
     """
 
-    def __init__(self, where: Where, kind: str, session: int, work: Work) -> None:
+    def __init__(self, where: Where, name: ClientName, session: int, work: Work) -> None:
         self._where, self._work, self._session = where, work, session
+        self._name = name
         self.title = where.title
         self.state = "connecting"
         self.refused: str | None = None  # why the broker does not take this client
@@ -107,18 +108,21 @@ class Link:
         self._reason = ""
         self._short = 0  # connections that were lost soon, one after the other
         self._backoff = Backoff()
-        self._client = self._made(kind)
+        try:
+            self._client = self._made()
+        except BaseException:
+            name.release()
+            raise
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name=f"mqtt {kind}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"mqtt {name.text}", daemon=True)
 
-    def _made(self, kind: str) -> mqtt.Client:
+    def _made(self) -> mqtt.Client:
         where = self._where
-        title = f"{socket.gethostname()} {where.user} {where.title} {kind}"
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=where.said.get("client", f"nbt-embed-{zlib.crc32(title.encode()):08x}"),
+            client_id=where.said.get("client", self._name.text),
             protocol=mqtt.MQTTv5 if self._five else mqtt.MQTTv311,
             clean_session=None if self._five else not self._session,
             manual_ack=True,
@@ -192,6 +196,7 @@ class Link:
             self._thread.join(_FAREWELL)
         self._awake.close()
         self._wake.close()
+        self._name.release()
 
     def _run(self) -> None:
         client = self._client

@@ -16,6 +16,7 @@ from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.lines import LONGEST
 from nbt_embed.live.link import SOURCE_OPTIONS, Link, address
 from nbt_embed.live.moments import Days, is_sure
+from nbt_embed.live.names import ClientName
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import RecordRows
 from nbt_embed.live.topics import Topics, check_topics
@@ -54,7 +55,8 @@ class MqttSource(Flow):
         quality = found.whole("qos", 1, 0, 1)
         self._inbox = Inbox(topics, quality, options.retained, self.counts)
         session = found.whole("session", 3600, 0, (1 << 32) - 1)
-        self._link = Link(found, "watch", session, self._inbox)
+        name = ClientName(f"{found.user} {found.title} watch", options.identity)
+        self._link = Link(found, name, session, self._inbox)
         self._link.start()
         try:
             self._link.wait()

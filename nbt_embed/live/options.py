@@ -23,6 +23,9 @@ class SourceOptions:
         targets_as_inputs: whether targets are inputs too where no inputs are named.
         once: whether a file ends at its end instead of being followed.
         retained: whether messages that an MQTT broker has kept are rows.
+        identity: tells this reader from others of the same topics, and stays when it is started
+            again: the broker keeps messages for it by a name that is made of it. "": a number does
+            among those that run on this machine.
     """
 
     inputs: tuple[str, ...] | None = None
@@ -37,3 +40,4 @@ class SourceOptions:
     targets_as_inputs: bool = True
     once: bool = False
     retained: bool = False
+    identity: str = ""

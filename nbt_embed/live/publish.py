@@ -50,6 +50,7 @@ class Publisher:
     def __init__(self, where: str) -> None:
         with needs("publish"):
             from nbt_embed.live.link import TARGET_OPTIONS, Link, address
+            from nbt_embed.live.names import ClientName
             from nbt_embed.live.outbox import Outbox
         found = address(where, TARGET_OPTIONS)
         topic = unquote(found.path)
@@ -60,7 +61,8 @@ class Publisher:
         self.title = found.title
         retain = found.choice("retain", "0", ("0", "1")) == "1"
         self._outbox = Outbox(topic, found.whole("qos", 1, 0, 1), retain)
-        self._link = Link(found, f"publish {topic}", 0, self._outbox)
+        name = ClientName(f"{found.user} {found.title} publish")
+        self._link = Link(found, name, 0, self._outbox)
         self._link.start()
         try:
             self._link.wait()
