@@ -25,7 +25,8 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
     """Forecasts of a time series with a small recurrent network that learns online.
 
     ``fit`` learns the series from its first value to its last, ``update`` goes on. Later steps of a
-    forecast take those before them for values. A missing value repeats the last one.
+    forecast take those before them for values. A missing value repeats the last one. The series is
+    not kept (sktime's config ``remember_data``), so that what ``update`` holds does not grow.
 
     Args:
         hidden: Recurrent units.
@@ -50,6 +51,9 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         "capability:insample": False,
         "capability:update": True,
     }
+
+    # The learner holds what it needs: sktime need not store the series beside it, which grows.
+    _config = {"remember_data": False}  # noqa: RUF012
 
     def __init__(
         self,

@@ -20,10 +20,6 @@ from sktime.utils.estimator_checks import check_estimator
 
 from nbt_embed.sktime import NbtForecaster
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The default of config ``remember_data``",  # sktime about itself, at every construction
-)
-
 
 def series(rows: int) -> Any:
     rng = np.random.default_rng(0)
@@ -38,6 +34,18 @@ def test_sktime_checks() -> None:
         found = check_estimator(NbtForecaster, raise_exceptions=False, verbose=False)
     assert len(found) > 500
     assert {name: one for name, one in found.items() if one != "PASSED"} == {}
+
+
+def test_nothing_is_warned_of_and_no_series_is_kept() -> None:
+    y = series(800)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = NbtForecaster(hidden=4).fit(y[:40])
+        model.update(y[40:60])
+        size = len(pickle.dumps(model))
+        model.update(y[60:])
+        assert len(pickle.dumps(model)) < size + 100
+        assert len(model.predict(fh=[1, 2])) == 2
 
 
 def test_it_is_the_loop_over_a_learner() -> None:
