@@ -25,8 +25,8 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
     """Forecasts of a time series with a small recurrent network that learns online.
 
     ``fit`` learns the series from its first value to its last, ``update`` goes on. Later steps of a
-    forecast take those before them for values. A missing value repeats the last one. The series is
-    not kept (sktime's config ``remember_data``), so that what ``update`` holds does not grow.
+    forecast take those before them for values. A missing value repeats the last one. sktime keeps
+    the series beside the learner, unless ``set_config(remember_data=False)`` says otherwise.
 
     Args:
         hidden: Recurrent units.
@@ -52,7 +52,8 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         "capability:update": True,
     }
 
-    # The learner holds what it needs: sktime need not store the series beside it, which grows.
+    # sktime warns at every construction where its default decides whether it keeps the series. So
+    # its default is not asked for: a forecaster is told when it is made, as sktime recommends.
     _config = {"remember_data": False}  # noqa: RUF012
 
     def __init__(
@@ -66,6 +67,8 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         self.hidden, self.head, self.lags, self.seed = hidden, head, lags, seed
         self.settings = settings
         super().__init__()
+        self._y = self._X = None
+        self.set_config(remember_data=True)
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> Self:  # noqa: ARG002  # sktime's
         self._learner = Learner(config_of(self, 1, 1, "gaussian", usual=False, anchor=(0,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from nbt_embed.live.lines import LONGEST, Lines
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.text import TextRows
 
+Said = list[tuple[int, str]]
 Found = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, int], TextRows]
 
 
@@ -58,6 +60,17 @@ def values(text: str | bytes, **options: Any) -> list[list[float | None]]:
     ]
 
 
+def said(pieces: Iterable[bytes], **options: Any) -> Said:
+    """Remarks, with the numbers of their rows since the first one."""
+    rows, before, found = TextRows("log", SourceOptions(**options), Counter()), 0, []
+    for piece in [*pieces, None]:
+        some = rows.finish() if piece is None else rows.feed(piece)
+        if some is not None:
+            found += [(before + row, text) for row, text in some.remarks]
+            before += len(some)
+    return found
+
+
 def same(one: Found, other: Found) -> None:
     for a, b in zip(one[:2], other[:2], strict=True):
         assert a.tobytes() == b.tobytes()
@@ -79,7 +92,8 @@ NUMBER = st.one_of(
 )
 ODD = st.sampled_from(
     ["", " ", "nan", "NA", "-", "inf", "-Infinity", "1e400", "1_0", "0x1", "abc", "\u00b5",
-     "\u0661", "1,5", "\u22123", "1.2.3", "--1", " 7 ", '"8"', '"9', "#", "1e", "+", ".", "true"]
+     "\u0661", "1,5", "\u22123", "1.2.3", "--1", " 7 ", '"8"', '"9', "#", "1e", "+", ".", "true",
+     "1 234", "1'234.5", '"1,234"', '"1,234,567.8"', '"1.234,5"']
 )  # fmt: skip
 LINE = st.one_of(
     st.lists(NUMBER, min_size=3, max_size=3).map(",".join),
@@ -105,6 +119,7 @@ def test_a_table_is_the_same_however_it_is_cut(
     whole = read([data])
     same(whole, read([data[i : i + 1] for i in range(len(data))]))
     same(whole, read(cut(data, places)))
+    assert said([data]) == said(cut(data, places))
 
 
 @settings(max_examples=40, deadline=None)
@@ -223,6 +238,101 @@ def test_what_a_text_means(
     layout = read([text.encode()], **options)[3].layout
     assert layout is not None
     assert layout.input_names == layout.target_names == names
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ('a,b\n"1,234.5",2\n"1,234",3\n', {}, [[1234.5, 2], [1234, 3]]),
+        ('a,b\n1,2\n"1,234,567.25",3\n"12,34",4\n', {}, [[1, 2], [1234567.25, 3], [None, 4]]),
+        ('a,b\n"1,5",2\n"2,25",3\n', {}, [[1.5, 2], [2.25, 3]]),
+        ("a;b\n1 234;2\n1\u202f999,5;3\n1.234,5;4\n", {}, [[1234, 2], [1999.5, 3], [1234.5, 4]]),
+        ("a;b\n1'234.5;2\n-12\u2019345;3\n", {}, [[1234.5, 2], [-12345, 3]]),
+        ("a;b\n1,234;2\n1,5;3\n", {}, [[np.float32(1.234), 2], [1.5, 3]]),
+        ("a;b\n1,234.0;2.5\n1.5;3\n", {}, [[1234, 2.5], [1.5, 3]]),
+        ("a;b\n1,234;2\n", {"decimal": "."}, [[1234, 2]]),
+        ("a\tb\n1.234\t2\n1.234.567,8\t3\n", {"decimal": ","}, [[1234, 2], [1234567.75, 3]]),
+        ("t_s;a\n1,234.5;1\n1,235.5;2\n", {}, [[1], [2]]),
+        ('{"a":"1,234.5"}\n{"a":"12,345"}\n{"a":"1 000"}\n', {}, [[1234.5], [12345], [1000]]),
+        ('{"a":7}\n{"a":"1.234,5"}\n{"a":"2.000"}\n', {}, [[7], [1234.5], [2000]]),
+    ],
+)  # fmt: skip
+def test_thousands_marks_are_read_as_in_files(
+    text: str, options: dict[str, Any], expected: list[list[float | None]]
+) -> None:
+    found = values(text, **options)
+    assert [[cell and np.float32(cell) for cell in row] for row in found] == [
+        [cell and np.float32(cell) for cell in row] for row in expected
+    ]
+
+
+def test_a_time_with_thousands_marks() -> None:
+    text = b't_ms,a\n"1,234",1\n"1,235.5",2\n' + b'"1,500",3\n' * 20
+    assert read([text])[0].tolist() == [1.234, 1.2355, *[1.5] * 20]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('a,b\n"1,234",2\n', "field 'a' holds '1,234' in the first row, which may be a fraction"),
+        ("a\tb\n1,234\t2\n", "--decimal , or --decimal ."),
+        ("a;b\n1,5;2.5\n", "with a decimal comma, and field 'b' holds '2.5'"),
+        ('{"a":"1,234"}\n', "field 'a' holds '1,234' in the first row"),
+    ],
+)
+def test_a_first_row_with_two_readings_is_refused(text: str, told: str) -> None:
+    with pytest.raises(StreamError, match=re.escape(told)):
+        read([text.encode()])
+    assert values(text, decimal=".")
+
+
+def test_the_first_of_every_kind_is_told_with_its_row() -> None:
+    text = (
+        "time;a;b\n2024-01-01;1;2\n2024-01-02;x;2\n2024-01-03;1e20;y\nsoon;z;2\n1;2\n"
+        '2024-01-04;"3;2\n2024-01-05;3,25;4\n2024-01-06;1,234.5;4\n2024-01-07;3;1,234.5\n'
+    )
+    expected = [
+        (1, "field 'a' holds 'x', which is no number: it counts as missing; correct the sender, or "
+            "declare the spelling with --missing"),
+        (2, "field 'b' holds 'y', which is no number: it counts as missing; correct the sender, or "
+            "declare the spelling with --missing"),
+        (3, "field 'time' holds 'soon', which is no time as the first one was: the row is taken to "
+            "have none"),
+        (4, "line '1;2' has 2 cells, and there are 3 columns: it is dropped"),
+    ]  # fmt: skip
+    assert said([text.encode()]) == expected
+    assert said([text[i : i + 1].encode() for i in range(len(text))]) == expected
+    assert read([text.encode()])[2] == {"malformed values": 7, "malformed lines": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("a;b\n1;2\n1,234;2\n", {}, (1, "--decimal . reads them as thousands marks")),
+        ("a;b\n1,5;2\n1.5;2\n", {}, (1, "the decimal mark of this stream is ',': it counts as ")),
+        ("a,b\n1,2\n3,1e19\n", {}, (1, "field 'b' holds 1e+19, which is beyond 1e+18")),
+        ('{"a":1}\n{"a":[1]}\n', {}, (1, "field 'a' holds '[1]', which is no number")),
+        ('{"a":1}\n\n{"a"\n', {}, (1, "line '{\"a\"' is no JSON as the first row was")),
+        ('a,b\n1,2\n1,2\n"3,4\n', {}, (2, "line '\"3,4' does not close a quote")),
+        ("a,s\n1,on\n2,odd\n", {"targets": ("s",), "classes": ("on", "off")},
+         (1, "field 's' holds 'odd', which is none of its classes")),
+        ("a\n1\n" + "7" * 90 + "x\n", {}, (1, "holds '" + "7" * 40 + "...', which")),
+    ],
+)  # fmt: skip
+def test_remarks(text: str, options: dict[str, Any], told: tuple[int, str]) -> None:
+    ((row, words),) = said([text.encode()], **options)
+    assert row == told[0]
+    assert told[1] in words
+
+
+def test_remarks_are_no_flood() -> None:
+    names = [f"c{i}" for i in range(100)]
+    text = ",".join(names) + "\n" + ",".join("1" * 100) + "\n" + (",".join("x" * 100) + "\n") * 50
+    found = said([text.encode()])
+    assert len(found) == 9
+    assert {row for row, _ in found} == {1}
+    assert found[-1][1] == "more that is malformed has come; from here on it is only counted"
+    assert read([text.encode()])[2] == {"malformed values": 5000}
 
 
 @pytest.mark.parametrize(
@@ -454,7 +564,7 @@ def test_a_first_time_that_cannot_be_is_a_text(time: str) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ("1 000,2,3\n", {"time": "x1"}, "column 'x1' is no time in the first row"),
+        ("1_000,2,3\n", {"time": "x1"}, "column 'x1' is no time in the first row"),
         ('#,%,NULL,on\nb,2,{,5\n%,a,"x, y",+\n', {"decimal": ","}, "different numbers of cells"),
         ("a,12:00,9,//\n0x1,1.2.3,7,b\n", {"decimal": ","}, "different numbers of cells"),
     ],

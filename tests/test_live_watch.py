@@ -318,6 +318,24 @@ def test_single_rows_are_answered_at_once() -> None:
         assert process.stdout.read().count(b"\n") == 1
 
 
+def test_what_is_malformed_is_told_at_once() -> None:
+    """While the stream runs, with its row, and once for each column."""
+    words = [sys.executable, "-m", "nbt_embed", "watch", "-", *SMALL, "--quiet"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        for part in (b"a,b\n1,2\n1,2\n", b"1,off\n"):
+            process.stdin.write(part)
+            process.stdin.flush()
+        line = process.stderr.readline().decode()  # would wait for ever
+        assert line.startswith("nbt-embed: note: row 2 (counted from 0): field 'b' holds 'off'")
+        rest = process.communicate(b"1,off\n" * 500 + b"1,2\n1\n")[1].decode()
+    assert rest.count("note") == 1
+    assert "note: row 504 (counted from 0): line '1' has 1 cell" in rest
+
+
 def test_nobody_reads(source: Path) -> None:
     words = [sys.executable, "-m", "nbt_embed", "watch", str(source), "--once", *SMALL]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -769,6 +787,21 @@ def test_colours_and_motion_can_be_turned_off(source: Path) -> None:
     assert "hash: " in dumb
     _, quiet = on_terminal(data, "--quiet")
     assert quiet == ""
+
+
+def test_a_note_stands_above_the_picture(source: Path) -> None:
+    lines = source.read_bytes().splitlines(keepends=True)
+    lines[300] = b"x,1,2\n"
+    _, shown = on_terminal(b"".join(lines))
+    at = shown.index("note: row 299")
+    assert (
+        shown.rindex("Ctrl-C ends the watch.", 0, at)
+        < at
+        < shown.index("Ctrl-C ends the watch.", at)
+    )
+    line = shown[shown.rindex("\n", 0, at) : at]
+    assert "nbt-embed: " in line
+    assert "RMSE" not in line
 
 
 def test_names_cannot_drive_a_terminal() -> None:

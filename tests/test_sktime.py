@@ -36,16 +36,18 @@ def test_sktime_checks() -> None:
     assert {name: one for name, one in found.items() if one != "PASSED"} == {}
 
 
-def test_nothing_is_warned_of_and_no_series_is_kept() -> None:
+@pytest.mark.parametrize("remember", [True, False])
+def test_sktime_warns_of_nothing_and_keeps_the_series_if_it_may(remember: bool) -> None:
     y = series(800)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = NbtForecaster(hidden=4).fit(y[:40])
-        model.update(y[40:60])
+        model = NbtForecaster(hidden=4)
+        model.set_config(remember_data=remember)
+        model.fit(y[:40]).update(y[40:60])
         size = len(pickle.dumps(model))
         model.update(y[60:])
-        assert len(pickle.dumps(model)) < size + 100
-        assert len(model.predict(fh=[1, 2])) == 2
+        assert (len(pickle.dumps(model)) < size + 100) is not remember
+        assert len(model.clone().fit(y[:40]).predict(fh=[1, 2])) == 2
 
 
 def test_it_is_the_loop_over_a_learner() -> None:

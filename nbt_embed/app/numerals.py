@@ -40,6 +40,9 @@ _GROUPED = {  # decimal mark: with thousands marks of the other kind, or spaces 
 _INFINITE = r"[+-]?(?i:inf|infinity)"
 _PLAIN = {".": _DOT, ",": _COMMA}
 _EITHER = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"  # a fraction of three digits, or a thousand
+_GROUPS = {mark: re.compile(pattern) for mark, pattern in _GROUPED.items()}
+_PLAINS = {mark: re.compile(pattern) for mark, pattern in _PLAIN.items()}
+_PARTS = {".": re.compile(f"[,{_SPACES}]"), ",": re.compile(f"[.{_SPACES}]")}
 _NUMBER = re.compile("|".join([_DOT, _COMMA, *_GROUPED.values(), _INFINITE]))
 # What a cell tells of the file: name -> (a text it must hold, pattern of the cell).
 _TELLS = {
@@ -113,18 +116,46 @@ class Missing:
 
 def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, NDArray[np.uint32]]:
     """Numbers of stripped texts, NaN where null or no number, and the rows of the latter."""
-    other = "," if decimal == "." else "."
+    found = plain(cells, decimal).cast(pl.Float64, strict=False)
+    bad = (found.is_null() & cells.is_not_null()).arg_true()
+    return found.fill_null(np.nan).to_numpy(), bad.to_numpy()
+
+
+def plain(cells: pl.Series, decimal: str) -> pl.Series:
+    """Numbers as texts with a decimal point and no other mark; what is no number is no number."""
     text = cells.str.replace_all(_MINUS, "-", literal=True)
     grouped = text.str.contains(f"^(?:{_GROUPED[decimal]})$").fill_null(value=False)
     if grouped.any():
-        bare = text.str.replace_all(f"[{re.escape(other)}{_SPACES}]", "")
+        bare = text.str.replace_all(_PARTS[decimal].pattern, "")
         text = bare.zip_with(grouped, text)
     if decimal == ",":
         wrong = text.str.contains(".", literal=True).fill_null(value=False)
         text = text.str.replace(",", ".", literal=True).set(wrong, "x")
-    found = text.cast(pl.Float64, strict=False)
-    bad = (found.is_null() & cells.is_not_null()).arg_true()
-    return found.fill_null(np.nan).to_numpy(), bad.to_numpy()
+    return text
+
+
+def number(cell: str, decimal: str) -> float | None:
+    """The number of one stripped text, by the rules of ``numbers``; None: it is no finite one."""
+    text = cell.replace(_MINUS, "-")
+    if _GROUPS[decimal].fullmatch(text):
+        text = _PARTS[decimal].sub("", text)
+    elif not _PLAINS[decimal].fullmatch(text):
+        return None
+    return float(text.replace(",", "."))
+
+
+def decimal_of(cell: str) -> tuple[str, bool] | None:
+    """The decimal mark that one stripped number tells, and whether it can be no other.
+
+    None: it has no mark, or is no number. A number as 1,234 may be a thousand, and is not sure.
+    """
+    text = cell.replace(_MINUS, "-")
+    fits = [mark for mark in ".," if number(text, mark) is not None]
+    if not fits or not re.search("[.,]", text):
+        return None
+    if len(fits) == 1:
+        return fits[0], True
+    return ("." if "." in text else ","), False
 
 
 @dataclass

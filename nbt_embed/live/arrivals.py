@@ -15,6 +15,7 @@ import numpy as np
 
 from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError, shown
+from nbt_embed.live.remarks import Remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -42,12 +43,14 @@ class Arrivals:
         targets: (n, n_label).
         position: where the source stands after these rows, for ``Source.seek``; a JSON value, None
             where a source cannot go back.
+        remarks: what a person should be told now.
     """
 
     time: Float64Array
     inputs: Float32Array
     targets: Float32Array
     position: Any = None
+    remarks: tuple[Remark, ...] = ()
 
     def __len__(self) -> int:
         """Rows, n."""

@@ -11,7 +11,7 @@ from nbt_embed.app.objects import text_of
 from nbt_embed.app.times import TimeFormat
 from nbt_embed.live import layout as layouts
 from nbt_embed.live.arrivals import Arrivals
-from nbt_embed.live.frames import FrameForm, Frames, Unwrapped
+from nbt_embed.live.frames import MALFORMED_FRAMES, FrameForm, Frames, Unwrapped
 from nbt_embed.live.layout import Layout, Rows
 from nbt_embed.live.moments import Moments
 from nbt_embed.live.options import SourceOptions
@@ -46,12 +46,18 @@ class FramedRows:
     def feed(self, data: bytes) -> Arrivals | None:
         """The rows that these bytes complete; None before the first one. Errors: StreamError."""
         frames = self._frames.feed(data)
+        if self._counts[MALFORMED_FRAMES]:
+            self._values.remarks.add(
+                "frame", 0, "bytes are no frame, or their checksum is another: they are dropped; "
+                "once is usual where a port is opened, often it is the speed (baud) or the fields"
+            )  # fmt: skip
         if self.layout is None and frames:
             self._begin(frames[0])
         if self.layout is None:
             return None
         rows = [self._unwrapped(frame) for frame in frames]
-        return self.layout.arrivals(Rows(self._time(rows), self._table(rows)))
+        found = Rows(self._time(rows), self._table(rows))
+        return self.layout.arrivals(found, remarks=self._values.remarks.take())
 
     def _begin(self, first: tuple[Any, ...]) -> None:
         names, cells = self._form.names, [text_of(value) for value in first]
@@ -65,7 +71,7 @@ class FramedRows:
                 self.notes.append(f"field {name!r} is the time: one second a frame")
         self.layout = layout
         if layout.classes is not None:
-            self._classes = Classes(layout.classes, self._values)
+            self._classes = Classes(layout.classes, self._values, layout.coded or "")
         counting = {names.index(name) for name in (layout.moments.fields if layout.moments else ())}
         counting |= set() if number is None else {number}
         for place in counting:
@@ -92,10 +98,10 @@ class FramedRows:
         names = self._form.names
         places = [names.index(name) for name in self.layout.columns]
         numbers = np.array([[row[i] for i in places] for row in rows], np.float64)
-        table = self._values.checked(numbers.reshape(len(rows), len(places)))
+        table = self._values.checked(numbers.reshape(len(rows), len(places)), self.layout.columns)
         if self.layout.coded is not None and self._classes is not None:
             place = names.index(self.layout.coded)
-            codes = [self._classes.code(row[place]) for row in rows]
+            codes = self._classes.codes(row[place] for row in rows)
             table = np.column_stack([table, np.array(codes, np.float32)])
         return table
 

@@ -27,8 +27,7 @@ class Head:
     """Takes lines until the first row has come.
 
     Attributes: shape, None until then; rows, the lines among those taken that are rows; cells, of
-    the first row; decimal, the mark of decimals, None where the first row does not tell; notes,
-    sentences about what was recognised.
+    the first row; notes, sentences about what was recognised.
     """
 
     def __init__(self, title: str, options: SourceOptions) -> None:
@@ -38,7 +37,6 @@ class Head:
         self.shape: Shape | None = None
         self.cells: tuple[str, ...] = ()
         self.rows: bytes = b""
-        self.decimal: str | None = None
         self.notes: list[str] = []
 
     def offer(self, line: bytes) -> bool:
@@ -111,9 +109,6 @@ class Head:
         self.rows = b"".join(line + b"\n" for line in rows)
         known = [[cell for cell in column if not is_missing(cell)] for column in form.sample]
         self.cells = tuple(cells[0] if cells else "" for cells in known)
-        self.decimal = self._options.decimal
-        if self.decimal is None and form.delimiter == ",":
-            self.decimal = "."
 
 
 def has_value(text: str, said: str | None = None) -> bool:

@@ -16,6 +16,7 @@ from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
 from nbt_embed.live.moments import Moments, is_sure
 from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.remarks import Remark
 
 _LISTED = 20  # names that a message lists
 _LONGEST = 80  # characters of one of them
@@ -84,13 +85,16 @@ class Layout:
         """The same with this time."""
         return replace(self, moments=moments)
 
-    def arrivals(self, rows: Rows, position: object = None) -> Arrivals:
+    def arrivals(
+        self, rows: Rows, position: object = None, remarks: tuple[Remark, ...] = ()
+    ) -> Arrivals:
         """Rows as a source gives them."""
         return Arrivals(
             rows.time,
             np.ascontiguousarray(rows.table[:, self.inputs]),
             np.ascontiguousarray(rows.table[:, self.targets]),
             position,
+            remarks,
         )
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nbt_embed.app import times
+from nbt_embed.app import numerals, times
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.app.times import NAT, SECOND, TimeFormat
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import StreamError, similar
 from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.remarks import excerpt
 from nbt_embed.live.values import Values
 
 _DAY = 86_400.0
@@ -37,21 +38,31 @@ class Moments:
 
     def seconds(self, cells: pl.Series | Sequence[str], values: Values) -> Float64Array:
         """Seconds of texts, NaN where missing or no time; the latter are counted as malformed."""
-        comma = values.decimal == "," and not self.form.patterns and self.form.kind != "clock"
-        plain = self._plain(cells, comma)
+        decimal = values.decimal or "."
+        plain = self._plain(cells, decimal == ",")
         if plain is not None:
             return plain
         texts = pl.Series(cells, dtype=pl.String) if isinstance(cells, Sequence) else cells
         texts = values.without_missing(texts)
-        if comma:
-            texts = texts.str.replace(",", ".", literal=True)
-        found, _ = self.form.parse(texts)
+        if not self.form.patterns and self.form.kind != "clock":
+            found, _ = self.form.parse(numerals.plain(texts, decimal))
+        else:
+            found, _ = self.form.parse(texts)
         if found.dtype == np.int64:
             whole, rest = np.divmod(found, SECOND)  # each of which a float64 holds exactly
             seconds = np.where(found == NAT, np.nan, whole + rest / SECOND)
         else:
             seconds = np.where(np.isfinite(found), found, np.nan)
-        values.malformed(int(np.isnan(seconds).sum()) - texts.null_count())
+        wrong = np.isnan(seconds) & texts.is_not_null().to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            values.malformed(
+                "+".join(self.fields),
+                row,
+                f"holds {excerpt(texts[row])}, which is no time as the first one was: the row is "
+                "taken to have none",
+                int(wrong.sum()),
+            )
         return seconds
 
     def _plain(self, cells: pl.Series | Sequence[str], comma: bool) -> Float64Array | None:
@@ -151,9 +162,9 @@ def _forms(
     if is_missing(cell):
         return []
     if is_number(cell) and not times.is_nanoseconds([cell]):
-        try:
-            value = float(cell.replace(",", "."))
-        except ValueError:  # thousands marks, which are no number in a stream
+        marks = (options.decimal,) if options.decimal else (".", ",")
+        value = next((v for mark in marks if (v := numerals.number(cell, mark)) is not None), None)
+        if value is None:
             return []
         return times.number_formats(name, np.array([value]), explicit)
     return times.text_formats([cell])

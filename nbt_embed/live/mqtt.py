@@ -114,7 +114,7 @@ class MqttSource(Flow):
 
     def _begin(self, layout: Layout, first: dict[str, Any]) -> RecordRows:
         names = layout.classes
-        classes = None if names is None else Classes(names, self._values)
+        classes = None if names is None else Classes(names, self._values, layout.coded or "")
         self._rows = RecordRows(layout, tuple(first), self._values, classes, self.counts)
         return self._rows
 

@@ -72,11 +72,11 @@ class RecordRows:
         numbers = np.empty((count, len(layout.columns)), np.float64)
         for place, name in enumerate(layout.columns):
             if count:
-                numbers[:, place] = self._numbers(columns[name])
-        table = self._values.checked(numbers)
+                numbers[:, place] = self._numbers(name, columns[name])
+        table = self._values.checked(numbers, layout.columns)
         if layout.coded is not None:
             assert self._classes is not None
-            codes = [self._classes.code(_plain(one)) for one in columns.get(layout.coded, ())]
+            codes = self._classes.codes(map(_plain, columns.get(layout.coded, ())))
             table = np.column_stack([table, np.array(codes, np.float32)])
         if layout.moments is None:
             return Rows(np.full(count, np.nan), table)
@@ -105,10 +105,10 @@ class RecordRows:
             self._known |= new
             self._counts["new fields"] += len(new)
 
-    def _numbers(self, cells: tuple[Any, ...]) -> Any:
+    def _numbers(self, name: str, cells: tuple[Any, ...]) -> Any:
         if set(map(type, cells)) == {float}:
             return cells
-        return [self._values.of_json(_plain(cell)) for cell in cells]
+        return [self._values.of_json(_plain(cell), name, row) for row, cell in enumerate(cells)]
 
 
 def _plain(value: Any) -> Any:

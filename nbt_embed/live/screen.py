@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -44,7 +45,7 @@ class ScreenView:
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),  # notes stand above
             vertical_overflow="crop",
         )
         self._next = 0.0

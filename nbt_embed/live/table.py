@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nbt_embed.app.dialect import COMMENT, is_row, split
+from nbt_embed.app.dialect import COMMENT, count_of_cells, is_row, split
 from nbt_embed.arrays import Float64Array
 from nbt_embed.live.layout import Layout, Rows
+from nbt_embed.live.remarks import Remarks, excerpt
 from nbt_embed.live.values import Classes, Values
 
 Texts = pl.Series | list[str]
@@ -78,7 +79,7 @@ class TableRows:
         if found is None:
             found = self._one_by_one(lines)
         numbers, coded, times = found
-        table = self._values.checked(numbers)
+        table = self._values.checked(numbers, self._layout.columns)
         if coded is not None:
             table = np.column_stack([table, np.array(coded, np.float32)])
         return Rows(self._seconds(times, len(table)), table)
@@ -129,9 +130,9 @@ class TableRows:
             coded = self._codes(cells[str(self._coded)].to_list())
         return numbers, coded, [cells[str(column)] for column in self._times]
 
-    def _codes(self, cells: list[str | None]) -> list[float]:
+    def _codes(self, cells: Sequence[str | None]) -> list[float]:
         assert self._classes is not None
-        return [self._classes.code(cell) for cell in cells]
+        return self._classes.codes(cells)
 
     def _one_by_one(self, lines: bytes) -> tuple[Float64Array, list[float] | None, Sequence[Texts]]:
         convert = self._converter(lines)
@@ -139,10 +140,10 @@ class TableRows:
         coded: list[str | None] = []
         times: list[list[str]] = [[] for _ in self._times]
         for line in lines.split(b"\n")[:-1]:
-            cells = self._cells(line)
+            cells = self._cells(line, len(numbers))
             if cells is None:
                 continue
-            numbers.append(self._row(cells, convert))
+            numbers.append(self._row(cells, convert, len(numbers)))
             if self._coded is not None:
                 coded.append(text_of(cells[self._coded]))
             for column, found in zip(self._times, times, strict=True):
@@ -153,8 +154,8 @@ class TableRows:
             times,
         )
 
-    def _cells(self, line: bytes) -> list[bytes] | None:
-        """The cells of a line; None if it is no row."""
+    def _cells(self, line: bytes, row: int) -> list[bytes] | None:
+        """The cells of a line, which may be this row; None if it is none."""
         if self._mark == b" ":
             cells = line.split()
             if _QUOTE in line or len(cells) != self._width:
@@ -175,9 +176,15 @@ class TableRows:
                 self._counts["comment lines"] += 1
                 return None
         if len(cells) != self._width:
-            self._counts[MALFORMED_LINES] += 1
+            malformed_line(line, self._counts, self._values.remarks, row, self._problem(cells))
             return None
         return cells
+
+    def _problem(self, cells: list[bytes]) -> str:
+        """What is wrong with a line that has not as many cells as there are columns."""
+        if not cells:
+            return "does not close a quote"
+        return f"has {count_of_cells(len(cells))}, and there are {self._width} columns"
 
     def _quoted(self, line: bytes) -> list[bytes]:
         """Cells of which some are in quotes; none if a quote is not closed in its line."""
@@ -192,13 +199,18 @@ class TableRows:
         except (csv.Error, StopIteration):
             return []
 
-    def _row(self, cells: list[bytes], convert: Callable[[bytes], float] | None) -> list[float]:
+    def _row(
+        self, cells: list[bytes], convert: Callable[[bytes], float] | None, row: int
+    ) -> list[float]:
         if convert is not None:
             try:
                 return [convert(cells[i]) for i in self._numbers]
             except ValueError:
                 pass
-        return [self._values.number(text_of(cells[i])) for i in self._numbers]
+        return [
+            self._values.number(text_of(cells[i]), name, row)
+            for i, name in zip(self._numbers, self._layout.columns, strict=True)
+        ]
 
     def _converter(self, lines: bytes) -> Callable[[bytes], float] | None:
         """What makes numbers of cells faster than ``Values``, where the result is the same."""
@@ -212,6 +224,15 @@ class TableRows:
         """Whether the decimal mark is known to be a point, or does not matter for these lines."""
         decimal = self._values.decimal
         return decimal == "." or (decimal is None and b"." not in lines and b"," not in lines)
+
+
+def malformed_line(
+    line: bytes, counts: Counter[str], remarks: Remarks, row: int, problem: str
+) -> None:
+    """Count a line that is no row. Args: row, that it would be; problem, what is wrong with it."""
+    counts[MALFORMED_LINES] += 1
+    text = excerpt(text_of(line.strip()))
+    remarks.add("line", row, f"line {text} {problem}: it is dropped")
 
 
 def _with_comma(cell: bytes) -> float:

@@ -7,6 +7,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class FileSource(Flow):
             yield self._placed(self.nothing() if found is None else found)
 
     def _placed(self, some: Arrivals) -> Arrivals:
-        return Arrivals(some.time, some.inputs, some.targets, self._position())
+        return replace(some, position=self._position())
 
     def _position(self) -> dict[str, Any] | None:
         """Where the file stands after the last whole line."""

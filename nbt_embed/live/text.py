@@ -18,7 +18,8 @@ from nbt_embed.live.lines import LONGEST, Lines
 from nbt_embed.live.moments import Days
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import EMPTY_ARRAYS, RecordRows
-from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows
+from nbt_embed.live.remarks import Remarks
+from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows, malformed_line
 from nbt_embed.live.values import Classes, Values
 
 _JSON = (b"{", b"[")
@@ -67,6 +68,7 @@ class TextRows:
         self._lines.restore(state["lines"])
         self._values.decimal = state["decimal"]
         self._days.state = list(state["days"])
+        self._values.remarks.forget()
 
     def feed(self, data: bytes) -> Arrivals | None:
         """The rows that these bytes complete; None before the first one. Errors: StreamError."""
@@ -79,6 +81,9 @@ class TextRows:
                 )
             self._counts[MALFORMED_LINES] += self._lines.too_long
             self._lines.too_long = 0
+            self._values.remarks.add(
+                "line", 0, f"a line is longer than {LONGEST >> 20} MiB: it is dropped"
+            )
         return self._rows(lines)
 
     def finish(self) -> Arrivals | None:
@@ -119,7 +124,7 @@ class TextRows:
         moments = self.layout.moments
         if moments is not None and moments.form.kind == "clock":
             rows = Rows(self._days.unwrapped(rows.time), rows.table)
-        return self.layout.arrivals(rows)
+        return self.layout.arrivals(rows, remarks=self._values.remarks.take())
 
     def _begin(self, lines: bytes) -> bytes:
         """Take lines up to the first row; returns those that are still to be parsed."""
@@ -159,11 +164,16 @@ class TextRows:
             return
         assert shape is not None
         self.notes = list(head.notes)
-        if self._values.decimal is None:
-            self._values.decimal = head.decimal
         cells = ["" if self._values.is_missing(cell) else cell for cell in head.cells]
         self.layout = layouts.decide(self._title, shape.names, cells, self._options, self.notes)
+        self._find_decimal(shape.names, cells, shape.delimiter if len(cells) > 1 else "")
         self._parser = self._table(shape)
+
+    def _find_decimal(self, names: Sequence[str], cells: Sequence[str], delimiter: str) -> None:
+        assert self.layout is not None
+        first = dict(zip(names, cells, strict=True))
+        numbers = {name: first[name] for name in self.layout.columns}
+        self._values.begin(self._title, numbers, delimiter)
 
     def _table(self, shape: Shape) -> TableRows:
         assert self.layout is not None
@@ -185,11 +195,13 @@ class TextRows:
         fields = flattened(record)
         cells = [text_of(value) for value in fields.values()]
         self.layout = layouts.decide(self._title, tuple(fields), cells, self._options, self.notes)
+        texts = [value if isinstance(value, str) else "" for value in fields.values()]
+        self._find_decimal(tuple(fields), texts, "")
         rows = RecordRows(self.layout, tuple(record), self._values, self._classes(), self._counts)
         names = self._options.names
         if names is None and _VALUES.match(line):
             names = tuple(record)
-        self._parser = _JsonLines(rows, names, self._counts)
+        self._parser = _JsonLines(rows, names, self._counts, self._values.remarks)
         return True
 
     def _several_lines(self) -> StreamError:
@@ -201,14 +213,20 @@ class TextRows:
     def _classes(self) -> Classes | None:
         assert self.layout is not None
         names = self.layout.classes
-        return None if names is None else Classes(names, self._values)
+        return None if names is None else Classes(names, self._values, self.layout.coded or "")
 
 
 class _JsonLines:
     """Parses whole lines of JSON."""
 
-    def __init__(self, rows: RecordRows, names: Sequence[str] | None, counts: Counter[str]) -> None:
-        self._rows, self._names, self._counts = rows, names, counts
+    def __init__(
+        self,
+        rows: RecordRows,
+        names: Sequence[str] | None,
+        counts: Counter[str],
+        remarks: Remarks,
+    ) -> None:
+        self._rows, self._names, self._counts, self._remarks = rows, names, counts, remarks
 
     def parse(self, lines: bytes) -> Rows:
         """Rows of whole lines, each with a newline at its end."""
@@ -220,7 +238,8 @@ class _JsonLines:
             elif found is not None:
                 self._counts[EMPTY_ARRAYS] += 1
             elif line.strip():
-                self._counts[MALFORMED_LINES] += 1
+                problem = "is no JSON as the first row was"
+                malformed_line(line, self._counts, self._remarks, len(records), problem)
         return self._rows.rows(records)
 
 

@@ -5,38 +5,79 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from nbt_embed.app import numerals
 from nbt_embed.app.numerals import Missing, is_missing
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
-from nbt_embed.errors import StreamError
+from nbt_embed.errors import StreamError, shown
+from nbt_embed.live.remarks import Remarks, excerpt
 
 MALFORMED_VALUES = "malformed values"
 _POINT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_COMMA = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAN = math.nan
+_OTHER = {".": ",", ",": "."}
 
 
 class Values:
     """Texts and JSON values as numbers, NaN where there is none.
 
     A text that is no number, an infinite value and one beyond what a learner takes
-    (``VALUE_LIMIT``) are NaN and counted as malformed; a missing value is NaN alone.
+    (``VALUE_LIMIT``) are NaN and counted as malformed; a missing value is NaN alone. Marks are read
+    as in files (``app.numerals``), where the decimal mark is known. If it is not, the first number
+    that has a mark decides.
 
     Args:
         missing: further spellings of a missing value.
-        decimal: the decimal mark; None: the first number with a mark decides.
+        decimal: the decimal mark; None: it is to be found.
         counts: where malformed values are counted.
+
+    Attributes: remarks, on the first malformed value of each field.
     """
 
     def __init__(self, missing: Sequence[str], decimal: str | None, counts: Counter[str]) -> None:
         self._missing = Missing.of(tuple(missing))
         self._texts = frozenset(self._missing.texts)
         self.decimal, self._counts = decimal, counts
+        self.remarks = Remarks()
+
+    def begin(self, title: str, first: Mapping[str, str], delimiter: str) -> None:
+        """Find the decimal mark in the cells of the first row, as in those of a file.
+
+        Args: title, of the stream; first, by its name each cell that is to be a number; delimiter,
+        "" for a single column, and for texts of JSON.
+        Errors: StreamError: the cells contradict one another, or may be fractions or thousands.
+        """
+        if self.decimal is not None:
+            return
+        cells = {name: cell.strip() for name, cell in first.items()}
+        told = [one for cell in cells.values() if (one := numerals.decimal_of(cell)) is not None]
+        found = {mark for mark, _ in told}
+        if (not told and delimiter == ",") or found == {"."}:
+            self.decimal = "."
+        elif found == {","} and any(sure for _, sure in told):
+            self.decimal = ","
+        elif told:
+            self.decimal = self._weighed(title, cells, delimiter)
+
+    def _weighed(self, title: str, cells: Mapping[str, str], delimiter: str) -> str:
+        """The decimal mark of cells that leave it open, or contradict one another."""
+        marks = numerals.Marks()
+        for name, cell in cells.items():
+            if not self.is_missing(cell):
+                marks.observe(name, pl.Series([cell], dtype=pl.String), 0)
+        try:
+            return numerals.decide(
+                marks,
+                delimiter,
+                lambda name, _, cell: f"field {shown(name)} holds {cell!r} in the first row",
+            )
+        except StreamError as error:
+            raise StreamError(f"{title}: {error}") from None
 
     def is_missing(self, cell: str) -> bool:
         """Whether a stripped text spells a missing value."""
@@ -46,33 +87,59 @@ class Values:
         """Texts, stripped; null where missing."""
         return self._missing.without(cells)
 
-    def malformed(self, count: int = 1) -> None:
-        """Count values that are not what they should be."""
-        if count:
-            self._counts[MALFORMED_VALUES] += count
+    def malformed(self, name: str, row: int, problem: str, count: int = 1) -> None:
+        """Count values that are not what they should be.
 
-    def number(self, cell: str) -> float:
-        """The number that a text spells."""
+        Args: name, of the field; row, of the first of them; problem, what is wrong with it and what
+        to do; count.
+        """
+        self._counts[MALFORMED_VALUES] += count
+        self.remarks.add(f"value {name}", row, f"field {shown(name)} {problem}")
+
+    def number(self, cell: str, name: str, row: int) -> float:
+        """The number that a text spells. Args: cell; name and row, where it stands."""
         text = cell.strip()
         if self.is_missing(text):
             return _NAN
-        text = text.replace("\u2212", "-")
-        if self.decimal is None and ("," in text or "." in text):
-            if _COMMA.fullmatch(text):
-                self.decimal = ","
-            elif _POINT.fullmatch(text):
-                self.decimal = "."
-        if self.decimal == "," and _COMMA.fullmatch(text):
-            return float(text.replace(",", "."))
-        if self.decimal != "," and _POINT.fullmatch(text):
-            return float(text)
-        self.malformed()
-        return _NAN
+        if self.decimal is None:
+            self._decide(text, name, row)
+        found = numerals.number(text, self.decimal or ".")
+        if found is None:
+            self.malformed(name, row, self._problem(text))
+            return _NAN
+        return found
 
-    def of_json(self, value: Any) -> float:
+    def _decide(self, text: str, name: str, row: int) -> None:
+        """Take the decimal mark of a number that has one."""
+        told = numerals.decimal_of(text)
+        if told is None:
+            return
+        self.decimal, sure = told
+        if not sure and self.decimal == ",":
+            self.remarks.add(
+                "decimal",
+                row,
+                f"field {shown(name)} holds {excerpt(text)}, the first number with a mark: commas "
+                "are read as decimal marks from here on; --decimal . reads them as thousands marks",
+            )
+
+    def _problem(self, text: str) -> str:
+        """What is wrong with a text that is no number."""
+        decimal = self.decimal or "."
+        if numerals.number(text, _OTHER[decimal]) is not None:
+            return (
+                f"holds {excerpt(text)}, and the decimal mark of this stream is {decimal!r}: it "
+                f"counts as missing; --decimal {_OTHER[decimal]} reads the other one"
+            )
+        return (
+            f"holds {excerpt(text)}, which is no number: it counts as missing; correct the sender, "
+            "or declare the spelling with --missing"
+        )
+
+    def of_json(self, value: Any, name: str, row: int) -> float:
         """The number that a JSON value is or spells; true is 1 and false is 0."""
         if isinstance(value, str):
-            return self.number(value)
+            return self.number(value, name, row)
         if value is None:
             return _NAN
         if isinstance(value, (int, float)):
@@ -80,15 +147,25 @@ class Values:
                 return float(value)
             except OverflowError:
                 return math.inf
-        self.malformed()
+        self.malformed(
+            name, row, f"holds {excerpt(value)}, which is no number: it counts as missing"
+        )
         return _NAN
 
-    def checked(self, values: Float64Array) -> Float32Array:
-        """As float32, NaN where missing, infinite or too large."""
+    def checked(self, values: Float64Array, names: Sequence[str]) -> Float32Array:
+        """As float32, NaN where missing, infinite or too large. Args: values (n, k); names (k,)."""
         values = self._missing.out_of(values)
         beyond = np.abs(values) > VALUE_LIMIT
         if beyond.any():
-            self.malformed(int(beyond.sum()))
+            for column in np.flatnonzero(beyond.any(axis=0)).tolist():
+                row = int(beyond[:, column].argmax())
+                self.malformed(
+                    names[column],
+                    row,
+                    f"holds {values[row, column]:g}, which is beyond {VALUE_LIMIT:g}, up to which "
+                    "a learner takes values: it counts as missing",
+                    int(beyond[:, column].sum()),
+                )
             values = np.where(beyond, np.nan, values)
         return values.astype(np.float32)
 
@@ -96,23 +173,27 @@ class Values:
 class Classes:
     """Numbers of classes by their names; where all names are numbers, by their values.
 
+    Args: names, of the classes; values, which knows missing ones; target, name of the field.
     Errors: StreamError: fewer than two names, or one of them twice.
     """
 
-    def __init__(self, names: Sequence[str], values: Values) -> None:
+    def __init__(self, names: Sequence[str], values: Values, target: str) -> None:
         if len(names) < 2 or len(set(names)) < len(names):
             raise StreamError(
                 f"classes {', '.join(names) or 'are none'}: name at least two, each once"
             )
-        self.names, self._values = tuple(names), values
+        self.names, self._values, self._target = tuple(names), values, target
         self._codes = {name: float(code) for code, name in enumerate(names)}
         numbers = [float(name) if _POINT.fullmatch(name) else _NAN for name in names]
         self._numbers = dict(zip(numbers, map(float, range(len(names))), strict=True))
         if any(math.isnan(number) for number in numbers):
             self._numbers = {}
 
-    def code(self, value: Any) -> float:
-        """Number of the class of a text or a JSON value, NaN where missing or unknown."""
+    def codes(self, values: Iterable[Any]) -> list[float]:
+        """Numbers of the classes of texts or JSON values, NaN where missing or unknown."""
+        return [self._code(value, row) for row, value in enumerate(values)]
+
+    def _code(self, value: Any, row: int) -> float:
         text = value.strip() if isinstance(value, str) else value
         if isinstance(text, bool):
             text = str(text).lower() if not self._numbers else int(text)
@@ -129,5 +210,10 @@ class Classes:
             return self._numbers[text]
         if isinstance(text, (int, float)) and str(text) in self._codes:
             return self._codes[str(text)]
-        self._values.malformed()
+        self._values.malformed(
+            self._target,
+            row,
+            f"holds {excerpt(value)}, which is none of its classes: it counts as missing; "
+            "--classes names all that there are",
+        )
         return _NAN

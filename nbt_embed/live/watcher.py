@@ -188,6 +188,8 @@ class Watcher:
     def _arrivals(self) -> Iterator[Arrivals]:
         """What the source gives; between two of them everything before has been learnt."""
         for some in self.source.arrivals(PATIENCE):
+            for row, text in some.remarks:
+                note(f"row {self._taken + row:,} (counted from 0): {text}")
             if self._skip:
                 gone = min(self._skip, len(some))
                 self._skip, self._taken = self._skip - gone, self._taken + gone
