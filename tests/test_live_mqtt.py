@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import missing
@@ -79,6 +81,13 @@ def later(call: Callable[[], object]) -> Iterator[None]:
     timer.join()
 
 
+def keep(broker: Broker, topics: str) -> str:
+    """Have the broker keep what is sent from now on, for the next reader. Returns its address."""
+    where = f"mqtt://{broker.address}/{topics}"
+    with open_source(f"{where}?field=a"):
+        return where
+
+
 def test_each_message_is_a_row(broker: Broker, sender: Sender) -> None:
     with open_source(f"mqtt://{broker.address}/room/air?field=temp,hum.abs") as source:
         assert source.title == f"mqtt://{broker.address}/room/air"
@@ -119,6 +128,94 @@ def test_a_number_or_an_array_alone(broker: Broker, sender: Sender) -> None:
     with open_source(f"mqtt://{broker.address}/a/acc?field=x,y") as source:
         sender.send("a/acc", "[1,2]", "[3,4]")
         assert Reader(source).take(2) == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "options", "names", "rows"),
+    [
+        (["21.5,40", " 22 , 41.5\n", "23,nan"], {}, ("x1", "x2"), [[21.5, 40], [22, 41.5]]),
+        (["21.5,40", "22,41"], {"names": ("temp", "hum")}, ("temp", "hum"), [[21.5, 40], [22, 41]]),
+        (["21.5", "22", "1 234"], {}, ("air",), [[21.5], [22], [1234]]),
+        (["21.5"], {"names": ("temp",)}, ("temp",), [[21.5]]),
+        (["21,5", "22,25"], {"decimal": ","}, ("air",), [[21.5], [22.25]]),
+        (["21,5", "22,4"], {}, ("x1", "x2"), [[21, 5], [22, 4]]),
+        (["21,5;40", "22,5;1.234,5"], {}, ("x1", "x2"), [[21.5, 40], [22.5, 1234.5]]),
+        (["21.5 40", "22\t41"], {}, ("x1", "x2"), [[21.5, 40], [22, 41]]),
+        (["1,2\n3,4\n\n5,6", "7,8"], {}, ("x1", "x2"), [[1, 2], [3, 4], [5, 6], [7, 8]]),
+        (["1\n2", "3"], {}, ("air",), [[1], [2], [3]]),
+        (["[1,2]", "[3,4]"], {"names": ("p", "q")}, ("p", "q"), [[1, 2], [3, 4]]),
+        (["2024-01-01 00:00:00,5", "2024-01-01 00:00:01,6"], {}, ("x2",), [[5], [6]]),
+        (["5,on", "6,off"], {"classes": ("on", "off"), "targets": ("x2",)}, ("x1",), [[5], [6]]),
+        (["off", "1,2", "3,4"], {}, ("x1", "x2"), [[1, 2], [3, 4]]),
+    ],
+)  # fmt: skip
+def test_numbers_alone_and_with_delimiters(
+    broker: Broker,
+    sender: Sender,
+    payloads: list[str],
+    options: dict[str, Any],
+    names: tuple[str, ...],
+    rows: list[list[float]],
+) -> None:
+    where = keep(broker, "room/air")
+    sender.send("room/air", *payloads)
+    with open_source(where, SourceOptions(**options)) as source:
+        assert source.input_names == names
+        assert Reader(source).take(len(rows))[: len(rows)] == rows
+
+
+def test_numbers_of_several_topics_and_of_named_fields(broker: Broker, sender: Sender) -> None:
+    where = keep(broker, "s/temp,s/acc")
+    sender.send("s/acc", "1,2")
+    sender.send("s/temp", "20", "21")
+    with open_source(where) as source:
+        assert source.input_names == ("acc.x1", "acc.x2", "temp")
+        assert Reader(source).take(2)[0] == [1, 2, 20]
+    with open_source(f"mqtt://{broker.address}/t?field=a,b") as source:
+        sender.send("t", "1,2,3", "off", "1,x", "21,5", "21,5;7", '{"b":9}')
+        rows = Reader(source).until(lambda rows: rows[-1:] != [] and rows[-1][1] == 9)
+        assert (rows[0][0], rows[1]) == (1, [21, 5])
+        assert len(rows) == 4
+        assert source.health.counts == {"malformed messages": 2, "malformed values": 2}
+
+
+@pytest.mark.parametrize(
+    ("payload", "options", "told"),
+    [
+        ("20,05", {}, "'20,05' may be a number with a decimal comma or two numbers"),
+        (
+            "1,2,3",
+            {"names": ("a", "b")},
+            "2 names are given (a, b), and the first payload ('1,2,3'",
+        ),
+        ('{"a":"1,234"}', {}, "field 'a' holds '1,234' in the first row, which may be a fraction"),
+    ],
+)
+def test_a_first_payload_with_two_readings_is_refused(
+    broker: Broker, sender: Sender, payload: str, options: dict[str, Any], told: str
+) -> None:
+    where = keep(broker, "t")
+    sender.send("t", payload)
+    with pytest.raises(StreamError, match=re.escape(told)):
+        open_source(where, SourceOptions(**options))
+    with pytest.raises(StreamError, match="which topic they belong to"):
+        open_source(f"mqtt://{broker.address}/t,u", SourceOptions(names=("a",)))
+
+
+def test_what_is_malformed_is_told_with_its_row(broker: Broker, sender: Sender) -> None:
+    with open_source(f"mqtt://{broker.address}/t?field=a") as source:
+        sender.send("t", '{"a":1}', "oops", "oops", '{"a":"hot"}', '{"b":1}', '{"a":2}')
+        before, found = 0, []
+        arrivals = source.arrivals(0.05)
+        while before < 3:
+            some = next(arrivals)
+            found += [(before + row, text) for row, text in some.remarks]
+            before += len(some)
+    assert [row for row, _ in found] == [1, 1]
+    assert sorted(text[:20] for _, text in found) == [
+        "field 'a' holds 'hot",
+        "message 'oops' is ne",
+    ]
 
 
 def test_an_array_of_objects_is_several_rows(broker: Broker, sender: Sender) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nbt_embed.app.objects import flattened, text_of
+from nbt_embed.errors import StreamError
 from nbt_embed.live import layout as layouts
 from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals, Health
@@ -19,20 +20,23 @@ from nbt_embed.live.moments import Days, is_sure
 from nbt_embed.live.names import ClientName
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import RecordRows
+from nbt_embed.live.remarks import excerpt
+from nbt_embed.live.table import text_of as text_of_line
 from nbt_embed.live.topics import Topics, check_topics
 from nbt_embed.live.values import Classes, Values
 
 MALFORMED_MESSAGES = "malformed messages"
 _EARLY = 1000  # messages that are kept until every topic has sent one
+_EXCERPT = 200  # bytes of a message of which a remark shows the first characters
 _LOOK = 0.5  # seconds between looks for them
 
 
 class MqttSource(Flow):
-    """Each message of a topic is a row: a JSON object, an array, or a number alone.
+    """Each message of a topic is a row: a JSON object, an array, or numbers alone.
 
-    An array of objects is as many rows. With several topics, each reading of the first one makes a
-    row, with the newest reading of each other topic since the row before; a topic that sent none is
-    missing in this row.
+    An array of objects is as many rows, and so are several lines of numbers. With several topics,
+    each reading of the first one makes a row, with the newest reading of each other topic since the
+    row before; a topic that sent none is missing in this row.
 
     Args: where, ``mqtt://[user@]host[:port]/topic[,topic...]?field=a,b&...``, ``mqtts://`` with
     TLS; options. Opening waits for the broker, and for a first message of each topic unless
@@ -46,7 +50,7 @@ class MqttSource(Flow):
         self._options, self._fields = options, found.names("field")
         topics = found.topics
         check_topics(self.title, topics)
-        self._topics = Topics(topics, self._fields, self.counts, options.classes is not None)
+        self._topics = Topics(self.title, topics, self._fields, options, self.counts)
         self._values = Values(options.missing, options.decimal, self.counts)
         self._days = Days()
         self._layout: Layout | None = None
@@ -96,17 +100,26 @@ class MqttSource(Flow):
         while self._layout is None:
             for message in self._inbox.take(_LOOK):
                 self._early.append(message)
+                if self._layout is not None:
+                    continue
                 try:
                     sample = self._topics.sample(message.topic, message.payload)
+                except StreamError:  # a ValueError, too
+                    raise
                 except ValueError:
                     continue
-                if sample is not None and self._layout is None:
-                    notes: list[str] = []
+                if sample is not None:
+                    notes = self._topics.notes
                     fields = flattened(sample)
                     cells = [text_of(value) for value in fields.values()]
                     self._layout = layouts.decide(
                         self.title, tuple(fields), cells, self._options, notes
                     )
+                    texts = {
+                        name: one if isinstance(one := fields[name], str) else ""
+                        for name in self._layout.columns
+                    }
+                    self._values.begin(self.title, texts, self._topics.delimiter)
                     self.adopt(self._layout, notes)
                     self._begin(self._layout, sample)
             self._inbox.done(self._early[:-_EARLY])
@@ -145,23 +158,32 @@ class MqttSource(Flow):
 
     def _taken(self, messages: Sequence[Message]) -> Arrivals:
         """The rows of messages."""
-        records: list[dict[str, Any]] = []
+        rows, wanted = self._rows, list[dict[str, Any]]()
         for message in messages:
             try:
-                records += self._topics.records(message.topic, message.payload)
-            except ValueError:
-                self.counts[MALFORMED_MESSAGES] += 1
-        if not records:
-            return self.nothing()
-        rows = self._rows or self._first_time(records[0])
+                records = self._topics.records(message.topic, message.payload)
+            except ValueError as error:
+                self._malformed(message, len(wanted), f"is neither JSON nor numbers ({error})")
+                continue
+            for record in records:
+                rows = rows or self._first_time(record)
+                if rows.concerns(record):
+                    wanted.append(record)
+                else:
+                    self._malformed(message, len(wanted), "has none of the fields")
+        if rows is None or not wanted:
+            return replace(self.nothing(), remarks=self._values.remarks.take())
         assert self._layout is not None
-        wanted = [record for record in records if rows.concerns(record)]
-        self.counts[MALFORMED_MESSAGES] += len(records) - len(wanted)
         found = rows.rows(wanted)
         found_at = self._layout.moments
         if found_at is not None and found_at.form.kind == "clock":
             found = Rows(self._days.unwrapped(found.time), found.table)
-        return self._layout.arrivals(found)
+        return self._layout.arrivals(found, remarks=self._values.remarks.take())
+
+    def _malformed(self, message: Message, row: int, problem: str) -> None:
+        self.counts[MALFORMED_MESSAGES] += 1
+        text = excerpt(text_of_line(message.payload[:_EXCERPT]))
+        self._values.remarks.add("message", row, f"message {text} {problem}: it is dropped")
 
     def close(self) -> None:
         """Leave the broker, which keeps what comes for as long as was said."""

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.app.objects import decoded, objects_of
 from nbt_embed.errors import StreamError
 from nbt_embed.live.lines import LONGEST
+from nbt_embed.live.options import SourceOptions
+from nbt_embed.live.payload import Payload
 from nbt_embed.live.records import EMPTY_ARRAYS
 
 
@@ -28,35 +29,52 @@ def check_topics(title: str, topics: Sequence[str]) -> None:
 class Topics:
     """Joins messages: a record for each reading of the first topic.
 
-    A message holds one reading, or several as an array of objects.
+    A message holds one reading, or several as an array of objects or as lines.
 
-    Args: topics; fields, the names of the values of an array or of a number alone, if they are
-    said; counts, of what happened; texts, whether a text alone may be a value: the name of a class.
+    Args: title, what messages call the stream; topics; fields, the names of the values of an array,
+    of a number alone or of numbers with delimiters between them, if they are said; options; counts,
+    of what happened.
+
+    Errors: StreamError: names are given for several topics.
     """
 
     def __init__(
         self,
+        title: str,
         topics: Sequence[str],
         fields: Sequence[str] | None,
+        options: SourceOptions,
         counts: Counter[str],
-        texts: bool = False,
     ) -> None:
+        if options.names is not None and len(topics) > 1:
+            raise StreamError(
+                f"{title}: names {', '.join(options.names)}: do not tell which topic they belong "
+                "to: leave them out (the fields are topic.x1, topic.x2, ...)"
+            )
+        said = options.names if options.names is not None else fields
+        if len(topics) > 1:
+            said = None  # fields may be of any of them
+        self._payloads = {
+            topic: Payload(title, said, options, options.classes is not None) for topic in topics
+        }
         last = [topic.rpartition("/")[2] for topic in topics]
         names = last if len(set(last)) == len(last) else topics
         self._names = dict(zip(topics, names, strict=True))
-        self._first, self._fields, self._texts = topics[0], fields, texts
+        self._first, self._fields = topics[0], said
         self._counts = counts
         self._newest: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
+        self._begun: set[str] = set()  # topics whose first reading has come
 
     def sample(self, topic: str, payload: bytes) -> dict[str, Any] | None:
         """A record with the first reading of a message of every topic, once each has sent one.
 
-        Errors: as of ``records``.
+        Errors: as of ``records``; StreamError: it may be one number or two.
         """
-        name, values = self._named(topic, payload)
+        name, values = self._named(topic, payload, begins=topic not in self._begun)
         if not values:
             return None
+        self._begun.add(topic)
         if len(self._names) == 1:
             return self._single(name, values[0])
         self._seen[name] = values[0]
@@ -65,7 +83,7 @@ class Topics:
     def records(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
         """The records that a message completes.
 
-        Errors: ValueError: the payload is neither JSON nor a number, or too long, or an array that
+        Errors: ValueError: the payload is neither JSON nor numbers, or too long, or an array that
         mixes objects and other values.
         """
         name, values = self._named(topic, payload)
@@ -81,11 +99,31 @@ class Topics:
                 self._newest = {}
         return found
 
-    def _named(self, topic: str, payload: bytes) -> tuple[str, list[Any]]:
+    @property
+    def delimiter(self) -> str:
+        """Between the numbers of a payload, "" where none is known, or topics may differ."""
+        return self._payloads[self._first].delimiter if len(self._payloads) == 1 else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was recognised."""
+        return [note for one in self._payloads.values() for note in one.notes]
+
+    def _named(self, topic: str, payload: bytes, begins: bool = False) -> tuple[str, Sequence[Any]]:
         name = self._names.get(topic)
         if name is None:
             raise ValueError("a topic that nobody asked for")
-        value = self._value(payload)
+        if len(payload) > LONGEST:
+            raise ValueError("too long")
+        text = payload.decode("utf-8-sig").strip()
+        try:
+            value = decoded(text)
+        except ValueError:
+            if not text:
+                raise
+            if begins:
+                self._payloads[topic].begin(text)
+            return name, self._payloads[topic].values(text)
         objects = objects_of(value)
         return name, [value] if objects is None else objects
 
@@ -96,14 +134,3 @@ class Topics:
         if fields and isinstance(value, list) and len(fields) == len(value):
             return dict(zip(fields, value, strict=True))
         return {fields[0] if fields and len(fields) == 1 else name: value}
-
-    def _value(self, payload: bytes) -> Any:
-        if len(payload) > LONGEST:
-            raise ValueError("too long")
-        text = payload.decode("utf-8-sig").strip()
-        try:
-            return decoded(text)
-        except ValueError:
-            if text and (self._texts or is_number(text) or is_missing(text)):
-                return text
-            raise

@@ -1,0 +1,106 @@
+"""Payloads that are no JSON: numbers alone, or with delimiters between them, as in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbt_embed.app.dialect import recognise, split
+from nbt_embed.app.numerals import is_missing, is_number, number
+from nbt_embed.app.options import ReadOptions
+from nbt_embed.errors import StreamError
+from nbt_embed.live.head import has_value
+from nbt_embed.live.options import SourceOptions
+
+_DELIMITERS = ("\t", ";", "|", ",", " ")
+
+Value = str | dict[str, str]
+
+
+class Payload:
+    """Makes values of the texts of one topic; each line of a payload is one.
+
+    A line of one cell is a text, one of several an object with a field for each cell. How many
+    there are, the names tell, or the first payload; that is read like the first row of a table
+    without a header.
+
+    Args: title, what messages call the stream; names, of the cells, or None; options; texts,
+    whether a text alone may be a value: the name of a class.
+
+    Attributes: delimiter, between several cells, else ""; notes, about what was recognised.
+    """
+
+    def __init__(
+        self, title: str, names: Sequence[str] | None, options: SourceOptions, texts: bool
+    ) -> None:
+        self._title, self._names, self._options, self._texts = title, names, options, texts
+        self.delimiter = ""
+        self.notes: list[str] = []
+
+    def begin(self, text: str) -> None:
+        """Recognise the cells of a first payload.
+
+        Errors: StreamError: it may be one number or two (20,05), or has not as many as there are
+        names.
+        """
+        line = text.splitlines()[0].strip()
+        if not has_value(line, self._options.delimiter):
+            return
+        if self._names is not None:
+            self._check(line)
+            return
+        decimal = self._options.decimal
+        if decimal is not None and number(line, decimal) is not None:
+            return
+        form = recognise(self._title, line + "\n", self._read())
+        self._names = form.names
+        if len(form.names) > 1:
+            self.delimiter = form.delimiter
+            self.notes = [note for note in form.notes if note.startswith("every row as")]
+            self.notes.append(
+                f"payloads as {line[:40]!r} are read as columns x1 to x{len(form.names)}: "
+                "--names names them"
+            )
+
+    def _check(self, line: str) -> None:
+        assert self._names is not None
+        try:
+            self._value(line)
+        except ValueError:
+            raise StreamError(
+                f"{self._title}: {len(self._names)} names are given ({', '.join(self._names)}), "
+                f"and the first payload ({line[:40]!r}) has another number of values: name every "
+                "one (--names), or how they are separated (--delimiter)"
+            ) from None
+
+    def values(self, text: str) -> list[Value]:
+        """The values of a payload, without those of blank lines.
+
+        Errors: ValueError: a line has another number of cells, or holds no value.
+        """
+        return [self._value(line.strip()) for line in text.splitlines() if line.strip()]
+
+    def _read(self) -> ReadOptions:
+        options = self._options
+        return ReadOptions(
+            header=False,
+            delimiter=options.delimiter,
+            decimal=options.decimal,
+            missing=options.missing,
+        )
+
+    def _value(self, line: str) -> Value:
+        if self._names is not None and len(self._names) > 1:
+            return dict(zip(self._names, self._cells(line, len(self._names)), strict=True))
+        if self._texts or is_number(line) or is_missing(line) or line in self._options.missing:
+            return line
+        raise ValueError("neither JSON nor a number")
+
+    def _cells(self, line: str, width: int) -> list[str]:
+        said = self._options.delimiter
+        known = {"tab": "\t", "space": " "}.get(said, said) if said else self.delimiter
+        for delimiter in (known,) if known else _DELIMITERS:
+            cells = split(line, delimiter, '"')
+            if len(cells) == width and has_value(line, delimiter):
+                self.delimiter = delimiter
+                return cells
+        raise ValueError(f"no line of {width} cells")
