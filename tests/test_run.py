@@ -23,9 +23,12 @@ from conftest import ROOT
 pytest.importorskip("polars", reason="needs the extra [app]")
 
 from nbt_embed import Learner, __version__, _interrupt
+from nbt_embed.alarm import events
 from nbt_embed.app import session
 from nbt_embed.app.spool import temporary_folder
 from nbt_embed.cli import main
+from nbt_embed.commands.demo import stream_of
+from nbt_embed.config import Config
 from nbt_embed.evaluate import evaluate
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
@@ -320,6 +323,20 @@ def test_the_demo_tells_where_its_page_is(
     simple = [scores[key]["rmse"] for key in ("rls", "nlms", "last", "seasonal")]
     assert scores["learner"]["rmse"] < min(simple)
     assert document["horizons"][0]["winner"] == "learner"
+    alarms = [alarm["row"] for alarm in document["horizons"][0]["alarms"]]
+    assert [row for row in alarms if 2990 <= row < 3100] == [3000]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_fault_of_the_demo_is_seen_and_found(seed: int) -> None:
+    """The position moves by its usual swing, and that is an alarm within the horizon."""
+    stream = stream_of(seed)
+    position = stream.targets[:, 0]
+    assert abs(np.nanmean(position[3000:4000]) - np.nanmean(position[2000:3000]) - 1) < 0.2
+    config = Config(3, 1, hold_missing=True, max_delay=4, seed=seed)
+    run = Learner(config).run(stream.inputs, stream.targets, horizon=5, anomaly=True)
+    (told,) = events(run.anomaly, 0.9999, 100)
+    assert len(told[(told >= 3000) & (told < 3005)]) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""``nbt-embed demo``: the same as ``run`` on a simulated machine; needs no file."""
+"""``nbt-embed demo``: the same as ``run`` on a simulated machine; needs no file.
+
+Half way a part comes loose, and the position sensor that sits on it slips by one usual swing of its
+channel: a fault that a person sees in the plot. The spring that softens alone is hardly seen there.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,19 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from nbt_embed._extras import needs
 from nbt_embed.commands.run import add_outputs, add_scoring, learner_of
+from nbt_embed.faults import Fault, with_faults
 from nbt_embed.options import add_learner
 from nbt_embed.output import Result, check_targets
-from nbt_embed.simulation import simulated_sensor
+from nbt_embed.simulation import SWING, simulated_sensor
+from nbt_embed.streams import Stream
 
 _HORIZON = 5
+_ROWS, _NOISE = 6000, 0.02  # as of ``simulated_sensor``
+_FAULT = Fault("spike", _ROWS // 2, channel=0, rows=_ROWS - _ROWS // 2, size=1 / _NOISE)
 PAGE = "nbt-embed-demo.html"
 
 
@@ -21,8 +31,8 @@ def add(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="learn a simulated sensor; needs no file",
-        description="Learn a simulated machine whose part comes loose half way, compare, show the "
-        "forecast, and write a page with everything.",
+        description="Learn a simulated machine of which a part comes loose half way, so that its "
+        "position sensor slips; compare, show the forecast, and write a page with everything.",
     )
     demo.set_defaults(command=main, horizon=[_HORIZON], out=None, save=None, link=None)
     add_learner(demo)
@@ -36,11 +46,20 @@ def main(args: argparse.Namespace) -> Result:
         from nbt_embed.app.recording import from_stream
         from nbt_embed.app.session import session
     check_targets([], args.json, args.report, args.plot)
-    readings = simulated_sensor(seed=args.seed)
-    stream = replace(
-        readings, targets=readings.targets[:, :1].copy(), target_names=readings.target_names[:1]
-    )
-    title = "simulated machine (a part comes loose half way)"
-    with from_stream(stream, title) as recording:
+    title = f"simulated machine, loose from row {_FAULT.row:,} on"
+    with from_stream(stream_of(args.seed), title) as recording:
         result = session(args, recording, learner_of(args, recording))
     return replace(result, text=f"{result.text}\npage with everything: {args.report}\n")
+
+
+def stream_of(seed: int) -> Stream:
+    """The machine with the fault: three inputs, and the position as target."""
+    readings = simulated_sensor(_ROWS, seed, noise=_NOISE)
+    wrong = with_faults(readings.inputs, [_FAULT], [_NOISE * swing for swing in SWING])
+    inputs = wrong.astype(np.float32)
+    return replace(
+        readings,
+        inputs=inputs,
+        targets=inputs[:, :1].copy(),
+        target_names=readings.target_names[:1],
+    )
