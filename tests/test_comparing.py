@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nbt_embed import Config, Learner
+from nbt_embed import Config, Learner, memory_of
 from nbt_embed.config import Cell
 from nbt_embed.cost import processor_of
 from nbt_embed.errors import ConfigError, InputError
@@ -26,7 +26,7 @@ from nbt_embed.app import compared, compared_page, compared_plot, compared_table
 from nbt_embed.app.comparing import Compared, Grid, combinations, compare, rows_of
 from nbt_embed.app.models import LAST, LEARNER, RLS
 from nbt_embed.app.page import bokeh_script
-from nbt_embed.app.passes import relative_error
+from nbt_embed.app.passes import learner_pass, relative_error, run_passes
 from nbt_embed.parallel import Interrupted
 
 M4F = processor_of("m4f")
@@ -236,6 +236,24 @@ def test_an_interrupt_ends_soon_and_says_how_far_it_came(stream: Stream) -> None
     with pytest.raises(Interrupted, match=r"^\d of 86 passes were done$"):
         compare(long, many, M4F, jobs=1, progress=stop)
     assert len(calls) < 20  # of the 22 pieces of two passes
+
+
+@pytest.mark.parametrize(("channels", "hidden"), [(1, 4), (30, 16), (200, 64)])
+def test_large_learners_run_in_short_pieces(channels: int, hidden: int) -> None:
+    """An interrupt waits for the end of a piece. However rows are cut, the losses are the same."""
+    config = Config(channels, channels, hidden=hidden)
+    values = np.random.default_rng(0).normal(size=(60, channels)).astype(np.float32)
+    one = learner_pass(config, from_arrays(values), 1)
+    learner = one.make()
+    assert isinstance(learner, Learner)
+    made = learner.run(values, values, horizon=1)[1:-1].astype(np.float64)  # scored from row 2 on
+    fed: list[int] = []
+    (losses,) = run_passes(from_arrays(values), [one], progress=fed.append)
+    np.testing.assert_allclose(
+        losses[0], np.sqrt(np.square(made - values[2:]).mean(axis=0)), rtol=1e-6
+    )
+    assert sum(fed) == 60
+    assert max(fed) * memory_of(config).total <= 1 << 27
 
 
 def test_the_document_is_json_and_has_what_was_found(stream: Stream, rows: list[Compared]) -> None:

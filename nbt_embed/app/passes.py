@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nbt_embed._kernel_config import memory_of
 from nbt_embed.app.classes import LastClass
 from nbt_embed.app.models import Model
 from nbt_embed.arrays import Float32Array
@@ -22,7 +23,10 @@ from nbt_embed.metrics import RegressionScore, SymbolScore
 from nbt_embed.parallel import Advance, run_all
 from nbt_embed.streams import Stream
 
-_PIECE = 4096  # rows of one call
+_PIECE = 4096  # rows of one call at most
+# Bytes of the learner times rows of one call, at most: a row costs up to 0.7 ns a byte, so that
+# Ctrl-C, which waits for the end of a call, takes a tenth of a second of processor time.
+_PIECE_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -121,14 +125,15 @@ def _losses(
     advance: Advance,
 ) -> Losses:
     model, horizon, rows = one.make(), one.horizon, len(stream)
+    most = _piece_of(model)
     forecasts = np.full((rows, classes or stream.n_out), np.nan, np.float32)  # of each row
     targets = stream.targets.copy()
     for begin, end in pairwise((0, *resets, rows)):
         if begin:
             model.reset_state()
             targets[begin : begin + horizon] = np.nan
-        for start in range(begin, end, _PIECE):
-            piece = slice(start, min(start + _PIECE, end))
+        for start in range(begin, end, most):
+            piece = slice(start, min(start + most, end))
             made = model.run(stream.inputs[piece], stream.targets[piece], horizon=horizon)
             first = start + horizon
             forecasts[first : min(first + len(made), end)] = made[: max(end - first, 0)]
@@ -140,6 +145,13 @@ def _losses(
         truths[end:] = np.nan
         losses.append(_loss(forecasts[horizon:], truths[horizon:], classes))
     return tuple(losses)
+
+
+def _piece_of(model: Model) -> int:
+    """Rows of one call."""
+    if not isinstance(model, Learner):
+        return _PIECE
+    return min(max(_PIECE_BYTES // memory_of(model.config).total, 1), _PIECE)
 
 
 def _loss(forecasts: Float32Array, truths: Float32Array, classes: int | None) -> tuple[float, ...]:
