@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,20 @@ def test_a_first_payload_with_two_readings_is_refused(
         open_source(where, SourceOptions(**options))
     with pytest.raises(StreamError, match="which topic they belong to"):
         open_source(f"mqtt://{broker.address}/t,u", SourceOptions(names=("a",)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"), [(range(9), ("x",)), ((20, 20.5, 20.25, 20), ("t", "x"))]
+)
+def test_a_field_that_may_be_a_time_is_told_by_the_first_messages(
+    broker: Broker, sender: Sender, numbers: Sequence[float], names: tuple[str, ...]
+) -> None:
+    where = keep(broker, "t")
+    sender.send("t", *(json.dumps({"t": t, "x": i}) for i, t in enumerate(numbers)))
+    with open_source(where) as source:
+        assert source.input_names == names
+        rows = Reader(source).take(len(numbers))
+        assert [row[-1] for row in rows] == list(range(len(numbers)))
 
 
 def test_what_is_malformed_is_told_with_its_row(broker: Broker, sender: Sender) -> None:

@@ -35,6 +35,7 @@ from nbt_embed.live.frames import (
     stuffed,
     unstuffed,
 )
+from nbt_embed.live.framed_rows import FramedRows
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.sources import open_source
 
@@ -271,3 +272,21 @@ def test_a_port_is_for_one_program(device: Device) -> None:
         pytest.raises(StreamError, match="no other program has it open"),
     ):
         open_source(f"serial://{device.path}")
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_time"), [([10] * 12, True), ([999, 1002, 1000] * 4, True), ([3, 5, 4] * 4, False)]
+)
+def test_a_field_that_may_be_a_time_is_told_by_its_first_frames(
+    steps: list[int], is_time: bool
+) -> None:
+    form = FrameForm.parse("port", "u32:t,f32:a", big=False)
+    rows = FramedRows("port", form, SourceOptions(), Counter())
+    times = np.cumsum([200, *steps])
+    some = [rows.feed(framed(form, (int(t), i))) for i, t in enumerate(times)]
+    found = [one for one in some if one is not None]
+    assert rows.layout is not None
+    assert rows.layout.input_names == (("a",) if is_time else ("t", "a"))
+    assert np.concatenate([one.inputs[:, -1] for one in found]).tolist() == list(range(13))
+    if is_time:
+        assert np.concatenate([one.time for one in found]).tolist() == times.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -352,6 +353,88 @@ def test_remarks_are_no_flood() -> None:
 )
 def test_times(text: str, expected: list[float]) -> None:
     np.testing.assert_array_equal(read([text.encode()])[0], expected)
+
+
+CLOCKS = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [17, 18, 19, 21, 22, 23, 24, 26, 27, 28],  # rows that were lost
+    [123456, 124455, 125457, 126456, 127458, 128457, 130456, 131457, 132456, 133457],
+    [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5],
+    [0.333, 0.667, 1.0, 1.333, 1.667, 2.0, 2.333, 2.667, 3.0, 3.333],
+    [12.1, 12.2, 12.3, 12.4, 12.6, 12.7, 12.8, 12.9, 13.0, 13.1],
+]
+SENSORS = [
+    [20.1, 20.3, 20.2, 20.4, 20.6, 20.5, 20.7, 20.9, 20.8, 21.0],
+    [20.0, 20.31, 20.62, 20.93, 21.24, 21.55, 21.85, 22.15, 22.45, 22.75],  # heating
+    [20 + 5 * math.sin(i / 230) for i in range(10)],
+    [21, 21, 22, 22, 23, 23, 24, 24, 25, 25],
+    [512, 515, 519, 520, 524, 531, 533, 538, 540, 547],
+    [30, 29, 28, 27, 26, 25, 24, 23, 22, 21],
+    [7] * 10,
+    [1, 2, 3, 4, 5, 6, 7, 6, 5, 4],
+    [0, 1, 2, "", 4, 5, 6, 7, 8, 9],
+    [0, 1, 2, "off", 4, 5, 6, 7, 8, 9],
+]
+
+
+@pytest.mark.parametrize("name", ["t", "clock", "t [s]", "stamp", "date"])
+@pytest.mark.parametrize(("numbers", "is_time"), [
+    *((numbers, True) for numbers in CLOCKS), *((numbers, False) for numbers in SENSORS)
+])  # fmt: skip
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_numbers_under_a_name_that_may_be_a_time(
+    name: str, numbers: list[Any], is_time: bool, json_lines: bool
+) -> None:
+    """They are one if they go on like a clock's, and else a sensor; nothing is lost meanwhile."""
+    if json_lines:
+        objects = [{name: None if n == "" else n, "a": i} for i, n in enumerate(numbers)]
+        text = "".join(f"{json.dumps(one)}\n" for one in objects)
+    else:
+        text = f"{name},a\n" + "".join(f"{n},{i}\n" for i, n in enumerate(numbers))
+    found = read([text.encode()])
+    layout = found[3].layout
+    assert layout is not None
+    if name == "t [s]":  # which says it, whatever comes
+        is_time = True
+    assert layout.input_names == (("a",) if is_time else (name, "a"))
+    assert found[1][:, len(layout.inputs) - 1].tolist() == list(range(10))
+    if is_time and numbers in CLOCKS:
+        np.testing.assert_allclose(found[0], numbers)
+    same(found, read([text[i : i + 1].encode() for i in range(len(text))]))
+    assert values(text, inputs=(name,))[0] == [np.float32(numbers[0])]
+
+
+@pytest.mark.parametrize("name", ["t", "ts", "clock", "epoch", "date", "time"])
+@pytest.mark.parametrize("cell", ["1704067200", "1704067200123", "2024-01-01T00:00:00Z"])
+def test_a_date_under_a_name_of_a_time_needs_one_row(name: str, cell: str) -> None:
+    counts: Counter[str] = Counter()
+    rows = TextRows("log", SourceOptions(), counts)
+    some = rows.feed(f"{name},a\n{cell},1\n".encode())
+    assert some is not None
+    assert some.time.tolist() == [pytest.approx(1704067200, abs=1)]
+    assert some.inputs.tolist() == [[1]]
+
+
+def test_as_few_rows_are_waited_for_as_can_be() -> None:
+    def needed(text: str, **options: Any) -> int:
+        rows = TextRows("log", SourceOptions(**options), Counter())
+        lines = text.splitlines(keepends=True)
+        return next(i for i, line in enumerate(lines) if rows.feed(line.encode()) is not None)
+
+    clock = "t,a\n" + "".join(f"{i},1\n" for i in range(20))
+    assert needed(clock) == 8
+    assert needed("t,a\n20.5,1\n20.4,1\n") == 2
+    assert needed("t,time,a\n20.5,0,1\n") == 1
+    for options in ({"time": "t"}, {"time": "none"}, {"inputs": ("t",)}, {"targets": ("t",)}):
+        assert needed(clock, **options) == 1
+    assert needed('{"a":1}\n') == 0
+    short = read([b"t,a\n0,1\n1,2\n2,3\n"])
+    assert short[0].tolist() == [0, 1, 2]
+    assert short[3].notes == [
+        "field 't' is the time, as its numbers go on like a clock's: --time none if it is a sensor"
+    ]
+    junk = "t,a\n0,1\n" + "1,2,3\n" * 200
+    assert needed(junk) < 120
 
 
 def test_time_of_two_columns_and_of_none() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from nbt_embed.app.objects import text_of
 from nbt_embed.app.times import TimeFormat
 from nbt_embed.live import layout as layouts
+from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
 from nbt_embed.live.frames import MALFORMED_FRAMES, FrameForm, Frames, Unwrapped
 from nbt_embed.live.layout import Layout, Rows
@@ -40,6 +41,7 @@ class FramedRows:
         self._whole: dict[int, Unwrapped] = {}
         self._sequence = next((i for i, name in enumerate(form.names) if name in _SEQUENCES), None)
         self._number: int | None = None  # of the last frame
+        self._early: list[tuple[Any, ...]] = []  # frames that have to tell which field is the time
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
@@ -51,17 +53,23 @@ class FramedRows:
                 "frame", 0, "bytes are no frame, or their checksum is another: they are dropped; "
                 "once is usual where a port is opened, often it is the speed (baud) or the fields"
             )  # fmt: skip
-        if self.layout is None and frames:
-            self._begin(frames[0])
         if self.layout is None:
-            return None
+            self._early += frames
+            if not self._early or self._asks():
+                return None
+            self._begin(self._early)
+            frames, self._early = self._early, []
         rows = [self._unwrapped(frame) for frame in frames]
         found = Rows(self._time(rows), self._table(rows))
         return self.layout.arrivals(found, remarks=self._values.remarks.take())
 
-    def _begin(self, first: tuple[Any, ...]) -> None:
-        names, cells = self._form.names, [text_of(value) for value in first]
-        layout = layouts.decide(self._title, names, cells, self._options, self.notes)
+    def _asks(self) -> bool:
+        """Whether more frames are needed to tell which field is the time."""
+        return moments.asks(self._title, self._form.names, _cells(self._early), self._options)
+
+    def _begin(self, first: list[tuple[Any, ...]]) -> None:
+        names, rows = self._form.names, _cells(first)
+        layout = layouts.decide(self._title, names, rows[0], self._options, self.notes, rows[1:])
         number = self._sequence
         if layout.moments is None and number is not None and self._options.time is None:
             name = names[number]
@@ -107,12 +115,12 @@ class FramedRows:
 
     def _time(self, rows: list[tuple[Any, ...]]) -> Any:
         assert self.layout is not None
-        moments = self.layout.moments
-        if moments is None:
+        time = self.layout.moments
+        if time is None:
             return np.full(len(rows), np.nan)
-        places = [self._form.names.index(name) for name in moments.fields]
+        places = [self._form.names.index(name) for name in time.fields]
         texts = [" ".join(text_of(row[i]) for i in places) for row in rows]
-        return moments.seconds(texts, self._values)
+        return time.seconds(texts, self._values)
 
     def doubt(self) -> None:
         """The first bytes may be the end of a frame: its checksum tells."""
@@ -120,3 +128,8 @@ class FramedRows:
     def drop(self) -> None:
         """Forget a frame without its end, which is counted."""
         self._frames.drop()
+
+
+def _cells(frames: list[tuple[Any, ...]]) -> list[list[str]]:
+    """The first frames as the cells of a table would spell them."""
+    return [[text_of(value) for value in frame] for frame in frames[: moments.HEAD]]

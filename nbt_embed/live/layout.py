@@ -104,6 +104,7 @@ def decide(
     cells: Sequence[str],
     options: SourceOptions,
     notes: list[str],
+    more: Sequence[Sequence[str]] = (),
 ) -> Layout:
     """The layout of a stream.
 
@@ -113,6 +114,7 @@ def decide(
         cells: what the first row holds, as texts; empty where it is missing.
         options: what is not to be recognised.
         notes: sentences about fields that are left out are added here.
+        more: cells of the next rows, as many as the time needs (``moments.asks``).
 
     Errors: StreamError names the field and what to do.
     """
@@ -130,7 +132,7 @@ def decide(
         for name in said or ():
             _check_there(title, name, names)
     first = dict(zip(names, cells, strict=True))
-    time = moments.find(title, names, cells, options)
+    time = moments.find(title, names, cells, options, more, notes)
     coded = _coded(title, options)
     targets = options.targets
     if targets is None and not options.targets_as_inputs:

@@ -1,4 +1,18 @@
-"""Times of a live stream: which column they are, and their seconds."""
+"""Times of a live stream: which column they are, and their seconds.
+
+The time is the first of these:
+
+1. the column that was named (``--time``);
+2. the first one that the first row shows to be a time: by a name that says so and nothing else
+   (``time``, ``timestamp``, ``ts``, ``t_ms``, ``epoch``, ...), or by a name that may be that of a
+   time (``t``, ``clock``, ``date``, ...) and a number that is a date, as seconds since 1970;
+3. the first one whose first cell is a date or a time of day as a text;
+4. the first one whose name may be that of a time and whose numbers, in the first ``HEAD`` rows, go
+   on like those of a clock (``goes_on``). A temperature called ``t`` mostly fails in the second or
+   third row, so that it is not waited for.
+
+``app.timeline`` judges files by all their rows instead.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +32,10 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.remarks import excerpt
 from nbt_embed.live.values import Values
 
+HEAD = 8  # rows that tell whether numbers go on like a clock's
+_FEWEST = 3  # of them, where a stream ends before
+_JITTER = 0.1  # of the shortest step, by which a step of whole numbers is off a multiple of it
+_ROUNDING = 0.02  # of a step, by which a fraction is off a multiple of it
 _DAY = 86_400.0
 _NONE = ("none", "")
 _FEW = 16  # texts that are read one by one
@@ -106,32 +124,138 @@ class Days:
 
 
 def find(
-    title: str, names: Sequence[str], cells: Sequence[str], options: SourceOptions
+    title: str,
+    names: Sequence[str],
+    cells: Sequence[str],
+    options: SourceOptions,
+    more: Sequence[Sequence[str]] = (),
+    notes: list[str] | None = None,
 ) -> Moments | None:
     """The time of a stream, or None.
 
-    Args: title, what messages call the stream; names, of its columns; cells, of its first row.
+    Args: title, what messages call the stream; names, of its columns; cells, of its first row;
+    more, those of the next rows; notes, to which is added what was decided by several rows.
     Errors: StreamError: the named column is not there, or two formats fit.
     """
     if options.time in _NONE:
         return None
     if options.time is not None:
         return _named(title, names, cells, options, options.time)
-    for name, cell in zip(names, cells, strict=True):
-        if times.named_time(name) and not times.vague(name):
-            forms = _forms(title, name, cell, options, explicit=False)
-            if forms and (forms[0].kind != "seconds" or is_sure(name)):
-                return Moments((name,), _only(title, name, cell, forms))
-    for name, cell in zip(names, cells, strict=True):
-        # A clock that is not set may write 0000-00-00, which looks like a date and is none.
-        if times.is_time(cell) and (forms := times.text_formats([cell])):
-            return Moments((name,), _only(title, name, cell, forms))
+    shown = _shown(title, names, cells, options)
+    if shown is not None:
+        return shown
+    notes = [] if notes is None else notes
+    for name in _doubtful(title, names, cells, options):
+        values = _values(names.index(name), (cells, *more), options)
+        if goes_on(values) is not False and len(values) >= _FEWEST:
+            notes.append(
+                f"field {name!r} is the time, as its numbers go on like a clock's: --time none if "
+                "it is a sensor"
+            )
+            cell = cells[names.index(name)]
+            return Moments(
+                (name,), _only(title, name, cell, _forms(title, name, cell, options, False))
+            )
+        notes.append(
+            f"field {name!r} is read as a sensor, as its numbers do not go on like a clock's: "
+            f"--time {name} if it is the time"
+        )
     if options.time_format is not None:
         raise StreamError(
             f"{title}: time format {options.time_format!r}: no column is the time; name it "
             f"(--time): there are {', '.join(names)}"
         )
     return None
+
+
+def asks(
+    title: str, names: Sequence[str], rows: Sequence[Sequence[str]], options: SourceOptions
+) -> bool:
+    """Whether more rows than these first ones are needed to find the time.
+
+    Errors: as of ``find``.
+    """
+    if options.time is not None or len(rows) >= HEAD:
+        return False
+    if _shown(title, names, rows[0], options) is not None:
+        return False
+    return any(
+        goes_on(_values(names.index(name), rows, options)) is None
+        for name in _doubtful(title, names, rows[0], options)
+    )
+
+
+def goes_on(values: Sequence[float]) -> bool | None:
+    """Whether numbers go on like those of a clock; None: so far they do.
+
+    Every one is above the one before, most steps are the shortest one, and the others are its
+    multiples, since rows may be lost. Steps of whole numbers may be off by a tenth (milliseconds of
+    a device that is not in step); fractions must be multiples of the step themselves, as those of a
+    temperature that rises steadily are not.
+    """
+    found = np.array(values, np.float64)
+    steps = np.diff(found)
+    if not np.isfinite(found).all() or (steps <= 0).any():
+        return False
+    if len(steps):
+        whole = bool((found == np.round(found)).all())
+        step = float(steps.min() if whole else np.median(steps))
+        times = steps / step
+        near = np.abs(times - np.round(times)) <= (_JITTER if whole else _ROUNDING)
+        often = float((np.round(times) == 1).mean()) > 0.5 or len(steps) == 1
+        places = found / step
+        grid = whole or bool((np.abs(places - np.round(places)) <= _ROUNDING).all())
+        if not (near.all() and often and grid):
+            return False
+    return True if len(found) >= HEAD else None
+
+
+def _shown(
+    title: str, names: Sequence[str], cells: Sequence[str], options: SourceOptions
+) -> Moments | None:
+    """The time that the first row shows."""
+    for name, cell in zip(names, cells, strict=True):
+        if times.named_time(name):
+            forms = _forms(title, name, cell, options, explicit=False)
+            if forms and (
+                is_sure(name) or (forms[0].kind != "seconds" and not _said(name, options))
+            ):
+                return Moments((name,), _only(title, name, cell, forms))
+    for name, cell in zip(names, cells, strict=True):
+        # A clock that is not set may write 0000-00-00, which looks like a date and is none.
+        if times.is_time(cell) and (forms := times.text_formats([cell])):
+            return Moments((name,), _only(title, name, cell, forms))
+    return None
+
+
+def _doubtful(
+    title: str, names: Sequence[str], cells: Sequence[str], options: SourceOptions
+) -> list[str]:
+    """Fields of numbers whose name may be that of a time, unless they are said to be sensors."""
+    return [
+        name
+        for name, cell in zip(names, cells, strict=True)
+        if times.named_time(name)
+        and is_number(cell)
+        and not _said(name, options)
+        and _forms(title, name, cell, options, explicit=False)
+    ]
+
+
+def _said(name: str, options: SourceOptions) -> bool:
+    """Whether a field was named as an input or target."""
+    return name in (*(options.inputs or ()), *(options.targets or ()))
+
+
+def _values(column: int, rows: Sequence[Sequence[str]], options: SourceOptions) -> list[float]:
+    """Numbers of a column, NaN where there is none."""
+    marks = (options.decimal,) if options.decimal else (".", ",")
+    found = []
+    for row in rows:
+        cell = row[column].strip()
+        numbers = (numerals.number(cell, mark) for mark in marks)
+        found.append(next((one for one in numbers if one is not None), np.nan))
+    return found
 
 
 def _named(
@@ -162,11 +286,8 @@ def _forms(
     if is_missing(cell):
         return []
     if is_number(cell) and not times.is_nanoseconds([cell]):
-        marks = (options.decimal,) if options.decimal else (".", ",")
-        value = next((v for mark in marks if (v := numerals.number(cell, mark)) is not None), None)
-        if value is None:
-            return []
-        return times.number_formats(name, np.array([value]), explicit)
+        (value,) = _values(0, [[cell]], options)
+        return [] if np.isnan(value) else times.number_formats(name, np.array([value]), explicit)
     return times.text_formats([cell])
 
 

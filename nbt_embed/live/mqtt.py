@@ -96,7 +96,8 @@ class MqttSource(Flow):
         self.adopt(self._layout, [])
 
     def _wait_for_names(self) -> None:
-        """Names that the first message of each topic tells."""
+        """Names that the first message of each topic tells; which is the time, a few more may."""
+        samples: list[dict[str, Any]] = []
         while self._layout is None:
             for message in self._inbox.take(_LOOK):
                 self._early.append(message)
@@ -108,22 +109,29 @@ class MqttSource(Flow):
                     raise
                 except ValueError:
                     continue
-                if sample is not None:
-                    notes = self._topics.notes
-                    fields = flattened(sample)
-                    cells = [text_of(value) for value in fields.values()]
-                    self._layout = layouts.decide(
-                        self.title, tuple(fields), cells, self._options, notes
-                    )
-                    texts = {
-                        name: one if isinstance(one := fields[name], str) else ""
-                        for name in self._layout.columns
-                    }
-                    self._values.begin(self.title, texts, self._topics.delimiter)
-                    self.adopt(self._layout, notes)
-                    self._begin(self._layout, sample)
+                if sample is not None and (not samples or self._topics.is_first(message.topic)):
+                    samples.append(dict(sample))
+                    self._decide(samples)
             self._inbox.done(self._early[:-_EARLY])
             del self._early[:-_EARLY]
+
+    def _decide(self, samples: Sequence[dict[str, Any]]) -> None:
+        """Take the layout that the first readings tell, if they are enough."""
+        flat = [flattened(one) for one in samples]
+        names = tuple(flat[0])
+        rows = [[text_of(one.get(name)) for name in names] for one in flat]
+        if moments.asks(self.title, names, rows, self._options):
+            return
+        notes = self._topics.notes
+        layout = layouts.decide(self.title, names, rows[0], self._options, notes, rows[1:])
+        first = flat[0]
+        texts = {
+            name: one if isinstance(one := first[name], str) else "" for name in layout.columns
+        }
+        self._values.begin(self.title, texts, self._topics.delimiter)
+        self._layout = layout
+        self.adopt(layout, notes)
+        self._begin(layout, samples[0])
 
     def _begin(self, layout: Layout, first: dict[str, Any]) -> RecordRows:
         names = layout.classes

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from nbt_embed.app.dialect import split
 from nbt_embed.app.objects import decoded, flattened, objects_of, text_of
 from nbt_embed.errors import StreamError
 from nbt_embed.live import layout as layouts
+from nbt_embed.live import moments
 from nbt_embed.live.arrivals import Arrivals
 from nbt_embed.live.head import Head, has_value
 from nbt_embed.live.layout import Layout, Rows
@@ -20,6 +22,7 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.records import EMPTY_ARRAYS, RecordRows
 from nbt_embed.live.remarks import Remarks
 from nbt_embed.live.table import MALFORMED_LINES, Shape, TableRows, malformed_line
+from nbt_embed.live.table import text_of as text_of_line
 from nbt_embed.live.values import Classes, Values
 
 _JSON = (b"{", b"[")
@@ -27,6 +30,7 @@ _VALUES = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[^{\s]")  # the start of an array
 # Starts of an object or an array that goes on in the next line, and how that line begins.
 _LONE = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{][\s\[{]*")
 _OPEN = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]\s*[\[{\"]")
+_MOST_WAITING = 100  # lines that may wait: some may be no rows
 _GOES_ON = re.compile(rb"\s*[\"\]}]")
 
 
@@ -46,6 +50,7 @@ class TextRows:
         self._parser: TableRows | _JsonLines | None = None
         self._before: TableRows | _JsonLines | None = None  # of the file before this one
         self._doubtful = self._unfinished = False
+        self._waiting = b""  # first rows that are kept until they tell which field is the time
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
@@ -88,7 +93,7 @@ class TextRows:
 
     def finish(self) -> Arrivals | None:
         """The row of a last line that has no end. Errors: StreamError: there was no row."""
-        found = self._rows(self._lines.finish())
+        found = self._rows(self._lines.finish(), ended=True)
         if self.layout is None:
             raise StreamError(
                 f"{self._title}: ended before the first row: send rows, each JSON object on one "
@@ -112,22 +117,26 @@ class TextRows:
     def begin_file(self) -> None:
         """The next bytes are the first ones of another file, with its own header if it has one."""
         self.drop()
+        if self._waiting:  # what it holds is taken to go on with these rows
+            return
         self._before, self._parser = self._parser or self._before, None
         self._head = Head(self._title, self._options)
 
-    def _rows(self, lines: bytes) -> Arrivals | None:
+    def _rows(self, lines: bytes, ended: bool = False) -> Arrivals | None:
         if self._parser is None:
-            lines = self._begin(lines)
+            self._waiting += lines if self._waiting else self._begin(lines)
+            if self._waiting:
+                lines = self._decided(ended)
         if self._parser is None or self.layout is None:
             return None
         rows = self._parser.parse(lines)
-        moments = self.layout.moments
-        if moments is not None and moments.form.kind == "clock":
+        time = self.layout.moments
+        if time is not None and time.form.kind == "clock":
             rows = Rows(self._days.unwrapped(rows.time), rows.table)
         return self.layout.arrivals(rows, remarks=self._values.remarks.take())
 
     def _begin(self, lines: bytes) -> bytes:
-        """Take lines up to the first row; returns those that are still to be parsed."""
+        """Take lines up to the first row; returns it and those behind it."""
         while lines:
             end = lines.index(b"\n") + 1
             line, doubtful, self._doubtful = lines[:end], self._doubtful, False
@@ -135,12 +144,11 @@ class TextRows:
             if doubtful and not is_whole(line):
                 self._counts["lines cut off"] += 1
             elif line.removeprefix(BOM_UTF8).lstrip().startswith(_JSON):
-                if self._first_record(line):
+                if self._is_record(line):
                     return lines
             elif unfinished and _GOES_ON.match(line):
                 raise self._several_lines()
             elif self._offered(line[:-1]):
-                self._first_row()
                 return (self._head.rows or line) + lines[end:]
             lines = lines[end:]
         return b""
@@ -154,20 +162,52 @@ class TextRows:
                 raise
             return True  # what stands there is counted line by line
 
-    def _first_row(self) -> None:
-        shape, head = self._head.shape, self._head
+    def _decided(self, ended: bool) -> bytes:
+        """Rows that wait, once they tell what to make of them; else none.
+
+        Args: ended, no more come. Errors: StreamError.
+        """
+        lines = self._waiting
+        found = _records(lines[: lines.index(b"\n") + 1], self._options.names)
         if self.layout is not None:
-            if shape is None or shape.header is None or not {*self.layout.fields} <= {*shape.names}:
-                self._parser = self._before
-            else:
-                self._parser = self._table(shape)
-            return
+            self._parser = self._before if found else self._of_next_file()
+        else:
+            names, rows = self._first_objects(lines) if found else self._first_rows(lines)
+            rest = not ended and lines.count(b"\n") < _MOST_WAITING
+            if rest and moments.asks(self._title, names, rows, self._options):
+                return b""
+            self.notes = [] if found else list(self._head.notes)
+            self.layout = layouts.decide(
+                self._title, names, rows[0], self._options, self.notes, rows[1:]
+            )
+            self._parser = self._of_objects(lines, found[0]) if found else self._of_table(rows[0])
+        self._waiting = b""
+        return lines
+
+    def _of_next_file(self) -> TableRows | _JsonLines | None:
+        """The parser of a file that has taken the place of another."""
+        shape = self._head.shape
+        assert self.layout is not None
+        if shape is None or shape.header is None or not {*self.layout.fields} <= {*shape.names}:
+            return self._before
+        return self._table(shape)
+
+    def _first_rows(self, lines: bytes) -> tuple[tuple[str, ...], list[list[str]]]:
+        """Names, and cells of the first lines that are rows."""
+        shape, head = self._head.shape, self._head
         assert shape is not None
-        self.notes = list(head.notes)
-        cells = ["" if self._values.is_missing(cell) else cell for cell in head.cells]
-        self.layout = layouts.decide(self._title, shape.names, cells, self._options, self.notes)
+        rows = [["" if self._values.is_missing(cell) else cell for cell in head.cells]]
+        for line in lines.split(b"\n", moments.HEAD)[1 : moments.HEAD]:
+            cells = split(text_of_line(line), shape.delimiter, '"')
+            if len(cells) == len(shape.names):
+                rows.append(cells)
+        return shape.names, rows
+
+    def _of_table(self, cells: Sequence[str]) -> TableRows:
+        shape = self._head.shape
+        assert shape is not None
         self._find_decimal(shape.names, cells, shape.delimiter if len(cells) > 1 else "")
-        self._parser = self._table(shape)
+        return self._table(shape)
 
     def _find_decimal(self, names: Sequence[str], cells: Sequence[str], delimiter: str) -> None:
         assert self.layout is not None
@@ -179,30 +219,37 @@ class TextRows:
         assert self.layout is not None
         return TableRows(shape, self.layout, self._values, self._classes(), self._counts)
 
-    def _first_record(self, line: bytes) -> bool:
+    def _is_record(self, line: bytes) -> bool:
+        """Whether a line is the first row; counts it otherwise. Errors: StreamError."""
         records = _records(line, self._options.names)
-        if not records:
-            self._counts[EMPTY_ARRAYS if records == [] else MALFORMED_LINES] += 1
-            if records is None and self.layout is None:
-                if _LONE.fullmatch(line):
-                    raise self._several_lines()
-                self._unfinished = _OPEN.match(line) is not None
-            return False
-        if self.layout is not None:
-            self._parser = self._before
+        if records:
             return True
-        record = records[0]
+        self._counts[EMPTY_ARRAYS if records == [] else MALFORMED_LINES] += 1
+        if records is None and self.layout is None:
+            if _LONE.fullmatch(line):
+                raise self._several_lines()
+            self._unfinished = _OPEN.match(line) is not None
+        return False
+
+    def _first_objects(self, lines: bytes) -> tuple[tuple[str, ...], list[list[str]]]:
+        """Names of the fields of the first object, and cells of the first objects."""
+        objects: list[dict[str, Any]] = []
+        for line in lines.split(b"\n", moments.HEAD)[: moments.HEAD]:
+            objects += _records(line, self._options.names) or []
+        fields = [flattened(one) for one in objects[: moments.HEAD]]
+        names = tuple(fields[0])
+        return names, [[text_of(one.get(name)) for name in names] for one in fields]
+
+    def _of_objects(self, lines: bytes, record: dict[str, Any]) -> _JsonLines:
+        assert self.layout is not None
         fields = flattened(record)
-        cells = [text_of(value) for value in fields.values()]
-        self.layout = layouts.decide(self._title, tuple(fields), cells, self._options, self.notes)
         texts = [value if isinstance(value, str) else "" for value in fields.values()]
         self._find_decimal(tuple(fields), texts, "")
         rows = RecordRows(self.layout, tuple(record), self._values, self._classes(), self._counts)
         names = self._options.names
-        if names is None and _VALUES.match(line):
+        if names is None and _VALUES.match(lines):
             names = tuple(record)
-        self._parser = _JsonLines(rows, names, self._counts, self._values.remarks)
-        return True
+        return _JsonLines(rows, names, self._counts, self._values.remarks)
 
     def _several_lines(self) -> StreamError:
         return StreamError(

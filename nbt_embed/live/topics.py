@@ -80,6 +80,10 @@ class Topics:
         self._seen[name] = values[0]
         return self._seen if len(self._seen) == len(self._names) else None
 
+    def is_first(self, topic: str) -> bool:
+        """Whether each reading of this topic makes a record."""
+        return topic == self._first
+
     def records(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
         """The records that a message completes.
 

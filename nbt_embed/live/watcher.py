@@ -102,6 +102,7 @@ class Watcher:
         self._resumed_after: int | None = None
         self._whole = True  # all of what was taken is learnt, and nothing else: it may be saved
         self._writing = False
+        self._told_late = clock.counts["late"] > 0  # that rows are dropped
         self._unwritten: BaseException | None = None  # why answers could not be written
         self._began = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque(maxlen=8)
@@ -209,6 +210,12 @@ class Watcher:
     def _look(self) -> None:
         """What is due between two arrivals."""
         now, saving = time.monotonic(), self._saving
+        if self.clock.counts["late"] and not self._told_late:
+            self._told_late = True
+            note(
+                "a row has a time before that of the row before it: such rows are dropped and "
+                "counted; --time none takes rows as they come"
+            )
         if not self._marks or now - self._marks[-1][0] > _RATE_SECONDS / 8:
             self._marks.append((now, self.watch.rows))
         if (
