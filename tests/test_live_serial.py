@@ -26,6 +26,7 @@ except ImportError:
 from nbt_embed.errors import StreamError
 from nbt_embed.live.arrivals import Arrivals, Source
 from nbt_embed.live.clock import Clock
+from nbt_embed.live.framed_rows import FramedRows
 from nbt_embed.live.frames import (
     LONGEST,
     FrameForm,
@@ -35,7 +36,6 @@ from nbt_embed.live.frames import (
     stuffed,
     unstuffed,
 )
-from nbt_embed.live.framed_rows import FramedRows
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.sources import open_source
 

@@ -336,6 +336,13 @@ def test_what_is_malformed_is_told_at_once() -> None:
     assert "note: row 504 (counted from 0): line '1' has 1 cell" in rest
 
 
+def test_rows_whose_time_goes_back_are_told_once() -> None:
+    rows = b"".join(b"%d,%d\n" % (t, i) for i, t in enumerate((0, 1, 2, 1, 3, 2, 4, 3, 5)))
+    said = piped(b"time,a\n" + rows, "--quiet").stderr.decode()
+    assert said.count("such rows are dropped and counted; --time none") == 1
+    assert "time" not in piped(b"time,a\n0,1\n1,1\n", "--quiet").stderr.decode()
+
+
 def test_nobody_reads(source: Path) -> None:
     words = [sys.executable, "-m", "nbt_embed", "watch", str(source), "--once", *SMALL]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

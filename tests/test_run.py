@@ -335,6 +335,7 @@ def test_the_fault_of_the_demo_is_seen_and_found(seed: int) -> None:
     assert abs(np.nanmean(position[3000:4000]) - np.nanmean(position[2000:3000]) - 1) < 0.2
     config = Config(3, 1, hold_missing=True, max_delay=4, seed=seed)
     run = Learner(config).run(stream.inputs, stream.targets, horizon=5, anomaly=True)
+    assert run.anomaly is not None
     (told,) = events(run.anomaly, 0.9999, 100)
     assert len(told[(told >= 3000) & (told < 3005)]) == 1
 

@@ -53,21 +53,22 @@ class FramedRows:
                 "frame", 0, "bytes are no frame, or their checksum is another: they are dropped; "
                 "once is usual where a port is opened, often it is the speed (baud) or the fields"
             )  # fmt: skip
-        if self.layout is None:
+        layout = self.layout
+        if layout is None:
             self._early += frames
             if not self._early or self._asks():
                 return None
-            self._begin(self._early)
+            layout = self._begin(self._early)
             frames, self._early = self._early, []
         rows = [self._unwrapped(frame) for frame in frames]
         found = Rows(self._time(rows), self._table(rows))
-        return self.layout.arrivals(found, remarks=self._values.remarks.take())
+        return layout.arrivals(found, remarks=self._values.remarks.take())
 
     def _asks(self) -> bool:
         """Whether more frames are needed to tell which field is the time."""
         return moments.asks(self._title, self._form.names, _cells(self._early), self._options)
 
-    def _begin(self, first: list[tuple[Any, ...]]) -> None:
+    def _begin(self, first: list[tuple[Any, ...]]) -> Layout:
         names, rows = self._form.names, _cells(first)
         layout = layouts.decide(self._title, names, rows[0], self._options, self.notes, rows[1:])
         number = self._sequence
@@ -86,6 +87,7 @@ class FramedRows:
             bits = self._form.bits(names[place])
             if bits is not None:
                 self._whole[place] = Unwrapped(bits)
+        return layout
 
     def _unwrapped(self, frame: tuple[Any, ...]) -> tuple[Any, ...]:
         """A frame whose counters go on; frames that are lost are counted."""
