@@ -248,7 +248,7 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
     (many, *_), delimiter, mode = best
     if not many and options.delimiter is None and mode == 1:
         # One column; where its numbers have a decimal comma, that is no delimiter.
-        delimiter = ";" if any("," in line.text for line in lines[1:]) else ","
+        delimiter = ";" if any("," in line.text for line in lines[1:] or lines) else ","
     elif options.delimiter is None and delimiter == "," and mode == 2 and _one_column(lines):
         delimiter, mode = ";", 1
     return delimiter, mode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbt_embed.app.dialect import recognise, split
-from nbt_embed.app.numerals import is_missing, is_number, number
+from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.errors import StreamError
 from nbt_embed.live.head import has_value
@@ -47,9 +47,6 @@ class Payload:
             return
         if self._names is not None:
             self._check(line)
-            return
-        decimal = self._options.decimal
-        if decimal is not None and number(line, decimal) is not None:
             return
         form = recognise(self._title, line + "\n", self._read())
         self._names = form.names
