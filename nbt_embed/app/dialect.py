@@ -248,7 +248,8 @@ def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tupl
     (many, *_), delimiter, mode = best
     if not many and options.delimiter is None and mode == 1:
         # One column; where its numbers have a decimal comma, that is no delimiter.
-        delimiter = ";" if any("," in line.text for line in lines[1:] or lines) else ","
+        below = lines[1:] if len(lines) > 1 or not is_number(lines[0].text.strip()) else lines
+        delimiter = ";" if any("," in line.text for line in below) else ","
     elif options.delimiter is None and delimiter == "," and mode == 2 and _one_column(lines):
         delimiter, mode = ";", 1
     return delimiter, mode
