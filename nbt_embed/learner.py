@@ -250,6 +250,15 @@ class Learner:
         tell(self._config, handle[0])
         self._pin(handle[0])
 
+    @classmethod
+    def _over(cls, config: Config, block: NDArray[np.uint8]) -> Self:
+        """A handle to the learner that lies in a block; whoever has another one sees its steps."""
+        self = cls.__new__(cls)
+        self._config, self._block = config, block
+        self._memory = ffi.from_buffer(block, require_writable=True)
+        self._pin(ffi.cast("nbt_learner *", self._memory))  # the block has no pointers: nbt_init
+        return self
+
     def _allocate(self) -> Any:
         """Make the block; the kernel stores the learner's address in what is returned."""
         self._block = aligned_block(memory_of(self._config))

@@ -1,0 +1,1 @@
+"""A fleet: many devices, each with its own learner, simulated on all cores or on many machines."""
