@@ -36,6 +36,10 @@ class StreamError(NbtError, ValueError):
     """A file or a column of a stream cannot be used."""
 
 
+class FleetError(NbtError, RuntimeError):
+    """A folder holds another run, or another process works in it; a fleet's workers are lost."""
+
+
 class ExportError(NbtError, ValueError):
     """A firmware cannot be written to this folder, or not of this learner."""
 

@@ -35,6 +35,7 @@ def run_all(
     passes: Sequence[Callable[[Advance], T]],
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
+    what: str = "passes",
 ) -> list[T]:
     """What every pass returns, in their order.
 
@@ -43,6 +44,7 @@ def run_all(
             should stand first.
         jobs: passes at once; None: as many as this process may use processors.
         progress: called with the number of rows fed since the last call, one call at a time.
+        what: how ``Interrupted`` calls them.
 
     Errors: Interrupted, ConfigError and InputTypeError (jobs), the first that a pass raises.
     """
@@ -65,7 +67,7 @@ def run_all(
                 results[places[future]] = future.result()
         except KeyboardInterrupt:
             stop.set()
-            raise Interrupted(len(results), len(passes)) from None
+            raise Interrupted(len(results), len(passes), what) from None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nbt_embed._kernel import ffi, lib
 from nbt_embed._kernel_config import (
@@ -21,7 +21,7 @@ from nbt_embed._kernel_config import (
 )
 from nbt_embed._selfcheck import warn_of_floats
 from nbt_embed.arrays import integer
-from nbt_embed.config import Config
+from nbt_embed.config import Config, Link
 from nbt_embed.errors import CheckpointError, ConfigError, InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
 
@@ -87,6 +87,7 @@ class Batch:
         self._sizes: list[int] = []  # bytes of each
         self._kind = np.zeros(n, np.uint32)
         self._seed = np.zeros(n, np.uint64)
+        self._decided = np.zeros(n, np.bool_)  # whether anchors have been looked for
 
     def _note(self, i: int, config: Config) -> int:
         """Remember the configuration of learner i; returns the learner's bytes."""
@@ -129,7 +130,7 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays of the batch."""
-        arrays = (*self._blocks.values(), self._kind, self._seed, self._place)
+        arrays = (*self._blocks.values(), self._kind, self._seed, self._place, self._decided)
         return sum(array.nbytes for array in arrays)
 
     def __getitem__(self, i: int) -> Learner:
@@ -139,12 +140,35 @@ class Batch:
             raise IndexError(f"batch[{i}]: it has {len(self)} learners")
         i %= len(self)
         template, row = self._templates[self._kind[i]], self._row(i)
-        config = copy.copy(template)
-        object.__setattr__(config, "seed", int(self._seed[i]))  # of a copy that nobody else has
+        config = changed(template, seed=int(self._seed[i]))
         learner = Learner._over(config, row)
         if template.anchor is None:
-            object.__setattr__(config, "anchor", anchor_of(template, learner._handle))
+            learner._config = changed(config, anchor=anchor_of(template, learner._handle))
+        learner._decided = bool(self._decided[i])
         return learner
+
+    def find_anchor(self, i: int, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> None:
+        """``Learner.find_anchor`` of learner i, once and for all: no later ``run`` looks again."""
+        self[i].find_anchor(X, Y, horizon=horizon)
+        self._decided[i] = True
+
+    @property
+    def seeds(self) -> NDArray[np.uint64]:
+        """(n,) of the configurations."""
+        return self._seed.copy()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Outputs of the distinct configurations."""
+        return tuple([config.n_out for config in self._templates])
+
+    def link(self, i: int) -> Link:
+        """The link of learner i."""
+        return self._templates[self._kind[i]].link
+
+    def bytes_of(self, i: int) -> int:
+        """Bytes of learner i, ``NBT_BYTES`` of its configuration."""
+        return self._sizes[self._kind[i]]
 
     def to_bytes(self) -> bytes:
         """The checkpoints of all learners, one after the other.
@@ -182,7 +206,9 @@ class Batch:
             except CheckpointError as error:
                 raise CheckpointError(f"learner {i}: {error}") from None
             none = bool(entries["no_anchor"][i]) and config.anchored
-            sizes[i] = self._note(i, replace(config, anchor=(None,) * config.n_out if none else None))
+            sizes[i] = self._note(
+                i, replace(config, anchor=(None,) * config.n_out if none else None)
+            )
         self._allocate(sizes)
         handle = ffi.new("nbt_learner **")
         for i, piece in enumerate(pieces):
@@ -194,6 +220,14 @@ class Batch:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a checkpoint."""
         return Batch.from_bytes, (self.to_bytes(),)
+
+
+def changed(config: Config, **values: Any) -> Config:
+    """A copy with other values, which are known to be good: the checks take a hundred times as long."""
+    other = copy.copy(config)
+    for name, value in values.items():
+        object.__setattr__(other, name, value)  # of a copy that nobody else has
+    return other
 
 
 def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
@@ -217,7 +251,7 @@ def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
 
 
 def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:
-    """n zeroed rows, whose arrays start on a cache line where that costs little.
+    """N zeroed rows, whose arrays start on a cache line where that costs little.
 
     Errors: InputError where there is not so much memory.
     """

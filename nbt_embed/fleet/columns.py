@@ -15,8 +15,8 @@ Columns = dict[str, NDArray[Any]]
 
 SCHEMA: dict[str, type[np.generic]] = {
     "device": np.int64,
-    "name": np.str_,
-    "setting": np.str_,
+    "name": np.object_,
+    "setting": np.object_,
     "seed": np.uint64,
     "horizon": np.int64,
     "rows": np.int64,
@@ -31,10 +31,13 @@ SCHEMA: dict[str, type[np.generic]] = {
     "memory_bytes": np.int64,
     **dict.fromkeys(GUARDS, np.int64),
     "diverged": np.bool_,
-    "error": np.str_,
+    "error": np.object_,
     "hash": np.uint64,
 }
 """Type of every column, in their order; what each means stands in docs/fleet.md."""
+
+TEXT = tuple([name for name, kind in SCHEMA.items() if kind is np.object_])
+"""Columns of text, whose values are ``str``."""
 
 PER_TARGET = ("rmse_per_target", "last_rmse_per_target")
 """Columns that have a value for every target."""

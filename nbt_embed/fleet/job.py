@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from nbt_embed.config import Config
-from nbt_embed.errors import NbtError
-from nbt_embed.fleet.batch import changed
+from nbt_embed.arrays import Float32Array
+from nbt_embed.errors import CheckpointError, NbtError
+from nbt_embed.fleet.checkpoint import Checkpoint
 from nbt_embed.fleet.columns import Columns, joined
-from nbt_embed.fleet.devices import BLOCK_ROWS, Devices
+from nbt_embed.fleet.devices import Devices
+from nbt_embed.fleet.scores import BLOCK_ROWS
 from nbt_embed.fleet.series import Series, cut
+from nbt_embed.fleet.settings import Configs, Setting
+from nbt_embed.fleet.store import Store
 
-if TYPE_CHECKING:
-    from nbt_embed.fleet.store import Store
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to set up every device.
-
-    Attributes:
-        name: what results call it.
-        configs: one Config, of which device i has the seed ``config.seed + i`` (modulo 2^64), or
-            one for each device, taken as they are.
-        first: device of the first of several configs.
-    """
-
-    name: str
-    configs: Config | tuple[Config, ...]
-    first: int = 0
-
-    def config(self, device: int, horizon: int) -> Config:
-        """Of a device's learner; max_delay is at least what the horizon needs."""
-        if isinstance(self.configs, Config):
-            config, seed = self.configs, (self.configs.seed + device) % 2**64
-        else:
-            config = self.configs[device - self.first]
-            seed = config.seed
-        return changed(config, seed=seed, max_delay=max(config.max_delay, horizon - 1))
-
-    def only(self, devices: range) -> Setting:
-        """The same for these devices alone."""
-        if isinstance(self.configs, Config):
-            return self
-        part = self.configs[devices.start - self.first : devices.stop - self.first]
-        return Setting(self.name, part, devices.start)
+_LONG = 0.25  # seconds that a piece may take
 
 
 @dataclass(frozen=True)
@@ -92,7 +62,7 @@ class Job:
         once for all threads.
         Cost: that of ``Learner.run``, and of one read of the samples.
         """
-        done = self.store.part(self) if self.store else None
+        done = self.store.part(self.number) if self.store else None
         if done is not None:
             advance(self.rows)
             return done
@@ -100,63 +70,107 @@ class Job:
         try:
             columns = work.finish(advance)
         except BaseException:
-            work.save()
+            with suppress(OSError):  # the first error says more
+                work.save()
             raise
         if self.store:
-            self.store.write_part(self, columns)
+            self.store.write_part(self.number, columns)
         return columns
 
 
 class _Work:
-    """What a job has done so far."""
+    """What a job has done so far: devices that are finished, and the one at work."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._begin()
-        kept = job.store.checkpoint(job) if job.store else None
-        if kept is not None:
-            self._resume(kept)
-
-    def _begin(self) -> None:
-        self._finished: list[Columns] = []  # of the devices before the current one
+        self._finished: list[Columns] = []
         self._fed = 0  # rows of these
-        self._device = self._job.devices.start  # the current one
-        self._current: Devices | None = None
-        self._whole = True  # whether the current device's learners are all at the same row
+        self._device = job.devices.start  # the one at work
+        self._learners: Devices | None = None
+        self._torn = False  # an exception may leave one learner a piece ahead of the next one
         self._rows = BLOCK_ROWS  # fed at once
         self._saved = time.monotonic()
-
-    def _resume(self, kept: Checkpoint) -> None:
-        self._finished, self._fed = [kept.finished], kept.fed
-        self._device += kept.devices
-        if kept.current:
-            self._current = Devices.from_bytes(kept.current)
+        kept = job.store.checkpoint(job.number) if job.store else None
+        if kept is not None:
+            self._finished = [kept.finished] if kept.finished else []
+            self._fed = kept.fed
+            self._device += kept.devices
+            self._learners = kept.learners
 
     def finish(self, advance: Callable[[int], None]) -> Columns:
         """Carry every device through all its time."""
-        advance(self._fed + (self._current.row if self._current else 0))
+        advance(self._fed + (self._learners.rows(0) if self._learners else 0))
         while self._device < self._job.devices.stop:
             self._carry(advance)
         return joined(self._finished)
 
+    def save(self) -> None:
+        """Write what has been done, if there is a store.
+
+        A learner that cannot be saved (a number is not finite) begins its device again.
+        Errors: OSError.
+        """
+        store = self._job.store
+        if store is None or self._torn:
+            return
+        kept = Checkpoint(
+            joined(self._finished) if self._finished else None,
+            self._device - self._job.devices.start,
+            self._fed,
+            self._learners,
+        )
+        try:
+            store.write_checkpoint(self._job.number, kept)
+        except CheckpointError:
+            store.write_checkpoint(self._job.number, replace(kept, learners=None))
+        self._saved = time.monotonic()
+
     def _carry(self, advance: Callable[[int], None]) -> None:
         job, device = self._job, self._device
+        if self._learners is None:
+            self._learners = self._made(device)
+        learners, begun = self._learners, self._learners.rows(0)
         try:
-            if self._current is None:
-                self._current = self._learners(device)
-            current = self._current
-            for inputs, labels in cut(job.series.pieces(device, current.row), BLOCK_ROWS):
-                begin = 0
-                while begin < len(inputs) and not current.all_refused:
-                    piece = slice(begin, begin + self._rows)
-                    self._feed(inputs[piece], labels[piece])
-                    begin += self._rows
-                    advance(len(inputs[piece]))
-                    self._save_at_times()
+            if not begun:
+                learners.find_anchors(0, *job.series.head(device))
+            for inputs, labels in cut(job.series.pieces(device, begun), BLOCK_ROWS):
+                self._feed(learners, inputs, labels, advance)
+                if learners.refused(0):
+                    break
         except NbtError as error:
-            current = self._learners(device, refused=str(error))
-        columns = current.columns(job.settings, job.horizons, job.series)
-        self._finished.append(columns)
-        self._fed += current.row
-        self._device, self._current = device + 1, None
+            learners = self._made(device)
+            learners.refuse(0, str(error))
+        names = [setting.name for setting in job.settings]
+        self._finished.append(learners.columns(device, [job.series.name(device)], names))
+        self._fed += learners.rows(0)
+        self._device, self._learners = device + 1, None
         self._save_at_times()
+
+    def _made(self, device: int) -> Devices:
+        job = self._job
+        configs = Configs(job.settings, job.horizons, range(device, device + 1))
+        return Devices(configs, len(job.settings), job.horizons, job.series.n_out)
+
+    def _feed(
+        self,
+        learners: Devices,
+        inputs: Float32Array,
+        labels: Float32Array,
+        advance: Callable[[int], None],
+    ) -> None:
+        """Feed a piece, in smaller ones where a step takes long: a stop waits for one of them."""
+        begin = 0
+        while begin < len(inputs):
+            rows = slice(begin, begin + self._rows)
+            began, self._torn = time.monotonic(), True
+            learners.feed(0, inputs[rows], labels[rows])
+            self._torn = False
+            advance(len(inputs[rows]))
+            begin += self._rows
+            if time.monotonic() - began > _LONG and self._rows > 1:
+                self._rows //= 2
+            self._save_at_times()
+
+    def _save_at_times(self) -> None:
+        if time.monotonic() - self._saved >= self._job.checkpoint_seconds:
+            self.save()

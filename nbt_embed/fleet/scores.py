@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from nbt_embed.arrays import Float64Array
 
 BLOCK_ROWS = 4096
+SUMS = 7
+"""Numbers of a spread: count, mean and Σ (y − ȳ)² of the closed blocks; count, first value f,
+Σ (y − f) and Σ (y − f)² of the open one."""
 
 
 def carried(total: Float64Array, values: Float64Array) -> Float64Array:
@@ -22,48 +25,24 @@ def carried(total: Float64Array, values: Float64Array) -> Float64Array:
     return sums[:, -1]
 
 
-class Spread:
-    """Count and Σ (y − ȳ)² of some truths, a row of numbers for each.
+def add_spread(sums: Float64Array, truths: Float64Array, known: NDArray[np.bool_]) -> None:
+    """Add truths (n, t) of the open block to spreads (n, SUMS), where they are known."""
+    fresh = np.flatnonzero((sums[:, 3] == 0) & known.any(axis=1))
+    sums[fresh, 4] = truths[fresh, known[fresh].argmax(axis=1)]
+    deviations = np.where(known, truths - sums[:, 4:5], 0.0)
+    sums[:, 3] += known.sum(axis=1)
+    sums[:, 5] = carried(sums[:, 5], deviations)
+    sums[:, 6] = carried(sums[:, 6], deviations * deviations)
 
-    Attributes: sums (n, 7): count, mean and spread of the finished blocks; count, first value, Σ d
-    and Σ d² of the open one, d = y − first value.
-    """
 
-    def __init__(self, sums: Float64Array) -> None:
-        self.sums = sums
-
-    @classmethod
-    def zeros(cls, n: int) -> Spread:
-        return cls(np.zeros((n, 7)))
-
-    def add(self, where: slice, truths: Float64Array, known: NDArray[np.bool_]) -> None:
-        """Add truths (n, t) of the open block, where they are known."""
-        sums = self.sums[where]
-        fresh = np.flatnonzero((sums[:, 3] == 0) & known.any(axis=1))
-        sums[fresh, 4] = truths[fresh, known[fresh].argmax(axis=1)]
-        d = np.where(known, truths - sums[:, 4:5], 0.0)
-        sums[:, 3] += known.sum(axis=1)
-        sums[:, 5] = carried(sums[:, 5], d)
-        sums[:, 6] = carried(sums[:, 6], d * d)
-
-    def close(self, where: slice) -> None:
-        """Merge the open block into the finished ones."""
-        count, mean, spread, new, first, d, squared = self.sums[where].T
-        rest = np.maximum(new, 1)
-        own = np.maximum(squared - d * d / rest, 0)
-        shift = np.where(new > 0, first + d / rest - mean, 0)
-        share = new / np.maximum(count + new, 1)
-        spread += own + shift * shift * count * share
-        mean += shift * share
-        count += new
-        self.sums[where, 3:] = 0
-
-    @property
-    def count(self) -> Float64Array:
-        """(n,) truths so far."""
-        return self.sums[:, 0] + self.sums[:, 3]
-
-    @property
-    def spread(self) -> Float64Array:
-        """(n,) of the finished blocks."""
-        return self.sums[:, 2]
+def close_spread(sums: Float64Array) -> None:
+    """Merge the open blocks of spreads (n, SUMS) into the closed ones."""
+    count, mean, spread, new, first, total, squared = sums.T
+    rest = np.maximum(new, 1)
+    own = np.maximum(squared - total * total / rest, 0)
+    shift = np.where(new > 0, first + total / rest - mean, 0)
+    share = new / np.maximum(count + new, 1)
+    spread += own + shift * shift * count * share
+    mean += shift * share
+    count += new
+    sums[:, 3:] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
@@ -26,13 +26,19 @@ _EDGE = 1 << 20  # bytes at both ends of a large file that its fingerprint looks
 class TimeBlocks:
     """Blocks of time over all devices, which can be read once: (n, t, I), or pairs with labels.
 
-    Attributes: blocks, from the first row on; devices, n; input_names, target_names.
+    Attributes: blocks, from the first row on; devices, n; input_names, target_names; first, a hash
+    of the first block.
     """
 
     blocks: Iterator[Piece]
     devices: int
     input_names: tuple[str, ...]
     target_names: tuple[str, ...]
+    first: str
+
+    def fingerprint(self) -> str:
+        """Of the first block: no more can be looked at."""
+        return self.first
 
 
 def as_series(streams: object, devices: int | None = None) -> Series | TimeBlocks:
@@ -72,8 +78,10 @@ def _series_of(streams: Any, devices: int | None) -> Series | TimeBlocks:
         return Generated(streams, _count(devices, "a function of the device"))
     if isinstance(streams, Iterator):
         return _time_blocks(streams)
-    if isinstance(streams, Sequence) and streams and all(
-        isinstance(one, Stream) for one in streams
+    if (
+        isinstance(streams, Sequence)
+        and streams
+        and all(isinstance(one, Stream) for one in streams)
     ):
         return Streams(streams)
     if isinstance(streams, tuple) and len(streams) == 2:
@@ -167,9 +175,7 @@ class Arrays(Series):
             self._files = ()
         self.devices = len(self._x) if devices is None else devices
         self.input_names = _channels("x", self._x.shape[2])
-        self.target_names = (
-            self.input_names if self._own else _channels("y", self._y.shape[2])
-        )
+        self.target_names = self.input_names if self._own else _channels("y", self._y.shape[2])
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -434,4 +440,6 @@ def _time_blocks(blocks: Iterator[Any]) -> TimeBlocks:
     inputs, labels = next(checked)
     names = _channels("x", inputs.shape[2])
     labelled = names if labels is inputs else _channels("y", labels.shape[2])
-    return TimeBlocks(itertools.chain([(inputs, labels)], checked), len(inputs), names, labelled)
+    again = itertools.chain([(inputs, labels)], checked)
+    looks = " ".join([_array_print(part) for part in (inputs, labels)])
+    return TimeBlocks(again, len(inputs), names, labelled, looks)
