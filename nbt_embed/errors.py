@@ -44,6 +44,10 @@ class ExportError(NbtError, ValueError):
     """A firmware cannot be written to this folder, or not of this learner."""
 
 
+class ClusterError(NbtError, RuntimeError):
+    """A cluster cannot be used or is lost, or a job loses one worker after another."""
+
+
 class MissingExtraError(NbtError, ImportError):
     """A library that only some of the package needs is not installed."""
 

@@ -60,7 +60,7 @@ def run_all(
     results: dict[int, T] = {}
     with warnings.catch_warnings():  # a model that diverges has losses that say so
         warnings.simplefilter("ignore", DivergenceWarning)
-        pool = ThreadPoolExecutor(_threads(jobs))
+        pool = ThreadPoolExecutor(threads(jobs))
         try:
             places = {pool.submit(one, advance): place for place, one in enumerate(passes)}
             for future in as_completed(places):
@@ -74,7 +74,8 @@ def run_all(
     return [results[place] for place in range(len(passes))]
 
 
-def _threads(jobs: int | None) -> int:
+def threads(jobs: int | None) -> int:
+    """Passes at once; None: as many as this process may use processors. Errors: ConfigError."""
     if jobs is None:
         return (
             len(os.sched_getaffinity(0))
