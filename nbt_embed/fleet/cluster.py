@@ -7,6 +7,7 @@ The results do not depend on which worker had which job, nor on how often one wa
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import queue
@@ -18,11 +19,12 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dask
 from distributed import Client, Future, KilledWorker
 from distributed.comm import CommClosedError
+from distributed.comm.addressing import get_address_host_port
 
 from nbt_embed import _interrupt
 from nbt_embed.errors import ClusterError, ConfigError, shown
@@ -36,8 +38,13 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.job import Job
 
 _ADDRESSES = ("tcp://", "tls://", "ucx://", "ws://", "wss://", "inproc://")
+_EXPECTED = (
+    'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
+    "distributed.Client, or None for threads"
+)
 _CONNECT = 10.0  # seconds until a scheduler that does not answer is an error
 _WORKERS = 60.0  # seconds until a cluster without workers is an error
+_ANSWER = 60.0  # seconds until a scheduler that is connected and says nothing is an error
 _LOOK = 0.5  # seconds between two looks at the workers
 _EVENTS = 20.0  # progress that the scheduler passes on, events a second at most
 _STOP = 60.0  # seconds that jobs have for their last checkpoint
@@ -78,13 +85,15 @@ def run_on(
 class _Cluster:
     """A connected client.
 
-    Attributes: name, for messages; most, jobs at once at most; tend, looks after the workers.
+    Attributes: name, for messages; most, jobs at once at most; tend, looks after the workers;
+    fate, how the worker of a name ended.
     """
 
     client: Client
     name: str
     most: int | None
-    tend: Callable[[], None]
+    tend: Callable[[], None] = lambda: None  # who started a running cluster looks after it
+    fate: Callable[[object], str] = lambda _name: "look into its log"
 
 
 @contextmanager
@@ -94,30 +103,31 @@ def _connected(scheduler: Scheduler, workers: int | None) -> Iterator[_Cluster]:
             raise ConfigError("scheduler: an asynchronous Client; give its address instead")
         if scheduler.status != "running":
             raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
-        yield _Cluster(scheduler, "the Client's scheduler", workers and threads(workers), _nothing)
+        yield _Cluster(scheduler, "the Client's scheduler", workers and threads(workers))
     elif scheduler == "processes":
         local = Processes(threads(workers))
         try:
             with _client(local.address) as client:
-                yield _Cluster(client, "processes", None, local.tend)
+                yield _Cluster(client, "processes", None, local.tend, local.fate)
         finally:
             with _interrupt.put_off():
                 local.close()
     elif isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
         with _client(scheduler) as client:
-            yield _Cluster(client, scheduler, workers and threads(workers), _nothing)
+            yield _Cluster(client, scheduler, workers and threads(workers))
     else:
-        raise ConfigError(
-            f'scheduler = {shown(scheduler)}: expected "processes", the address of a running Dask '
-            'scheduler as "tcp://host:8786", a distributed.Client, or None for threads'
-        )
+        raise ConfigError(f"scheduler = {shown(scheduler)}: {_EXPECTED}")
 
 
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
     try:
+        get_address_host_port(address)
+    except ValueError as error:
+        raise ConfigError(f"scheduler = {shown(address)}: {error}; {_EXPECTED}") from None
+    try:
         client = Client(address, timeout=_CONNECT, set_as_default=False, name="nbt_embed")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there ({error}); start one with "
             "`dask scheduler`, and workers with `dask worker ADDRESS`"
@@ -127,10 +137,6 @@ def _client(address: str) -> Iterator[Client]:
     finally:
         with suppress(TimeoutError, OSError):
             client.close(timeout=5)
-
-
-def _nothing() -> None:
-    """Who started the workers of a running cluster looks after them."""
 
 
 @contextmanager
@@ -249,14 +255,13 @@ class _Watch:
         if cluster.client.status != "running":
             raise ClusterError(_GONE.format(name=cluster.name))
         cluster.tend()
-        threads = cluster.client.nthreads()
+        threads = self.ask()
         at_once = sum(threads.values())
         if cluster.most is not None:
             self.window = cluster.most
         else:
             self.window = at_once + at_once // 4 + 1  # the next one is there when one is done
         self.every = max(_LOOK, at_once / _EVENTS)
-        self.workers = set(threads)
         self._looked = now
         if threads:
             self._seen = now
@@ -265,6 +270,16 @@ class _Watch:
                 f"{cluster.name}: the scheduler has no workers; start some with "
                 "`dask worker ADDRESS`, and make the same call again"
             )
+
+    def ask(self) -> dict[str, int]:
+        """The threads of each worker. Errors: ClusterError where the scheduler does not answer."""
+        client = self._cluster.client
+        try:
+            threads = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER)
+        except (TimeoutError, asyncio.TimeoutError, OSError) as error:
+            raise ClusterError(_GONE.format(name=self._cluster.name)) from error
+        self.workers = set(threads)
+        return dict(threads)
 
 
 class _Run:
@@ -277,13 +292,15 @@ class _Run:
         self._cluster, self._jobs, self._progress = cluster, jobs, progress
         self._name = f"nbt_embed-{uuid.uuid4().hex}"
         self._waiting = deque(range(len(jobs)))
-        self._running: dict[str, tuple[int, Future]] = {}
-        self._news: queue.SimpleQueue[Future | remote.Event] = queue.SimpleQueue()
+        self._running: dict[str, tuple[int, Future[Any]]] = {}
+        self._news: queue.SimpleQueue[Future[Any] | remote.Event] = queue.SimpleQueue()
         self._carriers: set[tuple[int, str]] = set()  # a job, and a worker that is at it
         self._states = [_State() for _ in jobs]
         self._columns: dict[int, Columns] = {}
         self._packer = Packer()
-        self._series: Future | None = None  # what the packer leaves apart, once on every worker
+        self._series: Future[Any] | None = (
+            None  # what the packer leaves apart, once on every worker
+        )
         self._tries = 0
         self._watch = _Watch(cluster)
 
@@ -317,7 +334,7 @@ class _Run:
             self._running[key] = number, future
             future.add_done_callback(self._news.put)
 
-    def _shared_series(self) -> Future:
+    def _shared_series(self) -> Future[Any]:
         """A task whose result workers keep and pass on, and make again where all were lost."""
         if self._series is None:
             key = f"{self._name}-series"
@@ -353,8 +370,9 @@ class _Run:
             self._progress(rows - state.rows)
             state.rows = rows
 
-    def _take_future(self, future: Future) -> None:
-        number, _ = self._running[future.key]
+    def _take_future(self, future: Future[Any]) -> None:
+        key = str(future.key)
+        number, _ = self._running[key]
         try:
             rows, columns = future.result(timeout=_GATHER)  # its worker may be lost since
         except TimeoutError:  # then it is run again, and may need a worker that is not yet there
@@ -372,7 +390,7 @@ class _Run:
         else:
             self._columns[number] = columns
             self._tell(number, rows)
-        del self._running[future.key]
+        del self._running[key]
         future.release()
 
     def _lost(self, number: int, error: KilledWorker) -> None:
@@ -383,11 +401,12 @@ class _Run:
         if state.rounds == _ROUNDS:
             devices = f"devices {job.devices.start} to {job.devices.stop - 1}"
             losses = _ROUNDS * (error.allowed_failures + 1)
+            last = error.last_worker
             raise ClusterError(
                 f"job {number} ({devices}): {losses} workers were lost one after another while "
-                f"they had it, and it got no further; the last was {error.last_worker.address}: "
-                "look into its log, and whether its machine has enough memory; the same call with "
-                "the same out goes on from the checkpoints"
+                f"they had it, and it got no further. The last was {last.address} "
+                f"({self._cluster.fate(last.name)}). Give its machine more memory or the job less "
+                "to do; with the same out the same call goes on from the checkpoints"
             ) from error
         self._waiting.appendleft(number)
 
@@ -396,10 +415,12 @@ class _Run:
         for _, future in self._running.values():
             future.release()  # needs no answer, which a scheduler that is gone would not give
         deadline = time.monotonic() + _STOP
-        while self._cluster.client.status == "running" and time.monotonic() < deadline:
-            if not any(worker in self._watch.workers for _, worker in self._carriers):
-                break
-            with suppress(queue.Empty):
-                news = self._news.get(timeout=_LOOK)
-                if not isinstance(news, Future):
-                    self._take_event(news)
+        with suppress(ClusterError):
+            while self._carriers and time.monotonic() < deadline:
+                with suppress(queue.Empty):
+                    news = self._news.get(timeout=_LOOK)
+                    if not isinstance(news, Future):
+                        self._take_event(news)
+                        continue
+                self._watch.ask()
+                self._carriers = {one for one in self._carriers if one[1] in self._watch.workers}

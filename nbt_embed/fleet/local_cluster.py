@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from distributed import LocalCluster
+from distributed import LocalCluster, Scheduler
+from distributed.diagnostics.plugin import SchedulerPlugin
 
 from nbt_embed.errors import ClusterError
 
 WORKER_TTL = "30s"  # a worker that is silent for this long is lost
 _START = 60.0  # seconds that a worker may take to start
+_END = 0.5  # seconds that a process which was lost may take until it is no more
 _TAIL = 400  # characters of what a worker wrote last, in an error
 
 
@@ -35,9 +39,9 @@ class Processes:
     """
 
     def __init__(self, processes: int) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="nbt_embed-"))
         self._started = 0
-        self._alive: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
+        self._alive: dict[str, _Worker] = {}
+        self._fates: dict[str, str] = {}  # of those that have ended
         self._seen: set[str] = set()
         self._cluster = LocalCluster(
             n_workers=0,
@@ -46,6 +50,7 @@ class Processes:
             silence_logs=logging.CRITICAL,
             scheduler_kwargs={"worker_ttl": WORKER_TTL, "dashboard": False},
         )
+        self._cluster.scheduler.add_plugin(_Names(self._seen))
         self.address: str = self._cluster.scheduler_address
         for _ in range(processes):
             self._start()
@@ -56,31 +61,36 @@ class Processes:
         A worker that ends before the scheduler has seen it is an error: the next would end, too.
         """
         known = {state.name for state in list(self._cluster.scheduler.workers.values())}
-        self._seen |= known
-        for name, (process, since) in list(self._alive.items()):
-            late = time.monotonic() - since > _START
-            if process.poll() is None and (name in known or not (late or name in self._seen)):
+        for name, worker in list(self._alive.items()):
+            late = time.monotonic() - worker.since > _START
+            expected = name in known or not (late or name in self._seen)
+            if expected and worker.process.poll() is None:
                 continue
+            fate = self.fate(name)
             if name not in self._seen:
-                state = "did not start" if process.returncode is None else "ended at its start"
-                raise ClusterError(f"processes: a worker {state}: {self._last_words(name)}")
-            self._end(name)
+                raise ClusterError(f"processes: a worker did not start ({fate})")
             self._start()
 
     def close(self) -> None:
         """End every process. Whatever a job should keep must be written by now."""
         for name in list(self._alive):
-            self._end(name)
+            self._alive.pop(name).end()
         with suppress(TimeoutError):
             self._cluster.close(timeout=10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def fate(self, name: object) -> str:
+        """End a worker, if it has not ended; returns how it ended, and what it wrote last."""
+        worker = self._alive.pop(str(name), None)
+        if worker is not None:
+            self._fates[str(name)] = worker.end(_END)
+        return self._fates.get(str(name), "nothing is known of it")
 
     def _start(self) -> None:
         self._started += 1
         name = f"process-{self._started}"
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address]
         command += ["--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        command += ["--memory-limit", "0", "--local-directory", str(self._folder)]
+        command += ["--memory-limit", "0", "--local-directory", tempfile.gettempdir()]
         path = os.pathsep.join(str(Path(one).absolute()) for one in sys.path)  # "" is where we are
         environment = {
             **os.environ,
@@ -88,21 +98,42 @@ class Processes:
             "PYTHONFAULTHANDLER": "1",
             "DASK_LOGGING__DISTRIBUTED": "error",
         }
-        with (self._folder / name).open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-        self._alive[name] = process, time.monotonic()
+        log = tempfile.TemporaryFile()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=log, env=environment, start_new_session=True
+        )
+        self._alive[name] = _Worker(process, log, time.monotonic())
 
-    def _end(self, name: str) -> None:
-        process, _ = self._alive.pop(name)
-        process.kill()
-        process.wait()
 
-    def _last_words(self, name: str) -> str:
-        text = (self._folder / name).read_text(errors="replace").strip()
-        return text[-_TAIL:] or "it wrote nothing"
+@dataclass(frozen=True)
+class _Worker:
+    """A process, what it writes to its standard error, and when it was started."""
+
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    since: float
+
+    def end(self, patience: float = 0.0) -> str:
+        """Seconds of patience let one that is about to end say how."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        self.process.kill()
+        code = self.process.wait()
+        with self.log as log:
+            log.seek(0)
+            text = log.read().decode(errors="replace").strip()
+        how = f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            how += ", as where memory runs out"
+        return f"{how}; it wrote last: {text[-_TAIL:]}" if text else how
+
+
+class _Names(SchedulerPlugin):
+    """Notes the names of all workers that ever came, also of those that were soon lost."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """The scheduler calls this."""
+        self._names.add(str(scheduler.workers[worker].name))
