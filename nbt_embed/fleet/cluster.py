@@ -21,17 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import dask
-from distributed import Client, Future, KilledWorker
-from distributed.comm import CommClosedError
-from distributed.comm.addressing import get_address_host_port
-
 from nbt_embed import _interrupt
+from nbt_embed._extras import needs
 from nbt_embed.errors import ClusterError, ConfigError, shown
-from nbt_embed.fleet import remote
-from nbt_embed.fleet.local_cluster import Processes
-from nbt_embed.fleet.package import Packer
 from nbt_embed.parallel import Interrupted, threads
+
+with needs("a scheduler other than None"):
+    import dask
+    from distributed import Client, Future, KilledWorker
+    from distributed.comm.addressing import get_address_host_port
+    from distributed.comm.core import CommClosedError
+
+    from nbt_embed.fleet import remote
+    from nbt_embed.fleet.local_cluster import Processes
+    from nbt_embed.fleet.package import Packer
 
 if TYPE_CHECKING:
     from nbt_embed.fleet.columns import Columns
@@ -159,7 +162,7 @@ def _quiet() -> Iterator[None]:
 
 def _directory(jobs: Sequence[Job]) -> Path | None:
     store = jobs[0].store if jobs else None
-    return None if store is None else store.directory
+    return None if store is None else Path(store.directory)
 
 
 def _check_workers(cluster: _Cluster, directory: Path | None) -> None:
@@ -274,6 +277,7 @@ class _Watch:
     def ask(self) -> dict[str, int]:
         """The threads of each worker. Errors: ClusterError where the scheduler does not answer."""
         client = self._cluster.client
+        assert client.scheduler is not None  # it is connected
         try:
             threads = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER)
         except (TimeoutError, asyncio.TimeoutError, OSError) as error:
@@ -297,10 +301,8 @@ class _Run:
         self._carriers: set[tuple[int, str]] = set()  # a job, and a worker that is at it
         self._states = [_State() for _ in jobs]
         self._columns: dict[int, Columns] = {}
-        self._packer = Packer()
-        self._series: Future[Any] | None = (
-            None  # what the packer leaves apart, once on every worker
-        )
+        self._packer = Packer(jobs)
+        self._series = self._large_series()
         self._tries = 0
         self._watch = _Watch(cluster)
 
@@ -323,25 +325,23 @@ class _Run:
         """As many jobs as workers can run, and a few: the scheduler's memory holds no more."""
         while self._waiting and len(self._running) < self._watch.window:
             number = self._waiting.popleft()
-            content, apart = self._packer.pack(self._jobs[number])
-            series = self._shared_series() if apart else None
+            content = self._packer.pack(self._jobs[number])
             ticket = remote.Ticket(self._name, number, remote.software(), self._watch.every)
             self._tries += 1
             key = f"{self._name}-{self._tries}"
             future = self._cluster.client.submit(
-                remote.carry, content, series, ticket, key=key, pure=False
+                remote.carry, content, self._series, ticket, key=key, pure=False
             )
             self._running[key] = number, future
             future.add_done_callback(self._news.put)
 
-    def _shared_series(self) -> Future[Any]:
+    def _large_series(self) -> Future[Any] | None:
         """A task whose result workers keep and pass on, and make again where all were lost."""
-        if self._series is None:
-            key = f"{self._name}-series"
-            self._series = self._cluster.client.submit(
-                remote.load, self._packer.shared, key=key, pure=False
-            )
-        return self._series
+        content = self._packer.apart
+        if content is None:
+            return None
+        key = f"{self._name}-series"
+        return self._cluster.client.submit(remote.load, content, key=key, pure=False)
 
     def _take_news(self) -> None:
         try:

@@ -50,7 +50,9 @@ class Processes:
             silence_logs=logging.CRITICAL,
             scheduler_kwargs={"worker_ttl": WORKER_TTL, "dashboard": False},
         )
-        self._cluster.scheduler.add_plugin(_Names(self._seen))
+        assert self._cluster.scheduler is not None  # it is started
+        self._scheduler: Scheduler = self._cluster.scheduler
+        self._scheduler.add_plugin(_Names(self._seen))
         self.address: str = self._cluster.scheduler_address
         for _ in range(processes):
             self._start()
@@ -60,7 +62,7 @@ class Processes:
 
         A worker that ends before the scheduler has seen it is an error: the next would end, too.
         """
-        known = {state.name for state in list(self._cluster.scheduler.workers.values())}
+        known = {state.name for state in list(self._scheduler.workers.values())}
         for name, worker in list(self._alive.items()):
             late = time.monotonic() - worker.since > _START
             expected = name in known or not (late or name in self._seen)
@@ -98,7 +100,7 @@ class Processes:
             "PYTHONFAULTHANDLER": "1",
             "DASK_LOGGING__DISTRIBUTED": "error",
         }
-        log = tempfile.TemporaryFile()
+        log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=log, env=environment, start_new_session=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import traceback
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -16,36 +16,29 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.job import Job
     from nbt_embed.fleet.series import Series
 
-SHARED_BYTES = 1 << 20
-"""A series that cannot be cut, and is as large as that, is sent once and not with every job."""
-
-_SERIES = "series"  # stands for the shared series in the bytes of a job
+_LARGE = 1 << 20  # bytes from which a series that all jobs read goes apart
+_SERIES = "series"  # stands for it in the bytes of a job
 
 
 class Packer:
-    """Packs the jobs of one run.
+    """Packs the jobs of one run, in which devices have been cut apart already if they can be.
 
-    Attributes: shared, a series in bytes that the jobs packed so far do not hold, or None.
+    Attributes: apart, a series in bytes that is to go once and not with every job, or None.
+
+    Errors: InputTypeError where the series cannot be sent to another process.
     """
 
-    def __init__(self) -> None:
-        self.shared: bytes | None = None
-        self._looked_at: Series | None = None  # the last that could not be cut
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.apart: bytes | None = None
+        self._series: Series | None = None
+        if len(jobs) > 1 and jobs[0].series is jobs[1].series:
+            content = _dumped(jobs[0].series)
+            if len(content) >= _LARGE:
+                self.apart, self._series = content, jobs[0].series
 
-    def pack(self, job: Job) -> tuple[bytes, bool]:
-        """The job, and whether ``shared`` is to go with it.
-
-        Errors: InputTypeError where something cannot be sent to another process.
-        """
-        series = job.series.only(job.devices)
-        if series is job.series and series is not self._looked_at:
-            self._looked_at = series
-            content = _dumped(series)
-            self.shared = content if len(content) >= SHARED_BYTES else None
-        apart = self.shared is not None and series is self._looked_at
-        settings = tuple([setting.only(job.devices) for setting in job.settings])
-        job = replace(job, series=series, settings=settings)
-        return _dumped(job, series if apart else None), apart
+    def pack(self, job: Job) -> bytes:
+        """Errors: InputTypeError where something cannot be sent to another process."""
+        return _dumped(job, self._series)
 
 
 def unpack(content: bytes, shared: Series | None = None) -> Any:
