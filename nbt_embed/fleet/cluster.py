@@ -148,7 +148,9 @@ def _quiet() -> Iterator[None]:
 
     A large job is no mistake here, either.
     """
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application")]
+    roots = ("distributed", "tornado")
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    loggers = [logger for logger in loggers if logger.name.startswith(roots)]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
@@ -176,7 +178,7 @@ def _check_workers(cluster: _Cluster, directory: Path | None) -> None:
         time.sleep(0.05)
         watch.look()
     content = f".seen-{uuid.uuid4().hex}"
-    where = None if directory is None else str(directory.resolve())
+    where = None if directory is None else str(directory)
     try:
         if where is not None:
             Path(where, content).touch()
@@ -185,10 +187,8 @@ def _check_workers(cluster: _Cluster, directory: Path | None) -> None:
         if where is not None:
             Path(where, content).unlink(missing_ok=True)
     for address, answer in found.items():
-        if isinstance(answer, ModuleNotFoundError):
-            raise ClusterError(_MISSING.format(where=address, module=answer.name))
         if isinstance(answer, BaseException):
-            raise ClusterError(f"worker {address}: cannot be asked ({answer!r})")
+            raise ClusterError(_MISSING.format(where=address, reason=answer))
         software, wrong = answer
         _check_software(address, software)
         if wrong:
@@ -207,8 +207,8 @@ _UNPACK = (
     "made of, or define it in the script that makes this call"
 )
 _MISSING = (
-    "worker {where}: the module {module} is not installed there; install what this process has, "
-    "as with pip install 'nbt-embed[fleet]'"
+    "worker {where}: has no nbt_embed that runs ({reason}); install there what this process has, as "
+    "with pip install 'nbt-embed[fleet]'"
 )
 
 
@@ -416,7 +416,7 @@ class _Run:
             future.release()  # needs no answer, which a scheduler that is gone would not give
         deadline = time.monotonic() + _STOP
         with suppress(ClusterError):
-            while self._carriers and time.monotonic() < deadline:
+            while self._carriers and self._alive() and time.monotonic() < deadline:
                 with suppress(queue.Empty):
                     news = self._news.get(timeout=_LOOK)
                     if not isinstance(news, Future):
@@ -424,3 +424,7 @@ class _Run:
                         continue
                 self._watch.ask()
                 self._carriers = {one for one in self._carriers if one[1] in self._watch.workers}
+
+    def _alive(self) -> bool:
+        """Whether there is a scheduler; without one workers stop their jobs by themselves."""
+        return bool(self._cluster.client.status == "running")
