@@ -79,6 +79,8 @@ def run_on(
     another process; Interrupted; and the first that a job raises. Jobs that were running then have
     written their checkpoints.
     """
+    if not jobs:
+        return []
     with _quiet(), _connected(scheduler, workers) as cluster:
         _check_workers(cluster, _directory(jobs))
         return _Run(cluster, jobs, progress or (lambda _rows: None)).results()
@@ -106,7 +108,7 @@ def _connected(scheduler: Scheduler, workers: int | None) -> Iterator[_Cluster]:
             raise ConfigError("scheduler: an asynchronous Client; give its address instead")
         if scheduler.status != "running":
             raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
-        yield _Cluster(scheduler, "the Client's scheduler", workers and threads(workers))
+        yield _Cluster(scheduler, "the Client's scheduler", _at_most(workers))
     elif scheduler == "processes":
         local = Processes(threads(workers))
         try:
@@ -117,9 +119,13 @@ def _connected(scheduler: Scheduler, workers: int | None) -> Iterator[_Cluster]:
                 local.close()
     elif isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
         with _client(scheduler) as client:
-            yield _Cluster(client, scheduler, workers and threads(workers))
+            yield _Cluster(client, scheduler, _at_most(workers))
     else:
         raise ConfigError(f"scheduler = {shown(scheduler)}: {_EXPECTED}")
+
+
+def _at_most(workers: int | None) -> int | None:
+    return None if workers is None else threads(workers)
 
 
 @contextmanager
@@ -163,7 +169,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _directory(jobs: Sequence[Job]) -> Path | None:
-    store = jobs[0].store if jobs else None
+    store = jobs[0].store
     return None if store is None else Path(store.directory)
 
 
@@ -207,8 +213,8 @@ _UNPACK = (
     "made of, or define it in the script that makes this call"
 )
 _MISSING = (
-    "worker {where}: has no nbt_embed that runs ({reason}); install there what this process has, as "
-    "with pip install 'nbt-embed[fleet]'"
+    "worker {where}: cannot run nbt_embed ({reason}); install there what this process has, as with "
+    "pip install 'nbt-embed[fleet]'"
 )
 
 
@@ -354,14 +360,17 @@ class _Run:
             self._take_event(news)
 
     def _take_event(self, event: remote.Event) -> None:
-        number, place = event["job"], (event["job"], event["worker"])
+        self._note_carrier(event)
+        if event["state"] == "begun":
+            self._states[event["job"]].begun = event["rows"]
+        self._tell(event["job"], event["rows"])
+
+    def _note_carrier(self, event: remote.Event) -> None:
+        place = event["job"], event["worker"]
         if event["state"] == "ended":
             self._carriers.discard(place)
         else:
             self._carriers.add(place)
-        if event["state"] == "begun":
-            self._states[number].begun = event["rows"]
-        self._tell(number, event["rows"])
 
     def _tell(self, number: int, rows: int) -> None:
         """A job has come as far as ``rows``: what is done twice, after a loss, is told once."""
@@ -420,7 +429,7 @@ class _Run:
                 with suppress(queue.Empty):
                     news = self._news.get(timeout=_LOOK)
                     if not isinstance(news, Future):
-                        self._take_event(news)
+                        self._note_carrier(news)
                         continue
                 self._watch.ask()
                 self._carriers = {one for one in self._carriers if one[1] in self._watch.workers}
