@@ -47,7 +47,7 @@ from nbt_embed.arrays import (
     integer,
     table,
 )
-from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm
+from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm, changed
 from nbt_embed.errors import (
     CheckpointError,
     ConfigError,
@@ -587,7 +587,7 @@ class Learner:
         if any(one is not None for one in anchor):
             channels = [-1 if one is None else one for one in anchor]
             _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
-            self._config = replace(self._config, anchor=anchor)
+            self._config = changed(self._config, anchor=anchor)
         self._decided = True
 
     def variance(self) -> Float32Array:

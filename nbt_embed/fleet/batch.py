@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from nbt_embed._kernel_config import (
 )
 from nbt_embed._selfcheck import warn_of_floats
 from nbt_embed.arrays import integer
-from nbt_embed.config import Config, Link
+from nbt_embed.config import Config, Link, changed
 from nbt_embed.errors import CheckpointError, ConfigError, InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
 
@@ -40,8 +38,7 @@ class Batch:
     row, so it may be dropped and made again between any two calls. It has the bits of
     ``Learner(configs[i])``. No Python object of a learner stays alive.
 
-    >>> from dataclasses import replace
-    >>> config = Config(1, 1, hidden=4)
+    >>>     >>> config = Config(1, 1, hidden=4)
     >>> batch = Batch([replace(config, seed=seed) for seed in range(100)])
     >>> forecast = batch[7].run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1)
     >>> lone = Learner(replace(config, seed=7))
@@ -100,7 +97,7 @@ class Batch:
             except ConfigError as error:
                 raise ConfigError(f"configs[{i}]: {error}") from None
             kind = self._places[key] = len(self._templates)
-            self._templates.append(replace(config, seed=0))
+            self._templates.append(changed(config, seed=0))
             self._sizes.append(size)
         if not 0 <= config.seed < 1 << 64:
             raise ConfigError(f"configs[{i}]: seed = {shown(config.seed)}: expected 0..2^64 - 1")
@@ -119,7 +116,7 @@ class Batch:
             self._blocks[size] = _block(len(which), size, header)
 
     def _row(self, i: int) -> NDArray[np.uint8]:
-        size = self._sizes[self._kind[i]]
+        size = self.bytes_of(i)
         row: NDArray[np.uint8] = self._blocks[size][self._place[i], :size]
         return row
 
@@ -130,8 +127,10 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays of the batch."""
-        arrays = (*self._blocks.values(), self._kind, self._seed, self._place, self._decided)
-        return sum(array.nbytes for array in arrays)
+        notes = (self._kind, self._seed, self._place, self._decided)
+        return sum([block.nbytes for block in self._blocks.values()]) + sum(
+            [array.nbytes for array in notes]
+        )
 
     def __getitem__(self, i: int) -> Learner:
         """The learner over row i. Errors: IndexError, InputTypeError. Cost: some 20 µs."""
@@ -164,11 +163,11 @@ class Batch:
 
     def link(self, i: int) -> Link:
         """The link of learner i."""
-        return self._templates[self._kind[i]].link
+        return self._templates[int(self._kind[i])].link
 
     def bytes_of(self, i: int) -> int:
         """Bytes of learner i, ``NBT_BYTES`` of its configuration."""
-        return self._sizes[self._kind[i]]
+        return self._sizes[int(self._kind[i])]
 
     def to_bytes(self) -> bytes:
         """The checkpoints of all learners, one after the other.
@@ -206,9 +205,8 @@ class Batch:
             except CheckpointError as error:
                 raise CheckpointError(f"learner {i}: {error}") from None
             none = bool(entries["no_anchor"][i]) and config.anchored
-            sizes[i] = self._note(
-                i, replace(config, anchor=(None,) * config.n_out if none else None)
-            )
+            anchor = (None,) * config.n_out if none else None  # found ones are in the checkpoint
+            sizes[i] = self._note(i, changed(config, anchor=anchor))
         self._allocate(sizes)
         handle = ffi.new("nbt_learner **")
         for i, piece in enumerate(pieces):
@@ -220,14 +218,6 @@ class Batch:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as a checkpoint."""
         return Batch.from_bytes, (self.to_bytes(),)
-
-
-def changed(config: Config, **values: Any) -> Config:
-    """A copy with other values, which are known to be good: the checks take a hundred times as long."""
-    other = copy.copy(config)
-    for name, value in values.items():
-        object.__setattr__(other, name, value)  # of a copy that nobody else has
-    return other
 
 
 def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:

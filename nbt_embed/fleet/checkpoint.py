@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,18 +35,15 @@ class Checkpoint:
         Errors: CheckpointError (a learner with a number that is not finite).
         """
         learners = self.learners.to_bytes() if self.learners else b""
-        finished = {
-            f"column_{name}": values.astype(np.str_) if name in TEXT else values
-            for name, values in (self.finished or {}).items()
+        arrays: dict[str, Any] = {
+            "whose": np.array(whose),
+            "counts": np.array([self.devices, self.fed], np.int64),
+            "learners": np.frombuffer(learners, np.uint8),
         }
+        for name, values in (self.finished or {}).items():
+            arrays[f"column_{name}"] = values.astype(np.str_) if name in TEXT else values
         file = io.BytesIO()
-        np.savez(
-            file,
-            whose=np.array(whose),
-            counts=np.array([self.devices, self.fed], np.int64),
-            learners=np.frombuffer(learners, np.uint8),
-            **finished,
-        )
+        np.savez(file, **arrays)
         return file.getvalue()
 
     @classmethod

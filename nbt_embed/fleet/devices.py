@@ -8,6 +8,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Devices:
         devices = pairs // len(horizons)
         most = max(1, *horizons)
         width = max(self._batch.widths)
-        self._arrays = {
+        self._arrays: dict[str, NDArray[Any]] = {
             "rows": np.zeros(devices, np.int64),  # fed
             "known": np.full((devices, most, n_label), np.nan, np.float32),  # last values, by rows
             "first": np.full((pairs, n_label), -1, np.int64),  # row that is scored, -1: none yet
@@ -231,16 +232,16 @@ class Devices:
 
         Errors: CheckpointError (a learner with a number that is not finite).
         """
-        file = io.BytesIO()
         refused = sorted(self._refused.items())
-        np.savez(
-            file,
-            batch=np.frombuffer(self._batch.to_bytes(), np.uint8),
-            horizons=np.array(self._horizons, np.int64),
-            refused=np.array([number for number, _ in refused], np.int64),
-            reasons=np.array([reason for _, reason in refused], np.str_),
+        arrays: dict[str, Any] = {
+            "batch": np.frombuffer(self._batch.to_bytes(), np.uint8),
+            "horizons": np.array(self._horizons, np.int64),
+            "refused": np.array([number for number, _ in refused], np.int64),
+            "reasons": np.array([reason for _, reason in refused], np.str_),
             **self._arrays,
-        )
+        }
+        file = io.BytesIO()
+        np.savez(file, **arrays)
         return file.getvalue()
 
     @classmethod
@@ -273,7 +274,7 @@ def filled(values: Float32Array) -> Float32Array:
 def _scored(first: NDArray[np.int64], row: int, labels: Float32Array, horizon: int) -> Float32Array:
     """Labels (t, O) from ``row`` on, NaN where none is scored; the rule is ``evaluate.Scored``'s.
 
-    Args: first, (O,) first row that is scored, -1 before a label was seen; it is brought up to date.
+    Args: first, (O,) first row that is scored, -1 before a label was seen; updated.
     """
     for target in np.flatnonzero(first < 0):
         known = np.flatnonzero(~np.isnan(labels[:, target])) + row

@@ -128,7 +128,8 @@ class Fleet:
         ]
 
     def _scored(self) -> NDArray[np.bool_]:
-        return self.columns["error"] == ""
+        scored: NDArray[np.bool_] = self.columns["error"] == ""
+        return scored
 
     def _rows(self, rows: NDArray[np.intp]) -> Fleet:
         columns = {name: values[rows] for name, values in self.columns.items()}

@@ -27,10 +27,10 @@ def carried(total: Float64Array, values: Float64Array) -> Float64Array:
 
 def add_spread(sums: Float64Array, truths: Float64Array, known: NDArray[np.bool_]) -> None:
     """Add truths (n, t) of the open block to spreads (n, SUMS), where they are known."""
-    fresh = np.flatnonzero((sums[:, 3] == 0) & known.any(axis=1))
-    sums[fresh, 4] = truths[fresh, known[fresh].argmax(axis=1)]
+    for fresh in np.flatnonzero(sums[:, 3] == 0):
+        sums[fresh, 4] = truths[fresh, known[fresh].argmax()]
     deviations = np.where(known, truths - sums[:, 4:5], 0.0)
-    sums[:, 3] += known.sum(axis=1)
+    sums[:, 3] += np.count_nonzero(known, axis=1)
     sums[:, 5] = carried(sums[:, 5], deviations)
     sums[:, 6] = carried(sums[:, 6], deviations * deviations)
 

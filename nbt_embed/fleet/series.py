@@ -7,6 +7,7 @@ through its time by whichever worker has it, and again after that worker was los
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,7 +20,7 @@ from nbt_embed.errors import InputError
 PIECE_ROWS = 4096
 """Rows that a source gives at once where it may choose."""
 
-ANCHOR_ROWS = 4096
+ANCHOR_ROWS = 1000
 """First rows in which anchors are looked for where a device's stream comes in pieces."""
 
 Piece = tuple[Float32Array, Float32Array]
@@ -81,6 +82,31 @@ class Series(ABC):
     def n_out(self) -> int:
         """Values in a label."""
         return len(self.target_names)
+
+
+class Held(threading.local):
+    """What each thread has read last: a device's anchors and rows are asked for one after another.
+
+    It is pickled empty.
+    """
+
+    def __init__(self) -> None:
+        self._device = -1
+        self._stream: Piece | None = None
+
+    def get(self, device: int) -> Piece | None:
+        """The stream of a device, if it was the last one."""
+        if self._device != device:
+            self._stream = None  # two of them would be twice the memory
+        return self._stream
+
+    def put(self, device: int, stream: Piece) -> Piece:
+        """Remember a stream; returns it."""
+        self._device, self._stream = device, stream
+        return stream
+
+    def __reduce__(self) -> tuple[type[Held], tuple[()]]:
+        return Held, ()
 
 
 def first_rows(pieces: Iterable[Piece], rows: int) -> Piece:

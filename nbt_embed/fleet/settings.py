@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from nbt_embed.config import Config
-from nbt_embed.fleet.batch import changed
+from nbt_embed.config import Config, changed
 
 
 @dataclass(frozen=True)

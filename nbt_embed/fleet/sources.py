@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed.arrays import Float32Array, float32, integer, table
 from nbt_embed.errors import InputError, InputTypeError, NbtError, shown
-from nbt_embed.fleet.series import PIECE_ROWS, Piece, Series
+from nbt_embed.fleet.series import ANCHOR_ROWS, PIECE_ROWS, Held, Piece, Series, first_rows
 from nbt_embed.streams import Stream
 
 _REAL = "fiub"  # kinds of data types
@@ -52,8 +52,7 @@ def as_series(streams: object, devices: int | None = None) -> Series | TimeBlock
             a path: of a .npy file, which is mapped, not read; of a .parquet file or a folder of
             them (``nbt_embed.fleet.parquet.ParquetSeries`` has the options);
             a ``Stream``, which all devices see; a sequence of them, one for each device;
-            a function: device number -> a ``Stream``, or its rows in blocks (x, y), or arrays
-            (T, I); it is called again where a device is begun or resumed;
+            a function of the number of a device (``Generated``);
             a generator of blocks of time over all devices: arrays (n, t, I), or pairs of them.
         devices: n, for a function and for one ``Stream``; for others it is checked.
 
@@ -112,7 +111,7 @@ def _of_path(path: Path) -> Series:
 def _real(name: str, value: Any) -> NDArray[Any]:
     """An array of real numbers, as it lies in memory or in its file."""
     try:
-        array = np.asanyarray(value)
+        array: NDArray[Any] = np.asanyarray(value)
     except ValueError as error:  # devices of different lengths
         raise InputError(
             f"{name}: {error}; for devices of different lengths pass a list of Streams "
@@ -170,25 +169,30 @@ class Arrays(Series):
             )
         self._own = labels is None
         self._first = first
-        self._files = tuple([_File.of(one) for one in (inputs, labels) if one is not None])
-        if None in self._files:
-            self._files = ()
+        files = [_File.of(one) for one in (inputs, labels) if one is not None]
+        self._files = tuple([file for file in files if file])
+        if len(self._files) < len(files):
+            self._files = ()  # not all of them: what lies in memory is sent
         self.devices = len(self._x) if devices is None else devices
         self.input_names = _channels("x", self._x.shape[2])
         self.target_names = self.input_names if self._own else _channels("y", self._y.shape[2])
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """(n,) rows of every device."""
         return np.broadcast_to(np.int64(self._x.shape[1]), self.devices)
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
+        """As ``Series.pieces``."""
         for begin in range(start, self._x.shape[1], PIECE_ROWS):
             yield self._rows(device, slice(begin, begin + PIECE_ROWS))
 
     def head(self, device: int) -> Piece:
+        """The whole stream."""
         return self._rows(device, slice(None))
 
     def only(self, devices: range) -> Series:
+        """As ``Series.only``."""
         if self._files:
             return self  # pickled as the names of the files
         part = slice(devices.start - self._first, devices.stop - self._first)
@@ -203,6 +207,7 @@ class Arrays(Series):
         return _arrays, arguments
 
     def fingerprint(self) -> str:
+        """A hash of all samples."""
         if self._files:
             return " ".join([file_print(file.path) for file in self._files])
         arrays = (self._x,) if self._own else (self._x, self._y)
@@ -226,15 +231,19 @@ class _File:
     @classmethod
     def of(cls, array: NDArray[Any]) -> _File | None:
         """Where an array lies, if it is a whole file's that nobody writes to through it."""
-        whole = isinstance(array, np.memmap) and isinstance(array.base, mmap)
-        if not whole or array.mode != "r" or not isinstance(array.filename, (str, Path)):
+        if not isinstance(array, np.memmap) or not isinstance(array.base, mmap):
+            return None  # a part of one does not know where it begins
+        if array.mode != "r" or not isinstance(array.filename, (str, Path)):
             return None
         path = str(Path(array.filename).resolve())
         order = "C" if array.flags.c_contiguous else "F"
         return cls(path, array.dtype.str, array.shape, array.offset, order)
 
     def map(self) -> NDArray[Any]:
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
+        kind = np.dtype(self.dtype)
+        order: Literal["C", "F"] = "C" if self.order == "C" else "F"
+        mapped: NDArray[Any] = np.memmap(self.path, kind, "r", self.offset, self.shape, order)
+        return mapped
 
 
 def _mapped(inputs: _File, labels: _File | None = None) -> Arrays:
@@ -292,20 +301,25 @@ class Streams(Series):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """(n,) rows of every device."""
         return np.array([len(stream) for stream in self._streams], np.int64)
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
+        """As ``Series.pieces``."""
         return _of_stream(self._streams[device - self._first], start)
 
     def head(self, device: int) -> Piece:
+        """The whole stream."""
         stream = self._streams[device - self._first]
         return stream.inputs, stream.targets
 
     def only(self, devices: range) -> Series:
+        """As ``Series.only``."""
         part = self._streams[devices.start - self._first : devices.stop - self._first]
         return Streams(part, first=devices.start, devices=self.devices)
 
     def fingerprint(self) -> str:
+        """A hash of all samples."""
         digest = hashlib.blake2b(digest_size=16)
         for stream in self._streams:
             digest.update(_stream_print(stream).encode())
@@ -327,32 +341,39 @@ class Shared(Series):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """(n,) rows of every device."""
         return np.broadcast_to(np.int64(len(self._stream)), self.devices)
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:  # noqa: ARG002
+        """As ``Series.pieces``."""
         return _of_stream(self._stream, start)
 
     def head(self, device: int) -> Piece:  # noqa: ARG002  # the same for all
+        """The whole stream."""
         return self._stream.inputs, self._stream.targets
 
     def fingerprint(self) -> str:
+        """A hash of all samples."""
         return _stream_print(self._stream)
 
 
 class Generated(Series):
-    """What a function gives for the number of a device: a ``Stream``, an array, or blocks of rows.
+    """What a function gives for the number of a device.
 
-    It must give the same samples whenever it is called with the same number. Device 0 is asked at
-    once, for the number of its channels.
+    Its whole stream: a ``Stream``, an array (T, I) or (T,), or a pair (X, Y) of them; or its rows
+    in blocks: an iterator of arrays or pairs. It must give the same samples whenever it is called
+    with the same number. Device 0 is asked at once, for the number of its channels.
     """
 
     def __init__(self, make: Callable[[int], Any], devices: int) -> None:
         self._make, self.devices = make, devices
+        self._held = Held()
         made = make(0)
         if isinstance(made, Stream):
             self.input_names, self.target_names = made.input_names, made.target_names
             return
-        inputs, labels = next(self._blocks(0, made), (None, None))
+        whole = _whole(made)
+        inputs, labels = next(_blocks(0, made), (None, None)) if whole is None else whole
         if inputs is None or labels is None:
             raise InputError("the stream of device 0 has no rows: expected one block or more")
         self.input_names = _channels("x", inputs.shape[1])
@@ -361,23 +382,24 @@ class Generated(Series):
             self.target_names = _channels("y", labels.shape[1])
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
-        made = self._make(device)
-        if isinstance(made, Stream):
-            yield from _of_stream(self._checked(device, made), start)
-            return
+        """As ``Series.pieces``."""
         begin = 0
-        for inputs, labels in self._blocks(device, made):
+        for inputs, labels in self._rows(device):
+            if (inputs.shape[1], labels.shape[1]) != (self.n_in, self.n_out):
+                raise InputError(
+                    f"device {device} has {inputs.shape[1]} inputs and {labels.shape[1]} targets: "
+                    f"device 0 has {self.n_in} and {self.n_out}"
+                )
             skipped = min(max(start - begin, 0), len(inputs))
             begin += len(inputs)
-            self._check(device, inputs.shape[1], labels.shape[1])
-            if skipped < len(inputs):
-                yield inputs[skipped:], labels[skipped:]
+            for first in range(skipped, len(inputs), PIECE_ROWS):
+                rows = slice(first, first + PIECE_ROWS)
+                yield inputs[rows], labels[rows]
 
     def head(self, device: int) -> Piece:
-        made = self._make(device)
-        if isinstance(made, Stream):
-            return made.inputs, made.targets
-        return super().head(device)
+        """The whole stream; of blocks the first rows."""
+        rows = self._rows(device)
+        return rows[0] if isinstance(rows, list) else first_rows(rows, ANCHOR_ROWS)
 
     def fingerprint(self) -> str:
         """Of the first rows of the first, the middle and the last device."""
@@ -390,34 +412,42 @@ class Generated(Series):
                 digest.update(str(error).encode())
         return digest.hexdigest()
 
-    def _blocks(self, device: int, made: Any) -> Iterator[Piece]:
-        if hasattr(made, "__array__"):
-            made = [made]
-        try:
-            blocks = iter(made)
-        except TypeError:
-            raise InputTypeError(
-                f"streams({device}) gave {shown(made)}: expected a Stream, an array (T, I), or "
-                "blocks of rows (x, y)"
-            ) from None
-        for block in blocks:
-            pair = isinstance(block, tuple) and len(block) == 2
-            x = _rows("x", block[0] if pair else block)
-            y = _rows("y", block[1]) if pair else x
-            if len(x) != len(y):
-                raise InputError(f"device {device}: a block has {len(x)} rows of x, {len(y)} of y")
-            yield x, y
+    def _rows(self, device: int) -> list[Piece] | Iterator[Piece]:
+        """The whole stream as one piece, or its blocks."""
+        held = self._held.get(device)
+        if held is not None:
+            return [held]
+        made = self._make(device)
+        whole = _whole(made)
+        return _blocks(device, made) if whole is None else [self._held.put(device, whole)]
 
-    def _checked(self, device: int, stream: Stream) -> Stream:
-        self._check(device, stream.n_in, stream.n_out)
-        return stream
 
-    def _check(self, device: int, n_in: int, n_out: int) -> None:
-        if (n_in, n_out) != (self.n_in, self.n_out):
-            raise InputError(
-                f"device {device} has {n_in} inputs and {n_out} targets: device 0 has {self.n_in} "
-                f"and {self.n_out}"
-            )
+def _whole(made: Any) -> Piece | None:
+    """The stream that a function gave, None for blocks."""
+    if isinstance(made, Stream):
+        return made.inputs, made.targets
+    pair = isinstance(made, tuple) and len(made) == 2
+    return _block(made) if pair or hasattr(made, "__array__") else None
+
+
+def _blocks(device: int, made: Any) -> Iterator[Piece]:
+    try:
+        blocks = iter(made)
+    except TypeError:
+        raise InputTypeError(
+            f"streams({device}) gave {shown(made)}: expected a Stream, an array (T, I), a pair of "
+            "them, or an iterator of blocks"
+        ) from None
+    return map(_block, blocks)
+
+
+def _block(block: Any) -> Piece:
+    pair = isinstance(block, tuple) and len(block) == 2
+    x = _rows("x", block[0] if pair else block)
+    y = _rows("y", block[1]) if pair else x
+    if len(x) != len(y):
+        raise InputError(f"a block has {len(x)} rows of x and {len(y)} of y")
+    return x, y
 
 
 def _rows(name: str, value: Any) -> Float32Array:

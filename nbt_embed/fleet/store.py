@@ -4,8 +4,8 @@
     part-00000.parquet   results of job 0, and so on
     checkpoints/         of the jobs at work; removed when all are done
 
-Every file appears whole or not at all (``nbt_embed.files``). A checkpoint or a part that is damaged,
-or of another run, counts as missing: the job does the work again, with the same bits.
+Every file appears whole or not at all (``nbt_embed.files``). A checkpoint or a part that is
+damaged, or of another run, counts as missing: the job does the work again, with the same bits.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Sto
     """The store of a run, which no other process may use meanwhile.
 
     Args: path, of the folder, which is made; description, what the run is, in terms of JSON: if the
-    folder holds a run, it has to be the same one. When the block ends well, checkpoints are removed.
+    folder holds a run, it has to be the same one. When the block ends well, checkpoints go.
 
     Errors: FleetError (another run, another process), OSError.
     """
