@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,8 @@ import numpy as np
 from nbt_embed.errors import CheckpointError
 from nbt_embed.fleet.columns import SCHEMA, TEXT, Columns, columns_of
 from nbt_embed.fleet.devices import Devices
+
+_DIGEST = 16  # bytes, of all that follows them
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,24 @@ class Checkpoint:
             arrays[f"column_{name}"] = values.astype(np.str_) if name in TEXT else values
         file = io.BytesIO()
         np.savez(file, **arrays)
-        return file.getvalue()
+        data = file.getvalue()
+        return _digest(data) + data
 
     @classmethod
     def from_bytes(cls, data: bytes, whose: str) -> Checkpoint:
         """The other way round. Errors: CheckpointError (damaged, or of something else)."""
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-                if str(kept["whose"]) != whose:
-                    raise CheckpointError(f"it is of {kept['whose']}")
-                devices, fed = kept["counts"].tolist()
-                learners = kept["learners"].tobytes()
-                columns = {name: kept[f"column_{name}"] for name in SCHEMA} if devices else None
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise CheckpointError(f"{len(data)} bytes of a job: {error}") from None
+        digest, data = data[:_DIGEST], data[_DIGEST:]
+        if digest != _digest(data):
+            raise CheckpointError(f"{len(data)} bytes of a job: damaged")
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            if str(kept["whose"]) != whose:
+                raise CheckpointError(f"it is of {kept['whose']}")
+            devices, fed = kept["counts"].tolist()
+            learners = kept["learners"].tobytes()
+            columns = {name: kept[f"column_{name}"] for name in SCHEMA} if devices else None
         finished = columns_of(columns) if columns else None
         return cls(finished, devices, fed, Devices.from_bytes(learners) if learners else None)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()

@@ -62,6 +62,7 @@ class Devices:
             "squared": np.zeros((learners, n_label)),  # Σ e²
             "bits": np.zeros(learners),  # Σ −log₂ p
             "diverged": np.zeros(learners, np.bool_),  # whether a forecast was not finite
+            "stopped": np.full(learners, -1, np.int64),  # row that was refused, -1: none
         }
         self._refused: dict[int, str] = {}  # number of a learner -> why it was fed no further
 
@@ -80,8 +81,12 @@ class Devices:
 
     def refuse(self, device: int, reason: str) -> None:
         """Leave a device out: its stream cannot be read."""
-        self._arrays["rows"][device] = 0
-        self._refused |= dict.fromkeys(self._numbers(device), reason)
+        for number in self._numbers(device):
+            self._stop(number, 0, reason)
+
+    def _stop(self, number: int, row: int, reason: str) -> None:
+        self._arrays["stopped"][number] = row
+        self._refused[number] = reason
 
     def find_anchors(self, device: int, inputs: Float32Array, labels: Float32Array) -> None:
         """Look for the anchors of a device's learners, before its first row (``Series.head``)."""
@@ -99,7 +104,8 @@ class Devices:
         while begin < len(inputs):
             room = BLOCK_ROWS - self.rows(device) % BLOCK_ROWS
             rows = slice(begin, begin + room)
-            self._feed(device, inputs[rows], labels[rows])
+            with np.errstate(over="ignore", invalid="ignore"):  # of streams that are refused
+                self._feed(device, inputs[rows], labels[rows])
             begin += room
 
     def _feed(self, device: int, inputs: Float32Array, labels: Float32Array) -> None:
@@ -138,7 +144,7 @@ class Devices:
             return learner.run(inputs, labels, horizon=horizon)
         except InputError as error:
             bad, reason = _first_refused(learner, inputs, labels, horizon, error)
-            self._refused[number] = f"row {row + bad}: {reason}"
+            self._stop(number, row + bad, f"row {row + bad}: {reason}")
             return None
 
     def _score(
@@ -170,7 +176,8 @@ class Devices:
         """
         arrays, count = self._arrays, len(self._batch)
         spread = arrays["spread"].copy()
-        close_spread(spread)
+        with np.errstate(over="ignore", invalid="ignore"):
+            close_spread(spread.reshape(-1, SUMS))
         pair = self._pairs()
         known, varied = spread[pair, :, 0], spread[pair, :, 2]
         gaussian = np.array([self._batch.link(i) == "gaussian" for i in range(count)], np.bool_)
@@ -180,7 +187,7 @@ class Devices:
         squared = np.where(real, arrays["squared"], np.nan)
         last = np.where(real, arrays["last_squared"][pair], np.nan)
         device = np.arange(count) // self._learners
-        guards = self._guards()
+        guards, stopped = self._guards(), arrays["stopped"]
         return columns_of(
             {
                 "device": first + device,
@@ -188,7 +195,7 @@ class Devices:
                 "setting": np.tile(np.repeat(settings, len(self._horizons)), len(names)),
                 "seed": self._batch.seeds,
                 "horizon": np.tile(self._horizons, count // len(self._horizons)),
-                "rows": arrays["rows"][device],
+                "rows": np.where(stopped < 0, arrays["rows"][device], stopped),
                 "rows_scored": np.where(good, arrays["scored"][pair], 0),
                 "rmse": np.sqrt(_ratio(squared.sum(axis=1), known.sum(axis=1))),
                 "nrmse": np.sqrt(_ratio(squared.sum(axis=1), varied.sum(axis=1))),
@@ -201,7 +208,7 @@ class Devices:
                 ),
                 "memory_bytes": [self._batch.bytes_of(i) for i in range(count)],
                 **guards,
-                "diverged": arrays["diverged"],
+                "diverged": good & arrays["diverged"],
                 "error": errors,
                 "hash": [self._batch[i].hash() for i in range(count)],
             }

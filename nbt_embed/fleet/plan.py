@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,8 @@ def _setting(name: object, given: object, devices: int) -> Setting:
 
 def horizons_of(horizon: int | Sequence[int]) -> tuple[int, ...]:
     """The horizons. Errors: ConfigError, InputTypeError."""
-    given = horizon if isinstance(horizon, Sequence) else [horizon]
+    many = isinstance(horizon, Sequence) or np.ndim(horizon)
+    given: Iterable[object] = horizon if many else [horizon]  # type: ignore[assignment]
     horizons = tuple([integer("horizon", one) for one in given])
     if not horizons or min(horizons) < 0 or len(set(horizons)) < len(horizons):
         raise ConfigError(f"horizon = {shown(horizon)}: expected different numbers from 0")

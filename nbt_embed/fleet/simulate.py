@@ -82,7 +82,7 @@ def simulate(
             f"scheduler = {shown(scheduler)}: a generator is read once, in this process; pass what "
             "can be read device by device (nbt_embed.fleet.Series), or leave scheduler out"
         )
-    if not checkpoint_seconds >= 0:
+    if not isinstance(checkpoint_seconds, (int, float)) or not checkpoint_seconds >= 0:
         raise ConfigError(f"checkpoint_seconds = {shown(checkpoint_seconds)}: expected 0 or more")
 
     def run(store: Store | None) -> Columns:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Literal
@@ -385,11 +386,6 @@ class Generated(Series):
         """As ``Series.pieces``."""
         begin = 0
         for inputs, labels in self._rows(device):
-            if (inputs.shape[1], labels.shape[1]) != (self.n_in, self.n_out):
-                raise InputError(
-                    f"device {device} has {inputs.shape[1]} inputs and {labels.shape[1]} targets: "
-                    f"device 0 has {self.n_in} and {self.n_out}"
-                )
             skipped = min(max(start - begin, 0), len(inputs))
             begin += len(inputs)
             for first in range(skipped, len(inputs), PIECE_ROWS):
@@ -419,7 +415,18 @@ class Generated(Series):
             return [held]
         made = self._make(device)
         whole = _whole(made)
-        return _blocks(device, made) if whole is None else [self._held.put(device, whole)]
+        if whole is None:
+            return map(partial(self._checked, device), _blocks(device, made))
+        return [self._held.put(device, self._checked(device, whole))]
+
+    def _checked(self, device: int, piece: Piece) -> Piece:
+        widths = tuple([part.shape[1] for part in piece])
+        if widths != (self.n_in, self.n_out):
+            raise InputError(
+                f"device {device} has {widths[0]} inputs and {widths[1]} targets: device 0 has "
+                f"{self.n_in} and {self.n_out}"
+            )
+        return piece
 
 
 def _whole(made: Any) -> Piece | None:
