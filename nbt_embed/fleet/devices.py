@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from nbt_embed._kernel_config import GUARDS
 from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.config import Config
-from nbt_embed.errors import CheckpointError, InputError
+from nbt_embed.errors import InputError
 from nbt_embed.fleet.batch import Batch
 from nbt_embed.fleet.columns import Columns, columns_of
 from nbt_embed.fleet.scores import BLOCK_ROWS, SUMS, add_spread, carried, close_spread
@@ -253,16 +251,13 @@ class Devices:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Devices:
-        """The devices as they were. Errors: CheckpointError."""
+        """The devices as they were; who reads bytes checks them first (``Checkpoint``)."""
         self = cls.__new__(cls)
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in kept.files}
-            self._batch = Batch.from_bytes(arrays.pop("batch").tobytes())
-            self._horizons = tuple(arrays.pop("horizons").tolist())
-            numbers, reasons = arrays.pop("refused").tolist(), arrays.pop("reasons").tolist()
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise CheckpointError(f"{len(data)} bytes of devices: {error}") from None
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        self._batch = Batch.from_bytes(arrays.pop("batch").tobytes())
+        self._horizons = tuple(arrays.pop("horizons").tolist())
+        numbers, reasons = arrays.pop("refused").tolist(), arrays.pop("reasons").tolist()
         self._refused = dict(zip(numbers, reasons, strict=True))
         self._arrays = arrays
         return self

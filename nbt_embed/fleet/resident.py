@@ -83,13 +83,15 @@ def _rows(block: NDArray[Any], device: int) -> NDArray[np.float32]:
 
 
 def _until(blocks: Iterator[Piece], rows: int) -> Iterator[Piece]:
-    """The blocks that hold the first rows."""
+    """The blocks that hold the first rows; a generator may use an array again for the next one."""
     count = 0
     for inputs, labels in blocks:
-        yield inputs, labels
         count += inputs.shape[1]
         if count >= rows:
+            yield inputs, labels
             return
+        kept = inputs.copy()
+        yield kept, kept if labels is inputs else labels.copy()
 
 
 def _checked(blocks: TimeBlocks) -> Iterator[Piece]:
