@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet live soak targets size scaling cost amalgamation ecosystems misra learning learning-quick \
+        fleet fleet-scale live soak targets size scaling cost amalgamation ecosystems misra learning learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -48,6 +48,7 @@ help:
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
 	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/fleet.md); minutes'
+	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
@@ -134,6 +135,12 @@ FLEET_FLAGS ?=
 fleet: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \
 	    $(call documented,--document docs/fleet.md)
+
+# `make fleet-scale SCALE_FLAGS=--quick` measures little of everything, in seconds.
+SCALE_FLAGS ?=
+fleet-scale: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet.scale $(SCALE_FLAGS) \
+	    $(call documented,--document docs/scale.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \
