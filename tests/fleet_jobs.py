@@ -33,7 +33,7 @@ class CountingJob:
     """A job that counts its rows up to ``rows``, one each ``seconds``.
 
     Attributes: mishap, what happens at row ``at``, or at every one if that is -1: "kill", "kill
-    once" (a row; needs a store), "raise".
+    once" (a row; needs a store), "raise" (an ``error``).
     """
 
     number: int
@@ -42,6 +42,7 @@ class CountingJob:
     store: Folder | None = None
     mishap: str = ""
     at: int = 0
+    error: type[Exception] = KeyError
     series: Any = None
 
     @property
@@ -65,7 +66,7 @@ class CountingJob:
 
     def _meet(self, row: int) -> None:
         if self.mishap == "raise":
-            raise KeyError("quark")
+            raise self.error("quark")
         once = self.mishap == "kill once" and self.store and self.store.rows(self.number) < row
         if once:
             self._keep(row)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -160,6 +161,14 @@ def test_an_error_of_a_job_reaches_the_caller_and_stops_the_others(
     before = store.path(0).stat().st_mtime_ns
     time.sleep(0.05)
     assert store.path(0).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("error", [TimeoutError, CancelledError, OSError])
+def test_errors_of_a_job_are_not_taken_for_those_of_the_cluster(
+    client: Client, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="quark"):
+        run_on(client, [CountingJob(0, mishap="raise", error=error)])
 
 
 def test_an_interrupt_leaves_checkpoints_and_says_how_far_it_came(

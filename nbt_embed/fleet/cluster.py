@@ -30,7 +30,6 @@ with needs("a scheduler other than None"):
     import dask
     from distributed import Client, Future, KilledWorker
     from distributed.comm.addressing import get_address_host_port
-    from distributed.comm.core import CommClosedError
 
     from nbt_embed.fleet import remote
     from nbt_embed.fleet.local_cluster import Processes
@@ -110,8 +109,9 @@ def _connected(scheduler: Scheduler, workers: int | None) -> Iterator[_Cluster]:
             raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
         yield _Cluster(scheduler, "the Client's scheduler", _at_most(workers))
     elif scheduler == "processes":
-        local = Processes(threads(workers))
+        local = Processes()
         try:
+            local.start(threads(workers))
             with _client(local.address) as client:
                 yield _Cluster(client, "processes", None, local.tend, local.fate)
         finally:
@@ -194,6 +194,8 @@ def _check_workers(cluster: _Cluster, directory: Path | None) -> None:
             Path(where, content).unlink(missing_ok=True)
     for address, answer in found.items():
         if isinstance(answer, BaseException):
+            if address not in watch.ask():
+                continue  # it is lost since
             raise ClusterError(_MISSING.format(where=address, reason=answer))
         software, wrong = answer
         _check_software(address, software)
@@ -382,25 +384,33 @@ class _Run:
     def _take_future(self, future: Future[Any]) -> None:
         key = str(future.key)
         number, _ = self._running[key]
-        try:
-            rows, columns = future.result(timeout=_GATHER)  # its worker may be lost since
-        except TimeoutError:  # then it is run again, and may need a worker that is not yet there
-            self._news.put(future)
-            return
-        except KilledWorker as error:
-            self._lost(number, error)
-        except (CancelledError, CommClosedError) as error:
-            raise ClusterError(_GONE.format(name=self._cluster.name)) from error
-        except remote.SoftwareError as error:
-            _check_software(*error.args)
-            raise
-        except remote.UnpackError as error:
-            raise ClusterError(_UNPACK.format(error.args[0], error.args[1])) from error
+        if future.status == "error":
+            self._failed(number, future.exception())
+        elif future.status == "cancelled":
+            raise ClusterError(_GONE.format(name=self._cluster.name))
         else:
+            try:
+                rows, columns = future.result(timeout=_GATHER)
+            except (TimeoutError, asyncio.TimeoutError, OSError):  # its worker is lost since
+                future.add_done_callback(self._news.put)  # it is run again
+                return
+            except CancelledError as error:
+                raise ClusterError(_GONE.format(name=self._cluster.name)) from error
             self._columns[number] = columns
             self._tell(number, rows)
         del self._running[key]
         future.release()
+
+    def _failed(self, number: int, error: BaseException) -> None:
+        """Raise what ended the job, or submit it once more."""
+        if isinstance(error, KilledWorker):
+            self._lost(number, error)
+            return
+        if isinstance(error, remote.UnpackError):
+            raise ClusterError(_UNPACK.format(*error.args)) from error
+        if isinstance(error, remote.SoftwareError):
+            _check_software(*error.args)
+        raise error
 
     def _lost(self, number: int, error: KilledWorker) -> None:
         """Submit the job once more if there is hope. Errors: ClusterError."""

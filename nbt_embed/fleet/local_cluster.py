@@ -38,7 +38,7 @@ class Processes:
     then.
     """
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self) -> None:
         self._started = 0
         self._alive: dict[str, _Worker] = {}
         self._fates: dict[str, str] = {}  # of those that have ended
@@ -54,6 +54,9 @@ class Processes:
         self._scheduler: Scheduler = self._cluster.scheduler
         self._scheduler.add_plugin(_Names(self._seen))
         self.address: str = self._cluster.scheduler_address
+
+    def start(self, processes: int) -> None:
+        """Start so many workers, which may take a second until they are there."""
         for _ in range(processes):
             self._start()
 
@@ -93,6 +96,7 @@ class Processes:
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address]
         command += ["--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         command += ["--memory-limit", "0", "--local-directory", tempfile.gettempdir()]
+        command += ["--death-timeout", f"{_START:.0f}"]
         path = os.pathsep.join(str(Path(one).absolute()) for one in sys.path)  # "" is where we are
         environment = {
             **os.environ,

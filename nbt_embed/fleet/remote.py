@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -152,13 +153,15 @@ class _Report:
             self._told = now
 
     def tell(self, state: str) -> None:
+        """Send an event."""
         event: Event = {
             "job": self._ticket.number,
             "worker": self._worker.address,
             "rows": self.rows,
             "state": state,
         }
-        self._worker.log_event(self._ticket.run, event)
+        with suppress(RuntimeError):  # the worker is all but ended
+            self._worker.log_event(self._ticket.run, event)
 
     def _stop_if_nobody_waits(self) -> None:
         """Cancelled, or the worker is about to end: a scheduler has no other way into a thread."""

@@ -72,9 +72,10 @@ class Cluster:
         begun = time.perf_counter()
         work()
         wall = time.perf_counter() - begun
-        used = [after - first for after, first in zip(self._used(), before, strict=True)]
+        used = zip(self._used(), before, strict=True)
+        scheduler, caller, worker = [(after - first) / jobs for after, first in used]
         grown = _peak(self._scheduler) - memory
-        return Overhead(jobs, wall / jobs, *[one / jobs for one in used], grown)
+        return Overhead(jobs, wall / jobs, scheduler, caller, worker, grown)
 
     def _used(self) -> tuple[float, float, float]:
         workers = sum(sum(worker.cpu_times()[:2]) for worker in self._workers)
