@@ -17,7 +17,7 @@ import nbt_embed
 from tools.document import put
 from tools.fleet.scale_cost import Cost, cost, fitted, growth, result_bytes
 from tools.fleet.scale_plan import Measured, plan, simulated_seconds
-from tools.fleet.scale_scheduler import WORKERS, Overhead, overheads
+from tools.fleet.scale_scheduler import WORKERS, Overheads, overheads
 from tools.streams.page import table
 
 SIZES = (8, 16, 32)
@@ -60,7 +60,7 @@ def costs_section(costs: Sequence[Cost], devices: int, rows: int) -> str:
         for one in costs
     ]  # fmt: skip
     header = [
-        "units", "µs a device-sample", "of them `run` alone", "ratio", "bytes a device resident",
+        "units", "µs a device-sample", "µs, `run` alone", "ratio", "bytes a device resident",
         "devices a GB", "bytes a checkpoint",
     ]  # fmt: skip
     return f"{devices} devices of {rows:,} samples, one thread:\n\n{table(header, lines)}"
@@ -85,10 +85,10 @@ def growth_section(points: dict[tuple[int, int], float]) -> str:
     )
 
 
-def scheduler_section(found: Sequence[Overhead], unwindowed: Overhead, report: float) -> str:
+def scheduler_section(found: Overheads) -> str:
     """Cost of jobs that do nothing."""
-    named = [(f"{one.jobs:,}", one) for one in found]
-    named.append((f"{unwindowed.jobs:,}, all submitted at once", unwindowed))
+    named = [(f"{one.jobs:,}", one) for one in found.windows]
+    named.append((f"{found.at_once.jobs:,}, all submitted at once", found.at_once))
     lines = []
     for name, one in named:
         times = [one.wall, one.scheduler, one.caller, one.worker]
@@ -99,14 +99,14 @@ def scheduler_section(found: Sequence[Overhead], unwindowed: Overhead, report: f
     return (
         f"A scheduler and {WORKERS} workers, each a process; of the times the first is wall time, "
         "the others are processor time. A report of progress costs scheduler and caller "
-        f"{report * 1e3:.2f} ms.\n\n" + table(header, lines)
+        f"{found.report * 1e3:.2f} ms. A worker has {found.worker_bytes / 1e6:.0f} MB to itself "
+        f"before its jobs have any.\n\n{table(header, lines)}"
     )
 
 
-def plan_section(
-    costs: Sequence[Cost], overhead: Overhead, held: Overhead, report: float, result: float
-) -> str:
-    """A million devices, by size and cores. Args: held, where the scheduler held all jobs."""
+def plan_section(costs: Sequence[Cost], found: Overheads, result: float) -> str:
+    """A million devices, by size and cores. Args: result, bytes a device."""
+    overhead, report = found.windows[-1], found.report
     job = overhead.scheduler + overhead.caller
     lines, jobs = [], 1
     for one in costs:
@@ -127,6 +127,7 @@ def plan_section(
         "efficiency", "scheduler busy",
     ]  # fmt: skip
     cores, window = CORES[-1], CORES[-1] + CORES[-1] // 4 + 1
+    held = window * found.at_once.grown / found.at_once.jobs
     checkpoint = costs[-1].checkpoint + MILLION / jobs * result
     empty = Measured(8, 0.0, job, report)
     simulated, _ = simulated_seconds(np.zeros(overhead.jobs), empty, WORKERS, 0.0)
@@ -142,8 +143,8 @@ def plan_section(
         f"{cores * checkpoint / 1e6:,.0f} MB for {cores:,} cores with {costs[-1].hidden} units, "
         "written every 10 s.\n"
         f"- Memory of the scheduler: {window:,} jobs at once for {cores:,} cores, "
-        f"{window * held.grown / held.jobs / 1e6:,.0f} MB, and the samples of these where they go "
-        "with the jobs.",
+        f"{held / 1e6:,.0f} MB, and the samples of these where they go with "
+        "the jobs.",
     ]
     return "\n\n".join([table(header, lines), *bytes_of])
 
@@ -158,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     costs = [cost(hidden, *effort.cost) for hidden in SIZES]
     points = {point: growth(*point) for point in effort.grown}
-    found, unwindowed, report = overheads(effort.counts)
+    found = overheads(effort.counts)
     result = result_bytes(effort.results)
     first = (
         f"nbt_embed {nbt_embed.__version__}, {os.cpu_count()} processors; load when this was "
@@ -167,8 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
     sections = {
         "scale-cost": f"{first} {costs_section(costs, *effort.cost)}",
         "scale-growth": growth_section(points),
-        "scale-scheduler": scheduler_section(found, unwindowed, report),
-        "scale-plan": plan_section(costs, found[-1], unwindowed, report, result),
+        "scale-scheduler": scheduler_section(found),
+        "scale-plan": plan_section(costs, found, result),
     }
     for name, text in sections.items():
         print(f"{text}\n")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,6 +78,10 @@ class Cluster:
         grown = _peak(self._scheduler) - memory
         return Overhead(jobs, wall / jobs, scheduler, caller, worker, grown)
 
+    def worker_bytes(self) -> int:
+        """Memory that a worker has to itself."""
+        return int(max(worker.memory_full_info().uss for worker in self._workers))
+
     def _used(self) -> tuple[float, float, float]:
         workers = sum(sum(worker.cpu_times()[:2]) for worker in self._workers)
         return sum(self._scheduler.cpu_times()[:2]), time.process_time(), workers
@@ -136,22 +141,33 @@ def _nothing(number: int) -> dict[str, Any]:
     return {"number": number}
 
 
-def overheads(counts: Sequence[int]) -> tuple[list[Overhead], Overhead, float]:
-    """For each number of jobs, of the largest number at once, and a scheduler's seconds a report.
+@dataclass(frozen=True)
+class Overheads:
+    """Of a scheduler.
 
-    Each number has a cluster of its own: what the scheduler's memory peaks at is for this number.
+    Attributes: windows, for each number of jobs as ``simulate`` runs them; at_once, for the largest
+    number without windows; report, seconds of scheduler and caller for one report of progress;
+    worker_bytes, of a worker that has had jobs which do nothing.
     """
+
+    windows: tuple[Overhead, ...]
+    at_once: Overhead
+    report: float
+    worker_bytes: int
+
+
+def overheads(counts: Sequence[int]) -> Overheads:
+    """Each number has a cluster of its own: it is for this that its memory peaks."""
     found = []
     for count in counts:
         with started() as own:
             run_jobs(own.address, 20)  # what any first job takes
-            found.append(own.measure(count, lambda: run_jobs(own.address, count)))  # noqa: B023
+            found.append(own.measure(count, partial(run_jobs, own.address, count)))
     with started() as own:
         run_jobs(own.address, 20)
-        most = counts[-1]
-        unwindowed = own.measure(most, lambda: all_at_once(own.address, most))
-        report = _report_seconds(own)
-    return found, unwindowed, report
+        worker = own.worker_bytes()
+        at_once = own.measure(counts[-1], partial(all_at_once, own.address, counts[-1]))
+        return Overheads(tuple(found), at_once, _report_seconds(own), worker)
 
 
 def _report_seconds(own: Cluster, reports: int = 5000) -> float:
