@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -49,13 +50,15 @@ def run_resident(
         what = f"shares of the block from row {row}"
         run_all([partial(work, share) for share in shares], jobs, progress, what)
 
+    def feed(piece: Piece) -> None:
+        on_all(partial(_feed, learners, *piece))
+
     checked = _checked(blocks)
     taken = list(_until(checked, ANCHOR_ROWS))
     on_all(partial(_find_anchors, learners, taken))
     while taken:
-        on_all(partial(_feed, learners, *taken.pop(0)))
-    for inputs, labels in checked:
-        on_all(partial(_feed, learners, inputs, labels))
+        feed(taken.pop(0))
+    deque(map(feed, checked), maxlen=0)  # a loop would keep the last block while results are made
     names = [str(device) for device in devices]
     return learners.columns(0, names, [setting.name for setting in settings])
 

@@ -4,7 +4,8 @@ Devices of one channel (a wave with noise, another phase for each) learn with 8 
 
 - Speed: rounds of a part of the fleet, one after the other on one thread by ``Learner.run``, on
   threads, and on Dask with as many processes, in turn: whatever else the machine does meets all.
-  Steps a second of wall time, and of processor time, which other processes disturb less.
+  Steps a second of wall time, and of processor time, which other processes disturb less. What as
+  many threads reach that do nothing but ``Learner.run`` says how much of the machine there was.
 - Memory: largest resident size of a process of its own, less what it had before.
 - Losses: a worker process is killed (SIGKILL) three times in the middle of a run; a run is stopped
   by Ctrl-C again and again, and goes on. The files have to be those of an undisturbed run.
@@ -14,6 +15,7 @@ Devices of one channel (a wave with noise, another phase for each) learn with 8 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import resource
 import shutil
@@ -21,6 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,10 +76,10 @@ def _cpu() -> float:
 def speed(x: Path, devices: int, rows: int, rounds: int, workers: int) -> dict[str, Any]:
     """Rates of one thread, of threads and of processes, and their ratios."""
     samples = np.load(x, mmap_mode="r")
-    alone, threads, dask = Rate(), Rate(), Rate()
+    alone, bare, threads, dask = Rate(), Rate(), Rate(), Rate()
     count = max(1, min(200, devices // rounds // 10))  # about as long as the others in all
     bounds = np.linspace(0, devices, rounds + 1).astype(int)
-    for place, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for place, (begin, end) in enumerate(itertools.pairwise(bounds)):
         part = BUILD / "part.npy"
         np.save(part, samples[begin:end])
         waves = np.array(samples[begin : begin + count])
@@ -92,17 +95,26 @@ def speed(x: Path, devices: int, rows: int, rounds: int, workers: int) -> dict[s
         alone.measure(count * rows, one_by_one)
         threads.measure(steps, lambda: fleet(None))
         alone.measure(count * rows, one_by_one)
+        bare.measure(workers * count * rows, lambda: at_once(one_by_one, workers))
         dask.measure(steps, lambda: fleet("processes"))
         print(f"round {place + 1} of {rounds}", file=sys.stderr)
     return {
         "alone": alone.a_second,
         "threads": threads.a_second,
         "dask": dask.a_second,
+        "bare": bare.a_second,
         "threads_ratio": threads.a_second / workers / alone.a_second,
         "threads_cpu_ratio": threads.a_cpu_second / alone.a_cpu_second,
         "dask_ratio": dask.a_second / threads.a_second,
         "dask_cpu_ratio": dask.a_cpu_second / threads.a_cpu_second,
     }
+
+
+def at_once(work: Callable[[], object], workers: int) -> None:
+    """Do the same work in several threads."""
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(work) for _ in range(workers)]:
+            future.result()
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -188,6 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--losses", type=int, default=500, help="devices of the runs with losses")
+    parser.add_argument(
+        "--memory-rows", type=int, default=10_000, help="rows of all learners at once"
+    )
     parser.add_argument("--document", type=Path)
     given = parser.parse_args(arguments)
     shutil.rmtree(BUILD, ignore_errors=True)
@@ -197,8 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make_waves(few, min(given.losses, given.devices), given.rows)
 
     rates = speed(x, given.devices, given.rows, given.rounds, given.workers)
-    resident = memory.measured("resident", given.devices, given.rows, given.workers)
-    jobs = memory.measured("jobs", given.devices, given.rows, given.workers)
+    resident = memory.measured("resident", given.devices, given.memory_rows, given.workers)
+    jobs = memory.measured("jobs", given.losses, given.rows, given.workers)
     began = time.perf_counter()
     simulate(CONFIG, few, out=BUILD / "whole", jobs=given.workers)
     seconds = time.perf_counter() - began
@@ -215,14 +230,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f">= {THREADS_BAR}",
             rates["threads_ratio"] >= THREADS_BAR,
             f"{rates['threads_ratio']:.3f} x {given.workers} x {rates['alone']:,.0f} steps/s "
-            f"= {rates['threads']:,.0f}; by processor time {rates['threads_cpu_ratio']:.3f}",
+            f"= {rates['threads']:,.0f}; {rates['threads'] / rates['bare']:.3f} of bare threads; "
+            f"by processor time {rates['threads_cpu_ratio']:.3f}",
         ),
         (
             "Dask, processes",
             f">= {DASK_BAR}",
             rates["dask_ratio"] >= DASK_BAR,
-            f"{rates['dask_ratio']:.3f} x threads = {rates['dask']:,.0f} steps/s; by processor time "
-            f"{rates['dask_cpu_ratio']:.3f}",
+            f"{rates['dask_ratio']:.3f} x threads = {rates['dask']:,.0f} steps/s; by processor "
+            f"time {rates['dask_cpu_ratio']:.3f}",
         ),
         ("memory, all resident", f"<= {MEMORY_BAR}", resident.ratio <= MEMORY_BAR, str(resident)),
         ("memory, jobs", "less", jobs.grown <= resident.grown, str(jobs)),
