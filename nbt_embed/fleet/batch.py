@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +27,8 @@ from nbt_embed.learner import Learner
 _CACHE_LINE, _WORD = 64, 8  # bytes: what is fast, and what the kernel needs
 _SPARE = 0.04  # share of a row that may be lost to its alignment
 _MAGIC = b"NBTBATCH"
-_HEADER = struct.Struct("<8sIIQ")  # magic, version, 0, learners
-_VERSION = 1
+_HEADER = struct.Struct("<8sQQ")  # magic, version, learners
+_VERSION, _DIGEST = 1, 16  # bytes at the end, of all before them
 _ENTRY = np.dtype([("bytes", "<u8"), ("no_anchor", "<u8")])  # of each learner, after the header
 
 
@@ -181,8 +182,9 @@ class Batch:
             anchor = learner.config.anchor
             none = anchor is not None and all(one is None for one in anchor)
             entries[i] = len(pieces[-1]), none
-        header = _HEADER.pack(_MAGIC, _VERSION, 0, len(self))
-        return b"".join([header, entries.tobytes(), *pieces])
+        header = _HEADER.pack(_MAGIC, _VERSION, len(self))
+        data = b"".join([header, entries.tobytes(), *pieces])
+        return data + _digest(data)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Batch:
@@ -224,20 +226,22 @@ def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
     """The entries and the learners' checkpoints. Errors: CheckpointError."""
     if len(data) < _HEADER.size or not data.startswith(_MAGIC):
         raise CheckpointError(f"{len(data)} bytes: no checkpoint of a batch")
-    _, version, _, n = _HEADER.unpack_from(data)
+    _, version, n = _HEADER.unpack_from(data)
     if version != _VERSION:
         raise CheckpointError(f"version {version} of a batch: this package reads {_VERSION}")
+    if _digest(data[:-_DIGEST]) != data[-_DIGEST:]:
+        raise CheckpointError(f"{len(data)} bytes: damaged or cut off; take the one before")
     begin = _HEADER.size + n * _ENTRY.itemsize
-    if begin > len(data):
-        raise CheckpointError(f"{len(data)} bytes: cut off, {n} learners need more")
     entries = np.frombuffer(data, _ENTRY, n, _HEADER.size)
     pieces = []
     for length in entries["bytes"].tolist():
         pieces.append(data[begin : begin + length])
         begin += length
-    if begin != len(data):
-        raise CheckpointError(f"{len(data)} bytes: expected {begin} for {n} learners")
     return entries, pieces
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
 
 
 def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:

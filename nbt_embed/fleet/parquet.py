@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -82,6 +83,7 @@ class ParquetSeries(Series):
             self._find(device)
         self.devices = len(self._names)
         self._begin = np.cumsum(self._count) - self._count
+        self._first = 0  # device of the first name and count, and of the first samples if kept
         self._held = Held()
 
     def _find(self, device: str) -> None:
@@ -107,7 +109,22 @@ class ParquetSeries(Series):
 
     def name(self, device: int) -> str:
         """What the column says, or the file's name."""
-        return self._names[device]
+        return self._names[device - self._first]
+
+    def only(self, devices: range) -> Series:
+        """As ``Series.only``."""
+        part, own = copy.copy(self), slice(devices.start - self._first, devices.stop - self._first)
+        part._names, part._count = self._names[own], self._count[own]
+        part._begin, part._first = self._begin[own], devices.start
+        if self._per_file:
+            part._files = self._files[own]
+        if self._kept:
+            rows = slice(int(part._begin[0]), int(part._begin[-1] + part._count[-1]))
+            inputs, labels = self._kept
+            x = inputs[rows]
+            part._kept = x, x if labels is inputs else labels[rows]
+            part._begin = part._begin - part._begin[0]
+        return part
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
         """As ``Series.pieces``."""
@@ -121,12 +138,13 @@ class ParquetSeries(Series):
         return self._held.get(device) or self._held.put(device, self._read(device))
 
     def _read(self, device: int) -> Piece:
-        begin, count = int(self._begin[device]), int(self._count[device])
+        place = device - self._first
+        begin, count = int(self._begin[place]), int(self._count[place])
         if self._kept:
             inputs, labels = self._kept
             return inputs[begin : begin + count], labels[begin : begin + count]
         if self._per_file:
-            rows = self._scan([self._files[device]])
+            rows = self._scan([self._files[place]])
         else:
             rows = self._scan(self._files).slice(begin, count)
         return self._samples(rows.sort(self._time, maintain_order=True) if self._time else rows)
