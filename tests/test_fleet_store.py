@@ -189,7 +189,9 @@ def test_two_processes_at_the_same_job_do_no_harm(tmp_path: Path) -> None:
     done: list[Any] = []
     both = [
         threading.Thread(
-            target=lambda: done.append(jobs(Store(str(tmp_path), "run"), 0.0)[0].run(int))
+            target=lambda: done.append(
+                jobs(Store(str(tmp_path), "run"), 0.0)[0].run(lambda _: None)
+            )
         )
         for _ in range(2)
     ]
