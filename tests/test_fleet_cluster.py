@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -257,12 +258,28 @@ def test_a_worker_that_computes_other_bits_is_refused() -> None:
     cluster._check_software("w", (version, bits))
 
 
-def test_the_terminal_and_the_settings_of_dask_are_as_before(
-    client: Client, capfd: pytest.CaptureFixture[str]
+def test_records_of_dask_stay_off_the_terminal_while_jobs_run(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with pytest.raises(KeyError):
-        run_on(client, [CountingJob(0, mishap="raise")])
-    assert capfd.readouterr() == ("", "")
+    def record() -> int:
+        for name in ("distributed", "distributed.client", "tornado.application"):
+            logging.getLogger(name).critical("lost")
+        return len(caplog.records)
+
+    before = record()
+    assert before > 0
+    with cluster._quiet():
+        assert record() == before
+    assert record() == 2 * before
+
+
+def test_a_worker_says_what_is_wrong_with_the_run_directory(tmp_path: Path) -> None:
+    here = str(tmp_path)
+    assert remote.describe(None, "mark") == (remote.software(), "")
+    assert remote.describe(here, "mark")[1] == "does not see it"
+    (tmp_path / "mark").touch()
+    assert remote.describe(here, "mark")[1] == ""
+    assert [one.name for one in tmp_path.iterdir()] == ["mark"]
 
 
 @pytest.mark.slow
