@@ -46,7 +46,7 @@ class Processes:
         self._cluster = LocalCluster(
             n_workers=0,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # of what answers without a dashboard, too
             silence_logs=logging.CRITICAL,
             scheduler_kwargs={"worker_ttl": WORKER_TTL, "dashboard": False},
         )
