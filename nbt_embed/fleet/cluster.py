@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.columns import Columns
     from nbt_embed.fleet.job import Job
 
-_ADDRESSES = ("tcp://", "tls://", "ucx://", "ws://", "wss://", "inproc://")
+_ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
 _EXPECTED = (
     'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
     "distributed.Client, or None for threads"
@@ -136,6 +136,8 @@ def _client(address: str) -> Iterator[Client]:
         raise ConfigError(f"scheduler = {shown(address)}: {error}; {_EXPECTED}") from None
     try:
         client = Client(address, timeout=_CONNECT, set_as_default=False, name="nbt_embed")
+    except TypeError as error:  # how Dask says that it has no certificates
+        raise ConfigError(f"scheduler = {shown(address)}: {error}") from error
     except OSError as error:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there ({error}); start one with "
