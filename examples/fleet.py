@@ -8,17 +8,20 @@ worst devices are named.
 import numpy as np
 
 from nbt_embed import Config
+from nbt_embed.arrays import Float64Array
 from nbt_embed.fleet import simulate
 
 DEVICES, ROWS = 200, 1500
 
 
-def sensor(device: int) -> np.ndarray:
+def sensor(device: int) -> Float64Array:
     """The readings of a device: the same whenever it is asked for."""
     rng = np.random.default_rng(device)
     angle = np.arange(ROWS) / rng.uniform(3, 12) + rng.uniform(0, 6)
     gain, noise = rng.uniform(0.5, 2), rng.choice([0.02, 0.1, 0.5], p=[0.5, 0.4, 0.1])
-    return gain * (np.sin(angle) + 0.3 * np.sin(2.3 * angle) + noise * rng.standard_normal(ROWS))
+    clean = np.sin(angle) + 0.3 * np.sin(2.3 * angle)
+    readings: Float64Array = gain * (clean + noise * rng.standard_normal(ROWS))
+    return readings
 
 
 settings = {

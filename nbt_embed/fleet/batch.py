@@ -39,7 +39,8 @@ class Batch:
     row, so it may be dropped and made again between any two calls. It has the bits of
     ``Learner(configs[i])``. No Python object of a learner stays alive.
 
-    >>>     >>> config = Config(1, 1, hidden=4)
+    >>> from dataclasses import replace
+    >>> config = Config(1, 1, hidden=4)
     >>> batch = Batch([replace(config, seed=seed) for seed in range(100)])
     >>> forecast = batch[7].run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1)
     >>> lone = Learner(replace(config, seed=7))

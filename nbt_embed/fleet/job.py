@@ -54,8 +54,8 @@ class Job:
 
         Args:
             advance: called with the rows of devices that were fed since the last call (also those
-                that an earlier run had fed), between any two learners with 0; what it raises
-                ends the job after a checkpoint.
+                that an earlier run had fed), after every piece; what it raises ends the job after a
+                checkpoint.
 
         Errors: OSError (the store), CheckpointError, what the series raises that is no NbtError.
         Where learners diverge they warn with DivergenceWarning: callers that want none filter it,
@@ -87,7 +87,7 @@ class _Work:
         self._fed = 0  # rows of these
         self._device = job.devices.start  # the one at work
         self._learners: Devices | None = None
-        self._torn = False  # an exception may leave one learner a piece ahead of the next one
+        self._torn = False  # in the middle of a change: an interrupt may come at any moment
         self._rows = BLOCK_ROWS  # fed at once
         self._saved = time.monotonic()
         kept = job.store.checkpoint(job.number) if job.store else None
@@ -140,10 +140,12 @@ class _Work:
         except NbtError as error:
             learners = self._made(device)
             learners.refuse(0, str(error))
+        self._torn = True
         names = [setting.name for setting in job.settings]
         self._finished.append(learners.columns(device, [job.series.name(device)], names))
         self._fed += learners.rows(0)
         self._device, self._learners = device + 1, None
+        self._torn = False
         self._save_at_times()
 
     def _made(self, device: int) -> Devices:

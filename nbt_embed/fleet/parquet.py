@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from nbt_embed._extras import needs
 from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError, shown, similar
+from nbt_embed.fleet.fingerprints import file_print
 from nbt_embed.fleet.series import PIECE_ROWS, Held, Piece, Series
-from nbt_embed.fleet.sources import file_print
 
 with needs("streams in Parquet"):
     import polars as pl

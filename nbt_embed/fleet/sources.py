@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from nbt_embed.arrays import Float32Array, float32, integer, table
 from nbt_embed.errors import InputError, InputTypeError, NbtError, shown
+from nbt_embed.fleet.fingerprints import array_print, file_print, stream_print
 from nbt_embed.fleet.series import ANCHOR_ROWS, PIECE_ROWS, Held, Piece, Series, first_rows
 from nbt_embed.streams import Stream
 
 _REAL = "fiub"  # kinds of data types
-_EDGE = 1 << 20  # bytes at both ends of a large file that its fingerprint looks at
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Arrays(Series):
         if self._files:
             return " ".join([file_print(file.path) for file in self._files])
         arrays = (self._x,) if self._own else (self._x, self._y)
-        return " ".join([_array_print(array) for array in arrays])
+        return " ".join([array_print(array) for array in arrays])
 
     def _rows(self, device: int, rows: slice) -> Piece:
         x = float32("X", self._x[device - self._first, rows])
@@ -255,34 +255,6 @@ def _arrays(x: NDArray[Any], y: NDArray[Any] | None, first: int, devices: int) -
     return Arrays(x, y, first=first, devices=devices)
 
 
-def file_print(path: str | Path) -> str:
-    """A file's size, time, and a hash of its ends: what changes when it is written again."""
-    state = Path(path).stat()
-    digest = hashlib.blake2b(digest_size=8)
-    with Path(path).open("rb") as file:
-        digest.update(file.read(_EDGE))
-        if state.st_size > _EDGE:
-            file.seek(-_EDGE, 2)
-            digest.update(file.read(_EDGE))
-    return f"{state.st_size} {state.st_mtime_ns} {digest.hexdigest()}"
-
-
-def _array_print(array: NDArray[Any]) -> str:
-    """A hash of all samples: about a second a gigabyte."""
-    digest = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
-    for device in range(len(array)):
-        digest.update(float32("streams", array[device]).data)
-    return digest.hexdigest()
-
-
-def _stream_print(stream: Stream) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (stream.inputs, stream.targets):
-        digest.update(f"{part.shape}".encode())
-        digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()
-
-
 class Streams(Series):
     """One ``Stream`` for each device; lengths may differ. Errors: InputError (other channels)."""
 
@@ -323,7 +295,7 @@ class Streams(Series):
         """A hash of all samples."""
         digest = hashlib.blake2b(digest_size=16)
         for stream in self._streams:
-            digest.update(_stream_print(stream).encode())
+            digest.update(stream_print(stream).encode())
         return digest.hexdigest()
 
 
@@ -355,7 +327,7 @@ class Shared(Series):
 
     def fingerprint(self) -> str:
         """A hash of all samples."""
-        return _stream_print(self._stream)
+        return stream_print(self._stream)
 
 
 class Generated(Series):
@@ -478,5 +450,5 @@ def _time_blocks(blocks: Iterator[Any]) -> TimeBlocks:
     names = _channels("x", inputs.shape[2])
     labelled = names if labels is inputs else _channels("y", labels.shape[2])
     again = itertools.chain([(inputs, labels)], checked)
-    looks = " ".join([_array_print(part) for part in (inputs, labels)])
+    looks = " ".join([array_print(part) for part in (inputs, labels)])
     return TimeBlocks(again, len(inputs), names, labelled, looks)
