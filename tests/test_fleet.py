@@ -94,6 +94,23 @@ def test_errors_are_those_of_evaluate(horizon: int) -> None:
     np.testing.assert_allclose(fleet["relative_error"][0], np.exp(np.log(ratio).mean()))
 
 
+def test_anchors_are_those_of_the_whole_stream() -> None:
+    x = walks(1, 5000, missing=0)
+    y = x[:, :, :1].copy()
+    y[0, 4800:] += 1  # until then the label is the first input
+    config = Config(2, 1, hidden=2)
+    learner = Learner(config)
+    learner.run(x[0], y[0], horizon=1)
+    assert learner.anchor == (None,)
+    assert simulate(config, (x, y))["hash"][0] == learner.hash()
+    # Of blocks the first 1,000 rows tell: there it is the input, whatever the blocks.
+    anchored = Learner(replace(config, anchor=(0,)))
+    anchored.run(x[0], y[0], horizon=1)
+    for length in (300, 1700):
+        pieces = [(x[:, a : a + length], y[:, a : a + length]) for a in range(0, 5000, length)]
+        assert simulate(config, iter(pieces))["hash"][0] == anchored.hash()
+
+
 @pytest.mark.parametrize("length", [333, 5000])
 def test_no_cut_of_the_rows_changes_a_bit(length: int) -> None:
     x = walks(2, 4500)
