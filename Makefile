@@ -130,7 +130,7 @@ desk: $(VENV)/tools
 live: $(VENV)/tools
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
 
-# `make fleet FLEET_FLAGS='--devices 400 --rows 4000'` is done in a minute.
+# `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
 FLEET_FLAGS ?=
 fleet: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \

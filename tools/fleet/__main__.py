@@ -201,7 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--losses", type=int, default=500, help="devices of the runs with losses")
     parser.add_argument(
-        "--memory-rows", type=int, default=10_000, help="rows of all learners at once"
+        "--memory",
+        type=int,
+        nargs=2,
+        default=(10_000, 10_000),
+        metavar=("DEVICES", "ROWS"),
+        help="of all learners at once; fewer devices do not show the learners alone",
     )
     parser.add_argument("--document", type=Path)
     given = parser.parse_args(arguments)
@@ -212,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make_waves(few, min(given.losses, given.devices), given.rows)
 
     rates = speed(x, given.devices, given.rows, given.rounds, given.workers)
-    resident = memory.measured("resident", given.devices, given.memory_rows, given.workers)
+    resident = memory.measured("resident", *given.memory, given.workers)
     jobs = memory.measured("jobs", given.losses, given.rows, given.workers)
     began = time.perf_counter()
     simulate(CONFIG, few, out=BUILD / "whole", jobs=given.workers)
