@@ -34,11 +34,12 @@ _KEPT = 16  # recordings that a process keeps
 class Source:
     """What a spec's devices see.
 
-    Attributes: series; recordings, different ones; classes, names of the classes of its target, or
-    None; notes, sentences about what was read.
+    Attributes: series; clean, its recordings; recordings, how many are used; classes, names of the
+    classes of its target, or None; notes, sentences about what was read.
     """
 
     series: Perturbed
+    clean: Series
     recordings: int
     classes: tuple[str, ...] | None
     notes: tuple[str, ...]
@@ -51,8 +52,9 @@ class Source:
 
 def source_of(spec: Spec) -> Source:
     """Read what has to be read first, and build the series. Errors: StreamError, ConfigError."""
-    classes, notes = None, ()
     clean: Series
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
     if not spec.stream.paths:
         recordings = (spec.devices or 1) if spec.stream.own else 1
         clean = Simulated(spec.stream, _clean_rows(spec), spec.seed, recordings)
@@ -68,14 +70,13 @@ def source_of(spec: Spec) -> Source:
             f"{spec.title}: devices is missing: all devices share a recording, so that nothing "
             "says how many there are; give devices = 100, for instance"
         )
-    if devices != clean.devices:
-        clean = Repeated(clean, devices)
+    given = clean if devices == clean.devices else Repeated(clean, devices)
     if classes is not None:
         targets: Any = "classes"
     else:
         targets = "clean" if spec.clean_targets else "perturbed"
-    series = Perturbed(clean, spec.perturbations, spec.seed, spec.rows, targets)
-    return Source(series, recordings, classes, notes)
+    series = Perturbed(given, spec.perturbations, spec.seed, spec.rows, targets)
+    return Source(series, clean, recordings, classes, notes)
 
 
 def _clean_rows(spec: Spec) -> int:
