@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
 from bokeh.models.annotations import Span, Whisker
+from markupsafe import Markup, escape
 
 from nbt_embed.app import fleet_tables, look
 from nbt_embed.app.compared import ahead
@@ -19,7 +20,7 @@ from nbt_embed.app.compared_page import SHAPES, ticks
 from nbt_embed.app.figures import figure_of, item_of, tag
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, shown_text, templates
-from nbt_embed.app.tables import count
+from nbt_embed.app.tables import count, safe
 from nbt_embed.arrays import Float64Array
 
 MOST_POINTS = 2000
@@ -49,7 +50,7 @@ def page(document: Mapping[str, Any], errors: Mapping[int, Errors]) -> str:
         subtitle=f"{count(source['devices'])} devices, up to {count(source['rows'])} rows each. "
         f"Targets: {', '.join(document['targets'])}.",
         version=document["version"],
-        command=document["command"],
+        command=_to_the_letter(document["command"]),
         horizons=[
             {
                 "horizon": one["horizon"],
@@ -73,12 +74,17 @@ def page(document: Mapping[str, Any], errors: Mapping[int, Errors]) -> str:
         drawn=fleet_tables.drawn_table(document),
         facts=list(_facts(document)),
         notes=source["notes"],
-        spec=document["spec"],
+        spec=_to_the_letter(document["spec"]),
         json=embedded_json(document),
         css=own["page.css"],
         script=own["page.js"],
         bokeh=bokeh_script(),
     )
+
+
+def _to_the_letter(text: str) -> Markup:
+    """A text with its blanks and line breaks."""
+    return Markup(escape("\n".join(map(safe, text.splitlines()))))
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -137,13 +143,12 @@ def _trade_off(
         "label": said,
         "caption": caption,
         "series": series,
-        "json": embedded_json(_trade_off_figure(document, horizon, rows, singles, (low, high))),
+        "json": embedded_json(_trade_off_figure(document, rows, singles, (low, high))),
     }
 
 
 def _trade_off_figure(
     document: Mapping[str, Any],
-    horizon: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
     singles: Mapping[str, list[float]],
     limits: tuple[float, float],
@@ -311,7 +316,7 @@ def _distribution(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> di
 
 
 def _told(horizon: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A few settings that say most: the advised and the best one, RLS, the smallest, the largest."""
+    """A few settings that say most: advised, RLS, best, the smallest and the largest."""
     rows = [one for one in horizon["settings"] if _drawable(one)]
     line = fleet_tables.on_line([one for one in rows if one["key"] == "learner"])
     wanted = [

@@ -103,19 +103,15 @@ class Spec:
     _lines: Lines
     _paths: Mapping[str, Mapping[str, tuple[str | int, ...]]]
 
-    def configs(
-        self, n_in: int, n_out: int, link: str, horizon: int
-    ) -> tuple[dict[str, Config], list[str]]:
+    def configs(self, n_in: int, n_out: int, link: str) -> tuple[dict[str, Config], list[str]]:
         """Learners by name, and a sentence for each that is left out: the same as another one.
 
-        Args: n_in; n_out, of classes their number; link, of the targets; horizon.
+        Args: n_in; n_out, of classes their number; link, of the targets.
         Errors: ConfigError names line and key of a setting that the kernel refuses.
         """
         found: dict[str, Config] = {}
         notes = []
-        decided: dict[str, Any] = {
-            "link": link, "hold_missing": True, "max_delay": max(horizon - 1, 0), "seed": self.seed
-        }  # fmt: skip
+        decided: dict[str, Any] = {"link": link, "hold_missing": True, "seed": self.seed}
         for name, settings in self.settings.items():
             try:
                 config = Config(n_in, n_out, **settings, **decided)

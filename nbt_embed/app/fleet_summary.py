@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,10 @@ def _horizon(
         for name in configs
     }  # fmt: skip
     errors = {name: errors_of(part, measure) for name, part in parts.items()}
-    rows = [_setting(name, config, parts, errors, measure) for name, config in configs.items()]
+    rows = [
+        _setting(name, replace(config, max_delay=max(horizon - 1, 0)), parts, errors, measure)
+        for name, config in configs.items()
+    ]
     chosen = _advise(rows)
     judged = chosen or min(rows, key=lambda one: _or_inf(one["error"]["median"]))
     for one in rows:
@@ -177,7 +180,7 @@ def _setting(
         "error": _spread(error),
         "loss": _spread(part["bits" if measure == "bits" else "rmse"]),
         "nrmse": None if measure == "bits" else _spread(part["nrmse"]),
-        "loses_to_last": None if measure == "bits" else _share(error >= 1, scored),
+        "loses_to_last": None if measure == "bits" else _share(error > 1, scored),
         "loses_to_rls": rls,
         "quantiles": [_or_none(value) for value in _quantiles(error, _SHARES)],
     }
@@ -191,12 +194,11 @@ def _spread(values: NDArray[Any]) -> dict[str, float | None]:
 
 
 def _quantiles(values: NDArray[Any], shares: Float64Array) -> list[float]:
-    """Of what is no NaN; between a finite and an infinite value the infinite one."""
+    """Of what is no NaN, each the value of a device, as ``Fleet.summary`` has them."""
     known = np.asarray(values[~np.isnan(values)], np.float64)
     if not known.size:
         return [math.nan] * len(shares)
-    method: Any = "linear" if np.isfinite(known).all() else "higher"
-    return [float(one) for one in np.quantile(known, shares, method=method)]
+    return [float(one) for one in np.quantile(known, shares, method="higher")]
 
 
 def _share(lost: NDArray[np.bool_], of: NDArray[np.bool_]) -> float | None:
@@ -338,3 +340,18 @@ def _failed(parts: Iterable[Columns]) -> list[dict[str, Any]]:
                 {"device": device, "name": str(part["name"][at]), "error": str(part["error"][at])},
             )
     return [found[device] for device in sorted(found)][:FAILED_SHOWN]
+
+
+def errors_by_setting(
+    document: Mapping[str, Any], columns: Columns
+) -> dict[int, dict[str, Float64Array]]:
+    """Horizon -> name of a setting -> error of every device."""
+    found: dict[int, dict[str, Float64Array]] = {}
+    for horizon in document["horizons"]:
+        here = columns["horizon"] == horizon["horizon"]
+        for one in horizon["settings"]:
+            chosen = here & (columns["setting"] == one["name"])
+            part = {key: values[chosen] for key, values in columns.items()}
+            errors = errors_of(part, document["measure"])
+            found.setdefault(horizon["horizon"], {})[one["name"]] = errors
+    return found
