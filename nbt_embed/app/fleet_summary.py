@@ -138,6 +138,7 @@ def _horizon(
         else _spread(next(iter(parts.values()))["last_rmse"]),
         "worst_of": judged["name"],
         "worst": bad,
+        "explained": why.summary(),
         "correlations": correlations,
         "needed_correlation": why.needed,
         "failed": _failed(parts.values()),
@@ -286,11 +287,25 @@ def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Wh
     devices = part["device"][scored]
     return Why(
         error[scored],
-        {name: values[devices] for name, values in drawn.columns.items()},
+        {name: values[devices] for name, values in _with_means(drawn.columns).items()},
         {name: part[name][scored].astype(np.float64) for name in GUARDS if name in part},
         devices % source.recordings,
         source.clean.name,
     )
+
+
+def _with_means(drawn: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
+    """The columns, and the mean over the channels of each kind that has several."""
+    kinds: dict[str, list[Float64Array]] = {}
+    for name, values in drawn.items():
+        if name.endswith("]"):
+            kinds.setdefault(name.partition("[")[0], []).append(values)
+    means = {
+        f"{kind}, mean of {len(ones)} channels": np.mean(ones, axis=0)
+        for kind, ones in kinds.items()
+        if len(ones) > 1
+    }
+    return {**drawn, **means}
 
 
 def _worst(

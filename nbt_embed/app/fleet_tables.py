@@ -96,7 +96,7 @@ def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Tabl
     )
     loss = "bits" if document["measure"] == "bits" else "RMSE"
     title = f"The worst devices with {horizon['worst_of']}: {ahead(horizon['horizon'])}"
-    return Table(title, ("device", "why", "error", loss), rows, 2)
+    return Table(title, ("device", "why", "error", loss), rows, 2, note=horizon["explained"])
 
 
 def worst_sentences(horizon: Mapping[str, Any]) -> list[str]:

@@ -40,6 +40,7 @@ def _parts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
             yield from shown_table(made(document, horizon, _SETTINGS_SHOWN), width)
         if horizon["worst"]:
             yield _sentence(fleet_tables.worst_table(document, horizon).title, "bold")
+            yield _sentence(horizon["explained"])
             yield from map(_sentence, fleet_tables.worst_sentences(horizon))
             yield ""
         failed = fleet_tables.failed_table(horizon)

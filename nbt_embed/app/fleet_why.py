@@ -142,25 +142,42 @@ class Why:
             f"{one.median:.4g}); over the fleet the error {how}, rank correlation {one.rho:+.2f}"
         )
 
-    def _nothing(self, device: int) -> str:
-        alone = ""
-        if self.groups is None and self._count > 1:
-            alone = "; every device has a recording and a seed of its own, which may be why"
-        if not self.columns:
-            return f"nothing that devices drew differs{alone}"
+    def summary(self) -> str:
+        """What the error of the fleet goes along with, in one sentence."""
+        if self._count < 3 or not self.columns:
+            return "Too little differs between the devices to say what their error goes along with."
         telling = [one for one in self.columns if one.tells]
-        if not telling:
-            best = self.columns[0]
+        if telling:
+            named = ", ".join(f"{_titled(one)} ({one.rho:+.2f})" for one in telling[:_MOST_REASONS])
             return (
-                f"nothing that was drawn explains it: of {len(self.columns)} columns "
-                f"{best.column} goes along most with the error, rank correlation {best.rho:+.2f}, "
-                f"and chance gives up to {self.needed:.2f} with {self._count:,} devices{alone}"
+                f"Over the fleet the error goes along with {named}; chance gives rank correlations "
+                f"up to ±{self.needed:.2f}."
             )
-        best = min(telling, key=lambda one: int(one.rank[device]))
+        best = self.columns[0]
         return (
-            f"nothing that was drawn explains it: of what goes along with the error it stands out "
-            f"most in {best.column}, rank {best.rank[device]:,} of {self._count:,}{alone}"
+            f"Over the fleet the error goes along with nothing that was drawn more than by chance: "
+            f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up to "
+            f"±{self.needed:.2f} with {self._count:,} devices."
         )
+
+    def _nothing(self, device: int) -> str:
+        said = "nothing that was drawn explains it"
+        if self.columns:
+            # What tells, else all, by where the device stands.
+            told = [one for one in self.columns if one.tells] or self.columns
+            most = min(told, key=lambda one: int(one.rank[device]))
+            said += (
+                f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
+                f"{most.rank[device]:,} of {self._count:,}"
+            )
+            said += "" if most.tells else ", which the error of the fleet does not go along with"
+        if self.groups is None and self._count > 1:
+            said += "; what is left is its recording or seed"
+        return said
+
+
+def _titled(one: Along) -> str:
+    return f"guard {one.column}" if one.guard else one.column
 
 
 def needed_correlation(devices: int, tests: int) -> float:
