@@ -124,8 +124,7 @@ class Spec:
             else:
                 found[name] = config
         if self.rls:
-            rls = without_units(next(iter(found.values())))
-            rls = replace(rls, intervals=0, levels=(), anomaly=False, seed=self.seed)
+            rls = replace(without_units(next(iter(found.values()))), seed=self.seed)
             same = [other for other, one in found.items() if one == rls]
             if same:
                 notes.append(f"{same[0]} is recursive least squares; {RLS_NAME} is not run twice")
