@@ -256,7 +256,8 @@ def _read_options(keys: Keys) -> ReadOptions:
     if "link" in keys:
         found["link"] = keys.take("link", one_of(("gaussian", "categorical")), "", "")
     if "gap" in keys:
-        keys.fail("gap", "...", "a fleet does not reset its learners; leave it out")
+        gap = keys.take("gap", lambda one: one, "", None)
+        keys.fail("gap", gap, "a fleet does not reset its learners; leave it out")
     keys_known = [
         "time", "time_format", "inputs", "targets", "missing", "delimiter", "decimal", "skip",
         "header", "quote", "encoding", "resample", "link",

@@ -155,9 +155,9 @@ class Why:
             )
         best = self.columns[0]
         return (
-            f"Over the fleet the error goes along with nothing that was drawn more than by chance: "
-            f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up to "
-            f"±{self.needed:.2f} with {self._count:,} devices."
+            "Over the fleet the error goes along with nothing that was drawn more than by chance: "
+            f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up "
+            f"to ±{self.needed:.2f} with {self._count:,} devices."
         )
 
     def _nothing(self, device: int) -> str:
@@ -170,6 +170,7 @@ class Why:
                 f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
                 f"{most.rank[device]:,} of {self._count:,}"
             )
+            said += ", by its distance from the median" if most.distance else ""
             said += "" if most.tells else ", which the error of the fleet does not go along with"
         if self.groups is None and self._count > 1:
             said += "; what is left is its recording or seed"

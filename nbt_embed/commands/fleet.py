@@ -100,6 +100,10 @@ def main(args: argparse.Namespace) -> Result:
                 configs, source.series, horizon=spec.horizons, out=args.out,
                 scheduler=args.scheduler, jobs=args.jobs, progress=progress,
             )  # fmt: skip
+    except OSError as error:
+        raise StreamError(
+            f"--out {args.out}: cannot be used ({error.strerror}): name another folder"
+        ) from None
     except KeyboardInterrupt as error:
         note(_interrupted(str(error), args))
         raise
