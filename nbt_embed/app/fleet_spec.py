@@ -233,6 +233,11 @@ def _stream(keys: Keys, folder: Path) -> StreamSpec:
     keys.end()
     if column is not None and own is not None:
         keys.fail("recordings", own, "device_column says already whose every row is; leave it out")
+    if column is not None:
+        if len(sources) > 1:
+            keys.fail("source", list(sources), "device_column needs one Parquet file or folder")
+        if read != ReadOptions(time=read.time, inputs=read.inputs, targets=read.targets):
+            keys.fail("device_column", column, "with it, [stream.read] has time, inputs, targets")
     paths = tuple(str(folder / one) for one in sources)
     return StreamSpec(paths, own == "own" or column is not None, column, read=read)
 

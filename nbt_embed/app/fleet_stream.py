@@ -63,6 +63,9 @@ def source_of(spec: Spec) -> Source:
     else:
         recorded = Recorded(_files(spec.stream), spec.stream.read)
         clean, classes, notes = recorded, recorded.classes, recorded.notes
+        if "device" in clean.input_names:
+            notes = (*notes, "column 'device' is an input; device_column = 'device' in [stream] "
+                     "says that it names the device, in Parquet")  # fmt: skip
     devices = spec.devices or clean.devices
     recordings = min(clean.devices, devices)
     if spec.devices is None and clean.devices == 1 and not spec.stream.own:
@@ -90,24 +93,30 @@ def _clean_rows(spec: Spec) -> int:
 def _by_column(stream: StreamSpec) -> Series:
     from nbt_embed.fleet.parquet import ParquetSeries
 
-    if len(stream.paths) > 1:
-        raise ConfigError("stream.device_column: needs one Parquet file, or a folder of them")
-    return ParquetSeries(
-        stream.paths[0],
-        device=stream.device_column,
-        inputs=stream.read.inputs,
-        targets=stream.read.targets,
-    )
+    path = stream.paths[0]
+    try:
+        return ParquetSeries(
+            Path(path).absolute(),
+            device=stream.device_column,
+            inputs=stream.read.inputs,
+            targets=stream.read.targets,
+            time=stream.read.time,
+        )
+    except FileNotFoundError:
+        raise StreamError(f"{path}: no such file: check stream.source") from None
+    except OSError as error:
+        raise StreamError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _files(stream: StreamSpec) -> tuple[tuple[str, ...], ...]:
     """For each recording its files."""
     if STDIN in stream.paths:
         raise StreamError("stream.source: -: a fleet is read more than once; name a file")
+    paths = tuple([str(Path(path).absolute()) for path in stream.paths])  # workers are elsewhere
     if not stream.own:
-        return (stream.paths,)
+        return (paths,)
     with ExitStack() as stack:
-        found, _ = sources(stream.paths, Folder(stack).path)
+        found, _ = sources(paths, Folder(stack).path)
         return tuple((str(one.path),) for one in found)
 
 

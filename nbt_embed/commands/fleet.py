@@ -94,18 +94,19 @@ def main(args: argparse.Namespace) -> Result:
     configs, notes = spec.configs(source.series.n_in, n_out, source.link)
     for sentence in (*source.notes, *notes):
         note(sentence)
+    far = _HowFar(source)
     try:
-        with _progress_of(source) as progress:
+        with _progress_of(source) as bar:
             fleet = simulate(
                 configs, source.series, horizon=spec.horizons, out=args.out,
-                scheduler=args.scheduler, jobs=args.jobs, progress=progress,
+                scheduler=args.scheduler, jobs=args.jobs, progress=far.through(bar),
             )  # fmt: skip
     except OSError as error:
         raise StreamError(
             f"--out {args.out}: cannot be used ({error.strerror}): name another folder"
         ) from None
-    except KeyboardInterrupt as error:
-        note(_interrupted(str(error), args))
+    except KeyboardInterrupt:
+        note(far.interrupted(args.out))
         raise
     drawn = Drawn.of(source)
     document = document_of(
@@ -150,12 +151,36 @@ def _progress_of(source: Source) -> Iterator[Callable[[int], None] | None]:
         yield progress.add
 
 
-def _interrupted(how_far: str, args: argparse.Namespace) -> str:
-    """What is kept of an interrupted run, and how to go on."""
-    said = f"interrupted: {how_far}" if how_far else "interrupted"
-    if args.out is None:
-        return f"{said}; nothing is kept: with --out DIR a run can be resumed"
-    return f"{said}; {args.out} keeps what was done: run the same command again to go on"
+class _HowFar:
+    """How much of a fleet is done."""
+
+    def __init__(self, source: Source) -> None:
+        self._devices, lengths = source.series.devices, source.series.lengths
+        self._total = None if lengths is None else int(lengths.sum())
+        self._done = 0
+
+    def through(self, bar: Callable[[int], None] | None) -> Callable[[int], None]:
+        """What counts rows of devices, and hands them on to a bar."""
+
+        def add(rows: int) -> None:
+            self._done += rows
+            if bar is not None:
+                bar(rows)
+
+        return add
+
+    def interrupted(self, out: str | None) -> str:
+        """How far it came, what is kept of it, and how to go on."""
+        said = f"interrupted after {self._done:,} rows of devices"
+        if self._total:
+            share = min(self._done / self._total, 1)
+            said = (
+                f"interrupted: about {int(share * self._devices):,} of {self._devices:,} devices "
+                f"({share:.0%} of their rows) were done"
+            )
+        if out is None:
+            return f"{said}; nothing is kept: with --out DIR a run can be resumed"
+        return f"{said}; {out} keeps them: run the same command again to go on"
 
 
 def _keep(out: Path, spec: Spec, source: Source, drawn: Drawn) -> None:
