@@ -131,6 +131,8 @@ def _trade_off(
     series += [_series("one device", "circle", _faint())] if singles["y"] else []
     caption = "Every setting over all devices. Lower and further left is better. The band is that "
     caption += "of the settings on the line."
+    if document["measure"] == "error" and not _shows_last(document, high):
+        caption += " The last value has the error 1, above the figure."
     if above:
         caption += f" {count(above)} single devices lie above the figure."
     said = f"Scatter chart, {len(rows)} settings."

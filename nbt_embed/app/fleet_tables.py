@@ -12,13 +12,16 @@ _SPREAD = ("median", "p90", "worst")
 
 
 def shown_settings(horizon: Mapping[str, Any], most: int | None = None) -> list[Mapping[str, Any]]:
-    """The settings of a horizon; of more than ``most`` those that nothing smaller equals."""
+    """The settings of a horizon; of more than ``most`` those that matter, by bytes."""
     rows: list[Mapping[str, Any]] = horizon["settings"]
     if most is None or len(rows) <= most:
         return rows
     good = {one["name"] for one in on_line(rows)}
-    good |= {one["name"] for one in rows if one["advised"] or one["key"] == "rls"}
-    return [one for one in rows if one["name"] in good]
+    marks = ("advised", "best_median", "best_p90")
+    good |= {one["name"] for one in rows if any(one[mark] for mark in marks)}
+    good |= {one["name"] for one in rows if one["key"] == "rls"}
+    chosen = [one for one in rows if one["name"] in good]
+    return sorted(chosen, key=lambda one: one["memory_bytes"] or 0)
 
 
 def on_line(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

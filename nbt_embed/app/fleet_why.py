@@ -133,13 +133,12 @@ class Why:
         )
 
     def _sentence(self, one: Along, device: int) -> str:
-        what = f"guard {one.column} acted" if one.guard else one.column
         value = f"{one.values[device]:,.0f} times" if one.guard else f"{one.values[device]:.4g}"
         how = f"{'rises' if one.rho > 0 else 'falls'} with "
         how += "the distance from the median" if one.distance else "it"
         return (
-            f"{what} {value}, rank {one.rank[device]:,} of {self._count:,} (median "
-            f"{one.median:.4g}); over the fleet the error {how}, rank correlation {one.rho:+.2f}"
+            f"{_titled(one)} {value}, rank {one.rank[device]:,} of {self._count:,}, median "
+            f"{one.median:.4g} (over the fleet the error {how}, rank correlation {one.rho:+.2f})"
         )
 
     def summary(self) -> str:
