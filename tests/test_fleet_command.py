@@ -308,7 +308,8 @@ def test_a_recording_with_other_columns_stops_its_device_alone(
 
 def test_classes_are_forecast_in_bits(command: Command, tmp_path: Path) -> None:
     words = np.array(["on", "off", "idle"])[np.arange(900) // 7 % 3]
-    pl.DataFrame({"a": np.sin(np.arange(900) * np.pi / 10.5), "state": words}).write_csv(tmp_path / "s.csv")
+    wave = np.sin(np.arange(900) * np.pi / 10.5)
+    pl.DataFrame({"a": wave, "state": words}).write_csv(tmp_path / "s.csv")
     path = tmp_path / "f.toml"
     path.write_text(
         "devices = 4\n[stream]\nsource = 's.csv'\nread.targets = 'state'\n"

@@ -88,7 +88,7 @@ def test_gain_and_offset_are_a_straight_line() -> None:
 
 
 def test_noise_is_white_and_as_strong_as_said() -> None:
-    noise = (read([fixed("noise", 0.5)])[0] - read(())[0]).astype(np.float64)
+    noise = np.subtract(read([fixed("noise", 0.5)])[0], read(())[0], dtype=np.float64)
     assert noise.std(axis=0) == pytest.approx([0.5, 0.5], rel=0.05)
     assert abs(np.corrcoef(noise[1:, 0], noise[:-1, 0])[0, 1]) < 0.05
     assert abs(np.corrcoef(noise.T)[0, 1]) < 0.05  # each channel has its own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from nbt_embed.app.fleet_summary import Drawn, document_of, errors_by_setting
 from nbt_embed.app.fleet_why import Why, needed_correlation
 from nbt_embed.arrays import Float64Array
 from nbt_embed.fleet.columns import SCHEMA, Columns
+from nbt_embed.fleet.perturb import Perturbed
 
 SPEC = """
 title = "Pumps"
@@ -245,7 +246,7 @@ def test_losing_to_the_last_value_is_said() -> None:
 def test_tens_of_thousands_of_devices_stay_readable() -> None:
     n = 30_000
     spec, source = fleet(10)
-    source = replace(source, series=_Many(source, n))
+    source = replace(source, series=cast("Perturbed", _Many(source, n)))
     rng = np.random.default_rng(0)
     drawn = Drawn({"noise": rng.random(n), "gain": rng.random(n)})
     errors = {name: drawn.columns["noise"] + rng.random(n) for name in NAMES}
@@ -274,8 +275,8 @@ class _Many:
 
 def test_many_settings_are_thinned_to_those_that_matter() -> None:
     rows = [
-        {"name": f"s{i}", "key": "learner", "advised": i == 40, "best_median": i == 40, "best_p90": i == 7, "memory_bytes": 1000 + i,
-         "error": {"median": 1 - 0.01 * (i // 10)}}
+        {"name": f"s{i}", "key": "learner", "memory_bytes": 1000 + i, "advised": i == 40,
+         "best_median": i == 40, "best_p90": i == 7, "error": {"median": 1 - 0.01 * (i // 10)}}
         for i in range(50)
     ]  # fmt: skip
     shown = fleet_tables.shown_settings({"settings": rows}, 30)

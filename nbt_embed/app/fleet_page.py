@@ -28,6 +28,7 @@ MOST_POINTS = 2000
 
 _TABLE_ROWS = 60  # settings in the tables of a page
 _MOST_CURVES = 5  # distributions in one figure
+_MOST_BARS = 12  # settings with bars and single devices in one figure
 _ROOM = 1.6  # how far single devices may stretch the axis of errors
 _LEARNER, _RLS, _LAST = (look.of_model(key) for key in ("learner", "rls", "last"))
 _PLAIN = Stroke(_LEARNER.light, _LEARNER.dark)
@@ -115,22 +116,22 @@ def _trade_off(
 ) -> dict[str, Any]:
     rows = [one for one in horizon["settings"] if _drawable(one)]
     learners = [one for one in rows if one["key"] == "learner"]
-    singles = _singles(learners, errors)
+    singles = _singles(_in_detail(learners), errors)
     low, high = _limits(document, rows, singles)
     above = sum(1 for value in singles["y"] if value > high)
     series = [
         _series("median of a setting, bars from 10 % to 90 % of the devices", "circle", _PLAIN)
     ]
-    if learners:
-        series += [
-            _series("nothing smaller has as small a median", "line", _PLAIN),
-            _series("advised", "ring", look.TRUTH),
-        ]
+    series += [_series("nothing smaller has as small a median", "line", _PLAIN)] * bool(learners)
+    series += [_series("advised", "ring", look.TRUTH)] * bool(horizon["advised"])
     series += [_series("RLS, median", "line", _RLS)] if len(rows) > len(learners) else []
     series += [_series("last value", "line", _LAST)] if _shows_last(document, high) else []
     series += [_series("one device", "circle", _faint())] if singles["y"] else []
-    caption = "Every setting over all devices. Lower and further left is better. The band is that "
-    caption += "of the settings on the line."
+    which = (
+        "The band is that" if len(learners) <= _MOST_BARS else "Band, bars and devices are those"
+    )
+    caption = "Every setting over all devices. Lower and further left is better. "
+    caption += f"{which} of the settings on the line."
     if document["measure"] == "error" and not _shows_last(document, high):
         caption += " The last value has the error 1, above the figure."
     if above:
@@ -177,26 +178,14 @@ def _trade_off_figure(
     if _shows_last(document, limits[1]):
         span = Span(location=1, dimension="width", line_width=1.5)
         plot.add_layout(tag(span, "last", _LAST))
-    drawn = []
-    for ones, mark, stroke in (
-        (learners, "circle", _PLAIN),
-        ([one for one in rows if one["key"] == "rls"], "star", Stroke(_RLS.light, _RLS.dark)),
-    ):
-        if not ones:
-            continue
-        source = ColumnDataSource(
-            {
-                "x": [one["memory_bytes"] for one in ones],
-                "name": [one["name"] for one in ones],
-                **{k: [_finite(one, k) for one in ones] for k in ("p10", "median", "p90", "worst")},
-            }
+    drawn = [
+        _marks(plot, ones, mark, stroke)
+        for ones, mark, stroke in (
+            (learners, "circle", _PLAIN),
+            ([one for one in rows if one["key"] == "rls"], "star", Stroke(_RLS.light, _RLS.dark)),
         )
-        bars = Whisker(base="x", lower="p10", upper="p90", source=source, line_width=1.2)
-        bars.upper_head = bars.lower_head = None
-        plot.add_layout(tag(bars, "bar", stroke))
-        size = 15 if mark == "star" else 9
-        marks = plot.scatter("x", "median", source=source, marker=mark, size=size, line_width=1)
-        drawn.append(tag(marks, mark, stroke))
+        if ones
+    ]
     for one in rows:
         if one["advised"]:
             ring = plot.scatter(
@@ -217,6 +206,31 @@ def _trade_off_figure(
     plot.xaxis.ticker = FixedTicker(ticks=ticks([one["memory_bytes"] for one in rows]))
     plot.xaxis.formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en-US')")
     return item_of(plot)
+
+
+def _marks(plot: Any, rows: Sequence[Mapping[str, Any]], mark: str, stroke: Stroke) -> Any:
+    """Medians of settings, with bars where these are few."""
+    columns = {
+        "x": [one["memory_bytes"] for one in rows],
+        "name": [one["name"] for one in rows],
+        **{key: [_finite(one, key) for one in rows] for key in ("p10", "median", "p90", "worst")},
+    }
+    names = [one["name"] for one in _in_detail(rows)]
+    detailed = [place for place, name in enumerate(columns["name"]) if name in names]
+    source = ColumnDataSource(
+        {key: [values[place] for place in detailed] for key, values in columns.items()}
+    )
+    bars = Whisker(base="x", lower="p10", upper="p90", source=source, line_width=1.2)
+    bars.upper_head = bars.lower_head = None
+    plot.add_layout(tag(bars, "bar", stroke))
+    source, size = ColumnDataSource(columns), 15 if mark == "star" else 9
+    marks = plot.scatter("x", "median", source=source, marker=mark, size=size, line_width=1)
+    return tag(marks, mark, stroke)
+
+
+def _in_detail(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Settings with bars and single devices: all, of many those on the line."""
+    return list(rows) if len(rows) <= _MOST_BARS else fleet_tables.on_line(list(rows))
 
 
 def _faint() -> Stroke:
