@@ -302,7 +302,7 @@ def test_a_recording_with_other_columns_stops_its_device_alone(
     path.write_text("[stream]\nsource = 'logs'\nrecordings = 'own'\n[grid]\nhidden = [2]")
     code, out, _ = command("fleet", path)
     assert code == 0
-    assert "1 devices were refused" in out
+    assert "1 device had a stream that was refused" in out
     assert "pump_1: its inputs are ('a',)" in out
 
 

@@ -203,8 +203,8 @@ def test_diverged_and_refused_devices_are_counted_and_named() -> None:
     biggest = horizon["settings"][-1]
     assert (biggest["scored"], biggest["refused"], biggest["diverged"]) == (19, 1, 3)
     assert biggest["error"]["p90"] is None
-    assert "1 devices were refused" in " ".join(horizon["verdict"])
-    assert "3 devices diverged with hidden 8" in " ".join(horizon["verdict"])
+    assert "1 device had a stream that was refused" in " ".join(horizon["verdict"])
+    assert "The learners of 3 devices diverged with hidden 8." in " ".join(horizon["verdict"])
     assert [one["device"] for one in horizon["failed"]] == [7]
     text = fleet_text.report(made)
     assert "7: row 3 is infinite" in text
@@ -218,10 +218,20 @@ def test_where_nobody_is_scored_it_is_said() -> None:
     columns["error"][:] = "nothing to score"
     made = document(spec, source, columns)
     assert made["horizons"][0]["verdict"] == [
-        "1 row ahead: no device was scored; the table of refused devices says why."
+        "1 row ahead: nothing can be said of any device.",
+        "3 devices had a stream that was refused, or nothing to score.",
     ]
     assert "nothing to score" in fleet_text.report(made)
     assert "nothing to score" in fleet_page.page(made, errors_by_setting(made, columns))
+
+
+def test_a_fleet_that_stands_still_cannot_be_compared() -> None:
+    spec, source = fleet(3)
+    columns = columns_of({name: np.full(3, np.nan) for name in NAMES})
+    made = document(spec, source, columns)
+    assert made["horizons"][0]["verdict"][1] == (
+        "3 devices cannot be compared: the last value forecasts them without an error."
+    )
 
 
 def test_no_setting_may_be_near_the_best_in_both() -> None:

@@ -32,6 +32,7 @@ class Lines:
             if header := _HEADER.match(line):
                 table = _parts(header[2])
                 if header[1] == "[[":
+                    self._lines.setdefault(table, number)
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, counts[table])
                 self._lines.setdefault(table, number)

@@ -132,6 +132,10 @@ class Spec:
                 found = {RLS_NAME: rls, **found}
         return found, notes
 
+    def refused(self, path: tuple[str | int, ...], text: str) -> ConfigError:
+        """An error about a key, with its line."""
+        return self._lines.error(path, text)
+
     def _refused(self, name: str, error: str) -> ConfigError:
         """The kernel's error with the place of the setting that it names."""
         paths = self._paths[name]

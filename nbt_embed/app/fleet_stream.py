@@ -28,6 +28,7 @@ from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
 _KEPT = 16  # recordings that a process keeps
+_MOST_SIMULATED = 1_000_000  # rows: seconds of work, and some hundred megabytes meanwhile
 
 
 @dataclass(frozen=True)
@@ -69,25 +70,37 @@ def source_of(spec: Spec) -> Source:
     devices = spec.devices or clean.devices
     recordings = min(clean.devices, devices)
     if spec.devices is None and clean.devices == 1 and not spec.stream.own:
-        raise ConfigError(
-            f"{spec.title}: devices is missing: all devices share a recording, so that nothing "
-            "says how many there are; give devices = 100, for instance"
+        raise spec.refused(
+            (),
+            "devices is missing: all devices share a recording, so that nothing says how many "
+            "there are; give devices = 100, for instance",
         )
     given = clean if devices == clean.devices else Repeated(clean, devices)
     if classes is not None:
         targets: Any = "classes"
     else:
         targets = "clean" if spec.clean_targets else "perturbed"
-    series = Perturbed(given, spec.perturbations, spec.seed, spec.rows, targets)
+    try:
+        series = Perturbed(given, spec.perturbations, spec.seed, spec.rows, targets)
+    except ConfigError as error:  # of channels, which begin with the kind
+        kind = str(error).partition(":")[0]
+        raise spec.refused(("perturbations", kind), f"perturbations.{error}") from None
     return Source(series, clean, recordings, classes, notes)
 
 
 def _clean_rows(spec: Spec) -> int:
-    """Rows of the clean series that no start and no clock exceeds."""
+    """Rows of the clean series that no start and no clock exceeds. Errors: ConfigError."""
     most = {one.kind: one.value.bounds[1] for one in spec.perturbations}
     skew = max(most.get("clock_skew", 0.0), 0.0) * 1e-6
     assert spec.rows is not None
-    return math.ceil(most.get("start", 0.0)) + math.ceil(spec.rows * (1 + skew)) + 1
+    rows = math.ceil(most.get("start", 0.0)) + math.ceil(spec.rows * (1 + skew)) + 1
+    if rows > _MOST_SIMULATED:
+        raise spec.refused(
+            ("rows",),
+            f"rows = {spec.rows} with start up to {most.get('start', 0.0):.0f} needs {rows:,} rows "
+            f"of the simulated sensor: expected at most {_MOST_SIMULATED:,}; name a file for more",
+        )
+    return rows
 
 
 def _by_column(stream: StreamSpec) -> Series:

@@ -238,7 +238,7 @@ def _verdict(
     ahead = steps(horizon)
     ahead = ahead[0].upper() + ahead[1:]
     if not any(one["scored"] for one in rows):
-        return [f"{ahead}: no device was scored; the table of refused devices says why."]
+        return [f"{ahead}: nothing can be said of any device.", *_left_out(rows)]
     if chosen is None:
         by_median = next((one for one in rows if one["best_median"]), None)
         by_p90 = next((one for one in rows if one["best_p90"]), None)
@@ -272,14 +272,31 @@ def _verdict(
             lost.append(f"{percent(one['loses_to_rls'])} to recursive least squares")
         if lost:
             said.append(f"{', '.join(lost)}.")
-    failed = max(one["refused"] for one in rows)
-    if failed:
-        said.append(f"{count(failed)} devices were refused or had nothing to score.")
+    said += _left_out(rows)
     diverged = [one for one in rows if one["diverged"]]
     if diverged:
         most = max(diverged, key=lambda one: int(one["diverged"]))
-        said.append(f"Learners of {count(most['diverged'])} devices diverged with {most['name']}.")
+        number = most["diverged"]
+        said.append(f"The learners of {_devices(number)} diverged with {most['name']}.")
     return said
+
+
+def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences about devices without a figure."""
+    said = []
+    refused = max(one["refused"] for one in rows)
+    if refused:
+        said.append(f"{_devices(refused)} had a stream that was refused, or nothing to score.")
+    still = max(one["devices"] - one["scored"] - one["refused"] for one in rows)
+    if still:
+        said.append(
+            f"{_devices(still)} cannot be compared: the last value forecasts them without an error."
+        )
+    return said
+
+
+def _devices(number: int) -> str:
+    return f"{count(number)} device{'s' if number != 1 else ''}"
 
 
 def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Why:

@@ -41,11 +41,13 @@ def settings_table(
     rows = shown_settings(horizon, most)
     bits = document["measure"] == "bits"
     with_rls = any(one["loses_to_rls"] is not None for one in rows)
-    with_failed = any(one["scored"] < one["devices"] or one["diverged"] for one in rows)
+    with_failed = any(one["scored"] < one["devices"] for one in rows)
+    with_diverged = any(one["diverged"] for one in rows)
     head = ["setting", "bytes", *_SPREAD]
     head += [] if bits else ["lose to last"]
     head += ["lose to RLS"] if with_rls else []
-    head += ["not scored", "diverged"] if with_failed else []
+    head += ["not scored"] if with_failed else []
+    head += ["diverged"] if with_diverged else []
     lines = []
     for one in rows:
         name = f"{one['name']}{' (advised)' if one['advised'] else ''}"
@@ -53,8 +55,8 @@ def settings_table(
         cells += [_error(one["error"][key], one) for key in _SPREAD]
         cells += [] if bits else [percent(one["loses_to_last"])]
         cells += [percent(one["loses_to_rls"])] if with_rls else []
-        if with_failed:
-            cells += [count(one["devices"] - one["scored"]), count(one["diverged"])]
+        cells += [count(one["devices"] - one["scored"])] if with_failed else []
+        cells += [count(one["diverged"])] if with_diverged else []
         lines.append(tuple(cells))
     best = frozenset(
         (row, 2 + place)

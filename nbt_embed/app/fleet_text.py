@@ -36,7 +36,8 @@ def _parts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         yield from map(_sentence, horizon["verdict"])
     yield ""
     for horizon in document["horizons"]:
-        for made in (fleet_tables.settings_table, fleet_tables.loss_table):
+        scored = any(one["scored"] for one in horizon["settings"])
+        for made in (fleet_tables.settings_table, fleet_tables.loss_table) if scored else ():
             yield from shown_table(made(document, horizon, _SETTINGS_SHOWN), width)
         if horizon["worst"]:
             yield _sentence(fleet_tables.worst_table(document, horizon).title, "bold")
