@@ -203,9 +203,8 @@ def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(
         (("{spec}", "--page", "page.png"), "--report page.png: expected a name that ends in"),
         (("{spec}", "--json", "{spec}"), "is the same file as"),
         (("{spec}", "--page", "nowhere/page.html"), "cannot be written"),
-        (("{spec}", "--scheduler", "prozesses"), "prozesses"),
     ],
-    ids=range(7),
+    ids=range(6),
 )
 def test_what_cannot_be_is_refused_in_one_line(
     command: Command, spec: Path, args: tuple[str, ...], said: str
@@ -214,6 +213,28 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_scheduler_that_is_none_is_refused(command: Command, spec: Path) -> None:
+    pytest.importorskip("distributed")
+    pytest.importorskip("nbt_embed.fleet.cluster")
+    code, _, err = command("fleet", spec, "--scheduler", "prozesses")
+    assert code == 2
+    assert "'prozesses'" in err
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(command: Command, spec: Path) -> None:
+    pytest.importorskip("distributed")
+    pytest.importorskip("nbt_embed.fleet.cluster")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbt_embed", "fleet", str(spec), "--scheduler", "processes",
+         "--jobs", "2", "--json", "-"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    one, two = json.loads(done.stdout), json.loads(command("fleet", spec, "--json", "-")[1])
+    assert one.pop("command") != two.pop("command")
+    assert one == two
 
 
 # ---- where samples come from -----------------------------------------------------------------

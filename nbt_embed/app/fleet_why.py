@@ -115,10 +115,14 @@ class Why:
                     f"{rank} of {count:,} recordings, which explain {groups.share:.0%} of the "
                     "variance of the ranks"
                 )
-        for one in self.columns:
-            if one.tells and one.rank[device] <= max(1, _STANDS_OUT * self._count):
-                found.append(self._sentence(one, device))
-        return found[:_MOST_REASONS] or [self._nothing(device)]
+        telling = [
+            one
+            for one in self.columns
+            if one.tells and one.rank[device] <= max(1, _STANDS_OUT * self._count)
+        ]
+        found += [self._sentence(one, device) for one in telling if not one.guard]
+        acted = [self._sentence(one, device) for one in telling if one.guard]
+        return found[:_MOST_REASONS] + acted[:1] if found else [*acted[:1], self._nothing(device)]
 
     def _along(self, column: str, values: Float64Array, guard: bool, ranks: Float64Array) -> Along:
         median = float(np.median(values))
@@ -161,9 +165,10 @@ class Why:
 
     def _nothing(self, device: int) -> str:
         said = "nothing that was drawn explains it"
-        if self.columns:
+        drawn = [one for one in self.columns if not one.guard]
+        if drawn:
             # What tells, else all, by where the device stands.
-            told = [one for one in self.columns if one.tells] or self.columns
+            told = [one for one in drawn if one.tells] or drawn
             most = min(told, key=lambda one: int(one.rank[device]))
             said += (
                 f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
