@@ -176,6 +176,15 @@ def test_any_row_may_be_the_first() -> None:
         assert same(read(EVERYTHING, start=start), (whole[0][start:], whole[1][start:])), start
 
 
+def test_any_row_may_be_the_first_within_spells_that_follow_one_another() -> None:
+    often = [fixed("stuck", 0.9, length=2), fixed("noise", 1)]
+    short = Walks(rows=300)
+    whole = read(often, series=short)
+    for start in range(1, 100):
+        made = read(often, start=start, series=short)
+        assert same(made, (whole[0][start:], whole[1][start:])), start
+
+
 def test_devices_do_not_know_of_each_other() -> None:
     made = Perturbed(Walks(), EVERYTHING, 4)
     alone = pickle.loads(pickle.dumps(made.only(range(7, 8))))
