@@ -23,9 +23,9 @@ import polars as pl
 from conftest import ROOT
 
 from nbt_embed import Learner
+from nbt_embed.app.fleet_results import Drawn
 from nbt_embed.app.fleet_spec import parse, read_spec
 from nbt_embed.app.fleet_stream import source_of
-from nbt_embed.app.fleet_summary import Drawn
 from nbt_embed.cli import main
 from nbt_embed.errors import ConfigError, StreamError
 from nbt_embed.fleet.series import Series

@@ -13,9 +13,10 @@ for library in ("polars", "rich", "bokeh", "jinja2"):
     pytest.importorskip(library)
 
 from nbt_embed.app import fleet_page, fleet_tables, fleet_text
+from nbt_embed.app.fleet_results import Drawn, Parts, parts_of
 from nbt_embed.app.fleet_spec import RLS_NAME, Spec, parse
 from nbt_embed.app.fleet_stream import Source, source_of
-from nbt_embed.app.fleet_summary import Drawn, document_of, errors_by_setting
+from nbt_embed.app.fleet_summary import document_of
 from nbt_embed.app.fleet_why import Why, needed_correlation
 from nbt_embed.arrays import Float64Array
 from nbt_embed.fleet.columns import SCHEMA, Columns
@@ -65,30 +66,35 @@ def columns_of(errors: dict[str, Float64Array], horizon: int = 1) -> Columns:
     return {key: np.concatenate([part[key] for part in parts]) for key in SCHEMA}
 
 
+def results_of(columns: Columns) -> Parts:
+    return parts_of(columns, [1], NAMES)
+
+
 def document(
     spec: Spec, source: Source, columns: Columns, worst: int = 5, drawn: Drawn | None = None
 ) -> dict[str, Any]:
     configs, _ = spec.configs(source.series.n_in, source.series.n_out, "gaussian")
     made = document_of(
-        spec, source, configs, columns, drawn or Drawn.of(source), worst, (), "nbt-embed fleet f"
+        spec, source, configs, results_of(columns), drawn or Drawn.of(source), worst, (), "fleet f"
     )
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     return made
 
 
-def plain(devices: int, **more: Any) -> dict[str, Any]:
-    """Errors that rise with what was drawn as noise; more units are better."""
+def plain(devices: int) -> tuple[dict[str, Any], Parts]:
+    """Errors that rise with what was drawn as noise; more units are better. And the results."""
     spec, source = fleet(devices)
     drawn = Drawn.of(source)
     chance = np.random.default_rng(0).standard_normal(devices)
     base = 0.4 + 0.3 * drawn.columns["noise"] + 0.02 * chance
     errors = {name: base * f for name, f in zip(NAMES, (1.3, 1.2, 1.04, 1.0), strict=True)}
-    return document(spec, source, columns_of({**errors, **more}), drawn=drawn)
+    columns = columns_of(errors)
+    return document(spec, source, columns, drawn=drawn), results_of(columns)
 
 
 @pytest.fixture(scope="module")
 def rising() -> dict[str, Any]:
-    return plain(200)
+    return plain(200)[0]
 
 
 def test_the_smallest_within_5_percent_is_advised(rising: dict[str, Any]) -> None:
@@ -97,6 +103,14 @@ def test_the_smallest_within_5_percent_is_advised(rising: dict[str, Any]) -> Non
     assert "take hidden 4, 5,000 bytes" in horizon["verdict"][0]
     marks = [(one["near_best"], one["best_median"], one["best_p90"]) for one in horizon["settings"]]
     assert marks == [(False,) * 3, (False,) * 3, (True, False, False), (True, True, True)]
+
+
+def test_rows_may_come_in_any_order() -> None:
+    columns = columns_of({name: np.linspace(0.1, 0.9, 30) for name in NAMES})
+    mixed = np.random.default_rng(0).permutation(len(columns["device"]))
+    for key, part in results_of({k: v[mixed] for k, v in columns.items()}).items():
+        for name, values in results_of(columns)[key].items():
+            assert np.array_equal(part[name], values), (key, name)
 
 
 def test_figures_are_those_of_devices(rising: dict[str, Any]) -> None:
@@ -209,7 +223,7 @@ def test_diverged_and_refused_devices_are_counted_and_named() -> None:
     text = fleet_text.report(made)
     assert "7: row 3 is infinite" in text
     assert "inf" in text
-    fleet_page.page(made, errors_by_setting(made, columns))
+    fleet_page.page(made, results_of(columns))
 
 
 def test_where_nobody_is_scored_it_is_said() -> None:
@@ -222,7 +236,7 @@ def test_where_nobody_is_scored_it_is_said() -> None:
         "3 devices had a stream that was refused, or nothing to score.",
     ]
     assert "nothing to score" in fleet_text.report(made)
-    assert "nothing to score" in fleet_page.page(made, errors_by_setting(made, columns))
+    assert "nothing to score" in fleet_page.page(made, results_of(columns))
 
 
 def test_a_fleet_that_stands_still_cannot_be_compared() -> None:
@@ -262,11 +276,10 @@ def test_tens_of_thousands_of_devices_stay_readable() -> None:
     errors = {name: drawn.columns["noise"] + rng.random(n) for name in NAMES}
     columns = columns_of(errors)
     made = document(spec, source, columns, drawn=drawn)
-    page = fleet_page.page(made, errors_by_setting(made, columns))
-    few = plain(200)
+    page = fleet_page.page(made, results_of(columns))
+    few, results = plain(200)
     assert len(json.dumps(made)) < 1.2 * len(json.dumps(few))
-    empty = fleet_page.page(few, {})
-    assert len(page) < 1.02 * len(empty)  # nearly all of it is the script that draws
+    assert len(page) < 1.02 * len(fleet_page.page(few, results))  # the script that draws
     assert len(fleet_text.report(made).splitlines()) < 60
     assert " of 30,000, median" in " ".join(fleet_tables.worst_sentences(made["horizons"][0]))
 
@@ -294,14 +307,12 @@ def test_many_settings_are_thinned_to_those_that_matter() -> None:
     assert len(fleet_tables.shown_settings({"settings": rows})) == 50
 
 
-def test_single_devices_are_drawn_where_they_are_few(rising: dict[str, Any]) -> None:
-    errors = {1: {name: np.linspace(0.4, 0.8, 200) for name in NAMES}}
-    few = fleet_page.page(rising, errors)
-    many = fleet_page.page(rising, {1: {name: np.linspace(0, 1, 5000) for name in NAMES}})
+def test_single_devices_are_drawn_where_they_are_few() -> None:
+    few = fleet_page.page(*plain(200))
     assert "one device</li>" in few
-    assert "one device</li>" not in many
+    assert "one device</li>" not in fleet_page.page(*plain(700))
     assert "Pumps" in few
-    assert "[grid]\nhidden = [2, 4, 8]</pre>" in few  # the spec, with its lines
+    assert "[grid]\nhidden = [2, 4, 8]</pre>" in few
 
 
 def test_names_on_the_page_are_text_and_no_markup() -> None:
@@ -309,6 +320,6 @@ def test_names_on_the_page_are_text_and_no_markup() -> None:
     spec, source = fleet(5, text)
     columns = columns_of({name: np.linspace(0.1, 0.2, 5) for name in NAMES})
     columns["name"][:] = "</script><b>x"
-    page = fleet_page.page(document(spec, source, columns), {})
+    page = fleet_page.page(document(spec, source, columns), results_of(columns))
     assert "<script>alert" not in page
     assert "<b>x" not in page

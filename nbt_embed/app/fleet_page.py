@@ -18,6 +18,7 @@ from nbt_embed.app import fleet_tables, look
 from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_page import SHAPES, ticks
 from nbt_embed.app.figures import figure_of, item_of, tag
+from nbt_embed.app.fleet_results import Parts, errors_of
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, shown_text, templates
 from nbt_embed.app.tables import count, safe
@@ -34,14 +35,11 @@ _LEARNER, _RLS, _LAST = (look.of_model(key) for key in ("learner", "rls", "last"
 _PLAIN = Stroke(_LEARNER.light, _LEARNER.dark)
 _CURVES = ("learner", "nlms", "frozen", "seasonal", "last")
 
-Errors = Mapping[str, Float64Array]
-"""Name of a setting -> error of every device."""
 
-
-def page(document: Mapping[str, Any], errors: Mapping[int, Errors]) -> str:
+def page(document: Mapping[str, Any], results: Parts) -> str:
     """The page of a fleet, as text to be written in UTF-8.
 
-    Args: document (``fleet_summary``); errors, by horizon, drawn where they are few.
+    Args: document (``fleet_summary``); results, whose devices are drawn where they are few.
     """
     environment = templates(finalize=shown_text)
     own = own_parts(environment)
@@ -65,7 +63,7 @@ def page(document: Mapping[str, Any], errors: Mapping[int, Errors]) -> str:
                 "along": fleet_tables.along_table(one),
                 "failed": fleet_tables.failed_table(one),
                 "drawings": [
-                    _trade_off(document, one, errors.get(one["horizon"], {})),
+                    _trade_off(document, one, results),
                     _distribution(document, one),
                 ],
             }
@@ -112,10 +110,14 @@ def _series(name: str, mark: str, stroke: Stroke) -> dict[str, str]:
 
 
 def _trade_off(
-    document: Mapping[str, Any], horizon: Mapping[str, Any], errors: Errors
+    document: Mapping[str, Any], horizon: Mapping[str, Any], results: Parts
 ) -> dict[str, Any]:
     rows = [one for one in horizon["settings"] if _drawable(one)]
     learners = [one for one in rows if one["key"] == "learner"]
+    errors = {
+        one["name"]: errors_of(results[horizon["horizon"], one["name"]], document["measure"])
+        for one in _in_detail(learners)
+    }
     singles = _singles(_in_detail(learners), errors)
     low, high = _limits(document, rows, singles)
     above = sum(1 for value in singles["y"] if value > high)
@@ -249,15 +251,16 @@ def _finite(one: Mapping[str, Any], key: str) -> float:
     return float(one["error"]["median"] if value is None else value)
 
 
-def _singles(rows: Sequence[Mapping[str, Any]], errors: Errors) -> dict[str, list[float]]:
+def _singles(
+    rows: Sequence[Mapping[str, Any]], errors: Mapping[str, Float64Array]
+) -> dict[str, list[float]]:
     """Places of single devices, beside their setting's, so that they do not hide one another."""
-    if sum(len(errors.get(one["name"], ())) for one in rows) > MOST_POINTS:
+    if sum(len(errors[one["name"]]) for one in rows) > MOST_POINTS:
         return {"x": [], "y": []}
     x: list[float] = []
     y: list[float] = []
     for one in rows:
-        known = errors.get(one["name"], np.empty(0))
-        known = known[np.isfinite(known)]
+        known = errors[one["name"]][np.isfinite(errors[one["name"]])]
         # Spread over 5 % of the bytes, in a fixed pattern.
         aside = 1 + 0.05 * ((np.arange(len(known)) * 0.618034) % 1 - 0.5)
         x += (one["memory_bytes"] * aside).tolist()

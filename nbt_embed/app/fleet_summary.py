@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,42 +13,25 @@ from numpy.typing import NDArray
 
 from nbt_embed import __version__
 from nbt_embed._kernel_config import GUARDS
+from nbt_embed.app.fleet_results import Drawn, Parts, errors_of
 from nbt_embed.app.fleet_spec import RLS_NAME, Spec
 from nbt_embed.app.fleet_stream import Source
+from nbt_embed.app.fleet_verdict import advise, or_infinite, verdict
 from nbt_embed.app.fleet_why import Why
-from nbt_embed.app.tables import count, percent, steps
 from nbt_embed.arrays import Float64Array
 from nbt_embed.config import Config
 from nbt_embed.fleet.columns import Columns
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed fleet", 1
-NEAR_BEST = 1.05  # what is "within 5 % of the best"
 FAILED_SHOWN = 20
 _SHARES = np.linspace(0, 1, 41)  # of the devices, at which the distribution is told
-_MEASURES = {"error": "relative_error", "bits": "bits"}
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What every device drew: column -> (n,)."""
-
-    columns: Mapping[str, Float64Array]
-
-    @classmethod
-    def of(cls, source: Source) -> Drawn:
-        """Cost: some 10 µs a device and kind."""
-        series = source.series
-        table = np.empty((len(series.columns), series.devices))
-        for device in range(series.devices):
-            table[:, device] = list(series.drawn(device).values())
-        return cls(dict(zip(series.columns, table, strict=True)))
 
 
 def document_of(
     spec: Spec,
     source: Source,
     configs: Mapping[str, Config],
-    columns: Columns,
+    results: Parts,
     drawn: Drawn,
     worst: int,
     notes: Sequence[str],
@@ -56,14 +39,15 @@ def document_of(
 ) -> dict[str, Any]:
     """Everything that came of a fleet; figures that do not exist are None.
 
-    Args: spec; source; configs, learners by name; columns, results; drawn; worst, devices that are
+    Args: spec; source; configs, learners by name; results; drawn; worst, devices that are
     told of; notes, sentences; command, that repeats it.
     """
     measure = "error" if source.classes is None else "bits"
     horizons = [
-        _horizon(source, configs, columns, drawn, horizon, measure, worst)
+        _horizon(source, configs, results, drawn, horizon, measure, worst)
         for horizon in spec.horizons
     ]
+    rows = next(iter(results.values()))["rows"]
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -73,8 +57,8 @@ def document_of(
             "title": spec.title,
             "devices": source.series.devices,
             "recordings": source.recordings,
-            "rows": int(columns["rows"].max(initial=0)),
-            "rows_least": int(columns["rows"].min(initial=0)),
+            "rows": int(rows.max()),
+            "rows_least": int(rows.min()),
             "notes": [*source.notes, *notes],
         },
         "inputs": list(source.series.input_names),
@@ -104,33 +88,27 @@ def document_of(
 def _horizon(
     source: Source,
     configs: Mapping[str, Config],
-    columns: Columns,
+    results: Parts,
     drawn: Drawn,
     horizon: int,
     measure: str,
     worst: int,
 ) -> dict[str, Any]:
-    here = columns["horizon"] == horizon
-    parts = {
-        name: _by_device({
-            key: values[here & (columns["setting"] == name)] for key, values in columns.items()
-        })
-        for name in configs
-    }  # fmt: skip
+    parts = {name: results[horizon, name] for name in configs}
     errors = {name: errors_of(part, measure) for name, part in parts.items()}
     rows = [
         _setting(name, replace(config, max_delay=max(horizon - 1, 0)), parts, errors, measure)
         for name, config in configs.items()
     ]
-    chosen = _advise(rows)
-    judged = chosen or min(rows, key=lambda one: _or_inf(one["error"]["median"]))
+    chosen = advise(rows)
+    judged = chosen or min(rows, key=lambda one: or_infinite(one["error"]["median"]))
     for one in rows:
         one["advised"] = one is chosen
     why = _why(source, parts[judged["name"]], errors[judged["name"]], drawn)
     bad, correlations = _worst(parts[judged["name"]], errors[judged["name"]], drawn, why, worst)
     return {
         "horizon": horizon,
-        "verdict": _verdict(rows, chosen, horizon, measure),
+        "verdict": verdict(rows, chosen, horizon, measure),
         "advised": None if chosen is None else chosen["name"],
         "settings": rows,
         "last_loss": None
@@ -143,18 +121,6 @@ def _horizon(
         "needed_correlation": why.needed,
         "failed": _failed(parts.values()),
     }
-
-
-def _by_device(part: Columns) -> Columns:
-    order = np.argsort(part["device"], kind="stable")
-    return {key: values[order] for key, values in part.items()}
-
-
-def errors_of(part: Columns, measure: str) -> Float64Array:
-    """The measure of each device: infinite where its learner diverged, NaN where nothing counts."""
-    errors: Float64Array = part[_MEASURES[measure]].astype(np.float64)
-    errors = np.where(part["diverged"] & ~np.isfinite(errors), np.inf, errors)
-    return np.where(part["error"] != "", np.nan, errors)
 
 
 def _setting(
@@ -209,94 +175,6 @@ def _share(lost: NDArray[np.bool_], of: NDArray[np.bool_]) -> float | None:
 def _or_none(value: float) -> float | None:
     """JSON has no NaN and no infinity."""
     return value if math.isfinite(value) else None
-
-
-def _or_inf(value: float | None) -> float:
-    return math.inf if value is None else value
-
-
-def _advise(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The fewest bytes of those whose median and p90 are within 5 % of the best; or None."""
-    for one in rows:
-        one["near_best"] = True
-    for key in ("median", "p90"):
-        best = min(_or_inf(one["error"][key]) for one in rows)
-        for one in rows:
-            value = _or_inf(one["error"][key])
-            one[f"best_{key}"] = math.isfinite(value) and value == best
-            one["near_best"] &= math.isfinite(value) and value <= NEAR_BEST * best
-    near = [one for one in rows if one["near_best"]]
-    if not near:
-        return None
-    return min(near, key=lambda one: (one["memory_bytes"] or 0, one["error"]["median"]))
-
-
-def _verdict(
-    rows: Sequence[dict[str, Any]], chosen: dict[str, Any] | None, horizon: int, measure: str
-) -> list[str]:
-    said = []
-    ahead = steps(horizon)
-    ahead = ahead[0].upper() + ahead[1:]
-    if not any(one["scored"] for one in rows):
-        return [f"{ahead}: nothing can be said of any device.", *_left_out(rows)]
-    if chosen is None:
-        by_median = next((one for one in rows if one["best_median"]), None)
-        by_p90 = next((one for one in rows if one["best_p90"]), None)
-        if by_median is None or by_p90 is None:
-            said.append(
-                f"{ahead}: no setting can be advised: with each of them a tenth of the devices or "
-                "more diverges."
-            )
-        else:
-            said.append(
-                f"{ahead}: no setting is within 5 % of the best in both the median and the 90th "
-                f"percentile: {by_median['name']} has the least median "
-                f"({by_median['error']['median']:.3f}), {by_p90['name']} the least 90th percentile "
-                f"({by_p90['error']['p90']:.3f})."
-            )
-    else:
-        unit = " of the last value's error" if measure == "error" else " bits"
-        said.append(
-            f"{ahead}: take {chosen['name']}, {count(chosen['memory_bytes'])} bytes: the smallest "
-            f"whose median and 90th percentile are within 5 % of the best. Median "
-            f"{chosen['error']['median']:.3f}, 90th percentile {chosen['error']['p90']:.3f}"
-            f"{unit}."
-        )
-    for one in [chosen] if chosen is not None else []:
-        if measure == "error" and one["error"]["median"] >= 1:
-            said.append("No setting beats the last value on half of the devices.")
-        lost = []
-        if one["loses_to_last"] is not None:
-            lost.append(f"{percent(one['loses_to_last'])} of the devices lose to the last value")
-        if one["loses_to_rls"] is not None:
-            lost.append(f"{percent(one['loses_to_rls'])} to recursive least squares")
-        if lost:
-            said.append(f"{', '.join(lost)}.")
-    said += _left_out(rows)
-    diverged = [one for one in rows if one["diverged"]]
-    if diverged:
-        most = max(diverged, key=lambda one: int(one["diverged"]))
-        number = most["diverged"]
-        said.append(f"The learners of {_devices(number)} diverged with {most['name']}.")
-    return said
-
-
-def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences about devices without a figure."""
-    said = []
-    refused = max(one["refused"] for one in rows)
-    if refused:
-        said.append(f"{_devices(refused)} had a stream that was refused, or nothing to score.")
-    still = max(one["devices"] - one["scored"] - one["refused"] for one in rows)
-    if still:
-        said.append(
-            f"{_devices(still)} cannot be compared: the last value forecasts them without an error."
-        )
-    return said
-
-
-def _devices(number: int) -> str:
-    return f"{count(number)} device{'s' if number != 1 else ''}"
 
 
 def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Why:
@@ -372,18 +250,3 @@ def _failed(parts: Iterable[Columns]) -> list[dict[str, Any]]:
                 {"device": device, "name": str(part["name"][at]), "error": str(part["error"][at])},
             )
     return [found[device] for device in sorted(found)][:FAILED_SHOWN]
-
-
-def errors_by_setting(
-    document: Mapping[str, Any], columns: Columns
-) -> dict[int, dict[str, Float64Array]]:
-    """Horizon -> name of a setting -> error of every device."""
-    found: dict[int, dict[str, Float64Array]] = {}
-    for horizon in document["horizons"]:
-        here = columns["horizon"] == horizon["horizon"]
-        for one in horizon["settings"]:
-            chosen = here & (columns["setting"] == one["name"])
-            part = {key: values[chosen] for key, values in columns.items()}
-            errors = errors_of(part, document["measure"])
-            found.setdefault(horizon["horizon"], {})[one["name"]] = errors
-    return found

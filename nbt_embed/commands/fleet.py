@@ -21,9 +21,9 @@ from nbt_embed.output import OR_STDOUT, Result, check_targets, note
 from nbt_embed.report import json_text
 
 if TYPE_CHECKING:
+    from nbt_embed.app.fleet_results import Drawn
     from nbt_embed.app.fleet_spec import Spec
     from nbt_embed.app.fleet_stream import Source
-    from nbt_embed.app.fleet_summary import Drawn
 
 _EXAMPLE = "fleet.toml"  # of the templates
 
@@ -78,9 +78,10 @@ def main(args: argparse.Namespace) -> Result:
             "one to begin with"
         )
     with needs("nbt-embed fleet"):
+        from nbt_embed.app.fleet_results import Drawn, parts_of
         from nbt_embed.app.fleet_spec import read_spec
         from nbt_embed.app.fleet_stream import source_of
-        from nbt_embed.app.fleet_summary import Drawn, document_of
+        from nbt_embed.app.fleet_summary import document_of
         from nbt_embed.app.fleet_text import report
         from nbt_embed.app.terminal import lacks_lines, wants_colour
         from nbt_embed.fleet import simulate
@@ -108,9 +109,9 @@ def main(args: argparse.Namespace) -> Result:
     except KeyboardInterrupt:
         note(far.interrupted(args.out))
         raise
-    drawn = Drawn.of(source)
+    drawn, results = Drawn.of(source), parts_of(fleet.columns, spec.horizons, list(configs))
     document = document_of(
-        spec, source, configs, fleet.columns, drawn, args.worst, notes,
+        spec, source, configs, results, drawn, args.worst, notes,
         shlex.join(["nbt-embed", *args.argv]),
     )  # fmt: skip
     if args.out is not None:
@@ -119,7 +120,9 @@ def main(args: argparse.Namespace) -> Result:
     if args.json is not None:
         written.append((args.json, json_text(document)))
     if args.report is not None:
-        written.append((args.report, _page(document, fleet.columns)))
+        from nbt_embed.app.fleet_page import page  # Bokeh takes half a second
+
+        written.append((args.report, page(document, results).encode()))
     text = report(document, colour=wants_colour(sys.stdout), ascii_only=lacks_lines(sys.stdout))
     return Result(text, tuple(written))
 
@@ -196,10 +199,3 @@ def _keep(out: Path, spec: Spec, source: Source, drawn: Drawn) -> None:
     polars.DataFrame(frame).write_parquet(file)
     write_path(str(out / "devices.parquet"), file.getvalue())
     write_path(str(out / "spec.toml"), spec.text.encode())
-
-
-def _page(document: dict[str, Any], columns: dict[str, Any]) -> bytes:
-    from nbt_embed.app.fleet_page import page  # Bokeh takes half a second
-    from nbt_embed.app.fleet_summary import errors_by_setting
-
-    return page(document, errors_by_setting(document, columns)).encode()
