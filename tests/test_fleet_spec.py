@@ -149,6 +149,10 @@ def test_what_is_the_same_learner_runs_once() -> None:
         ("[settings]\nlags=1\n[grid]\nlags = [4]", "line 4: grid.lags = [4]: stands in [settings]"),
         ("[[variant]]\nhidden = 4", "variant[1].name = '': is missing"),
         ("[[variant]]\nname='a'\n[[variant]]\nname='a'", "line 4: variant[2].name = 'a': is taken"),
+        ("[settings]\nhidden = true", "line 2: settings.hidden = true: expected a number or a"),
+        ("[grid]\nlags = [1, true]", "line 2: grid.lags = true: expected a number or a text"),
+        ("\n[a.b]\nc = 1", "line 2: no key 'a': there are title, devices"),
+        ("perturbations.noise.fixed = [1]", "line 1: no key 'fixed' in perturbations.noise: "),
         ("[baselines]\nrsl = true", "no key 'rsl' in baselines: did you mean 'rls'?"),
     ],
 )  # fmt: skip

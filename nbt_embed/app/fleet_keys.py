@@ -32,12 +32,17 @@ class Lines:
             if header := _HEADER.match(line):
                 table = _parts(header[2])
                 if header[1] == "[[":
-                    self._lines.setdefault(table, number)
+                    self._note(table, number)
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, counts[table])
-                self._lines.setdefault(table, number)
+                self._note(table, number)
             elif key := _KEY.match(line):
-                self._lines.setdefault((*table, *_parts(key[1])), number)
+                self._note((*table, *_parts(key[1])), number)
+
+    def _note(self, path: Path, number: int) -> None:
+        """A table stands where the first of its keys does."""
+        for end in range(1, len(path) + 1):
+            self._lines.setdefault(path[:end], number)
 
     def error(self, path: Path, text: str) -> ConfigError:
         """An error about a key, or about the table that it stands in."""
@@ -124,7 +129,7 @@ class Keys:
             raise self.lines.error(
                 (*self.path, name),
                 f"no key {shown(name)}{f' in {where}' if where else ''}: "
-                f"{similar(name, self._known)}{there} {', '.join(self._known)}",
+                f"{similar(name, self._known)}{there} {', '.join(dict.fromkeys(self._known))}",
             )
 
 

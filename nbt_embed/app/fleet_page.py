@@ -19,6 +19,7 @@ from nbt_embed.app.compared import ahead
 from nbt_embed.app.compared_page import SHAPES, ticks
 from nbt_embed.app.figures import figure_of, item_of, tag
 from nbt_embed.app.fleet_results import Parts, errors_of
+from nbt_embed.app.fleet_verdict import devices
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, shown_text, templates
 from nbt_embed.app.tables import count, safe
@@ -46,7 +47,7 @@ def page(document: Mapping[str, Any], results: Parts) -> str:
     source = document["source"]
     return environment.get_template("fleet.html.j2").render(
         title=source["title"],
-        subtitle=f"{count(source['devices'])} devices, up to {count(source['rows'])} rows each. "
+        subtitle=f"{devices(source['devices'])}, up to {count(source['rows'])} rows each. "
         f"Targets: {', '.join(document['targets'])}.",
         version=document["version"],
         command=_to_the_letter(document["command"]),

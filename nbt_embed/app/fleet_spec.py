@@ -6,7 +6,7 @@ docs/fleet-command.md says what every key means; ``EXAMPLE`` is a file to begin 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -44,9 +44,12 @@ RLS_NAME = "RLS"
 _DEFAULT = "default"
 SIMULATED = "simulated"
 _MOST_DEVICES, _MOST_ROWS, _MOST_SETTINGS = 10_000_000, 1_000_000_000, 1000
+_TABLES = tuple(shape for shape in SHAPES if shape != "fixed")  # which is written as a number
+_VALUES = ("value", *_TABLES)
 # What the stream and the horizons decide.
 _DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link", "seed")
 _SETTINGS = tuple(name for name in NAMES if name not in _DECIDED)
+_FLAGS = tuple(one.name for one in fields(Config) if "bool" in str(one.type))
 _WHY_DECIDED = {
     "seed": "every device has its own: give `seed` at the top of the file",
     "max_delay": "follows from `horizons`",
@@ -306,7 +309,7 @@ def _perturbation(kind: Kind, value: Any, keys: Keys, path: tuple[str | int, ...
     try:
         if not isinstance(value, dict):
             return Perturbation(kind, _distribution(value))
-        inner = Keys(value, keys.lines, path, ("value", *SHAPES))
+        inner = Keys(value, keys.lines, path, _VALUES)
         more: dict[str, Any] = {}
         if kind not in OF_DEVICE:
             more["channels"] = inner.take("channels", texts, "a name or a list of names", None)
@@ -316,16 +319,11 @@ def _perturbation(kind: Kind, value: Any, keys: Keys, path: tuple[str | int, ...
         if kind in ("offset", "noise"):
             more["unit"] = inner.take("unit", one_of(("channel", "sd")), "", "channel")
         drawn = [
-            (name, inner.take(name, lambda one: one, "", None))
-            for name in ("value", *SHAPES)
-            if name in inner and name != "fixed"
+            (name, inner.take(name, lambda one: one, "", None)) for name in _VALUES if name in inner
         ]
         inner.end()
         if len(drawn) != 1:
-            raise ConfigError(
-                f"{said} = {shown(value)}: expected one of value, "
-                f"{', '.join(shape for shape in SHAPES if shape != 'fixed')}"
-            )
+            raise ConfigError(f"{said} = {shown(value)}: expected one of {', '.join(_VALUES)}")
         name, numbers = drawn[0]
         made = _distribution(numbers) if name == "value" else _drawn(cast("Shape", name), numbers)
         return Perturbation(kind, made, **more)
@@ -344,11 +342,10 @@ def _distribution(value: Any) -> Distribution:
     """A number, a range [low, high], or a table with the name of a distribution."""
     if isinstance(value, dict):
         names = list(value)
-        if len(names) != 1 or names[0] not in SHAPES or names[0] == "fixed":
-            known = [shape for shape in SHAPES if shape != "fixed"]
+        if len(names) != 1 or names[0] not in _TABLES:
             raise ConfigError(
-                f"{shown(value)}: {similar(names[0] if names else '', known)}expected a table with "
-                f"one of {', '.join(known)}"
+                f"{shown(value)}: {similar(names[0] if names else '', _TABLES)}expected a table "
+                f"with one of {', '.join(_TABLES)}"
             )
         return _drawn(cast("Shape", names[0]), value[names[0]])
     numbers = value if isinstance(value, list) else [value]
@@ -409,8 +406,7 @@ def _settings(top: Keys) -> tuple[_Settings, _Paths]:
 def _taken(keys: Keys) -> Iterator[tuple[str, Any]]:
     for name, value in keys.rest():
         _check_name(keys, name)
-        if isinstance(value, (dict, bytes)):
-            keys.fail(name, value, "expected a number, a text, true or false, or a list of numbers")
+        _check_value(keys, name, value)
         yield name, tuple(value) if isinstance(value, list) else value
 
 
@@ -422,12 +418,20 @@ def _grid(keys: Keys, common: Mapping[str, Any]) -> dict[str, list[Any]]:
             keys.fail(name, values, "stands in [settings] too; leave one of the two out")
         if not isinstance(values, list) or not values:
             keys.fail(name, values, "expected a list of values to combine")
+        for one in values:
+            _check_value(keys, name, one)
         made = [tuple(one) if isinstance(one, list) else one for one in values]
         texts_of = [repr(one) for one in made]
         if len(set(texts_of)) < len(texts_of):
             keys.fail(name, values, "names a value twice")
         found[name] = made
     return found
+
+
+def _check_value(keys: Keys, name: str, value: Any) -> None:
+    """Python would take true for 1."""
+    if isinstance(value, bool) and name not in _FLAGS:
+        keys.fail(name, value, "expected a number or a text")
 
 
 def _check_name(keys: Keys, name: str) -> None:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nbt_embed.app import fleet_tables
+from nbt_embed.app.fleet_verdict import devices
 from nbt_embed.app.tables import count, safe
 from nbt_embed.app.terminal import WIDTH, in_ascii, rendered, shown_table
 
@@ -29,8 +30,10 @@ def report(
 
 def _parts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     source = document["source"]
-    heading = f"{source['title']}: {count(source['devices'])} devices"
-    yield _sentence(f"{heading}, up to {count(source['rows'])} rows each", "bold")
+    yield _sentence(
+        f"{source['title']}: {devices(source['devices'])}, up to {count(source['rows'])} rows each",
+        "bold",
+    )
     yield ""
     for horizon in document["horizons"]:
         yield from map(_sentence, horizon["verdict"])

@@ -72,12 +72,14 @@ def verdict(
             if chosen[key] is not None
         ]  # fmt: skip
         said += [f"{', '.join(lost)}."] if lost else []
+        if chosen["diverged"]:
+            said.append(f"It diverges on {devices(chosen['diverged'])}.")
     said += _left_out(rows)
     diverged = [one for one in rows if one["diverged"]]
     if diverged:
         most = max(diverged, key=lambda one: int(one["diverged"]))
         number = most["diverged"]
-        said.append(f"The learners of {_devices(number)} diverged with {most['name']}.")
+        said.append(f"The learners of {devices(number)} diverged with {most['name']}.")
     return said
 
 
@@ -86,16 +88,17 @@ def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
     refused = max(one["refused"] for one in rows)
     if refused:
-        said.append(f"{_devices(refused)} had a stream that was refused, or nothing to score.")
+        said.append(f"{devices(refused)} had a stream that was refused, or nothing to score.")
     still = max(one["devices"] - one["scored"] - one["refused"] for one in rows)
     if still:
         said.append(
-            f"{_devices(still)} cannot be compared: the last value forecasts them without an error."
+            f"{devices(still)} cannot be compared: the last value forecasts them without an error."
         )
     return said
 
 
-def _devices(number: int) -> str:
+def devices(number: int) -> str:
+    """How many devices, in words."""
     return f"{count(number)} device{'s' if number != 1 else ''}"
 
 

@@ -97,15 +97,11 @@ def main(args: argparse.Namespace) -> Result:
         note(sentence)
     far = _HowFar(source)
     try:
-        with _progress_of(source) as bar:
+        with _usable(args.out), _progress_of(source) as bar:
             fleet = simulate(
                 configs, source.series, horizon=spec.horizons, out=args.out,
                 scheduler=args.scheduler, jobs=args.jobs, progress=far.through(bar),
             )  # fmt: skip
-    except OSError as error:
-        raise StreamError(
-            f"--out {args.out}: cannot be used ({error.strerror}): name another folder"
-        ) from None
     except KeyboardInterrupt:
         note(far.interrupted(args.out))
         raise
@@ -114,8 +110,8 @@ def main(args: argparse.Namespace) -> Result:
         spec, source, configs, results, drawn, args.worst, notes,
         shlex.join(["nbt-embed", *args.argv]),
     )  # fmt: skip
-    if args.out is not None:
-        _keep(Path(args.out), spec, source, drawn)
+    with _usable(args.out):
+        _keep(args.out, spec, source, drawn)
     written: list[tuple[str, bytes]] = []
     if args.json is not None:
         written.append((args.json, json_text(document)))
@@ -186,8 +182,22 @@ class _HowFar:
         return f"{said}; {out} keeps them: run the same command again to go on"
 
 
-def _keep(out: Path, spec: Spec, source: Source, drawn: Drawn) -> None:
+@contextmanager
+def _usable(out: str | None) -> Iterator[None]:
+    """Errors: StreamError where the run directory cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise StreamError(
+            f"{error.filename or out}: {error.strerror or error}: name another folder with --out, "
+            "or make room; what was done is kept"
+        ) from None
+
+
+def _keep(folder: str | None, spec: Spec, source: Source, drawn: Drawn) -> None:
     """What devices drew, and the spec, beside the results."""
+    if folder is None:
+        return
     import io
 
     import polars
@@ -197,5 +207,5 @@ def _keep(out: Path, spec: Spec, source: Source, drawn: Drawn) -> None:
     file = io.BytesIO()
     frame = {"device": range(series.devices), "name": names, **drawn.columns}
     polars.DataFrame(frame).write_parquet(file)
-    write_path(str(out / "devices.parquet"), file.getvalue())
-    write_path(str(out / "spec.toml"), spec.text.encode())
+    write_path(str(Path(folder, "devices.parquet")), file.getvalue())
+    write_path(str(Path(folder, "spec.toml")), spec.text.encode())
