@@ -11,7 +11,8 @@ for library in ("polars", "rich"):
 
 from conftest import ROOT
 
-from nbt_embed.app.fleet_spec import RLS_NAME, parse
+from nbt_embed.app.fleet_spec import parse
+from nbt_embed.app.fleet_spec_settings import RLS_NAME
 from nbt_embed.errors import ConfigError, StreamError
 from nbt_embed.fleet.perturb import Distribution, Perturbation
 
@@ -120,6 +121,7 @@ def test_what_is_the_same_learner_runs_once() -> None:
         ),
         ("[perturbations]\ngains = 1", "no key 'gains' in perturbations: did you mean 'gain'?"),
         ("[perturbations]\n\ngain = 'x'", "line 3: perturbations.gain: 'x': expected a number, a"),
+        (f"[perturbations]\ngain = 1{'0' * 400}", "line 2: perturbations.gain: fixed = [1000"),
         ("[perturbations]\ngain = [1]", "line 2: perturbations.gain: [1]: expected a number, a"),
         ("[perturbations]\ngain = [2, 1]", "perturbations.gain: uniform = [2.0, 1.0]: expected"),
         ("[perturbations]\ndropouts = [0, 2]", "line 2: perturbations.dropouts: uniform = [0.0"),

@@ -14,7 +14,8 @@ for library in ("polars", "rich", "bokeh", "jinja2"):
 
 from nbt_embed.app import fleet_page, fleet_tables, fleet_text
 from nbt_embed.app.fleet_results import Drawn, Parts, parts_of
-from nbt_embed.app.fleet_spec import RLS_NAME, Spec, parse
+from nbt_embed.app.fleet_spec import Spec, parse
+from nbt_embed.app.fleet_spec_settings import RLS_NAME
 from nbt_embed.app.fleet_stream import Source, source_of
 from nbt_embed.app.fleet_summary import document_of
 from nbt_embed.app.fleet_why import Why, needed_correlation

@@ -199,6 +199,26 @@ def one_of(names: Sequence[str]) -> Callable[[Any], str]:
     return convert
 
 
+def anything(value: Any) -> Any:
+    """Whatever it is."""
+    return value
+
+
+def any_text(value: Any) -> str:
+    """A text, also an empty one."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def marks(value: Any) -> tuple[str, ...]:
+    """Texts and numbers, as texts."""
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, (str, int, float)) and not isinstance(one, bool) for one in found):
+        raise TypeError
+    return tuple(str(one) for one in found)
+
+
 def sequence(value: Any) -> list[Any]:
     """A list."""
     if not isinstance(value, list):

@@ -1,22 +1,23 @@
 """What a fleet's TOML file asks for: devices, stream, perturbations, settings, horizons.
 
-docs/fleet-command.md says what every key means; ``EXAMPLE`` is a file to begin with.
+docs/fleet-command.md says what every key means; templates/fleet.toml is a file to begin with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from itertools import product
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.app.fleet_keys import (
     Keys,
     Lines,
+    any_text,
+    anything,
+    marks,
     one_of,
-    plain,
     real,
     sequence,
     text,
@@ -24,36 +25,29 @@ from nbt_embed.app.fleet_keys import (
     truth,
     whole,
 )
+from nbt_embed.app.fleet_spec_perturb import perturbations_of
+from nbt_embed.app.fleet_spec_settings import RLS_NAME, settings_of
 from nbt_embed.app.models import without_units
 from nbt_embed.app.options import ReadOptions
-from nbt_embed.config import NAMES, Config
-from nbt_embed.errors import ConfigError, StreamError, shown, similar
+from nbt_embed.config import Config
+from nbt_embed.errors import ConfigError, StreamError, shown
 from nbt_embed.fleet.perturb import (
-    KINDS,
-    OF_DEVICE,
-    OF_SPELLS,
-    SHAPES,
-    Distribution,
-    Kind,
     Perturbation,
-    Shape,
 )
 from nbt_embed.options import FURTHEST
 
-RLS_NAME = "RLS"
-_DEFAULT = "default"
 SIMULATED = "simulated"
-_MOST_DEVICES, _MOST_ROWS, _MOST_SETTINGS = 10_000_000, 1_000_000_000, 1000
-_TABLES = tuple(shape for shape in SHAPES if shape != "fixed")  # which is written as a number
-_VALUES = ("value", *_TABLES)
-# What the stream and the horizons decide.
-_DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link", "seed")
-_SETTINGS = tuple(name for name in NAMES if name not in _DECIDED)
-_FLAGS = tuple(one.name for one in fields(Config) if "bool" in str(one.type))
-_WHY_DECIDED = {
-    "seed": "every device has its own: give `seed` at the top of the file",
-    "max_delay": "follows from `horizons`",
-    "link": "give `link` in [stream.read]",
+_MOST_DEVICES, _MOST_ROWS = 10_000_000, 1_000_000_000
+_READ: dict[str, tuple[Callable[[Any], Any], str]] = {
+    **dict.fromkeys(
+        ("time", "time_format", "delimiter", "decimal", "quote", "encoding"), (any_text, "a text")
+    ),
+    **dict.fromkeys(("inputs", "targets"), (texts, "a name or a list of names, each once")),
+    "missing": (marks, "a list of texts and numbers"),
+    "skip": (whole(0), "an integer from 0"),
+    "header": (truth, "true or false"),
+    "resample": (real(1e-9, 1e12), "seconds above 0"),
+    "link": (one_of(("gaussian", "categorical")), ""),
 }
 
 
@@ -205,8 +199,8 @@ def parse(source: str, name: str) -> Spec:
             top.fail("horizons", list(horizons), "targets of the simulated sensor are its inputs")
         stream = replace(stream, read=replace(stream.read, targets_as_inputs=False))
     clean = top.take("targets", one_of(("perturbed", "clean")), "", "perturbed") == "clean"
-    perturbations = tuple(_perturbations(top.table("perturbations")))
-    settings, paths = _settings(top)
+    perturbations = tuple(perturbations_of(top.table("perturbations")))
+    settings, paths = settings_of(top)
     baselines = top.table("baselines")
     rls = baselines.take("rls", truth, "true or false", True)
     baselines.end()
@@ -250,204 +244,12 @@ def _stream(keys: Keys, folder: Path) -> StreamSpec:
 
 
 def _read_options(keys: Keys) -> ReadOptions:
-    found: dict[str, Any] = {}
-    for name in ("time", "time_format", "delimiter", "decimal", "quote", "encoding"):
-        if name in keys:
-            found[name] = keys.take(name, _any_text, "a text", "")
-    for name in ("inputs", "targets"):
-        if name in keys:
-            found[name] = keys.take(name, texts, "a name or a list of names, each once", ())
-    if "missing" in keys:
-        found["missing"] = keys.take("missing", _marks, "a list of texts and numbers", ())
-    if "skip" in keys:
-        found["skip"] = keys.take("skip", whole(0), "an integer from 0", 0)
-    if "header" in keys:
-        found["header"] = keys.take("header", truth, "true or false", True)
-    if "resample" in keys:
-        found["resample"] = keys.take("resample", real(1e-9, 1e12), "seconds above 0", 0.0)
-    if "link" in keys:
-        found["link"] = keys.take("link", one_of(("gaussian", "categorical")), "", "")
     if "gap" in keys:
-        gap = keys.take("gap", lambda one: one, "", None)
+        gap = keys.take("gap", anything, "", None)
         keys.fail("gap", gap, "a fleet does not reset its learners; leave it out")
-    keys_known = [
-        "time", "time_format", "inputs", "targets", "missing", "delimiter", "decimal", "skip",
-        "header", "quote", "encoding", "resample", "link",
-    ]  # fmt: skip
-    Keys(dict(keys.rest()), keys.lines, keys.path, keys_known).end()
-    return ReadOptions(**found)
-
-
-def _any_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _marks(value: Any) -> tuple[str, ...]:
-    found = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, (str, int, float)) and not isinstance(one, bool) for one in found):
-        raise TypeError
-    return tuple(str(one) for one in found)
-
-
-def _perturbations(keys: Keys) -> Iterator[Perturbation]:
-    for kind in KINDS:
-        if kind not in keys:
-            keys.take(kind, plain, "", "")  # a name to suggest
-            continue
-        value: Any = keys.take(kind, lambda one: one, "", None)
-        several = isinstance(value, list) and any(isinstance(one, dict) for one in value)
-        for place, one in enumerate(value if several else [value]):
-            path = (*keys.path, kind, *([place] if several else []))
-            yield _perturbation(kind, one, keys, path)
+    found = {
+        name: keys.take(name, convert, expected, None)
+        for name, (convert, expected) in _READ.items()
+    }
     keys.end()
-
-
-def _perturbation(kind: Kind, value: Any, keys: Keys, path: tuple[str | int, ...]) -> Perturbation:
-    said = f"{'.'.join(str(part) for part in path if isinstance(part, str))}"
-    try:
-        if not isinstance(value, dict):
-            return Perturbation(kind, _distribution(value))
-        inner = Keys(value, keys.lines, path, _VALUES)
-        more: dict[str, Any] = {}
-        if kind not in OF_DEVICE:
-            more["channels"] = inner.take("channels", texts, "a name or a list of names", None)
-            more["together"] = inner.take("together", truth, "true or false", False)
-        if kind in OF_SPELLS:
-            more["length"] = inner.take("length", real(1, 1e12), "mean rows, from 1", 10.0)
-        if kind in ("offset", "noise"):
-            more["unit"] = inner.take("unit", one_of(("channel", "sd")), "", "channel")
-        drawn = [
-            (name, inner.take(name, lambda one: one, "", None)) for name in _VALUES if name in inner
-        ]
-        inner.end()
-        if len(drawn) != 1:
-            raise ConfigError(f"{said} = {shown(value)}: expected one of {', '.join(_VALUES)}")
-        name, numbers = drawn[0]
-        made = _distribution(numbers) if name == "value" else _drawn(cast("Shape", name), numbers)
-        return Perturbation(kind, made, **more)
-    except ConfigError as error:
-        if str(error).startswith(keys.lines.name):
-            raise
-        told = str(error)
-        if not told.startswith((said, kind)):
-            told = f"{said}: {told}"
-        elif not told.startswith(said):
-            told = f"perturbations.{told}"
-        raise keys.lines.error(path, told) from None
-
-
-def _distribution(value: Any) -> Distribution:
-    """A number, a range [low, high], or a table with the name of a distribution."""
-    if isinstance(value, dict):
-        names = list(value)
-        if len(names) != 1 or names[0] not in _TABLES:
-            raise ConfigError(
-                f"{shown(value)}: {similar(names[0] if names else '', _TABLES)}expected a table "
-                f"with one of {', '.join(_TABLES)}"
-            )
-        return _drawn(cast("Shape", names[0]), value[names[0]])
-    numbers = value if isinstance(value, list) else [value]
-    if not all(_is_number(one) for one in numbers) or (isinstance(value, list) and len(value) != 2):
-        raise ConfigError(
-            f"{plain(value)}: expected a number, a range [low, high], or a table such as "
-            "{ normal = [0, 1] }"
-        )
-    return _drawn("uniform" if isinstance(value, list) else "fixed", numbers)
-
-
-def _drawn(shape: Shape, numbers: Any) -> Distribution:
-    if not isinstance(numbers, list) or not all(_is_number(one) for one in numbers):
-        raise ConfigError(f"{shape} = {plain(numbers)}: expected a list of numbers")
-    return Distribution(shape, tuple(float(one) for one in numbers))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-_Settings = dict[str, dict[str, Any]]
-_Paths = dict[str, dict[str, tuple[str | int, ...]]]
-
-
-def _settings(top: Keys) -> tuple[_Settings, _Paths]:
-    """Learners by name, and where each of their settings stands."""
-    common = dict(_taken(top.table("settings")))
-    common_paths: dict[str, tuple[str | int, ...]] = {name: ("settings", name) for name in common}
-    found: _Settings = {}
-    paths: _Paths = {}
-    grid = _grid(top.table("grid"), common)
-    for values in product(*grid.values()) if grid else ():
-        chosen = dict(zip(grid, values, strict=True))
-        name = ", ".join(f"{key} {_value_text(value)}" for key, value in chosen.items())
-        found[name] = {**common, **chosen}
-        paths[name] = {**common_paths, **{key: ("grid", key) for key in grid}}
-        if len(found) > _MOST_SETTINGS:
-            raise top.lines.error(
-                ("grid",), f"grid: has more than {_MOST_SETTINGS} combinations; leave values out"
-            )
-    for keys in top.tables("variant", _SETTINGS):
-        name = keys.take("name", text, "a text", "")
-        if not name or name in found or name == RLS_NAME:
-            why = "is taken" if name else "is missing"
-            raise keys.lines.error(
-                (*keys.path, "name"), f"{keys.called('name')} = {name!r}: {why}; give every "
-                "variant a name of its own",
-            )  # fmt: skip
-        own = dict(_taken(keys))
-        found[name] = {**common, **own}
-        paths[name] = {**common_paths, **{key: (*keys.path, key) for key in own}}
-    if not found:
-        found[_DEFAULT], paths[_DEFAULT] = common, common_paths
-    return found, paths
-
-
-def _taken(keys: Keys) -> Iterator[tuple[str, Any]]:
-    for name, value in keys.rest():
-        _check_name(keys, name)
-        _check_value(keys, name, value)
-        yield name, tuple(value) if isinstance(value, list) else value
-
-
-def _grid(keys: Keys, common: Mapping[str, Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for name, values in keys.rest():
-        _check_name(keys, name)
-        if name in common:
-            keys.fail(name, values, "stands in [settings] too; leave one of the two out")
-        if not isinstance(values, list) or not values:
-            keys.fail(name, values, "expected a list of values to combine")
-        for one in values:
-            _check_value(keys, name, one)
-        made = [tuple(one) if isinstance(one, list) else one for one in values]
-        texts_of = [repr(one) for one in made]
-        if len(set(texts_of)) < len(texts_of):
-            keys.fail(name, values, "names a value twice")
-        found[name] = made
-    return found
-
-
-def _check_value(keys: Keys, name: str, value: Any) -> None:
-    """Python would take true for 1."""
-    if isinstance(value, bool) and name not in _FLAGS:
-        keys.fail(name, value, "expected a number or a text")
-
-
-def _check_name(keys: Keys, name: str) -> None:
-    if name in _SETTINGS:
-        return
-    called = keys.called(name)
-    if name in _DECIDED:
-        why = _WHY_DECIDED.get(name, "follows from the stream; leave it out")
-        raise keys.lines.error((*keys.path, name), f"{called}: {why}")
-    raise keys.lines.error(
-        (*keys.path, name),
-        f"{called}: no such setting: {similar(name, _SETTINGS)}there are {', '.join(_SETTINGS)}",
-    )
-
-
-def _value_text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " ".join(_value_text(one) for one in value) or "none"
-    return value if isinstance(value, str) else plain(value)
+    return ReadOptions(**{name: value for name, value in found.items() if value is not None})

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nbt_embed import __version__
 from nbt_embed._kernel_config import GUARDS
 from nbt_embed.app.fleet_results import Drawn, Parts, errors_of
-from nbt_embed.app.fleet_spec import RLS_NAME, Spec
+from nbt_embed.app.fleet_spec import Spec
+from nbt_embed.app.fleet_spec_settings import RLS_NAME
 from nbt_embed.app.fleet_stream import Source
 from nbt_embed.app.fleet_verdict import advise, or_infinite, verdict
 from nbt_embed.app.fleet_why import Why
