@@ -183,6 +183,8 @@ def test_a_recording_may_be_the_reason() -> None:
     alone = Why(error, {}, {}, np.arange(100))
     assert alone.groups is None
     assert "what is left is its recording or seed" in alone.reasons(3)[0]
+    shared = Why(error, {}, {}, np.zeros(100, np.int64))
+    assert shared.reasons(3)[0].endswith("what is left is its seed")
 
 
 def test_a_guard_that_acted_stands_beside() -> None:

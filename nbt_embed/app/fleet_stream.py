@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from nbt_embed.fleet.sources import file_print
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
-_KEPT = 16  # recordings that a process keeps
+_KEPT = max(4, 2 * (os.cpu_count() or 1))  # recordings that a process keeps: one for each thread
 _MOST_SIMULATED = 1_000_000  # rows: seconds of work, and some hundred megabytes meanwhile
 
 
@@ -167,7 +168,7 @@ class Simulated(Series):
 
 
 class Recorded(Series):
-    """Recordings that files hold, read where they are needed; each process keeps the last 16.
+    """Recordings that files hold, read where they are needed; each process keeps the last few.
 
     Args: files, of each recording; options, how they are read. The first one is read at once.
     Attributes: classes, of the first recording, or None; notes about it.

@@ -96,7 +96,7 @@ class Why:
             (self._along(*one, ranks) for one in columns), key=lambda one: -abs(one.rho)
         )
         self.groups = _groups(error, ranks, recordings)
-        self._called = called
+        self._called, self._shared = called, not _varies(recordings)
 
     def reasons(self, device: int) -> list[str]:
         """Sentences about one device, by its place in the arrays; never empty."""
@@ -177,7 +177,7 @@ class Why:
             said += ", by its distance from the median" if most.distance else ""
             said += "" if most.tells else ", which the error of the fleet does not go along with"
         if self.groups is None and self._count > 1:
-            said += "; what is left is its recording or seed"
+            said += f"; what is left is its {'seed' if self._shared else 'recording or seed'}"
         return said
 
 
@@ -196,7 +196,7 @@ def needed_correlation(devices: int, tests: int) -> float:
     return min(quantile / float(np.sqrt(devices - 1)), 1.0)
 
 
-def _varies(values: Float64Array) -> bool:
+def _varies(values: NDArray[Any]) -> bool:
     return bool(len(values)) and bool((values != values[0]).any())
 
 
