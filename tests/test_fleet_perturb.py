@@ -137,6 +137,11 @@ def test_dropouts_are_runs_of_the_mean_length(share: float) -> None:
     assert not np.array_equal(lost, np.isnan(made[:, 1]))
 
 
+@pytest.mark.parametrize("share", [1e-300, 1e-20, 1e-9])
+def test_what_is_very_rare_does_not_happen(share: float) -> None:
+    assert same(read([fixed("dropouts", share), fixed("stuck", share, length=1e9)]), read(()))
+
+
 def test_together_means_all_channels_at_once() -> None:
     made, labels = read([fixed("dropouts", 0.3, together=True), fixed("gain", 0, 9, shape="uniform",
                                                                      together=True)])  # fmt: skip

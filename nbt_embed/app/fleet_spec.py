@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nbt_embed._extras import needs
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.app.fleet_keys import (
     Keys,
@@ -162,12 +163,14 @@ def read_spec(path: str) -> Spec:
 def parse(source: str, name: str) -> Spec:
     """The spec of a TOML text.
 
-    Args: source; name, of the file, in whose folder relative paths begin. Errors: ConfigError.
+    Args: source; name, of the file, in whose folder relative paths begin.
+    Errors: ConfigError, MissingExtraError.
     """
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef, import-not-found, unused-ignore]
+        with needs("a fleet's spec"):
+            import tomli as tomllib  # type: ignore[no-redef, import-not-found, unused-ignore]
     try:
         table = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:

@@ -51,8 +51,9 @@ OF_SPELLS: tuple[Kind, ...] = ("dropouts", "stuck")
 
 _TAIL = 4.0  # standard deviations at which normal draws end
 _BLOCK = 4096  # rows whose noise one generator makes
-_SPELLS = 64  # that are drawn at once
+_SPELLS = 256  # that are drawn at once
 _LONGEST = 1 << 40  # rows of a spell, or between two
+_RAREST = 1 / _LONGEST  # NumPy's geometric numbers overflow where an event is rarer by far
 _UNIT_ROWS = 1000  # whose standard deviation is the unit "sd"
 
 
@@ -510,18 +511,18 @@ class _Spells:
         self._pause = length * (1 - share) / share
         self._begins = np.zeros(0, np.int64)
         self._ends = np.zeros(0, np.int64)
+        self._drawn = 0  # end of the last spell that was drawn
 
     def mask(self, row: int, stop: int) -> NDArray[np.bool_]:
-        """For each row whether a spell is on."""
+        """For each row whether a spell is on; rows before are forgotten."""
         if self._always:
             return np.ones(stop - row, bool)
         self._draw_to(stop)
         # +1 where a spell begins, -1 where it ends.
         steps = np.zeros(stop - row + 1, np.int64)
-        near = slice(
-            int(np.searchsorted(self._ends, row, "right")),
-            int(np.searchsorted(self._begins, stop, "left")),
-        )
+        gone = int(np.searchsorted(self._ends, row, "right"))
+        self._begins, self._ends = self._begins[gone:], self._ends[gone:]
+        near = slice(int(np.searchsorted(self._begins, stop, "left")))
         np.add.at(steps, np.maximum(self._begins[near] - row, 0), 1)
         np.add.at(steps, np.minimum(self._ends[near] - row, stop - row), -1)
         return np.cumsum(steps[:-1]) > 0
@@ -541,10 +542,10 @@ class _Spells:
     def _draw_to(self, stop: int) -> None:
         """Draw until a spell begins at or after a row."""
         while not len(self._begins) or self._begins[-1] < stop:
-            # Alternating, so that what was drawn does not depend on how far one looks.
-            pauses = self._rng.geometric(1 / (1 + self._pause), _SPELLS) - 1
+            pauses = self._rng.geometric(max(1 / (1 + self._pause), _RAREST), _SPELLS) - 1
             lengths = self._rng.geometric(1 / self._length, _SPELLS)
             both = np.column_stack([pauses, lengths]).clip(0, _LONGEST).ravel()
-            edges = np.cumsum(both) + (self._ends[-1] if len(self._ends) else 0)
+            edges = np.cumsum(both) + self._drawn
             self._begins = np.append(self._begins, edges[::2])
             self._ends = np.append(self._ends, edges[1::2])
+            self._drawn = int(edges[-1])
