@@ -22,9 +22,9 @@ from nbt_embed.app.reading import read
 from nbt_embed.app.source import STDIN, sources
 from nbt_embed.app.spool import Folder
 from nbt_embed.errors import ConfigError, InputError, StreamError
+from nbt_embed.fleet.fingerprints import file_print
 from nbt_embed.fleet.perturb import Perturbed
 from nbt_embed.fleet.series import PIECE_ROWS, Piece, Series
-from nbt_embed.fleet.sources import file_print
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
