@@ -196,6 +196,13 @@ def test_a_guard_that_acted_stands_beside() -> None:
     assert "nothing" in why.reasons(30)[0]
 
 
+def test_a_guard_that_did_not_act_is_no_reason() -> None:
+    acted = np.arange(60.0)
+    why = Why(-acted, {}, {"limited": acted}, np.arange(60))
+    assert why.columns[0].tells
+    assert all("guard" not in reason for reason in why.reasons(0))
+
+
 def test_few_devices_tell_nothing() -> None:
     assert needed_correlation(2, 3) == 1
     assert needed_correlation(5, 3) == 1

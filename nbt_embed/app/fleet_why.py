@@ -121,7 +121,8 @@ class Why:
             if one.tells and one.rank[device] <= max(1, _STANDS_OUT * self._count)
         ]
         found += [self._sentence(one, device) for one in telling if not one.guard]
-        acted = [self._sentence(one, device) for one in telling if one.guard]
+        # A guard that acted less than elsewhere is no reason.
+        acted = [self._sentence(one, device) for one in telling if one.guard and one.rho > 0]
         return found[:_MOST_REASONS] + acted[:1] if found else [*acted[:1], self._nothing(device)]
 
     def _along(self, column: str, values: Float64Array, guard: bool, ranks: Float64Array) -> Along:
