@@ -30,7 +30,8 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        live soak targets board size scaling cost amalgamation ecosystems misra learning learning-quick \
+         fleet fleet-scale live soak targets board size scaling cost amalgamation ecosystems misra learning \
+         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
@@ -47,6 +48,8 @@ help:
 	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
+	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/fleet.md); minutes'
+	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
@@ -128,6 +131,18 @@ desk: $(VENV)/tools
 # Needs mosquitto.
 live: $(VENV)/tools
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
+
+# `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
+FLEET_FLAGS ?=
+fleet: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \
+	    $(call documented,--document docs/fleet.md)
+
+# `make fleet-scale SCALE_FLAGS=--quick` measures little of everything, in seconds.
+SCALE_FLAGS ?=
+fleet-scale: $(VENV)/tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet.scale $(SCALE_FLAGS) \
+	    $(call documented,--document docs/scale.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \

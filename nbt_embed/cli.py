@@ -12,12 +12,23 @@ import tempfile
 from collections.abc import Sequence
 
 from nbt_embed import __version__, _interrupt
-from nbt_embed.commands import compare, completion, demo, export, replay, run, size, tune, watch
+from nbt_embed.commands import (
+    compare,
+    completion,
+    demo,
+    export,
+    fleet,
+    replay,
+    run,
+    size,
+    tune,
+    watch,
+)
 from nbt_embed.errors import NbtError, StreamError
 from nbt_embed.options import BAD_INPUT, Parser
 from nbt_embed.output import Result, deliver, drop, tell
 
-_COMMANDS = (run, watch, compare, tune, demo, size, export, replay, completion)
+_COMMANDS = (run, watch, compare, tune, fleet, demo, size, export, replay, completion)
 _NOBODY_READS = 141
 
 

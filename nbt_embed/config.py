@@ -6,6 +6,7 @@ a learner is built. What stands here for readers and editors is compared with it
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from nbt_embed._defaults import settled
 from nbt_embed._html import html_table
 from nbt_embed.errors import ConfigError, shown, similar
 
-__all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", "Norm"]
+__all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", "Norm", "changed"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -317,6 +318,14 @@ _USUAL_LEVELS = (0.5, 0.8, 0.95, 0.99, 0.995, 0.998, 0.999, 0.9995)
 
 # Looked up once: fields() makes a new tuple at every call.
 NAMES = tuple(field.name for field in fields(Config))
+
+
+def changed(config: Config, **values: Any) -> Config:
+    """A copy with other values, known to be good: the checks take a hundred times as long."""
+    other = copy.copy(config)
+    for name, value in values.items():
+        object.__setattr__(other, name, value)  # of a copy that nobody else has
+    return other
 
 
 def _is_open(name: str, value: object) -> bool:

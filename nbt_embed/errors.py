@@ -36,8 +36,16 @@ class StreamError(NbtError, ValueError):
     """A file or a column of a stream cannot be used."""
 
 
+class FleetError(NbtError, RuntimeError):
+    """A folder holds another run, or another process works in it; a fleet's workers are lost."""
+
+
 class ExportError(NbtError, ValueError):
     """A firmware cannot be written to this folder, or not of this learner."""
+
+
+class ClusterError(NbtError, RuntimeError):
+    """A cluster cannot be used or is lost, or a job loses one worker after another."""
 
 
 class MissingExtraError(NbtError, ImportError):

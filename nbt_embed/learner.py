@@ -47,7 +47,7 @@ from nbt_embed.arrays import (
     integer,
     table,
 )
-from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm
+from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm, changed
 from nbt_embed.errors import (
     CheckpointError,
     ConfigError,
@@ -249,6 +249,15 @@ class Learner:
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
         tell(self._config, handle[0])
         self._pin(handle[0])
+
+    @classmethod
+    def _over(cls, config: Config, block: NDArray[np.uint8]) -> Self:
+        """A handle to the learner that lies in a block; whoever has another one sees its steps."""
+        self = cls.__new__(cls)
+        self._config, self._block = config, block
+        self._memory = ffi.from_buffer(block, require_writable=True)
+        self._pin(ffi.cast("nbt_learner *", self._memory))  # the block has no pointers: nbt_init
+        return self
 
     def _allocate(self) -> Any:
         """Make the block; the kernel stores the learner's address in what is returned."""
@@ -578,7 +587,7 @@ class Learner:
         if any(one is not None for one in anchor):
             channels = [-1 if one is None else one for one in anchor]
             _check_turn(lib.nbt_shared_anchor_set(self._shared, channels), "find_anchor")
-            self._config = replace(self._config, anchor=anchor)
+            self._config = changed(self._config, anchor=anchor)
         self._decided = True
 
     def variance(self) -> Float32Array:

@@ -35,6 +35,7 @@ def run_all(
     passes: Sequence[Callable[[Advance], T]],
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
+    what: str = "passes",
 ) -> list[T]:
     """What every pass returns, in their order.
 
@@ -43,6 +44,7 @@ def run_all(
             should stand first.
         jobs: passes at once; None: as many as this process may use processors.
         progress: called with the number of rows fed since the last call, one call at a time.
+        what: how ``Interrupted`` calls them.
 
     Errors: Interrupted, ConfigError and InputTypeError (jobs), the first that a pass raises.
     """
@@ -58,21 +60,22 @@ def run_all(
     results: dict[int, T] = {}
     with warnings.catch_warnings():  # a model that diverges has losses that say so
         warnings.simplefilter("ignore", DivergenceWarning)
-        pool = ThreadPoolExecutor(_threads(jobs))
+        pool = ThreadPoolExecutor(threads(jobs))
         try:
             places = {pool.submit(one, advance): place for place, one in enumerate(passes)}
             for future in as_completed(places):
                 results[places[future]] = future.result()
         except KeyboardInterrupt:
             stop.set()
-            raise Interrupted(len(results), len(passes)) from None
+            raise Interrupted(len(results), len(passes), what) from None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
     return [results[place] for place in range(len(passes))]
 
 
-def _threads(jobs: int | None) -> int:
+def threads(jobs: int | None) -> int:
+    """Passes at once; None: as many as this process may use processors. Errors: ConfigError."""
     if jobs is None:
         return (
             len(os.sched_getaffinity(0))

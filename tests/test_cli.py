@@ -71,7 +71,7 @@ def test_usage_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def refused(*arguments: str) -> str:
         return failure(capsys, *arguments)
 
-    assert "required: run | watch | compare | tune | demo | size" in refused()
+    assert "required: run | watch | compare | tune | fleet | demo | size" in refused()
     assert "invalid choice: 'walk'" in refused("walk")
     assert "required: FILE" in refused("run")
     assert "required: --inputs, --outputs" in refused("size")

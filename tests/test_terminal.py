@@ -176,3 +176,11 @@ def test_the_bar_is_on_a_terminal_alone() -> None:
     assert piped.getvalue() == ""
     assert "100%" in shown.getvalue()
     assert shown.getvalue().endswith("\x1b[2K")  # the line is empty again
+
+
+@pytest.mark.parametrize(("total", "said"), [(1000, "30 of 60 devices"), (None, "60 devices")])
+def test_the_bar_may_count_devices(total: int | None, said: str) -> None:
+    shown = Terminal()
+    with terminal.Progress(total, stream=shown, items=(60, "devices")) as progress:
+        progress.add(500)
+    assert said in shown.getvalue()

@@ -5,7 +5,7 @@ Style and script are those of a run's page (``page``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
@@ -19,7 +19,7 @@ from nbt_embed.app.figures import figure_of, item_of, tag
 from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, templates
 
 # The marks of the legend, in a box of 30 x 14.
-_SHAPES = {
+SHAPES = {
     "circle": "M15 2a5 5 0 1 0 .01 0z",
     "square": "M10 2h10v10h-10z",
     "triangle": "M15 1l6 11h-12z",
@@ -57,7 +57,7 @@ def page(document: Mapping[str, Any]) -> str:
             }
             for one in document["horizons"]
         ],
-        shapes=_SHAPES,
+        shapes=SHAPES,
         facts=list(_facts(document)),
         notes=document["source"]["notes"],
         json=embedded_json(document),
@@ -155,13 +155,13 @@ def _figure(
     plot.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     plot.xaxis.axis_label = _axis_label(document, price)
     plot.yaxis.axis_label = "error / last value's"
-    plot.xaxis.ticker = FixedTicker(ticks=_ticks([v for one in everything for v in one["x"]]))
+    plot.xaxis.ticker = FixedTicker(ticks=ticks([v for one in everything for v in one["x"]]))
     plot.xaxis.formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en-US')")
     return item_of(plot)
 
 
-def _ticks(values: list[float]) -> list[float]:
-    """1, 2 and 5 of every decade that the values reach."""
+def ticks(values: Sequence[float]) -> list[float]:
+    """For a logarithmic axis: 1, 2 and 5 of every decade that the values reach."""
     if not values:
         return []
     steps = [step * 10.0**power for power in range(-6, 12) for step in (1, 2, 5)]

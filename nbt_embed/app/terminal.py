@@ -208,12 +208,20 @@ class Progress:
     ...     progress.add(1000)
 
     Args:
-        total: rows that will be added.
+        total: rows that will be added; None: nobody knows.
         title: stands before the bar.
         stream: where to show it; None: standard error.
+        items: how many things of equal length the rows are of, and what these are called: how many
+            of them are done stands beside the rows a second.
     """
 
-    def __init__(self, total: int, title: str = "", stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        title: str = "",
+        stream: TextIO | None = None,
+        items: tuple[int, str] | None = None,
+    ) -> None:
         stream = sys.stderr if stream is None else stream
         shown = stream is not None and stream.isatty()
         console = Console(
@@ -225,6 +233,7 @@ class Progress:
         self._bar = RichProgress(
             BarColumn(bar_width=None),
             TaskProgressColumn(),
+            *([] if items is None else [_Items(*items)]),
             _Rate(),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -254,6 +263,21 @@ class _Rate(ProgressColumn):
         """What stands in the column."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f} rows/s")
+
+
+class _Items(ProgressColumn):
+    """How many things are done, by their share of the rows."""
+
+    def __init__(self, count: int, name: str) -> None:
+        super().__init__()
+        self._count, self._name = count, name
+
+    def render(self, task: Task) -> Text:
+        """What stands in the column."""
+        if not task.total:
+            return Text(f"{self._count:,} {self._name}")
+        done = int(self._count * task.completed / task.total)
+        return Text(f"{done:,} of {self._count:,} {self._name}")
 
 
 def _parts(

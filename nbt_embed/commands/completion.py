@@ -10,7 +10,7 @@ from nbt_embed._extras import needs
 from nbt_embed.output import Result
 
 _SHELLS = ("bash", "zsh", "tcsh")
-_FILES = ("FILE", "DIR", "STATE", "LOG")  # metavars of what is a file or a folder
+_FILES = ("FILE", "DIR", "STATE", "LOG", "SPEC")  # metavars of what is a file or a folder
 
 
 def add(commands: Any) -> None:

@@ -1,0 +1,169 @@
+"""A fleet's document as tables of texts, for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbt_embed.app.compared import ahead
+from nbt_embed.app.tables import NONE, Table, count, number, percent
+
+_SPREAD = ("median", "p90", "worst")
+
+
+def shown_settings(horizon: Mapping[str, Any], most: int | None = None) -> list[Mapping[str, Any]]:
+    """The settings of a horizon; of more than ``most`` those that matter, by bytes."""
+    rows: list[Mapping[str, Any]] = horizon["settings"]
+    if most is None or len(rows) <= most:
+        return rows
+    good = {one["name"] for one in on_line(rows)}
+    marks = ("advised", "best_median", "best_p90")
+    good |= {one["name"] for one in rows if any(one[mark] for mark in marks)}
+    good |= {one["name"] for one in rows if one["key"] == "rls"}
+    chosen = [one for one in rows if one["name"] in good]
+    return sorted(chosen, key=lambda one: one["memory_bytes"] or 0)
+
+
+def on_line(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Settings than which none with as few bytes has as small a median, by bytes."""
+    found: list[Mapping[str, Any]] = []
+    known = [one for one in rows if one["error"]["median"] is not None and one["memory_bytes"]]
+    for one in sorted(known, key=lambda one: (one["memory_bytes"], one["error"]["median"])):
+        if not found or one["error"]["median"] < found[-1]["error"]["median"]:
+            found.append(one)
+    return found
+
+
+def settings_table(
+    document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
+) -> Table:
+    """One line a setting: bytes, the distribution of errors, and who is no better than what."""
+    rows = shown_settings(horizon, most)
+    bits = document["measure"] == "bits"
+    with_rls = any(one["loses_to_rls"] is not None for one in rows)
+    with_failed = any(one["scored"] < one["devices"] for one in rows)
+    with_diverged = any(one["diverged"] for one in rows)
+    head = ["setting", "bytes", *_SPREAD]
+    head += [] if bits else ["lose to last"]
+    head += ["lose to RLS"] if with_rls else []
+    head += ["not scored"] if with_failed else []
+    head += ["diverged"] if with_diverged else []
+    lines = []
+    for one in rows:
+        name = f"{one['name']}{' (advised)' if one['advised'] else ''}"
+        cells = [name, count(one["memory_bytes"])]
+        cells += [_error(one["error"][key], one) for key in _SPREAD]
+        cells += [] if bits else [percent(one["loses_to_last"])]
+        cells += [percent(one["loses_to_rls"])] if with_rls else []
+        cells += [count(one["devices"] - one["scored"])] if with_failed else []
+        cells += [count(one["diverged"])] if with_diverged else []
+        lines.append(tuple(cells))
+    best = frozenset(
+        (row, 2 + place)
+        for row, one in enumerate(rows)
+        for place, key in enumerate(("best_median", "best_p90"))
+        if one[key]
+    )
+    note = (
+        "bits a label; "
+        if bits
+        else "error: RMSE over that of the last value"
+        + (", geometric mean over the targets" if len(document["targets"]) > 1 else "")
+        + "; "
+    ) + "median, 90th percentile and worst of the devices."
+    if len(rows) < len(horizon["settings"]):
+        note += (
+            f" {count(len(horizon['settings']) - len(rows))} settings that something smaller "
+            "equals are left out here; --json has them."
+        )
+    return Table(ahead(horizon["horizon"]), tuple(head), tuple(lines), 1, best, note)
+
+
+def loss_table(
+    document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
+) -> Table:
+    """One line a setting: RMSE in the target's unit, of several targets nRMSE; the last value's."""
+    single = len(document["targets"]) == 1
+    key, unit = ("loss", "RMSE, the target's unit") if single else ("nrmse", "nRMSE")
+    rows = [(one["name"], *map(number, _values(one[key]))) for one in shown_settings(horizon, most)]
+    if single and horizon["last_loss"] is not None:
+        rows.insert(0, ("last value", *map(number, _values(horizon["last_loss"]))))
+    note = "" if single else "nRMSE: RMSE over the standard deviation of the labels, all targets."
+    title = f"{unit}: {ahead(horizon['horizon'])}"
+    return Table(title, ("setting", *_SPREAD), tuple(rows), note=note)
+
+
+def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
+    """One line a device: error and reasons."""
+    rows = tuple(
+        (_called(one), "; ".join(one["reasons"]), _infinite(one["error"]), number(one["loss"]))
+        for one in horizon["worst"]
+    )
+    loss = "bits" if document["measure"] == "bits" else "RMSE"
+    title = f"The worst devices with {horizon['worst_of']}: {ahead(horizon['horizon'])}"
+    return Table(title, ("device", "why", "error", loss), rows, 2, note=horizon["explained"])
+
+
+def worst_sentences(horizon: Mapping[str, Any]) -> list[str]:
+    """The same for a terminal."""
+    return [
+        f"{_called(one)}: error {_infinite(one['error'])}. {'; '.join(one['reasons'])}."
+        for one in horizon["worst"]
+    ]
+
+
+def along_table(horizon: Mapping[str, Any], most: int = 20) -> Table:
+    """One line a column: how the error of the fleet goes along with it."""
+    rows = tuple(
+        (
+            f"{'guard ' if one['guard'] else ''}{one['column']}",
+            one["of"],
+            f"{one['correlation']:+.2f}",
+            "yes" if one["tells"] else "no",
+        )
+        for one in horizon["correlations"][:most]
+    )
+    note = (
+        "Rank correlation (Spearman) of the error with what devices drew, and with how often "
+        f"guards acted. Chance gives up to ±{horizon['needed_correlation']:.2f} in some column, "
+        "with a probability of 1 %."
+    )
+    title = f"What the error goes along with: {ahead(horizon['horizon'])}"
+    head = ("column", "value or distance", "correlation", "more than chance")
+    return Table(title, head, rows, 2, note=note)
+
+
+def drawn_table(document: Mapping[str, Any]) -> Table:
+    """One line a column: what devices drew."""
+    rows = tuple(
+        (one["column"], *(number(one[key]) for key in ("least", "median", "most")))
+        for one in document["perturbations"]
+    )
+    return Table("What devices drew", ("column", "least", "median", "most"), rows)
+
+
+def failed_table(horizon: Mapping[str, Any]) -> Table:
+    """The first devices that were refused."""
+    rows = tuple((_called(one), one["error"]) for one in horizon["failed"])
+    return Table(
+        f"Refused, or nothing to score: {ahead(horizon['horizon'])}", ("device", "why"), rows, 2
+    )
+
+
+def _called(one: Mapping[str, Any]) -> str:
+    """Number and name of a device."""
+    number_of = str(one["device"])
+    return one["name"] if number_of in str(one["name"]).split() else f"{number_of} {one['name']}"
+
+
+def _values(spread: Mapping[str, Any]) -> list[float | None]:
+    return [spread[key] for key in _SPREAD]
+
+
+def _error(value: float | None, one: Mapping[str, Any]) -> str:
+    return NONE if not one["scored"] else _infinite(value)
+
+
+def _infinite(value: float | None) -> str:
+    """Three digits; JSON has no infinity."""
+    return "inf" if value is None else f"{value:.3f}"

@@ -1,0 +1,233 @@
+"""Why devices of a fleet are worse than others: what they drew, their recording, their guards.
+
+A cause is named only with its numbers: where the device stands in the fleet, and how the error of
+all devices goes along with it (Spearman's rank correlation). Whatever does not go along with the
+error of the fleet more than chance would have it explains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import polars
+from numpy.typing import NDArray
+
+from nbt_embed.arrays import Float64Array
+
+_CHANCE = 0.01  # that any of the correlations of a fleet is taken for one by mistake
+_LEAST = 0.1  # correlation below which a cause explains too little to be named
+_STANDS_OUT = 0.1  # share of the fleet at the end where the error is large
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Along:
+    """How the error of the fleet goes along with one column.
+
+    Attributes:
+        column: what devices drew, or a guard's counter.
+        rho: Spearman's correlation of the error with it, or with its distance from the median.
+        distance: whether it is the distance from the median that counts.
+        tells: whether that is more than chance.
+        rank: (n,) of each device, 1 where the error should be largest; equal ones have the last
+            of their ranks.
+        values, median: of the column.
+        guard: whether it is a guard's counter.
+    """
+
+    column: str
+    rho: float
+    distance: bool
+    tells: bool
+    rank: NDArray[np.int64]
+    values: Float64Array
+    median: float
+    guard: bool
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Devices that share a recording.
+
+    Attributes: numbers, (k,) of the recordings; of, (n,) which one of them each device has; median,
+    (k,) error of its devices; share, of the variance of the error's ranks that lies between
+    recordings; tells, whether that is more than chance.
+    """
+
+    numbers: NDArray[np.int64]
+    of: NDArray[np.int64]
+    median: Float64Array
+    share: float
+    tells: bool
+
+
+class Why:
+    """Reasons for the errors of one setting and horizon.
+
+    Args:
+        error: (n,) of devices that were scored; infinite where one diverged.
+        drawn: name -> (n,), what they drew.
+        guards: name -> (n,), how often each guard acted.
+        recordings: (n,) number of each device's recording.
+        called: name of a recording.
+
+    Cost: a sort for each column.
+    """
+
+    def __init__(
+        self,
+        error: Float64Array,
+        drawn: Mapping[str, Float64Array],
+        guards: Mapping[str, Float64Array],
+        recordings: NDArray[np.int64],
+        called: Callable[[int], str] = str,
+    ) -> None:
+        self._error, self._count = error, len(error)
+        columns = [(name, values, False) for name, values in drawn.items() if _varies(values)]
+        columns += [(name, values, True) for name, values in guards.items() if _varies(values)]
+        self.needed = needed_correlation(self._count, 2 * len(columns))
+        """Correlation from which on it tells something."""
+        ranks = _ranks(error)
+        self.columns = sorted(
+            (self._along(*one, ranks) for one in columns), key=lambda one: -abs(one.rho)
+        )
+        self.groups = _groups(error, ranks, recordings)
+        self._called, self._shared = called, not _varies(recordings)
+
+    def reasons(self, device: int) -> list[str]:
+        """Sentences about one device, by its place in the arrays; never empty."""
+        found = []
+        if not np.isfinite(self._error[device]):
+            found.append("its learner diverged")
+        groups = self.groups
+        if groups is not None and groups.tells:
+            own = groups.of[device]
+            count = len(groups.numbers)
+            rank = 1 + int((groups.median > groups.median[own]).sum())
+            if rank <= max(1, _STANDS_OUT * count):
+                found.append(
+                    f"recording {self._called(int(groups.numbers[own]))}: the median error of its "
+                    f"{int((groups.of == own).sum()):,} devices is {groups.median[own]:.3g}, rank "
+                    f"{rank} of {count:,} recordings, which explain {groups.share:.0%} of the "
+                    "variance of the ranks"
+                )
+        telling = [
+            one
+            for one in self.columns
+            if one.tells and one.rank[device] <= max(1, _STANDS_OUT * self._count)
+        ]
+        found += [self._sentence(one, device) for one in telling if not one.guard]
+        # A guard that acted less than elsewhere is no reason.
+        acted = [self._sentence(one, device) for one in telling if one.guard and one.rho > 0]
+        return found[:_MOST_REASONS] + acted[:1] if found else [*acted[:1], self._nothing(device)]
+
+    def _along(self, column: str, values: Float64Array, guard: bool, ranks: Float64Array) -> Along:
+        median = float(np.median(values))
+        rho, distance, sign = _correlation(_ranks(values), ranks), False, values
+        away = np.abs(values - median)
+        if not guard and abs(rho_away := _correlation(_ranks(away), ranks)) > abs(rho):
+            rho, distance, sign = rho_away, True, away
+        harmful = sign if rho >= 0 else -sign
+        rank = 1 + self._count - _ranks(harmful, "min").astype(np.int64)
+        return Along(
+            column, rho, distance, abs(rho) >= max(self.needed, _LEAST), rank, values, median, guard
+        )
+
+    def _sentence(self, one: Along, device: int) -> str:
+        value = f"{one.values[device]:,.0f} times" if one.guard else f"{one.values[device]:.4g}"
+        how = f"{'rises' if one.rho > 0 else 'falls'} with "
+        how += "the distance from the median" if one.distance else "it"
+        return (
+            f"{_titled(one)} {value}, rank {one.rank[device]:,} of {self._count:,}, median "
+            f"{one.median:.4g} (over the fleet the error {how}, rank correlation {one.rho:+.2f})"
+        )
+
+    def summary(self) -> str:
+        """What the error of the fleet goes along with, in one sentence."""
+        if self._count < 3 or not self.columns:
+            return "Too little differs between the devices to say what their error goes along with."
+        telling = [one for one in self.columns if one.tells]
+        if telling:
+            named = ", ".join(f"{_titled(one)} ({one.rho:+.2f})" for one in telling[:_MOST_REASONS])
+            return (
+                f"Over the fleet the error goes along with {named}; chance gives rank correlations "
+                f"up to ±{self.needed:.2f}."
+            )
+        best = self.columns[0]
+        return (
+            "Over the fleet the error goes along with nothing that was drawn more than by chance: "
+            f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up "
+            f"to ±{self.needed:.2f} with {self._count:,} devices."
+        )
+
+    def _nothing(self, device: int) -> str:
+        said = "nothing that was drawn explains it"
+        drawn = [one for one in self.columns if not one.guard]
+        if drawn:
+            # What tells, else all, by where the device stands.
+            told = [one for one in drawn if one.tells] or drawn
+            most = min(told, key=lambda one: int(one.rank[device]))
+            said += (
+                f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
+                f"{most.rank[device]:,} of {self._count:,}"
+            )
+            said += ", by its distance from the median" if most.distance else ""
+            said += "" if most.tells else ", which the error of the fleet does not go along with"
+        if self.groups is None and self._count > 1:
+            said += f"; what is left is its {'seed' if self._shared else 'recording or seed'}"
+        return said
+
+
+def _titled(one: Along) -> str:
+    return f"guard {one.column}" if one.guard else one.column
+
+
+def needed_correlation(devices: int, tests: int) -> float:
+    """|rho| that so many correlations of unrelated columns exceed with a chance of 1 % in all.
+
+    The normal approximation rho sqrt(n - 1) ~ N(0, 1), with Bonferroni's correction; at most 1.
+    """
+    if devices < 3 or not tests:
+        return 1.0
+    quantile = NormalDist().inv_cdf(1 - _CHANCE / (2 * tests))
+    return min(quantile / float(np.sqrt(devices - 1)), 1.0)
+
+
+def _varies(values: NDArray[Any]) -> bool:
+    return bool(len(values)) and bool((values != values[0]).any())
+
+
+def _ranks(values: Float64Array, method: Any = "average") -> Float64Array:
+    """From 1; ties share theirs."""
+    ranks: Float64Array = polars.Series(values).rank(method).to_numpy().astype(np.float64)
+    return ranks
+
+
+def _correlation(one: Float64Array, other: Float64Array) -> float:
+    """Pearson's, of ranks; 0 where one of them is constant."""
+    a, b = one - one.mean(), other - other.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def _groups(
+    error: Float64Array, ranks: Float64Array, recordings: NDArray[np.int64]
+) -> Groups | None:
+    """By recording, where several devices have the same and there is more than one; or None."""
+    numbers, of = np.unique(recordings, return_inverse=True)
+    if not 1 < len(numbers) <= len(error) / 2:
+        return None
+    size = np.bincount(of)
+    between = float((size * (np.bincount(of, ranks) / size - ranks.mean()) ** 2).sum())
+    total = float(((ranks - ranks.mean()) ** 2).sum())
+    share = between / total if total else 0.0
+    # Kruskal and Wallis: (n - 1) share is about chi-squared with k - 1 degrees of freedom, of mean
+    # k - 1 and variance 2 (k - 1).
+    free = len(numbers) - 1
+    tells = (len(error) - 1) * share > free + 4 * np.sqrt(2 * free)
+    median = np.array([np.median(error[of == group]) for group in range(len(numbers))])
+    return Groups(numbers, of, median, share, bool(tells))

@@ -1,0 +1,179 @@
+"""A job: some devices that one worker carries through all their time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from nbt_embed.arrays import Float32Array
+from nbt_embed.errors import CheckpointError, NbtError
+from nbt_embed.fleet.checkpoint import Checkpoint
+from nbt_embed.fleet.columns import Columns, joined
+from nbt_embed.fleet.devices import Devices
+from nbt_embed.fleet.scores import BLOCK_ROWS
+from nbt_embed.fleet.series import Series, cut
+from nbt_embed.fleet.settings import Configs, Setting
+from nbt_embed.fleet.store import Store
+
+_LONG = 0.25  # seconds that a piece may take
+
+
+@dataclass(frozen=True)
+class Job:
+    """Devices, what they are to learn, and where the results go; picklable.
+
+    The devices are fed one after the other, each through all its time, so that one device's
+    learners are in memory at once. With a store, what has been done is written there every
+    ``checkpoint_seconds``, and where the job is interrupted. Run again, after whatever happened,
+    anywhere that sees the folder, it goes on from there and ends with the same bytes. Two
+    processes that run the same job at once do the work twice and no harm.
+
+    Attributes:
+        number: of the job and of its part of the results.
+        devices: their numbers, one range.
+        settings, horizons: every device has a learner for each pair.
+        series: where its samples come from, of these devices at least.
+        store: the run directory, or None: results are returned only, a lost job begins again.
+        rows: rows of its devices together, as far as that is known; for the order of jobs and for
+            progress alone.
+    """
+
+    number: int
+    devices: range
+    settings: tuple[Setting, ...]
+    horizons: tuple[int, ...]
+    series: Series
+    store: Store | None = None
+    rows: int = 0
+    checkpoint_seconds: float = 10.0
+
+    def run(self, advance: Callable[[int], None]) -> Columns:
+        """The results of the devices, one row a device, setting and horizon.
+
+        Args:
+            advance: called with the rows of devices that were fed since the last call (also those
+                that an earlier run had fed), after every piece; what it raises ends the job after a
+                checkpoint.
+
+        Errors: OSError (the store), CheckpointError, what the series raises that is no NbtError.
+        Where learners diverge they warn with DivergenceWarning: callers that want none filter it,
+        once for all threads.
+        Cost: that of ``Learner.run``, and of one read of the samples.
+        """
+        done = self.store.part(self.number) if self.store else None
+        if done is not None:
+            learners = len(self.settings) * len(self.horizons)  # of one device
+            advance(self.rows or int(done["rows"][::learners].sum()))
+            return done
+        work = _Work(self)
+        try:
+            columns = work.finish(advance)
+        except BaseException:
+            with suppress(OSError):  # the first error says more
+                work.save()
+            raise
+        if self.store:
+            self.store.write_part(self.number, columns)
+        return columns
+
+
+class _Work:
+    """What a job has done so far: devices that are finished, and the one at work."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._finished: list[Columns] = []
+        self._fed = 0  # rows of these
+        self._device = job.devices.start  # the one at work
+        self._learners: Devices | None = None
+        self._torn = False  # in the middle of a change: an interrupt may come at any moment
+        self._rows = BLOCK_ROWS  # fed at once
+        self._saved = time.monotonic()
+        kept = job.store.checkpoint(job.number) if job.store else None
+        if kept is not None:
+            self._finished = [kept.finished] if kept.finished else []
+            self._fed = kept.fed
+            self._device += kept.devices
+            self._learners = kept.learners
+
+    def finish(self, advance: Callable[[int], None]) -> Columns:
+        """Carry every device through all its time."""
+        advance(self._fed + (self._learners.rows(0) if self._learners else 0))
+        while self._device < self._job.devices.stop:
+            self._carry(advance)
+        return joined(self._finished)
+
+    def save(self) -> None:
+        """Write what has been done, if there is a store.
+
+        A learner that cannot be saved (a number is not finite) begins its device again.
+        Errors: OSError.
+        """
+        store = self._job.store
+        if store is None or self._torn:
+            return
+        kept = Checkpoint(
+            joined(self._finished) if self._finished else None,
+            self._device - self._job.devices.start,
+            self._fed,
+            self._learners,
+        )
+        try:
+            store.write_checkpoint(self._job.number, kept)
+        except CheckpointError:
+            store.write_checkpoint(self._job.number, replace(kept, learners=None))
+        self._saved = time.monotonic()
+
+    def _carry(self, advance: Callable[[int], None]) -> None:
+        job, device = self._job, self._device
+        if self._learners is None:
+            self._learners = self._made(device)
+        learners, begun = self._learners, self._learners.rows(0)
+        try:
+            if not begun:
+                learners.find_anchors(0, *job.series.head(device))
+            for inputs, labels in cut(job.series.pieces(device, begun), BLOCK_ROWS):
+                self._feed(learners, inputs, labels, advance)
+                if learners.refused(0):
+                    break
+        except NbtError as error:
+            learners = self._made(device)
+            learners.refuse(0, str(error))
+        self._torn = True
+        names = [setting.name for setting in job.settings]
+        self._finished.append(learners.columns(device, [job.series.name(device)], names))
+        self._fed += learners.rows(0)
+        self._device, self._learners = device + 1, None
+        self._torn = False
+        self._save_at_times()
+
+    def _made(self, device: int) -> Devices:
+        job = self._job
+        configs = Configs(job.settings, job.horizons, range(device, device + 1))
+        return Devices(configs, len(job.settings), job.horizons, job.series.n_out)
+
+    def _feed(
+        self,
+        learners: Devices,
+        inputs: Float32Array,
+        labels: Float32Array,
+        advance: Callable[[int], None],
+    ) -> None:
+        """Feed a piece, in smaller ones where a step takes long: a stop waits for one of them."""
+        begin = 0
+        while begin < len(inputs):
+            rows = slice(begin, begin + self._rows)
+            began, self._torn = time.monotonic(), True
+            learners.feed(0, inputs[rows], labels[rows])
+            self._torn = False
+            advance(len(inputs[rows]))
+            begin += self._rows
+            if time.monotonic() - began > _LONG and self._rows > 1:
+                self._rows //= 2
+            self._save_at_times()
+
+    def _save_at_times(self) -> None:
+        if time.monotonic() - self._saved >= self._job.checkpoint_seconds:
+            self.save()

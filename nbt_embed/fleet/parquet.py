@@ -1,0 +1,183 @@
+"""Samples of a fleet in Parquet: a column that names the device, or one file for each."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbt_embed._extras import needs
+from nbt_embed.arrays import Float32Array
+from nbt_embed.errors import StreamError, shown, similar
+from nbt_embed.fleet.fingerprints import file_print
+from nbt_embed.fleet.series import PIECE_ROWS, Held, Piece, Series
+
+with needs("streams in Parquet"):
+    import polars as pl
+
+
+class ParquetSeries(Series):
+    """Devices in a Parquet file, or in a folder of them, also hive partitions (device=7/...).
+
+    With a column that names the device, the rows of a device are those with its name, in the order
+    of the files (by name) and of the rows in them, or of ``time``. Where the rows of every device
+    stand together, as in partitions, only those of one device are read at once; where devices
+    alternate, all samples are read and kept in memory. Without such a column every file is a
+    device, which is called as the file.
+
+    Args:
+        path: of a file or a folder.
+        device: the column that names the device; None: "device" if there is one, else one file is
+            one device.
+        inputs: columns; None: all numbers but ``device`` and ``time``.
+        targets: columns; None: the inputs.
+        time: column by which the rows of every device are sorted; None: they are in order.
+
+    Errors: StreamError names file and column; FileNotFoundError; MissingExtraError (polars).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str | None = None,
+        inputs: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
+        time: str | None = None,
+    ) -> None:
+        self._files = _files(Path(path))
+        schema = self._scan(self._files).collect_schema()
+        if device is None and "device" in schema:
+            device = "device"
+        for name in (device, time, *(inputs or ()), *(targets or ())):
+            if name is not None and name not in schema:
+                raise StreamError(
+                    f"{path}: no column {shown(name)}: {similar(name, schema)}expected one of "
+                    f"{', '.join(schema)}"
+                )
+        numbers = [
+            name
+            for name, kind in schema.items()
+            if (kind.is_numeric() or kind.is_(pl.Boolean)) and name not in (device, time)
+        ]
+        self.input_names = tuple(inputs or numbers)
+        self.target_names = tuple(targets or self.input_names)
+        for name in (*self.input_names, *self.target_names):
+            if name not in numbers:
+                raise StreamError(f"{path}: column {shown(name)} is {schema[name]}: no numbers")
+        if not self.input_names:
+            raise StreamError(f"{path}: no column of numbers: {', '.join(schema)}")
+        self._time = time
+        self._kept: tuple[Float32Array, Float32Array] | None = None  # all samples
+        if device is None:
+            self._names = [file.stem for file in self._files]
+            counts = [self._scan([file]).select(pl.len()).collect() for file in self._files]
+            self._count = np.array([count.item() for count in counts], np.int64)
+            self._per_file = True
+        else:
+            self._per_file = False
+            self._find(device)
+        self.devices = len(self._names)
+        self._begin = np.cumsum(self._count) - self._count
+        self._first = 0  # device of the first name and count, and of the first samples if kept
+        self._held = Held()
+
+    def _find(self, device: str) -> None:
+        """Where the rows of every device stand."""
+        column = self._scan(self._files).select(device).collect()[device]
+        if column.null_count():
+            row = column.is_null().arg_max()
+            raise StreamError(f"{self._files[0].parent}: column {device!r}, row {row}: no device")
+        runs = column.rle().struct.unnest()
+        if runs["value"].n_unique() < len(runs):
+            kept = self._scan(self._files).sort(device, maintain_order=True).collect()
+            runs = kept[device].rle().struct.unnest()
+            if self._time:
+                kept = kept.sort(device, self._time, maintain_order=True)
+            self._kept = self._samples(kept.lazy())
+        self._names = runs["value"].cast(pl.String).to_list()
+        self._count = runs["len"].cast(pl.Int64).to_numpy()
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) rows of every device."""
+        return self._count
+
+    def name(self, device: int) -> str:
+        """What the column says, or the file's name."""
+        return self._names[device - self._first]
+
+    def only(self, devices: range) -> Series:
+        """As ``Series.only``."""
+        part, own = copy.copy(self), slice(devices.start - self._first, devices.stop - self._first)
+        part._names, part._count = self._names[own], self._count[own]
+        part._begin, part._first = self._begin[own], devices.start
+        if self._per_file:
+            part._files = self._files[own]
+        if self._kept:
+            rows = slice(int(part._begin[0]), int(part._begin[-1] + part._count[-1]))
+            inputs, labels = self._kept
+            x = inputs[rows]
+            part._kept = x, x if labels is inputs else labels[rows]
+            part._begin = part._begin - part._begin[0]
+        return part
+
+    def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
+        """As ``Series.pieces``."""
+        inputs, labels = self.head(device)
+        for begin in range(start, len(inputs), PIECE_ROWS):
+            rows = slice(begin, begin + PIECE_ROWS)
+            yield inputs[rows], labels[rows]
+
+    def head(self, device: int) -> Piece:
+        """The whole stream."""
+        return self._held.get(device) or self._held.put(device, self._read(device))
+
+    def _read(self, device: int) -> Piece:
+        place = device - self._first
+        begin, count = int(self._begin[place]), int(self._count[place])
+        if self._kept:
+            inputs, labels = self._kept
+            return inputs[begin : begin + count], labels[begin : begin + count]
+        if self._per_file:
+            rows = self._scan([self._files[place]])
+        else:
+            rows = self._scan(self._files).slice(begin, count)
+        return self._samples(rows.sort(self._time, maintain_order=True) if self._time else rows)
+
+    def fingerprint(self) -> str:
+        """Of the files: size, time, and their ends."""
+        digest = hashlib.blake2b(digest_size=16)
+        for file in self._files:
+            digest.update(f"{file.name} {file_print(file)}\n".encode())
+        return f"{digest.hexdigest()} {self._time}"
+
+    def _scan(self, files: list[Path]) -> pl.LazyFrame:
+        return pl.scan_parquet(files, hive_partitioning=True)
+
+    def _samples(self, rows: pl.LazyFrame) -> Piece:
+        names = dict.fromkeys((*self.input_names, *self.target_names))
+        read = rows.select([pl.col(name).cast(pl.Float32) for name in names]).collect()
+        inputs = np.ascontiguousarray(read.select(self.input_names).to_numpy())
+        if self.target_names == self.input_names:
+            return inputs, inputs
+        return inputs, np.ascontiguousarray(read.select(self.target_names).to_numpy())
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(path.rglob("*.parquet"))
+        if not files:
+            raise StreamError(f"{path} holds no .parquet files")
+        return [file.absolute() for file in files]
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file or folder", str(path))
+    if path.suffix != ".parquet":
+        raise StreamError(
+            f"{path}: expected a .npy or .parquet file, or a folder of .parquet files"
+        )
+    return [path.absolute()]

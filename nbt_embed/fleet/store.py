@@ -1,0 +1,203 @@
+"""The run directory: what a run is, its results, and how far its jobs have come.
+
+    fleet.json           settings, horizons, fingerprint of the samples, versions
+    part-00000.parquet   results of job 0, and so on
+    checkpoints/         of the jobs at work; removed when all are done
+
+Every file appears whole or not at all (``nbt_embed.files``). A checkpoint or a part that is
+damaged, or of another run, counts as missing: the job does the work again, with the same bits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbt_embed._extras import needs
+from nbt_embed.errors import CheckpointError, FleetError, shown
+from nbt_embed.files import write_path
+from nbt_embed.fleet.checkpoint import Checkpoint
+from nbt_embed.fleet.columns import SCHEMA, TEXT, Columns, columns_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMAT = 1
+_DESCRIPTION, _CHECKPOINTS = "fleet.json", "checkpoints"
+_KEY = "nbt_embed.fleet"  # of what a part says of itself
+_OPEN_SEAL = b"seal:" + b"0" * 32
+_SEAL = re.compile(rb"seal:[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A run directory, for jobs that may be elsewhere. Attributes: directory; run, which it is."""
+
+    directory: str
+    run: str
+
+    def part(self, job: int) -> Columns | None:
+        """The results of the job of this number if it is done, None if it is not."""
+        try:
+            data = self._part(job).read_bytes()
+        except FileNotFoundError:
+            return None
+        return _columns_of(data, f"{self.run} {job}")
+
+    def write_part(self, job: int, columns: Columns) -> None:
+        """Keep the results of a job, and remove its checkpoint. Errors: OSError."""
+        write_path(str(self._part(job)), _part_bytes(columns, f"{self.run} {job}"))
+        with suppress(FileNotFoundError):
+            self._checkpoint(job).unlink()
+
+    def checkpoint(self, job: int) -> Checkpoint | None:
+        """How far a job has come, None if that is not known."""
+        try:
+            data = self._checkpoint(job).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return Checkpoint.from_bytes(data, f"{self.run} {job}")
+        except CheckpointError:
+            return None
+
+    def write_checkpoint(self, job: int, kept: Checkpoint) -> None:
+        """Keep how far a job has come.
+
+        Errors: OSError; CheckpointError (a learner with a number that is not finite).
+        """
+        write_path(str(self._checkpoint(job)), kept.to_bytes(f"{self.run} {job}"))
+
+    def _part(self, job: int) -> Path:
+        return Path(self.directory, f"part-{job:05}.parquet")
+
+    def _checkpoint(self, job: int) -> Path:
+        return Path(self.directory, _CHECKPOINTS, f"job-{job:05}.npz")
+
+
+@contextmanager
+def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Store]:
+    """The store of a run, which no other process may use meanwhile.
+
+    Args: path, of the folder, which is made; description, what the run is, in terms of JSON: if the
+    folder holds a run, it has to be the same one. When the block ends well, checkpoints go.
+
+    Errors: FleetError (another run, another process), OSError.
+    """
+    folder = Path(path).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        text = json.dumps({"format": FORMAT, **description}, indent=1, allow_nan=False) + "\n"
+        found = folder / _DESCRIPTION
+        if found.exists():
+            _compare(found, json.loads(text))
+        elif any(folder.glob("part-*.parquet")):
+            raise FleetError(
+                f"{folder} holds part-*.parquet and no {_DESCRIPTION}: they would be replaced; "
+                "name another folder"
+            )
+        else:
+            write_path(str(found), text.encode())
+        checkpoints = folder / _CHECKPOINTS
+        checkpoints.mkdir(exist_ok=True)
+        yield Store(str(folder), hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+        with suppress(OSError):  # of another user
+            for one in checkpoints.iterdir():
+                one.unlink()
+            checkpoints.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep others out of a folder; where the file system has no locks, nobody is kept out."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FleetError(
+                f"{folder}: another process simulates into this folder; wait for it, or name "
+                "another folder"
+            ) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _compare(path: Path, wanted: dict[str, Any]) -> None:
+    """Refuse to go on with another run. Errors: FleetError says what differs, OSError."""
+    try:
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise FleetError(
+            f"{path} is damaged ({error}): what the folder holds cannot be told; name another one"
+        ) from None
+    different = list(_differences(found, wanted))
+    if different:
+        raise FleetError(
+            f"{path.parent} holds another run: {', '.join(different[:3])}; name another folder, "
+            "or pass the same arguments to go on with that one"
+        )
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted({*found, *wanted}):
+            yield from _differences(
+                found.get(key), wanted.get(key), f"{name}.{key}" if name else key
+            )
+    elif found != wanted:
+        yield f"{name} was {shown(found)} and is {shown(wanted)} now"
+
+
+def frame(columns: Columns) -> pl.DataFrame:
+    """The columns as a polars frame. Errors: MissingExtraError."""
+    with needs("results as a frame or in a file"):
+        import polars as pl
+    return pl.DataFrame(
+        [
+            pl.Series(name, values.tolist() if name in TEXT else values)
+            for name, values in columns.items()
+        ]
+    )
+
+
+def _part_bytes(columns: Columns, whose: str) -> bytes:
+    """The results as Parquet, whose metadata says whose they are and has a hash of all bytes."""
+    file = io.BytesIO()
+    frame(columns).write_parquet(file, metadata={_KEY: f"{whose} {_OPEN_SEAL.decode()}"})
+    data = file.getvalue()
+    return data.replace(_OPEN_SEAL, _seal(data))
+
+
+def _columns_of(data: bytes, whose: str) -> Columns | None:
+    """The results in a part, None if it is damaged or of another job.
+
+    A damaged file is not given to polars, which may end the process.
+    """
+    seals = set(_SEAL.findall(data))
+    opened = _SEAL.sub(_OPEN_SEAL, data)
+    if seals != {_seal(opened)} or f"{whose} ".encode() + _OPEN_SEAL not in opened:
+        return None
+    with needs("results in a file"):
+        import polars as pl
+    read = pl.read_parquet(io.BytesIO(data))
+    return columns_of({name: read[name].to_numpy() for name in SCHEMA})
+
+
+def _seal(data: bytes) -> bytes:
+    """What stands in place of an open seal: a hash of the file with the open one."""
+    return b"seal:" + hashlib.blake2b(data, digest_size=16).hexdigest().encode()

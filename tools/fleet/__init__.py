@@ -1,0 +1,1 @@
+"""Many devices: speed, memory and what is left after losses (``make fleet``)."""
