@@ -30,8 +30,8 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-         fleet fleet-scale live soak targets board size scaling cost amalgamation ecosystems misra learning \
-         learning-quick \
+        fleet fleet-scale live soak targets board size scaling cost amalgamation ecosystems misra learning \
+        learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
