@@ -1,0 +1,163 @@
+"""Weights in units that devices have in common: what federated averaging needs (docs/federated.md).
+
+A readout stands in its learner's applied units, which follow the stream in steps (docs/design.md,
+section 11). Two devices with the same law and other gains, offsets or histories so have other
+numbers for it, and their mean means nothing. Here it is re-expressed in the live units: every
+channel less its running mean, over its running deviation. Recurrent weights and head see live
+units and are passed on as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nbt_embed.arrays import Float32Array, float32
+from nbt_embed.errors import ConfigError, InputError, shown
+from nbt_embed.learner import Learner
+
+READOUTS = ("readout", "slow", "linear")
+"""What forecasts from the features: a learner has those of its configuration."""
+
+WEIGHTS = ("theta", "head", *READOUTS)
+"""All that is learnt, but for covariances, noise levels, and the weights of the mixture."""
+
+_Matrix = NDArray[np.float64]
+
+
+def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Float32Array]:
+    """Weights of a learner in common units, to be averaged with those of other devices.
+
+    With x' = a x + b the change of a channel from applied to live units (a = S/s, b = (M - m)/s)
+    and a_o, b_o that of the output, anchored outputs with b_o = 0:
+
+        V'_j = a_o V_j / a_j      V'_1 = a_o (V_1 - sum_j b_j V_j / a_j) + b_o
+
+    a_j = 1 for features of the network. The devices need the same settings and the same
+    ``Config.seed``: only then does unit i of one mean unit i of another.
+
+    Args:
+        learner: whose weights; it stays as it is.
+        names: any of ``WEIGHTS``; those that the configuration leaves out are passed over.
+
+    Returns: name -> float32 in the shape of ``Learner.array``, as many bytes.
+    Errors: ConfigError (a name). Cost: a copy of the arrays.
+    """
+    names = tuple(names)
+    for name in names:
+        _check_name(name)
+    change = _to_live(learner)
+    return {
+        name: _moved(name, learner.array(name), change).astype(np.float32)
+        for name in names
+        if name in learner.arrays
+    }
+
+
+def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
+    """Replace a learner's weights by others in common units: a mean of ``to_common``.
+
+    Covariances, noise levels, mixture and states stay: the learner takes its next step as surely or
+    as unsurely as it would have without. Before a channel has varied its units are not known, and
+    in its first 21 values they start readouts again when they move; a new device takes recurrent
+    weights and head at once, and readouts when it has learnt some 25 labels.
+
+    Args:
+        learner: who goes on with them.
+        weights: name (of ``WEIGHTS``) -> real numbers in the shape of ``Learner.array``.
+
+    Errors: ConfigError (a name), InputError and InputTypeError as ``Learner.set_array``. The
+    learner is then as it was.
+    """
+    change = _to_live(learner).inverse()
+    moved = {}
+    for name, values in weights.items():
+        _check_name(name)
+        shape = learner.array(name).shape
+        array = float32(name, values)
+        if array.shape != shape:
+            raise InputError(f"{name} has shape {array.shape}: expected {shape}")
+        moved[name] = _moved(name, array, change)
+    before = {name: learner.array(name) for name in moved}
+    try:
+        for name, values in moved.items():
+            learner.set_array(name, values)
+    except InputError:
+        for name, values in before.items():
+            learner.set_array(name, values)
+        raise
+
+
+class _Change(NamedTuple):
+    """x' = a x + b, for every tap (I,) and for every output (O,); of an output's taps (O,)."""
+
+    tap_a: _Matrix
+    tap_b: _Matrix
+    out_a: _Matrix
+    out_b: _Matrix
+    anchor_b: _Matrix
+
+    def inverse(self) -> _Change:
+        return _Change(
+            1 / self.tap_a,
+            -self.tap_b / self.tap_a,
+            1 / self.out_a,
+            -self.out_b / self.out_a,
+            -self.anchor_b / self.out_a,
+        )
+
+
+def _check_name(name: str) -> None:
+    if name not in WEIGHTS:
+        raise ConfigError(f"array {shown(name)}: expected one of {', '.join(WEIGHTS)}")
+
+
+def _to_live(learner: Learner) -> _Change:
+    """The change from applied to live units."""
+    config = learner.config
+    a, b = _channels(learner, "units", "input_scale", config.n_in)
+    out_a, out_b = _channels(learner, "label_units", "label_scale", config.n_out)
+    anchor = np.array([-1 if one is None else one for one in learner.anchor])
+    anchored = anchor >= 0
+    return _Change(
+        tap_a=np.tile(a, config.lags or 1),
+        tap_b=np.tile(b, config.lags or 1),
+        out_a=np.where(anchored, a[anchor], out_a),
+        out_b=np.where(anchored, 0.0, out_b),
+        anchor_b=np.where(anchored, b[anchor], 0.0),
+    )
+
+
+def _channels(learner: Learner, units: str, scale: str, n: int) -> tuple[_Matrix, _Matrix]:
+    """Each of n channels' a and b; 1 and 0 where both units are one, or none has been found yet."""
+    a, b = np.ones(n), np.zeros(n)
+    if units not in learner.arrays or learner.config.scale_steps == 0:
+        return a, b
+    _, applied_mean, applied, *_ = learner.array(units).astype(np.float64)
+    mean, variance = learner.array(scale).astype(np.float64)
+    varies = (applied > 0) & (variance > 0)
+    live = np.sqrt(variance[varies])
+    a[varies] = applied[varies] / live
+    b[varies] = (applied_mean - mean)[varies] / live
+    return a, b
+
+
+def _moved(name: str, weights: Float32Array, change: _Change) -> _Matrix:
+    """Weights in the units after a change."""
+    moved = weights.astype(np.float64)
+    if name not in READOUTS:
+        return moved
+    if name == "linear":  # [1; newest, ..., oldest] of the anchor, in the output's own units
+        moved[:, 0] *= change.out_a
+        moved[:, 0] += change.out_b - change.anchor_b * moved[:, 1:].sum(axis=1)
+        return moved
+    # the taps end before the constant of [h; phi; x; 1] and begin behind that of [1; x; h; phi]
+    taps, end = len(change.tap_a), moved.shape[1] - 1
+    x, one = (slice(end - taps, end), end) if name == "readout" else (slice(1, 1 + taps), 0)
+    moved *= change.out_a[:, np.newaxis]
+    moved[:, x] /= change.tap_a
+    moved[:, one] += change.out_b - moved[:, x] @ change.tap_b
+    return moved
