@@ -14,7 +14,7 @@ network; ``client`` and ``Averaging`` are the same on Flower's own engines.
 
 import argparse
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -80,7 +80,8 @@ def machine(rng: np.random.Generator, rows: int) -> tuple[Rows, Rows]:
     return readings[:rows], readings[1 : rows + 1]
 
 
-FLEETS = {
+Maker = Callable[[np.random.Generator, int], tuple[Rows, Rows]]
+FLEETS: dict[str, tuple[Maker, Config]] = {
     "same law": (partial(heat_meter, same_law=True), Config(2, 1)),
     "other laws": (partial(heat_meter, same_law=False), Config(2, 1)),
     "sensor": (machine, Config(3, 3, hidden=8, hold_missing=True, anchor=(0, 1, 2))),
@@ -106,7 +107,7 @@ client = ClientApp()
 def train(message: Message, context: Context) -> Message:
     """Go on from the fleet's weights, learn what was measured since, and give the weights back."""
     run, settings = context.run_config, message.content["config"]
-    learner, windows = recall(context)
+    learner, seen, windows = recall(context)
     fleet = {name: array.numpy() for name, array in message.content["arrays"].items()}
     if run["common"]:
         from_common(learner, fleet)
@@ -114,14 +115,15 @@ def train(message: Message, context: Context) -> Message:
         for name, values in fleet.items():
             learner.set_array(name, values)
 
-    begin = context.node_config["begin"]
-    end = settings["server-round"] * run["every"]
-    now = slice(max(begin, end - run["every"]), max(begin, end))
-    X, Y = stream(run["fleet"], run["seed"], context.node_config["partition-id"], run["rows"])
+    device = context.node_config["partition-id"]
+    begin = 0 if device < run["early"] else run["rows"] // 2
+    now = slice(begin + seen, max(begin + seen, settings["server-round"] * run["every"]))
+    X, Y = stream(run["fleet"], run["seed"], device, run["rows"])
     forecasts = learner.run(X[now], Y[now], horizon=0)
-    squares = np.nanmean(((forecasts - Y[now]) / np.nanstd(Y, axis=0)) ** 2, axis=1)
-    count(windows, now.start - begin, squares)
-    context.state["learner"] = ConfigRecord({"checkpoint": learner.to_bytes()})
+    squares = ((forecasts - Y[now]) / np.nanstd(Y, axis=0)) ** 2
+    count(windows, seen, squares)
+    kept = {"checkpoint": learner.to_bytes(), "rows": seen + len(squares)}
+    context.state["learner"] = ConfigRecord(kept)
 
     names = [name for name in fleet if name in learner.arrays]
     own = to_common(learner, names) if run["common"] else {n: learner.array(n) for n in names}
@@ -138,23 +140,24 @@ def tell(message: Message, context: Context) -> Message:
     return Message(RecordDict({"windows": context.state["windows"]}), reply_to=message)
 
 
-def recall(context: Context) -> tuple[Learner, MetricRecord]:
-    """The learner and the errors that the device keeps between two rounds."""
+def recall(context: Context) -> tuple[Learner, int, MetricRecord]:
+    """What the device keeps between two rounds: learner, rows that it has seen, and errors."""
     if "learner" not in context.state:
         config = FLEETS[context.run_config["fleet"]][1]
-        none = [0.0] * len(WINDOWS)
-        context.state["windows"] = MetricRecord({"squares": none, "labels": none})
-        return Learner(config), context.state["windows"]
-    return Learner.from_bytes(context.state["learner"]["checkpoint"]), context.state["windows"]
+        sums = {name: [0.0] * len(WINDOWS) for name in ("squares", "labels")}
+        context.state["windows"] = MetricRecord(sums)
+        return Learner(config), 0, context.state["windows"]
+    kept = context.state["learner"]
+    return Learner.from_bytes(kept["checkpoint"]), kept["rows"], context.state["windows"]
 
 
 def count(windows: MetricRecord, first: int, squares: Rows) -> None:
-    """Add squared errors of the rows from `first` on to the windows that they fall into."""
+    """Add the errors of the rows from `first` on to the windows that they fall into."""
     window = np.searchsorted(WINDOWS, first + np.arange(len(squares)), side="right") - 1
-    good = (window >= 0) & ~np.isnan(squares)
-    for name, values in (("squares", squares[good]), ("labels", np.ones(good.sum()))):
-        sums = np.bincount(window[good], values, len(WINDOWS))
-        windows[name] = (np.array(windows[name]) + sums).tolist()
+    for place in range(len(WINDOWS)):
+        found = squares[window == place]
+        windows["squares"][place] += float(np.nansum(found))
+        windows["labels"][place] += float(np.sum(~np.isnan(found)))
 
 
 client.train()(train)
@@ -164,15 +167,15 @@ client.query()(tell)
 # ---- the server ----
 
 
-class Averaging(FedAvg):  # type: ignore[misc] # Flower is not installed where this is checked
+class Averaging(FedAvg):  # type: ignore[misc] # mypy sees nothing of Flower
     """FedAvg whose recurrent weights and head go `step` times as far as the mean of the devices.
 
     W <- W + step (mean - W): the server's learning rate of Reddi et al. 2021, *Adaptive federated
     optimization*, arXiv 2003.00295. With 1 it is McMahan's.
     """
 
-    def __init__(self, step: float, **settings: Any) -> None:
-        super().__init__(fraction_evaluate=0.0, **settings)
+    def __init__(self, step: float) -> None:
+        super().__init__(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1)
         self.step, self.before = step, ArrayRecord()
 
     def configure_train(
@@ -199,18 +202,18 @@ class Averaging(FedAvg):  # type: ignore[misc] # Flower is not installed where t
 class Devices:
     """Flower's nodes in this process: the two calls of its ``Grid`` that a strategy makes."""
 
-    def __init__(self, run_config: dict[str, bool | int | str], begins: list[int]) -> None:
+    def __init__(self, run_config: dict[str, bool | int | str], devices: int) -> None:
         # Who writes a message: what each of Flower's engines says when it begins.
         TaskIdentity.task_id = TaskIdentity.run_id = TaskIdentity.node_id = 1
         self.contexts = {
             device + 1: Context(
                 run_id=1,
                 node_id=device + 1,
-                node_config={"partition-id": device, "begin": begin},
+                node_config={"partition-id": device},
                 state=RecordDict(),
                 run_config=run_config,
             )
-            for device, begin in enumerate(begins)
+            for device in range(devices)
         }
 
     def get_node_ids(self) -> list[int]:
@@ -230,13 +233,17 @@ def errors(fleet: str, sharing: Sharing, seed: int, options: argparse.Namespace)
 
     Returns: (2 windows,), NaN where no row falls into a window.
     """
-    early, late = options.devices - options.devices // 4, options.devices // 4
+    early = options.devices - options.devices // 4
     every = options.every if sharing.names else options.rows
-    devices = Devices(
-        {"fleet": fleet, "seed": seed, "rows": options.rows, "every": every}
-        | {"common": sharing.common},
-        [0] * early + [options.rows // 2] * late,
-    )
+    run_config: dict[str, bool | int | str] = {
+        "fleet": fleet,
+        "seed": seed,
+        "rows": options.rows,
+        "early": early,
+        "every": every,
+        "common": sharing.common,
+    }
+    devices = Devices(run_config, options.devices)
     fresh = to_common(Learner(FLEETS[fleet][1]), sharing.names)
     Averaging(sharing.step).start(
         devices,

@@ -132,9 +132,9 @@ def _to_live(learner: Learner) -> _Change:
 
 
 def _channels(learner: Learner, units: str, scale: str, n: int) -> tuple[_Matrix, _Matrix]:
-    """Each of n channels' a and b; 1 and 0 where both units are one, or none has been found yet."""
+    """Each of n channels' a and b; 1 and 0 where a channel is taken as it is, or has not varied."""
     a, b = np.ones(n), np.zeros(n)
-    if units not in learner.arrays or learner.config.scale_steps == 0:
+    if units not in learner.arrays:
         return a, b
     _, applied_mean, applied, *_ = learner.array(units).astype(np.float64)
     mean, variance = learner.array(scale).astype(np.float64)
