@@ -32,12 +32,7 @@ from nbt_embed.simulation import simulated_sensor
 Rows = NDArray[np.float64]
 
 NETWORK = ("theta", "head")
-WINDOWS = (
-    25,
-    300,
-    1000,
-    3000,
-)  # a column of the table goes from one of a device's rows to the next
+WINDOWS = (25, 300, 1000, 3000)  # first rows of the table's columns, counted for each device
 
 
 class Sharing(NamedTuple):
@@ -269,15 +264,10 @@ def print_table(fleet: str, options: argparse.Namespace) -> None:
     alone = found.pop("nothing")
     ends = [*(str(end) for end in WINDOWS[1:]), ""]
     names = [f"{first}-{end}" for first, end in zip(WINDOWS, ends, strict=True)]
+    names += [f"late {name}" for name in names]
     filled = [column for column, error in enumerate(alone[0]) if not np.isnan(error)]
     rows = [
-        (
-            fleet,
-            [
-                f"{'late ' * (column >= len(names))}{names[column % len(names)]}"
-                for column in filled
-            ],
-        ),
+        (fleet, [names[column] for column in filled]),
         ("nothing", [f"{error:.3f}" for error in np.exp(alone.mean(axis=0))[filled]]),
     ]
     for way, logs in found.items():
@@ -288,14 +278,21 @@ def print_table(fleet: str, options: argparse.Namespace) -> None:
         print(f"{way:20}" + "".join(f"{cell:>15}" for cell in cells))
 
 
+def positive(text: str) -> int:
+    """A number of something. Errors: argparse.ArgumentTypeError."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an integer of at least 1")
+    return int(text)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fleet", choices=FLEETS, action="append", help="default: the first two")
-    parser.add_argument("--devices", type=int, default=8, help="a quarter of them joins half way")
-    parser.add_argument("--rows", type=int, default=4000)
-    parser.add_argument("--every", type=int, default=50, help="rows between two rounds")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--devices", type=positive, default=8, help="a quarter joins half way")
+    parser.add_argument("--rows", type=positive, default=4000)
+    parser.add_argument("--every", type=positive, default=50, help="rows between two rounds")
+    parser.add_argument("--seeds", type=positive, default=1)
     options = parser.parse_args()
     logging.getLogger("flwr").setLevel(logging.ERROR)
     print(

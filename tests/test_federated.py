@@ -103,6 +103,7 @@ TaskIdentity.task_id = TaskIdentity.run_id = TaskIdentity.node_id = 1
 def record(value):
     names = ("theta", "readout")
     return ArrayRecord({name: Array(np.full((2, 2), value, np.float32)) for name in names})
+from itertools import permutations
 def reply(node, value, labels):
     message = Message(RecordDict(), node, "train")
     metrics = MetricRecord({"num-examples": labels})
@@ -112,5 +113,8 @@ server.configure_train(1, record(1.0), ConfigRecord(), Devices({}, 2))
 arrays, _ = server.aggregate_train(1, [reply(2, 4.0, 30), reply(1, 0.0, 10)])
 assert (arrays["readout"].numpy() == 3.0).all()  # (10 0 + 30 4) / 40
 assert (arrays["theta"].numpy() == 7.0).all()  # 1 + 3 (3 - 1)
+some = [reply(1, 0.1, 3), reply(2, 1e8, 7), reply(3, -1e8, 7)]
+means = [server.aggregate_train(1, order)[0]["readout"].numpy() for order in permutations(some)]
+assert len({mean.tobytes() for mean in means}) == 1
 """
     )

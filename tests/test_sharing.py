@@ -201,3 +201,5 @@ def test_a_refused_mean_leaves_the_learner_as_it_was(
 def test_a_name_that_is_no_weight_is_refused() -> None:
     with pytest.raises(ConfigError, match="'noise': expected one of theta"):
         to_common(Learner(1, 1), ["noise"])
+    with pytest.raises(ConfigError, match="did you mean 'readout'"):
+        to_common(Learner(1, 1), ["readuot"])
