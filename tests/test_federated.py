@@ -76,6 +76,8 @@ lone.run(X, Y, horizon=0)
 assert learner(1).hash() == lone.hash()
 assert reply[0]["metrics"]["num-examples"] == lone.counters.labels
 assert learner(2).counters.predictions == 200
+swings = [stream("same law", 0, device, 400)[1].std() for device in range(8)]
+assert max(swings) > 2 * min(swings)
 """
     )
 
