@@ -25,7 +25,7 @@ from fleet_jobs import CountingJob, Deadly, Folder
 
 from nbt_embed import Config
 from nbt_embed.errors import ClusterError, ConfigError, InputTypeError
-from nbt_embed.fleet import Fleet, cluster, local_cluster, remote, simulate
+from nbt_embed.fleet import Fleet, cluster, connection, local_cluster, remote, simulate
 from nbt_embed.fleet.job import Job
 from nbt_embed.fleet.package import Packer, unpack
 from nbt_embed.parallel import Interrupted
@@ -238,7 +238,7 @@ def test_a_scheduler_that_is_none_is_refused(scheduler: object, text: str) -> No
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_CONNECT", 0.2)
+    monkeypatch.setattr(connection, "_CONNECT", 0.2)
     with pytest.raises(ClusterError, match=r"tcp://127.0.0.1:1: no Dask scheduler answers"):
         run_on("tcp://127.0.0.1:1", [CountingJob(0)])
 
@@ -253,10 +253,10 @@ def test_a_closed_client_is_refused(client: Client) -> None:
 def test_a_worker_that_computes_other_bits_is_refused() -> None:
     version, bits = remote.software()
     with pytest.raises(ClusterError, match=r"worker w: has nbt_embed 9.9, this process"):
-        cluster._check_software("w", ("9.9", bits))
+        connection.check_software("w", ("9.9", bits))
     with pytest.raises(ClusterError, match="its kernel computes other bits"):
-        cluster._check_software("w", (version, "0"))
-    cluster._check_software("w", (version, bits))
+        connection.check_software("w", (version, "0"))
+    connection.check_software("w", (version, bits))
 
 
 def test_records_of_dask_stay_off_the_terminal_while_jobs_run(
@@ -269,7 +269,7 @@ def test_records_of_dask_stay_off_the_terminal_while_jobs_run(
 
     before = record()
     assert before > 0
-    with cluster._quiet():
+    with connection.quiet():
         assert record() == before
     assert record() == 2 * before
 
@@ -402,11 +402,11 @@ def running_cluster(folder: Path) -> Iterator[tuple[str, Callable[..., Any], Any
 def test_a_running_cluster_is_checked_before_anything_is_fed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_WORKERS", 0.5)
+    monkeypatch.setattr(connection, "_WORKERS", 0.5)
     with running_cluster(tmp_path) as (address, worker, _):
         with pytest.raises(ClusterError, match="has no workers; start some"):
             run_on(address, [CountingJob(0)])
-        monkeypatch.setattr(cluster, "_WORKERS", 20)
+        monkeypatch.setattr(connection, "_WORKERS", 20)
         worker()
         assert numbers(run_on(address, [CountingJob(0), CountingJob(1)])) == [0, 1]
 
