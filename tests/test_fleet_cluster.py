@@ -228,7 +228,7 @@ def test_what_a_worker_cannot_unpack_is_told_with_its_address(client: Client) ->
         ("threads?", "expected \"processes\""),
         (7, "scheduler = 7: expected"),
         ("tcp://", "missing port"),
-        ("tls://127.0.0.1:1", "TLS configuration"),
+        ("tls://127.0.0.1:1", "no certificates for it"),
         ("tcp://host:port", "expected \"processes\""),
     ],
 )  # fmt: skip

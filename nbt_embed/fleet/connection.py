@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import dask
-from distributed import Client
+from distributed import Client, Security
 from distributed.comm.addressing import get_address_host_port
 
 from nbt_embed import _interrupt
@@ -24,6 +24,7 @@ from nbt_embed.fleet.local_cluster import Processes
 from nbt_embed.parallel import threads
 
 _ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
+_ENCRYPTED = ("tls://", "wss://")
 _EXPECTED = (
     'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
     "distributed.Client, or None for threads"
@@ -97,10 +98,14 @@ def _client(address: str) -> Iterator[Client]:
         get_address_host_port(address)
     except ValueError as error:
         raise ConfigError(f"scheduler = {shown(address)}: {error}; {_EXPECTED}") from None
+    certified = Security().get_connection_args("client").get("ssl_context") is not None
+    if address.startswith(_ENCRYPTED) and not certified:
+        raise ConfigError(
+            f"scheduler = {shown(address)}: Dask has no certificates for it; name them in its "
+            "settings distributed.comm.tls, or pass a Client that has them"
+        )
     try:
         client = Client(address, timeout=_CONNECT, set_as_default=False, name="nbt_embed")
-    except TypeError as error:  # how Dask says that it has no certificates
-        raise ConfigError(f"scheduler = {shown(address)}: {error}") from error
     except OSError as error:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there ({error}); start one with "
