@@ -8,53 +8,52 @@ The results do not depend on which worker had which job, nor on how often one wa
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import queue
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbt_embed import _interrupt
 from nbt_embed._extras import needs
-from nbt_embed.errors import ClusterError, ConfigError, shown
-from nbt_embed.parallel import Interrupted, threads
+from nbt_embed.errors import ClusterError
+from nbt_embed.parallel import Interrupted
 
 with needs("a scheduler other than None"):
-    import dask
-    from distributed import Client, Future, KilledWorker
-    from distributed.comm.addressing import get_address_host_port
+    from distributed import Future, KilledWorker
 
     from nbt_embed.fleet import remote
-    from nbt_embed.fleet.local_cluster import Processes
+    from nbt_embed.fleet.connection import (
+        GONE,
+        LOOK,
+        Cluster,
+        Scheduler,
+        Watch,
+        check_software,
+        check_workers,
+        connected,
+        quiet,
+    )
     from nbt_embed.fleet.package import Packer
 
 if TYPE_CHECKING:
     from nbt_embed.fleet.columns import Columns
     from nbt_embed.fleet.job import Job
 
-_ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
-_EXPECTED = (
-    'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
-    "distributed.Client, or None for threads"
-)
-_CONNECT = 10.0  # seconds until a scheduler that does not answer is an error
-_WORKERS = 60.0  # seconds until a cluster without workers is an error
-_ANSWER = 60.0  # seconds until a scheduler that is connected and says nothing is an error
-_LOOK = 0.5  # seconds between two looks at the workers
-_EVENTS = 20.0  # progress that the scheduler passes on, events a second at most
 _STOP = 60.0  # seconds that jobs have for their last checkpoint
 _GATHER = 5.0  # seconds for a result to come, until the workers are looked at again
 _ROUNDS = 2  # times that Dask may give a job up before it is given up here, without any progress
+_UNPACK = (
+    "worker {0}: cannot unpack what it was sent ({1}); install there what streams and configs are "
+    "made of, or define it in the script that makes this call"
+)
 
 Progress: TypeAlias = Callable[[int], None]
-Scheduler: TypeAlias = str | Client
 
 
 def run_on(
@@ -80,156 +79,10 @@ def run_on(
     """
     if not jobs:
         return []
-    with _quiet(), _connected(scheduler, workers) as cluster:
-        _check_workers(cluster, _directory(jobs))
+    with quiet(), connected(scheduler, workers) as cluster:
+        store = jobs[0].store
+        check_workers(cluster, None if store is None else Path(store.directory))
         return _Run(cluster, jobs, progress or (lambda _rows: None)).results()
-
-
-@dataclass(frozen=True)
-class _Cluster:
-    """A connected client.
-
-    Attributes: name, for messages; most, jobs at once at most; tend, looks after the workers;
-    fate, how the worker of a name ended.
-    """
-
-    client: Client
-    name: str
-    most: int | None
-    tend: Callable[[], None] = lambda: None  # who started a running cluster looks after it
-    fate: Callable[[object], str] = lambda _name: "look into its log"
-
-
-@contextmanager
-def _connected(scheduler: Scheduler, workers: int | None) -> Iterator[_Cluster]:
-    if isinstance(scheduler, Client):
-        if scheduler.asynchronous:
-            raise ConfigError("scheduler: an asynchronous Client; give its address instead")
-        if scheduler.status != "running":
-            raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
-        yield _Cluster(scheduler, "the Client's scheduler", _at_most(workers))
-    elif scheduler == "processes":
-        local = Processes()
-        try:
-            local.start(threads(workers))
-            with _client(local.address) as client:
-                yield _Cluster(client, "processes", None, local.tend, local.fate)
-        finally:
-            with _interrupt.put_off():
-                local.close()
-    elif isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
-        with _client(scheduler) as client:
-            yield _Cluster(client, scheduler, _at_most(workers))
-    else:
-        raise ConfigError(f"scheduler = {shown(scheduler)}: {_EXPECTED}")
-
-
-def _at_most(workers: int | None) -> int | None:
-    return None if workers is None else threads(workers)
-
-
-@contextmanager
-def _client(address: str) -> Iterator[Client]:
-    try:
-        get_address_host_port(address)
-    except ValueError as error:
-        raise ConfigError(f"scheduler = {shown(address)}: {error}; {_EXPECTED}") from None
-    try:
-        client = Client(address, timeout=_CONNECT, set_as_default=False, name="nbt_embed")
-    except TypeError as error:  # how Dask says that it has no certificates
-        raise ConfigError(f"scheduler = {shown(address)}: {error}") from error
-    except OSError as error:
-        raise ClusterError(
-            f"{address}: no Dask scheduler answers there ({error}); start one with "
-            "`dask scheduler`, and workers with `dask worker ADDRESS`"
-        ) from error
-    try:
-        yield client
-    finally:
-        with suppress(TimeoutError, OSError):
-            client.close(timeout=5)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Dask's records of lost workers and connections off the terminal: errors say it all.
-
-    A large job is no mistake here, either.
-    """
-    roots = ("distributed", "tornado")
-    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
-    loggers = [logger for logger in loggers if logger.name.startswith(roots)]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PB"}):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _directory(jobs: Sequence[Job]) -> Path | None:
-    store = jobs[0].store
-    return None if store is None else Path(store.directory)
-
-
-def _check_workers(cluster: _Cluster, directory: Path | None) -> None:
-    """Before anything is fed: that workers are there, of one software, and see the run directory.
-
-    Workers that come later check their software themselves. Errors: ClusterError.
-    """
-    watch = _Watch(cluster)
-    watch.look()
-    while not watch.workers:
-        time.sleep(0.05)
-        watch.look()
-    content = f".seen-{uuid.uuid4().hex}"
-    where = None if directory is None else str(directory)
-    try:
-        if where is not None:
-            Path(where, content).touch()
-        found = cluster.client.run(remote.describe, where, content, on_error="return")
-    finally:
-        if where is not None:
-            Path(where, content).unlink(missing_ok=True)
-    for address, answer in found.items():
-        if isinstance(answer, BaseException):
-            if address not in watch.ask():
-                continue  # it is lost since
-            raise ClusterError(_MISSING.format(where=address, reason=answer))
-        software, wrong = answer
-        _check_software(address, software)
-        if wrong:
-            raise ClusterError(
-                f"out: the run directory {where}: worker {address} {wrong}; name a directory that "
-                "all machines of the cluster share by this path"
-            )
-
-
-_GONE = (
-    "{name}: the scheduler has gone away; with the same out the same call goes on from the "
-    "checkpoints, as soon as there is a scheduler"
-)
-_UNPACK = (
-    "worker {0}: cannot unpack what it was sent ({1}); install there what streams and configs are "
-    "made of, or define it in the script that makes this call"
-)
-_MISSING = (
-    "worker {where}: cannot run nbt_embed ({reason}); install there what this process has, as with "
-    "pip install 'nbt-embed[fleet]'"
-)
-
-
-def _check_software(address: str, found: tuple[str, str]) -> None:
-    version, bits = remote.software()
-    if found != (version, bits):
-        other = "" if found[1] == bits else ", and its kernel computes other bits"
-        raise ClusterError(
-            f"worker {address}: has nbt_embed {found[0]}, this process {version}{other}; "
-            "install the same version on both"
-        )
 
 
 @dataclass
@@ -246,63 +99,13 @@ class _State:
     rounds: int = 0
 
 
-class _Watch:
-    """The workers, looked at now and then.
-
-    Attributes: workers, the addresses of all; window, jobs that should be with the scheduler;
-    every, seconds between two reports of progress of one job.
-    """
-
-    def __init__(self, cluster: _Cluster) -> None:
-        self._cluster = cluster
-        self._looked, self._seen = -math.inf, time.monotonic()
-        self.workers: set[str] = set()
-        self.window, self.every = 1, 1.0
-
-    def look(self) -> None:
-        """Errors: ClusterError where there are no workers any more, or no scheduler."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK:
-            return
-        cluster = self._cluster
-        if cluster.client.status != "running":
-            raise ClusterError(_GONE.format(name=cluster.name))
-        cluster.tend()
-        threads = self.ask()
-        at_once = sum(threads.values())
-        if cluster.most is not None:
-            self.window = cluster.most
-        else:
-            self.window = at_once + at_once // 4 + 1  # the next one is there when one is done
-        self.every = max(_LOOK, at_once / _EVENTS)
-        self._looked = now
-        if threads:
-            self._seen = now
-        elif now - self._seen > _WORKERS:
-            raise ClusterError(
-                f"{cluster.name}: the scheduler has no workers; start some with "
-                "`dask worker ADDRESS`, and make the same call again"
-            )
-
-    def ask(self) -> dict[str, int]:
-        """The threads of each worker. Errors: ClusterError where the scheduler does not answer."""
-        client = self._cluster.client
-        assert client.scheduler is not None  # it is connected
-        try:
-            threads = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER)
-        except (TimeoutError, asyncio.TimeoutError, OSError) as error:
-            raise ClusterError(_GONE.format(name=self._cluster.name)) from error
-        self.workers = set(threads)
-        return dict(threads)
-
-
 class _Run:
     """The jobs of one call, some of which are with the scheduler at any time.
 
     Callbacks of Dask, which come in other threads, only put their news into a queue.
     """
 
-    def __init__(self, cluster: _Cluster, jobs: Sequence[Job], progress: Progress) -> None:
+    def __init__(self, cluster: Cluster, jobs: Sequence[Job], progress: Progress) -> None:
         self._cluster, self._jobs, self._progress = cluster, jobs, progress
         self._name = f"nbt_embed-{uuid.uuid4().hex}"
         self._waiting = deque(range(len(jobs)))
@@ -314,7 +117,7 @@ class _Run:
         self._packer = Packer(jobs)
         self._series = self._large_series()
         self._tries = 0
-        self._watch = _Watch(cluster)
+        self._watch = Watch(cluster)
 
     def results(self) -> list[Columns]:
         client = self._cluster.client
@@ -355,7 +158,7 @@ class _Run:
 
     def _take_news(self) -> None:
         try:
-            news = self._news.get(timeout=_LOOK)
+            news = self._news.get(timeout=LOOK)
         except queue.Empty:
             return
         if isinstance(news, Future):
@@ -389,7 +192,7 @@ class _Run:
         if future.status == "error":
             self._failed(number, future.exception())
         elif future.status == "cancelled":
-            raise ClusterError(_GONE.format(name=self._cluster.name))
+            raise ClusterError(GONE.format(name=self._cluster.name))
         else:
             try:
                 rows, columns = future.result(timeout=_GATHER)
@@ -397,7 +200,7 @@ class _Run:
                 future.add_done_callback(self._news.put)  # it is run again
                 return
             except CancelledError as error:
-                raise ClusterError(_GONE.format(name=self._cluster.name)) from error
+                raise ClusterError(GONE.format(name=self._cluster.name)) from error
             self._columns[number] = columns
             self._tell(number, rows)
         del self._running[key]
@@ -411,7 +214,7 @@ class _Run:
         if isinstance(error, remote.UnpackError):
             raise ClusterError(_UNPACK.format(*error.args)) from error
         if isinstance(error, remote.SoftwareError):
-            _check_software(*error.args)
+            check_software(*error.args)
         raise error
 
     def _lost(self, number: int, error: KilledWorker) -> None:
@@ -439,7 +242,7 @@ class _Run:
         with suppress(ClusterError):
             while self._carriers and self._alive() and time.monotonic() < deadline:
                 with suppress(queue.Empty):
-                    news = self._news.get(timeout=_LOOK)
+                    news = self._news.get(timeout=LOOK)
                     if not isinstance(news, Future):
                         self._note_carrier(news)
                         continue

@@ -103,6 +103,7 @@ class Processes:
             "PYTHONPATH": path,
             "PYTHONFAULTHANDLER": "1",
             "DASK_LOGGING__DISTRIBUTED": "error",
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # nobody looks at it
         }
         log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         process = subprocess.Popen(

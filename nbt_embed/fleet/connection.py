@@ -1,0 +1,232 @@
+"""A connection to a Dask cluster: made, checked before anything is fed, and watched."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import dask
+from distributed import Client, Security
+from distributed.comm.addressing import get_address_host_port
+
+from nbt_embed import _interrupt
+from nbt_embed.errors import ClusterError, ConfigError, shown
+from nbt_embed.fleet import remote
+from nbt_embed.fleet.local_cluster import Processes
+from nbt_embed.parallel import threads
+
+_ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
+_ENCRYPTED = ("tls://", "wss://")
+_EXPECTED = (
+    'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
+    "distributed.Client, or None for threads"
+)
+_CONNECT = 10.0  # seconds until a scheduler that does not answer is an error
+_WORKERS = 60.0  # seconds until a cluster without workers is an error
+_ANSWER = 60.0  # seconds until a scheduler that is connected and says nothing is an error
+_EVENTS = 20.0  # progress that the scheduler passes on, events a second at most
+LOOK = 0.5
+"""Seconds between two looks at the workers."""
+
+GONE = (
+    "{name}: the scheduler has gone away; with the same out the same call goes on from the "
+    "checkpoints, as soon as there is a scheduler"
+)
+_MISSING = (
+    "worker {where}: cannot run nbt_embed ({reason}); install there what this process has, as with "
+    "pip install 'nbt-embed[fleet]'"
+)
+
+Scheduler: TypeAlias = str | Client
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connected client.
+
+    Attributes: name, for messages; most, jobs at once at most; tend, looks after the workers;
+    fate, how the worker of a name ended.
+    """
+
+    client: Client
+    name: str
+    most: int | None
+    tend: Callable[[], None] = lambda: None  # who started a running cluster looks after it
+    fate: Callable[[object], str] = lambda _name: "look into its log"
+
+
+@contextmanager
+def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
+    """A cluster for the time of the block; the arguments and errors are those of ``run_on``."""
+    if isinstance(scheduler, Client):
+        if scheduler.asynchronous:
+            raise ConfigError("scheduler: an asynchronous Client; give its address instead")
+        if scheduler.status != "running":
+            raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
+        yield Cluster(scheduler, "the Client's scheduler", _at_most(workers))
+    elif scheduler == "processes":
+        local = Processes()
+        try:
+            local.start(threads(workers))
+            with _client(local.address) as client:
+                yield Cluster(client, "processes", None, local.tend, local.fate)
+        finally:
+            with _interrupt.put_off():
+                local.close()
+    elif isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
+        with _client(scheduler) as client:
+            yield Cluster(client, scheduler, _at_most(workers))
+    else:
+        raise ConfigError(f"scheduler = {shown(scheduler)}: {_EXPECTED}")
+
+
+def _at_most(workers: int | None) -> int | None:
+    return None if workers is None else threads(workers)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    try:
+        get_address_host_port(address)
+    except ValueError as error:
+        raise ConfigError(f"scheduler = {shown(address)}: {error}; {_EXPECTED}") from None
+    certified = Security().get_connection_args("client").get("ssl_context") is not None
+    if address.startswith(_ENCRYPTED) and not certified:
+        raise ConfigError(
+            f"scheduler = {shown(address)}: Dask has no certificates for it; name them in its "
+            "settings distributed.comm.tls, or pass a Client that has them"
+        )
+    try:
+        client = Client(address, timeout=_CONNECT, set_as_default=False, name="nbt_embed")
+    except OSError as error:
+        raise ClusterError(
+            f"{address}: no Dask scheduler answers there ({error}); start one with "
+            "`dask scheduler`, and workers with `dask worker ADDRESS`"
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError, OSError):
+            client.close(timeout=5)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's records of lost workers and connections off the terminal: errors say it all.
+
+    A large job is no mistake here, either.
+    """
+    roots = ("distributed", "tornado")
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    loggers = [logger for logger in loggers if logger.name.startswith(roots)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PB"}):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def check_workers(cluster: Cluster, directory: Path | None) -> None:
+    """Before anything is fed: that workers are there, of one software, and see the run directory.
+
+    Workers that come later check their software themselves. Errors: ClusterError.
+    """
+    watch = Watch(cluster)
+    watch.look()
+    while not watch.workers:
+        time.sleep(0.05)
+        watch.look()
+    content = f".seen-{uuid.uuid4().hex}"
+    where = None if directory is None else str(directory)
+    try:
+        if where is not None:
+            Path(where, content).touch()
+        found = cluster.client.run(remote.describe, where, content, on_error="return")
+    finally:
+        if where is not None:
+            Path(where, content).unlink(missing_ok=True)
+    for address, answer in found.items():
+        if isinstance(answer, BaseException):
+            if address not in watch.ask():
+                continue  # it is lost since
+            raise ClusterError(_MISSING.format(where=address, reason=answer))
+        software, wrong = answer
+        check_software(address, software)
+        if wrong:
+            raise ClusterError(
+                f"out: the run directory {where}: worker {address} {wrong}; name a directory that "
+                "all machines of the cluster share by this path"
+            )
+
+
+def check_software(address: str, found: tuple[str, str]) -> None:
+    """Refuse a worker that would give other results. Errors: ClusterError."""
+    version, bits = remote.software()
+    if found != (version, bits):
+        other = "" if found[1] == bits else ", and its kernel computes other bits"
+        raise ClusterError(
+            f"worker {address}: has nbt_embed {found[0]}, this process {version}{other}; "
+            "install the same version on both"
+        )
+
+
+class Watch:
+    """The workers, looked at now and then.
+
+    Attributes: workers, the addresses of all; window, jobs that should be with the scheduler;
+    every, seconds between two reports of progress of one job.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._looked, self._seen = -math.inf, time.monotonic()
+        self.workers: set[str] = set()
+        self.window, self.every = 1, 1.0
+
+    def look(self) -> None:
+        """Errors: ClusterError where there are no workers any more, or no scheduler."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return
+        cluster = self._cluster
+        if cluster.client.status != "running":
+            raise ClusterError(GONE.format(name=cluster.name))
+        cluster.tend()
+        threads = self.ask()
+        at_once = sum(threads.values())
+        if cluster.most is not None:
+            self.window = cluster.most
+        else:
+            self.window = at_once + at_once // 4 + 1  # the next one is there when one is done
+        self.every = max(LOOK, at_once / _EVENTS)
+        self._looked = now
+        if threads:
+            self._seen = now
+        elif now - self._seen > _WORKERS:
+            raise ClusterError(
+                f"{cluster.name}: the scheduler has no workers; start some with "
+                "`dask worker ADDRESS`, and make the same call again"
+            )
+
+    def ask(self) -> dict[str, int]:
+        """The threads of each worker. Errors: ClusterError where the scheduler does not answer."""
+        client = self._cluster.client
+        assert client.scheduler is not None  # it is connected
+        try:
+            threads = client.sync(client.scheduler.ncores, callback_timeout=_ANSWER)
+        except (TimeoutError, asyncio.TimeoutError, OSError) as error:
+            raise ClusterError(GONE.format(name=self._cluster.name)) from error
+        self.workers = set(threads)
+        return dict(threads)
