@@ -37,7 +37,7 @@ class StreamError(NbtError, ValueError):
 
 
 class FleetError(NbtError, RuntimeError):
-    """A folder holds another run, or another process works in it; a fleet's workers are lost."""
+    """A folder holds another run of a fleet, or another process works in it."""
 
 
 class ExportError(NbtError, ValueError):

@@ -131,6 +131,16 @@ def test_no_group_of_devices_changes_a_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert_same(one, simulate(CONFIG, x, jobs=2))
 
 
+def test_slow_learners_are_fed_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = walks(1, 9000)
+    whole = simulate(CONFIG, x, horizon=[0, 4])
+    monkeypatch.setattr("nbt_embed.fleet.job._LONG", -1.0)  # every piece takes too long
+    fed: list[int] = []
+    assert_same(whole, simulate(CONFIG, x, horizon=[0, 4], progress=fed.append))
+    assert fed[1:4] == [4096, 2048, 1024]
+    assert sum(fed) == 9000
+
+
 def test_links_other_than_the_gaussian_have_bits() -> None:
     labels = np.random.default_rng(0).integers(0, 3, (2, 300))
     config = Config(3, 3, hidden=2, link="categorical")

@@ -12,7 +12,7 @@ import pytest
 from test_fleet import assert_same
 
 from nbt_embed import Config
-from nbt_embed.errors import InputError, StreamError
+from nbt_embed.errors import InputError, InputTypeError, StreamError
 from nbt_embed.fleet import Fleet, as_series, simulate
 from nbt_embed.fleet.series import cut, first_rows
 from nbt_embed.streams import from_arrays
@@ -132,6 +132,17 @@ def test_a_part_of_a_mapped_file_is_its_rows(tmp_path: Path) -> None:
     part = np.load(npy(tmp_path), mmap_mode="r")[1:3]
     series = pickle.loads(pickle.dumps(as_series(part)))
     assert next(series.pieces(0))[0].tobytes() == X[1].tobytes()
+
+
+def test_what_is_wrong_with_an_array_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    for bad in (b"", b"PAR1", npy(tmp_path).read_bytes()[:200]):
+        path.write_bytes(bad)
+        with pytest.raises(InputError, match=r"x\.npy"):
+            as_series(path)
+    np.save(path, np.ones((2, 3), np.complex64))
+    with pytest.raises(InputTypeError, match="dtype complex64"):
+        as_series(path)
 
 
 def test_what_is_wrong_with_parquet_is_said(tmp_path: Path) -> None:

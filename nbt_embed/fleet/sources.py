@@ -101,9 +101,10 @@ def _count(devices: int | None, what: str) -> int:
 def _of_path(path: Path) -> Series:
     if path.suffix == ".npy":
         try:
-            return Arrays(np.load(path, mmap_mode="r", allow_pickle=False))
-        except ValueError as error:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
             raise InputError(f"{path}: {error}") from None
+        return Arrays(_real(str(path), mapped))
     from nbt_embed.fleet.parquet import ParquetSeries  # needs polars
 
     return ParquetSeries(path)

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _DESCRIPTION, _CHECKPOINTS = "fleet.json", "checkpoints"
 _KEY = "nbt_embed.fleet"  # of what a part says of itself
-_OPEN_SEAL = b"seal:" + b"0" * 32
-_SEAL = re.compile(rb"seal:[0-9a-f]{32}")
+_OPEN = 32 * "0"  # in place of its hash, while that is not known
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,10 @@ def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Sto
     Args: path, of the folder, which is made; description, what the run is, in terms of JSON: if the
     folder holds a run, it has to be the same one. When the block ends well, checkpoints go.
 
-    Errors: FleetError (another run, another process), OSError.
+    Errors: FleetError (another run, another process), OSError, MissingExtraError.
     """
+    with needs("a run directory"):  # now, not when the first job is done
+        import polars as pl  # noqa: F401
     folder = Path(path).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
@@ -177,10 +178,10 @@ def frame(columns: Columns) -> pl.DataFrame:
 
 def _part_bytes(columns: Columns, whose: str) -> bytes:
     """The results as Parquet, whose metadata says whose they are and has a hash of all bytes."""
-    file = io.BytesIO()
-    frame(columns).write_parquet(file, metadata={_KEY: f"{whose} {_OPEN_SEAL.decode()}"})
+    file, opened = io.BytesIO(), f"{whose} {_OPEN}"
+    frame(columns).write_parquet(file, metadata={_KEY: opened})
     data = file.getvalue()
-    return data.replace(_OPEN_SEAL, _seal(data))
+    return data.replace(opened.encode(), _sealed(data, whose))
 
 
 def _columns_of(data: bytes, whose: str) -> Columns | None:
@@ -188,16 +189,16 @@ def _columns_of(data: bytes, whose: str) -> Columns | None:
 
     A damaged file is not given to polars, which may end the process.
     """
-    seals = set(_SEAL.findall(data))
-    opened = _SEAL.sub(_OPEN_SEAL, data)
-    if seals != {_seal(opened)} or f"{whose} ".encode() + _OPEN_SEAL not in opened:
+    seals = re.compile(re.escape(f"{whose} ").encode() + rb"[0-9a-f]{32}")
+    opened = seals.sub(f"{whose} {_OPEN}".encode(), data)
+    if set(seals.findall(data)) != {_sealed(opened, whose)}:
         return None
-    with needs("results in a file"):
-        import polars as pl
+    import polars as pl
+
     read = pl.read_parquet(io.BytesIO(data))
     return columns_of({name: read[name].to_numpy() for name in SCHEMA})
 
 
-def _seal(data: bytes) -> bytes:
-    """What stands in place of an open seal: a hash of the file with the open one."""
-    return b"seal:" + hashlib.blake2b(data, digest_size=16).hexdigest().encode()
+def _sealed(data: bytes, whose: str) -> bytes:
+    """What stands in the file in place of the open hash: one of the file with the open one."""
+    return f"{whose} {hashlib.blake2b(data, digest_size=16).hexdigest()}".encode()

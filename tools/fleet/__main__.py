@@ -217,7 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make_waves(few, min(given.losses, given.devices), given.rows)
 
     rates = speed(x, given.devices, given.rows, given.rounds, given.workers)
-    resident = memory.measured("resident", *given.memory, given.workers)
+    most, memory_rows = given.memory
+    resident = memory.measured("resident", most, memory_rows, given.workers)
     jobs = memory.measured("jobs", given.losses, given.rows, given.workers)
     began = time.perf_counter()
     simulate(CONFIG, few, out=BUILD / "whole", jobs=given.workers)
