@@ -266,3 +266,12 @@ def test_the_first_forecasts_are_not_far_away() -> None:
         learner = Learner(3, 1, max_delay=4)
         forecasts = learner.run(x, x[:, :1], horizon=5)[:-5, 0]
         assert np.abs(forecasts - x[5:, 0]).max() < 10 * x[:, 0].std()
+
+
+@pytest.mark.parametrize(("noise", "seed"), [(0.05, 8), (0.5, 12), (1.0, 12)])
+def test_a_ramp_is_forecast_without_bursts(noise: float, seed: int) -> None:
+    """Next to a steady slope noise is small, and units of the head rest at the ends of tanh."""
+    rng = np.random.default_rng(seed)
+    ramp = np.arange(20_000) + noise * rng.normal(size=20_000)
+    forecasts = Learner(1, 1).run(ramp, ramp, horizon=1)[1_000:-1, 0]
+    assert np.abs(forecasts - ramp[1_001:]).max() < 8 * noise + 0.01
