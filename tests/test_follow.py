@@ -279,7 +279,7 @@ def test_a_ramp_is_forecast_without_bursts(noise: float, seed: int) -> None:
 
 @pytest.mark.parametrize("name", ["readout", "slow", "linear"])
 def test_a_readout_whose_weights_cancel_starts_again_when_units_move(name: str) -> None:
-    """A long ramp leaves directions without samples, in which weights wander off in the long run."""
+    """A long ramp leaves directions without samples, in which weights wander off in time."""
     ramp = np.arange(4_000.0)[:, None]
     learner = Learner(1, 1, hidden=4)
     learner.run(ramp[:1_000], ramp[:1_000], horizon=1)
