@@ -299,15 +299,18 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
         float *x = taps.data + slot * taps.n_in + channel;
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
     }
+    int good = 1;
     for (size_t o = 0; o < l->O; o++) {
-        nbt_rls_move_row(l->readout + o * l->F, l->F, l->F - 1, l->B + channel, taps.n_in, lags, a,
-                         shift);
+        good &= nbt_rls_move_row(l->readout + o * l->F, l->F, l->F - 1, l->B + channel, taps.n_in,
+                                 lags, a, shift);
     }
     if (nbt_is_kalman(l)) {
         nbt_ud_move(l->ud, l->F, 1 + channel, taps.n_in, lags, a, shift);
-        if (!nbt_ud_is_finite(l->ud, l->F)) {
-            nbt_correct_init_covariance(l);
-        }
+    }
+    if (!good) {
+        nbt_correct_init_readout(l);
+    } else if (nbt_is_kalman(l) && !nbt_ud_is_finite(l->ud, l->F)) {
+        nbt_correct_init_covariance(l);
     }
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);

@@ -3,6 +3,11 @@
 #include "nbt_kalman.h"
 #include "nbt_math.h"
 
+/* The most that a label moves U_k z. Over half a unit the slope of tanh grows e-fold at most, and
+ * its mean is below e - 1 < 2 times the slope that the step was computed with: no step takes the
+ * forecast further past a label than it was before it. */
+#define TURN_MAX 0.5f
+
 /* Row k of U, and of its covariance. */
 static float *head_row(const nbt_layout *l, float *rows, size_t k)
 {
@@ -69,7 +74,10 @@ NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain)
 {
     for (size_t k = 0; k < l->Q; k++) {
         const float *white = NBT_OF(l, head_white) + k * l->O;
-        NBT_OF(l, head_step)[k] = gain * nbt_dot(white, nbt_innovation(l), l->O);
+        float step = gain * nbt_dot(white, nbt_innovation(l), l->O);
+        float turn = nbt_abs(step) * NBT_OF(l, head_square)[k]; /* e times how far U_k z moves */
+        float most = TURN_MAX * NBT_OF(l, head_slope)[k];
+        NBT_OF(l, head_step)[k] = turn > most ? step * (most / turn) : step;
     }
 }
 

@@ -24,7 +24,8 @@ NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *row, size_t o);
  * head_square (Q), e^2 sum_j P z_j^2. Uses up cf. Cost: Q Z + Q O. */
 NBT_LOCAL void nbt_head_directions(const nbt_layout *l);
 
-/* The step of U along each direction, gain times that of the innovation, and its curvature. */
+/* The step of U along each direction, gain times that of the innovation, within which U_k z moves by
+ * at most one half, and its curvature. */
 NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain);
 NBT_LOCAL void nbt_head_curvature(const nbt_layout *l, float gamma);
 

@@ -6,6 +6,9 @@
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
 #define NOISE_MAX 1e30f
+/* Weights of features of size one that are larger cancel one another: float32 has no digits left for
+ * what they say together. */
+#define WEIGHT_MAX 1024.0f
 
 static void start_covariance(const nbt_rls *self)
 {
@@ -92,34 +95,37 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-/* A row that has left its bounds says nothing any more. */
-static void bound_row(float *row, size_t n)
+/* Whether all of a row are within a bound; NaN is not. */
+static int is_within(const float *row, size_t n, float bound)
 {
     int good = 1;
     for (size_t j = 0; j < n; j++) {
-        good &= nbt_abs(row[j]) < NBT_HUGE;
+        good &= nbt_abs(row[j]) < bound;
     }
-    nbt_fill(row, 0.0f, good ? 0 : n);
+    return good;
 }
 
-NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
-                                size_t count, float a, float b)
+NBT_LOCAL int nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
+                               size_t count, float a, float b)
 {
     for (size_t k = 0, i = first; k < count; k++, i += step) {
         row[i] /= a;
         row[constant] -= row[i] * b;
     }
-    bound_row(row, n);
+    return is_within(row, n, WEIGHT_MAX);
 }
 
 NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a,
                             float b)
 {
+    int good = 1;
     for (size_t o = 0; o < self->O; o++) {
-        nbt_rls_move_row(self->readout + o * self->n, self->n, 0, first, step, count, a, b);
+        good &= nbt_rls_move_row(self->readout + o * self->n, self->n, 0, first, step, count, a, b);
     }
     nbt_ud_move(self->ud, self->n, first, step, count, a, b);
-    if (!nbt_ud_is_finite(self->ud, self->n)) {
+    if (!good) {
+        nbt_rls_init(self);
+    } else if (!nbt_ud_is_finite(self->ud, self->n)) {
         start_covariance(self);
     }
 }
@@ -130,7 +136,7 @@ NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float 
         row[j] *= a;
     }
     row[constant] += b;
-    bound_row(row, n);
+    nbt_fill(row, 0.0f, is_within(row, n, NBT_HUGE) ? 0 : n); /* says nothing any more */
 }
 
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a)

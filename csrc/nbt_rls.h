@@ -41,13 +41,14 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n);
 
 /* The features at first, first + step, ... (count of them) are now x' = a x + b: V f stays what
- * it was. */
+ * it was. A readout with a weight beyond 1024 starts again. */
 NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size_t count, float a,
                             float b);
 
-/* The same for one row of any readout whose constant is at `constant`. */
-NBT_LOCAL void nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
-                                size_t count, float a, float b);
+/* The same for one row of any readout whose constant is at `constant`. Returns whether all its
+ * weights are within 1024. */
+NBT_LOCAL int nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
+                               size_t count, float a, float b);
 
 /* The target of one output is now y' = a y + b: for a row of a readout, and for the noise. */
 NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float a, float b);

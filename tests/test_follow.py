@@ -266,3 +266,30 @@ def test_the_first_forecasts_are_not_far_away() -> None:
         learner = Learner(3, 1, max_delay=4)
         forecasts = learner.run(x, x[:, :1], horizon=5)[:-5, 0]
         assert np.abs(forecasts - x[5:, 0]).max() < 10 * x[:, 0].std()
+
+
+@pytest.mark.parametrize(("noise", "seed"), [(0.05, 8), (0.5, 12), (1.0, 12)])
+def test_a_ramp_is_forecast_without_bursts(noise: float, seed: int) -> None:
+    """Next to a steady slope noise is small, and units of the head rest at the ends of tanh."""
+    rng = np.random.default_rng(seed)
+    ramp = np.arange(20_000) + noise * rng.normal(size=20_000)
+    forecasts = Learner(1, 1).run(ramp, ramp, horizon=1)[1_000:-1, 0]
+    assert np.abs(forecasts - ramp[1_001:]).max() < 8 * noise + 0.01
+
+
+@pytest.mark.parametrize("name", ["readout", "slow", "linear"])
+def test_a_readout_whose_weights_cancel_starts_again_when_units_move(name: str) -> None:
+    """A long ramp leaves directions without samples, in which weights wander off in time."""
+    ramp = np.arange(4_000.0)[:, None]
+    learner = Learner(1, 1, hidden=4)
+    learner.run(ramp[:1_000], ramp[:1_000], horizon=1)
+    weights = learner.array(name).copy()
+    weights[0, 1] += 2_000
+    learner.set_array(name, weights)
+    moved, row = learner.counters.moved, 1_000
+    while learner.counters.moved == moved:
+        learner.run(ramp[row : row + 1], ramp[row : row + 1], horizon=1)
+        row += 1
+    assert np.abs(learner.array(name)).max() < 10
+    forecasts = learner.run(ramp[row:], ramp[row:], horizon=1)
+    np.testing.assert_allclose(forecasts[500:-1], ramp[row + 501 :], atol=1)

@@ -166,6 +166,32 @@ def test_a_head_follows_the_reference(
     assert np.abs(learner.array("head") - start).max() > 1e-4
 
 
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("filter_", ["kalman", "sgd"])
+def test_a_label_moves_no_unit_of_the_head_by_more_than_a_half(filter_: Filter, link: Link) -> None:
+    """At the flat ends of tanh the slopes say that a step has to be long; it would go far past."""
+    settings = still(link, scale_steps=0, hidden=1, estimator="frozen", head=3, filter=filter_)
+    settings |= {"gate": 0, "rate": 1.0, "info_rate": 0.1, "sgd_rate": 0.2}
+    config = Config(N_IN, N_OUT, **settings)
+    learner = Learner(config)
+    # Along [h; x; 1]: two units at the ends of tanh, and one in its middle that no output reads.
+    head = np.array([[0.1, 0.5, 0.2, 1.5], [0.1, 0.1, -0.4, -2.0], [0.1, 0.3, 0.3, 0.0]])
+    readout = np.zeros((N_OUT, learner.array("readout").shape[1]))
+    readout[:, 1:3] = [[9, -9], [-9, 9], [9, 9]]
+    learner.set_array("head", head)
+    learner.set_array("readout", readout)
+    reference = ReferenceLearner(as_settings(config), learner.array("theta"))
+    before = reference.head = learner.array("head").astype(np.float64)
+    reference.readout = readout.copy()
+    label = {"gaussian": [3.0, 5.0, -3.0], "bernoulli": [0.0, 1.0, 1.0], "categorical": [1.0]}[link]
+    for either in (learner, reference):
+        either.predict([1.0, -0.5])
+        either.learn(label)
+    compare(learner, reference, step=STEPS // 10)
+    moved = np.abs((learner.array("head") - before) @ reference.learning_head.z)
+    np.testing.assert_allclose(moved, [0.5, 0.5, 0.0], atol=1e-6)
+
+
 @pytest.mark.parametrize("head", [0, 3])
 @pytest.mark.parametrize(
     ("layer", "learning", "filter_", "link"),

@@ -14,6 +14,8 @@ import numpy as np
 
 from nbt_embed.reference.arrays import Array
 
+TURN_MAX = 0.5
+
 
 @dataclass(frozen=True)
 class HeadStep:
@@ -38,3 +40,13 @@ class HeadStep:
         """Slopes of V f along U, V_o,k e_k z, (O, K, E + I + 1)."""
         along_phi = V[:, n_seen : n_seen + self.phi.size]
         return np.asarray((along_phi * self.slope)[:, :, None] * self.z)
+
+    def bounded(self, change: Array) -> Array:
+        """Return the change of U (K, E + I + 1) with every U_k z moved by at most 1/2.
+
+        Rows that would move further are shortened. The slope of tanh grows at most e-fold over half
+        a unit, and its mean there is below 2 e_k: what was meant to take off an error never turns
+        it into a larger one.
+        """
+        moves = np.abs(change @ self.z)
+        return np.asarray(change * (TURN_MAX / np.maximum(moves, TURN_MAX))[:, None])

@@ -391,7 +391,8 @@ class ReferenceLearner:
 
         self.readout = self.readout + np.outer(new.varsigma * x, Cf)
         self.move_theta(eta_gamma * self.metric.apply(np.tensordot(x, slopes, 1)))
-        self.head = self.head + eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
+        head_change = eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
+        self.head = self.head + self.learning_head.bounded(head_change)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
         self.head_P = covariance_step(self.head_P, of_head_seen, gamma, delta)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
@@ -418,4 +419,5 @@ class ReferenceLearner:
         of_head = self.head_slopes()
         self.readout = self.readout + rate * np.outer(new.error, f)
         self.move_theta(rate * np.tensordot(new.error, slopes, 1))
-        self.head = self.head + rate * np.tensordot(new.error, of_head, 1)
+        head_change = rate * np.tensordot(new.error, of_head, 1)
+        self.head = self.head + self.learning_head.bounded(head_change)
