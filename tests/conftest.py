@@ -26,6 +26,14 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason, allow_module_level=True)
 
 
+def beside(*parts: str) -> Path:
+    """Return a path of the data that may lie beside the clone; without it the test skips."""
+    path = ROOT.parent.joinpath("shared", *parts)
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
 @pytest.fixture(scope="session")
 def tool() -> Tool:
     """Return a function from a program's name to its path; without the program the test skips."""

@@ -20,8 +20,6 @@ from nbt_embed import Config, Learner, __version__, memory_of
 from nbt_embed.cli import main
 from nbt_embed.simulation import simulated_sensor
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 
 @pytest.fixture
 def sensor(tmp_path: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, missing
+from conftest import beside
 from numpy.typing import NDArray
 
 from nbt_embed.errors import InputError
@@ -23,7 +23,6 @@ from tools.intervals.runner import answers, labels, middle, run
 from tools.intervals.summary import geometric_mean, summarise, worst
 from tools.streams.recordings import Task, tasks
 
-DATA = ROOT.parent / "shared" / "data" / "streams"
 ERRORS = "quantiles of the last 500 errors"
 
 
@@ -258,10 +257,9 @@ def test_the_command_reports_draws_and_rewrites_a_document(
 
 def test_a_recording_is_covered_as_it_was_measured() -> None:
     """Daily cycles with heavy tails: the Gaussian covers too much, the last errors do not."""
-    if not DATA.is_dir():
-        missing(f"{DATA} is not there")
-    task = next(one for one in tasks(DATA) if one.name == "nab_ec2_cpu_utilization_5f, 1 ahead")
-    found = run((task, 0, "{}"))
-    assert found[GAUSSIAN].coverage[1] > 0.84
-    assert found[ERRORS].coverage[1] == pytest.approx(0.8, abs=0.03)
-    assert found[ERRORS].winkler[1] < found[GAUSSIAN].winkler[1]
+    found = tasks(beside("data", "streams"))
+    task = next(one for one in found if one.name == "nab_ec2_cpu_utilization_5f, 1 ahead")
+    covered = run((task, 0, "{}"))
+    assert covered[GAUSSIAN].coverage[1] > 0.84
+    assert covered[ERRORS].coverage[1] == pytest.approx(0.8, abs=0.03)
+    assert covered[ERRORS].winkler[1] < covered[GAUSSIAN].winkler[1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, missing
+from conftest import beside
 from numpy.typing import NDArray
 
 from nbt_embed import Learner
@@ -37,7 +37,6 @@ from tools.nab.scoring import (
 )
 from tools.nab.summary import by_category, extremes, on_others, summarise, together
 
-DATA = ROOT.parent / "shared" / "data" / "nab"
 # A hundred rows, of which 15 are not scored.
 ROWS, FIRST = 100, 15
 
@@ -441,9 +440,7 @@ def test_the_command_reports_draws_and_rewrites_a_document(
 
 
 def there() -> list[Series]:
-    if not DATA.is_dir():
-        missing(f"{DATA} is not there")
-    return load(DATA)
+    return load(beside("data", "nab"))
 
 
 @pytest.mark.slow

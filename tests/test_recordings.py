@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, missing
+from conftest import beside
 from numpy.typing import NDArray
 
 from nbt_embed.baselines import LastValue, Rls
@@ -20,8 +20,6 @@ from tools.streams.echo_state import EchoState
 from tools.streams.models import ECHO, FROZEN, LAST, RLS, Entrant
 from tools.streams.recordings import Task, tasks
 from tools.streams.summary import compare, errors, middle, recorded
-
-DATA = ROOT.parent / "shared" / "data" / "streams"
 
 
 def wave(rows: int) -> NDArray[np.float64]:
@@ -241,9 +239,7 @@ def test_a_table_can_stand_unfenced_in_a_document(tmp_path: Path) -> None:
 
 
 def test_simple_forecasters_have_the_recorded_errors() -> None:
-    if not DATA.is_dir():
-        missing(f"{DATA} is not there")
-    for task in tasks(DATA):
+    for task in tasks(beside("data", "streams")):
         if task.recording not in ("breath_1055_3_3Hz", "nab_speed_7578"):
             continue
         reference = dict(task.reference)

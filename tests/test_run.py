@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import beside
 
 pytest.importorskip("polars", reason="needs the extra [app]")
 
@@ -32,8 +32,6 @@ from nbt_embed.config import Config
 from nbt_embed.evaluate import evaluate
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
-
-SHARED = ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="module")
@@ -453,9 +451,8 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
         subprocess.run([bash, "-n"], input=script, text=True, check=True)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded streams are not beside the project")
 def test_recorded_gas_sensors_are_learnt(tmp_path: Path) -> None:
-    path = SHARED / "data" / "air_quality" / "AirQualityUCI.csv.gz"
+    path = beside("data", "air_quality", "AirQualityUCI.csv.gz")
     found = run(tmp_path, path, "--missing", "-200")
     assert found["source"]["rows"] == 9357
     one = found["horizons"][0]
@@ -464,14 +461,13 @@ def test_recorded_gas_sensors_are_learnt(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded streams are not beside the project")
 def test_the_recorded_streams_have_the_scores_of_make_streams(tmp_path: Path) -> None:
     """Completes without further options; from the same row on the scores are the same."""
     from tools.streams.models import FROZEN, LAST, LEARNERS
     from tools.streams.recordings import tasks
 
     entrants = {"learner": LEARNERS["default"], "frozen": FROZEN, "last": LAST}
-    for task in tasks(SHARED / "data" / "streams"):
+    for task in tasks(beside("data", "streams")):
         options = ["--target", task.target, "--horizon", task.horizon]
         with warnings.catch_warnings():
             warnings.simplefilter("error")

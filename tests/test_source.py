@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import beside
 
 pl = pytest.importorskip("polars", reason="reading files needs the extra [app]")
 zstandard = pytest.importorskip("zstandard", reason="reading files needs the extra [app]")
@@ -23,7 +24,6 @@ from nbt_embed.errors import StreamError
 
 TEXT = b"a,b\n1.5,-2.25\n2.5,0.5\n3.75,1000\n"
 ROWS = [[1.5, -2.25], [2.5, 0.5], [3.75, 1000]]
-CASES = Path(__file__).parents[2] / "shared" / "cases" / "csv"
 
 
 def zipped(**members: bytes) -> bytes:
@@ -248,10 +248,9 @@ KNOWN: dict[str, tuple[str, ...] | str] = {
 }
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="no files beside the clone")
 @pytest.mark.parametrize("name", KNOWN)
 def test_files_that_once_went_wrong(name: str) -> None:
-    expected, path = KNOWN[name], CASES / f"{name}.csv"
+    expected, path = KNOWN[name], beside("cases", "csv", f"{name}.csv")
     if isinstance(expected, str):
         with pytest.raises(StreamError) as error:
             read([path], ReadOptions())
