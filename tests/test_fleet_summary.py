@@ -172,6 +172,45 @@ def test_both_ends_of_a_value_may_be_bad() -> None:
     assert "nothing that was drawn explains it" in why.reasons(50)[0]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_befell_few_devices_is_a_reason(sign: int) -> None:
+    """A rank correlation of two devices in sixty is no more than chance gives."""
+    chance = np.random.default_rng(1)
+    error, lost = chance.random(60), np.zeros(60)
+    lost[[7, 40]] = 0.9 * sign
+    error[[7, 40]] = 2.0
+    why = Why(error, {"dropouts": lost, "gain": chance.random(60)}, {}, np.arange(60))
+    assert not any(one.tells for one in why.columns)
+    assert why.reasons(7) == [
+        f"dropouts {0.9 * sign:g}, median 0 (2 of the 2 devices with such values are among the "
+        "2 worst)"
+    ]
+    assert why.summary().endswith(
+        " Few devices stand out in dropouts, and 2 of these 2 are among the 2 worst."
+    )
+    worst = np.argsort(-error)[2]
+    assert "dropouts" not in why.reasons(int(worst))[0]
+
+
+def test_few_devices_that_are_not_the_worst_explain_nothing() -> None:
+    lost = np.zeros(60)
+    lost[[7, 40]] = 0.9
+    why = Why(np.random.default_rng(1).random(60), {"dropouts": lost}, {}, np.arange(60))
+    assert why.few == []
+    assert "Few" not in why.summary()
+
+
+def test_one_device_unlike_all_others_is_a_suspicion() -> None:
+    error, noise = np.linspace(1, 0, 40), np.zeros(40)
+    noise[0] = 3.0
+    why = Why(error, {"noise": noise}, {}, np.arange(40))
+    assert why.reasons(0) == [
+        "noise 3 is far from that of the other devices (median 0) and may be the reason: too few "
+        "are like it to tell"
+    ]
+    assert "it stands out in none of that" in why.reasons(1)[0]
+
+
 def test_a_recording_may_be_the_reason() -> None:
     recording = np.arange(100) % 5
     error = np.random.default_rng(0).random(100) + (recording == 3)

@@ -1,13 +1,14 @@
 """Why devices of a fleet are worse than others: what they drew, their recording, their guards.
 
 A cause is named only with its numbers: where the device stands in the fleet, and how the error of
-all devices goes along with it (Spearman's rank correlation). Whatever does not go along with the
-error of the fleet more than chance would have it explains nothing.
+all devices goes along with it (Spearman's rank correlation), or, of what befell a few devices only,
+how many of them are among the worst. What chance would do as well explains nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -21,6 +22,7 @@ from nbt_embed.arrays import Float64Array
 _CHANCE = 0.01  # that any of the correlations of a fleet is taken for one by mistake
 _LEAST = 0.1  # correlation below which a cause explains too little to be named
 _STANDS_OUT = 0.1  # share of the fleet at the end where the error is large
+_ALONE = 5.0  # times as far from the median as nine of ten devices: no other device is like it
 _MOST_REASONS = 3
 
 
@@ -47,6 +49,25 @@ class Along:
     values: Float64Array
     median: float
     guard: bool
+
+
+@dataclass(frozen=True)
+class Few:
+    """The devices at one end of a column, where these are a tenth of the fleet or less.
+
+    A correlation over the whole fleet misses a cause that few devices have, since it ranks all the
+    others, which have nothing of it.
+
+    Attributes: column; of, (n,) whether a device is one of them; count, how many they are; worst,
+    how many of them are among as many of the worst devices; median, of the column; values, (n,).
+    """
+
+    column: str
+    of: NDArray[np.bool_]
+    count: int
+    worst: int
+    median: float
+    values: Float64Array
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,7 @@ class Why:
         self.columns = sorted(
             (self._along(*one, ranks) for one in columns), key=lambda one: -abs(one.rho)
         )
+        self.few = list(_few(drawn, error))
         self.groups = _groups(error, ranks, recordings)
         self._called, self._shared = called, not _varies(recordings)
 
@@ -121,6 +143,13 @@ class Why:
             if one.tells and one.rank[device] <= max(1, _STANDS_OUT * self._count)
         ]
         found += [self._sentence(one, device) for one in telling if not one.guard]
+        named = {one.column for one in telling}
+        found += [
+            f"{one.column} {one.values[device]:.4g}, median {one.median:.4g} ({one.worst} of the "
+            f"{one.count} devices with such values are among the {one.count} worst)"
+            for one in self.few
+            if one.of[device] and one.column not in named
+        ]
         # A guard that acted less than elsewhere is no reason.
         acted = [self._sentence(one, device) for one in telling if one.guard and one.rho > 0]
         return found[:_MOST_REASONS] + acted[:1] if found else [*acted[:1], self._nothing(device)]
@@ -151,32 +180,53 @@ class Why:
         if self._count < 3 or not self.columns:
             return "Too little differs between the devices to say what their error goes along with."
         telling = [one for one in self.columns if one.tells]
+        named = {one.column for one in telling}
+        few = "".join(
+            f" Few devices stand out in {one.column}, and {one.worst} of these {one.count} are "
+            f"among the {one.count} worst."
+            for one in self.few
+            if one.column not in named
+        )
         if telling:
-            named = ", ".join(f"{_titled(one)} ({one.rho:+.2f})" for one in telling[:_MOST_REASONS])
+            list_of = ", ".join(
+                f"{_titled(one)} ({one.rho:+.2f})" for one in telling[:_MOST_REASONS]
+            )
             return (
-                f"Over the fleet the error goes along with {named}; chance gives rank correlations "
-                f"up to ±{self.needed:.2f}."
+                f"Over the fleet the error goes along with {list_of}; chance gives rank "
+                f"correlations up to ±{self.needed:.2f}.{few}"
             )
         best = self.columns[0]
         return (
             "Over the fleet the error goes along with nothing that was drawn more than by chance: "
             f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up "
-            f"to ±{self.needed:.2f} with {self._count:,} devices."
+            f"to ±{self.needed:.2f} with {self._count:,} devices.{few}"
         )
 
     def _nothing(self, device: int) -> str:
-        said = "nothing that was drawn explains it"
         drawn = [one for one in self.columns if not one.guard]
+        alone = [one for one in drawn if _is_alone(one.values, device)]
+        if alone:
+            return "; ".join(
+                f"{one.column} {one.values[device]:.4g} is far from that of the other devices "
+                f"(median {one.median:.4g}) and may be the reason: too few are like it to tell"
+                for one in alone[:_MOST_REASONS]
+            )
+        said = "nothing that was drawn explains it"
         if drawn:
             # What tells, else all, by where the device stands.
             told = [one for one in drawn if one.tells] or drawn
             most = min(told, key=lambda one: int(one.rank[device]))
-            said += (
-                f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
-                f"{most.rank[device]:,} of {self._count:,}"
-            )
-            said += ", by its distance from the median" if most.distance else ""
-            said += "" if most.tells else ", which the error of the fleet does not go along with"
+            if most.rank[device] > self._count / 2:
+                said += ": it stands out in none of that"
+            else:
+                said += (
+                    f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
+                    f"{most.rank[device]:,} of {self._count:,}"
+                )
+                said += ", by its distance from the median" if most.distance else ""
+                said += (
+                    "" if most.tells else ", which the error of the fleet does not go along with"
+                )
         if self.groups is None and self._count > 1:
             said += f"; what is left is its {'seed' if self._shared else 'recording or seed'}"
         return said
@@ -195,6 +245,46 @@ def needed_correlation(devices: int, tests: int) -> float:
         return 1.0
     quantile = NormalDist().inv_cdf(1 - _CHANCE / (2 * tests))
     return min(quantile / float(np.sqrt(devices - 1)), 1.0)
+
+
+def _few(drawn: Mapping[str, Float64Array], error: Float64Array) -> Iterator[Few]:
+    """The ends of columns whose few devices are among the worst more than by chance.
+
+    As many of m devices among the m worst of n, or more, have a hypergeometric probability; it has
+    to be 1 % divided by the number of ends at most. Cost: a sort for each column.
+    """
+    count = len(error)
+    order = np.argsort(-error, kind="stable")
+    ends = []
+    for column, values in drawn.items():
+        for sign in (1, -1) if _varies(values) else ():
+            rank = 1 + count - _ranks(sign * values, "min")
+            of = rank <= _STANDS_OUT * count
+            if of.any():
+                ends.append((column, of, values))
+    for column, of, values in ends:
+        m = int(of.sum())
+        worst = int(of[order[:m]].sum())
+        if worst > m / 2 and _by_chance(count, m, worst) <= _CHANCE / len(ends):
+            yield Few(column, of, m, worst, float(np.median(values)), values)
+
+
+def _by_chance(count: int, few: int, worst: int) -> float:
+    """Probability that so many of the few, or more, are among as many of all devices."""
+
+    def log_ways(of: int, taken: int) -> float:
+        return math.lgamma(of + 1) - math.lgamma(taken + 1) - math.lgamma(of - taken + 1)
+
+    return sum(
+        math.exp(log_ways(few, k) + log_ways(count - few, few - k) - log_ways(count, few))
+        for k in range(worst, few + 1)
+    )
+
+
+def _is_alone(values: Float64Array, device: int) -> bool:
+    """Whether a device is much further from the median than nine of ten."""
+    away = np.abs(values - np.median(values))
+    return bool(away[device] > _ALONE * np.quantile(away, 1 - _STANDS_OUT))
 
 
 def _varies(values: NDArray[Any]) -> bool:
