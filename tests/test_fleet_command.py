@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from nbt_embed.app.fleet_results import Drawn
 from nbt_embed.app.fleet_spec import parse, read_spec
 from nbt_embed.app.fleet_stream import source_of
 from nbt_embed.cli import main
-from nbt_embed.errors import ConfigError, StreamError
+from nbt_embed.errors import ConfigError, InputError, StreamError
 from nbt_embed.fleet.series import Series
 
 SPEC = """
@@ -303,6 +304,47 @@ def test_a_column_may_name_the_device(folder: Path) -> None:
         loaded(folder, "[stream]\nsource = 'long.parquet'\ndevice_column = 'whom'")
     with pytest.raises(StreamError, match="no such file"):
         loaded(folder, "[stream]\nsource = 'lung.parquet'\ndevice_column = 'who'")
+
+
+def test_messages_about_files_name_keys_of_the_spec(folder: Path) -> None:
+    """A fleet has no options --missing, --link, ..."""
+    path = folder / "log.csv"
+    for content, key in (
+        ("a,b\nx,y\n", "stream.read.missing"),
+        ("a,b\n", "stream.read.header = false"),
+        ("a,b\n1,inf\n", "stream.read.missing"),
+    ):
+        path.write_text(content)
+        with pytest.raises((StreamError, InputError), match=key) as caught:
+            loaded(folder, "devices = 2\n[stream]\nsource = 'log.csv'")
+        assert "--" not in str(caught.value)
+    path.write_text("a,b\n1,2\n3,4\n", "utf-16")
+    source = source_of(parse("devices = 2\n[stream]\nsource = 'log.csv'", str(folder / "f.toml")))
+    assert "stream.read.encoding changes it" in " ".join(source.notes)
+
+
+@pytest.mark.parametrize("more", ["", "device_column = 'who'"], ids=["log", "long"])
+def test_what_can_be_read_once_is_no_source(folder: Path, more: str) -> None:
+    os.mkfifo(folder / "pipe.parquet")
+    for source in ("pipe.parquet", "-"):
+        with pytest.raises(StreamError, match="is no file, and a fleet reads its source more"):
+            loaded(folder, f"devices = 2\n[stream]\nsource = '{source}'\n{more}")
+
+
+def test_a_damaged_parquet_file_is_told_in_one_line(folder: Path) -> None:
+    (folder / "long.parquet").write_bytes(b"PAR1xxxxPAR1")
+    with pytest.raises(StreamError, match=r"long.parquet: cannot be read as Parquet .*: check"):
+        loaded(folder, "[stream]\nsource = 'long.parquet'\ndevice_column = 'who'")
+
+
+def test_a_fleet_of_which_nothing_can_be_said_is_an_error(command: Command, folder: Path) -> None:
+    path = folder / "f.toml"
+    path.write_text("devices = 2\nrows = 20\nhorizons = [40]")
+    code, out, err = command("fleet", path, "--out", folder / "run")
+    assert (code, out) == (2, "")
+    assert "nothing can be said of any device: 0: nothing to score: no target from row 80 on" in err
+    path.write_text("devices = 2\nrows = 20\nhorizons = [1, 40]")
+    assert command("fleet", path)[0] == 0
 
 
 def test_another_recording_is_another_fingerprint(folder: Path) -> None:

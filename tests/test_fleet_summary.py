@@ -200,6 +200,17 @@ def test_few_devices_that_are_not_the_worst_explain_nothing() -> None:
     assert "Few" not in why.summary()
 
 
+def test_a_short_recording_is_a_reason() -> None:
+    spec, source = fleet(60)
+    error = np.random.default_rng(1).random(60)
+    error[[3, 8, 20]] = 3.0
+    columns = columns_of(dict.fromkeys(NAMES, error))
+    columns["rows"][np.isin(columns["device"], [3, 8, 20])] = 4
+    (horizon,) = document(spec, source, columns)["horizons"]
+    for one in horizon["worst"][:3]:
+        assert "rows 4, median 10 (3 of the 3 devices" in one["reasons"][0]
+
+
 def test_one_device_unlike_all_others_is_a_suspicion() -> None:
     error, noise = np.linspace(1, 0, 40), np.zeros(40)
     noise[0] = 3.0

@@ -39,7 +39,7 @@ from nbt_embed.options import FURTHEST
 
 SIMULATED = "simulated"
 _MOST_DEVICES, _MOST_ROWS = 10_000_000, 1_000_000_000
-_READ: dict[str, tuple[Callable[[Any], Any], str]] = {
+READ_KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     **dict.fromkeys(
         ("time", "time_format", "delimiter", "decimal", "quote", "encoding"), (any_text, "a text")
     ),
@@ -50,6 +50,7 @@ _READ: dict[str, tuple[Callable[[Any], Any], str]] = {
     "resample": (real(1e-9, 1e12), "seconds above 0"),
     "link": (one_of(("gaussian", "categorical")), ""),
 }
+"""Keys of [stream.read]: converter, and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def parse(source: str, name: str) -> Spec:
     devices = top.take(
         "devices", whole(1, _MOST_DEVICES), f"an integer from 1 to {_MOST_DEVICES}", None
     )
-    seed = top.take("seed", whole(0), "an integer from 0", 0)
+    seed = top.take("seed", whole(0), "an integer from 0 to 9223372036854775807", 0)
     rows = top.take("rows", whole(2, _MOST_ROWS), f"an integer from 2 to {_MOST_ROWS}", None)
     horizons = top.take(
         "horizons", _horizons, f"a list of different integers from 0 to {FURTHEST}", (1,)
@@ -252,7 +253,7 @@ def _read_options(keys: Keys) -> ReadOptions:
         keys.fail("gap", gap, "a fleet does not reset its learners; leave it out")
     found = {
         name: keys.take(name, convert, expected, None)
-        for name, (convert, expected) in _READ.items()
+        for name, (convert, expected) in READ_KEYS.items()
     }
     keys.end()
     return ReadOptions(**{name: value for name, value in found.items() if value is not None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.app.fleet_spec import Spec, StreamSpec
+from nbt_embed.app.fleet_spec import READ_KEYS, Spec, StreamSpec
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.reading import read
 from nbt_embed.app.source import STDIN, sources
@@ -29,6 +30,7 @@ from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
 _KEPT = max(4, 2 * (os.cpu_count() or 1))  # recordings that a process keeps: one for each thread
+_OPTION = re.compile(r"--(no-)?([a-z]+(?:-[a-z]+)*)")  # of `nbt-embed run`, in a message
 _MOST_SIMULATED = 1_000_000  # rows: seconds of work, and some hundred megabytes meanwhile
 
 
@@ -57,6 +59,7 @@ def source_of(spec: Spec) -> Source:
     clean: Series
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    _check_files(spec.stream.paths)
     if not spec.stream.paths:
         recordings = (spec.devices or 1) if spec.stream.own else 1
         clean = Simulated(spec.stream, _clean_rows(spec), spec.seed, recordings)
@@ -105,6 +108,8 @@ def _clean_rows(spec: Spec) -> int:
 
 
 def _by_column(stream: StreamSpec) -> Series:
+    from polars.exceptions import PolarsError
+
     from nbt_embed.fleet.parquet import ParquetSeries
 
     path = stream.paths[0]
@@ -120,12 +125,27 @@ def _by_column(stream: StreamSpec) -> Series:
         raise StreamError(f"{path}: no such file: check stream.source") from None
     except OSError as error:
         raise StreamError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except PolarsError as error:
+        raise StreamError(
+            f"{path}: cannot be read as Parquet ({str(error).partition(chr(10))[0]}): check "
+            "stream.source, or write it again"
+        ) from None
+
+
+def _check_files(paths: Sequence[str]) -> None:
+    """Errors: StreamError for standard input, a pipe and a device, which can be read once."""
+    for path in paths:
+        if Path(path).name == STDIN or (
+            Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())
+        ):
+            raise StreamError(
+                f"stream.source: {path}: is no file, and a fleet reads its source more than once; "
+                "write it to a file and name that"
+            )
 
 
 def _files(stream: StreamSpec) -> tuple[tuple[str, ...], ...]:
     """For each recording its files."""
-    if STDIN in stream.paths:
-        raise StreamError("stream.source: -: a fleet is read more than once; name a file")
     paths = tuple([str(Path(path).absolute()) for path in stream.paths])  # workers are elsewhere
     if not stream.own:
         return (paths,)
@@ -273,13 +293,28 @@ _Read = tuple[Stream, "tuple[str, ...] | None", "tuple[str, ...]"]
 
 def _recording(files: tuple[str, ...], options: ReadOptions) -> _Read:
     with _lock:
-        return _read(files, options)
+        try:
+            return _read(files, options)
+        except (StreamError, InputError) as error:
+            raise type(error)(_in_words_of_the_spec(str(error))) from None
+
+
+def _in_words_of_the_spec(text: str) -> str:
+    """Options of ``nbt-embed run`` in a message as keys of [stream.read], where they are ones."""
+
+    def key(option: re.Match[str]) -> str:
+        name = option[2].replace("-", "_")
+        if name not in READ_KEYS:
+            return option[0]
+        return f"stream.read.{name}{' = false' if option[1] else ''}"
+
+    return _OPTION.sub(key, text)
 
 
 @lru_cache(maxsize=_KEPT)
 def _read(files: tuple[str, ...], options: ReadOptions) -> _Read:
     with read(files, options) as recording:
-        notes = list(recording.notes)
+        notes = [_in_words_of_the_spec(note) for note in recording.notes]
         if recording.segments > 1:
             notes.append(
                 f"{recording.segments} segments follow one another: a fleet's learners are not "

@@ -183,7 +183,10 @@ def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Wh
     devices = part["device"][scored]
     return Why(
         error[scored],
-        {name: values[devices] for name, values in _with_means(drawn.columns).items()},
+        {
+            **{name: values[devices] for name, values in _with_means(drawn.columns).items()},
+            "rows": part["rows"][scored].astype(np.float64),  # a short recording is learnt less
+        },
         {name: part[name][scored].astype(np.float64) for name in GUARDS if name in part},
         devices % source.recordings,
         source.clean.name,

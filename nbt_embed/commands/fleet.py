@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbt_embed.app.fleet_results import Drawn
     from nbt_embed.app.fleet_spec import Spec
     from nbt_embed.app.fleet_stream import Source
+    from nbt_embed.fleet import Fleet
 
 _EXAMPLE = "fleet.toml"  # of the templates
 
@@ -112,6 +113,7 @@ def main(args: argparse.Namespace) -> Result:
     )  # fmt: skip
     with _usable(args.out):
         _keep(args.out, spec, source, drawn)
+    _check_scored(fleet)
     written: list[tuple[str, bytes]] = []
     if args.json is not None:
         written.append((args.json, json_text(document)))
@@ -133,6 +135,16 @@ def _check_writes(args: argparse.Namespace) -> None:
             raise InputError(f"{option} {name}: expected a name that ends in {' or '.join(good)}")
     if args.out is not None and Path(args.out).exists() and not Path(args.out).is_dir():
         raise StreamError(f"--out {args.out}: is a file: name a folder, which need not exist")
+
+
+def _check_scored(fleet: Fleet) -> None:
+    """Errors: InputError if all devices were refused, or had nothing to score."""
+    errors = fleet["error"]
+    if (errors != "").all():
+        raise InputError(
+            f"nothing can be said of any device: {fleet['name'][0]}: {errors[0]}; check stream, "
+            "rows and horizons of the spec"
+        )
 
 
 @contextmanager
