@@ -445,3 +445,18 @@ def test_a_library_that_is_missing_is_named_before_the_run(
     monkeypatch.setattr(command, "find_spec", lambda _: None)
     said = refused(capsys, "compare", "none.csv", "--report", "page.html")
     assert "bokeh is not installed: pip install 'nbt-embed[app]'" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3088, 4096], [3000, 3500, 4000, 4500]),
+        ([2728, 15080], [2000, 5000, 10000, 20000]),
+        ([5336], [5336]),
+        ([0.21, 0.23], [0.21, 0.22, 0.23]),
+        ([], []),
+    ],
+    ids=["near", "far", "one", "small", "none"],
+)
+def test_every_logarithmic_axis_has_numbers(values: list[float], expected: list[float]) -> None:
+    assert compared_page.ticks(values) == pytest.approx(expected)

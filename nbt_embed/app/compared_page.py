@@ -5,6 +5,7 @@ Style and script are those of a run's page (``page``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -161,11 +162,21 @@ def _figure(
 
 
 def ticks(values: Sequence[float]) -> list[float]:
-    """For a logarithmic axis: 1, 2 and 5 of every decade that the values reach."""
+    """For a logarithmic axis: 1, 2 and 5 of every decade that the values, above 0, reach.
+
+    Where fewer than two of them lie between the values, multiples of a round number.
+    """
     if not values:
         return []
+    low, high = min(values), max(values)
     steps = [step * 10.0**power for power in range(-6, 12) for step in (1, 2, 5)]
-    return [one for one in steps if min(values) / 2 <= one <= max(values) * 2]
+    if sum(low <= one <= high for one in steps) >= 2:
+        return [one for one in steps if low / 2 <= one <= high * 2]
+    if low == high:
+        return [low]
+    step = max(one for one in steps if one <= (high - low) / 2)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [step * number for number in range(max(first, 1), last + 1)]
 
 
 def _axis_label(document: Mapping[str, Any], price: str) -> str:
