@@ -204,7 +204,7 @@ class Why:
 
     def _nothing(self, device: int) -> str:
         drawn = [one for one in self.columns if not one.guard]
-        alone = [one for one in drawn if _is_alone(one.values, device)]
+        alone = [one for one in drawn if not one.tells and _is_alone(one.values, device)]
         if alone:
             return "; ".join(
                 f"{one.column} {one.values[device]:.4g} is far from that of the other devices "
@@ -282,9 +282,10 @@ def _by_chance(count: int, few: int, worst: int) -> float:
 
 
 def _is_alone(values: Float64Array, device: int) -> bool:
-    """Whether a device is much further from the median than nine of ten."""
+    """Whether a device is much further from the median than nine of ten, and one other at most."""
     away = np.abs(values - np.median(values))
-    return bool(away[device] > _ALONE * np.quantile(away, 1 - _STANDS_OUT))
+    like_it = int((away >= away[device]).sum())
+    return like_it <= 2 and bool(away[device] > _ALONE * np.quantile(away, 1 - _STANDS_OUT))
 
 
 def _varies(values: NDArray[Any]) -> bool:
