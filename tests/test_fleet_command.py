@@ -388,6 +388,9 @@ def test_classes_are_forecast_in_bits(command: Command, tmp_path: Path) -> None:
     assert 0 < horizon["settings"][-1]["error"]["median"] < np.log2(3)
     assert horizon["settings"][-1]["loses_to_last"] is None
     assert " bits." in err
+    assert " bits a label. " in err
+    assert "RMSE" not in err
+    assert horizon["worst"][0]["loss"] == horizon["worst"][0]["error"]
 
 
 def test_drawn_is_what_the_series_says(spec: Path) -> None:

@@ -344,7 +344,7 @@ def test_tens_of_thousands_of_devices_stay_readable() -> None:
     assert len(json.dumps(made)) < 1.2 * len(json.dumps(few))
     assert len(page) < 1.02 * len(fleet_page.page(few, results))  # the script that draws
     assert len(fleet_text.report(made).splitlines()) < 60
-    assert " of 30,000, median" in " ".join(fleet_tables.worst_sentences(made["horizons"][0]))
+    assert " of 30,000, median" in " ".join(fleet_tables.worst_sentences(made, made["horizons"][0]))
 
 
 class _Many:

@@ -56,10 +56,7 @@ def page(document: Mapping[str, Any], results: Parts) -> str:
                 "horizon": one["horizon"],
                 "title": ahead(one["horizon"]),
                 "verdict": one["verdict"],
-                "tables": [
-                    fleet_tables.settings_table(document, one, _TABLE_ROWS),
-                    fleet_tables.loss_table(document, one, _TABLE_ROWS),
-                ],
+                "tables": fleet_tables.tables_of(document, one, _TABLE_ROWS),
                 "worst": fleet_tables.worst_table(document, one),
                 "along": fleet_tables.along_table(one),
                 "failed": fleet_tables.failed_table(one),

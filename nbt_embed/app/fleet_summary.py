@@ -106,7 +106,9 @@ def _horizon(
     for one in rows:
         one["advised"] = one is chosen
     why = _why(source, parts[judged["name"]], errors[judged["name"]], drawn)
-    bad, correlations = _worst(parts[judged["name"]], errors[judged["name"]], drawn, why, worst)
+    bad, correlations = _worst(
+        parts[judged["name"]], errors[judged["name"]], drawn, why, measure, worst
+    )
     return {
         "horizon": horizon,
         "verdict": verdict(rows, chosen, horizon, measure),
@@ -208,7 +210,7 @@ def _with_means(drawn: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
 
 
 def _worst(
-    part: Columns, error: Float64Array, drawn: Drawn, why: Why, most: int
+    part: Columns, error: Float64Array, drawn: Drawn, why: Why, measure: str, most: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The worst devices with reasons, and what goes along with the error in the fleet."""
     scored = np.flatnonzero(~np.isnan(error))
@@ -222,7 +224,7 @@ def _worst(
                 "device": device,
                 "name": str(part["name"][at]),
                 "error": _or_none(float(error[at])),
-                "loss": _or_none(float(part["rmse"][at])),
+                "loss": _or_none(float(part["bits" if measure == "bits" else "rmse"][at])),
                 "last_loss": _or_none(float(part["last_rmse"][at])),
                 "diverged": bool(part["diverged"][at]),
                 "reasons": why.reasons(place),

@@ -79,7 +79,17 @@ def settings_table(
     return Table(ahead(horizon["horizon"]), tuple(head), tuple(lines), 1, best, note)
 
 
-def loss_table(
+def tables_of(
+    document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
+) -> list[Table]:
+    """What is said of the settings of a horizon; bits are a loss themselves."""
+    table = settings_table(document, horizon, most)
+    if document["measure"] == "bits":
+        return [table]
+    return [table, _loss_table(document, horizon, most)]
+
+
+def _loss_table(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> Table:
     """One line a setting: RMSE in the target's unit, of several targets nRMSE; the last value's."""
@@ -95,19 +105,22 @@ def loss_table(
 
 def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
     """One line a device: error and reasons."""
+    bits = document["measure"] == "bits"
     rows = tuple(
-        (_called(one), "; ".join(one["reasons"]), _infinite(one["error"]), number(one["loss"]))
+        (_called(one), "; ".join(one["reasons"]), _infinite(one["error"]))
+        + (() if bits else (number(one["loss"]),))
         for one in horizon["worst"]
     )
-    loss = "bits" if document["measure"] == "bits" else "RMSE"
+    head = ("device", "why", "bits") if bits else ("device", "why", "error", "RMSE")
     title = f"The worst devices with {horizon['worst_of']}: {ahead(horizon['horizon'])}"
-    return Table(title, ("device", "why", "error", loss), rows, 2, note=horizon["explained"])
+    return Table(title, head, rows, 2, note=horizon["explained"])
 
 
-def worst_sentences(horizon: Mapping[str, Any]) -> list[str]:
+def worst_sentences(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> list[str]:
     """The same for a terminal."""
+    what = "{} bits a label" if document["measure"] == "bits" else "error {}"
     return [
-        f"{_called(one)}: error {_infinite(one['error'])}. {'; '.join(one['reasons'])}."
+        f"{_called(one)}: {what.format(_infinite(one['error']))}. {'; '.join(one['reasons'])}."
         for one in horizon["worst"]
     ]
 

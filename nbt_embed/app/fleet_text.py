@@ -40,12 +40,12 @@ def _parts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield ""
     for horizon in document["horizons"]:
         scored = any(one["scored"] for one in horizon["settings"])
-        for made in (fleet_tables.settings_table, fleet_tables.loss_table) if scored else ():
-            yield from shown_table(made(document, horizon, _SETTINGS_SHOWN), width)
+        for made in fleet_tables.tables_of(document, horizon, _SETTINGS_SHOWN) if scored else ():
+            yield from shown_table(made, width)
         if horizon["worst"]:
             yield _sentence(fleet_tables.worst_table(document, horizon).title, "bold")
             yield _sentence(horizon["explained"])
-            yield from map(_sentence, fleet_tables.worst_sentences(horizon))
+            yield from map(_sentence, fleet_tables.worst_sentences(document, horizon))
             yield ""
         failed = fleet_tables.failed_table(horizon)
         if failed.rows:
