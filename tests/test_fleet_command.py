@@ -371,6 +371,23 @@ def test_a_recording_with_other_columns_stops_its_device_alone(
     assert "pump_1: its inputs are ('a',)" in out
 
 
+def test_a_first_recording_that_is_damaged_stops_its_device_alone(
+    command: Command, folder: Path
+) -> None:
+    (folder / "logs" / "pump_0.csv").write_text("")
+    path = folder / "f.toml"
+    path.write_text("[stream]\nsource = 'logs'\nrecordings = 'own'\n[grid]\nhidden = [2]")
+    code, out, _ = command("fleet", path)
+    assert code == 0
+    assert "1 device had a stream that was refused" in out
+    assert "pump_0.csv: the file is empty" in " ".join(out.split())
+    for number in (1, 2):
+        (folder / "logs" / f"pump_{number}.csv").write_text("")
+    code, _, err = command("fleet", path)
+    assert code == 2
+    assert "pump_0.csv: the file is empty" in err
+
+
 def test_classes_are_forecast_in_bits(command: Command, tmp_path: Path) -> None:
     words = np.array(["on", "off", "idle"])[np.arange(900) // 7 % 3]
     wave = np.sin(np.arange(900) * np.pi / 10.5)

@@ -30,6 +30,7 @@ from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
 _KEPT = max(4, 2 * (os.cpu_count() or 1))  # recordings that a process keeps: one for each thread
+_TRIED = 10  # recordings that may be damaged before the first one that can be read
 _OPTION = re.compile(r"--(no-)?([a-z]+(?:-[a-z]+)*)")  # of `nbt-embed run`, in a message
 _MOST_SIMULATED = 1_000_000  # rows: seconds of work, and some hundred megabytes meanwhile
 
@@ -190,14 +191,15 @@ class Simulated(Series):
 class Recorded(Series):
     """Recordings that files hold, read where they are needed; each process keeps the last few.
 
-    Args: files, of each recording; options, how they are read. The first one is read at once.
-    Attributes: classes, of the first recording, or None; notes about it.
+    Args: files, of each recording; options, how they are read. The first one that can be read is
+    read at once; those before it are refused when their devices are.
+    Attributes: classes, of this recording, or None; notes about it.
     Errors: StreamError, and of a recording with other columns InputError.
     """
 
     def __init__(self, files: Sequence[tuple[str, ...]], options: ReadOptions) -> None:
         self._files, self._options, self.devices = tuple(files), options, len(files)
-        first, self.classes, self.notes = _recording(self._files[0], options)
+        self._first, (first, self.classes, self.notes) = self._readable()
         self.input_names, self.target_names = first.input_names, first.target_names
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
@@ -210,10 +212,19 @@ class Recorded(Series):
         ):
             if own != wanted:
                 raise InputError(
-                    f"{self.name(device)}: its {what} are {own}, and those of {self.name(0)} are "
-                    f"{wanted}: name them in [stream.read]"
+                    f"{self.name(device)}: its {what} are {own}, and those of "
+                    f"{self.name(self._first)} are {wanted}: name them in [stream.read]"
                 )
         return _pieces(stream, start)
+
+    def _readable(self) -> tuple[int, _Read]:
+        """The number of the first recording that can be read, and what it is."""
+        for number, files in enumerate(self._files[:_TRIED]):
+            try:
+                return number, _recording(files, self._options)
+            except (StreamError, InputError):
+                pass
+        return 0, _recording(self._files[0], self._options)  # raises
 
     def name(self, device: int) -> str:
         """The file without its ending."""
