@@ -589,9 +589,9 @@ def test_the_kernel_refuses_levels_after_a_forecast_and_without_intervals() -> N
     assert lib.nbt_levels_set(learner, [0.5]) == lib.NBT_ERR_ARRAY
 
 
-def swinging(rows: int) -> Floats:
+def swinging(rows: int, seed: int = 0) -> Floats:
     """A sine with noise."""
-    noise = np.random.default_rng(0).normal(size=rows)
+    noise = np.random.default_rng(seed).normal(size=rows)
     return np.asarray(np.sin(0.2 * np.arange(rows)) + 0.1 * noise)
 
 
@@ -607,11 +607,15 @@ def test_one_absurd_reading_does_not_hide_a_dead_sensor(glitch: float) -> None:
     assert scores[3200:3220].max() > 0.999
 
 
-def test_a_sensor_that_stands_still_is_told_once() -> None:
-    z = swinging(12_000)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_sensor_that_stands_still_is_told_at_once_and_seldom_again(seed: int) -> None:
+    """Later, errors of the last digits may be unlike those before: an alarm in thousands of rows."""
+    z = swinging(12_000, seed)
     z[3000:] = z[2999]
     learner = Learner(1, 1)
     told = learner.run(z, z, horizon=1, anomaly=True)
     assert told.anomaly is not None
     assert learner.guard_rows["moved"][-1] > 4000  # units move with what stands still
-    assert len([row for row in events(told.anomaly[:, 0], 0.999, 100) if row >= 3000]) == 1
+    first, *later = [row for row in events(told.anomaly[:, 0], 0.999, 100) if row >= 3000]
+    assert first < 3010
+    assert len(later) <= 3

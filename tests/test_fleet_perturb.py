@@ -124,6 +124,20 @@ def test_a_missing_row_is_missing_between_its_neighbours_only() -> None:
     assert np.flatnonzero(np.isnan(made[:, 0])).tolist() == [80]  # 80 * 1.25 = 100, exactly
 
 
+def test_an_infinite_reading_stays_infinite() -> None:
+    """A learner then refuses the device, where NaN would be taken for a lost reading."""
+
+    class Broken(Walks):
+        def whole(self, device: int) -> NDArray[np.float32]:
+            found = super().whole(device)
+            found[100] = np.inf
+            return found
+
+    made, _ = read([fixed("clock_skew", 250_000)], series=Broken())
+    assert np.flatnonzero(~np.isfinite(made[:, 0])).tolist() == [80]
+    assert made[80, 0] == np.inf
+
+
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_dropouts_are_runs_of_the_mean_length(share: float) -> None:
     long = Walks(rows=200_000)

@@ -24,11 +24,12 @@ from nbt_embed.amalgamation import amalgamate, kernel_folder
 from nbt_embed.anchor import find_anchor
 from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.baselines import LastValue, Naive, Nlms, Rls, Seasonal
+from nbt_embed.config import changed
 from nbt_embed.errors import SequenceError
 from nbt_embed.evaluate import Scored, evaluate, scored_truths
 from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
 from nbt_embed.faults import Fault, drawn_faults, with_faults
-from nbt_embed.parallel import Interrupted, run_all
+from nbt_embed.parallel import Interrupted, run_all, threads
 from nbt_embed.replay import replay
 from nbt_embed.simulation import machine, simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
@@ -174,6 +175,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "Config": lambda: Config(1, 1, decay=0.9),
         "Config: shown": lambda: (repr(config), config._repr_html_(), hash(config)),
         "Config.arguments": config.arguments,
+        "config.changed": lambda: changed(config, seed=1),
         "Memory.total": lambda: one.memory.total,
         "memory_of": lambda: memory_of(config),
         "memory_of: refused": refused(lambda: memory_of(Config(1, 1, lags=0))),
@@ -188,6 +190,7 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "curve.curve": lambda: evaluate(LastValue(1, 1), stream).curve(every=5),
         "sweep.sweep": lambda: sweep([config], stream, (0, 1), jobs=1),
         "parallel.run_all": lambda: run_all([lambda advance: advance(1)], 1),
+        "parallel.threads": lambda: threads(1),
         "parallel.Interrupted": lambda: Interrupted(1, 2),
         "baselines.LastValue": lambda: steps(LastValue(1, 1)),
         "baselines.Naive": lambda: steps(Naive(1, 1)),

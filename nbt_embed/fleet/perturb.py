@@ -465,8 +465,9 @@ class _Window:
 
         def mixed(values: Float64Array) -> Float64Array:
             low = values[before]
-            found: Float64Array = low + share * (values[after] - low)
-            return found
+            with np.errstate(invalid="ignore"):  # infinity less itself
+                found: Float64Array = low + share * (values[after] - low)
+            return np.where(np.isinf(low), low, found)  # the learner says which value is infinite
 
         if self._kind == "perturbed":
             return mixed(self._channels), None
