@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from nbt_embed import Config, Learner
 from nbt_embed.baselines import LastValue
 from nbt_embed.errors import ConfigError, InputError, InputTypeError, NbtError
 from nbt_embed.evaluate import evaluate
-from nbt_embed.fleet import Fleet, simulate
+from nbt_embed.fleet import Fleet, Series, simulate
 from nbt_embed.fleet.plan import cuts, settings_of
 from nbt_embed.streams import from_arrays
 
@@ -155,6 +156,15 @@ def test_links_other_than_the_gaussian_have_bits() -> None:
     assert ((both["bits"] > 0.5) & (both["bits"] < 1.5)).all()
 
 
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+def test_no_cut_of_the_rows_changes_a_bit_of_the_bits(link: Any) -> None:
+    rng = np.random.default_rng(0)
+    config = Config(1, 3 if link == "categorical" else 2, hidden=1, link=link)
+    x, y = rng.standard_normal((1, 900, 1)), rng.integers(0, 2, (1, 900, config.n_label))
+    pieces = [(x[:, a : a + 7], y[:, a : a + 7]) for a in range(0, 900, 7)]
+    assert_same(simulate(config, (x, y)), simulate(config, iter(pieces)))
+
+
 def test_jobs_hold_about_the_same_work() -> None:
     settings = settings_of(CONFIG, 1_000_000)
     lengths = np.random.default_rng(0).integers(0, 20_000, 1_000_000)
@@ -189,6 +199,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"horizon": 10**7}, "max_delay = 9999999"),
     ({"jobs": 0}, "jobs = 0"),
     ({"checkpoint_seconds": -1}, "checkpoint_seconds = -1"),
+    ({"progress": 1}, "progress = 1: expected a function"),
+    ({"out": 1}, "out = 1: expected the path"),
+    ({"out": ""}, "out = '': expected the path"),
+    ({"scheduler": np.zeros(2)}, "scheduler = array"),
     ({"streams": iter([np.zeros((3, 5, 2))]), "scheduler": "processes"}, "is read once"),
 ]
 
@@ -219,6 +233,35 @@ def test_a_device_that_is_refused_does_not_stop_the_others() -> None:
     assert short["error"][0].startswith("nothing to score: no target from row 2")
 
 
+class Own(Series):
+    """A series of a caller's own, of one device, that gives what it is told."""
+
+    devices, input_names, target_names = 1, ("a",), ("a",)
+
+    def __init__(self, *given: Any) -> None:
+        self._given = given
+
+    def pieces(self, _device: int, _start: int = 0) -> Iterator[Any]:
+        return iter(self._given)
+
+    def fingerprint(self) -> str:
+        return "own"
+
+
+def test_pieces_of_an_own_series_are_real_numbers_of_any_kind() -> None:
+    x, config = np.cos(np.arange(60) / 7), Config(1, 1, hidden=1)
+    assert_same(
+        simulate(config, x.astype(np.float32)[np.newaxis]),
+        simulate(config, Own((x[:9], x[:9]), (x[9:, np.newaxis].tolist(), x[9:]))),
+    )
+    for bad, says in (
+        ((x, x[1:]), "60 rows of inputs and 59 of labels"),
+        (x, "pieces gave ndarray: expected pairs"),
+        ((x, np.zeros((60, 2))), r"Y has shape \(60, 2\)"),
+    ):
+        assert re.search(says, simulate(config, Own(bad))["error"][0])
+
+
 def test_seeds_go_around_and_may_be_given() -> None:
     config = replace(CONFIG, seed=2**64 - 1)
     assert simulate(config, walks(2, 20))["seed"].tolist() == [2**64 - 1, 0]
@@ -246,3 +289,9 @@ def test_results_can_be_chosen_and_ranked(fleet: Fleet) -> None:
         fleet.select("unit")
     with pytest.raises(ConfigError, match="expected one of device, name"):
         fleet["x"]
+    with pytest.raises(ConfigError, match="expected one of device, name"):
+        fleet[["rmse", "nrmse"]]  # type: ignore[index]
+    with pytest.raises(ConfigError, match="expected one of 1, 5"):
+        fleet.select(horizon=[1, 5])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="expected one of device, seed"):
+        fleet.worst(by=["nrmse"])  # type: ignore[arg-type]

@@ -107,6 +107,8 @@ def test_what_is_no_learner_is_named() -> None:
         Batch([replace(CONFIGS[0], seed=-1)])
     with pytest.raises(InputTypeError, match=r"configs\[0\] = 3"):
         Batch([3])  # type: ignore[list-item]
+    with pytest.raises(InputTypeError, match="configs = None: expected a sequence"):
+        Batch(None)  # type: ignore[arg-type]
     with pytest.raises(IndexError, match="it has 1 learners"):
         Batch(CONFIGS[:1])[1]
     assert Batch(CONFIGS)[-1].config == CONFIGS[-1]

@@ -67,6 +67,7 @@ def one_each(folder: Path) -> Any:
 
 
 def hive(folder: Path) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
     for device in range(N):
         (folder / f"device={device}").mkdir()
         rows = FRAME.filter(pl.col("device") == device).select("v")
@@ -128,6 +129,50 @@ def test_a_fingerprint_changes_with_the_samples(tmp_path: Path) -> None:
     assert as_series([streams[0]]).fingerprint() != as_series([streams[1]]).fingerprint()
 
 
+def test_a_raw_file_read_in_another_way_has_another_fingerprint(tmp_path: Path) -> None:
+    path = tmp_path / "raw"
+    path.write_bytes(X.tobytes())
+    kinds = [("<f4", 0, (2, 8)), ("<i4", 0, (2, 8)), ("<f4", 4, (2, 8)), ("<f4", 0, (4, 4))]
+    maps = [np.memmap(path, kind, "r", offset, shape) for kind, offset, shape in kinds]
+    maps.append(np.memmap(path, "<f4", "r", 0, (2, 8), "F"))
+    assert len({as_series(one).fingerprint() for one in maps}) == len(maps)
+
+
+def test_partitions_begin_at_the_folder_that_is_given(tmp_path: Path) -> None:
+    folder = tmp_path / "device=5" / "site=3"
+    folder.mkdir(parents=True)
+    series: Any = as_series(one_file(folder))
+    assert (series.devices, series.input_names) == (N, ("v",))
+    before = as_series(folder).fingerprint()
+    folder.rename(tmp_path / "moved")
+    assert as_series(tmp_path / "moved").fingerprint() == before
+    with pytest.raises(StreamError, match="a folder above has a name with device=, too"):
+        as_series(hive(folder))
+    parts: Any = as_series(hive(tmp_path / "site=3" / "more"))
+    assert [parts.name(device) for device in range(N)] == [str(device) for device in range(N)]
+    assert parts.input_names == ("v",)
+    assert parts.head(2)[0].tobytes() == X[2].tobytes()
+
+
+def test_results_among_the_samples_are_no_samples(tmp_path: Path) -> None:
+    one_each(tmp_path)
+    for out in (tmp_path, tmp_path / "run"):
+        first = simulate(CONFIG, tmp_path, out=out)
+        assert_same(first, simulate(CONFIG, tmp_path, out=out))
+
+
+def test_a_file_that_cannot_be_read_stops_its_device_alone(fleet: Fleet, tmp_path: Path) -> None:
+    one_each(tmp_path)
+    (tmp_path / "sensor 1.parquet").write_bytes(b"PAR1")
+    pl.DataFrame({"w": [1.0]}).write_parquet(tmp_path / "sensor 2.parquet")
+    pl.DataFrame({"v": ["text"]}).write_parquet(tmp_path / "sensor 3.parquet")
+    found = simulate(CONFIG, tmp_path)
+    assert found["hash"][0] == fleet["hash"][0]
+    for device, error in enumerate(found["error"][1:], 1):
+        assert f"sensor {device}.parquet: " in error
+        assert "\n" not in error
+
+
 def test_a_part_of_a_mapped_file_is_its_rows(tmp_path: Path) -> None:
     part = np.load(npy(tmp_path), mmap_mode="r")[1:3]
     series = pickle.loads(pickle.dumps(as_series(part)))
@@ -153,6 +198,9 @@ def test_what_is_wrong_with_parquet_is_said(tmp_path: Path) -> None:
         ParquetSeries(path, inputs=["w"])
     FRAME.with_columns(device=None).write_parquet(path)
     with pytest.raises(StreamError, match="row 0: no device"):
+        as_series(path)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(StreamError, match=r"all\.parquet: .*; every file has to be whole"):
         as_series(path)
     pl.DataFrame({"name": ["a"]}).write_parquet(path)
     with pytest.raises(StreamError, match="no column of numbers"):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from conftest import ROOT
 from test_fleet import assert_same
 
 from nbt_embed import Config
-from nbt_embed.errors import FleetError
+from nbt_embed.errors import FleetError, InputError
 from nbt_embed.fleet import Fleet, as_series, simulate
 from nbt_embed.fleet import plan as plan_of
 from nbt_embed.fleet.job import Job
@@ -144,6 +144,28 @@ def test_a_checkpoint_that_is_no_good_is_not_used(damage: str, tmp_path: Path) -
     fed: list[int] = []
     assert repr(first.run(fed.append)) == repr(expected)
     assert fed[0] == 0
+
+
+def test_a_refused_device_reads_no_further_when_it_goes_on(tmp_path: Path) -> None:
+    """Whatever would come after the row that was refused, be it an error."""
+    (tmp_path / "checkpoints").mkdir()
+
+    def blocks(_device: int) -> Iterator[Any]:
+        yield np.ones(plan_of._USUAL_ROWS)
+        yield np.full(4096 * 3 - plan_of._USUAL_ROWS, np.inf)
+        raise InputError("unreadable")
+
+    series: Any = as_series(blocks, 1)
+    setting = plan_of.settings_of(CONFIG, 1)
+    job, again = (
+        _jobs(series, setting, (1,), Store(str(tmp_path), run), 0)[0] for run in ("a", "b")
+    )
+    expected = job.run(lambda _rows: None)
+    (tmp_path / "part-00000.parquet").unlink()
+    with pytest.raises(Stop):
+        again.run(stop_after(4096 * 3 - 1))
+    assert repr(again.run(lambda _rows: None)) == repr(expected)
+    assert expected["error"][0].startswith(f"row {plan_of._USUAL_ROWS}: ")
 
 
 def test_a_part_that_is_no_good_is_made_again(whole: tuple[Fleet, Files], tmp_path: Path) -> None:

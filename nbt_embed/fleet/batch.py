@@ -60,6 +60,8 @@ class Batch:
     """
 
     def __init__(self, configs: Sequence[Config]) -> None:
+        if not isinstance(configs, Sequence):
+            raise InputTypeError(f"configs = {shown(configs)}: expected a sequence of Configs")
         self._reserve(len(configs))
         warn_of_floats("init")
         sizes = np.zeros(len(configs), np.int64)

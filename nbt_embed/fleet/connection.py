@@ -21,6 +21,7 @@ from nbt_embed import _interrupt
 from nbt_embed.errors import ClusterError, ConfigError, shown
 from nbt_embed.fleet import remote
 from nbt_embed.fleet.local_cluster import Processes
+from nbt_embed.fleet.store import SEEN
 from nbt_embed.parallel import threads
 
 _ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
@@ -72,7 +73,7 @@ def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
         if scheduler.status != "running":
             raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
         yield Cluster(scheduler, "the Client's scheduler", _at_most(workers))
-    elif scheduler == "processes":
+    elif isinstance(scheduler, str) and scheduler == "processes":
         local = Processes()
         try:
             local.start(threads(workers))
@@ -148,7 +149,7 @@ def check_workers(cluster: Cluster, directory: Path | None) -> None:
     while not watch.workers:
         time.sleep(0.05)
         watch.look()
-    content = f".seen-{uuid.uuid4().hex}"
+    content = f"{SEEN}{uuid.uuid4().hex}"
     where = None if directory is None else str(directory)
     try:
         if where is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -165,7 +167,8 @@ class Devices:
         if link == "gaussian":
             _add_squares(arrays["squared"][number], forecasts[:steps], truths, known)
         else:
-            arrays["bits"][number] += _bits(link, forecasts[:steps], truths, known)
+            bits = arrays["bits"]
+            bits[number] = _with_bits(float(bits[number]), link, forecasts[:steps], truths, known)
 
     def columns(self, first: int, names: Sequence[str], settings: Sequence[str]) -> Columns:
         """The results so far, one row a learner.
@@ -297,21 +300,31 @@ def _add_squares(
     total[:] = carried(total, errors * errors)
 
 
-def _bits(
-    link: str, forecasts: Float32Array, truths: Float64Array, known: NDArray[np.bool_]
+def _with_bits(
+    total: float,
+    link: str,
+    forecasts: Float32Array,
+    truths: Float64Array,
+    known: NDArray[np.bool_],
 ) -> float:
-    """Σ −log₂ of what the forecasts (t, n_out) gave to the labels (O, t) that came.
+    """The total and −log₂ of what the forecasts (t, n_out) gave to the labels (O, t) that came.
 
-    One logarithm after the other: NumPy's own differ between processors in the last bit.
+    Row after row, one addition each, so that a cut of the rows changes nothing (``sum`` of a piece
+    would); one logarithm after the other: NumPy's own differ between processors in the last bit.
     """
+    surprises: Iterable[float]
     if link == "categorical":
         rows = np.flatnonzero(known[0])
-        chances = forecasts[rows, truths[0, rows].astype(np.intp)].tolist()
-        return sum(map(_surprise, chances))
-    bits = 0.0
-    for p, y in zip(forecasts.T[known].tolist(), truths[known].tolist(), strict=True):
-        bits += (y and y * _surprise(p)) + (y < 1 and (1 - y) * _surprise(1 - p))
-    return bits
+        surprises = map(_surprise, forecasts[rows, truths[0, rows].astype(np.intp)].tolist())
+    else:
+        given, came = forecasts[known.T].tolist(), truths.T[known.T].tolist()
+        surprises = map(_surprise_of_two, given, came)
+    return reduce(operator.add, surprises, total)
+
+
+def _surprise_of_two(p: float, y: float) -> float:
+    """Of an output that is 1 with the chance p, where y came, 0 to 1."""
+    return (y and y * _surprise(p)) + (y < 1 and (1 - y) * _surprise(1 - p))
 
 
 def _surprise(chance: float) -> float:
@@ -342,7 +355,7 @@ def _relative(squared: Float64Array, last: Float64Array) -> Float64Array:
         elif min(ratios) == 0:
             out[row] = 0.0
         else:
-            out[row] = math.exp(sum(map(math.log, ratios)) / (2 * len(ratios)))
+            out[row] = math.exp(math.fsum(map(math.log, ratios)) / (2 * len(ratios)))
     return out
 
 

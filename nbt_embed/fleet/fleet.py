@@ -64,7 +64,7 @@ class Fleet:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """One column. Errors: ConfigError."""
-        if name not in self.columns:
+        if not isinstance(name, str) or name not in self.columns:
             raise ConfigError(
                 f"column {shown(name)}: {similar(name, self.columns)}expected one of "
                 f"{', '.join(self.columns)}"
@@ -90,7 +90,7 @@ class Fleet:
         keep = np.ones(len(self), np.bool_)
         for name, value in (("setting", setting), ("horizon", horizon)):
             if value is not None:
-                here = self.columns[name] == value
+                here = self.columns[name] == (value if np.isscalar(value) else None)
                 if not here.any():
                     known = ", ".join(map(str, dict.fromkeys(self.columns[name].tolist())))
                     raise ConfigError(f"{name} = {shown(value)}: expected one of {known}")
@@ -106,8 +106,9 @@ class Fleet:
         """
         if integer("n", n) < 1:
             raise InputError(f"n = {shown(n)}: expected one or more")
-        if by not in _RANKED:
-            raise ConfigError(f"by = {shown(by)}: {similar(by, _RANKED)}expected one of {_RANKED}")
+        if not isinstance(by, str) or by not in _RANKED:
+            expected = f"{similar(by, _RANKED)}expected one of {', '.join(_RANKED)}"
+            raise ConfigError(f"by = {shown(by)}: {expected}")
         values = self.columns[by].astype(np.float64)
         values = np.where(self.columns["diverged"] & ~np.isfinite(values), np.inf, values)
         rows = np.flatnonzero(self._scored() & ~np.isnan(values))

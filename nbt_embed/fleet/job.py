@@ -13,7 +13,7 @@ from nbt_embed.fleet.checkpoint import Checkpoint
 from nbt_embed.fleet.columns import Columns, joined
 from nbt_embed.fleet.devices import Devices
 from nbt_embed.fleet.scores import BLOCK_ROWS
-from nbt_embed.fleet.series import Series, cut
+from nbt_embed.fleet.series import Series, checked, cut
 from nbt_embed.fleet.settings import Configs, Setting
 from nbt_embed.fleet.store import Store
 
@@ -134,10 +134,9 @@ class _Work:
         try:
             if not begun:
                 learners.find_anchors(0, *job.series.head(device))
-            for inputs, labels in cut(job.series.pieces(device, begun), BLOCK_ROWS):
-                self._feed(learners, inputs, labels, advance)
-                if learners.refused(0):
-                    break
+            pieces = cut(checked(job.series, job.series.pieces(device, begun)), BLOCK_ROWS)
+            while not learners.refused(0) and (piece := next(pieces, None)):
+                self._feed(learners, *piece, advance)
         except NbtError as error:
             learners = self._made(device)
             learners.refuse(0, str(error))

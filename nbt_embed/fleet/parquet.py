@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import StreamError, shown, similar
 from nbt_embed.fleet.fingerprints import file_print
 from nbt_embed.fleet.series import PIECE_ROWS, Held, Piece, Series
+from nbt_embed.fleet.store import is_part
 
 with needs("streams in Parquet"):
     import polars as pl
@@ -27,7 +29,8 @@ class ParquetSeries(Series):
     of the files (by name) and of the rows in them, or of ``time``. Where the rows of every device
     stand together, as in partitions, only those of one device are read at once; where devices
     alternate, all samples are read and kept in memory. Without such a column every file is a
-    device, which is called as the file.
+    device, which is called as the file; one that cannot be read stops that device alone. Results
+    of a fleet, in a run directory below the folder, are passed over.
 
     Args:
         path: of a file or a folder.
@@ -49,8 +52,17 @@ class ParquetSeries(Series):
         targets: Sequence[str] | None = None,
         time: str | None = None,
     ) -> None:
-        self._files = _files(Path(path))
-        schema = self._scan(self._files).collect_schema()
+        self._folder, self._files = _files(Path(path))
+        below = [part for file in self._files for part in file.relative_to(self._folder).parts[:-1]]
+        self._hive = any("=" in part for part in below)
+        self._above = _keys(self._folder.parts)
+        if twice := self._above & _keys(below):
+            raise StreamError(
+                f"{self._folder}: a folder above has a name with {min(twice)}=, too, as the "
+                "partitions: rename it, or move them elsewhere"
+            )
+        with _reading(self._files[0] if device is None else path):
+            schema = self._scan(self._files).collect_schema()
         if device is None and "device" in schema:
             device = "device"
         for name in (device, time, *(inputs or ()), *(targets or ())):
@@ -75,12 +87,13 @@ class ParquetSeries(Series):
         self._kept: tuple[Float32Array, Float32Array] | None = None  # all samples
         if device is None:
             self._names = [file.stem for file in self._files]
-            counts = [self._scan([file]).select(pl.len()).collect() for file in self._files]
-            self._count = np.array([count.item() for count in counts], np.int64)
+            self._count = np.array([self._rows_of(file) for file in self._files], np.int64)
             self._per_file = True
         else:
             self._per_file = False
-            self._find(device)
+            with _reading(path):
+                self._find(device)
+        self._key = device
         self.devices = len(self._names)
         self._begin = np.cumsum(self._count) - self._count
         self._first = 0  # device of the first name and count, and of the first samples if kept
@@ -137,6 +150,14 @@ class ParquetSeries(Series):
         """The whole stream."""
         return self._held.get(device) or self._held.put(device, self._read(device))
 
+    def _rows_of(self, file: Path) -> int:
+        """Rows of a file that is a device; 0 of one that cannot be read: reading it says why."""
+        try:
+            with _reading(file):
+                return int(self._scan([file]).select(pl.len()).collect().item())
+        except StreamError:
+            return 0
+
     def _read(self, device: int) -> Piece:
         place = device - self._first
         begin, count = int(self._begin[place]), int(self._count[place])
@@ -144,20 +165,27 @@ class ParquetSeries(Series):
             inputs, labels = self._kept
             return inputs[begin : begin + count], labels[begin : begin + count]
         if self._per_file:
-            rows = self._scan([self._files[place]])
-        else:
-            rows = self._scan(self._files).slice(begin, count)
-        return self._samples(rows.sort(self._time, maintain_order=True) if self._time else rows)
+            file = self._files[place]
+            with _reading(file):
+                return self._samples(self._sorted(self._scan([file])))
+        with _reading(self._folder):
+            return self._samples(self._sorted(self._scan(self._files).slice(begin, count)))
+
+    def _sorted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.sort(self._time, maintain_order=True) if self._time else rows
 
     def fingerprint(self) -> str:
         """Of the files: size, time, and their ends."""
         digest = hashlib.blake2b(digest_size=16)
         for file in self._files:
-            digest.update(f"{file.name} {file_print(file)}\n".encode())
-        return f"{digest.hexdigest()} {self._time}"
+            name = file.relative_to(self._folder).as_posix()
+            digest.update(f"{name} {file_print(file)}\n".encode())
+        return f"{digest.hexdigest()} {self._key} {self._time}"
 
     def _scan(self, files: list[Path]) -> pl.LazyFrame:
-        return pl.scan_parquet(files, hive_partitioning=True)
+        """The rows of files. Partitions are folders below the given one: it may lie anywhere."""
+        rows = pl.scan_parquet(files, hive_partitioning=self._hive)
+        return rows.drop(self._above) if self._hive else rows
 
     def _samples(self, rows: pl.LazyFrame) -> Piece:
         names = dict.fromkeys((*self.input_names, *self.target_names))
@@ -168,16 +196,36 @@ class ParquetSeries(Series):
         return inputs, np.ascontiguousarray(read.select(self.target_names).to_numpy())
 
 
-def _files(path: Path) -> list[Path]:
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """Errors: StreamError names the path, where polars cannot read what it should."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise StreamError(
+            f"{path}: {reason}; every file has to be whole and to have the columns of the first, "
+            "with numbers"
+        ) from None
+
+
+def _keys(folders: Iterable[str]) -> set[str]:
+    """Of partitions: what stands before "=" in names of folders."""
+    return {folder.partition("=")[0] for folder in folders if "=" in folder}
+
+
+def _files(path: Path) -> tuple[Path, list[Path]]:
+    """The folder, and the files in it. Errors: FileNotFoundError, StreamError."""
+    path = path.absolute()
     if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
+        files = sorted(file for file in path.rglob("*.parquet") if not is_part(file))
         if not files:
             raise StreamError(f"{path} holds no .parquet files")
-        return [file.absolute() for file in files]
+        return path, files
     if not path.exists():
         raise FileNotFoundError(2, "No such file or folder", str(path))
     if path.suffix != ".parquet":
         raise StreamError(
             f"{path}: expected a .npy or .parquet file, or a folder of .parquet files"
         )
-    return [path.absolute()]
+    return path.parent, [path]

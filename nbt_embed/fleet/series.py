@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nbt_embed.arrays import Float32Array
-from nbt_embed.errors import InputError
+from nbt_embed.arrays import Float32Array, float32, table
+from nbt_embed.errors import InputError, InputTypeError
 
 PIECE_ROWS = 4096
 """Rows that a source gives at once where it may choose."""
@@ -58,7 +58,7 @@ class Series(ABC):
         Where the whole stream is at hand that is all of it, as in ``Learner.run``; else the first
         ``ANCHOR_ROWS`` rows, however they are cut.
         """
-        return first_rows(self.pieces(device), ANCHOR_ROWS)
+        return first_rows(checked(self, self.pieces(device)), ANCHOR_ROWS)
 
     def name(self, device: int) -> str:
         """What the device is called in results."""
@@ -121,6 +121,21 @@ def first_rows(pieces: Iterable[Piece], rows: int) -> Piece:
     if not taken:
         raise InputError("the stream has no rows")
     return _together(taken)
+
+
+def checked(series: Series, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces of a device as arrays of float32. Errors: InputError, InputTypeError."""
+    for piece in pieces:
+        if not isinstance(piece, tuple) or len(piece) != 2:
+            raise InputTypeError(
+                f"pieces gave {type(piece).__name__}: expected pairs of arrays, (t, n_in) and "
+                "(t, n_label)"
+            )
+        x = table("X", float32("X", piece[0]), series.n_in)
+        y = x if piece[1] is piece[0] else table("Y", float32("Y", piece[1]), series.n_out)
+        if len(x) != len(y):
+            raise InputError(f"pieces gave {len(x)} rows of inputs and {len(y)} of labels")
+        yield x, y
 
 
 def cut(pieces: Iterable[Piece], rows: int) -> Iterator[Piece]:

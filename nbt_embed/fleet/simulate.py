@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import nbt_embed
 from nbt_embed.config import Config
-from nbt_embed.errors import ConfigError, shown
+from nbt_embed.errors import ConfigError, InputTypeError, shown
 from nbt_embed.fleet.columns import SCHEMA, Columns, joined
 from nbt_embed.fleet.fleet import Fleet
 from nbt_embed.fleet.job import Job
@@ -72,6 +73,12 @@ def simulate(
     Cost: that of ``Learner.run``; memory of a learner for each thread, setting and horizon, but of
     all learners for a generator.
     """
+    if progress is not None and not callable(progress):
+        raise InputTypeError(
+            f"progress = {shown(progress)}: expected a function of a number of rows, or None"
+        )
+    if out is not None and not (isinstance(out, (str, Path)) and str(out)):
+        raise InputTypeError(f"out = {shown(out)}: expected the path of a folder, or None")
     series = as_series(streams, devices)
     horizons = horizons_of(horizon)
     settings = settings_of(configs, series.devices)
@@ -82,7 +89,7 @@ def simulate(
             f"scheduler = {shown(scheduler)}: a generator is read once, in this process; pass what "
             "can be read device by device (nbt_embed.fleet.Series), or leave scheduler out"
         )
-    if not isinstance(checkpoint_seconds, (int, float)) or not checkpoint_seconds >= 0:
+    if not isinstance(checkpoint_seconds, Real) or not checkpoint_seconds >= 0:
         raise ConfigError(f"checkpoint_seconds = {shown(checkpoint_seconds)}: expected 0 or more")
 
     def run(store: Store | None) -> Columns:

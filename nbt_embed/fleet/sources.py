@@ -60,7 +60,7 @@ def as_series(streams: object, devices: int | None = None) -> Series | TimeBlock
     Errors: InputError, InputTypeError say what was passed and what would do.
     """
     series = _series_of(streams, devices)
-    if series.devices < 1:
+    if integer("streams.devices", series.devices) < 1:
         raise InputError("streams holds no device: expected one or more")
     if devices is not None and series.devices != integer("devices", devices):
         raise InputError(f"devices = {devices}: the streams are those of {series.devices}")
@@ -211,7 +211,7 @@ class Arrays(Series):
     def fingerprint(self) -> str:
         """A hash of all samples."""
         if self._files:
-            return " ".join([file_print(file.path) for file in self._files])
+            return " ".join([file.fingerprint() for file in self._files])
         arrays = (self._x,) if self._own else (self._x, self._y)
         return " ".join([array_print(array) for array in arrays])
 
@@ -240,6 +240,11 @@ class _File:
         path = str(Path(array.filename).resolve())
         order = "C" if array.flags.c_contiguous else "F"
         return cls(path, array.dtype.str, array.shape, array.offset, order)
+
+    def fingerprint(self) -> str:
+        """Of the file, and of how it is read: a raw file does not say that itself."""
+        how = f"{self.dtype} {self.shape} {self.offset} {self.order}"
+        return f"{how} {file_print(self.path)}"
 
     def map(self) -> NDArray[Any]:
         kind = np.dtype(self.dtype)

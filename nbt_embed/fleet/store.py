@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 FORMAT = 1
+SEEN = ".seen-"
+"""Names of files by which a caller and its workers find out whether they see the same folder."""
+
 _DESCRIPTION, _CHECKPOINTS = "fleet.json", "checkpoints"
 _KEY = "nbt_embed.fleet"  # of what a part says of itself
 _OPEN = 32 * "0"  # in place of its hash, while that is not known
@@ -112,7 +115,8 @@ def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Sto
         checkpoints.mkdir(exist_ok=True)
         yield Store(str(folder), hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
         with suppress(OSError):  # of another user
-            for one in checkpoints.iterdir():
+            left = (*folder.glob(f"{SEEN}*"), *checkpoints.glob("*job-*.npz*"))
+            for one in left:  # also what killed processes left behind
                 one.unlink()
             checkpoints.rmdir()
 
@@ -142,7 +146,7 @@ def _compare(path: Path, wanted: dict[str, Any]) -> None:
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
             raise ValueError("no object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FleetError(
             f"{path} is damaged ({error}): what the folder holds cannot be told; name another one"
         ) from None
@@ -158,7 +162,9 @@ def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in sorted({*found, *wanted}):
             yield from _differences(
-                found.get(key), wanted.get(key), f"{name}.{key}" if name else key
+                found.get(key, "nothing"),
+                wanted.get(key, "nothing"),
+                f"{name}.{key}" if name else key,
             )
     elif found != wanted:
         yield f"{name} was {shown(found)} and is {shown(wanted)} now"
@@ -174,6 +180,11 @@ def frame(columns: Columns) -> pl.DataFrame:
             for name, values in columns.items()
         ]
     )
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is results of a fleet, by its name and its folder."""
+    return path.match("part-*.parquet") and (path.parent / _DESCRIPTION).exists()
 
 
 def _part_bytes(columns: Columns, whose: str) -> bytes:
