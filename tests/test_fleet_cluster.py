@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_client
 from fleet_jobs import CountingJob, Deadly, Folder
 
 from nbt_embed import Config
@@ -190,6 +190,20 @@ def test_an_interrupt_leaves_checkpoints_and_says_how_far_it_came(
     told: list[int] = []
     assert numbers(run_on(client, jobs(0), progress=told.append)) == [0, 1]
     assert sum(told) == 10_000  # with what the first call did
+
+
+BOTH = threading.Barrier(2)
+
+
+def wait_for_a_job(number: int) -> list[int]:
+    """A task that runs a job on its own cluster, when both workers have such a task."""
+    BOTH.wait(20)
+    return numbers(run_on(get_client(), [CountingJob(number)]))
+
+
+def test_tasks_that_wait_for_jobs_leave_them_their_workers(client: Client) -> None:
+    tasks = client.map(wait_for_a_job, [3, 4], pure=False)
+    assert [task.result(timeout=20) for task in tasks] == [[3], [4]]
 
 
 def test_a_series_that_jobs_share_is_sent_once(client: Client) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import dask
-from distributed import Client, Security
+from distributed import Client, Security, get_worker, rejoin, secede
 from distributed.comm.addressing import get_address_host_port
 
 from nbt_embed import _interrupt
@@ -30,6 +30,7 @@ _EXPECTED = (
     'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
     "distributed.Client, or None for threads"
 )
+_STARTING = ("newly-created", "connecting")  # states of a Client, also of ``get_client`` at first
 _CONNECT = 10.0  # seconds until a scheduler that does not answer is an error
 _WORKERS = 60.0  # seconds until a cluster without workers is an error
 _ANSWER = 60.0  # seconds until a scheduler that is connected and says nothing is an error
@@ -70,9 +71,13 @@ def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
     if isinstance(scheduler, Client):
         if scheduler.asynchronous:
             raise ConfigError("scheduler: an asynchronous Client; give its address instead")
+        deadline = time.monotonic() + _CONNECT
+        while scheduler.status in _STARTING and time.monotonic() < deadline:
+            time.sleep(0.01)
         if scheduler.status != "running":
             raise ConfigError(f"scheduler: the Client is {scheduler.status}; connect another one")
-        yield Cluster(scheduler, "the Client's scheduler", _at_most(workers))
+        with _out_of_the_way():
+            yield Cluster(scheduler, "the Client's scheduler", _at_most(workers))
     elif isinstance(scheduler, str) and scheduler == "processes":
         local = Processes()
         try:
@@ -83,10 +88,25 @@ def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
             with _interrupt.put_off():
                 local.close()
     elif isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
-        with _client(scheduler) as client:
+        with _client(scheduler) as client, _out_of_the_way():
             yield Cluster(client, scheduler, _at_most(workers))
     else:
         raise ConfigError(f"scheduler = {shown(scheduler)}: {_EXPECTED}")
+
+
+@contextmanager
+def _out_of_the_way() -> Iterator[None]:
+    """Called in a Dask task, which waits for the jobs: leave them its thread."""
+    try:
+        get_worker()
+    except ValueError:  # no task
+        yield
+        return
+    secede()
+    try:
+        yield
+    finally:
+        rejoin()
 
 
 def _at_most(workers: int | None) -> int | None:
