@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,8 @@ def test_processes_give_the_bits_of_threads_though_one_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARK", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     streams, told = Deadly(tmp_path, devices=(17,)), list[int]()
     found = simulate(
         SEVERAL, streams, devices=30, horizon=[1, 3], scheduler="processes", jobs=2,
@@ -80,6 +83,8 @@ def test_processes_give_the_bits_of_threads_though_one_is_killed(
     assert same(found, simulate(SEVERAL, streams, devices=30, horizon=[1, 3]))
     assert sum(told) == 30 * streams.rows
     assert not workers_of(tmp_path)
+    left = {path.name for path in (tmp_path / "temporary").rglob("*")}
+    assert left <= {"dask-scratch-space", "global.lock", "purge.lock"}  # Dask's, once
 
 
 def workers_of(mark: Path) -> list[int]:
@@ -285,8 +290,12 @@ def test_records_of_dask_stay_off_the_terminal_while_jobs_run(
 
     before = record()
     assert before > 0
-    with connection.quiet():
+    one, other = connection.quiet(), connection.quiet()  # of calls in two threads
+    with one:
         assert record() == before
+        other.__enter__()
+    assert record() == before
+    other.__exit__()
     assert record() == 2 * before
 
 

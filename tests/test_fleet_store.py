@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from nbt_embed import Config
 from nbt_embed.errors import FleetError, InputError
 from nbt_embed.fleet import Fleet, as_series, simulate
 from nbt_embed.fleet import plan as plan_of
+from nbt_embed.fleet.columns import Columns, joined
 from nbt_embed.fleet.job import Job
 from nbt_embed.fleet.simulate import _jobs
 from nbt_embed.fleet.store import Store, run_directory
@@ -123,6 +124,24 @@ def test_a_job_goes_on_from_any_block(whole: tuple[Fleet, Files], tmp_path: Path
     assert repr(columns) == repr(expected)
     assert not list((tmp_path / "checkpoints").iterdir())
     assert len(whole[0]) > 0
+
+
+def test_results_of_devices_do_not_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device's own arrays take ten times the memory of its numbers."""
+    expected, lengths = run_without_store(), list[int]()
+    monkeypatch.setattr("nbt_embed.fleet.job._TOGETHER", 2)
+
+    def counted(parts: Sequence[Columns]) -> Columns:
+        lengths.append(len(parts))
+        return joined(parts)
+
+    monkeypatch.setattr("nbt_embed.fleet.job.joined", counted)
+    assert_same(expected, run_without_store())
+    assert max(lengths) == 2
+
+
+def run_without_store() -> Fleet:
+    return simulate(CONFIG, X[:, :50])
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "other job", "other run"])

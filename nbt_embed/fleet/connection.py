@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -139,12 +140,40 @@ def _client(address: str) -> Iterator[Client]:
             client.close(timeout=5)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+class _Quiet:
+    """What ``quiet`` does, once for all calls that are in it at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._ends = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._calls:
+                self._ends.enter_context(_quiet())
+            self._calls += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._calls -= 1
+            if not self._calls:
+                self._ends.close()
+
+
+_QUIET = _Quiet()
+
+
+def quiet() -> _Quiet:
     """Keep Dask's records of lost workers and connections off the terminal: errors say it all.
 
-    A large job is no mistake here, either.
+    A large job is no mistake here, either. Calls in several threads may overlap in any way.
     """
+    return _QUIET
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     roots = ("distributed", "tornado")
     loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
     loggers = [logger for logger in loggers if logger.name.startswith(roots)]

@@ -18,6 +18,7 @@ from nbt_embed.fleet.settings import Configs, Setting
 from nbt_embed.fleet.store import Store
 
 _LONG = 0.25  # seconds that a piece may take
+_TOGETHER = 256  # devices whose results lie apart at most: their arrays take 3 kB each
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ class _Work:
         self._torn = True
         names = [setting.name for setting in job.settings]
         self._finished.append(learners.columns(device, [job.series.name(device)], names))
+        if len(self._finished) >= _TOGETHER:
+            self._finished = [joined(self._finished)]
         self._fed += learners.rows(0)
         self._device, self._learners = device + 1, None
         self._torn = False

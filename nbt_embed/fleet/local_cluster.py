@@ -40,6 +40,9 @@ class Processes:
 
     def __init__(self) -> None:
         self._started = 0
+        self._folder = tempfile.TemporaryDirectory(  # of the workers, which are killed at the end
+            prefix="nbt_embed-fleet-", ignore_cleanup_errors=True
+        )
         self._alive: dict[str, _Worker] = {}
         self._fates: dict[str, str] = {}  # of those that have ended
         self._seen: set[str] = set()
@@ -82,6 +85,7 @@ class Processes:
             self._alive.pop(name).end()
         with suppress(TimeoutError):
             self._cluster.close(timeout=10)
+        self._folder.cleanup()
 
     def fate(self, name: object) -> str:
         """End a worker, if it has not ended; returns how it ended, and what it wrote last."""
@@ -95,7 +99,7 @@ class Processes:
         name = f"process-{self._started}"
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address]
         command += ["--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        command += ["--memory-limit", "0", "--local-directory", tempfile.gettempdir()]
+        command += ["--memory-limit", "0", "--local-directory", self._folder.name]
         command += ["--death-timeout", f"{_START:.0f}"]
         path = os.pathsep.join(str(Path(one).absolute()) for one in sys.path)  # "" is where we are
         environment = {
