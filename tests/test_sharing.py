@@ -182,6 +182,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"linear": 0.0}, InputError, r"linear has shape \(\): expected \(2, 11\)"),
     ({"theta": np.full((8, 6), np.nan)}, InputError, r"theta\[0, 0\] is nan"),
     ({"linear": np.full((2, 11), 1e38)}, InputError, "linear"),
+    ({"readout": np.full((2, 15), np.inf)}, InputError, r"readout\[0, 0\] is inf"),
     ({"linear": [["a"] * 11] * 2}, InputTypeError, "linear"),
 ]
 
@@ -203,3 +204,14 @@ def test_a_name_that_is_no_weight_is_refused() -> None:
         to_common(Learner(1, 1), ["noise"])
     with pytest.raises(ConfigError, match="did you mean 'readout'"):
         to_common(Learner(1, 1), ["readuot"])
+
+
+def test_what_is_no_learner_no_names_and_no_weights_is_refused() -> None:
+    learner: Any = Learner(1, 1)
+    with pytest.raises(InputTypeError, match=r"names = 'theta': expected several, as \('theta',\)"):
+        to_common(learner, "theta")
+    for call in (to_common, from_common):
+        with pytest.raises(InputTypeError, match="learner = None: expected a Learner"):
+            call(None, {})  # type: ignore[arg-type]
+    with pytest.raises(InputTypeError, match="weights = None: expected a dictionary"):
+        from_common(learner, None)  # type: ignore[arg-type]

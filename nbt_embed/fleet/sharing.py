@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nbt_embed.arrays import Float32Array, float32
-from nbt_embed.errors import ConfigError, InputError, shown, similar
+from nbt_embed.errors import ConfigError, InputError, InputTypeError, shown, similar
 from nbt_embed.learner import Learner
 
 READOUTS = ("readout", "slow", "linear")
@@ -44,8 +44,12 @@ def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Flo
         names: any of ``WEIGHTS``; those that the configuration leaves out are passed over.
 
     Returns: name -> float32 in the shape of ``Learner.array``, as many bytes.
-    Errors: ConfigError (a name). Cost: a copy of the arrays, some hundred microseconds.
+    Errors: ConfigError (a name), InputTypeError. Cost: a copy of the arrays, some hundred
+    microseconds.
     """
+    _check_learner(learner)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InputTypeError(f"names = {shown(names)}: expected several, as ({WEIGHTS[0]!r},)")
     names = tuple(names)
     for name in names:
         _check_name(name)
@@ -72,6 +76,12 @@ def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
     Errors: ConfigError (a name), InputError and InputTypeError as ``Learner.set_array``. The
     learner is then as it was.
     """
+    _check_learner(learner)
+    if not isinstance(weights, Mapping):
+        raise InputTypeError(
+            f"weights = {shown(weights)}: expected a dictionary of names and arrays, as to_common "
+            "gives it"
+        )
     change = _to_live(learner).inverse()
     moved = {}
     for name, values in weights.items():
@@ -80,7 +90,8 @@ def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
         array = float32(name, values)
         if array.shape != shape:
             raise InputError(f"{name} has shape {array.shape}: expected {shape}")
-        moved[name] = _moved(name, array, change)
+        with np.errstate(invalid="ignore", over="ignore"):  # of what the learner then refuses
+            moved[name] = _moved(name, array, change)
     before = {name: learner.array(name) for name in moved}
     try:
         for name, values in moved.items():
@@ -108,6 +119,11 @@ class _Change(NamedTuple):
             -self.out_b / self.out_a,
             -self.anchor_b / self.out_a,
         )
+
+
+def _check_learner(learner: object) -> None:
+    if not isinstance(learner, Learner):
+        raise InputTypeError(f"learner = {shown(learner)}: expected a Learner")
 
 
 def _check_name(name: str) -> None:
