@@ -122,6 +122,12 @@ def test_no_cut_of_the_rows_changes_a_bit(length: int) -> None:
     assert_same(whole, simulate(CONFIG, blocks(x, length), horizon=[0, 3]))
 
 
+def test_blocks_without_rows_are_passed_over() -> None:
+    x = walks(2, 90)
+    pieces = [x[:, :0], x[:, :50], x[:, 50:50], (x[:, 50:], x[:, 50:]), (x[:, :0], x[:, :0])]
+    assert_same(simulate(CONFIG, x), simulate(CONFIG, iter(pieces)))
+
+
 def test_no_group_of_devices_changes_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     x = walks(4, 800)
     one = simulate(CONFIG, x, jobs=1)
@@ -176,6 +182,7 @@ def test_jobs_hold_about_the_same_work() -> None:
     assert sizes.max() < 1.1 * np.median(sizes)
 
 
+ONCE: Iterator[Any] = iter([])
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"streams": np.zeros((0, 5, 2))}, "at least one of each"),
     ({"streams": np.zeros((2, 0, 2))}, "at least one of each"),
@@ -187,6 +194,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"streams": iter([np.zeros((2, 5, 2)), np.zeros((3, 5, 2))])}, r"shape \(3, 5, 2\)"),
     ({"streams": lambda _device: None, "devices": 2}, r"streams\(0\) gave None"),
     ({"streams": lambda _device: np.zeros((4, 2))}, "devices is missing"),
+    ({"streams": lambda _device: ONCE, "devices": 2}, "the same iterator twice"),
+    ({"streams": iter([np.zeros((2, 0, 2))])}, "gave nothing: expected blocks"),
     ({"devices": 7}, "devices = 7: the streams are those of 3"),
     ({"configs": None}, "'default' is None: expected a Config"),
     ({"configs": {}}, "configs is empty"),

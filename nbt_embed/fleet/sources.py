@@ -352,6 +352,11 @@ class Generated(Series):
             self.input_names, self.target_names = made.input_names, made.target_names
             return
         whole = _whole(made)
+        if whole is None and isinstance(made, Iterator) and make(0) is made:
+            raise InputError(
+                "streams(0) gave the same iterator twice, which can be read once: make another one "
+                "at each call, as a generator function does"
+            )
         inputs, labels = next(_blocks(0, made), (None, None)) if whole is None else whole
         if inputs is None or labels is None:
             raise InputError("the stream of device 0 has no rows: expected one block or more")
@@ -441,18 +446,20 @@ def _rows(name: str, value: Any) -> Float32Array:
 
 
 def _time_blocks(blocks: Iterator[Any]) -> TimeBlocks:
-    first = next(blocks, None)
-    if first is None:
-        raise InputError("the generator of streams gave nothing: expected blocks (n, t, I)")
-
     def pairs() -> Iterator[Piece]:
-        for block in itertools.chain([first], blocks):
+        for block in blocks:
             pair = isinstance(block, tuple) and len(block) == 2
-            x = _cube("a block", _real("a block", block[0] if pair else block))
-            yield x, _cube("a block", _real("a block", block[1])) if pair else x
+            parts = [_real("a block", part) for part in (block if pair else (block,))]
+            if all(part.ndim in (2, 3) and part.shape[1] == 0 for part in parts):
+                continue  # no rows, as at the end of what was cut
+            x, y = _cube("a block", parts[0]), _cube("a block", parts[-1])
+            yield x, y if pair else x
 
     checked = pairs()
-    inputs, labels = next(checked)
+    first = next(checked, None)
+    if first is None:
+        raise InputError("the generator of streams gave nothing: expected blocks (n, t, I)")
+    inputs, labels = first
     names = _channels("x", inputs.shape[2])
     labelled = names if labels is inputs else _channels("y", labels.shape[2])
     again = itertools.chain([(inputs, labels)], checked)
