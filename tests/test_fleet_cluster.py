@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,6 +107,18 @@ def test_results_stand_in_the_order_of_the_jobs(client: Client) -> None:
     assert numbers(run_on(client, jobs, progress=told.append)) == list(range(12))
     assert sum(told) == 12 * 20
     assert client.status == "running"  # who brought it closes it
+
+
+def test_no_more_processes_are_started_than_there_are_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(local_cluster.Processes, "start", lambda _self, n: started.append(n))
+    monkeypatch.setattr(connection, "_client", lambda _address: nullcontext())
+    for workers, jobs in ((10**6, 3), (2, 3)):
+        with connection.connected("processes", workers, jobs):
+            pass
+    assert started == [3, 2]
 
 
 def test_no_jobs_give_no_results(client: Client) -> None:

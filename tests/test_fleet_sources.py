@@ -196,6 +196,8 @@ def test_what_is_wrong_with_parquet_is_said(tmp_path: Path) -> None:
     path = one_file(tmp_path)
     with pytest.raises(StreamError, match="no column 'w'"):
         ParquetSeries(path, inputs=["w"])
+    with pytest.raises(InputTypeError, match=r"targets = 'v': expected several, as \['v'\]"):
+        ParquetSeries(path, targets="v")
     FRAME.with_columns(device=None).write_parquet(path)
     with pytest.raises(StreamError, match="row 0: no device"):
         as_series(path)

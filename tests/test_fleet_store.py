@@ -90,6 +90,7 @@ def test_files_hold_what_is_returned(whole: tuple[Fleet, Files], tmp_path: Path)
         (tmp_path / name).write_bytes(data)
     read = pl.read_parquet(tmp_path / "part-*.parquet")
     assert read.equals(fleet.frame(), null_equal=True)
+    assert read.schema == fleet.frame().schema == fleet.refused.frame().schema
     assert_same(fleet, run(tmp_path))
     fed: list[int] = []
     run(tmp_path, progress=fed.append)

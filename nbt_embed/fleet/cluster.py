@@ -79,7 +79,7 @@ def run_on(
     """
     if not jobs:
         return []
-    with quiet(), connected(scheduler, workers) as cluster:
+    with quiet(), connected(scheduler, workers, len(jobs)) as cluster:
         store = jobs[0].store
         check_workers(cluster, None if store is None else Path(store.directory))
         return _Run(cluster, jobs, progress or (lambda _rows: None)).results()

@@ -67,8 +67,11 @@ class Cluster:
 
 
 @contextmanager
-def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
-    """A cluster for the time of the block; the arguments and errors are those of ``run_on``."""
+def connected(scheduler: Scheduler, workers: int | None, jobs: int) -> Iterator[Cluster]:
+    """A cluster for the time of the block, with no more processes of its own than there are jobs.
+
+    The arguments and errors are those of ``run_on``.
+    """
     if isinstance(scheduler, Client):
         if scheduler.asynchronous:
             raise ConfigError("scheduler: an asynchronous Client; give its address instead")
@@ -82,7 +85,7 @@ def connected(scheduler: Scheduler, workers: int | None) -> Iterator[Cluster]:
     elif isinstance(scheduler, str) and scheduler == "processes":
         local = Processes()
         try:
-            local.start(threads(workers))
+            local.start(min(threads(workers), jobs))
             with _client(local.address) as client:
                 yield Cluster(client, "processes", None, local.tend, local.fate)
         finally:

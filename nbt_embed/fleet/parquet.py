@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbt_embed._extras import needs
 from nbt_embed.arrays import Float32Array
-from nbt_embed.errors import StreamError, shown, similar
+from nbt_embed.errors import InputTypeError, StreamError, shown, similar
 from nbt_embed.fleet.fingerprints import file_print
 from nbt_embed.fleet.series import PIECE_ROWS, Held, Piece, Series
 from nbt_embed.fleet.store import is_part
@@ -40,7 +40,8 @@ class ParquetSeries(Series):
         targets: columns; None: the inputs.
         time: column by which the rows of every device are sorted; None: they are in order.
 
-    Errors: StreamError names file and column; FileNotFoundError; MissingExtraError (polars).
+    Errors: StreamError names file and column; InputTypeError; FileNotFoundError; MissingExtraError
+    (polars).
     """
 
     def __init__(
@@ -52,6 +53,9 @@ class ParquetSeries(Series):
         targets: Sequence[str] | None = None,
         time: str | None = None,
     ) -> None:
+        for what, names in (("inputs", inputs), ("targets", targets)):
+            if isinstance(names, str):
+                raise InputTypeError(f"{what} = {shown(names)}: expected several, as [{names!r}]")
         self._folder, self._files = _files(Path(path))
         below = [part for file in self._files for part in file.relative_to(self._folder).parts[:-1]]
         self._hive = any("=" in part for part in below)

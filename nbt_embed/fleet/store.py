@@ -176,7 +176,7 @@ def frame(columns: Columns) -> pl.DataFrame:
         import polars as pl
     return pl.DataFrame(
         [
-            pl.Series(name, values.tolist() if name in TEXT else values)
+            pl.Series(name, values.tolist(), pl.String) if name in TEXT else pl.Series(name, values)
             for name, values in columns.items()
         ]
     )
