@@ -21,11 +21,12 @@ from test_fleet import assert_same
 
 from nbt_embed import Config
 from nbt_embed.errors import FleetError, InputError
-from nbt_embed.fleet import Fleet, as_series, simulate
+from nbt_embed.fleet import Fleet, Series, as_series, simulate
 from nbt_embed.fleet import plan as plan_of
 from nbt_embed.fleet.columns import Columns, joined
 from nbt_embed.fleet.job import Job
 from nbt_embed.fleet.simulate import _jobs
+from nbt_embed.fleet.sources import Arrays
 from nbt_embed.fleet.store import Store, run_directory
 from nbt_embed.parallel import Interrupted
 
@@ -186,6 +187,17 @@ def test_a_refused_device_reads_no_further_when_it_goes_on(tmp_path: Path) -> No
         again.run(stop_after(4096 * 3 - 1))
     assert repr(again.run(lambda _rows: None)) == repr(expected)
     assert expected["error"][0].startswith(f"row {plan_of._USUAL_ROWS}: ")
+
+
+def test_names_that_are_no_text_can_be_kept(tmp_path: Path) -> None:
+    class Odd(Arrays):
+        def name(self, _device: int) -> str:
+            return os.fsdecode(b"caf\xe9")
+
+        def only(self, _devices: range) -> Series:
+            return self
+
+    assert set(simulate(CONFIG, Odd(X[:, :20]), out=tmp_path)["name"]) == {"caf?"}
 
 
 def test_a_part_that_is_no_good_is_made_again(whole: tuple[Fleet, Files], tmp_path: Path) -> None:

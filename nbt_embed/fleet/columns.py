@@ -43,6 +43,11 @@ PER_TARGET = ("rmse_per_target", "last_rmse_per_target")
 """Columns that have a value for every target."""
 
 
+def readable(name: str) -> str:
+    """The name as text that a file takes: bytes of a file's name that are no UTF-8 become "?"."""
+    return name.encode(errors="replace").decode()
+
+
 def columns_of(values: dict[str, Any]) -> Columns:
     """Columns of their values, in the schema's order and types."""
     return {name: np.asarray(values[name], kind) for name, kind in SCHEMA.items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from nbt_embed.arrays import Float32Array
 from nbt_embed.errors import CheckpointError, NbtError
 from nbt_embed.fleet.checkpoint import Checkpoint
-from nbt_embed.fleet.columns import Columns, joined
+from nbt_embed.fleet.columns import Columns, joined, readable
 from nbt_embed.fleet.devices import Devices
 from nbt_embed.fleet.scores import BLOCK_ROWS
 from nbt_embed.fleet.series import Series, checked, cut
@@ -143,7 +143,7 @@ class _Work:
             learners.refuse(0, str(error))
         self._torn = True
         names = [setting.name for setting in job.settings]
-        self._finished.append(learners.columns(device, [job.series.name(device)], names))
+        self._finished.append(learners.columns(device, [readable(job.series.name(device))], names))
         if len(self._finished) >= _TOGETHER:
             self._finished = [joined(self._finished)]
         self._fed += learners.rows(0)

@@ -12,6 +12,7 @@ from nbt_embed._kernel_config import memory_of
 from nbt_embed.arrays import integer
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, InputTypeError, shown
+from nbt_embed.fleet.columns import readable
 from nbt_embed.fleet.settings import Setting
 
 # Work is counted in bytes of a learner times rows: about what a row costs grows with the bytes.
@@ -33,7 +34,7 @@ def settings_of(
 
 
 def _setting(name: object, given: object, devices: int) -> Setting:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or name != readable(name):
         raise InputTypeError(f"configs: {shown(name)} is no name: expected text")
     if isinstance(given, Config):
         return Setting(name, given)

@@ -11,7 +11,7 @@ from typing import Any
 import nbt_embed
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, InputTypeError, shown
-from nbt_embed.fleet.columns import SCHEMA, Columns, joined
+from nbt_embed.fleet.columns import SCHEMA, Columns, joined, readable
 from nbt_embed.fleet.fleet import Fleet
 from nbt_embed.fleet.job import Job
 from nbt_embed.fleet.plan import check_settings, cuts, described, horizons_of, settings_of
@@ -160,7 +160,7 @@ def _description(
     names = hashlib.blake2b(digest_size=8)
     if isinstance(series, Series):
         for device in range(series.devices):
-            names.update(series.name(device).encode() + b"\n")
+            names.update(readable(series.name(device)).encode() + b"\n")
     return {
         "nbt_embed": nbt_embed.__version__,
         "devices": series.devices,
