@@ -200,6 +200,25 @@ def test_names_that_are_no_text_can_be_kept(tmp_path: Path) -> None:
     assert set(simulate(CONFIG, Odd(X[:, :20]), out=tmp_path)["name"]) == {"caf?"}
 
 
+def test_own_files_alone_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".seen-1", "checkpoints/.job-00000.npz.0123abcd.nbt-tmp", "checkpoints/notes"):
+        (tmp_path / name).touch()
+    simulate(CONFIG, X[:, :20], out=tmp_path)
+    assert sorted(files(tmp_path)) == ["checkpoints/notes", "fleet.json", "part-00000.parquet"]
+
+
+@pytest.mark.parametrize(
+    "damage", [("", "["), ("anchor", "anchos"), ('"format": 1', '"format": 2')]
+)
+def test_a_damaged_description_is_refused(damage: tuple[str, str], tmp_path: Path) -> None:
+    simulate(CONFIG, X[:, :20], out=tmp_path)
+    path = tmp_path / "fleet.json"
+    path.write_text(path.read_text().replace(*damage) if damage[0] else 10**5 * damage[1])
+    with pytest.raises(FleetError, match=r"fleet\.json is damaged|holds another run: "):
+        simulate(CONFIG, X[:, :20], out=tmp_path)
+
+
 def test_a_part_that_is_no_good_is_made_again(whole: tuple[Fleet, Files], tmp_path: Path) -> None:
     run(tmp_path)
     path = tmp_path / "part-00001.parquet"
