@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,30 @@ def test_a_raw_file_read_in_another_way_has_another_fingerprint(tmp_path: Path) 
     maps = [np.memmap(path, kind, "r", offset, shape) for kind, offset, shape in kinds]
     maps.append(np.memmap(path, "<f4", "r", 0, (2, 8), "F"))
     assert len({as_series(one).fingerprint() for one in maps}) == len(maps)
+
+
+def test_a_device_is_looked_for_in_its_own_files(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in three files, another in one with its neighbours; a part knows no other files."""
+    ends = [0, 5, 1100, 2400, 2500, 4800]
+    for number, (begin, end) in enumerate(itertools.pairwise(ends)):
+        FRAME.select("device", "v")[begin:end].write_parquet(tmp_path / f"{number}.parquet")
+    series: Any = as_series(tmp_path)
+    assert_same(fleet, simulate(CONFIG, series))
+    read: list[list[str]] = []
+    scan = pl.scan_parquet
+
+    def scanned(files: list[Path], **given: Any) -> Any:
+        read.append([file.stem for file in files])
+        return scan(files, **given)
+
+    monkeypatch.setattr(pl, "scan_parquet", scanned)
+    for one in (series, pickle.loads(pickle.dumps(series.only(range(1, 3))))):
+        for device in (2, 1):
+            assert one.head(device)[0].tobytes() == X[device].tobytes()
+    assert read == 2 * [["3", "4"], ["2"]]
+    assert b"0.parquet" not in pickle.dumps(series.only(range(1, 3)))
 
 
 def test_partitions_begin_at_the_folder_that_is_given(tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ class ParquetSeries(Series):
             if self._time:
                 kept = kept.sort(device, self._time, maintain_order=True)
             self._kept = self._samples(kept.lazy())
+        else:
+            rows = [self._scan([file]).select(pl.len()).collect().item() for file in self._files]
+            self._ends = np.cumsum(np.array(rows, np.int64))  # row after the last one of each file
         self._names = runs["value"].cast(pl.String).to_list()
         self._count = runs["len"].cast(pl.Int64).to_numpy()
 
@@ -135,6 +138,11 @@ class ParquetSeries(Series):
         part._begin, part._first = self._begin[own], devices.start
         if self._per_file:
             part._files = self._files[own]
+        elif not self._kept:
+            begin, end = int(part._begin[0]), int(part._begin[-1] + part._count[-1])
+            files, before = self._holding(begin, end)
+            part._files, part._ends = self._files[files], self._ends[files] - before
+            part._begin = part._begin - before
         if self._kept:
             rows = slice(int(part._begin[0]), int(part._begin[-1] + part._count[-1]))
             inputs, labels = self._kept
@@ -172,8 +180,16 @@ class ParquetSeries(Series):
             file = self._files[place]
             with _reading(file):
                 return self._samples(self._sorted(self._scan([file])))
+        files, before = self._holding(begin, begin + count)
         with _reading(self._folder):
-            return self._samples(self._sorted(self._scan(self._files).slice(begin, count)))
+            scanned = self._scan(self._files[files])
+            return self._samples(self._sorted(scanned.slice(begin - before, count)))
+
+    def _holding(self, begin: int, end: int) -> tuple[slice, int]:
+        """The files that hold the rows from begin to end, and how many rows stand before them."""
+        first = int(self._ends.searchsorted(begin, "right"))
+        last = int(self._ends.searchsorted(end, "left"))
+        return slice(first, last + 1), int(self._ends[first - 1]) if first else 0
 
     def _sorted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         return rows.sort(self._time, maintain_order=True) if self._time else rows
