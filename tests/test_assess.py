@@ -609,7 +609,7 @@ def test_one_absurd_reading_does_not_hide_a_dead_sensor(glitch: float) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_sensor_that_stands_still_is_told_at_once_and_seldom_again(seed: int) -> None:
-    """Later, errors of the last digits may be unlike those before: an alarm in thousands of rows."""
+    """Later, errors of the last digits may be unlike those before: an alarm in 1,000s of rows."""
     z = swinging(12_000, seed)
     z[3000:] = z[2999]
     learner = Learner(1, 1)
