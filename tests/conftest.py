@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,16 @@ HOST = ("-std=c99", "-ffp-contract=off", "-O2")
 
 Tool = Callable[[str], str]
 Build = Callable[..., Path]
+
+
+def pytest_configure() -> None:
+    """Hear what a job in the background ignores: its processes would ignore it, too."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def missing(reason: str) -> NoReturn:

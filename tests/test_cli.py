@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -313,15 +312,6 @@ def test_a_fifo_is_written_into(sensor: Path, tmp_path: Path) -> None:
 IMPATIENT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
 
 
-@pytest.fixture
-def hearing() -> Iterator[None]:
-    """Started in the background of a shell, tests would hand a deaf ear on to their commands."""
-    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGINT, deaf)
-
-
-@pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("module", [False, True])
 def test_ctrl_c_while_libraries_are_imported_is_no_traceback(
@@ -354,7 +344,6 @@ sys.meta_path.insert(0, Impatient())
 """
 
 
-@pytest.mark.usefixtures("hearing")
 def test_who_uses_the_library_is_interrupted_as_always(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text(IMPATIENT)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
@@ -440,15 +429,12 @@ def test_ctrl_c_after_the_result_is_out_changes_nothing() -> None:
 
 def test_ctrl_c_is_no_traceback(sensor: Path) -> None:
     horizons = ",".join(map(str, range(1, 200)))
-    # Started in the background of a shell, this test would hand a deaf ear on to the command.
-    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "nbt_embed", "run", str(sensor), "--horizon", horizons],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        signal.signal(signal.SIGINT, deaf)
         assert process.stderr is not None
         process.stderr.readline()  # the note about an unused column: the run has begun
         process.send_signal(signal.SIGINT)

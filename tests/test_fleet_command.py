@@ -170,14 +170,12 @@ def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(
     text = SPEC.replace("devices = 5", "devices = 16").replace("rows = 400", "rows = 4000")
     spec.write_text(text.replace("[1, 3]", "[1]").replace("[2, 4]", "[2, 16]"))
     out = tmp_path / "run"
-    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "nbt_embed", "fleet", str(spec), "--out", str(out), "--jobs", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        signal.signal(signal.SIGINT, deaf)
         while process.poll() is None and not (out / "fleet.json").exists():
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
@@ -333,7 +331,7 @@ def test_what_can_be_read_once_is_no_source(folder: Path, more: str) -> None:
 
 def test_a_damaged_parquet_file_is_told_in_one_line(folder: Path) -> None:
     (folder / "long.parquet").write_bytes(b"PAR1xxxxPAR1")
-    with pytest.raises(StreamError, match=r"long.parquet: cannot be read as Parquet .*: check"):
+    with pytest.raises(StreamError, match=r"long.parquet: .*; every file has to be whole"):
         loaded(folder, "[stream]\nsource = 'long.parquet'\ndevice_column = 'who'")
 
 
@@ -380,7 +378,7 @@ def test_a_first_recording_that_is_damaged_stops_its_device_alone(
     code, out, _ = command("fleet", path)
     assert code == 0
     assert "1 device had a stream that was refused" in out
-    assert "pump_0.csv: the file is empty" in " ".join(out.split())
+    assert "pump_0.csv:thefileisempty" in "".join(out.split())  # lines end anywhere in a path
     for number in (1, 2):
         (folder / "logs" / f"pump_{number}.csv").write_text("")
     path.write_text(path.read_text().replace("[grid]", "read.skip = 0\n[grid]"))  # read again

@@ -109,8 +109,6 @@ def _clean_rows(spec: Spec) -> int:
 
 
 def _by_column(stream: StreamSpec) -> Series:
-    from polars.exceptions import PolarsError
-
     from nbt_embed.fleet.parquet import ParquetSeries
 
     path = stream.paths[0]
@@ -126,11 +124,6 @@ def _by_column(stream: StreamSpec) -> Series:
         raise StreamError(f"{path}: no such file: check stream.source") from None
     except OSError as error:
         raise StreamError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except PolarsError as error:
-        raise StreamError(
-            f"{path}: cannot be read as Parquet ({str(error).partition(chr(10))[0]}): check "
-            "stream.source, or write it again"
-        ) from None
 
 
 def _check_files(paths: Sequence[str]) -> None:
