@@ -85,6 +85,7 @@ MORE_SWITCHES = [
     ("switches", "gone"),
     [*SWITCHES, *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE_SWITCHES)],
 )
+@pytest.mark.slow
 def test_a_build_without_some_choices_has_the_bits_of_the_others_and_no_code_of_these(
     switches: str, gone: tuple[str, ...], build: Build, tool: Tool, expected: list[str]
 ) -> None:
@@ -346,6 +347,7 @@ def config_of(row: dict[str, int]) -> Config:
 
 
 @pytest.mark.parametrize("switch", [None, "-DNBT_FOLLOW=0", "-DNBT_MIXTURE=0"])
+@pytest.mark.slow
 def test_the_default_has_the_bytes_of_its_macro_and_only_what_the_build_has(
     switch: str | None, build: Build, tmp_path: Path
 ) -> None:

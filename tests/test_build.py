@@ -80,6 +80,7 @@ def test_the_selfcheck_sees_what_the_preprocessor_cannot(compiler: str, build: B
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-ffinite-math-only"])
 @pytest.mark.parametrize("source", sorted(KERNEL.glob("*.c")), ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_every_source_refuses_what_the_preprocessor_can_see(
     compiler: str, flag: str, source: Path, tool: Tool
 ) -> None:

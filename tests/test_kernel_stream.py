@@ -263,6 +263,7 @@ def test_every_feature_follows_the_reference(features: str, max_delay: int) -> N
 
 @pytest.mark.parametrize("max_delay", [0, 3])
 @pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.slow
 def test_without_units_too(features: str, max_delay: int) -> None:
     follow_the_reference(config_of(assessed(features), max_delay=max_delay, hidden=0))
 

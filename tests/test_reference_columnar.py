@@ -160,6 +160,7 @@ def test_estimators_of_what_is_exact_are_refused(estimator: str) -> None:
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("cell", [*CELLS, "columnar", "mixed", "resonator"])
+@pytest.mark.slow
 def test_the_head_and_what_is_behind_it_climb_the_likelihood(cell: str, link: str) -> None:
     """Plain gradient steps on theta and head against finite differences of the unrolled network."""
     estimator = "rtrl" if cell in CELLS else "snap1"

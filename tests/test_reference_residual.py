@@ -63,6 +63,7 @@ def test_traces_carry_the_clamped_diagonal() -> None:
 
 
 @pytest.mark.parametrize(("cell", "norm"), ONE_STATE_AND_NORMS)
+@pytest.mark.slow
 def test_traces_and_residual_are_together_unbiased(cell: str, norm: str) -> None:
     G, sample = exact(network(cell)), correct_residual(cell, norm)
     assert np.abs(G).max() > 100 * sample.standard_error.max()

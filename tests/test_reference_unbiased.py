@@ -59,6 +59,7 @@ def shared_sign(
 
 
 @pytest.mark.parametrize(("cell", "norm"), CELLS_AND_NORMS)
+@pytest.mark.slow
 def test_estimate_is_unbiased(cell: str, norm: str) -> None:
     G, sample = exact(network(cell)), correct_sample(cell, norm)
     assert np.abs(G).max() > 100 * sample.standard_error.max()  # the check has something to see

@@ -115,6 +115,7 @@ def correct_unitwise(cell: str) -> Sample:
 
 
 @pytest.mark.parametrize("cell", ONE_STATE)
+@pytest.mark.slow
 def test_traces_and_rests_of_the_units_are_together_unbiased(cell: str) -> None:
     G, sample = exact(network(cell)), correct_unitwise(cell)
     assert np.abs(G).max() > 100 * sample.standard_error.max()
@@ -131,6 +132,7 @@ def test_error_of_unitwise_shrinks_as_the_root_of_the_number_of_streams(cell: st
     "wrong", [without_signs, first_component_only, rest_of_newer_traces, rest_with_own_part]
 )
 @pytest.mark.parametrize("cell", ONE_STATE)
+@pytest.mark.slow
 def test_the_check_of_unitwise_sees_a_wrong_step(cell: str, wrong: UnitStep) -> None:
     net = network(cell)
     assert sample_unitwise(net, wrong, GROUP).distance(exact(net)).max() > 5
