@@ -67,7 +67,7 @@ help:
 	@echo '                  GOALS=1: of columns what has a goal, alone; REPORT=1: measures nothing, writes what is there'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make paper        what the paper of the method claims, measured again (docs/paper.md); minutes'
-	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
+	@echo 'make bench        the default learner beside river, reservoirpy, PyTorch, ...; the limit of the machine (docs/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
@@ -205,7 +205,7 @@ paper: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
 	    $(call documented,--document docs/paper.md)
 
-# Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
+# Some minutes; one thread of one core.
 bench: $(VENV)/bench
 	$(BIN)/python -m tools.bench --output build/bench.json $(call documented,\
 	    --document docs/speed.md --picture docs/speed/cost.png,--picture build/bench.png)
@@ -366,7 +366,7 @@ $(VENV)/learning: $(VENV)/package
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-# The index comes into play for PyTorch alone, as above; braintrace is not asked for.
+# The index comes into play for PyTorch alone, as above.
 $(VENV)/bench: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
