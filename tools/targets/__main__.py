@@ -29,7 +29,7 @@ from tools.targets.machines import MACHINES, Machine, ToolError
 from tools.targets.webassembly import WEBASSEMBLY, WebAssembly
 
 Processor = Machine | WebAssembly | Avr
-PROCESSORS: tuple[Processor, ...] = (*MACHINES, AVR, *WEBASSEMBLY)
+PROCESSORS: tuple[Processor, ...] = (AVR, *MACHINES, *WEBASSEMBLY)  # AVR takes longest
 
 
 @dataclass(frozen=True)
