@@ -76,7 +76,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
-	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
+	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
 	@echo '                  which no target changes otherwise'
@@ -297,6 +297,7 @@ lint: $(VENV)/tools
 	$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
