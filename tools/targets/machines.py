@@ -38,6 +38,7 @@ class Machine:
 
     flash and ram: (origin, bytes); RISC-V has all in ram. fma: whether the compiler may fuse a
     multiplication and an addition there, so that a build that permits it has other bits.
+    most_steps: of ``make targets``, where more would take the emulator too long.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Machine:
     ram: tuple[int, int]
     flash: tuple[int, int] | None = (0, 256 * 1024)
     fma: bool = False
+    most_steps: int | None = None
 
     @property
     def tools(self) -> tuple[str, ...]:
