@@ -1,7 +1,7 @@
 """The machine's limit for a step, measured in the same rounds as the step itself.
 
-Bytes: a step changes all that a learner holds but its inputs of before: it has to read and write
-that once, and the factors of least squares are read twice. The bandwidth for them is that of a
+Bytes: a step changes all that a learner holds but its inputs of before and every second variance: it
+has to read and write that once, and the factors of least squares are read twice. The bandwidth for them is that of a
 plain loop over as many arrays with as many bytes in all, so that it lies in the same cache.
 Arithmetic: what the equations ask for every parameter, every weight of the head, every entry of a
 factor of least squares, and the squashing functions of the units, each in a plain loop over data in
@@ -72,8 +72,11 @@ def footprint(case: Case) -> int:
 
 def moved_bytes(case: Case) -> int:
     """Bytes that a kalman step has to read and write."""
-    factors = _factors(Learner(case.config))
-    return 2 * footprint(case) + 4 * sum(n * (n + 1) // 2 for n in factors)
+    learner = Learner(case.config)
+    variances = learner.array("covariance").size
+    variances += learner.array("head_covariance").size if case.head else 0
+    triangles = sum(n * (n + 1) // 2 for n in _factors(learner))
+    return 2 * footprint(case) + 4 * triangles - 4 * variances // 2
 
 
 def aligned(values: Float32Array) -> Float32Array:
