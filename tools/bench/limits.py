@@ -1,8 +1,9 @@
 """The machine's limit for a step, measured in the same rounds as the step itself.
 
-Bytes: a step changes all that a learner holds but its inputs of before and every second variance: it
-has to read and write that once, and the factors of least squares are read twice. The bandwidth for them is that of a
-plain loop over as many arrays with as many bytes in all, so that it lies in the same cache.
+Bytes: a step changes all that a learner holds but its inputs of before and every second variance:
+it has to read and write that once, and the factors of least squares are read twice. The bandwidth
+for them is that of a plain loop over as many arrays with as many bytes in all, so that it lies in
+the same cache.
 Arithmetic: what the equations ask for every parameter, every weight of the head, every entry of a
 factor of least squares, and the squashing functions of the units, each in a plain loop over data in
 L1 in which nothing has to wait (limit.c).
