@@ -291,6 +291,8 @@ lint: $(VENV)/tools
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# With what is compiled on request only.
+EVERYTHING := -DNBT_SOFT_FLOAT=2
 # NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
 COMPILED := gcc-1 gcc-16 clang-1 clang-16
 compilers:
@@ -302,7 +304,7 @@ $(COMPILED:%=compile-%): compile-%:
 	$(call if_installed,$$cc,the kernel was not checked with it); \
 	echo "$$cc, NBT_LANES=$$lanes"; \
 	for source in csrc/*.c $(CALLS); do \
-	    $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
+	    $$cc $(WARNINGS) $(EVERYTHING) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 # The same rule as for compilers.
@@ -317,19 +319,19 @@ analyse-gcc:
 	@$(call if_installed,gcc,the kernel was not analysed with it); \
 	echo 'gcc, static analysis'; \
 	for source in csrc/*.c $(CALLS); do \
-	    gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
+	    gcc $(WARNINGS) $(EVERYTHING) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 analyse-clang-tidy:
 	@$(call if_installed,clang-tidy,the kernel was not analysed with it); \
 	echo 'clang-tidy, static analysis'; \
-	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null
+	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 $(EVERYTHING) -DNBT_LANES=16 -Icsrc 2>/dev/null
 
 analyse-cppcheck:
 	@$(call if_installed,cppcheck,the kernel was not analysed with it); \
 	echo 'cppcheck, static analysis'; \
 	cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr --enable=warning \
-	    -DNBT_LANES=16 -Icsrc csrc $(CALLS)
+	    $(EVERYTHING) -DNBT_LANES=16 -Icsrc csrc $(CALLS)
 
 # $(call if_installed,program,what not to have it means): ends the recipe where it is missing.
 if_installed = command -v $1 >/dev/null || { \
