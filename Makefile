@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet fleet-scale live soak targets board size scaling cost amalgamation ecosystems misra learning \
+        fleet fleet-scale live soak targets board size rates scaling cost amalgamation ecosystems misra learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
@@ -56,6 +56,7 @@ help:
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
+	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/porting.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
 	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
@@ -172,6 +173,9 @@ misra: $(VENV)/package
 size: $(VENV)/package
 	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
 	    $(call documented,--document docs/porting.md --readme README.md)
+
+rates: $(VENV)/package
+	$(BIN)/python -m tools.targets.rates $(call documented,--document docs/porting.md)
 
 scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)

@@ -142,8 +142,8 @@ MACHINES = (
     _riscv("RV32IMAFC", "rv32imafc", "ilp32f", fma=True),
 )  # fmt: skip
 
-# The processors that csrc/nbt_soft_float.c is for, with it instead of the compiler's arithmetic. The
-# steps after the hundredth are left to the other two.
+# The processors that csrc/nbt_soft_float.c is for, with it instead of the compiler's arithmetic.
+# Steps after the hundredth are left to the other two.
 SOFT_FLOAT = tuple(
     replace(
         one,
