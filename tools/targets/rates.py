@@ -128,7 +128,7 @@ def table_of_operations(rows: list[Operations]) -> str:
 def table_of_rates(sizes: list[tuple[str, Size]]) -> str:
     """One line a processor and learner."""
     lines = [
-        f"{'samples a second at':>94}",
+        f"{'samples a second at':>96}",
         f"{'processor':>13}  {'learner':<17}{'memory':>7}{'flash':>8}{'stack':>7}{'a step':>12}"
         + "".join(f"{mhz:>6} MHz" for mhz in MEGAHERTZ),
     ]
