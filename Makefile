@@ -30,7 +30,8 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet fleet-scale live soak targets board size rates scaling cost amalgamation ecosystems misra learning \
+        fleet fleet-scale live soak targets board size rates scaling cost amalgamation ecosystems packagers misra \
+        learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
@@ -61,6 +62,7 @@ help:
 	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
+	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
@@ -76,7 +78,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
-	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
+	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
 	@echo '                  which no target changes otherwise'
@@ -164,6 +166,13 @@ amalgamation: $(VENV)/package
 
 ecosystems: $(VENV)/package
 	$(BIN)/python -m tools.library
+
+# An environment of their own: they hold other packages back.
+packagers: $(VENV)-packagers/ready
+$(VENV)-packagers/ready: tools/library/packagers.txt $(VENV)/python
+	$(BIN)/python -m venv --clear $(VENV)-packagers
+	$(VENV)-packagers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Minutes; needs cppcheck with its addon.
 misra: $(VENV)/package
@@ -286,13 +295,14 @@ readme: $(VENV)/tools
 check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
-FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
+FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc src/*.[ch] nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
              examples/*.c tests/*.c tests/fuzz/*.c tools/*/*.[ch] tools/*/*/*.[ch])
 FORMATTED := $(filter-out nbt_embed/_kernel.c,$(FORMATTED))
 lint: $(VENV)/tools
 	$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # With what is compiled on request only.
@@ -342,7 +352,7 @@ if_installed = command -v $1 >/dev/null || { \
     echo "$1 is not installed: $2"; test "$$NBT_REQUIRE_TOOLS" != 1; exit; }
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
+	rm -rf $(VENV) $(VENV)-packagers build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

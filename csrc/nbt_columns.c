@@ -68,11 +68,14 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
         return;
     }
     float *NBT_RESTRICT cov = l->m.cov + at;
-    for (size_t i = 0; i < n; i += width) {
+    for (size_t i = 0, j = 0; i < n; i += width, j = j + 1 < l->m.cols / 2 ? j + 1 : 0) {
+        int has_turn = nbt_kalman_has_turn(update, j);
         for (size_t lane = 0; lane < width; lane++) {
             float p = cov[i + lane], trace = g[i + lane], pg = p * trace;
             theta[i + lane] += step[lane] * pg;
-            cov[i + lane] = nbt_kalman_shrink(p, kept, curvature[lane] * (pg * trace) + floor * p);
+            cov[i + lane] =
+                has_turn ? nbt_kalman_shrink(p, kept, curvature[lane] * (pg * trace) + floor * p)
+                         : p;
         }
     }
 }

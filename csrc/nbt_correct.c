@@ -4,6 +4,7 @@
 #include "nbt_gradient.h"
 #include "nbt_head.h"
 #include "nbt_innovation.h"
+#include "nbt_kalman.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rls.h"
@@ -143,6 +144,8 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->tilt = nbt_tilt(l);
     update->curvature_g = nbt_curvature_g(l);
     update->rate_floor = 0.0f;
+    update->first = 0;
+    update->stride = nbt_has_coupling(&l->m) ? 1 : NBT_KALMAN_TURNS;
     nbt_fill(l->step_w, 0.0f, 2 * l->N);
     if (nbt_has_g(&l->m)) {
         nbt_fill(nbt_step_g(l), 0.0f, (nbt_is_columnar(l) ? 2 : 3) * l->E + nbt_resonators(l));
@@ -239,6 +242,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
+        update->first = (size_t)(learner->counters.labels % update->stride);
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(l, gain, update, &weight, limited);
     } else {

@@ -1,6 +1,7 @@
 #include "nbt_gradient.h"
 
 #include "nbt_head.h"
+#include "nbt_kalman.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
@@ -131,7 +132,7 @@ static void columns_curvature(const nbt_layout *l, float gamma)
 
 NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
 {
-    float gamma = l->config->info_rate;
+    float gamma = nbt_kalman_rate(l->config->info_rate, update->stride);
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * l->config->info_floor;
     if (nbt_has_head(l)) {

@@ -123,7 +123,9 @@ NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
         for (size_t j = 0; j < Z; j++) {
             float variance = p[j], g = e * z[j], pg = variance * g;
             u[j] += step * pg;
-            p[j] = nbt_kalman_shrink(variance, kept, curvature * (pg * g) + floor * variance);
+            if (nbt_kalman_has_turn(update, j)) {
+                p[j] = nbt_kalman_shrink(variance, kept, curvature * (pg * g) + floor * variance);
+            }
         }
     }
 }

@@ -199,8 +199,8 @@ typedef struct bend {
     int metric;
 } bend;
 
-/* A weight with the derivative g_p + i g_q and, with a metric, its variance. */
-NBT_INLINE void change_weight(size_t width, const bend *by, float *NBT_RESTRICT theta,
+/* A weight with the derivative g_p + i g_q and, with a metric, its variance, if it has its turn. */
+NBT_INLINE void change_weight(size_t width, const bend *by, int has_turn, float *NBT_RESTRICT theta,
                               float *NBT_RESTRICT p, const float *g_p, const float *g_q)
 {
     for (size_t lane = 0; lane < width; lane++) {
@@ -215,8 +215,9 @@ NBT_INLINE void change_weight(size_t width, const bend *by, float *NBT_RESTRICT 
         }
         float variance = p[lane];
         theta[lane] += variance * step;
-        p[lane] =
-            nbt_kalman_shrink(variance, by->keep, variance * curvature + by->rate_floor * variance);
+        p[lane] = has_turn ? nbt_kalman_shrink(variance, by->keep,
+                                               variance * curvature + by->rate_floor * variance)
+                           : variance;
     }
 }
 
@@ -238,19 +239,21 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     nbt_copy(by.pp, update->curvature_g + at_p, width);
     nbt_copy(by.qq, update->curvature_g + at_q, width);
     nbt_copy(by.pq, update->tilt + unit, width);
-    change_weight(width, &by, row_a, p_a, g_p, g_q);
-    change_weight(width, &by, row_b, p_b, angle_p, angle_q);
+    int has_turn = nbt_kalman_has_turn(update, 0);
+    change_weight(width, &by, has_turn, row_a, p_a, g_p, g_q);
+    change_weight(width, &by, has_turn, row_b, p_b, angle_p, angle_q);
     for (size_t lane = 0; lane < width; lane++) {
         row_a[lane] = nbt_clamp(row_a[lane], NBT_NU_MIN, NBT_NU_MAX);
         row_b[lane] = nbt_clamp(row_b[lane], 0.0f, OMEGA_MAX);
     }
-    for (size_t i = width; i < half; i += width) {
+    for (size_t i = width, j = 1; i < half; i += width, j++) {
         float minus[NBT_LANES];
         for (size_t lane = 0; lane < width; lane++) {
             minus[lane] = -g_q[i + lane];
         }
-        change_weight(width, &by, row_a + i, p_a + i, g_p + i, g_q + i);
-        change_weight(width, &by, row_b + i, p_b + i, minus, g_p + i);
+        has_turn = nbt_kalman_has_turn(update, j);
+        change_weight(width, &by, has_turn, row_a + i, p_a + i, g_p + i, g_q + i);
+        change_weight(width, &by, has_turn, row_b + i, p_b + i, minus, g_p + i);
     }
 }
 

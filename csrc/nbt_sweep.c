@@ -107,12 +107,12 @@ NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m)
 
 /* One column of a block: the change ... */
 NBT_INLINE void change_column(nbt_kind kind, const nbt_lanes *lanes, const nbt_update *update,
-                              float u_before, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                              float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+                              int has_turn, float u_before, float *NBT_RESTRICT theta,
+                              float *NBT_RESTRICT w, float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
 {
     for (size_t lane = 0; lane < kind.width; lane++) {
         nbt_entry at = nbt_entry_load(lane, kind, theta, w, g, cov);
-        nbt_kalman_update(&at, lanes, lane, kind, update, u_before);
+        nbt_kalman_update(&at, lanes, lane, kind, update, has_turn, u_before);
         nbt_entry_store(&at, lane, kind, theta, w, g, cov);
     }
 }
@@ -159,9 +159,10 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
 /* Without lanes a product is cheaper than another load. */
 #define SQUARE(j) (kind.width == 1 ? u[j] * u[j] : u_squared[j])
 #define COLUMN(array, has, j) (has ? array + (j) * kind.width : NULL)
-#define CHANGE(j)                                                               \
-    change_column(kind, &lanes, &update, u_before[j], theta + (j) * kind.width, \
-                  COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))
+#define CHANGE(j)                                                                       \
+    change_column(kind, &lanes, &update, nbt_kalman_has_turn(&update, j), u_before[j],  \
+                  theta + (j) * kind.width, COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), \
+                  COLUMN(cov, kind.metric, j))
 #define LOOK(j, tangent_j)                                                         \
     look_column(kind, &sums, u[j], SQUARE(j), tangent_j, theta + (j) * kind.width, \
                 COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))

@@ -17,6 +17,14 @@ def covariance_step(P: Array, information: Array, rate: float, floor: float) -> 
     return P / ((1 - rate) + rate * P * (information + floor))
 
 
+def of_turn(shape: tuple[int, ...], label: int) -> Array:
+    """1 where the variances of a matrix with these columns (…, D) have their turn, else 0.
+
+    A label moves those of every second column, with twice the rate.
+    """
+    return np.broadcast_to((np.arange(shape[-1]) + label) % 2 == 0, shape)
+
+
 def prior_lift(noise: Array) -> float:
     """1 / mean noise, from 1 to 1e8: the prior in units of the target instead of the noise."""
     return float(1 / np.clip(noise.mean(), 1e-8, 1.0))

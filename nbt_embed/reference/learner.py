@@ -16,7 +16,13 @@ from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.cells import CELLS, Step, widened, with_input
 from nbt_embed.reference.covariance import ReadoutCovariance
 from nbt_embed.reference.estimators import ESTIMATORS, Estimate, Moment
-from nbt_embed.reference.filter import covariance_step, noise_step, prior_lift, shared_step
+from nbt_embed.reference.filter import (
+    covariance_step,
+    noise_step,
+    of_turn,
+    prior_lift,
+    shared_step,
+)
 from nbt_embed.reference.generator import Generator
 from nbt_embed.reference.head import HeadStep
 from nbt_embed.reference.jacobian import by_row
@@ -394,10 +400,11 @@ class ReferenceLearner:
         head_change = eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
         self.head = self.head + self.learning_head.bounded(head_change)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
-        self.head_P = covariance_step(self.head_P, of_head_seen, gamma, delta)
+        turns = config.filter == "kalman"
+        self.head_P = self.moved(self.head_P, of_head_seen, turns)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
-        if config.filter == "kalman":
-            self.metric = Metric.diagonal(covariance_step(self.P, seen, gamma, delta))
+        if turns:
+            self.metric = Metric.diagonal(self.moved(self.P, seen, turns))
         else:
             with_bias = np.einsum("or,op,prj->rj", slopes[:, :, -1], new.curvature, slopes)
             self.M = (1 - gamma) * self.M + gamma * (seen + delta)
@@ -406,6 +413,14 @@ class ReferenceLearner:
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, new.kappa, config.forget, lift)
         return new
+
+    def moved(self, P: Array, information: Array, turns: bool) -> Array:
+        """P after a label: of every second column with twice the rate, or with `turns` off of all."""
+        gamma, delta = self.config.info_rate, self.config.info_floor
+        if not turns:
+            return covariance_step(P, information, gamma, delta)
+        after = covariance_step(P, information, 2 * gamma, delta)
+        return np.where(of_turn(P.shape, self.labelled_steps), after, P)
 
     def annealed(self) -> float:
         """1 / sqrt(1 + n / anneal_steps) after n labelled steps, at least 0.1."""
