@@ -30,7 +30,8 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet fleet-scale live soak targets board size scaling cost amalgamation ecosystems packagers misra learning \
+        fleet fleet-scale live soak targets board size rates scaling cost amalgamation ecosystems packagers misra \
+        learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
@@ -56,6 +57,7 @@ help:
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
+	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/porting.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
 	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
@@ -181,6 +183,9 @@ size: $(VENV)/package
 	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
 	    $(call documented,--document docs/porting.md --readme README.md)
 
+rates: $(VENV)/package
+	$(BIN)/python -m tools.targets.rates $(call documented,--document docs/porting.md)
+
 scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
 
@@ -300,6 +305,8 @@ lint: $(VENV)/tools
 	$(BIN)/codespell
 	$(BIN)/mypy
 
+# With what is compiled on request only.
+EVERYTHING := -DNBT_SOFT_FLOAT=2
 # NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
 COMPILED := gcc-1 gcc-16 clang-1 clang-16
 compilers:
@@ -311,7 +318,7 @@ $(COMPILED:%=compile-%): compile-%:
 	$(call if_installed,$$cc,the kernel was not checked with it); \
 	echo "$$cc, NBT_LANES=$$lanes"; \
 	for source in csrc/*.c $(CALLS); do \
-	    $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
+	    $$cc $(WARNINGS) $(EVERYTHING) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 # The same rule as for compilers.
@@ -326,19 +333,19 @@ analyse-gcc:
 	@$(call if_installed,gcc,the kernel was not analysed with it); \
 	echo 'gcc, static analysis'; \
 	for source in csrc/*.c $(CALLS); do \
-	    gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
+	    gcc $(WARNINGS) $(EVERYTHING) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 analyse-clang-tidy:
 	@$(call if_installed,clang-tidy,the kernel was not analysed with it); \
 	echo 'clang-tidy, static analysis'; \
-	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null
+	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 $(EVERYTHING) -DNBT_LANES=16 -Icsrc 2>/dev/null
 
 analyse-cppcheck:
 	@$(call if_installed,cppcheck,the kernel was not analysed with it); \
 	echo 'cppcheck, static analysis'; \
 	cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr --enable=warning \
-	    -DNBT_LANES=16 -Icsrc csrc $(CALLS)
+	    $(EVERYTHING) -DNBT_LANES=16 -Icsrc csrc $(CALLS)
 
 # $(call if_installed,program,what not to have it means): ends the recipe where it is missing.
 if_installed = command -v $1 >/dev/null || { \

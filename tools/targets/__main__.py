@@ -4,7 +4,8 @@ Builds the kernel and a program without an operating system for each processor, 
 on a recorded stream through every kind of learner that fits, and compares the state hashes after 1,
 10, 100, ... steps with those of the Python package on this machine. Where the processor fuses
 multiplications and additions, a build that permits it has to differ. WebAssembly, under node, and
-an 8-bit AVR, in simavr and for fewer steps, are among the processors.
+an 8-bit AVR, in simavr and for fewer steps, are among the processors. With "soft" the kernel's own
+arithmetic of floats by integers (csrc/nbt_soft_float.c) takes the place of the compiler's.
 
 A processor whose tools are not installed is left out with a note; it is an error where it was asked
 for by name, where no other one ran, and with NBT_REQUIRE_TOOLS=1 (the CI sets it).
@@ -25,11 +26,12 @@ from pathlib import Path
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
-from tools.targets.machines import MACHINES, Machine, ToolError
+from tools.targets.machines import MACHINES, SOFT_FLOAT, Machine, ToolError
 from tools.targets.webassembly import WEBASSEMBLY, WebAssembly
 
 Processor = Machine | WebAssembly | Avr
-PROCESSORS: tuple[Processor, ...] = (AVR, *MACHINES, *WEBASSEMBLY)  # AVR takes longest
+# AVR takes longest.
+PROCESSORS: tuple[Processor, ...] = (AVR, *MACHINES, *SOFT_FLOAT, *WEBASSEMBLY)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def line_of(result: Result) -> str:
     """One row of the table."""
     control = result.contracted_differ
     return (
-        f"{result.name:>10}{result.steps:8}{result.ran:9}{result.too_big:9}{len(result.different):11}"
+        f"{result.name:>13}{result.steps:8}{result.ran:9}{result.too_big:9}{len(result.different):11}"
         f"{'-' if control is None else control:>12}  {'equal' if result.good else 'NOT EQUAL'}"
     )
 
@@ -147,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         results = list(pool.map(checked, chosen))
     lines = [
         f"{len(kinds)} kinds of learners, hashes against Python's",
-        " processor   steps      ran  too big  different  contracted",
+        "    processor   steps      ran  too big  different  contracted",
         *map(line_of, results),
     ]
     print("\n".join(lines))
