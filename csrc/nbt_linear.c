@@ -28,8 +28,10 @@ NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, 
     float *f = NBT_OF(l, linear_work);
     float channel = NBT_OF(l, anchor)[o];
     f[0] = 1.0f;
-    for (size_t lag = 0; lag < nbt_linear_lags(l); lag++) {
-        f[1 + lag] = channel >= 0.0f ? nbt_ring_slot(taps, age + lag)[(size_t)channel] : 0.0f;
+    if (channel >= 0.0f) {
+        nbt_ring_channel(taps, f + 1, (size_t)channel, age, nbt_linear_lags(l));
+    } else {
+        nbt_fill(f + 1, 0.0f, nbt_linear_lags(l));
     }
     return f;
 }

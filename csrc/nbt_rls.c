@@ -10,9 +10,17 @@
  * what they say together. */
 #define WEIGHT_MAX 1024.0f
 
+/* The prior, `lift` times. */
+static nbt_ud_prior rls_prior(const nbt_rls *self, float lift)
+{
+    nbt_ud_prior prior = {self->n - self->hidden, self->prior * lift, self->prior_hidden * lift};
+    return prior;
+}
+
 static void start_covariance(const nbt_rls *self)
 {
-    nbt_ud_init(self->ud, self->n, self->n - self->hidden, self->prior, self->prior_hidden);
+    nbt_ud_prior prior = rls_prior(self, 1.0f);
+    nbt_ud_init(self->ud, self->n, &prior);
 }
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
@@ -54,6 +62,21 @@ static float gate_errors(const nbt_rls *self, const float *f, float *target, flo
     return largest;
 }
 
+/* From f to b and from target to the errors. Returns whether there is something to learn. */
+static int look(const nbt_rls *self, const float *f, float *b, float *target, float *c)
+{
+    *c = nbt_ud_project(self->ud, b, f, self->n);
+    float largest = gate_errors(self, f, target, *c);
+    return largest >= 0.0f && *c < NBT_HUGE && largest < NBT_HUGE;
+}
+
+static void start_gains(const nbt_rls *self, float *gain, float *b)
+{
+    nbt_ud_prior prior =
+        rls_prior(self, self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f);
+    nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, self->n);
+}
+
 static void count_noise(const nbt_rls *self, size_t o, float error, float c)
 {
     float *count = &self->labels[o];
@@ -64,34 +87,64 @@ static void count_noise(const nbt_rls *self, size_t o, float error, float c)
     self->noise[o] = nbt_clamp(noise, NOISE_MIN, NOISE_MAX);
 }
 
-NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *work)
+/* V and r, once the gains are there. */
+static void move_readout(const nbt_rls *self, const float *gain, const float *error, float c)
 {
     size_t n = self->n;
-    float *cf = work, *uf = work + n;
-    float c = nbt_ud_project(self->ud, uf, f, n);
-    float largest = gate_errors(self, f, target, c);
-    if (largest < 0.0f || !(c < NBT_HUGE && largest < NBT_HUGE)) {
-        return;
+    float length = nbt_sqrt(nbt_dot(gain, gain, n));
+    int good = 1;
+    for (size_t o = 0; o < self->O; o++) {
+        good &= nbt_is_nan(error[o]) || nbt_abs(error[o]) * length < STEP_LIMIT;
     }
-    float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
-    float sum = nbt_ud_measure(self->ud, cf, uf, 1.0f, f, n);
-    int finite = nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift,
-                               self->prior_hidden * lift, self->forget, sum);
-    float length = nbt_sqrt(nbt_dot(cf, cf, n));
-    if (!finite || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
+    if (!good) {
         start_covariance(self);
         return;
     }
     for (size_t o = 0; o < self->O; o++) {
-        if (nbt_is_nan(target[o])) {
+        if (nbt_is_nan(error[o])) {
             continue;
         }
-        float *row = self->readout + o * n;
-        float scale = target[o] / (1.0f + c);
+        float *NBT_RESTRICT row = self->readout + o * n;
         for (size_t j = 0; j < n; j++) {
-            row[j] += scale * cf[j];
+            row[j] += error[o] * gain[j];
         }
-        count_noise(self, o, target[o], c);
+        count_noise(self, o, error[o], c);
+    }
+}
+
+NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b)
+{
+    float c;
+    if (look(self, f, b, target, &c)) {
+        start_gains(self, f, b);
+        nbt_ud_turn(self->ud, f, b, 0, self->n, self->n);
+        move_readout(self, f, target, c);
+    }
+}
+
+/* The first row of a part, a multiple of 4: row i has n - 1 - i entries, and the parts 1 to 3 a third
+ * of all each, with a little less for the first one, which has the scalars too. */
+static size_t first_row(size_t part, size_t n)
+{
+    size_t row = part == 2 ? n * 3 / 16 : part == 3 ? n * 27 / 64 : 0;
+    return part == NBT_RLS_PARTS ? n : (row + 2) / 4 * 4;
+}
+
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self, const nbt_rls_turn *turn)
+{
+    size_t part = (size_t)*turn->part;
+    if (part == 0) {
+        *turn->part = look(self, turn->gain, turn->b, turn->error, turn->c) ? 1.0f : 0.0f;
+        return;
+    }
+    if (part == 1) {
+        start_gains(self, turn->gain, turn->b);
+    }
+    nbt_ud_turn(self->ud, turn->gain, turn->b, first_row(part, self->n),
+                first_row(part + 1, self->n), self->n);
+    *turn->part = part + 1 < NBT_RLS_PARTS ? (float)(part + 1) : 0.0f;
+    if (part + 1 == NBT_RLS_PARTS) {
+        move_readout(self, turn->gain, turn->error, *turn->c);
     }
 }
 

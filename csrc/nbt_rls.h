@@ -4,7 +4,10 @@
  *     e_o = gated(target_o - V_o f),   |e_o| <= gate sqrt(r_o (1 + c)),   c = f^T C f
  *     V_o += C f e_o / (1 + c),   C <- C - C f f^T C / (1 + c), then forgetting (nbt_ud.h)
  *     r_o += max(noise_rate, 1 / (n + 1)) (e_o^2 / (1 + c) - r_o)
- * C is in units of the noise r, one for all outputs. The first feature is the constant 1. */
+ * C is in units of the noise r, one for all outputs. The first feature is the constant 1.
+ *
+ * A label is learnt in one call, or in several parts of equal cost: then what is under way is a
+ * part of the learner, and V and r move with the last part. */
 #ifndef NBT_RLS_H
 #define NBT_RLS_H
 
@@ -34,8 +37,21 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
 NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f);
 
 /* Learns target (O), NaN for none, for the features f (n); a step that would leave the finite
- * numbers is left out. f and target are used up; work (2, n) is scratch. */
-NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *work);
+ * numbers is left out. f and target are used up; b (n) is scratch. */
+NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
+
+/* A label that is learnt in parts. */
+typedef struct nbt_rls_turn {
+    float *part;  /* the next one, 0 for the first: nothing is under way */
+    float *c;     /* f^T C f */
+    float *error; /* (O) target, then e; NaN for none */
+    float *gain;  /* (n) f, then what becomes K (nbt_ud.h) */
+    float *b;     /* (n) */
+} nbt_rls_turn;
+
+/* One part of NBT_RLS_PARTS. Before the first one gain holds f and error the target. */
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self, const nbt_rls_turn *turn);
+#define NBT_RLS_PARTS 4
 
 /* What the prior is multiplied by under prior_units: 1 / mean noise of the n outputs, 1 to 1e8. */
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n);

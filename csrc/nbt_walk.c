@@ -4,6 +4,7 @@
 #include "nbt_experts.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
+#include "nbt_rls.h"
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
@@ -149,6 +150,27 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
+/* What nbt_rls_turn has of n outputs: the part, numbers, NaN for outputs without a label. */
+static void walk_turn(nbt_walker *walker, float *turn, size_t words, size_t n)
+{
+    float part = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(turn[0]) : 0));
+    int good = part >= 0.0f && part < (float)NBT_RLS_PARTS && (float)(int)part == part;
+    walker->sound &= good;
+    if (walker->writes) {
+        turn[0] = good ? part : 0.0f;
+    }
+    walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
+    for (size_t o = 0; o < n; o++) {
+        float *error = turn + 2 + o;
+        uint32_t after = walker->visit(walker, walker->reads ? nbt_bits(*error) : 0);
+        walker->sound &= after == NBT_NAN_BITS || nbt_is_finite(nbt_from_bits(after));
+        if (walker->writes) {
+            *error = nbt_from_bits(after);
+        }
+    }
+    walk_array(walker, turn + 2 + n, words - 2 - n, ANY_SIGN, LARGEST);
+}
+
 /* The levels of intervals, ascending. */
 static void walk_levels(nbt_walker *walker, float *level, size_t n)
 {
@@ -182,6 +204,7 @@ typedef enum array_content {
     FORECASTS, /* what waits for labels */
     USUAL,
     LEVELS,
+    TURN,   /* nbt_rls_turn */
     FACTORS /* one of the linear expert for every output */
 } array_content;
 
@@ -217,6 +240,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
+    case TURN: walk_turn(walker, data, n, l->O); break;
     case USUAL: walk_usual(walker, data, n); break;
     case LEVELS: walk_levels(walker, data, n); break;
     case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;

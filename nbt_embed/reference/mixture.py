@@ -45,19 +45,68 @@ class Rls:
 
     def learn(self, f: Array, target: Array) -> None:
         """Learn target (O), NaN where there is none, for the features f (n)."""
-        known = ~np.isnan(target)
-        if not known.any():
-            return
-        config, Cf = self.config, self.covariance.dense @ f
-        c = float(f @ Cf)
-        reach = config.gate * np.sqrt(self.noise * (1 + c)) if config.gate > 0 else np.inf
-        error = np.where(known, np.clip(target - self.V @ f, -reach, reach), 0.0)
+        if not np.isnan(target).all():
+            self.move(f, self.error(f, target))
+
+    def spread(self, f: Array) -> float:
+        """The variance c = f^T C f of V f, in units of the noise."""
+        return float(f @ self.covariance.dense @ f)
+
+    def error(self, f: Array, target: Array) -> Array:
+        """The errors (O) of V f within the gate, NaN where there is no target."""
+        gate = self.config.gate
+        reach = gate * np.sqrt(self.noise * (1 + self.spread(f))) if gate > 0 else np.inf
+        return np.asarray(np.clip(target - self.V @ f, -reach, reach))
+
+    def move(self, f: Array, error: Array) -> None:
+        """Move V, the covariance and the noise by the errors (O) for the features f (n)."""
+        config, c, Cf = self.config, self.spread(f), self.covariance.dense @ f
+        known = ~np.isnan(error)
+        error = np.where(known, error, 0.0)
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, 1.0, self.forget, lift)
         self.V = self.V + np.outer(error / (1 + c), Cf)
         self.count = self.count + known
         r = noise_step(self.noise, error, c, self.count, config.noise_rate)
         self.noise = np.where(known, r, self.noise)
+
+
+class SpreadRls(Rls):
+    """The same, which learns from every PARTS-th label, a part of its work at each.
+
+    A label is looked at when it comes; what it changes is there with the last part. It forgets for
+    all labels.
+
+    Attributes: part, the next one; f (n) and errors (O), of what is under way.
+    """
+
+    PARTS = 4
+
+    def __init__(
+        self, n_out: int, prior: Array, order: NDArray[np.int_], forget: float, config: Settings
+    ) -> None:
+        super().__init__(n_out, prior, order, forget**self.PARTS, config)
+
+    def restart(self) -> None:
+        """Know nothing but the prior."""
+        super().restart()
+        self.part = 0
+
+    def learn(self, f: Array, target: Array) -> None:
+        """Look at a label, or make a part of the work on an earlier one."""
+        if np.isnan(target).all():
+            return
+        if self.part == 0:
+            self.f, self.errors = f, self.error(f, target)
+        self.part = (self.part + 1) % self.PARTS
+        if self.part == 0:
+            self.move(self.f, self.errors)
+
+    def complete(self) -> None:
+        """Make the parts that are left, before units move."""
+        if self.part > 0:
+            self.move(self.f, self.errors)
+            self.part = 0
 
 
 @dataclass
