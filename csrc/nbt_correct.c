@@ -13,7 +13,6 @@
 
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
-#define NOISE_MIN 1e-8f
 /* Steps never fall below this share of the first ones: a device that runs for years still
  * learns. */
 #define ANNEAL_MIN 0.1f
@@ -133,13 +132,8 @@ static void update_noise(const nbt_layout *l, float c)
         if (nbt_is_nan(nbt_label(l)[o])) {
             continue;
         }
-        float *count = &l->noise[l->O + o];
-        *count += nbt_select(*count < 16777216.0f, 1.0f, 0.0f);
-        float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
-        rate = nbt_select(rate < l->config->noise_rate, l->config->noise_rate, rate);
-        float error = nbt_label(l)[o] - l->y[o];
-        float noise = l->noise[o] + rate * (error * error / (1.0f + c) - l->noise[o]);
-        l->noise[o] = nbt_select(noise < NOISE_MIN, NOISE_MIN, noise);
+        nbt_rls_count_noise(l->noise + o, l->noise + l->O + o, l->config->noise_rate,
+                            nbt_label(l)[o] - l->y[o], c);
     }
 }
 

@@ -23,9 +23,10 @@ NBT_LOCAL void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t 
 NBT_LOCAL void nbt_ring_channel(const nbt_ring *ring, float *x, size_t channel, size_t age,
                                 size_t lags)
 {
-    size_t at = slot_of(ring, age) * ring->n_in + channel;
+    size_t n_in = ring->n_in, back = (ring->capacity - 1) * n_in;
+    size_t at = slot_of(ring, age) * n_in + channel;
     for (size_t lag = 0; lag < lags; lag++) {
         x[lag] = ring->data[at];
-        at += at < ring->n_in ? (ring->capacity - 1) * ring->n_in : 0 - ring->n_in;
+        at = at < n_in ? at + back : at - n_in;
     }
 }

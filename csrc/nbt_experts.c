@@ -89,18 +89,11 @@ static nbt_rls slow_of(const nbt_layout *l)
                    forget * forget,
                    config->noise_rate,
                    config->gate,
-                   config->prior_units != 0};
+                   config->prior_units != 0,
+                   NBT_OF(l, slow_turn)};
     return rls;
 }
 NBT_ASSERT(nbt_slow_forgets_for_four, NBT_RLS_PARTS == 4);
-
-/* What of a label the slow readout has under way. */
-static nbt_rls_turn slow_turn(const nbt_layout *l)
-{
-    float *data = NBT_OF(l, slow_turn);
-    nbt_rls_turn turn = {data, data + 1, data + 2, data + 2 + l->O, data + 2 + l->O + l->F};
-    return turn;
-}
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
@@ -123,7 +116,6 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
         nbt_rls_init(&slow);
-        NBT_OF(l, slow_turn)[0] = 0.0f;
     }
 }
 
@@ -131,10 +123,7 @@ NBT_LOCAL void nbt_experts_complete(const nbt_layout *l)
 {
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        nbt_rls_turn turn = slow_turn(l);
-        while (*turn.part > 0.0f) {
-            nbt_rls_learn_part(&slow, &turn);
-        }
+        nbt_rls_complete(&slow);
     }
 }
 
@@ -172,14 +161,12 @@ static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, c
                           float base, float *p)
 {
     if (nbt_linear_lags(l) > 0) {
-        nbt_rls linear = nbt_linear_of(l, o);
-        p[1] =
-            bounded_or(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
+        p[1] = bounded_or(base + nbt_linear_read(l, taps, o), p[0]);
     }
     p[full_at(l)] = bounded_or(base + l->y[o], p[0]);
     if (nbt_is_slow(l)) {
-        nbt_rls slow = slow_of(l);
-        p[full_at(l) + 1] = bounded_or(base + nbt_rls_read(&slow, o, f), p[0]);
+        float read = nbt_dot(NBT_OF(l, slow) + o * l->F, f, l->F);
+        p[full_at(l) + 1] = bounded_or(base + read, p[0]);
     }
     nbt_mixture mixture = mixture_of(l, o);
     p[nbt_experts(l)] = nbt_mixture_answer(&mixture, p);
@@ -259,12 +246,11 @@ NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *
     for (size_t o = 0; o < l->O; o++) {
         nbt_label(l)[o] = target_of(learner, l, o);
     }
-    if (nbt_is_slow(l) && NBT_OF(l, slow_turn)[0] == 0.0f) {
-        nbt_rls_turn turn = slow_turn(l);
-        nbt_ud_constant_first(turn.gain, l->f, l->F, l->B);
-        for (size_t o = 0; o < l->O; o++) {
-            float target = nbt_label(l)[o];
-            turn.error[o] = nbt_is_nan(target) ? nbt_from_bits(NBT_NAN_BITS) : target;
+    if (nbt_is_slow(l)) {
+        nbt_rls slow = slow_of(l);
+        if (nbt_rls_part(&slow) == 0) {
+            nbt_ud_constant_first(nbt_rls_features(&slow), l->f, l->F, l->B);
+            nbt_copy(nbt_rls_target(&slow), nbt_label(l), l->O);
         }
     }
 }
@@ -298,8 +284,7 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
     }
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        nbt_rls_turn turn = slow_turn(l);
-        nbt_rls_learn_part(&slow, &turn);
+        nbt_rls_learn_part(&slow);
     }
 }
 

@@ -18,7 +18,8 @@ NBT_LOCAL nbt_rls nbt_linear_of(const nbt_layout *l, size_t o)
                    config->linear_forget,
                    config->noise_rate,
                    config->gate,
-                   config->prior_units != 0};
+                   config->prior_units != 0,
+                   NULL};
     return rls;
 }
 
@@ -34,6 +35,12 @@ NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, 
         nbt_fill(f + 1, 0.0f, nbt_linear_lags(l));
     }
     return f;
+}
+
+NBT_LOCAL float nbt_linear_read(const nbt_layout *l, const nbt_ring *taps, size_t o)
+{
+    size_t n = nbt_linear_lags(l) + 1;
+    return nbt_dot(NBT_OF(l, linear) + o * n, nbt_linear_features(l, taps, o, 0), n);
 }
 
 NBT_LOCAL void nbt_linear_move(const nbt_layout *l, size_t o, float a, float b)

@@ -29,11 +29,9 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
     start_covariance(self);
     nbt_fill(self->noise, 1.0f, self->O);
     nbt_fill(self->labels, 0.0f, self->O);
-}
-
-NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f)
-{
-    return nbt_dot(self->readout + o * self->n, f, self->n);
+    if (self->turn != NULL) {
+        self->turn[0] = 0.0f;
+    }
 }
 
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
@@ -45,106 +43,109 @@ NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
     return 1.0f / nbt_clamp(sum / (float)n, NOISE_MIN, 1.0f);
 }
 
-/* From target (O) to the errors within the gate. Returns the largest, NaN or infinity included,
- * and -1 without any. */
-static float gate_errors(const nbt_rls *self, const float *f, float *target, float c)
+/* From f to b, and from target (O) to the errors within the gate. Returns f^T C f. */
+static float look(const nbt_rls *self, const float *f, float *b, float *target)
 {
-    float largest = -1.0f;
+    float c = nbt_ud_project(self->ud, b, f, self->n);
     for (size_t o = 0; o < self->O; o++) {
         if (nbt_is_nan(target[o])) {
             continue;
         }
-        float error = target[o] - nbt_rls_read(self, o, f);
+        float error = target[o] - nbt_dot(self->readout + o * self->n, f, self->n);
         float reach = self->gate * nbt_sqrt(self->noise[o] * (1.0f + c));
         target[o] = self->gate > 0.0f ? nbt_clamp(error, -reach, reach) : error;
-        largest = !(nbt_abs(target[o]) <= largest) ? nbt_abs(target[o]) : largest;
     }
-    return largest;
+    return c;
 }
 
-/* From f to b and from target to the errors. Returns whether there is something to learn. */
-static int look(const nbt_rls *self, const float *f, float *b, float *target, float *c)
+NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
+                                   float c)
 {
-    *c = nbt_ud_project(self->ud, b, f, self->n);
-    float largest = gate_errors(self, f, target, *c);
-    return largest >= 0.0f && *c < NBT_HUGE && largest < NBT_HUGE;
+    *labels += nbt_select(*labels < 16777216.0f, 1.0f, 0.0f);
+    float rate = 1.0f / (*labels + 1.0f); /* the start value counts as one sample */
+    rate = nbt_select(rate < noise_rate, noise_rate, rate);
+    float after = *noise + rate * (error * error / (1.0f + c) - *noise);
+    *noise = nbt_clamp(after, NOISE_MIN, NOISE_MAX);
 }
 
-static void start_gains(const nbt_rls *self, float *gain, float *b)
-{
-    nbt_ud_prior prior =
-        rls_prior(self, self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f);
-    nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, self->n);
-}
-
-static void count_noise(const nbt_rls *self, size_t o, float error, float c)
-{
-    float *count = &self->labels[o];
-    *count += *count < 16777216.0f ? 1.0f : 0.0f;
-    float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
-    rate = rate < self->noise_rate ? self->noise_rate : rate;
-    float noise = self->noise[o] + rate * (error * error / (1.0f + c) - self->noise[o]);
-    self->noise[o] = nbt_clamp(noise, NOISE_MIN, NOISE_MAX);
-}
-
-/* V and r, once the gains are there. */
-static void move_readout(const nbt_rls *self, const float *gain, const float *error, float c)
+/* Moves rows `row` to `end` of C, from the looks at all; with the last ones V and r. */
+static void turn_rows_of(const nbt_rls *self, float *gain, float *b, const float *error, float c,
+                         size_t row, size_t end)
 {
     size_t n = self->n;
-    float length = nbt_sqrt(nbt_dot(gain, gain, n));
-    int good = 1;
-    for (size_t o = 0; o < self->O; o++) {
-        good &= nbt_is_nan(error[o]) || nbt_abs(error[o]) * length < STEP_LIMIT;
+    if (row == 0) {
+        nbt_ud_prior prior =
+            rls_prior(self, self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f);
+        nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, n);
     }
-    if (!good) {
-        start_covariance(self);
+    nbt_ud_turn(self->ud, gain, b, row, end, n);
+    if (end < n) {
         return;
     }
+    float length = nbt_sqrt(nbt_dot(gain, gain, n));
     for (size_t o = 0; o < self->O; o++) {
         if (nbt_is_nan(error[o])) {
             continue;
         }
-        float *NBT_RESTRICT row = self->readout + o * n;
-        for (size_t j = 0; j < n; j++) {
-            row[j] += error[o] * gain[j];
+        if (!(nbt_abs(error[o]) * length < STEP_LIMIT)) {
+            start_covariance(self);
+            return;
         }
-        count_noise(self, o, error[o], c);
+        float *NBT_RESTRICT readout = self->readout + o * n;
+        for (size_t j = 0; j < n; j++) {
+            readout[j] += error[o] * gain[j];
+        }
+        nbt_rls_count_noise(self->noise + o, self->labels + o, self->noise_rate, error[o], c);
     }
 }
 
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b)
 {
-    float c;
-    if (look(self, f, b, target, &c)) {
-        start_gains(self, f, b);
-        nbt_ud_turn(self->ud, f, b, 0, self->n, self->n);
-        move_readout(self, f, target, c);
+    float c = look(self, f, b, target);
+    if (c < NBT_HUGE) {
+        turn_rows_of(self, f, b, target, c, 0, self->n);
     }
 }
 
-/* The first row of a part, a multiple of 4: row i has n - 1 - i entries, and the parts 1 to 3 a third
- * of all each, with a little less for the first one, which has the scalars too. */
-static size_t first_row(size_t part, size_t n)
+/* turn: the next part, c, then these. f becomes the gains, the target the errors. */
+NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self)
 {
-    size_t row = part == 2 ? n * 3 / 16 : part == 3 ? n * 27 / 64 : 0;
-    return part == NBT_RLS_PARTS ? n : (row + 2) / 4 * 4;
+    return (size_t)self->turn[0];
 }
 
-NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self, const nbt_rls_turn *turn)
+NBT_LOCAL float *nbt_rls_target(const nbt_rls *self)
 {
-    size_t part = (size_t)*turn->part;
+    return self->turn + 2;
+}
+
+NBT_LOCAL float *nbt_rls_features(const nbt_rls *self)
+{
+    return self->turn + 2 + self->O;
+}
+
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
+{
+    /* Row i has n - 1 - i entries: up to these 64ths of all rows a third and two thirds of the
+     * work, that of the scalars included. The first part looks at all entries. */
+    static const unsigned char share[NBT_RLS_PARTS] = {0, 12, 28, 0};
+    size_t part = nbt_rls_part(self), n = self->n;
+    float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
+    float *c = self->turn + 1;
     if (part == 0) {
-        *turn->part = look(self, turn->gain, turn->b, turn->error, turn->c) ? 1.0f : 0.0f;
+        *c = look(self, gain, b, error);
+        self->turn[0] = *c < NBT_HUGE ? 1.0f : 0.0f;
         return;
     }
-    if (part == 1) {
-        start_gains(self, turn->gain, turn->b);
-    }
-    nbt_ud_turn(self->ud, turn->gain, turn->b, first_row(part, self->n),
-                first_row(part + 1, self->n), self->n);
-    *turn->part = part + 1 < NBT_RLS_PARTS ? (float)(part + 1) : 0.0f;
-    if (part + 1 == NBT_RLS_PARTS) {
-        move_readout(self, turn->gain, turn->error, *turn->c);
+    size_t row = n * share[part - 1] / 256 * 4, end = n * share[part] / 256 * 4;
+    int is_last = part + 1 == NBT_RLS_PARTS;
+    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
+    turn_rows_of(self, gain, b, error, *c, row, is_last ? n : end);
+}
+
+NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)
+{
+    while (nbt_rls_part(self) > 0) {
+        nbt_rls_learn_part(self);
     }
 }
 

@@ -6,8 +6,8 @@
  *     r_o += max(noise_rate, 1 / (n + 1)) (e_o^2 / (1 + c) - r_o)
  * C is in units of the noise r, one for all outputs. The first feature is the constant 1.
  *
- * A label is learnt in one call, or in several parts of equal cost: then what is under way is a
- * part of the learner, and V and r move with the last part. */
+ * A label is learnt in one call, or in NBT_RLS_PARTS of about equal cost: then what is under way is
+ * a part of the learner, and V and r move with the last one. */
 #ifndef NBT_RLS_H
 #define NBT_RLS_H
 
@@ -29,29 +29,29 @@ typedef struct nbt_rls {
     float noise_rate;
     float gate;    /* 0: none */
     int by_target; /* prior_units */
+    float *turn; /* what is under way, NBT_RLS_TURN_ floats; NULL where labels are learnt at once */
 } nbt_rls;
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
-
-/* V_o f. */
-NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f);
 
 /* Learns target (O), NaN for none, for the features f (n); a step that would leave the finite
  * numbers is left out. f and target are used up; b (n) is scratch. */
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
 
-/* A label that is learnt in parts. */
-typedef struct nbt_rls_turn {
-    float *part;  /* the next one, 0 for the first: nothing is under way */
-    float *c;     /* f^T C f */
-    float *error; /* (O) target, then e; NaN for none */
-    float *gain;  /* (n) f, then what becomes K (nbt_ud.h) */
-    float *b;     /* (n) */
-} nbt_rls_turn;
-
-/* One part of NBT_RLS_PARTS. Before the first one gain holds f and error the target. */
-NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self, const nbt_rls_turn *turn);
+/* The next part: 0 for the first one, before which the features (n) and the target (O) of the label
+ * have to be in their places. */
 #define NBT_RLS_PARTS 4
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
+NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self);
+NBT_LOCAL float *nbt_rls_target(const nbt_rls *self);
+NBT_LOCAL float *nbt_rls_features(const nbt_rls *self);
+
+/* The parts that are left. */
+NBT_LOCAL void nbt_rls_complete(const nbt_rls *self);
+
+/* r and the labels counted in it after one more error. */
+NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
+                                   float c);
 
 /* What the prior is multiplied by under prior_units: 1 / mean noise of the n outputs, 1 to 1e8. */
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n);

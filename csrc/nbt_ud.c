@@ -23,7 +23,8 @@ NBT_LOCAL void nbt_ud_init(float *ud, size_t n, const nbt_ud_prior *prior)
 
 /* ---- U^T f ----------------------------------------------------------------------------------- */
 
-/* Four partial sums of u_i f_i, over i mod 4. */
+/* A sum of u_i f_i: four partial sums over i mod 4, then pairwise. Part of the numeric contract. */
+#if UNROLLS
 typedef struct quad {
     float a;
     float b;
@@ -31,6 +32,7 @@ typedef struct quad {
     float d;
 } quad;
 
+/* Four rows more. */
 NBT_INLINE void add_four(quad *sum, const float *u, float f0, float f1, float f2, float f3)
 {
     sum->a += u[0] * f0;
@@ -39,7 +41,7 @@ NBT_INLINE void add_four(quad *sum, const float *u, float f0, float f1, float f2
     sum->d += u[3] * f3;
 }
 
-/* The whole sum, with n < 4 rows more. Part of the numeric contract. */
+/* The whole sum, with n < 4 rows more. */
 NBT_INLINE float add_rest(quad sum, const float *u, const float *f, size_t n)
 {
     if (n > 0) {
@@ -53,6 +55,29 @@ NBT_INLINE float add_rest(quad sum, const float *u, const float *f, size_t n)
     }
     return (sum.a + sum.c) + (sum.b + sum.d);
 }
+
+static float column_dot(const float *u, const float *f, size_t n)
+{
+    quad sum = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (; n >= 4; n -= 4, u += 4, f += 4) {
+        add_four(&sum, u, f[0], f[1], f[2], f[3]);
+    }
+    return add_rest(sum, u, f, n);
+}
+#else
+static float column_dot(const float *u, const float *f, size_t n)
+{
+    float part[4];
+    for (size_t k = 0; k < 4; k++) {
+        float sum = 0.0f;
+        for (size_t i = k; i < n; i += 4) {
+            sum += u[i] * f[i];
+        }
+        part[k] = sum;
+    }
+    return (part[0] + part[2]) + (part[1] + part[3]);
+}
+#endif
 
 /* What a column whose d is `d` adds to f^T C f. */
 NBT_INLINE float add_variance(float variance, float d, float b)
@@ -99,15 +124,8 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, size_t
     }
 #endif
     for (; j < n; ud += ++j) {
-        const float *row = f;
-        quad sum = {0.0f, 0.0f, 0.0f, 0.0f};
-        size_t left = j;
-        for (; left >= 4; left -= 4, ud += 4, row += 4) {
-            add_four(&sum, ud, row[0], row[1], row[2], row[3]);
-        }
-        b[j] = f[j] + add_rest(sum, ud, row, left);
-        variance = add_variance(variance, ud[left], b[j]);
-        ud -= row - f;
+        b[j] = f[j] + column_dot(ud, f, j);
+        variance = add_variance(variance, ud[j], b[j]);
     }
     return variance;
 }

@@ -150,7 +150,8 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
-/* What nbt_rls_turn has of n outputs: the part, numbers, NaN for outputs without a label. */
+/* What nbt_rls.h has under way for n outputs: the part, numbers, NaN for one without a label, whose
+ * bits are not the same on every processor. */
 static void walk_turn(nbt_walker *walker, float *turn, size_t words, size_t n)
 {
     float part = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(turn[0]) : 0));
@@ -162,7 +163,8 @@ static void walk_turn(nbt_walker *walker, float *turn, size_t words, size_t n)
     walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
     for (size_t o = 0; o < n; o++) {
         float *error = turn + 2 + o;
-        uint32_t after = walker->visit(walker, walker->reads ? nbt_bits(*error) : 0);
+        uint32_t now = nbt_is_nan(*error) ? NBT_NAN_BITS : nbt_bits(*error);
+        uint32_t after = walker->visit(walker, walker->reads ? now : 0);
         walker->sound &= after == NBT_NAN_BITS || nbt_is_finite(nbt_from_bits(after));
         if (walker->writes) {
             *error = nbt_from_bits(after);
@@ -204,7 +206,7 @@ typedef enum array_content {
     FORECASTS, /* what waits for labels */
     USUAL,
     LEVELS,
-    TURN,   /* nbt_rls_turn */
+    TURN,   /* a label that is learnt in parts */
     FACTORS /* one of the linear expert for every output */
 } array_content;
 
