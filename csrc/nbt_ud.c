@@ -85,7 +85,43 @@ NBT_INLINE float add_variance(float variance, float d, float b)
     return variance + d * b * b;
 }
 
-#if UNROLLS
+#if NBT_LANES > 1
+
+/* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
+ * no rows left over. Returns the sum of their d b^2 and `variance`. */
+NBT_INLINE float four_columns(const float *u, const float *f, float *b, size_t j, float variance)
+{
+    const float *u1 = u + j + 1, *u2 = u1 + j + 2, *u3 = u2 + j + 3;
+    float s0[4] = {0.0f}, s1[4] = {0.0f}, s2[4] = {0.0f}, s3[4] = {0.0f};
+    for (size_t i = 0; i < j; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            s0[k] += u[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s1[k] += u1[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s2[k] += u2[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s3[k] += u3[i + k] * f[i + k];
+        }
+    }
+    s1[0] += u1[j] * f[j];
+    s2[0] += u2[j] * f[j];
+    s3[0] += u3[j] * f[j];
+    s2[1] += u2[j + 1] * f[j + 1];
+    s3[1] += u3[j + 1] * f[j + 1];
+    s3[2] += u3[j + 2] * f[j + 2];
+    b[0] = f[j] + ((s0[0] + s0[2]) + (s0[1] + s0[3]));
+    b[1] = f[j + 1] + ((s1[0] + s1[2]) + (s1[1] + s1[3]));
+    b[2] = f[j + 2] + ((s2[0] + s2[2]) + (s2[1] + s2[3]));
+    b[3] = f[j + 3] + ((s3[0] + s3[2]) + (s3[1] + s3[3]));
+    variance = add_variance(add_variance(variance, u[j], b[0]), u1[j + 1], b[1]);
+    return add_variance(add_variance(variance, u2[j + 2], b[2]), u3[j + 3], b[3]);
+}
+
+#elif UNROLLS
 
 /* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
  * no rows left over. */
@@ -137,32 +173,15 @@ NBT_LOCAL void nbt_ud_gains(float *ud, float *gain, float *b, float weight,
 {
     float slope_head = (1.0f - forget) / prior->head;
     float slope_tail = (1.0f - forget) / prior->tail;
-    float sum = 1.0f; /* A */
-    float *d = ud;
-    /* Only the sums wait for one another; a vector unit divides for its lanes at once. */
-    for (size_t first = 0, count = 0; first < n; first += count) {
-        float own[NBT_LANES], before[NBT_LANES], after[NBT_LANES];
-        float *from = d;
-        count = n - first < NBT_LANES ? n - first : NBT_LANES;
-        for (size_t k = 0; k < count; k++) {
-            float along = b[first + k], scaled = weight * along;
-            own[k] = *d;
-            before[k] = sum;
-            sum += (scaled * along) * *d;
-            after[k] = sum;
-            gain[first + k] = along;
-            b[first + k] = scaled;
-            d += first + k + 2;
-        }
-        for (size_t k = 0; k < count; k++) {
-            float share = own[k] / after[k], left = share * before[k];
-            gain[first + k] *= share;
-            own[k] = left / (forget + (first + k < prior->first ? slope_head : slope_tail) * left);
-        }
-        for (size_t k = 0; k < count; k++) {
-            *from = own[k];
-            from += first + k + 2;
-        }
+    float after = 1.0f; /* A */
+    for (size_t j = 0; j < n; j++) {
+        float d = ud[j], along = b[j], scaled = weight * along, before = after;
+        after += (scaled * along) * d;
+        float share = d / after, left = share * before;
+        gain[j] = share * along;
+        b[j] = scaled;
+        ud[j] = left / (forget + (j < prior->first ? slope_head : slope_tail) * left);
+        ud += j + 1;
     }
 }
 
@@ -170,49 +189,112 @@ NBT_LOCAL void nbt_ud_gains(float *ud, float *gain, float *b, float weight,
 
 #if NBT_LANES > 1
 
-/* One column of rows `first` to first + width of U, of which the first `above` are above the
- * diagonal. */
+/* Rows of one column that a vector unit works on at once. A row waits for its sum from column to
+ * column, so that up to four such blocks go together. */
+#define BLOCK 8
+
+/* One column of `width` rows, whose sums are `own`. */
 NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,
-                            float gain, uint32_t above)
+                            float gain)
 {
-    for (uint32_t lane = 0; lane < width; lane++) {
-        float before = u[lane];
-        float after = before - b * own[lane];
-        float more = own[lane] + after * gain;
-        u[lane] = lane < above ? after : before;
-        own[lane] = lane < above ? more : own[lane];
+    for (size_t lane = 0; lane < width; lane++) {
+        float after = u[lane] - b * own[lane];
+        u[lane] = after;
+        own[lane] += after * gain;
     }
 }
 
-/* Rows `first` to first + width of U, column by column: a vector unit keeps its rows of the gains.
- * Near the diagonal it works on what lies below it too, and puts back what was there. */
-NBT_INLINE void turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT gain,
-                          const float *b, size_t n)
+/* The same near the diagonal, where only the first rows, `above`, are above it: the others get back
+ * what was there. */
+NBT_INLINE void turn_corner(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,
+                            float gain, uint32_t above)
 {
-    float own[NBT_LANES];
-    nbt_copy(own, gain + first, width);
-    size_t j = first + 1;
-    size_t at = j * (j + 1) / 2 + first;
-    for (; j < first + width; at += ++j) {
-        turn_column(width, ud + at, own, b[j], gain[j], (uint32_t)(j - first));
+    for (uint32_t lane = 0; lane < width; lane++) {
+        uint32_t mask = 0u - (uint32_t)(lane < above); /* a choice would become a branch */
+        float after = u[lane] - b * own[lane];
+        float more = own[lane] + after * gain;
+        u[lane] = nbt_from_bits((nbt_bits(after) & mask) | (nbt_bits(u[lane]) & ~mask));
+        own[lane] = nbt_from_bits((nbt_bits(more) & mask) | (nbt_bits(own[lane]) & ~mask));
     }
-    for (; j < n; at += ++j) {
-        turn_column(width, ud + at, own, b[j], gain[j], (uint32_t)width);
+}
+
+/* `count` blocks of `width` rows from `first` on. */
+NBT_INLINE void turn_rows(size_t width, size_t count, size_t first, float *ud,
+                          float *NBT_RESTRICT gain, const float *b, size_t n)
+{
+    float own0[BLOCK], own1[BLOCK], own2[BLOCK], own3[BLOCK];
+    float *u = ud + first * (first + 1) / 2 + first;
+    size_t j = first;
+    nbt_copy(own0, gain + first, width);
+    if (count > 1) {
+        nbt_copy(own1, gain + first + width, width);
     }
-    nbt_copy(gain + first, own, width);
+    if (count > 2) {
+        nbt_copy(own2, gain + first + 2 * width, width);
+        nbt_copy(own3, gain + first + 3 * width, width);
+    }
+    for (; j < first + width; u += ++j) {
+        float bj = b[j], kj = gain[j]; /* which no store to U changes */
+        turn_corner(width, u, own0, bj, kj, (uint32_t)(j - first));
+    }
+    for (; count > 1 && j < first + 2 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_corner(width, u + width, own1, bj, kj, (uint32_t)(j - first - width));
+    }
+    for (; count > 2 && j < first + 3 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_column(width, u + width, own1, bj, kj);
+        turn_corner(width, u + 2 * width, own2, bj, kj, (uint32_t)(j - first - 2 * width));
+    }
+    for (; count > 2 && j < first + 4 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_column(width, u + width, own1, bj, kj);
+        turn_column(width, u + 2 * width, own2, bj, kj);
+        turn_corner(width, u + 3 * width, own3, bj, kj, (uint32_t)(j - first - 3 * width));
+    }
+    for (; j < n; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        if (count > 1) {
+            turn_column(width, u + width, own1, bj, kj);
+        }
+        if (count > 2) {
+            turn_column(width, u + 2 * width, own2, bj, kj);
+            turn_column(width, u + 3 * width, own3, bj, kj);
+        }
+    }
+    nbt_copy(gain + first, own0, width);
+    if (count > 1) {
+        nbt_copy(gain + first + width, own1, width);
+    }
+    if (count > 2) {
+        nbt_copy(gain + first + 2 * width, own2, width);
+        nbt_copy(gain + first + 3 * width, own3, width);
+    }
 }
 
 NBT_LOCAL void nbt_ud_turn(float *ud, float *gain, const float *b, size_t row, size_t end, size_t n)
 {
-    for (size_t width = 0; row < end; row += width) {
-        width = nbt_block_width(row, end);
-        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
-        switch (width) {
-        case 8: turn_rows(8, row, ud, gain, b, n); break;
-        case 4: turn_rows(4, row, ud, gain, b, n); break;
-        case 2: turn_rows(2, row, ud, gain, b, n); break;
-        default: turn_rows(1, row, ud, gain, b, n); break;
-        }
+    for (; row + 4 * BLOCK <= end; row += 4 * BLOCK) {
+        turn_rows(BLOCK, 4, row, ud, gain, b, n);
+    }
+    if (row + 2 * BLOCK <= end) {
+        turn_rows(BLOCK, 2, row, ud, gain, b, n);
+        row += 2 * BLOCK;
+    }
+    if (row + BLOCK <= end) {
+        turn_rows(BLOCK, 1, row, ud, gain, b, n);
+        row += BLOCK;
+    }
+    if (row + BLOCK / 2 <= end) {
+        turn_rows(BLOCK / 2, 1, row, ud, gain, b, n);
+        row += BLOCK / 2;
+    }
+    for (; row < end; row++) {
+        turn_rows(1, 1, row, ud, gain, b, n);
     }
 }
 
