@@ -71,8 +71,8 @@ static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
     return mixture;
 }
 
-/* The slow readout learns from every NBT_RLS_PARTS-th label, a part of it at each, and forgets for
- * all of them. */
+/* The slow readout learns one of NBT_RLS_PARTS labels, a part of it at each, and forgets for all of
+ * them. */
 static nbt_rls slow_of(const nbt_layout *l)
 {
     const nbt_config *config = l->config;
@@ -248,10 +248,8 @@ NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *
     }
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        if (nbt_rls_part(&slow) == 0) {
-            nbt_ud_constant_first(nbt_rls_features(&slow), l->f, l->F, l->B);
-            nbt_copy(nbt_rls_target(&slow), nbt_label(l), l->O);
-        }
+        nbt_ud_constant_first(l->cf, l->f, l->F, l->B);
+        nbt_rls_offer(&slow, l->cf, nbt_label(l), (uint32_t)learner->counters.labels);
     }
 }
 

@@ -31,6 +31,7 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
     nbt_fill(self->labels, 0.0f, self->O);
     if (self->turn != NULL) {
         self->turn[0] = 0.0f;
+        self->turn[2 + self->O + 2 * self->n] = 0.0f; /* nothing is kept */
     }
 }
 
@@ -107,20 +108,48 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-/* turn: the next part, c, then these. f becomes the gains, the target the errors. */
-NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self)
+/* turn: the next part, c, errors (O), gains (n), b (n), whether a label is kept, its targets (O) and
+ * features (n). The first part makes errors of targets, and gains of features. */
+static size_t next_part(const nbt_rls *self)
 {
     return (size_t)self->turn[0];
 }
 
-NBT_LOCAL float *nbt_rls_target(const nbt_rls *self)
+static float *kept_label(const nbt_rls *self)
 {
-    return self->turn + 2;
+    return self->turn + 2 + self->O + 2 * self->n;
 }
 
-NBT_LOCAL float *nbt_rls_features(const nbt_rls *self)
+/* Whether label number `label` is one of n: a hash of the number, uniform enough and without memory. */
+static int is_drawn(uint32_t label, uint32_t n)
 {
-    return self->turn + 2 + self->O;
+    uint32_t bits = label * 0x9e3779b9u;
+    bits = (bits ^ bits >> 15) * 0x85ebca6bu;
+    return ((bits >> 16) * n) >> 16 == 0;
+}
+
+static void put_label(const nbt_rls *self, float *to, const float *f, const float *target)
+{
+    nbt_copy(to, target, self->O);
+    nbt_copy(to + self->O, f, self->n);
+}
+
+NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
+                             uint32_t label)
+{
+    float *kept = kept_label(self), *under_way = self->turn + 2;
+    size_t part = next_part(self);
+    if (part == 0 && kept[0] == 0.0f) {
+        put_label(self, under_way, f, target);
+        return;
+    }
+    if (part == 0) {
+        nbt_copy(under_way, kept + 1, self->O + self->n);
+    }
+    if (part == 0 || kept[0] == 0.0f || is_drawn(label, (uint32_t)part + 1)) {
+        put_label(self, kept + 1, f, target);
+        kept[0] = 1.0f;
+    }
 }
 
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
@@ -128,8 +157,8 @@ NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
     /* Row i has n - 1 - i entries: up to these 64ths of all rows a third and two thirds of the
      * work, that of the scalars included. The first part looks at all entries. */
     static const unsigned char share[NBT_RLS_PARTS] = {0, 12, 28, 0};
-    size_t part = nbt_rls_part(self), n = self->n;
-    float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
+    size_t part = next_part(self), n = self->n;
+    float *error = self->turn + 2, *gain = error + self->O, *b = gain + n;
     float *c = self->turn + 1;
     if (part == 0) {
         *c = look(self, gain, b, error);
@@ -144,9 +173,10 @@ NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
 
 NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)
 {
-    while (nbt_rls_part(self) > 0) {
+    while (next_part(self) > 0) {
         nbt_rls_learn_part(self);
     }
+    kept_label(self)[0] = 0.0f;
 }
 
 /* Whether all of a row are within a bound; NaN is not. */

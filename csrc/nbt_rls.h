@@ -12,6 +12,7 @@
 #define NBT_RLS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "nbt_simd.h"
 
@@ -38,15 +39,17 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
  * numbers is left out. f and target are used up; b (n) is scratch. */
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
 
-/* The next part: 0 for the first one, before which the features (n) and the target (O) of the label
- * have to be in their places. */
+/* Learning in parts: a label is offered with its features (n) and targets (O), then a part of one
+ * that was offered earlier is learnt. Of NBT_RLS_PARTS labels one is kept for the parts that follow
+ * them, each with the same probability (reservoir sampling: Vitter 1985, Random sampling with a
+ * reservoir): every fourth one would show a single phase of a stream with that period. The draw
+ * depends on the number of the label alone. */
 #define NBT_RLS_PARTS 4
+NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
+                             uint32_t label);
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
-NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self);
-NBT_LOCAL float *nbt_rls_target(const nbt_rls *self);
-NBT_LOCAL float *nbt_rls_features(const nbt_rls *self);
 
-/* The parts that are left. */
+/* Learns the parts that are left, and forgets what is kept: both stand in units that are to move. */
 NBT_LOCAL void nbt_rls_complete(const nbt_rls *self);
 
 /* r and the labels counted in it after one more error. */

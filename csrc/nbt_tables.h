@@ -404,8 +404,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
     X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
     X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */\
-    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, /* nbt_rls.h: part, c, e (O), K, b */ \
-      2u + (O) + 2u * (F))
+    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, /* nbt_rls.h: part, c, e (O), K, b; kept, y (O), f */ \
+      3u + 2u * (O) + 3u * (F))
 
 /* Their workspace: X(where, name, brought, floats). */
 #define NBT_STREAM_SCRATCH(X, real, follows, O, T)                                         \

@@ -71,13 +71,21 @@ class Rls:
         self.noise = np.where(known, r, self.noise)
 
 
+def is_drawn(label: int, n: int) -> bool:
+    """Whether a label is one of n, by a hash of its number."""
+    bits = label * 0x9E3779B9 % (1 << 32)
+    bits = (bits ^ bits >> 15) * 0x85EBCA6B % (1 << 32)
+    return (bits >> 16) * n >> 16 == 0
+
+
 class SpreadRls(Rls):
-    """The same, which learns from every PARTS-th label, a part of its work at each.
+    """The same, which learns one of PARTS labels, a part of the work at each. It forgets for all.
 
-    A label is looked at when it comes; what it changes is there with the last part. It forgets for
-    all labels.
+    Which one is drawn by reservoir sampling (Vitter 1985): every fourth one would show a single
+    phase of a stream with that period. What a label changes is there with the last part.
 
-    Attributes: part, the next one; f (n) and errors (O), of what is under way.
+    Attributes: part, the next one; f (n) and errors (O), of what is under way; kept, the label that
+    is learnt next, with its features.
     """
 
     PARTS = 4
@@ -91,13 +99,19 @@ class SpreadRls(Rls):
         """Know nothing but the prior."""
         super().restart()
         self.part = 0
+        self.kept: tuple[Array, Array] | None = None
 
-    def learn(self, f: Array, target: Array) -> None:
-        """Look at a label, or make a part of the work on an earlier one."""
+    def learn_part(self, f: Array, target: Array, label: int) -> None:
+        """Learn a part of an earlier label, and perhaps keep this one, the label-th."""
         if np.isnan(target).all():
             return
         if self.part == 0:
-            self.f, self.errors = f, self.error(f, target)
+            now = self.kept or (f, target)
+            self.f, self.errors = now[0], self.error(*now)
+        if self.part == 0:
+            self.kept = (f, target) if self.kept else None
+        elif self.kept is None or is_drawn(label, self.part + 1):
+            self.kept = (f, target)
         self.part = (self.part + 1) % self.PARTS
         if self.part == 0:
             self.move(self.f, self.errors)
@@ -107,6 +121,7 @@ class SpreadRls(Rls):
         if self.part > 0:
             self.move(self.f, self.errors)
             self.part = 0
+        self.kept = None
 
 
 @dataclass
