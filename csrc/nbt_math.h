@@ -57,6 +57,9 @@
 /* Beyond this a scalar of the step counts as overflow, long before float32 does. */
 #define NBT_HUGE 1e18f
 
+/* The NaN that is saved, since every processor makes its own. */
+#define NBT_NAN_BITS 0x7fc00000u
+
 NBT_INLINE uint32_t nbt_bits(float x)
 {
     uint32_t bits;
