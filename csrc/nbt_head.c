@@ -87,10 +87,23 @@ static void head_slopes_four(float *NBT_RESTRICT row, const float *u, size_t str
 {
     const float *a = u, *b = a + stride, *c = b + stride, *d = c + stride;
     float by_a = through[0], by_b = through[1], by_c = through[2], by_d = through[3];
-    NBT_UNROLL(2)
-    for (float *end = row + n; row != end; row++) {
-        *row = (((*row + by_a * *a++) + by_b * *b++) + by_c * *c++) + by_d * *d++;
+#define COLUMN              \
+    {                       \
+        float sum = *row;   \
+        sum += by_a * *a++; \
+        sum += by_b * *b++; \
+        sum += by_c * *c++; \
+        sum += by_d * *d++; \
+        *row = sum;         \
+        row++;              \
+        NBT_PIN(row);       \
+        NBT_PIN(a);         \
+        NBT_PIN(b);         \
+        NBT_PIN(c);         \
+        NBT_PIN(d);         \
     }
+    NBT_REPEAT(n, COLUMN)
+#undef COLUMN
 }
 #endif
 
@@ -176,10 +189,11 @@ NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
 
 /* ---- the change ------------------------------------------------------------------------------ */
 
-/* The columns of U by whose turn it is: P of [begin, end) moves, and that of column `middle` if
- * `moves`; of the rest [begin_rest, end_rest) it stands still. Every step does the same work. */
+/* The columns of U by whose turn it is: P of n_turn columns from `turn` on moves, and that of column
+ * `middle`, if there is one, if it `moves`; that of n_rest columns from `rest` on stands still. Every
+ * step does the same work. */
 typedef struct head_turn {
-    size_t begin, end, begin_rest, end_rest;
+    size_t turn, n_turn, rest, n_rest;
     size_t middle, has_middle;
     int moves;
 } head_turn;
@@ -188,10 +202,28 @@ typedef struct head_turn {
 static head_turn turn_of(const nbt_update *update, size_t Z)
 {
     size_t half = Z / 2, later = Z - half;
-    head_turn first = {0, half, later, Z, half, Z % 2, 1},
-              second = {later, Z, 0, half, half, Z % 2, 0};
-    head_turn all = {0, Z, 0, 0, 0, 0, 0};
-    return update->stride == 1 ? all : update->first == 0 ? first : second;
+    head_turn columns = {0, half, later, half, half, Z % 2, 1};
+    if (update->stride == 1) {
+        columns.n_turn = Z;
+        columns.n_rest = columns.has_middle = 0;
+        return columns;
+    }
+    columns.turn = update->first * later;
+    columns.rest = later - columns.turn;
+    columns.moves = update->first == 0;
+    return columns;
+}
+
+/* The middle column of a block. */
+NBT_INLINE void head_change_middle(size_t width, const nbt_rows_update *by, int moves,
+                                   float *NBT_RESTRICT theta, float *NBT_RESTRICT p, float z)
+{
+    for (size_t lane = 0; lane < width; lane++) {
+        float variance = p[lane], along = variance * z;
+        float gained = by->curvature[lane] * (along * z) + by->rate_floor * variance;
+        theta[lane] += by->step[lane] * along;
+        p[lane] = nbt_select(moves, nbt_kalman_shrink(variance, by->keep, gained), variance);
+    }
 }
 
 NBT_INLINE void head_change_block(size_t width, size_t k, const nbt_layout *l,
@@ -199,12 +231,11 @@ NBT_INLINE void head_change_block(size_t width, size_t k, const nbt_layout *l,
                                   const float *z)
 {
     const float *slope = NBT_OF(l, head_slope) + k, *step = NBT_OF(l, head_step) + k;
-    const float *curvature = step + l->Q;
     float *theta = NBT_OF(l, head) + k * l->Z;
     nbt_rows_update by;
     for (size_t lane = 0; lane < width; lane++) {
         by.step[lane] = step[lane] * slope[lane];
-        by.curvature[lane] = curvature[lane] * (slope[lane] * slope[lane]);
+        by.curvature[lane] = step[l->Q + lane] * (slope[lane] * slope[lane]);
     }
     if (!nbt_is_kalman(l)) {
         nbt_rows_step(width, by.step, theta, z, 1, l->Z);
@@ -213,19 +244,14 @@ NBT_INLINE void head_change_block(size_t width, size_t k, const nbt_layout *l,
     by.keep = update->keep;
     by.rate_floor = update->rate_floor;
     float *p = NBT_OF(l, head_cov) + k * l->Z;
-    size_t at = columns->begin, rest = columns->begin_rest;
-    nbt_rows_change(width, 1, &by, theta + at * width, p + at * width, z + at, 1,
-                    columns->end - at);
+    size_t turn = columns->turn, rest = columns->rest, middle = columns->middle;
+    nbt_rows_change(width, 1, &by, theta + turn * width, p + turn * width, z + turn, 1,
+                    columns->n_turn);
     nbt_rows_change(width, 0, &by, theta + rest * width, p + rest * width, z + rest, 1,
-                    columns->end_rest - rest);
+                    columns->n_rest);
     if (columns->has_middle) {
-        size_t middle = columns->middle * width;
-        float before[NBT_LANES];
-        nbt_copy(before, p + middle, width);
-        nbt_rows_change(width, 1, &by, theta + middle, p + middle, z + columns->middle, 1, 1);
-        for (size_t lane = 0; lane < width; lane++) {
-            p[middle + lane] = nbt_select(columns->moves, p[middle + lane], before[lane]);
-        }
+        head_change_middle(width, &by, columns->moves, theta + middle * width, p + middle * width,
+                           z[middle]);
     }
 }
 
