@@ -7,10 +7,6 @@
 #include "nbt_rows.h"
 #include "nbt_rtrl.h"
 
-/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number,
- * times its square. */
-#define SPLIT_MIN 1e-20f
-
 /* F^T times each of n rows of O entries, in place. */
 static void whiten(const nbt_layout *l, float *rows, size_t n)
 {
@@ -87,7 +83,7 @@ static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRIC
     for (size_t i = 0; i < l->H; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
-        float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
+        float turn = nbt_select(ww > NBT_SPLIT_MIN, quotient, 0.0f);
         float left = rest[i] - turn * turn * ww;
         tilt[i] = turn;
         rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);

@@ -15,6 +15,10 @@
 #define NBT_FOUR_ROWS 0
 #endif
 
+/* A smaller share of a direction in the curvature is not split off: the tilt would not be a finite
+ * number, times its square. */
+#define NBT_SPLIT_MIN 1e-20f
+
 /* Runs `turn` n times, which moves its pointers on and ends with NBT_PIN of each: four times between
  * two looks at the counter where that is not larger than asked for. */
 #ifdef __OPTIMIZE_SIZE__
