@@ -283,7 +283,7 @@ def test_each_variance_has_its_turn_at_one_of_two_labels(cols: int) -> None:
     ):
         np.testing.assert_array_equal(first, ~second)
     np.testing.assert_array_equal(of_turn((4, cols), 7, 2)[:, 0], [False, False, True, True])
-    np.testing.assert_array_equal(of_head_turn((4, 5), 3)[0], [False, False, False, True, True])
+    np.testing.assert_array_equal(of_head_turn((4, 5), 3)[0], [True, True, True, False, False])
 
 
 def test_without_units_the_head_learns_from_the_inputs_alone() -> None:

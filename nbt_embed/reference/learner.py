@@ -420,7 +420,7 @@ class ReferenceLearner:
         return new
 
     def moved(self, P: Array, information: Array, now: Array | None) -> Array:
-        """P after a label: where it has its turn `now` with twice the rate, or without turns all."""
+        """P after a label: with twice the rate where it has its turn `now`; without turns all."""
         gamma, delta = self.config.info_rate, self.config.info_floor
         if now is None:
             return covariance_step(P, information, gamma, delta)
