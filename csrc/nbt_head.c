@@ -153,9 +153,9 @@ NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain)
 {
     const float *slope = NBT_OF(l, head_slope), *square = NBT_OF(l, head_square);
     float *NBT_RESTRICT steps = NBT_OF(l, head_step);
-    nbt_rows_dots(steps, NBT_OF(l, head_white), nbt_innovation(l), 0, l->Q, l->O);
+    nbt_rows_dots(steps, NBT_OF(l, head_white), nbt_innovation(l), 0, l->Q, l->O, gain);
     for (size_t k = 0; k < l->Q; k++) {
-        float step = gain * steps[k];
+        float step = steps[k];
         float turn = nbt_abs(step) * square[k]; /* e times how far U_k z moves */
         float most = TURN_MAX * slope[k];
         steps[k] = nbt_select(turn > most, step * (most / turn), step);
@@ -165,11 +165,7 @@ NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain)
 NBT_LOCAL void nbt_head_curvature(const nbt_layout *l, float gamma)
 {
     const float *white = NBT_OF(l, head_white);
-    float *NBT_RESTRICT curvature = NBT_OF(l, head_step) + l->Q;
-    nbt_rows_dots(curvature, white, white, l->O, l->Q, l->O);
-    for (size_t k = 0; k < l->Q; k++) {
-        curvature[k] *= gamma;
-    }
+    nbt_rows_dots(NBT_OF(l, head_step) + l->Q, white, white, l->O, l->Q, l->O, gamma);
 }
 
 NBT_LOCAL float nbt_head_reach(const nbt_layout *l)

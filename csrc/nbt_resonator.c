@@ -251,22 +251,16 @@ typedef struct bend {
 
 NBT_INLINE bend bend_of(const nbt_layout *l, const nbt_update *update, size_t unit)
 {
-    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    float p = update->step_g[at_p], q = update->step_g[at_q];
-    float pp = update->curvature_g[at_p], qq = update->curvature_g[at_q], pq = update->tilt[unit];
-    int of_b = update->first != 0;
-    float first = nbt_select(of_b, qq, pp), second = nbt_select(of_b, pp, qq);
-    float cross = nbt_select(of_b, -pq, pq);
-    float quotient = cross / first;
+    /* Row b is row a with q for p and -p for q. */
+    size_t turned = update->first * l->C, at = place_p(l, unit) + turned;
+    size_t other = place_q(l, unit) - turned;
+    float sign = 1.0f - 2.0f * (float)update->first;
+    float p = update->step_g[at], q = update->step_g[other];
+    float first = update->curvature_g[at], second = update->curvature_g[other];
+    float cross = sign * update->tilt[unit], quotient = cross / first;
     float tilt = nbt_select(first > NBT_SPLIT_MIN, quotient, 0.0f);
     float left = second - tilt * cross;
-    bend by = {nbt_select(of_b, q, p),
-               nbt_select(of_b, -p, q),
-               nbt_select(of_b, p, q),
-               nbt_select(of_b, q, -p),
-               first,
-               tilt,
-               nbt_select(left > 0.0f, left, 0.0f)};
+    bend by = {p, sign * q, q, -sign * p, first, tilt, nbt_select(left > 0.0f, left, 0.0f)};
     return by;
 }
 
@@ -332,21 +326,24 @@ NBT_INLINE
 #endif
 }
 
-/* nu or omega, with the derivative p + i q: the same of one weight, whose curvature may round to
- * below 0. */
-NBT_INLINE void change_pole(const nbt_layout *l, const nbt_update *update, size_t unit,
-                            int has_turn, float *theta, float *p, float g_p, float g_q)
+/* nu, or omega, whose derivative is g_p + i g_q. */
+NBT_INLINE void step_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *theta,
+                          float p, float g_p, float g_q)
 {
-    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    float variance = *p;
+    const float *step = update->step_g;
+    *theta += p * (step[place_p(l, unit)] * g_p + step[place_q(l, unit)] * g_q);
+}
+
+/* P of that of them whose turn it is; its curvature may round to below 0. */
+NBT_INLINE void shrink_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *p,
+                            float g_p, float g_q)
+{
+    const float *curvature = update->curvature_g;
     float cross = update->tilt[unit] * (g_p * g_q);
-    float curvature = update->curvature_g[at_p] * (g_p * g_p) +
-                      update->curvature_g[at_q] * (g_q * g_q) + (cross + cross);
-    float floor = update->rate_floor;
-    curvature = nbt_select(curvature > 0.0f, curvature, 0.0f);
-    *theta += variance * (update->step_g[at_p] * g_p + update->step_g[at_q] * g_q);
-    float shrunk = nbt_kalman_shrink(variance, update->keep, variance * (curvature + floor));
-    *p = nbt_select(has_turn, shrunk, variance);
+    float seen = curvature[place_p(l, unit)] * (g_p * g_p) +
+                 curvature[place_q(l, unit)] * (g_q * g_q) + (cross + cross);
+    seen = nbt_select(seen > 0.0f, seen, 0.0f);
+    *p = nbt_kalman_shrink(*p, update->keep, *p * (seen + update->rate_floor));
 }
 
 /* theta of a block without a metric. */
@@ -384,12 +381,15 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
         rows inputs = {theta + turn + width, p + turn + width, theta + rest + width,
                        p + rest + width,     g_p + width,      g_q + width};
         bend by[NBT_LANES];
+        /* Not chosen by a condition, which would branch. */
+        const float *of_pole_p[2] = {g_p, angle_p}, *of_pole_q[2] = {g_q, angle_q};
         for (size_t lane = 0; lane < width; lane++) {
             by[lane] = bend_of(l, update, unit + lane);
-            change_pole(l, update, unit + lane, turn == 0, theta + lane, p + lane, g_p[lane],
-                        g_q[lane]);
-            change_pole(l, update, unit + lane, turn != 0, theta + half + lane, p + half + lane,
-                        angle_p[lane], angle_q[lane]);
+            step_pole(l, update, unit + lane, theta + lane, p[lane], g_p[lane], g_q[lane]);
+            step_pole(l, update, unit + lane, theta + half + lane, p[half + lane], angle_p[lane],
+                      angle_q[lane]);
+            shrink_pole(l, update, unit + lane, p + turn + lane, of_pole_p[update->first][lane],
+                        of_pole_q[update->first][lane]);
         }
         change_inputs(width, &inputs, by, update->keep, update->rate_floor, l->D - 1);
     }

@@ -51,22 +51,23 @@
 #define NBT_PIN(pointer) (void)(pointer)
 #endif
 
-/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One
- * output is what most sensors have, and then this is a loop over rows that vectorises. */
+/* out_k = scale a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O).
+ * One output is what most sensors have, and then this is a loop over rows that vectorises. */
 NBT_INLINE_LANES void nbt_rows_dots(float *NBT_RESTRICT out, const float *a, const float *b,
-                                    size_t b_step, size_t n, size_t O)
+                                    size_t b_step, size_t n, size_t O, float scale)
 {
     if (O == 1 && b_step == 0) {
+        float by = n > 0 ? scale * b[0] : 0.0f;
         for (size_t k = 0; k < n; k++) {
-            out[k] = 0.0f + a[k] * b[0]; /* as nbt_dot adds it up */
+            out[k] = a[k] * by;
         }
     } else if (O == 1) {
         for (size_t k = 0; k < n; k++) {
-            out[k] = 0.0f + a[k] * b[k];
+            out[k] = scale * (a[k] * b[k]);
         }
     } else {
         for (size_t k = 0; k < n; k++) {
-            out[k] = nbt_dot(a + k * O, b + k * b_step, O);
+            out[k] = scale * nbt_dot(a + k * O, b + k * b_step, O);
         }
     }
 }
