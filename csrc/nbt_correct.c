@@ -51,24 +51,30 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 /* Written so that NaN fails. */
 static int is_bounded(const nbt_layout *l, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the
-     * bias column kept exactly, a bias moves with all D weights of its row. */
-    float p_max = !nbt_has_cov(&l->m) ? 1.0f : 1.0f / l->config->info_floor;
+    /* A step moves a weight by |step P w| <= sqrt(P) sqrt(step^2 sum P w w) along w, so along g,
+     * where that is p and q of a resonator along either: three terms, so by less than twice the
+     * root of their squares. P <= 1 / info_floor (sgd: P = 1). With the bias column kept exactly, a
+     * bias moves with all D weights of its row. */
+    float p_max = !nbt_is_kalman(l) ? 1.0f : 1.0f / l->config->info_floor;
     p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
-    float step = 0.0f;
+    float reach = 0.0f;
     float curvature = 0.0f;
     for (size_t n = 0; n < l->N; n++) {
-        step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
+        reach += (l->step_w[n] * l->w_square[n]) * l->step_w[n];
         curvature += nbt_curvature_w(l)[n] * l->w_square[n];
     }
     for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
-        step += nbt_abs(nbt_step_g(l)[i]) * nbt_sqrt(nbt_g_square(l)[i] * p_max);
-        float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
-        float tilt = l->N == 0 ? 0.0f : nbt_tilt(l)[i];
-        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * nbt_g_square(l)[i];
+        float square = nbt_g_square(l)[i], step = nbt_step_g(l)[i];
+        float bend = nbt_curvature_g(l)[i];
+        if (l->N > 0) {
+            float tilt = nbt_tilt(l)[i];
+            bend += nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0] * tilt * tilt;
+        }
+        reach += (step * square) * step;
+        curvature += bend * square;
     }
     if (nbt_has_head(l)) {
-        step += nbt_head_reach(l, nbt_is_kalman(l) ? 1.0f / l->config->info_floor : 1.0f);
+        reach += nbt_head_reach(l);
         curvature += nbt_is_kalman(l) ? nbt_head_bend(l) : 0.0f;
     }
     float error = 0.0f; /* squared, of all outputs */
@@ -77,7 +83,7 @@ static int is_bounded(const nbt_layout *l, float c)
         error += miss * miss;
     }
     return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE &&
-           step < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
+           2.0f * nbt_sqrt(reach * p_max) < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
 /* How far V_o moves along the direction: under kalman the gains of the covariance, which are C f /
@@ -232,7 +238,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
-        update->first = (size_t)(learner->counters.labels % update->stride);
+        update->first = update->stride == 1 ? 0 : nbt_kalman_turn(learner->counters.labels);
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(l, gain, update, &weight, limited);
     } else {

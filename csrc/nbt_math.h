@@ -97,6 +97,10 @@ NBT_INLINE float nbt_select(int yes, float a, float b)
 {
 #if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
     return yes ? a : b;
+#elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) != 0
+    /* Once both are there, ARM's compilers move one on a condition. */
+    __asm__("" : "+t"(a), "+t"(b));
+    return yes ? a : b;
 #else
     uint32_t mask = 0u - (uint32_t)yes;
     return nbt_from_bits(nbt_bits(b) ^ ((nbt_bits(a) ^ nbt_bits(b)) & mask));
