@@ -242,7 +242,7 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
-        update->first = (size_t)(learner->counters.labels % update->stride);
+        update->first = update->stride == 1 ? 0 : nbt_kalman_turn(learner->counters.labels);
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(l, gain, update, &weight, limited);
     } else {

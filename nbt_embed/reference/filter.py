@@ -20,9 +20,11 @@ def covariance_step(P: Array, information: Array, rate: float, floor: float) -> 
 def of_turn(shape: tuple[int, ...], label: int) -> Array:
     """1 where the variances of a matrix with these columns (…, D) have their turn, else 0.
 
-    A label moves those of every second column, with twice the rate.
+    A label moves those of the even columns or of the odd ones, with twice the rate: which of them
+    says the sequence of Thue and Morse, the parity of the bits of the label's number.
     """
-    return np.broadcast_to((np.arange(shape[-1]) + label) % 2 == 0, shape)
+    odd = bin(label).count("1") % 2
+    return np.broadcast_to(np.arange(shape[-1]) % 2 == odd, shape)
 
 
 def prior_lift(noise: Array) -> float:
