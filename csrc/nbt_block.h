@@ -81,9 +81,9 @@ typedef struct nbt_pass {
     int follows; /* the look has tangents */
 } nbt_pass;
 
-NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks)
+NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int turns)
 {
-    nbt_pass pass = {changes, looks, 0, 0};
+    nbt_pass pass = {changes, looks, turns, 0};
     return pass;
 }
 
