@@ -133,7 +133,7 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                  const nbt_change *change)
 {
     const nbt_change nothing = {
-        {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f}, NULL};
+        {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f, 0, 0}, NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
     kind.w = change != NULL ? kind.w : NBT_W_NONE;
