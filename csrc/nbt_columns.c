@@ -38,7 +38,7 @@ NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, 
     }
 }
 
-NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
+NBT_OWN_FRAME NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
 {
     nbt_matrices m = gated_of(l);
 #define BODY(width, row, unit) forward_columns(width, row, l, a, u)

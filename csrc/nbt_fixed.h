@@ -59,7 +59,6 @@ typedef struct nbt_layout {
                       NBT_FIXED_lags))                                                          \
     X(B, NBT_SEEN(NBT_FIXED_n_hidden, NBT_FIXED_resonators) + NBT_FIXED_head)                   \
     X(parts, NBT_PARTS(NBT_FIXED_cell))                                                         \
-    X(alone, NBT_IN(NBT_CELLS_ALONE, NBT_FIXED_cell))                                           \
     X(N, NBT_IN(NBT_ESTIMATORS_DIRECTED, NBT_FIXED_estimator) *                                 \
              NBT_N_(NBT_FIXED_IN, estimator, NBT_FIXED_n_hidden))                               \
     X(rows, NBT_IN(NBT_CELLS_ALONE, NBT_FIXED_cell) != 0                                        \
@@ -76,6 +75,11 @@ typedef struct nbt_layout {
         return (value);                                       \
     }
 NBT_FIXED_SIZES(NBT_FIXED_SIZE)
+NBT_CONSTANT int nbt_fixed_alone(const nbt_layout *l)
+{
+    (void)l;
+    return (int)NBT_IN(NBT_CELLS_ALONE, NBT_FIXED_cell);
+}
 
 /* The tables of arrays with these sizes. */
 #define NBT_FIXED_SAVED_ARRAYS(XM, X)                                                          \
