@@ -54,7 +54,7 @@ static void forward_two(size_t unit, const nbt_layout *l, float *a, const float 
 }
 #endif
 
-NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
+NBT_OWN_FRAME NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
 {
     nbt_matrices m = gated_of(l);
     size_t first = 0;

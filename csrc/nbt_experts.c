@@ -172,8 +172,8 @@ static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, c
     p[nbt_experts(l)] = nbt_mixture_answer(&mixture, p);
 }
 
-NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x,
-                                    float *y)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l,
+                                                  const float *x, float *y)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t n = n_waiting(l);
@@ -262,7 +262,7 @@ static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const 
     nbt_rls_learn(&linear, f, &target, f + linear.n);
 }
 
-NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     if (!nbt_mixes(l)) {
@@ -288,8 +288,8 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
 
 /* ---- units move ------------------------------------------------------------------------------ */
 
-NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
-                                      size_t channel, const nbt_unit_change *change)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
+                                                    size_t channel, const nbt_unit_change *change)
 {
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);

@@ -277,9 +277,10 @@ static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *
     return answer == NBT_OK && !now->good ? NBT_SKIPPED : answer;
 }
 
-/* One label. A change of the matrices may be left in *undone, which lies in *change. */
-static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
-                        nbt_change *change, nbt_change **undone)
+/* What is learnt in the units that the label finds. */
+NBT_OWN_FRAME static nbt_status learn_label(nbt_learner *learner, const nbt_layout *l,
+                                            const float *label, nbt_change *change,
+                                            nbt_change **undone)
 {
     learn_step now = {{0, 0, 0}, 0, 0, NBT_HUGE};
     nbt_status refused = intake_label(learner, l, label, &now);
@@ -291,8 +292,15 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     }
     advance(learner, l, &now);
     correct(learner, l, change, &now);
-    nbt_status answer = finish(learner, l, change, &now, undone);
-    if (nbt_follows(l) && nbt_is_gaussian(l)) {
+    return finish(learner, l, change, &now, undone);
+}
+
+/* One label. A change of the matrices may be left in *undone, which lies in *change. */
+static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
+                        nbt_change *change, nbt_change **undone)
+{
+    nbt_status answer = learn_label(learner, l, label, change, undone);
+    if (answer >= 0 && nbt_follows(l) && nbt_is_gaussian(l)) {
         nbt_follow_labelled(learner, l, label);
     }
     return answer;

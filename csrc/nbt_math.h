@@ -20,6 +20,14 @@
 #define NBT_RESTRICT
 #endif
 
+/* A function whose frame leaves the stack when it returns, in a build for size: inlined into its only
+ * caller, its variables would lie below all that this calls later. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
+#define NBT_OWN_FRAME NBT_NOINLINE
+#else
+#define NBT_OWN_FRAME
+#endif
+
 /* Fails to compile where the condition does not hold. */
 #define NBT_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 

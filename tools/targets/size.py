@@ -26,9 +26,8 @@ from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed._kernel_config import shape_of
-from nbt_embed.amalgamation import amalgamate
 from nbt_embed.config import CHOICES, Cell, Estimator
-from nbt_embed.export import kernel_options
+from nbt_embed.export import kernel_of
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
@@ -177,7 +176,7 @@ def build(
     call_graph = (
         () if isinstance(machine, Avr) else ("-fcallgraph-info=su", "-dumpdir", f"{place}/")
     )
-    kernel = amalgamate("The kernel.", kernel_options(config))
+    kernel = kernel_of(config)
     (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
     (place / "nbt.c").write_text(kernel.source, encoding="utf-8")
     return machine.link(
@@ -190,11 +189,8 @@ def build(
         f"-DSTEPS={steps // fewer}",
         f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
-        f"-DMODEL_RESONATORS={config.resonators}",
-        f"-DMODEL_HEAD={config.head}",
         f"-DMODEL_FOLLOW={config.follow:d}",
         f"-DMODEL_CELL={CHOICES['cell'].index(config.cell)}",
-        f"-DMODEL_ESTIMATOR={CHOICES['estimator'].index(config.estimator)}",
         sources=[HERE / "firmware.c", place / "nbt.c"],
         target=place / "firmware.elf",
     )
