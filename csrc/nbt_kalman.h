@@ -24,6 +24,19 @@
  * column kept exactly, which needs all columns of a row at once. */
 #define NBT_KALMAN_TURNS 2u
 
+/* Whose turn it is: of the even columns (0) or of the odd ones (1). The sequence of Thue and Morse,
+ * the parity of the bits of n: whatever the period of a stream, no column meets only half of it. */
+NBT_INLINE size_t nbt_kalman_turn(uint64_t labels)
+{
+    uint32_t bits = (uint32_t)labels;
+    bits ^= bits >> 16;
+    bits ^= bits >> 8;
+    bits ^= bits >> 4;
+    bits ^= bits >> 2;
+    bits ^= bits >> 1;
+    return bits & 1u;
+}
+
 /* The rate of the variances that have their turn; info_rate is at most 1/2. */
 NBT_INLINE float nbt_kalman_rate(float info_rate, size_t stride)
 {

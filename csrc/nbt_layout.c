@@ -190,6 +190,11 @@ size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
                : gated * l->m.cols + nbt_block_index(unit - gated, at, l->H - gated, l->m.cols);
 }
 
+size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j)
+{
+    return nbt_block_index(k, j, l->Q, l->Z);
+}
+
 #define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \
     bytes->purpose += (brought) * (floats_) * sizeof(float);
 

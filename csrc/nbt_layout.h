@@ -253,6 +253,9 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 /* Place in storage of element (row, col) of a matrix (R, D). */
 size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col);
 
+/* Place in storage of element (k, j) of U or its covariance (Q, Z), nbt_head.h. */
+size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j);
+
 /* Its bytes by purpose. */
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 

@@ -65,6 +65,9 @@
 /* Beyond this a scalar of the step counts as overflow, long before float32 does. */
 #define NBT_HUGE 1e18f
 
+/* The NaN that is saved, since every processor makes its own. */
+#define NBT_NAN_BITS 0x7fc00000u
+
 NBT_INLINE uint32_t nbt_bits(float x)
 {
     uint32_t bits;
@@ -101,6 +104,10 @@ NBT_INLINE float nbt_abs(float x)
 NBT_INLINE float nbt_select(int yes, float a, float b)
 {
 #if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
+    return yes ? a : b;
+#elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) != 0
+    /* Once both are there, ARM's compilers move one on a condition. */
+    __asm__("" : "+t"(a), "+t"(b));
     return yes ? a : b;
 #else
     uint32_t mask = 0u - (uint32_t)yes;

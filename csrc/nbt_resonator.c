@@ -1,8 +1,8 @@
 #include "nbt_resonator.h"
 
 #include "nbt_block.h"
-#include "nbt_kalman.h"
 #include "nbt_math.h"
+#include "nbt_rows.h"
 
 #define OMEGA_MAX 3.14159265f
 /* Far more than a sum of bounded inputs: with lambda inside the unit circle nothing else grows. */
@@ -39,23 +39,33 @@ NBT_INLINE size_t place_q(const nbt_layout *l, size_t unit)
 NBT_INLINE void forward_resonators(size_t width, size_t unit, const nbt_layout *l,
                                    const nbt_matrices *m, float *a, const float *tail)
 {
-    const float *theta = m->theta + unit * m->cols, *end = tail + (l->Z - l->E);
-    for (size_t row = place_p(l, unit); row < l->R; row += l->H) {
+    const float *theta = m->theta + unit * m->cols;
+    for (size_t row = place_p(l, unit); row < l->R; row += l->H, theta += l->D * width) {
         float sum[NBT_LANES] = {0};
-        theta += width; /* nu, omega */
-        for (const float *x = tail; x < end; x++, theta += width) {
-            for (size_t lane = 0; lane < width; lane++) {
-                sum[lane] += theta[lane] * *x;
-            }
+        nbt_rows_block(width, sum, theta + width, tail, l->D - 1, 0); /* after nu, omega */
+        for (size_t lane = 0; lane < width; lane++) {
+            a[row + lane] = sum[lane];
         }
-        nbt_copy(a + row, sum, width);
     }
 }
 
 NBT_LOCAL void nbt_resonator_forward(const nbt_layout *l, float *a, const float *u)
 {
     nbt_matrices m = resonators_of(l);
-#define BODY(width, row, unit) forward_resonators(width, row, l, &m, a, u + l->E)
+    const float *tail = u + l->E;
+    size_t first = 0;
+#if NBT_FOUR_ROWS
+    for (; first + 2 <= m.rows; first += 2) { /* two units */
+        float sum[4] = {0}, *to = a + place_p(l, first);
+        nbt_rows_four(sum, m.theta + first * m.cols + 1, l->D, tail, l->D - 1, 0);
+        to[0] = sum[0];
+        to[l->H] = sum[1];
+        to[1] = sum[2];
+        to[l->H + 1] = sum[3];
+    }
+    m.rows -= first;
+#endif
+#define BODY(width, row, unit) forward_resonators(width, first + row, l, &m, a, tail)
     NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
 }
@@ -99,88 +109,126 @@ NBT_LOCAL void nbt_resonator_step(const nbt_layout *l, const float *a, float *st
 #undef BODY
 }
 
-/* lambda of a block of resonators. */
-typedef struct turn {
-    float cosine[NBT_LANES], sine[NBT_LANES];
-} turn;
+/* The traces of one lane: lambda, and the sums of P times their products. */
+typedef struct traces {
+    float cosine, sine;
+    float pp, qq, pq;
+} traces;
 
-/* g <- lambda g + (along_p + i along_q) for one complex trace of a block. */
-NBT_INLINE void turn_traces(size_t width, const turn *by, float *NBT_RESTRICT g_p,
-                            float *NBT_RESTRICT g_q, const float *along_p, const float *along_q)
+/* g <- lambda g + (along_p + i along_q) for one complex trace. */
+NBT_INLINE void turn_trace(const traces *at, float *g_p, float *g_q, float along_p, float along_q)
 {
-    for (size_t lane = 0; lane < width; lane++) {
-        float p = g_p[lane], q = g_q[lane];
-        g_p[lane] = by->cosine[lane] * p - by->sine[lane] * q + along_p[lane];
-        g_q[lane] = by->sine[lane] * p + by->cosine[lane] * q + along_q[lane];
-    }
+    float p = *g_p, q = *g_q;
+    *g_p = at->cosine * p - at->sine * q + along_p;
+    *g_q = at->sine * p + at->cosine * q + along_q;
 }
 
-/* The sums of a block of resonators. */
-typedef struct squares {
-    float pp[NBT_LANES], qq[NBT_LANES], pq[NBT_LANES];
-} squares;
-
-/* Adds those of a weight with the variances p and the derivative g_p + i g_q. */
-NBT_INLINE void add_squares(size_t width, int metric, squares *sum, const float *p,
-                            const float *g_p, const float *g_q)
+/* Adds a weight with the variance `variance` and the derivative p + i q. */
+NBT_INLINE void add_squares(traces *at, float variance, float p, float q)
 {
-    for (size_t lane = 0; lane < width; lane++) {
-        float variance = metric ? p[lane] : 1.0f;
-        float by_p = variance * g_p[lane], by_q = variance * g_q[lane];
-        sum->pp[lane] += by_p * g_p[lane];
-        sum->qq[lane] += by_q * g_q[lane];
-        sum->pq[lane] += by_p * g_q[lane];
+    float by_p = variance * p, by_q = variance * q;
+    at->pp += by_p * p;
+    at->qq += by_q * q;
+    at->pq += by_p * q;
+}
+
+/* The trace of an input x with the gain n, G for w_a and i G for w_b. */
+NBT_INLINE void advance_input(traces *at, float *g_p, float *g_q, float p_a, float p_b, float along)
+{
+    float p = *g_p, q = *g_q;
+    float moved_p = at->cosine * p - at->sine * q + along;
+    float moved_q = at->sine * p + at->cosine * q;
+    float pp = moved_p * moved_p, qq = moved_q * moved_q;
+    *g_p = moved_p;
+    *g_q = moved_q;
+    at->pp += p_a * pp + p_b * qq;
+    at->qq += p_a * qq + p_b * pp;
+    at->pq += (p_a - p_b) * (moved_p * moved_q);
+}
+
+/* Those of nu and omega, from the state before the step. `b`: from row a of P to row b. */
+NBT_INLINE void advance_poles(traces *at, const nbt_layout *l, size_t unit, float *g_p, float *g_q,
+                              const float *p_a, const float *p_b)
+{
+    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
+    float rate = left_by_step(l, 0)[unit], widens = left_by_step(l, 2)[unit];
+    float p = l->u[at_p], q = l->u[at_q];
+    float turned_p = at->cosine * p - at->sine * q, turned_q = at->sine * p + at->cosine * q;
+    float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
+    turn_trace(at, angle_p, angle_q, -turned_q, turned_p);
+    add_squares(at, p_b != NULL ? *p_b : 1.0f, *angle_p, *angle_q);
+    turn_trace(at, g_p, g_q, widens * l->act[at_p] - rate * turned_p,
+               widens * l->act[l->H + at_p] - rate * turned_q);
+    add_squares(at, p_a != NULL ? *p_a : 1.0f, *g_p, *g_q);
+}
+
+/* All inputs of a block; of one lane with pointers that move, in a function of its own that has
+ * registers for them. */
+#if NBT_LANES < 4
+static NBT_NOINLINE
+#else
+NBT_INLINE
+#endif
+    void
+    advance_inputs(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
+                   float *NBT_RESTRICT g_q, const float *p_a, const float *p_b, const float *gain,
+                   const float *x, size_t n)
+{
+#if NBT_LANES < 4
+    traces sums = *at;
+    float by = *gain;
+    (void)width;
+#define COLUMN                                                                              \
+    {                                                                                       \
+        advance_input(&sums, g_p, g_q, metric ? *p_a : 1.0f, metric ? *p_b : 1.0f, by **x); \
+        g_p++;                                                                              \
+        g_q++;                                                                              \
+        p_a++;                                                                              \
+        p_b++;                                                                              \
+        x++;                                                                                \
+        NBT_PIN(g_p);                                                                       \
+        NBT_PIN(g_q);                                                                       \
+        NBT_PIN(p_a);                                                                       \
+        NBT_PIN(p_b);                                                                       \
+        NBT_PIN(x);                                                                         \
     }
+    NBT_REPEAT(n, COLUMN)
+#undef COLUMN
+    *at = sums;
+#else
+    for (const float *end = x + n; x != end; x++, g_p += width, g_q += width) {
+        for (size_t lane = 0; lane < width; lane++) {
+            advance_input(at + lane, g_p + lane, g_q + lane, metric ? p_a[lane] : 1.0f,
+                          metric ? p_b[lane] : 1.0f, gain[lane] * *x);
+        }
+        p_a += width;
+        p_b += width;
+    }
+#endif
 }
 
 NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *l,
                                    const nbt_matrices *m)
 {
-    size_t at = unit * m->cols, half = l->D * width;
-    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
+    size_t first = unit * m->cols, half = l->D * width;
     int metric = nbt_has_cov(m);
-    const float *tail = l->u + l->E;
-    const float *cov = (metric ? m->cov : m->theta) + at; /* of no use without a metric */
-    const float *cov_b = cov + half;
-    float *g_p = l->m.g + first_resonator(l) + at, *g_q = g_p + half;
-    float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
-    turn by = {{0}, {0}};
-    squares sum = {{0}, {0}, {0}};
-    float n[NBT_LANES], zero[NBT_LANES] = {0}, minus[NBT_LANES];
-    float nu_p[NBT_LANES], nu_q[NBT_LANES], omega_p[NBT_LANES], omega_q[NBT_LANES];
-    nbt_copy(by.cosine, l->carry + at_p, width);
-    nbt_copy(by.sine, l->carry + at_q, width);
-    nbt_copy(n, left_by_step(l, 1) + unit, width);
+    const float *p_a = (metric ? m->cov : m->theta) + first, *p_b = p_a + half; /* or of no use */
+    float *g_p = l->m.g + first_resonator(l) + first, *g_q = g_p + half;
+    traces at[NBT_LANES];
     for (size_t lane = 0; lane < width; lane++) {
-        float rate = left_by_step(l, 0)[unit + lane], widens = left_by_step(l, 2)[unit + lane];
-        float p = l->u[at_p + lane], q = l->u[at_q + lane];
-        float turned_p = by.cosine[lane] * p - by.sine[lane] * q;
-        float turned_q = by.sine[lane] * p + by.cosine[lane] * q;
-        nu_p[lane] = widens * l->act[at_p + lane] - rate * turned_p;
-        nu_q[lane] = widens * l->act[l->H + at_p + lane] - rate * turned_q;
-        omega_p[lane] = -turned_q;
-        omega_q[lane] = turned_p;
+        traces lambda = {l->carry[place_p(l, unit) + lane], l->carry[place_q(l, unit) + lane], 0.0f,
+                         0.0f, 0.0f};
+        at[lane] = lambda;
+        advance_poles(at + lane, l, unit + lane, g_p + lane, g_q + lane, metric ? p_a + lane : NULL,
+                      metric ? p_b + lane : NULL);
     }
-    turn_traces(width, &by, angle_p, angle_q, omega_p, omega_q);
-    add_squares(width, metric, &sum, cov_b, angle_p, angle_q);
-    turn_traces(width, &by, g_p, g_q, nu_p, nu_q);
-    add_squares(width, metric, &sum, cov, g_p, g_q);
-    for (size_t j = 1; j < l->D; j++) {
-        float along[NBT_LANES];
-        size_t i = j * width;
-        for (size_t lane = 0; lane < width; lane++) {
-            along[lane] = n[lane] * tail[j - 1];
-        }
-        turn_traces(width, &by, g_p + i, g_q + i, along, zero);
-        for (size_t lane = 0; lane < width; lane++) {
-            minus[lane] = -g_q[i + lane];
-        }
-        add_squares(width, metric, &sum, cov + i, g_p + i, g_q + i);
-        add_squares(width, metric, &sum, cov_b + i, minus, g_p + i);
+    advance_inputs(width, metric, at, g_p + width, g_q + width, p_a + width, p_b + width,
+                   left_by_step(l, 1) + unit, l->u + l->E, l->D - 1);
+    for (size_t lane = 0; lane < width; lane++) {
+        nbt_g_square(l)[place_p(l, unit) + lane] = at[lane].pp;
+        nbt_g_square(l)[place_q(l, unit) + lane] = at[lane].qq;
+        NBT_OF(l, pq_square)[unit + lane] = at[lane].pq;
     }
-    nbt_copy(nbt_g_square(l) + at_p, sum.pp, width);
-    nbt_copy(nbt_g_square(l) + at_q, sum.qq, width);
-    nbt_copy(NBT_OF(l, pq_square) + unit, sum.pq, width);
 }
 
 NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
@@ -191,69 +239,163 @@ NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 #undef BODY
 }
 
-/* What a label says of a block of resonators: steps along p and q, curvatures. */
+/* What a label says of one lane. Row a has the derivative g_p + i g_q along an input, row b i times
+ * that; of row `turn` P moves:
+ *     theta_turn += P (step_p g_p + step_q g_q)     theta_rest += P (rest_p g_p + rest_q g_q)
+ *     curvature of theta_turn = first (g_p + tilt g_q)^2 + second g_q^2
+ * a sum of squares, which rounding cannot make negative. */
 typedef struct bend {
-    float step_p[NBT_LANES], step_q[NBT_LANES];
-    float pp[NBT_LANES], qq[NBT_LANES], pq[NBT_LANES];
-    float keep, rate_floor;
-    int metric;
+    float step_p, step_q, rest_p, rest_q;
+    float first, tilt, second;
 } bend;
 
-/* A weight with the derivative g_p + i g_q and, with a metric, its variance, if it has its turn. */
-NBT_INLINE void change_weight(size_t width, const bend *by, int has_turn, float *NBT_RESTRICT theta,
-                              float *NBT_RESTRICT p, const float *g_p, const float *g_q)
+NBT_INLINE bend bend_of(const nbt_layout *l, const nbt_update *update, size_t unit)
 {
-    for (size_t lane = 0; lane < width; lane++) {
-        float step = by->step_p[lane] * g_p[lane] + by->step_q[lane] * g_q[lane];
-        float cross = by->pq[lane] * (g_p[lane] * g_q[lane]);
-        float curvature = by->pp[lane] * (g_p[lane] * g_p[lane]) +
-                          by->qq[lane] * (g_q[lane] * g_q[lane]) + 2.0f * cross;
-        curvature = nbt_select(curvature > 0.0f, curvature, 0.0f);
-        if (!by->metric) {
-            theta[lane] += step;
-            continue;
+    /* Row b is row a with q for p and -p for q. */
+    size_t turned = update->first * l->C, at = place_p(l, unit) + turned;
+    size_t other = place_q(l, unit) - turned;
+    float sign = 1.0f - 2.0f * (float)update->first;
+    float p = update->step_g[at], q = update->step_g[other];
+    float first = update->curvature_g[at], second = update->curvature_g[other];
+    float cross = sign * update->tilt[unit], quotient = cross / first;
+    float tilt = nbt_select(first > NBT_SPLIT_MIN, quotient, 0.0f);
+    float left = second - tilt * cross;
+    bend by = {p, sign * q, q, -sign * p, first, tilt, nbt_select(left > 0.0f, left, 0.0f)};
+    return by;
+}
+
+/* One input's weight in the row whose turn it is, and in the other. */
+NBT_INLINE void change_input(const bend *by, float keep, float rate_floor, float *theta, float *p,
+                             float *theta_rest, const float *p_rest, float g_p, float g_q)
+{
+    float variance = *p, tilted = g_p + by->tilt * g_q;
+    float curvature = (by->first * tilted) * tilted + (by->second * g_q) * g_q;
+    *theta += variance * (by->step_p * g_p + by->step_q * g_q);
+    *p = nbt_kalman_shrink(variance, keep, variance * (curvature + rate_floor));
+    *theta_rest += *p_rest * (by->rest_p * g_p + by->rest_q * g_q);
+}
+
+/* Where the rows of a block lie, from the input's first column on. */
+typedef struct rows {
+    float *theta, *p, *theta_rest, *p_rest;
+    const float *g_p, *g_q;
+} rows;
+
+/* All inputs of a block, as in advance_inputs. */
+#if NBT_LANES < 4
+static NBT_NOINLINE
+#else
+NBT_INLINE
+#endif
+    void
+    change_inputs(size_t width, const rows *at, const bend *by, float keep, float rate_floor,
+                  size_t n)
+{
+    float *NBT_RESTRICT theta = at->theta, *NBT_RESTRICT theta_rest = at->theta_rest;
+    float *NBT_RESTRICT p = at->p, *NBT_RESTRICT p_rest = at->p_rest;
+    const float *g_p = at->g_p, *g_q = at->g_q;
+#if NBT_LANES < 4
+    bend with = *by;
+    (void)width;
+#define COLUMN                                                                           \
+    {                                                                                    \
+        change_input(&with, keep, rate_floor, theta, p, theta_rest, p_rest, *g_p, *g_q); \
+        theta++;                                                                         \
+        p++;                                                                             \
+        theta_rest++;                                                                    \
+        p_rest++;                                                                        \
+        g_p++;                                                                           \
+        g_q++;                                                                           \
+        NBT_PIN(theta);                                                                  \
+        NBT_PIN(p);                                                                      \
+        NBT_PIN(theta_rest);                                                             \
+        NBT_PIN(p_rest);                                                                 \
+        NBT_PIN(g_p);                                                                    \
+        NBT_PIN(g_q);                                                                    \
+    }
+    NBT_REPEAT(n, COLUMN)
+#undef COLUMN
+#else
+    for (size_t i = 0; i < n * width; i += width) {
+        for (size_t lane = 0; lane < width; lane++) {
+            size_t k = i + lane;
+            change_input(by + lane, keep, rate_floor, theta + k, p + k, theta_rest + k, p_rest + k,
+                         g_p[k], g_q[k]);
         }
-        float variance = p[lane];
-        theta[lane] += variance * step;
-        p[lane] = has_turn ? nbt_kalman_shrink(variance, by->keep,
-                                               variance * curvature + by->rate_floor * variance)
-                           : variance;
+    }
+#endif
+}
+
+/* nu, or omega, whose derivative is g_p + i g_q. */
+NBT_INLINE void step_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *theta,
+                          float p, float g_p, float g_q)
+{
+    const float *step = update->step_g;
+    *theta += p * (step[place_p(l, unit)] * g_p + step[place_q(l, unit)] * g_q);
+}
+
+/* P of that of them whose turn it is; its curvature may round to below 0. */
+NBT_INLINE void shrink_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *p,
+                            float g_p, float g_q)
+{
+    const float *curvature = update->curvature_g;
+    float cross = update->tilt[unit] * (g_p * g_q);
+    float seen = curvature[place_p(l, unit)] * (g_p * g_p) +
+                 curvature[place_q(l, unit)] * (g_q * g_q) + (cross + cross);
+    seen = nbt_select(seen > 0.0f, seen, 0.0f);
+    *p = nbt_kalman_shrink(*p, update->keep, *p * (seen + update->rate_floor));
+}
+
+/* theta of a block without a metric. */
+NBT_INLINE void step_weights(size_t width, size_t unit, const nbt_layout *l,
+                             const nbt_update *update, float *row_a, float *row_b, const float *g_p,
+                             const float *g_q)
+{
+    const float *p = update->step_g + place_p(l, unit), *q = update->step_g + place_q(l, unit);
+    const float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
+    for (size_t lane = 0; lane < width; lane++) {
+        row_a[lane] += p[lane] * g_p[lane] + q[lane] * g_q[lane];
+        row_b[lane] += p[lane] * angle_p[lane] + q[lane] * angle_q[lane];
+    }
+    for (size_t i = width; i < l->D * width; i += width) {
+        for (size_t lane = 0; lane < width; lane++) {
+            row_a[i + lane] += p[lane] * g_p[i + lane] + q[lane] * g_q[i + lane];
+            row_b[i + lane] += q[lane] * g_p[i + lane] - p[lane] * g_q[i + lane];
+        }
     }
 }
 
+/* The rows of a unit take turns, as those of other columns do. */
 NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l,
                                   const nbt_matrices *m, const nbt_update *update)
 {
-    size_t at = unit * m->cols, half = l->D * width;
-    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    const float *g_p = l->m.g + first_resonator(l) + at, *g_q = g_p + half;
+    size_t first = unit * m->cols, half = l->D * width;
+    size_t turn = update->first * half, rest = half - turn;
+    const float *g_p = l->m.g + first_resonator(l) + first, *g_q = g_p + half;
     const float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
-    float *row_a = m->theta + at, *row_b = row_a + half;
-    bend by;
-    by.metric = nbt_has_cov(m);
-    by.keep = update->keep;
-    by.rate_floor = update->rate_floor;
-    float *p_a = by.metric ? m->cov + at : row_a, *p_b = p_a + half; /* of no use without one */
-    nbt_copy(by.step_p, update->step_g + at_p, width);
-    nbt_copy(by.step_q, update->step_g + at_q, width);
-    nbt_copy(by.pp, update->curvature_g + at_p, width);
-    nbt_copy(by.qq, update->curvature_g + at_q, width);
-    nbt_copy(by.pq, update->tilt + unit, width);
-    int has_turn = nbt_kalman_has_turn(update, 0);
-    change_weight(width, &by, has_turn, row_a, p_a, g_p, g_q);
-    change_weight(width, &by, has_turn, row_b, p_b, angle_p, angle_q);
-    for (size_t lane = 0; lane < width; lane++) {
-        row_a[lane] = nbt_clamp(row_a[lane], NBT_NU_MIN, NBT_NU_MAX);
-        row_b[lane] = nbt_clamp(row_b[lane], 0.0f, OMEGA_MAX);
-    }
-    for (size_t i = width, j = 1; i < half; i += width, j++) {
-        float minus[NBT_LANES];
+    float *theta = m->theta + first;
+    if (!nbt_has_cov(m)) {
+        step_weights(width, unit, l, update, theta, theta + half, g_p, g_q);
+    } else {
+        float *p = m->cov + first;
+        rows inputs = {theta + turn + width, p + turn + width, theta + rest + width,
+                       p + rest + width,     g_p + width,      g_q + width};
+        bend by[NBT_LANES];
+        /* Not chosen by a condition, which would branch. */
+        const float *of_pole_p[2] = {g_p, angle_p}, *of_pole_q[2] = {g_q, angle_q};
         for (size_t lane = 0; lane < width; lane++) {
-            minus[lane] = -g_q[i + lane];
+            by[lane] = bend_of(l, update, unit + lane);
+            step_pole(l, update, unit + lane, theta + lane, p[lane], g_p[lane], g_q[lane]);
+            step_pole(l, update, unit + lane, theta + half + lane, p[half + lane], angle_p[lane],
+                      angle_q[lane]);
+            shrink_pole(l, update, unit + lane, p + turn + lane, of_pole_p[update->first][lane],
+                        of_pole_q[update->first][lane]);
         }
-        has_turn = nbt_kalman_has_turn(update, j);
-        change_weight(width, &by, has_turn, row_a + i, p_a + i, g_p + i, g_q + i);
-        change_weight(width, &by, has_turn, row_b + i, p_b + i, minus, g_p + i);
+        change_inputs(width, &inputs, by, update->keep, update->rate_floor, l->D - 1);
+    }
+    for (size_t lane = 0; lane < width; lane++) {
+        theta[lane] = nbt_clamp(theta[lane], NBT_NU_MIN, NBT_NU_MAX);
+        theta[half + lane] = nbt_clamp(theta[half + lane], 0.0f, OMEGA_MAX);
     }
 }
 

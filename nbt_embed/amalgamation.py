@@ -28,7 +28,7 @@ _ANY_SETTINGS = _GENERAL | {"nbt_config.c"}  # asks whether they are the model's
 _GUARD = re.compile(r"^#ifndef (\w+)\n#define \1$", re.MULTILINE)
 
 # GCC contracts unless told otherwise, and not every build system gives a library flags of its own.
-_PREAMBLE = """\
+PREAMBLE = """\
 /* A multiplication and an addition in one instruction would give other bits than Python's. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -57,6 +57,12 @@ def kernel_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "csrc"
 
 
+def source_names(folder: Path) -> list[str]:
+    """The C files of the kernel without those that only a host compiles, in order."""
+    names = sorted(path.name for path in folder.glob("*.c"))
+    return [name for name in names if not fnmatch(name, HOST_ONLY)]
+
+
 def amalgamate(
     title: str, options: str = "", folder: Path | None = None, *, fixed: bool = False
 ) -> Amalgamation:
@@ -77,12 +83,10 @@ def amalgamate(
         f"/* {title} */\n",
         options,
         "\n" if options else "",
-        _PREAMBLE,
+        PREAMBLE,
         f'\n#include "{PUBLIC}"\n',
     ]
-    for path in sorted(folder.glob("*.c")):
-        if not fnmatch(path.name, HOST_ONLY):
-            parts.append(joiner.text_of(path.name))
+    parts += [joiner.text_of(name) for name in source_names(folder)]
     return Amalgamation(header, "".join(parts))
 
 

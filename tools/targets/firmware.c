@@ -1,17 +1,18 @@
 /* The least firmware: one learner, one loop. What it links is what a product has of the kernel in
- * flash; step_begin and step_end are where count.c counts. */
+ * flash; step_begin and step_end are where count.c counts; a processor that counts
+ * itself has its own (start_avr.c). */
 #include "nbt.h"
 #include "semihosting.h"
 #include "stream.h"
 
 static NBT_ARENA(arena, MODEL_BYTES);
 
-__attribute__((noinline)) void step_begin(void)
+__attribute__((noinline, weak)) void step_begin(void)
 {
     __asm__ volatile("");
 }
 
-__attribute__((noinline)) void step_end(void)
+__attribute__((noinline, weak)) void step_end(void)
 {
     __asm__ volatile("");
 }
