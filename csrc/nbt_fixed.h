@@ -13,22 +13,16 @@
 
 #if NBT_FIXED
 
-#if defined(__GNUC__)
-#define NBT_CONSTANT NBT_INLINE __attribute__((unused))
-#else
-#define NBT_CONSTANT NBT_INLINE
-#endif
-
 /* The settings. */
 #define NBT_FIXED_COUNT uint32_t
 #define NBT_FIXED_CHOICE uint32_t
 #define NBT_FIXED_REAL float
 #define NBT_FIXED_ABOVE float
-#define NBT_FIXED_SETTING(name, kind, low, high, gaussian, other, since)       \
-    NBT_CONSTANT NBT_FIXED_##kind nbt_setting_##name(const nbt_config *config) \
-    {                                                                          \
-        (void)config;                                                          \
-        return NBT_FIXED_##name;                                               \
+#define NBT_FIXED_SETTING(name, kind, low, high, gaussian, other, since)     \
+    NBT_INLINE NBT_FIXED_##kind nbt_setting_##name(const nbt_config *config) \
+    {                                                                        \
+        (void)config;                                                        \
+        return NBT_FIXED_##name;                                             \
     }
 NBT_FIELD_LIST(NBT_FIXED_SETTING)
 
@@ -68,14 +62,14 @@ typedef struct nbt_layout {
       NBT_COLS(NBT_FIXED_n_in, NBT_FIXED_n_hidden, NBT_FIXED_lags, NBT_FIXED_cell) *            \
           (NBT_IN(NBT_CELLS_ALONE, NBT_FIXED_cell) != 0 ? NBT_ROWS(1u, NBT_FIXED_cell) : 1u))
 #define NBT_FIXED_IN(set, field) NBT_IN(set, NBT_FIXED_##field)
-#define NBT_FIXED_SIZE(name, value)                           \
-    NBT_CONSTANT size_t nbt_fixed_##name(const nbt_layout *l) \
-    {                                                         \
-        (void)l;                                              \
-        return (value);                                       \
+#define NBT_FIXED_SIZE(name, value)                         \
+    NBT_INLINE size_t nbt_fixed_##name(const nbt_layout *l) \
+    {                                                       \
+        (void)l;                                            \
+        return (value);                                     \
     }
 NBT_FIXED_SIZES(NBT_FIXED_SIZE)
-NBT_CONSTANT int nbt_fixed_alone(const nbt_layout *l)
+NBT_INLINE int nbt_fixed_alone(const nbt_layout *l)
 {
     (void)l;
     return (int)NBT_IN(NBT_CELLS_ALONE, NBT_FIXED_cell);
@@ -150,7 +144,7 @@ NBT_ASSERT(nbt_fixed_places_are_all,
                                           NBT_FIXED_link));
 
 #define NBT_FIXED_ARRAY(name, brought)                            \
-    NBT_CONSTANT float *nbt_fixed_##name(const nbt_layout *l)     \
+    NBT_INLINE float *nbt_fixed_##name(const nbt_layout *l)       \
     {                                                             \
         return (brought) != 0 ? l->floats + NBT_AT_##name : NULL; \
     }

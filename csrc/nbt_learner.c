@@ -337,14 +337,14 @@ static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
 static void tell_bounds(const nbt_learner *learner, const nbt_layout *l, const nbt_rows *rows,
                         size_t t)
 {
-    if (rows->bounds != NULL) {
+    if (nbt_intervals(l) > 0 && rows->bounds != NULL) {
         nbt_assess_bounds(learner, l, rows->bounds + t * l->O * 2 * nbt_intervals(l));
     }
 }
 
 static void tell_scores(const nbt_layout *l, const nbt_rows *rows, size_t t, int has_learnt)
 {
-    if (rows->anomaly != NULL && has_learnt) {
+    if (nbt_has_anomaly(l) && rows->anomaly != NULL && has_learnt) {
         nbt_assess_scores(l, rows->anomaly + t * l->O);
     } else if (rows->anomaly != NULL) {
         nbt_fill(rows->anomaly + t * l->O, nbt_from_bits(0x7fc00000u), l->O);

@@ -11,7 +11,7 @@
 #include "nbt_float.h"
 
 #if defined(__GNUC__)
-#define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_INLINE static inline __attribute__((always_inline, unused))
 #define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
