@@ -121,8 +121,9 @@ NBT_INLINE void advance_gate(size_t width, int metric, float *NBT_RESTRICT g, co
                              const float *tail, size_t n, float *square)
 {
     for (size_t lane = 0; lane < width; lane++) {
+        float variance = p[lane]; /* loaded without a condition: no branch */
         square[lane] +=
-            advance_weight(g + lane, metric ? p[lane] : 1.0f, keep[lane], gain[lane] * own[lane]);
+            advance_weight(g + lane, metric ? variance : 1.0f, keep[lane], gain[lane] * own[lane]);
     }
     g += width;
     p += width;
@@ -132,8 +133,9 @@ NBT_INLINE void advance_gate(size_t width, int metric, float *NBT_RESTRICT g, co
     }
     for (const float *end = tail + n; tail != end; tail++, g += width, p += width) {
         for (size_t lane = 0; lane < width; lane++) {
+            float variance = p[lane];
             square[lane] +=
-                advance_weight(g + lane, metric ? p[lane] : 1.0f, keep[lane], gain[lane] * *tail);
+                advance_weight(g + lane, metric ? variance : 1.0f, keep[lane], gain[lane] * *tail);
         }
     }
 }

@@ -116,8 +116,8 @@ typedef struct traces {
 } traces;
 
 /* nu and omega: g <- lambda g + (along_p + i along_q) for a complex trace, of weights with the
- * variances p, or 1 without. */
-NBT_INLINE void advance_pole(size_t width, traces *at, float *NBT_RESTRICT g_p,
+ * variances p, or 1 without a metric. */
+NBT_INLINE void advance_pole(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
                              float *NBT_RESTRICT g_q, const float *along_p, const float *along_q,
                              const float *p)
 {
@@ -125,7 +125,7 @@ NBT_INLINE void advance_pole(size_t width, traces *at, float *NBT_RESTRICT g_p,
         float before_p = g_p[lane], before_q = g_q[lane];
         float moved_p = at->cosine[lane] * before_p - at->sine[lane] * before_q + along_p[lane];
         float moved_q = at->sine[lane] * before_p + at->cosine[lane] * before_q + along_q[lane];
-        float variance = p != NULL ? p[lane] : 1.0f;
+        float known = p[lane], variance = metric ? known : 1.0f;
         float by_p = variance * moved_p, by_q = variance * moved_q;
         g_p[lane] = moved_p;
         g_q[lane] = moved_q;
@@ -135,22 +135,16 @@ NBT_INLINE void advance_pole(size_t width, traces *at, float *NBT_RESTRICT g_p,
     }
 }
 
-/* The trace G of one input, which w_a sees as G and w_b as i G: with n times the input. */
-NBT_INLINE void advance_input(traces *at, size_t lane, float *g_p, float *g_q, float p_a, float p_b,
-                              float along)
+/* Adds the trace G = g_p + i g_q of one input, which is that of w_a, and i G, that of w_b. */
+NBT_INLINE void add_input(traces *at, size_t lane, float g_p, float g_q, float p_a, float p_b)
 {
-    float p = *g_p, q = *g_q;
-    float moved_p = at->cosine[lane] * p - at->sine[lane] * q + along;
-    float moved_q = at->sine[lane] * p + at->cosine[lane] * q;
-    float pp = moved_p * moved_p, qq = moved_q * moved_q;
-    *g_p = moved_p;
-    *g_q = moved_q;
+    float pp = g_p * g_p, qq = g_q * g_q;
     at->pp[lane] += p_a * pp + p_b * qq;
     at->qq[lane] += p_a * qq + p_b * pp;
-    at->pq[lane] += (p_a - p_b) * (moved_p * moved_q);
+    at->pq[lane] += (p_a - p_b) * (g_p * g_q);
 }
 
-/* All inputs of a block; of one lane with pointers that move, in a function of its own that has
+/* The traces of all inputs x, G <- lambda G + n x with n the gain; of one lane with pointers that move, in a function of its own that has
  * registers for them. */
 #if NBT_LANES < 4
 static NBT_NOINLINE void advance_inputs(size_t width, int metric, traces *at,
@@ -159,11 +153,15 @@ static NBT_NOINLINE void advance_inputs(size_t width, int metric, traces *at,
                                         const float *x, size_t n)
 {
     traces sums = *at;
-    float by = *gain;
+    float by = *gain, cosine = sums.cosine[0], sine = sums.sine[0];
     (void)width;
 #define COLUMN                                                                                 \
     {                                                                                          \
-        advance_input(&sums, 0, g_p, g_q, metric ? *p_a : 1.0f, metric ? *p_b : 1.0f, by **x); \
+        float p = g_p[0], q = g_q[0], moved_q = sine * p + cosine * q;                         \
+        float moved_p = cosine * p - sine * q + by * x[0];                                     \
+        g_p[0] = moved_p;                                                                      \
+        g_q[0] = moved_q;                                                                      \
+        add_input(&sums, 0, moved_p, moved_q, metric ? p_a[0] : 1.0f, metric ? p_b[0] : 1.0f); \
         g_p++;                                                                                 \
         g_q++;                                                                                 \
         p_a++;                                                                                 \
@@ -184,12 +182,25 @@ NBT_INLINE void advance_inputs(size_t width, int metric, traces *at, float *NBT_
                                float *NBT_RESTRICT g_q, const float *p_a, const float *p_b,
                                const float *gain, const float *x, size_t n)
 {
+    traces sums = *at;
     for (size_t j = 0; j < n; j++, g_p += width, g_q += width, p_a += width, p_b += width) {
+        float moved_p[NBT_LANES], moved_q[NBT_LANES];
         for (size_t lane = 0; lane < width; lane++) {
-            advance_input(at, lane, g_p + lane, g_q + lane, metric ? p_a[lane] : 1.0f,
-                          metric ? p_b[lane] : 1.0f, gain[lane] * x[j]);
+            moved_p[lane] = sums.cosine[lane] * g_p[lane] - sums.sine[lane] * g_q[lane];
+            moved_q[lane] = sums.sine[lane] * g_p[lane] + sums.cosine[lane] * g_q[lane];
         }
+        for (size_t lane = 0; lane < width; lane++) {
+            moved_p[lane] += gain[lane] * x[j];
+        }
+        for (size_t lane = 0; lane < width; lane++) {
+            float a = p_a[lane], b = p_b[lane]; /* loaded without a condition: no branch */
+            add_input(&sums, lane, moved_p[lane], moved_q[lane], metric ? a : 1.0f,
+                      metric ? b : 1.0f);
+        }
+        nbt_copy(g_p, moved_p, width);
+        nbt_copy(g_q, moved_q, width);
     }
+    *at = sums;
 }
 #endif
 
@@ -218,8 +229,8 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
         omega_p[lane] = -turned_q;
         omega_q[lane] = turned_p;
     }
-    advance_pole(width, &at, angle_p, angle_q, omega_p, omega_q, metric ? p_b : NULL);
-    advance_pole(width, &at, g_p, g_q, nu_p, nu_q, metric ? p_a : NULL);
+    advance_pole(width, metric, &at, angle_p, angle_q, omega_p, omega_q, p_b);
+    advance_pole(width, metric, &at, g_p, g_q, nu_p, nu_q, p_a);
     advance_inputs(width, metric, &at, g_p + width, g_q + width, p_a + width, p_b + width,
                    left_by_step(l, 1) + unit, l->u + l->E, l->D - 1);
     for (size_t lane = 0; lane < width; lane++) {
