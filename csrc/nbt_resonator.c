@@ -125,7 +125,7 @@ NBT_INLINE void advance_pole(size_t width, int metric, traces *at, float *NBT_RE
         float before_p = g_p[lane], before_q = g_q[lane];
         float moved_p = at->cosine[lane] * before_p - at->sine[lane] * before_q + along_p[lane];
         float moved_q = at->sine[lane] * before_p + at->cosine[lane] * before_q + along_q[lane];
-        float known = p[lane], variance = metric ? known : 1.0f;
+        float variance = metric ? p[lane] : 1.0f;
         float by_p = variance * moved_p, by_q = variance * moved_q;
         g_p[lane] = moved_p;
         g_q[lane] = moved_q;
@@ -193,9 +193,8 @@ NBT_INLINE void advance_inputs(size_t width, int metric, traces *at, float *NBT_
             moved_p[lane] += gain[lane] * x[j];
         }
         for (size_t lane = 0; lane < width; lane++) {
-            float a = p_a[lane], b = p_b[lane]; /* loaded without a condition: no branch */
-            add_input(&sums, lane, moved_p[lane], moved_q[lane], metric ? a : 1.0f,
-                      metric ? b : 1.0f);
+            add_input(&sums, lane, moved_p[lane], moved_q[lane], metric ? p_a[lane] : 1.0f,
+                      metric ? p_b[lane] : 1.0f);
         }
         nbt_copy(g_p, moved_p, width);
         nbt_copy(g_q, moved_q, width);
@@ -204,12 +203,12 @@ NBT_INLINE void advance_inputs(size_t width, int metric, traces *at, float *NBT_
 }
 #endif
 
-NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *l,
+/* metric is a constant, so that no loop over lanes has a branch. */
+NBT_INLINE void advance_resonators(size_t width, int metric, size_t unit, const nbt_layout *l,
                                    const nbt_matrices *m)
 {
     size_t first = unit * m->cols, half = l->D * width;
     size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    int metric = nbt_has_cov(m);
     const float *p_a = (metric ? m->cov : m->theta) + first, *p_b = p_a + half; /* or of no use */
     const float *before_p = l->u + at_p, *before_q = l->u + at_q;
     const float *a = l->act + at_p, *b = a + l->H, *rate = left_by_step(l, 0) + unit;
@@ -243,9 +242,15 @@ NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *
 NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 {
     nbt_matrices m = resonators_of(l);
-#define BODY(width, row, unit) advance_resonators(width, row, l, &m)
-    NBT_FOR_EACH_BLOCK(&m, BODY)
-#undef BODY
+#define WITH(width, row, unit) advance_resonators(width, 1, row, l, &m)
+#define WITHOUT(width, row, unit) advance_resonators(width, 0, row, l, &m)
+    if (nbt_has_cov(&m)) {
+        NBT_FOR_EACH_BLOCK(&m, WITH)
+    } else {
+        NBT_FOR_EACH_BLOCK(&m, WITHOUT)
+    }
+#undef WITH
+#undef WITHOUT
 }
 
 /* What a label says of a block. Row a has the derivative g_p + i g_q along an input, row b i times
