@@ -54,7 +54,7 @@ static void forward_two(size_t unit, const nbt_layout *l, float *a, const float 
 }
 #endif
 
-NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
+NBT_OWN_FRAME NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u)
 {
     nbt_matrices m = gated_of(l);
     size_t first = 0;
@@ -96,12 +96,18 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
     nbt_rows_change(width, 0, &by, theta + rest, p + rest, g + rest, 0, l->D);
 }
 
-NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
+/* The gated units. */
+NBT_OWN_FRAME static void change_gated(const nbt_layout *l, const nbt_update *update)
 {
     nbt_matrices m = gated_of(l);
 #define BODY(width, row, unit) change_columns(width, row, l, update)
     NBT_FOR_EACH_BLOCK(&m, BODY)
 #undef BODY
+}
+
+NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
+{
+    change_gated(l, update);
     if (nbt_resonators(l) > 0) {
         nbt_resonator_change(l, update);
     }

@@ -11,13 +11,21 @@
 #include "nbt_float.h"
 
 #if defined(__GNUC__)
-#define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_INLINE static inline __attribute__((always_inline, unused))
 #define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
 #define NBT_INLINE static inline
 #define NBT_NOINLINE
 #define NBT_RESTRICT
+#endif
+
+/* A function whose frame leaves the stack when it returns, in a build for size: inlined into its only
+ * caller, its variables would lie below all that this calls later. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
+#define NBT_OWN_FRAME NBT_NOINLINE
+#else
+#define NBT_OWN_FRAME
 #endif
 
 /* Fails to compile where the condition does not hold. */
@@ -56,6 +64,9 @@
 #define NBT_TINY 1e-12f
 /* Beyond this a scalar of the step counts as overflow, long before float32 does. */
 #define NBT_HUGE 1e18f
+
+/* The NaN that is saved, since every processor makes its own. */
+#define NBT_NAN_BITS 0x7fc00000u
 
 NBT_INLINE uint32_t nbt_bits(float x)
 {

@@ -423,7 +423,7 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     }
 }
 
-NBT_LOCAL void nbt_resonator_change(const nbt_layout *l, const nbt_update *update)
+NBT_OWN_FRAME NBT_LOCAL void nbt_resonator_change(const nbt_layout *l, const nbt_update *update)
 {
     nbt_matrices m = resonators_of(l);
 #define BODY(width, row, unit) change_resonators(width, row, l, &m, update)

@@ -28,12 +28,12 @@ static void through_rows(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_rtrl_clear(const nbt_layout *l)
+NBT_RTRL_LOCAL void nbt_rtrl_clear(const nbt_layout *l)
 {
     nbt_fill(NBT_OF(l, exact), 0.0f, l->S * l->R * l->D);
 }
 
-NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
+NBT_RTRL_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
@@ -59,7 +59,7 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
+NBT_RTRL_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
 {
     return nbt_dot(NBT_OF(l, exact), NBT_OF(l, exact), l->S * l->R * l->D) < NBT_HUGE;
 }
@@ -81,7 +81,7 @@ static void weigh(const nbt_layout *l, const float *h)
     }
 }
 
-NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
+NBT_RTRL_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     float total = 0.0f;
@@ -104,7 +104,7 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
     return total;
 }
 
-NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
+NBT_RTRL_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
 {
     for (size_t row = 0; row < l->R; row++) {
         const float *slopes = NBT_OF(l, slopes) + row * l->D;
@@ -186,7 +186,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
     l->m.theta[at_bias] -= back;
 }
 
-NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
+NBT_RTRL_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
 {
     for (size_t row = 0; row < l->R; row++) {
         if (nbt_has_coupling(&l->m)) {

@@ -403,12 +403,14 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, reach, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 2u * (O) * (V)) /* (O, V, 2) */    \
     X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
     X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
-    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */
+    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */\
+    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, /* nbt_rls.h: part, c, e (O), K, b; kept, y (O), f */ \
+      3u + 2u * (O) + 3u * (F))
 
 /* Their workspace: X(where, name, brought, floats). */
 #define NBT_STREAM_SCRATCH(X, real, follows, O, T)                                         \
     X(OPTIONAL, truth, (follows) * (real), (O)) /* (O) label in the units of its output */ \
-    X(OPTIONAL, linear_work, (T) > 0u, 3u * NBT_LINEAR_(T)) /* (3, T + 1) features, C f, U^T f */
+    X(OPTIONAL, linear_work, (T) > 0u, 2u * NBT_LINEAR_(T)) /* (2, T + 1) features, U^T f */
 
 /* Samples in taps, features of the linear expert, experts, floats that wait for an output's label:
  * of the forecasts, and of the intervals. */
@@ -445,12 +447,13 @@ enum {
             NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , ,
                              , , )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , , , ),
-    NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
-                : NBT_SINCE_ALL_ < 8  ? 2
-                : NBT_SINCE_ALL_ < 16 ? 3
-                : NBT_SINCE_ALL_ < 32 ? 4
-                : NBT_SINCE_ALL_ < 64 ? 5
-                                      : -1 /* one more line here */
+    NBT_MINOR = NBT_SINCE_ALL_ < 4     ? 1
+                : NBT_SINCE_ALL_ < 8   ? 2
+                : NBT_SINCE_ALL_ < 16  ? 3
+                : NBT_SINCE_ALL_ < 32  ? 4
+                : NBT_SINCE_ALL_ < 64  ? 5
+                : NBT_SINCE_ALL_ < 128 ? 6
+                                       : -1 /* one more line here */
 };
 #define NBT_ALL_VERSIONS ((2u << NBT_MINOR) - 1u)
 

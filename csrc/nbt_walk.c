@@ -4,6 +4,7 @@
 #include "nbt_experts.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
+#include "nbt_rls.h"
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
@@ -160,6 +161,43 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
+/* A whole number from 0 to most. */
+static void walk_choice(nbt_walker *walker, float *choice, float most)
+{
+    float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(*choice) : 0));
+    int good = after >= 0.0f && after <= most && (float)(int)after == after;
+    walker->sound &= good;
+    if (walker->writes) {
+        *choice = good ? after : 0.0f;
+    }
+}
+
+/* Numbers of n outputs, NaN for one without a label, whose bits are not the same on every processor. */
+static void walk_labels(nbt_walker *walker, float *label, size_t n)
+{
+    for (size_t o = 0; o < n; o++) {
+        uint32_t now = nbt_is_nan(label[o]) ? NBT_NAN_BITS : nbt_bits(label[o]);
+        uint32_t after = walker->visit(walker, walker->reads ? now : 0);
+        walker->sound &= after == NBT_NAN_BITS || nbt_is_finite(nbt_from_bits(after));
+        if (walker->writes) {
+            label[o] = nbt_from_bits(after);
+        }
+    }
+}
+
+/* What nbt_rls.h has under way for O outputs and n features, and what it keeps. */
+static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t n)
+{
+    float *kept = turn + 2 + O + 2 * n;
+    walk_choice(walker, turn, (float)(NBT_RLS_PARTS - 1));
+    walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
+    walk_labels(walker, turn + 2, O);
+    walk_array(walker, turn + 2 + O, 2 * n, ANY_SIGN, LARGEST);
+    walk_choice(walker, kept, 1.0f);
+    walk_labels(walker, kept + 1, O);
+    walk_array(walker, kept + 1 + O, n, ANY_SIGN, LARGEST);
+}
+
 /* The levels of intervals, ascending. */
 static void walk_levels(nbt_walker *walker, float *level, size_t n)
 {
@@ -195,6 +233,7 @@ typedef enum array_content {
     FORECASTS, /* what waits for labels */
     USUAL,
     LEVELS,
+    TURN,   /* labels that are learnt in parts */
     FACTORS /* one of the linear expert for every output */
 } array_content;
 
@@ -232,6 +271,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
+    case TURN: walk_turn(walker, data, l->O, l->F); break;
     case USUAL: walk_usual(walker, data, n); break;
     case LEVELS: walk_levels(walker, data, n); break;
     case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed._defaults import KERNEL_FIELDS, number_of
-from nbt_embed.amalgamation import amalgamate
-from nbt_embed.export import kernel_options
+from nbt_embed.export import kernel_of
 from tools.targets.machines import HERE, Machine
 from tools.targets.size import addresses
 
@@ -24,7 +23,7 @@ def usual_step(machine: Machine, config: Config, place: Path, counter: Path) -> 
     Errors: ToolError.
     """
     place.mkdir()
-    kernel = amalgamate("The kernel.", kernel_options(config))
+    kernel = kernel_of(config)
     (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
     (place / "nbt.c").write_text(kernel.source, encoding="utf-8")
     (place / "model.h").write_text(_header(config), encoding="utf-8")
