@@ -144,10 +144,10 @@ NBT_INLINE void advance_gate(size_t width, int metric, float *NBT_RESTRICT g, co
     }
 }
 
-NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
+/* metric is a constant, so that no loop over lanes has a branch. */
+NBT_INLINE void advance_columns(size_t width, int metric, size_t unit, const nbt_layout *l)
 {
     size_t at = unit * l->m.cols, half = l->D * width, n = l->D - 1;
-    int metric = nbt_has_cov(&l->m);
     const float *theta = l->m.theta + at, *gains = nbt_gain(l) + unit, *own = l->u + unit;
     const float *p = metric ? l->m.cov + at : theta, *tail = l->u + l->E; /* p: of no use without */
     float *g = l->m.g + at;
@@ -168,9 +168,15 @@ NBT_INLINE void advance_columns(size_t width, size_t unit, const nbt_layout *l)
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l)
 {
     nbt_matrices m = gated_of(l);
-#define BODY(width, row, unit) advance_columns(width, row, l)
-    NBT_FOR_EACH_BLOCK(&m, BODY)
-#undef BODY
+#define WITH(width, row, unit) advance_columns(width, 1, row, l)
+#define WITHOUT(width, row, unit) advance_columns(width, 0, row, l)
+    if (nbt_has_cov(&m)) {
+        NBT_FOR_EACH_BLOCK(&m, WITH)
+    } else {
+        NBT_FOR_EACH_BLOCK(&m, WITHOUT)
+    }
+#undef WITH
+#undef WITHOUT
     if (nbt_resonators(l) > 0) {
         nbt_resonator_advance(l);
     }

@@ -109,241 +109,263 @@ NBT_LOCAL void nbt_resonator_step(const nbt_layout *l, const float *a, float *st
 #undef BODY
 }
 
-/* The traces of one lane: lambda, and the sums of P times their products. */
+/* Of a block: lambda, and the sums of P times the products of its traces. */
 typedef struct traces {
-    float cosine, sine;
-    float pp, qq, pq;
+    float cosine[NBT_LANES], sine[NBT_LANES];
+    float pp[NBT_LANES], qq[NBT_LANES], pq[NBT_LANES];
 } traces;
 
-/* g <- lambda g + (along_p + i along_q) for one complex trace. */
-NBT_INLINE void turn_trace(const traces *at, float *g_p, float *g_q, float along_p, float along_q)
+/* nu and omega: g <- lambda g + (along_p + i along_q) for a complex trace, of weights with the
+ * variances p, or 1 without a metric. */
+NBT_INLINE void advance_pole(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
+                             float *NBT_RESTRICT g_q, const float *along_p, const float *along_q,
+                             const float *p)
 {
-    float p = *g_p, q = *g_q;
-    *g_p = at->cosine * p - at->sine * q + along_p;
-    *g_q = at->sine * p + at->cosine * q + along_q;
+    for (size_t lane = 0; lane < width; lane++) {
+        float before_p = g_p[lane], before_q = g_q[lane];
+        float moved_p = at->cosine[lane] * before_p - at->sine[lane] * before_q + along_p[lane];
+        float moved_q = at->sine[lane] * before_p + at->cosine[lane] * before_q + along_q[lane];
+        float variance = metric ? p[lane] : 1.0f;
+        float by_p = variance * moved_p, by_q = variance * moved_q;
+        g_p[lane] = moved_p;
+        g_q[lane] = moved_q;
+        at->pp[lane] += by_p * moved_p;
+        at->qq[lane] += by_q * moved_q;
+        at->pq[lane] += by_p * moved_q;
+    }
 }
 
-/* Adds a weight with the variance `variance` and the derivative p + i q. */
-NBT_INLINE void add_squares(traces *at, float variance, float p, float q)
+/* Adds the trace G = g_p + i g_q of one input, which is that of w_a, and i G, that of w_b. */
+NBT_INLINE void add_input(traces *at, size_t lane, float g_p, float g_q, float p_a, float p_b)
 {
-    float by_p = variance * p, by_q = variance * q;
-    at->pp += by_p * p;
-    at->qq += by_q * q;
-    at->pq += by_p * q;
+    float pp = g_p * g_p, qq = g_q * g_q;
+    at->pp[lane] += p_a * pp + p_b * qq;
+    at->qq[lane] += p_a * qq + p_b * pp;
+    at->pq[lane] += (p_a - p_b) * (g_p * g_q);
 }
 
-/* The trace of an input x with the gain n, G for w_a and i G for w_b. */
-NBT_INLINE void advance_input(traces *at, float *g_p, float *g_q, float p_a, float p_b, float along)
-{
-    float p = *g_p, q = *g_q;
-    float moved_p = at->cosine * p - at->sine * q + along;
-    float moved_q = at->sine * p + at->cosine * q;
-    float pp = moved_p * moved_p, qq = moved_q * moved_q;
-    *g_p = moved_p;
-    *g_q = moved_q;
-    at->pp += p_a * pp + p_b * qq;
-    at->qq += p_a * qq + p_b * pp;
-    at->pq += (p_a - p_b) * (moved_p * moved_q);
-}
-
-/* Those of nu and omega, from the state before the step. `b`: from row a of P to row b. */
-NBT_INLINE void advance_poles(traces *at, const nbt_layout *l, size_t unit, float *g_p, float *g_q,
-                              const float *p_a, const float *p_b)
-{
-    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    float rate = left_by_step(l, 0)[unit], widens = left_by_step(l, 2)[unit];
-    float p = l->u[at_p], q = l->u[at_q];
-    float turned_p = at->cosine * p - at->sine * q, turned_q = at->sine * p + at->cosine * q;
-    float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
-    turn_trace(at, angle_p, angle_q, -turned_q, turned_p);
-    add_squares(at, p_b != NULL ? *p_b : 1.0f, *angle_p, *angle_q);
-    turn_trace(at, g_p, g_q, widens * l->act[at_p] - rate * turned_p,
-               widens * l->act[l->H + at_p] - rate * turned_q);
-    add_squares(at, p_a != NULL ? *p_a : 1.0f, *g_p, *g_q);
-}
-
-/* All inputs of a block; of one lane with pointers that move, in a function of its own that has
+/* The traces of all inputs x, G <- lambda G + n x with n the gain; of one lane with pointers that move, in a function of its own that has
  * registers for them. */
 #if NBT_LANES < 4
-static NBT_NOINLINE
-#else
-NBT_INLINE
-#endif
-    void
-    advance_inputs(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
-                   float *NBT_RESTRICT g_q, const float *p_a, const float *p_b, const float *gain,
-                   const float *x, size_t n)
+static NBT_NOINLINE void advance_inputs(size_t width, int metric, traces *at,
+                                        float *NBT_RESTRICT g_p, float *NBT_RESTRICT g_q,
+                                        const float *p_a, const float *p_b, const float *gain,
+                                        const float *x, size_t n)
 {
-#if NBT_LANES < 4
     traces sums = *at;
-    float by = *gain;
+    float by = *gain, cosine = sums.cosine[0], sine = sums.sine[0];
     (void)width;
-#define COLUMN                                                                              \
-    {                                                                                       \
-        advance_input(&sums, g_p, g_q, metric ? *p_a : 1.0f, metric ? *p_b : 1.0f, by **x); \
-        g_p++;                                                                              \
-        g_q++;                                                                              \
-        p_a++;                                                                              \
-        p_b++;                                                                              \
-        x++;                                                                                \
-        NBT_PIN(g_p);                                                                       \
-        NBT_PIN(g_q);                                                                       \
-        NBT_PIN(p_a);                                                                       \
-        NBT_PIN(p_b);                                                                       \
-        NBT_PIN(x);                                                                         \
+#define COLUMN                                                                                 \
+    {                                                                                          \
+        float p = g_p[0], q = g_q[0], moved_q = sine * p + cosine * q;                         \
+        float moved_p = cosine * p - sine * q + by * x[0];                                     \
+        g_p[0] = moved_p;                                                                      \
+        g_q[0] = moved_q;                                                                      \
+        add_input(&sums, 0, moved_p, moved_q, metric ? p_a[0] : 1.0f, metric ? p_b[0] : 1.0f); \
+        g_p++;                                                                                 \
+        g_q++;                                                                                 \
+        p_a++;                                                                                 \
+        p_b++;                                                                                 \
+        x++;                                                                                   \
+        NBT_PIN(g_p);                                                                          \
+        NBT_PIN(g_q);                                                                          \
+        NBT_PIN(p_a);                                                                          \
+        NBT_PIN(p_b);                                                                          \
+        NBT_PIN(x);                                                                            \
     }
     NBT_REPEAT(n, COLUMN)
 #undef COLUMN
     *at = sums;
-#else
-    for (const float *end = x + n; x != end; x++, g_p += width, g_q += width) {
-        for (size_t lane = 0; lane < width; lane++) {
-            advance_input(at + lane, g_p + lane, g_q + lane, metric ? p_a[lane] : 1.0f,
-                          metric ? p_b[lane] : 1.0f, gain[lane] * *x);
-        }
-        p_a += width;
-        p_b += width;
-    }
-#endif
 }
+#else
+NBT_INLINE void advance_inputs(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
+                               float *NBT_RESTRICT g_q, const float *p_a, const float *p_b,
+                               const float *gain, const float *x, size_t n)
+{
+    traces sums = *at;
+    for (size_t j = 0; j < n; j++, g_p += width, g_q += width, p_a += width, p_b += width) {
+        float moved_p[NBT_LANES], moved_q[NBT_LANES];
+        for (size_t lane = 0; lane < width; lane++) {
+            moved_p[lane] = sums.cosine[lane] * g_p[lane] - sums.sine[lane] * g_q[lane];
+            moved_q[lane] = sums.sine[lane] * g_p[lane] + sums.cosine[lane] * g_q[lane];
+        }
+        for (size_t lane = 0; lane < width; lane++) {
+            moved_p[lane] += gain[lane] * x[j];
+        }
+        for (size_t lane = 0; lane < width; lane++) {
+            add_input(&sums, lane, moved_p[lane], moved_q[lane], metric ? p_a[lane] : 1.0f,
+                      metric ? p_b[lane] : 1.0f);
+        }
+        nbt_copy(g_p, moved_p, width);
+        nbt_copy(g_q, moved_q, width);
+    }
+    *at = sums;
+}
+#endif
 
-NBT_INLINE void advance_resonators(size_t width, size_t unit, const nbt_layout *l,
+/* metric is a constant, so that no loop over lanes has a branch. */
+NBT_INLINE void advance_resonators(size_t width, int metric, size_t unit, const nbt_layout *l,
                                    const nbt_matrices *m)
 {
     size_t first = unit * m->cols, half = l->D * width;
-    int metric = nbt_has_cov(m);
+    size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
     const float *p_a = (metric ? m->cov : m->theta) + first, *p_b = p_a + half; /* or of no use */
+    const float *before_p = l->u + at_p, *before_q = l->u + at_q;
+    const float *a = l->act + at_p, *b = a + l->H, *rate = left_by_step(l, 0) + unit;
+    const float *widens = left_by_step(l, 2) + unit;
     float *g_p = l->m.g + first_resonator(l) + first, *g_q = g_p + half;
-    traces at[NBT_LANES];
+    float *angle_p = NBT_OF(l, angle_traces) + unit, *angle_q = angle_p + l->C;
+    float nu_p[NBT_LANES], nu_q[NBT_LANES], omega_p[NBT_LANES], omega_q[NBT_LANES];
+    traces at = {{0}, {0}, {0}, {0}, {0}};
     for (size_t lane = 0; lane < width; lane++) {
-        traces lambda = {l->carry[place_p(l, unit) + lane], l->carry[place_q(l, unit) + lane], 0.0f,
-                         0.0f, 0.0f};
-        at[lane] = lambda;
-        advance_poles(at + lane, l, unit + lane, g_p + lane, g_q + lane, metric ? p_a + lane : NULL,
-                      metric ? p_b + lane : NULL);
+        float cosine = l->carry[at_p + lane], sine = l->carry[at_q + lane];
+        float turned_p = cosine * before_p[lane] - sine * before_q[lane];
+        float turned_q = sine * before_p[lane] + cosine * before_q[lane];
+        at.cosine[lane] = cosine;
+        at.sine[lane] = sine;
+        nu_p[lane] = widens[lane] * a[lane] - rate[lane] * turned_p;
+        nu_q[lane] = widens[lane] * b[lane] - rate[lane] * turned_q;
+        omega_p[lane] = -turned_q;
+        omega_q[lane] = turned_p;
     }
-    advance_inputs(width, metric, at, g_p + width, g_q + width, p_a + width, p_b + width,
+    advance_pole(width, metric, &at, angle_p, angle_q, omega_p, omega_q, p_b);
+    advance_pole(width, metric, &at, g_p, g_q, nu_p, nu_q, p_a);
+    advance_inputs(width, metric, &at, g_p + width, g_q + width, p_a + width, p_b + width,
                    left_by_step(l, 1) + unit, l->u + l->E, l->D - 1);
     for (size_t lane = 0; lane < width; lane++) {
-        nbt_g_square(l)[place_p(l, unit) + lane] = at[lane].pp;
-        nbt_g_square(l)[place_q(l, unit) + lane] = at[lane].qq;
-        NBT_OF(l, pq_square)[unit + lane] = at[lane].pq;
+        nbt_g_square(l)[at_p + lane] = at.pp[lane];
+        nbt_g_square(l)[at_q + lane] = at.qq[lane];
+        NBT_OF(l, pq_square)[unit + lane] = at.pq[lane];
     }
 }
 
 NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 {
     nbt_matrices m = resonators_of(l);
-#define BODY(width, row, unit) advance_resonators(width, row, l, &m)
-    NBT_FOR_EACH_BLOCK(&m, BODY)
-#undef BODY
+#define WITH(width, row, unit) advance_resonators(width, 1, row, l, &m)
+#define WITHOUT(width, row, unit) advance_resonators(width, 0, row, l, &m)
+    if (nbt_has_cov(&m)) {
+        NBT_FOR_EACH_BLOCK(&m, WITH)
+    } else {
+        NBT_FOR_EACH_BLOCK(&m, WITHOUT)
+    }
+#undef WITH
+#undef WITHOUT
 }
 
-/* What a label says of one lane. Row a has the derivative g_p + i g_q along an input, row b i times
+/* What a label says of a block. Row a has the derivative g_p + i g_q along an input, row b i times
  * that; of row `turn` P moves:
  *     theta_turn += P (step_p g_p + step_q g_q)     theta_rest += P (rest_p g_p + rest_q g_q)
  *     curvature of theta_turn = first (g_p + tilt g_q)^2 + second g_q^2
  * a sum of squares, which rounding cannot make negative. */
 typedef struct bend {
-    float step_p, step_q, rest_p, rest_q;
-    float first, tilt, second;
+    float step_p[NBT_LANES], step_q[NBT_LANES], rest_p[NBT_LANES], rest_q[NBT_LANES];
+    float first[NBT_LANES], tilt[NBT_LANES], second[NBT_LANES];
 } bend;
 
-NBT_INLINE bend bend_of(const nbt_layout *l, const nbt_update *update, size_t unit)
+NBT_INLINE void bend_of(bend *by, size_t width, const nbt_layout *l, const nbt_update *update,
+                        size_t unit)
 {
     /* Row b is row a with q for p and -p for q. */
     size_t turned = update->first * l->C, at = place_p(l, unit) + turned;
     size_t other = place_q(l, unit) - turned;
     float sign = 1.0f - 2.0f * (float)update->first;
-    float p = update->step_g[at], q = update->step_g[other];
-    float first = update->curvature_g[at], second = update->curvature_g[other];
-    float cross = sign * update->tilt[unit], quotient = cross / first;
-    float tilt = nbt_select(first > NBT_SPLIT_MIN, quotient, 0.0f);
-    float left = second - tilt * cross;
-    bend by = {p, sign * q, q, -sign * p, first, tilt, nbt_select(left > 0.0f, left, 0.0f)};
-    return by;
+    const float *p = update->step_g + at, *q = update->step_g + other;
+    const float *first = update->curvature_g + at, *second = update->curvature_g + other;
+    for (size_t lane = 0; lane < width; lane++) {
+        float cross = sign * update->tilt[unit + lane], quotient = cross / first[lane];
+        float tilt = nbt_select(first[lane] > NBT_SPLIT_MIN, quotient, 0.0f);
+        float left = second[lane] - tilt * cross;
+        by->step_p[lane] = p[lane];
+        by->step_q[lane] = sign * q[lane];
+        by->rest_p[lane] = q[lane];
+        by->rest_q[lane] = -sign * p[lane];
+        by->first[lane] = first[lane];
+        by->tilt[lane] = tilt;
+        by->second[lane] = nbt_select(left > 0.0f, left, 0.0f);
+    }
 }
 
 /* One input's weight in the row whose turn it is, and in the other. */
-NBT_INLINE void change_input(const bend *by, float keep, float rate_floor, float *theta, float *p,
-                             float *theta_rest, const float *p_rest, float g_p, float g_q)
+NBT_INLINE void change_input(const bend *by, size_t lane, float keep, float rate_floor,
+                             float *theta, float *p, float *theta_rest, const float *p_rest,
+                             float g_p, float g_q)
 {
-    float variance = *p, tilted = g_p + by->tilt * g_q;
-    float curvature = (by->first * tilted) * tilted + (by->second * g_q) * g_q;
-    *theta += variance * (by->step_p * g_p + by->step_q * g_q);
-    *p = nbt_kalman_shrink(variance, keep, variance * (curvature + rate_floor));
-    *theta_rest += *p_rest * (by->rest_p * g_p + by->rest_q * g_q);
+    float variance = *p, tilted = g_p + by->tilt[lane] * g_q;
+    float curvature =
+        (by->first[lane] * tilted) * tilted + (by->second[lane] * g_q) * g_q + rate_floor;
+    *theta += variance * (by->step_p[lane] * g_p + by->step_q[lane] * g_q);
+    *p = nbt_kalman_shrink(variance, keep, variance * curvature);
+    *theta_rest += *p_rest * (by->rest_p[lane] * g_p + by->rest_q[lane] * g_q);
 }
-
-/* Where the rows of a block lie, from the input's first column on. */
-typedef struct rows {
-    float *theta, *p, *theta_rest, *p_rest;
-    const float *g_p, *g_q;
-} rows;
 
 /* All inputs of a block, as in advance_inputs. */
 #if NBT_LANES < 4
-static NBT_NOINLINE
-#else
-NBT_INLINE
-#endif
-    void
-    change_inputs(size_t width, const rows *at, const bend *by, float keep, float rate_floor,
-                  size_t n)
+static NBT_NOINLINE void change_inputs(size_t width, const bend *by, float keep, float rate_floor,
+                                       float *NBT_RESTRICT theta, float *NBT_RESTRICT p,
+                                       float *NBT_RESTRICT theta_rest,
+                                       const float *NBT_RESTRICT p_rest, const float *g_p,
+                                       const float *g_q, size_t n)
 {
-    float *NBT_RESTRICT theta = at->theta, *NBT_RESTRICT theta_rest = at->theta_rest;
-    float *NBT_RESTRICT p = at->p, *NBT_RESTRICT p_rest = at->p_rest;
-    const float *g_p = at->g_p, *g_q = at->g_q;
-#if NBT_LANES < 4
     bend with = *by;
     (void)width;
-#define COLUMN                                                                           \
-    {                                                                                    \
-        change_input(&with, keep, rate_floor, theta, p, theta_rest, p_rest, *g_p, *g_q); \
-        theta++;                                                                         \
-        p++;                                                                             \
-        theta_rest++;                                                                    \
-        p_rest++;                                                                        \
-        g_p++;                                                                           \
-        g_q++;                                                                           \
-        NBT_PIN(theta);                                                                  \
-        NBT_PIN(p);                                                                      \
-        NBT_PIN(theta_rest);                                                             \
-        NBT_PIN(p_rest);                                                                 \
-        NBT_PIN(g_p);                                                                    \
-        NBT_PIN(g_q);                                                                    \
+#define COLUMN                                                                              \
+    {                                                                                       \
+        change_input(&with, 0, keep, rate_floor, theta, p, theta_rest, p_rest, *g_p, *g_q); \
+        theta++;                                                                            \
+        p++;                                                                                \
+        theta_rest++;                                                                       \
+        p_rest++;                                                                           \
+        g_p++;                                                                              \
+        g_q++;                                                                              \
+        NBT_PIN(theta);                                                                     \
+        NBT_PIN(p);                                                                         \
+        NBT_PIN(theta_rest);                                                                \
+        NBT_PIN(p_rest);                                                                    \
+        NBT_PIN(g_p);                                                                       \
+        NBT_PIN(g_q);                                                                       \
     }
     NBT_REPEAT(n, COLUMN)
 #undef COLUMN
+}
 #else
+NBT_INLINE void change_inputs(size_t width, const bend *by, float keep, float rate_floor,
+                              float *NBT_RESTRICT theta, float *NBT_RESTRICT p,
+                              float *NBT_RESTRICT theta_rest, const float *NBT_RESTRICT p_rest,
+                              const float *g_p, const float *g_q, size_t n)
+{
     for (size_t i = 0; i < n * width; i += width) {
         for (size_t lane = 0; lane < width; lane++) {
             size_t k = i + lane;
-            change_input(by + lane, keep, rate_floor, theta + k, p + k, theta_rest + k, p_rest + k,
+            change_input(by, lane, keep, rate_floor, theta + k, p + k, theta_rest + k, p_rest + k,
                          g_p[k], g_q[k]);
         }
     }
-#endif
 }
+#endif
 
 /* nu, or omega, whose derivative is g_p + i g_q. */
-NBT_INLINE void step_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *theta,
-                          float p, float g_p, float g_q)
+NBT_INLINE void step_pole(size_t width, const float *step_p, const float *step_q,
+                          float *NBT_RESTRICT theta, const float *p, const float *g_p,
+                          const float *g_q)
 {
-    const float *step = update->step_g;
-    *theta += p * (step[place_p(l, unit)] * g_p + step[place_q(l, unit)] * g_q);
+    for (size_t lane = 0; lane < width; lane++) {
+        theta[lane] += p[lane] * (step_p[lane] * g_p[lane] + step_q[lane] * g_q[lane]);
+    }
 }
 
 /* P of that of them whose turn it is; its curvature may round to below 0. */
-NBT_INLINE void shrink_pole(const nbt_layout *l, const nbt_update *update, size_t unit, float *p,
-                            float g_p, float g_q)
+NBT_INLINE void shrink_pole(size_t width, const nbt_update *update, const float *pp,
+                            const float *qq, const float *pq, float *NBT_RESTRICT p,
+                            const float *g_p, const float *g_q)
 {
-    const float *curvature = update->curvature_g;
-    float cross = update->tilt[unit] * (g_p * g_q);
-    float seen = curvature[place_p(l, unit)] * (g_p * g_p) +
-                 curvature[place_q(l, unit)] * (g_q * g_q) + (cross + cross);
-    seen = nbt_select(seen > 0.0f, seen, 0.0f);
-    *p = nbt_kalman_shrink(*p, update->keep, *p * (seen + update->rate_floor));
+    for (size_t lane = 0; lane < width; lane++) {
+        float cross = pq[lane] * (g_p[lane] * g_q[lane]);
+        float seen = pp[lane] * (g_p[lane] * g_p[lane]) + qq[lane] * (g_q[lane] * g_q[lane]) +
+                     (cross + cross);
+        seen = nbt_select(seen > 0.0f, seen, 0.0f);
+        p[lane] = nbt_kalman_shrink(p[lane], update->keep, p[lane] * (seen + update->rate_floor));
+    }
 }
 
 /* theta of a block without a metric. */
@@ -377,21 +399,23 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     if (!nbt_has_cov(m)) {
         step_weights(width, unit, l, update, theta, theta + half, g_p, g_q);
     } else {
-        float *p = m->cov + first;
-        rows inputs = {theta + turn + width, p + turn + width, theta + rest + width,
-                       p + rest + width,     g_p + width,      g_q + width};
-        bend by[NBT_LANES];
         /* Not chosen by a condition, which would branch. */
-        const float *of_pole_p[2] = {g_p, angle_p}, *of_pole_q[2] = {g_q, angle_q};
-        for (size_t lane = 0; lane < width; lane++) {
-            by[lane] = bend_of(l, update, unit + lane);
-            step_pole(l, update, unit + lane, theta + lane, p[lane], g_p[lane], g_q[lane]);
-            step_pole(l, update, unit + lane, theta + half + lane, p[half + lane], angle_p[lane],
-                      angle_q[lane]);
-            shrink_pole(l, update, unit + lane, p + turn + lane, of_pole_p[update->first][lane],
-                        of_pole_q[update->first][lane]);
-        }
-        change_inputs(width, &inputs, by, update->keep, update->rate_floor, l->D - 1);
+        const float *poles_p[2] = {g_p, angle_p}, *poles_q[2] = {g_q, angle_q};
+        const float *step_p = update->step_g + place_p(l, unit);
+        const float *step_q = update->step_g + place_q(l, unit);
+        const float *pp = update->curvature_g + place_p(l, unit);
+        const float *qq = update->curvature_g + place_q(l, unit);
+        float *p = m->cov + first;
+        bend by;
+        step_pole(width, step_p, step_q, theta, p, g_p, g_q);
+        step_pole(width, step_p, step_q, theta + half, p + half, angle_p, angle_q);
+        shrink_pole(width, update, pp, qq, update->tilt + unit, p + turn, poles_p[update->first],
+                    poles_q[update->first]);
+        bend_of(&by, width, l, update, unit);
+        turn += width;
+        rest += width;
+        change_inputs(width, &by, update->keep, update->rate_floor, theta + turn, p + turn,
+                      theta + rest, p + rest, g_p + width, g_q + width, l->D - 1);
     }
     for (size_t lane = 0; lane < width; lane++) {
         theta[lane] = nbt_clamp(theta[lane], NBT_NU_MIN, NBT_NU_MAX);
