@@ -77,13 +77,14 @@ NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
 typedef struct nbt_pass {
     int changes;
     int looks;
+    int pairs;   /* columns by pairs */
     int turns;   /* the change moves the variances too */
     int follows; /* the look has tangents */
 } nbt_pass;
 
-NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int turns)
+NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int pairs)
 {
-    nbt_pass pass = {changes, looks, turns, 0};
+    nbt_pass pass = {changes, looks, pairs, 0, 0};
     return pass;
 }
 

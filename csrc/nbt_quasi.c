@@ -145,12 +145,12 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
             of.tangent = kind.w == NBT_W_SHARED && j < H ? tangent[j] : 0.0f;
         }
         if (fused) {
-            quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g,
+            quasi_column(kind, nbt_pass_of(1, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
             continue;
         }
         if (change != NULL) {
-            quasi_column(kind, nbt_pass_of(1, 0, 1), of, &b, &lanes, &update, &sums, theta, w, g,
+            quasi_column(kind, nbt_pass_of(1, 0, 0), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
         }
         if (look != NULL) {

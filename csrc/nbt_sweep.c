@@ -113,6 +113,13 @@ NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m)
  * without. The even columns of a row are summed, and the odd ones, and then both sums added: those of
  * a pair do not wait for each other. */
 
+/* Without lanes a loop over one pair is for a good part the loop. */
+#if NBT_LANES == 1 && !defined(__OPTIMIZE_SIZE__)
+#define SWEEP_UNROLLS 1
+#else
+#define SWEEP_UNROLLS 0
+#endif
+
 /* What a column brings; NULL where the pass does not need it. */
 typedef struct sources {
     const float *u_before; /* of the change */
@@ -120,6 +127,19 @@ typedef struct sources {
     const float *u_squared;
     const float *tangent;
 } sources;
+
+NBT_INLINE const float *source_at(int has, const float *values, size_t j)
+{
+    return has ? values + j : NULL;
+}
+
+NBT_INLINE sources sources_at(nbt_pass pass, sources of, size_t j)
+{
+    sources there = {source_at(pass.changes, of.u_before, j), source_at(pass.looks, of.u, j),
+                     source_at(pass.looks, of.u_squared, j),
+                     source_at(pass.looks && pass.follows, of.tangent, j)};
+    return there;
+}
 
 /* One column: the change, the sums, or both. theta to cov: its parameters. As arguments, since only
  * there compilers believe that they do not overlap. */
@@ -156,14 +176,11 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
     nbt_pass even = pass, odd = pass;
     even.turns = pass.turns && first == 0;
     odd.turns = pass.turns && first == 1;
-#define STEP(j)                                          \
-    of.u_before = pass.changes ? of.u_before + j : NULL; \
-    of.u = pass.looks ? of.u + j : NULL;                 \
-    of.u_squared = pass.looks ? of.u_squared + j : NULL; \
-    of.tangent = pass.follows ? of.tangent + j : NULL;   \
-    theta += j * width;                                  \
-    w = kind.w ? w + j * width : NULL;                   \
-    g = kind.g ? g + j * width : NULL;                   \
+#define STEP(j)                        \
+    of = sources_at(pass, of, j);      \
+    theta += j * width;                \
+    w = kind.w ? w + j * width : NULL; \
+    g = kind.g ? g + j * width : NULL; \
     cov = kind.metric ? cov + j * width : NULL
 #define PAIR()                                                                   \
     do {                                                                         \
@@ -173,7 +190,7 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
         STEP(1);                                                                 \
     } while (0)
     STEP(j);
-#if NBT_LANES == 1 && !defined(__OPTIMIZE_SIZE__)
+#if SWEEP_UNROLLS
     for (; count >= 4; count -= 4) {
         PAIR();
         PAIR();
@@ -188,25 +205,6 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
 #endif
 #undef PAIR
 #undef STEP
-}
-
-/* All columns. */
-NBT_INLINE void sweep_all(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
-                          sources of, const nbt_lanes *lanes, const nbt_update *update,
-                          nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                          float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
-{
-    size_t j = 0, paired = cols - cols % 2;
-#define PAIRS(count) \
-    sweep_pairs(kind, pass, first, j, count, of, lanes, update, sums, theta, w, g, cov)
-    if (kind.w == NBT_W_SHARED && pass.looks) { /* the tangents end with the units */
-        pass.follows = 1;
-        PAIRS(H - H % 2);
-        pass.follows = 0;
-        j = H - H % 2;
-    }
-    PAIRS(paired - j);
-#undef PAIRS
 }
 
 /* The last of an odd number of columns: it does the work of its turn in every step, so that every
@@ -231,6 +229,56 @@ NBT_INLINE void sweep_last(nbt_kind kind, nbt_pass pass, size_t j, sources of,
     }
 }
 
+/* All columns in pairs. */
+NBT_INLINE void sweep_all(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
+                          sources of, const nbt_lanes *lanes, const nbt_update *update,
+                          nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                          float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    size_t j = 0, paired = cols - cols % 2;
+#define PAIRS(count) \
+    sweep_pairs(kind, pass, first, j, count, of, lanes, update, sums, theta, w, g, cov)
+    if (kind.w == NBT_W_SHARED && pass.looks) { /* the tangents end with the units */
+        pass.follows = 1;
+        PAIRS(H - H % 2);
+        pass.follows = 0;
+        j = H - H % 2;
+    }
+    PAIRS(paired - j);
+#undef PAIRS
+    for (size_t lane = 0; pass.looks && kind.w == NBT_W_SHARED && H % 2 == 1 && lane < kind.width;
+         lane++) {
+        sums[0].da[lane] += theta[(H - 1) * kind.width + lane] * of.tangent[H - 1];
+    }
+    if (paired < cols) {
+        sweep_last(kind, pass, paired, of, lanes, update, sums, theta, w, g, cov);
+    }
+}
+
+/* The same in the smallest code: one column after the other, the even ones first. */
+NBT_INLINE void sweep_each(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
+                           sources of, const nbt_lanes *lanes, const nbt_update *update,
+                           nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                           float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    const float none = 0.0f;
+    nbt_pass one = pass;
+    one.follows = kind.w == NBT_W_SHARED && pass.looks;
+    for (size_t parity = 0; parity < 2; parity++) {
+        nbt_block_sums total = sums[parity];
+        one.turns = pass.turns && parity == first;
+        for (size_t j = parity; j < cols; j += 2) {
+            size_t at = j * kind.width;
+            sources there = sources_at(pass, of, j);
+            there.tangent = one.follows && j < H ? of.tangent + j : &none;
+            sweep_column(kind, one, there, lanes, update, &total, theta + at,
+                         kind.w ? w + at : NULL, kind.g ? g + at : NULL,
+                         kind.metric ? cov + at : NULL);
+        }
+        sums[parity] = total;
+    }
+}
+
 /* change and look are NULL unless the pass has them. */
 NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look,
@@ -240,7 +288,7 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
     nbt_lanes lanes;
     nbt_block_sums sums[2];
     nbt_update update = {0};
-    size_t cols = m->cols, H = m->hidden, width = kind.width;
+    size_t cols = m->cols, H = m->hidden;
     sources of = {NULL, NULL, NULL, NULL};
     if (pass.changes) {
         update = change->update;
@@ -252,20 +300,15 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
         of.u_squared = look->u + cols;
         of.tangent = look->tangent;
     }
+    pass.turns = pass.changes && kind.metric != NBT_METRIC_NONE;
     nbt_sums_start(&sums[0], kind, unit, H, look);
     nbt_sums_start(&sums[1], kind, unit, H, look);
-    if (!pass.turns || update.first == 0) {
+    if (!pass.pairs) {
+        sweep_each(kind, pass, update.first, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
+    } else if (!pass.turns || update.first == 0) {
         sweep_all(kind, pass, 0, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
     } else {
         sweep_all(kind, pass, 1, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
-    }
-    if (pass.looks && kind.w == NBT_W_SHARED && H % 2 == 1) {
-        for (size_t lane = 0; lane < width; lane++) {
-            sums[0].da[lane] += theta[(H - 1) * width + lane] * of.tangent[H - 1];
-        }
-    }
-    if (cols % 2 == 1) {
-        sweep_last(kind, pass, cols - 1, of, &lanes, &update, sums, theta, w, g, cov);
     }
     if (pass.looks) {
         nbt_sums_join(&sums[0], &sums[1], kind);
@@ -273,27 +316,26 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
     }
 }
 
-/* Change and look together are a loop of their own where blocks are widest; elsewhere one loop after
- * the other is smaller, and without lanes as fast. */
+/* Pairs, and change and look together, are for the widest blocks. Without lanes change and look are
+ * loops one after the other, which are as fast: a row is still in the cache, if there is one. */
 NBT_INLINE void sweep_block(nbt_kind kind, size_t row, size_t unit, const nbt_matrices *m,
                             const nbt_change *change, const nbt_look *look)
 {
     size_t at = row * m->cols;
     float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL, *g = kind.g ? m->g + at : NULL;
     float *cov = kind.metric ? m->cov + at : NULL;
-    int turns = kind.metric != NBT_METRIC_NONE;
-#define SWEEP(changes, looks, turns)                                                               \
-    block_sweep(kind, nbt_pass_of(changes, looks, turns), row, unit, m, change, look, theta, w, g, \
+#define SWEEP(changes, looks, pairs)                                                               \
+    block_sweep(kind, nbt_pass_of(changes, looks, pairs), row, unit, m, change, look, theta, w, g, \
                 cov)
     if (NBT_LANES > 1 && kind.width == NBT_LANES && change != NULL && look != NULL) {
-        SWEEP(1, 1, turns);
+        SWEEP(1, 1, 1);
         return;
     }
     if (change != NULL) {
-        SWEEP(1, 0, turns);
+        SWEEP(1, 0, SWEEP_UNROLLS);
     }
     if (look != NULL) {
-        SWEEP(0, 1, 0);
+        SWEEP(0, 1, SWEEP_UNROLLS);
     }
 #undef SWEEP
 }
