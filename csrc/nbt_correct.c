@@ -35,7 +35,7 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 {
     *weight = nbt_link_innovate(l);
     nbt_gradient_directions(l);
-    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), l->F);
+    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), 0.0f, 0, l->F);
     nbt_innovation_spread(l, c, gain);
     *limited = nbt_gate_limit(l, gain);
     if (*limited) {

@@ -160,7 +160,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
         gather_features(learner, &l, l.state, l.f, 0);
-        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), l.F);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), 0.0f, 0, l.F);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));

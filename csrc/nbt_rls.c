@@ -44,10 +44,9 @@ NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
     return 1.0f / nbt_clamp(sum / (float)n, NOISE_MIN, 1.0f);
 }
 
-/* From f to b, and from target (O) to the errors within the gate. Returns f^T C f. */
-static float look(const nbt_rls *self, const float *f, float *b, float *target)
+/* From target (O) to the errors within the gate; c is f^T C f. */
+static void gate_errors(const nbt_rls *self, const float *f, float *target, float c)
 {
-    float c = nbt_ud_project(self->ud, b, f, self->n);
     for (size_t o = 0; o < self->O; o++) {
         if (nbt_is_nan(target[o])) {
             continue;
@@ -56,7 +55,6 @@ static float look(const nbt_rls *self, const float *f, float *b, float *target)
         float reach = self->gate * nbt_sqrt(self->noise[o] * (1.0f + c));
         target[o] = self->gate > 0.0f ? nbt_clamp(error, -reach, reach) : error;
     }
-    return c;
 }
 
 NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
@@ -69,20 +67,18 @@ NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate
     *noise = nbt_clamp(after, NOISE_MIN, NOISE_MAX);
 }
 
-/* Moves rows `row` to `end` of C, from the looks at all; with the last ones V and r. */
-static void turn_rows_of(const nbt_rls *self, float *gain, float *b, const float *error, float c,
-                         size_t row, size_t end)
+/* What is one number a column, once all b are there. */
+static void start_gains(const nbt_rls *self, float *gain, float *b)
+{
+    float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
+    nbt_ud_prior prior = rls_prior(self, lift);
+    nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, self->n);
+}
+
+/* V and r, once all gains are there. */
+static void move_readout(const nbt_rls *self, const float *gain, const float *error, float c)
 {
     size_t n = self->n;
-    if (row == 0) {
-        nbt_ud_prior prior =
-            rls_prior(self, self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f);
-        nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, n);
-    }
-    nbt_ud_turn(self->ud, gain, b, row, end, n);
-    if (end < n) {
-        return;
-    }
     float length = nbt_sqrt(nbt_dot(gain, gain, n));
     for (size_t o = 0; o < self->O; o++) {
         if (nbt_is_nan(error[o])) {
@@ -102,9 +98,13 @@ static void turn_rows_of(const nbt_rls *self, float *gain, float *b, const float
 
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b)
 {
-    float c = look(self, f, b, target);
+    size_t n = self->n;
+    float c = nbt_ud_project(self->ud, b, f, 0.0f, 0, n);
     if (c < NBT_HUGE) {
-        turn_rows_of(self, f, b, target, c, 0, self->n);
+        gate_errors(self, f, target, c);
+        start_gains(self, f, b);
+        nbt_ud_turn(self->ud, f, b, 0, n, n);
+        move_readout(self, f, target, c);
     }
 }
 
@@ -154,21 +154,32 @@ NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *t
 
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
 {
-    /* Row i has n - 1 - i entries: up to these 64ths of all rows a third and two thirds of the
-     * work, that of the scalars included. The first part looks at all entries. */
-    static const unsigned char share[NBT_RLS_PARTS] = {0, 12, 28, 0};
-    size_t part = next_part(self), n = self->n;
+    /* The first part takes three quarters of U^T f, the second one the rest, the scalars and the
+     * first rows of U, of which column j has j entries and row i n - 1 - i: so many 64ths. */
+    static const unsigned char rows[NBT_RLS_PARTS] = {0, 0, 6, 22};
+    size_t part = next_part(self), n = self->n, split = n * 7 / 32 * 4;
     float *error = self->turn + 2, *gain = error + self->O, *b = gain + n;
     float *c = self->turn + 1;
-    if (part == 0) {
-        *c = look(self, gain, b, error);
-        self->turn[0] = *c < NBT_HUGE ? 1.0f : 0.0f;
-        return;
-    }
-    size_t row = n * share[part - 1] / 256 * 4, end = n * share[part] / 256 * 4;
     int is_last = part + 1 == NBT_RLS_PARTS;
     self->turn[0] = is_last ? 0.0f : (float)(part + 1);
-    turn_rows_of(self, gain, b, error, *c, row, is_last ? n : end);
+    if (part == 0) {
+        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, split);
+        return;
+    }
+    if (part == 1) {
+        *c = nbt_ud_project(self->ud, b, gain, *c, split, n);
+        if (!(*c < NBT_HUGE)) {
+            self->turn[0] = *c = 0.0f;
+            return;
+        }
+        gate_errors(self, gain, error, *c);
+        start_gains(self, gain, b);
+    }
+    nbt_ud_turn(self->ud, gain, b, n * rows[part] / 256 * 4,
+                is_last ? n : n * rows[part + 1] / 256 * 4, n);
+    if (is_last) {
+        move_readout(self, gain, error, *c);
+    }
 }
 
 NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)

@@ -79,17 +79,17 @@ static float column_dot(const float *u, const float *f, size_t n)
 }
 #endif
 
-/* What a column whose d is `d` adds to f^T C f. */
-NBT_INLINE float add_variance(float variance, float d, float b)
+/* f^T C f with one column more. */
+NBT_INLINE float add_variance(float c, float d, float b)
 {
-    return variance + d * b * b;
+    return c + d * b * b;
 }
 
 #if NBT_LANES > 1
 
 /* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
- * no rows left over. Returns the sum of their d b^2 and `variance`. */
-NBT_INLINE float four_columns(const float *u, const float *f, float *b, size_t j, float variance)
+ * no rows left over. Returns f^T C f with them. */
+NBT_INLINE float four_columns(const float *u, const float *f, float *b, size_t j, float c)
 {
     const float *u1 = u + j + 1, *u2 = u1 + j + 2, *u3 = u2 + j + 3;
     float s0[4] = {0.0f}, s1[4] = {0.0f}, s2[4] = {0.0f}, s3[4] = {0.0f};
@@ -117,16 +117,15 @@ NBT_INLINE float four_columns(const float *u, const float *f, float *b, size_t j
     b[1] = f[j + 1] + ((s1[0] + s1[2]) + (s1[1] + s1[3]));
     b[2] = f[j + 2] + ((s2[0] + s2[2]) + (s2[1] + s2[3]));
     b[3] = f[j + 3] + ((s3[0] + s3[2]) + (s3[1] + s3[3]));
-    variance = add_variance(add_variance(variance, u[j], b[0]), u1[j + 1], b[1]);
-    return add_variance(add_variance(variance, u2[j + 2], b[2]), u3[j + 3], b[3]);
+    c = add_variance(add_variance(c, u[j], b[0]), u1[j + 1], b[1]);
+    return add_variance(add_variance(c, u2[j + 2], b[2]), u3[j + 3], b[3]);
 }
 
 #elif UNROLLS
 
 /* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
  * no rows left over. */
-NBT_INLINE_LANES float four_columns(const float *u, const float *f, float *b, size_t j,
-                                    float variance)
+NBT_INLINE_LANES float four_columns(const float *u, const float *f, float *b, size_t j, float c)
 {
     const float *u1 = u + j + 1, *u2 = u1 + j + 2, *u3 = u2 + j + 3, *end = f + j;
     quad s0 = {0.0f, 0.0f, 0.0f, 0.0f}, s1 = s0, s2 = s0, s3 = s0;
@@ -144,26 +143,27 @@ NBT_INLINE_LANES float four_columns(const float *u, const float *f, float *b, si
     b[1] = b1;
     b[2] = b2;
     b[3] = b3;
-    variance = add_variance(add_variance(variance, u[0], b0), u1[1], b1);
-    return add_variance(add_variance(variance, u2[2], b2), u3[3], b3);
+    c = add_variance(add_variance(c, u[0], b0), u1[1], b1);
+    return add_variance(add_variance(c, u2[2], b2), u3[3], b3);
 }
 
 #endif
 
-NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, size_t n)
+NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, float c, size_t column,
+                               size_t end)
 {
-    float variance = 0.0f;
-    size_t j = 0;
+    size_t j = column;
+    ud += j * (j + 1) / 2;
 #if UNROLLS
-    for (; j + 4 <= n; ud += 4 * j + 10, j += 4) {
-        variance = four_columns(ud, f, b + j, j, variance);
+    for (; j + 4 <= end; ud += 4 * j + 10, j += 4) {
+        c = four_columns(ud, f, b + j, j, c);
     }
 #endif
-    for (; j < n; ud += ++j) {
+    for (; j < end; ud += ++j) {
         b[j] = f[j] + column_dot(ud, f, j);
-        variance = add_variance(variance, ud[j], b[j]);
+        c = add_variance(c, ud[j], b[j]);
     }
-    return variance;
+    return c;
 }
 
 /* ---- the scalars of the columns -------------------------------------------------------------- */

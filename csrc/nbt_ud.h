@@ -27,9 +27,11 @@ typedef struct nbt_ud_prior {
  * the diagonal, then d_j. Starts as the diagonal of the prior. */
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, const nbt_ud_prior *prior);
 
-/* b (n) = U^T f. Returns f^T C f, which is not finite if any number of the factorisation is not.
- * Cost: one multiplication and addition an entry of U. */
-NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, size_t n);
+/* b = U^T f in columns `column` to `end`, column a multiple of 4. Returns f^T C f, which is not finite
+ * if any number of the factorisation is not: what these columns add to c, which is that of the
+ * columns before. Cost: one multiplication and addition an entry of U. */
+NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, float c, size_t column,
+                               size_t end);
 
 /* gain (n) receives the K_j that nbt_ud_turn starts from; b becomes w b; d moves, and then forgets
  * towards the prior: d_j <- d_j / (forget + (1 - forget) d_j / prior_j). gain may be f. w f^T C f
