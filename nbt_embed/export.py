@@ -180,8 +180,8 @@ def _settings(config: Config) -> str:
         if kernel_name != "seed":
             lines.append(f"#define NBT_FIXED_{kernel_name} {text}")
     # C allows no comparison of floats where it sizes arrays.
-    lines.append(f"#define NBT_FIXED_slows {config.slow_forget > 0:d}u")
-    lines.append(f"#define NBT_FIXED_mixes {config.mix_forget > 0:d}u")
+    lines.append(f"#define NBT_FIXED_slows {bool(config.slow_forget):d}u")
+    lines.append(f"#define NBT_FIXED_mixes {bool(config.mix_forget):d}u")
     return "\n".join(lines) + "\n"
 
 
