@@ -119,7 +119,8 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_experts_complete(const nbt_layout *l)
+/* Makes the parts of the slow readout's step that are left, which stand in units that move now. */
+static void complete_slow(const nbt_layout *l)
 {
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
@@ -296,7 +297,7 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t lags = l->config->lags;
-    nbt_experts_complete(l); /* what is under way stands in the old units */
+    complete_slow(l);
     for (size_t slot = 0; slot < taps.capacity; slot++) {
         float *x = taps.data + slot * taps.n_in + channel;
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
@@ -356,7 +357,7 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     float a = change->a;
     float shift =
         nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
-    nbt_experts_complete(l);
+    complete_slow(l);
     nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {

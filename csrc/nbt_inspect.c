@@ -1,6 +1,5 @@
 #include "nbt_assess.h"
 #include "nbt_correct.h"
-#include "nbt_experts.h"
 #include "nbt_layout.h"
 #include "nbt_math.h"
 #include "nbt_ud.h"
@@ -161,7 +160,6 @@ nbt_status nbt_array_set(nbt_learner *learner, uint32_t array, const float *valu
     if (!self.walker.sound) {
         return NBT_ERR_STATE;
     }
-    nbt_experts_complete(&l); /* what is under way began from what is replaced */
     self.walker.writes = 1;
     self.next = values;
     nbt_walk_learnt(&self.walker, learner, &l, v.data, rows * cols);

@@ -107,7 +107,6 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-/* turn: the next part, c, then these. f becomes the gains, the target the errors. */
 NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self)
 {
     return (size_t)self->turn[0];
@@ -115,39 +114,45 @@ NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self)
 
 NBT_LOCAL float *nbt_rls_target(const nbt_rls *self)
 {
-    return self->turn + 2;
+    return self->turn + 3;
 }
 
 NBT_LOCAL float *nbt_rls_features(const nbt_rls *self)
 {
-    return self->turn + 2 + self->O;
+    return self->turn + 3 + self->O;
 }
 
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
 {
-    /* The first part takes three quarters of U^T f, the second one the rest, the scalars and the
-     * first rows of U, of which column j has j entries and row i n - 1 - i: so many 64ths. */
-    static const unsigned char rows[NBT_RLS_PARTS] = {0, 0, 6, 22};
-    size_t part = nbt_rls_part(self), n = self->n, split = n * 7 / 32 * 4;
+    /* How far each part comes, in 64ths: the first one in the columns of U^T f, of which column j
+     * has j entries; the second one takes the rest of them, the scalars, and the first rows of U,
+     * of which row i has n - 1 - i entries; the others the rest of the rows. */
+    static const unsigned char share[NBT_RLS_PARTS] = {56, 6, 22, 64};
+    size_t part = nbt_rls_part(self), n = self->n;
+    size_t from = (size_t)self->turn[1], end = n * share[part] / 256 * 4;
     float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
-    float *c = self->turn + 1;
+    float *c = self->turn + 2;
     int is_last = part + 1 == NBT_RLS_PARTS;
-    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
     if (part == 0) {
-        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, split);
-        return;
-    }
-    if (part == 1) {
-        *c = nbt_ud_project(self->ud, b, gain, *c, split, n);
-        if (!(*c < NBT_HUGE)) {
-            self->turn[0] = *c = 0.0f;
-            return;
+        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, end);
+    } else {
+        if (part == 1) {
+            *c = nbt_ud_project(self->ud, b, gain, *c, from, n);
+            if (!(*c < NBT_HUGE)) {
+                nbt_fill(self->turn, 0.0f, 3);
+                return;
+            }
+            gate_errors(self, gain, error, *c);
+            start_gains(self, gain, b);
+            from = 0;
         }
-        gate_errors(self, gain, error, *c);
-        start_gains(self, gain, b);
+        end = is_last      ? n
+              : end < from ? from
+                           : end; /* there may be more features than there were */
+        nbt_ud_turn(self->ud, gain, b, from, end, n);
     }
-    nbt_ud_turn(self->ud, gain, b, n * rows[part] / 256 * 4,
-                is_last ? n : n * rows[part + 1] / 256 * 4, n);
+    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
+    self->turn[1] = is_last ? 0.0f : (float)end;
     if (is_last) {
         move_readout(self, gain, error, *c);
     }

@@ -39,7 +39,8 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
 
 /* The next part: 0 for the first one, before which the features (n) and the target (O) of the label
- * have to be in their places. */
+ * have to be in their places. turn holds which part is next; the column of U^T f or the row of U
+ * that it starts from; f^T C f; the target, then e (O); f, then K (n); U^T f (n). */
 #define NBT_RLS_PARTS 4
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
 NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self);

@@ -150,19 +150,25 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
-/* What nbt_rls.h has under way for n outputs: the part, numbers, NaN for one without a label, whose
- * bits are not the same on every processor. */
-static void walk_turn(nbt_walker *walker, float *turn, size_t words, size_t n)
+/* A whole number below `end`, as a float. */
+static void walk_index(nbt_walker *walker, float *index, size_t end)
 {
-    float part = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(turn[0]) : 0));
-    int good = part >= 0.0f && part < (float)NBT_RLS_PARTS && (float)(int)part == part;
+    float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(*index) : 0));
+    int good = after >= 0.0f && after < (float)end && (float)(size_t)after == after;
     walker->sound &= good;
     if (walker->writes) {
-        turn[0] = good ? part : 0.0f;
+        *index = good ? after : 0.0f;
     }
-    walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
-    for (size_t o = 0; o < n; o++) {
-        float *error = turn + 2 + o;
+}
+
+/* What nbt_rls.h has under way with O outputs and F features: NaN is the error of an output without
+ * a label, and its bits are not the same on every processor. */
+static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t F)
+{
+    walk_index(walker, turn, NBT_RLS_PARTS);
+    walk_index(walker, turn + 1, F + 1);
+    walk_float(walker, turn + 2, NONNEGATIVE, LARGEST);
+    for (float *error = turn + 3; error < turn + 3 + O; error++) {
         uint32_t now = nbt_is_nan(*error) ? NBT_NAN_BITS : nbt_bits(*error);
         uint32_t after = walker->visit(walker, walker->reads ? now : 0);
         walker->sound &= after == NBT_NAN_BITS || nbt_is_finite(nbt_from_bits(after));
@@ -170,7 +176,7 @@ static void walk_turn(nbt_walker *walker, float *turn, size_t words, size_t n)
             *error = nbt_from_bits(after);
         }
     }
-    walk_array(walker, turn + 2 + n, words - 2 - n, ANY_SIGN, LARGEST);
+    walk_array(walker, turn + 3 + O, 2 * F, ANY_SIGN, LARGEST);
 }
 
 /* The levels of intervals, ascending. */
@@ -242,7 +248,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
-    case TURN: walk_turn(walker, data, n, l->O); break;
+    case TURN: walk_turn(walker, data, l->O, l->F); break;
     case USUAL: walk_usual(walker, data, n); break;
     case LEVELS: walk_levels(walker, data, n); break;
     case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;
