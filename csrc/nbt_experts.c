@@ -119,15 +119,6 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     }
 }
 
-/* Makes the parts of the slow readout's step that are left, which stand in units that move now. */
-static void complete_slow(const nbt_layout *l)
-{
-    if (nbt_is_slow(l)) {
-        nbt_rls slow = slow_of(l);
-        nbt_rls_complete(&slow);
-    }
-}
-
 NBT_LOCAL void nbt_experts_init(const nbt_layout *l)
 {
     for (size_t o = 0; o < l->O && nbt_is_anchored(l); o++) {
@@ -297,7 +288,6 @@ NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layo
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t lags = l->config->lags;
-    complete_slow(l);
     for (size_t slot = 0; slot < taps.capacity; slot++) {
         float *x = taps.data + slot * taps.n_in + channel;
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
@@ -357,17 +347,15 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     float a = change->a;
     float shift =
         nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
-    complete_slow(l);
     nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {
-        nbt_rls_rescale_row(NBT_OF(l, slow) + o * l->F, l->F, 0, a, shift);
-        nbt_rls_rescale_noise(&NBT_OF(l, slow_noise)[o], a);
+        nbt_rls slow = slow_of(l);
+        nbt_rls_rescale(&slow, o, a, shift);
     }
     if (nbt_linear_lags(l) > 0) {
         nbt_rls linear = nbt_linear_of(l, o);
-        nbt_rls_rescale_row(linear.readout, linear.n, 0, a, shift);
-        nbt_rls_rescale_noise(linear.noise, a);
+        nbt_rls_rescale(&linear, 0, a, shift);
     }
     if (nbt_mixes(l)) {
         nbt_mixture mixture = mixture_of(l, o);

@@ -107,19 +107,27 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self)
+/* Turns U up to row `end`, behind what has to be there before the first row. */
+static void turn_to(const nbt_rls *self, size_t end)
 {
-    return (size_t)self->turn[0];
-}
-
-NBT_LOCAL float *nbt_rls_target(const nbt_rls *self)
-{
-    return self->turn + 3;
-}
-
-NBT_LOCAL float *nbt_rls_features(const nbt_rls *self)
-{
-    return self->turn + 3 + self->O;
+    size_t n = self->n, from = (size_t)self->turn[1];
+    float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
+    float *c = self->turn + 2;
+    if (nbt_rls_part(self) == 1 && from < n) {
+        *c = nbt_ud_project(self->ud, b, gain, *c, from, n);
+        if (*c < NBT_HUGE) {
+            gate_errors(self, gain, error, *c);
+            start_gains(self, gain, b);
+            from = 0;
+        } else { /* there is nothing to learn */
+            *c = 0.0f;
+            nbt_fill(error, nbt_from_bits(NBT_NAN_BITS), self->O);
+            from = n;
+        }
+    }
+    end = end < from ? from : end; /* it is done, or there are more features than there were */
+    nbt_ud_turn(self->ud, gain, b, from, end, n);
+    self->turn[1] = (float)end;
 }
 
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
@@ -128,40 +136,26 @@ NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
      * has j entries; the second one takes the rest of them, the scalars, and the first rows of U,
      * of which row i has n - 1 - i entries; the others the rest of the rows. */
     static const unsigned char share[NBT_RLS_PARTS] = {56, 6, 22, 64};
-    size_t part = nbt_rls_part(self), n = self->n;
-    size_t from = (size_t)self->turn[1], end = n * share[part] / 256 * 4;
-    float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
-    float *c = self->turn + 2;
+    size_t part = nbt_rls_part(self), n = self->n, end = n * share[part] / 256 * 4;
+    float *gain = nbt_rls_features(self);
     int is_last = part + 1 == NBT_RLS_PARTS;
     if (part == 0) {
-        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, end);
+        self->turn[1] = (float)end;
+        self->turn[2] = nbt_ud_project(self->ud, gain + n, gain, 0.0f, 0, end);
     } else {
-        if (part == 1) {
-            *c = nbt_ud_project(self->ud, b, gain, *c, from, n);
-            if (!(*c < NBT_HUGE)) {
-                nbt_fill(self->turn, 0.0f, 3);
-                return;
-            }
-            gate_errors(self, gain, error, *c);
-            start_gains(self, gain, b);
-            from = 0;
-        }
-        end = is_last      ? n
-              : end < from ? from
-                           : end; /* there may be more features than there were */
-        nbt_ud_turn(self->ud, gain, b, from, end, n);
+        turn_to(self, is_last ? n : end);
+    }
+    if (is_last) {
+        move_readout(self, gain, nbt_rls_target(self), self->turn[2]);
     }
     self->turn[0] = is_last ? 0.0f : (float)(part + 1);
-    self->turn[1] = is_last ? 0.0f : (float)end;
-    if (is_last) {
-        move_readout(self, gain, error, *c);
-    }
 }
 
-NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)
+/* Brings C to where the label that is under way leaves it; V and r still wait for their turn. */
+static void complete_covariance(const nbt_rls *self)
 {
-    while (nbt_rls_part(self) > 0) {
-        nbt_rls_learn_part(self);
+    if (nbt_rls_is_under_way(self)) {
+        turn_to(self, self->n);
     }
 }
 
@@ -189,6 +183,10 @@ NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size
                             float b)
 {
     int good = 1;
+    complete_covariance(self);
+    if (nbt_rls_is_under_way(self)) {
+        nbt_rls_move_row(nbt_rls_features(self), self->n, 0, first, step, count, a, b);
+    }
     for (size_t o = 0; o < self->O; o++) {
         good &= nbt_rls_move_row(self->readout + o * self->n, self->n, 0, first, step, count, a, b);
     }
@@ -212,4 +210,14 @@ NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float 
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a)
 {
     *noise = nbt_clamp(*noise * a * a, NOISE_MIN, NOISE_MAX);
+}
+
+NBT_LOCAL void nbt_rls_rescale(const nbt_rls *self, size_t o, float a, float b)
+{
+    complete_covariance(self);
+    if (nbt_rls_is_under_way(self)) {
+        nbt_rls_target(self)[o] *= a;
+    }
+    nbt_rls_rescale_row(self->readout + o * self->n, self->n, 0, a, b);
+    nbt_rls_rescale_noise(self->noise + o, a);
 }

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "nbt_math.h"
 #include "nbt_simd.h"
 
 typedef struct nbt_rls {
@@ -40,15 +41,30 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
 
 /* The next part: 0 for the first one, before which the features (n) and the target (O) of the label
  * have to be in their places. turn holds which part is next; the column of U^T f or the row of U
- * that it starts from; f^T C f; the target, then e (O); f, then K (n); U^T f (n). */
+ * that it starts from, n if C is where it belongs already; f^T C f; the target, then e (O); f, then K
+ * (n); U^T f (n). */
 #define NBT_RLS_PARTS 4
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
-NBT_LOCAL size_t nbt_rls_part(const nbt_rls *self);
-NBT_LOCAL float *nbt_rls_target(const nbt_rls *self);
-NBT_LOCAL float *nbt_rls_features(const nbt_rls *self);
 
-/* The parts that are left. */
-NBT_LOCAL void nbt_rls_complete(const nbt_rls *self);
+NBT_INLINE size_t nbt_rls_part(const nbt_rls *self)
+{
+    return (size_t)self->turn[0];
+}
+
+NBT_INLINE int nbt_rls_is_under_way(const nbt_rls *self)
+{
+    return self->turn != NULL && nbt_rls_part(self) > 0;
+}
+
+NBT_INLINE float *nbt_rls_target(const nbt_rls *self)
+{
+    return self->turn + 3;
+}
+
+NBT_INLINE float *nbt_rls_features(const nbt_rls *self)
+{
+    return self->turn + 3 + self->O;
+}
 
 /* r and the labels counted in it after one more error. */
 NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
@@ -67,7 +83,8 @@ NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size
 NBT_LOCAL int nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
                                size_t count, float a, float b);
 
-/* The target of one output is now y' = a y + b: for a row of a readout, and for the noise. */
+/* The target of output o is now y' = a y + b; the same of one row of any readout, and of any noise. */
+NBT_LOCAL void nbt_rls_rescale(const nbt_rls *self, size_t o, float a, float b);
 NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float a, float b);
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a);
 

@@ -143,7 +143,9 @@ def _payload(a: _Sizes, b: _Sizes, mixed: bool) -> Iterator[_Part]:
     levels = config.intervals or 0  # from 1.4 on
     yield _same((levels + a.O * (3 + 2 * levels + 8)) * (levels > 0))
     yield _same((27 + 1) * a.O * bool(config.anomaly))
-    if config.slow_forget:  # from 1.5 on: of the label that is under way, part, where it is, c, errors, K, b
+    if (
+        config.slow_forget
+    ):  # from 1.5 on: of the label that is under way, part, where it is, c, errors, K, b
         yield _same(3 + a.O)
         yield _table(2, _before(a, b), 2, b.F)
 

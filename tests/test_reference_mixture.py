@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nbt_embed.baselines import Rls as TextbookRls
 from nbt_embed.reference import Array, ReferenceLearner, Settings, StreamLearner
-from nbt_embed.reference.mixture import Mixture, Rls
+from nbt_embed.reference.mixture import Mixture, Rls, SpreadRls
 
 STREAM = Settings(
     2,
@@ -184,8 +184,25 @@ def test_the_plain_readout_is_that_of_the_learner_without_recurrent_learning() -
     np.testing.assert_allclose(plain.covariance.d, learner.d, rtol=1e-9)
 
 
+def test_in_parts_every_fourth_label_is_learnt_with_what_is_forgotten_in_four() -> None:
+    rng, order = np.random.default_rng(3), np.arange(3)
+    slow = SpreadRls(1, np.ones(3), order, 0.9, STREAM)
+    plain = Rls(1, np.ones(3), order, 0.9**4, STREAM)
+    rows = rng.normal(size=(41, 3))
+    targets = (rows @ [1.0, -2.0, 0.5] + 0.1 * rng.normal(size=41))[:, np.newaxis]
+    targets[8:10] = np.nan  # of no label there is nothing to learn, nor a part of it
+    present = [t for t in range(41) if t not in (8, 9)]
+    for t in range(41):
+        slow.learn(rows[t], targets[t])
+        if t in present[3::4]:  # the last part
+            first = present[present.index(t) - 3]
+            plain.learn(rows[first], targets[first])
+        np.testing.assert_array_equal(slow.V, plain.V)
+    assert slow.part == 3
+
+
 def test_without_units_the_linear_forecast_is_that_of_the_readout() -> None:
-    # One channel, the same lags, the same forgetting, nothing recurrent: three times the same.
+    # One channel, the same lags, the same forgetting, nothing recurrent: twice the same.
     config = replace(STREAM, n_in=1, n_out=1, n_hidden=0, estimator="frozen", anchor=(0,))
     config = replace(config, forget=1.0, linear_forget=1.0, slow_forget=1.0, max_delay=1)
     learner, z = StreamLearner(config), np.cumsum(np.random.default_rng(8).normal(size=200))
@@ -194,7 +211,7 @@ def test_without_units_the_linear_forecast_is_that_of_the_readout() -> None:
             learner.learn(value)
         learner.predict(value)
         p = learner.forecasts[-1][0][0]
-        np.testing.assert_allclose(p[1:], p[1], rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(p[1], p[2], rtol=1e-7, atol=1e-9)
     assert np.abs(learner.linear[0].V).max() > 0.01
 
 

@@ -11,6 +11,7 @@ from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.covariance import ReadoutCovariance
 from nbt_embed.reference.filter import noise_step, prior_lift
 from nbt_embed.reference.settings import Settings
+from nbt_embed.reference.units import re_express_covariance, re_expressed
 
 ERROR_RATE = 0.002
 ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output
@@ -46,38 +47,46 @@ class Rls:
     def learn(self, f: Array, target: Array) -> None:
         """Learn target (O), NaN where there is none, for the features f (n)."""
         if not np.isnan(target).all():
-            self.move(f, self.error(f, target))
+            self.look(f, target)
+            self.move()
 
-    def spread(self, f: Array) -> float:
-        """The variance c = f^T C f of V f, in units of the noise."""
-        return float(f @ self.covariance.dense @ f)
-
-    def error(self, f: Array, target: Array) -> Array:
-        """The errors (O) of V f within the gate, NaN where there is no target."""
-        gate = self.config.gate
-        reach = gate * np.sqrt(self.noise * (1 + self.spread(f))) if gate > 0 else np.inf
-        return np.asarray(np.clip(target - self.V @ f, -reach, reach))
-
-    def move(self, f: Array, error: Array) -> None:
-        """Move V, the covariance and the noise by the errors (O) for the features f (n)."""
-        config, c, Cf = self.config, self.spread(f), self.covariance.dense @ f
-        known = ~np.isnan(error)
-        error = np.where(known, error, 0.0)
+    def look(self, f: Array, target: Array) -> None:
+        """Take f (n) into C. Keeps K = C f / (1 + c), c and the errors (O) within the gate."""
+        config, Cf = self.config, self.covariance.dense @ f
+        self.c = float(f @ Cf)
+        reach = config.gate * np.sqrt(self.noise * (1 + self.c)) if config.gate > 0 else np.inf
+        self.errors = np.clip(target - self.V @ f, -reach, reach)
+        self.K = Cf / (1 + self.c)
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, 1.0, self.forget, lift)
-        self.V = self.V + np.outer(error / (1 + c), Cf)
+
+    def move(self) -> None:
+        """Move V and the noise by what was kept."""
+        known = ~np.isnan(self.errors)
+        error = np.where(known, self.errors, 0.0)
+        self.V = self.V + np.outer(error, self.K)
         self.count = self.count + known
-        r = noise_step(self.noise, error, c, self.count, config.noise_rate)
+        r = noise_step(self.noise, error, self.c, self.count, self.config.noise_rate)
         self.noise = np.where(known, r, self.noise)
+
+    def re_express(self, A: Array) -> None:
+        """The features are now A f (n, n)."""
+        self.V = re_expressed(self.V, A)
+        re_express_covariance(self.covariance, A)
+
+    def rescale(self, o: int, a: float, shift: float, constant: int) -> None:
+        """The target of output o is now a t + shift; the feature `constant` is 1."""
+        self.V[o] *= a
+        self.V[o, constant] += shift
+        self.noise[o] = max(a**2 * self.noise[o], 1e-8)
 
 
 class SpreadRls(Rls):
     """The same, which learns from every PARTS-th label, a part of its work at each.
 
-    A label is looked at when it comes; what it changes is there with the last part. It forgets for
-    all labels.
+    A label is looked at when it comes and moves V with the last part. It forgets for all labels.
 
-    Attributes: part, the next one; f (n) and errors (O), of what is under way.
+    Attributes: part, the next one; K (n), c and errors (O) of what is under way.
     """
 
     PARTS = 4
@@ -90,23 +99,28 @@ class SpreadRls(Rls):
     def restart(self) -> None:
         """Know nothing but the prior."""
         super().restart()
-        self.part = 0
+        self.part, self.K = 0, np.zeros(self.V.shape[1])
+        self.errors, self.c = np.zeros(len(self.V)), 0.0
 
     def learn(self, f: Array, target: Array) -> None:
         """Look at a label, or make a part of the work on an earlier one."""
         if np.isnan(target).all():
             return
         if self.part == 0:
-            self.f, self.errors = f, self.error(f, target)
+            self.look(f, target)
         self.part = (self.part + 1) % self.PARTS
         if self.part == 0:
-            self.move(self.f, self.errors)
+            self.move()
 
-    def complete(self) -> None:
-        """Make the parts that are left, before units move."""
-        if self.part > 0:
-            self.move(self.f, self.errors)
-            self.part = 0
+    def re_express(self, A: Array) -> None:
+        """The features are now A f (n, n), and what is under way moves V the same."""
+        super().re_express(A)
+        self.K = re_expressed(self.K[np.newaxis], A)[0]
+
+    def rescale(self, o: int, a: float, shift: float, constant: int) -> None:
+        """The target of output o is now a t + shift."""
+        super().rescale(o, a, shift, constant)
+        self.errors[o] *= a
 
 
 @dataclass
