@@ -44,6 +44,7 @@ _MOST = 400_000  # bytes: what fits beside a stack into the emulated boards
 _SEEDS = {WHOLE: 2000, FITTED: 0, HELD_OUT: 1000}
 _EACH, _CHECKED = 6, 50  # learners of a kernel that is fitted to; of all that check
 _AT_ONCE = 40  # learners in one program with the whole kernel
+_ROUNDS = 3  # of finding terms and the means of the processors
 # Functions that take less of every step are fitted together.
 _SMALL = 1e-3
 
@@ -274,79 +275,80 @@ class _Steps:
 def _instructions(counts: Counts) -> dict[str, dict[str, float]]:
     """Coefficients of the terms of a step, by processor: those of its functions added up.
 
-    Terms are found with the whole kernel, where there are many learners. Its coefficients are what
-    those of the kernels of single choices are drawn to.
+    Terms are found where there are many learners, with the whole kernel and with those of single
+    choices. The coefficients of the whole kernel are what those of the others are drawn to.
     """
-    whole = {
-        name: _Steps.of(parts[WHOLE], alone=True) for name, parts in counts.items() if parts[WHOLE]
+    steps = {
+        (name, part): _Steps.of(parts[part], alone=part == WHOLE)
+        for name, parts in counts.items()
+        for part in (WHOLE, FITTED)
+        if parts[part]
     }
-    single = {name: _Steps.of(parts[FITTED]) for name, parts in counts.items()}
-    found = {name: whole[name] for name in _OWN}
-    terms = candidates([row for one in found.values() for row in one.terms], _simple)
-    values = {
-        part: {name: table_of(one.terms, terms.names) for name, one in steps.items()}
-        for part, steps in ((WHOLE, whole), (FITTED, single))
-    }
-    search = Search(
-        terms.simple,
-        [values[WHOLE][name] for name in _OWN],
-        [whole[name].whole for name in _OWN],
-    )
-    functions = _functions([row for one in found.values() for row in one.parts])
+    own = [key for key in steps if key[0] in _OWN]
+    terms = candidates([row for key in own for row in steps[key].terms], _simple)
+    values = {key: table_of(one.terms, terms.names) for key, one in steps.items()}
+    search = Search(terms.simple, [values[key] for key in own], [steps[key].whole for key in own])
+    functions = _functions([row for key in own for row in steps[key].parts])
     total: dict[str, dict[str, float]] = {name: {} for name in counts}
-
-    def samples(
-        part: str, steps: dict[str, _Steps], name: str, function: tuple[str, ...]
-    ) -> Samples:
-        one = steps[name]
-        return Samples(values[part][name], one.cost(function, functions), one.whole, one.kernel)
-
     for function in [*functions, ()]:
-        chosen = search.selected([samples(WHOLE, whole, name, function) for name in _OWN])
-        of_whole: dict[str, Array] = {}
-        made: dict[str, Array] = {}
+        samples = {
+            key: Samples(values[key], one.cost(function, functions), one.whole, one.kernel)
+            for key, one in steps.items()
+        }
+        chosen = search.selected([samples[key] for key in own])
+        made: dict[tuple[str, str], Array] = {}
         for name in counts:
             like = PLAN[name].like or ""
-            known = made.get(like)
-            if name in whole:
-                of_whole[name] = known = coefficients(
-                    samples(WHOLE, whole, name, function), chosen, of_whole.get(like)
-                )
-            made[name] = coefficients(samples(FITTED, single, name, function), chosen, known)
-            for place, value in zip(chosen, made[name], strict=True):
+            known = made.get((like, FITTED))
+            if (name, WHOLE) in samples:
+                known = made.get((like, WHOLE))
+                known = coefficients(samples[name, WHOLE], chosen, known)
+                made[name, WHOLE] = known
+            made[name, FITTED] = coefficients(samples[name, FITTED], chosen, known)
+            for place, value in zip(chosen, made[name, FITTED], strict=True):
                 term = terms.names[place]
                 total[name][term] = total[name].get(term, 0.0) + float(value)
     return {name: _rounded(one) for name, one in total.items()}
 
 
 def _code(counts: Counts, kind: str, level: str) -> dict[str, dict[str, float]]:
-    """Coefficients of flash or stack by processor."""
-    rows = {
-        name: [
-            (kernel_terms_of(config_of(next(iter(one.steps)))), float(getattr(one, kind)[level]))
-            for one in parts[FITTED]
-        ]
+    """Coefficients of flash or stack by processor.
+
+    Kernels have the same proportions on all processors, nearly: so the terms are found on all of
+    them together, each over the mean of its processor, and the coefficients drawn to those.
+    """
+    rows = [
+        (name, kernel_terms_of(config_of(next(iter(one.steps)))), float(getattr(one, kind)[level]))
         for name, parts in counts.items()
-    }
-    terms = candidates([row for one in rows.values() for row, _ in one], _simple)
-    samples = {}
-    for name, one in rows.items():
-        cost = _array([value for _, value in one])
-        values = table_of([row for row, _ in one], terms.names)
-        samples[name] = Samples(values, cost, cost, np.arange(len(cost)))
-    search = Search(
-        terms.simple,
-        [one.values for one in samples.values()],
-        [one.whole for one in samples.values()],
-    )
-    chosen = search.selected(list(samples.values()))
-    made: dict[str, Array] = {}
-    for name, here in samples.items():
-        made[name] = coefficients(here, chosen, made.get(PLAN[name].like or ""))
-    return {
-        name: _rounded({terms.names[i]: float(b) for i, b in zip(chosen, found, strict=True)})
-        for name, found in made.items()
-    }
+        for one in parts[FITTED]
+    ]
+    terms = candidates([row for _, row, _ in rows], _simple)
+    values = table_of([row for _, row, _ in rows], terms.names)
+    bytes_of = _array([value for _, _, value in rows])
+    at = {name: np.array([one == name for one, _, _ in rows]) for name in counts}
+    kernel = np.arange(len(rows))
+    mean = bytes_of.copy()
+    for here in at.values():
+        mean[here] = np.mean(bytes_of[here])
+    chosen: list[int] = []
+    together = np.zeros(0)
+    for _ in range(_ROUNDS):
+        cost = bytes_of / mean
+        samples = Samples(values, cost, cost, kernel)
+        chosen = Search(terms.simple, [values], [cost]).selected([samples])
+        together = coefficients(samples, chosen)
+        fitted = values[:, chosen] @ together
+        for here in at.values():  # their draws have other means
+            mean[here] = float(bytes_of[here] @ fitted[here]) / float(fitted[here] @ fitted[here])
+    found = {}
+    for name, here in at.items():
+        cost = bytes_of[here]
+        one = Samples(values[here], cost, cost, kernel[: len(cost)])
+        made = coefficients(one, chosen, together)
+        found[name] = _rounded(
+            {terms.names[i]: float(value) for i, value in zip(chosen, made, strict=True)}
+        )
+    return found
 
 
 def _functions(steps: list[dict[str, float]]) -> list[tuple[str, ...]]:
@@ -361,7 +363,7 @@ def _functions(steps: list[dict[str, float]]) -> list[tuple[str, ...]]:
 
 def _simple(name: str) -> float:
     """Simple terms are preferred to others that explain as much."""
-    return 1.0 if name.endswith("always") else 0.9 if " + " not in name else 0.7
+    return 1.0 if name.endswith("always") else 0.97 if " + " not in name else 0.92
 
 
 def _checked(fit: Fit, held_out: Kernels) -> Fit:

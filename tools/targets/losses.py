@@ -23,6 +23,7 @@ from nbt_embed.evaluate import evaluate
 from nbt_embed.smaller import REDUCTIONS
 from tools.document import put
 from tools.streams.recordings import Task, tasks
+from tools.targets.machines import ROOT
 
 SEEDS = 1
 STARTS: dict[str, dict[str, Any]] = {
@@ -90,7 +91,7 @@ def _bytes(chosen: list[Task], start: str, step: str) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Run, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with streams.json")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "streams")
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
     options = parser.parse_args(arguments)
     by_recording: dict[str, list[Task]] = {}
