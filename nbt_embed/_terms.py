@@ -18,7 +18,7 @@ from nbt_embed.config import CHOICES, Config
 _ALWAYS, _TIMES = "always", " | "
 # Parts that change what others cost.
 _SHAPING = (
-    "late", "single output", "several outputs", "covariances", "sgd", "diagonal", "quasi-diagonal",
+    "late", "prompt", "single output", "several outputs", "covariances", "sgd", "diagonal", "quasi-diagonal",
 )  # fmt: skip
 # Loops that take several rows at a time have a rest.
 _ROWS_AT_ONCE = 4
@@ -106,6 +106,7 @@ def _parts(config: Config) -> frozenset[str]:
     directed = estimator == "nobacktrack" and config.link != "categorical" and not config.head
     known = {
         "late": config.max_delay > 0,
+        "prompt": config.max_delay == 0,
         "single output": config.n_out == 1,
         "several outputs": config.n_out > 1,
         "covariances": covariances,
@@ -157,7 +158,9 @@ def _parts(config: Config) -> frozenset[str]:
         "hold missing": config.hold_missing,
         "rollback": config.rollback_steps > 0,
     }
-    return frozenset(name for name, has in known.items() if has)
+    # Which loop over the weights is compiled.
+    swept = {f"{estimator}, {config.filter}"} if dense and learns else set()
+    return frozenset({name for name, has in known.items() if has} | swept)
 
 
 def _chosen(config: Config) -> frozenset[str]:

@@ -46,7 +46,8 @@ _EACH, _CHECKED = 6, 50  # learners of a kernel that is fitted to; of all that c
 _AT_ONCE = 40  # learners in one program with the whole kernel
 _ROUNDS = 3  # of finding terms and the means of the processors
 # Functions that take less of every step are fitted together.
-_SMALL = 1e-3
+_SMALL = 2e-3
+_TINY = 1e-4  # of a step: functions that are not kept by name
 
 
 @dataclass(frozen=True)
@@ -191,17 +192,20 @@ def load(path: Path = COUNTED) -> Counts:
 
 
 def save(counts: Counts, path: Path = COUNTED) -> None:
-    """Keep it: one line a kernel."""
+    """Keep it: one line a program. Of what only checks the whole step is enough."""
 
     def text(one: Measured, part: str) -> str:
-        steps = _totals(one) if part == HELD_OUT else one.steps
+        steps = _merged(one)
+        if part == HELD_OUT:
+            steps = {name: {"": sum(parts.values())} for name, parts in steps.items()}
         names = sorted({name for parts in steps.values() for name in parts})
         rows = {
             arguments: [round(parts.get(name, 0)) for name in names]
             for arguments, parts in steps.items()
         }
         return json.dumps(
-            {"flash": one.flash, "stack": one.stack, "functions": names, "steps": rows}
+            {"flash": one.flash, "stack": one.stack, "functions": names, "steps": rows},
+            separators=(",", ":"),
         )
 
     parts = (
@@ -216,8 +220,23 @@ def save(counts: Counts, path: Path = COUNTED) -> None:
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
-def _totals(one: Measured) -> dict[str, dict[str, float]]:
-    return {name: {"step": sum(parts.values())} for name, parts in one.steps.items()}
+def _merged(one: Measured) -> dict[str, dict[str, float]]:
+    """The steps, with the functions that take nearly nothing in all of them as one without name."""
+    wholes = {arguments: sum(parts.values()) for arguments, parts in one.steps.items()}
+    kept = {
+        name
+        for arguments, parts in one.steps.items()
+        for name, count in parts.items()
+        if name and count >= _TINY * wholes[arguments]
+    }
+    found = {
+        arguments: {name: count for name, count in parts.items() if name in kept}
+        for arguments, parts in one.steps.items()
+    }
+    return {
+        arguments: parts | {"": wholes[arguments] - sum(parts.values())}
+        for arguments, parts in found.items()
+    }
 
 
 # ---- fit -----------------------------------------------------------------------------------------
@@ -295,7 +314,10 @@ def _instructions(counts: Counts) -> dict[str, dict[str, float]]:
             key: Samples(values[key], one.cost(function, functions), one.whole, one.kernel)
             for key, one in steps.items()
         }
-        chosen = search.selected([samples[key] for key in own])
+        # Every learner counts as a kernel here, since few kernels have what is seldom.
+        chosen = search.selected(
+            [replace(samples[key], kernel=np.arange(len(steps[key].whole))) for key in own]
+        )
         made: dict[tuple[str, str], Array] = {}
         for name in counts:
             like = PLAN[name].like or ""

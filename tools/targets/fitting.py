@@ -20,14 +20,14 @@ from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
 
-_MOST_TERMS = 24
-_FOLDS = 8
+_MOST_TERMS = 32
+_FOLDS = 4
 _ENOUGH = 1e-5  # of the whole, root mean square: nothing needs a closer fit
-_LESS = 0.98  # times the cross-validated error before: what further terms must at least bring
+_LESS = 0.995  # times the cross-validated error before: what further terms must at least bring
 _ALIKE = 1e-5  # square of what is left of a term that others make up
-_PATIENCE = 4  # so many terms that bring nothing end the search
+_PATIENCE = 6  # so many terms that bring nothing end the search
 # How strongly coefficients may be drawn to those of another processor.
-_PULLS = (0.0, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0)
+_PULLS = (1e-4, 0.01, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ class Search:
         for one, step in zip(values, whole, strict=True):
             columns = one / step[:, np.newaxis]
             self._columns.append(columns / (np.sqrt((columns**2).sum(axis=0)) + 1e-30))
-        # Half the bytes of float64 are enough to tell terms apart.
-        single = [columns.astype(np.float32) for columns in self._columns]
-        self._products = [columns.T @ columns for columns in single]
+        # Scalar products of a term with all, by processor: functions share most of their terms.
+        self._products: dict[int, list[Array]] = {}
 
     def selected(self, processors: Sequence[Samples]) -> list[int]:
         """Places of the terms that a function is made of, on all processors.
@@ -108,7 +107,7 @@ class Search:
         (as in Batch-OMP: Rubinstein, Zibulevsky and Elad 2008).
         """
         left = [one.goal @ columns for one, columns in zip(processors, self._columns, strict=True)]
-        size = [np.diag(products).astype(float) for products in self._products]
+        size = [(columns**2).sum(axis=0) for columns in self._columns]
         taken: list[list[Array]] = [[] for _ in processors]
         path: list[int] = []
         best, errors = 0, [_rms([one.goal for one in processors])]
@@ -121,10 +120,13 @@ class Search:
             chosen = int(np.argmax(gain * self._simple))
             if np.max(gain) <= 1e-14:
                 break
-            for rest, n, basis, products in zip(left, size, taken, self._products, strict=True):
+            if chosen not in self._products:
+                self._products[chosen] = [one[:, chosen] @ one for one in self._columns]
+            products = self._products[chosen]
+            for rest, n, basis, product in zip(left, size, taken, products, strict=True):
                 if n[chosen] > _ALIKE:
                     length = np.sqrt(n[chosen])
-                    row = products[chosen].astype(float)
+                    row = product.copy()
                     for other in basis:
                         row -= other[chosen] * other
                     row /= length
@@ -145,14 +147,17 @@ class Search:
 def coefficients(samples: Samples, terms: Sequence[int], known: Array | None = None) -> Array:
     """The coefficients of terms.
 
-    known: those of another processor, of more samples. Terms that these samples do not tell apart
-    are then shared out as there: each coefficient is drawn to a multiple of the one there, the same
-    for all. How strongly is what has the least error in the cross-validation.
+    known: those of another processor or kernel, of more samples. Terms that these samples do not
+    tell apart are then shared out as there, and what they do not have is taken from there: each
+    coefficient is drawn to a multiple of the one there, the same for all. How strongly is what has
+    the least error in the cross-validation.
     """
     relative, goal = samples.relative_to(terms), samples.goal
-    if known is None or not np.any(relative @ known):
+    if known is None:
         return solved(relative, goal)
     share = relative @ known
+    if not np.any(share):
+        return known  # of a function that no kernel here has
     known = known * float(share @ goal) / float(share @ share)
 
     def error(pull: float) -> float:
@@ -170,7 +175,8 @@ def solved(values: Array, goal: Array, known: Array | None = None, pull: float =
     if known is not None and pull > 0:
         rows = np.vstack([rows, np.sqrt(pull) * np.eye(len(size))])
         goal = np.concatenate([goal, np.sqrt(pull) * known * size])
-    solution, _ = nnls(rows, goal, maxiter=100 * max(len(size), 10))
+    orthogonal, triangle = np.linalg.qr(rows)  # of the same squares in fewer rows
+    solution, _ = nnls(triangle, goal @ orthogonal, maxiter=100 * max(len(size), 10))
     found: Array = solution / size
     return found
 
