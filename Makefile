@@ -30,7 +30,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet fleet-scale live soak targets board size rates scaling cost amalgamation ecosystems packagers misra \
+        fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
         learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
@@ -59,7 +59,8 @@ help:
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/porting.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
-	@echo 'make cost         instructions of a step of any learner, counted and fitted (docs/porting.md)'
+	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/porting.md)'
+	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/porting.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
@@ -189,10 +190,13 @@ rates: $(VENV)/package
 scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
 
-# Half an hour when everything is counted again (`make cost COST_FLAGS=--again`, after a change of the
-# kernel); else what is not in tools/targets/cost.json.
+# A quarter of an hour when everything is measured again (`make cost COST_FLAGS=--again`, after a change
+# of the kernel); else what is not in tools/targets/cost.json, and the fit.
 cost: $(VENV)/tools
 	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/porting.md)
+
+losses: $(VENV)/package
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/porting.md)
 
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns

@@ -1,175 +1,217 @@
-"""What the instructions of a learning step grow with, part by part (docs/design.md, section 8).
+"""What the instructions of a learning step grow with (docs/design.md, section 8).
 
-A step is one ``learn`` and one ``predict``. Its instructions are a sum of coefficients, which
-``make cost`` measures for every processor, times the terms below, which follow from the settings.
-Symbols as in docs/design.md, section 1. "late" terms are those of a step whose label comes more
-than one row later: the learning state then goes forward by itself, once more.
+A step is one ``learn`` and one ``predict``. Every function of the kernel takes a number of
+instructions for each of what it loops over, its *sizes*, where the learner has the *parts* that it
+is for. So the instructions of a step are a sum of coefficients times products of a size and a part.
+``make cost`` finds out which products, and measures the coefficients for every processor
+(costs.json). Symbols as in docs/design.md, section 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import product
+
 from nbt_embed._kernel_config import shape_of
 from nbt_embed.config import CHOICES, Config
 
-Terms = dict[str, float]
+_ALWAYS, _TIMES = "always", " | "
+# Parts that change what others cost.
+_SHAPING = (
+    "late", "prompt", "single output", "several outputs", "covariances", "sgd", "diagonal", "quasi-diagonal",
+)  # fmt: skip
+# Loops that take several rows at a time have a rest.
+_ROWS_AT_ONCE = 4
 
 
-def terms_of(config: Config) -> Terms:
-    """Name -> size of every term that is not 0. Errors: ConfigError. Cost: O(1)."""
-    found = _shared(config) | _readouts(config) | _head(config)
-    found |= _columns(config) if config.traces_are_exact else _dense(config)
-    return {name: float(value) for name, value in found.items() if value}
-
-
-def _late(config: Config) -> int:
-    return int(config.max_delay > 0)
-
-
-def _sizes(config: Config) -> tuple[int, int, int, int]:
-    """Inputs I, states that are seen E, head Q, outputs O."""
-    states, _, _ = shape_of(config)
-    seen = config.hidden if config.cell == "lstm" else states
-    return config.n_in * (config.lags or 1), seen, config.head or 0, config.n_out
-
-
-def _shared(config: Config) -> Terms:
-    """What every sample and every label cost: intake, units, mixture, intervals, links."""
-    inputs, _, _, n_out = _sizes(config)
-    late, gaussian = _late(config), config.link == "gaussian"
-    return {
-        "step": 1,
-        "step late": late,
-        "step kalman": config.filter != "sgd",
-        "step units": config.hidden > 0,
-        "step learns": config.estimator != "frozen",
-        "step follow": config.follow,
-        "step follow classes": config.follow and not gaussian,
-        "step mixture": bool(config.mix_forget),
-        "channels": config.n_in,
-        "channels follow": config.n_in * config.follow,
-        "channels stuck": config.n_in * (config.stuck_steps > 0),
-        "inputs": inputs,
-        "inputs late": inputs * late,
-        "outputs": n_out,
-        "outputs late": n_out * late,
-        "outputs gaussian": n_out * gaussian,
-        "outputs kalman": n_out * (config.filter != "sgd"),
-        "outputs follow": n_out * (config.follow and gaussian),
-        "outputs mixture": n_out * bool(config.mix_forget),
-        "outputs intervals": n_out * bool(config.intervals),
-        "outputs levels": n_out * (config.intervals or 0),
-        "outputs anomaly": n_out * bool(config.anomaly),
-        "outputs categorical": n_out * (config.link == "categorical"),
-        "outputs bernoulli": n_out * (config.link == "bernoulli"),
-        "outputs² categorical": n_out**2 * (config.link == "categorical"),
-    }
-
-
-def _readouts(config: Config) -> Terms:
-    """The readouts and their covariances: the network's, the slow one, the linear ones."""
-    inputs, seen, head, n_out = _sizes(config)
-    features = seen + inputs + 1 + head
-    triangle = features * (features + 1) // 2
-    late, kalman, slow = _late(config), config.filter != "sgd", bool(config.slow_forget)
-    taps = config.linear_lags + 1 if config.linear_lags else 0
-    return {
-        "readout": features * n_out,
-        "readout late": features * n_out * late,
-        "features": features,
-        "features late": features * late,
-        "features kalman": features * kalman,
-        "covariance": triangle * kalman,
-        "slow covariance": triangle * slow,
-        "slow features": features * slow,
-        "slow readout": features * n_out * slow,
-        "linear covariance": n_out * taps * (taps + 1) // 2,
-        "linear taps": n_out * taps,
-        "linear outputs": n_out * (taps > 0),
-    }
-
-
-def _head(config: Config) -> Terms:
-    """The head; its slopes change those along the recurrent weights; the innovation."""
-    inputs, seen, head, n_out = _sizes(config)
-    late, kalman = _late(config), config.filter != "sgd"
-    learns = config.estimator != "frozen"
-    weights, pairs = head * (seen + inputs + 1), n_out * (n_out + 1) // 2
-    # One direction for all weights: the innovation covariance is diagonal but for it.
-    along = config.estimator == "nobacktrack" and config.link != "categorical" and not head
-    traces = learns and config.estimator != "nobacktrack"
-    directions = seen * traces
-    if config.estimator in ("residual", "unitwise"):
-        directions *= 2
-    return {
-        "head weights": weights,
-        "head weights late": weights * late,
-        "head weights kalman": weights * kalman,
-        "head units": head,
-        "head units late": head * late,
-        "head outputs": head * n_out,
-        "slopes": n_out * seen * learns,
-        "slopes traces": n_out * seen * traces,
-        "slopes traces kalman": n_out * seen * (traces and kalman),
-        "slopes head": n_out * head * seen * learns,
-        "slopes head kalman": n_out * head * seen * (learns and kalman),
-        "innovation": pairs * directions * (kalman and n_out > 1),
-        "innovation single": directions * (kalman and n_out == 1),
-        "innovation head": pairs * head * kalman,
-        "solution": n_out**2 * (kalman and not along),
-        "solution³": n_out**3 * (kalman and not along),
-    }
-
-
-def _columns(config: Config) -> Terms:
-    """A columnar layer: forward pass, traces, their change."""
-    inputs, _, _, _ = _sizes(config)
-    late, kalman = _late(config), config.filter != "sgd"
-    learns = config.estimator != "frozen"
+def sizes_of(config: Config) -> dict[str, int]:
+    """What loops go over. Errors: ConfigError. Cost: O(1)."""
+    states, rows, columns = shape_of(config)
+    units, n_out, head = config.hidden, config.n_out, config.head or 0
     resonators = config.resonators or 0
-    found: Terms = {}
-    for kind, units in (("gated", config.hidden - resonators), ("resonator", resonators)):
-        weights = units * (inputs + 2)
-        found |= {
-            f"{kind} columns": units * (1 + late),
-            f"{kind} columns learn": units * learns,
-            f"{kind} columns kalman": units * (learns and kalman),
-            f"{kind} weights": weights * (1 + late),
-            f"{kind} weights learn": weights * learns,
-            f"{kind} weights kalman": weights * (learns and kalman),
-        }
-    return found
-
-
-def _dense(config: Config) -> Terms:
-    """Cells whose units see each other, and the estimators of their derivative."""
-    _, rows, columns = shape_of(config)
-    late, weights = _late(config), rows * columns
-    estimator, units, n_out = config.estimator, config.hidden, config.n_out
-    learns = estimator != "frozen"
-    kalman, quasi = config.filter != "sgd", config.filter == "kalman_quasi"
-    random = estimator in ("nobacktrack", "residual", "unitwise")  # has w
-    traces = estimator in ("snap1", "residual", "unitwise")  # has g
-    found: Terms = {
-        "dense weights late": weights * late,
-        "dense weights kalman": weights * (learns and kalman),
-        "dense weights quasi": weights * (learns and quasi),
-        "random weights kalman": weights * (random and kalman),
-        "traces weights kalman": weights * (traces and kalman),
-        "random weights quasi": weights * (random and quasi),
-        "traces weights quasi": weights * (traces and quasi),
-        "dense rows kalman": rows * (learns and kalman),
-        "dense rows quasi": rows * (learns and quasi),
+    inputs = config.n_in * (config.lags or 1)
+    seen = units if config.cell == "lstm" else states  # features among the state floats
+    hidden = seen + head
+    features = hidden + inputs + 1
+    pairs = n_out * (n_out + 1) // 2
+    taps = config.linear_lags + 1 if config.linear_lags else 0
+    gated = units - resonators if config.traces_are_exact else 0
+    fours, features_by_four = units // _ROWS_AT_ONCE, features // _ROWS_AT_ONCE
+    return {
+        "1": 1,
+        "channels": config.n_in,
+        "inputs": inputs,
+        "outputs": n_out,
+        "units": units,
+        "gated columns": gated,
+        "resonators": resonators,
+        "states": states,
+        "seen": seen,
+        "head": head,
+        "hidden features": hidden,
+        "features": features,
+        "rows": rows,
+        "weights": rows * columns,
+        "gated weights": gated * (inputs + 2),
+        "resonator weights": resonators * (inputs + 2),
+        "inputs outputs": inputs * n_out,
+        "units outputs": units * n_out,
+        "rows outputs": rows * n_out,
+        "seen outputs": seen * n_out,
+        "head outputs": head * n_out,
+        "hidden features outputs": hidden * n_out,
+        "features outputs": features * n_out,
+        "features²/2": features * (features - 1) // 2,
+        "features by four": features_by_four,
+        "features by four, rest": features % _ROWS_AT_ONCE,
+        "head weights": head * (seen + inputs + 1),
+        "head seen": head * seen,
+        "head inputs": head * (inputs + 1),
+        "head seen outputs": head * seen * n_out,
+        "outputs²": n_out**2,
+        "outputs³": n_out**3,
+        "pairs": pairs,
+        "pairs seen": pairs * seen,
+        "pairs head": pairs * head,
+        "pairs units": pairs * units,
+        "outputs² seen": n_out**2 * seen,
+        "outputs² units": n_out**2 * units,
+        "units²": units**2,
+        "units³": units**3,
+        "units² outputs": units**2 * n_out,
+        "rows units": rows * units,
+        "units by four": fours,
+        "units by four, rest": units % _ROWS_AT_ONCE,
+        "units by four, units": fours * units,
+        "units by four, units²": fours * units**2,
+        "units by four, rest, units²": units % _ROWS_AT_ONCE * units**2,
+        "taps outputs": taps * n_out,
+        "taps² outputs": taps**2 * n_out,
+        "levels outputs": (config.intervals or 0) * n_out,
     }
-    for name in CHOICES["estimator"]:
-        found[f"{name} weights"] = weights * (estimator == name)
-        found[f"{name} weights late"] = weights * (learns and estimator == name) * late
-        found[f"{name} rows"] = rows * (learns and estimator == name)
-    for name in CHOICES["cell"]:
-        found[f"{name} units forward"] = units * (config.cell == name) * (1 + late)
-    if estimator == "unitwise":
-        found |= {
-            "unitwise units²": units**2,
-            "unitwise units³": units**3,
-            "unitwise outputs": n_out * units**2,
-        }
-    return found
+
+
+def parts_of(config: Config) -> frozenset[str]:
+    """What the learner has, one by one and two at a time. Cost: O(1)."""
+    alone = _parts(config)
+    shaping = alone.intersection(_SHAPING)
+    both = {" + ".join(sorted(two)) for two in product(shaping, alone) if two[0] != two[1]}
+    return frozenset({_ALWAYS, *alone, *both})
+
+
+def _parts(config: Config) -> frozenset[str]:
+    estimator, gaussian = config.estimator, config.link == "gaussian"
+    dense = config.hidden > 0 and not config.traces_are_exact
+    learns, covariances = estimator != "frozen", config.filter != "sgd"
+    directed = estimator == "nobacktrack" and config.link != "categorical" and not config.head
+    known = {
+        "late": config.max_delay > 0,
+        "prompt": config.max_delay == 0,
+        "single output": config.n_out == 1,
+        "several outputs": config.n_out > 1,
+        "covariances": covariances,
+        "sgd": not covariances,
+        "diagonal": config.filter == "kalman",
+        "quasi-diagonal": config.filter == "kalman_quasi",
+        "learns": learns,
+        "columns": config.hidden > 0 and config.traces_are_exact,
+        "columns learn": config.traces_are_exact and learns,
+        "dense": dense,
+        "dense frozen": dense and not learns,
+        "dense learns": dense and learns,
+        "traces": dense and estimator in ("snap1", "residual", "unitwise"),
+        "random": estimator in ("nobacktrack", "residual", "unitwise"),
+        "snap1": dense and estimator == "snap1",
+        "nobacktrack": estimator == "nobacktrack",
+        "residual": estimator == "residual",
+        "unitwise": estimator == "unitwise",
+        # The innovation covariance is diagonal but for one direction.
+        "one direction": directed,
+        "directions": learns and not directed,
+        "cell tanh": config.cell == "tanh",
+        "cell leaky": config.cell == "leaky",
+        "cell gated": config.cell == "gated",
+        "cell lstm": config.cell == "lstm",
+        "cell resonator": config.cell == "resonator",
+        "resonators": bool(config.resonators),
+        "head": bool(config.head),
+        "no head": not config.head,
+        "gaussian": gaussian,
+        "categorical": config.link == "categorical",
+        "bernoulli": config.link == "bernoulli",
+        "follow": config.follow,
+        "follow gaussian": config.follow and gaussian,
+        "follow classes": config.follow and not gaussian,
+        "stand still": not config.follow,
+        "stand still gaussian": not config.follow and gaussian,
+        "prior units": bool(config.prior_units),
+        "anchored": bool(config.anchored),
+        "follow labels": config.follow and gaussian and not config.anchored,
+        "mixture": bool(config.mix_forget),
+        "no mixture": not config.mix_forget,
+        "slow": bool(config.slow_forget),
+        "linear": bool(config.linear_lags),
+        "intervals": bool(config.intervals),
+        "anomaly": bool(config.anomaly),
+        "gate": bool(config.gate),
+        "stuck": config.stuck_steps > 0,
+        "hold missing": config.hold_missing,
+        "rollback": config.rollback_steps > 0,
+    }
+    # Which loop over the weights is compiled.
+    swept = {f"{estimator}, {config.filter}"} if dense and learns else set()
+    return frozenset({name for name, has in known.items() if has} | swept)
+
+
+def _chosen(config: Config) -> frozenset[str]:
+    return frozenset(f"{field} {getattr(config, field)}" for field in CHOICES if field != "norm")
+
+
+def kernel_parts_of(config: Config) -> frozenset[str]:
+    """What the kernel that ``nbt-embed export`` writes holds, one by one and two at a time.
+
+    Flash and stack follow from it alone (``nbt_embed.export.kernel_options``). Cost: O(1).
+    """
+    known = {
+        "follow": config.follow or bool(config.prior_units),
+        "mixture": bool(config.mix_forget),
+        "intervals": bool(config.intervals),
+        "anomaly": bool(config.anomaly),
+        "resonators": bool(config.resonators) or config.cell == "resonator",
+        "head": bool(config.head),
+        "rollback": config.rollback_steps > 0,
+    }
+    alone = {name for name, has in known.items() if has} | _chosen(config)
+    both = {f"{one} + {two}" for one, two in product(alone, repeat=2) if one < two}
+    return frozenset({_ALWAYS, *alone, *both})
+
+
+def terms_of(config: Config) -> dict[str, float]:
+    """Value of every product of a size and parts that is not 0. Errors: ConfigError."""
+    return {
+        f"{size}{_TIMES}{part}": float(value)
+        for size, value in sizes_of(config).items()
+        if value
+        for part in parts_of(config)
+    }
+
+
+def kernel_terms_of(config: Config) -> dict[str, float]:
+    """1 for everything that the kernel holds (``kernel_parts_of``)."""
+    return dict.fromkeys(kernel_parts_of(config), 1.0)
+
+
+def value_of(config: Config, coefficients: Mapping[str, float]) -> float:
+    """Sum of coefficients times ``terms_of``, without making all of them. Errors: ConfigError."""
+    sizes, parts = sizes_of(config), parts_of(config)
+    total = 0.0
+    for term, coefficient in coefficients.items():
+        size, _, part = term.partition(_TIMES)
+        total += coefficient * sizes[size] if part in parts else 0.0
+    return total
+
+
+def kernel_value_of(config: Config, coefficients: Mapping[str, float]) -> float:
+    """The same for ``kernel_terms_of``."""
+    parts = kernel_parts_of(config)
+    return sum(coefficient for part, coefficient in coefficients.items() if part in parts)

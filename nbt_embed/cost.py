@@ -1,11 +1,12 @@
-"""What a learning step costs on a microcontroller: instructions and milliseconds, before buying it.
+"""What a learner costs on a microcontroller, before you buy it: instructions, flash, stack.
 
 The instructions of a step are a sum of terms that follow from the settings (``_terms``) times
 coefficients that ``make cost`` fits, for every processor, to counts of configurations drawn at
 random (costs.json; compiled at -O2 as ``nbt-embed export`` writes the kernel, and run in QEMU). A
 step is one ``learn`` with a label and one ``predict``, called one by one. Steps in which the units
 of a channel move are rare after the first hundred, and take up to three times as many. What was
-drawn has up to 64 units and takes up to 400 kB: beyond that the figures are extrapolated.
+drawn has up to 64 units and takes up to 400 kB: beyond that the figures are extrapolated. Flash and
+stack are fitted in the same way to kernels of the choices drawn.
 
 QEMU counts instructions, not cycles. The milliseconds follow from a range of cycles an instruction,
 which is an assumption (``Processor.source``): measure on your board before you rely on them.
@@ -20,7 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nbt_embed._terms import terms_of
+from nbt_embed._kernel_config import memory_of
+from nbt_embed._terms import kernel_value_of, value_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, shown, similar
 
@@ -44,6 +46,7 @@ class Processor:
         source: where that range comes from.
         error_median, error_worst: relative errors of the instructions against counts in QEMU, over
             ``held_out`` configurations that the coefficients have not seen.
+        flash_error, stack_error: the worst of flash and stack, over the kernels of these.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Processor:
     error_median: float
     error_worst: float
     held_out: int
+    flash_error: float
+    stack_error: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def processors() -> tuple[Processor, ...]:
         Processor(
             name, float(mhz), board, has_fpu, low, high, source,
             errors[name]["median"], errors[name]["worst"], errors[name]["configurations"],
+            errors[name]["flash"], errors[name]["stack"],
         )
         for name, mhz, board, has_fpu, low, high, source in _KNOWN
     )  # fmt: skip
@@ -148,20 +154,69 @@ def cost(config: Config, processor: str | Processor, mhz: float | None = None) -
     """
     if not isinstance(processor, Processor):
         processor = processor_of(processor)
-    if config.estimator == "rtrl":
-        raise ConfigError(
-            "estimator = 'rtrl': no cost on microcontrollers is known of it, which is a yardstick "
-            "for hosts; choose another estimator"
-        )
+    _check_estimator(config)
     clock = processor.mhz if mhz is None else _clock(mhz)
-    coefficients = _costs()[processor.name]["coefficients"]
-    terms = terms_of(config)
-    instructions = round(sum(coefficients.get(name, 0.0) * size for name, size in terms.items()))
+    instructions = round(value_of(config, _costs()[processor.name]["instructions"]))
     low, high = (
         instructions * cycles / (1e3 * clock)
         for cycles in (processor.cycles_low, processor.cycles_high)
     )
     return Cost(processor, clock, instructions, low, high)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Bytes of the kernel that a configuration needs, as a compiler's level makes it.
+
+    Attributes: level, "-O2" or "-Os"; flash, the kernel with what it needs of the compiler's
+    libraries; stack, the deepest chain of calls, without leaf routines of the libraries.
+    """
+
+    level: str
+    flash: int
+    stack: int
+
+
+LEVELS = ("-O2", "-Os")
+
+
+def code(config: Config, processor: str | Processor) -> tuple[Code, ...]:
+    """Flash and stack at every one of ``LEVELS``, of the kernel of ``nbt-embed export``.
+
+    The stack is the fitted one and its worst error, since it must not be too small.
+
+    Errors: ConfigError, as ``cost``. Cost: O(1).
+
+    >>> fast, small = code(Config(3, 1), "Cortex-M4F")
+    >>> small.flash < fast.flash
+    True
+    """
+    if not isinstance(processor, Processor):
+        processor = processor_of(processor)
+    _check_estimator(config)
+    memory_of(config)  # is it a learner
+    fitted = _costs()[processor.name]
+    return tuple(
+        Code(
+            level,
+            round(kernel_value_of(config, fitted["flash"][level])),
+            _up(kernel_value_of(config, fitted["stack"][level]) * (1 + processor.stack_error)),
+        )
+        for level in LEVELS
+    )
+
+
+def _up(value: float) -> int:
+    """The next multiple of 8, to which stacks are aligned."""
+    return 8 * math.ceil(value / 8)
+
+
+def _check_estimator(config: Config) -> None:
+    if config.estimator == "rtrl":
+        raise ConfigError(
+            "estimator = 'rtrl': no cost on microcontrollers is known of it, which is a yardstick "
+            "for hosts; choose another estimator"
+        )
 
 
 def _clock(mhz: float) -> float:

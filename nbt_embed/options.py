@@ -172,6 +172,40 @@ def settings_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any
     return settings
 
 
+def options_of(config: Config) -> str:
+    """Options of ``add_learner`` for this learner, as few as there can be.
+
+    What the stream decides and the seed are left out, and of a learner without units whether it has
+    intervals and scores.
+    """
+    plain: dict[str, Any] = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
+    given: dict[str, Any] = {}
+    decided: tuple[str, ...] = (
+        "n_in",
+        "n_out",
+        "link",
+        "max_delay",
+        "hold_missing",
+        "anchor",
+        "seed",
+        "levels",
+    )
+    if config.hidden == 0:
+        decided += ("intervals", "anomaly")
+    first = ("hidden", "cell", "head", "estimator", "filter", "follow", "mix_forget")
+    names = [*first, *(name for name in vars(config) if name not in (*first, *decided))]
+    default = Config(**plain)
+    for name in names:
+        value = getattr(config, name)
+        if value != getattr(default, name):
+            given[name] = value
+            default = Config(**plain, **given)
+    return " ".join(
+        f"--{name} {value}" if name in _NAMED else f"--set {name}={value}"
+        for name, value in given.items()
+    )
+
+
 def describe(config: Config) -> str:
     """A learner in one line."""
     units = f"{config.hidden} {config.cell} units" if config.hidden else "no units"

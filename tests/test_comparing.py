@@ -16,6 +16,7 @@ from nbt_embed.config import Cell
 from nbt_embed.cost import processor_of
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.evaluate import evaluate
+from nbt_embed.options import options_of
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream, from_arrays
 
@@ -356,7 +357,7 @@ def test_the_options_of_run_make_the_same_learner(config: Config) -> None:
 
     parser = Parser()
     add_learner(parser)
-    args = parser.parse_args(compared.options_of(config).split())
+    args = parser.parse_args(options_of(config).split())
     decided = {name: getattr(config, name) for name in ("link", "max_delay")}
     made = config_of(args, config.n_in, config.n_out, **decided)
     if config.hidden == 0:

@@ -12,6 +12,7 @@ from nbt_embed.app.models import LEARNER, RLS
 from nbt_embed.app.tables import percent
 from nbt_embed.config import Config
 from nbt_embed.cost import Processor
+from nbt_embed.options import options_of
 from nbt_embed.streams import Stream
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed compare", 1
@@ -106,44 +107,6 @@ def _name(one: Compared, varied: Sequence[str], classes: bool) -> str:
     words = [f"{config.hidden} {config.cell}"]
     words += [f"lags {config.lags}" if name == "lags" else getattr(config, name) for name in varied]
     return ", ".join(words)
-
-
-def options_of(config: Config) -> str:
-    """Options of ``nbt-embed run`` for this learner, as few as there can be.
-
-    What the stream decides and the seed are left out, and of a learner without units whether it has
-    intervals and scores.
-    """
-    plain: dict[str, Any] = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
-    given: dict[str, Any] = {}
-    decided: tuple[str, ...] = (
-        "n_in",
-        "n_out",
-        "link",
-        "max_delay",
-        "hold_missing",
-        "anchor",
-        "seed",
-        "levels",
-    )
-    if config.hidden == 0:
-        decided += ("intervals", "anomaly")
-    first = ("hidden", "cell", "head", "estimator", "filter", "follow", "mix_forget")
-    names = [*first, *(name for name in vars(config) if name not in (*first, *decided))]
-    default = Config(**plain)
-    for name in names:
-        value = getattr(config, name)
-        if value != getattr(default, name):
-            given[name] = value
-            default = Config(**plain, **given)
-    return " ".join(
-        f"--{name} {value}" if name in _OPTIONS else f"--set {name}={value}"
-        for name, value in given.items()
-    )
-
-
-# Settings that have an option of their own.
-_OPTIONS = ("hidden", "resonators", "head", "lags", "cell", "estimator", "filter")
 
 
 def _verdict(

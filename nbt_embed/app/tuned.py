@@ -8,11 +8,12 @@ from statistics import median
 from typing import Any
 
 from nbt_embed import __version__
-from nbt_embed.app.compared import ahead, milliseconds, options_of
+from nbt_embed.app.compared import ahead, milliseconds
 from nbt_embed.app.models import LAST, RLS
 from nbt_embed.app.tables import NONE, Table, count, percent
 from nbt_embed.app.tuning import DEFAULT, TUNED, Part, Tuned
 from nbt_embed.cost import Processor, cost
+from nbt_embed.options import options_of
 from nbt_embed.streams import Stream
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed tune", 1

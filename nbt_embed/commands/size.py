@@ -1,24 +1,40 @@
-"""``nbt-embed size``: bytes of a learner, without building it."""
+"""``nbt-embed size``: what a learner takes on a microcontroller, before anything is bought."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
+from nbt_embed.config import Config
+from nbt_embed.cost import processor_of, processors
+from nbt_embed.errors import ConfigError, shown
+from nbt_embed.footprint import Footprint, Limits, footprint, misfits
 from nbt_embed.options import add_learner, config_of, count_from, describe
 from nbt_embed.output import OR_STDOUT, Result, check_targets
 from nbt_embed.report import alternatives_table, json_text, memory_table, size_document
+from nbt_embed.smaller import what_fits
+
+ALL = "all"
+_KIB = 1024
+_MOST_HZ = 1e6
+_NUMBER = r"(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:e(?P<power>[+-]?[0-9]{1,2}))?"
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_HERTZ = {"hz": 1.0, "khz": 1e3}
+_RATE = re.compile(rf"{_NUMBER}\s*(?P<per>/?)\s*(?P<unit>[a-zµ]+)", re.IGNORECASE)
 
 
 def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     size = commands.add_parser(
         "size",
-        help="bytes that a device needs, without running anything",
-        description="Bytes of a learner on any target, with a breakdown, beside other methods.",
+        help="RAM, flash, stack and time on a microcontroller, without running anything",
+        description="Bytes of a learner on any target, with a breakdown, beside other methods. "
+        "With --mcu also flash, stack, time and energy on a processor, whether that fits what "
+        "there is, and what else would.",
     )
     size.set_defaults(command=main)
     size.add_argument("--inputs", metavar="N", type=count_from(1), required=True)
@@ -27,15 +43,107 @@ def add(commands: Any) -> None:
         "--horizon", metavar="H", type=count_from(0), default=1, help="samples ahead (default: 1)"
     )
     add_learner(size)
+    _add_processor(size)
     size.add_argument("--json", metavar="FILE", help=f"write the figures to a JSON file{OR_STDOUT}")
 
 
+def _add_processor(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("microcontroller")
+    names = ", ".join(one.name for one in processors())
+    group.add_argument("--mcu", metavar="NAME", help=f"{names}, or {ALL} for a table of them")
+    for name, metavar, text in (
+        ("mhz", "F", "its clock in megahertz (default: that of a usual board)"),
+        ("volts", "V", "supply while the core runs; needs --milliamps"),
+        ("milliamps", "I", "current of the running core at this clock, by its data sheet"),
+        ("ram", "KIB", "RAM that there is for learner and stack, in units of 1024 bytes"),
+        ("flash", "KIB", "flash that there is for the kernel, in units of 1024 bytes"),
+    ):
+        group.add_argument(f"--{name}", metavar=metavar, type=_above_zero, help=text)
+    group.add_argument(
+        "--rate",
+        metavar="RATE",
+        type=rate,
+        help="samples learnt: 100Hz, 10ms between two, or 60/min",
+    )
+
+
 def main(args: argparse.Namespace) -> Result:
-    """Bytes by purpose, and those of other methods."""
+    """Bytes by purpose and those of other methods; or, with --mcu, all that a processor asks."""
     check_targets([], args.json)
     config = config_of(args, args.inputs, args.outputs, max_delay=max(args.horizon - 1, 0))
     memory, others = memory_of(config), alternatives(config)
     document = size_document(config, memory, others, __version__)
+    if args.mcu is None:
+        _check_alone(args)
+        text = f"{memory_table(memory)}\n\n{alternatives_table(memory, others)}"
+    else:
+        from nbt_embed.app import sizing
+
+        limits = Limits(_bytes(args.ram), _bytes(args.flash), args.rate)
+        made = _footprints(args, config)
+        document["processors"] = [sizing.document_of(one, limits) for one in made]
+        if len(made) > 1:
+            text = sizing.table(made, limits)
+        else:
+            text = sizing.text_of(made[0], limits)
+            if misfits(made[0], limits):
+                fitting = what_fits(made[0], limits)
+                document["processors"][0]["would_fit"] = [
+                    sizing.fitting_document(one, limits) for one in fitting
+                ]
+                text += "\n\n" + sizing.fitting_table(fitting)
     files = [] if args.json is None else [(args.json, json_text(document))]
-    tables = f"{memory_table(memory)}\n\n{alternatives_table(memory, others)}"
-    return Result(f"{describe(config)}\n\n{tables}\n", tuple(files))
+    return Result(f"{describe(config)}\n\n{text}\n", tuple(files))
+
+
+def _footprints(args: argparse.Namespace, config: Config) -> list[Footprint]:
+    """The learner on each processor that is asked for. Errors: ConfigError."""
+    chosen = processors() if args.mcu.lower() == ALL else (processor_of(args.mcu),)
+    return [
+        footprint(config, one, args.mhz, args.rate, args.volts, args.milliamps) for one in chosen
+    ]
+
+
+def _check_alone(args: argparse.Namespace) -> None:
+    """Errors: ConfigError where an option asks for a processor that is not named."""
+    for name in ("mhz", "rate", "volts", "milliamps", "ram", "flash"):
+        if getattr(args, name) is not None:
+            raise ConfigError(
+                f"--{name}: needs --mcu too, one of "
+                f"{', '.join(one.name for one in processors())}, or {ALL}"
+            )
+
+
+def rate(text: str) -> float:
+    """Samples a second, of a frequency, a period or a number of samples in a time.
+
+    >>> rate("100Hz"), rate("10 ms"), rate("60/min")
+    (100.0, 100.0, 1.0)
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match:
+        value = float(f"{match['number']}e{match['power'] or 0}")
+        unit = match["unit"].lower()
+        hertz = 0.0
+        if match["per"] and unit in _SECONDS:
+            hertz = value / _SECONDS[unit]
+        elif not match["per"] and unit in _SECONDS and value > 0:
+            hertz = 1 / (value * _SECONDS[unit])
+        elif not match["per"] and unit in _HERTZ and "M" not in match["unit"]:
+            hertz = value * _HERTZ[unit]
+        if 0 < hertz <= _MOST_HZ:
+            return hertz
+    raise argparse.ArgumentTypeError(
+        f"{shown(text)}: expected a rate above 0 and up to {_MOST_HZ:g} Hz with its unit: 100Hz, "
+        "1kHz; the time between two samples, as 10ms, 0.5s, 1min; or samples in a time, as 60/min"
+    )
+
+
+def _above_zero(text: str) -> float:
+    if re.fullmatch(_NUMBER, text, re.IGNORECASE) and 0 < float(text) <= 1e9:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number above 0, up to 1e9")
+
+
+def _bytes(kib: float | None) -> int | None:
+    return None if kib is None else int(kib * _KIB)

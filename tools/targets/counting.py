@@ -1,70 +1,234 @@
-"""Instructions of a usual learning step of any configuration on a processor, counted in QEMU."""
+"""What learners with one kernel cost on a processor: instructions of a usual step, flash and stack.
+
+The kernel is the one that ``nbt-embed export`` writes for a configuration: it holds what that one
+uses and nothing else. Configurations that differ in sizes alone share it, so it is compiled once
+for all of them, at -O2 and at -Os.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed._defaults import KERNEL_FIELDS, number_of
-from nbt_embed.export import kernel_of
-from tools.targets.machines import HERE, Machine
-from tools.targets.size import addresses
+from nbt_embed.amalgamation import amalgamate
+from nbt_embed.export import kernel_options
+from tools.targets.machines import HERE, ROOT, Machine, run
+from tools.targets.size import FLASH_SECTIONS, deepest, section_bytes
 
 # A usual step is one without a move of units: the stream is stationary, and after so many rows
 # they have settled. Without an FPU the count depends on the operands, so several are averaged.
 WARM = {True: 400, False: 100}
 STEPS = {True: 8, False: 16}
+LEVELS = ("-O2", "-Os")
+_FLAGS = ("-ffp-contract=off", "-fno-math-errno")
 
 
-def usual_step(machine: Machine, config: Config, place: Path, counter: Path) -> int:
-    """Instructions of one nbt_learn and nbt_predict at -O2, in an empty folder of its own.
+def _shared() -> frozenset[str]:
+    """Small functions that many others share: those of headers, and the mathematics."""
+    folder = ROOT / "csrc"
+    texts = (
+        path.read_text(encoding="utf-8")
+        for path in (*folder.glob("*.h"), *folder.glob("nbt_math.c"))
+    )
+    named = re.compile(
+        r"^(?:static|float|NBT_(?:INLINE|LOCAL))\w*\s[^;(=]*?(\w+)\([^;]*?\)\s*\{", re.MULTILINE
+    )
+    return frozenset(name for text in texts for name in named.findall(text))
 
-    The kernel is the one that ``nbt-embed export`` writes for this configuration.
-    Errors: ToolError.
+
+_SHARED = _shared()  # they count where they are called
+
+Parts = dict[str, float]  # function of the kernel -> instructions of a step, or bytes of flash
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A kernel, and the steps of learners that it runs.
+
+    Attributes: flash and stack, bytes at -O2 and at -Os (stack without leaf routines of the
+    libraries); steps, by ``Config.arguments``: instructions of a step by function of the kernel,
+    those of a library where it is called.
+    """
+
+    flash: dict[str, int]
+    stack: dict[str, int]
+    steps: dict[str, Parts]
+
+
+def measure(machine: Machine, configs: Sequence[Config], place: Path, plugin: Path) -> Measured:
+    """Compile the kernel of these configurations, run them and look, in an empty folder of its own.
+
+    plugin: profile.c. Errors: ToolError; ValueError if the configurations have different kernels.
+    """
+    options = {kernel_options(config) for config in configs}
+    if len(options) != 1:
+        raise ValueError(f"{configs!r}: they have {len(options)} kernels; expected one")
+    place.mkdir()
+    flash, stack = {}, {}
+    for level in LEVELS:
+        kernel = _compiled(machine, next(iter(options)), place / level, level)
+        elf = machine.link(
+            f"-I{kernel.parent}", sources=[HERE / "calls.c", kernel], target=place / "calls.elf"
+        )
+        flash[level] = section_bytes(machine, elf, FLASH_SECTIONS) - _beside(machine, place)
+        stack[level] = deepest(kernel.parent)
+    return Measured(flash, stack, _steps(machine, configs, place / "-O2" / "nbt.o", place, plugin))
+
+
+def measure_whole(
+    machine: Machine, configs: Sequence[Config], place: Path, plugin: Path
+) -> dict[str, Parts]:
+    """The steps of any configurations with the whole kernel, which has every choice, at -O2.
+
+    It takes some per cent more instructions than the one of a single configuration, for the same
+    loops, and is compiled once for all of them. Errors: ToolError.
     """
     place.mkdir()
-    kernel = kernel_of(config)
-    (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
-    (place / "nbt.c").write_text(kernel.source, encoding="utf-8")
-    (place / "model.h").write_text(_header(config), encoding="utf-8")
+    kernel = _compiled(machine, "#define NBT_RTRL_FLOATS_MAX 0\n", place / "-O2", "-O2")
+    return _steps(machine, configs, kernel, place, plugin)
+
+
+def _compiled(machine: Machine, options: str, folder: Path, level: str) -> Path:
+    """The kernel as an object file, and its header and call graph beside it."""
+    folder.mkdir()
+    kernel = amalgamate("The kernel.", options)
+    (folder / "nbt.h").write_text(kernel.header, encoding="utf-8")
+    (folder / "nbt.c").write_text(kernel.source, encoding="utf-8")
+    machine.compile_alone(
+        level, "-g1", "-fcallgraph-info=su", *_FLAGS,
+        source=folder / "nbt.c", target=folder / "nbt.o",
+    )  # fmt: skip
+    return folder / "nbt.o"
+
+
+def _beside(machine: Machine, place: Path) -> int:
+    """Bytes of flash that are not the kernel's."""
+    empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
+    return section_bytes(machine, empty, FLASH_SECTIONS)
+
+
+def _steps(
+    machine: Machine, configs: Sequence[Config], kernel: Path, place: Path, plugin: Path
+) -> dict[str, Parts]:
+    (place / "model.h").write_text(_header(configs), encoding="utf-8")
     elf = machine.link(
-        "-O2",
-        "-ffp-contract=off",
-        "-fno-math-errno",
+        *_FLAGS,
         f"-I{place}",
+        f"-I{kernel.parent}",
         f"-DWARM={WARM[machine.fma]}",
         f"-DSTEPS={STEPS[machine.fma]}",
-        sources=[HERE / "step.c", place / "nbt.c"],
+        sources=[HERE / "step.c", kernel],
         target=place / "step.elf",
     )
-    where = addresses(machine, elf)
-    plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-    counted = machine.emulate(elf, "-plugin", plugin)
-    times, _, _, total = map(int, counted.split("counted")[1].split())
-    if times != STEPS[machine.fma]:
-        raise RuntimeError(f"{config!r} on {machine.name}: {times} steps counted; it did not run")
-    return round(total / times)
+    functions = dict(_functions(machine, elf, kernel))
+    ranges = "".join(f"{low:x} {high:x}\n" for low, high in functions.values())
+    (place / "own.txt").write_text(ranges, encoding="utf-8")
+    where = _addresses(machine, elf)
+    marks = ",".join(
+        f"{mark}={where[f'step_{mark}'][0] & ~1:#x}" for mark in ("begin", "end", "next")
+    )
+    said = machine.emulate(elf, "-plugin", f"{plugin},{marks},own={place / 'own.txt'}")
+    runs, blocks = _parsed(said)
+    if len(runs) != len(configs):
+        raise RuntimeError(f"{configs!r} on {machine.name}: {len(runs)} have run; {said[:500]}")
+    names = _sources(
+        machine, elf, sorted({at for addresses in blocks.values() for at in addresses})
+    )
+    return {
+        config.arguments(): _parts(found, blocks, names, STEPS[machine.fma])
+        for config, found in zip(configs, runs, strict=True)
+    }
 
 
-def _header(config: Config) -> str:
-    """The configuration as a constant of C, and what step.c asks for."""
-    fields = []
+def _parts(
+    found: list[tuple[int, int, int]],
+    blocks: dict[int, list[int]],
+    names: dict[int, str],
+    steps: int,
+) -> Parts:
+    """Instructions of a step by function."""
+    parts: Counter[str] = Counter()
+    for number, times, others in found:
+        for at in blocks[number]:
+            parts[names[at]] += times
+        parts[names[blocks[number][-1]]] += others
+    return {name: count / steps for name, count in sorted(parts.items())}
+
+
+def _parsed(said: str) -> tuple[list[list[tuple[int, int, int]]], dict[int, list[int]]]:
+    """What profile.c printed: of every run (block, times, others), and addresses of blocks."""
+    runs: list[list[tuple[int, int, int]]] = []
+    blocks: dict[int, list[int]] = {}
+    for line in said.splitlines():
+        first, *rest = line.split()
+        if first == "run":
+            runs.append([])
+        elif first == "at":
+            blocks[int(rest[0])] = [int(word, 16) for word in rest[1:]]
+        elif len(rest) == 2 and runs:
+            runs[-1].append((int(first), int(rest[0]), int(rest[1])))
+    return runs, blocks
+
+
+def _addresses(machine: Machine, elf: Path) -> dict[str, tuple[int, int]]:
+    """Symbol -> address and bytes, of code."""
+    rows = (line.split() for line in run(machine.tool("nm"), "-S", str(elf)).splitlines())
+    return {
+        row[3]: (int(row[0], 16), int(row[1], 16))
+        for row in rows
+        if len(row) == 4 and row[2] in "tT"
+    }
+
+
+def _functions(machine: Machine, elf: Path, kernel: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Functions of the kernel, but for small ones that many others share, and their addresses."""
+    where = _addresses(machine, elf)
+    for name in _addresses(machine, kernel):
+        if name in where and name.split(".")[0] not in _SHARED:
+            low, size = where[name]
+            yield name, (low & ~1, (low & ~1) + size)
+
+
+def _sources(machine: Machine, elf: Path, addresses: list[int]) -> dict[int, str]:
+    """Function of the source for each address: also one that the compiler has put into another."""
+    asked = elf.with_suffix(".addresses")
+    asked.write_text("".join(f"{at:#x}\n" for at in addresses), encoding="utf-8")
+    said = run(machine.tool("addr2line"), "-a", "-i", "-f", "-e", str(elf), f"@{asked}")
+    found: dict[int, str] = {}
+    at = 0
+    lines = iter(said.splitlines())
+    for line in lines:
+        if line.startswith("0x"):
+            at = int(line, 16)
+            continue
+        next(lines)  # file and line
+        if at not in found or found[at] in _SHARED:
+            found[at] = line
+    return found
+
+
+def _header(configs: Sequence[Config]) -> str:
+    """The configurations as constants of C, and what step.c asks for."""
+    rows = ",\n".join(f"    {{{_fields(config)}}}" for config in configs)
+    return f"""\
+#define MODEL_BYTES {max(memory_of(config).total for config in configs)}
+#define MODEL_INPUTS {max(config.n_in for config in configs)}
+#define MODEL_OUTPUTS {max(config.n_out for config in configs)}
+static const nbt_config models[] = {{
+{rows}
+}};
+"""
+
+
+def _fields(config: Config) -> str:
+    words = []
     for kernel_name, name, ctype in KERNEL_FIELDS:
         value = number_of(name, ctype, getattr(config, name))
         text = f"{float(value).hex()}f" if ctype == "float" else f"{int(value)}u"
-        fields.append(f"    .{kernel_name} = {text},")
-    body = "\n".join(fields)
-    anchor = ", ".join(str(o % config.n_in) for o in range(config.n_out))
-    return f"""\
-#include "nbt.h"
-#define MODEL_BYTES {memory_of(config).total}
-#define MODEL_INPUTS {config.n_in}
-#define MODEL_OUTPUTS {config.n_out}
-#define MODEL_WAITS {max(config.max_delay + 1, 1)}
-#define MODEL_REAL {config.link == "gaussian":d}
-#define MODEL_ANCHORED {bool(config.anchored):d}
-#define MODEL_ANCHOR {{{anchor}}}
-static const nbt_config model_config = {{
-{body}
-}};
-"""
+        words.append(f".{kernel_name} = {text}")
+    return ", ".join(words)

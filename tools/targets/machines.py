@@ -9,7 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-COMMON = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
+ALONE = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections")
+COMMON = (*ALONE, "-Wl,--gc-sections")
 
 
 class ToolError(RuntimeError):
@@ -55,6 +56,10 @@ class Machine:
         """The programs that compile for it and run the result."""
         return (self.compiler, self._emulator)
 
+    def tool(self, name: str) -> str:
+        """A program of the compiler's binutils, as "nm"."""
+        return f"{self.compiler.removesuffix('gcc')}{name}"
+
     @property
     def _is_arm(self) -> bool:
         return self.compiler.startswith("arm")
@@ -77,6 +82,19 @@ class Machine:
             *options,
             sources=[HERE / source, *sorted((ROOT / "csrc").glob("*.c"))],
             target=target,
+        )
+
+    def compile_alone(self, *options: str, source: Path, target: Path) -> None:
+        """Compile one source to an object file. Errors: ToolError."""
+        run(
+            self.compiler,
+            *self.flags,
+            *ALONE,
+            *options,
+            "-c",
+            str(source),
+            "-o",
+            str(target),
         )
 
     def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:

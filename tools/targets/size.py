@@ -35,6 +35,7 @@ from tools.targets.machines import HERE, MACHINES, Machine, run
 
 LEVELS = ("-Os", "-O2")
 ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
+FLASH_SECTIONS = (".text", ".data", ".ARM.exidx")
 STEPS = 2_000  # on a processor with an FPU; a tenth without, a fortieth on AVR
 BASELINE = HERE / "size.json"
 TOLERANCE = 0.01
@@ -142,16 +143,13 @@ def deepest(folder: Path) -> int:
 
 def section_bytes(machine: Machine | Avr, elf: Path, names: tuple[str, ...]) -> int:
     """Sum of the sections of an ELF file."""
-    tool = machine.compiler.replace("-gcc", "-size")
-    rows = (line.split() for line in run(tool, "-A", str(elf)).splitlines())
+    rows = (line.split() for line in run(machine.tool("size"), "-A", str(elf)).splitlines())
     return sum(int(row[1]) for row in rows if len(row) == 3 and row[0] in names)
 
 
 def addresses(machine: Machine, elf: Path) -> dict[str, int]:
     """Symbols of an ELF file."""
-    rows = (
-        line.split() for line in run(machine.compiler.replace("-gcc", "-nm"), str(elf)).splitlines()
-    )
+    rows = (line.split() for line in run(machine.tool("nm"), str(elf)).splitlines())
     return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
 
@@ -202,10 +200,9 @@ def measure(machine: Machine | Avr, model: Model, folder: Path, counter: Path) -
     place = folder / f"{machine.name}-{model.name}"
     place.mkdir()
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
-    sections = (".text", ".data", ".ARM.exidx")
-    beside = section_bytes(machine, empty, sections) + program.samples().nbytes
+    beside = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
     small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
-    flash = {elf: section_bytes(machine, elf, sections) - beside for elf in (small, fast)}
+    flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - beside for elf in (small, fast)}
     memory = memory_of(config).total
     if isinstance(machine, Avr):
         runs = {elf: machine.counted(elf) for elf in (small, fast)}

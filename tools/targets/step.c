@@ -1,6 +1,7 @@
-/* The firmware of a learner with any configuration (model.h, written by cost.py), fed with a stream
- * that never ends: waves and noise of usual size, which is what the cost of a usual step needs.
- * step_begin and step_end are where count.c counts, once the units have settled. */
+/* The firmware of learners with one kernel and any configurations (model.h, written by counting.py),
+ * one after the other, each fed with a stream that never ends: waves and noise of usual size, which
+ * is what the cost of a usual step needs. step_begin and step_end are where profile.c counts, once
+ * the units have settled, and step_next where the next learner begins. */
 #include "nbt.h"
 #include "model.h"
 #include "semihosting.h"
@@ -17,6 +18,11 @@ __attribute__((noinline)) void step_end(void)
     __asm__ volatile("");
 }
 
+__attribute__((noinline)) void step_next(void)
+{
+    __asm__ volatile("");
+}
+
 /* A triangle wave for every channel, and uniform noise (Numerical Recipes' generator). */
 static float sample(uint32_t step, uint32_t channel, uint32_t *noise)
 {
@@ -26,42 +32,53 @@ static float sample(uint32_t step, uint32_t channel, uint32_t *noise)
     return (float)height / (float)period * 4.0f - 1.0f + (float)(*noise >> 8) * 0x1p-24f;
 }
 
-int main(void)
+static int steps_of(const nbt_config *config)
 {
     static float x[MODEL_INPUTS], y[MODEL_OUTPUTS], label[MODEL_OUTPUTS];
-    uint32_t noise = 1;
+    static int32_t anchor[MODEL_OUTPUTS];
+    uint32_t noise = 1, waits = config->max_delay + 1;
     nbt_learner *learner;
-    if (nbt_init(arena, sizeof arena, &model_config, &learner) != NBT_OK) {
+    if (nbt_init(arena, sizeof arena, config, &learner) != NBT_OK) {
         return 1;
     }
-#if MODEL_ANCHORED
-    static const int32_t anchor[MODEL_OUTPUTS] = MODEL_ANCHOR;
-    if (nbt_anchor_set(learner, anchor) != NBT_OK) {
-        return 1;
+    for (uint32_t o = 0; o < config->n_out; o++) {
+        anchor[o] = (int32_t)(o % config->n_in);
     }
-#endif
-    for (uint32_t step = 0; step < WARM + STEPS + MODEL_WAITS; step++) {
-        for (uint32_t i = 0; i < MODEL_INPUTS; i++) {
+    if (config->anchored && nbt_anchor_set(learner, anchor) != NBT_OK) {
+        return 2;
+    }
+    for (uint32_t step = 0; step < WARM + STEPS + waits; step++) {
+        for (uint32_t i = 0; i < config->n_in; i++) {
             x[i] = sample(step, i, &noise);
         }
-        for (uint32_t o = 0; o < MODEL_OUTPUTS; o++) {
-            float value = x[o % MODEL_INPUTS];
-            label[o] = MODEL_REAL ? value : (float)(value > 0.5f);
+        for (uint32_t o = 0; o < config->n_out; o++) {
+            float value = x[o % config->n_in];
+            label[o] = config->link == NBT_LINK_GAUSSIAN ? value : (float)(value > 0.5f);
         }
-        if (step >= WARM + MODEL_WAITS) {
+        if (step >= WARM + waits) {
             step_begin();
         }
-        if (step >= MODEL_WAITS) {
-            if (nbt_learn(learner, label) < 0) {
-                return 2;
-            }
-        }
-        if (nbt_predict(learner, y, x) < 0) {
+        if (step >= waits && nbt_learn(learner, label) < 0) {
             return 3;
         }
-        if (step >= WARM + MODEL_WAITS) {
+        if (nbt_predict(learner, y, x) < 0) {
+            return 4;
+        }
+        if (step >= WARM + waits) {
             step_end();
         }
+    }
+    return 0;
+}
+
+int main(void)
+{
+    for (uint32_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        int failed = steps_of(&models[i]);
+        if (failed != 0) {
+            return failed;
+        }
+        step_next();
     }
     return 0;
 }
