@@ -300,8 +300,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     /* (2, n_in), (2, O) a value, how often in a row */                                           \
     X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in))                                 \
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */ \
-    X(OPTIONAL, head, parameters, WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */            \
-    X(OPTIONAL, head_cov, covariance, VARIANCES, 3, 1u, /* (Q, Z) */                              \
+    X(OPTIONAL, head, parameters, HEAD_WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */       \
+    X(OPTIONAL, head_cov, covariance, HEAD_VARIANCES, 3, 1u, /* (Q, Z) */                         \
       NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))                                    \
     X(OPTIONAL, angle_traces, estimate, WEIGHTS, 3, 0u, /* (2, C) of the angles of resonators */  \
       NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), 2u * (C))

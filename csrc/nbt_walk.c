@@ -94,6 +94,17 @@ static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, wo
     }
 }
 
+/* U or its covariance, row by row. */
+static void walk_head(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind,
+                      float most)
+{
+    for (size_t k = 0; k < l->Q; k++) {
+        for (size_t j = 0; j < l->Z; j++) {
+            walk_float(walker, data + nbt_layout_head_index(l, k, j), kind, most);
+        }
+    }
+}
+
 /* Packed columns: the entries above the diagonal, then d_j. */
 static void walk_factor(nbt_walker *walker, float *ud, size_t n, float most)
 {
@@ -208,13 +219,15 @@ static void walk_levels(nbt_walker *walker, float *level, size_t n)
 
 /* The contents of NBT_SAVED_ARRAYS. */
 typedef enum array_content {
-    WEIGHTS,   /* of either sign */
-    VARIANCES, /* of scaled units */
-    SQUARES,   /* sums of squares */
-    SHARES,    /* above 0, at most 1 */
-    FACTOR,    /* of a covariance, nbt_ud.h */
-    NOISE,     /* (2, n) the innovation variance, and how many labels it has seen */
-    STATE,     /* (2, S) */
+    WEIGHTS,      /* of either sign */
+    VARIANCES,    /* of scaled units */
+    HEAD_WEIGHTS, /* (Q, Z), in blocks */
+    HEAD_VARIANCES,
+    SQUARES, /* sums of squares */
+    SHARES,  /* above 0, at most 1 */
+    FACTOR,  /* of a covariance, nbt_ud.h */
+    NOISE,   /* (2, n) the innovation variance, and how many labels it has seen */
+    STATE,   /* (2, S) */
     RING,
     SCALER,    /* (3, n) mean, variance, count */
     COUNTED,   /* (2, n) a value, and how often it was seen */
@@ -236,6 +249,8 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
     switch (what) {
     case WEIGHTS: walk_array(walker, data, n, ANY_SIGN, LIMIT); break;
     case VARIANCES: walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT); break;
+    case HEAD_WEIGHTS: walk_head(walker, l, data, ANY_SIGN, LIMIT); break;
+    case HEAD_VARIANCES: walk_head(walker, l, data, POSITIVE, COVARIANCE_LIMIT); break;
     case SQUARES: walk_array(walker, data, n, NONNEGATIVE, LARGEST); break;
     case SHARES: walk_array(walker, data, n, POSITIVE, 1.0f); break;
     case FACTOR: walk_factor(walker, data, l->F, covariance_limit(l)); break;
@@ -360,9 +375,15 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     }
 }
 
+/* Whether a content may be set by the caller, unless it is of the estimate. */
+static int is_learnt(array_content what)
+{
+    return what == WEIGHTS || what == VARIANCES || what == HEAD_WEIGHTS || what == HEAD_VARIANCES;
+}
+
 /* An array that is empty lies where the next one does. */
 #define WALK_LEARNT(where, name, purpose, content, since, copied, brought, floats)                 \
-    if (((content) == WEIGHTS || (content) == VARIANCES) &&                                        \
+    if (is_learnt(content) &&                                                                      \
         offsetof(nbt_breakdown, purpose) != offsetof(nbt_breakdown, estimate) && (brought) != 0 && \
         NBT_FIND_##where(l, name) == data && (floats) == n) {                                      \
         WALK_##where(NBT_FIND_##where(l, name), floats, content);                                  \
