@@ -96,6 +96,7 @@ class ReferenceLearner:
         self.covariance = ReadoutCovariance(self.prior, self.covariance_order())
         self.noise = np.ones(O)
         self.label_count = np.zeros(O)
+        self.labels_learnt = 0  # unlike labelled_steps it never starts again
         self.start_recurrent()
         self.input_scaler = Scaler(config.n_in, config.scale_steps, config.scale_rate)
         label_steps = config.scale_steps if config.link == "gaussian" else 0
@@ -276,6 +277,7 @@ class ReferenceLearner:
             new = self.kalman(f, new, c, n_waiting)
         self.label_count += new.labelled
         self.labelled_steps += 1
+        self.labels_learnt += 1
         if config.link == "gaussian":
             r = noise_step(self.noise, new.error, c, self.label_count, config.noise_rate)
             self.noise = np.where(new.labelled, r, self.noise)
@@ -401,7 +403,7 @@ class ReferenceLearner:
         head_change = eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
         self.head = self.head + self.learning_head.bounded(head_change)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
-        turns, labels = config.filter == "kalman", self.labelled_steps
+        turns, labels = config.filter == "kalman", self.labels_learnt
         of_head_now = of_head_turn(self.head_P.shape, labels) if turns else None
         self.head_P = self.moved(self.head_P, of_head_seen, of_head_now)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)

@@ -304,7 +304,7 @@ class StreamLearner(ReferenceLearner):
         for o, expert in enumerate(self.linear):
             expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
         if self.slow:
-            self.slow.learn_part(f, difference, self.labelled_steps - 1)  # counted by fit
+            self.slow.learn_part(f, difference, self.labels_learnt - 1)  # counted by fit
         self.count_labels(target)
 
     def assess(self, target: Array, truth: Array, answer: Array, taught: bool) -> None:

@@ -43,6 +43,10 @@ class Avr:
     most_steps: int = 10
     tools: tuple[str, ...] = ("avr-gcc", "simavr")
 
+    def tool(self, name: str) -> str:
+        """A program of the compiler's binutils, as "nm"."""
+        return f"{self.compiler.removesuffix('gcc')}{name}"
+
     def compile(
         self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
     ) -> Path:
