@@ -30,7 +30,8 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
             -Wdouble-promotion -Werror
 
 .PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
-        fleet fleet-scale live soak targets board size scaling cost losses amalgamation ecosystems misra learning \
+        fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
+        learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
         compilers analyse clean
@@ -56,11 +57,13 @@ help:
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
+	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/porting.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
 	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/porting.md)'
 	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/porting.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
+	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
 	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
@@ -68,7 +71,7 @@ help:
 	@echo '                  GOALS=1: of columns what has a goal, alone; REPORT=1: measures nothing, writes what is there'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make paper        what the paper of the method claims, measured again (docs/paper.md); minutes'
-	@echo 'make bench        cost a step, the limit of the machine, NumPy, JAX, PyTorch, plain C (docs/speed.md)'
+	@echo 'make bench        the default learner beside river, reservoirpy, PyTorch, ...; the limit of the machine (docs/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
@@ -76,7 +79,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
-	@echo 'make check        formatter, linter, types, and the kernel through compilers and analysers'
+	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
 	@echo '                  which no target changes otherwise'
@@ -165,6 +168,13 @@ amalgamation: $(VENV)/package
 ecosystems: $(VENV)/package
 	$(BIN)/python -m tools.library
 
+# An environment of their own: they hold other packages back.
+packagers: $(VENV)-packagers/ready
+$(VENV)-packagers/ready: tools/library/packagers.txt $(VENV)/python
+	$(BIN)/python -m venv --clear $(VENV)-packagers
+	$(VENV)-packagers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 # Minutes; needs cppcheck with its addon.
 misra: $(VENV)/package
 	$(BIN)/python -m tools.misra $(call documented,--document docs/misra.md)
@@ -173,6 +183,9 @@ misra: $(VENV)/package
 size: $(VENV)/package
 	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
 	    $(call documented,--document docs/porting.md --readme README.md)
+
+rates: $(VENV)/package
+	$(BIN)/python -m tools.targets.rates $(call documented,--document docs/porting.md)
 
 scaling: $(VENV)/package
 	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
@@ -209,7 +222,7 @@ paper: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
 	    $(call documented,--document docs/paper.md)
 
-# Some minutes; one thread of one core. braintrace is optional: `pip install braintrace`.
+# Some minutes; one thread of one core.
 bench: $(VENV)/bench
 	$(BIN)/python -m tools.bench --output build/bench.json $(call documented,\
 	    --document docs/speed.md --picture docs/speed/cost.png,--picture build/bench.png)
@@ -286,15 +299,18 @@ readme: $(VENV)/tools
 check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
-FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
+FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc src/*.[ch] nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
              examples/*.c tests/*.c tests/fuzz/*.c tools/*/*.[ch] tools/*/*/*.[ch])
 FORMATTED := $(filter-out nbt_embed/_kernel.c,$(FORMATTED))
 lint: $(VENV)/tools
 	$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
+# With what is compiled on request only.
+EVERYTHING := -DNBT_SOFT_FLOAT=2
 # NBT_REQUIRE_TOOLS=1 (the CI sets it) turns a missing compiler from a note into an error.
 COMPILED := gcc-1 gcc-16 clang-1 clang-16
 compilers:
@@ -306,7 +322,7 @@ $(COMPILED:%=compile-%): compile-%:
 	$(call if_installed,$$cc,the kernel was not checked with it); \
 	echo "$$cc, NBT_LANES=$$lanes"; \
 	for source in csrc/*.c $(CALLS); do \
-	    $$cc $(WARNINGS) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
+	    $$cc $(WARNINGS) $(EVERYTHING) -DNBT_LANES=$$lanes -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 # The same rule as for compilers.
@@ -321,26 +337,26 @@ analyse-gcc:
 	@$(call if_installed,gcc,the kernel was not analysed with it); \
 	echo 'gcc, static analysis'; \
 	for source in csrc/*.c $(CALLS); do \
-	    gcc $(WARNINGS) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
+	    gcc $(WARNINGS) $(EVERYTHING) -O1 -fanalyzer -DNBT_LANES=1 -Icsrc -c -o /dev/null $$source || exit 1; \
 	done
 
 analyse-clang-tidy:
 	@$(call if_installed,clang-tidy,the kernel was not analysed with it); \
 	echo 'clang-tidy, static analysis'; \
-	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 -DNBT_LANES=16 -Icsrc 2>/dev/null
+	clang-tidy --quiet csrc/*.c $(CALLS) -- -std=c99 $(EVERYTHING) -DNBT_LANES=16 -Icsrc 2>/dev/null
 
 analyse-cppcheck:
 	@$(call if_installed,cppcheck,the kernel was not analysed with it); \
 	echo 'cppcheck, static analysis'; \
 	cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr --enable=warning \
-	    -DNBT_LANES=16 -Icsrc csrc $(CALLS)
+	    $(EVERYTHING) -DNBT_LANES=16 -Icsrc csrc $(CALLS)
 
 # $(call if_installed,program,what not to have it means): ends the recipe where it is missing.
 if_installed = command -v $1 >/dev/null || { \
     echo "$1 is not installed: $2"; test "$$NBT_REQUIRE_TOOLS" != 1; exit; }
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
+	rm -rf $(VENV) $(VENV)-packagers build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -370,7 +386,7 @@ $(VENV)/learning: $(VENV)/package
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-# The index comes into play for PyTorch alone, as above; braintrace is not asked for.
+# The index comes into play for PyTorch alone, as above.
 $(VENV)/bench: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))

@@ -750,26 +750,35 @@ float nbt_sigmoidf(float x);
 
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)
 
-/* Sums over the rows of the tables of arrays; a term begins with its sign. */
-#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,      \
-                       estimator, filter, link)                                                    \
-    (0u NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),             \
-                         (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay), \
-                         NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),         \
-                         NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators),     \
-                         NBT_CONTEXT(n_in, n_hidden, resonators, lags),                            \
-                         NBT_FEATURES(n_in, n_hidden, resonators, head, lags),                     \
-                         (size_t)(resonators), (size_t)(head)))
-#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, \
-                         estimator, filter, link)                                           \
-    (0u NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),        \
-                           (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags),             \
-                           (size_t)(max_delay), NBT_STATES(n_hidden, resonators, cell),     \
-                           NBT_ROWS(n_hidden, cell), NBT_COLS(n_in, n_hidden, lags, cell),  \
-                           NBT_SEEN(n_hidden, resonators),                                  \
-                           NBT_CONTEXT(n_in, n_hidden, resonators, lags),                   \
-                           NBT_FEATURES(n_in, n_hidden, resonators, head, lags),            \
-                           (size_t)(resonators), (size_t)(head)))
+/* The rows of the tables of arrays with the sizes of a configuration. */
+#define NBT_EACH_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,   \
+                        estimator, filter, link)                                                 \
+    NBT_SAVED_ARRAYS(xm, x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in),               \
+                     (size_t)(n_out), (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay),   \
+                     NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),           \
+                     NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators),       \
+                     NBT_CONTEXT(n_in, n_hidden, resonators, lags),                              \
+                     NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), \
+                     (size_t)(head))
+#define NBT_EACH_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,       \
+                          estimator, filter, link)                                                 \
+    NBT_SCRATCH_ARRAYS(x, NBT_IN, cell, estimator, filter, link, (size_t)(n_in), (size_t)(n_out),  \
+                       (size_t)(n_hidden), (size_t)(lags), (size_t)(max_delay),                    \
+                       NBT_STATES(n_hidden, resonators, cell), NBT_ROWS(n_hidden, cell),           \
+                       NBT_COLS(n_in, n_hidden, lags, cell), NBT_SEEN(n_hidden, resonators),       \
+                       NBT_CONTEXT(n_in, n_hidden, resonators, lags),                              \
+                       NBT_FEATURES(n_in, n_hidden, resonators, head, lags), (size_t)(resonators), \
+                       (size_t)(head))
+
+/* Sums over them; a term begins with its sign. */
+#define NBT_SUM_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,  \
+                       estimator, filter, link)                                                \
+    (0u NBT_EACH_SAVED_(xm, x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, \
+                        estimator, filter, link))
+#define NBT_SUM_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell,  \
+                         estimator, filter, link)                                            \
+    (0u NBT_EACH_SCRATCH_(x, n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, \
+                          estimator, filter, link))
 #define NBT_FLOATS_SAVED_(where, name, purpose, content, since, copied, brought, floats) \
     +(brought) * (floats)
 #define NBT_FLOATS_COPIED_(where, name, purpose, content, since, copied, brought, floats) \

@@ -53,7 +53,7 @@ NBT_LOCAL void nbt_assess_init(const nbt_layout *l)
 
 /* ---- forecast -------------------------------------------------------------------------------- */
 
-NBT_LOCAL void nbt_assess_forecast(const nbt_learner *learner, const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_assess_forecast(const nbt_learner *learner, const nbt_layout *l)
 {
     for (size_t o = 0; o < l->O && nbt_intervals(l) > 0; o++) {
         nbt_interval_state interval = interval_of(l, o);
@@ -66,8 +66,8 @@ NBT_LOCAL void nbt_assess_forecast(const nbt_learner *learner, const nbt_layout 
 
 /* ---- learn ----------------------------------------------------------------------------------- */
 
-NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l, const float *label,
-                                int learns)
+NBT_OWN_FRAME NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const nbt_layout *l,
+                                              const float *label, int learns)
 {
     for (size_t o = 0; o < l->O && nbt_assesses(l); o++) {
         float truth = nbt_label(l)[o], score = NO_SCORE;

@@ -73,17 +73,18 @@ NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
     return kind;
 }
 
-/* What a pass does: a change, a look at what is there after it, or both. fused: both, in one
- * loop. */
+/* What a pass does: a change, a look at what is there after it, or both. */
 typedef struct nbt_pass {
     int changes;
     int looks;
-    int fused;
+    int pairs;   /* columns by pairs */
+    int turns;   /* the change moves the variances too */
+    int follows; /* the look has tangents */
 } nbt_pass;
 
-NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int fused)
+NBT_INLINE nbt_pass nbt_pass_of(int changes, int looks, int pairs)
 {
-    nbt_pass pass = {changes, looks, fused};
+    nbt_pass pass = {changes, looks, pairs, 0, 0};
     return pass;
 }
 
@@ -133,7 +134,7 @@ NBT_INLINE void nbt_lanes_gather(nbt_lanes *out, nbt_kind kind, size_t row, size
                                  const nbt_change *change)
 {
     const nbt_change nothing = {
-        {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f}, NULL};
+        {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, 1.0f, NULL, NULL, NULL, 0.0f, 0, 1}, NULL};
     const nbt_motion *motion = change != NULL ? &change->motion : &nothing.motion;
     const nbt_update *update = change != NULL ? &change->update : &nothing.update;
     kind.w = change != NULL ? kind.w : NBT_W_NONE;

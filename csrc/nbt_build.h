@@ -49,6 +49,10 @@
 #ifndef NBT_ANOMALY
 #define NBT_ANOMALY 1
 #endif
+/* 1: for one configuration, in a kernel that was written for it (nbt_fixed.h). */
+#ifndef NBT_FIXED
+#define NBT_FIXED 0
+#endif
 #define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
 #define NBT_HAS_INTERVALS (NBT_FOLLOW && NBT_INTERVALS)
 #define NBT_HAS_ANOMALY (NBT_FOLLOW && NBT_ANOMALY)

@@ -6,6 +6,63 @@
 #include "nbt_layout.h"
 #include "nbt_math.h"
 
+/* Kinds of the fields after seed. */
+enum { COUNT, CHOICE, REAL, ABOVE }; /* uint32_t; uint32_t; float; float with low excluded */
+
+/* What a refused config may have: of field `index`, values from low to high. */
+typedef struct refusal {
+    uint32_t index;
+    float low;
+    float high;
+} refusal;
+
+static int refuse(refusal *out, uint32_t index, float low, float high)
+{
+    out->index = index;
+    out->low = low;
+    out->high = high;
+    return 0;
+}
+
+#if NBT_FIXED
+
+#define KIND(name, kind, low, high, gaussian, other, since) kind,
+static const unsigned char kinds[NBT_FIELDS] = {NBT_FIELD_LIST(KIND)};
+#define FIXED(name, kind, low, high, gaussian, other, since) NBT_FIXED_##name,
+static const nbt_config fixed = {0 /* seed */, NBT_FIELD_LIST(FIXED)};
+
+nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link)
+{
+    return nbt_config_for(n_in, n_out, n_hidden, NBT_FIXED_cell, link);
+}
+
+nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
+                          uint32_t link)
+{
+    nbt_config config = fixed;
+    config.n_in = n_in; /* what another model has is refused later, by its name */
+    config.n_out = n_out;
+    config.n_hidden = n_hidden;
+    config.cell = cell;
+    config.link = link;
+    return config;
+}
+
+static int is_accepted(const nbt_config *config, refusal *out)
+{
+    for (uint32_t i = 0; i < NBT_FIELDS; i++) {
+        uint32_t word = nbt_config_word(&fixed, i);
+        if (nbt_config_word(config, i) != word) {
+            int is_whole = kinds[i] <= CHOICE;
+            float value = is_whole ? (float)word : nbt_from_bits(word);
+            return refuse(out, 1 + i, value, value);
+        }
+    }
+    return 1;
+}
+
+#else
+
 /* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their
  * number. */
 static float one_hot_gain(uint32_t n_in, int columns)
@@ -31,7 +88,6 @@ static float head_gain(uint32_t n_hidden, uint32_t cell, float gain)
 }
 
 /* Permitted values of the fields after seed. */
-enum { COUNT, CHOICE, REAL, ABOVE }; /* uint32_t; uint32_t; float; float with low excluded */
 typedef struct range {
     float low;
     float high;
@@ -219,21 +275,6 @@ static int is_addressable(const nbt_config *config)
     return floats <= SIZE_MAX / (2 * sizeof(float));
 }
 
-/* What a refused config may have: of field `index`, values from low to high. */
-typedef struct refusal {
-    uint32_t index;
-    float low;
-    float high;
-} refusal;
-
-static int refuse(refusal *out, uint32_t index, float low, float high)
-{
-    out->index = index;
-    out->low = low;
-    out->high = high;
-    return 0;
-}
-
 static int is_accepted(const nbt_config *config, refusal *out)
 {
     for (uint32_t i = 0; i < NBT_FIELDS; i++) {
@@ -265,6 +306,8 @@ static int is_accepted(const nbt_config *config, refusal *out)
     }
     return 1;
 }
+
+#endif
 
 int nbt_config_is_good(const nbt_config *config)
 {

@@ -4,6 +4,7 @@
 #include "nbt_gradient.h"
 #include "nbt_head.h"
 #include "nbt_innovation.h"
+#include "nbt_kalman.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
 #include "nbt_rls.h"
@@ -12,7 +13,6 @@
 
 /* Steps in parameters larger than this count as overflow. */
 #define STEP_LIMIT 1e6f
-#define NOISE_MIN 1e-8f
 /* Steps never fall below this share of the first ones: a device that runs for years still
  * learns. */
 #define ANNEAL_MIN 0.1f
@@ -35,7 +35,7 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 {
     *weight = nbt_link_innovate(l);
     nbt_gradient_directions(l);
-    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), l->F);
+    float c = nbt_ud_project(l->ud, nbt_uf(l), nbt_correct_features(l), 0.0f, 0, l->F);
     nbt_innovation_spread(l, c, gain);
     *limited = nbt_gate_limit(l, gain);
     if (*limited) {
@@ -51,24 +51,30 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
 /* Written so that NaN fails. */
 static int is_bounded(const nbt_layout *l, float c)
 {
-    /* |P w| <= sqrt(P) sqrt(sum P w w) and P <= 1 / info_floor (sgd: P = 1); so for g. With the
-     * bias column kept exactly, a bias moves with all D weights of its row. */
-    float p_max = !nbt_has_cov(&l->m) ? 1.0f : 1.0f / l->config->info_floor;
+    /* A step moves a weight by |step P w| <= sqrt(P) sqrt(step^2 sum P w w) along w, so along g,
+     * where that is p and q of a resonator along either: three terms, so by less than twice the
+     * root of their squares. P <= 1 / info_floor (sgd: P = 1). With the bias column kept exactly, a
+     * bias moves with all D weights of its row. */
+    float p_max = !nbt_is_kalman(l) ? 1.0f : 1.0f / l->config->info_floor;
     p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
-    float step = 0.0f;
+    float reach = 0.0f;
     float curvature = 0.0f;
     for (size_t n = 0; n < l->N; n++) {
-        step += nbt_abs(l->step_w[n]) * nbt_sqrt(l->w_square[n] * p_max);
+        reach += (l->step_w[n] * l->w_square[n]) * l->step_w[n];
         curvature += nbt_curvature_w(l)[n] * l->w_square[n];
     }
     for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
-        step += nbt_abs(nbt_step_g(l)[i]) * nbt_sqrt(nbt_g_square(l)[i] * p_max);
-        float curvature_w = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
-        float tilt = l->N == 0 ? 0.0f : nbt_tilt(l)[i];
-        curvature += (nbt_curvature_g(l)[i] + curvature_w * tilt * tilt) * nbt_g_square(l)[i];
+        float square = nbt_g_square(l)[i], step = nbt_step_g(l)[i];
+        float bend = nbt_curvature_g(l)[i];
+        if (l->N > 0) {
+            float tilt = nbt_tilt(l)[i];
+            bend += nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0] * tilt * tilt;
+        }
+        reach += (step * square) * step;
+        curvature += bend * square;
     }
     if (nbt_has_head(l)) {
-        step += nbt_head_reach(l, nbt_is_kalman(l) ? 1.0f / l->config->info_floor : 1.0f);
+        reach += nbt_head_reach(l);
         curvature += nbt_is_kalman(l) ? nbt_head_bend(l) : 0.0f;
     }
     float error = 0.0f; /* squared, of all outputs */
@@ -77,34 +83,50 @@ static int is_bounded(const nbt_layout *l, float c)
         error += miss * miss;
     }
     return nbt_dot(nbt_innovation(l), nbt_innovation(l), l->O) < NBT_HUGE && c < NBT_HUGE &&
-           step < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
+           2.0f * nbt_sqrt(reach * p_max) < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
-/* How far V_o moves along the direction. */
-static float readout_scale(const nbt_layout *l, size_t o)
+/* How far V_o moves along the direction: under kalman the gains of the covariance, which are C f /
+ * remains, with remains = 1 + weight f^T C f. */
+static float readout_scale(const nbt_layout *l, size_t o, float remains)
 {
-    int whitened = nbt_is_kalman(l) && nbt_is_gaussian(l);
-    return whitened ? l->noise[o] * nbt_innovation(l)[o] : nbt_innovation(l)[o];
+    float scale = remains * nbt_innovation(l)[o];
+    return nbt_is_kalman(l) && nbt_is_gaussian(l) ? l->noise[o] * scale : scale;
 }
 
 /* Whether the next step of every V_o is short enough. Written so that NaN fails. */
-static int is_readout_bounded(const nbt_layout *l, const float *direction)
+static int is_readout_bounded(const nbt_layout *l, const float *direction, float remains)
 {
     float length = nbt_sqrt(nbt_dot(direction, direction, l->F));
     int good = 1;
     for (size_t o = 0; o < l->O; o++) {
-        good &= nbt_abs(readout_scale(l, o)) * length < STEP_LIMIT;
+        good &= nbt_abs(readout_scale(l, o, remains)) * length < STEP_LIMIT;
     }
     return good;
 }
 
-/* V_o += scale_o x_o direction. */
-static void update_readout(const nbt_layout *l, const float *direction)
+/* to (n) += scale direction. */
+static void add_along(float *NBT_RESTRICT to, const float *direction, float scale, size_t n)
 {
+    for (size_t j = 0; j < n; j++) {
+        to[j] += scale * direction[j];
+    }
+}
+
+/* V_o += scale_o x_o direction, which stands in the order of the readout or of the covariance. */
+static void update_readout(const nbt_layout *l, const float *direction, float remains,
+                           int constant_first)
+{
+    size_t F = l->F, B = l->B;
     for (size_t o = 0; o < l->O; o++) {
-        float scale = readout_scale(l, o);
-        for (size_t j = 0; j < l->F; j++) {
-            l->readout[o * l->F + j] += scale * direction[j];
+        float scale = readout_scale(l, o, remains);
+        float *row = l->readout + o * F;
+        if (constant_first) {
+            add_along(row, direction + F - B, scale, B);
+            add_along(row + B, direction + 1, scale, F - 1 - B);
+            add_along(row + F - 1, direction, scale, 1);
+        } else {
+            add_along(row, direction, scale, F);
         }
     }
 }
@@ -116,13 +138,8 @@ static void update_noise(const nbt_layout *l, float c)
         if (nbt_is_nan(nbt_label(l)[o])) {
             continue;
         }
-        float *count = &l->noise[l->O + o];
-        *count += nbt_select(*count < 16777216.0f, 1.0f, 0.0f);
-        float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
-        rate = nbt_select(rate < l->config->noise_rate, l->config->noise_rate, rate);
-        float error = nbt_label(l)[o] - l->y[o];
-        float noise = l->noise[o] + rate * (error * error / (1.0f + c) - l->noise[o]);
-        l->noise[o] = nbt_select(noise < NOISE_MIN, NOISE_MIN, noise);
+        nbt_rls_count_noise(l->noise + o, l->noise + l->O + o, l->config->noise_rate,
+                            nbt_label(l)[o] - l->y[o], c);
     }
 }
 
@@ -143,6 +160,8 @@ NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change)
     update->tilt = nbt_tilt(l);
     update->curvature_g = nbt_curvature_g(l);
     update->rate_floor = 0.0f;
+    update->first = 0;
+    update->stride = nbt_has_coupling(&l->m) ? 1 : NBT_KALMAN_TURNS;
     nbt_fill(l->step_w, 0.0f, 2 * l->N);
     if (nbt_has_g(&l->m)) {
         nbt_fill(nbt_step_g(l), 0.0f, (nbt_is_columnar(l) ? 2 : 3) * l->E + nbt_resonators(l));
@@ -168,39 +187,19 @@ NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
     return l->cf;
 }
 
-/* C f in the order of the readout. */
-static const float *readout_direction(const nbt_layout *l)
+/* The prior in the order of the covariance, `lift` times. */
+static nbt_ud_prior prior_of(const nbt_layout *l, float lift)
 {
-    if (!nbt_correct_is_constant_first(l)) {
-        return l->cf;
-    }
-    nbt_ud_constant_last(l->f, l->cf, l->F, l->B);
-    return l->f;
-}
-
-/* The prior in the order of the covariance: of the first features, and of the rest. */
-typedef struct priors {
-    size_t first;
-    float head;
-    float tail;
-} priors;
-
-static priors priors_of(const nbt_layout *l, float lift)
-{
-    float prior = l->config->prior, hidden = l->config->prior_hidden;
-    if (nbt_lifts(l)) {
-        prior *= lift;
-        hidden *= lift;
-    }
-    priors units_first = {l->B, hidden, prior};
-    priors units_last = {l->F - l->B, prior, hidden};
+    float prior = l->config->prior * lift, hidden = l->config->prior_hidden * lift;
+    nbt_ud_prior units_first = {l->B, hidden, prior};
+    nbt_ud_prior units_last = {l->F - l->B, prior, hidden};
     return nbt_correct_is_constant_first(l) ? units_last : units_first;
 }
 
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l)
 {
-    priors p = priors_of(l, 1.0f);
-    nbt_ud_init(l->ud, l->F, p.first, p.head, p.tail);
+    nbt_ud_prior prior = prior_of(l, 1.0f);
+    nbt_ud_init(l->ud, l->F, &prior);
 }
 
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l)
@@ -239,24 +238,28 @@ NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update 
     float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
         /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
+        update->first = update->stride == 1 ? 0 : nbt_kalman_turn(learner->counters.labels);
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(l, gain, update, &weight, limited);
     } else {
         *limited = nbt_sgd_innovate(l, share * config->sgd_rate);
     }
-    if (!is_bounded(l, c) || (!kalman && !is_readout_bounded(l, l->f))) {
+    if (!is_bounded(l, c) || (!kalman && !is_readout_bounded(l, l->f, 1.0f))) {
         return 0;
     }
     if (kalman) {
-        priors p = priors_of(l, nbt_lifts(l) ? nbt_rls_lift(l->noise, l->O) : 1.0f);
-        float sum = nbt_ud_measure(l->ud, l->cf, nbt_uf(l), weight, l->f, l->F); /* f is used up */
-        int finite = nbt_ud_forget(l->ud, l->F, p.first, p.head, p.tail, config->forget, sum);
-        if (!finite || !is_readout_bounded(l, l->cf)) {
+        nbt_ud_prior prior = prior_of(l, nbt_lifts(l) ? nbt_rls_lift(l->noise, l->O) : 1.0f);
+        float remains = 1.0f + weight * c;
+        nbt_ud_gains(l->ud, l->cf, nbt_uf(l), weight, &prior, config->forget, l->F);
+        nbt_ud_turn(l->ud, l->cf, nbt_uf(l), 0, l->F, l->F);
+        if (!is_readout_bounded(l, l->cf, remains)) {
             nbt_correct_init_covariance(l);
             return 0;
         }
+        update_readout(l, l->cf, remains, nbt_correct_is_constant_first(l));
+    } else {
+        update_readout(l, l->f, 1.0f, 0);
     }
-    update_readout(l, kalman ? readout_direction(l) : l->f);
     update_noise(l, c);
     return 1;
 }

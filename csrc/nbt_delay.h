@@ -19,4 +19,8 @@ NBT_LOCAL float *nbt_ring_slot(const nbt_ring *ring, size_t age);
 /* x (lags * n_in): the sample of that age and the lags - 1 before it, newest first. */
 NBT_LOCAL void nbt_ring_taps(const nbt_ring *ring, float *x, size_t age, size_t lags);
 
+/* x (lags): the same of one channel. */
+NBT_LOCAL void nbt_ring_channel(const nbt_ring *ring, float *x, size_t channel, size_t age,
+                                size_t lags);
+
 #endif

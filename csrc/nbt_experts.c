@@ -1,7 +1,6 @@
 #include "nbt_experts.h"
 
 #include "nbt_correct.h"
-#include "nbt_head.h"
 #include "nbt_linear.h"
 #include "nbt_math.h"
 #include "nbt_mixture.h"
@@ -72,9 +71,12 @@ static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
     return mixture;
 }
 
+/* The slow readout learns one of NBT_RLS_PARTS labels, a part of it at each, and forgets for all of
+ * them. */
 static nbt_rls slow_of(const nbt_layout *l)
 {
     const nbt_config *config = l->config;
+    float forget = config->slow_forget * config->slow_forget;
     nbt_rls rls = {NBT_OF(l, slow),
                    NBT_OF(l, slow_ud),
                    NBT_OF(l, slow_noise),
@@ -84,12 +86,14 @@ static nbt_rls slow_of(const nbt_layout *l)
                    l->B,
                    config->prior,
                    config->prior_hidden,
-                   config->slow_forget,
+                   forget * forget,
                    config->noise_rate,
                    config->gate,
-                   config->prior_units != 0};
+                   config->prior_units != 0,
+                   NBT_OF(l, slow_turn)};
     return rls;
 }
+NBT_ASSERT(nbt_slow_forgets_for_four, NBT_RLS_PARTS == 4);
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
@@ -112,6 +116,14 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
         nbt_rls_init(&slow);
+    }
+}
+
+NBT_LOCAL void nbt_experts_complete(const nbt_layout *l)
+{
+    if (nbt_is_slow(l)) {
+        nbt_rls slow = slow_of(l);
+        nbt_rls_complete(&slow);
     }
 }
 
@@ -149,21 +161,19 @@ static void mix_forecasts(const nbt_layout *l, const nbt_ring *taps, size_t o, c
                           float base, float *p)
 {
     if (nbt_linear_lags(l) > 0) {
-        nbt_rls linear = nbt_linear_of(l, o);
-        p[1] =
-            bounded_or(base + nbt_rls_read(&linear, 0, nbt_linear_features(l, taps, o, 0)), p[0]);
+        p[1] = bounded_or(base + nbt_linear_read(l, taps, o), p[0]);
     }
     p[full_at(l)] = bounded_or(base + l->y[o], p[0]);
     if (nbt_is_slow(l)) {
-        nbt_rls slow = slow_of(l);
-        p[full_at(l) + 1] = bounded_or(base + nbt_rls_read(&slow, o, f), p[0]);
+        float read = nbt_dot(NBT_OF(l, slow) + o * l->F, f, l->F);
+        p[full_at(l) + 1] = bounded_or(base + read, p[0]);
     }
     nbt_mixture mixture = mixture_of(l, o);
     p[nbt_experts(l)] = nbt_mixture_answer(&mixture, p);
 }
 
-NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x,
-                                    float *y)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l,
+                                                  const float *x, float *y)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t n = n_waiting(l);
@@ -236,6 +246,11 @@ NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *
     for (size_t o = 0; o < l->O; o++) {
         nbt_label(l)[o] = target_of(learner, l, o);
     }
+    if (nbt_is_slow(l)) {
+        nbt_rls slow = slow_of(l);
+        nbt_ud_constant_first(l->cf, l->f, l->F, l->B);
+        nbt_rls_offer(&slow, l->cf, nbt_label(l), (uint32_t)learner->counters.labels);
+    }
 }
 
 static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const nbt_ring *taps,
@@ -247,24 +262,7 @@ static void learn_linear(const nbt_learner *learner, const nbt_layout *l, const 
     nbt_rls_learn(&linear, f, &target, f + linear.n);
 }
 
-static void learn_slow(const nbt_learner *learner, const nbt_layout *l, const nbt_ring *taps)
-{
-    float *f = l->f;
-    nbt_copy(l->cf, nbt_learning_state(l), l->E);
-    if (nbt_has_head(l)) {
-        nbt_head_forward(l, l->cf + l->E, nbt_learning_state(l), l->u + l->E);
-    }
-    nbt_ring_taps(taps, l->cf + l->B, learner->pending - 1, l->config->lags);
-    l->cf[l->F - 1] = 1.0f;
-    nbt_ud_constant_first(f, l->cf, l->F, l->B);
-    for (size_t o = 0; o < l->O; o++) {
-        nbt_label(l)[o] = target_of(learner, l, o);
-    }
-    nbt_rls slow = slow_of(l);
-    nbt_rls_learn(&slow, f, nbt_label(l), l->cf);
-}
-
-NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
     if (!nbt_mixes(l)) {
@@ -283,18 +281,20 @@ NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const nbt_layout *l
         }
     }
     if (nbt_is_slow(l)) {
-        learn_slow(learner, l, &taps);
+        nbt_rls slow = slow_of(l);
+        nbt_rls_learn_part(&slow);
     }
 }
 
 /* ---- units move ------------------------------------------------------------------------------ */
 
-NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
-                                      size_t channel, const nbt_unit_change *change)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
+                                                    size_t channel, const nbt_unit_change *change)
 {
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t lags = l->config->lags;
+    nbt_experts_complete(l); /* what is under way stands in the old units */
     for (size_t slot = 0; slot < taps.capacity; slot++) {
         float *x = taps.data + slot * taps.n_in + channel;
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
@@ -354,6 +354,7 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     float a = change->a;
     float shift =
         nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
+    nbt_experts_complete(l);
     nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {

@@ -3,7 +3,8 @@
  *     p_0  anchor   last value of the input whose future the output is; else the last label
  *     p_1  linear   base + V f of nbt_linear.h, with linear_lags
  *     p_2  full     base + V f of the readout that the network learns with
- *     p_3  slow     base + V f of a second readout on the same f, with slow_forget
+ *     p_3  slow     base + V f of a second readout on the same f, with slow_forget: it learns from
+ *                   every fourth label, a quarter of the work at each
  * base is p_0 for an anchored output, which learns the difference to it, else 0. With mix_forget
  * they and their mixture (nbt_mixture.h) wait with the input for the label; the anchor alone does
  * without a mixture.
@@ -45,6 +46,10 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l);
 /* The linear forecasts and the weights of all start again. */
 NBT_LOCAL void nbt_experts_open(const nbt_layout *l);
 
+/* Makes the parts of the slow readout's step that are left to later labels, before what it knows is
+ * re-expressed or set. */
+NBT_LOCAL void nbt_experts_complete(const nbt_layout *l);
+
 /* Forecasts with l->y = V f and the features l->f of the newest sample x (n_in), which start to
  * wait, and the answers y (O) in the caller's units. */
 NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x,
@@ -54,7 +59,8 @@ NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, c
  * or `own`, that of the full readout, in the units of the output. */
 NBT_LOCAL float nbt_experts_variance(const nbt_layout *l, size_t o, float own);
 
-/* Keeps the labels for nbt_experts_learn and makes them targets of the full readout. */
+/* Keeps the labels for nbt_experts_learn and makes them targets of the full readout; keeps the
+ * features l->f too if the slow one begins with this label. */
 NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *l);
 
 /* What the mixture and the other experts learn of the oldest forecast that waits. */

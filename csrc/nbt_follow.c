@@ -118,8 +118,8 @@ static float *next_sample(nbt_ring *ring, uint32_t *head)
     return now;
 }
 
-NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l, const float *x,
-                                      nbt_notice *notice)
+NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
+                                                    const float *x, nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
     nbt_ring ring = nbt_intake_ring(learner, l), taps = nbt_experts_taps(learner, l);
@@ -159,8 +159,8 @@ NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label, int *present,
-                                      nbt_notice *notice)
+NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const float *label,
+                                                    int *present, nbt_notice *notice)
 {
     const float missing = nbt_from_bits(0x7fc00000u);
     for (size_t o = 0; o < l->O; o++) {
@@ -207,7 +207,8 @@ static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, floa
     return change.restarts;
 }
 
-NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt_layout *l, const float *label)
+NBT_OWN_FRAME NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt_layout *l,
+                                                 const float *label)
 {
     int restarts = 0;
     for (size_t o = 0; o < l->O; o++) {

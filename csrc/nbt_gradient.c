@@ -1,33 +1,11 @@
 #include "nbt_gradient.h"
 
 #include "nbt_head.h"
+#include "nbt_kalman.h"
 #include "nbt_link.h"
 #include "nbt_math.h"
+#include "nbt_rows.h"
 #include "nbt_rtrl.h"
-
-/* A smaller share of w in the curvature is not split off: the tilt would not be a finite number,
- * times its square. */
-#define SPLIT_MIN 1e-20f
-
-/* out_k = a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O). One
- * output is what most sensors have, and then this is a loop over units that vectorises. */
-NBT_INLINE_LANES void row_dots(float *NBT_RESTRICT out, const float *a, const float *b,
-                               size_t b_step, size_t n, size_t O)
-{
-    if (NBT_UNIT_LOOPS && O == 1 && b_step == 0) {
-        for (size_t k = 0; k < n; k++) {
-            out[k] = 0.0f + a[k] * b[0]; /* as nbt_dot adds it up */
-        }
-    } else if (NBT_UNIT_LOOPS && O == 1) {
-        for (size_t k = 0; k < n; k++) {
-            out[k] = 0.0f + a[k] * b[k];
-        }
-    } else {
-        for (size_t k = 0; k < n; k++) {
-            out[k] = nbt_dot(a + k * O, b + k * b_step, O);
-        }
-    }
-}
 
 /* F^T times each of n rows of O entries, in place. */
 static void whiten(const nbt_layout *l, float *rows, size_t n)
@@ -87,14 +65,8 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
         return;
     }
     size_t G = nbt_has_g(&l->m) ? l->E : 0;
-    row_dots(l->step_w, l->alpha, innovation, 0, l->N, l->O);
-    row_dots(nbt_step_g(l), NBT_OF(l, white), innovation, 0, G, l->O);
-    for (size_t n = 0; n < l->N; n++) {
-        l->step_w[n] *= gain;
-    }
-    for (size_t i = 0; i < G; i++) {
-        nbt_step_g(l)[i] *= gain;
-    }
+    nbt_rows_dots(l->step_w, l->alpha, innovation, 0, l->N, l->O, gain);
+    nbt_rows_dots(nbt_step_g(l), NBT_OF(l, white), innovation, 0, G, l->O, gain);
 }
 
 /* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g
@@ -105,33 +77,29 @@ static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRIC
     for (size_t i = 0; i < l->H; i++) {
         float ww = l->N == 0 ? 0.0f : nbt_curvature_w(l)[nbt_is_by_unit(&l->m) ? i : 0];
         float quotient = tilt[i] / ww;
-        float turn = nbt_select(ww > SPLIT_MIN, quotient, 0.0f);
+        float turn = nbt_select(ww > NBT_SPLIT_MIN, quotient, 0.0f);
         float left = rest[i] - turn * turn * ww;
         tilt[i] = turn;
         rest[i] = nbt_select(left > 0.0f, gamma * left, 0.0f);
     }
 }
 
-/* The same of columns, which have no w: from the products g g to the curvature, of resonators with
- * that of p with q. */
+/* The same of columns, which have no w: the products g g are the curvature, and of resonators that
+ * of p with q. */
 static void columns_curvature(const nbt_layout *l, float gamma)
 {
     if (!nbt_has_g(&l->m)) {
         return;
     }
     size_t C = nbt_resonators(l);
-    const float *q = NBT_OF(l, white) + l->H * l->O, *p = q - C * l->O;
-    for (size_t i = 0; i < l->E; i++) {
-        nbt_curvature_g(l)[i] *= gamma;
-    }
-    for (size_t k = 0; k < C; k++) {
-        nbt_tilt(l)[k] = gamma * nbt_dot(p + k * l->O, q + k * l->O, l->O);
-    }
+    const float *white = NBT_OF(l, white), *q = white + l->H * l->O, *p = q - C * l->O;
+    nbt_rows_dots(nbt_curvature_g(l), white, white, l->O, l->E, l->O, gamma);
+    nbt_rows_dots(nbt_tilt(l), p, q, l->O, C, l->O, gamma);
 }
 
 NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
 {
-    float gamma = l->config->info_rate;
+    float gamma = nbt_kalman_rate(l->config->info_rate, update->stride);
     update->keep = 1.0f - gamma;
     update->rate_floor = gamma * l->config->info_floor;
     if (nbt_has_head(l)) {
@@ -141,18 +109,18 @@ NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)
         nbt_curvature_w(l)[0] = gamma;
         return;
     }
-    size_t G = nbt_has_g(&l->m) ? l->E : 0;
-    size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
-    row_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O);
-    row_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O);
     if (nbt_is_columnar(l)) {
         columns_curvature(l, gamma);
         return;
     }
+    size_t G = nbt_has_g(&l->m) ? l->E : 0;
+    size_t alpha_step = nbt_is_by_unit(&l->m) ? l->O : 0;
+    nbt_rows_dots(nbt_curvature_w(l), l->alpha, l->alpha, l->O, l->N, l->O, 1.0f);
+    nbt_rows_dots(nbt_curvature_g(l), NBT_OF(l, white), NBT_OF(l, white), l->O, G, l->O, 1.0f);
     if (l->N == 0) {
         nbt_fill(nbt_tilt(l), 0.0f, G);
     } else {
-        row_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O);
+        nbt_rows_dots(nbt_tilt(l), NBT_OF(l, white), l->alpha, alpha_step, G, l->O, 1.0f);
     }
     if (nbt_has_g(&l->m)) {
         split_curvature(l, gamma, nbt_tilt(l), nbt_curvature_g(l));

@@ -76,8 +76,10 @@ static void init_head(nbt_learner *learner, const nbt_layout *l)
     const nbt_config *config = &learner->config;
     /* As many units as states, not inputs: a head that one input saturates learns little. */
     float range = config->head_gain * nbt_sqrt(3.0f / (float)(l->E > 0 ? l->E : 1));
-    for (size_t i = 0; i < l->Q * l->Z; i++) {
-        NBT_OF(l, head)[i] = nbt_rng_uniform(learner->rng) * range;
+    for (size_t k = 0; k < l->Q; k++) {
+        for (size_t j = 0; j < l->Z; j++) {
+            NBT_OF(l, head)[nbt_layout_head_index(l, k, j)] = nbt_rng_uniform(learner->rng) * range;
+        }
     }
 }
 

@@ -72,25 +72,38 @@ static void add_directions(float *S, const directions *along, float gain, size_t
     }
 }
 
-/* The same, for a single output and all directions of the learner. */
-static void add_recurrent_single(const nbt_layout *l, float gain)
+/* sum_n (square_n a_n) a_n, from `sum` on. */
+NBT_INLINE float add_squares_of(float sum, const float *square, const float *a, size_t n)
 {
-    float sum = l->chol[0];
-    for (size_t n = 0; n < l->N; n++) {
-        sum += (gain * l->w_square[n] * l->alpha[n]) * l->alpha[n];
+    for (size_t i = 0; i < n; i++) {
+        sum += (square[i] * a[i]) * a[i];
     }
-    for (size_t i = 0; i < l->E && nbt_has_g(&l->m); i++) {
-        float white = NBT_OF(l, white)[i];
-        float alpha = l->N == 0 ? 0.0f : l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
-        float cross = l->N == 0 ? 0.0f : gain * NBT_OF(l, g_cross)[i];
-        sum +=
-            (gain * nbt_g_square(l)[i] * white + cross * alpha) * white + (cross * white) * alpha;
+    return sum;
+}
+
+/* S of a single output, all directions of the learner together. */
+static void add_single(const nbt_layout *l, float gain)
+{
+    float sum = 0.0f;
+    if (nbt_has_w(&l->m)) {
+        sum = add_squares_of(sum, l->w_square, l->alpha, l->N);
     }
-    for (size_t k = 0; k < nbt_resonators(l) && nbt_has_g(&l->m); k++) {
-        const float *p = NBT_OF(l, white) + l->H - nbt_resonators(l), *q = NBT_OF(l, white) + l->H;
-        sum += 2.0f * (gain * NBT_OF(l, pq_square)[k] * p[k]) * q[k];
+    if (nbt_has_g(&l->m)) {
+        size_t C = nbt_resonators(l);
+        const float *white = NBT_OF(l, white), *p = white + l->H - C, *q = white + l->H;
+        sum = add_squares_of(sum, nbt_g_square(l), white, l->E);
+        for (size_t i = 0; i < l->H && nbt_has_w(&l->m); i++) {
+            float cross = NBT_OF(l, g_cross)[i] * l->alpha[nbt_is_by_unit(&l->m) ? i : 0];
+            sum += 2.0f * (cross * white[i]);
+        }
+        for (size_t k = 0; k < C; k++) {
+            sum += 2.0f * ((NBT_OF(l, pq_square)[k] * p[k]) * q[k]);
+        }
     }
-    l->chol[0] = sum;
+    if (nbt_has_head(l)) {
+        sum = add_squares_of(sum, NBT_OF(l, head_square), NBT_OF(l, head_white), l->Q);
+    }
+    l->chol[0] += gain * sum;
 }
 
 /* S += gain sum_i P_i H_:i H_:i^T, whitened. */
@@ -98,10 +111,6 @@ static void add_recurrent(const nbt_layout *l, float gain)
 {
     if (NBT_IS_EXACT(l)) {
         nbt_rtrl_innovate(l, l->chol, gain);
-        return;
-    }
-    if (NBT_UNIT_LOOPS && l->O == 1) {
-        add_recurrent_single(l, gain);
         return;
     }
     directions along = {l->alpha, NULL, 0, l->w_square, NULL, l->N};
@@ -131,8 +140,12 @@ NBT_LOCAL void nbt_innovation_spread(const nbt_layout *l, float c, float gain)
 {
     if (is_along_one(l)) {
         nbt_link_spread_diagonal(l, l->chol, c);
+        return;
+    }
+    nbt_link_spread(l, l->chol, c);
+    if (l->O == 1 && !NBT_IS_EXACT(l)) {
+        add_single(l, gain);
     } else {
-        nbt_link_spread(l, l->chol, c);
         add_recurrent(l, gain);
         if (nbt_has_head(l)) {
             directions along = {NBT_OF(l, head_white), NULL, 0, NBT_OF(l, head_square), NULL, l->Q};

@@ -25,6 +25,7 @@ typedef enum storage {
     VECTOR,  /* one dimension */
     TABLE,   /* two, row-major */
     BLOCKED, /* two, in blocks of rows (nbt_matrices.h) */
+    HEAD,    /* the same of the head */
     PACKED   /* the factor of a covariance (nbt_ud.h) */
 } storage;
 
@@ -61,8 +62,8 @@ typedef struct view {
     X(SLOW_NOISE, NBT_OF(l, slow_noise), 2, l->O, TABLE)              \
     X(LINEAR, NBT_OF(l, linear), l->O, nbt_linear_lags(l) + 1, TABLE) \
     X(LINEAR_NOISE, NBT_OF(l, linear_noise), 2, l->O, TABLE)          \
-    X(HEAD, NBT_OF(l, head), l->Q, l->Z, TABLE)                       \
-    X(HEAD_COVARIANCE, NBT_OF(l, head_cov), l->Q, l->Z, TABLE)        \
+    X(HEAD, NBT_OF(l, head), l->Q, l->Z, HEAD)                        \
+    X(HEAD_COVARIANCE, NBT_OF(l, head_cov), l->Q, l->Z, HEAD)         \
     X(ANGLE_TRACES, NBT_OF(l, angle_traces), 2, l->C, TABLE)          \
     X(LEVEL, NBT_OF(l, level), 1, nbt_intervals(l), VECTOR)           \
     X(REACH, NBT_OF(l, reach), l->O, 2 * nbt_intervals(l), TABLE)     \
@@ -116,10 +117,12 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     *cols = v.cols;
     if (out != NULL && v.stored == PACKED) {
         nbt_ud_expand(v.data, out, v.rows, nbt_correct_is_constant_first(&l) ? l.B : v.rows);
-    } else if (out != NULL && v.stored == BLOCKED) {
+    } else if (out != NULL && (v.stored == BLOCKED || v.stored == HEAD)) {
         for (size_t row = 0; row < v.rows; row++) {
             for (size_t col = 0; col < v.cols; col++) {
-                out[row * v.cols + col] = v.data[nbt_layout_index(&l, row, col)];
+                size_t at = v.stored == HEAD ? nbt_layout_head_index(&l, row, col)
+                                             : nbt_layout_index(&l, row, col);
+                out[row * v.cols + col] = v.data[at];
             }
         }
     } else if (out != NULL) {

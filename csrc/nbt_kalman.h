@@ -19,6 +19,36 @@
 /* The bits of 1e6: the coupling c stays below, so that c^2 P and every product with c is finite. */
 #define NBT_COUPLING_END 0x49742400u
 
+/* A label moves every weight, and the variances P of every second column alone, with twice the rate:
+ * they change over a thousand labels, and their division is a good part of a step. Not with the bias
+ * column kept exactly, which needs all columns of a row at once. */
+#define NBT_KALMAN_TURNS 2u
+
+/* Whose turn it is: of the even columns (0) or of the odd ones (1). The sequence of Thue and Morse,
+ * the parity of the bits of n: whatever the period of a stream, no column meets only half of it. */
+NBT_INLINE size_t nbt_kalman_turn(uint64_t labels)
+{
+    uint32_t bits = (uint32_t)labels;
+    bits ^= bits >> 16;
+    bits ^= bits >> 8;
+    bits ^= bits >> 4;
+    bits ^= bits >> 2;
+    bits ^= bits >> 1;
+    return bits & 1u;
+}
+
+/* The rate of the variances that have their turn; info_rate is at most 1/2. */
+NBT_INLINE float nbt_kalman_rate(float info_rate, size_t stride)
+{
+    return stride == 1 ? info_rate : 2.0f * info_rate;
+}
+
+/* Whether P of column j moves. */
+NBT_INLINE int nbt_kalman_has_turn(const nbt_update *update, size_t j)
+{
+    return update->stride == 1 || j % NBT_KALMAN_TURNS == update->first;
+}
+
 /* P / (keep + gained): P = 1 / (J + delta) when the information J decays by `keep` = 1 - gamma and
  * gains gamma (curvature + delta); gained is that times P. */
 NBT_INLINE float nbt_kalman_shrink(float p, float keep, float gained)
@@ -38,7 +68,7 @@ NBT_INLINE float nbt_kalman_bound(float c)
 /* One parameter after the change of its step with u_j: w and g move, theta and P follow (without a
  * metric: theta alone, by a gradient step). */
 NBT_INLINE void nbt_kalman_update(nbt_entry *at, const nbt_lanes *lanes, size_t lane, nbt_kind kind,
-                                  const nbt_update *update, float u_j)
+                                  const nbt_update *update, int has_turn, float u_j)
 {
     float p = kind.metric ? at->p : 1.0f;
     float step = 0.0f;
@@ -57,7 +87,7 @@ NBT_INLINE void nbt_kalman_update(nbt_entry *at, const nbt_lanes *lanes, size_t 
         curvature = lanes->curvature_w[lane] * ((p * at->w) * at->w);
     }
     at->theta += step;
-    if (kind.metric) {
+    if (kind.metric && has_turn) {
         at->p = nbt_kalman_shrink(p, update->keep, curvature + update->rate_floor * p);
     }
 }

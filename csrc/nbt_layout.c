@@ -67,6 +67,38 @@ uint32_t nbt_config_versions(const nbt_config *config)
     return used | (NBT_ALL_VERSIONS & ~brought_fields);
 }
 
+/* Floats of the last good copy, whole multiples of 8 bytes; 0 without one. */
+#define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
+    +(size_t)(copied) * (brought) * (floats_)
+static size_t copied_floats(const nbt_layout *l)
+{
+    if (!NBT_ROLLBACK || l->config->rollback_steps == 0) {
+        return 0;
+    }
+    size_t n = NBT_SAVED_OF(FLOATS_COPIED, FLOATS_COPIED, l);
+    return n + n % 2;
+}
+
+#if NBT_FIXED
+
+#define KEEP_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
+    m->name = NBT_OF(l, name);
+
+size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
+{
+    nbt_matrices *m = &l->m;
+    l->config = config;
+    l->floats = base == NULL ? NULL : (float *)((unsigned char *)base + NBT_HEADER_BYTES);
+    NBT_FIXED_SAVED_ARRAYS(KEEP_MATRIX, NBT_SKIP)
+    m->rows = nbt_fixed_rows(l);
+    m->cols = nbt_fixed_cols(l);
+    m->hidden = nbt_fixed_H(l);
+    m->by_unit = (int)NBT_FIXED_IN(NBT_ESTIMATORS_BY_UNIT, estimator);
+    return NBT_HEADER_BYTES + (size_t)NBT_FIXED_FLOATS * sizeof(float);
+}
+
+#else
+
 /* Takes an array of n floats off the block if it is brought, 1 or 0. Returns NULL if not, or without
  * a block. */
 static float *place(float *base, size_t *next, size_t brought, size_t n)
@@ -93,18 +125,6 @@ static float *place(float *base, size_t *next, size_t brought, size_t n)
 #define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
     n += n > 0 ? (brought) * NBT_APART_(floats_) : 0;                                \
     PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_)
-
-/* Floats of the last good copy, whole multiples of 8 bytes; 0 without one. */
-#define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
-    +(size_t)(copied) * (brought) * (floats_)
-static size_t copied_floats(const nbt_layout *l)
-{
-    if (!NBT_ROLLBACK || l->config->rollback_steps == 0) {
-        return 0;
-    }
-    size_t n = NBT_SAVED_OF(FLOATS_COPIED, FLOATS_COPIED, l);
-    return n + n % 2;
-}
 
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {
@@ -156,6 +176,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
     return NBT_HEADER_BYTES + n * sizeof(float);
 }
 
+#endif
+
 size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
 {
     if (!nbt_is_columnar(l)) {
@@ -166,6 +188,11 @@ size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
     return unit < gated
                ? nbt_block_index(unit, at, gated, l->m.cols)
                : gated * l->m.cols + nbt_block_index(unit - gated, at, l->H - gated, l->m.cols);
+}
+
+size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j)
+{
+    return nbt_block_index(k, j, l->Q, l->Z);
 }
 
 #define COUNT_BYTES(where, name, purpose, content, since, copied, brought, floats_) \

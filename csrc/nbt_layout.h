@@ -4,6 +4,7 @@
 #define NBT_LAYOUT_H
 
 #include "nbt.h"
+#include "nbt_fixed.h"
 #include "nbt_matrices.h"
 
 /* The header of the block; the arrays follow it. */
@@ -28,6 +29,8 @@ enum {
     NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the
                      step */
 };
+
+#if !NBT_FIXED
 
 /* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says
  * OPTIONAL. Use: NBT_OF(l, name), NULL where there is none. */
@@ -75,6 +78,21 @@ typedef struct nbt_layout {
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
 
+#define NBT_OF(l, name) nbt_optional(l, (int)NBT_AT_##name, (int)NBT_LAST_##name)
+NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
+{
+    return last >= at ? l->optional[last] : NULL;
+}
+
+#define NBT_FIND_POINTER(l, name) ((l)->name)
+
+#else
+
+#define NBT_OF(l, name) nbt_fixed_##name(l)
+#define NBT_FIND_POINTER(l, name) NBT_OF(l, name)
+
+#endif
+
 /* Where one pointer stands for several arrays, the later ones. Only of what there is. */
 NBT_INLINE float *nbt_learning_state(const nbt_layout *l)
 {
@@ -114,12 +132,6 @@ NBT_INLINE float *nbt_innovation(const nbt_layout *l)
 NBT_INLINE float *nbt_factor(const nbt_layout *l)
 {
     return l->y + 3 * l->O;
-}
-
-#define NBT_OF(l, name) nbt_optional(l, (int)NBT_AT_##name, (int)NBT_LAST_##name)
-NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
-{
-    return last >= at ? l->optional[last] : NULL;
 }
 
 /* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
@@ -241,6 +253,9 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 /* Place in storage of element (row, col) of a matrix (R, D). */
 size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col);
 
+/* Place in storage of element (k, j) of U or its covariance (Q, Z), nbt_head.h. */
+size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j);
+
 /* Its bytes by purpose. */
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 
@@ -281,7 +296,6 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
                       nbt_intervals(l), (size_t)nbt_has_anomaly(l))
 #define NBT_BRINGS_TO_L(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), nbt_##field(l))
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
-#define NBT_FIND_POINTER(l, name) ((l)->name)
 #define NBT_FIND_OPTIONAL(l, name) NBT_OF(l, name)
 
 /* Fails to compile when a choice is added: then every switch of the file that says this needs its

@@ -160,7 +160,7 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
     if (nbt_is_kalman(&l)) {
         nbt_intake_gather(learner, &l, l.f, l.state, 0);
         gather_features(learner, &l, l.state, l.f, 0);
-        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), l.F);
+        c = nbt_ud_project(l.ud, nbt_uf(&l), nbt_correct_features(&l), 0.0f, 0, l.F);
     }
     for (size_t o = 0; o < l.O; o++) {
         float deviation = nbt_scale_deviation(nbt_scale_load(l.label_scale, o, l.O));
@@ -277,9 +277,10 @@ static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *
     return answer == NBT_OK && !now->good ? NBT_SKIPPED : answer;
 }
 
-/* One label. A change of the matrices may be left in *undone, which lies in *change. */
-static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
-                        nbt_change *change, nbt_change **undone)
+/* What is learnt in the units that the label finds. */
+NBT_OWN_FRAME static nbt_status learn_label(nbt_learner *learner, const nbt_layout *l,
+                                            const float *label, nbt_change *change,
+                                            nbt_change **undone)
 {
     learn_step now = {{0, 0, 0}, 0, 0, NBT_HUGE};
     nbt_status refused = intake_label(learner, l, label, &now);
@@ -291,8 +292,15 @@ static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *
     }
     advance(learner, l, &now);
     correct(learner, l, change, &now);
-    nbt_status answer = finish(learner, l, change, &now, undone);
-    if (nbt_follows(l) && nbt_is_gaussian(l)) {
+    return finish(learner, l, change, &now, undone);
+}
+
+/* One label. A change of the matrices may be left in *undone, which lies in *change. */
+static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
+                        nbt_change *change, nbt_change **undone)
+{
+    nbt_status answer = learn_label(learner, l, label, change, undone);
+    if (answer >= 0 && nbt_follows(l) && nbt_is_gaussian(l)) {
         nbt_follow_labelled(learner, l, label);
     }
     return answer;
@@ -329,14 +337,14 @@ static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
 static void tell_bounds(const nbt_learner *learner, const nbt_layout *l, const nbt_rows *rows,
                         size_t t)
 {
-    if (rows->bounds != NULL) {
+    if (nbt_intervals(l) > 0 && rows->bounds != NULL) {
         nbt_assess_bounds(learner, l, rows->bounds + t * l->O * 2 * nbt_intervals(l));
     }
 }
 
 static void tell_scores(const nbt_layout *l, const nbt_rows *rows, size_t t, int has_learnt)
 {
-    if (rows->anomaly != NULL && has_learnt) {
+    if (nbt_has_anomaly(l) && rows->anomaly != NULL && has_learnt) {
         nbt_assess_scores(l, rows->anomaly + t * l->O);
     } else if (rows->anomaly != NULL) {
         nbt_fill(rows->anomaly + t * l->O, nbt_from_bits(0x7fc00000u), l->O);

@@ -18,7 +18,8 @@ NBT_LOCAL nbt_rls nbt_linear_of(const nbt_layout *l, size_t o)
                    config->linear_forget,
                    config->noise_rate,
                    config->gate,
-                   config->prior_units != 0};
+                   config->prior_units != 0,
+                   NULL};
     return rls;
 }
 
@@ -28,10 +29,18 @@ NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, 
     float *f = NBT_OF(l, linear_work);
     float channel = NBT_OF(l, anchor)[o];
     f[0] = 1.0f;
-    for (size_t lag = 0; lag < nbt_linear_lags(l); lag++) {
-        f[1 + lag] = channel >= 0.0f ? nbt_ring_slot(taps, age + lag)[(size_t)channel] : 0.0f;
+    if (channel >= 0.0f) {
+        nbt_ring_channel(taps, f + 1, (size_t)channel, age, nbt_linear_lags(l));
+    } else {
+        nbt_fill(f + 1, 0.0f, nbt_linear_lags(l));
     }
     return f;
+}
+
+NBT_LOCAL float nbt_linear_read(const nbt_layout *l, const nbt_ring *taps, size_t o)
+{
+    size_t n = nbt_linear_lags(l) + 1;
+    return nbt_dot(NBT_OF(l, linear) + o * n, nbt_linear_features(l, taps, o, 0), n);
 }
 
 NBT_LOCAL void nbt_linear_move(const nbt_layout *l, size_t o, float a, float b)

@@ -16,6 +16,9 @@ NBT_LOCAL nbt_rls nbt_linear_of(const nbt_layout *l, size_t o);
 NBT_LOCAL float *nbt_linear_features(const nbt_layout *l, const nbt_ring *taps, size_t o,
                                      size_t age);
 
+/* V f of output o for the newest sample. */
+NBT_LOCAL float nbt_linear_read(const nbt_layout *l, const nbt_ring *taps, size_t o);
+
 /* The values of the input are now x' = a x + b. */
 NBT_LOCAL void nbt_linear_move(const nbt_layout *l, size_t o, float a, float b);
 

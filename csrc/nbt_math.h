@@ -11,13 +11,21 @@
 #include "nbt_float.h"
 
 #if defined(__GNUC__)
-#define NBT_INLINE static inline __attribute__((always_inline))
+#define NBT_INLINE static inline __attribute__((always_inline, unused))
 #define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
 #define NBT_INLINE static inline
 #define NBT_NOINLINE
 #define NBT_RESTRICT
+#endif
+
+/* A function whose frame leaves the stack when it returns, in a build for size: inlined into its only
+ * caller, its variables would lie below all that this calls later. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
+#define NBT_OWN_FRAME NBT_NOINLINE
+#else
+#define NBT_OWN_FRAME
 #endif
 
 /* Fails to compile where the condition does not hold. */
@@ -57,6 +65,9 @@
 /* Beyond this a scalar of the step counts as overflow, long before float32 does. */
 #define NBT_HUGE 1e18f
 
+/* The NaN that is saved, since every processor makes its own. */
+#define NBT_NAN_BITS 0x7fc00000u
+
 NBT_INLINE uint32_t nbt_bits(float x)
 {
     uint32_t bits;
@@ -93,6 +104,10 @@ NBT_INLINE float nbt_abs(float x)
 NBT_INLINE float nbt_select(int yes, float a, float b)
 {
 #if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
+    return yes ? a : b;
+#elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) != 0
+    /* Once both are there, ARM's compilers move one on a condition. */
+    __asm__("" : "+t"(a), "+t"(b));
     return yes ? a : b;
 #else
     uint32_t mask = 0u - (uint32_t)yes;

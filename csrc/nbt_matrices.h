@@ -85,6 +85,8 @@ typedef struct nbt_update {
     const float *tilt;        /* (H) */
     const float *curvature_g; /* (H) */
     float rate_floor;         /* gamma delta */
+    size_t first;  /* P moves of the columns first, first + stride, ...: those whose turn it is */
+    size_t stride; /* (nbt_kalman.h) */
 } nbt_update;
 
 /* All that a step changes in the matrices: w and g move with its u (D), then the update. */

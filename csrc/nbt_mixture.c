@@ -39,11 +39,6 @@ static void count_error(const nbt_mixture *self, float error)
     *self->labels = n;
 }
 
-static float slope(float p, float answer, float off, float q)
-{
-    return nbt_clamp(-2.0f * off * ((p - answer) / q), -SLOPE_MAX, SLOPE_MAX);
-}
-
 NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label,
                                  float forget)
 {
@@ -54,16 +49,17 @@ NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float 
     }
     float q = nbt_sqrt(*self->error);
     float off = nbt_clamp((label - answer) / q, -ERRORS_MAX, ERRORS_MAX);
-    float most = 0.0f;
+    float most = 0.0f, scale = -2.0f * off / q;
     for (size_t k = 0; k < K; k++) {
-        float g = slope(p[k], answer, off, q);
+        float g = nbt_clamp(scale * (p[k] - answer), -SLOPE_MAX, SLOPE_MAX);
+        self->weight[k] = g; /* until the weights are made */
         self->spread[k] = forget * self->spread[k] + g * g;
         most = self->spread[k] > most ? self->spread[k] : most;
     }
     float eta = nbt_sqrt(1.0f / (most + 1e-12f));
     float best = -NBT_HUGE;
     for (size_t k = 0; k < K; k++) {
-        float g = slope(p[k], answer, off, q);
+        float g = self->weight[k];
         self->regret[k] = forget * self->regret[k] - (g + eta * (g * g));
         best = eta * self->regret[k] > best ? eta * self->regret[k] : best;
     }
@@ -72,7 +68,8 @@ NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float 
         self->weight[k] = nbt_exp(eta * self->regret[k] - best);
         sum += self->weight[k];
     }
+    float share = (1.0f - SHARE) / sum;
     for (size_t k = 0; k < K; k++) {
-        self->weight[k] = (1.0f - SHARE) * (self->weight[k] / sum) + SHARE / (float)K;
+        self->weight[k] = share * self->weight[k] + SHARE / (float)K;
     }
 }

@@ -101,7 +101,7 @@ NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b,
             coupling[lane] = at.c;
         }
         if (pass.looks) {
-            nbt_sums_add(sums, lane, kind, &at, of.u, 0.0f, of.tangent);
+            nbt_sums_add(sums, lane, kind, &at, of.u, 0.0f, 1, of.tangent);
         }
     }
 }
@@ -145,7 +145,7 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
             of.tangent = kind.w == NBT_W_SHARED && j < H ? tangent[j] : 0.0f;
         }
         if (fused) {
-            quasi_column(kind, nbt_pass_of(1, 1, 1), of, &b, &lanes, &update, &sums, theta, w, g,
+            quasi_column(kind, nbt_pass_of(1, 1, 0), of, &b, &lanes, &update, &sums, theta, w, g,
                          cov, coupling);
             continue;
         }
@@ -164,7 +164,7 @@ NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
     if (fused || look != NULL) {
         for (size_t lane = 0; lane < kind.width; lane++) {
             nbt_entry entry = load_entry(m, kind, at_bias + lane);
-            nbt_sums_add(&sums, lane, kind, &entry, look->u[last], 0.0f, 0.0f);
+            nbt_sums_add(&sums, lane, kind, &entry, look->u[last], 0.0f, 0, 0.0f);
         }
         nbt_sums_store(&sums, kind, row, unit, H, &look->out);
     }

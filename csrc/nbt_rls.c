@@ -10,9 +10,17 @@
  * what they say together. */
 #define WEIGHT_MAX 1024.0f
 
+/* The prior, `lift` times. */
+static nbt_ud_prior rls_prior(const nbt_rls *self, float lift)
+{
+    nbt_ud_prior prior = {self->n - self->hidden, self->prior * lift, self->prior_hidden * lift};
+    return prior;
+}
+
 static void start_covariance(const nbt_rls *self)
 {
-    nbt_ud_init(self->ud, self->n, self->n - self->hidden, self->prior, self->prior_hidden);
+    nbt_ud_prior prior = rls_prior(self, 1.0f);
+    nbt_ud_init(self->ud, self->n, &prior);
 }
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
@@ -21,11 +29,10 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
     start_covariance(self);
     nbt_fill(self->noise, 1.0f, self->O);
     nbt_fill(self->labels, 0.0f, self->O);
-}
-
-NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f)
-{
-    return nbt_dot(self->readout + o * self->n, f, self->n);
+    if (self->turn != NULL) {
+        self->turn[0] = 0.0f;
+        self->turn[2 + self->O + 2 * self->n] = 0.0f; /* nothing is kept */
+    }
 }
 
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
@@ -37,62 +44,150 @@ NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
     return 1.0f / nbt_clamp(sum / (float)n, NOISE_MIN, 1.0f);
 }
 
-/* From target (O) to the errors within the gate. Returns the largest, NaN or infinity included,
- * and -1 without any. */
-static float gate_errors(const nbt_rls *self, const float *f, float *target, float c)
+/* From target (O) to the errors within the gate; c is f^T C f. */
+static void gate_errors(const nbt_rls *self, const float *f, float *target, float c)
 {
-    float largest = -1.0f;
     for (size_t o = 0; o < self->O; o++) {
         if (nbt_is_nan(target[o])) {
             continue;
         }
-        float error = target[o] - nbt_rls_read(self, o, f);
+        float error = target[o] - nbt_dot(self->readout + o * self->n, f, self->n);
         float reach = self->gate * nbt_sqrt(self->noise[o] * (1.0f + c));
         target[o] = self->gate > 0.0f ? nbt_clamp(error, -reach, reach) : error;
-        largest = !(nbt_abs(target[o]) <= largest) ? nbt_abs(target[o]) : largest;
     }
-    return largest;
 }
 
-static void count_noise(const nbt_rls *self, size_t o, float error, float c)
+NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
+                                   float c)
 {
-    float *count = &self->labels[o];
-    *count += *count < 16777216.0f ? 1.0f : 0.0f;
-    float rate = 1.0f / (*count + 1.0f); /* the start value counts as one sample */
-    rate = rate < self->noise_rate ? self->noise_rate : rate;
-    float noise = self->noise[o] + rate * (error * error / (1.0f + c) - self->noise[o]);
-    self->noise[o] = nbt_clamp(noise, NOISE_MIN, NOISE_MAX);
+    *labels += nbt_select(*labels < 16777216.0f, 1.0f, 0.0f);
+    float rate = 1.0f / (*labels + 1.0f); /* the start value counts as one sample */
+    rate = nbt_select(rate < noise_rate, noise_rate, rate);
+    float after = *noise + rate * (error * error / (1.0f + c) - *noise);
+    *noise = nbt_clamp(after, NOISE_MIN, NOISE_MAX);
 }
 
-NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *work)
+/* What is one number a column, once all b are there. */
+static void start_gains(const nbt_rls *self, float *gain, float *b)
+{
+    float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
+    nbt_ud_prior prior = rls_prior(self, lift);
+    nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, self->n);
+}
+
+/* V and r, once all gains are there. */
+static void move_readout(const nbt_rls *self, const float *gain, const float *error, float c)
 {
     size_t n = self->n;
-    float *cf = work, *uf = work + n;
-    float c = nbt_ud_project(self->ud, uf, f, n);
-    float largest = gate_errors(self, f, target, c);
-    if (largest < 0.0f || !(c < NBT_HUGE && largest < NBT_HUGE)) {
-        return;
-    }
-    float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
-    float sum = nbt_ud_measure(self->ud, cf, uf, 1.0f, f, n);
-    int finite = nbt_ud_forget(self->ud, n, n - self->hidden, self->prior * lift,
-                               self->prior_hidden * lift, self->forget, sum);
-    float length = nbt_sqrt(nbt_dot(cf, cf, n));
-    if (!finite || !(largest / (1.0f + c) * length < STEP_LIMIT)) {
-        start_covariance(self);
-        return;
-    }
+    float length = nbt_sqrt(nbt_dot(gain, gain, n));
     for (size_t o = 0; o < self->O; o++) {
-        if (nbt_is_nan(target[o])) {
+        if (nbt_is_nan(error[o])) {
             continue;
         }
-        float *row = self->readout + o * n;
-        float scale = target[o] / (1.0f + c);
-        for (size_t j = 0; j < n; j++) {
-            row[j] += scale * cf[j];
+        if (!(nbt_abs(error[o]) * length < STEP_LIMIT)) {
+            start_covariance(self);
+            return;
         }
-        count_noise(self, o, target[o], c);
+        float *NBT_RESTRICT readout = self->readout + o * n;
+        for (size_t j = 0; j < n; j++) {
+            readout[j] += error[o] * gain[j];
+        }
+        nbt_rls_count_noise(self->noise + o, self->labels + o, self->noise_rate, error[o], c);
     }
+}
+
+NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b)
+{
+    size_t n = self->n;
+    float c = nbt_ud_project(self->ud, b, f, 0.0f, 0, n);
+    if (c < NBT_HUGE) {
+        gate_errors(self, f, target, c);
+        start_gains(self, f, b);
+        nbt_ud_turn(self->ud, f, b, 0, n, n);
+        move_readout(self, f, target, c);
+    }
+}
+
+/* turn: the next part, c, errors (O), gains (n), b (n), whether a label is kept, its targets (O) and
+ * features (n). The first part makes errors of targets, and gains of features. */
+static size_t next_part(const nbt_rls *self)
+{
+    return (size_t)self->turn[0];
+}
+
+static float *kept_label(const nbt_rls *self)
+{
+    return self->turn + 2 + self->O + 2 * self->n;
+}
+
+/* Whether label number `label` is one of n: a hash of the number, uniform enough and without memory. */
+static int is_drawn(uint32_t label, uint32_t n)
+{
+    uint32_t bits = label * 0x9e3779b9u;
+    bits = (bits ^ bits >> 15) * 0x85ebca6bu;
+    return ((bits >> 16) * n) >> 16 == 0;
+}
+
+static void put_label(const nbt_rls *self, float *to, const float *f, const float *target)
+{
+    nbt_copy(to, target, self->O);
+    nbt_copy(to + self->O, f, self->n);
+}
+
+NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
+                             uint32_t label)
+{
+    float *kept = kept_label(self), *under_way = self->turn + 2;
+    size_t part = next_part(self);
+    if (part == 0 && kept[0] == 0.0f) {
+        put_label(self, under_way, f, target);
+        return;
+    }
+    if (part == 0) {
+        nbt_copy(under_way, kept + 1, self->O + self->n);
+    }
+    if (part == 0 || kept[0] == 0.0f || is_drawn(label, (uint32_t)part + 1)) {
+        put_label(self, kept + 1, f, target);
+        kept[0] = 1.0f;
+    }
+}
+
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
+{
+    /* The first part takes three quarters of U^T f, the second one the rest, the scalars and the
+     * first rows of U, of which column j has j entries and row i n - 1 - i: so many 64ths. */
+    static const unsigned char rows[NBT_RLS_PARTS] = {0, 0, 6, 22};
+    size_t part = next_part(self), n = self->n, split = n * 7 / 32 * 4;
+    float *error = self->turn + 2, *gain = error + self->O, *b = gain + n;
+    float *c = self->turn + 1;
+    int is_last = part + 1 == NBT_RLS_PARTS;
+    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
+    if (part == 0) {
+        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, split);
+        return;
+    }
+    if (part == 1) {
+        *c = nbt_ud_project(self->ud, b, gain, *c, split, n);
+        if (!(*c < NBT_HUGE)) {
+            self->turn[0] = *c = 0.0f;
+            return;
+        }
+        gate_errors(self, gain, error, *c);
+        start_gains(self, gain, b);
+    }
+    nbt_ud_turn(self->ud, gain, b, n * rows[part] / 256 * 4,
+                is_last ? n : n * rows[part + 1] / 256 * 4, n);
+    if (is_last) {
+        move_readout(self, gain, error, *c);
+    }
+}
+
+NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)
+{
+    while (next_part(self) > 0) {
+        nbt_rls_learn_part(self);
+    }
+    kept_label(self)[0] = 0.0f;
 }
 
 /* Whether all of a row are within a bound; NaN is not. */

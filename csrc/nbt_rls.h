@@ -4,11 +4,15 @@
  *     e_o = gated(target_o - V_o f),   |e_o| <= gate sqrt(r_o (1 + c)),   c = f^T C f
  *     V_o += C f e_o / (1 + c),   C <- C - C f f^T C / (1 + c), then forgetting (nbt_ud.h)
  *     r_o += max(noise_rate, 1 / (n + 1)) (e_o^2 / (1 + c) - r_o)
- * C is in units of the noise r, one for all outputs. The first feature is the constant 1. */
+ * C is in units of the noise r, one for all outputs. The first feature is the constant 1.
+ *
+ * A label is learnt in one call, or in NBT_RLS_PARTS of about equal cost: then what is under way is
+ * a part of the learner, and V and r move with the last one. */
 #ifndef NBT_RLS_H
 #define NBT_RLS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "nbt_simd.h"
 
@@ -26,16 +30,31 @@ typedef struct nbt_rls {
     float noise_rate;
     float gate;    /* 0: none */
     int by_target; /* prior_units */
+    float *turn; /* what is under way, NBT_RLS_TURN_ floats; NULL where labels are learnt at once */
 } nbt_rls;
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
 
-/* V_o f. */
-NBT_LOCAL float nbt_rls_read(const nbt_rls *self, size_t o, const float *f);
-
 /* Learns target (O), NaN for none, for the features f (n); a step that would leave the finite
- * numbers is left out. f and target are used up; work (2, n) is scratch. */
-NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *work);
+ * numbers is left out. f and target are used up; b (n) is scratch. */
+NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
+
+/* Learning in parts: a label is offered with its features (n) and targets (O), then a part of one
+ * that was offered earlier is learnt. Of NBT_RLS_PARTS labels one is kept for the parts that follow
+ * them, each with the same probability (reservoir sampling: Vitter 1985, Random sampling with a
+ * reservoir): every fourth one would show a single phase of a stream with that period. The draw
+ * depends on the number of the label alone. */
+#define NBT_RLS_PARTS 4
+NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
+                             uint32_t label);
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
+
+/* Learns the parts that are left, and forgets what is kept: both stand in units that are to move. */
+NBT_LOCAL void nbt_rls_complete(const nbt_rls *self);
+
+/* r and the labels counted in it after one more error. */
+NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
+                                   float c);
 
 /* What the prior is multiplied by under prior_units: 1 / mean noise of the n outputs, 1 to 1e8. */
 NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n);

@@ -28,12 +28,12 @@ static void through_rows(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL void nbt_rtrl_clear(const nbt_layout *l)
+NBT_RTRL_LOCAL void nbt_rtrl_clear(const nbt_layout *l)
 {
     nbt_fill(NBT_OF(l, exact), 0.0f, l->S * l->R * l->D);
 }
 
-NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
+NBT_RTRL_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
@@ -59,7 +59,7 @@ NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
+NBT_RTRL_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l)
 {
     return nbt_dot(NBT_OF(l, exact), NBT_OF(l, exact), l->S * l->R * l->D) < NBT_HUGE;
 }
@@ -81,7 +81,7 @@ static void weigh(const nbt_layout *l, const float *h)
     }
 }
 
-NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
+NBT_RTRL_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
 {
     size_t plane = l->R * l->D;
     float total = 0.0f;
@@ -104,7 +104,7 @@ NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l)
     return total;
 }
 
-NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
+NBT_RTRL_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain)
 {
     for (size_t row = 0; row < l->R; row++) {
         const float *slopes = NBT_OF(l, slopes) + row * l->D;
@@ -141,11 +141,12 @@ static float along_step(const nbt_layout *l, const float *h)
 }
 
 /* A parameter whose slopes are h. */
-static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h)
+static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h,
+                       int has_turn)
 {
     float p = !nbt_has_cov(&l->m) ? 1.0f : l->m.cov[at];
     l->m.theta[at] += p * along_step(l, h);
-    if (l->m.cov != NULL) {
+    if (l->m.cov != NULL && has_turn) {
         float square = p * over_outputs(l, h, h);
         l->m.cov[at] = nbt_kalman_shrink(p, update->keep,
                                          update->curvature_w[0] * square + update->rate_floor * p);
@@ -159,7 +160,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
     size_t at_bias = nbt_block_index(row, bias, l->R, l->D);
     float *slopes = NBT_OF(l, slopes) + row * l->D;
     float kept = update->keep / l->m.cov[at_bias];
-    update_one(l, update, at_bias, slopes + bias);
+    update_one(l, update, at_bias, slopes + bias, 1);
     float shrunk = l->m.cov[at_bias];
     float back = 0.0f;
     for (size_t j = 0; j < bias; j++) {
@@ -185,7 +186,7 @@ static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size
     l->m.theta[at_bias] -= back;
 }
 
-NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
+NBT_RTRL_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
 {
     for (size_t row = 0; row < l->R; row++) {
         if (nbt_has_coupling(&l->m)) {
@@ -194,7 +195,7 @@ NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update)
         }
         for (size_t j = 0; j < l->D; j++) {
             update_one(l, update, nbt_block_index(row, j, l->R, l->D),
-                       NBT_OF(l, slopes) + row * l->D + j);
+                       NBT_OF(l, slopes) + row * l->D + j, nbt_kalman_has_turn(update, j));
         }
     }
 }

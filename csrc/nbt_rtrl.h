@@ -15,25 +15,32 @@
 
 #define NBT_IS_EXACT(l) (NBT_HAS_RTRL && NBT_OF(l, exact) != NULL)
 
+/* What is never called must not be static either: compilers warn of what they do not find. */
+#if NBT_HAS_RTRL
+#define NBT_RTRL_LOCAL NBT_LOCAL
+#else
+#define NBT_RTRL_LOCAL
+#endif
+
 /* What an estimator does is said in nbt_estimate.h. Cost of advance: S (H + 1) R D
  * multiply-adds. */
-NBT_LOCAL void nbt_rtrl_clear(const nbt_layout *l);
-NBT_LOCAL void nbt_rtrl_advance(const nbt_layout *l);
-NBT_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l);
+NBT_RTRL_LOCAL void nbt_rtrl_clear(const nbt_layout *l);
+NBT_RTRL_LOCAL void nbt_rtrl_advance(const nbt_layout *l);
+NBT_RTRL_LOCAL int nbt_rtrl_is_bounded(const nbt_layout *l);
 
 /* slopes from white: under kalman F^T H; with a quasi-diagonal metric the bias's share is taken
  * out, h - c h_0. Returns sum P h h over all slopes.
  * Cost: O (H + 1) R D multiply-adds. */
-NBT_LOCAL float nbt_rtrl_slopes(const nbt_layout *l);
+NBT_RTRL_LOCAL float nbt_rtrl_slopes(const nbt_layout *l);
 
 /* S += gain sum_i P_i h_i h_i^T, the packed lower triangle (O (O + 1) / 2) of nbt_innovation.
  * Cost: O^2 R D / 2 multiply-adds. */
-NBT_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
+NBT_RTRL_LOCAL void nbt_rtrl_innovate(const nbt_layout *l, float *S, float gain);
 
 /* For every parameter, with its slopes h (O) and the step a (O) of nbt_gradient.h along them:
  *     theta += P h^T a,   P <- P / (keep + (curvature_w h^T h + rate_floor) P),
  * or the step and the update of nbt_quasi.h.
  * Cost: 2 O R D multiply-adds. */
-NBT_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
+NBT_RTRL_LOCAL void nbt_rtrl_update(const nbt_layout *l, const nbt_update *update);
 
 #endif

@@ -59,9 +59,10 @@ NBT_INLINE void nbt_sums_bias(nbt_block_sums *sums, size_t lane, nbt_kind kind, 
     sums->g_bias[lane] = g;
 }
 
-/* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. */
+/* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. follows: it
+ * has a tangent. */
 NBT_INLINE void nbt_sums_add(nbt_block_sums *sums, size_t lane, nbt_kind kind, const nbt_entry *at,
-                             float u_j, float u_squared, float tangent_j)
+                             float u_j, float u_squared, int follows, float tangent_j)
 {
     float p = kind.metric ? at->p : 1.0f;
     int quasi = kind.metric == NBT_METRIC_QUASI;
@@ -77,13 +78,36 @@ NBT_INLINE void nbt_sums_add(nbt_block_sums *sums, size_t lane, nbt_kind kind, c
         if (kind.g) {
             sums->wg[lane] += (p * w_own) * g_own;
         }
-        if (kind.w == NBT_W_SHARED) {
+        if (kind.w == NBT_W_SHARED && follows) {
             sums->da[lane] += at->theta * tangent_j;
         }
     }
     if (kind.g) {
         sums->gg[lane] += (p * g_own) * g_own;
         sums->gu[lane] += (p * g_own) * u_own;
+    }
+}
+
+/* sums += those of other columns. */
+NBT_INLINE void nbt_sums_join(nbt_block_sums *sums, const nbt_block_sums *others, nbt_kind kind)
+{
+    for (size_t lane = 0; lane < kind.width; lane++) {
+        sums->a[lane] += others->a[lane];
+        sums->uu[lane] += others->uu[lane];
+        if (kind.w) {
+            sums->ww[lane] += others->ww[lane];
+            sums->wu[lane] += others->wu[lane];
+        }
+        if (kind.w == NBT_W_SHARED) {
+            sums->da[lane] += others->da[lane];
+        }
+        if (kind.g) {
+            sums->gg[lane] += others->gg[lane];
+            sums->gu[lane] += others->gu[lane];
+        }
+        if (kind.w && kind.g) {
+            sums->wg[lane] += others->wg[lane];
+        }
     }
 }
 

@@ -6,18 +6,22 @@
 #include "nbt_quasi.h"
 #include "nbt_sums.h"
 
+/* As the sums of nbt_sweep: over the even columns and over the odd ones, then both. */
 NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, float *a,
                               const float *u)
 {
     const float *theta = m->theta + row * m->cols;
-    float sum[NBT_LANES] = {0};
-    for (size_t j = 0; j < m->cols; j++, theta += width) {
+    float even[NBT_LANES] = {0}, odd[NBT_LANES] = {0};
+    for (size_t j = 0; j < m->cols; j += 2, theta += 2 * width) {
         for (size_t lane = 0; lane < width; lane++) {
-            sum[lane] += theta[lane] * u[j];
+            even[lane] += theta[lane] * u[j];
+        }
+        for (size_t lane = 0; j + 1 < m->cols && lane < width; lane++) {
+            odd[lane] += theta[width + lane] * u[j + 1];
         }
     }
     for (size_t lane = 0; lane < width; lane++) {
-        a[row + lane] = sum[lane];
+        a[row + lane] = even[lane] + odd[lane];
     }
 }
 
@@ -105,117 +109,233 @@ NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m)
 
 /* ---- change and sums ------------------------------------------------------------------------- */
 
-/* One column of a block: the change ... */
-NBT_INLINE void change_column(nbt_kind kind, const nbt_lanes *lanes, const nbt_update *update,
-                              float u_before, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
-                              float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+/* The columns of a block go by in pairs: one whose variances have their turn (nbt_kalman.h), and one
+ * without. The even columns of a row are summed, and the odd ones, and then both sums added: those of
+ * a pair do not wait for each other. */
+
+/* Without lanes a loop over one pair is for a good part the loop. */
+#if NBT_LANES == 1 && !defined(__OPTIMIZE_SIZE__)
+#define SWEEP_UNROLLS 1
+#else
+#define SWEEP_UNROLLS 0
+#endif
+
+/* What a column brings; NULL where the pass does not need it. */
+typedef struct sources {
+    const float *u_before; /* of the change */
+    const float *u;        /* of the sums */
+    const float *u_squared;
+    const float *tangent;
+} sources;
+
+NBT_INLINE const float *source_at(int has, const float *values, size_t j)
 {
+    return has ? values + j : NULL;
+}
+
+NBT_INLINE sources sources_at(nbt_pass pass, sources of, size_t j)
+{
+    sources there = {source_at(pass.changes, of.u_before, j), source_at(pass.looks, of.u, j),
+                     source_at(pass.looks, of.u_squared, j),
+                     source_at(pass.looks && pass.follows, of.tangent, j)};
+    return there;
+}
+
+/* One column: the change, the sums, or both. theta to cov: its parameters. As arguments, since only
+ * there compilers believe that they do not overlap. */
+NBT_INLINE void sweep_column(nbt_kind kind, nbt_pass pass, sources of, const nbt_lanes *lanes,
+                             const nbt_update *update, nbt_block_sums *sums,
+                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                             float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    float u_before = pass.changes ? *of.u_before : 0.0f;
+    float u = pass.looks ? *of.u : 0.0f;
+    /* Without lanes a product is cheaper than another load. */
+    float u_squared = !pass.looks ? 0.0f : kind.width == 1 ? u * u : *of.u_squared;
+    float tangent = pass.looks && pass.follows ? *of.tangent : 0.0f;
     for (size_t lane = 0; lane < kind.width; lane++) {
-        nbt_entry at = nbt_entry_load(lane, kind, theta, w, g, cov);
-        nbt_kalman_update(&at, lanes, lane, kind, update, u_before);
-        nbt_entry_store(&at, lane, kind, theta, w, g, cov);
+        nbt_entry entry = nbt_entry_load(lane, kind, theta, w, g, cov);
+        if (pass.changes) {
+            nbt_kalman_update(&entry, lanes, lane, kind, update, pass.turns, u_before);
+            nbt_entry_store(&entry, lane, kind, theta, w, g, cov);
+        }
+        if (pass.looks) {
+            nbt_sums_add(sums, lane, kind, &entry, u, u_squared, pass.follows, tangent);
+        }
     }
 }
 
-/* ... and the sums. Many arguments, since all are of the column or are its matrices. */
-NBT_INLINE void look_column(nbt_kind kind, nbt_block_sums *sums, float u, float u_squared,
-                            float tangent, const float *theta, const float *w, const float *g,
-                            const float *cov)
+/* Columns j to j + count of a block, an even number from an even one on. sums: of the even ones, of
+ * the odd ones. first: which of a pair have their turn. */
+NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j, size_t count,
+                            sources of, const nbt_lanes *lanes, const nbt_update *update,
+                            nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                            float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    size_t width = kind.width;
+    nbt_pass even = pass, odd = pass;
+    even.turns = pass.turns && first == 0;
+    odd.turns = pass.turns && first == 1;
+#define STEP(j)                        \
+    of = sources_at(pass, of, j);      \
+    theta += j * width;                \
+    w = kind.w ? w + j * width : NULL; \
+    g = kind.g ? g + j * width : NULL; \
+    cov = kind.metric ? cov + j * width : NULL
+#define PAIR()                                                                   \
+    do {                                                                         \
+        sweep_column(kind, even, of, lanes, update, &sums[0], theta, w, g, cov); \
+        STEP(1);                                                                 \
+        sweep_column(kind, odd, of, lanes, update, &sums[1], theta, w, g, cov);  \
+        STEP(1);                                                                 \
+    } while (0)
+    STEP(j);
+#if SWEEP_UNROLLS
+    for (; count >= 4; count -= 4) {
+        PAIR();
+        PAIR();
+    }
+    if (count >= 2) {
+        PAIR();
+    }
+#else
+    for (; count >= 2; count -= 2) {
+        PAIR();
+    }
+#endif
+#undef PAIR
+#undef STEP
+}
+
+/* The last of an odd number of columns: it does the work of its turn in every step, so that every
+ * step costs the same, and throws it away where the turn is not its own. */
+NBT_INLINE void sweep_last(nbt_kind kind, nbt_pass pass, size_t j, sources of,
+                           const nbt_lanes *lanes, const nbt_update *update, nbt_block_sums *sums,
+                           float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
+                           float *NBT_RESTRICT cov)
 {
     for (size_t lane = 0; lane < kind.width; lane++) {
-        nbt_entry at = nbt_entry_load(lane, kind, theta, w, g, cov);
-        nbt_sums_add(sums, lane, kind, &at, u, u_squared, tangent);
+        size_t at = j * kind.width + lane;
+        nbt_entry entry = nbt_entry_load(at, kind, theta, w, g, cov);
+        if (pass.changes) {
+            float p = entry.p;
+            nbt_kalman_update(&entry, lanes, lane, kind, update, pass.turns, of.u_before[j]);
+            entry.p = pass.turns ? nbt_select(update->first == 0, entry.p, p) : p;
+            nbt_entry_store(&entry, at, kind, theta, w, g, cov);
+        }
+        if (pass.looks) {
+            nbt_sums_add(sums, lane, kind, &entry, of.u[j], of.u[j] * of.u[j], 0, 0.0f);
+        }
     }
 }
 
-/* Where both are to be done in one loop, the change is that many columns ahead of the sums: they
- * need not wait for its division, and all is still in the fastest cache. */
-#define AHEAD 4
+/* All columns in pairs. */
+NBT_INLINE void sweep_all(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
+                          sources of, const nbt_lanes *lanes, const nbt_update *update,
+                          nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                          float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    size_t j = 0, paired = cols - cols % 2;
+#define PAIRS(count) \
+    sweep_pairs(kind, pass, first, j, count, of, lanes, update, sums, theta, w, g, cov)
+    if (kind.w == NBT_W_SHARED && pass.looks) { /* the tangents end with the units */
+        pass.follows = 1;
+        PAIRS(H - H % 2);
+        pass.follows = 0;
+        j = H - H % 2;
+    }
+    PAIRS(paired - j);
+#undef PAIRS
+    for (size_t lane = 0; pass.looks && kind.w == NBT_W_SHARED && H % 2 == 1 && lane < kind.width;
+         lane++) {
+        sums[0].da[lane] += theta[(H - 1) * kind.width + lane] * of.tangent[H - 1];
+    }
+    if (paired < cols) {
+        sweep_last(kind, pass, paired, of, lanes, update, sums, theta, w, g, cov);
+    }
+}
 
-/* change and look are NULL unless the pass has them. theta to cov: the block's own parameters. As
- * arguments, since only there compilers believe that they do not overlap. */
+/* The same in the smallest code: one column after the other, the even ones first. */
+NBT_INLINE void sweep_each(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
+                           sources of, const nbt_lanes *lanes, const nbt_update *update,
+                           nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
+                           float *NBT_RESTRICT g, float *NBT_RESTRICT cov)
+{
+    const float none = 0.0f;
+    nbt_pass one = pass;
+    one.follows = kind.w == NBT_W_SHARED && pass.looks;
+    for (size_t parity = 0; parity < 2; parity++) {
+        nbt_block_sums total = sums[parity];
+        one.turns = pass.turns && parity == first;
+        for (size_t j = parity; j < cols; j += 2) {
+            size_t at = j * kind.width;
+            sources there = sources_at(pass, of, j);
+            there.tangent = one.follows && j < H ? of.tangent + j : &none;
+            sweep_column(kind, one, there, lanes, update, &total, theta + at,
+                         kind.w ? w + at : NULL, kind.g ? g + at : NULL,
+                         kind.metric ? cov + at : NULL);
+        }
+        sums[parity] = total;
+    }
+}
+
+/* change and look are NULL unless the pass has them. */
 NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look,
                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
                             float *NBT_RESTRICT cov)
 {
     nbt_lanes lanes;
-    nbt_block_sums sums;
+    nbt_block_sums sums[2];
     nbt_update update = {0};
     size_t cols = m->cols, H = m->hidden;
-    const float *u_before = NULL, *u = NULL, *u_squared = NULL, *tangent = NULL;
+    sources of = {NULL, NULL, NULL, NULL};
     if (pass.changes) {
         update = change->update;
-        u_before = change->u;
+        of.u_before = change->u;
     }
     nbt_lanes_gather(&lanes, kind, row, unit, H, change);
     if (pass.looks) {
-        u = look->u;
-        u_squared = look->u + cols;
-        tangent = look->tangent;
+        of.u = look->u;
+        of.u_squared = look->u + cols;
+        of.tangent = look->tangent;
     }
-    nbt_sums_start(&sums, kind, unit, H, look);
-    size_t ahead = pass.fused ? AHEAD : 0;
-/* Without lanes a product is cheaper than another load. */
-#define SQUARE(j) (kind.width == 1 ? u[j] * u[j] : u_squared[j])
-#define COLUMN(array, has, j) (has ? array + (j) * kind.width : NULL)
-#define CHANGE(j)                                                               \
-    change_column(kind, &lanes, &update, u_before[j], theta + (j) * kind.width, \
-                  COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))
-#define LOOK(j, tangent_j)                                                         \
-    look_column(kind, &sums, u[j], SQUARE(j), tangent_j, theta + (j) * kind.width, \
-                COLUMN(w, kind.w, j), COLUMN(g, kind.g, j), COLUMN(cov, kind.metric, j))
-    for (size_t j = 0; j < ahead && j < cols; j++) {
-        CHANGE(j);
+    pass.turns = pass.changes && kind.metric != NBT_METRIC_NONE;
+    nbt_sums_start(&sums[0], kind, unit, H, look);
+    nbt_sums_start(&sums[1], kind, unit, H, look);
+    if (!pass.pairs) {
+        sweep_each(kind, pass, update.first, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
+    } else if (!pass.turns || update.first == 0) {
+        sweep_all(kind, pass, 0, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
+    } else {
+        sweep_all(kind, pass, 1, H, cols, of, &lanes, &update, sums, theta, w, g, cov);
     }
-    /* The tangent is that of the units; after them it stands still at 0. */
-    const float none = 0.0f;
-    int turns = kind.w == NBT_W_SHARED && pass.looks;
-    const float *tangent_at = turns ? tangent : &none;
-    size_t tangent_step = turns ? 1 : 0;
-    for (size_t j = 0, end = turns ? H : cols; j < cols;
-         end = cols, tangent_at = &none, tangent_step = 0) {
-        for (; j < end; j++, tangent_at += tangent_step) {
-            if (pass.changes && (!pass.fused || j + ahead < cols)) {
-                CHANGE(j + ahead);
-            }
-            if (pass.looks) {
-                LOOK(j, *tangent_at);
-            }
-        }
-    }
-#undef SQUARE
-#undef COLUMN
-#undef CHANGE
-#undef LOOK
     if (pass.looks) {
-        nbt_sums_store(&sums, kind, row, unit, H, &look->out);
+        nbt_sums_join(&sums[0], &sums[1], kind);
+        nbt_sums_store(&sums[0], kind, row, unit, H, &look->out);
     }
 }
 
-/* Only the widest blocks have a loop of their own for change and look together; one that has to ask
- * in every column is smaller than three. Without lanes two small loops, one after the other, are as
- * fast: a row is still in the cache, if there is one. */
+/* Pairs, and change and look together, are for the widest blocks. Without lanes change and look are
+ * loops one after the other, which are as fast: a row is still in the cache, if there is one. */
 NBT_INLINE void sweep_block(nbt_kind kind, size_t row, size_t unit, const nbt_matrices *m,
                             const nbt_change *change, const nbt_look *look)
 {
     size_t at = row * m->cols;
     float *theta = m->theta + at, *w = kind.w ? m->w + at : NULL, *g = kind.g ? m->g + at : NULL;
     float *cov = kind.metric ? m->cov + at : NULL;
-#define SWEEP(changes, looks, fused)                                                               \
-    block_sweep(kind, nbt_pass_of(changes, looks, fused), row, unit, m, change, look, theta, w, g, \
+#define SWEEP(changes, looks, pairs)                                                               \
+    block_sweep(kind, nbt_pass_of(changes, looks, pairs), row, unit, m, change, look, theta, w, g, \
                 cov)
     if (NBT_LANES > 1 && kind.width == NBT_LANES && change != NULL && look != NULL) {
         SWEEP(1, 1, 1);
-    } else if (NBT_LANES > 1) {
-        SWEEP(change != NULL, look != NULL, 0);
-    } else {
-        if (change != NULL) {
-            SWEEP(1, 0, 0);
-        }
-        if (look != NULL) {
-            SWEEP(0, 1, 0);
-        }
+        return;
+    }
+    if (change != NULL) {
+        SWEEP(1, 0, SWEEP_UNROLLS);
+    }
+    if (look != NULL) {
+        SWEEP(0, 1, SWEEP_UNROLLS);
     }
 #undef SWEEP
 }

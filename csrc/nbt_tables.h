@@ -300,8 +300,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     /* (2, n_in), (2, O) a value, how often in a row */                                           \
     X(POINTER, input_run, guard, COUNTED, 1, 0u, 1u, 2u * (n_in))                                 \
     X(POINTER, label_run, guard, COUNTED, 1, 0u, in(NBT_LINKS_REAL, link), 2u * (O)) /* (2, O) */ \
-    X(OPTIONAL, head, parameters, WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */            \
-    X(OPTIONAL, head_cov, covariance, VARIANCES, 3, 1u, /* (Q, Z) */                              \
+    X(OPTIONAL, head, parameters, HEAD_WEIGHTS, 3, 1u, NBT_ANY_(Q), (Q) * (Z)) /* (Q, Z) */       \
+    X(OPTIONAL, head_cov, covariance, HEAD_VARIANCES, 3, 1u, /* (Q, Z) */                         \
       NBT_ANY_(Q) * in(NBT_FILTERS_KALMAN, filter), (Q) * (Z))                                    \
     X(OPTIONAL, angle_traces, estimate, WEIGHTS, 3, 0u, /* (2, C) of the angles of resonators */  \
       NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), 2u * (C))
@@ -403,12 +403,14 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, reach, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 2u * (O) * (V)) /* (O, V, 2) */    \
     X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
     X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
-    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */
+    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */\
+    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, /* nbt_rls.h: part, c, e (O), K, b; kept, y (O), f */ \
+      3u + 2u * (O) + 3u * (F))
 
 /* Their workspace: X(where, name, brought, floats). */
 #define NBT_STREAM_SCRATCH(X, real, follows, O, T)                                         \
     X(OPTIONAL, truth, (follows) * (real), (O)) /* (O) label in the units of its output */ \
-    X(OPTIONAL, linear_work, (T) > 0u, 3u * NBT_LINEAR_(T)) /* (3, T + 1) features, C f, U^T f */
+    X(OPTIONAL, linear_work, (T) > 0u, 2u * NBT_LINEAR_(T)) /* (2, T + 1) features, U^T f */
 
 /* Samples in taps, features of the linear expert, experts, floats that wait for an output's label:
  * of the forecasts, and of the intervals. */
@@ -445,12 +447,13 @@ enum {
             NBT_SAVED_ARRAYS(NBT_SINCE_ARRAY_, NBT_SINCE_ARRAY_, NBT_IN, , , , , , , , , , , , , , ,
                              , , )
                 NBT_STREAM_ARRAYS(NBT_SINCE_ARRAY_, , , , , , , , , , , , , ),
-    NBT_MINOR = NBT_SINCE_ALL_ < 4    ? 1
-                : NBT_SINCE_ALL_ < 8  ? 2
-                : NBT_SINCE_ALL_ < 16 ? 3
-                : NBT_SINCE_ALL_ < 32 ? 4
-                : NBT_SINCE_ALL_ < 64 ? 5
-                                      : -1 /* one more line here */
+    NBT_MINOR = NBT_SINCE_ALL_ < 4     ? 1
+                : NBT_SINCE_ALL_ < 8   ? 2
+                : NBT_SINCE_ALL_ < 16  ? 3
+                : NBT_SINCE_ALL_ < 32  ? 4
+                : NBT_SINCE_ALL_ < 64  ? 5
+                : NBT_SINCE_ALL_ < 128 ? 6
+                                       : -1 /* one more line here */
 };
 #define NBT_ALL_VERSIONS ((2u << NBT_MINOR) - 1u)
 

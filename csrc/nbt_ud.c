@@ -3,196 +3,359 @@
 #include "nbt_block.h"
 #include "nbt_math.h"
 
-/* Whether to add entries up to see that all are finite. Where a library adds floats, looking at
- * their exponents afterwards is cheaper. */
-#define SUMS_UP NBT_SQRT_INSTRUCTION
+/* Whether whole loops are written out where that takes fewer instructions. */
+#ifdef __OPTIMIZE_SIZE__
+#define UNROLLS 0
+#else
+#define UNROLLS 1
+#endif
 
-NBT_LOCAL void nbt_ud_init(float *ud, size_t n, size_t H, float prior_hidden, float prior)
+NBT_LOCAL void nbt_ud_init(float *ud, size_t n, const nbt_ud_prior *prior)
 {
     for (size_t j = 0; j < n; j++) {
         for (size_t i = 0; i < j; i++) {
             ud[i] = 0.0f;
         }
-        ud[j] = j < H ? prior_hidden : prior;
+        ud[j] = j < prior->first ? prior->head : prior->tail;
         ud += j + 1;
     }
 }
 
-NBT_LOCAL float nbt_ud_project(const float *ud, float *uf, const float *f, size_t n)
+/* ---- U^T f ----------------------------------------------------------------------------------- */
+
+/* A sum of u_i f_i: four partial sums over i mod 4, then pairwise. Part of the numeric contract. */
+#if UNROLLS
+typedef struct quad {
+    float a;
+    float b;
+    float c;
+    float d;
+} quad;
+
+/* Four rows more. */
+NBT_INLINE void add_four(quad *sum, const float *u, float f0, float f1, float f2, float f3)
 {
-    float variance = 0.0f;
-    for (size_t j = 0; j < n; j++) {
-        uf[j] = f[j] + nbt_dot(ud, f, j);
-        variance += ud[j] * uf[j] * uf[j];
-        ud += j + 1;
-    }
-    return variance;
+    sum->a += u[0] * f0;
+    sum->b += u[1] * f1;
+    sum->c += u[2] * f2;
+    sum->d += u[3] * f3;
 }
 
-/* U after a measurement, and C f. back (n): what comes off each column for C f; cf holds the gains.
- * Every row sums C f up in the order of the columns. Returns the sum of all entries of U (with
- * lanes some more than once), which is finite only if each of them is. */
+/* The whole sum, with n < 4 rows more. */
+NBT_INLINE float add_rest(quad sum, const float *u, const float *f, size_t n)
+{
+    if (n > 0) {
+        sum.a += u[0] * f[0];
+    }
+    if (n > 1) {
+        sum.b += u[1] * f[1];
+    }
+    if (n > 2) {
+        sum.c += u[2] * f[2];
+    }
+    return (sum.a + sum.c) + (sum.b + sum.d);
+}
+
+static float column_dot(const float *u, const float *f, size_t n)
+{
+    quad sum = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (; n >= 4; n -= 4, u += 4, f += 4) {
+        add_four(&sum, u, f[0], f[1], f[2], f[3]);
+    }
+    return add_rest(sum, u, f, n);
+}
+#else
+static float column_dot(const float *u, const float *f, size_t n)
+{
+    float part[4];
+    for (size_t k = 0; k < 4; k++) {
+        float sum = 0.0f;
+        for (size_t i = k; i < n; i += 4) {
+            sum += u[i] * f[i];
+        }
+        part[k] = sum;
+    }
+    return (part[0] + part[2]) + (part[1] + part[3]);
+}
+#endif
+
+/* f^T C f with one column more. */
+NBT_INLINE float add_variance(float c, float d, float b)
+{
+    return c + d * b * b;
+}
+
 #if NBT_LANES > 1
 
-/* One column of rows `first` to first + width of U, of which the first `above` are above the
- * diagonal. */
-NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own,
-                            float *NBT_RESTRICT sum, float back, float gain, uint32_t above)
+/* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
+ * no rows left over. Returns f^T C f with them. */
+NBT_INLINE float four_columns(const float *u, const float *f, float *b, size_t j, float c)
 {
-    for (uint32_t lane = 0; lane < width; lane++) {
-        float before = u[lane];
-        float after = before + back * own[lane];
-        float more = own[lane] + before * gain;
-        u[lane] = lane < above ? after : before;
-        own[lane] = lane < above ? more : own[lane];
-        sum[lane] += SUMS_UP ? u[lane] : 0.0f;
-    }
-}
-
-/* Rows `first` to first + width of U, column by column, and what they add to C f: a vector unit
- * keeps its rows of C f. Near the diagonal it works on what lies below it too, and puts back what
- * was there. Returns the sum of all that it has seen. */
-NBT_INLINE float turn_rows(size_t width, size_t first, float *ud, float *NBT_RESTRICT cf,
-                           const float *back, size_t n)
-{
-    float own[NBT_LANES], sum[NBT_LANES] = {0}, total = 0.0f;
-    nbt_copy(own, cf + first, width);
-    size_t j = first + 1;
-    size_t at = j * (j + 1) / 2 + first;
-    for (; j < first + width; at += ++j) {
-        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)(j - first));
-    }
-    for (; j < n; at += ++j) {
-        turn_column(width, ud + at, own, sum, back[j], cf[j], (uint32_t)width);
-    }
-    nbt_copy(cf + first, own, width);
-    for (size_t lane = 0; lane < width; lane++) {
-        total += sum[lane];
-    }
-    return total;
-}
-
-static float turn_all(float *ud, float *cf, const float *back, size_t n)
-{
-    float sum = 0.0f;
-    for (size_t first = 0, width = 0; first < n; first += width) {
-        width = nbt_block_width(first, n);
-        width = width < 8 ? width : 8; /* wider ones reach further below the diagonal */
-        switch (width) {
-        case 8: sum += turn_rows(8, first, ud, cf, back, n); break;
-        case 4: sum += turn_rows(4, first, ud, cf, back, n); break;
-        case 2: sum += turn_rows(2, first, ud, cf, back, n); break;
-        default: sum += turn_rows(1, first, ud, cf, back, n); break;
+    const float *u1 = u + j + 1, *u2 = u1 + j + 2, *u3 = u2 + j + 3;
+    float s0[4] = {0.0f}, s1[4] = {0.0f}, s2[4] = {0.0f}, s3[4] = {0.0f};
+    for (size_t i = 0; i < j; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            s0[k] += u[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s1[k] += u1[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s2[k] += u2[i + k] * f[i + k];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            s3[k] += u3[i + k] * f[i + k];
         }
     }
-    return sum;
+    s1[0] += u1[j] * f[j];
+    s2[0] += u2[j] * f[j];
+    s3[0] += u3[j] * f[j];
+    s2[1] += u2[j + 1] * f[j + 1];
+    s3[1] += u3[j + 1] * f[j + 1];
+    s3[2] += u3[j + 2] * f[j + 2];
+    b[0] = f[j] + ((s0[0] + s0[2]) + (s0[1] + s0[3]));
+    b[1] = f[j + 1] + ((s1[0] + s1[2]) + (s1[1] + s1[3]));
+    b[2] = f[j + 2] + ((s2[0] + s2[2]) + (s2[1] + s2[3]));
+    b[3] = f[j + 3] + ((s3[0] + s3[2]) + (s3[1] + s3[3]));
+    c = add_variance(add_variance(c, u[j], b[0]), u1[j + 1], b[1]);
+    return add_variance(add_variance(c, u2[j + 2], b[2]), u3[j + 3], b[3]);
+}
+
+#elif UNROLLS
+
+/* Columns j to j + 3, j a multiple of 4: f is read once for all of them, and above row j there are
+ * no rows left over. */
+NBT_INLINE_LANES float four_columns(const float *u, const float *f, float *b, size_t j, float c)
+{
+    const float *u1 = u + j + 1, *u2 = u1 + j + 2, *u3 = u2 + j + 3, *end = f + j;
+    quad s0 = {0.0f, 0.0f, 0.0f, 0.0f}, s1 = s0, s2 = s0, s3 = s0;
+    for (; f < end; f += 4, u += 4, u1 += 4, u2 += 4, u3 += 4) {
+        float f0 = f[0], f1 = f[1], f2 = f[2], f3 = f[3];
+        add_four(&s0, u, f0, f1, f2, f3);
+        add_four(&s1, u1, f0, f1, f2, f3);
+        add_four(&s2, u2, f0, f1, f2, f3);
+        add_four(&s3, u3, f0, f1, f2, f3);
+    }
+    float f0 = f[0], f1 = f[1], f2 = f[2], f3 = f[3], rows[4] = {f0, f1, f2, f3};
+    float b0 = f0 + add_rest(s0, u, rows, 0), b1 = f1 + add_rest(s1, u1, rows, 1);
+    float b2 = f2 + add_rest(s2, u2, rows, 2), b3 = f3 + add_rest(s3, u3, rows, 3);
+    b[0] = b0;
+    b[1] = b1;
+    b[2] = b2;
+    b[3] = b3;
+    c = add_variance(add_variance(c, u[0], b0), u1[1], b1);
+    return add_variance(add_variance(c, u2[2], b2), u3[3], b3);
+}
+
+#endif
+
+NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, float c, size_t column,
+                               size_t end)
+{
+    size_t j = column;
+    ud += j * (j + 1) / 2;
+#if UNROLLS
+    for (; j + 4 <= end; ud += 4 * j + 10, j += 4) {
+        c = four_columns(ud, f, b + j, j, c);
+    }
+#endif
+    for (; j < end; ud += ++j) {
+        b[j] = f[j] + column_dot(ud, f, j);
+        c = add_variance(c, ud[j], b[j]);
+    }
+    return c;
+}
+
+/* ---- the scalars of the columns -------------------------------------------------------------- */
+
+NBT_LOCAL void nbt_ud_gains(float *ud, float *gain, float *b, float weight,
+                            const nbt_ud_prior *prior, float forget, size_t n)
+{
+    float slope_head = (1.0f - forget) / prior->head;
+    float slope_tail = (1.0f - forget) / prior->tail;
+    float after = 1.0f; /* A */
+    for (size_t j = 0; j < n; j++) {
+        float d = ud[j], along = b[j], scaled = weight * along, before = after;
+        after += (scaled * along) * d;
+        float share = d / after, left = share * before;
+        gain[j] = share * along;
+        b[j] = scaled;
+        ud[j] = left / (forget + (j < prior->first ? slope_head : slope_tail) * left);
+        ud += j + 1;
+    }
+}
+
+/* ---- U and C f ------------------------------------------------------------------------------- */
+
+#if NBT_LANES > 1
+
+/* Rows of one column that a vector unit works on at once. A row waits for its sum from column to
+ * column, so that up to four such blocks go together. */
+#define BLOCK 8
+
+/* One column of `width` rows, whose sums are `own`. */
+NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,
+                            float gain)
+{
+    for (size_t lane = 0; lane < width; lane++) {
+        float after = u[lane] - b * own[lane];
+        u[lane] = after;
+        own[lane] += after * gain;
+    }
+}
+
+/* The same near the diagonal, where only the first rows, `above`, are above it: the others get back
+ * what was there. */
+NBT_INLINE void turn_corner(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,
+                            float gain, uint32_t above)
+{
+    for (uint32_t lane = 0; lane < width; lane++) {
+        uint32_t mask = 0u - (uint32_t)(lane < above); /* a choice would become a branch */
+        float after = u[lane] - b * own[lane];
+        float more = own[lane] + after * gain;
+        u[lane] = nbt_from_bits((nbt_bits(after) & mask) | (nbt_bits(u[lane]) & ~mask));
+        own[lane] = nbt_from_bits((nbt_bits(more) & mask) | (nbt_bits(own[lane]) & ~mask));
+    }
+}
+
+/* `count` blocks of `width` rows from `first` on. */
+NBT_INLINE void turn_rows(size_t width, size_t count, size_t first, float *ud,
+                          float *NBT_RESTRICT gain, const float *b, size_t n)
+{
+    float own0[BLOCK], own1[BLOCK], own2[BLOCK], own3[BLOCK];
+    float *u = ud + first * (first + 1) / 2 + first;
+    size_t j = first;
+    nbt_copy(own0, gain + first, width);
+    if (count > 1) {
+        nbt_copy(own1, gain + first + width, width);
+    }
+    if (count > 2) {
+        nbt_copy(own2, gain + first + 2 * width, width);
+        nbt_copy(own3, gain + first + 3 * width, width);
+    }
+    for (; j < first + width; u += ++j) {
+        float bj = b[j], kj = gain[j]; /* which no store to U changes */
+        turn_corner(width, u, own0, bj, kj, (uint32_t)(j - first));
+    }
+    for (; count > 1 && j < first + 2 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_corner(width, u + width, own1, bj, kj, (uint32_t)(j - first - width));
+    }
+    for (; count > 2 && j < first + 3 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_column(width, u + width, own1, bj, kj);
+        turn_corner(width, u + 2 * width, own2, bj, kj, (uint32_t)(j - first - 2 * width));
+    }
+    for (; count > 2 && j < first + 4 * width; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        turn_column(width, u + width, own1, bj, kj);
+        turn_column(width, u + 2 * width, own2, bj, kj);
+        turn_corner(width, u + 3 * width, own3, bj, kj, (uint32_t)(j - first - 3 * width));
+    }
+    for (; j < n; u += ++j) {
+        float bj = b[j], kj = gain[j];
+        turn_column(width, u, own0, bj, kj);
+        if (count > 1) {
+            turn_column(width, u + width, own1, bj, kj);
+        }
+        if (count > 2) {
+            turn_column(width, u + 2 * width, own2, bj, kj);
+            turn_column(width, u + 3 * width, own3, bj, kj);
+        }
+    }
+    nbt_copy(gain + first, own0, width);
+    if (count > 1) {
+        nbt_copy(gain + first + width, own1, width);
+    }
+    if (count > 2) {
+        nbt_copy(gain + first + 2 * width, own2, width);
+        nbt_copy(gain + first + 3 * width, own3, width);
+    }
+}
+
+NBT_LOCAL void nbt_ud_turn(float *ud, float *gain, const float *b, size_t row, size_t end, size_t n)
+{
+    for (; row + 4 * BLOCK <= end; row += 4 * BLOCK) {
+        turn_rows(BLOCK, 4, row, ud, gain, b, n);
+    }
+    if (row + 2 * BLOCK <= end) {
+        turn_rows(BLOCK, 2, row, ud, gain, b, n);
+        row += 2 * BLOCK;
+    }
+    if (row + BLOCK <= end) {
+        turn_rows(BLOCK, 1, row, ud, gain, b, n);
+        row += BLOCK;
+    }
+    if (row + BLOCK / 2 <= end) {
+        turn_rows(BLOCK / 2, 1, row, ud, gain, b, n);
+        row += BLOCK / 2;
+    }
+    for (; row < end; row++) {
+        turn_rows(1, 1, row, ud, gain, b, n);
+    }
 }
 
 #else
 
-/* One entry of a column of U, and what it adds to its row of C f. */
-NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float *NBT_RESTRICT sum, float back,
-                           float gain)
+/* One entry of a column of U, and what it adds to its row of the gains. */
+NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float b, float gain)
 {
-    float before = *u, after = before + back * *own;
-    *u = after;
-    *own += before * gain;
-    if (SUMS_UP) {
-        *sum += after;
-    }
+    *u -= b * *own;
+    *own += *u * gain;
 }
 
-#ifndef __OPTIMIZE_SIZE__
+#if UNROLLS
 
 /* Four rows from `first` on, in registers: what a column brings is read once for all of them. */
-static float turn_four(size_t first, float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
+static void turn_four(float *ud, float *NBT_RESTRICT gain, const float *b, size_t first, size_t n)
 {
-    float c0 = cf[first], c1 = cf[first + 1], c2 = cf[first + 2], c3 = cf[first + 3], sum = 0.0f;
+    float k0 = gain[first], k1 = gain[first + 1], k2 = gain[first + 2], k3 = gain[first + 3];
     size_t j = first + 1, at = j * (j + 1) / 2 + first;
-    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
+    turn_entry(ud + at, &k0, b[j], gain[j]);
     at += ++j;
-    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
-    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
+    turn_entry(ud + at, &k0, b[j], gain[j]);
+    turn_entry(ud + at + 1, &k1, b[j], gain[j]);
     at += ++j;
-    turn_entry(ud + at, &c0, &sum, back[j], cf[j]);
-    turn_entry(ud + at + 1, &c1, &sum, back[j], cf[j]);
-    turn_entry(ud + at + 2, &c2, &sum, back[j], cf[j]);
+    turn_entry(ud + at, &k0, b[j], gain[j]);
+    turn_entry(ud + at + 1, &k1, b[j], gain[j]);
+    turn_entry(ud + at + 2, &k2, b[j], gain[j]);
     for (at += ++j; j < n; at += ++j) {
-        float *u = ud + at, b = back[j], gain = cf[j];
-        turn_entry(u, &c0, &sum, b, gain);
-        turn_entry(u + 1, &c1, &sum, b, gain);
-        turn_entry(u + 2, &c2, &sum, b, gain);
-        turn_entry(u + 3, &c3, &sum, b, gain);
+        float *u = ud + at, bj = b[j], gj = gain[j];
+        turn_entry(u, &k0, bj, gj);
+        turn_entry(u + 1, &k1, bj, gj);
+        turn_entry(u + 2, &k2, bj, gj);
+        turn_entry(u + 3, &k3, bj, gj);
     }
-    cf[first] = c0;
-    cf[first + 1] = c1;
-    cf[first + 2] = c2;
-    cf[first + 3] = c3;
-    return sum;
+    gain[first] = k0;
+    gain[first + 1] = k1;
+    gain[first + 2] = k2;
+    gain[first + 3] = k3;
 }
 
 #endif
 
-static float turn_all(float *ud, float *NBT_RESTRICT cf, const float *back, size_t n)
+NBT_LOCAL void nbt_ud_turn(float *ud, float *NBT_RESTRICT gain, const float *b, size_t row,
+                           size_t end, size_t n)
 {
-    float sum = 0.0f;
-    size_t row = 0;
-#ifndef __OPTIMIZE_SIZE__
-    for (; row + 4 <= n; row += 4) {
-        sum += turn_four(row, ud, cf, back, n);
+#if UNROLLS
+    for (; row + 4 <= end; row += 4) {
+        turn_four(ud, gain, b, row, n);
     }
 #endif
-    for (; row < n; row++) {
-        float own = cf[row];
+    for (; row < end; row++) {
+        float own = gain[row];
         size_t j = row + 1;
         for (size_t at = j * (j + 1) / 2 + row; j < n; at += ++j) {
-            turn_entry(ud + at, &own, &sum, back[j], cf[j]);
+            turn_entry(ud + at, &own, b[j], gain[j]);
         }
-        cf[row] = own;
+        gain[row] = own;
     }
-    return sum;
 }
 
 #endif
-
-NBT_LOCAL float nbt_ud_measure(float *ud, float *cf, float *uf, float weight, float *scratch,
-                               size_t n)
-{
-    /* The scalars of all columns first: the gain, what of C f comes off the column, what remains of
-     * d. Only sums wait for one another, the divisions make loops that vectorise. */
-    float *before = scratch;
-    float after = 1.0f;
-    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
-        float gain = ud[d] * uf[j];
-        before[j] = after;
-        after += weight * uf[j] * gain;
-        cf[j] = gain;
-    }
-    for (size_t j = 0; j < n; j++) {
-        uf[j] = -weight * uf[j] / before[j];
-    }
-    for (size_t j = 0; j + 1 < n; j++) {
-        before[j] /= before[j + 1];
-    }
-    before[n - 1] /= after;
-    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
-        ud[d] *= before[j];
-    }
-    return turn_all(ud, cf, uf, n);
-}
-
-NBT_LOCAL int nbt_ud_forget(float *ud, size_t n, size_t H, float prior_hidden, float prior,
-                            float forget, float sum)
-{
-    float slope_hidden = (1.0f - forget) / prior_hidden;
-    float slope = (1.0f - forget) / prior;
-    for (size_t j = 0, d = 0; j < n; j++, d += j + 1) {
-        ud[d] /= forget + (j < H ? slope_hidden : slope) * ud[d];
-        sum += SUMS_UP ? ud[d] : 0.0f;
-    }
-    /* Nearly always the sum says it all: it is finite only if every summand is. */
-    return (SUMS_UP && nbt_is_finite(sum)) || nbt_ud_is_finite(ud, n);
-}
 
 NBT_LOCAL void nbt_ud_move(float *ud, size_t n, size_t first, size_t step, size_t count, float a,
                            float b)
@@ -223,13 +386,6 @@ NBT_LOCAL void nbt_ud_constant_first(float *to, const float *from, size_t n, siz
     to[0] = from[n - 1];
     nbt_copy(to + 1, from + H, n - 1 - H);
     nbt_copy(to + n - H, from, H);
-}
-
-NBT_LOCAL void nbt_ud_constant_last(float *to, const float *from, size_t n, size_t H)
-{
-    nbt_copy(to, from + n - H, H);
-    nbt_copy(to + H, from + 1, n - 1 - H);
-    to[n - 1] = from[0];
 }
 
 NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)

@@ -4,6 +4,7 @@
 #include "nbt_experts.h"
 #include "nbt_intake.h"
 #include "nbt_math.h"
+#include "nbt_rls.h"
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
@@ -93,6 +94,17 @@ static void walk_matrix(nbt_walker *walker, const nbt_layout *l, float *data, wo
     }
 }
 
+/* U or its covariance, row by row. */
+static void walk_head(nbt_walker *walker, const nbt_layout *l, float *data, word_kind kind,
+                      float most)
+{
+    for (size_t k = 0; k < l->Q; k++) {
+        for (size_t j = 0; j < l->Z; j++) {
+            walk_float(walker, data + nbt_layout_head_index(l, k, j), kind, most);
+        }
+    }
+}
+
 /* Packed columns: the entries above the diagonal, then d_j. */
 static void walk_factor(nbt_walker *walker, float *ud, size_t n, float most)
 {
@@ -149,6 +161,43 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
+/* A whole number from 0 to most. */
+static void walk_choice(nbt_walker *walker, float *choice, float most)
+{
+    float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(*choice) : 0));
+    int good = after >= 0.0f && after <= most && (float)(int)after == after;
+    walker->sound &= good;
+    if (walker->writes) {
+        *choice = good ? after : 0.0f;
+    }
+}
+
+/* Numbers of n outputs, NaN for one without a label, whose bits are not the same on every processor. */
+static void walk_labels(nbt_walker *walker, float *label, size_t n)
+{
+    for (size_t o = 0; o < n; o++) {
+        uint32_t now = nbt_is_nan(label[o]) ? NBT_NAN_BITS : nbt_bits(label[o]);
+        uint32_t after = walker->visit(walker, walker->reads ? now : 0);
+        walker->sound &= after == NBT_NAN_BITS || nbt_is_finite(nbt_from_bits(after));
+        if (walker->writes) {
+            label[o] = nbt_from_bits(after);
+        }
+    }
+}
+
+/* What nbt_rls.h has under way for O outputs and n features, and what it keeps. */
+static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t n)
+{
+    float *kept = turn + 2 + O + 2 * n;
+    walk_choice(walker, turn, (float)(NBT_RLS_PARTS - 1));
+    walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
+    walk_labels(walker, turn + 2, O);
+    walk_array(walker, turn + 2 + O, 2 * n, ANY_SIGN, LARGEST);
+    walk_choice(walker, kept, 1.0f);
+    walk_labels(walker, kept + 1, O);
+    walk_array(walker, kept + 1 + O, n, ANY_SIGN, LARGEST);
+}
+
 /* The levels of intervals, ascending. */
 static void walk_levels(nbt_walker *walker, float *level, size_t n)
 {
@@ -165,13 +214,15 @@ static void walk_levels(nbt_walker *walker, float *level, size_t n)
 
 /* The contents of NBT_SAVED_ARRAYS. */
 typedef enum array_content {
-    WEIGHTS,   /* of either sign */
-    VARIANCES, /* of scaled units */
-    SQUARES,   /* sums of squares */
-    SHARES,    /* above 0, at most 1 */
-    FACTOR,    /* of a covariance, nbt_ud.h */
-    NOISE,     /* (2, n) the innovation variance, and how many labels it has seen */
-    STATE,     /* (2, S) */
+    WEIGHTS,      /* of either sign */
+    VARIANCES,    /* of scaled units */
+    HEAD_WEIGHTS, /* (Q, Z), in blocks */
+    HEAD_VARIANCES,
+    SQUARES, /* sums of squares */
+    SHARES,  /* above 0, at most 1 */
+    FACTOR,  /* of a covariance, nbt_ud.h */
+    NOISE,   /* (2, n) the innovation variance, and how many labels it has seen */
+    STATE,   /* (2, S) */
     RING,
     SCALER,    /* (3, n) mean, variance, count */
     COUNTED,   /* (2, n) a value, and how often it was seen */
@@ -182,6 +233,7 @@ typedef enum array_content {
     FORECASTS, /* what waits for labels */
     USUAL,
     LEVELS,
+    TURN,   /* labels that are learnt in parts */
     FACTORS /* one of the linear expert for every output */
 } array_content;
 
@@ -191,6 +243,8 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
     switch (what) {
     case WEIGHTS: walk_array(walker, data, n, ANY_SIGN, LIMIT); break;
     case VARIANCES: walk_array(walker, data, n, POSITIVE, COVARIANCE_LIMIT); break;
+    case HEAD_WEIGHTS: walk_head(walker, l, data, ANY_SIGN, LIMIT); break;
+    case HEAD_VARIANCES: walk_head(walker, l, data, POSITIVE, COVARIANCE_LIMIT); break;
     case SQUARES: walk_array(walker, data, n, NONNEGATIVE, LARGEST); break;
     case SHARES: walk_array(walker, data, n, POSITIVE, 1.0f); break;
     case FACTOR: walk_factor(walker, data, l->F, covariance_limit(l)); break;
@@ -217,6 +271,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
+    case TURN: walk_turn(walker, data, l->O, l->F); break;
     case USUAL: walk_usual(walker, data, n); break;
     case LEVELS: walk_levels(walker, data, n); break;
     case ANCHOR: walk_anchor(walker, data, n, l->config->n_in); break;
@@ -313,9 +368,15 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     }
 }
 
+/* Whether a content may be set by the caller, unless it is of the estimate. */
+static int is_learnt(array_content what)
+{
+    return what == WEIGHTS || what == VARIANCES || what == HEAD_WEIGHTS || what == HEAD_VARIANCES;
+}
+
 /* An array that is empty lies where the next one does. */
 #define WALK_LEARNT(where, name, purpose, content, since, copied, brought, floats)                 \
-    if (((content) == WEIGHTS || (content) == VARIANCES) &&                                        \
+    if (is_learnt(content) &&                                                                      \
         offsetof(nbt_breakdown, purpose) != offsetof(nbt_breakdown, estimate) && (brought) != 0 && \
         NBT_FIND_##where(l, name) == data && (floats) == n) {                                      \
         WALK_##where(NBT_FIND_##where(l, name), floats, content);                                  \

@@ -37,7 +37,6 @@ FAST = (
     "-ftree-vectorize",
     "-fvect-cost-model=dynamic",  # gcc's -O2 vectorises only what cannot become larger
     "-g0",  # debugging information of loops for every case takes as long as their code
-    "-fno-math-errno",  # lets sqrtf be one instruction
     # Python's own flags say -fwrapv or, since 3.13, -fno-strict-overflow: gcc then vectorises less.
     "-fno-wrapv",
     "-fstrict-overflow",
@@ -65,6 +64,9 @@ EXACT = (
     "-mfpmath=sse",
     "-mno-recip",
     "-mno-daz-ftz",
+    # Speed alone: a root is one instruction, of many lanes at once, with the same bits. It has to
+    # come behind -fno-fast-math, which switches it off.
+    "-fno-math-errno",
     "-ffp-contract=off",  # a fused multiply-add rounds once where other targets round twice
 )
 # A compiler that does not know these may be doing what they switch off.

@@ -20,10 +20,15 @@ HOST_ONLY = "nbt_avx*.c"
 _INCLUDE = re.compile(r'#\s*include\s+"([^"]+)"')
 _OPENING = re.compile(r"#\s*if")
 _CLOSING = re.compile(r"#\s*endif")
+# Reads of a layout's member and of a setting, and the files in which they stay.
+_MEMBER = re.compile(r"(\bl|\(l\))(->|\.)(?!config\b|floats\b|m\b)(\w+)")
+_SETTING = re.compile(r"((?:(?:\b\w+|\(l\))->)?\bconfig)(->|\.)(?!seed\b)([a-z]\w+)")
+_GENERAL = frozenset({"nbt.h", "nbt_tables.h", "nbt_build.h", "nbt_fixed.h"})
+_ANY_SETTINGS = _GENERAL | {"nbt_config.c"}  # asks whether they are the model's
 _GUARD = re.compile(r"^#ifndef (\w+)\n#define \1$", re.MULTILINE)
 
 # GCC contracts unless told otherwise, and not every build system gives a library flags of its own.
-_PREAMBLE = """\
+PREAMBLE = """\
 /* A multiplication and an addition in one instruction would give other bits than Python's. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -52,37 +57,45 @@ def kernel_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "csrc"
 
 
-def amalgamate(title: str, options: str = "", folder: Path | None = None) -> Amalgamation:
+def source_names(folder: Path) -> list[str]:
+    """The C files of the kernel without those that only a host compiles, in order."""
+    names = sorted(path.name for path in folder.glob("*.c"))
+    return [name for name in names if not fnmatch(name, HOST_ONLY)]
+
+
+def amalgamate(
+    title: str, options: str = "", folder: Path | None = None, *, fixed: bool = False
+) -> Amalgamation:
     """Join the kernel.
 
     Args:
         title: first line of ``nbt.c``, without the marks of a comment.
         options: preprocessor lines that shape the kernel; they come before everything else.
         folder: where the sources are; None: those of this package.
+        fixed: read sizes and settings as constants (csrc/nbt_fixed.h), which options then define.
 
     Errors: OSError. Cost: reads some fifty small files.
     """
     folder = kernel_folder() if folder is None else folder
-    joiner = _Joiner(folder)
+    joiner = _Joiner(folder, fixed)
     header = joiner.public_header()
     parts = [
         f"/* {title} */\n",
         options,
         "\n" if options else "",
-        _PREAMBLE,
+        PREAMBLE,
         f'\n#include "{PUBLIC}"\n',
     ]
-    for path in sorted(folder.glob("*.c")):
-        if not fnmatch(path.name, HOST_ONLY):
-            parts.append(joiner.text_of(path.name))
+    parts += [joiner.text_of(name) for name in source_names(folder)]
     return Amalgamation(header, "".join(parts))
 
 
 class _Joiner:
     """Puts in every header once, where it is first included without a condition."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fixed: bool) -> None:
         self._folder = folder
+        self._fixed = fixed
         self._done = {PUBLIC}
 
     def public_header(self) -> str:
@@ -92,6 +105,10 @@ class _Joiner:
     def text_of(self, name: str) -> str:
         """The file with what it includes."""
         text = (self._folder / name).read_text(encoding="utf-8")
+        if self._fixed and name not in _ANY_SETTINGS:
+            text = _with_settings(text)
+        if self._fixed and name not in _GENERAL:
+            text = _with_sizes(text)
         guarded = _GUARD.search(text) is not None
         depth = -1 if guarded else 0  # the guard of a header is no condition
         lines = [_title(name)]
@@ -110,6 +127,20 @@ class _Joiner:
         if not conditional and _GUARD.search(text) is not None:
             self._done.add(name)
         return text
+
+
+def _with_settings(text: str) -> str:
+    """``l->config->gate`` as ``nbt_setting_gate(l->config)``."""
+    return _SETTING.sub(lambda read: f"nbt_setting_{read[3]}({_pointer(read[1], read[2])})", text)
+
+
+def _with_sizes(text: str) -> str:
+    """``l->H`` as ``nbt_fixed_H(l)``, and so for arrays."""
+    return _MEMBER.sub(lambda read: f"nbt_fixed_{read[3]}({_pointer(read[1], read[2])})", text)
+
+
+def _pointer(name: str, access: str) -> str:
+    return name if access == "->" else f"&{name}"
 
 
 def _title(name: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conftest import ROOT, run
+from conftest import run
+
+from tools.targets.avr import AVR
+from tools.targets.machines import HERE
 
 MACHINE = ("-mmcu=atmega2560", "-Os", "-ffunction-sections", "-fdata-sections")
-SECONDS = "300"
 
 
 def on_avr(
@@ -19,7 +20,7 @@ def on_avr(
 
     The kernel is compiled as Arduino compiles a library, the rest in ``language`` ("c", "c++").
     """
-    compiler, simulator = tool("avr-gcc"), tool("simavr")
+    compiler, _ = tool("avr-gcc"), tool("simavr")
     kernel, program = place / "avr_nbt.o", place / "avr.elf"
     fixed = ("-ffp-contract=off", "-std=gnu11", "-c", str(place / "nbt.c"), "-o", str(kernel))
     run(compiler, *MACHINE, *fixed)
@@ -27,13 +28,8 @@ def on_avr(
     objects = []
     for source in sources:
         objects.append(str(place / f"avr_{source.stem}.o"))
-        include = ("-Wall", "-Wextra", "-Werror", f"-I{place}", f"-I{ROOT / 'tests'}", *own)
+        include = ("-Wall", "-Wextra", "-Werror", f"-I{place}", f"-I{HERE}", *own)
         chosen = ("-x", language, standard, "-c", str(source), "-o", objects[-1])
         run(compiler, *MACHINE, *include, *chosen)
     run(compiler, *MACHINE, "-Wl,--gc-sections", *objects, str(kernel), "-lm", "-o", str(program))
-    printed = run(
-        "timeout", SECONDS, "sh", "-c", '"$0" -m atmega2560 -f 16000000 "$1" 2>&1', simulator,
-        str(program),
-    )  # fmt: skip
-    # simavr shows every line of the serial port in green, with a full stop for its end.
-    return "".join(f"{line}\n" for line in re.findall(r"\x1b\[32m(.*)\.\n", printed))
+    return AVR.emulate(program)

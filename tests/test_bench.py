@@ -15,7 +15,19 @@ from conftest import HOST, ROOT, Build, missing
 
 from nbt_embed import Learner
 from nbt_embed.reference import Generator
-from tools.bench import bars, clock, grid, headline, instructions, limits, machine, page, peers
+from tools.bench import (
+    bars,
+    clock,
+    grid,
+    headline,
+    instructions,
+    limits,
+    linear_peers,
+    machine,
+    page,
+    peers,
+    small,
+)
 from tools.bench.headline import CONFIG, Float32Array, Stream
 from tools.bench.instructions import Case
 
@@ -132,29 +144,136 @@ def test_the_grid_holds_what_the_kernel_takes() -> None:
     assert max(case.hidden for case in found if case.estimator == "nobacktrack") == 1024
 
 
-def test_bytes_that_have_to_move() -> None:
+def test_what_a_step_has_to_do_at_least() -> None:
     lstm = grid.Case("lstm", "nobacktrack", "kalman", 32)
-    gated = grid.Case("gated", "residual", "kalman", 8)
-    assert limits.moved_bytes(lstm) == 24 * 128 * 41 + 12 * 41 * 42 // 2
-    assert limits.moved_bytes(gated) == 32 * 16 * 17 + 12 * 17 * 18 // 2
+    # theta, w, P, half of which is written; the triangle read twice; V, v, the two states, noise,
+    # scalers and guards once.
+    least = 22 * 128 * 41 + 12 * 41 * 42 // 2 + 8 * 8 * 41 + 8 * 64 + 16 * 64
+    assert least < limits.moved_bytes(lstm) < 1.02 * least
+    assert limits.Work.of(lstm) == limits.Work(128 * 41, 0, 0, 41 * 40 // 2, 5 * 32)
+    usual = grid.Usual(hidden=16)  # 8 gated columns, 8 resonators of two states, 16 units behind
+    states, head = 8 + 2 * 8, 16
+    inputs = 2 * 3 + 1  # of two lags
+    factors = (states + head + inputs, states + head + inputs, 10 + 1)  # twice, and a linear one
+    assert limits.Work.of(usual) == limits.Work(
+        directed=0,
+        traced=32 * 8,
+        head=head * (states + inputs),
+        factor=sum(n * (n - 1) // 2 for n in factors),
+        squash=2 * 8 + 4 * 8 + head,
+    )
+    assert limits.moved_bytes(usual) > 12 * sum(n * (n + 1) // 2 for n in factors)
+
+
+def test_loops_of_the_limit_stay_finite_and_use_no_subnormal_numbers() -> None:
+    for part in (*limits.LOOPS, "squash"):
+        work, units = limits.computer(part)
+        assert units == 16 * limits.COLS
+        fresh, long = clock.seconds(lambda w=work: w(2000)), clock.seconds(lambda w=work: w(2000))  # type: ignore[misc]
+        assert long < 5 * fresh  # subnormal numbers take a processor ten to a hundred times as long
+
+
+def usual_stream(steps: int) -> Stream:
+    return headline.stream(steps, headline.usual())
+
+
+def test_lags_are_the_newest_first() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(12, 2)
+    rows = linear_peers.lagged(x)
+    assert rows.shape == (12, 2 * linear_peers.LAGS)
+    np.testing.assert_array_equal(rows[0], np.r_[x[0], np.zeros(18)])
+    np.testing.assert_array_equal(rows[11], x[11:1:-1].ravel())
+
+
+def least_squares(stream: Stream) -> Float32Array:
+    """The same forecasts by solving the normal equations anew for every sample."""
+    rows = np.concatenate([linear_peers.lagged(stream.x), np.ones((len(stream), 1))], axis=1)
+    out = []
+    for t in range(len(stream)):
+        weight = linear_peers.FORGET ** np.arange(t, 0, -1)
+        prior = linear_peers.FORGET**t / linear_peers.START * np.eye(rows.shape[1])
+        information = (rows[:t].T * weight) @ rows[:t] + prior
+        w = np.linalg.solve(information, (rows[:t].T * weight) @ stream.y[:t, 0])
+        out.append(rows[t] @ w)
+    return np.array(out, np.float32)[:, None]
+
+
+@pytest.mark.parametrize("name", ["NumpyRls", "BlasRls"])
+def test_recursive_least_squares_solve_the_normal_equations(name: str) -> None:
+    if name == "BlasRls":
+        pytest.importorskip("scipy", reason="SciPy is not installed: pip install '.[bench]'")
+    peer = getattr(linear_peers, name)()
+    stream = usual_stream(90)
+    first = peer.run(stream)
+    np.testing.assert_allclose(first, least_squares(stream), rtol=1e-3, atol=1e-3)
+    assert not np.array_equal(peer.run(stream), first)  # it has gone on
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments", "library"),
+    [
+        ("linear_peers", "NumpyRls", (), "numpy"),
+        ("linear_peers", "BlasRls", (), "scipy"),
+        ("linear_peers", "RiverPeer", (False,), "river"),
+        ("linear_peers", "RiverPeer", (True,), "river"),
+        ("reservoir_peer", "ReservoirPeer", (), "reservoirpy"),
+        ("torch_peer", "GruPeer", (), "torch"),
+        pytest.param(
+            *("braintrace_peer", "BraintracePeer", (headline.usual(), "GRUCell"), "braintrace"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["NumPy", "BLAS", "river", "river scaled", "reservoirpy", "PyTorch", "braintrace"],
+)
+def test_what_else_one_would_take_learns_the_stream(
+    module: str, name: str, arguments: tuple[Any, ...], library: str
+) -> None:
+    pytest.importorskip(library, reason=f"{library} is not installed: pip install '.[bench]'")
+    peer = getattr(import_module(f"tools.bench.{module}"), name)(*arguments)
+    stream = usual_stream(600)
+    for _ in range(4):
+        out = peer.run(stream)
+    assert out.shape == stream.y.shape
+    assert out.dtype == np.float32
+    assert ((out - stream.y) ** 2).mean() < 0.7 * (stream.y**2).mean()
+
+
+def test_one_by_one_is_the_same_learner_as_run() -> None:
+    stream = usual_stream(300)
+    run, pairs = (peers.OURS[name].make() for name in peers.BOTH)
+    np.testing.assert_array_equal(run.run(stream), pairs.run(stream))
 
 
 def measured() -> dict[str, Any]:
-    """Every part of the JSON, measured briefly; a peer is missing."""
-    small = import_module("tools.bench.small")
+    """Every part of the JSON, measured briefly; peers are missing."""
     case = grid.Case("lstm", "nobacktrack", "kalman", 8)
-    absent = peers.Peer("JAX jitted scan, same method", peers.lazy("no_such", "Peer"), 1)
-    plain = replace(peers.PEERS[0], steps=50, against="installed")
+    jax, river = (
+        peers.Peer(name, peers.lazy("no_such", "Peer"), 1, against)
+        for name, against in (
+            ("JAX jitted scan, same method", ("installed",)),
+            ("river LinearRegression", peers.BOTH),
+        )
+    )
+    plain = next(peer for peer in peers.HEADLINE if peer.name.startswith("C, plain loops, same"))
+    rls = next(peer for peer in peers.USUAL if peer.name.startswith("NumPy"))
     return {
-        "schema": 1,
+        "schema": 2,
         "machine": machine.describe(),
         "processor_share": 0.5,
-        "peers": [peers.compare(absent, 2), peers.compare(plain, 2)],
+        "usual_alone": peers.alone(2),
+        "usual": [peers.compare(river, 2), peers.compare(replace(rls, steps=50), 2)],
+        "peers": [
+            peers.compare(jax, 2),
+            peers.compare(replace(plain, steps=50, against=("installed",)), 2),
+        ],
         "small": [small.step("nobacktrack", 2)],
-        "pairs": [small.pairs("nobacktrack", 2)],
+        "pairs": [small.pairs("default learner, 16 units", 2)],
         "flat": grid.flatness((8, 16), 2, 1e-4),
-        # As if it were of a size that has a bar.
-        "limits": [{**limits.measure(case, 2, 1e-4), "hidden": bars.SHARE_FROM}],
+        "limits": [
+            # As if it were of a size that has a bar.
+            {**limits.measure(case, 2, 1e-4), "hidden": bars.SHARE_FROM},
+            limits.measure(grid.Usual(hidden=8), 2, 1e-4),
+        ],
         "grid": grid.measure([case], 2, 1e-4),
     }
 
@@ -168,35 +287,57 @@ def test_everything_is_measured_judged_and_shown(tmp_path: Path) -> None:
     assert about["package"]["compiler"] != "unknown"
     assert about["versions"]["numpy"] == np.__version__
     found = bars.bars(data)
-    assert [bar.measured for bar in found if bar.subject.startswith("JAX")] == [
-        "not installed: tools.bench.no_such"
-    ]
-    assert len(found) == 7
+    for name in ("JAX", "river"):
+        assert [bar.measured for bar in found if bar.subject.startswith(name)] == [
+            "not installed: tools.bench.no_such"
+        ]
+    assert len(found) == 9
     document = tmp_path / "speed.md"
-    names = ("machine", "bars", "peers", "limits", "grid", "small")
+    names = ("machine", "bars", "usual", "peers", "limits", "grid", "small")
     document.write_text("".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\nprose\n" for n in names))
     page.write(data, found, document)
     text = document.read_text()
     assert "old" not in text
     assert text.count("prose") == len(names)
     assert "lstm, µs a step" in text
+    assert "nbt_embed, default learner, run" in text
 
 
 def test_bars_are_met_and_missed() -> None:
-    ratio = {"median": 7.0, "low": 6.5, "high": 8.0}
-    row = {"peer": "JAX jitted scan, same method", "ratio": ratio}
-    one = {"median": 0.4, "low": 0.4, "high": 0.4}
+    def spread(value: float) -> dict[str, float]:
+        return {"median": value, "low": 0.9 * value, "high": 1.1 * value}
+
+    def row(name: str, *ratios: float) -> dict[str, Any]:
+        return {"peer": name, "ours": [{"ratio": spread(ratio)} for ratio in ratios]}
+
+    def share(name: str, hidden: int, value: float) -> dict[str, Any]:
+        return {"name": name, "hidden": hidden, "share": spread(value)}
+
+    keys = ("added_us", "pinned_added_us", "python_us", "pinned_us", "c_us")
     data: dict[str, Any] = {
-        "peers": [row],
-        "flat": {"hidden": [32, 512], "ratio": {"median": 1.6, "low": 1.5, "high": 1.7}},
-        "limits": [],
-        "small": [],
-        "pairs": [
-            dict.fromkeys(("added_us", "pinned_added_us", "python_us", "pinned_us", "c_us"), one)
-            | {"estimator": "unitwise"},
+        "usual": [row("river LinearRegression", 49.0, 60.0), row("a peer without a bar", 1.0, 1.0)],
+        "peers": [row("JAX jitted scan, same method", 7.0)],
+        "flat": {"hidden": [32, 512], "ratio": spread(1.6)},
+        "limits": [
+            share("default learner", 8, 0.3),
+            share("default learner", 16, 0.3),
+            share("default learner", 32, 0.3),
+            share("lstm nobacktrack", 128, 0.1),
+            share("lstm nobacktrack", 256, 0.7),
         ],
+        "small": [],
+        "pairs": [dict.fromkeys(keys, spread(0.9)) | {"name": "default learner"}],
     }
-    assert [bar.met for bar in bars.bars(data)] == [True, False, True, True]
+    assert [(bar.subject.split(",")[0], bar.met) for bar in bars.bars(data)] == [
+        ("river LinearRegression", False),
+        ("JAX jitted scan", True),
+        ("ns per parameter", False),
+        ("share of the machine's limit", True),
+        ("share of the machine's limit", False),
+        ("share of the machine's limit", True),
+        ("Python pair above two C calls", False),
+        ("Python pair above two C calls", True),
+    ]
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_the_recipe_undoes_what_users_say(
     assert run(str(program)).split() == GOOD
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("said", [(), ("-fmath-errno",), ("-ffast-math",)], ids=" ".join)
+def test_a_root_is_an_instruction(
+    compiler: str, said: tuple[str, ...], tool: Tool, tmp_path: Path
+) -> None:
+    """-fno-fast-math switches math-errno on: roots were calls, and no loop of them vectorised."""
+    source, listing = tmp_path / "root.c", tmp_path / "root.s"
+    source.write_text("#include <math.h>\nfloat root(float x) { return sqrtf(x); }\n", "utf-8")
+    command = [tool(compiler), *said]
+    run(*command, *flags_for(command), "-S", str(source), "-o", str(listing))
+    assert "sqrtf" not in listing.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_the_selfcheck_sees_what_the_preprocessor_cannot(compiler: str, build: Build) -> None:
     """The control of the test above: without the recipe's options the hash is another one."""

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from settings import still
 from simulated_avr import on_avr
 
-from nbt_embed import Config, Learner
+from nbt_embed import Config, Learner, memory_of
+from nbt_embed._defaults import KERNEL_FIELDS
 from nbt_embed.cli import main
 from nbt_embed.errors import CheckpointError, ExportError
-from nbt_embed.export import GOLDEN_STEPS, export_firmware, firmware_files, golden, kernel_options
+from nbt_embed.export import (
+    GOLDEN_STEPS,
+    export_firmware,
+    firmware_files,
+    golden,
+    kernel_of,
+    kernel_options,
+)
 from nbt_embed.simulation import simulated_sensor
 from tools.targets.machines import HERE, MACHINES
 
@@ -413,6 +421,67 @@ def test_only_what_the_model_uses_is_switched_on() -> None:
     ):
         assert line in options.splitlines()
     assert "RTRL" not in kernel_options(Config(1, 1, estimator="rtrl"))
+
+
+ONE_MODEL = r"""
+#include "nbt.h"
+#include <stdio.h>
+
+static NBT_ARENA(arena, 65536);
+
+int main(void)
+{
+    nbt_config config = nbt_config_for(2, 1, 3, NBT_CELL_GATED, NBT_LINK_GAUSSIAN);
+    nbt_learner *learner = NULL;
+    uint32_t field = 0;
+    double low = 0.0, high = 0.0;
+    config.seed = 7;
+    printf("%d %zu\n", (int)nbt_init(arena, sizeof arena, &config, &learner), nbt_bytes(&config));
+    config.gate = 6.0f;
+    printf("%d ", (int)nbt_config_check(&config, &field, &low, &high));
+    printf("%u %g %g\n", (unsigned)field, low, high);
+    printf("%d\n", (int)nbt_init(arena, sizeof arena, &config, &learner));
+    config = nbt_config_for(2, 1, 4, NBT_CELL_GATED, NBT_LINK_GAUSSIAN);
+    printf("%d ", (int)nbt_config_check(&config, &field, &low, &high));
+    printf("%u %g %g\n", (unsigned)field, low, high);
+    return 0;
+}
+"""
+
+
+def test_a_kernel_for_one_model_refuses_another_by_its_field(tool: Tool, tmp_path: Path) -> None:
+    config = Config(2, 1, hidden=3, cell="gated", gate=5.0)
+    kernel = kernel_of(config)
+    (tmp_path / "nbt.h").write_text(kernel.header)
+    (tmp_path / "nbt.c").write_text(kernel.source)
+    (tmp_path / "main.c").write_text(ONE_MODEL)
+    sources = [str(tmp_path / name) for name in ("main.c", "nbt.c")]
+    options = ["-std=c99", "-O1", "-ffp-contract=off"]
+    run(tool("gcc"), *options, *sources, "-lm", "-o", str(tmp_path / "main"))
+    names = [name for name, _, _ in KERNEL_FIELDS]
+    assert run(str(tmp_path / "main")).splitlines() == [
+        f"0 {memory_of(config).total}",
+        f"-2 {names.index('gate')} 5 5",
+        "-2",
+        f"-2 {names.index('n_hidden')} 3 3",
+    ]
+
+
+def test_a_kernel_for_one_model_reads_no_size_and_no_setting() -> None:
+    source = kernel_of(Config(2, 1)).source
+    compiled = source[source.index("---- nbt_estimate.c ----") :]
+    code = re.sub(r"/\*.*?\*/", "", compiled, flags=re.S)
+    assert "nbt_fixed_H(l)" in code
+    assert set(re.findall(r"\bl->(\w+)", code)) == {"config", "floats", "m"}
+    assert not re.findall(r"\bl->config->(?!seed)", code)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-6, 0.1, 1 / 3, 99.99999])
+def test_settings_are_written_to_the_last_bit(value: float) -> None:
+    source = kernel_of(Config(2, 1, sgd_rate=value)).source
+    text = re.search(r"#define NBT_FIXED_sgd_rate (\S+)f", source)
+    assert text is not None
+    assert np.float32(text[1]) == np.float32(value)
 
 
 def test_the_same_learner_gives_the_same_files(tmp_path: Path) -> None:

@@ -20,14 +20,20 @@ import nbt_embed
 from nbt_embed import Config, Learner, NbtError, cost, memory_of, metrics, report
 from nbt_embed.alarm import Alarm, events
 from nbt_embed.alternatives import alternatives
-from nbt_embed.amalgamation import amalgamate, kernel_folder
+from nbt_embed.amalgamation import amalgamate, kernel_folder, source_names
 from nbt_embed.anchor import find_anchor
 from nbt_embed.app.reading import ReadOptions, read
 from nbt_embed.baselines import LastValue, Naive, Nlms, Rls, Seasonal
 from nbt_embed.config import changed
 from nbt_embed.errors import SequenceError
 from nbt_embed.evaluate import Scored, evaluate, scored_truths
-from nbt_embed.export import export_firmware, firmware_files, golden, kernel_options
+from nbt_embed.export import (
+    export_firmware,
+    firmware_files,
+    golden,
+    kernel_of,
+    kernel_options,
+)
 from nbt_embed.faults import Fault, drawn_faults, with_faults
 from nbt_embed.parallel import Interrupted, run_all, threads
 from nbt_embed.replay import replay
@@ -221,10 +227,12 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "replay.replay: refused": refused(lambda: replay(one, ["label,hash"])),
         "alternatives.alternatives": lambda: alternatives(config),
         "amalgamation.amalgamate": lambda: amalgamate("title"),
+        "amalgamation.source_names": lambda: source_names(kernel_folder()),
         "amalgamation.kernel_folder": kernel_folder,
         "export.export_firmware": lambda: export_firmware(one, folder / f"f{next(names)}"),
         "export.firmware_files": lambda: firmware_files(one),
         "export.golden": lambda: golden(one),
+        "export.kernel_of": lambda: kernel_of(config),
         "export.kernel_options": lambda: kernel_options(config),
         "report.memory_table": lambda: report.memory_table(one.memory),
         "report.alternatives_table": lambda: report.alternatives_table(

@@ -15,8 +15,10 @@ from reference_cases import CELLS, LINKS, ONE_STATE, link_case, log_likelihood
 
 from nbt_embed import reference as ref
 from nbt_embed.reference import Array, ReferenceLearner, Settings, StreamLearner
+from nbt_embed.reference.filter import of_head_turn, of_turn
 from nbt_embed.reference.units import Change
 
+ALONE = ("columnar", "mixed", "resonator")
 H, N_IN, LAGS, K, STEPS = 4, 2, 2, 3, 40
 Z = H + N_IN * LAGS + 1
 COLUMNAR = Settings(
@@ -227,7 +229,7 @@ def test_the_step_is_the_dense_extended_kalman_filter(
     feed(learner, rng.normal(size=(20, 2)), rng.normal(size=(20, 2)))
     V, P, head_P, r = learner.readout, learner.P, learner.head_P, learner.noise
     C, theta, head = learner.covariance.dense, learner.theta, learner.head
-    label = rng.normal(size=2)
+    label, labels = rng.normal(size=2), learner.labelled_steps
     learner.predict(rng.normal(size=2))
     x = learner.waiting[0]
     learner.learn(label)
@@ -259,11 +261,29 @@ def test_the_step_is_the_dense_extended_kalman_filter(
     np.testing.assert_allclose(moved_all, gain @ error, rtol=1e-7, atol=1e-12)
     assert np.abs(moved[2]).max() > 1e-7
 
-    for before, after, along in ((P, learner.P, slope), (head_P, learner.head_P, head_slope)):
+    of_theta = of_turn(P.shape, labels, H if cell in ALONE else None)
+    of_head = of_head_turn(head_P.shape, labels)
+    for before, after, along, now in (
+        (P, learner.P, slope, of_theta),
+        (head_P, learner.head_P, head_slope, of_head),
+    ):
         information = 1 / before - config.info_floor
         seen = (along**2 / r[:, None]).sum(axis=0).reshape(before.shape)
-        information += config.info_rate * (seen - information)
-        np.testing.assert_allclose(after, 1 / (information + config.info_floor), rtol=1e-9)
+        information += 2 * config.info_rate * (seen - information)
+        expected = np.where(now, 1 / (information + config.info_floor), before)
+        np.testing.assert_allclose(after, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("cols", [1, 2, 5, 8])
+def test_each_variance_has_its_turn_at_one_of_two_labels(cols: int) -> None:
+    for first, second in (
+        (of_turn((6, cols), 0), of_turn((6, cols), 1)),
+        (of_turn((6, cols), 0, 3), of_turn((6, cols), 1, 3)),
+        (of_head_turn((6, cols), 0), of_head_turn((6, cols), 1)),
+    ):
+        np.testing.assert_array_equal(first, ~second)
+    np.testing.assert_array_equal(of_turn((4, cols), 7, 2)[:, 0], [False, False, True, True])
+    np.testing.assert_array_equal(of_head_turn((4, 5), 3)[0], [True, True, True, False, False])
 
 
 def test_without_units_the_head_learns_from_the_inputs_alone() -> None:

@@ -93,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     command += [
         "--inline-suppr",
         "-DNBT_LANES=16",
+        "-DNBT_SOFT_FLOAT=2",
         "-Icsrc",
         "--template={file}:{line}:{column}:{id}",
     ]

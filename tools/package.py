@@ -80,7 +80,7 @@ def run(
 
 def clean_copy(folder: Path) -> Path:
     """Copy the tree without what was built in it: old lists and objects must not help."""
-    built = (".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
+    built = (".git", ".venv*", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
     return shutil.copytree(ROOT, folder / "clean", ignore=shutil.ignore_patterns(*built))
 
 

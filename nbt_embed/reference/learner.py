@@ -16,7 +16,14 @@ from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.cells import CELLS, Step, widened, with_input
 from nbt_embed.reference.covariance import ReadoutCovariance
 from nbt_embed.reference.estimators import ESTIMATORS, Estimate, Moment
-from nbt_embed.reference.filter import covariance_step, noise_step, prior_lift, shared_step
+from nbt_embed.reference.filter import (
+    covariance_step,
+    noise_step,
+    of_head_turn,
+    of_turn,
+    prior_lift,
+    shared_step,
+)
 from nbt_embed.reference.generator import Generator
 from nbt_embed.reference.head import HeadStep
 from nbt_embed.reference.jacobian import by_row
@@ -394,10 +401,15 @@ class ReferenceLearner:
         head_change = eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
         self.head = self.head + self.learning_head.bounded(head_change)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
-        self.head_P = covariance_step(self.head_P, of_head_seen, gamma, delta)
+        turns, labels = config.filter == "kalman", self.labelled_steps
+        of_head_now = of_head_turn(self.head_P.shape, labels) if turns else None
+        self.head_P = self.moved(self.head_P, of_head_seen, of_head_now)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
-        if config.filter == "kalman":
-            self.metric = Metric.diagonal(covariance_step(self.P, seen, gamma, delta))
+        if turns:
+            now = of_turn(
+                self.P.shape, labels, config.n_hidden if CELLS[config.cell].alone else None
+            )
+            self.metric = Metric.diagonal(self.moved(self.P, seen, now))
         else:
             with_bias = np.einsum("or,op,prj->rj", slopes[:, :, -1], new.curvature, slopes)
             self.M = (1 - gamma) * self.M + gamma * (seen + delta)
@@ -406,6 +418,13 @@ class ReferenceLearner:
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, new.kappa, config.forget, lift)
         return new
+
+    def moved(self, P: Array, information: Array, now: Array | None) -> Array:
+        """P after a label: with twice the rate where it has its turn `now`; without turns all."""
+        gamma, delta = self.config.info_rate, self.config.info_floor
+        if now is None:
+            return covariance_step(P, information, gamma, delta)
+        return np.where(now, covariance_step(P, information, 2 * gamma, delta), P)
 
     def annealed(self) -> float:
         """1 / sqrt(1 + n / anneal_steps) after n labelled steps, at least 0.1."""

@@ -45,19 +45,83 @@ class Rls:
 
     def learn(self, f: Array, target: Array) -> None:
         """Learn target (O), NaN where there is none, for the features f (n)."""
-        known = ~np.isnan(target)
-        if not known.any():
-            return
-        config, Cf = self.config, self.covariance.dense @ f
-        c = float(f @ Cf)
-        reach = config.gate * np.sqrt(self.noise * (1 + c)) if config.gate > 0 else np.inf
-        error = np.where(known, np.clip(target - self.V @ f, -reach, reach), 0.0)
+        if not np.isnan(target).all():
+            self.move(f, self.error(f, target))
+
+    def spread(self, f: Array) -> float:
+        """The variance c = f^T C f of V f, in units of the noise."""
+        return float(f @ self.covariance.dense @ f)
+
+    def error(self, f: Array, target: Array) -> Array:
+        """The errors (O) of V f within the gate, NaN where there is no target."""
+        gate = self.config.gate
+        reach = gate * np.sqrt(self.noise * (1 + self.spread(f))) if gate > 0 else np.inf
+        return np.asarray(np.clip(target - self.V @ f, -reach, reach))
+
+    def move(self, f: Array, error: Array) -> None:
+        """Move V, the covariance and the noise by the errors (O) for the features f (n)."""
+        config, c, Cf = self.config, self.spread(f), self.covariance.dense @ f
+        known = ~np.isnan(error)
+        error = np.where(known, error, 0.0)
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, 1.0, self.forget, lift)
         self.V = self.V + np.outer(error / (1 + c), Cf)
         self.count = self.count + known
         r = noise_step(self.noise, error, c, self.count, config.noise_rate)
         self.noise = np.where(known, r, self.noise)
+
+
+def is_drawn(label: int, n: int) -> bool:
+    """Whether a label is one of n, by a hash of its number."""
+    bits = label * 0x9E3779B9 % (1 << 32)
+    bits = (bits ^ bits >> 15) * 0x85EBCA6B % (1 << 32)
+    return (bits >> 16) * n >> 16 == 0
+
+
+class SpreadRls(Rls):
+    """The same, which learns one of PARTS labels, a part of the work at each. It forgets for all.
+
+    Which one is drawn by reservoir sampling (Vitter 1985): every fourth one would show a single
+    phase of a stream with that period. What a label changes is there with the last part.
+
+    Attributes: part, the next one; f (n) and errors (O), of what is under way; kept, the label that
+    is learnt next, with its features.
+    """
+
+    PARTS = 4
+
+    def __init__(
+        self, n_out: int, prior: Array, order: NDArray[np.int_], forget: float, config: Settings
+    ) -> None:
+        super().__init__(n_out, prior, order, forget**self.PARTS, config)
+
+    def restart(self) -> None:
+        """Know nothing but the prior."""
+        super().restart()
+        self.part = 0
+        self.kept: tuple[Array, Array] | None = None
+
+    def learn_part(self, f: Array, target: Array, label: int) -> None:
+        """Learn a part of an earlier label, and perhaps keep this one, the label-th."""
+        if np.isnan(target).all():
+            return
+        if self.part == 0:
+            now = self.kept or (f, target)
+            self.f, self.errors = now[0], self.error(*now)
+        if self.part == 0:
+            self.kept = (f, target) if self.kept else None
+        elif self.kept is None or is_drawn(label, self.part + 1):
+            self.kept = (f, target)
+        self.part = (self.part + 1) % self.PARTS
+        if self.part == 0:
+            self.move(self.f, self.errors)
+
+    def complete(self) -> None:
+        """Make the parts that are left, before units move."""
+        if self.part > 0:
+            self.move(self.f, self.errors)
+            self.part = 0
+        self.kept = None
 
 
 @dataclass

@@ -19,7 +19,7 @@ from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.intervals import FREEDOMS, Intervals
 from nbt_embed.reference.learner import ReferenceLearner
 from nbt_embed.reference.links import prediction
-from nbt_embed.reference.mixture import Mixture, Rls
+from nbt_embed.reference.mixture import Mixture, Rls, SpreadRls
 from nbt_embed.reference.settings import Settings
 from nbt_embed.reference.units import (
     AS_IT_IS,
@@ -57,7 +57,7 @@ class StreamLearner(ReferenceLearner):
         self.label_units = [replace(unit) for _ in range(O)]
         self.anchor = config.anchor or (None,) * O
         self.slow = (
-            Rls(O, self.prior, self.covariance_order(), config.slow_forget, config)
+            SpreadRls(O, self.prior, self.covariance_order(), config.slow_forget, config)
             if config.slow_forget > 0
             else None
         )
@@ -171,6 +171,7 @@ class StreamLearner(ReferenceLearner):
         self.readout = re_expressed(self.readout, A)
         re_express_covariance(self.covariance, A)
         if self.slow:
+            self.slow.complete()
             self.slow.V = re_expressed(self.slow.V, A)
             re_express_covariance(self.slow.covariance, A)
         A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, shift)
@@ -200,6 +201,7 @@ class StreamLearner(ReferenceLearner):
         self.readout[o, -1] += shift
         self.noise[o] = max(a**2 * self.noise[o], 1e-8)
         if self.slow:
+            self.slow.complete()
             self.slow.V[o] *= a
             self.slow.V[o, -1] += shift
             self.slow.noise[o] = max(a**2 * self.slow.noise[o], 1e-8)
@@ -311,7 +313,7 @@ class StreamLearner(ReferenceLearner):
         for o, expert in enumerate(self.linear):
             expert.learn(self.lagged(o, n_waiting - 1), difference[o : o + 1])
         if self.slow:
-            self.slow.learn(f, difference)
+            self.slow.learn_part(f, difference, self.labelled_steps - 1)  # counted by fit
         self.count_labels(target)
 
     def assess(self, target: Array, truth: Array, answer: Array, taught: bool) -> None:

@@ -1,8 +1,9 @@
 """How fast it is: ``make bench`` (some minutes), ``make bench-quick`` (a minute).
 
-Cost over cells, estimators, filters and sizes; the machine's limit; the same work by others; what
-Python adds. Everything on one thread of one core, in rounds where all have a turn. Results go to
-build/bench.json, tables and picture into docs/speed.md.
+The default learner beside what else one would take; the same method by others; what Python adds;
+the machine's limit; cost over cells, estimators, filters and sizes. Everything on one thread of one
+core, in rounds where all have a turn. Results go to build/bench.json, tables and picture into
+docs/speed.md.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Any
 
 from tools.bench import bars, grid, limits, machine, page, peers, small
 
-SCHEMA = 1
+SCHEMA = 2
 LIMIT_HIDDEN = (8, 16, 32, 64, 128, 256, 512, 1024)
+USUAL_HIDDEN = (8, 16, 32)
 
 
 def say(message: str) -> None:
@@ -26,25 +28,30 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def limit_cases(quick: bool) -> list[grid.Case]:
+    """What is compared with the machine's limit."""
+    usual: list[grid.Case] = [grid.Usual(hidden=hidden) for hidden in USUAL_HIDDEN]
+    sizes = (32, 256) if quick else LIMIT_HIDDEN
+    kinds = [("lstm", "nobacktrack")] if quick else [("lstm", "nobacktrack"), ("gated", "residual")]
+    return usual + [grid.Case(*kind, "kalman", hidden) for kind in kinds for hidden in sizes]
+
+
 def measure(quick: bool) -> dict[str, Any]:
     """Everything that is measured."""
     rounds = 7 if quick else 25
     data: dict[str, Any] = {"schema": SCHEMA, "quick": quick, "machine": machine.describe()}
     start, worked = time.perf_counter(), time.process_time()
-    say("peers")
-    data["peers"] = [peers.compare(peer, rounds) for peer in peers.PEERS]
+    say("default learner")
+    data["usual_alone"] = peers.alone(rounds)
+    data["usual"] = [peers.compare(peer, rounds) for peer in peers.USUAL]
+    say(f"same method by others, {time.perf_counter() - start:.0f} s")
+    data["peers"] = [peers.compare(peer, rounds) for peer in peers.HEADLINE]
     say(f"small learner, {time.perf_counter() - start:.0f} s")
     data["small"] = [small.step(name, rounds) for name in small.ESTIMATORS]
-    data["pairs"] = [small.pairs(name, rounds) for name in small.ESTIMATORS]
+    data["pairs"] = [small.pairs(name, rounds) for name in small.PAIRS]
     say(f"limits, {time.perf_counter() - start:.0f} s")
     data["flat"] = grid.flatness(grid.FLAT, rounds)
-    sizes = (32, 256) if quick else LIMIT_HIDDEN
-    kinds = [("lstm", "nobacktrack")] if quick else [("lstm", "nobacktrack"), ("gated", "residual")]
-    data["limits"] = [
-        limits.measure(grid.Case(*kind, "kalman", hidden), max(5, rounds // 2))
-        for kind in kinds
-        for hidden in sizes
-    ]
+    data["limits"] = [limits.measure(case, max(5, rounds // 2)) for case in limit_cases(quick)]
     say(f"grid, {time.perf_counter() - start:.0f} s")
     chosen = grid.cases(
         grid.HIDDEN_QUICK if quick else grid.HIDDEN,
@@ -78,6 +85,7 @@ def main(arguments: list[str]) -> int:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(
+        page.usual(data),
         page.peers(data),
         page.flat(data),
         page.limits(data),

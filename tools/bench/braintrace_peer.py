@@ -14,16 +14,17 @@ import braintrace
 import jax.numpy as jnp
 import numpy as np
 
+from nbt_embed import Config
 from tools.bench.headline import CONFIG, Float32Array, Stream
 
 
 class Network(brainstate.nn.Module):  # type: ignore[misc] # mypy does not look into brainstate
-    """LSTM and linear readout."""
+    """A cell and a linear readout, of the sizes of a configuration."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config, cell: str) -> None:
         super().__init__()
-        self.cell = braintrace.nn.LSTMCell(CONFIG.n_in, CONFIG.hidden)
-        self.readout = braintrace.nn.Linear(CONFIG.hidden, CONFIG.n_out)
+        self.cell = getattr(braintrace.nn, cell)(config.n_in, config.hidden)
+        self.readout = braintrace.nn.Linear(config.hidden, config.n_out)
 
     def update(self, x: Any) -> Any:
         """One sample, (1, I) to (1, O)."""
@@ -31,15 +32,15 @@ class Network(brainstate.nn.Module):  # type: ignore[misc] # mypy does not look 
 
 
 class BraintracePeer:
-    """LSTM, UORO, one Adam step a sample."""
+    """UORO, one Adam step a sample."""
 
-    def __init__(self) -> None:
-        network = Network()
+    def __init__(self, config: Config = CONFIG, cell: str = "LSTMCell") -> None:
+        network = Network(config, cell)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the readout has no trace, which is as it should be
             brainstate.nn.init_all_states(network, batch_size=1)
             learner = braintrace.UORO(network, vjp_method="single-step")
-            learner.compile_graph(jnp.zeros((1, CONFIG.n_in)))
+            learner.compile_graph(jnp.zeros((1, config.n_in)))
         weights = network.states(brainstate.ParamState)
         adam = braintools.optim.Adam(lr=1e-3)
         adam.register_trainable_weights(weights)

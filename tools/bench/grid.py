@@ -13,7 +13,7 @@ from nbt_embed._kernel_config import shape_of
 from nbt_embed.config import CHOICES
 from nbt_embed.errors import ConfigError, DivergenceWarning
 from tools.bench.clock import Spread, alternate, times_for
-from tools.bench.headline import ALONE, INPUTS, OUTPUTS, stream
+from tools.bench.headline import ALONE, INPUTS, OUTPUTS, stream, usual
 
 HIDDEN = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 HIDDEN_QUICK = (8, 32, 128)
@@ -34,6 +34,11 @@ class Case:
     hidden: int
 
     @property
+    def name(self) -> str:
+        """In the table of limits."""
+        return f"{self.cell} {self.estimator}"
+
+    @property
     def config(self) -> Config:
         """The network and its readout alone."""
         kind = {"cell": self.cell, "estimator": self.estimator, "filter": self.filter}
@@ -48,6 +53,16 @@ class Case:
     def cols(self) -> int:
         """D."""
         return shape_of(self.config)[2]
+
+    @property
+    def resonators(self) -> int:
+        """Units that are resonators."""
+        return self.hidden if self.cell == "resonator" else self.config.resonators or 0
+
+    @property
+    def head(self) -> int:
+        """Units of the layer between the network and its readout."""
+        return self.config.head or 0
 
     @property
     def operations(self) -> float:
@@ -67,6 +82,26 @@ class Case:
         except ConfigError:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class Usual(Case):
+    """The learner without settings; 3 inputs, 1 output."""
+
+    cell: str = "columnar"
+    estimator: str = "snap1"
+    filter: str = "kalman"
+    hidden: int = 16
+
+    @property
+    def name(self) -> str:
+        """In the table of limits."""
+        return "default learner"
+
+    @property
+    def config(self) -> Config:
+        """All that a user gets who says nothing else."""
+        return usual(self.hidden)
 
 
 def cases(sizes: tuple[int, ...], operations: float) -> Iterator[Case]:

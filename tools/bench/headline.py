@@ -42,6 +42,14 @@ CONFIG = Config(
 )
 
 
+USUAL_INPUTS, USUAL_OUTPUTS, USUAL_HIDDEN = 3, 1, 16
+
+
+def usual(hidden: int = USUAL_HIDDEN) -> Config:
+    """The learner without settings, mixture of forecasts, intervals and anomaly score included."""
+    return Config(USUAL_INPUTS, USUAL_OUTPUTS, hidden=hidden)
+
+
 @dataclass(frozen=True)
 class Stream:
     """Inputs x (T, I) and labels y (T, O), scaled; signs (T, R) for peers that are given theirs."""

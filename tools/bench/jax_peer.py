@@ -121,7 +121,11 @@ def step(s: State, sample: tuple[Array, Array, Array]) -> tuple[State, Array]:
     after = State(
         theta=s.theta + gain * along * Pw,
         w=w,
-        P=s.P / ((1 - K.gamma) + K.gamma * s.P * (curvature * w * w + K.delta)),
+        P=jnp.where(
+            jnp.arange(D) % 2 == s.labels % 2,
+            s.P / ((1 - 2 * K.gamma) + 2 * K.gamma * s.P * (curvature * w * w + K.delta)),
+            s.P,
+        ),
         V=s.V + jnp.outer(root * out, Cf),
         U=s.U - share,
         d=d / (K.phi + (1 - K.phi) * d / D0),

@@ -1,40 +1,83 @@
 """The machine's limit for a step, measured in the same rounds as the step itself.
 
-Bytes: the method has to read and write theta, w and P once (24 bytes a parameter; 32 with traces),
-and to read the readout's covariance twice and write it once. The bandwidth for them is that of a
-plain loop over as many arrays with as many bytes in all, so that it lies in the same cache.
-Arithmetic: 23 operations and one division a parameter, in a plain loop over 12 KiB.
+Bytes: a step changes all that a learner holds but its inputs of before and every second variance:
+it has to read and write that once, and the factors of least squares are read twice. The bandwidth
+for them is that of a plain loop over as many arrays with as many bytes in all, so that it lies in
+the same cache.
+Arithmetic: what the equations ask for every parameter, every weight of the head, every entry of a
+factor of least squares, and the squashing functions of the units, each in a plain loop over data in
+L1 in which nothing has to wait (limit.c).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from nbt_embed import Learner, memory_of
 from tools.bench.clock import Spread, alternate, times_for
 from tools.bench.grid import Case, learner_work
 from tools.bench.headline import Float32Array
 from tools.bench.native import library
 
 TRACES = ("snap1", "residual", "unitwise")
-COLS = 64  # of the arithmetic: 16 rows, three arrays
+COLS = 64  # of the arithmetic: 16 rows
+SQUASHED = {"tanh": 1, "leaky": 1, "gated": 2, "lstm": 5, "columnar": 2}  # a unit, a step
+RESONATOR = 4  # two exponentials, a sine and a cosine
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step has to do: numbers of parameters, weights, entries, and function values."""
+
+    directed: int
+    traced: int
+    head: int
+    factor: int
+    squash: int
+
+    @classmethod
+    def of(cls, case: Case) -> Work:
+        """Of a learner with the filter kalman; a squashing function counts as a tanh."""
+        config = case.config
+        learner = Learner(config)
+        squash = SQUASHED[case.cell] * (config.hidden - case.resonators)
+        parameters = case.rows * case.cols
+        columns = case.cell == "columnar"
+        return cls(
+            directed=0 if columns else parameters,
+            traced=parameters if columns else 0,
+            head=learner.array("head").size if case.head else 0,
+            factor=sum(n * (n - 1) // 2 for n in _factors(learner)),
+            squash=squash + RESONATOR * case.resonators + case.head,
+        )
+
+
+def _factors(learner: Learner) -> list[int]:
+    """Widths of the factors of least squares: of the readout, and of the mixture's forecasts."""
+    widths = [learner.array("readout").shape[1]]
+    if learner.config.mix_forget:
+        widths.append(learner.array("slow").shape[1])
+        widths += [learner.array("linear").shape[1]] * learner.config.n_out
+    return widths
+
+
+def footprint(case: Case) -> int:
+    """Bytes that a step reads and writes: all but the workspace, old inputs, and the header."""
+    memory = memory_of(case.config)
+    return memory.total - memory.workspace - memory.ring - memory.header
 
 
 def moved_bytes(case: Case) -> int:
     """Bytes that a kalman step has to read and write."""
-    arrays = 4 if case.estimator in TRACES else 3
-    triangle = case.cols * (case.cols + 1) // 2
-    return 8 * arrays * case.rows * case.cols + 12 * triangle
-
-
-def footprint(case: Case) -> int:
-    """Bytes that they lie in."""
-    arrays = 4 if case.estimator in TRACES else 3
-    triangle = case.cols * (case.cols + 1) // 2
-    return 4 * (arrays * case.rows * case.cols + triangle)
+    learner = Learner(case.config)
+    variances = learner.array("covariance").size
+    variances += learner.array("head_covariance").size if case.head else 0
+    triangles = sum(n * (n + 1) // 2 for n in _factors(learner))
+    return 2 * footprint(case) + 4 * triangles - 4 * variances // 2
 
 
 def aligned(values: Float32Array) -> Float32Array:
@@ -57,14 +100,28 @@ def mover(case: Case) -> tuple[Callable[[int], None], int]:
     return lambda passes: lib.limit_move(*pointers, arrays, n, passes), 8 * arrays * n
 
 
-def computer() -> tuple[Callable[[int], None], int]:
-    """The arithmetic of a step on data in L1, and the parameters of one pass."""
+# Of every loop of limit.c: its matrices of 16 rows, its vectors.
+LOOPS = {"directed": (3, 3), "traced": (3, 1), "head": (2, 1), "factor": (1, 3)}
+
+
+def computer(part: str) -> tuple[Callable[[int], None], int]:
+    """The arithmetic of one part of a step on data in L1, and how many of its units a pass has."""
     ffi, lib = library("limit")
     rng = np.random.default_rng(0)
-    sizes = (16 * COLS, 16 * COLS, 16 * COLS, COLS, COLS, COLS)
-    held = [aligned(rng.random(n, np.float32) + np.float32(0.5)) for n in sizes]
+    if part == "squash":
+        values = aligned(rng.random(16 * COLS, np.float32))
+        pointer = ffi.from_buffer("float[]", values)
+        return lambda passes: lib.limit_squash(pointer, 16 * COLS, passes), 16 * COLS
+    matrices, vectors = LOOPS[part]
+    held = [
+        aligned(rng.random(n, np.float32) + np.float32(0.5))
+        for n in [16 * COLS] * matrices + [COLS] * vectors
+    ]
+    if part == "factor":  # of which the sums stay bounded
+        held[2:] = [1e-9 * one for one in held[2:]]
     pointers = [ffi.from_buffer("float[]", array) for array in held]
-    return lambda passes: lib.limit_compute(*pointers, COLS, passes), 16 * COLS
+    loop = getattr(lib, f"limit_{part}")
+    return lambda passes: loop(*pointers, COLS, passes), 16 * COLS
 
 
 def sweeper(case: Case) -> Callable[[int], None]:
@@ -83,32 +140,46 @@ def sweeper(case: Case) -> Callable[[int], None]:
 
 
 def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
-    """Both limits, the sweep and the step, in turns. Times in microseconds a step."""
-    parameters = case.rows * case.cols
+    """Both limits, the sweep (of a cell that has one) and the step, in turns.
+
+    Times in microseconds a step.
+    """
     move, bytes_moved = mover(case)
-    compute, computed = computer()
-    work = learner_work(case)
-    works = (work, move, compute, sweeper(case))
+    asked = {name: n for name, n in asdict(Work.of(case)).items() if n}
+    loops = {name: computer(name) for name in asked}
+    works = [learner_work(case), move, *(loop for loop, _ in loops.values())]
+    if case.cell != "columnar":
+        works.append(sweeper(case))
     counts = [times_for(one, least, 1_000_000) for one in works]
     calls = [lambda one=one, n=n: one(n) for one, n in zip(works, counts, strict=True)]
-    step, passed, done, swept = (
+    step, passed, *rest = (
         [1e6 * one / n for one in times]
         for times, n in zip(alternate(calls, rounds), counts, strict=True)
     )
     by_bytes = [moved_bytes(case) / bytes_moved * one for one in passed]
-    by_arithmetic = [parameters / computed * one for one in done]
+    parts = {
+        name: [asked[name] / loops[name][1] * one for one in times]
+        for name, times in zip(asked, rest, strict=False)
+    }
+    by_arithmetic = [sum(times) for times in zip(*parts.values(), strict=True)]
     shares = [max(one) / taken for *one, taken in zip(by_bytes, by_arithmetic, step, strict=True)]
-    rest = [1 - one / taken for one, taken in zip(swept, step, strict=True)]
-    return {
+    found = {
         **asdict(case),
-        "parameters": parameters,
+        "name": case.name,
+        "parameters": case.rows * case.cols,
         "footprint_bytes": footprint(case),
         "moved_bytes": moved_bytes(case),
         "step_us": asdict(Spread.of(step)),
         "bytes_us": asdict(Spread.of(by_bytes)),
         "arithmetic_us": asdict(Spread.of(by_arithmetic)),
+        "parts_us": {name: asdict(Spread.of(times)) for name, times in parts.items()},
         "gigabytes_per_second": bytes_moved / float(np.median(passed)) / 1e3,
         "share": asdict(Spread.of(shares)),
-        "sweep_us": asdict(Spread.of(swept)),
-        "rest": asdict(Spread.of(rest)),
     }
+    if case.cell != "columnar":
+        swept = rest[-1]
+        found["sweep_us"] = asdict(Spread.of(swept))
+        found["rest"] = asdict(
+            Spread.of([1 - one / taken for one, taken in zip(swept, step, strict=True)])
+        )
+    return found

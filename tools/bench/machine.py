@@ -26,6 +26,12 @@ ONE_THREAD = {
 }
 
 
+PACKAGES = (
+    *("numpy", "scipy", "cffi", "river", "reservoirpy"),
+    *("jax", "jaxlib", "torch", "braintrace"),
+)
+
+
 def restart_with_one_thread(module: str, arguments: list[str]) -> None:
     """Pin to one core; NumPy and XLA read their settings when they load, so start over."""
     if hasattr(os, "sched_setaffinity"):
@@ -72,7 +78,7 @@ def package_compiler() -> str:
 def versions() -> dict[str, str]:
     """Of everything in Python that takes part; "not installed" for what does not."""
     out = {"python": platform.python_version(), "nbt_embed": nbt_embed.__version__}
-    for name in ("numpy", "cffi", "jax", "jaxlib", "torch", "braintrace"):
+    for name in PACKAGES:
         try:
             out[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

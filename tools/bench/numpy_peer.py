@@ -113,14 +113,14 @@ class NumpyPeer:
         along = (alpha @ t) / (1 + c + spread * curvature)
         x = (t - spread * along * alpha) / (1 + c)
 
-        np.multiply(Pw, w, out=spare)
-        spare *= np.float32(k.gamma) * curvature
-        np.multiply(Pw, gain * along, out=Pw)
-        self.theta += Pw
-        np.multiply(P, np.float32(k.gamma * k.delta), out=Pw)
-        spare += Pw
-        spare += np.float32(1 - k.gamma)
-        P /= spare
+        turn, gamma = slice(self.labels % 2, None, 2), 2 * k.gamma  # of every second column
+        seen = Pw[:, turn] * w[:, turn]
+        seen *= np.float32(gamma) * curvature
+        seen += P[:, turn] * np.float32(gamma * k.delta)
+        seen += np.float32(1 - gamma)
+        np.multiply(Pw, gain * along, out=spare)
+        self.theta += spare
+        P[:, turn] /= seen
         np.multiply(P, w, out=Pw)
         self.w_square = Pw.ravel() @ w.ravel()
 

@@ -28,6 +28,27 @@ class Installed:
         return self.learner.run(stream.x, stream.y, horizon=0)
 
 
+@dataclass(frozen=True)
+class OneByOne:
+    """`predict` and `learn` of every sample on the caller's arrays, as a program on live data."""
+
+    learner: Learner
+
+    @classmethod
+    def of(cls, config: Config) -> OneByOne:
+        """A fresh one."""
+        return cls(Learner(config))
+
+    def run(self, stream: Stream) -> Float32Array:
+        """Forecasts (T, O); goes on where the last call ended."""
+        predict, learn = self.learner.predict, self.learner.learn
+        out = []
+        for x, y in zip(stream.x, stream.y, strict=True):
+            out.append(predict(x))
+            learn(y)
+        return np.array(out)
+
+
 class SameFlags:
     """`nbt_run` of csrc/ compiled as the plain loops of unfused.c are."""
 

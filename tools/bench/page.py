@@ -48,6 +48,22 @@ def bars(found: Sequence[Bar]) -> str:
     return table(head, rows, left=4)
 
 
+def usual(data: dict[str, Any]) -> str:
+    """The default learner, and what else one would take."""
+    run, one_by_one = (str(Spread(**row["us"])) for row in data["usual_alone"])
+    rows = [
+        ("nbt_embed, default learner, run", run, "", ""),
+        ("nbt_embed, default learner, predict and learn", one_by_one, "", ""),
+    ]
+    for row in data["usual"]:
+        if "missing" in row:
+            rows.append((row["peer"], row["missing"], "", ""))
+            continue
+        both = [str(Spread(**ours["ratio"])) for ours in row["ours"]]
+        rows.append((row["peer"], str(Spread(**row["peer_us"])), *both))
+    return table(("", "µs a sample", "times run", "times predict and learn"), rows)
+
+
 def peers(data: dict[str, Any]) -> str:
     """Times and ratios of the headline case."""
     rows = []
@@ -55,8 +71,9 @@ def peers(data: dict[str, Any]) -> str:
         if "missing" in row:
             rows.append((row["peer"], row["missing"], "", "", ""))
             continue
-        theirs, ours, ratio = (Spread(**row[name]) for name in ("peer_us", "ours_us", "ratio"))
-        rows.append((row["peer"], str(theirs), row["against"], str(ours), str(ratio)))
+        (ours,) = row["ours"]
+        us, ratio = Spread(**ours["us"]), Spread(**ours["ratio"])
+        rows.append((row["peer"], str(Spread(**row["peer_us"])), ours["name"], str(us), str(ratio)))
     return table(("", "µs a sample", "against ours", "µs a sample", "ratio"), rows)
 
 
@@ -78,7 +95,7 @@ def limits(data: dict[str, Any]) -> str:
         by_bytes, by_arithmetic = (row[name]["median"] for name in ("bytes_us", "arithmetic_us"))
         rows.append(
             (
-                f"{row['cell']} {row['estimator']}",
+                row["name"],
                 str(row["hidden"]),
                 f"{row['footprint_bytes'] / 1024:,.0f}",
                 short(row["gigabytes_per_second"]),
@@ -86,8 +103,8 @@ def limits(data: dict[str, Any]) -> str:
                 short(by_arithmetic),
                 short(row["step_us"]["median"]),
                 str(Spread(**row["share"])),
-                short(row["sweep_us"]["median"]),
-                f"{row['rest']['median']:.0%}",
+                short(row["sweep_us"]["median"]) if "sweep_us" in row else "-",
+                f"{row['rest']['median']:.0%}" if "rest" in row else "-",
             )
         )
     limit = ("bytes µs", "arithmetic µs", "step µs", "share of the limit", "sweep µs", "the rest")
@@ -142,7 +159,7 @@ def small(data: dict[str, Any]) -> str:
         for row in data["small"]
     ]
     pairs = [
-        (f"{row['estimator']}, {kind}", *(str(Spread(**row[k])) for k in (times, "c_us", added)))
+        (f"{row['name']}, {kind}", *(str(Spread(**row[k])) for k in (times, "c_us", added)))
         for row in data["pairs"]
         for kind, times, added in (
             ("pinned buffers", "pinned_us", "pinned_added_us"),
@@ -162,6 +179,7 @@ def write(data: dict[str, Any], found: Sequence[Bar], document: Path) -> None:
     for name, output in (
         ("machine", machine(data)),
         ("bars", bars(found)),
+        ("usual", usual(data)),
         ("peers", peers(data)),
         ("limits", f"{flat(data)}\n\n{limits(data)}"),
         ("grid", grid(data)),

@@ -11,7 +11,7 @@ import numpy as np
 from nbt_embed import Config, Learner, _kernel
 from nbt_embed.config import Estimator
 from tools.bench.clock import Spread, alternate
-from tools.bench.headline import Stream, stream
+from tools.bench.headline import Stream, stream, usual
 from tools.bench.native import library
 from tools.bench.ours import Installed
 
@@ -22,6 +22,13 @@ STEPS = 4000
 def config(estimator: Estimator) -> Config:
     """8 gated units, 3 inputs, 1 output."""
     return Config(3, 1, hidden=8, cell="gated", estimator=estimator)
+
+
+# Whose pairs of calls are measured, by name.
+PAIRS: dict[str, Config] = {
+    "default learner, 16 units": usual(),
+    **{f"8 gated units, {estimator}": config(estimator) for estimator in ESTIMATORS},
+}
 
 
 def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
@@ -85,12 +92,11 @@ def pinned_pairs(learner: Learner, samples: Stream) -> Callable[[], None]:
     return work
 
 
-def pairs(estimator: Estimator, rounds: int) -> dict[str, Any]:
-    """Microseconds that Python adds to a pair of calls."""
-    samples = stream(STEPS, config(estimator), signs=False)
-    works = [
-        make(Learner(config(estimator)), samples) for make in (python_pairs, pinned_pairs, c_pairs)
-    ]
+def pairs(name: str, rounds: int) -> dict[str, Any]:
+    """Microseconds that Python adds to a pair of calls of one of PAIRS."""
+    config_ = PAIRS[name]
+    samples = stream(STEPS, config_, signs=False)
+    works = [make(Learner(config_), samples) for make in (python_pairs, pinned_pairs, c_pairs)]
     for work in works:
         work()
     plain, pinned, c = ([1e6 * one / STEPS for one in times] for times in alternate(works, rounds))
@@ -99,7 +105,7 @@ def pairs(estimator: Estimator, rounds: int) -> dict[str, Any]:
         return asdict(Spread.of([a - b for a, b in zip(python, c, strict=True)]))
 
     return {
-        "estimator": estimator,
+        "name": name,
         "python_us": asdict(Spread.of(plain)),
         "pinned_us": asdict(Spread.of(pinned)),
         "c_us": asdict(Spread.of(c)),

@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tools.bench.headline import CONFIG, Float32Array, Stream
+from tools.bench.headline import (
+    CONFIG,
+    USUAL_HIDDEN,
+    USUAL_INPUTS,
+    USUAL_OUTPUTS,
+    Float32Array,
+    Stream,
+)
 
 
 class TorchPeer:
@@ -56,3 +63,34 @@ class TorchPeer:
             forecasts.append(self.readout(h))
         self.state = h, c
         return torch.stack(forecasts)
+
+
+class GruPeer:
+    """GRUCell and linear readout beside the default learner: an Adam step every sample.
+
+    Eager: ``torch.compile`` of a step was slower, and so was nn.GRU over one sample.
+    """
+
+    def __init__(self) -> None:
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        self.cell = torch.nn.GRUCell(USUAL_INPUTS, USUAL_HIDDEN)
+        self.readout = torch.nn.Linear(USUAL_HIDDEN, USUAL_OUTPUTS)
+        weights = [*self.cell.parameters(), *self.readout.parameters()]
+        self.adam = torch.optim.Adam(weights, lr=1e-3, fused=True)
+        self.state = torch.zeros(1, USUAL_HIDDEN)
+
+    def run(self, stream: Stream) -> Float32Array:
+        """Forecasts (T, O); goes on where the last call ended."""
+        x, y = torch.from_numpy(stream.x), torch.from_numpy(stream.y)
+        out = []
+        for sample, label in zip(x.split(1), y.split(1), strict=True):
+            state = self.cell(sample, self.state)
+            forecast = self.readout(state)
+            loss = torch.nn.functional.mse_loss(forecast, label)
+            self.adam.zero_grad()
+            loss.backward()
+            self.adam.step()
+            self.state = state.detach()
+            out.append(forecast.detach())
+        return np.asarray(torch.cat(out))

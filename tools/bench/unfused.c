@@ -282,9 +282,12 @@ static void correct(unfused *n, const float *label)
     for (size_t k = 0; k < R * D; k++) {
         n->theta[k] += gain * along * n->P[k] * n->w[k];
     }
-    for (size_t k = 0; k < R * D; k++) {
-        float seen = curvature * n->w[k] * n->w[k] + n->delta;
-        n->P[k] /= (1.0f - n->gamma) + n->gamma * n->P[k] * seen;
+    float rate_of_turn = 2.0f * n->gamma; /* of every second column */
+    for (size_t r = 0; r < R; r++) {
+        for (size_t k = r * D + (size_t)n->labels % 2; k < (r + 1) * D; k += 2) {
+            float seen = curvature * n->w[k] * n->w[k] + n->delta;
+            n->P[k] /= (1.0f - rate_of_turn) + rate_of_turn * n->P[k] * seen;
+        }
     }
     /* readout, its covariance, noise */
     update_readout_covariance(n);

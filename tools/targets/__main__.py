@@ -3,8 +3,9 @@
 Builds the kernel and a program without an operating system for each processor, runs it under QEMU
 on a recorded stream through every kind of learner that fits, and compares the state hashes after 1,
 10, 100, ... steps with those of the Python package on this machine. Where the processor fuses
-multiplications and additions, a build that permits it has to differ. WebAssembly, under node, is
-one of the processors.
+multiplications and additions, a build that permits it has to differ. WebAssembly, under node, and
+an 8-bit AVR, in simavr and for fewer steps, are among the processors. With "soft" the kernel's own
+arithmetic of floats by integers (csrc/nbt_soft_float.c) takes the place of the compiler's.
 
 A processor whose tools are not installed is left out with a note; it is an error where it was asked
 for by name, where no other one ran, and with NBT_REQUIRE_TOOLS=1 (the CI sets it).
@@ -24,10 +25,13 @@ from pathlib import Path
 
 from tools.document import put
 from tools.targets import program
-from tools.targets.machines import MACHINES, Machine, ToolError
+from tools.targets.avr import AVR, Avr
+from tools.targets.machines import MACHINES, SOFT_FLOAT, Machine, ToolError
 from tools.targets.webassembly import WEBASSEMBLY, WebAssembly
 
-PROCESSORS: tuple[Machine | WebAssembly, ...] = (*MACHINES, *WEBASSEMBLY)
+Processor = Machine | WebAssembly | Avr
+# AVR takes longest.
+PROCESSORS: tuple[Processor, ...] = (AVR, *MACHINES, *SOFT_FLOAT, *WEBASSEMBLY)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Result:
     """Kinds of learners that ran on one processor, that did not fit, and that differed."""
 
     name: str
+    steps: int
     ran: int
     too_big: int
     different: tuple[str, ...]
@@ -58,9 +63,12 @@ def hashes_of(printed: str) -> dict[str, list[str]]:
     return found
 
 
-def check(
-    machine: Machine | WebAssembly, folder: Path, steps: int, expected: dict[str, list[str]]
-) -> Result:
+def steps_on(machine: Processor, steps: int) -> int:
+    """How many of the steps that were asked for it makes."""
+    return steps if machine.most_steps is None else min(steps, machine.most_steps)
+
+
+def check(machine: Processor, folder: Path, steps: int, expected: dict[str, list[str]]) -> Result:
     """Build, run, compare."""
 
     def printed(contract: str) -> dict[str, list[str]]:
@@ -79,19 +87,19 @@ def check(
         control = printed("fast")
         contracted = sum(control[kind] != expected[kind] for kind in ran)
     different = tuple(kind for kind in ran if got[kind] != expected[kind])
-    return Result(machine.name, len(ran), len(got) - len(ran), different, contracted)
+    return Result(machine.name, steps, len(ran), len(got) - len(ran), different, contracted)
 
 
 def line_of(result: Result) -> str:
     """One row of the table."""
     control = result.contracted_differ
     return (
-        f"{result.name:>10}{result.ran:9}{result.too_big:9}{len(result.different):11}"
+        f"{result.name:>13}{result.steps:8}{result.ran:9}{result.too_big:9}{len(result.different):11}"
         f"{'-' if control is None else control:>12}  {'equal' if result.good else 'NOT EQUAL'}"
     )
 
 
-def installed(chosen: list[Machine | WebAssembly], asked_for: bool) -> list[Machine | WebAssembly]:
+def installed(chosen: list[Processor], asked_for: bool) -> list[Processor]:
     """Those whose tools are here; a note for each other one. Errors: ToolError (see above)."""
     found = []
     for machine in chosen:
@@ -125,16 +133,23 @@ def main(arguments: list[str] | None = None) -> int:
         asked_for=bool(options.names),
     )
     kinds = program.configurations()
-    expected = {kind: program.expected(config, options.steps) for kind, config in kinds.items()}
+    steps = {machine.name: steps_on(machine, options.steps) for machine in chosen}
+    expected = {
+        count: {kind: program.expected(config, count) for kind, config in kinds.items()}
+        for count in set(steps.values())
+    }
+
+    def checked(machine: Processor) -> Result:
+        count = steps[machine.name]
+        return check(machine, folder, count, expected[count])
+
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
         program.write_header(folder)
-        results = list(
-            pool.map(lambda machine: check(machine, folder, options.steps, expected), chosen)
-        )
+        results = list(pool.map(checked, chosen))
     lines = [
-        f"{len(kinds)} kinds of learners, {options.steps} steps, hashes against Python's",
-        " processor      ran  too big  different  contracted",
+        f"{len(kinds)} kinds of learners, hashes against Python's",
+        "    processor   steps      ran  too big  different  contracted",
         *map(line_of, results),
     ]
     print("\n".join(lines))

@@ -1,17 +1,18 @@
 /* The least firmware: one learner, one loop. What it links is what a product has of the kernel in
- * flash; step_begin and step_end are where count.c counts. */
+ * flash; step_begin and step_end are where count.c counts; a processor that counts
+ * itself has its own (start_avr.c). */
 #include "nbt.h"
 #include "semihosting.h"
 #include "stream.h"
 
 static NBT_ARENA(arena, MODEL_BYTES);
 
-__attribute__((noinline)) void step_begin(void)
+__attribute__((noinline, weak)) void step_begin(void)
 {
     __asm__ volatile("");
 }
 
-__attribute__((noinline)) void step_end(void)
+__attribute__((noinline, weak)) void step_end(void)
 {
     __asm__ volatile("");
 }
@@ -29,20 +30,10 @@ static void read_sample(float *x, uint32_t step)
 
 int main(void)
 {
+    /* The model's: the kernel has no other. */
     nbt_config config = nbt_config_for(CHANNELS, 1, MODEL_HIDDEN, MODEL_CELL, NBT_LINK_GAUSSIAN);
     nbt_learner *learner;
     float x[CHANNELS], y;
-    config.estimator = MODEL_ESTIMATOR;
-    config.resonators = MODEL_RESONATORS;
-    config.head = MODEL_HEAD;
-    config.head_gain = MODEL_HEAD > 0 ? 1.0f : 0.0f;
-#if !MODEL_FOLLOW
-    config.follow = config.anchored = config.linear_lags = config.prior_units = 0;
-    config.linear_forget = config.slow_forget = config.mix_forget = 0.0f;
-    config.intervals = config.anomaly = 0;
-    config.scale_rate = config.input_limit = 0.0f;
-    config.lags = 1;
-#endif
     if (nbt_init(arena, sizeof arena, &config, &learner) != NBT_OK) {
         return 1;
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +39,7 @@ class Machine:
 
     flash and ram: (origin, bytes); RISC-V has all in ram. fma: whether the compiler may fuse a
     multiplication and an addition there, so that a build that permits it has other bits.
+    most_steps: of ``make targets``, where more would take the emulator too long.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Machine:
     ram: tuple[int, int]
     flash: tuple[int, int] | None = (0, 256 * 1024)
     fma: bool = False
+    most_steps: int | None = None
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -157,3 +159,16 @@ MACHINES = (
     _riscv("RV32IMAC", "rv32imac", "ilp32", fma=False),
     _riscv("RV32IMAFC", "rv32imafc", "ilp32f", fma=True),
 )  # fmt: skip
+
+# The processors that csrc/nbt_soft_float.c is for, with it instead of the compiler's arithmetic.
+# Steps after the hundredth are left to the other two.
+SOFT_FLOAT = tuple(
+    replace(
+        one,
+        name=f"{one.name} soft",
+        flags=(*one.flags, "-DNBT_SOFT_FLOAT=1"),
+        most_steps=100,
+    )
+    for one in MACHINES
+    if one.name in ("M0", "RV32IMAC")
+)

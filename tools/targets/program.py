@@ -35,7 +35,9 @@ def write_header(folder: Path, hold: bool = False) -> None:
     rows = ",\n".join("    {" + ", ".join(f"{word:#010x}u" for word in row) + "}" for row in words)
     (folder / "stream.h").write_text(
         f"enum {{ SAMPLES = {len(words)}, CHANNELS = {words.shape[1]} }};\n"
-        f"static const uint32_t stream_bits[SAMPLES][CHANNELS] = {{\n{rows}\n}};\n",
+        # Constants of AVR lie in memory unless told otherwise.
+        "#ifdef __FLASH\n#define IN_FLASH __flash\n#else\n#define IN_FLASH\n#endif\n"
+        f"static const IN_FLASH uint32_t stream_bits[SAMPLES][CHANNELS] = {{\n{rows}\n}};\n",
         encoding="utf-8",
     )
 

@@ -1,4 +1,4 @@
-/* Printing and ending through the debugger that QEMU plays. */
+/* Printing: through the debugger that QEMU plays, or what a start file has instead. */
 #ifndef SEMIHOSTING_H
 #define SEMIHOSTING_H
 

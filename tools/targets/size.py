@@ -6,8 +6,10 @@ Flash is all of it but the recorded stream and the start-up code; memory is NBT_
 deepest chain of calls from nbt_learn, nbt_predict or nbt_init by the compiler's own call graph
 (leaf routines of the libraries not counted); instructions are those of one learn and predict,
 the mean and the most of all steps, counted in QEMU at -O2. Most take the steps in which the units
-of several inputs move. More than 1 % above or below the stored baseline is an error until
-``--accept``.
+of several inputs move. On AVR the simulator counts cycles instead, memory is NBT_BYTES and the
+constants, which lie in memory there, and stack is the deepest that the run saw, the libraries
+included: the compiler writes no call graph. More than 1 % above or below the stored baseline is an
+error until ``--accept``.
 """
 
 from __future__ import annotations
@@ -24,20 +26,21 @@ from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed._kernel_config import shape_of
-from nbt_embed.amalgamation import amalgamate
 from nbt_embed.config import CHOICES, Cell, Estimator
-from nbt_embed.export import kernel_options
+from nbt_embed.export import kernel_of
 from tools.document import put
 from tools.targets import program
+from tools.targets.avr import AVR, Avr
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
 LEVELS = ("-Os", "-O2")
 ENTRIES = ("nbt_init", "nbt_learn", "nbt_predict")
 FLASH_SECTIONS = (".text", ".data", ".ARM.exidx")
-STEPS = 2_000  # on a processor with an FPU; a tenth without
+STEPS = 2_000  # on a processor with an FPU; a tenth without, a fortieth on AVR
 BASELINE = HERE / "size.json"
 TOLERANCE = 0.01
 README_PROCESSOR = "M4F"
+PROCESSORS: tuple[Machine | Avr, ...] = (AVR, *MACHINES)  # what takes longest begins first
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def deepest(folder: Path) -> int:
     return max(map(depth, ENTRIES))
 
 
-def section_bytes(machine: Machine, elf: Path, names: tuple[str, ...]) -> int:
+def section_bytes(machine: Machine | Avr, elf: Path, names: tuple[str, ...]) -> int:
     """Sum of the sections of an ELF file."""
     rows = (line.split() for line in run(machine.tool("size"), "-A", str(elf)).splitlines())
     return sum(int(row[1]) for row in rows if len(row) == 3 and row[0] in names)
@@ -150,7 +153,7 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
     return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
 
-def fits(machine: Machine, model: Model) -> bool:
+def fits(machine: Machine | Avr, model: Model) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
     if model.hidden > 16 and not machine.fma:
         return False  # millions of instructions a step without an FPU
@@ -158,36 +161,40 @@ def fits(machine: Machine, model: Model) -> bool:
 
 
 def build(
-    machine: Machine, config: Config, folder: Path, place: Path, level: str, steps: int = STEPS
+    machine: Machine | Avr,
+    config: Config,
+    folder: Path,
+    place: Path,
+    level: str,
+    steps: int = STEPS,
 ) -> Path:
-    """Link the firmware of a model, its call graph beside it; a tenth of the steps without FPU."""
+    """Link the firmware of a model, its call graph beside it; for fewer steps without an FPU."""
     place.mkdir()
-    kernel = amalgamate("The kernel.", kernel_options(config))
+    fewer = 40 if isinstance(machine, Avr) else 1 if machine.fma else 10
+    call_graph = (
+        () if isinstance(machine, Avr) else ("-fcallgraph-info=su", "-dumpdir", f"{place}/")
+    )
+    kernel = kernel_of(config)
     (place / "nbt.h").write_text(kernel.header, encoding="utf-8")
     (place / "nbt.c").write_text(kernel.source, encoding="utf-8")
     return machine.link(
         level,
         "-ffp-contract=off",
         "-fno-math-errno",
-        "-fcallgraph-info=su",
-        "-dumpdir",
-        f"{place}/",
+        *call_graph,
         f"-I{place}",
         f"-I{folder}",
-        f"-DSTEPS={steps if machine.fma else steps // 10}",
+        f"-DSTEPS={steps // fewer}",
         f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
-        f"-DMODEL_RESONATORS={config.resonators}",
-        f"-DMODEL_HEAD={config.head}",
         f"-DMODEL_FOLLOW={config.follow:d}",
         f"-DMODEL_CELL={CHOICES['cell'].index(config.cell)}",
-        f"-DMODEL_ESTIMATOR={CHOICES['estimator'].index(config.estimator)}",
         sources=[HERE / "firmware.c", place / "nbt.c"],
         target=place / "firmware.elf",
     )
 
 
-def measure(machine: Machine, model: Model, folder: Path, counter: Path) -> Size:
+def measure(machine: Machine | Avr, model: Model, folder: Path, counter: Path) -> Size:
     """Link, look, and count."""
     config = model.config
     place = folder / f"{machine.name}-{model.name}"
@@ -196,13 +203,20 @@ def measure(machine: Machine, model: Model, folder: Path, counter: Path) -> Size
     beside = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
     small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
     flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - beside for elf in (small, fast)}
-    stack = {elf: deepest(elf.parent) for elf in (small, fast)}
-    where = addresses(machine, fast)
-    plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-    counted = machine.emulate(fast, "-plugin", plugin)
-    times, _, most, total = map(int, counted.split("counted")[1].split())
+    memory = memory_of(config).total
+    if isinstance(machine, Avr):
+        runs = {elf: machine.counted(elf) for elf in (small, fast)}
+        stack = {elf: one.stack for elf, one in runs.items()}
+        times, most, total = runs[fast].times, runs[fast].most, runs[fast].total
+        memory += section_bytes(machine, fast, (".data",))
+    else:
+        stack = {elf: deepest(elf.parent) for elf in (small, fast)}
+        where = addresses(machine, fast)
+        plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
+        counted = machine.emulate(fast, "-plugin", plugin)
+        times, _, most, total = map(int, counted.split("counted")[1].split())
     return Size(
-        machine.name, model, memory_of(config).total,
+        machine.name, model, memory,
         flash[small], stack[small], flash[fast], stack[fast], round(total / times), most,
     )  # fmt: skip
 
@@ -250,6 +264,8 @@ def table(sizes: list[Size]) -> str:
         f"{s.instructions_mean / s.model.weights:10.1f}"
         for s in sizes
     ]
+    if any(s.processor == AVR.name for s in sizes):
+        lines.append(f"{AVR.name}: cycles for instructions; memory with the constants")
     return "\n".join(lines)
 
 
@@ -264,7 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(name)
         program.write_header(folder, hold=True)
         counter = build_counter(folder)
-        jobs = [job for job in product(MACHINES, MODELS) if fits(*job)]
+        jobs = [job for job in product(PROCESSORS, MODELS) if fits(*job)]
         sizes = list(pool.map(lambda job: measure(job[0], job[1], folder, counter), jobs))
     print(table(sizes))
     if options.document is not None:

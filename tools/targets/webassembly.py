@@ -52,6 +52,7 @@ class WebAssembly:
     flags: tuple[str, ...] = ()
     lanes: int = 1
     fma: bool = False
+    most_steps: int | None = None
     tools: tuple[str, ...] = ("clang", "wasm-ld", "node")
 
     def compile(
