@@ -173,7 +173,8 @@ enum { /* arrays that nbt_array_get copies out, row-major */
                                  readout */
     NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output,
                                  labels */
-    NBT_ARRAY_SLOW = 20,      /* (O, F) slow readout on [1; x; h; phi] */
+    NBT_ARRAY_SLOW = 20,      /* (O, F) slow readout on [1; x; h; phi]; a label moves it three
+                                 labels later */
     NBT_ARRAY_SLOW_NOISE = 21, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest
                                  value] */
@@ -298,9 +299,10 @@ typedef struct nbt_config {
                              instead of the noise (gaussian, kalman filters) */
     float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], default
                              0.999; 0 without linear_lags */
-    float slow_forget;    /* forgetting factor of a second, slower readout that takes part in the
-                             mixture, [0, 1], default 0.9998 (gaussian) or 0 (none). Needs
-                             mix_forget. Cost: 2 F (F + 1) + 4 n_out F bytes */
+    float slow_forget;    /* forgetting factor a label of a second, slower readout that takes part in
+                             the mixture and learns from every fourth label, [0, 1], default 0.9998
+                             (gaussian) or 0 (none). Needs mix_forget. Cost: 2 F (F + 5) + 4 n_out F
+                             bytes */
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
                              by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
                              alone). Gaussian, needs follow */
@@ -445,7 +447,7 @@ nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *
  *   NBT_ROLLED_BACK (the last of them that holds, in the order of their numbers).
  * Errors: NBT_ERR_NULL, NBT_ERR_LABEL, NBT_ERR_EMPTY; the learner is then unchanged.
  * Cost: about 20 (R D + head Z) + 3 F^2 + O^3 / 6 operations, the same every step (but for a copy
- *   every rollback_steps); slow_forget: 3 F^2 more; unitwise: H^3 + O H^2 more; rtrl: about
+ *   every rollback_steps); slow_forget: 3/4 F^2 more; unitwise: H^3 + O H^2 more; rtrl: about
  *   2 (S^2 + O H + O^2) R D instead of 20 R D. */
 nbt_status nbt_learn(nbt_learner *learner, const float *label);
 

@@ -90,7 +90,8 @@ static nbt_rls slow_of(const nbt_layout *l)
                    config->noise_rate,
                    config->gate,
                    config->prior_units != 0,
-                   NBT_OF(l, slow_turn)};
+                   NBT_OF(l, slow_turn),
+                   NBT_OF(l, slow_kept)};
     return rls;
 }
 NBT_ASSERT(nbt_slow_forgets_for_four, NBT_RLS_PARTS == 4);
@@ -116,14 +117,6 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l)
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
         nbt_rls_init(&slow);
-    }
-}
-
-NBT_LOCAL void nbt_experts_complete(const nbt_layout *l)
-{
-    if (nbt_is_slow(l)) {
-        nbt_rls slow = slow_of(l);
-        nbt_rls_complete(&slow);
     }
 }
 
@@ -294,7 +287,6 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, 
     float a = change->a, shift = change->shift;
     nbt_ring taps = nbt_experts_taps(learner, l);
     size_t lags = l->config->lags;
-    nbt_experts_complete(l); /* what is under way stands in the old units */
     for (size_t slot = 0; slot < taps.capacity; slot++) {
         float *x = taps.data + slot * taps.n_in + channel;
         *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
@@ -354,17 +346,15 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
     float a = change->a;
     float shift =
         nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
-    nbt_experts_complete(l);
     nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {
-        nbt_rls_rescale_row(NBT_OF(l, slow) + o * l->F, l->F, 0, a, shift);
-        nbt_rls_rescale_noise(&NBT_OF(l, slow_noise)[o], a);
+        nbt_rls slow = slow_of(l);
+        nbt_rls_rescale(&slow, o, a, shift);
     }
     if (nbt_linear_lags(l) > 0) {
         nbt_rls linear = nbt_linear_of(l, o);
-        nbt_rls_rescale_row(linear.readout, linear.n, 0, a, shift);
-        nbt_rls_rescale_noise(linear.noise, a);
+        nbt_rls_rescale(&linear, 0, a, shift);
     }
     if (nbt_mixes(l)) {
         nbt_mixture mixture = mixture_of(l, o);

@@ -46,10 +46,6 @@ NBT_LOCAL void nbt_experts_restart(const nbt_layout *l);
 /* The linear forecasts and the weights of all start again. */
 NBT_LOCAL void nbt_experts_open(const nbt_layout *l);
 
-/* Makes the parts of the slow readout's step that are left to later labels, before what it knows is
- * re-expressed or set. */
-NBT_LOCAL void nbt_experts_complete(const nbt_layout *l);
-
 /* Forecasts with l->y = V f and the features l->f of the newest sample x (n_in), which start to
  * wait, and the answers y (O) in the caller's units. */
 NBT_LOCAL void nbt_experts_forecast(nbt_learner *learner, const nbt_layout *l, const float *x,

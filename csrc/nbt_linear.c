@@ -19,6 +19,7 @@ NBT_LOCAL nbt_rls nbt_linear_of(const nbt_layout *l, size_t o)
                    config->noise_rate,
                    config->gate,
                    config->prior_units != 0,
+                   NULL,
                    NULL};
     return rls;
 }

@@ -30,8 +30,7 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self)
     nbt_fill(self->noise, 1.0f, self->O);
     nbt_fill(self->labels, 0.0f, self->O);
     if (self->turn != NULL) {
-        self->turn[0] = 0.0f;
-        self->turn[2 + self->O + 2 * self->n] = 0.0f; /* nothing is kept */
+        self->turn[0] = self->kept[0] = 0.0f;
     }
 }
 
@@ -108,19 +107,7 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-/* turn: the next part, c, errors (O), gains (n), b (n), whether a label is kept, its targets (O) and
- * features (n). The first part makes errors of targets, and gains of features. */
-static size_t next_part(const nbt_rls *self)
-{
-    return (size_t)self->turn[0];
-}
-
-static float *kept_label(const nbt_rls *self)
-{
-    return self->turn + 2 + self->O + 2 * self->n;
-}
-
-/* Whether label number `label` is one of n: a hash of the number, uniform enough and without memory. */
+/* Whether label number `label` is one of n: a hash of the number, which needs no memory. */
 static int is_drawn(uint32_t label, uint32_t n)
 {
     uint32_t bits = label * 0x9e3779b9u;
@@ -128,6 +115,7 @@ static int is_drawn(uint32_t label, uint32_t n)
     return ((bits >> 16) * n) >> 16 == 0;
 }
 
+/* Targets and features to where they lie one behind the other. */
 static void put_label(const nbt_rls *self, float *to, const float *f, const float *target)
 {
     nbt_copy(to, target, self->O);
@@ -137,14 +125,14 @@ static void put_label(const nbt_rls *self, float *to, const float *f, const floa
 NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
                              uint32_t label)
 {
-    float *kept = kept_label(self), *under_way = self->turn + 2;
-    size_t part = next_part(self);
+    float *kept = self->kept;
+    size_t part = nbt_rls_part(self);
     if (part == 0 && kept[0] == 0.0f) {
-        put_label(self, under_way, f, target);
+        put_label(self, nbt_rls_target(self), f, target);
         return;
     }
     if (part == 0) {
-        nbt_copy(under_way, kept + 1, self->O + self->n);
+        nbt_copy(nbt_rls_target(self), kept + 1, self->O + self->n);
     }
     if (part == 0 || kept[0] == 0.0f || is_drawn(label, (uint32_t)part + 1)) {
         put_label(self, kept + 1, f, target);
@@ -152,42 +140,60 @@ NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *t
     }
 }
 
-NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
+/* Turns U up to row `end`, behind what has to be there before the first row. */
+static void turn_to(const nbt_rls *self, size_t end)
 {
-    /* The first part takes three quarters of U^T f, the second one the rest, the scalars and the
-     * first rows of U, of which column j has j entries and row i n - 1 - i: so many 64ths. */
-    static const unsigned char rows[NBT_RLS_PARTS] = {0, 0, 6, 22};
-    size_t part = next_part(self), n = self->n, split = n * 7 / 32 * 4;
-    float *error = self->turn + 2, *gain = error + self->O, *b = gain + n;
-    float *c = self->turn + 1;
-    int is_last = part + 1 == NBT_RLS_PARTS;
-    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
-    if (part == 0) {
-        *c = nbt_ud_project(self->ud, b, gain, 0.0f, 0, split);
-        return;
-    }
-    if (part == 1) {
-        *c = nbt_ud_project(self->ud, b, gain, *c, split, n);
-        if (!(*c < NBT_HUGE)) {
-            self->turn[0] = *c = 0.0f;
-            return;
+    size_t n = self->n, from = (size_t)self->turn[1];
+    float *error = nbt_rls_target(self), *gain = nbt_rls_features(self), *b = gain + n;
+    float *c = self->turn + 2;
+    if (nbt_rls_part(self) == 1 && from < n) {
+        *c = nbt_ud_project(self->ud, b, gain, *c, from, n);
+        if (*c < NBT_HUGE) {
+            gate_errors(self, gain, error, *c);
+            start_gains(self, gain, b);
+            from = 0;
+        } else { /* there is nothing to learn */
+            *c = 0.0f;
+            nbt_fill(error, nbt_from_bits(NBT_NAN_BITS), self->O);
+            from = n;
         }
-        gate_errors(self, gain, error, *c);
-        start_gains(self, gain, b);
     }
-    nbt_ud_turn(self->ud, gain, b, n * rows[part] / 256 * 4,
-                is_last ? n : n * rows[part + 1] / 256 * 4, n);
-    if (is_last) {
-        move_readout(self, gain, error, *c);
-    }
+    end = end < from ? from : end; /* it is done, or there are more features than there were */
+    nbt_ud_turn(self->ud, gain, b, from, end, n);
+    self->turn[1] = (float)end;
 }
 
-NBT_LOCAL void nbt_rls_complete(const nbt_rls *self)
+NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
 {
-    while (next_part(self) > 0) {
-        nbt_rls_learn_part(self);
+    /* How far each part comes, in 64ths: the first one in the columns of U^T f, of which column j
+     * has j entries; the second one takes the rest of them, the scalars, and the first rows of U,
+     * of which row i has n - 1 - i entries; the others the rest of the rows. */
+    static const unsigned char share[NBT_RLS_PARTS] = {56, 6, 22, 64};
+    size_t part = nbt_rls_part(self), n = self->n, end = n * share[part] / 256 * 4;
+    float *gain = nbt_rls_features(self);
+    int is_last = part + 1 == NBT_RLS_PARTS;
+    if (part == 0) {
+        self->turn[1] = (float)end;
+        self->turn[2] = nbt_ud_project(self->ud, gain + n, gain, 0.0f, 0, end);
+    } else {
+        turn_to(self, is_last ? n : end);
     }
-    kept_label(self)[0] = 0.0f;
+    if (is_last) {
+        move_readout(self, gain, nbt_rls_target(self), self->turn[2]);
+    }
+    self->turn[0] = is_last ? 0.0f : (float)(part + 1);
+}
+
+/* Before units move. Brings C to where the label that is under way leaves it; V and r still wait for
+ * their turn. What is kept stands in the old units, and is not learnt. */
+static void complete_covariance(const nbt_rls *self)
+{
+    if (self->kept != NULL) {
+        self->kept[0] = 0.0f;
+    }
+    if (nbt_rls_is_under_way(self)) {
+        turn_to(self, self->n);
+    }
 }
 
 /* Whether all of a row are within a bound; NaN is not. */
@@ -214,6 +220,10 @@ NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size
                             float b)
 {
     int good = 1;
+    complete_covariance(self);
+    if (nbt_rls_is_under_way(self)) {
+        nbt_rls_move_row(nbt_rls_features(self), self->n, 0, first, step, count, a, b);
+    }
     for (size_t o = 0; o < self->O; o++) {
         good &= nbt_rls_move_row(self->readout + o * self->n, self->n, 0, first, step, count, a, b);
     }
@@ -237,4 +247,14 @@ NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float 
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a)
 {
     *noise = nbt_clamp(*noise * a * a, NOISE_MIN, NOISE_MAX);
+}
+
+NBT_LOCAL void nbt_rls_rescale(const nbt_rls *self, size_t o, float a, float b)
+{
+    complete_covariance(self);
+    if (nbt_rls_is_under_way(self)) {
+        nbt_rls_target(self)[o] *= a;
+    }
+    nbt_rls_rescale_row(self->readout + o * self->n, self->n, 0, a, b);
+    nbt_rls_rescale_noise(self->noise + o, a);
 }

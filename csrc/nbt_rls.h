@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nbt_math.h"
 #include "nbt_simd.h"
 
 typedef struct nbt_rls {
@@ -31,6 +32,7 @@ typedef struct nbt_rls {
     float gate;    /* 0: none */
     int by_target; /* prior_units */
     float *turn; /* what is under way, NBT_RLS_TURN_ floats; NULL where labels are learnt at once */
+    float *kept; /* the label that is learnt next, 1 + O + n floats; NULL there too */
 } nbt_rls;
 
 NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
@@ -39,18 +41,39 @@ NBT_LOCAL void nbt_rls_init(const nbt_rls *self);
  * numbers is left out. f and target are used up; b (n) is scratch. */
 NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float *b);
 
-/* Learning in parts: a label is offered with its features (n) and targets (O), then a part of one
- * that was offered earlier is learnt. Of NBT_RLS_PARTS labels one is kept for the parts that follow
+/* Learning in parts: a label is offered with its features f (n) and targets (O), then a part of one
+ * that was offered before is learnt. Of NBT_RLS_PARTS labels one is kept for the parts that follow
  * them, each with the same probability (reservoir sampling: Vitter 1985, Random sampling with a
  * reservoir): every fourth one would show a single phase of a stream with that period. The draw
- * depends on the number of the label alone. */
+ * depends on the number of the label alone.
+ *
+ * turn holds which part is next, 0 for the first one; the column of U^T f or the row of U that it
+ * starts from, n if C is where it belongs already; f^T C f; the target, then e (O); f, then K (n);
+ * U^T f (n). kept holds whether a label is kept, its targets (O) and features (n). */
 #define NBT_RLS_PARTS 4
 NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *target,
                              uint32_t label);
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self);
 
-/* Learns the parts that are left, and forgets what is kept: both stand in units that are to move. */
-NBT_LOCAL void nbt_rls_complete(const nbt_rls *self);
+NBT_INLINE size_t nbt_rls_part(const nbt_rls *self)
+{
+    return (size_t)self->turn[0];
+}
+
+NBT_INLINE int nbt_rls_is_under_way(const nbt_rls *self)
+{
+    return self->turn != NULL && nbt_rls_part(self) > 0;
+}
+
+NBT_INLINE float *nbt_rls_target(const nbt_rls *self)
+{
+    return self->turn + 3;
+}
+
+NBT_INLINE float *nbt_rls_features(const nbt_rls *self)
+{
+    return self->turn + 3 + self->O;
+}
 
 /* r and the labels counted in it after one more error. */
 NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate, float error,
@@ -69,7 +92,8 @@ NBT_LOCAL void nbt_rls_move(const nbt_rls *self, size_t first, size_t step, size
 NBT_LOCAL int nbt_rls_move_row(float *row, size_t n, size_t constant, size_t first, size_t step,
                                size_t count, float a, float b);
 
-/* The target of one output is now y' = a y + b: for a row of a readout, and for the noise. */
+/* The target of output o is now y' = a y + b; the same of one row of any readout, and of any noise. */
+NBT_LOCAL void nbt_rls_rescale(const nbt_rls *self, size_t o, float a, float b);
 NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float a, float b);
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a);
 

@@ -403,9 +403,10 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, reach, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 2u * (O) * (V)) /* (O, V, 2) */    \
     X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
     X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
-    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */\
-    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, /* nbt_rls.h: part, c, e (O), K, b; kept, y (O), f */ \
-      3u + 2u * (O) + 3u * (F))
+    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */ \
+    /* the label that is learnt next, and the one under way (nbt_rls.h) */                         \
+    X(OPTIONAL, slow_kept, covariance, KEPT, 5, 0u, slows, 1u + (O) + (F))                         \
+    X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, NBT_RLS_TURN_(O, F))
 
 /* Their workspace: X(where, name, brought, floats). */
 #define NBT_STREAM_SCRATCH(X, real, follows, O, T)                                         \
@@ -413,13 +414,14 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, linear_work, (T) > 0u, 2u * NBT_LINEAR_(T)) /* (2, T + 1) features, U^T f */
 
 /* Samples in taps, features of the linear expert, experts, floats that wait for an output's label:
- * of the forecasts, and of the intervals. */
+ * of the forecasts, and of the intervals; floats of a label that is learnt in parts. */
 #define NBT_TAPS_(L, M, T) ((M) + ((L) > (T) ? (L) : (T)))
 #define NBT_LINEAR_(T) ((T) + 1u)
 #define NBT_EXPERTS_(slow, T) (2u + ((T) > 0u) + (slow))
 #define NBT_WAITING_(slow, mix, T, assess) \
     ((mix) != 0 ? NBT_EXPERTS_(slow, T) + 1u : 1u + (assess))
 #define NBT_BOUNDS_(V) (NBT_ANY_(V) * (1u + 2u * (V)))
+#define NBT_RLS_TURN_(O, F) (3u + (O) + 2u * (F))
 
 /* 1 where there are any, else 0. */
 #define NBT_ANY_(count) ((count) > 0u ? 1u : 0u)

@@ -154,14 +154,18 @@ NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, float 
 {
     size_t j = column;
     ud += j * (j + 1) / 2;
+    while (j < end) {
 #if UNROLLS
-    for (; j + 4 <= end; ud += 4 * j + 10, j += 4) {
-        c = four_columns(ud, f, b + j, j, c);
-    }
+        if (j % 4 == 0 && j + 4 <= end) {
+            c = four_columns(ud, f, b + j, j, c);
+            ud += 4 * j + 10;
+            j += 4;
+            continue;
+        }
 #endif
-    for (; j < end; ud += ++j) {
         b[j] = f[j] + column_dot(ud, f, j);
         c = add_variance(c, ud[j], b[j]);
+        ud += ++j;
     }
     return c;
 }

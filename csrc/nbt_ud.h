@@ -27,9 +27,9 @@ typedef struct nbt_ud_prior {
  * the diagonal, then d_j. Starts as the diagonal of the prior. */
 NBT_LOCAL void nbt_ud_init(float *ud, size_t n, const nbt_ud_prior *prior);
 
-/* b = U^T f in columns `column` to `end`, column a multiple of 4. Returns f^T C f, which is not finite
- * if any number of the factorisation is not: what these columns add to c, which is that of the
- * columns before. Cost: one multiplication and addition an entry of U. */
+/* b = U^T f in columns `column` to `end`. Returns f^T C f, which is not finite if any number of the
+ * factorisation is not: what these columns add to c, which is that of the columns before. Cost: one
+ * multiplication and addition an entry of U. */
 NBT_LOCAL float nbt_ud_project(const float *ud, float *b, const float *f, float c, size_t column,
                                size_t end);
 

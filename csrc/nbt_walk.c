@@ -161,18 +161,19 @@ static void walk_usual(nbt_walker *walker, float *usual, size_t n)
     }
 }
 
-/* A whole number from 0 to most. */
-static void walk_choice(nbt_walker *walker, float *choice, float most)
+/* A whole number below `end`, as a float. */
+static void walk_index(nbt_walker *walker, float *index, size_t end)
 {
-    float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(*choice) : 0));
-    int good = after >= 0.0f && after <= most && (float)(int)after == after;
+    float after = nbt_from_bits(walker->visit(walker, walker->reads ? nbt_bits(*index) : 0));
+    int good = after >= 0.0f && after < (float)end && (float)(size_t)after == after;
     walker->sound &= good;
     if (walker->writes) {
-        *choice = good ? after : 0.0f;
+        *index = good ? after : 0.0f;
     }
 }
 
-/* Numbers of n outputs, NaN for one without a label, whose bits are not the same on every processor. */
+/* Numbers of n outputs, NaN for one without a label, whose bits are not the same on every
+ * processor. */
 static void walk_labels(nbt_walker *walker, float *label, size_t n)
 {
     for (size_t o = 0; o < n; o++) {
@@ -185,17 +186,21 @@ static void walk_labels(nbt_walker *walker, float *label, size_t n)
     }
 }
 
-/* What nbt_rls.h has under way for O outputs and n features, and what it keeps. */
-static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t n)
+/* What nbt_rls.h has under way with O outputs and F features, and what it keeps. */
+static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t F)
 {
-    float *kept = turn + 2 + O + 2 * n;
-    walk_choice(walker, turn, (float)(NBT_RLS_PARTS - 1));
-    walk_float(walker, turn + 1, NONNEGATIVE, LARGEST);
-    walk_labels(walker, turn + 2, O);
-    walk_array(walker, turn + 2 + O, 2 * n, ANY_SIGN, LARGEST);
-    walk_choice(walker, kept, 1.0f);
+    walk_index(walker, turn, NBT_RLS_PARTS);
+    walk_index(walker, turn + 1, F + 1);
+    walk_float(walker, turn + 2, NONNEGATIVE, LARGEST);
+    walk_labels(walker, turn + 3, O);
+    walk_array(walker, turn + 3 + O, 2 * F, ANY_SIGN, LARGEST);
+}
+
+static void walk_kept(nbt_walker *walker, float *kept, size_t O, size_t F)
+{
+    walk_index(walker, kept, 2);
     walk_labels(walker, kept + 1, O);
-    walk_array(walker, kept + 1 + O, n, ANY_SIGN, LARGEST);
+    walk_array(walker, kept + 1 + O, F, ANY_SIGN, LARGEST);
 }
 
 /* The levels of intervals, ascending. */
@@ -233,7 +238,8 @@ typedef enum array_content {
     FORECASTS, /* what waits for labels */
     USUAL,
     LEVELS,
-    TURN,   /* labels that are learnt in parts */
+    KEPT,   /* a label that will be learnt in parts */
+    TURN,   /* one that is */
     FACTORS /* one of the linear expert for every output */
 } array_content;
 
@@ -271,6 +277,7 @@ static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_lay
         walk_array(walker, data + n / 6 * 4, n / 6, NONNEGATIVE, VARIANCE_LIMIT);
         walk_array(walker, data + n / 6 * 5, n / 6, NONNEGATIVE, LARGEST);
         break;
+    case KEPT: walk_kept(walker, data, l->O, l->F); break;
     case TURN: walk_turn(walker, data, l->O, l->F); break;
     case USUAL: walk_usual(walker, data, n); break;
     case LEVELS: walk_levels(walker, data, n); break;

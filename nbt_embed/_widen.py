@@ -60,6 +60,9 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
         read, written = read + len(places), written + size
     if (read, written) != (len(source), len(target)):
         raise AssertionError("the payload is not laid out as docs/checkpoint.md says")
+    if old.slow_forget:  # a row of U or a column that the next part of a label starts from
+        at = target[written - (2 * b.F + b.O + 3) :][1:2].view("<f4")
+        at[0] = np.append(_before(a, b), b.F)[int(at[0])]
     struct.pack_into("<I", after, len(after) - 4, zlib.crc32(memoryview(after)[:-4]))
     return Learner.from_bytes(after)
 
@@ -140,6 +143,11 @@ def _payload(a: _Sizes, b: _Sizes, mixed: bool) -> Iterator[_Part]:
     levels = config.intervals or 0  # from 1.4 on
     yield _same((levels + a.O * (3 + 2 * levels + 8)) * (levels > 0))
     yield _same((27 + 1) * a.O * bool(config.anomaly))
+    if config.slow_forget:  # from 1.5 on: a label that is kept, and one under way (csrc/nbt_rls.h)
+        yield _same(1 + a.O)
+        yield _table(1, _before(a, b), 1, b.F)
+        yield _same(3 + a.O)
+        yield _table(2, _before(a, b), 2, b.F)
 
 
 def _of_outputs(config: Config) -> int:

@@ -77,7 +77,7 @@ GOLDEN_FILES = [
         0xE22A15E83F7C5CA9,
     ),
     ("checkpoint_v1_4.nbt", NEWEST_CONFIG, 0xA85736DE024E1C60),
-    ("checkpoint_v1_5.nbt", NEWEST_CONFIG, 0xAED71D6AFF08838D),
+    ("checkpoint_v1_5.nbt", NEWEST_CONFIG, 0x89742964E49C0AFF),
 ]
 KINDS = kinds("cell", "estimator", "filter", "link")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from test_units import error, forecasts, wave
 
 from nbt_embed import Learner
+from nbt_embed.errors import CheckpointError
 
 
 def test_weights_sum_to_one_and_every_forecast_can_come_back() -> None:
@@ -74,3 +78,82 @@ def test_what_is_learnt_of_a_missing_label_is_nothing() -> None:
     learner.learn(np.nan)
     for name in arrays:
         np.testing.assert_array_equal(learner.array(name), before[name])
+
+
+# Of the label that the slow readout learns in parts a checkpoint ends with: part, place, c; targets
+# or errors (O); two rows of F; then comes the CRC.
+OUTPUTS = 2
+
+
+def under_way(learner: Learner) -> NDArray[np.float32]:
+    """The words of a checkpoint from part to errors."""
+    words = np.frombuffer(learner.to_bytes(), "<f4")
+    first = len(words) - 1 - 2 * learner.array("slow").shape[1] - OUTPUTS - 3
+    return words[first : first + 3 + OUTPUTS]
+
+
+def go_on(learner: Learner, x: NDArray[np.float64], steps: int, label: float | None = None) -> None:
+    """So many labels, those of the second output perhaps other ones."""
+    for _ in range(steps):
+        t = learner.counters.predictions
+        learner.predict(x[t])
+        learner.learn([x[t + 1, 0], x[t, 1] if label is None else label])
+
+
+def half_way(part: int) -> tuple[Learner, NDArray[np.float64]]:
+    """A learner before this part, whose label under way has one output; units stand still."""
+    x = np.random.default_rng(5).uniform(-1, 1, (300, 2))
+    learner = Learner(2, OUTPUTS, hidden=4, anchor=(0, None))
+    go_on(learner, x, 200)
+    while under_way(learner)[0] > 0:
+        go_on(learner, x, 1)
+    go_on(learner, x, 8 + part, label=np.nan)
+    return learner, x
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_learner_is_saved_in_the_middle_of_a_label(part: int) -> None:
+    learner, x = half_way(part)
+    words = under_way(learner)
+    assert words[0] == part
+    assert np.isnan(words[4])
+    loaded = Learner.from_bytes(learner.to_bytes())
+    assert loaded.hash() == learner.hash()
+    for _ in range(10):
+        for one in (learner, loaded):
+            go_on(one, x, 1)
+        assert loaded.to_bytes() == learner.to_bytes()
+
+
+def test_the_slow_readout_moves_with_the_last_of_four_labels() -> None:
+    learner, x = half_way(0)
+    moved = []
+    for _ in range(12):
+        before = learner.array("slow").tobytes()
+        go_on(learner, x, 1)
+        moved.append(learner.array("slow").tobytes() != before)
+    assert moved == [False, False, False, True] * 3
+
+
+@pytest.mark.parametrize(
+    ("word", "bits"),
+    [
+        pytest.param(0, 0x40800000, id="part 4"),
+        pytest.param(0, 0x3F000000, id="half a part"),
+        pytest.param(0, 0xBF800000, id="part -1"),
+        pytest.param(1, 0x7F000000, id="a row that is not there"),
+        pytest.param(1, 0x7FC00000, id="no row"),
+        pytest.param(2, 0xBF800000, id="a negative variance"),
+        pytest.param(3, 0x7F800000, id="an infinite error"),
+        pytest.param(3, 0xFFC00000, id="another NaN"),
+        pytest.param(5, 0x7FC00000, id="a gain that is no number"),
+    ],
+)
+def test_what_cannot_be_under_way_is_refused(word: int, bits: int) -> None:
+    learner, _ = half_way(2)
+    data = bytearray(learner.to_bytes())
+    at = len(data) - 4 * (1 + 2 * learner.array("slow").shape[1] + OUTPUTS + 3 - word)
+    struct.pack_into("<I", data, at, bits)
+    struct.pack_into("<I", data, len(data) - 4, zlib.crc32(memoryview(data)[:-4]))
+    with pytest.raises(CheckpointError, match="a number in the .* checkpoint cannot be"):
+        Learner.from_bytes(bytes(data))

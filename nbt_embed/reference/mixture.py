@@ -11,6 +11,7 @@ from nbt_embed.reference.arrays import Array
 from nbt_embed.reference.covariance import ReadoutCovariance
 from nbt_embed.reference.filter import noise_step, prior_lift
 from nbt_embed.reference.settings import Settings
+from nbt_embed.reference.units import re_express_covariance, re_expressed
 
 ERROR_RATE = 0.002
 ERROR_MIN = 1e-11  # squares below this are of rounding, in units of the output
@@ -46,29 +47,38 @@ class Rls:
     def learn(self, f: Array, target: Array) -> None:
         """Learn target (O), NaN where there is none, for the features f (n)."""
         if not np.isnan(target).all():
-            self.move(f, self.error(f, target))
+            self.look(f, target)
+            self.move()
 
-    def spread(self, f: Array) -> float:
-        """The variance c = f^T C f of V f, in units of the noise."""
-        return float(f @ self.covariance.dense @ f)
-
-    def error(self, f: Array, target: Array) -> Array:
-        """The errors (O) of V f within the gate, NaN where there is no target."""
-        gate = self.config.gate
-        reach = gate * np.sqrt(self.noise * (1 + self.spread(f))) if gate > 0 else np.inf
-        return np.asarray(np.clip(target - self.V @ f, -reach, reach))
-
-    def move(self, f: Array, error: Array) -> None:
-        """Move V, the covariance and the noise by the errors (O) for the features f (n)."""
-        config, c, Cf = self.config, self.spread(f), self.covariance.dense @ f
-        known = ~np.isnan(error)
-        error = np.where(known, error, 0.0)
+    def look(self, f: Array, target: Array) -> None:
+        """Take f (n) into C. Keeps K = C f / (1 + c), c and the errors (O) within the gate."""
+        config, Cf = self.config, self.covariance.dense @ f
+        self.c = float(f @ Cf)
+        reach = config.gate * np.sqrt(self.noise * (1 + self.c)) if config.gate > 0 else np.inf
+        self.errors = np.clip(target - self.V @ f, -reach, reach)
+        self.K = Cf / (1 + self.c)
         lift = prior_lift(self.noise) if config.prior_units else 1.0
         self.covariance.measure(f, 1.0, self.forget, lift)
-        self.V = self.V + np.outer(error / (1 + c), Cf)
+
+    def move(self) -> None:
+        """Move V and the noise by what was kept."""
+        known = ~np.isnan(self.errors)
+        error = np.where(known, self.errors, 0.0)
+        self.V = self.V + np.outer(error, self.K)
         self.count = self.count + known
-        r = noise_step(self.noise, error, c, self.count, config.noise_rate)
+        r = noise_step(self.noise, error, self.c, self.count, self.config.noise_rate)
         self.noise = np.where(known, r, self.noise)
+
+    def re_express(self, A: Array) -> None:
+        """The features are now A f (n, n)."""
+        self.V = re_expressed(self.V, A)
+        re_express_covariance(self.covariance, A)
+
+    def rescale(self, o: int, a: float, shift: float, constant: int) -> None:
+        """The target of output o is now a t + shift; the feature `constant` is 1."""
+        self.V[o] *= a
+        self.V[o, constant] += shift
+        self.noise[o] = max(a**2 * self.noise[o], 1e-8)
 
 
 def is_drawn(label: int, n: int) -> bool:
@@ -79,13 +89,14 @@ def is_drawn(label: int, n: int) -> bool:
 
 
 class SpreadRls(Rls):
-    """The same, which learns one of PARTS labels, a part of the work at each. It forgets for all.
+    """The same, which learns one of PARTS labels, a part of its work at each. It forgets for all.
 
     Which one is drawn by reservoir sampling (Vitter 1985): every fourth one would show a single
-    phase of a stream with that period. What a label changes is there with the last part.
+    phase of a stream with that period. It is looked at with the first part and moves V with the
+    last.
 
-    Attributes: part, the next one; f (n) and errors (O), of what is under way; kept, the label that
-    is learnt next, with its features.
+    Attributes: part, the next one; K (n), c and errors (O) of what is under way; kept, features and
+    target of the label that is learnt next.
     """
 
     PARTS = 4
@@ -98,7 +109,8 @@ class SpreadRls(Rls):
     def restart(self) -> None:
         """Know nothing but the prior."""
         super().restart()
-        self.part = 0
+        self.part, self.K = 0, np.zeros(self.V.shape[1])
+        self.errors, self.c = np.zeros(len(self.V)), 0.0
         self.kept: tuple[Array, Array] | None = None
 
     def learn_part(self, f: Array, target: Array, label: int) -> None:
@@ -106,22 +118,25 @@ class SpreadRls(Rls):
         if np.isnan(target).all():
             return
         if self.part == 0:
-            now = self.kept or (f, target)
-            self.f, self.errors = now[0], self.error(*now)
-        if self.part == 0:
+            self.look(*(self.kept or (f, target)))
             self.kept = (f, target) if self.kept else None
         elif self.kept is None or is_drawn(label, self.part + 1):
             self.kept = (f, target)
         self.part = (self.part + 1) % self.PARTS
         if self.part == 0:
-            self.move(self.f, self.errors)
+            self.move()
 
-    def complete(self) -> None:
-        """Make the parts that are left, before units move."""
-        if self.part > 0:
-            self.move(self.f, self.errors)
-            self.part = 0
+    def re_express(self, A: Array) -> None:
+        """The features are now A f (n, n), and what is under way moves V the same."""
+        super().re_express(A)
         self.kept = None
+        self.K = re_expressed(self.K[np.newaxis], A)[0]
+
+    def rescale(self, o: int, a: float, shift: float, constant: int) -> None:
+        """The target of output o is now a t + shift."""
+        super().rescale(o, a, shift, constant)
+        self.kept = None
+        self.errors[o] *= a
 
 
 @dataclass

@@ -171,14 +171,11 @@ class StreamLearner(ReferenceLearner):
         self.readout = re_expressed(self.readout, A)
         re_express_covariance(self.covariance, A)
         if self.slow:
-            self.slow.complete()
-            self.slow.V = re_expressed(self.slow.V, A)
-            re_express_covariance(self.slow.covariance, A)
+            self.slow.re_express(A)
         A = affine(config.linear_lags + 1, np.arange(1, config.linear_lags + 1), 0, a, shift)
         for o, expert in enumerate(self.linear):
             if self.anchor[o] == channel:
-                expert.V = re_expressed(expert.V, A)
-                re_express_covariance(expert.covariance, A)
+                expert.re_express(A)
         if self.units[channel].count <= (SETTLED + 1 if config.link == "gaussian" else BLOCK):
             self.know_nothing()  # units of a start are no ground to stand on
 
@@ -201,15 +198,9 @@ class StreamLearner(ReferenceLearner):
         self.readout[o, -1] += shift
         self.noise[o] = max(a**2 * self.noise[o], 1e-8)
         if self.slow:
-            self.slow.complete()
-            self.slow.V[o] *= a
-            self.slow.V[o, -1] += shift
-            self.slow.noise[o] = max(a**2 * self.slow.noise[o], 1e-8)
+            self.slow.rescale(o, a, shift, constant=-1)
         if self.linear:
-            expert = self.linear[o]
-            expert.V = a * expert.V
-            expert.V[0, 0] += shift
-            expert.noise = np.maximum(a**2 * expert.noise, 1e-8)
+            self.linear[o].rescale(0, a, shift, constant=0)
         self.mixture[o].error *= a**2
 
     # ---- predict and learn -----------------------------------------------------------------------
