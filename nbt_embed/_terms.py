@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from itertools import product
 
 from nbt_embed._kernel_config import shape_of
-from nbt_embed.config import CHOICES, Config
+from nbt_embed.config import Config
 
 _ALWAYS, _TIMES = "always", " | "
 # Parts that change what others cost.
 _SHAPING = (
-    "late", "prompt", "single output", "several outputs", "covariances", "sgd", "diagonal", "quasi-diagonal",
+    "late", "prompt", "single output", "several outputs", "covariances", "sgd", "diagonal",
+    "quasi-diagonal",
 )  # fmt: skip
+_SHAPING_CODE = ("covariances", "follow gaussian", "head", "dense", "learns", "several outputs")
+_LACKS = frozenset({"no head", "no mixture", "stand still", "stand still gaussian", "prompt"})
 # Loops that take several rows at a time have a rest.
 _ROWS_AT_ONCE = 4
 
@@ -163,26 +166,15 @@ def _parts(config: Config) -> frozenset[str]:
     return frozenset({name for name, has in known.items() if has} | swept)
 
 
-def _chosen(config: Config) -> frozenset[str]:
-    return frozenset(f"{field} {getattr(config, field)}" for field in CHOICES if field != "norm")
-
-
 def kernel_parts_of(config: Config) -> frozenset[str]:
-    """What the kernel that ``nbt-embed export`` writes holds, one by one and two at a time.
+    """What decides about the code of the kernel that ``nbt-embed export`` writes.
 
-    Flash and stack follow from it alone (``nbt_embed.export.kernel_options``). Cost: O(1).
+    Its sizes are constants there, but loops stay loops, mostly: so flash and stack follow from what
+    there is, not from how much of it. Cost: O(1).
     """
-    known = {
-        "follow": config.follow or bool(config.prior_units),
-        "mixture": bool(config.mix_forget),
-        "intervals": bool(config.intervals),
-        "anomaly": bool(config.anomaly),
-        "resonators": bool(config.resonators) or config.cell == "resonator",
-        "head": bool(config.head),
-        "rollback": config.rollback_steps > 0,
-    }
-    alone = {name for name, has in known.items() if has} | _chosen(config)
-    both = {f"{one} + {two}" for one, two in product(alone, repeat=2) if one < two}
+    alone = _parts(config) - _LACKS  # a learner that has more has no less code
+    shaping = alone.intersection(_SHAPING_CODE)
+    both = {" + ".join(sorted(two)) for two in product(shaping, alone) if two[0] != two[1]}
     return frozenset({_ALWAYS, *alone, *both})
 
 

@@ -183,7 +183,8 @@ LEVELS = ("-O2", "-Os")
 def code(config: Config, processor: str | Processor) -> tuple[Code, ...]:
     """Flash and stack at every one of ``LEVELS``, of the kernel of ``nbt-embed export``.
 
-    The stack is the fitted one and its worst error, since it must not be too small.
+    The stack is so much above the fitted one that the worst error is covered, since it must not be
+    too small.
 
     Errors: ConfigError, as ``cost``. Cost: O(1).
 
@@ -200,7 +201,7 @@ def code(config: Config, processor: str | Processor) -> tuple[Code, ...]:
         Code(
             level,
             round(kernel_value_of(config, fitted["flash"][level])),
-            _up(kernel_value_of(config, fitted["stack"][level]) * (1 + processor.stack_error)),
+            _up(kernel_value_of(config, fitted["stack"][level]) / (1 - processor.stack_error)),
         )
         for level in LEVELS
     )

@@ -1,7 +1,8 @@
 """What would fit where a learner does not: the same learner with less, cheapest loss first.
 
-The order is that of the error that each step down adds on streams (``make losses``,
-docs/porting.md). What only describes a forecast costs no accuracy and goes first.
+What only describes a forecast costs no accuracy and goes first. The order of the others is a
+judgement: what a step down costs depends on the stream (``make losses`` measures it on recorded
+ones, ``nbt-embed compare`` on yours).
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def test_each_variance_has_its_turn_at_one_of_two_labels(cols: int) -> None:
         (of_turn((6, cols), 0, 3), of_turn((6, cols), 1, 3)),
         (of_head_turn((6, cols), 0), of_head_turn((6, cols), 1)),
     ):
-        np.testing.assert_array_equal(first, ~second)
+        np.testing.assert_array_equal(first, np.logical_not(second))
     np.testing.assert_array_equal(of_turn((4, cols), 7, 2)[:, 0], [False, False, True, True])
     np.testing.assert_array_equal(of_head_turn((4, 5), 3)[0], [True, True, True, False, False])
 

@@ -344,15 +344,14 @@ def test_the_document_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Cortex-M7F at 216 MHz" in capsys.readouterr().out
 
 
-def test_more_units_cost_more_of_everything_but_code() -> None:
+def test_more_units_cost_more() -> None:
     def of(hidden: int) -> Footprint:
         return footprint(Config(3, 1, hidden=hidden), "m33f", volts=3, milliamps=5)
 
-    made = [of(hidden) for hidden in (1, 2, 4, 8, 16, 32, 64)]
+    made = [of(hidden) for hidden in (2, 4, 8, 16, 32, 64)]
     for less, more in pairwise(made):
         assert less.ram_bytes < more.ram_bytes
         assert less.cost.instructions < more.cost.instructions
         assert less.microjoules is not None
         assert more.microjoules is not None
         assert less.microjoules < more.microjoules
-        assert less.small == more.small

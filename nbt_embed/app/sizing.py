@@ -67,7 +67,7 @@ def table(made: Sequence[Footprint], limits: Limits) -> str:
         f"{'processor':>12}{'MHz':>6}{'bytes':>11}{'-Os':>10}{'-O2':>10}{'a step':>14}{'ms':>15}"
     )
     if has_rate:
-        head, below = f"{head}{'load':>14}", f"{below}{'%':>14}"
+        head, below = f"{head}{'load':>16}", f"{below}{'%':>16}"
     if has_power:
         head, below = f"{head}{'energy':>16}", f"{below}{'µJ':>16}"
     lines = [head, below]
@@ -78,7 +78,7 @@ def table(made: Sequence[Footprint], limits: Limits) -> str:
             f"{_range(*one.milliseconds):>15}"
         )
         if one.share is not None:
-            line += f"{_range(*(100 * share for share in one.share)):>14}"
+            line += f"{_range(*(100 * share for share in one.share)):>16}"
         if one.microjoules is not None:
             line += f"{_range(*one.microjoules):>16}"
         problems = [problem.partition(",")[0] for problem in misfits(one, limits)]

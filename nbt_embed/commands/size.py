@@ -20,7 +20,7 @@ from nbt_embed.smaller import what_fits
 
 ALL = "all"
 _KIB = 1024
-_MOST_HZ = 1e6
+_LEAST_HZ, _MOST_HZ = 1e-6, 1e6
 _NUMBER = r"(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:e(?P<power>[+-]?[0-9]{1,2}))?"
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _HERTZ = {"hz": 1.0, "khz": 1e3}
@@ -131,11 +131,12 @@ def rate(text: str) -> float:
             hertz = 1 / (value * _SECONDS[unit])
         elif not match["per"] and unit in _HERTZ and "M" not in match["unit"]:
             hertz = value * _HERTZ[unit]
-        if 0 < hertz <= _MOST_HZ:
+        if _LEAST_HZ <= hertz <= _MOST_HZ:
             return hertz
     raise argparse.ArgumentTypeError(
-        f"{shown(text)}: expected a rate above 0 and up to {_MOST_HZ:g} Hz with its unit: 100Hz, "
-        "1kHz; the time between two samples, as 10ms, 0.5s, 1min; or samples in a time, as 60/min"
+        f"{shown(text)}: expected a rate from {_LEAST_HZ:g} to {_MOST_HZ:g} Hz with its unit: "
+        "100Hz, 1kHz; the time between two samples, as 10ms, 0.5s, 1min; or samples in a time, as "
+        "60/min"
     )
 
 

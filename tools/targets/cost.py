@@ -1,12 +1,13 @@
 """The cost model of ``nbt_embed.cost``, measured and fitted: ``make cost``.
 
-For every processor kernels are drawn at random, and for each of them some learners that it runs
-(drawn.py). The instructions of a usual step are counted in QEMU by function of the kernel, flash
-and stack taken from the compiler (counting.py). Which terms a function is made of is found on all
-processors together; the coefficients are each processor's own (fitting.py). The errors are those of
-other learners, with kernels drawn anew, that the fit has not seen. What cost.json holds is not
-measured again but with --again, which is needed after a change of the kernel; the coefficients go
-into nbt_embed/costs.json.
+For every processor learners are drawn at random (drawn.py). The instructions of a usual step are
+counted in QEMU by function of the kernel, flash and stack taken from the compiler (counting.py).
+Many learners run with the whole kernel, which is compiled once, and fewer with the kernels that
+``nbt-embed export`` writes for them, each its own. Which terms a function is made of is found on
+those processors together that have most learners; the coefficients are each processor's own, for
+the exported kernels (fitting.py). The errors are those of other learners, drawn anew, that the fit
+has not seen. What cost.json holds is not measured again but with --again, which is needed after a
+change of the kernel; the coefficients go into nbt_embed/costs.json.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from nbt_embed._terms import kernel_terms_of, kernel_value_of, terms_of, value_o
 from nbt_embed.cost import COSTS, LEVELS
 from tools.document import put
 from tools.targets.counting import Measured, measure, measure_whole
-from tools.targets.drawn import kernels
+from tools.targets.drawn import learners
 from tools.targets.fitting import Array, Samples, Search, candidates, coefficients, table_of
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
@@ -42,8 +43,9 @@ _STACK = 4096
 _MOST_WITHOUT_FPU = 40_000  # bytes
 _MOST = 400_000  # bytes: what fits beside a stack into the emulated boards
 _SEEDS = {WHOLE: 2000, FITTED: 0, HELD_OUT: 1000}
-_EACH, _CHECKED = 6, 50  # learners of a kernel that is fitted to; of all that check
+_CODE_CHECKED = 15  # so many of those that check are also compiled at -Os, for flash and stack
 _AT_ONCE = 40  # learners in one program with the whole kernel
+_SAVED = 20  # programs after which what is measured is kept
 _ROUNDS = 3  # of finding terms and the means of the processors
 # Functions that take less of every step are fitted together.
 _SMALL = 2e-3
@@ -54,15 +56,15 @@ _TINY = 1e-4  # of a step: functions that are not kept by name
 class Plan:
     """What is measured of a processor.
 
-    Attributes: machine; whole, learners that run with the whole kernel, on which the terms are
-    found; kernels and held_out, how many kernels of single choices are fitted to and how many check
-    it; seed, of the ones that are fitted to, so that every processor brings others; like, the
-    processor whose coefficients these are drawn to where the samples leave them open.
+    Attributes: machine; whole, learners that run with the whole kernel; fitted and held_out, how
+    many have kernels of their own and are fitted to, and how many check it; seed, of the ones that
+    are fitted to, so that every processor brings others; like, the processor whose coefficients
+    these are drawn to where the samples leave them open.
     """
 
     machine: Machine
     whole: int
-    kernels: int
+    fitted: int
     held_out: int
     seed: int
     like: str | None = None
@@ -81,16 +83,23 @@ _M0 = replace(
 # The Cortex-M with a float unit share an instruction set but for a few instructions, and so all
 # but some per cent of their coefficients.
 PLAN = {
-    "Cortex-M4F": Plan(_BY_NAME["M4F"], 400, 27, 10, 1),
-    "Cortex-M3": Plan(_BY_NAME["M3"], 240, 14, 10, 2),
-    "Cortex-M0": Plan(_M0, 80, 8, 5, 3, "Cortex-M3"),
-    "Cortex-M7F": Plan(_BY_NAME["M7F"], 0, 2, 5, 4, "Cortex-M4F"),
-    "Cortex-M33F": Plan(_BY_NAME["M33F"], 0, 2, 5, 5, "Cortex-M4F"),
-    "Cortex-M55": Plan(_BY_NAME["M55"], 0, 2, 5, 6, "Cortex-M4F"),
-    "RV32IMAC": Plan(_BY_NAME["RV32IMAC"], 80, 8, 5, 7, "Cortex-M3"),
-    "RV32IMAFC": Plan(_BY_NAME["RV32IMAFC"], 80, 8, 5, 8, "Cortex-M4F"),
+    "Cortex-M4F": Plan(_BY_NAME["M4F"], 400, 60, 50, 1),
+    "Cortex-M3": Plan(_BY_NAME["M3"], 240, 40, 50, 2),
+    "Cortex-M0": Plan(_M0, 80, 20, 50, 3, "Cortex-M3"),
+    "Cortex-M7F": Plan(_BY_NAME["M7F"], 0, 10, 50, 4, "Cortex-M4F"),
+    "Cortex-M33F": Plan(_BY_NAME["M33F"], 0, 10, 50, 5, "Cortex-M4F"),
+    "Cortex-M55": Plan(_BY_NAME["M55"], 0, 10, 50, 6, "Cortex-M4F"),
+    "RV32IMAC": Plan(_BY_NAME["RV32IMAC"], 80, 20, 50, 7, "Cortex-M3"),
+    "RV32IMAFC": Plan(_BY_NAME["RV32IMAFC"], 80, 20, 50, 8, "Cortex-M4F"),
 }
 _OWN = tuple(name for name, plan in PLAN.items() if plan.like is None)
+
+# Marks of the document -> command whose output stands there.
+_EXAMPLE = "nbt-embed size --inputs 3 --outputs 1 --mcu cortex-m4f --mhz 64 --rate 100Hz"
+EXAMPLES = {
+    "buy": f"{_EXAMPLE} --volts 3.3 --milliamps 12",
+    "fits": f"{_EXAMPLE} --ram 16",
+}
 
 Kernels = list[Measured]
 Counts = dict[str, dict[str, Kernels]]  # processor -> part -> kernels
@@ -126,14 +135,11 @@ def config_of(arguments: str) -> Config:
 def wanted(name: str, part: str) -> list[list[Config]]:
     """The learners of a part: those that are measured together."""
     plan = PLAN[name]
-    count = {WHOLE: plan.whole, FITTED: plan.kernels, HELD_OUT: plan.held_out}[part]
-    each = {WHOLE: 1, FITTED: _EACH, HELD_OUT: -(-_CHECKED // plan.held_out)}[part]
-    drawn = kernels(plan.seed + _SEEDS[part], each, plan.most, covering=part != HELD_OUT)
-    found = list(islice(drawn, count))
-    if part != WHOLE:
-        return found
-    alone = [config for (config,) in found]
-    return [alone[at : at + _AT_ONCE] for at in range(0, len(alone), _AT_ONCE)]
+    many = {WHOLE: plan.whole, FITTED: plan.fitted, HELD_OUT: plan.held_out}[part]
+    at_once = _AT_ONCE if part == WHOLE else 1
+    drawn = learners(plan.seed + _SEEDS[part], plan.most, covering=part != HELD_OUT)
+    found = list(islice(drawn, many))
+    return [found[at : at + at_once] for at in range(0, many, at_once)]
 
 
 def measure_missing(counts: Counts, folder: Path, plugin: Path) -> None:
@@ -142,29 +148,33 @@ def measure_missing(counts: Counts, folder: Path, plugin: Path) -> None:
         kept = counts.setdefault(name, {}).setdefault(part, [])
         there = {tuple(one.steps) for one in kept}
         todo = [
-            configs
-            for configs in wanted(name, part)
+            (number, configs)
+            for number, configs in enumerate(wanted(name, part))
             if tuple(one.arguments() for one in configs) not in there
         ]
-        places = [folder / f"{name}-{part}-{i}" for i in range(len(todo))]
-        job = partial(_measured, PLAN[name].machine, part, plugin)
-        with ThreadPoolExecutor(2) as pool:
-            kept += pool.map(job, todo, places)
+        job = partial(_measured, PLAN[name].machine, part, plugin, folder)
+        for at in range(0, len(todo), _SAVED):
+            with ThreadPoolExecutor(2) as pool:
+                kept += pool.map(job, todo[at : at + _SAVED])
+            save(counts)
         if todo:
             print(f"{name}, {part}: {len(todo)} programs measured", file=sys.stderr)
-            save(counts)
 
 
 def _measured(
-    machine: Machine, part: str, plugin: Path, configs: list[Config], place: Path
+    machine: Machine, part: str, plugin: Path, folder: Path, job: tuple[int, list[Config]]
 ) -> Measured:
     """One program, in a folder that is gone afterwards."""
+    number, configs = job
+    place = folder / f"{machine.name}-{part}-{number}"
     try:
         if part == WHOLE:
-            return Measured({}, {}, measure_whole(machine, configs, place, plugin))
-        return measure(machine, configs, place, plugin)
+            return measure_whole(machine, configs, place, plugin)
+        (config,) = configs
+        levels = LEVELS if part == FITTED or number < _CODE_CHECKED else ()
+        return measure(machine, config, place, plugin, levels)
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def load(path: Path = COUNTED) -> Counts:
@@ -366,7 +376,7 @@ def _code(counts: Counts, kind: str, level: str) -> dict[str, dict[str, float]]:
     for name, here in at.items():
         cost = bytes_of[here]
         one = Samples(values[here], cost, cost, kernel[: len(cost)])
-        made = coefficients(one, chosen, together)
+        made = coefficients(one, chosen, together * float(np.mean(mean[here])))
         found[name] = _rounded(
             {terms.names[i]: float(value) for i, value in zip(chosen, made, strict=True)}
         )
@@ -396,13 +406,13 @@ def _checked(fit: Fit, held_out: Kernels) -> Fit:
     errors = _array([value_of(config, fit.instructions) / count - 1 for config, count in steps])
     code = {
         kind: max(
-            abs(kernel_value_of(config_of(next(iter(one.steps))), getattr(fit, kind)[level])
-                / getattr(one, kind)[level] - 1)
+            abs(kernel_value_of(config_of(arguments), getattr(fit, kind)[level]) / size - 1)
             for one in held_out
-            for level in LEVELS
+            for arguments in one.steps
+            for level, size in getattr(one, kind).items()
         )
         for kind in ("flash", "stack")
-    }  # fmt: skip
+    }
     return replace(
         fit,
         configurations=len(steps),
@@ -473,6 +483,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(fits, counts))
     if options.document is not None:
         put(options.document, "cost", table(fits, counts))
+        for name, command in EXAMPLES.items():
+            shown = run(sys.executable, "-m", "nbt_embed", *command.split()[1:])
+            put(options.document, name, f"$ {command}\n{shown.rstrip()}")
     return 0
 
 

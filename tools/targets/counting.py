@@ -1,8 +1,8 @@
-"""What learners with one kernel cost on a processor: instructions of a usual step, flash and stack.
+"""What learners cost on a processor: instructions of a usual step by function, flash and stack.
 
-The kernel is the one that ``nbt-embed export`` writes for a configuration: it holds what that one
-uses and nothing else. Configurations that differ in sizes alone share it, so it is compiled once
-for all of them, at -O2 and at -Os.
+The kernel is the one that ``nbt-embed export`` writes for a configuration. Instructions are counted
+by function of the source, as the compiler's line table has it: what was put into another function
+counts where it was written.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from nbt_embed import Config, memory_of
 from nbt_embed._defaults import KERNEL_FIELDS, number_of
-from nbt_embed.amalgamation import amalgamate
-from nbt_embed.export import kernel_options
+from nbt_embed.amalgamation import Amalgamation, amalgamate
+from nbt_embed.cost import LEVELS
+from nbt_embed.export import kernel_of
 from tools.targets.machines import HERE, ROOT, Machine, run
 from tools.targets.size import FLASH_SECTIONS, deepest, section_bytes
 
@@ -24,7 +25,7 @@ from tools.targets.size import FLASH_SECTIONS, deepest, section_bytes
 # they have settled. Without an FPU the count depends on the operands, so several are averaged.
 WARM = {True: 400, False: 100}
 STEPS = {True: 8, False: 16}
-LEVELS = ("-O2", "-Os")
+_FAST = "-O2"  # steps are counted at this level
 _FLAGS = ("-ffp-contract=off", "-fno-math-errno")
 
 
@@ -60,43 +61,44 @@ class Measured:
     steps: dict[str, Parts]
 
 
-def measure(machine: Machine, configs: Sequence[Config], place: Path, plugin: Path) -> Measured:
-    """Compile the kernel of these configurations, run them and look, in an empty folder of its own.
+def measure(
+    machine: Machine, config: Config, place: Path, plugin: Path, levels: Sequence[str] = LEVELS
+) -> Measured:
+    """Compile the kernel of a configuration, run it and look, in an empty folder of its own.
 
-    plugin: profile.c. Errors: ToolError; ValueError if the configurations have different kernels.
+    plugin: profile.c. levels: where flash and stack are looked at. Errors: ToolError.
     """
-    options = {kernel_options(config) for config in configs}
-    if len(options) != 1:
-        raise ValueError(f"{configs!r}: they have {len(options)} kernels; expected one")
     place.mkdir()
     flash, stack = {}, {}
-    for level in LEVELS:
-        kernel = _compiled(machine, next(iter(options)), place / level, level)
-        elf = machine.link(
-            f"-I{kernel.parent}", sources=[HERE / "calls.c", kernel], target=place / "calls.elf"
-        )
-        flash[level] = section_bytes(machine, elf, FLASH_SECTIONS) - _beside(machine, place)
-        stack[level] = deepest(kernel.parent)
-    return Measured(flash, stack, _steps(machine, configs, place / "-O2" / "nbt.o", place, plugin))
+    for level in dict.fromkeys((_FAST, *levels)):
+        kernel = _compiled(machine, kernel_of(config), place / level, level)
+        if level in levels:
+            elf = machine.link(
+                f"-I{kernel.parent}", sources=[HERE / "calls.c", kernel], target=place / "calls.elf"
+            )
+            flash[level] = section_bytes(machine, elf, FLASH_SECTIONS) - _beside(machine, place)
+            stack[level] = deepest(kernel.parent)
+    steps = _steps(machine, [config], place / _FAST / "nbt.o", place, plugin)
+    return Measured(flash, stack, steps)
 
 
 def measure_whole(
     machine: Machine, configs: Sequence[Config], place: Path, plugin: Path
-) -> dict[str, Parts]:
+) -> Measured:
     """The steps of any configurations with the whole kernel, which has every choice, at -O2.
 
-    It takes some per cent more instructions than the one of a single configuration, for the same
-    loops, and is compiled once for all of them. Errors: ToolError.
+    It has the same loops as the one of a single configuration, and takes more instructions for
+    what is a constant there; it is compiled once for all of them. Errors: ToolError.
     """
     place.mkdir()
-    kernel = _compiled(machine, "#define NBT_RTRL_FLOATS_MAX 0\n", place / "-O2", "-O2")
-    return _steps(machine, configs, kernel, place, plugin)
+    kernel = amalgamate("The kernel.", "#define NBT_RTRL_FLOATS_MAX 0\n")
+    compiled = _compiled(machine, kernel, place / _FAST, _FAST)
+    return Measured({}, {}, _steps(machine, configs, compiled, place, plugin))
 
 
-def _compiled(machine: Machine, options: str, folder: Path, level: str) -> Path:
+def _compiled(machine: Machine, kernel: Amalgamation, folder: Path, level: str) -> Path:
     """The kernel as an object file, and its header and call graph beside it."""
     folder.mkdir()
-    kernel = amalgamate("The kernel.", options)
     (folder / "nbt.h").write_text(kernel.header, encoding="utf-8")
     (folder / "nbt.c").write_text(kernel.source, encoding="utf-8")
     machine.compile_alone(

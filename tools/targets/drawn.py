@@ -5,87 +5,80 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 from nbt_embed import Config, memory_of
 from nbt_embed.errors import ConfigError
-from nbt_embed.export import kernel_options
 
 _DENSE_ESTIMATORS = (
     "unitwise", "unitwise", "nobacktrack", "nobacktrack", "residual", "snap1", "frozen",
 )  # fmt: skip
-# What sweeps and filters are compiled for: how the weights learn, and by which filter.
-_CORES: tuple[dict[str, Any], ...] = (
-    *(
-        {"cell": cell, "estimator": estimator, "filter": "kalman", "hidden": "size"}
-        for cell, estimator in (
-            ("columnar", "snap1"), ("gated", "unitwise"), ("columnar", "snap1"),
-            ("resonator", "snap1"), ("tanh", "nobacktrack"), ("columnar", "snap1"),
-            ("leaky", "residual"), ("gated", "snap1"), ("lstm", "nobacktrack"),
-            ("columnar", "frozen"), ("gated", "frozen"), ("leaky", "unitwise"),
-            ("gated", "nobacktrack"),
-        )
-    ),
-    {"cell": "columnar", "estimator": "snap1", "filter": "sgd", "hidden": "size"},
-    {"cell": "columnar", "filter": "kalman", "hidden": 0},
-    *(
-        {"cell": cell, "estimator": estimator, "filter": name, "hidden": "size"}
-        for cell, estimator, name in (
-            ("tanh", "unitwise", "kalman_quasi"), ("gated", "residual", "sgd"),
-            ("gated", "nobacktrack", "kalman_quasi"), ("resonator", "snap1", "sgd"),
-            ("leaky", "snap1", "sgd"), ("tanh", "residual", "kalman_quasi"),
-            ("lstm", "nobacktrack", "sgd"), ("tanh", "snap1", "kalman_quasi"),
-            ("resonator", "frozen", "kalman"), ("gated", "unitwise", "sgd"),
-            ("lstm", "frozen", "sgd"),
-        )
-    ),
-    {"cell": "columnar", "filter": "sgd", "hidden": 0},
-)  # fmt: skip
-_TRIES = 200  # after so many draws of sizes that do not go with the choices, others are made
+_DENSE = ("tanh", "leaky", "gated")
+# How the weights learn and by which filter, which decides about the loops over them: cells,
+# estimator, filter.
+_CORES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("columnar",), "snap1", "kalman"),
+    (_DENSE, "unitwise", "kalman"),
+    (("columnar",), "snap1", "kalman"),
+    (("resonator",), "snap1", "kalman"),
+    ((*_DENSE, "lstm"), "nobacktrack", "kalman"),
+    (("columnar",), "snap1", "sgd"),
+    (_DENSE, "residual", "kalman"),
+    (_DENSE, "snap1", "kalman"),
+    (_DENSE, "unitwise", "kalman_quasi"),
+    (("columnar", "resonator"), "frozen", "kalman"),
+    ((*_DENSE, "lstm"), "frozen", "kalman"),
+    (_DENSE, "residual", "sgd"),
+    ((*_DENSE, "lstm"), "nobacktrack", "kalman_quasi"),
+    (_DENSE, "unitwise", "sgd"),
+    (_DENSE, "residual", "kalman_quasi"),
+    ((*_DENSE, "lstm"), "nobacktrack", "sgd"),
+    (_DENSE, "snap1", "kalman_quasi"),
+    (("resonator",), "snap1", "sgd"),
+    (_DENSE, "snap1", "sgd"),
+    ((*_DENSE, "columnar"), "frozen", "sgd"),
+)
+_NO_UNITS = 1 / 15  # of the columnar ones
 
 
-def kernels(seed: int, each: int, most: int, covering: bool = False) -> Iterator[list[Config]]:
-    """Lists of ``each`` configurations that have one kernel (``kernel_options``), without end.
+def learners(seed: int, most: int, covering: bool = False) -> Iterator[Config]:
+    """Different configurations of at most ``most`` bytes, without end; the same for the same seed.
 
-    The lists differ in what they choose, those in a list in sizes. None takes more than ``most``
-    bytes. The same seed gives the same lists. covering: cells, estimators and filters in turn,
-    seldom ones too, instead of what is usual more often.
+    covering: cells, estimators and filters in turn, seldom ones too, instead of what is usual more
+    often.
     """
-    draw = random.Random(seed)
+    draw, seen = random.Random(seed), set()
     for turn in count():
-        found: list[Config] = []
-        while len(found) != each:
+        found = None
+        while found is None or found in seen:
             choices = _choices(draw)
             if covering:
-                choices |= {"resonators": draw.choice((None, 0, "size"))}
-                choices |= _CORES[turn % len(_CORES)]
-                if choices["cell"] not in ("columnar", "resonator"):
-                    del choices["resonators"]
-            found = list(islice(_alike(draw, choices, most), each))
+                choices |= _core(draw, turn)
+            found = _valid(_settings(draw, choices), most)
+        seen.add(found)
         yield found
 
 
-def _alike(draw: random.Random, choices: dict[str, Any], most: int) -> Iterator[Config]:
-    """Different configurations with these choices and one kernel."""
-    options, seen = "", set()
-    for config in _sized(draw, choices, most):
-        options = options or kernel_options(config)
-        if config not in seen and kernel_options(config) == options:
-            seen.add(config)
-            yield config
+def _core(draw: random.Random, turn: int) -> dict[str, Any]:
+    cells, estimator, name = _CORES[turn % len(_CORES)]
+    core: dict[str, Any] = {"cell": draw.choice(cells), "estimator": estimator, "filter": name}
+    alone = core["cell"] in ("columnar", "resonator")
+    core["resonators"] = draw.choice((None, 0, "size")) if alone else None
+    core["hidden"] = "size"
+    if core["cell"] == "columnar" and draw.random() < _NO_UNITS:
+        core |= {"hidden": 0, "estimator": None}
+    return core
 
 
-def _sized(draw: random.Random, choices: dict[str, Any], most: int) -> Iterator[Config]:
-    """Valid configurations with these choices and sizes of any kind."""
-    for _ in range(_TRIES):
-        try:
-            config = Config(**_settings(draw, choices))
-            room = memory_of(config).total <= most
-        except ConfigError:
-            continue  # not every choice goes with every other
-        if room and (config.hidden or config.cell != "resonator"):
-            yield config
+def _valid(settings: dict[str, Any], most: int) -> Config | None:
+    """The learner of these settings; None if there is none, or none so small."""
+    try:
+        config = Config(**settings)
+        room = memory_of(config).total <= most
+    except ConfigError:
+        return None  # not every choice goes with every other
+    return config if room and (config.hidden or config.cell != "resonator") else None
 
 
 def _choices(draw: random.Random) -> dict[str, Any]:

@@ -25,6 +25,9 @@ _FOLDS = 4
 _ENOUGH = 1e-5  # of the whole, root mean square: nothing needs a closer fit
 _LESS = 0.995  # times the cross-validated error before: what further terms must at least bring
 _ALIKE = 1e-5  # square of what is left of a term that others make up
+# More than so many times the other processor's is no other speed, but code that the compiler's line
+# table calls by another name in these samples.
+_MOST_TIMES = 4.0
 _PATIENCE = 6  # so many terms that bring nothing end the search
 # How strongly coefficients may be drawn to those of another processor.
 _PULLS = (1e-4, 0.01, 0.1, 1.0)
@@ -158,7 +161,8 @@ def coefficients(samples: Samples, terms: Sequence[int], known: Array | None = N
     share = relative @ known
     if not np.any(share):
         return known  # of a function that no kernel here has
-    known = known * float(share @ goal) / float(share @ share)
+    times = float(share @ goal) / float(share @ share)
+    known = known * min(max(times, 1 / _MOST_TIMES), _MOST_TIMES)
 
     def error(pull: float) -> float:
         return _rms([_left_out(relative, goal, samples.kernel, known, pull)])
@@ -167,10 +171,20 @@ def coefficients(samples: Samples, terms: Sequence[int], known: Array | None = N
 
 
 def solved(values: Array, goal: Array, known: Array | None = None, pull: float = 0.0) -> Array:
-    """The coefficients b >= 0 with the least |values b - goal|² + pull Σ (size (b - known))²."""
-    if values.shape[1] == 0:
-        return np.zeros(0)  # which nnls cannot
-    size = np.linalg.norm(values, axis=0) + 1e-12
+    """The coefficients b >= 0 with the least |values b - goal|² + pull Σ (size (b - known))².
+
+    Of terms that are 0 in all samples: the known ones.
+    """
+    found = np.zeros(values.shape[1]) if known is None else known.copy()
+    here = np.any(values != 0, axis=0)
+    if here.any():
+        there = None if known is None else known[here]
+        found[here] = _solved(values[:, here], goal, there, pull)
+    return found
+
+
+def _solved(values: Array, goal: Array, known: Array | None, pull: float) -> Array:
+    size = np.linalg.norm(values, axis=0)
     rows = values / size
     if known is not None and pull > 0:
         rows = np.vstack([rows, np.sqrt(pull) * np.eye(len(size))])

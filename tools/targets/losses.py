@@ -3,7 +3,7 @@
 The default learner, and the same with units that see each other, forecast the middle horizon of
 every recording (tools/streams), as they are and after each step down. Printed is the geometric mean
 over the recordings of the nRMSE over that of the learner as it was, the median of the seeds, and
-the bytes of both. The order of ``REDUCTIONS`` follows from it.
+the bytes of both. The order of ``REDUCTIONS`` is judged by it.
 """
 
 from __future__ import annotations
