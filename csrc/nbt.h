@@ -300,7 +300,7 @@ typedef struct nbt_config {
     float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], default
                              0.999; 0 without linear_lags */
     float slow_forget;    /* forgetting factor a label of a second, slower readout that takes part in
-                             the mixture and learns from every fourth label, [0, 1], default 0.9998
+                             the mixture and learns from one label in four, [0, 1], default 0.9998
                              (gaussian) or 0 (none). Needs mix_forget. Cost: 2 F (F + 5) + 4 n_out F
                              bytes */
     float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted

@@ -4,7 +4,7 @@
  *     p_1  linear   base + V f of nbt_linear.h, with linear_lags
  *     p_2  full     base + V f of the readout that the network learns with
  *     p_3  slow     base + V f of a second readout on the same f, with slow_forget: it learns from
- *                   every fourth label, a quarter of the work at each
+ *                   one label in four, a quarter of the work at each
  * base is p_0 for an anchored output, which learns the difference to it, else 0. With mix_forget
  * they and their mixture (nbt_mixture.h) wait with the input for the label; the anchor alone does
  * without a mixture.

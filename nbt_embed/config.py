@@ -135,7 +135,7 @@ class Config:
         linear_forget: (0.5, 1]: its forgetting factor per sample; 0 without linear_lags. None means
             0.999.
         slow_forget: [0, 1], 0 is off: forgetting factor per label of a second readout that takes
-            part in the mixture and learns from every fourth label. Needs mix_forget. None means
+            part in the mixture and learns from one label in four. Needs mix_forget. None means
             0.9998.
         mix_forget: [0, 1], 0 is off: forecasts of the last value and of all readouts are mixed by
             what they lost lately; the forgetting factor per label of that. Gaussian, needs follow.

@@ -43,8 +43,8 @@ GUARDS: dict[str, Any] = {
     "input_limit": 6,
 }
 GOLDEN_CONFIG = Config(2, 1, hidden=3, max_delay=3, seed=5, **still(lags=2, drift_steps=0, gate=0))
-# For every version of the format: a file, what it holds, and its hash, which covers what came later.
-# `python -m tools.known_bits` writes the last one.
+# For every version of the format: a file, what it holds, and its hash, which covers what came
+# later. `python -m tools.known_bits` writes the last one.
 STREAMS: dict[str, Any] = {
     "follow": True,
     "scale_rate": 2e-3,

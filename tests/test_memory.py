@@ -35,9 +35,11 @@ from nbt_embed.export import (
     kernel_options,
 )
 from nbt_embed.faults import Fault, drawn_faults, with_faults
+from nbt_embed.footprint import Limits, footprint, misfits
 from nbt_embed.parallel import Interrupted, run_all, threads
 from nbt_embed.replay import replay
 from nbt_embed.simulation import machine, simulated_sensor
+from nbt_embed.smaller import Reduction, what_fits
 from nbt_embed.streams import Stream, from_arrays
 from nbt_embed.sweep import sweep
 from nbt_embed.testing import assert_flat
@@ -187,6 +189,15 @@ def public_calls(folder: Path) -> dict[str, Call]:
         "memory_of: refused": refused(lambda: memory_of(Config(1, 1, lags=0))),
         "cost.cost": lambda: cost.cost(config, "Cortex-M4F"),
         "cost.Cost": lambda: cost.cost(config, "Cortex-M0").milliseconds_low,
+        "cost.Code": lambda: cost.code(config, "Cortex-M0")[0].flash,
+        "cost.code": lambda: cost.code(config, "Cortex-M4F"),
+        "footprint.Footprint": lambda: footprint(config, "m4f").ram_bytes,
+        "footprint.Limits": lambda: Limits(ram=16 << 10),
+        "footprint.footprint": lambda: footprint(config, "m4f", 64.0, 100.0, 3.3, 12.0),
+        "footprint.misfits": lambda: misfits(footprint(config, "m4f"), Limits(ram=1024)),
+        "smaller.Fitting": lambda: what_fits(footprint(config, "m4f"), Limits(ram=8192))[0].names,
+        "smaller.Reduction": lambda: Reduction("the same", lambda config: config),
+        "smaller.what_fits": lambda: what_fits(footprint(config, "m4f"), Limits(ram=8192)),
         "cost.Processor": lambda: cost.processor_of("m4f").board,
         "cost.processor_of": refused(lambda: cost.processor_of("Z80")),
         "cost.processors": cost.processors,
