@@ -122,7 +122,7 @@ def step(s: State, sample: tuple[Array, Array, Array]) -> tuple[State, Array]:
         theta=s.theta + gain * along * Pw,
         w=w,
         P=jnp.where(
-            jnp.arange(D) % 2 == s.labels % 2,
+            jnp.arange(D) % 2 == jax.lax.population_count(s.labels.astype(jnp.uint32)) % 2,
             s.P / ((1 - 2 * K.gamma) + 2 * K.gamma * s.P * (curvature * w * w + K.delta)),
             s.P,
         ),

@@ -113,7 +113,8 @@ class NumpyPeer:
         along = (alpha @ t) / (1 + c + spread * curvature)
         x = (t - spread * along * alpha) / (1 + c)
 
-        turn, gamma = slice(self.labels % 2, None, 2), 2 * k.gamma  # of every second column
+        # Of the even or the odd columns, by Thue and Morse.
+        turn, gamma = slice(int(self.labels).bit_count() % 2, None, 2), 2 * k.gamma
         seen = Pw[:, turn] * w[:, turn]
         seen *= np.float32(gamma) * curvature
         seen += P[:, turn] * np.float32(gamma * k.delta)

@@ -282,9 +282,13 @@ static void correct(unfused *n, const float *label)
     for (size_t k = 0; k < R * D; k++) {
         n->theta[k] += gain * along * n->P[k] * n->w[k];
     }
-    float rate_of_turn = 2.0f * n->gamma; /* of every second column */
+    float rate_of_turn = 2.0f * n->gamma; /* of the even or the odd columns, by Thue and Morse */
+    size_t turn = 0;
+    for (size_t bits = (size_t)n->labels; bits != 0; bits >>= 1) {
+        turn ^= bits & 1;
+    }
     for (size_t r = 0; r < R; r++) {
-        for (size_t k = r * D + (size_t)n->labels % 2; k < (r + 1) * D; k += 2) {
+        for (size_t k = r * D + turn; k < (r + 1) * D; k += 2) {
             float seen = curvature * n->w[k] * n->w[k] + n->delta;
             n->P[k] /= (1.0f - rate_of_turn) + rate_of_turn * n->P[k] * seen;
         }
