@@ -120,9 +120,12 @@ def remembered(c: Channel) -> Floats:
 
 
 def kept(learner: Learner) -> Floats:
-    """The same of the kernel, (O, 27): before the scores and the CRC of a checkpoint."""
+    """The same of the kernel, (O, 27): before the scores and what the slow readout learns."""
     n_out = learner.config.n_out
     words = np.frombuffer(learner.to_bytes()[:-4], "<f4")
+    if learner.config.slow_forget:
+        features = learner.array("slow").shape[1]
+        words = words[: -(1 + n_out + features + 3 + n_out + 2 * features)]
     return words[-28 * n_out : -n_out].reshape(n_out, 27).astype(np.float64)
 
 

@@ -159,5 +159,5 @@ def test_processors_without_tools_are_left_out_unless_they_are_needed(
     with pytest.raises(ToolError, match="no processor has its tools"):
         targets.installed(every, asked_for=False)
     monkeypatch.setenv("NBT_REQUIRE_TOOLS", "1")
-    with pytest.raises(ToolError, match="M0: arm-none-eabi-gcc is not installed"):
+    with pytest.raises(ToolError, match="AVR: avr-gcc is not installed"):
         targets.installed(every, asked_for=False)

@@ -95,7 +95,7 @@ def test_after_a_jump_all_but_the_slow_readout_starts_again() -> None:
         assert not learner.array(name).any()
     assert (learner.array("covariance") == 1 / np.float32(learner.config.info_floor)).all()
     assert (learner.array("weight") == 0.25).all()
-    assert learner.array("slow_noise")[1, 0] > 2000
+    assert learner.array("slow_noise")[1, 0] > 500  # it learns one label in four
     assert learner.array("linear_noise")[1, 0] == 0
 
 
