@@ -656,7 +656,7 @@ def test_forecasts_reach_far_and_begin_early() -> None:
 
 
 def test_a_fault_does_not_send_forecasts_away() -> None:
-    values = [*wave(60), -10.0, -25.0, -45.0]
+    values = [*wave(60), -15.0, -40.0, -80.0]
     model = NbtForecaster()
     for value in values:
         model.learn_one(value)
