@@ -1,25 +1,12 @@
 /* QEMU plugin: instructions between two functions of the emulated program. Arguments:
- * begin=ADDRESS, end=ADDRESS. Prints how often, the least, the most and the sum. The prototypes
- * stand here because Debian ships no qemu-plugin.h; they are those of QEMU 7.2. */
+ * begin=ADDRESS, end=ADDRESS. Prints how often, the least, the most and the sum. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t plugin_id;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *),
-                                            int, void *);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
-void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *), void *);
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+#include "plugin.h"
 
 static uint64_t begin, end, executed, started, times, least = UINT64_MAX, most, sum;
 

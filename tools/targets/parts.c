@@ -1,23 +1,13 @@
 /* QEMU plugin: instructions of each function between the first call of one function and the end of
  * the program. Arguments: begin=ADDRESS of that function; shared=FIRST-LAST, as often as needed: what
- * runs there counts for whoever called it. Prints "at ADDRESS INSTRUCTIONS" for every block. The
- * prototypes stand here because Debian ships no qemu-plugin.h; they are those of QEMU 7.2. */
+ * runs there counts for whoever called it. Prints "at ADDRESS INSTRUCTIONS" for every block. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t plugin_id;
-struct qemu_plugin_tb;
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int,
-                                          void *);
-void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *), void *);
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+#include "plugin.h"
 
 /* A block of instructions, and how many have run in it and in what it called of the shared ones. */
 struct block {
