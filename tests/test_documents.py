@@ -163,7 +163,7 @@ static float read_sensor(void)
 }
 int main(void) { @ }
 """,
-    "docs/uncertainty.md": """
+    "docs/guide/uncertainty.md": """
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,7 +186,7 @@ int main(void)
     return 1;
 }
 """,
-    "docs/research.md": """
+    "docs/guide/research.md": """
 #include <math.h>
 #include "nbt.h"
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(2, 1, 16, 0, NBT_LINK_GAUSSIAN));
@@ -211,7 +211,7 @@ int main(void)
     return fabsf(power - wanted) < 0.11f ? 0 : 2;
 }
 """,
-    "docs/export.md": """
+    "docs/guide/export.md": """
 #include <math.h>
 #include "nbt.h"
 #define NBT_MODEL_HORIZON 3u

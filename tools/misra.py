@@ -1,7 +1,7 @@
 """Where the kernel departs from the guidelines MISRA C:2012: ``make misra``.
 
 Runs cppcheck's addon over csrc/, counts the findings by rule, and puts them with a reason each into
-docs/misra.md. A rule that has no reason here is an error: change the code, or write one.
+docs/evidence/misra.md. A rule that has no reason here is an error: change the code, or write one.
 """
 
 from __future__ import annotations
