@@ -49,7 +49,7 @@ help:
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/evidence/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/evidence/uncertainty.md)'
-	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/guide/fleet.md); minutes'
+	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/evidence/fleet.md); minutes'
 	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
@@ -140,7 +140,7 @@ live: $(VENV)/tools
 FLEET_FLAGS ?=
 fleet: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \
-	    $(call documented,--document docs/guide/fleet.md)
+	    $(call documented,--document docs/evidence/fleet.md)
 
 # `make fleet-scale SCALE_FLAGS=--quick` measures little of everything, in seconds.
 SCALE_FLAGS ?=
