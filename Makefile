@@ -42,42 +42,42 @@ help:
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
-	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/streams.md); minutes'
-	@echo 'make peers        the estimators for river beside its own (docs/peers.md); minutes'
-	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/live.md)'
-	@echo 'make intervals    coverage, width and score of forecast intervals (docs/uncertainty.md); minutes'
-	@echo 'make nab          anomalies on labelled series (docs/uncertainty.md); NAB_DATA=FOLDER: other series'
-	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/uncertainty.md)'
-	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/uncertainty.md)'
-	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/fleet.md); minutes'
-	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/scale.md); minutes'
-	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/testing.md)'
+	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
+	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
+	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/guide/live.md)'
+	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
+	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
+	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/evidence/uncertainty.md)'
+	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/evidence/uncertainty.md)'
+	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/evidence/fleet.md); minutes'
+	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
+	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
 	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
-	@echo 'make targets      the same bits on emulated microcontrollers (docs/porting.md)'
-	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/board.md)'
-	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/porting.md, README.md)'
-	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/porting.md); minutes'
-	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/porting.md)'
-	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/porting.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/porting.md); minutes'
+	@echo 'make targets      the same bits on emulated microcontrollers (docs/reference/porting.md)'
+	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/guide/virtual-board.md)'
+	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
+	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
+	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
+	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/guide/size.md)'
+	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/guide/size.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
-	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/misra.md)'
+	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/evidence/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
-	@echo 'make learning     learning curves beside PyTorch (docs/learning.md); hours, may be interrupted;'
+	@echo 'make learning     learning curves beside PyTorch (docs/evidence/learning.md); hours, may be interrupted;'
 	@echo '                  LEARNING=symbols, series or columns: that part; OWN=1: without the competitors;'
 	@echo '                  GOALS=1: of columns what has a goal, alone; REPORT=1: measures nothing, writes what is there'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
-	@echo 'make paper        what the paper of the method claims, measured again (docs/paper.md); minutes'
-	@echo 'make bench        the default learner beside river, reservoirpy, PyTorch, ...; the limit of the machine (docs/speed.md)'
+	@echo 'make paper        what the paper of the method claims, measured again (docs/evidence/paper.md); minutes'
+	@echo 'make bench        the default learner beside river, reservoirpy, PyTorch, ...; the limit of the machine (docs/evidence/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
-	@echo 'make notebook     execute docs/tutorial.ipynb and compare what it prints with what is stored'
+	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -100,27 +100,27 @@ bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
 
 streams: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/streams.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
 
 peers: $(VENV)/tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/peers.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/guide/peers.md)
 
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
-	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+	    $(call documented,--document docs/evidence/uncertainty.md --pictures docs/evidence/uncertainty)
 
 # `make nab NAB_DATA=FOLDER` scores other series of the same shape, with its windows.json.
 NAB_DATA ?=
 nab: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.nab $(if $(NAB_DATA),--data $(NAB_DATA)) \
-	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+	    $(call documented,--document docs/evidence/uncertainty.md --pictures docs/evidence/uncertainty)
 
 faults: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.faults \
-	    $(call documented,--document docs/uncertainty.md --pictures docs/uncertainty)
+	    $(call documented,--document docs/evidence/uncertainty.md --pictures docs/evidence/uncertainty)
 
 false-alarms: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/uncertainty.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.false_alarms $(call documented,--document docs/evidence/uncertainty.md)
 
 flat: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.flat
@@ -130,33 +130,33 @@ drift: $(VENV)/package
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
-	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/desk/page.png)
+	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/guide/desk/page.png)
 
 # Needs mosquitto.
 live: $(VENV)/tools
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/live.md)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/guide/live.md)
 
 # `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
 FLEET_FLAGS ?=
 fleet: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \
-	    $(call documented,--document docs/fleet.md)
+	    $(call documented,--document docs/evidence/fleet.md)
 
 # `make fleet-scale SCALE_FLAGS=--quick` measures little of everything, in seconds.
 SCALE_FLAGS ?=
 fleet-scale: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet.scale $(SCALE_FLAGS) \
-	    $(call documented,--document docs/scale.md)
+	    $(call documented,--document docs/evidence/scale.md)
 
 soak: $(VENV)/report
 	$(BIN)/python -m tools.soak \
-	    $(call documented,--picture docs/soak.png --document docs/design.md,--picture build/soak.png)
+	    $(call documented,--picture docs/evidence/soak.png --document docs/design.md,--picture build/soak.png)
 
-# Needs the cross compilers and emulators of docs/porting.md.
+# Needs the cross compilers and emulators of docs/reference/porting.md.
 TARGET_STEPS ?= 2000
 targets: $(VENV)/package
 	$(BIN)/python -m tools.targets --steps $(TARGET_STEPS) \
-	    $(call documented,--document docs/porting.md)
+	    $(call documented,--document docs/reference/porting.md)
 
 # Needs clang and lld.
 board: $(VENV)/package
@@ -177,26 +177,26 @@ $(VENV)-packagers/ready: tools/library/packagers.txt $(VENV)/python
 
 # Minutes; needs cppcheck with its addon.
 misra: $(VENV)/package
-	$(BIN)/python -m tools.misra $(call documented,--document docs/misra.md)
+	$(BIN)/python -m tools.misra $(call documented,--document docs/evidence/misra.md)
 
 # `make size SIZE_FLAGS=--accept` makes what is measured the baseline.
 size: $(VENV)/package
 	$(BIN)/python -m tools.targets.size $(SIZE_FLAGS) \
-	    $(call documented,--document docs/porting.md --readme README.md)
+	    $(call documented,--document docs/evidence/size.md --readme README.md)
 
 rates: $(VENV)/package
-	$(BIN)/python -m tools.targets.rates $(call documented,--document docs/porting.md)
+	$(BIN)/python -m tools.targets.rates $(call documented,--document docs/evidence/size.md)
 
 scaling: $(VENV)/package
-	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/porting.md)
+	$(BIN)/python -m tools.targets.scaling $(call documented,--document docs/evidence/size.md)
 
 # A quarter of an hour when everything is measured again (`make cost COST_FLAGS=--again`, after a change
 # of the kernel); else what is not in tools/targets/cost.json, and the fit.
 cost: $(VENV)/tools
-	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/porting.md)
+	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/guide/size.md)
 
 losses: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/porting.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/guide/size.md)
 
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
@@ -211,7 +211,7 @@ LEARN := OMP_NUM_THREADS=1 $(BIN)/python -m tools.learning $(LEARNING) \
          $(if $(filter-out 0,$(OWN)),--own) $(if $(filter-out 0,$(GOALS)),--goals) \
          $(if $(filter-out 0,$(REPORT)),--report)
 learning: $(LEARNERS)
-	$(LEARN) $(call documented,--document docs/learning.md)
+	$(LEARN) $(call documented,--document docs/evidence/learning.md)
 
 learning-quick: $(LEARNERS)
 	$(LEARN) --quick
@@ -220,12 +220,12 @@ learning-quick: $(LEARNERS)
 CLAIMS ?=
 paper: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.paper $(CLAIMS) \
-	    $(call documented,--document docs/paper.md)
+	    $(call documented,--document docs/evidence/paper.md)
 
 # Some minutes; one thread of one core.
 bench: $(VENV)/bench
 	$(BIN)/python -m tools.bench --output build/bench.json $(call documented,\
-	    --document docs/speed.md --picture docs/speed/cost.png,--picture build/bench.png)
+	    --document docs/evidence/speed.md --picture docs/evidence/speed/cost.png,--picture build/bench.png)
 
 bench-quick: $(VENV)/bench
 	$(BIN)/python -m tools.bench --quick --output build/bench-quick.json \
@@ -275,7 +275,7 @@ fuzz-coverage:
 	    -show-region-summary=false -show-branch-summary=false
 PARSERS := csrc/nbt_checkpoint.c csrc/nbt_walk.c csrc/nbt_store.c csrc/nbt_config.c csrc/nbt_intake.c
 
-# Frama-C's Eva on what can be proved free of run-time errors, for every input; minutes (docs/security.md).
+# Frama-C's Eva on what can be proved free of run-time errors, for every input; minutes (docs/evidence/security.md).
 PROVED := math rng ring header
 prove:
 	@command -v frama-c >/dev/null || { \

@@ -478,7 +478,7 @@ nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom)
 
 /* Purpose: how unusual the last label was: 0 usual, near 1 unheard of (nbt_anomaly.h). On streams
  *   without faults a share of about 1 - t of the labels, or fewer, scores above a threshold t up to
- *   0.999 (docs/uncertainty.md has what was measured).
+ *   0.999 (docs/evidence/uncertainty.md has measurements).
  * Arguments: score (n_out), NaN for an output without label.
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no anomaly). The learner is unchanged. Cost: O(n_out). */
 nbt_status nbt_anomaly(const nbt_learner *learner, float *score);
@@ -561,7 +561,7 @@ nbt_status nbt_simd_limit(nbt_learner *learner, uint32_t most);
  * (row-major, little-endian) order: equal on every target, for every NBT_LANES. 0 for NULL. */
 uint64_t nbt_hash(const nbt_learner *learner);
 
-/* Purpose: bytes of a checkpoint (docs/checkpoint.md) of a learner with this configuration, at most
+/* Purpose: bytes of a checkpoint (docs/reference/checkpoint.md) of a learner with this configuration, at most
  * NBT_BYTES + 32; 0 if the configuration is refused. Cost: O(1). */
 size_t nbt_checkpoint_bytes(const nbt_config *config);
 
@@ -617,7 +617,7 @@ size_t nbt_store_slot_bytes(const nbt_config *config);
 
 /* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power
  * cut at any moment leaves that one or the new one; the slots wear evenly; what was written is read
- * back. After NBT_OK no load gives anything older (docs/checkpoint.md says under which faults, and
+ * back. After NBT_OK no load gives anything older (docs/reference/checkpoint.md says under which faults, and
  * why).
  * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small),
  *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was

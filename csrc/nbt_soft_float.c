@@ -11,7 +11,7 @@
  * Every operation has one path for usual numbers, with as few checks as make it safe, and a
  * function of its own for all others. What a rounding loses is looked at only where it could
  * matter: where the seven bits below the last place are just the half. Cost on a Cortex-M0 and an
- * RV32IMAC: docs/porting.md. Rounding: D. Goldberg, What every computer scientist should know about
+ * RV32IMAC: docs/evidence/size.md. Rounding: D. Goldberg, What every computer scientist should know about
  * floating-point arithmetic, ACM Computing Surveys 23(1), 1991. */
 #include "nbt_math.h"
 

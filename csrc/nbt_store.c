@@ -3,7 +3,7 @@
  * seal), which comes once the one before is marked: so one slot is open, that is sealed and not
  * marked, and it is the newest. An erase that a power cut ends, from whichever side it comes, does
  * not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
- * these twelve, flags; little-endian. docs/checkpoint.md, "Slots on raw flash", says why no
+ * these twelve, flags; little-endian. docs/reference/checkpoint.md, "Slots on raw flash", says why no
  * acknowledged save is lost. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
@@ -262,7 +262,7 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
 }
 
 /* Whether what is the newest of the slots that could be read is the newest of all; without any,
- * whether nothing was ever acknowledged (docs/checkpoint.md). */
+ * whether nothing was ever acknowledged (docs/reference/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
     return seen->doubtful == 0 ||

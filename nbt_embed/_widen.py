@@ -2,7 +2,7 @@
 
 The kernel's buffers have fixed sizes, so a wider learner is another one: built fresh, it takes over
 every word of the checkpoint at the place where that word stands in the wider layout
-(docs/checkpoint.md). What a fresh learner has in the other places stays: random input weights,
+(docs/reference/checkpoint.md). What a fresh learner has in the other places stays: random input weights,
 priors without correlations, a readout of zeros. A new channel has been 0 so far.
 """
 
@@ -59,7 +59,7 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
         target[written + places] = source[read : read + len(places)]
         read, written = read + len(places), written + size
     if (read, written) != (len(source), len(target)):
-        raise AssertionError("the payload is not laid out as docs/checkpoint.md says")
+        raise AssertionError("the payload is not laid out as docs/reference/checkpoint.md says")
     if old.slow_forget:  # a row of U or a column that the next part of a label starts from
         at = target[written - (2 * b.F + b.O + 3) :][1:2].view("<f4")
         at[0] = np.append(_before(a, b), b.F)[int(at[0])]
@@ -68,7 +68,7 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
 
 
 class _Sizes:
-    """What the shapes in a checkpoint depend on, in the symbols of docs/checkpoint.md."""
+    """What the shapes in a checkpoint depend on, in the symbols of docs/reference/checkpoint.md."""
 
     def __init__(self, config: Config, checkpoint: bytes | bytearray) -> None:
         self.config, self.n_in, self.O = config, config.n_in, config.n_out

@@ -33,7 +33,7 @@ class Alarm:
     strange: 1500
 
     Args:
-        threshold: from 0 to 1; docs/uncertainty.md has how often a stream without faults exceeds
+        threshold: from 0 to 1; docs/evidence/uncertainty.md has how often a stream without faults exceeds
             it.
         hold_off: scores, 0 .. 2**32 - 1.
 

@@ -682,7 +682,7 @@ class Learner:
         """How unusual the last label was, (n_out,): 0 usual, near 1 unheard of; NaN without label.
 
         On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
-        threshold t up to 0.999 (docs/uncertainty.md). ``nbt_embed.alarm`` makes events of scores.
+        threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes events of scores.
 
         Errors: ConfigError without anomaly.
         """
@@ -692,7 +692,7 @@ class Learner:
         return out
 
     def to_bytes(self) -> bytes:
-        """Checkpoint with everything that makes a resumed run the run (docs/checkpoint.md).
+        """Checkpoint with everything that makes a resumed run the run (docs/reference/checkpoint.md).
 
         The same bytes on every machine. Pickling and copying go through them.
 
@@ -768,7 +768,7 @@ class Learner:
         """Make the calls of a device's log and compare its hashes (``nbt_embed.replay``).
 
         Args:
-            log: a path, or the lines of a log in the format of docs/export.md.
+            log: a path, or the lines of a log in the format of docs/guide/export.md.
 
         Errors: StreamError, which names the line. The learner is moved on by the steps of the log;
         other threads are refused until it is done.

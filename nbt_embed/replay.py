@@ -1,6 +1,6 @@
 """A device's log, repeated in Python: the same calls, and the first step with other bits.
 
-The log is a CSV file that a firmware prints with a few lines of C (docs/export.md)::
+The log is a CSV file that a firmware prints with a few lines of C (docs/guide/export.md)::
 
     label,x,x,hash
     ,,,cbf29ce484222325

@@ -1,4 +1,4 @@
-"""Learners as river estimators (extra [river]): docs/peers.md.
+"""Learners as river estimators (extra [river]): docs/guide/peers.md.
 
 A call of ``learn_one`` is one step of a ``Learner``: the state takes the features in and forecasts,
 then the label is learnt. ``predict_one`` tells what the forecast would be if these features came

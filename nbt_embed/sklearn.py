@@ -1,4 +1,4 @@
-"""Learners as scikit-learn estimators (extra [sklearn]): docs/peers.md.
+"""Learners as scikit-learn estimators (extra [sklearn]): docs/guide/peers.md.
 
 Rows are samples in the order of time. ``fit`` learns them from scratch, one after the other,
 ``partial_fit`` goes on, and ``predict`` goes on from the last row that was learnt without changing

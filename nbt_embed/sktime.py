@@ -1,4 +1,4 @@
-"""A learner as a sktime forecaster (extra [sktime]): docs/peers.md."""
+"""A learner as a sktime forecaster (extra [sktime]): docs/guide/peers.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things stand in the header of a checkpoint, as docs/checkpoint.md says it."""
+"""Where things stand in the header of a checkpoint, as docs/reference/checkpoint.md says it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compiled import ROOT
 
-TEXT = (ROOT / "docs" / "checkpoint.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/reference/checkpoint.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ static void one_slot_dies(void)
     }
     int held_newest = start == n_slots;
     if (n_slots < 3 || (n_slots == 3 && held_newest && fault != NO_PROGRAM)) {
-        return; /* stops, as docs/checkpoint.md says */
+        return; /* stops, as docs/reference/checkpoint.md says */
     }
     if (fault != NO_READ) {
         REQUIRE(failed <=

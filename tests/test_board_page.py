@@ -59,11 +59,11 @@ def counted(tab: Any, name: str) -> int:
 
 
 def hash_in_python(tab: Any, folder: Path, units: int, ahead: int, capsys: Any) -> str:
-    """What the lines of docs/board.md print for the file that the page saves."""
+    """What the lines of docs/guide/virtual-board.md print for the file that the page saves."""
     with tab.expect_download() as saving:
         tab.get_by_role("button", name="Save the readings").click()
     saving.value.save_as(folder / "board.csv")
-    text = (ROOT / "docs" / "board.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/guide/virtual-board.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     settings = f"units, ahead = {units}, {ahead}\n"
     lines = re.sub(r"units, ahead = .*\n", settings, lines)

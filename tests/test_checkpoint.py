@@ -189,7 +189,7 @@ def test_a_checkpoint_is_hardly_longer_than_the_learner() -> None:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """A reader of its own, from docs/checkpoint.md alone."""
+    """A reader of its own, from docs/reference/checkpoint.md alone."""
     magic, major, minor, start, flags, length = struct.unpack_from("<8sHHIIQ", data)
     assert (magic, major, minor, flags) == (b"\x89NBT\r\n\x1a\n", 1, MINOR, 0)
     assert start == PAYLOAD

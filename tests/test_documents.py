@@ -163,17 +163,17 @@ static float read_sensor(void)
 }
 int main(void) { @ }
 """,
-    "docs/uncertainty.md": """
+    "docs/guide/uncertainty.md": """
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "nbt.h"
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
-static int told, n;
-#define puts(text) (told += n == 2501)
+static int alarms, n;
+#define puts(text) (alarms += n == 2501)
 static float read_sensor(void)
 {
-    if (n == 3000) { exit(told == 1 ? 0 : 2); }
+    if (n == 3000) { exit(alarms == 1 ? 0 : 2); }
     n++;
     return sinf(0.2f * (float)n) + (n == 2501 ? 5.0f : 0.0f);
 }
@@ -186,7 +186,7 @@ int main(void)
     return 1;
 }
 """,
-    "docs/research.md": """
+    "docs/guide/research.md": """
 #include <math.h>
 #include "nbt.h"
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(2, 1, 16, 0, NBT_LINK_GAUSSIAN));
@@ -211,7 +211,7 @@ int main(void)
     return fabsf(power - wanted) < 0.11f ? 0 : 2;
 }
 """,
-    "docs/export.md": """
+    "docs/guide/export.md": """
 #include <math.h>
 #include "nbt.h"
 #define NBT_MODEL_HORIZON 3u

@@ -1,4 +1,4 @@
-"""The arithmetic behind docs/scale.md."""
+"""The arithmetic behind docs/evidence/scale.md."""
 
 from __future__ import annotations
 

@@ -276,8 +276,8 @@ def test_a_quick_run_is_for_no_document(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_document_shows_the_figures_beside_it(part: str) -> None:
-    record = Record.load(ROOT / "docs" / "learning" / f"{part}.json")
-    text = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    record = Record.load(ROOT / "docs/evidence/learning" / f"{part}.json")
+    text = (ROOT / "docs/evidence/learning.md").read_text(encoding="utf-8")
     shown = text.split(f"<!-- {part} -->\n")[1].split(f"\n<!-- /{part} -->")[0]
     assert shown == page.PAGES[part](record)
 
@@ -307,7 +307,7 @@ def test_the_defaults_of_both_links_are_among_the_peers() -> None:
 
 
 def test_recorded_losses_of_gated_units_are_measured_again() -> None:
-    record = Record.load(ROOT / "docs" / "learning" / "series.json")
+    record = Record.load(ROOT / "docs/evidence/learning" / "series.json")
     for method in ("unitwise", "frozen"):
         kept = record.figure("Henon", method, 8, 20_000)
         assert kept is not None

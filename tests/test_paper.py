@@ -1,4 +1,4 @@
-"""The pieces that carry the claims of docs/paper.md, and that the page says what was recorded."""
+"""The pieces that carry the claims of docs/evidence/paper.md, and that the page says what was recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tools.paper.record import Record
 from tools.paper.runs import SEEDS, TUNING_SEEDS, Runs, Setup, Trial, runs
 
 Array = NDArray[np.float64]
-FOLDER = ROOT / "docs" / "paper"
+FOLDER = ROOT / "docs/evidence/paper"
 COUNTS = (1, 4, 16, 64)
 
 
@@ -278,7 +278,7 @@ def copied(tmp_path: Path) -> Path:
     for path in FOLDER.glob("*.json"):
         (tmp_path / "paper" / path.name).write_bytes(path.read_bytes())
     target = tmp_path / "paper.md"
-    target.write_bytes((ROOT / "docs" / "paper.md").read_bytes())
+    target.write_bytes((ROOT / "docs/evidence/paper.md").read_bytes())
     return target
 
 

@@ -41,7 +41,7 @@ def test_tables_have_a_line_for_each_and_equal_columns() -> None:
 
 
 def test_the_document_has_a_place_for_both() -> None:
-    text = (ROOT / "docs" / "porting.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/evidence/size.md").read_text(encoding="utf-8")
     for name in ("operations", "rates"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1
 

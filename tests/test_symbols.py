@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import HOST, KERNEL, Tool, run
 
-# sqrtf, and what compilers may call on their own for loops over memory (docs/porting.md).
+# sqrtf, and what compilers may call on their own for loops over memory (docs/reference/porting.md).
 # bcmp: clang's memcmp where there is one and only equality is asked for.
 ALLOWED = {"memcpy", "memset", "memmove", "memcmp", "bcmp", "sqrtf"}
 # ELF linkers make this one; it is an address, not a function.

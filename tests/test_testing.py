@@ -389,7 +389,7 @@ def test_fixtures_and_options(pytester: pytest.Pytester) -> None:
 
 
 def test_the_documented_test_passes_with_any_number_of_steps(pytester: pytest.Pytester) -> None:
-    document = (Path(__file__).parents[1] / "docs/testing.md").read_text(encoding="utf-8")
+    document = (Path(__file__).parents[1] / "docs/guide/testing.md").read_text(encoding="utf-8")
     pytester.makepyfile(document.split("```python\n")[1].split("```")[0])
     pytester.runpytest_subprocess(*PLUGIN, "--nbt-record").assert_outcomes(passed=1)
     for steps in ("300", "2500"):

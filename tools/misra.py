@@ -1,7 +1,7 @@
 """Where the kernel departs from the guidelines MISRA C:2012: ``make misra``.
 
 Runs cppcheck's addon over csrc/, counts the findings by rule, and puts them with a reason each into
-docs/misra.md. A rule that has no reason here is an error: change the code, or write one.
+docs/evidence/misra.md. A rule that has no reason here is an error: change the code, or write one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REASONS = {
     "2.5": "NBT_BYTES and its parts are for the caller, not used in the kernel",
     "5.7": "structures without a tag, which the addon takes for one and the same",
     "8.7": "public functions that the kernel itself does not call",
-    "8.9": "one table stands beside the constants that explain it",
+    "8.9": "one table stands next to the constants that explain it",
     "9.3": "{0} clears an array or a structure",
     "9.4": "mostly not so: the members of a structure that follow arrays in {{0}, {0}, 0, 0}",
     "8.12": "an enumeration that counts by itself names the last array there is",

@@ -1,4 +1,4 @@
-"""Execute docs/tutorial.ipynb and compare what it prints with what is stored: ``make notebook``.
+"""Execute docs/guide/tutorial.ipynb and compare what it prints with what is stored: ``make notebook``.
 
 ``--document`` stores what was executed instead. What is stored has no times, no counts of
 executions that depend on how often it was run, and no paths of a machine.
@@ -16,7 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
+NOTEBOOK = ROOT / "docs/guide/tutorial.ipynb"
 BYTES = 300_000
 
 

@@ -1,4 +1,4 @@
-"""A trial as the document that ``--json`` writes (docs/json.md); pages and tables are made of it.
+"""A trial as the document that ``--json`` writes (docs/reference/json.md); pages and tables are made of it.
 
 Figures that do not exist are null.
 """

@@ -1,6 +1,6 @@
 """What a fleet's TOML file asks for: devices, stream, perturbations, settings, horizons.
 
-docs/fleet-command.md says what every key means; templates/fleet.toml is a file to begin with.
+docs/guide/fleet-command.md says what every key means; templates/fleet.toml is a file to begin with.
 """
 
 from __future__ import annotations

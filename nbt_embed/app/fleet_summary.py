@@ -1,4 +1,4 @@
-"""What came of a fleet, as the document that ``--json`` writes (docs/json.md)."""
+"""What came of a fleet, as the document that ``--json`` writes (docs/reference/json.md)."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
     """The page of a run, as text to be written in UTF-8.
 
     Args:
-        document: of the run (docs/json.md).
+        document: of the run (docs/reference/json.md).
         pictures: its tracks; those of equal horizon and target are shown together.
 
     Cost: about 1.3 MB for the script that draws, and the points, compressed.

@@ -49,7 +49,7 @@ def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes
     forecast and the error over time; below, the mixture's shares of the first one, and bytes.
 
     Args:
-        document: of the run (docs/json.md).
+        document: of the run (docs/reference/json.md).
         pictures: its tracks.
         name: of the file that will hold it; ends in .png or .svg.
 

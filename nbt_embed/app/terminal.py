@@ -54,7 +54,7 @@ def report(
     """Everything that a person needs of a run, the verdict first.
 
     Args:
-        document: of the run (docs/json.md).
+        document: of the run (docs/reference/json.md).
         pictures: what is drawn; None: no pictures.
         width: columns, at least 40.
         colour: whether to use colours (``wants_colour``).

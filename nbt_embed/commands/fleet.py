@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         description="Simulate a fleet: every device has its own recording or seed, gain, offset, "
         "noise, faults and clock, and a learner for every setting of a grid. Shows how errors and "
         "bytes are distributed, names the worst devices and why, and the smallest setting within "
-        "5 % of the best. SPEC.toml says it all (docs/fleet-command.md).",
+        "5 % of the best. SPEC.toml says it all (docs/guide/fleet-command.md).",
     )
     fleet.set_defaults(command=main)
     fleet.add_argument("spec", metavar="SPEC.toml", nargs="?", help="what to simulate")
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         "--report", "--page", metavar="FILE.html", help="write one page, to be opened offline"
     )
     group.add_argument(
-        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/json.md){OR_STDOUT}"
+        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}"
     )
     group.add_argument(
         "--worst", metavar="N", type=count_from(0, 1000), default=5,

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     replay = commands.add_parser(
         "replay",
         help="repeat a device's log and name the first step with other bits",
-        description="Make the calls of a log (docs/export.md) and compare the hashes. Exit code 1 "
+        description="Make the calls of a log (docs/guide/export.md) and compare the hashes. Exit code 1 "
         "if they differ.",
     )
     replay.set_defaults(command=main)

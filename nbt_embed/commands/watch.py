@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _PORT = 8888
 _SOURCES = (
     "- (lines of CSV or JSON on standard input), a text file that grows, mqtt://[user@]host/topic, "
-    "mqtts://..., serial:///dev/ttyUSB0?baud=115200, or simulated: (docs/live.md)"
+    "mqtts://..., serial:///dev/ttyUSB0?baud=115200, or simulated: (docs/guide/live.md)"
 )
 
 
@@ -122,7 +122,7 @@ def _add_answers(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--json",
         metavar="FILE",
-        help=f"write all figures to a JSON file at the end (docs/json.md){OR_STDOUT}",
+        help=f"write all figures to a JSON file at the end (docs/reference/json.md){OR_STDOUT}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The results of a fleet as columns: one row a device, setting and horizon (docs/fleet.md)."""
+"""The results of a fleet as columns: one row a device, setting and horizon (docs/guide/fleet.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCHEMA: dict[str, type[np.generic]] = {
     "error": np.object_,
     "hash": np.uint64,
 }
-"""Type of every column, in their order; what each means stands in docs/fleet.md."""
+"""Type of every column, in their order; what each means stands in docs/guide/fleet.md."""
 
 TEXT = tuple([name for name, kind in SCHEMA.items() if kind is np.object_])
 """Columns of text, whose values are ``str``."""

@@ -48,7 +48,7 @@ class Fleet:
     """Results, one row a device, setting and horizon.
 
     Attributes:
-        columns: name -> array, as docs/fleet.md describes them.
+        columns: name -> array, as docs/guide/fleet.md describes them.
         input_names, target_names: of the streams.
         directory: where the same stands in files, or None.
     """

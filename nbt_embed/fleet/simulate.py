@@ -39,7 +39,7 @@ def simulate(
 
     The learner of a device ends with the bits of ``Learner(config).run(X, Y, horizon=horizon)``
     over its whole stream, whatever the scheduler and the number of jobs at once, and so do the
-    scores. docs/fleet.md is the guide.
+    scores. docs/guide/fleet.md is the guide.
 
     >>> import numpy as np
     >>> waves = np.sin(np.arange(500) / 5 + np.arange(3)[:, np.newaxis])  # three devices

@@ -1,4 +1,4 @@
-"""A watch as the document that ``--json`` writes (docs/json.md); views are made of it."""
+"""A watch as the document that ``--json`` writes (docs/reference/json.md); views are made of it."""
 
 from __future__ import annotations
 

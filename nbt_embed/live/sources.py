@@ -20,7 +20,7 @@ def open_source(where: str, options: SourceOptions | None = None) -> Source:
     Args:
         where: ``-`` for standard input, the path of a text file or a named pipe,
             ``mqtt://host/topic``, ``mqtts://host/topic``, ``serial:///dev/ttyUSB0`` or
-            ``simulated:``; docs/live.md lists what may follow.
+            ``simulated:``; docs/guide/live.md lists what may follow.
         options: how to read; None: everything is recognised.
 
     Waits for the first row, unless the options say its names. Errors: StreamError;

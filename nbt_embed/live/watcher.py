@@ -162,7 +162,7 @@ class Watcher:
             raise StreamError(f"--save {self._trouble}: make room, or name another file")
 
     def document(self) -> dict[str, Any]:
-        """The watch as it is now (docs/json.md)."""
+        """The watch as it is now (docs/reference/json.md)."""
         seconds = time.monotonic() - self._began
         saving = self._saving
         course = {

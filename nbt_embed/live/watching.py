@@ -173,7 +173,7 @@ class Watch:
         return expert_names(self.learner.config)
 
     def figures(self) -> list[dict[str, Any]]:
-        """Of every target what the document says of it (docs/json.md, ``targets``)."""
+        """Of every target what the document says of it (docs/reference/json.md, ``targets``)."""
         totals = {key: score.figures for key, score in self._scores.items()}
         recent = self._recent()
         levels = None if self._intervals is None else self._intervals.figures

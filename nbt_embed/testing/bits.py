@@ -16,7 +16,7 @@ from nbt_embed.files import write_path
 from nbt_embed.learner import Learner
 from nbt_embed.streams import Stream, from_arrays
 
-_CHECKPOINT = b"\x89NBT\r\n\x1a\n"  # docs/checkpoint.md
+_CHECKPOINT = b"\x89NBT\r\n\x1a\n"  # docs/reference/checkpoint.md
 _PIECE = 256  # rows between two comparisons of hashes
 Rows = Stream | tuple[ArrayLike, ArrayLike]
 
@@ -43,7 +43,7 @@ def assert_same_bits(
         other: what it should equal. A learner: now, and with a stream after every row of it. An
             integer: its hash, after the stream if there is one. A path of a checkpoint
             (``Learner.save``): the learner in it, as it should be after the stream. A path of a log
-            (``record_bits``, or what a device prints, docs/export.md): its rows are the stream.
+            (``record_bits``, or what a device prints, docs/guide/export.md): its rows are the stream.
         stream: what both are fed, a ``Stream`` or a pair (X, Y) as for ``Learner.run``.
         horizon: as for ``Learner.run``.
 
@@ -83,7 +83,7 @@ def assert_same_bits(
 def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: int = 1) -> int:
     """Write a log of what a learner does with a stream: a golden file for ``assert_same_bits``.
 
-    CSV in the format of docs/export.md: label and inputs as the bits of float32, and the hash after
+    CSV in the format of docs/guide/export.md: label and inputs as the bits of float32, and the hash after
     every row. It holds the calls of ``predict`` and ``learn``, as a device makes them: whoever
     wants anchors calls ``find_anchor`` before. The learner is not moved on.
 

@@ -1,4 +1,4 @@
-/* What Frama-C's Eva is asked to prove free of run-time errors: `make prove` (docs/security.md).
+/* What Frama-C's Eva is asked to prove free of run-time errors: `make prove` (docs/evidence/security.md).
  *
  * Each entry calls one part of the kernel with everything that a caller may give it. */
 #include "__fc_builtin.h"

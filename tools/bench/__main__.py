@@ -3,7 +3,7 @@
 The default learner beside what else one would take; the same method by others; what Python adds;
 the machine's limit; cost over cells, estimators, filters and sizes. Everything on one thread of one
 core, in rounds where all have a turn. Results go to build/bench.json, tables and picture into
-docs/speed.md.
+docs/evidence/speed.md.
 """
 
 from __future__ import annotations

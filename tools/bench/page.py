@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md."""
+"""The tables of docs/evidence/speed.md."""
 
 from __future__ import annotations
 

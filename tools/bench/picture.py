@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from tools.style import STYLE
 
-# Colour-blind safe (Okabe and Ito 2008), as in docs/learning.md.
+# Colour-blind safe (Okabe and Ito 2008), as in docs/evidence/learning.md.
 COLOURS = {
     "unitwise": "#0072B2",
     "residual": "#009E73",

@@ -1,7 +1,7 @@
 """The virtual board in the browser: ``make board``.
 
 Compiles the kernel to WebAssembly with clang and lld, and writes docs/board/index.html, which holds
-all that it needs (docs/board.md).
+all that it needs (docs/guide/virtual-board.md).
 """
 
 from __future__ import annotations

@@ -308,7 +308,7 @@ const nbtBoard = (() => {
     tell();
   }
 
-  // The readings since the start as float32 that another run can repeat, docs/board.md.
+  // The readings since the start as float32 that another run can repeat, docs/guide/virtual-board.md.
   function save() {
     const lines = saved.map((reading) => [...reading].map((one) => (Number.isNaN(one) ? "" : one)).join(","));
     const text = [NAMES.map((name, one) => `${name}_${UNITS[one]}`).join(","), ...lines, ""].join("\n");

@@ -44,7 +44,7 @@ def chance(readings: Float64Array, seed: int) -> Float64Array:
     return np.random.default_rng(seed).random(readings.shape)
 
 
-# One label in 5,000, by the score's meaning (docs/uncertainty.md).
+# One label in 5,000, by the score's meaning (docs/evidence/uncertainty.md).
 ALARM = 1 - 1 / 5000
 # The first is drawn. Thresholds: five standard deviations, or one row in 5,000 by chance.
 DETECTORS = (

@@ -15,7 +15,7 @@ from nbt_embed.simulation import SWING, simulated_sensor
 WARM_UP = 1000  # rows without faults that are not looked at
 STRETCH = 1000  # rows with one fault
 EACH = 2  # faults of every kind in a machine
-NOISE = 0.05  # of the usual swing of a channel (docs/uncertainty.md says why)
+NOISE = 0.05  # of the usual swing of a channel (docs/evidence/uncertainty.md says why)
 WITHIN = 20  # rows within which a fault has to be found, its first one counted
 AFTER = 100  # rows after a fault that are neither right nor wrong
 

@@ -3,7 +3,7 @@
 Every run leaves its learning curve in curves.jsonl of the output folder. A run that is there is not
 repeated while the sources that decide about it stay as they are, so the command can be interrupted
 and called again. At the end it writes end figures and pictures of each part; with --document, the
-tables of docs/learning.md and the figures beside it. What was not measured keeps the figure that
+tables of docs/evidence/learning.md and the figures beside it. What was not measured keeps the figure that
 the record beside the document has, and the version that made it.
 """
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--data",
         type=Path,
         default=ROOT.parent / "shared" / "data" / "streams",
-        help="folder of recordings (docs/streams.md)",
+        help="folder of recordings (docs/evidence/streams.md)",
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _part(part: str, options: argparse.Namespace, out: Path) -> None:
-    folder = (options.document or ROOT / "docs" / "learning.md").with_suffix("")
+    folder = (options.document or ROOT / "docs/evidence/learning.md").with_suffix("")
     kept = folder if options.document else out
     record = Record() if options.quick else Record.load(folder / f"{part}.json")
     least = options.quick or options.report or options.goals

@@ -32,7 +32,7 @@ from tools.learning.tasks import TASKS, SymbolTask
 # SK-RTRL: 64 units, 20,000 samples, normalised squared error, whole-series scaling, 8 lanes.
 PUBLISHED = {"Mackey-Glass": 0.0050, "Lorenz": 0.0024, "Henon": 0.0052}
 
-# Medians of `unitwise` that docs/learning.md had before the defaults followed the stream.
+# Medians of `unitwise` that docs/evidence/learning.md had before the defaults followed the stream.
 EARLIER = {
     ("Lorenz", 64): 0.0003122,
     ("Lorenz", 32): 0.0003743,

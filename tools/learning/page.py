@@ -109,7 +109,7 @@ def learning_table(record: Record, samples: int) -> str:
 
 
 def symbols(record: Record) -> str:
-    """What docs/learning.md shows of the symbol streams."""
+    """What docs/evidence/learning.md shows of the symbol streams."""
     parts = [
         origin(record),
         "### Symbol streams and influence balancing: goals",
@@ -121,7 +121,7 @@ def symbols(record: Record) -> str:
 
 
 def series(record: Record) -> str:
-    """What docs/learning.md shows of the chaotic series."""
+    """What docs/evidence/learning.md shows of the chaotic series."""
     samples = min((one.samples for one in record.figures), default=SHORT)
     parts = [
         origin(record),
@@ -152,7 +152,7 @@ def _short(figure: Figure | None) -> str:
 
 
 def columns(record: Record) -> str:
-    """What docs/learning.md shows of columns with a head."""
+    """What docs/evidence/learning.md shows of columns with a head."""
     parts = [
         origin(record),
         "### Columns with a head: goals",

@@ -144,7 +144,7 @@ def answers(values: Float64Array, seed: int, **settings: Any) -> Answers:
 FAR = STRANGE / (1 + STRANGE)
 TAIL = 1 - 0.5 * math.erfc(STRANGE / math.sqrt(2))
 SEEDS = 5
-# By the rule's prices, not by what is best on the series: docs/uncertainty.md.
+# By the rule's prices, not by what is best on the series: docs/evidence/uncertainty.md.
 ALARM = 0.995
 ANOMALY = Detector("learner's anomaly score", anomaly, ALARM, SEEDS)
 INNOVATION = Detector("learner's innovation", innovation, FAR, SEEDS)

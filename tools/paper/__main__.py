@@ -2,7 +2,7 @@
 
 Ollivier, Tallec and Charpiat 2015, Training recurrent networks online without backtracking, arXiv
 1507.07680. Prints a table for every claim, and writes its numbers and its picture into the output
-folder; with --document, the tables and the origin of the numbers into docs/paper.md too.
+folder; with --document, the tables and the origin of the numbers into docs/evidence/paper.md too.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _standing(claim: Claim) -> str:
     """Whether what the page shows until now is of the sources as they are."""
-    path = ROOT / "docs" / "paper" / f"{claim.name}.json"
+    path = ROOT / "docs/evidence/paper" / f"{claim.name}.json"
     if not path.exists():
         return "not there yet"
     same = Record.load(path).fingerprint == claim.fingerprint

@@ -1,4 +1,4 @@
-/* Truncated backpropagation through time, online: the baseline of docs/paper.md.
+/* Truncated backpropagation through time, online: the baseline of docs/evidence/paper.md.
  *
  * The gated cell of docs/design.md, section 2, a softmax readout that sees [h; x; 1], one symbol at
  * a time, float64:

@@ -1,4 +1,4 @@
-"""docs/paper.md: its tables, written from the records beside it."""
+"""docs/evidence/paper.md: its tables, written from the records beside it."""
 
 from __future__ import annotations
 

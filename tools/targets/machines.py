@@ -23,7 +23,7 @@ def run(*command: str, seconds: int = 1800) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except FileNotFoundError:
         raise ToolError(
-            f"{command[0]} is not installed (docs/porting.md has the packages)"
+            f"{command[0]} is not installed (docs/reference/porting.md has the packages)"
         ) from None
     except subprocess.TimeoutExpired:
         raise ToolError(f"{' '.join(command)}: no end after {seconds} s") from None
