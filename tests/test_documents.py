@@ -169,11 +169,11 @@ int main(void) { @ }
 #include <stdlib.h>
 #include "nbt.h"
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
-static int told, n;
-#define puts(text) (told += n == 2501)
+static int alarms, n;
+#define puts(text) (alarms += n == 2501)
 static float read_sensor(void)
 {
-    if (n == 3000) { exit(told == 1 ? 0 : 2); }
+    if (n == 3000) { exit(alarms == 1 ? 0 : 2); }
     n++;
     return sinf(0.2f * (float)n) + (n == 2501 ? 5.0f : 0.0f);
 }
