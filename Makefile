@@ -44,7 +44,7 @@ help:
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
 	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
-	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/guide/live.md)'
+	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/evidence/uncertainty.md)'
@@ -134,7 +134,7 @@ desk: $(VENV)/tools
 
 # Needs mosquitto.
 live: $(VENV)/tools
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/guide/live.md)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/evidence/live.md)
 
 # `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
 FLEET_FLAGS ?=
