@@ -43,7 +43,7 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
-	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
+	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
 	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
@@ -104,7 +104,7 @@ streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
 
 peers: $(VENV)/tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/guide/peers.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
 
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
