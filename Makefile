@@ -33,7 +33,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
         fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
         learning \
         learning-quick \
-        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
+        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme site docs check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -43,7 +43,7 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
-	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
+	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
 	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
@@ -79,6 +79,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
+	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
@@ -103,7 +104,7 @@ streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
 
 peers: $(VENV)/tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/guide/peers.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
 
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
@@ -296,6 +297,14 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
+# NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
+site: $(VENV)/tools
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs: site
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+	    tests/test_documents.py tests/test_links.py tests/test_questions.py
+
 check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
@@ -307,6 +316,8 @@ lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tools.prose
+	$(BIN)/python -m tools.vocabulary
 	$(BIN)/mypy
 
 # With what is compiled on request only.
