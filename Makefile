@@ -298,9 +298,9 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
-# NO_MKDOCS_2_WARNING: no advertisement of a successor.
+# NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs: site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
