@@ -59,8 +59,8 @@ help:
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
-	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/guide/size.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/guide/size.md); minutes'
+	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/evidence/cost.md)'
+	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/evidence/cost.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
@@ -194,10 +194,11 @@ scaling: $(VENV)/package
 # A quarter of an hour when everything is measured again (`make cost COST_FLAGS=--again`, after a change
 # of the kernel); else what is not in tools/targets/cost.json, and the fit.
 cost: $(VENV)/tools
-	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/guide/size.md)
+	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) \
+	    $(call documented,--document docs/evidence/cost.md --guide docs/guide/size.md)
 
 losses: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/guide/size.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/evidence/cost.md)
 
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
@@ -297,9 +298,9 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
-# NO_MKDOCS_2_WARNING: no advertisement of a successor.
+# NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs: site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
