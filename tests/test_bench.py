@@ -186,7 +186,7 @@ def test_lags_are_the_newest_first() -> None:
 
 
 def least_squares(stream: Stream) -> Float32Array:
-    """The same forecasts by solving the normal equations anew for every sample."""
+    """The same forecasts by solving the normal equations again for every sample."""
     rows = np.concatenate([linear_peers.lagged(stream.x), np.ones((len(stream), 1))], axis=1)
     out = []
     for t in range(len(stream)):
