@@ -33,8 +33,8 @@ def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields that are None in ``given``, by name.
 
     A default that the kernel refuses together with the other fields becomes the nearest
-    value that it takes: without ``follow``, all that needs it is off. Where it refuses a field that is not open
-    nothing follows from it; the error comes when a learner is built.
+    value that it takes: without ``follow``, all that needs it is off. Where it refuses a
+    field that is not open nothing follows from it; the error comes when a learner is built.
     """
     words = {
         name: number_of(name, ctype, given[name])

@@ -57,8 +57,8 @@ class Counters:
     finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
     limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
     reopened (times the learner reset its adaptation), rolled_back (times it took its last good
-    parameters), moved (times the units of a channel moved), restarted (times the readouts restarted because
-    the first values of a stream were not like the later ones).
+    parameters), moved (times the units of a channel moved), restarted (times the readouts
+    restarted because the first values of a stream were not like the later ones).
     """
 
     predictions: int

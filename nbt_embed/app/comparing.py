@@ -109,8 +109,8 @@ class Combination:
 def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], list[str]]:
     """The learners of a grid, and a sentence for every combination that is none.
 
-    Learners that turn out the same, because a setting has no meaning together with the others, appear
-    once, and not at all if they are recursive least squares, which every grid is compared with.
+    Learners that turn out the same, because a setting has no meaning together with the others,
+    appear once, and not at all if they are recursive least squares, which every grid is compared with.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}
