@@ -1,4 +1,4 @@
-"""How fast the learner is back after the sensor has changed for good: ``make drift``.
+"""How fast the learner recovers from a permanent change of the sensor: ``make drift``.
 
 The simulated sensor (position, current, temperature; 2 % lost) runs for 6,000 samples. Then the
 position flips its sign, or its level jumps by ten standard deviations, or both, or all three
@@ -29,7 +29,7 @@ from tools.document import put
 
 Array = NDArray[np.float64]
 BEFORE, AFTER, WINDOW, LEVEL = 6_000, 20_000, 200, 3_000
-TOLERANCE, BAR, JUMP = 1.2, 3.0, 10
+TOLERANCE, TARGET, JUMP = 1.2, 3.0, 10
 CHANGES = ("flip", "jump", "flip and jump", "all jump")
 HORIZONS = (1, 5)
 
@@ -47,16 +47,16 @@ class Result:
     reopened: int
 
     @property
-    def met(self) -> bool:
-        """Whether the bar holds for all seeds together."""
+    def fast(self) -> bool:
+        """Whether all seeds together take at most ``TARGET`` times as long as a fresh learner."""
         if self.samples is None:
             return False
-        return self.samples_fresh is None or self.samples <= BAR * self.samples_fresh
+        return self.samples_fresh is None or self.samples <= TARGET * self.samples_fresh
 
 
 def readings(change: str, seed: int) -> NDArray[np.float32]:
     """The sensor's readings with the change after ``BEFORE`` samples, shape (T, 3)."""
-    # Twice as long: the machine itself changes half way, which is not asked here.
+    # Twice as long: the machine itself changes half way, which is not measured here.
     x = simulated_sensor(2 * (BEFORE + AFTER), seed=seed).inputs[: BEFORE + AFTER].copy()
     mean, deviation = np.nanmean(x[:BEFORE], axis=0), np.nanstd(x[:BEFORE], axis=0)
     if "flip" in change:
@@ -120,14 +120,16 @@ def measure(change: str, horizon: int, runs: Sequence[tuple[Array, Array, int]])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table, write the figures, and tell whether the bar is met."""
+    """Print the table, write the figures, and return 1 if a ratio is above its target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--drift-steps", type=int, default=Learner(1, 1).config.drift_steps)
     parser.add_argument("--json", type=Path, default=Path("build/drift.json"))
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
     options = parser.parse_args(arguments)
-    lines = [f"{'change':>14}  horizon  samples   fresh  ratio  (median of seeds)  reopened"]
+    lines = [
+        f"{'change':>14}  horizon  samples   fresh  ratio  (median of seeds)  reopened  target"
+    ]
     results = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for horizon, change in product(HORIZONS, CHANGES):
@@ -139,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             lines.append(
                 f"{change:>14}  {horizon:7}  {samples or 'never':>7}  {fresh or 'never':>6}"
                 f"  {ratio}             ({result.ratio_median:.2f})  {result.reopened:8}"
-                f"  {'met' if result.met else 'NOT MET'}"
+                f"    <= {TARGET:g}"
             )
     print("\n".join(lines))
     if options.document is not None:
@@ -147,12 +149,12 @@ def main(arguments: list[str] | None = None) -> int:
     document: dict[str, Any] = {
         "version": __version__,
         "drift_steps": options.drift_steps,
-        "bar": BAR,
+        "target": TARGET,
         "results": [asdict(result) for result in results],
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(result.met for result in results) else 1
+    return 0 if all(result.fast for result in results) else 1
 
 
 if __name__ == "__main__":
