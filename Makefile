@@ -29,11 +29,11 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
+.PHONY: help demo test package accuracy streams peers intervals nab faults false-alarms flat drift desk \
         fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
         learning \
         learning-quick \
-        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
+        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme site docs check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -41,26 +41,26 @@ help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
-	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
+	@echo 'make accuracy     error on recorded streams (../shared/data) and memory, with their targets (README.md)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
-	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
-	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/guide/live.md)'
+	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
+	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/evidence/uncertainty.md)'
 	@echo 'make faults       faults put into a simulated machine, and who finds them (docs/evidence/uncertainty.md)'
-	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/guide/fleet.md); minutes'
+	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/evidence/fleet.md); minutes'
 	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
-	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
+	@echo 'make drift        how fast the learner is back after a lasting change of the sensor (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/reference/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/guide/virtual-board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
-	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/guide/size.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/guide/size.md); minutes'
+	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/evidence/cost.md)'
+	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/evidence/cost.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
@@ -78,7 +78,8 @@ help:
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
-	@echo 'make readme       run demo, test and bars (README.md)'
+	@echo 'make readme       run what README.md shows: demo, test, examples and accuracy'
+	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
@@ -96,14 +97,14 @@ test: $(VENV)/tools
 package: $(VENV)/tools
 	$(BIN)/python -m tools.package
 
-bars: $(VENV)/package
-	$(BIN)/python tools/bars.py
+accuracy: $(VENV)/package
+	$(BIN)/python -m tools.accuracy
 
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
 
 peers: $(VENV)/tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/guide/peers.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
 
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
@@ -134,13 +135,13 @@ desk: $(VENV)/tools
 
 # Needs mosquitto.
 live: $(VENV)/tools
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/guide/live.md)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/evidence/live.md)
 
 # `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
 FLEET_FLAGS ?=
 fleet: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fleet $(FLEET_FLAGS) \
-	    $(call documented,--document docs/guide/fleet.md)
+	    $(call documented,--document docs/evidence/fleet.md)
 
 # `make fleet-scale SCALE_FLAGS=--quick` measures little of everything, in seconds.
 SCALE_FLAGS ?=
@@ -193,10 +194,11 @@ scaling: $(VENV)/package
 # A quarter of an hour when everything is measured again (`make cost COST_FLAGS=--again`, after a change
 # of the kernel); else what is not in tools/targets/cost.json, and the fit.
 cost: $(VENV)/tools
-	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/guide/size.md)
+	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) \
+	    $(call documented,--document docs/evidence/cost.md --guide docs/guide/size.md)
 
 losses: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/guide/size.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/evidence/cost.md)
 
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
@@ -296,6 +298,14 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
+# NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
+site: $(VENV)/tools
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs: site
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+	    tests/test_documents.py tests/test_links.py tests/test_questions.py
+
 check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
@@ -307,6 +317,8 @@ lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tools.prose
+	$(BIN)/python -m tools.vocabulary
 	$(BIN)/mypy
 
 # With what is compiled on request only.

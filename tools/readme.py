@@ -1,6 +1,6 @@
 """The real output of the commands that README.md shows: ``make readme``.
 
-With ``--document README.md`` it goes there; ``python -m tools.readme demo bars`` runs some only.
+With ``--document README.md`` it goes there; ``python -m tools.readme demo accuracy`` runs these.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
     "faults": ([sys.executable, "examples/machine_faults.py"], str),
-    "bars": ([sys.executable, "tools/bars.py"], paragraphs(0)),
+    "accuracy": ([sys.executable, "-m", "tools.accuracy"], str),
 }
 
 
