@@ -33,7 +33,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
         fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
         learning \
         learning-quick \
-        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme check lint \
+        paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme site docs check lint \
         compilers analyse clean
 .DELETE_ON_ERROR:
 
@@ -43,8 +43,8 @@ help:
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
 	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
-	@echo 'make peers        the estimators for river beside its own (docs/guide/peers.md); minutes'
-	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/guide/live.md)'
+	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
+	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
 	@echo 'make nab          anomalies on labelled series (docs/evidence/uncertainty.md); NAB_DATA=FOLDER: other series'
 	@echo 'make false-alarms  how often the anomaly score is high where nothing is wrong (docs/evidence/uncertainty.md)'
@@ -52,7 +52,7 @@ help:
 	@echo 'make fleet        10,000 devices: speed, memory, lost workers, interrupted runs (docs/evidence/fleet.md); minutes'
 	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
-	@echo 'make drift        how fast the learner is back after the sensor has changed for good (docs/design.md)'
+	@echo 'make drift        how fast the learner is back after a lasting change of the sensor (docs/design.md)'
 	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/reference/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/guide/virtual-board.md)'
@@ -79,6 +79,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run demo, test and bars (README.md)'
+	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'
@@ -103,7 +104,7 @@ streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
 
 peers: $(VENV)/tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/guide/peers.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
 
 intervals: $(VENV)/report
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.intervals \
@@ -134,7 +135,7 @@ desk: $(VENV)/tools
 
 # Needs mosquitto.
 live: $(VENV)/tools
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/guide/live.md)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m tools.live $(call documented,--document docs/evidence/live.md)
 
 # `make fleet FLEET_FLAGS='--devices 400 --rows 4000 --memory 10000 1000'` is done in a minute.
 FLEET_FLAGS ?=
@@ -296,6 +297,14 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme $(call documented,--document README.md)
 
+# NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
+site: $(VENV)/tools
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs: site
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+	    tests/test_documents.py tests/test_links.py tests/test_questions.py
+
 check: lint compilers analyse
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
@@ -307,6 +316,8 @@ lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tools.prose
+	$(BIN)/python -m tools.vocabulary
 	$(BIN)/mypy
 
 # With what is compiled on request only.

@@ -93,8 +93,9 @@ static void columns_curvature(const nbt_layout *l, float gamma)
     }
     size_t C = nbt_resonators(l);
     const float *white = NBT_OF(l, white), *q = white + l->H * l->O, *p = q - C * l->O;
-    nbt_rows_dots(nbt_curvature_g(l), white, white, l->O, l->E, l->O, gamma);
-    nbt_rows_dots(nbt_tilt(l), p, q, l->O, C, l->O, gamma);
+    float *curvature = nbt_curvature_g(l), *tilt = nbt_tilt(l); /* found before any store */
+    nbt_rows_dots(curvature, white, white, l->O, l->E, l->O, gamma);
+    nbt_rows_dots(tilt, p, q, l->O, C, l->O, gamma);
 }
 
 NBT_LOCAL void nbt_gradient_curvature(const nbt_layout *l, nbt_update *update)

@@ -195,7 +195,7 @@ NBT_LOCAL void nbt_ud_gains(float *ud, float *gain, float *b, float weight,
 
 /* Rows of one column that a vector unit works on at once. A row waits for its sum from column to
  * column, so that up to four such blocks go together. */
-#define BLOCK 8
+#define BLOCK ((size_t)8)
 
 /* One column of `width` rows, whose sums are `own`. */
 NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,

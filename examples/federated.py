@@ -5,8 +5,8 @@
 
 Every device forecasts with a learner of its own. Every so many rows it sends weights in common
 units (``nbt_embed.fleet.sharing``), the server averages them (McMahan et al. 2017,
-arXiv 1602.05629), and the device goes on from the mean. docs/guide/federated.md has the equations, what
-was measured with this program, and when not to share.
+arXiv 1602.05629), and the device goes on from the mean. docs/guide/federated.md has the equations,
+what was measured with this program, and when not to share.
 
 ``Devices`` calls Flower's nodes one after the other in this process, without Ray and without a
 network; ``client`` and ``Averaging`` are the same on Flower's own engines.

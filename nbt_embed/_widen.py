@@ -2,8 +2,8 @@
 
 The kernel's buffers have fixed sizes, so a wider learner is another one: built fresh, it takes over
 every word of the checkpoint at the place where that word stands in the wider layout
-(docs/reference/checkpoint.md). What a fresh learner has in the other places stays: random input weights,
-priors without correlations, a readout of zeros. A new channel has been 0 so far.
+(docs/reference/checkpoint.md). What a fresh learner has in the other places stays: random input
+weights, priors without correlations, a readout of zeros. A new channel has been 0 so far.
 """
 
 from __future__ import annotations

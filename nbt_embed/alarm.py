@@ -20,21 +20,22 @@ class Alarm:
 
     After an event no other is told until ``hold_off`` scores in a row were not above the threshold.
 
-    >>> from nbt_embed import Learner
-    >>> wave = [1.0, 2.0, 3.0, 2.0] * 500
-    >>> wave[1500] = 9.0
-    >>> learner, alarm = Learner(n_in=1, n_out=1), Alarm(threshold=0.995, hold_off=50)
-    >>> for row, z in enumerate(wave):
-    ...     if learner.pending:
-    ...         learner.learn(z)
-    ...         if alarm.count(learner.anomaly[0]):
-    ...             print("strange:", row)
-    ...     forecast = learner.predict(z)
-    strange: 1500
+    Examples:
+        >>> from nbt_embed import Learner
+        >>> wave = [1.0, 2.0, 3.0, 2.0] * 500
+        >>> wave[1500] = 9.0
+        >>> learner, alarm = Learner(n_in=1, n_out=1), Alarm(threshold=0.995, hold_off=50)
+        >>> for row, z in enumerate(wave):
+        ...     if learner.pending:
+        ...         learner.learn(z)
+        ...         if alarm.count(learner.anomaly[0]):
+        ...             print("strange:", row)
+        ...     forecast = learner.predict(z)
+        strange: 1500
 
     Args:
-        threshold: from 0 to 1; docs/evidence/uncertainty.md has how often a stream without faults exceeds
-            it.
+        threshold: from 0 to 1; docs/evidence/uncertainty.md has how often a stream without faults
+            exceeds it.
         hold_off: scores, 0 .. 2**32 - 1.
 
     Errors: ConfigError, InputTypeError.
@@ -78,8 +79,9 @@ def _restored(kind: type[Alarm], threshold: float, hold_off: int, left: int) -> 
 def events(scores: ArrayLike, threshold: float, hold_off: int) -> list[NDArray[np.intp]]:
     """The rows of the events of every output, by a fresh ``Alarm`` for each.
 
-    >>> events([0.1, 0.999, 0.999, 0.2, 0.2, 0.999], threshold=0.99, hold_off=2)
-    [array([1, 5])]
+    Examples:
+        >>> events([0.1, 0.999, 0.999, 0.2, 0.2, 0.999], threshold=0.99, hold_off=2)
+        [array([1, 5])]
 
     Args:
         scores: (T,) or (T, n_out), NaN or masked where there is none (``Run.anomaly``).

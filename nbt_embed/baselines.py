@@ -25,7 +25,8 @@ class Baseline(ABC):
     """What the three have in common: scaling, lags, and forecasts that wait for their labels.
 
     Args:
-        n_in, n_out: channels, at least 1.
+        n_in: channels of the input, at least 1.
+        n_out: channels of the output, at least 1.
         lags: last samples of every input that are seen at once, at least 1.
         max_delay: max_delay + 1 forecasts may wait for labels, from 0.
         scale_steps: samples whose running mean and variance standardise inputs and labels; then
@@ -235,7 +236,8 @@ class Seasonal(Naive):
 
     Args:
         period: rows, at least 2.
-        others: as ``Baseline``.
+
+    The other arguments are those of ``Baseline``.
     """
 
     def __init__(
@@ -267,7 +269,8 @@ class Nlms(Baseline):
     Args:
         step: μ, (0, 2). The default is the best of 0.05, 0.1, 0.15, 0.2, 0.3, 0.5 on samples
             301–600 of five recordings of breathing (mean log nRMSE over horizons 1 to 20).
-        others: as ``Baseline``.
+
+    The other arguments are those of ``Baseline``.
     """
 
     def __init__(
@@ -341,8 +344,8 @@ class Rls(Baseline):
     Args:
         forget: λ, (0, 1].
         prior: P starts as prior times the identity, above 0.
-        others: as ``Baseline``.
 
+    The other arguments are those of ``Baseline``.
     Cost: 3 features² operations a step, for each P.
     """
 

@@ -120,8 +120,9 @@ def processor_of(name: str) -> Processor:
 
     Errors: ConfigError with the names that there are.
 
-    >>> processor_of("m4f").name
-    'Cortex-M4F'
+    Examples:
+        >>> processor_of("m4f").name
+        'Cortex-M4F'
     """
     known = {one.name: one for one in processors()}
     wanted = name.strip().lower() if isinstance(name, str) else ""
@@ -148,9 +149,10 @@ def cost(config: Config, processor: str | Processor, mhz: float | None = None) -
     Errors: ConfigError (a setting, the processor, the clock; the estimator "rtrl", of which no
     counts exist). Cost: O(1).
 
-    >>> made = cost(Config(3, 1), "Cortex-M4F")
-    >>> 90_000 < made.instructions < 250_000 and made.mhz == 64
-    True
+    Examples:
+        >>> made = cost(Config(3, 1), "Cortex-M4F")
+        >>> 90_000 < made.instructions < 250_000 and made.mhz == 64
+        True
     """
     if not isinstance(processor, Processor):
         processor = processor_of(processor)
@@ -188,9 +190,10 @@ def code(config: Config, processor: str | Processor) -> tuple[Code, ...]:
 
     Errors: ConfigError, as ``cost``. Cost: O(1).
 
-    >>> fast, small = code(Config(3, 1), "Cortex-M4F")
-    >>> small.flash < fast.flash
-    True
+    Examples:
+        >>> fast, small = code(Config(3, 1), "Cortex-M4F")
+        >>> small.flash < fast.flash
+        True
     """
     if not isinstance(processor, Processor):
         processor = processor_of(processor)

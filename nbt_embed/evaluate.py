@@ -62,11 +62,12 @@ class Evaluation:
     def curve(self, every: int | None = None, window: int | None = None) -> Curve:
         """The learning curve: error against rows, beside that of the last value.
 
-        >>> from nbt_embed import Learner
-        >>> from nbt_embed.simulation import simulated_sensor
-        >>> learnt = evaluate(Learner(3, 3), simulated_sensor(3000, missing=0)).curve(every=500)
-        >>> bool(learnt.rmse[2, 0] < learnt.rmse[0, 0])
-        True
+        Examples:
+            >>> from nbt_embed import Learner
+            >>> from nbt_embed.simulation import simulated_sensor
+            >>> learnt = evaluate(Learner(3, 3), simulated_sensor(3000, missing=0)).curve(every=500)
+            >>> bool(learnt.rmse[2, 0] < learnt.rmse[0, 0])
+            True
 
         Args:
             every: rows of a piece; None: a hundredth of the stream.
@@ -131,20 +132,21 @@ def evaluate(
     A learner whose anchors are open finds them in the whole stream (``Learner.find_anchor``). With
     horizon 1 and a ``score``, this is the five-line loop
 
-    >>> from nbt_embed import Learner
-    >>> from nbt_embed.metrics import RegressionScore
-    >>> from nbt_embed.simulation import simulated_sensor
-    >>> stream = simulated_sensor(500, missing=0)
-    >>> model, score = Learner(3, 3, anchor=(0, 1, 2)), RegressionScore(3)
-    >>> forecast = model.predict(stream.inputs[0])
-    >>> for row in range(1, 500):
-    ...     y = stream.targets[row]
-    ...     if row >= 2:                      # the forecast knew a label, and not y
-    ...         score.update(forecast, y)
-    ...     model.learn(y)
-    ...     forecast = model.predict(stream.inputs[row])
-    >>> score.rmse == evaluate(Learner(3, 3), stream).rmse
-    True
+    Examples:
+        >>> from nbt_embed import Learner
+        >>> from nbt_embed.metrics import RegressionScore
+        >>> from nbt_embed.simulation import simulated_sensor
+        >>> stream = simulated_sensor(500, missing=0)
+        >>> model, score = Learner(3, 3, anchor=(0, 1, 2)), RegressionScore(3)
+        >>> forecast = model.predict(stream.inputs[0])
+        >>> for row in range(1, 500):
+        ...     y = stream.targets[row]
+        ...     if row >= 2:                      # the forecast knew a label, and not y
+        ...         score.update(forecast, y)
+        ...     model.learn(y)
+        ...     forecast = model.predict(stream.inputs[row])
+        >>> score.rmse == evaluate(Learner(3, 3), stream).rmse
+        True
 
     Args:
         model: fresh, with as many inputs and outputs as the stream, and max_delay >= horizon - 1.

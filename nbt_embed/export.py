@@ -2,7 +2,8 @@
 
 The folder holds the kernel in two files, the learner's state as a constant array, the loop, and
 samples with the hashes that Python has after each, with which a board proves that it has the same
-bits (docs/guide/export.md). What does not depend on the learner is copied from ``nbt_embed/firmware``.
+bits (docs/guide/export.md). What does not depend on the learner is copied from
+``nbt_embed/firmware``.
 """
 
 from __future__ import annotations

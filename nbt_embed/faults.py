@@ -74,8 +74,9 @@ def with_faults(
 
     What is missing stays missing. After a swap a channel is what comes through its cable.
 
-    >>> with_faults([[0.0], [1.0], [2.0], [3.0]], [Fault("stuck", 1, 0, rows=2)], [1.0])[:, 0]
-    array([0., 0., 0., 3.])
+    Examples:
+        >>> with_faults([[0.0], [1.0], [2.0], [3.0]], [Fault("stuck", 1, 0, rows=2)], [1.0])[:, 0]
+        array([0., 0., 0., 3.])
 
     Args:
         readings: (T, channels), NaN or masked where missing; a copy is returned.

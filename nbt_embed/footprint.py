@@ -1,9 +1,10 @@
 """Everything a learner takes on a microcontroller, whether that fits, and what else would.
 
->>> from nbt_embed import Config
->>> made = footprint(Config(3, 1), "Cortex-M4F", rate_hz=100)
->>> misfits(made, Limits(ram=4096))[0].startswith("RAM")
-True
+Examples:
+    >>> from nbt_embed import Config
+    >>> made = footprint(Config(3, 1), "Cortex-M4F", rate_hz=100)
+    >>> misfits(made, Limits(ram=4096))[0].startswith("RAM")
+    True
 """
 
 from __future__ import annotations

@@ -161,15 +161,16 @@ class Learner:
     oldest forecast that still waits for one. Equations: docs/design.md (NoBackTrack: Ollivier,
     Tallec and Charpiat 2015, arXiv 1507.07680).
 
-    >>> import numpy as np
-    >>> learner = Learner(n_in=1, n_out=1, hidden=8)
-    >>> wave = np.sin(np.arange(2000) / 5)
-    >>> for z in wave:                       # forecast one step ahead
-    ...     if learner.pending:
-    ...         learner.learn(z)
-    ...     forecast = learner.predict(z)
-    >>> bool(abs(forecast[0] - np.sin(2000 / 5)) < 0.02)
-    True
+    Examples:
+        >>> import numpy as np
+        >>> learner = Learner(n_in=1, n_out=1, hidden=8)
+        >>> wave = np.sin(np.arange(2000) / 5)
+        >>> for z in wave:                       # forecast one step ahead
+        ...     if learner.pending:
+        ...         learner.learn(z)
+        ...     forecast = learner.predict(z)
+        >>> bool(abs(forecast[0] - np.sin(2000 / 5)) < 0.02)
+        True
 
     Args:
         n_in: input channels, or a ``Config`` that says everything.
@@ -682,7 +683,8 @@ class Learner:
         """How unusual the last label was, (n_out,): 0 usual, near 1 unheard of; NaN without label.
 
         On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
-        threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes events of scores.
+        threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes events
+        of scores.
 
         Errors: ConfigError without anomaly.
         """
@@ -692,7 +694,7 @@ class Learner:
         return out
 
     def to_bytes(self) -> bytes:
-        """Checkpoint with everything that makes a resumed run the run (docs/reference/checkpoint.md).
+        """Checkpoint of everything that a resumed run depends on (docs/reference/checkpoint.md).
 
         The same bytes on every machine. Pickling and copying go through them.
 
@@ -924,9 +926,10 @@ class Learner:
         numbers. States, estimate and scalers stay; ``reset_state`` forgets the first two. The
         readouts are in scaled units, so those of another learner fit as well as its scalers do.
 
-        >>> teacher, learner = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8, seed=1)
-        >>> for name in learner.settable:
-        ...     learner.set_array(name, teacher.array(name))
+        Examples:
+            >>> teacher, learner = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8, seed=1)
+            >>> for name in learner.settable:
+            ...     learner.set_array(name, teacher.array(name))
 
         Args:
             name: one of ``settable``: theta, readout, head, slow, linear (weights), covariance,

@@ -30,10 +30,11 @@ class RegressionScore:
 
     Σ (y − ȳ)² follows Chan, Golub and LeVeque (1979), which is Welford's update for blocks.
 
-    >>> score = RegressionScore(1)
-    >>> score.update([[1.0], [2.0], [4.0]], [[1.0], [3.0], [5.0]])
-    >>> score.rows, round(score.mae, 3), round(score.nrmse, 3)
-    (3, 0.667, 0.5)
+    Examples:
+        >>> score = RegressionScore(1)
+        >>> score.update([[1.0], [2.0], [4.0]], [[1.0], [3.0], [5.0]])
+        >>> score.rows, round(score.mae, 3), round(score.nrmse, 3)
+        (3, 0.667, 0.5)
 
     Args:
         n_out: targets.
@@ -125,10 +126,11 @@ class RegressionScore:
 class SymbolScore:
     """Bits per symbol: the mean of −log₂ of the probability given to the symbol that came.
 
-    >>> score = SymbolScore()
-    >>> score.update([[0.5, 0.5], [0.25, 0.75]], [0, 0])
-    >>> score.symbols, score.bits_per_symbol
-    (2, 1.5)
+    Examples:
+        >>> score = SymbolScore()
+        >>> score.update([[0.5, 0.5], [0.25, 0.75]], [0, 0])
+        >>> score.symbols, score.bits_per_symbol
+        (2, 1.5)
 
     Cost: O(1) memory; O(symbols) an update.
     """
@@ -176,8 +178,9 @@ def coverage(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike) -> float:
 
     An interval of level 0.8 should cover 0.8 of them.
 
-    >>> coverage([0, 0, 0], [1, 1, 1], [0.5, 1.0, 2.0])
-    0.6666666666666666
+    Examples:
+        >>> coverage([0, 0, 0], [1, 1, 1], [0.5, 1.0, 2.0])
+        0.6666666666666666
 
     Args:
         lower: the lower ends, any shape; -inf and inf as ends say nothing and cover all.
@@ -199,8 +202,9 @@ def interval_score(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike, level:
     (Winkler 1972; Gneiting and Raftery 2007, *Strictly proper scoring rules, prediction, and
     estimation*, eq. 43). Units: those of the truths.
 
-    >>> round(interval_score([0, 0], [1, 1], [0.5, 1.1], level=0.8), 6)
-    1.5
+    Examples:
+        >>> round(interval_score([0, 0], [1, 1], [0.5, 1.1], level=0.8), 6)
+        1.5
 
     Args:
         lower: as ``coverage``; an interval without end has an infinite score.
@@ -225,8 +229,9 @@ def pinball_loss(quantiles: ArrayLike, truths: ArrayLike, level: float) -> float
     Proper for the quantile τ = level (Koenker and Bassett 1978, *Regression quantiles*). The
     interval score of [q_α/2, q_1−α/2] is 2/α times the sum of both losses. Units: the truths'.
 
-    >>> pinball_loss([1.0, 1.0], [3.0, 0.0], level=0.9)
-    0.95
+    Examples:
+        >>> pinball_loss([1.0, 1.0], [3.0, 0.0], level=0.9)
+        0.95
 
     Args:
         quantiles: any shape.
@@ -250,8 +255,9 @@ def log_loss(
 
     Differences mean something, the figure itself depends on the units: halving them adds ln 2.
 
-    >>> round(log_loss([0.0], [1.0], [0.0]), 6)
-    0.918939
+    Examples:
+        >>> round(log_loss([0.0], [1.0], [0.0]), 6)
+        0.918939
 
     Args:
         means: m, any shape.
@@ -284,10 +290,11 @@ def brier_score(probabilities: ArrayLike, outcomes: ArrayLike) -> float:
         events (p the shape of the outcomes)    mean (p − o)², o = 0 or 1
         classes (one axis more)                 mean Σ_k (p_k − o_k)², o_k = 1 for the class
 
-    >>> brier_score([0.5, 1.0], [0, 1])
-    0.125
-    >>> round(brier_score([[0.5, 0.5], [0.2, 0.8]], [0, 1]), 6)
-    0.29
+    Examples:
+        >>> brier_score([0.5, 1.0], [0, 1])
+        0.125
+        >>> round(brier_score([[0.5, 0.5], [0.2, 0.8]], [0, 1]), 6)
+        0.29
 
     Args:
         probabilities: 0..1. Any shape for events, (..., K) for classes.
@@ -329,9 +336,10 @@ def reliability(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -
     (Murphy and Winkler 1977, *Reliability of subjective probability forecasts of precipitation and
     temperature*.) Of classes the probability of every class counts, not only that of the likeliest.
 
-    >>> table = reliability([0.1, 0.1, 0.9], [0, 1, 1], bins=2)
-    >>> table.count.tolist(), table.mean.tolist(), table.frequency.tolist()
-    ([2, 1], [0.1, 0.9], [0.5, 1.0])
+    Examples:
+        >>> table = reliability([0.1, 0.1, 0.9], [0, 1, 1], bins=2)
+        >>> table.count.tolist(), table.mean.tolist(), table.frequency.tolist()
+        ([2, 1], [0.1, 0.9], [0.5, 1.0])
 
     Args:
         probabilities: as ``brier_score``.

@@ -121,13 +121,14 @@ class NbtRegressor(_Labelled, base.MiniBatchRegressor):
             not used.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
-    >>> from river import datasets, evaluate, metrics
-    >>> from nbt_embed.river import NbtRegressor
-    >>> score = evaluate.progressive_val_score(
-    ...     datasets.TrumpApproval(), NbtRegressor(), metrics.MAE()
-    ... )
-    >>> score.get() < 0.25
-    True
+    Examples:
+        >>> from river import datasets, evaluate, metrics
+        >>> from nbt_embed.river import NbtRegressor
+        >>> score = evaluate.progressive_val_score(
+        ...     datasets.TrumpApproval(), NbtRegressor(), metrics.MAE()
+        ... )
+        >>> score.get() < 0.25
+        True
     """
 
     def __init__(
@@ -182,13 +183,14 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
         max_classes: Classes at most. What comes later is not learnt, and has no probability.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
-    >>> from river import datasets, evaluate, metrics
-    >>> from nbt_embed.river import NbtClassifier
-    >>> score = evaluate.progressive_val_score(
-    ...     datasets.Phishing(), NbtClassifier(), metrics.Accuracy()
-    ... )
-    >>> score.get() >= 0.9
-    True
+    Examples:
+        >>> from river import datasets, evaluate, metrics
+        >>> from nbt_embed.river import NbtClassifier
+        >>> score = evaluate.progressive_val_score(
+        ...     datasets.Phishing(), NbtClassifier(), metrics.Accuracy()
+        ... )
+        >>> score.get() >= 0.9
+        True
     """
 
     def __init__(
@@ -291,13 +293,14 @@ class NbtForecaster(_Streaming, Forecaster):
         max_features: Input channels at most, of the features.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
-    >>> import math
-    >>> from nbt_embed.river import NbtForecaster
-    >>> model = NbtForecaster()
-    >>> for t in range(1000):
-    ...     model.learn_one(20 + math.sin(t / 5))
-    >>> [round(value, 1) for value in model.forecast(horizon=3)]
-    [19.1, 19.2, 19.4]
+    Examples:
+        >>> import math
+        >>> from nbt_embed.river import NbtForecaster
+        >>> model = NbtForecaster()
+        >>> for t in range(1000):
+        ...     model.learn_one(20 + math.sin(t / 5))
+        >>> [round(value, 1) for value in model.forecast(horizon=3)]
+        [19.1, 19.2, 19.4]
     """
 
     def __init__(

@@ -100,12 +100,13 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
         feature_names_in_: ndarray of str, where X has names
         learner_: nbt_embed.Learner, after the last row
 
-    >>> import numpy as np
-    >>> from nbt_embed.sklearn import NbtRegressor
-    >>> x = np.random.default_rng(0).normal(size=(2000, 2))
-    >>> y = 3 * x[:, 0] - 2 * np.abs(x[:, 1])
-    >>> bool(NbtRegressor().fit(x[:1500], y[:1500]).score(x[1500:], y[1500:]) > 0.9)
-    True
+    Examples:
+        >>> import numpy as np
+        >>> from nbt_embed.sklearn import NbtRegressor
+        >>> x = np.random.default_rng(0).normal(size=(2000, 2))
+        >>> y = 3 * x[:, 0] - 2 * np.abs(x[:, 1])
+        >>> bool(NbtRegressor().fit(x[:1500], y[:1500]).score(x[1500:], y[1500:]) > 0.9)
+        True
     """
 
     def __init__(
@@ -177,12 +178,13 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
         feature_names_in_: ndarray of str, where X has names
         learner_: nbt_embed.Learner, after the last row
 
-    >>> import numpy as np
-    >>> from nbt_embed.sklearn import NbtClassifier
-    >>> x = np.random.default_rng(0).normal(size=(2000, 2))
-    >>> y = np.where(np.hypot(x[:, 0], x[:, 1]) < 1, "inside", "outside")
-    >>> bool(NbtClassifier().fit(x[:1500], y[:1500]).score(x[1500:], y[1500:]) > 0.9)
-    True
+    Examples:
+        >>> import numpy as np
+        >>> from nbt_embed.sklearn import NbtClassifier
+        >>> x = np.random.default_rng(0).normal(size=(2000, 2))
+        >>> y = np.where(np.hypot(x[:, 0], x[:, 1]) < 1, "inside", "outside")
+        >>> bool(NbtClassifier().fit(x[:1500], y[:1500]).score(x[1500:], y[1500:]) > 0.9)
+        True
     """
 
     def __init__(

@@ -35,11 +35,12 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         seed: Of the initial weights.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
-    >>> from nbt_embed.sktime import NbtForecaster
-    >>> from sktime.datasets import load_airline
-    >>> forecasts = NbtForecaster().fit(load_airline()).predict(fh=[1, 2, 12])
-    >>> len(forecasts)
-    3
+    Examples:
+        >>> from nbt_embed.sktime import NbtForecaster
+        >>> from sktime.datasets import load_airline
+        >>> forecasts = NbtForecaster().fit(load_airline()).predict(fh=[1, 2, 12])
+        >>> len(forecasts)
+        3
     """
 
     _tags = {  # noqa: RUF012  # sktime's own form

@@ -84,8 +84,9 @@ def from_arrays(
     Errors: InputError (shape, rows, infinite values), InputTypeError (not real numbers).
     Cost: O(T (n_in + n_out)), one copy.
 
-    >>> from_arrays([[1, 2], [3, 4]], [5, 6]).target_names
-    ('y1',)
+    Examples:
+        >>> from_arrays([[1, 2], [3, 4]], [5, 6]).target_names
+        ('y1',)
     """
     x = _columns("inputs", inputs)
     x_names = _names("input_names", input_names, x.shape[1], "x")

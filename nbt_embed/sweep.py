@@ -76,11 +76,12 @@ def sweep(
 ) -> list[Swept]:
     """Evaluate every configuration with every seed (``evaluate``), several at once.
 
-    >>> from nbt_embed.simulation import simulated_sensor
-    >>> stream = simulated_sensor(600, missing=0)
-    >>> small, large = sweep([Config(3, 3, hidden=h) for h in (2, 8)], stream, seeds=(0, 1))
-    >>> large.memory_bytes > small.memory_bytes and large.spread[0] <= large.median
-    True
+    Examples:
+        >>> from nbt_embed.simulation import simulated_sensor
+        >>> stream = simulated_sensor(600, missing=0)
+        >>> small, large = sweep([Config(3, 3, hidden=h) for h in (2, 8)], stream, seeds=(0, 1))
+        >>> large.memory_bytes > small.memory_bytes and large.spread[0] <= large.median
+        True
 
     Args:
         configs: of learners with real-valued targets; a mapping names them.

@@ -61,15 +61,16 @@ class _Waiting:
 class Tickets:
     """A learner whose labels may come in any order.
 
-    >>> learner = Learner(n_in=1, n_out=1, max_delay=2)
-    >>> desk = Tickets(learner)
-    >>> first, second = desk.predict(0.1), desk.predict(0.2)
-    >>> desk.learn(0.4, second)       # kept until the first has its label
-    >>> learner.pending, desk.kept
-    (2, 1)
-    >>> desk.learn(0.3, first)        # both are learnt, the first one first
-    >>> learner.pending
-    0
+    Examples:
+        >>> learner = Learner(n_in=1, n_out=1, max_delay=2)
+        >>> desk = Tickets(learner)
+        >>> first, second = desk.predict(0.1), desk.predict(0.2)
+        >>> desk.learn(0.4, second)       # kept until the first has its label
+        >>> learner.pending, desk.kept
+        (2, 1)
+        >>> desk.learn(0.3, first)        # both are learnt, the first one first
+        >>> learner.pending
+        0
 
     Args:
         learner: it holds at most max_delay + 1 forecasts that wait. Its own calls may go on being

@@ -9,7 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,11 +169,11 @@ int main(void) { @ }
 #include <stdlib.h>
 #include "nbt.h"
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
-static int told, n;
-#define puts(text) (told += n == 2501)
+static int alarms, n;
+#define puts(text) (alarms += n == 2501)
 static float read_sensor(void)
 {
-    if (n == 3000) { exit(told == 1 ? 0 : 2); }
+    if (n == 3000) { exit(alarms == 1 ? 0 : 2); }
     n++;
     return sinf(0.2f * (float)n) + (n == 2501 ? 5.0f : 0.0f);
 }
@@ -298,10 +298,16 @@ def test_commands_run(snippet: Snippet, tool: Tool, tmp_path: Path) -> None:
         assert said in printed
 
 
-MODULES = [info.name for info in pkgutil.iter_modules(nbt_embed.__path__)]
+def modules(path: Iterable[str], prefix: str = "") -> Iterator[str]:
+    """The modules of the package and of its packages, by their names within it."""
+    for info in pkgutil.iter_modules(path):
+        if info.name not in ("_kernel", "__main__"):
+            yield prefix + info.name
+        if info.ispkg:
+            yield from modules([f"{next(iter(path))}/{info.name}"], f"{prefix}{info.name}.")
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in ("_kernel", "__main__")])
+@pytest.mark.parametrize("name", [*modules(nbt_embed.__path__)])
 @pytest.mark.filterwarnings("ignore:The default of config ``remember_data``")  # sktime's own
 def test_examples_in_docstrings_hold(name: str) -> None:
     try:

@@ -47,5 +47,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# A `b`, c\n[1](page.md#a-b-c) [2](no.md) [3](#no) [4](https://x.y) [5](#a-b-c)\n")
+    page.write_text(
+        "# A `b`, c\n[1](page.md#a-b-c) [2](no.md) [3](#no) [4](https://x.y) [5](#a-b-c)\n"
+    )
     assert dead(page) == ["no.md", "#no"]

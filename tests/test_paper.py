@@ -1,4 +1,4 @@
-"""The pieces that carry the claims of docs/evidence/paper.md, and that the page says what was recorded."""
+"""The claims of docs/evidence/paper.md: their parts, and the page against its records."""
 
 from __future__ import annotations
 

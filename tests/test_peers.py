@@ -32,10 +32,10 @@ def test_the_best_is_bold_and_what_is_lost_is_named() -> None:
     assert "| Phishing | 90.00 | **93.00** | 88.00 |" in classes
     assert "| TrumpApproval | **1.00** | 2.00 |" in numbers
     assert numbers.count("diverged") == 8
-    assert "| *our error over its* | 1.00 | 0.50 | 0.33 |" in series
+    assert "| *error of nbt_embed / its error* | 1.00 | 0.50 | 0.33 |" in series
     assert peers.lost("classes", made_up())[0] == "Phishing (usual class)"
     assert peers.lost("numbers", made_up()) == []
-    assert "Another is better on 18: Phishing" in peers.report(made_up())
+    assert "Streams on which another model is better: 18. Phishing" in peers.report(made_up())
 
 
 def test_every_model_can_be_measured_on_every_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Execute docs/guide/tutorial.ipynb and compare what it prints with what is stored: ``make notebook``.
+"""Execute docs/guide/tutorial.ipynb and compare its output with what is stored: ``make notebook``.
 
 ``--document`` stores what was executed instead. What is stored has no times, no counts of
 executions that depend on how often it was run, and no paths of a machine.

@@ -45,7 +45,19 @@ INSTEAD: dict[str, str] = {
 }
 PATTERN = re.compile("|".join(rf"(?P<_{i}>\b{one}\b)" for i, one in enumerate(INSTEAD)), re.I)
 
-CHECKED = ("*.md", "*.py", "*.c", "*.h", "*.inc", "*.j2", "*.js", "*.toml", "*.yml", "*.ipynb", "Makefile")
+CHECKED = (
+    "*.md",
+    "*.py",
+    "*.c",
+    "*.h",
+    "*.inc",
+    "*.j2",
+    "*.js",
+    "*.toml",
+    "*.yml",
+    "*.ipynb",
+    "Makefile",
+)
 LEFT_OUT = ("tools/vocabulary.py", "tests/test_vocabulary.py")
 RELEASED = re.compile(r"^## \[?\d", re.MULTILINE)
 
@@ -74,7 +86,10 @@ def main() -> int:
     """Print every finding as ``file:line: word: use ...``; 1 if there is any."""
     listed = subprocess.run(
         ["git", "ls-files", "--", *(sys.argv[1:] or CHECKED)],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     found = [
         one

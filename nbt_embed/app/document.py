@@ -1,6 +1,6 @@
-"""A trial as the document that ``--json`` writes (docs/reference/json.md); pages and tables are made of it.
+"""A trial as the document that ``--json`` writes (docs/reference/json.md).
 
-Figures that do not exist are null.
+Pages and tables are made of it. Figures that do not exist are null.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables of a run's document, as texts: the same rows on a page and in a terminal.
 
-Every figure comes from the document (docs/reference/json.md) and is written by ``number``, ``percent`` or
-``count``; what does not exist is ``NONE``.
+Every figure comes from the document (docs/reference/json.md) and is written by ``number``,
+``percent`` or ``count``; what does not exist is ``NONE``.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def cost_table(document: Mapping[str, Any]) -> Table:
     )
     head = ("processor", "MHz", "instructions a row", "ms a row, from", "to")
     note = (
-        "computed, not run (docs/guide/size.md); the range is that of the cycles an instruction takes"
+        "computed, not run (docs/guide/size.md); the range is that of the cycles of an instruction"
     )
     return Table("Time on microcontrollers", head, rows, note=note)
 

@@ -204,8 +204,9 @@ def shortened(name: str, width: int) -> str:
 class Progress:
     """A bar with rows a second on standard error while the block runs, if that is a terminal.
 
-    >>> with Progress(1000) as progress:
-    ...     progress.add(1000)
+    Examples:
+        >>> with Progress(1000) as progress:
+        ...     progress.add(1000)
 
     Args:
         total: rows that will be added; None: nobody knows.

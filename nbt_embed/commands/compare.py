@@ -87,7 +87,9 @@ def add(commands: Any) -> None:
     group.add_argument("--report", metavar="FILE.html", help="write one page, to be opened offline")
     group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
     group.add_argument(
-        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}"
+        "--json",
+        metavar="FILE",
+        help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}",
     )
     group.add_argument(
         "--out", metavar="FILE", help=f"write a row for each model as CSV or Parquet{OR_STDOUT}"

@@ -61,7 +61,9 @@ def add(commands: Any) -> None:
         "--report", "--page", metavar="FILE.html", help="write one page, to be opened offline"
     )
     group.add_argument(
-        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}"
+        "--json",
+        metavar="FILE",
+        help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}",
     )
     group.add_argument(
         "--worst", metavar="N", type=count_from(0, 1000), default=5,

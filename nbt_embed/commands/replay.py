@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
     replay = commands.add_parser(
         "replay",
         help="repeat a device's log and name the first step with other bits",
-        description="Make the calls of a log (docs/guide/export.md) and compare the hashes. Exit code 1 "
-        "if they differ.",
+        description="Make the calls of a log (docs/guide/export.md) and compare the hashes. Exit "
+        "code 1 if they differ.",
     )
     replay.set_defaults(command=main)
     replay.add_argument("state", metavar="STATE", type=Path, help=f"{STATE}, of the log's start")

@@ -138,7 +138,9 @@ def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> Non
     )
     group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
     group.add_argument(
-        "--json", metavar="FILE", help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}"
+        "--json",
+        metavar="FILE",
+        help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}",
     )
 
 

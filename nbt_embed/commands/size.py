@@ -117,8 +117,9 @@ def _check_alone(args: argparse.Namespace) -> None:
 def rate(text: str) -> float:
     """Samples a second, of a frequency, a period or a number of samples in a time.
 
-    >>> rate("100Hz"), rate("10 ms"), rate("60/min")
-    (100.0, 100.0, 1.0)
+    Examples:
+        >>> rate("100Hz"), rate("10 ms"), rate("60/min")
+        (100.0, 100.0, 1.0)
     """
     match = _RATE.fullmatch(text.strip())
     if match:

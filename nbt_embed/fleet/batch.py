@@ -39,15 +39,16 @@ class Batch:
     row, so it may be dropped and made again between any two calls. It has the bits of
     ``Learner(configs[i])``. No Python object of a learner stays alive.
 
-    >>> from dataclasses import replace
-    >>> config = Config(1, 1, hidden=4)
-    >>> batch = Batch([replace(config, seed=seed) for seed in range(100)])
-    >>> forecast = batch[7].run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1)
-    >>> lone = Learner(replace(config, seed=7))
-    >>> lone.run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1).tobytes() == forecast.tobytes()
-    True
-    >>> batch[7].hash() == lone.hash()
-    True
+    Examples:
+        >>> from dataclasses import replace
+        >>> config = Config(1, 1, hidden=4)
+        >>> batch = Batch([replace(config, seed=seed) for seed in range(100)])
+        >>> forecast = batch[7].run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1)
+        >>> lone = Learner(replace(config, seed=7))
+        >>> lone.run([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], horizon=1).tobytes() == forecast.tobytes()
+        True
+        >>> batch[7].hash() == lone.hash()
+        True
 
     Different rows may be used from different threads at once. Two learners made over the same row
     do not know of each other: use them from one thread.

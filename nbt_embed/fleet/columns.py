@@ -1,4 +1,4 @@
-"""The results of a fleet as columns: one row a device, setting and horizon (docs/guide/fleet.md)."""
+"""Results as columns: one row per device, setting and horizon (docs/guide/fleet.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights in units that devices have in common: what federated averaging needs (docs/guide/federated.md).
+"""Weights in common units, for federated averaging (docs/guide/federated.md).
 
 A readout stands in its learner's applied units, which follow the stream in steps (docs/design.md,
 section 11). Two devices with the same law and other gains, offsets or histories so have other

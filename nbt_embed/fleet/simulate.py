@@ -41,13 +41,14 @@ def simulate(
     over its whole stream, whatever the scheduler and the number of jobs at once, and so do the
     scores. docs/guide/fleet.md is the guide.
 
-    >>> import numpy as np
-    >>> waves = np.sin(np.arange(500) / 5 + np.arange(3)[:, np.newaxis])  # three devices
-    >>> fleet = simulate({"4 units": Config(1, 1, hidden=4), "8 units": Config(1, 1)}, waves)
-    >>> fleet
-    Fleet(3 devices, settings 4 units, 8 units, horizons 1)
-    >>> bool((fleet["relative_error"] < 1).all())  # better than the last value
-    True
+    Examples:
+        >>> import numpy as np
+        >>> waves = np.sin(np.arange(500) / 5 + np.arange(3)[:, np.newaxis])  # three devices
+        >>> fleet = simulate({"4 units": Config(1, 1, hidden=4), "8 units": Config(1, 1)}, waves)
+        >>> fleet
+        Fleet(3 devices, settings 4 units, 8 units, horizons 1)
+        >>> bool((fleet["relative_error"] < 1).all())  # better than the last value
+        True
 
     Args:
         configs: one ``Config``, of which device i has the seed ``config.seed + i``; a list with one

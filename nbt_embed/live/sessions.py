@@ -1,8 +1,8 @@
 """Session files: a watch that stops, by whatever, and goes on with the same bits.
 
-A session is a zip archive: ``learner.nbt``, a checkpoint of the learner (docs/reference/checkpoint.md);
-``watch.json``, everything else; ``arrays.npz``, the arrays of it. It is replaced as a whole
-(``files.write_path``), so that what is there is always one moment of the watch.
+A session is a zip archive: ``learner.nbt``, a checkpoint of the learner
+(docs/reference/checkpoint.md); ``watch.json``, everything else; ``arrays.npz``, the arrays of it.
+It is replaced as a whole (``files.write_path``), so that it always holds one moment of the watch.
 """
 
 from __future__ import annotations

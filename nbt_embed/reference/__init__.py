@@ -1,8 +1,8 @@
 """The method in float64 NumPy: docs/design.md, sections 1 to 5 and 11, one equation a line.
 
 Purpose: the readable form of the algorithm, which the C kernel follows step by step, and the place
-to try a new cell or estimator first (docs/reference/numpy.md). Nothing here is fast; nothing is shared
-with the kernel.
+to try a new cell or estimator first (docs/reference/numpy.md). Nothing here is fast; nothing is
+shared with the kernel.
 
 Read first: learner.py, one ``predict`` and one ``learn``; then cells.py and estimators.py, which
 hold what can be chosen; then links.py, filter.py and covariance.py, what a label changes. stream.py

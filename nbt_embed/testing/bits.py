@@ -33,17 +33,19 @@ def assert_same_bits(
     What is compared is the hash of everything that shapes the future, and every forecast on the
     way. Neither learner is moved on: copies are.
 
-    >>> from nbt_embed import Learner
-    >>> from nbt_embed.simulation import simulated_sensor
-    >>> one, stream = Learner(3, 3, hold_missing=True, seed=4), simulated_sensor(300)
-    >>> _ = assert_same_bits(one, Learner.from_bytes(one.to_bytes()), stream=stream)
+    Examples:
+        >>> from nbt_embed import Learner
+        >>> from nbt_embed.simulation import simulated_sensor
+        >>> one, stream = Learner(3, 3, hold_missing=True, seed=4), simulated_sensor(300)
+        >>> _ = assert_same_bits(one, Learner.from_bytes(one.to_bytes()), stream=stream)
 
     Args:
         learner: what is tested.
         other: what it should equal. A learner: now, and with a stream after every row of it. An
             integer: its hash, after the stream if there is one. A path of a checkpoint
             (``Learner.save``): the learner in it, as it should be after the stream. A path of a log
-            (``record_bits``, or what a device prints, docs/guide/export.md): its rows are the stream.
+            (``record_bits``, or what a device prints, docs/guide/export.md): its rows are the
+            stream.
         stream: what both are fed, a ``Stream`` or a pair (X, Y) as for ``Learner.run``.
         horizon: as for ``Learner.run``.
 
@@ -83,9 +85,9 @@ def assert_same_bits(
 def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: int = 1) -> int:
     """Write a log of what a learner does with a stream: a golden file for ``assert_same_bits``.
 
-    CSV in the format of docs/guide/export.md: label and inputs as the bits of float32, and the hash after
-    every row. It holds the calls of ``predict`` and ``learn``, as a device makes them: whoever
-    wants anchors calls ``find_anchor`` before. The learner is not moved on.
+    CSV in the format of docs/guide/export.md: label and inputs as the bits of float32, and the hash
+    after every row. It holds the calls of ``predict`` and ``learn``, as a device makes them:
+    whoever wants anchors calls ``find_anchor`` before. The learner is not moved on.
 
     Args: as for ``assert_same_bits``. With horizon 0 a row's label is learnt in the line after it.
     Returns: the hash at the end. Errors: InputError, InputTypeError, OSError (the file stays).

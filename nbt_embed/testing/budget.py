@@ -18,9 +18,10 @@ def assert_bytes(learner: Learner | Config, budget: int) -> Memory:
 
     What counts is ``Memory.total``: the kernel's one block, the same on every target.
 
-    >>> from nbt_embed import Config
-    >>> assert_bytes(Config(1, 1, hidden=4), 8 * 1024).total <= 8 * 1024
-    True
+    Examples:
+        >>> from nbt_embed import Config
+        >>> assert_bytes(Config(1, 1, hidden=4), 8 * 1024).total <= 8 * 1024
+        True
 
     Args:
         learner: a learner, or the configuration of one.

@@ -76,13 +76,14 @@ def assert_flat(
     written, and leaks that pause for a whole round, as an array that doubles. A cache that goes on
     to fill for more than two rounds looks like a leak: pass a longer ``warmup``.
 
-    >>> from nbt_embed import Learner
-    >>> learner = Learner(1, 1, hidden=4)
-    >>> def step(i: int) -> None:
-    ...     learner.predict(i % 7)
-    ...     learner.learn(i % 5)
-    >>> assert_flat(step, steps=2000).traced < 2
-    True
+    Examples:
+        >>> from nbt_embed import Learner
+        >>> learner = Learner(1, 1, hidden=4)
+        >>> def step(i: int) -> None:
+        ...     learner.predict(i % 7)
+        ...     learner.learn(i % 5)
+        >>> assert_flat(step, steps=2000).traced < 2
+        True
 
     Args:
         step: called as step(i), i from 0, or as step() if it takes no argument. A repeated round

@@ -3,8 +3,8 @@
 Every run leaves its learning curve in curves.jsonl of the output folder. A run that is there is not
 repeated while the sources that decide about it stay as they are, so the command can be interrupted
 and called again. At the end it writes end figures and pictures of each part; with --document, the
-tables of docs/evidence/learning.md and the figures beside it. What was not measured keeps the figure that
-the record beside the document has, and the version that made it.
+tables and figures of docs/evidence/learning.md. What was not measured keeps the figure of
+the record next to the document, and the version that made it.
 """
 
 from __future__ import annotations

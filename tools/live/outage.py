@@ -142,10 +142,10 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
         f"MQTT, {RATE:,} messages/s for {seconds:g} s, broker killed {len(kills)} times: "
         f"{len(acknowledged):,} acknowledged to the sender, {came.sum():,} learnt, "
         f"{sum(brokers)} lost by the broker, {ours} lost here; "
-        f"{clock.counts['twice'] + clock.counts['late']:,} came again and were dropped, "
-        f"{counts.get('connections made again', 0)} connections made again",
-        f"MQTT, from publishing to the answer: {p50:.1f} ms in the middle, 99 % within "
-        f"{p99:.1f} ms while there is a broker; memory {growth:+.1f} MB in the second half",
+        f"{clock.counts['twice'] + clock.counts['late']:,} duplicates dropped, "
+        f"{counts.get('connections made again', 0)} reconnections",
+        f"MQTT, from publishing to the answer, while the broker runs: median {p50:.1f} ms, 99th "
+        f"percentile {p99:.1f} ms; memory {growth:+.1f} MB in the second half",
     ], kept
 
 

@@ -44,8 +44,8 @@ def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
     kept = not twice and not missed and counts["times unplugged"] == UNPLUGGED
     return [
         f"serial, {ROWS:,} rows, unplugged {counts['times unplugged']} times within a line, the "
-        f"last {_AGAIN} rows sent again: {len(set(learnt)):,} learnt, {twice} twice, {missed} not; "
-        f"{clock.counts['twice']} came again and were dropped"
+        f"last {_AGAIN} rows sent again: {len(set(learnt)):,} learnt, {twice} learnt twice, "
+        f"{missed} lost; {clock.counts['twice']} duplicates dropped"
     ], kept
 
 

@@ -1,4 +1,4 @@
-"""The estimators for river beside river's own, on its streams: ``make peers``.
+"""The estimators for river compared with river's own models, on its streams: ``make peers``.
 
 One pass over each stream by river's own ``progressive_val_score`` (of a series by ``evaluate``),
 at most 3,000 rows. No model is set for a stream, but models with seasons are told the period. May
@@ -100,7 +100,7 @@ def error_of(task: str, found: float) -> float:
 
 
 def table(task: str, results: dict[tuple[int, int], Result]) -> str:
-    """One task: a row a stream, the best in bold, and what the rows come to."""
+    """One task: one row per stream, the best in bold, then means and times."""
     models = MODELS[task]
     lines = ["| stream | " + " | ".join(model.name for model in models) + " |"]
     lines.append("|---" + "|--:" * len(models) + "|")
@@ -118,14 +118,14 @@ def table(task: str, results: dict[tuple[int, int], Result]) -> str:
                 ratios[number].append(errors[0] / error)
         lines.append(f"| {stream.name} | " + " | ".join(cells) + " |")
     means = [f"{statistics.geometric_mean(one):.2f}" if one else "" for one in ratios]
-    lines.append("| *our error over its* | " + " | ".join(means) + " |")
+    lines.append("| *error of nbt_embed / its error* | " + " | ".join(means) + " |")
     times = [
         statistics.median(
             [results[at, number][1] for at, one in enumerate(STREAMS) if one.task == task]
         )
         for number in range(len(models))
     ]
-    lines.append("| *µs a row* | " + " | ".join(f"{one:.0f}" for one in times) + " |")
+    lines.append("| *µs per row* | " + " | ".join(f"{one:.0f}" for one in times) + " |")
     return "\n".join(lines)
 
 
@@ -145,15 +145,19 @@ def report(results: dict[tuple[int, int], Result]) -> str:
     """The tables."""
     parts = [
         f"nbt_embed {__version__}, river {version('river')}; at most {ROWS:,} rows of a stream; "
-        f"medians of {SEEDS} seeds where there is chance (ARF, a mean of ten trees: one); "
-        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric and leave out "
-        "what diverged."
+        f"medians over {SEEDS} seeds for randomised models (ARF, a mean of ten trees: 1 seed); "
+        f"bold: within {TOLERANCE:.0%} of the smallest error; means are geometric, without the "
+        "models that diverged."
     ]
     for task, (heading, unit) in _HEADINGS.items():
         parts.append(f"**{heading}** ({unit})")
         parts.append(table(task, results))
         others = lost(task, results)
-        parts.append(f"Another is better on {len(others)}: {', '.join(others)}." if others else "")
+        parts.append(
+            f"Streams on which another model is better: {len(others)}. {', '.join(others)}."
+            if others
+            else ""
+        )
     return "\n\n".join(part for part in parts if part)
 
 

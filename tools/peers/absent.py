@@ -79,12 +79,12 @@ def _error(rows: Rows, meaning: type[Features]) -> float:
 
 
 def table() -> str:
-    """A row a stream, a column a meaning."""
+    """One row per stream, one column per meaning."""
     lines = ["| stream | " + " | ".join(MEANINGS) + " |", "|---" + "|--:" * len(MEANINGS) + "|"]
     for name, rows in (
         ("slow sensors", _wave()),
         ("TrumpApproval", _named("TrumpApproval")),
-        ("Friedman (rows of their own)", _named("Friedman")),
+        ("Friedman (independent rows)", _named("Friedman")),
     ):
         whole = _error(rows, Features)
         for share in (0.1, 0.3):

@@ -107,12 +107,14 @@ def installed(chosen: list[Processor], asked_for: bool) -> list[Processor]:
         if absent is None:
             found.append(machine)
             continue
-        said = f"{machine.name}: {absent} is not installed (docs/reference/porting.md has the packages)"
+        said = f"{machine.name}: {absent} is not installed (packages: docs/reference/porting.md)"
         if asked_for or os.environ.get("NBT_REQUIRE_TOOLS") == "1":
             raise ToolError(said)
         print(f"left out: {said}", file=sys.stderr)
     if not found:
-        raise ToolError("no processor has its tools here (docs/reference/porting.md has the packages)")
+        raise ToolError(
+            "no processor has its tools here (docs/reference/porting.md has the packages)"
+        )
     return found
 
 

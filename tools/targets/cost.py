@@ -31,7 +31,7 @@ from nbt_embed import Config
 from nbt_embed._terms import kernel_terms_of, kernel_value_of, terms_of, value_of
 from nbt_embed.cost import COSTS, LEVELS
 from tools.document import put
-from tools.targets.counting import Measured, measure, measure_whole
+from tools.targets.counting import Measured, build_profiler, measure, measure_whole
 from tools.targets.drawn import learners
 from tools.targets.fitting import Array, Samples, Search, candidates, coefficients, table_of
 from tools.targets.machines import HERE, MACHINES, Machine, run
@@ -458,9 +458,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     counts: Counts = {} if options.again else load()
     with tempfile.TemporaryDirectory() as place:
-        plugin = Path(place) / "profile.so"
-        run("cc", "-shared", "-fPIC", "-O2", str(HERE / "profile.c"), "-o", str(plugin))
-        measure_missing(counts, Path(place), plugin)
+        measure_missing(counts, Path(place), build_profiler(Path(place)))
     save(counts)
     counts = load()  # as whoever repeats the fit reads it
     fits = fit_all({name: counts[name] for name in PLAN})

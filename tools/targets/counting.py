@@ -7,7 +7,6 @@ counts where it was written.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from nbt_embed._defaults import KERNEL_FIELDS, number_of
 from nbt_embed.amalgamation import Amalgamation, amalgamate
 from nbt_embed.cost import LEVELS
 from nbt_embed.export import kernel_of
-from tools.targets.machines import HERE, ROOT, Machine, run
+from tools.targets.functions import defined_in
+from tools.targets.machines import HERE, Machine, run
 from tools.targets.size import FLASH_SECTIONS, deepest, section_bytes
 
 # A usual step is one without a move of units: the stream is stationary, and after so many rows
@@ -29,20 +29,9 @@ _FAST = "-O2"  # steps are counted at this level
 _FLAGS = ("-ffp-contract=off", "-fno-math-errno")
 
 
-def _shared() -> frozenset[str]:
-    """Small functions that many others share: those of headers, and the mathematics."""
-    folder = ROOT / "csrc"
-    texts = (
-        path.read_text(encoding="utf-8")
-        for path in (*folder.glob("*.h"), *folder.glob("nbt_math.c"))
-    )
-    named = re.compile(
-        r"^(?:static|float|NBT_(?:INLINE|LOCAL))\w*\s[^;(=]*?(\w+)\([^;]*?\)\s*\{", re.MULTILINE
-    )
-    return frozenset(name for text in texts for name in named.findall(text))
-
-
-_SHARED = _shared()  # they count where they are called
+# Small functions that many others share count where they are called: those of headers, the
+# mathematics, and the loops over rows.
+_SHARED = defined_in("*.h", "nbt_math.c", "nbt_rows.c")
 
 Parts = dict[str, float]  # function of the kernel -> instructions of a step, or bytes of flash
 
@@ -66,7 +55,7 @@ def measure(
 ) -> Measured:
     """Compile the kernel of a configuration, run it and look, in an empty folder of its own.
 
-    plugin: profile.c. levels: where flash and stack are looked at. Errors: ToolError.
+    plugin: of build_profiler. levels: where flash and stack are looked at. Errors: ToolError.
     """
     place.mkdir()
     flash, stack = {}, {}
@@ -96,8 +85,15 @@ def measure_whole(
     return Measured({}, {}, _steps(machine, configs, compiled, place, plugin))
 
 
+def build_profiler(folder: Path) -> Path:
+    """The plugin, for this machine. Errors: ToolError."""
+    plugin = folder / "profile.so"
+    run("cc", "-shared", "-fPIC", "-O2", str(HERE / "profile.c"), "-o", str(plugin))
+    return plugin
+
+
 def _compiled(machine: Machine, kernel: Amalgamation, folder: Path, level: str) -> Path:
-    """The kernel as an object file, and its header and call graph beside it."""
+    """The kernel as an object file, in one folder with its header and call graph."""
     folder.mkdir()
     (folder / "nbt.h").write_text(kernel.header, encoding="utf-8")
     (folder / "nbt.c").write_text(kernel.source, encoding="utf-8")
@@ -120,6 +116,9 @@ def _steps(
     (place / "model.h").write_text(_header(configs), encoding="utf-8")
     elf = machine.link(
         *_FLAGS,
+        # The linker gives a function that it leaves out the address 0 in the line table, where the
+        # first functions of the program are.
+        "-Wl,--no-gc-sections",
         f"-I{place}",
         f"-I{kernel.parent}",
         f"-DWARM={WARM[machine.fma]}",

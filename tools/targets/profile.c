@@ -1,6 +1,6 @@
 /* QEMU plugin: how often each block of instructions runs in the measured parts of a program.
  * Arguments: begin=ADDRESS and end=ADDRESS, the functions around a measured part; next=ADDRESS, the
- * function after which the counts so far are printed and begin anew; own=FILE, pairs of hexadecimal
+ * function after which the counts so far are printed and set to 0; own=FILE, pairs of hexadecimal
  * addresses, first and behind the last, of the functions that are looked at. Instructions of other
  * code (a library's) are counted where the last of those functions left off.
  *

@@ -1,9 +1,9 @@
 """What a step costs against the number of units, part by part: ``make scaling``.
 
 A columnar learner of three inputs and one output with a head of half as many units, the network
-alone, on a Cortex-M4F under QEMU at -O2. A plugin (parts.c) counts the instructions of every
-function over some steps; small ones that several parts call (scalar products, exponentials) count
-for whoever called them. The parts are
+alone, on a Cortex-M4F under QEMU at -O2. The instructions of a usual step are counted by function
+of the source (counting.py); a part has the functions of some files of the kernel, and the loops
+over rows that these call. The parts are
 
     columns      R D weights, D = 5: cell, traces, their change
     head         K (H + I + 1) weights: layer, slopes, their change
@@ -18,7 +18,6 @@ cheaper covariance can save.
 from __future__ import annotations
 
 import argparse
-import bisect
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +25,19 @@ from pathlib import Path
 from nbt_embed import Config, memory_of
 from nbt_embed._kernel_config import shape_of
 from tools.document import put
-from tools.targets import program
-from tools.targets.machines import HERE, MACHINES, Machine, run
-from tools.targets.size import Model, build
+from tools.targets.counting import Parts, build_profiler, measure
+from tools.targets.functions import defined_in
+from tools.targets.machines import MACHINES, Machine
+from tools.targets.size import Model
 
 PROCESSOR = "M4F"
 UNITS = (8, 16, 32, 64, 128, 256)
-STEPS = 20
+# Part -> the files of the kernel that define its functions.
 PARTS = {
-    "columns": ("nbt_columns_", "nbt_cell_", "nbt_resonator_", "nbt_traces_", "gated_of"),
-    "head": ("nbt_head_", "head_"),
-    "covariance": ("nbt_ud_",),
+    "columns": ("nbt_columns.c", "nbt_cell.c", "nbt_traces.c"),
+    "head": ("nbt_head.c",),
+    "covariance": ("nbt_ud.c",),
 }
-SHARED = ("nbt_dot", "nbt_exp", "nbt_tanh", "nbt_sigmoid", "nbt_copy", "memcpy", "memset")
-OUTSIDE = ("main", "step_begin", "step_end", "reset")  # of a step
 
 
 @dataclass(frozen=True)
@@ -70,44 +68,21 @@ def numbers_of(config: Config) -> dict[str, int]:
     }
 
 
-def functions_of(machine: Machine, elf: Path) -> list[tuple[int, str]]:
-    """Start and name of every function, in order."""
-    rows = (
-        line.split()
-        for line in run(machine.compiler.replace("-gcc", "-nm"), "-n", str(elf)).splitlines()
-    )
-    return [(int(row[0], 16) & ~1, row[2]) for row in rows if row[1] in "tT" and row[2][0] != "$"]
+def by_part(functions: Parts) -> dict[str, int]:
+    """Add up the instructions of functions."""
+    costs = dict.fromkeys((*PARTS, "rest"), 0.0)
+    for name, instructions in functions.items():
+        part = next((part for part, files in PARTS.items() if name in defined_in(*files)), "rest")
+        costs[part] += instructions
+    return {part: round(instructions) for part, instructions in costs.items()}
 
 
-def part_of(function: str) -> str | None:
-    """The part that a function belongs to; None outside a step."""
-    if function in OUTSIDE or function.startswith("read_sample"):
-        return None
-    return next((part for part, begins in PARTS.items() if function.startswith(begins)), "rest")
-
-
-def measure(machine: Machine, hidden: int, folder: Path, plugin: Path) -> Cost:
-    """Link the firmware, run it, add up."""
+def cost_of(machine: Machine, hidden: int, folder: Path, plugin: Path) -> Cost:
+    """Count the instructions of one learner. Errors: ToolError."""
     config = Model("columnar", "snap1", hidden, head=hidden // 2, follow=False).config
-    elf = build(machine, config, folder, folder / str(hidden), "-O2", STEPS)
-    functions = functions_of(machine, elf)
-    starts = [start for start, _ in functions]
-    begin = next(start for start, name in functions if name == "step_begin")
-    shared = "".join(
-        f",shared={start:#x}-{starts[i + 1] - 1:#x}"
-        for i, (start, name) in enumerate(functions)
-        if name.split(".")[0] in SHARED
-    )
-    printed = machine.emulate(elf, "-plugin", f"{plugin},begin={begin:#x}{shared}")
-    cost = dict.fromkeys((*PARTS, "rest"), 0)
-    for line in printed.splitlines():
-        if line.startswith("at "):
-            _, address, executed = line.split()
-            part = part_of(functions[bisect.bisect_right(starts, int(address, 16)) - 1][1])
-            if part is not None:
-                cost[part] += int(executed)
-    per_step = {part: round(executed / STEPS) for part, executed in cost.items()}
-    return Cost(hidden, memory_of(config).total, per_step, numbers_of(config))
+    steps = measure(machine, config, folder / str(hidden), plugin, levels=()).steps
+    functions = steps[config.arguments()]
+    return Cost(hidden, memory_of(config).total, by_part(functions), numbers_of(config))
 
 
 def table(costs: list[Cost]) -> str:
@@ -135,10 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     machine = next(machine for machine in MACHINES if machine.name == PROCESSOR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        program.write_header(folder, hold=True)
-        plugin = folder / "parts.so"
-        run("cc", "-shared", "-fPIC", "-O2", str(HERE / "parts.c"), "-o", str(plugin))
-        text = table([measure(machine, hidden, folder, plugin) for hidden in UNITS])
+        plugin = build_profiler(folder)
+        text = table([cost_of(machine, hidden, folder, plugin) for hidden in UNITS])
     print(text)
     if options.document is not None:
         put(options.document, "scaling", text)

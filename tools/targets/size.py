@@ -160,14 +160,7 @@ def fits(machine: Machine | Avr, model: Model) -> bool:
     return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
-def build(
-    machine: Machine | Avr,
-    config: Config,
-    folder: Path,
-    place: Path,
-    level: str,
-    steps: int = STEPS,
-) -> Path:
+def build(machine: Machine | Avr, config: Config, folder: Path, place: Path, level: str) -> Path:
     """Link the firmware of a model, its call graph beside it; for fewer steps without an FPU."""
     place.mkdir()
     fewer = 40 if isinstance(machine, Avr) else 1 if machine.fma else 10
@@ -184,7 +177,7 @@ def build(
         *call_graph,
         f"-I{place}",
         f"-I{folder}",
-        f"-DSTEPS={steps // fewer}",
+        f"-DSTEPS={STEPS // fewer}",
         f"-DMODEL_BYTES={memory_of(config).total}",
         f"-DMODEL_HIDDEN={config.hidden}",
         f"-DMODEL_FOLLOW={config.follow:d}",

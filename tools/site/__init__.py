@@ -1,0 +1,1 @@
+"""The documents as a web site, built without network: ``make site``."""
