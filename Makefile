@@ -53,7 +53,7 @@ help:
 	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
 	@echo 'make drift        how fast the learner is back after a lasting change of the sensor (docs/design.md)'
-	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
+	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (docs/evidence/command-line.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/reference/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/guide/virtual-board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
@@ -78,7 +78,7 @@ help:
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
-	@echo 'make readme       run demo, test and bars (README.md)'
+	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults, bars'
 	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -101,7 +101,8 @@ bars: $(VENV)/package
 	$(BIN)/python tools/bars.py
 
 streams: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams \
+	    $(call documented,--document docs/evidence/streams.md --readme README.md)
 
 peers: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
@@ -131,7 +132,7 @@ drift: $(VENV)/package
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
-	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/guide/desk/page.png)
+	$(BIN)/python -m tools.desk $(call documented,--document docs/evidence/command-line.md --picture docs/guide/desk/page.png)
 
 # Needs mosquitto.
 live: $(VENV)/tools
@@ -295,7 +296,9 @@ notebook: $(VENV)/tools
 	$(BIN)/python -m tools.notebook $(call documented,--document)
 
 readme: $(VENV)/tools
-	$(BIN)/python -m tools.readme $(call documented,--document README.md)
+	$(BIN)/python -m tools.readme demo test $(call documented,--document README.md)
+	$(BIN)/python -m tools.readme guards faults $(call documented,--document docs/guide/sensor-faults.md)
+	$(BIN)/python -m tools.readme bars $(call documented,--document docs/evidence/markers.md)
 
 # NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools
