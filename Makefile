@@ -29,7 +29,7 @@ SIDE_BY_SIDE := +$(MAKE) --no-print-directory -j$(JOBS) \
 WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion \
             -Wdouble-promotion -Werror
 
-.PHONY: help demo test package bars streams peers intervals nab faults false-alarms flat drift desk \
+.PHONY: help demo test package accuracy streams peers intervals nab faults false-alarms flat drift desk \
         fleet fleet-scale live soak targets board size rates scaling cost losses amalgamation ecosystems packagers misra \
         learning \
         learning-quick \
@@ -41,7 +41,7 @@ help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
-	@echo 'make bars         measure what is promised on recorded streams (../shared/data)'
+	@echo 'make accuracy     error on recorded streams (../shared/data) and memory, with their targets (docs/evidence/accuracy.md)'
 	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
 	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
 	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
@@ -59,8 +59,8 @@ help:
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
-	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/guide/size.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/guide/size.md); minutes'
+	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/evidence/cost.md)'
+	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/evidence/cost.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
@@ -78,7 +78,7 @@ help:
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
-	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults, bars'
+	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults, accuracy'
 	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -97,8 +97,8 @@ test: $(VENV)/tools
 package: $(VENV)/tools
 	$(BIN)/python -m tools.package
 
-bars: $(VENV)/package
-	$(BIN)/python tools/bars.py
+accuracy: $(VENV)/package
+	$(BIN)/python -m tools.accuracy
 
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams \
@@ -195,10 +195,11 @@ scaling: $(VENV)/package
 # A quarter of an hour when everything is measured again (`make cost COST_FLAGS=--again`, after a change
 # of the kernel); else what is not in tools/targets/cost.json, and the fit.
 cost: $(VENV)/tools
-	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) $(call documented,--document docs/guide/size.md)
+	$(BIN)/python -m tools.targets.cost $(COST_FLAGS) \
+	    $(call documented,--document docs/evidence/cost.md --guide docs/guide/size.md)
 
 losses: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/guide/size.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.targets.losses $(call documented,--document docs/evidence/cost.md)
 
 # `make learning LEARNING=series` measures that part alone; there are symbols and columns too. OWN=1
 # leaves the competitors out, and their figures as they are. GOALS=1 measures of the columns
@@ -298,7 +299,7 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme demo test $(call documented,--document README.md)
 	$(BIN)/python -m tools.readme guards faults $(call documented,--document docs/guide/sensor-faults.md)
-	$(BIN)/python -m tools.readme bars $(call documented,--document docs/evidence/markers.md)
+	$(BIN)/python -m tools.readme accuracy $(call documented,--document docs/evidence/accuracy.md)
 
 # NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools

@@ -131,7 +131,7 @@ REDUCTIONS = (
     Reduction("no resonators", lambda c: None if c.cell == "resonator" else _off(resonators=0)(c)),
     Reduction("an eighth of the units", _part_of(1 / 8)),
     Reduction("no mixture", _off(**_NO_MIXTURE)),
-    Reduction("units that stand still", _off(**_NO_FOLLOW)),
+    Reduction("fixed units", _off(**_NO_FOLLOW)),
     Reduction("filter sgd", _off(**_NO_COVARIANCE)),
     Reduction("no recurrent units", _no_units),
 )

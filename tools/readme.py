@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
     "faults": ([sys.executable, "examples/machine_faults.py"], str),
-    "bars": ([sys.executable, "tools/bars.py"], paragraphs(0)),
+    "accuracy": ([sys.executable, "-m", "tools.accuracy"], str),
 }
 
 

@@ -94,7 +94,7 @@ PLAN = {
 }
 _OWN = tuple(name for name, plan in PLAN.items() if plan.like is None)
 
-# Marks of the document -> command whose output stands there.
+# Marks of the guide -> command whose output stands there.
 _EXAMPLE = "nbt-embed size --inputs 3 --outputs 1 --mcu cortex-m4f --mhz 64 --rate 100Hz"
 EXAMPLES = {
     "buy": f"{_EXAMPLE} --volts 3.3 --milliamps 12",
@@ -455,6 +455,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--again", action="store_true", help="measure all again")
     parser.add_argument("--document", type=Path, help="Markdown file to put the errors into")
+    parser.add_argument("--guide", type=Path, help="Markdown file to put the examples into")
     options = parser.parse_args(arguments)
     counts: Counts = {} if options.again else load()
     with tempfile.TemporaryDirectory() as place:
@@ -481,9 +482,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(fits, counts))
     if options.document is not None:
         put(options.document, "cost", table(fits, counts))
+    if options.guide is not None:
         for name, command in EXAMPLES.items():
             shown = run(sys.executable, "-m", "nbt_embed", *command.split()[1:])
-            put(options.document, name, f"$ {command}\n{shown.rstrip()}")
+            put(options.guide, name, f"$ {command}\n{shown.rstrip()}")
     return 0
 
 
