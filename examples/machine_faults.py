@@ -1,7 +1,7 @@
 """A machine whose sensors fail: which faults are reported, and when.
 
-No fault is labelled. The learner forecasts every channel with an interval, and gives every reading an
-anomaly score. An alarm makes one event of scores that follow each other.
+No fault is labelled. The learner forecasts every channel with an interval, and gives every reading
+an anomaly score. An alarm makes one event of scores that follow each other.
 """
 
 import numpy as np

@@ -26,10 +26,8 @@ class Question(NamedTuple):
     answer: str
 
 
-QUESTIONS = [
-    Question(**one)
-    for one in tomllib.loads((ROOT / "tests/questions.toml").read_text(encoding="utf-8"))["question"]
-]
+FILE = tomllib.loads((ROOT / "tests/questions.toml").read_text(encoding="utf-8"))
+QUESTIONS = [Question(**one) for one in FILE["question"]]
 
 
 def linked(page: Path) -> set[Path]:
