@@ -1,4 +1,4 @@
-"""The learner beside simple forecasters on recorded streams: ``make streams``.
+"""The learner compared with simple forecasters on recorded streams: ``make streams``.
 
 Protocol: one pass over a recording, all columns inputs, one target. A forecast made at row t is
 scored against row t + h before any label of it is learnt, and every model waits h rows for its

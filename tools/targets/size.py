@@ -47,7 +47,7 @@ PROCESSORS: tuple[Machine | Avr, ...] = (AVR, *MACHINES)  # what takes longest b
 class Model:
     """A learner of three inputs and one output: the defaults, but for what stands here.
 
-    follow: without it the network is alone: units stand still, one lag, no mixture.
+    follow: without it the network is alone: units are fixed, one lag, no mixture.
     """
 
     cell: Cell
@@ -161,7 +161,7 @@ def fits(machine: Machine | Avr, model: Model) -> bool:
 
 
 def build(machine: Machine | Avr, config: Config, folder: Path, place: Path, level: str) -> Path:
-    """Link the firmware of a model, its call graph beside it; for fewer steps without an FPU."""
+    """Link the firmware of a model, with its call graph; for fewer steps without an FPU."""
     place.mkdir()
     fewer = 40 if isinstance(machine, Avr) else 1 if machine.fma else 10
     call_graph = (
@@ -193,9 +193,9 @@ def measure(machine: Machine | Avr, model: Model, folder: Path, counter: Path) -
     place = folder / f"{machine.name}-{model.name}"
     place.mkdir()
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
-    beside = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
+    others = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
     small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
-    flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - beside for elf in (small, fast)}
+    flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - others for elf in (small, fast)}
     memory = memory_of(config).total
     if isinstance(machine, Avr):
         runs = {elf: machine.counted(elf) for elf in (small, fast)}
