@@ -262,12 +262,30 @@ def table(sizes: list[Size]) -> str:
     return "\n".join(lines)
 
 
+def short_table(sizes: list[Size]) -> str:
+    """The columnar learners on one processor, as a table of Markdown."""
+    shown = [s for s in sizes if s.processor == README_PROCESSOR and s.model.cell == "columnar"]
+    lines = [
+        f"| {shown[0].model.hidden} units | learner, bytes | stack, bytes | flash at -Os, bytes "
+        "| instructions per step at -O2, mean (most) |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for s in shown:
+        resonators = f"{s.model.resonators or 'no'} resonators"
+        alone = "" if s.model.follow else ", `follow` off"
+        lines.append(
+            f"| {resonators}, head of {s.model.head}{alone} | {s.memory:,} | {s.stack_small:,} "
+            f"| {s.flash_small:,} | {s.instructions_mean:,} ({s.instructions_most:,}) |"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, compare with the baseline or replace it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--accept", action="store_true", help="make this the baseline")
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
-    parser.add_argument("--readme", type=Path, help=f"another, for {README_PROCESSOR} alone")
+    parser.add_argument("--readme", type=Path, help=f"another, for columns on {README_PROCESSOR}")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
@@ -279,7 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.document is not None:
         put(options.document, "size", table(sizes))
     if options.readme is not None:
-        put(options.readme, "size", table([s for s in sizes if s.processor == README_PROCESSOR]))
+        put(options.readme, "size", short_table(sizes), fenced=False)
     if options.accept:
         rows = ",\n".join(json.dumps([*size.key, *size.measured.values()]) for size in sizes)
         BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
