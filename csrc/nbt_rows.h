@@ -44,8 +44,8 @@
 #endif
 
 /* Keeps a compiler that sees several turns at once from offsets to one pointer and an addition to
- * each: processors such as ARM's move a pointer as they load. */
-#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+ * each: ARM moves a pointer as it loads. */
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__) && (defined(__arm__) || defined(__aarch64__))
 #define NBT_PIN(pointer) __asm__("" : "+r"(pointer))
 #else
 #define NBT_PIN(pointer) (void)(pointer)

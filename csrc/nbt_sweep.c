@@ -4,6 +4,7 @@
 #include "nbt_kalman.h"
 #include "nbt_math.h"
 #include "nbt_quasi.h"
+#include "nbt_rows.h"
 #include "nbt_sums.h"
 
 /* As the sums of nbt_sweep: over the even columns and over the odd ones, then both. */
@@ -182,20 +183,33 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
     w = kind.w ? w + j * width : NULL; \
     g = kind.g ? g + j * width : NULL; \
     cov = kind.metric ? cov + j * width : NULL
+#define PIN(has, pointer)         \
+    if (SWEEP_UNROLLS && (has)) { \
+        NBT_PIN(pointer);         \
+    }
+#define NEXT()                                 \
+    STEP(1);                                   \
+    PIN(pass.changes, of.u_before)             \
+    PIN(pass.looks, of.u)                      \
+    PIN(pass.looks &&pass.follows, of.tangent) \
+    PIN(1, theta)                              \
+    PIN(kind.w, w)                             \
+    PIN(kind.g, g)                             \
+    PIN(kind.metric, cov)
 #define PAIR()                                                                   \
     do {                                                                         \
         sweep_column(kind, even, of, lanes, update, &sums[0], theta, w, g, cov); \
-        STEP(1);                                                                 \
+        NEXT()                                                                   \
         sweep_column(kind, odd, of, lanes, update, &sums[1], theta, w, g, cov);  \
-        STEP(1);                                                                 \
+        NEXT()                                                                   \
     } while (0)
     STEP(j);
 #if SWEEP_UNROLLS
-    for (; count >= 4; count -= 4) {
+    for (size_t left = count / 4; left > 0; left--) {
         PAIR();
         PAIR();
     }
-    if (count >= 2) {
+    if ((count & 2) != 0) {
         PAIR();
     }
 #else
@@ -204,6 +218,8 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
     }
 #endif
 #undef PAIR
+#undef NEXT
+#undef PIN
 #undef STEP
 }
 

@@ -254,7 +254,7 @@ def test_every_control_does_what_it_says(
             shown = tab.locator("#hash").inner_text()
             assert hash_in_python(tab, tmp_path, units, 20, capsys) == shown
         assert tab.evaluate(memory) == before_sizes
-        assert "20 ahead" in tab.locator("#heading").inner_text()
+        assert "20 samples ahead" in tab.locator("#heading").inner_text()
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """proselint on the documents, without their code, tables and formulas: a part of ``make lint``.
 
 tools/proselint.json turns off what does not fit: typography, since the documents are read in
-plain-text editors too; repetitions, which it finds between a heading and the text behind it; times of
-day, for which it takes AM in a formula; and very, which it wants to be replaced by an oath.
+plain-text editors too; repetitions, which it finds between a heading and the text behind it; times
+of day, for which it takes AM in a formula; and very, which it wants to be replaced by an oath.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], 
     """The learners of a grid, and a sentence for every combination that is none.
 
     Learners that turn out the same, because a setting has no meaning together with the others,
-    appear once, and not at all if they are recursive least squares, which every grid is compared with.
+    appear once, and not at all if they are recursive least squares, which is always compared.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bench.bars import Bar
 from tools.bench.clock import Spread, short
+from tools.bench.targets import Outcome
 from tools.document import put
 
 
@@ -41,15 +41,14 @@ def machine(data: dict[str, Any]) -> str:
     )
 
 
-def bars(found: Sequence[Bar]) -> str:
-    """Promise, measurement, verdict."""
-    head = ("", "bar", "measured: median (range)", "")
-    rows = [(b.subject, b.asked, b.measured, "met" if b.met else "NOT MET") for b in found]
-    return table(head, rows, left=4)
+def targets(found: Sequence[Outcome]) -> str:
+    """Every measurement with its target."""
+    rows = [(one.subject, one.measured, one.target) for one in found]
+    return table(("", "measured: median (range)", "target"), rows, left=3)
 
 
 def usual(data: dict[str, Any]) -> str:
-    """The default learner, and what else one would take."""
+    """The default learner and its alternatives."""
     run, one_by_one = (str(Spread(**row["us"])) for row in data["usual_alone"])
     rows = [
         ("nbt_embed, default learner, run", run, "", ""),
@@ -115,7 +114,7 @@ def limits(data: dict[str, Any]) -> str:
 def _by_size(
     title: str, rows: Sequence[dict[str, Any]], sizes: Sequence[int], key: Callable[[Any], Any]
 ) -> str:
-    """A line a kind, a column a size; key gives the kind's name, and the entry of a row."""
+    """One line per kind, one column per size; key gives the kind's name, and the entry of a row."""
     kinds: dict[str, dict[int, str]] = {}
     for row in rows:
         name, value = key(row)
@@ -127,7 +126,7 @@ def _by_size(
 
 
 def grid(data: dict[str, Any]) -> str:
-    """Microseconds a step, a table a cell; nanoseconds a parameter under kalman."""
+    """Microseconds per step, one table per cell; nanoseconds per parameter under kalman."""
     sizes = sorted({row["hidden"] for row in data["grid"]})
     tables = []
     for cell in dict.fromkeys(row["cell"] for row in data["grid"]):
@@ -168,17 +167,17 @@ def small(data: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            table(("8 gated units, 3 in, 1 out", "ns a step", "LSTM 32 beside it, ns"), steps),
+            table(("8 gated units, 3 in, 1 out", "ns a step", "LSTM of 32 units, ns"), steps),
             table(("predict and learn", "from Python, µs", "from C, µs", "Python adds, µs"), pairs),
         ]
     )
 
 
-def write(data: dict[str, Any], found: Sequence[Bar], document: Path) -> None:
+def write(data: dict[str, Any], found: Sequence[Outcome], document: Path) -> None:
     """Replace every table between its markers."""
     for name, output in (
         ("machine", machine(data)),
-        ("bars", bars(found)),
+        ("targets", targets(found)),
         ("usual", usual(data)),
         ("peers", peers(data)),
         ("limits", f"{flat(data)}\n\n{limits(data)}"),

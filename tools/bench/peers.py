@@ -1,4 +1,4 @@
-"""Who runs a case, and how long each takes beside ours."""
+"""Who runs a case, and how long each takes compared with ours."""
 
 from __future__ import annotations
 

@@ -37,11 +37,11 @@ def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
     short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
     small.run(short)
     large.run(long)
-    ours, beside = alternate((lambda: small.run(short), lambda: large.run(long)), rounds)
+    ours, headline = alternate((lambda: small.run(short), lambda: large.run(long)), rounds)
     return {
         "estimator": estimator,
         "ns": asdict(Spread.of([1e9 * one / len(short) for one in ours])),
-        "headline_ns": asdict(Spread.of([1e9 * one / len(long) for one in beside])),
+        "headline_ns": asdict(Spread.of([1e9 * one / len(long) for one in headline])),
     }
 
 

@@ -67,7 +67,7 @@ def costs_section(costs: Sequence[Cost], devices: int, rows: int) -> str:
 
 
 def growth_section(points: dict[tuple[int, int], float]) -> str:
-    """Cost against devices and samples, beside a line through both."""
+    """Cost against devices and samples, compared with a line through both."""
     device, sample = fitted(points)
     lines = []
     for (devices, rows), seconds in points.items():

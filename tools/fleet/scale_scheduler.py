@@ -1,4 +1,4 @@
-"""What a job costs beside its work: a scheduler and two workers, and jobs that do nothing."""
+"""The overhead of a job: a scheduler, two workers, and jobs that do nothing."""
 
 from __future__ import annotations
 

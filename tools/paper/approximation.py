@@ -22,7 +22,7 @@ LATER_NAME = "nobacktrack, kalman_quasi, ten times the symbols"
 
 
 def measure(runs: Runs) -> Data:
-    """Both estimators with each filter, and a learner whose recurrent weights stand still."""
+    """Both estimators with each filter, and a learner whose recurrent weights are fixed."""
     found: Data = {}
     for name, (setup, filters) in SETUPS.items():
         grids = {

@@ -107,7 +107,7 @@ VARIANCES = tuple(
 
 
 def columnar() -> Data:
-    """The traces of the columnar cell beside exact differentiation; two seeds of signs.
+    """The traces of the columnar cell compared with exact differentiation; two seeds of signs.
 
     At the initial weights no unit feeds itself by more than 1 and no trace is bounded.
     """

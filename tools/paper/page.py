@@ -1,4 +1,4 @@
-"""docs/evidence/paper.md: its tables, written from the records beside it."""
+"""docs/evidence/paper.md: its tables, written from its records."""
 
 from __future__ import annotations
 
