@@ -493,7 +493,7 @@ nbt_status nbt_interval(const nbt_learner *learner, float *bounds);
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals). Cost: O(n_out). */
 nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom);
 
-/* Purpose: anomaly score of the last label, from 0 (usual) to near 1 (unprecedented), nbt_anomaly.h.
+/* Purpose: anomaly score of the last label, 0 (usual) to near 1 (unprecedented), nbt_anomaly.h.
  *   On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
  *   threshold t up to 0.999 (docs/evidence/uncertainty.md has measurements).
  * Arguments: score (n_out), NaN for an output without label.
