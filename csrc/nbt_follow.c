@@ -6,7 +6,7 @@
 #include "nbt_math.h"
 #include "nbt_units.h"
 
-/* Values of an input whose units are still found out. When they move, all readouts start anew:
+/* Values of an input whose units are still found out. When they move, all readouts restart:
  * re-expressed from units that were far too small, they would be sure of what they cannot know, and
  * forecast far away. The first value that is limited comes after these. The other links than the
  * gaussian forget slowly. */
@@ -180,8 +180,8 @@ NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const f
     return NBT_OK;
 }
 
-/* Counts the label of one output without anchor. Returns whether the readouts have to start
- * anew. */
+/* Counts the label of one output without anchor. Returns whether the readouts have to
+ * restart. */
 static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
 {
     nbt_scale live = nbt_scale_load(l->label_scale, o, l->O);

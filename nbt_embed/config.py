@@ -1,7 +1,7 @@
-"""What a learner is: every setting, with unit, range and default.
+"""The settings of a learner, each with its unit, default, range and cost.
 
 The kernel owns choices, ranges and defaults (``csrc/nbt_tables.h``) and checks a configuration when
-a learner is built. What stands here for readers and editors is compared with it by the tests.
+a learner is built. The tests compare the descriptions here with its tables.
 """
 
 from __future__ import annotations
@@ -352,15 +352,15 @@ NAMES = tuple(field.name for field in fields(Config))
 
 
 def changed(config: Config, **values: Any) -> Config:
-    """A copy with other values, known to be good: the checks take a hundred times as long."""
+    """A copy with other valid values, without the checks, which take a hundred times as long."""
     other = copy.copy(config)
     for name, value in values.items():
-        object.__setattr__(other, name, value)  # of a copy that nobody else has
+        object.__setattr__(other, name, value)  # no one else has this copy
     return other
 
 
 def _is_open(name: str, value: object) -> bool:
-    """Whether the kernel's default is asked for."""
+    """Whether the field takes the kernel's default."""
     return value is None and name in _BY_KERNEL
 
 
@@ -395,13 +395,13 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields that the kernel is told one by one: anchor, found by the learner, and levels.
+# Fields that the kernel receives by calls of their own: anchor, found by the learner, and levels.
 _TOLD = ("anchor", "levels")
 # Fields whose default is the kernel's.
 _BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name not in _TOLD
 )
-# Fields that decide what the default of others is.
+# Fields that the defaults of others depend on.
 _DECIDING = frozenset(
     ("hidden", "head", "cell", "estimator", "filter", "link", "follow", "anchored", "mix_forget")
 )

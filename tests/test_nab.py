@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 from numpy.typing import NDArray
 
 from nbt_embed import Learner
@@ -440,7 +440,7 @@ def test_the_command_reports_draws_and_rewrites_a_document(
 
 
 def there() -> list[Series]:
-    return load(beside("data", "nab"))
+    return load(shared("data", "nab"))
 
 
 @pytest.mark.slow
