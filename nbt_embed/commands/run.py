@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
         help="learn a recorded stream (CSV and others) and compare with simple forecasters",
         description="Learn a recorded stream sample by sample, and compare with simple "
         "forecasters. Every forecast is made, and scored, before the label is seen. Files: CSV of "
-        "any shape, JSON lines, Parquet, Arrow, NumPy, plain or compressed; a folder or several files are "
-        "one stream with resets between.",
+        "any shape, JSON lines, Parquet, Arrow, NumPy, plain or compressed; a folder or several "
+        "files are one stream with resets between.",
     )
     run.set_defaults(command=main)
     add_reading(run)

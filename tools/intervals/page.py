@@ -55,7 +55,7 @@ def makers(table: Table, found: Mapping[str, Summary]) -> str:
 
 def missed(name: str, one: Summary) -> str:
     """The tasks that a maker does not cover as promised."""
-    lines = [f"*{name}*, tasks of more than {LONG:,} rows with another coverage:"]
+    lines = [f"*{name}*, tasks of more than {LONG:,} rows outside these limits:"]
     for level, names in one.outside.items():
         lines.append(f"* {level:.0%}: {'; '.join(names) or 'none'}")
     lines.append(f"* windows at 80%: {'; '.join(one.unsteady) or 'none'}")

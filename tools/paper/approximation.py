@@ -59,7 +59,7 @@ def text(data: Data) -> str:
         [
             table(header, rows),
             f"`nobacktrack` with `kalman_quasi` on {LATER.samples:,} symbols of {ANBN} ends at "
-            f"{spread(later)} bits per symbol, `rtrl` on a tenth of them at {spread(exact)}.",
+            f"{spread(later)} bits per symbol, and `rtrl` on a tenth of them at {spread(exact)}.",
         ]
     )
 
