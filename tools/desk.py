@@ -136,7 +136,7 @@ def photograph(page: Path, picture: Path) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         view = browser.new_context(
-            viewport={"width": 1140, "height": 1960}, device_scale_factor=0.75, color_scheme="light"
+            viewport={"width": 1140, "height": 1725}, device_scale_factor=0.75, color_scheme="light"
         )
         shown = view.new_page()
         shown.goto(page.as_uri())

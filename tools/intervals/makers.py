@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 
 from nbt_embed.arrays import Float64Array
-from tools.asked import Answers
+from tools.answers import Answers
 
 LEVELS = (0.5, 0.8, 0.95)
 

@@ -209,9 +209,9 @@ def _columnar(found: Data) -> str:
     return (
         f"Columnar cell, own-unit traces (`snap1`), 8 units: variance {trained['variance']:g}, "
         "because nothing is random. The distance from the exact derivative is "
-        f"{initial['error']:.1g} of the gradient at the initial weights, where no unit feeds itself "
-        f"by more than 1. After training it is {trained['error']:.2g}, because the traces of "
-        f"{100 * trained['bounded']:.1f} % of the units' steps are bounded."
+        f"{initial['error']:.1g} of the gradient at the initial weights, where no unit feeds "
+        f"itself by more than 1. After training it is {trained['error']:.2g}, because the traces "
+        f"of {100 * trained['bounded']:.1f} % of the units' steps are bounded."
     )
 
 

@@ -64,7 +64,7 @@ def _legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
 def _curve(
     axes: Axes, row: Data, label: str, colour: str, style: str = "-", band: bool = False
 ) -> None:
-    """Median over the seeds, and their range if asked for."""
+    """Median over the seeds, and their range on request."""
     seen, median, low, high = (
         np.array(row[key], dtype=float) for key in ("seen", "median", "low", "high")
     )

@@ -91,8 +91,8 @@ def report(
     """The whole section."""
     return "\n\n".join(
         [
-            f"nbt_embed {__version__}; {len(tasks)} tasks; nRMSE, medians of {SEEDS} seeds where "
-            f"there is chance. Better and worse: by more than {TOLERANCE:.0%}. Mean: geometric.",
+            f"nbt_embed {__version__}; {len(tasks)} tasks; nRMSE, for random models medians "
+            f"of {SEEDS} seeds. Better and worse: by more than {TOLERANCE:.0%}. Mean: geometric.",
             comparisons(learners, references),
             by_task(tasks, {**learners, **references}),
         ]
@@ -106,7 +106,7 @@ def write(
     summary: Path,
     document: Path | None,
 ) -> None:
-    """Print the report, write the figures as JSON, and put the report into a document if asked."""
+    """Print the report, write the figures as JSON, and put it into a document on request."""
     text = report(tasks, learners, references)
     found = {
         learner: {
