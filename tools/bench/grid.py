@@ -100,7 +100,7 @@ class Usual(Case):
 
     @property
     def config(self) -> Config:
-        """All that a user gets who says nothing else."""
+        """The default learner."""
         return usual(self.hidden)
 
 

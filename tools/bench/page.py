@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def machine(data: dict[str, Any]) -> str:
-    """What was measured on what."""
+    """The machine and the versions of a measurement."""
     about = data["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
     package, native = about["package"], about["native"]
@@ -152,7 +152,7 @@ def grid(data: dict[str, Any]) -> str:
 
 
 def small(data: dict[str, Any]) -> str:
-    """The small learner and what Python adds."""
+    """The small learner, and the overhead of Python."""
     steps = [
         (row["estimator"], str(Spread(**row["ns"])), str(Spread(**row["headline_ns"])))
         for row in data["small"]

@@ -1,4 +1,4 @@
-"""Who runs a case, and how long each takes compared with ours."""
+"""Libraries that run a case, and their times compared with ours."""
 
 from __future__ import annotations
 

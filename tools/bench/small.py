@@ -1,4 +1,4 @@
-"""A small learner, and what Python adds to the two calls of a sample."""
+"""A small learner, and the overhead of Python in the two calls of a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fleet costs and survives: ``make fleet``.
+"""Speed, memory and recovery of a fleet: ``make fleet``.
 
 Devices of one channel (a wave with noise, another phase for each) learn with 8 units, horizon 1.
 

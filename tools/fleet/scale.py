@@ -1,4 +1,4 @@
-"""What many devices cost, and the plan for a million: ``make fleet-scale``.
+"""The cost of many devices, and the estimate for a million: ``make fleet-scale``.
 
 Costs are processor time: whatever else the machine does disturbs it less than wall time.
 """

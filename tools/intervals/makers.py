@@ -1,4 +1,4 @@
-"""Who says how sure a forecast is: intervals and, where there is one, a distribution."""
+"""Makers of intervals and, where there is one, of a distribution."""
 
 from __future__ import annotations
 
