@@ -78,7 +78,7 @@ help:
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
-	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults, accuracy'
+	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults'
 	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -98,7 +98,7 @@ package: $(VENV)/tools
 	$(BIN)/python -m tools.package
 
 accuracy: $(VENV)/package
-	$(BIN)/python -m tools.accuracy
+	$(BIN)/python -m tools.accuracy $(call documented,--document docs/evidence/accuracy.md)
 
 streams: $(VENV)/package
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams \
@@ -299,7 +299,6 @@ notebook: $(VENV)/tools
 readme: $(VENV)/tools
 	$(BIN)/python -m tools.readme demo test $(call documented,--document README.md)
 	$(BIN)/python -m tools.readme guards faults $(call documented,--document docs/guide/sensor-faults.md)
-	$(BIN)/python -m tools.readme accuracy $(call documented,--document docs/evidence/accuracy.md)
 
 # NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools

@@ -32,7 +32,7 @@ PAIRS: dict[str, Config] = {
 
 
 def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
-    """Nanoseconds a step in `run`, in turns with the headline's learner."""
+    """Nanoseconds per step in `run`, in turns with the headline's learner."""
     small, large = Installed.of(config(estimator)), Installed.of()
     short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
     small.run(short)

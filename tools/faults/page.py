@@ -52,7 +52,7 @@ def _row(name: str, one: Reached) -> list[str]:
 def write(
     found: Found, detectors: Sequence[Detector], summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     measured = {
         f"{missing:g} lost": {
             one.name: {

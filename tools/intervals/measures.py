@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import InputError
 from nbt_embed.metrics import coverage, interval_score, log_loss
-from tools.asked import Answers
+from tools.answers import Answers
 from tools.intervals.makers import LEVELS, Spread
 
 WINDOW = 1000  # rows in a row

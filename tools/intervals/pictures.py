@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nbt_embed.arrays import Float64Array
-from tools.asked import Answers
+from tools.answers import Answers
 from tools.intervals.makers import LEVELS, MAKERS, Spread
 from tools.intervals.summary import BOUNDS, LONG, Table
 from tools.streams.recordings import Task

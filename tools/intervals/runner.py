@@ -14,7 +14,7 @@ from nbt_embed import Learner
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import InputError
 from nbt_embed.streams import Stream
-from tools.asked import Answers, ask
+from tools.answers import Answers, ask
 from tools.intervals.makers import MAKERS
 from tools.intervals.measures import Measures, measure
 from tools.streams.recordings import Task

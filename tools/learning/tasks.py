@@ -70,7 +70,7 @@ def brackets(length: int, seed: int, s: int = 1, k: int = 5, alphabet: int = 10)
 
 
 def lorenz(length: int, seed: int) -> Float64Array:
-    """The x coordinate (sigma 10, rho 28, beta 8/3), 0.05 time units a sample, Runge-Kutta 4.
+    """The x coordinate (sigma 10, rho 28, beta 8/3), 0.05 time units per sample, Runge-Kutta 4.
 
     In plain floats: an array of three numbers is ten times slower to work with than they are.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from nbt_embed import Learner
 from nbt_embed.arrays import Float64Array
 from nbt_embed.streams import from_arrays
-from tools.asked import Answers, ask
+from tools.answers import Answers, ask
 
 # What counts as strange where nobody has looked at the data yet: standard deviations.
 STRANGE = 5.0
