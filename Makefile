@@ -41,8 +41,8 @@ help:
 	@echo 'make demo         learn a simulated sensor stream and show the result'
 	@echo 'make test         run the tests; SLOW=1 adds the long ones (minutes)'
 	@echo 'make package      the sdist tests itself; gcc, clang and hostile CFLAGS give the same bits'
-	@echo 'make accuracy     error on recorded streams (../shared/data) and memory, with their targets (README.md)'
-	@echo 'make streams      the learner beside simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
+	@echo 'make accuracy     error on recorded streams (../shared/data) and memory, with their targets (docs/evidence/accuracy.md)'
+	@echo 'make streams      the learner compared with simple forecasters on recorded streams (docs/evidence/streams.md); minutes'
 	@echo 'make peers        the estimators for river compared with its own models (docs/evidence/river.md); minutes'
 	@echo 'make live         live streams: rates, memory, a broker killed, a device unplugged, watch killed (docs/evidence/live.md)'
 	@echo 'make intervals    coverage, width and score of forecast intervals (docs/evidence/uncertainty.md); minutes'
@@ -53,7 +53,7 @@ help:
 	@echo 'make fleet-scale  cost by devices and samples, the scheduler, a million devices (docs/evidence/scale.md); minutes'
 	@echo 'make flat         leaks that nbt_embed.testing finds, and 200 runs without any (docs/guide/testing.md)'
 	@echo 'make drift        how fast the learner is back after a lasting change of the sensor (docs/design.md)'
-	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (README.md); minutes'
+	@echo 'make desk         speed and memory of run and compare, imports, a page in Chromium (docs/evidence/command-line.md); minutes'
 	@echo 'make targets      the same bits on emulated microcontrollers (docs/reference/porting.md)'
 	@echo 'make board        the kernel as WebAssembly in a web page, docs/board/index.html (docs/guide/virtual-board.md)'
 	@echo 'make size         flash, stack and instructions on microcontrollers, against the baseline (docs/evidence/size.md, README.md)'
@@ -66,19 +66,19 @@ help:
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
 	@echo 'make misra        where the kernel departs from MISRA C:2012 (docs/evidence/misra.md)'
 	@echo 'make soak         10^9 steps (docs/design.md); half an hour, may be interrupted'
-	@echo 'make learning     learning curves beside PyTorch (docs/evidence/learning.md); hours, may be interrupted;'
+	@echo 'make learning     learning curves compared with PyTorch (docs/evidence/learning.md); hours, may be interrupted;'
 	@echo '                  LEARNING=symbols, series or columns: that part; OWN=1: without the competitors;'
 	@echo '                  GOALS=1: of columns what has a goal, alone; REPORT=1: measures nothing, writes what is there'
 	@echo 'make learning-quick  the same questions in minutes, into build/learning-quick'
 	@echo 'make paper        what the paper of the method claims, measured again (docs/evidence/paper.md); minutes'
-	@echo 'make bench        the default learner beside river, reservoirpy, PyTorch, ...; the limit of the machine (docs/evidence/speed.md)'
+	@echo 'make bench        the default learner compared with river, reservoirpy, PyTorch, ...; the limit of the machine (docs/evidence/speed.md)'
 	@echo 'make bench-quick  the same in a minute, into build/'
 	@echo 'make instructions  instructions a step under valgrind, against the baseline'
 	@echo 'make fuzz         hostile checkpoints, flash and calls; FUZZ_SECONDS each (60); needs clang'
 	@echo 'make fuzz-coverage  lines of the parsers that the kept corpora reach'
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
-	@echo 'make readme       run what README.md shows: demo, test, examples and accuracy'
+	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults'
 	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
@@ -98,10 +98,11 @@ package: $(VENV)/tools
 	$(BIN)/python -m tools.package
 
 accuracy: $(VENV)/package
-	$(BIN)/python -m tools.accuracy
+	$(BIN)/python -m tools.accuracy $(call documented,--document docs/evidence/accuracy.md)
 
 streams: $(VENV)/package
-	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams $(call documented,--document docs/evidence/streams.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.streams \
+	    $(call documented,--document docs/evidence/streams.md --readme README.md)
 
 peers: $(VENV)/tools
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.peers $(call documented,--document docs/evidence/river.md)
@@ -131,7 +132,7 @@ drift: $(VENV)/package
 
 # Needs Chromium for the page.
 desk: $(VENV)/tools
-	$(BIN)/python -m tools.desk $(call documented,--document README.md --picture docs/guide/desk/page.png)
+	$(BIN)/python -m tools.desk $(call documented,--document docs/evidence/command-line.md --picture docs/guide/desk/page.png)
 
 # Needs mosquitto.
 live: $(VENV)/tools
@@ -296,7 +297,8 @@ notebook: $(VENV)/tools
 	$(BIN)/python -m tools.notebook $(call documented,--document)
 
 readme: $(VENV)/tools
-	$(BIN)/python -m tools.readme $(call documented,--document README.md)
+	$(BIN)/python -m tools.readme demo test $(call documented,--document README.md)
+	$(BIN)/python -m tools.readme guards faults $(call documented,--document docs/guide/sensor-faults.md)
 
 # NO_MKDOCS_2_WARNING: no advertisement of a successor. (Not --quiet: then --strict overlooks warnings.)
 site: $(VENV)/tools

@@ -62,7 +62,7 @@ def nbt_stream(request: pytest.FixtureRequest) -> Stream:
 
 @pytest.fixture
 def nbt_same_bits(request: pytest.FixtureRequest) -> Callable[..., int]:
-    """``assert_same_bits(learner, name, stream=...)`` with a golden log beside the test's file.
+    """``assert_same_bits(learner, name, stream=...)`` with a golden log next to the test's file.
 
     ``--nbt-record`` writes the log, which then is committed with the test.
     """

@@ -28,7 +28,7 @@ class BuildPackage(build_py):  # type: ignore[misc] # the same
     """Put the kernel's sources into the package, for ``nbt-embed export``.
 
     Were they a package of their own with its folder, an editable install would come after the
-    folder of the clone, which then hides the package from a Python that is started beside it.
+    folder of the clone, which then hides the package from a Python that is started next to it.
     """
 
     def run(self) -> None:

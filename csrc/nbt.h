@@ -52,37 +52,35 @@ extern "C" {
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
-/* What a name means stands beside it. */
+/* The comment after a name defines it. */
 /* clang-format off */
 
 typedef enum nbt_status {
     NBT_OK = 0,
-    NBT_SKIPPED = 1,         /* the step ran, but an update would have left the finite numbers: the
+    NBT_SKIPPED = 1,         /* the step ran, but an update would not have been finite: the
                                 parameters stayed, the estimate was cleared
                                 (nbt_counters.skipped) */
-    NBT_LIMITED = 2,         /* the step ran with a value brought to its bound (gate,
-                                input_limit) */
-    NBT_STUCK = 3,           /* a channel has not moved for stuck_steps samples: nothing is learnt
-                                from it until it does */
-    NBT_REOPENED = 4,        /* the loss has risen for good, or an input has jumped: scalers,
-                                readouts, rates and covariances start again, recurrent weights and
-                                head stay
-                                (drift_steps) */
-    NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters are back
+    NBT_LIMITED = 2,         /* the step ran with a limited value (gate, input_limit) */
+    NBT_STUCK = 3,           /* a channel has repeated its value for stuck_steps samples: nothing is
+                                learnt from it until it changes */
+    NBT_REOPENED = 4,        /* the loss has risen permanently, or an input has jumped: scalers,
+                                readouts, rates and covariances were reset, recurrent weights and
+                                head stay (drift_steps) */
+    NBT_ROLLED_BACK = 5,     /* the loss has risen: the last good parameters were restored
                                 (rollback_steps) */
-    NBT_NOT_FINITE = 6,      /* the step ran, but a number it gave is NaN or infinite: use none of
-                                them. Only parameters that no stream taught (a checkpoint from
-                                strangers), or labels near 1e18, lead there: reset the state, or
-                                load an older checkpoint */
+    NBT_NOT_FINITE = 6,      /* the step ran, but one of its results is NaN or infinite: use none of
+                                them. The cause is parameters that were not learnt (a modified
+                                checkpoint), or labels near 1e18: reset the state, or load an older
+                                checkpoint */
     NBT_ERR_NULL = -1,       /* a required pointer is NULL */
     NBT_ERR_CONFIG = -2,     /* a config field is out of range: nbt_config_check names it */
     NBT_ERR_BYTES = -3,      /* the block is smaller than nbt_bytes(&config) */
     NBT_ERR_ALIGN = -4,      /* the block is not aligned to 8 bytes */
-    NBT_ERR_INPUT = -5,      /* an input is NaN (hold_missing is 0), infinite, or absurdly far from
-                                the running mean (1e6 standard deviations, or 1e18; input_limit > 0:
-                                brought to the limit instead) */
-    NBT_ERR_LABEL = -6,      /* a label is infinite, absurdly far from the running mean, outside
-                                [0, 1] (bernoulli) or no class index (categorical) */
+    NBT_ERR_INPUT = -5,      /* an input is NaN (hold_missing is 0), infinite, or more than 1e6
+                                standard deviations, or 1e18, from the running mean (input_limit > 0
+                                limits it instead) */
+    NBT_ERR_LABEL = -6,      /* a label is infinite, too far from the running mean, outside [0, 1]
+                                (bernoulli) or no class index (categorical) */
     NBT_ERR_FULL = -7,       /* max_delay + 1 predictions wait for labels: learn one first */
     NBT_ERR_EMPTY = -8,      /* no prediction waits for a label: predict first */
     NBT_ERR_HORIZON = -9,    /* the horizon of nbt_run does not fit max_delay or what is waiting */
@@ -90,15 +88,15 @@ typedef enum nbt_status {
     NBT_ERR_ARRAY = -11,     /* no array of this name in this configuration */
     NBT_ERR_MAGIC = -12,     /* the bytes are no checkpoint */
     NBT_ERR_VERSION = -13,   /* the checkpoint was written by a newer, incompatible version */
-    NBT_ERR_LENGTH = -14,    /* the checkpoint is cut off: take the one before */
-    NBT_ERR_CRC = -15,       /* the checkpoint is damaged: take the one before */
-    NBT_ERR_STATE = -16,     /* a number in the learner or the checkpoint cannot be */
-    NBT_ERR_WRITE = -17,     /* the writing callback gave up */
-    NBT_ERR_READ = -18,      /* the reading callback gave up, or gave other bytes a second time;
+    NBT_ERR_LENGTH = -14,    /* the checkpoint is truncated: load the one before */
+    NBT_ERR_CRC = -15,       /* the checkpoint is damaged: load the one before */
+    NBT_ERR_STATE = -16,     /* a number of the learner or checkpoint is NaN or out of range */
+    NBT_ERR_WRITE = -17,     /* the writing callback failed */
+    NBT_ERR_READ = -18,      /* the reading callback failed, or returned other bytes a second time;
                                 flash: a slot that may hold the newest checkpoint cannot be read.
                                 Try again */
-    NBT_ERR_FLASH = -19,     /* the flash is described wrongly, or no slot could be written */
-    NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: start anew */
+    NBT_ERR_FLASH = -19,     /* nbt_flash has invalid fields, or no slot could be written */
+    NBT_ERR_NOTHING = -20    /* no slot of the flash holds a whole checkpoint: call nbt_init */
 } nbt_status;
 
 enum { /* nbt_config.cell: how the unit's state follows from its pre-activations a */
@@ -118,10 +116,10 @@ enum { /* nbt_config.estimator: where the gradient of the recurrent weights come
     NBT_EST_NOBACKTRACK = 1, /* rank-one random estimate v w^T of ds/dtheta (unbiased at decay 1) */
     NBT_EST_SNAP1 = 2,       /* exact traces g inside each unit, nothing between units (SnAp-1):
                                 columnar, resonator: the exact derivative */
-    NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for what they leave out (unbiased at decay 1) */
-    NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for what they leave
-                                out (unbiased at decay 1, least variance) */
-    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats: what the others estimate; for
+    NBT_EST_RESIDUAL = 3,    /* traces g, and v w^T for the terms they omit (unbiased at decay 1) */
+    NBT_EST_UNITWISE = 4,    /* traces g, and for every unit its own v_i w_i^T for the terms they
+                                omit (unbiased at decay 1, least variance) */
+    NBT_EST_RTRL = 5,        /* exact ds/dtheta, S R D floats, which the others estimate; for
                                 hosts */
     NBT_EST_END
 };
@@ -130,13 +128,13 @@ enum { /* nbt_config.norm: in which norms v and w are balanced (nobacktrack) */
     NBT_NORM_METRIC = 1,     /* the filter's own metric (Euclidean under the sgd filter) */
     NBT_NORM_END
 };
-enum { /* nbt_config.filter: what is done with the gradient */
-    NBT_FILTER_SGD = 0,      /* plain stochastic gradient steps of size sgd_rate */
+enum { /* nbt_config.filter: how a gradient becomes a step */
+    NBT_FILTER_SGD = 0,      /* stochastic gradient steps of size sgd_rate */
     NBT_FILTER_KALMAN = 1,   /* diagonal recurrent block, full readout block, one innovation */
-    NBT_FILTER_QUASI = 2,    /* the same with the recurrent block's bias column kept exactly */
+    NBT_FILTER_QUASI = 2,    /* the same, and the covariances of recurrent weights and bias */
     NBT_FILTER_END
 };
-enum { /* nbt_config.link: what the outputs mean */
+enum { /* nbt_config.link: the meaning of the outputs */
     NBT_LINK_GAUSSIAN = 0,   /* real values; labels are n_out reals */
     NBT_LINK_CATEGORICAL = 1,/* class probabilities; the label is one class index in [0, n_out) */
     NBT_LINK_BERNOULLI = 2,  /* independent probabilities; labels are n_out values in [0, 1] */
@@ -150,11 +148,11 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_W = 2,          /* (R, D) right factor of the estimate v w^T */
     NBT_ARRAY_V = 3,          /* (S)    left factor of the estimate; unitwise: (H, H), v_i in row
                                  i */
-    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of what
-                                 the bias does not explain (not sgd, not frozen) */
+    NBT_ARRAY_COVARIANCE = 4, /* (R, D) 1 / (information + info_floor) of theta, under quasi of its
+                                 residual after the bias (not sgd, not frozen) */
     NBT_ARRAY_READOUT_COVARIANCE = 5, /* (F, F) covariance of the readout (not sgd) */
     NBT_ARRAY_STATE = 6,      /* (S)    live state; lstm: h then c; resonators: [h; p; q] */
-    NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that trails by the labels not yet seen */
+    NBT_ARRAY_LEARNING_STATE = 7, /* (S) the state that lags by the labels not yet seen */
     NBT_ARRAY_NOISE = 8,      /* (O)    running innovation variance, scaled units (gaussian) */
     NBT_ARRAY_INPUT_SCALE = 9,/* (2, n_in) running mean and variance, caller's units */
     NBT_ARRAY_LABEL_SCALE = 10,/* (2, O) the same of the labels (gaussian) */
@@ -173,7 +171,7 @@ enum { /* arrays that nbt_array_get copies out, row-major */
                                  readout */
     NBT_ARRAY_MIX_ERROR = 19, /* (2, O) mean squared error of the mixture in units of the output,
                                  labels */
-    NBT_ARRAY_SLOW = 20,      /* (O, F) slow readout on [1; x; h; phi]; a label moves it three
+    NBT_ARRAY_SLOW = 20,      /* (O, F) slow readout on [1; x; h; phi]; a label changes it three
                                  labels later */
     NBT_ARRAY_SLOW_NOISE = 21, /* (2, O) its innovation variance, labels */
     NBT_ARRAY_LINEAR = 22,    /* (O, linear_lags + 1) linear expert on [1; newest, ..., oldest
@@ -184,146 +182,165 @@ enum { /* arrays that nbt_array_get copies out, row-major */
     NBT_ARRAY_ANGLE_TRACES = 26, /* (2, resonators) ds/domega of the resonators, real and imaginary
                                  parts (snap1) */
     NBT_ARRAY_LEVEL = 27,     /* (intervals) levels of the prediction intervals */
-    NBT_ARRAY_REACH = 28,     /* (O, 2 intervals) how far the lower and the upper bound of each level
-                                 are from a forecast, in mean absolute errors */
+    NBT_ARRAY_REACH = 28,     /* (O, 2 intervals) distances of the lower and the upper bound of each
+                                 level from a forecast, in mean absolute errors */
     NBT_ARRAY_ERROR = 29,     /* (3, O) mean absolute error of the forecasts in units of the output,
                                  of about 20 and of about 200 labels; labels */
     NBT_ARRAY_END
 };
 
-enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others have the first alone */
-    NBT_SIMD_BASE = 0,        /* what the compiler was told */
+enum { /* versions of the step in a build with NBT_DISPATCH (x86-64); others have only the first */
+    NBT_SIMD_BASE = 0,        /* the instruction set of the compiler options */
     NBT_SIMD_AVX2 = 1,
     NBT_SIMD_AVX512 = 2
 };
 
-/* What a learner is. Every field is explicit: zero is a value, never "default". Start from
- * nbt_config_default and change what you need; nbt_config_check names the first bad field. */
+/* The settings of a learner. Zero is a value, never "default". Start from nbt_config_default and
+ * change what you need; nbt_config_check names the first field out of range. A field without a cost
+ * changes neither bytes nor operations. */
 typedef struct nbt_config {
-    uint64_t seed;        /* seeds the initial weights and the signs of the estimator; nbt_reseed
-                             gives the signs another one */
-    uint32_t n_in;        /* input channels, 1..65535. Cost per channel and lag:
+    uint64_t seed;        /* seed of the initial weights and of the signs of the estimator;
+                             nbt_reseed sets another one for the signs. Default 0 */
+    uint32_t n_in;        /* input channels. Range 1..65535. Cost per channel and lag:
                              12 R + 8 head + 4 n_out + 4 F bytes */
-    uint32_t n_out;       /* outputs (categorical: classes, at least 2), 1..4096. Cost: 4 F bytes */
-    uint32_t n_hidden;    /* recurrent units, 0..4096 and what size_t can address. Cost: in a
-                             columnar layer 24 (I + 2) bytes a unit, else quadratic; a column of
-                             head and readout, two for a resonator. With 0 and no head the learner
-                             is recursive least squares on the lags (estimator frozen) */
-    uint32_t lags;        /* last samples of every input seen at once, 1..1024, default 2
-                             (gaussian) or 1 */
-    uint32_t max_delay;   /* max_delay + 1 predictions may wait for labels, 0..1048576, default 0.
-                             Cost: 4 n_in bytes each */
-    uint32_t cell;        /* NBT_CELL_*, default columnar. Cost: R rows of D columns */
-    uint32_t estimator;   /* NBT_EST_*, default snap1 (columnar, resonator), nobacktrack (lstm) or
-                             unitwise; frozen with n_hidden 0. columnar and resonator take snap1,
-                             which is exact there, or frozen; snap1, residual and unitwise need one
-                             state float per unit (not lstm); rtrl needs S R D <=
-                             NBT_RTRL_FLOATS_MAX and ignores decay. Cost: 4 R D bytes for each of
-                             w (nobacktrack, residual, unitwise), g (snap1, residual, unitwise) and
-                             covariance (all but frozen); unitwise 8 H^2 bytes and H^3 operations
-                             more; rtrl 4 (S + O) R D bytes and S^2 R D operations a step */
-    uint32_t norm;        /* NBT_NORM_*, default metric */
-    uint32_t filter;      /* NBT_FILTER_*, default kalman. Cost: 4 R D + 4 head Z +
-                             2 F (F + 1) bytes; quasi, not for columnar and resonator, 4 R D more */
-    uint32_t link;        /* NBT_LINK_*, default gaussian */
-    uint32_t scale_steps; /* samples, 0..16777216, default 300: inputs and gaussian labels are
-                             standardised with the running mean and variance of the first
-                             scale_steps samples (follow: of all); 0 leaves them as they are */
-    uint32_t hold_missing;/* 0 or 1, default 0: a NaN input repeats the channel's last value */
-    uint32_t anneal_steps;/* labels, 0..1073741824, default 100000: after n labels the recurrent
-                             step (sgd: every step) is multiplied by 1/sqrt(1 + n/anneal_steps), at
-                             least 0.1; 0 keeps it constant */
-    float scale_rate;     /* 1/samples, [0, 1], default 2e-3: after scale_steps (follow: after its
-                             inverse) the scaler goes on with this exponential rate; 0 freezes it */
-    float tau_min;        /* samples, > 1, default 1.6 (gaussian) or 2.2: shortest initial time
-                             constant of a unit */
-    float tau_max;        /* samples, >= tau_min, default 64 (gaussian) or 32, for dense cells 16:
-                             longest; the units of a kind are log-spaced */
-    float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H), in
-                             a columnar layer of the own ones, [0, 100], default 0.6 */
-    float input_gain;     /* the same of the input weights, times sqrt(I), [0, 100], default
-                             1.2 (gaussian) or 0.97 sqrt(n_in), at most 100 and in
-                             cells that mix at least 3.5 */
-    float decay;          /* lambda, [0, 1], default 0.95: factor on the old estimate each step;
-                             1 is unbiased, less trades bias for variance */
-    float rate;           /* eta, [0, 100], default 0.6 (gaussian) or 0.4, for dense cells 0.4
-                             or 0.15: multiplies the kalman step of the recurrent weights and of the
-                             head, which is also divided by the number of predictions that wait */
-    float info_rate;      /* gamma, 1/samples, (0, 0.5], default 1e-3: how fast the
-                             information of recurrent weights and head adapts */
-    float info_floor;     /* delta, [1e-6, 1e6], default 0.005 (gaussian) or 0.003: information that
-                             each of these weights starts with and never falls below; larger is
-                             slower and safer */
-    float forget;         /* readout forgetting factor a sample, (0.5, 1], default 0.9985 (gaussian)
-                             or 0.99995 */
-    float prior;          /* initial readout variance of input and bias weights, in units of the
-                             noise variance, [1e-6, 1e6], default 3 (gaussian) or 1 */
-    float prior_hidden;   /* the same of the weights on h and phi, [1e-6, 1e6],
-                             default 0.05 (gaussian) or 0.12 */
-    float noise_rate;     /* 1/samples, (0, 1], default 0.01: rate of the running innovation
-                             variance */
-    float sgd_rate;       /* [0, 100], default 0.003: step size of the sgd filter */
+    uint32_t n_out;       /* outputs; categorical: classes, at least 2. Range 1..4096. Cost:
+                             4 F bytes */
+    uint32_t n_hidden;    /* recurrent units; with 0 and no head the learner is recursive least
+                             squares on the lags, and the estimator is frozen. Range 0..4096, and
+                             what size_t can address. Cost: in a columnar layer 24 (I + 2) bytes per
+                             unit, else quadratic; one column of head and readout per unit, two per
+                             resonator */
+    uint32_t lags;        /* latest samples of every input that the learner sees. Default 2
+                             (gaussian) or 1. Range 1..1024. Cost: as n_in */
+    uint32_t max_delay;   /* one less than the predictions that may wait for a label. Default 0.
+                             Range 0..1048576. Cost per prediction: 4 n_in bytes; with follow 4 n_in
+                             more, and for every output up to 20 for the mixture and
+                             4 + 8 intervals */
+    uint32_t cell;        /* NBT_CELL_*. Default columnar. Cost: R rows of D columns */
+    uint32_t estimator;   /* NBT_EST_*. columnar and resonator take snap1, which is exact there, or
+                             frozen; snap1, residual and unitwise need one state float per unit (not
+                             lstm); rtrl ignores decay and needs S R D <= NBT_RTRL_FLOATS_MAX.
+                             Default snap1 (columnar, resonator), nobacktrack (lstm) or unitwise;
+                             frozen with n_hidden 0. Cost: 4 R D bytes each for w (nobacktrack,
+                             residual, unitwise) and for traces (snap1, residual, unitwise);
+                             unitwise 8 H^2 more and H^3 operations per step; rtrl
+                             4 (S + O) R D bytes and S^2 R D operations per step */
+    uint32_t norm;        /* NBT_NORM_*, which balances v and w of nobacktrack. Default metric */
+    uint32_t filter;      /* NBT_FILTER_*. Default kalman. Cost: 4 R D (not frozen) + 4 head Z +
+                             2 F (F + 1) bytes; kalman_quasi, not for columnar and resonator, 4 R D
+                             more; sgd none */
+    uint32_t link;        /* NBT_LINK_*. Default gaussian */
+    uint32_t scale_steps; /* inputs and gaussian labels are standardised with the running mean and
+                             variance of the first scale_steps samples (follow: of all); 0 leaves
+                             them unscaled. Unit: samples. Default 300. Range 0..16777216 */
+    uint32_t hold_missing;/* 1: a NaN input repeats the last value of its channel; 0: it is refused.
+                             Default 0 */
+    uint32_t anneal_steps;/* after n labels the recurrent step (sgd: every step) is multiplied by
+                             1/sqrt(1 + n/anneal_steps), at least 0.1; 0 keeps it constant. Unit:
+                             labels. Default 100000. Range 0..1073741824 */
+    float scale_rate;     /* rate of the scaler after scale_steps samples (follow: after
+                             1/scale_rate); 0 freezes it. Unit: 1/samples. Default 2e-3. Range
+                             [0, 1] */
+    float tau_min;        /* shortest initial time constant; those of the units of a kind are
+                             log-spaced. Unit: samples. Default 1.6 (gaussian) or 2.2. Range
+                             (1, 1e9] */
+    float tau_max;        /* longest initial time constant, at least tau_min. Unit: samples. Default
+                             64 (gaussian) or 32, for dense cells 16. Range (1, 1e9] */
+    float recurrent_gain; /* standard deviation of the initial recurrent weights times sqrt(H), in a
+                             columnar layer of a unit's weights on itself. Default 0.6. Range
+                             [0, 100] */
+    float input_gain;     /* standard deviation of the initial input weights times sqrt(I). Default
+                             1.2 (gaussian) or 0.97 sqrt(n_in), at most 100 and in dense cells at
+                             least 3.5. Range [0, 100] */
+    float decay;          /* lambda, factor on the random estimate at each step; 1 has no bias,
+                             smaller values less variance and a bias. Default 0.95. Range [0, 1] */
+    float rate;           /* eta, factor on the Kalman step of the recurrent weights and the head,
+                             which is also divided by the number of waiting predictions. Default 0.6
+                             (gaussian) or 0.4, for dense cells 0.4 or 0.15. Range [0, 100] */
+    float info_rate;      /* gamma, adaptation rate of the information of the recurrent weights and
+                             the head. Unit: 1/samples. Default 1e-3. Range (0, 0.5] */
+    float info_floor;     /* delta, smallest and initial information of each of these weights; a
+                             larger value gives smaller and safer steps. Default 0.005 (gaussian) or
+                             0.003. Range [1e-6, 1e6] */
+    float forget;         /* forgetting factor of the readout. Unit: per sample. Default 0.9985
+                             (gaussian) or 0.99995. Range (0.5, 1] */
+    float prior;          /* initial variance of the readout's weights on inputs and bias. Unit: the
+                             noise variance (prior_units: variance of the target). Default 3
+                             (gaussian) or 1. Range [1e-6, 1e6] */
+    float prior_hidden;   /* the same for the weights on h and phi. Default 0.05 (gaussian) or 0.12.
+                             Range [1e-6, 1e6] */
+    float noise_rate;     /* rate of the running variance of the innovations. Unit: 1/samples.
+                             Default 0.01. Range (0, 1] */
+    float sgd_rate;       /* step size of the sgd filter. Default 0.003. Range [0, 100] */
     /* Guards, docs/design.md section 10. */
-    uint32_t stuck_steps; /* samples, 0..16777215, default 0 (off): an input that repeats its value
-                             for more samples is stuck, and nothing is learnt from what is forecast
-                             with it; a gaussian label that does is missing */
-    uint32_t drift_steps; /* labels, 0..1048576, default 300, 0 is off: after so many labels with
-                             four times the usual loss, or more with less, but at least twice, the
-                             learner opens again to what is new. With mix_forget the mixture
-                             watches the losses; whatever the number, the readouts but the slow one
-                             start again once an input has jumped for good */
-    uint32_t rollback_steps; /* labels, 0..1073741824, default 0 (off): keep a copy of the
-                             parameters every so many labels, and take the last one back before
-                             the learner opens again; with mix_forget, of it the recurrent weights,
-                             the head and their information after a jump. Needs drift_steps, and
-                             mix_forget or follow 0. Cost: NBT_ROLLBACK_BYTES */
-    float gate;           /* standard deviations, [0, 1e6], default 5 (gaussian) or 20, 0 is off: a
-                             gaussian label that is further from its forecast is learnt as if it
-                             were so far */
-    float input_limit;    /* standard deviations, [0, 1e6], default 10, 0 is off: an input further
-                             from the running mean is brought so far, once the scaler has seen
-                             scale_steps (follow: 20 values) */
+    uint32_t stuck_steps; /* an input that repeats its value for more samples is stuck: until it
+                             changes, the labels of all waiting predictions count as missing. A
+                             gaussian label that repeats its value for as long is missing too. 0 is
+                             off. Unit: samples. Default 0. Range 0..16777215 */
+    uint32_t drift_steps; /* after so many labels with four times the usual loss, or more labels
+                             with at least twice the usual loss, scalers, readout, rates and
+                             covariances are reset; recurrent weights and head stay. With mix_forget
+                             the mixture adapts to such a loss, and any number but 0 makes the
+                             readouts, except the slow one, reset after a lasting jump of an input.
+                             0 is off. Unit: labels. Default 300. Range 0..1048576 */
+    uint32_t rollback_steps; /* keep a copy of the parameters every so many labels while the loss is
+                             usual, and restore it before a reset; with mix_forget, after a jump,
+                             the recurrent weights, the head and their information of the copy.
+                             Needs drift_steps, and mix_forget or follow 0. 0 is off. Unit: labels.
+                             Default 0. Range 0..1073741824. Cost: NBT_ROLLBACK_BYTES */
+    float gate;           /* a gaussian label further from its forecast is limited to this distance
+                             before it is learnt; 0 is off. Unit: standard deviations of the
+                             innovation. Default 5 (gaussian) or 20. Range [0, 1e6] */
+    float input_limit;    /* an input further from the running mean is limited to this distance,
+                             once the scaler has scale_steps samples (follow: 20); 0 is off. Unit:
+                             standard deviations of the channel. Default 10. Range [0, 1e6] */
     /* Streams, docs/design.md section 11; each is off at 0. */
-    uint32_t follow;      /* 0 or 1, default 1: the units of inputs and gaussian labels follow the
-                             stream at scale_rate for ever (scale_steps 0: values are taken as they
-                             are), and what was learnt is re-expressed. For the other links a
-                             channel is taken as it is until it is neither 0 nor 1. Values up to
-                             1e18 are taken then, as they are up to 1e6 */
-    uint32_t anchored;    /* 0 or 1, default 1 (gaussian) or 0: an output whose future is that of an
-                             input learns the difference to its last value (gaussian, needs
-                             follow). nbt_anchor_set says which these are; none until then */
-    uint32_t linear_lags; /* samples, 0..1024, default 10 (gaussian) or 0 (off): a linear forecast
-                             of every output from the last samples of its input takes part in the
-                             mixture. Needs anchored and mix_forget */
-    uint32_t prior_units; /* 0 or 1, default 1 (gaussian) or 0: the prior is in units of the target
-                             instead of the noise (gaussian, kalman filters) */
-    float linear_forget;  /* forgetting factor of the linear forecast a sample, (0.5, 1], default
-                             0.999; 0 without linear_lags */
-    float slow_forget;    /* forgetting factor a label of a second, slower readout that takes part in
-                             the mixture and learns from one label in four, [0, 1], default 0.9998
-                             (gaussian) or 0 (none). Needs mix_forget. Cost: 2 F (F + 5) + 4 n_out F
-                             bytes */
-    float mix_forget;     /* forgetting factor a label of what the mixture of forecasts is weighted
-                             by, [0, 1], default 0.998 (gaussian) or 0 (no mixture: the readout
-                             alone). Gaussian, needs follow */
-    uint32_t resonators;  /* how many of the units of a columnar layer, the last ones, are
-                             resonators, 0..n_hidden; default half of them (gaussian) or 0. n_hidden
-                             for the cell resonator, 0 for dense cells. Cost: 8 bytes of traces, and
-                             one more column of head and readout */
+    uint32_t follow;      /* 1: the units of inputs and gaussian labels adapt to the stream at
+                             scale_rate without end (scale_steps 0: values stay unscaled), and the
+                             learnt parameters are re-expressed. For the other links a channel that
+                             has only been 0 or 1 is left unscaled. Values up to 1e18 are accepted
+                             (scale_steps 0: up to 1e6). Default 1. Cost: NBT_STREAM_BYTES with the
+                             other arguments 0 */
+    uint32_t anchored;    /* 1: an output whose future is that of an input learns the difference
+                             from the input's last value (gaussian, needs follow). nbt_anchor_set
+                             names these inputs; an output has none until then. Default 1 (gaussian)
+                             or 0. Cost: 4 bytes per output */
+    uint32_t linear_lags; /* T, the latest samples of an output's anchor in a linear forecast that
+                             joins the mixture; 0 is off. Needs anchored and mix_forget. Unit:
+                             samples. Default 10 (gaussian) or 0. Range 0..1024. Cost:
+                             2 (T + 1) (T + 4) bytes per output, and 4 n_in (T - lags) if T >
+                             lags */
+    uint32_t prior_units; /* 1: the priors are in units of the target instead of the noise
+                             (gaussian, kalman filters). Default 1 (gaussian) or 0 */
+    float linear_forget;  /* forgetting factor of the linear forecast. Unit: per sample. Default
+                             0.999. Range (0.5, 1]; 0 without linear_lags */
+    float slow_forget;    /* forgetting factor of a second readout that joins the mixture and learns
+                             from one label in four; 0 is off. Needs mix_forget. Unit: per label.
+                             Default 0.9998 (gaussian) or 0. Range [0, 1]. Cost:
+                             2 F (F + 7) + 4 n_out F bytes */
+    float mix_forget;     /* forgetting factor of the mixture, which weights the forecasts by their
+                             recent losses; 0 is off: the readout alone. Gaussian, needs follow.
+                             Unit: per label. Default 0.998 (gaussian) or 0. Range [0, 1]. Cost:
+                             12 K + 12 bytes per output for K forecasts, and 4 K + 4 per waiting
+                             prediction and output */
+    uint32_t resonators;  /* how many units of a columnar layer, counted from the last, are
+                             resonators. Default half of n_hidden (gaussian) or 0; n_hidden for the
+                             cell resonator, 0 for dense cells. Range 0..n_hidden. Cost: 8 bytes of
+                             traces and one more column of head and readout per unit */
     uint32_t head;        /* units of a learnt layer phi = tanh(U [h; x; 1]) before the readout,
-                             which sees [h; phi; x; 1], 0..4096. It works with every cell and learns
+                             which then sees [h; phi; x; 1]. It works with every cell and learns
                              with every estimator. Default n_hidden (gaussian) or half of it for
-                             columnar and resonator, 0 (none) for dense cells. Cost: 8 Z bytes
-                             and 20 Z operations a unit, and a column of the readout */
-    float head_gain;      /* standard deviation of the initial weights of the head times sqrt(E),
-                             [0, 100], default 2 (gaussian) or 1; 0 without head */
-    /* What is said of a forecast beside it, docs/design.md section 13. Gaussian, needs follow. */
-    uint32_t intervals;   /* prediction intervals of every output, 0..8, default 3 (gaussian) or 0:
-                             nbt_interval, nbt_student. nbt_levels_set sets their levels. Cost: 2
-                             floats each and 11 for an output, and 1 + 2 intervals for every
-                             forecast that may wait */
-    uint32_t anomaly;     /* 0 or 1, default 1 (gaussian) or 0: how unusual every label is,
-                             nbt_anomaly. Cost: 28 floats for an output */
+                             columnar and resonator, 0 (none) for dense cells. Range 0..4096. Cost
+                             per unit: 8 Z bytes, 20 Z operations and a column of the readout */
+    float head_gain;      /* standard deviation of the head's initial weights times sqrt(E). Default
+                             2 (gaussian) or 1; 0 without head. Range [0, 100] */
+    /* Uncertainty of a forecast, docs/design.md section 13. Gaussian, needs follow. */
+    uint32_t intervals;   /* prediction intervals of every output: nbt_interval, nbt_student;
+                             nbt_levels_set sets their levels. Default 3 (gaussian) or 0. Range
+                             0..8. Cost: 44 + 8 intervals bytes per output, and 4 + 8 intervals per
+                             waiting prediction and output */
+    uint32_t anomaly;     /* 1: a score of every label, nbt_anomaly. Default 1 (gaussian) or 0.
+                             Cost: 112 bytes per output */
 } nbt_config;
 
 /* Health counters, all since nbt_init; one that is full stays so. */
@@ -337,9 +354,9 @@ typedef struct nbt_counters {
     uint64_t stuck;       /* predictions with a stuck input, and labels of stuck outputs */
     uint64_t reopened;    /* steps answered with NBT_REOPENED */
     uint64_t rolled_back; /* steps answered with NBT_ROLLED_BACK */
-    uint64_t moved;       /* times the units of an input or a label moved (follow) */
-    uint64_t restarted;   /* times the readouts started anew because a stream's first values were
-                             not like the ones after them (follow) */
+    uint64_t moved;       /* changes of the units of an input or a label (follow) */
+    uint64_t restarted;   /* resets of the readouts because a stream's first values were not like
+                             the ones after them (follow) */
 } nbt_counters;
 
 /* Bytes of a learner by purpose; the sum of the fields is nbt_bytes. */
@@ -360,17 +377,17 @@ typedef struct nbt_learner nbt_learner;
 /* clang-format on */
 
 /* Purpose: the default configuration for n_in inputs, n_out outputs, n_hidden units and a link
- * (NBT_LINK_*). Inputs, but for those that are only ever 0 and 1 beside another link than the
- * gaussian, and gaussian labels are scaled in units that follow the stream. The gaussian link mixes
+ * (NBT_LINK_*). Inputs and gaussian labels are scaled in units that adapt to the stream; for
+ * the other links an input that has only been 0 or 1 is left unscaled. The gaussian link mixes
  * several forecasts and forgets within about 700 samples; the others forget within about 20000.
- * The cell is columnar, in a build without it (NBT_CELLS) the last one that the build has. What a
- * build leaves out (NBT_FOLLOW, NBT_MIXTURE, NBT_HEAD, NBT_RESONATORS) is off, and input_limit and
- * scale_rate too where units do not follow. Cost: O(1). */
+ * The cell is columnar, in a build without it (NBT_CELLS) the last one that the build has. A part
+ * that the build omits (NBT_FOLLOW, NBT_MIXTURE, NBT_HEAD, NBT_RESONATORS) is off, and without
+ * NBT_FOLLOW also input_limit and scale_rate. Cost: O(1). */
 nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t link);
 
 /* Purpose: the same for any cell (NBT_CELL_*): estimator, tau_max, rate, resonators, head and
- * head_gain are those of the cell. To set config.cell afterwards leaves them those of the cell
- * before, which nbt_config_check may refuse. Cost: O(1). */
+ * head_gain are those of the cell. Setting config.cell afterwards does not change them, and
+ * nbt_config_check may then refuse the configuration. Cost: O(1). */
 nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
                           uint32_t link);
 
@@ -398,12 +415,12 @@ nbt_status nbt_shape(const nbt_config *config, size_t *S, size_t *R, size_t *D);
 nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_learner **learner);
 
 /* Purpose: draw the random directions of the estimate (nobacktrack, residual, unitwise; the others
- *   draw none) from another seed from now on. config.seed stays: it is that of the initial weights.
- *   To compare learners whose weights start alike: nbt_init, then nbt_reseed.
+ *   draw none) from another seed from now on. config.seed, the seed of the initial weights, stays.
+ *   To compare learners with the same initial weights: nbt_init, then nbt_reseed.
  * Errors: NBT_ERR_NULL. Cost: O(1). */
 nbt_status nbt_reseed(nbt_learner *learner, uint64_t seed);
 
-/* Purpose: say which input channel each output is the future of, -1 for none (anchored).
+/* Purpose: set for each output the input channel whose future it is, -1 for none (anchored).
  * Arguments: channel (n_out).
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (not anchored), NBT_ERR_CONFIG (no such channel, or a sample
  *   has been predicted already); the learner is then unchanged. Cost: O(n_out). */
@@ -459,9 +476,9 @@ nbt_status nbt_learn(nbt_learner *learner, const float *label);
 nbt_status nbt_variance(nbt_learner *learner, float *variance);
 
 /* Purpose: prediction intervals of the last nbt_predict, whatever the distribution of the errors:
- *   in the long run a share `level` of the labels is inside, each side missing half of the others
- *   (nbt_interval.h). They take their width from the last labels; before the first label it is that
- *   of the output itself, and 0 while the output has not varied.
+ *   over a long run a share `level` of the labels is inside, and half of the others is on each side
+ *   (nbt_interval.h). Their width follows the recent labels; before the first label it is that of
+ *   the output itself, and 0 while the output has not varied.
  * Arguments: bounds (n_out, intervals, 2), lower and upper of each level, caller's units.
  * Returns: NBT_OK; NBT_NOT_FINITE if one is beyond float32. The learner is unchanged.
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals). Cost: O(n_out intervals). */
@@ -476,32 +493,32 @@ nbt_status nbt_interval(const nbt_learner *learner, float *bounds);
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals). Cost: O(n_out). */
 nbt_status nbt_student(const nbt_learner *learner, float *scale, float *freedom);
 
-/* Purpose: how unusual the last label was: 0 usual, near 1 unheard of (nbt_anomaly.h). On streams
- *   without faults a share of about 1 - t of the labels, or fewer, scores above a threshold t up to
- *   0.999 (docs/evidence/uncertainty.md has measurements).
+/* Purpose: anomaly score of the last label, 0 (usual) to near 1 (unprecedented), nbt_anomaly.h.
+ *   On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
+ *   threshold t up to 0.999 (docs/evidence/uncertainty.md has measurements).
  * Arguments: score (n_out), NaN for an output without label.
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no anomaly). The learner is unchanged. Cost: O(n_out). */
 nbt_status nbt_anomaly(const nbt_learner *learner, float *score);
 
-/* Events instead of scores: an alarm that is told once. All 0 but the settings is a fresh one. */
+/* Events instead of scores: an alarm that is reported once. A new one has `left` 0. */
 typedef struct nbt_alarm {
-    float threshold;   /* scores above it tell, 0..1 */
-    uint32_t hold_off; /* scores after an event during which no other is told; each one above the
-                          threshold begins it again */
-    uint32_t left;     /* of them, still to come */
+    float threshold;   /* scores above it are events, 0..1 */
+    uint32_t hold_off; /* scores after an event during which no other is reported; each score above
+                          the threshold restarts the count */
+    uint32_t left;     /* of these scores, those still to come */
 } nbt_alarm;
 
 /* Purpose: take one score, NaN for none. Returns: 1 at an event, else 0. alarm may be NULL.
  * Cost: O(1). */
 int nbt_alarm_count(nbt_alarm *alarm, float score);
 
-/* What nbt_run gives of every row; NULL for what is not wanted. */
+/* The results of nbt_run for every row; NULL for those not wanted. */
 typedef struct nbt_rows {
     float *y;       /* (steps, n_out) forecasts; not NULL */
     float *bounds;  /* (steps, n_out, intervals, 2) nbt_interval of them */
     float *anomaly; /* (steps, n_out) nbt_anomaly of the label that was learnt in the row; NaN where
                          there was none */
-    uint32_t *guards; /* (steps) counters that grew in it: bit i, counter i of nbt_counters */
+    uint32_t *guards; /* (steps) counters that increased in it: bit i, counter i of nbt_counters */
 } nbt_rows;
 
 /* Purpose: feed a whole stream; bit for bit the loop over nbt_learn and nbt_predict.
@@ -509,8 +526,8 @@ typedef struct nbt_rows {
  *   horizon h: for each t learn(label_t) if h predictions wait, then predict(x_t); row t of y is
  *   the forecast for t + h. A stream may be fed in pieces.
  * Arguments: rows; x (steps, n_in); label (steps, n_out) or (steps, 1) categorical;
- *   *done receives the number of completed steps, skipped ones included. Rows from the first one on
- *   that was not begun are left as they are.
+ *   *done receives the number of completed steps, skipped ones included. Rows from the
+ *   first one that was not begun stay as they are.
  * Returns: NBT_OK, or NBT_NOT_FINITE if a forecast was not finite; all steps ran.
  * Errors: NBT_ERR_NULL, NBT_ERR_HORIZON (horizon > max_delay + 1, or more predictions wait than the
  *   horizon), and those of predict and learn: the steps before row *done stay done. At row *done
@@ -518,7 +535,7 @@ typedef struct nbt_rows {
 nbt_status nbt_run(nbt_learner *learner, const nbt_rows *rows, const float *x, const float *label,
                    size_t steps, size_t horizon, size_t *done);
 
-/* Purpose: forget the recent past, keep what was learnt: states, estimate, lag taps and waiting
+/* Purpose: forget the recent past and keep the parameters: states, estimate, lag taps and waiting
  * predictions are cleared; weights, covariances and scalers stay. Errors: NBT_ERR_NULL. */
 nbt_status nbt_reset_state(nbt_learner *learner);
 
@@ -533,12 +550,12 @@ nbt_status nbt_counters_get(const nbt_learner *learner, nbt_counters *counters);
 nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out, size_t *rows,
                          size_t *cols);
 
-/* Purpose: set what was learnt: theta, readout, head, slow, linear, covariance, head_covariance or
+/* Purpose: set parameters: theta, readout, head, slow, linear, covariance, head_covariance or
  *   coupling (NBT_ARRAY_*), for a warm start, for ablation, or to bring weights over from a learner
  *   of another size. The learner goes on as one that was loaded from a checkpoint with these
  *   numbers; states, estimate and scalers stay (nbt_reset_state forgets the first two).
  * Arguments: values (rows, cols), row-major, NULL to ask only whether the array may be set; rows
- *   and cols as nbt_array_get says them.
+ *   and cols as in nbt_array_get.
  * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (this configuration has no such array, it may not be set, or
  *   has another shape), NBT_ERR_STATE (a number is not finite, or nbt_load would refuse it); the
  *   learner is then unchanged. Cost: O(rows cols). */
@@ -557,18 +574,18 @@ uint32_t nbt_simd(const nbt_learner *learner);
  * Errors: NBT_ERR_NULL. Cost: O(1). */
 nbt_status nbt_simd_limit(nbt_learner *learner, uint32_t most);
 
-/* Purpose: 64-bit FNV-1a hash of everything that shapes the future of the learner, in canonical
+/* Purpose: 64-bit FNV-1a hash of all data that affect later results, in canonical
  * (row-major, little-endian) order: equal on every target, for every NBT_LANES. 0 for NULL. */
 uint64_t nbt_hash(const nbt_learner *learner);
 
-/* Purpose: bytes of a checkpoint (docs/reference/checkpoint.md) of a learner with this configuration, at most
- * NBT_BYTES + 32; 0 if the configuration is refused. Cost: O(1). */
+/* Purpose: bytes of a checkpoint (docs/reference/checkpoint.md) of a learner with this
+ * configuration, at most NBT_BYTES + 32; 0 if the configuration is refused. Cost: O(1). */
 size_t nbt_checkpoint_bytes(const nbt_config *config);
 
-/* Takes the next n bytes (1..64) of a checkpoint; returns 0, or anything else to give up. */
+/* Takes the next n bytes (1..64) of a checkpoint; returns 0, or anything else to stop. */
 typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
 
-/* Purpose: write everything that makes a resumed run the run: the same bits on every target.
+/* Purpose: write all that a resumed run needs to have the same bits, on every target.
  * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that is given one piece
  *   after the other, all of 64 bytes but the last, so that flash can be programmed as they come.
  * Errors: NBT_ERR_NULL, NBT_ERR_BYTES, NBT_ERR_STATE (a number is not finite: nothing was written,
@@ -576,13 +593,13 @@ typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
 nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes);
 nbt_status nbt_save_stream(const nbt_learner *learner, nbt_write write, void *context);
 
-/* Gives n bytes (1..64) of a checkpoint from an offset on; returns 0, or anything else to give
- * up. */
+/* Gives n bytes (1..64) of a checkpoint from an offset on; returns 0, or anything else to
+ * stop. */
 typedef int (*nbt_read)(void *context, size_t offset, unsigned char *out, size_t n);
 
 /* Purpose: build the learner of a checkpoint in memory[bytes], as nbt_init does.
- * Arguments: data [n], the checkpoint, or a callback that gives the n bytes, three times over; what
- *   follows the checkpoint's end is not looked at. *learner receives the address (equal to memory).
+ * Arguments: data [n], the checkpoint, or a callback that returns the n bytes, three times; bytes
+ *   after the checkpoint's end are ignored. *learner receives the address (equal to memory).
  *   Everything is checked before memory is touched.
  * Errors: NBT_ERR_NULL, NBT_ERR_MAGIC, NBT_ERR_VERSION, NBT_ERR_LENGTH, NBT_ERR_CRC,
  *   NBT_ERR_CONFIG, NBT_ERR_STATE, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ (if the callback
@@ -592,7 +609,7 @@ nbt_status nbt_load(void *memory, size_t bytes, const unsigned char *data, size_
 nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *context, size_t n,
                            nbt_learner **learner);
 
-/* Purpose: the configuration in a checkpoint, to know how much memory to give to nbt_load.
+/* Purpose: the configuration in a checkpoint, from which nbt_bytes gives the memory for nbt_load.
  * Errors: those of nbt_load up to NBT_ERR_CONFIG, and NBT_ERR_STATE. Cost: O(n). */
 nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *config);
 
@@ -617,8 +634,8 @@ size_t nbt_store_slot_bytes(const nbt_config *config);
 
 /* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power
  * cut at any moment leaves that one or the new one; the slots wear evenly; what was written is read
- * back. After NBT_OK no load gives anything older (docs/reference/checkpoint.md says under which faults, and
- * why).
+ * back. After NBT_OK no load gives anything older (docs/reference/checkpoint.md
+ * has the faults that this covers).
  * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small),
  *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was
  *   written, try again; leave a slot that stays so out of nbt_flash). The newest checkpoint before
@@ -702,7 +719,7 @@ float nbt_sigmoidf(float x);
               1u) *                                                                               \
                  NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
-/* What follow takes beside, with the anchor, the mixture, intervals and anomaly; slow and mix: 1
+/* Additional bytes of follow, with the anchor, the mixture, intervals and anomaly; slow and mix: 1
  * with slow_forget, with mix_forget above 0, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, \
                          anchored, linear_lags, slow, mix, intervals, anomaly)                   \
@@ -715,7 +732,7 @@ float nbt_sigmoidf(float x);
                    NBT_STREAM_SCRATCH(NBT_FLOATS_SCRATCH_, NBT_IN(NBT_LINKS_REAL, link),         \
                                       (size_t)(follow), (size_t)(n_out), (size_t)(linear_lags))))
 
-/* What a last good copy takes beside: of theta, readout, their covariances, noise and scalers. */
+/* Additional bytes of a last good copy: theta, readout, their covariances, noise and scalers. */
 #define NBT_ROLLBACK_BYTES(n_in, n_out, n_hidden, resonators, head, lags, cell, estimator, filter, \
                            link)                                                                   \
     (sizeof(float) *                                                                               \

@@ -31,7 +31,7 @@ NBT_LOCAL void nbt_assess_move(const nbt_learner *learner, const nbt_layout *l, 
 /* An output has varied for the first time: nothing is known of it yet. */
 NBT_LOCAL void nbt_assess_begin(const nbt_learner *learner, const nbt_layout *l, size_t o);
 
-/* The learner has opened again: the intervals of all outputs are wider from now on. */
+/* The learner has reset its adaptation: the intervals of all outputs are wider from now on. */
 NBT_LOCAL void nbt_assess_open(const nbt_layout *l);
 
 /* What nbt_interval, nbt_student and nbt_anomaly give. */

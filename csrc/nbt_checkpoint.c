@@ -271,7 +271,7 @@ static reader reader_of(nbt_read read, void *context, size_t n)
     return self;
 }
 
-/* What the header says beside config and counters. */
+/* What the header has in addition to config and counters. */
 typedef struct header {
     size_t bytes;
     size_t payload;

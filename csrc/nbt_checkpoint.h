@@ -10,7 +10,7 @@
 /* CRC-32 of ISO 3309. */
 uint32_t nbt_crc32(const unsigned char *bytes, size_t n);
 
-/* Whether the learner holds no number that cannot be. */
+/* Whether no number of the learner is NaN, infinite or outside its range. */
 int nbt_is_sound(const nbt_learner *learner);
 
 /* The configuration of a checkpoint whose lengths, CRC and configuration are right. */

@@ -128,7 +128,7 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
     return r;
 }
 
-/* The range of one field beside the values of the others. */
+/* The range of one field, given the values of the others. */
 static range range_of(const nbt_config *config, size_t index)
 {
     range r = ranges[index];
@@ -191,7 +191,7 @@ nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint
             nbt_config_set_word(&config, i, 0);
         }
     }
-    if (config.follow == 0) { /* without re-expression a scaler has to stand still, and then it may
+    if (config.follow == 0) { /* without re-expression a scaler has to be frozen, and then it may
                                  know too little to limit anything */
         config.scale_rate = config.input_limit = 0.0f;
     }
@@ -389,8 +389,9 @@ const char *nbt_status_text(nbt_status status)
     case NBT_STUCK:
         return "a channel has not moved for stuck_steps samples: nothing was learnt from it";
     case NBT_REOPENED:
-        return "the loss has risen for good: scalers, readout and covariances started anew";
-    case NBT_ROLLED_BACK: return "the loss has risen for good: the last good parameters are back";
+        return "the loss has risen permanently: scalers, readout and covariances were reset";
+    case NBT_ROLLED_BACK:
+        return "the loss has risen permanently: the last good parameters are back";
     case NBT_NOT_FINITE:
         return "a number of the forecast or the variance is not finite: go back to an older "
                "checkpoint";
@@ -420,7 +421,8 @@ const char *nbt_status_text(nbt_status status)
     case NBT_ERR_FLASH:
         return "the flash is described wrongly, or no slot takes writes: try again, or leave out "
                "those that fail";
-    case NBT_ERR_NOTHING: return "no slot of the flash holds a whole checkpoint: start anew";
+    case NBT_ERR_NOTHING:
+        return "no slot of the flash holds a whole checkpoint: start with nbt_init";
     }
     return "unknown status";
 }

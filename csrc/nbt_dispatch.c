@@ -8,7 +8,7 @@
 uint32_t nbt_simd(const nbt_learner *learner)
 {
     uint32_t most = learner == NULL || learner->simd == 0 ? NBT_SIMD_AVX512 : learner->simd - 1;
-    /* Asked anew in every call, since the block of a learner may move to another machine. */
+    /* Asked in every call, since the block of a learner may move to another machine. */
     if (most >= NBT_SIMD_AVX512 && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq")) {

@@ -6,7 +6,7 @@
 #include "nbt_math.h"
 #include "nbt_units.h"
 
-/* Values of an input whose units are still found out. When they move, all readouts start anew:
+/* Values of an input whose units are still found out. When they move, all readouts restart:
  * re-expressed from units that were far too small, they would be sure of what they cannot know, and
  * forecast far away. The first value that is limited comes after these. The other links than the
  * gaussian forget slowly. */
@@ -216,7 +216,7 @@ NBT_OWN_FRAME static void keep_label(const nbt_layout *l, size_t o, float z)
     NBT_OF(l, last_label)[o] = nbt_clamp(nbt_units_apply(&unit, z), -NBT_HUGE, NBT_HUGE);
 }
 
-/* The label of one output without anchor. Returns whether the readouts have to start anew. */
+/* The label of one output without anchor. Returns whether the readouts have to restart. */
 static int follow_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
 {
     if (nbt_mixes(l)) {

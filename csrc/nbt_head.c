@@ -186,7 +186,7 @@ NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
 /* ---- the change ------------------------------------------------------------------------------ */
 
 /* The columns of U by whose turn it is: P of n_turn columns from `turn` on moves, and that of column
- * `middle`, if there is one, if it `moves`; that of n_rest columns from `rest` on stands still. Every
+ * `middle`, if there is one, if it `moves`; that of n_rest columns from `rest` on does not change. Every
  * step does the same work. */
 typedef struct head_turn {
     size_t turn, n_turn, rest, n_rest;

@@ -126,13 +126,13 @@ static void add_recurrent(const nbt_layout *l, float gain)
     }
     if (nbt_has_g(&l->m) && nbt_resonators(l) > 0) { /* q, and p with q */
         const float *q = NBT_OF(l, white) + l->H * l->O;
-        directions beside = {q,
-                             q - nbt_resonators(l) * l->O,
-                             l->O,
-                             nbt_g_square(l) + l->H,
-                             NBT_OF(l, pq_square),
-                             nbt_resonators(l)};
-        add_directions(l->chol, &beside, gain, l->O);
+        directions more = {q,
+                           q - nbt_resonators(l) * l->O,
+                           l->O,
+                           nbt_g_square(l) + l->H,
+                           NBT_OF(l, pq_square),
+                           nbt_resonators(l)};
+        add_directions(l->chol, &more, gain, l->O);
     }
 }
 

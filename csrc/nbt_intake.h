@@ -12,7 +12,7 @@ NBT_LOCAL nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout 
 typedef struct nbt_notice {
     int limited;
     int stuck;
-    int jumped; /* an input, for good (nbt_units.h) */
+    int jumped; /* an input, permanently (nbt_units.h) */
 } nbt_notice;
 
 /* Counts x in runs (2, n); whether the channel has now repeated it for more than `steps` samples

@@ -134,7 +134,7 @@ NBT_INLINE float *nbt_factor(const nbt_layout *l)
     return l->y + 3 * l->O;
 }
 
-/* What a learner has beside nbt_matrices.h; constants where the build leaves no choice. */
+/* What a learner has in addition to nbt_matrices.h; constants where the build leaves no choice. */
 NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
 {
     return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT, l->m.w != NULL || l->m.g != NULL);

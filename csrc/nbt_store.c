@@ -269,7 +269,7 @@ static int is_certain(const nbt_flash *flash, const survey *seen)
            (is_single(seen->doubtful) && (seen->whole == 0 ? flash->n_slots >= 4 : seen->has_head));
 }
 
-/* Whether a slot beside these two may be open: one that did not take the mark. */
+/* Whether a slot other than these two may be open: one that did not take the mark. */
 static int has_stale(const survey *seen)
 {
     int is_sure = seen->has_head && (seen->stale & seen->newest) == 0;
@@ -298,7 +298,7 @@ nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes, nb
         nbt_status status = nbt_load_stream(memory, bytes, read_checkpoint, &newest,
                                             seen.bytes[newest.index], learner);
         if (status ==
-            NBT_ERR_STATE) { /* a whole checkpoint of numbers that cannot be: by a foreign hand */
+            NBT_ERR_STATE) { /* a whole checkpoint with invalid numbers: not written by nbt_save */
             without |= only(newest.index);
         } else if (status != NBT_ERR_READ && status != NBT_ERR_CRC) {
             return status;

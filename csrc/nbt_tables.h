@@ -108,7 +108,7 @@ enum {
     NBT_ESTIMATORS_RESIDUAL = NBT_ESTIMATORS_SHARED & NBT_ESTIMATORS_G,
     NBT_ESTIMATORS_SWEPT = NBT_ESTIMATORS_W | NBT_ESTIMATORS_G, /* by nbt_sweep */
     NBT_ESTIMATORS_LEARNING = NBT_ESTIMATORS_SWEPT | NBT_ESTIMATORS_EXACT,
-    NBT_ESTIMATORS_DIRECTED = NBT_ESTIMATORS_W | NBT_ESTIMATORS_EXACT, /* N directions beside g */
+    NBT_ESTIMATORS_DIRECTED = NBT_ESTIMATORS_W | NBT_ESTIMATORS_EXACT, /* N directions next to g */
     NBT_ESTIMATORS_WHITENED = NBT_ESTIMATORS_G | NBT_ESTIMATORS_EXACT,
     NBT_ESTIMATORS_JACOBIAN = NBT_ESTIMATORS_BY_UNIT | NBT_ESTIMATORS_EXACT,
 
@@ -242,7 +242,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(LEVEL, level, 0, 1) /* running loss */                                                      \
     X(SUM, seen, 0, 1)    /* labels counted in it */                                              \
     X(SUM, alarm, 0, 1)   /* how much the loss has been above the level lately */                 \
-    X(PAIR, opened, counters->labels, 1) /* labels when the rates last started anew */            \
+    X(PAIR, opened, counters->labels, 1) /* labels when the rates last restarted   */            \
     X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */                        \
     X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */                   \
     X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: what the workspace holds of the next learning step */ \

@@ -91,7 +91,7 @@ static float far_run(const nbt_unit *unit)
 }
 
 /* A later value in the block that the last far one began, if there is one. Returns whether the
- * channel has jumped for good: it then counts anew from that block. */
+ * channel has jumped permanently: it then counts from that block. */
 static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
 {
     if (is_far) { /* a block of one; how many there are in a row is counted below 1 */

@@ -5,7 +5,7 @@
  * Two units are kept.
  *   live     mean m and variance v of x, with rate max(1 / n, scale_rate) for ever (nbt_scale).
  *            The network sees (x - m) / s. They move with every value; nothing is re-expressed.
- *   applied  mean M and deviation S. The readouts see (x - M) / S. They stand still until s has
+ *   applied  mean M and deviation S. The readouts see (x - M) / S. They do not change until s has
  *            left [S / 2, 2 S], or m is more than S away from M. Then they take the live ones,
  *            and whoever has numbers in them re-expresses these:
  *                x' = a x + b,   a = S / s,   b = (M - m) / s
@@ -13,12 +13,12 @@
  * once more than 20 values have been counted.
  *
  * The first values may be those of a sensor that is not awake yet. Within the first 64,
- * statistics of blocks of doubling length (value 2; 3, 4; 5..8; ...) are kept beside. A block
+ * statistics of blocks of doubling length (value 2; 3, 4; 5..8; ...) are kept too. A block
  * whose variance is 64 times smaller than that of all before replaces it.
  *
  * Later a value more than 6 live deviations off begins a block of 64. If the values from the last
  * such one on vary 8 times less than all and lie more than two deviations apart from them, the
- * channel has jumped for good: its live units start anew from the block, and what the readouts
+ * channel has jumped permanently: its live units restart from the block, and what the readouts
  * have learnt stays as it was relative to the mean. */
 #ifndef NBT_UNITS_H
 #define NBT_UNITS_H
@@ -59,9 +59,9 @@ typedef struct nbt_unit_change {
     nbt_unit_event event;
     float a;
     float b;
-    float shift;  /* b for what was learnt: 0 after a jump for good */
+    float shift;  /* b for what was learnt: 0 after a permanent jump */
     int restarts; /* the values before were not like this one, or not like the later ones */
-    int jumps;    /* the channel counts anew from its last block */
+    int jumps;    /* the channel counts again from its last block */
     int limited;  /* the value was brought to the limit */
     float live;   /* the value in live units, and in the applied ones, both within the limit */
     float applied;

@@ -11,7 +11,7 @@
  *     r2
  * has mean X and the least variance of all random rank-one matrices with that mean (Benzing et al.
  * 2019, arXiv 1902.03993). Everything follows from inner products; w_i itself moves in the sweep.
- * Cost of a step beside the sweep: H^3 + O(H^2). */
+ * Cost of a step in addition to the sweep: H^3 + O(H^2). */
 #ifndef NBT_UNITWISE_H
 #define NBT_UNITWISE_H
 

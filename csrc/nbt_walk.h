@@ -1,4 +1,4 @@
-/* Everything a learner has to remember beside its config and counters, word by word in one
+/* Everything a learner has to remember apart from its config and counters, word by word in one
  * canonical order (docs/reference/checkpoint.md): matrices row-major whatever NBT_LANES, samples newest first
  * wherever the ring stands. The hash, save and load walk the same way. */
 #ifndef NBT_WALK_H

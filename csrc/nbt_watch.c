@@ -97,7 +97,7 @@ static int copies(const nbt_learner *learner)
            learner->alarm <= 0.0f;
 }
 
-/* Whether the losses have risen for good. */
+/* Whether the losses have risen permanently. */
 static int alarms(const nbt_learner *learner)
 {
     uint32_t steps = learner->config.drift_steps;
@@ -153,7 +153,7 @@ NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
 /* ---- acting ---------------------------------------------------------------------------------- */
 
 /* The recurrent weights stay, since what they remember is of use again; all that follows them
- * within a few hundred labels starts anew. */
+ * within a few hundred labels restarts. */
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;

@@ -1,4 +1,4 @@
-/* The watch over the loss (docs/design.md, section 10): when it rises for good, the learner goes
+/* The watch over the loss (docs/design.md, section 10): when it rises permanently, the learner goes
  * back to its last good parameters or resets its adaptation. */
 #ifndef NBT_WATCH_H
 #define NBT_WATCH_H
@@ -15,16 +15,16 @@ NBT_LOCAL void nbt_watch_fill(const nbt_layout *l);
  * do, which needs the matrices as the step leaves them. */
 NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float loss);
 
-/* Acts if the losses have risen for good, and keeps a copy where one is due. From label 2^24 on it
+/* Acts if the losses have risen permanently, and keeps a copy where one is due. From label 2^24 on it
  * also lets the recurrent weights of an old learner decay (Krogh and Hertz 1992), which would
  * wander off in the long run: by 2e-8 a label, 1024 labels at once. Returns NBT_OK, NBT_REOPENED or
  * NBT_ROLLED_BACK. */
 NBT_LOCAL nbt_status nbt_watch_act(nbt_learner *learner, const nbt_layout *l);
 
-/* An input has jumped for good (nbt_units.h). The samples until that was certain have taught the
+/* An input has jumped permanently (nbt_units.h). The samples until that was certain have taught the
  * readouts much, and wrongly, since inputs far off weigh most. So the full and the linear forecasts
  * start again, and the recurrent weights learn as fast as at the start. The slow forecast has learnt
- * least of them: it stays beside the others, which have to earn their weights. Needs the matrices as
+ * least of them: it stays, while the others have to show their worth in the mixture. Needs the matrices as
  * the last step leaves them. Returns whether it did anything (drift_steps, mix_forget). */
 NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l);
 

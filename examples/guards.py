@@ -1,4 +1,4 @@
-"""A sensor that shouts, sticks and is then mounted the other way round; the counters tell."""
+"""Outliers, a stuck sensor, and one that is then mounted the other way round, with counters."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from nbt_embed import Learner
 
 rng = np.random.default_rng(0)
 signal = np.sin(0.2 * np.arange(9000)) + 0.05 * rng.normal(size=9000)
-signal[3000:3010] = 65535.0  # the converter's way of saying nothing
+signal[3000:3010] = 65535.0  # outliers: what a converter returns without a reading
 signal[4000:4300] = signal[4000]  # stuck
-signal[6000:] = 20 - 3 * signal[6000:]  # mounted anew
+signal[6000:] = 20 - 3 * signal[6000:]  # mounted the other way round
 
 guards = {"gate": 6, "input_limit": 8, "stuck_steps": 20, "drift_steps": 100}
 off = {"gate": 0, "input_limit": 0, "drift_steps": 0}
@@ -29,9 +29,9 @@ unguarded, _ = error(off)
 print("                        guarded  unguarded")
 events = (
     "quiet",
-    "after the shouting",
-    "after standing still",
-    "mounted anew",
+    "after the outliers",
+    "after the stuck sensor",
+    "after the new mounting",
     "300 samples later",
 )
 for event, with_guards, without in zip(events, guarded, unguarded, strict=True):

@@ -1,7 +1,7 @@
-"""A machine whose sensors fail: which faults are told, and when.
+"""A machine whose sensors fail: which faults are reported, and when.
 
-The learner knows nothing of faults. It forecasts every channel, and says how wide its forecasts are
-and how unusual each reading was. An alarm makes one event of what belongs together.
+No fault is labelled. The learner forecasts every channel with an interval, and gives every reading
+an anomaly score. An alarm makes one event of scores that follow each other.
 """
 
 import numpy as np
@@ -32,12 +32,12 @@ by_channel = events(told.anomaly, threshold=0.999, hold_off=100)
 alarms = sorted((int(row), channel) for channel, rows in enumerate(by_channel) for row in rows)
 width = told.intervals[..., 3] - told.intervals[..., 2]  # of the 80 % intervals
 
-print("  row  fault  channel   told at row  by channel  score   wider intervals, times")
+print("  row  fault  channel   alarm at row  by channel  score   wider intervals, times")
 for fault in faults:
     after = slice(fault.row, fault.row + 40)
     wider = width[after, fault.channel].max() / np.median(width[: fault.row, fault.channel])
     first = next(((row, by) for row, by in alarms if fault.row <= row < fault.row + 40), None)
-    when = f"{first[0]:11}{first[1]:12}{told.anomaly[first]:9.5f}" if first else f"{'never':>32}"
+    when = f"{first[0]:12}{first[1]:12}{told.anomaly[first]:9.5f}" if first else f"{'never':>33}"
     print(f"{fault.row:5}  {fault.kind:5}{fault.channel:9}{when}{wider:18.1f}")
     alarms = [alarm for alarm in alarms if not fault.row <= alarm[0] < fault.row + 150]
 print("alarms without a fault:", ", ".join(f"{row} ({by})" for row, by in alarms) or "none")

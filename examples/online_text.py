@@ -2,7 +2,7 @@
 
     python examples/online_text.py [FILE]
 
-Without a file it reads the beginning of Python's own help texts. Beside the learner stand counts of
+Without a file it reads the beginning of Python's own help texts. For comparison there are counts of
 characters after the last one and the last two, learnt in the same single pass.
 """
 

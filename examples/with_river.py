@@ -2,7 +2,7 @@
 
     pip install 'nbt-embed[river]'
 
-Beside the learner stands river's logistic regression, which needs a scaler and knows one row alone.
+It is compared with river's logistic regression, which needs a scaler and sees one row alone.
 """
 
 from collections.abc import Hashable, Iterator

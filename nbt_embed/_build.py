@@ -1,8 +1,9 @@
 """Build recipe of ``nbt_embed._kernel``: the C kernel behind cffi in API mode.
 
 ``setup.py`` runs this file by its path, before the package can be imported. The declarations that
-Python sees are cut from ``nbt.h`` and the headers beside this file, between their two marker lines,
-so a header is the only place where they are written. cffi releases the GIL around every call.
+Python sees are cut from ``nbt.h`` and the headers next to this file, between two marker
+lines, so a header is the only place where they are written. cffi releases the GIL around every
+call.
 """
 
 from __future__ import annotations

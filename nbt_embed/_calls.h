@@ -14,7 +14,7 @@
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
-/* Beside the numbers of nbt_status; nothing has happened. */
+/* In addition to the numbers of nbt_status; nothing has happened. */
 enum {
     NBT_CALL_BUSY = -100, /* another thread is inside, or holds the learner */
     NBT_CALL_TORN = -101  /* a thread was inside when this process was forked, and is not in it */

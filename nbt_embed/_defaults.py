@@ -32,9 +32,9 @@ def _needs_other_units(given: Mapping[str, Any]) -> bool:
 def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields that are None in ``given``, by name.
 
-    A default that the kernel refuses beside the other fields becomes the nearest value that it
-    takes: without ``follow``, all that needs it is off. Where it refuses a field that is not open
-    nothing follows from it; the error comes when a learner is built.
+    A default that the kernel refuses together with the other fields becomes the nearest
+    value that it takes: without ``follow``, all that needs it is off. Where it refuses a
+    field that is not open nothing follows from it; the error comes when a learner is built.
     """
     words = {
         name: number_of(name, ctype, given[name])

@@ -56,9 +56,9 @@ class Counters:
     label), missing (``learn`` calls with none), skipped (steps whose update would have left the
     finite numbers and was dropped), clipped (predictions with an input brought to input_limit),
     limited (labels brought to the gate), stuck (predictions with a stuck input, and stuck labels),
-    reopened (times the learner opened again), rolled_back (times it took its last good parameters),
-    moved (times the units of a channel moved), restarted (times the readouts started anew because
-    the first values of a stream were not like the later ones).
+    reopened (times the learner reset its adaptation), rolled_back (times it took its last good
+    parameters), moved (times the units of a channel moved), restarted (times the readouts
+    restarted because the first values of a stream were not like the later ones).
     """
 
     predictions: int
@@ -255,7 +255,7 @@ def _bound(value: float) -> str:
 
 
 def _accepted(struct: Any, index: int) -> Iterator[str]:
-    """The choices for a field that the kernel takes beside the fields before it.
+    """The choices for a field that the kernel takes together with the fields before it.
 
     What comes after it and needs another choice is refused by its own name.
     """

@@ -22,7 +22,7 @@ _SHAPING = (
     "quasi-diagonal",
 )  # fmt: skip
 _SHAPING_CODE = ("covariances", "follow gaussian", "head", "dense", "learns", "several outputs")
-_LACKS = frozenset({"no head", "no mixture", "stand still", "stand still gaussian", "prompt"})
+_LACKS = frozenset({"no head", "no mixture", "fixed units", "fixed units gaussian", "prompt"})
 # Loops that take several rows at a time have a rest.
 _ROWS_AT_ONCE = 4
 
@@ -145,8 +145,8 @@ def _parts(config: Config) -> frozenset[str]:
         "follow": config.follow,
         "follow gaussian": config.follow and gaussian,
         "follow classes": config.follow and not gaussian,
-        "stand still": not config.follow,
-        "stand still gaussian": not config.follow and gaussian,
+        "fixed units": not config.follow,
+        "fixed units gaussian": not config.follow and gaussian,
         "prior units": bool(config.prior_units),
         "anchored": bool(config.anchored),
         "follow labels": config.follow and gaussian and not config.anchored,

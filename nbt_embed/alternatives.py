@@ -1,8 +1,8 @@
 """Bytes that other ways to train the same network would need, computed and not run.
 
-All beside the learner's own bytes, with everything else (filter, ring, scaler) as it is: only what
-the method itself stores is exchanged. Symbols: S state floats, R pre-activation rows, D columns
-(docs/design.md, section 1); a float has 4 bytes.
+All in addition to the learner's own bytes, with everything else (filter, ring, scaler) as it is:
+only what the method itself stores is exchanged. Symbols: S state floats, R pre-activation rows,
+D columns (docs/design.md, section 1); a float has 4 bytes.
 """
 
 from __future__ import annotations

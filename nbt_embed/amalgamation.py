@@ -51,7 +51,7 @@ class Amalgamation:
 
 
 def kernel_folder() -> Path:
-    """Where the kernel's sources are: inside an installed package, beside it in a checkout."""
+    """Where the kernel's sources are: inside an installed package, next to it in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "csrc"
     return installed if installed.is_dir() else package.parent / "csrc"

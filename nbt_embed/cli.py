@@ -2,7 +2,7 @@
 
 Results go to standard output, notes and the progress bar to standard error. Exit codes: 0 done, 1 a
 replayed device has other bits, 2 bad usage or input, or a result that could not be written (one
-line says what and what to do), 130 interrupted, 141 nobody reads.
+line says what and what to do), 130 interrupted, 141 broken pipe.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a learner is: every setting, with unit, range and default.
+"""The settings of a learner, each with its unit, default, range and cost.
 
 The kernel owns choices, ranges and defaults (``csrc/nbt_tables.h``) and checks a configuration when
-a learner is built. What stands here for readers and editors is compared with it by the tests.
+a learner is built. The tests compare the descriptions here with its tables.
 """
 
 from __future__ import annotations
@@ -26,142 +26,172 @@ __all__ = ["CHOICES", "NAMES", "Cell", "Config", "Estimator", "Filter", "Link", 
 class Config:
     """Settings of one learner.
 
-    Symbols as in docs/design.md: R rows (``hidden`` times the gates of the cell) of D columns, Z =
-    hidden + resonators + n_in * lags + 1; D = Z, or n_in * lags + 2 in a columnar layer.
-    Types and names are checked here, ranges when a ``Learner`` is built or ``memory_of`` is asked.
-    A float is kept as the shortest decimal of its float32: the kernel computes with that number,
-    and a checkpoint gives it back.
+    A field that is None takes the kernel's default for the link and the cell. Types and names are
+    checked here; ranges are checked when a ``Learner`` is built or ``memory_of`` is called. A float
+    is rounded to float32 and kept as the shortest decimal of that number, which the kernel computes
+    with and a checkpoint returns.
 
-    A field that is None, its default, becomes the kernel's default for the link and the cell.
-    Below, a columnar layer has the cell "columnar" or "resonator", and dense cells are the others.
-    Where what a field needs is off, it is off: ``follow=False`` alone turns off the anchor and the
-    mixture, ``mix_forget=0`` the linear and the slow forecast, ``filter="sgd"`` what needs
-    covariances.
-    ``dataclasses.replace`` keeps what has been decided; build a new ``Config`` to decide again.
+    If a setting that a field needs is off, a field that is None is off too. ``follow=False`` turns
+    off the anchor and the mixture, ``mix_forget=0`` the linear and the slow forecast, and
+    ``filter="sgd"`` all that needs covariances. ``dataclasses.replace`` keeps these decisions, and
+    a new ``Config`` makes them again.
+
+    Below, a columnar layer has the cell "columnar" or "resonator", and a dense cell is any other.
+    Symbols are those of docs/design.md: R rows (``hidden`` times the gates of the cell) of D
+    columns; I = n_in lags; Z = hidden + resonators + I + 1; F = Z + head features of the readout;
+    D = Z, or I + 2 in a columnar layer. A setting without a cost changes neither bytes nor
+    operations. Costs in bytes are those that grow with the sizes; ``memory_of`` has the exact sum.
 
     Attributes:
-        n_in: input channels, 1..65535.
-        n_out: outputs (categorical: classes, at least 2), 1..4096.
-        hidden: recurrent units, 0..4096. Cost: in a columnar layer 24 (n_in lags + 2) bytes a unit,
-            for dense cells quadratic in bytes and time; and a column of head and readout, two for
-            a resonator. With 0 and no head the learner is recursive least squares on the lags; the
-            estimator is then "frozen".
-        lags: last samples of every input that are seen at once, 1..1024. None means 2 for the
-            gaussian link and 1 for the others.
-        max_delay: max_delay + 1 predictions may wait for labels, so horizons up to max_delay + 1
-            are possible; 0..1048576. Cost: 4 n_in bytes each.
-        cell: "columnar" (one learnt update gate per unit, no weights between units, some units may
-            be resonators), "resonator" (a columnar layer of resonators alone), "tanh" (h = tanh a),
-            "leaky" (fixed leak per unit), "gated" (one learnt update gate per unit) or "lstm". None
-            means columnar; but gated where estimator or filter is one for units that see each
-            other ("nobacktrack", "residual", "unitwise", "rtrl", "kalman_quasi").
+        n_in: input channels. Range: 1..65535. Cost: 12 R + 8 head + 4 n_out + 4 F bytes per lag and
+            channel.
+        n_out: outputs; for the categorical link the number of classes, at least 2. Range: 1..4096.
+            Cost: 4 F bytes.
+        hidden: recurrent units. With 0 and no head the learner is recursive least squares on the
+            lags, and the estimator is "frozen". Default: 16. Range: 0..4096. Cost: in a columnar
+            layer 24 (I + 2) bytes per unit, in dense cells bytes and operations that are quadratic
+            in hidden; and one column of head and readout per unit, two per resonator.
+        lags: latest samples of every input that the learner sees. Unit: samples. Default: 2 for the
+            gaussian link, else 1. Range: 1..1024. Cost: as n_in.
+        max_delay: one less than the predictions that may wait for a label; horizons up to
+            max_delay + 1 are possible. Unit: predictions. Default: 0. Range: 0..1048576. Cost per
+            prediction: 4 n_in bytes; with follow 4 n_in more, and for every output up to 20 bytes
+            for the forecasts of the mixture and 4 + 8 intervals.
+        cell: "columnar" (a learnt update gate per unit, no weights between units; some units may be
+            resonators), "resonator" (a columnar layer of resonators only), "tanh" (h = tanh a),
+            "leaky" (a fixed leak per unit), "gated" (a learnt update gate per unit) or "lstm".
+            Default: "columnar", but "gated" if the estimator or filter needs units that see each
+            other ("nobacktrack", "residual", "unitwise", "rtrl", "kalman_quasi"). Cost: R rows of D
+            columns.
         estimator: how the recurrent weights learn. A columnar layer takes "snap1" (exact traces
-            inside each unit, there the exact derivative) or "frozen" (not at all: without a head an
-            echo state network with an online readout). Dense cells also take "unitwise" (the
-            traces, and for every unit a random direction for what passes between units: the least
-            variance; hidden**3 operations a step), "residual" (the traces and one random direction
-            for all the rest), "nobacktrack" (one random direction for everything: the smallest, any
-            dense cell) and "rtrl" (the exact derivative that the others estimate: 4 S R D bytes
-            for S state floats, refused above 16 MiB; it ignores norm and decay). unitwise, residual
-            and snap1 need a cell with one state float per unit, so not "lstm". None means snap1 in
-            a columnar layer, nobacktrack for lstm and unitwise for the other dense cells.
-        norm: "metric" balances v and w of nobacktrack in the filter's own metric, "euclidean"
-            plainly.
-        filter: "kalman", "kalman_quasi" (keeps the covariance of every recurrent weight with its
-            row's bias: 4 R D bytes more; dense cells only) or "sgd" (plain stochastic
-            gradient, less memory, much slower learning).
-        link: "gaussian" (real outputs), "categorical" (class probabilities) or "bernoulli"
-            (independent probabilities).
+            inside each unit, there the exact derivative) or "frozen" (no learning; without a head
+            an echo state network with an online readout). Dense cells also take "unitwise" (the
+            traces, and one random direction per unit for the rest: least variance, hidden**3
+            operations per step), "residual" (the traces, and one random direction for the rest),
+            "nobacktrack" (one random direction for all: fewest bytes) and "rtrl" (the exact
+            derivative that the others estimate; it ignores norm and decay, and S R D floats, for S
+            state floats, must not exceed 4194304). "unitwise", "residual" and "snap1" need one
+            state float per unit, so they exclude "lstm". Default: "snap1" in a columnar layer,
+            "nobacktrack" for "lstm", "unitwise" for other dense cells, "frozen" without units.
+            Cost: 4 R D bytes each for w ("nobacktrack", "residual", "unitwise") and for traces
+            ("snap1", "residual", "unitwise"); 8 hidden**2 more for "unitwise"; 4 (S + n_out) R D
+            for "rtrl".
+        norm: the norm that balances v and w of "nobacktrack": "metric", that of the filter, or
+            "euclidean". Default: "metric".
+        filter: "kalman" (diagonal covariance of recurrent weights and head, full covariance of the
+            readout), "kalman_quasi" (also the covariance of every recurrent weight with the bias of
+            its row; dense cells only) or "sgd" (stochastic gradient: fewer bytes, much slower
+            learning). Default: "kalman". Cost: 4 R D (not "frozen") + 4 head Z +
+            2 F (F + 1) bytes; "kalman_quasi" 4 R D more; "sgd" none.
+        link: "gaussian" (real outputs), "categorical" (probabilities of classes) or "bernoulli"
+            (independent probabilities). Default: "gaussian".
         scale_steps: inputs and gaussian labels are standardised with the running mean and variance
-            of the first scale_steps samples (with follow: of all); 0 leaves them as they are.
-        hold_missing: a NaN input repeats the channel's last value instead of being refused.
-        anneal_steps: labels, 0..2**30: after n labels the recurrent step (sgd: every step) is
-            multiplied by 1/sqrt(1 + n/anneal_steps), at least 0.1; 0 keeps it constant.
-        seed: seeds the initial weights and the random signs, 0..2**64-1.
-        scale_rate: 1/samples, [0, 1]: rate of the scaler after scale_steps samples (with follow:
-            after 1/scale_rate); 0 freezes it. None means 0.002, and 0 without follow.
-        tau_min, tau_max: samples, 1 < tau_min <= tau_max: initial time constants of the units,
-            log-spaced over those of a kind. tau_min None means 1.6 for the gaussian link and 2.2
-            for the others. tau_max None means 64 for the gaussian link and 32 for the others, and
-            16 for dense cells.
-        recurrent_gain, input_gain: [0, 100]: standard deviation of the initial weights times
-            sqrt(number of recurrent units), in a columnar layer of a unit's weights on itself, and
-            times sqrt(number of inputs). input_gain None means 1.2 for
-            the gaussian link; for the others, whose inputs are usually one-hot, 0.97 sqrt(n_in),
-            but at most 100, and in dense cells at least 3.5.
-        decay: [0, 1]: factor on the old random estimate; 1 is unbiased, less has less variance.
-        rate: [0, 100]: multiplies the kalman step of the recurrent weights and of the head, which
-            is also divided by the number of forecasts that wait. None means 0.6 for the gaussian
-            link and 0.4 for the others, for dense cells 0.4 and 0.15.
-        info_rate: 1/samples, (0, 0.5]: how fast the information of these weights adapts.
-        info_floor: [1e-6, 1e6]: information none of these weights falls below; larger is safer.
-            None means 0.005 for the gaussian link and 0.003 for the others.
-        forget: (0.5, 1]: forgetting factor of the readout per sample. None means 0.9985 for the
-            gaussian link, which follows drifting sensors, and 0.99995 for the others.
-        prior, prior_hidden: [1e-6, 1e6]: initial readout variance of the weights on the inputs and
-            on units and head, in units of the noise variance (prior_units: of the target's).
-            None means 3 and 0.05 for the gaussian link, 1 and 0.12 for the others.
-        noise_rate: 1/samples, (0, 1]: rate of the running innovation variance.
-        sgd_rate: [0, 100]: step size of the sgd filter.
-        stuck_steps: samples, 0..16777215, 0 is off: an input that repeats its value for more
-            samples is stuck, and nothing is learnt from what is forecast with it; a gaussian label
-            that does is missing. Leave it off where a channel may stand still for good reasons.
-        drift_steps: labels, 0..2**20, 0 is off: after so many labels with four times the usual
-            loss, or more with less, but at least twice, the learner opens again: scalers, readout,
-            rates and covariances start again, recurrent weights and head stay. With mix_forget
-            the mixture watches the losses; whatever the number, the readouts but the slow one
-            start again once an input has jumped for good.
-        rollback_steps: labels, 0..2**30, 0 is off: keep a copy of the parameters every so many
-            labels while the loss is as usual, and go back to it before opening again. With
-            mix_forget the recurrent weights, the head and their information go back after a jump.
-            Needs drift_steps, and mix_forget or follow=False. Cost: the parameters and covariances
-            once more.
-        gate: standard deviations of the innovation, [0, 1e6], 0 is off: a gaussian label that is
-            further from its forecast is learnt as if it were so far. None means 5.
-        input_limit: standard deviations of the channel, [0, 1e6], 0 is off: an input further from
-            the running mean is brought so far, once the scaler has seen scale_steps samples (with
-            follow: 20). None means 10, and 0 without follow.
-        follow: the units of inputs and gaussian labels follow the stream at scale_rate for ever,
-            and what was learnt is re-expressed when they move. For the other links a channel that
-            has only ever been 0 or 1 is taken as it is. Values up to 1e18 are taken, however far
-            from the others (with scale_steps 0, up to 1e6).
-        anchored: an output whose future is that of an input (``anchor``) learns the difference to
-            its last value. Gaussian, needs follow. None means whether both are given.
-        anchor: for every output the input channel that it is the future of, or None. None instead
-            of a tuple means that the learner's first ``run`` finds out (``Learner.find_anchor``);
-            a loop over ``predict`` and ``learn`` then goes without. Needs anchored.
-        linear_lags: samples, 0..1024, 0 is off: a linear forecast from the last samples of the
-            output's anchor takes part in the mixture. Needs anchored and mix_forget. None means 10.
-        linear_forget: (0.5, 1]: its forgetting factor per sample; 0 without linear_lags. None means
-            0.999.
-        slow_forget: [0, 1], 0 is off: forgetting factor per label of a second readout that takes
-            part in the mixture and learns from one label in four. Needs mix_forget. None means
-            0.9998.
-        mix_forget: [0, 1], 0 is off: forecasts of the last value and of all readouts are mixed by
-            what they lost lately; the forgetting factor per label of that. Gaussian, needs follow.
-            None means 0.998.
+            of the first scale_steps samples, with follow of all samples. 0 leaves them unscaled.
+            Unit: samples. Default: 300. Range: 0..16777216.
+        hold_missing: a NaN input repeats the last value of its channel; otherwise it is refused.
+            Default: False.
+        anneal_steps: after n labels the recurrent step (sgd: every step) is multiplied by
+            1/sqrt(1 + n/anneal_steps), at least 0.1. 0 keeps it constant. Unit: labels. Default:
+            100000. Range: 0..1073741824.
+        seed: seed of the initial weights and the random signs. Default: 0. Range: 0..2**64-1.
+        scale_rate: rate of the scaler after scale_steps samples, with follow after 1/scale_rate.
+            0 freezes it. Unit: 1/samples. Default: 0.002, without follow 0. Range: [0, 1].
+        tau_min: shortest initial time constant of the units, which are log-spaced over the units of
+            a kind. Unit: samples. Default: 1.6 for the gaussian link, else 2.2. Range: (1, 1e9].
+        tau_max: longest initial time constant, at least tau_min. Unit: samples. Default: 64 for the
+            gaussian link, else 32; 16 for dense cells. Range: (1, 1e9].
+        recurrent_gain: standard deviation of the initial recurrent weights times sqrt(hidden), in a
+            columnar layer that of a unit's weights on itself. Default: 0.6. Range: [0, 100].
+        input_gain: standard deviation of the initial input weights times sqrt(I). Default: 1.2 for
+            the gaussian link; else 0.97 sqrt(n_in), suited to one-hot inputs, at most 100 and in
+            dense cells at least 3.5. Range: [0, 100].
+        decay: factor on the random estimate at each step. 1 has no bias; smaller values reduce the
+            variance and add a bias. Default: 0.95. Range: [0, 1].
+        rate: factor on the Kalman step of the recurrent weights and the head, which is also divided
+            by the number of waiting predictions. Default: 0.6 for the gaussian link, else 0.4; for
+            dense cells 0.4 and 0.15. Range: [0, 100].
+        info_rate: adaptation rate of the information of the recurrent weights and the head. Unit:
+            1/samples. Default: 0.001. Range: (0, 0.5].
+        info_floor: smallest and initial information of each of these weights; a larger value gives
+            smaller and safer steps. Default: 0.005 for the gaussian link, else 0.003. Range:
+            [1e-6, 1e6].
+        forget: forgetting factor of the readout. Unit: per sample. Default: 0.9985 for the gaussian
+            link, which tracks drifting sensors, else 0.99995. Range: (0.5, 1].
+        prior: initial variance of the readout's weights on the inputs and the bias. Unit: the noise
+            variance, with prior_units the variance of the target. Default: 3 for the gaussian link,
+            else 1. Range: [1e-6, 1e6].
+        prior_hidden: the same for the weights on recurrent units and head. Default: 0.05 for the
+            gaussian link, else 0.12. Range: [1e-6, 1e6].
+        noise_rate: rate of the running variance of the innovations. Unit: 1/samples. Default: 0.01.
+            Range: (0, 1].
+        sgd_rate: step size of the filter "sgd". Default: 0.003. Range: [0, 100].
+        stuck_steps: an input that repeats its value for more samples is stuck. Until it changes,
+            the labels of all waiting forecasts count as missing. A gaussian label that repeats its
+            value for as long is missing too. Use 0, which is off, where a channel may be constant.
+            Unit: samples. Default: 0. Range: 0..16777215.
+        drift_steps: after so many labels with four times the usual loss, or more labels with at
+            least twice the usual loss, the learner resets scalers, readout, rates and covariances;
+            recurrent weights and head stay. With mix_forget the mixture adapts to such a loss, and
+            any number but 0 makes the readouts, except the slow one, reset after a lasting jump of
+            an input. 0 is off. Unit: labels. Default: 300. Range: 0..1048576.
+        rollback_steps: keeps a copy of the parameters every so many labels while the loss is usual,
+            and restores it before a reset; with mix_forget, after a jump, the copy of the recurrent
+            weights, the head and their information. Needs drift_steps, and mix_forget or
+            follow=False. 0 is off. Unit: labels. Default: 0. Range: 0..1073741824. Cost: the
+            parameters and covariances once more.
+        gate: a gaussian label further from its forecast is limited to this distance before it is
+            learnt. 0 is off. Unit: standard deviations of the innovation. Default: 5. Range:
+            [0, 1e6].
+        input_limit: an input further from the running mean is limited to this distance, once the
+            scaler has scale_steps samples (with follow: 20). 0 is off. Unit: standard deviations of
+            the channel. Default: 10, without follow 0. Range: [0, 1e6].
+        follow: the units of inputs and gaussian labels adapt to the stream at scale_rate without
+            end, and the learnt parameters are re-expressed when they change. For the other links a
+            channel that has only been 0 or 1 is left unscaled. With follow, values up to 1e18 are
+            accepted (scale_steps 0: up to 1e6). Default: True. Cost: 24 bytes per channel, 28 per
+            gaussian output, and 4 n_in (lags + max_delay).
+        anchored: an output whose future is that of an input (``anchor``) learns the difference from
+            the input's last value. Gaussian link only; needs follow. Default: True if both hold.
+            Cost: 4 bytes per output; without mixture, intervals and anomaly 4 more per waiting
+            prediction and output.
+        anchor: for every output the channel whose future it is, or None. Needs anchored. Default:
+            None, which means that the first ``run`` detects it (``Learner.find_anchor``); a loop
+            over ``predict`` and ``learn`` then has no anchors.
+        linear_lags: T, the latest samples of an output's anchor in a linear forecast that joins
+            the mixture. 0 is off. Needs anchored and mix_forget. Unit: samples. Default: 10. Range:
+            0..1024. Cost: 2 (T + 1) (T + 4) bytes per output, and 4 n_in (T - lags) if T > lags.
+        linear_forget: forgetting factor of the linear forecast. Unit: per sample. Default: 0.999.
+            Range: (0.5, 1]; 0 without linear_lags.
+        slow_forget: forgetting factor of a second readout that joins the mixture and learns from
+            one label in four. 0 is off. Needs mix_forget. Unit: per label. Default: 0.9998. Range:
+            [0, 1]. Cost: 2 F (F + 7) + 4 n_out F bytes, and a quarter of the operations of the
+            readout.
+        mix_forget: forgetting factor of the mixture, which weights the forecasts of the last value
+            and of all readouts by their recent losses. 0 is off. Gaussian link only; needs follow.
+            Unit: per label. Default: 0.998. Range: [0, 1]. Cost: 12 K + 12 bytes per output for K
+            forecasts, and 4 K + 4 per waiting prediction and output.
         prior_units: the priors of the readouts are in units of the target instead of the noise.
-            Gaussian, needs a kalman filter. None means whether both are given.
-        resonators: how many units of a columnar layer, the last ones, are resonators: complex
-            linear units s <- lambda s + n (a + i b) that ring at a learnt frequency and decay at a
-            learnt rate; 0..hidden. They have two state floats, and head and readout see both. None
-            means hidden for the cell "resonator"; for "columnar" half of hidden with the gaussian
-            link and 0 with the others.
+            Gaussian link only; needs a kalman filter. Default: True if both hold.
+        resonators: how many units of a columnar layer, counted from the last, are resonators:
+            complex linear units s <- lambda s + n (a + i b) with a learnt frequency and decay. Each
+            has two state floats, and head and readout see both. Default: hidden for the cell
+            "resonator"; for "columnar" half of hidden with the gaussian link, else 0. Range:
+            0..4096, at most hidden. Cost: 8 bytes and one column of head and readout per unit.
         head: units of a learnt layer phi = tanh(U [h; x; 1]) in front of the readout, which then
-            sees [h; phi; x; 1], 0..4096, 0 is none. It works with every cell and learns with every
-            estimator. Cost: 8 Z bytes a unit, and a column of the readout. None means, for a
-            columnar layer, hidden with the gaussian link and half of it with the others, and 0 for
-            dense cells.
-        head_gain: standard deviation of the head's initial weights times sqrt(hidden + resonators),
-            [0, 100]; 0 without head. None means 2 for the gaussian link and 1 for the others.
-        intervals: prediction intervals of every output, 0..8 (``Learner.interval``). Gaussian,
-            needs follow. Cost: 8 bytes each and 44 for an output, and 4 + 8 intervals for every
-            forecast of it that may wait. None means the number of levels, or 3.
-        levels: what share of the labels each of them shall cover, ascending, between 0 and 1. None
-            means the first of 0.5, 0.8, 0.95, 0.99, 0.995, 0.998, 0.999 and 0.9995; () is the same
-            as intervals=0.
-        anomaly: how unusual every label is (``Learner.anomaly``). Gaussian, needs follow. Cost: 112
-            bytes for an output. None means whether both are given.
+            sees [h; phi; x; 1]. It works with every cell, and learns with every estimator. 0 is
+            none. Default: for a columnar layer hidden with the gaussian link, else half of hidden;
+            for dense cells 0. Range: 0..4096. Cost per unit: 8 Z bytes, 20 Z operations, and one
+            column of the readout.
+        head_gain: standard deviation of the head's initial weights times sqrt(hidden + resonators).
+            Default: 2 for the gaussian link, else 1; 0 without head. Range: [0, 100].
+        intervals: prediction intervals of every output (``Learner.interval``). Gaussian link only;
+            needs follow. Default: the number of levels, or 3. Range: 0..8. Cost: 44 + 8 intervals
+            bytes per output, and 4 + 8 intervals per waiting prediction and output.
+        levels: share of the labels that each interval shall cover, ascending. Default: the first
+            values of 0.5, 0.8, 0.95, 0.99, 0.995, 0.998, 0.999 and 0.9995; () means intervals=0.
+            Range: above 0 and below 1.
+        anomaly: an anomaly score of every label (``Learner.anomaly``). Gaussian link only; needs
+            follow. Default: True if both hold. Cost: 112 bytes per output.
     """
 
     n_in: int
@@ -322,15 +352,15 @@ NAMES = tuple(field.name for field in fields(Config))
 
 
 def changed(config: Config, **values: Any) -> Config:
-    """A copy with other values, known to be good: the checks take a hundred times as long."""
+    """A copy with other valid values, without the checks, which take a hundred times as long."""
     other = copy.copy(config)
     for name, value in values.items():
-        object.__setattr__(other, name, value)  # of a copy that nobody else has
+        object.__setattr__(other, name, value)  # no one else has this copy
     return other
 
 
 def _is_open(name: str, value: object) -> bool:
-    """Whether the kernel's default is asked for."""
+    """Whether the field takes the kernel's default."""
     return value is None and name in _BY_KERNEL
 
 
@@ -365,13 +395,13 @@ _CONVERSIONS = {
     if (kind := str(field.type).removesuffix(" | None")) in _BY_TYPE
 }
 
-# Fields that the kernel is told one by one: anchor, found by the learner, and levels.
+# Fields that the kernel receives by calls of their own: anchor, found by the learner, and levels.
 _TOLD = ("anchor", "levels")
 # Fields whose default is the kernel's.
 _BY_KERNEL = frozenset(
     field.name for field in fields(Config) if field.default is None and field.name not in _TOLD
 )
-# Fields that decide what the default of others is.
+# Fields that the defaults of others depend on.
 _DECIDING = frozenset(
     ("hidden", "head", "cell", "estimator", "filter", "link", "follow", "anchored", "mix_forget")
 )

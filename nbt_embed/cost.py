@@ -89,11 +89,11 @@ _KNOWN = (
      f"{_ARM}: arithmetic 1, division and root 14, loads 1 to 2; some 80 cycles for the 61 "
      "instructions of a weight, and wait states of flash"),
     ("Cortex-M7F", 216, "STM32F7", True, 0.7, 1.2,
-     "up to two instructions a cycle; CoreMark/MHz 5.0 beside 3.4 of the M4"),
+     "up to two instructions a cycle; CoreMark/MHz 5.0 against 3.4 of the M4"),
     ("Cortex-M33F", 128, "nRF5340", True, 1.0, 1.5,
-     "CoreMark/MHz about 4.0 beside 3.4 of the M4"),
+     "CoreMark/MHz about 4.0 against 3.4 of the M4"),
     ("Cortex-M55", 160, "Alif Ensemble", True, 0.9, 1.4,
-     "CoreMark/MHz about 4.2 beside 3.4 of the M4; without its vector unit"),
+     "CoreMark/MHz about 4.2 against 3.4 of the M4; without its vector unit"),
     ("RV32IMAC", 160, "ESP32-C3", False, 1.1, 1.7,
      "a core that issues one instruction a cycle, with loads and taken branches of 2 to 3"),
     ("RV32IMAFC", 400, "ESP32-P4", True, 1.1, 1.7,
@@ -218,7 +218,7 @@ def _up(value: float) -> int:
 def _check_estimator(config: Config) -> None:
     if config.estimator == "rtrl":
         raise ConfigError(
-            "estimator = 'rtrl': no cost on microcontrollers is known of it, which is a yardstick "
+            "estimator = 'rtrl': it has no cost on microcontrollers, because it is a reference "
             "for hosts; choose another estimator"
         )
 

@@ -60,7 +60,7 @@ class Evaluation:
     )
 
     def curve(self, every: int | None = None, window: int | None = None) -> Curve:
-        """The learning curve: error against rows, beside that of the last value.
+        """The learning curve: error against rows, next to that of the last value.
 
         Examples:
             >>> from nbt_embed import Learner

@@ -329,7 +329,7 @@ def _check_folder(folder: Path) -> None:
     if any(folder.iterdir()):
         raise ExportError(
             f"{folder}: is not empty; name a new folder, or move away what is in it (files of your "
-            "own, as board.c, go beside the exported ones)"
+            "own, as board.c, go next to the exported ones)"
         )
 
 

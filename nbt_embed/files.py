@@ -55,7 +55,7 @@ def write_path(path: str, data: bytes | Iterable[bytes]) -> None:
     files that killed processes have left in the folder are removed. A character device, a FIFO
     or an open file by its name in /dev/fd or /proc/self/fd is written to as it is.
 
-    Errors: OSError names the path: a directory, socket or block device, a FIFO that nobody reads,
+    Errors: OSError names the path: a directory, socket or block device, a FIFO without a reader,
     and what the system refuses; the old file is then untouched and no temporary file is left.
     Warns with OwnerWarning if owner or group cannot be kept.
     Cost: two waits for the disk, and reading the names of the folder.
@@ -169,7 +169,7 @@ def _write_through(path: str, pieces: Iterable[bytes], mode: int) -> None:
             _write_pieces(descriptor, pieces)
     except OSError as error:
         if stat.S_ISFIFO(mode) and error.errno == errno.ENXIO:
-            text = "Is a FIFO that nobody reads: start its reader first"
+            text = "Is a FIFO without a reader: start its reader first"
             raise OSError(errno.ENXIO, text, path) from None
         raise
 

@@ -119,7 +119,7 @@ class Run:
 
     Attributes: y (T, n_out), the forecasts; intervals (T, n_out, 2 L), what ``Learner.interval``
     said of each; anomaly (T, n_out), the score of the label that was learnt in the row, NaN where
-    there was none. What was not asked for is None.
+    there was none. What was not requested is None.
     """
 
     y: Float32Array
@@ -303,7 +303,7 @@ class Learner:
 
         With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``,
         ``resonator``). Exact is
-        what the equations say for weights that stand still; learning moves them, as in any online
+        what the equations say for fixed weights; learning moves them, as in any online
         method, and a unit that feeds itself by more than 1 has its traces bounded.
         """
         config = self._config
@@ -680,7 +680,7 @@ class Learner:
 
     @property
     def anomaly(self) -> Float32Array:
-        """How unusual the last label was, (n_out,): 0 usual, near 1 unheard of; NaN without label.
+        """How unusual the last label was, (n_out,): from 0, usual, to 1; NaN without label.
 
         On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
         threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes events

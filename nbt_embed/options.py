@@ -83,7 +83,7 @@ def add_switches(group: Any) -> None:
         "--no-follow",
         dest="follow",
         action="store_false",
-        help="units stand still after 300 samples, and nothing is anchored or mixed: fewer bytes",
+        help="units are fixed after 300 samples, and nothing is anchored or mixed: fewer bytes",
     )
     group.add_argument(
         "--no-mixture",

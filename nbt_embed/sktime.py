@@ -26,7 +26,7 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
 
     ``fit`` learns the series from its first value to its last, ``update`` goes on. Later steps of a
     forecast take those before them for values. A missing value repeats the last one. sktime keeps
-    the series beside the learner, unless ``set_config(remember_data=False)`` says otherwise.
+    the series too, unless ``set_config(remember_data=False)`` says otherwise.
 
     Args:
         hidden: Recurrent units.

@@ -37,8 +37,8 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason, allow_module_level=True)
 
 
-def beside(*parts: str) -> Path:
-    """Return a path of the data that may lie beside the clone; without it the test skips."""
+def shared(*parts: str) -> Path:
+    """Return a path of the data that may lie next to the clone; without it the test skips."""
     path = ROOT.parent.joinpath("shared", *parts)
     if not path.exists():
         pytest.skip(f"{path} is not there")

@@ -586,7 +586,7 @@ static void check_assessment(const nbt_learner *learner, const nbt_config *confi
     }
 }
 
-/* A peek answers as nbt_predict with a copy does, with what it has beside the forecast; a learner
+/* A peek answers as nbt_predict with a copy does, with all that belongs to the forecast; a learner
  * that is full answers too. */
 static void check_peek(const block *owner, const nbt_config *config, const float *x, float *y,
                        float *again, float *bounds)

@@ -1,4 +1,4 @@
-/* The store on a simulated flash of which a slot fails for good: what goes on, and what refuses. */
+/* The store on a simulated flash of which a slot fails permanently: what goes on, and what refuses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * first format whose sequence number soon wraps. In every call each of these may happen: slots that
  * cannot be read, slots that take no program, reads that fail or give a wrong bit, programs that
  * fail, stop half way or write a wrong bit, erases that fail with nothing, a part or all of the
- * slot erased, and a power cut at any byte. For good, slots stop taking writes, and one of them can
+ * slot erased, and a power cut at any byte. Permanently, slots stop taking writes, and one of them can
  * no longer be read.
  *
  * The oracle: a load gives the state of the last acknowledged save, or one that was tried after it,
@@ -61,7 +61,7 @@ static unsigned char chip[CHIP_SLOTS][SLOT_BYTES];
 static unsigned char used[CHIP_SLOTS]
                          [SLOT_BYTES / PIECE]; /* holds what was programmed since the last erase */
 static uint32_t n_slots;
-static uint32_t read_only, unprogrammable, dead; /* for good, bit masks */
+static uint32_t read_only, unprogrammable, dead; /* permanently, bit masks */
 
 /* Of one call. */
 static uint32_t mute;              /* slots that cannot be read */
@@ -323,7 +323,7 @@ int main(int argc, char **argv)
     while (saves_done < saves) {
         new_life();
         description.n_slots = n_slots;
-        int dies = once_in(2); /* slots of this flash fail for good */
+        int dies = once_in(2); /* slots of this flash fail permanently */
         for (uint32_t i = 4 + below(120); i > 0; i--) {
             if (dies && once_in(20)) {
                 uint32_t slot = (uint32_t)1 << below(n_slots);

@@ -20,7 +20,7 @@ _GAUSSIAN: dict[str, Any] = {
 
 
 def still(link: str = "gaussian", **settings: Any) -> dict[str, Any]:
-    """Return the settings of a learner with units that stand still, and those given."""
+    """Return the settings of a learner with fixed units, and those given."""
     own = _GAUSSIAN if link == "gaussian" else {"scale_steps": 0}
     return {**_STILL, **own, "link": link, **settings}
 

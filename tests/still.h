@@ -1,4 +1,4 @@
-/* A learner of units that see each other, whose inputs' units stand still after scale_steps samples
+/* A learner of units that see each other, whose inputs' units are fixed after scale_steps samples
  * and that answers with its readout alone, for the tests of that path; tests/settings.py says the same in Python. */
 #ifndef STILL_H
 #define STILL_H

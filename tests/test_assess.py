@@ -3,7 +3,7 @@
 The kernel follows reference/intervals.py and reference/anomaly.py on the answers that it gave. Then
 what they are for: coverage on either side whatever the noise, few alarms without faults, one alarm
 for a change that stays.
-Elsewhere: units that move (test_kernel_stream.py), nbt_run beside the single calls (driver.c).
+Elsewhere: units that move (test_kernel_stream.py), nbt_run against the single calls (driver.c).
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def in_pieces(learner: Learner, X: Floats, Y: Floats, horizon: int) -> tuple[Run
 def test_the_kernel_follows_the_reference(
     features: dict[str, Any], horizon: int, levels: tuple[float, ...]
 ) -> None:
-    """In units that stand still, where the answers are what the caller is given."""
+    """In fixed units, where the answers are what the caller is given."""
     settings = still(hidden=0, scale_steps=0, follow=True, max_delay=3, anomaly=True)
     learner = Learner(Config(2, 2, levels=levels, **(settings | features)))
     X, Y = hard_stream()
@@ -275,7 +275,7 @@ def test_before_the_first_label_the_width_is_that_of_the_output_itself() -> None
 
 def test_after_a_reopening_intervals_are_wider_at_once_and_narrow_again() -> None:
     z = np.random.default_rng(2).normal(size=3000)
-    z[2000:] += 300.0  # for good: the channel counts anew later
+    z[2000:] += 300.0  # permanently: the channel restarts its counts later
     learner = Learner(1, 1, hidden=2)
     learner.run(z[:2000], z[:2000], horizon=1)
     widths, opened = [], []
@@ -293,7 +293,7 @@ def test_after_a_reopening_intervals_are_wider_at_once_and_narrow_again() -> Non
 
 
 def test_an_opening_without_labels_widens_up_to_a_bound() -> None:
-    """A channel starts anew again and again, and no label comes that would narrow anything."""
+    """A channel restarts again and again, and no label comes that would narrow anything."""
     learner = Learner(1, 1, hidden=0, anchor=(0,), stuck_steps=0)
     size, z = 1.0, []
     for _ in range(11):
@@ -618,7 +618,7 @@ def test_a_sensor_that_stands_still_is_told_at_once_and_seldom_again(seed: int) 
     learner = Learner(1, 1)
     told = learner.run(z, z, horizon=1, anomaly=True)
     assert told.anomaly is not None
-    assert learner.guard_rows["moved"][-1] > 4000  # units move with what stands still
+    assert learner.guard_rows["moved"][-1] > 4000  # units move with a constant channel
     first, *later = [row for row in events(told.anomaly[:, 0], 0.999, 100) if row >= 3000]
     assert first < 3010
     assert len(later) <= 3

@@ -16,7 +16,6 @@ from conftest import HOST, ROOT, Build, missing
 from nbt_embed import Learner
 from nbt_embed.reference import Generator
 from tools.bench import (
-    bars,
     clock,
     grid,
     headline,
@@ -27,6 +26,7 @@ from tools.bench import (
     page,
     peers,
     small,
+    targets,
 )
 from tools.bench.headline import CONFIG, Float32Array, Stream
 from tools.bench.instructions import Case
@@ -186,7 +186,7 @@ def test_lags_are_the_newest_first() -> None:
 
 
 def least_squares(stream: Stream) -> Float32Array:
-    """The same forecasts by solving the normal equations anew for every sample."""
+    """The same forecasts by solving the normal equations again for every sample."""
     rows = np.concatenate([linear_peers.lagged(stream.x), np.ones((len(stream), 1))], axis=1)
     out = []
     for t in range(len(stream)):
@@ -270,8 +270,8 @@ def measured() -> dict[str, Any]:
         "pairs": [small.pairs("default learner, 16 units", 2)],
         "flat": grid.flatness((8, 16), 2, 1e-4),
         "limits": [
-            # As if it were of a size that has a bar.
-            {**limits.measure(case, 2, 1e-4), "hidden": bars.SHARE_FROM},
+            # As if it were of a size that has a target.
+            {**limits.measure(case, 2, 1e-4), "hidden": targets.SHARE_FROM},
             limits.measure(grid.Usual(hidden=8), 2, 1e-4),
         ],
         "grid": grid.measure([case], 2, 1e-4),
@@ -286,24 +286,24 @@ def test_everything_is_measured_judged_and_shown(tmp_path: Path) -> None:
     assert "-march=native" in about["native"]["flags"]
     assert about["package"]["compiler"] != "unknown"
     assert about["versions"]["numpy"] == np.__version__
-    found = bars.bars(data)
+    found = targets.outcomes(data)
     for name in ("JAX", "river"):
-        assert [bar.measured for bar in found if bar.subject.startswith(name)] == [
+        assert [one.measured for one in found if one.subject.startswith(name)] == [
             "not installed: tools.bench.no_such"
         ]
     assert len(found) == 9
     document = tmp_path / "speed.md"
-    names = ("machine", "bars", "usual", "peers", "limits", "grid", "small")
+    names = ("machine", "targets", "usual", "peers", "limits", "grid", "small")
     document.write_text("".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\nprose\n" for n in names))
     page.write(data, found, document)
     text = document.read_text()
     assert "old" not in text
     assert text.count("prose") == len(names)
-    assert "lstm, µs a step" in text
+    assert "lstm, µs per step" in text
     assert "nbt_embed, default learner, run" in text
 
 
-def test_bars_are_met_and_missed() -> None:
+def test_targets_stand_with_their_measurements() -> None:
     def spread(value: float) -> dict[str, float]:
         return {"median": value, "low": 0.9 * value, "high": 1.1 * value}
 
@@ -315,7 +315,10 @@ def test_bars_are_met_and_missed() -> None:
 
     keys = ("added_us", "pinned_added_us", "python_us", "pinned_us", "c_us")
     data: dict[str, Any] = {
-        "usual": [row("river LinearRegression", 49.0, 60.0), row("a peer without a bar", 1.0, 1.0)],
+        "usual": [
+            row("river LinearRegression", 49.0, 60.0),
+            row("a peer without a target", 1.0, 1.0),
+        ],
         "peers": [row("JAX jitted scan, same method", 7.0)],
         "flat": {"hidden": [32, 512], "ratio": spread(1.6)},
         "limits": [
@@ -328,15 +331,16 @@ def test_bars_are_met_and_missed() -> None:
         "small": [],
         "pairs": [dict.fromkeys(keys, spread(0.9)) | {"name": "default learner"}],
     }
-    assert [(bar.subject.split(",")[0], bar.met) for bar in bars.bars(data)] == [
-        ("river LinearRegression", False),
-        ("JAX jitted scan", True),
-        ("ns per parameter", False),
-        ("share of the machine's limit", True),
-        ("share of the machine's limit", False),
-        ("share of the machine's limit", True),
-        ("Python pair above two C calls", False),
-        ("Python pair above two C calls", True),
+    found = targets.outcomes(data)
+    assert [(one.subject.split(",")[0], one.measured, one.target) for one in found] == [
+        ("river LinearRegression", "49 (44.1 to 53.9) times", ">= 50 times our time"),
+        ("JAX jitted scan", "7 (6.3 to 7.7) times", ">= 6 times our time"),
+        ("ns per parameter", "1.6 (1.44 to 1.76) times", "<= 1.5 times"),
+        ("share of the machine's limit", "0.3 (0.27 to 0.33)", ">= 0.25"),
+        ("share of the machine's limit", "0.3 (0.27 to 0.33)", ">= 0.55"),
+        ("share of the machine's limit", "0.7 (0.63 to 0.77)", ">= 0.6"),
+        ("Python pair above two C calls", "0.9 (0.81 to 0.99) µs (0.9 - 0.9)", "<= 0.8 µs"),
+        ("Python pair above two C calls", "0.9 (0.81 to 0.99) µs (0.9 - 0.9)", "<= 1 µs"),
     ]
 
 

@@ -30,7 +30,7 @@ SHARE_OF_INK = 0.002
 
 @contextmanager
 def board(browser: Any, width: int = 1440, scheme: str = "light") -> Iterator[Any]:
-    """The page, standing still, since the browser asks for reduced motion; it asks for nothing."""
+    """The page, without motion, since the browser asks for reduced motion; it asks for nothing."""
     with looked_at(browser, PAGE.as_uri(), READY, width, scheme) as (tab, asked):
         yield tab
     assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {PAGE.as_uri()}
@@ -111,7 +111,7 @@ def test_python_repeats_what_the_page_has_learnt(
 
 
 class Still:
-    """A generator for the machine of the package, whose speed and air then stand still."""
+    """A generator for the machine of the package, whose speed and air are then constant."""
 
     def standard_normal(self) -> float:
         return 0.0
@@ -254,7 +254,7 @@ def test_every_control_does_what_it_says(
             shown = tab.locator("#hash").inner_text()
             assert hash_in_python(tab, tmp_path, units, 20, capsys) == shown
         assert tab.evaluate(memory) == before_sizes
-        assert "20 ahead" in tab.locator("#heading").inner_text()
+        assert "20 samples ahead" in tab.locator("#heading").inner_text()
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def opened(browser: Any, path: Path, width: int = 1440, scheme: str = "light") -
 
 
 def settled(tab: Any) -> None:
-    """Wait until what was asked for is drawn."""
+    """Wait until what was requested is drawn."""
     tab.wait_for_selector(READY)
     tab.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
 

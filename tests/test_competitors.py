@@ -64,7 +64,7 @@ def test_models_do_not_depend_on_their_neighbours(
         return bptt.train(task, learner, 16, 3, 400, chosen)
 
     if learner == "uoro":
-        # The signs are drawn for all together, so the first two are compared beside other thirds.
+        # The signs are drawn for all together, so the first two are compared with other thirds.
         other = run([*models[:2], Model(3, 0.0, 1.0)])[:2]
     else:
         other = np.concatenate([run([model]) for model in models[:2]])

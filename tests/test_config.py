@@ -154,7 +154,7 @@ def test_numbers_of_numpy_become_those_of_python() -> None:
     assert types == {"n_in": int, "decay": float, "gate": float, "hold_missing": bool}
 
 
-# What the settings of streams need beside themselves.
+# What the settings of streams need in addition.
 MIXTURE: dict[str, Any] = {"follow": True, "anchored": True, "mix_forget": 0.99}
 STREAM: dict[str, dict[str, Any]] = {
     "anchor": {"follow": True, "anchored": True},

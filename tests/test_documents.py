@@ -101,8 +101,8 @@ def test_the_first_program_of_the_readme_does_what_it_says(
     assert abs(names["forecast"][0] - np.sin(0.2 * 2000)) < 0.02
 
 
-def test_the_readme_shows_what_its_alarm_tells(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = [one for one in snippets() if one.document == "README.md"]
+def test_a_guide_shows_what_its_alarm_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = [one for one in snippets() if one.document == "docs/guide/sensor-faults.md"]
     place = next(i for i, one in enumerate(blocks) if "Alarm(" in one.text)
     names: dict[str, Any] = {}
     exec("".join(one.text for one in blocks[:place] if one.language == "python"), names)
@@ -111,9 +111,9 @@ def test_the_readme_shows_what_its_alarm_tells(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == blocks[place + 1].text
 
 
-def test_the_recipe_of_the_readme_forecasts_h_steps_ahead() -> None:
+def test_the_loop_of_the_quick_start_forecasts_h_steps_ahead() -> None:
     names: dict[str, Any] = {}
-    exec("".join(python_of("README.md")[:2]), names)
+    exec(python_of("docs/guide/quick-start.md")[0], names)
     h, learner = names["h"], names["learner"]
     assert h > 1
     assert abs(names["forecast"][0] - np.sin(0.2 * (1999 + h))) < 0.05
@@ -128,7 +128,7 @@ def test_the_recipe_of_the_readme_forecasts_h_steps_ahead() -> None:
     assert errors[1] < 0.1 * errors[0]
 
 
-READMES_NETWORKS: tuple[dict[str, Any], ...] = (
+NETWORKS: tuple[dict[str, Any], ...] = (
     {},
     {"head": 8},
     {"head": 0},
@@ -141,9 +141,10 @@ READMES_NETWORKS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("settings", READMES_NETWORKS, ids=str)
-def test_the_bytes_in_the_readme_are_those_of_the_kernel(settings: dict[str, Any]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("settings", NETWORKS, ids=str)
+def test_the_bytes_of_networks_are_those_of_the_kernel(settings: dict[str, Any]) -> None:
+    pages = ("docs/guide/settings.md", "docs/reference/memory.md")
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
     words = {word.strip("|,.:;()") for word in text.split()}
     assert f"{memory_of(Config(3, 1, **settings)).total:,}" in words
 
@@ -162,6 +163,25 @@ static float read_sensor(void)
     return sinf(0.2f * (float)n++);
 }
 int main(void) { @ }
+""",
+    "docs/guide/first-steps-c.md": """
+#include <math.h>
+#include <stdio.h>
+#include "nbt.h"
+int read_sensors(float *x)
+{
+    static int n;
+    for (int i = 0; i < 3; i++) { x[i] = sinf(0.2f * (float)n + (float)i); }
+    return n++ < 3000;
+}
+int main(void)
+{
+    float x[3], forecast = 0.0f;
+    (void)x;
+    (void)forecast;
+    @
+    return status < 0;
+}
 """,
     "docs/guide/uncertainty.md": """
 #include <math.h>
@@ -240,9 +260,14 @@ int main(void)
 
 @pytest.mark.parametrize("snippet", of("c"))
 def test_c_runs(snippet: Snippet, build: Build, tmp_path: Path) -> None:
-    """Compiled without warnings, in what the text around it takes for granted."""
+    """Compiled without warnings, in its surroundings and behind earlier blocks of its document."""
     source = tmp_path / "snippet.c"
-    source.write_text(AROUND[snippet.document].replace("@", snippet.text))
+    text = "".join(
+        one.text
+        for one in snippets()
+        if (one.document, one.language) == (snippet.document, "c") and one.line <= snippet.line
+    )
+    source.write_text(AROUND[snippet.document].replace("@", text))
     run(str(build("gcc", *HOST, source=source, lanes=1, own=("-Wall", "-Wextra", "-Werror"))))
 
 

@@ -47,7 +47,7 @@ def test_a_sensor_that_joins_late_gains_in_common_units_alone() -> None:
 
 
 def python(program: str) -> str:
-    """Run a program beside the example, whose imports warn of their own dependencies."""
+    """Run a program next to the example, whose imports warn of their own dependencies."""
     start = f"import sys; sys.path.insert(0, {str(EXAMPLE.parent)!r})\nfrom federated import *\n"
     return run(sys.executable, "-c", start + program)
 

@@ -240,7 +240,7 @@ def flags(x: Stream) -> None:
     x[:400] = np.random.default_rng(1).integers(0, 2, (400, 2))
 
 
-def shouts(x: Stream) -> None:
+def outliers(x: Stream) -> None:
     x[50, 0], x[3000, 1] = 1e12, 1e9
 
 
@@ -248,7 +248,7 @@ def other_units(x: Stream) -> None:
     x[2500:] = x[2500:] * [1000, 1] + [5, 2000]
 
 
-@pytest.mark.parametrize("change", [lambda _: None, quiet, flags, shouts, other_units])
+@pytest.mark.parametrize("change", [lambda _: None, quiet, flags, outliers, other_units])
 @pytest.mark.parametrize("link", ["categorical", "bernoulli"])
 @pytest.mark.parametrize("seed", range(3))
 def test_real_inputs_are_scaled_for_every_link(link: Link, seed: int, change: Any) -> None:

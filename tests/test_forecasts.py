@@ -1,4 +1,4 @@
-"""What `--out` writes: every forecast beside what came, each in the row that it is about."""
+"""What `--out` writes: forecast and observed value, in the row that the forecast is about."""
 
 from __future__ import annotations
 

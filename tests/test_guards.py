@@ -1,4 +1,4 @@
-"""Guards: sensors that stick or shout, labels that never come, streams that change for good."""
+"""Guards: stuck sensors, outliers, labels that never come, streams that change permanently."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_all_forecasts_that_wait_are_kept_from_learning() -> None:
     learner.run(x, x, horizon=5)
     learner.run(np.zeros((10, 1)), np.zeros((10, 1)), horizon=5)
     stuck = learner.counters
-    assert stuck.stuck == 7 + 7  # inputs, and the labels, which stand still as well
+    assert stuck.stuck == 7 + 7  # inputs, and the labels, which are stuck as well
     before = learnt(learner)
     learner.run(x[:5], x[50:55], horizon=5)  # labels of the five that waited
     assert learner.counters.labels == stuck.labels
@@ -132,9 +132,9 @@ def test_an_outlier_does_no_harm_behind_the_gate() -> None:
     errors = []
     for gate in (0.0, 20.0):
         learner, z = trained(gate=gate, drift_steps=0)
-        shout = z[:50].copy()
-        shout[10] = 1e5
-        labels = shout.copy()
+        outlier = z[:50].copy()
+        outlier[10] = 1e5
+        labels = outlier.copy()
         learner.run(z[:50], labels, horizon=1)
         errors.append(rms(error(learner, z[50:150])))
     calm = rms(error(*trained())[:150])

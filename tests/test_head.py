@@ -37,7 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "head alone": {"hidden": 0, "head": 6},
     "head, no mixture": {"hidden": 4, "head": 3, "mix_forget": 0.0},
     "head, sgd": {"cell": "columnar", "hidden": 4, "head": 3, "filter": "sgd"},
-    "head, units that stand still": still(hidden=4, head=3),
+    "head, fixed units": still(hidden=4, head=3),
     "head, last good copy": {"hidden": 3, "head": 3, "drift_steps": 5, "rollback_steps": 3},
     "columns, last good copy": still(
         cell="columnar", hidden=5, resonators=2, head=3, drift_steps=5, rollback_steps=3
@@ -237,7 +237,7 @@ def test_steps_leave_traced_memory_flat() -> None:
 
 @pytest.mark.parametrize("cell", ["columnar", "resonator"])
 def test_bytes_grow_linearly_with_the_units_of_a_columnar_layer(cell: Cell) -> None:
-    """Beside the readout's covariance, which every learner has: under sgd there is none."""
+    """In addition to the readout's covariance, which every learner has: under sgd there is none."""
     small, middle, large = (
         memory_of(Config(3, 1, hidden=hidden, **still(head=4, cell=cell, filter="sgd"))).total
         for hidden in (32, 64, 96)

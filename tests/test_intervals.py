@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 from numpy.typing import NDArray
 
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import evaluate
 from nbt_embed.learner import Learner
-from tools.asked import Answers
+from tools.answers import Answers
 from tools.intervals import __main__ as command
 from tools.intervals.makers import GAUSSIAN, LEVELS, MAKERS, Spread, gaussian, last_errors, own
 from tools.intervals.measures import Measures, measure, rolling_share
@@ -257,7 +257,7 @@ def test_the_command_reports_draws_and_rewrites_a_document(
 
 def test_a_recording_is_covered_as_it_was_measured() -> None:
     """Daily cycles with heavy tails: the Gaussian covers too much, the last errors do not."""
-    found = tasks(beside("data", "streams"))
+    found = tasks(shared("data", "streams"))
     task = next(one for one in found if one.name == "nab_ec2_cpu_utilization_5f, 1 ahead")
     covered = run((task, 0, "{}"))
     assert covered[GAUSSIAN].coverage[1] > 0.84

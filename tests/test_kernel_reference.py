@@ -232,7 +232,7 @@ def follow_the_reference(
     head: int,
     max_delay: int = 2,
 ) -> Learner:
-    """Run the kernel beside the reference; the learner at the end."""
+    """Run the kernel and the reference; the learner at the end."""
     estimator, norm = learning
     settings: dict[str, Any] = still(
         link,

@@ -1,6 +1,6 @@
 """The C kernel follows the float64 reference on streams whose units change.
 
-As test_kernel_reference.py, for 400 steps of streams that make units move, start anew, stand still
+As test_kernel_reference.py, for 400 steps of streams that make units move, restart, get stuck
 and miss labels and inputs: units that follow, the anchor, the linear and the slow forecast, the
 mixture, priors in units of the target, and a learner without units.
 """
@@ -66,7 +66,7 @@ def assessed(features: str) -> dict[str, Any]:
 def stream(link: str) -> tuple[Array, Array]:
     """Inputs and labels whose level and spread change by far more than a deviation.
 
-    Input 0 wanders and grows. Input 1 starts with a wild value and stands still for a while. Labels
+    Input 0 wanders and grows. Input 1 starts with a wild value and is stuck for a while. Labels
     are inputs to come, with noise; the second one has a level and a scale of its own.
     """
     rng = np.random.default_rng(17)
@@ -109,7 +109,7 @@ def kernel_units(learner: Learner, units: str, live: str) -> Array:
 
 
 def stream_arrays(reference: StreamLearner) -> dict[str, Array]:
-    """What learners on streams have beside, by the kernel's names."""
+    """What learners on streams have in addition, by the kernel's names."""
     mixtures, linear, slow = reference.mixture, reference.linear, reference.slow
     found: dict[str, Any] = {
         "anchor": [-1 if one is None else one for one in reference.anchor],
@@ -286,7 +286,7 @@ def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
     rng, steps = np.random.default_rng(23), 2000
     z = rng.normal(size=(steps, N_IN)) * [1.0, 300.0]
     z[700:, 0] += 100.0
-    z[700:, 1] -= 1e4  # both start to count anew
+    z[700:, 1] -= 1e4  # both restart their counts
     z[1200:1400, 1] += np.arange(200) * 50.0
     z[1400:1500, 0] = 3.0
     z[[100, 400, 1600], [0, 1, 0]] = -1e5, 3e7, 1e4
@@ -305,12 +305,12 @@ def test_units_follow_the_reference_through_jumps_ramps_and_outliers() -> None:
             actual = kernel_units(learner, units, live)
             np.testing.assert_allclose(actual, reference_units(own), rtol=1e-4, atol=1e-3)
     counts = [unit.count for unit in reference.units + reference.label_units]
-    assert max(counts) < steps - 700, counts  # every channel has jumped for good
+    assert max(counts) < steps - 700, counts  # every channel has jumped permanently
     assert learner.counters.moved > 20
 
 
 def test_intervals_and_scores_follow_through_a_jump_and_the_first_variation() -> None:
-    """Input 1 is constant at first; both jump for good, after which readouts start again."""
+    """Input 1 is constant at first; both jump permanently, after which readouts start again."""
     features = assessed("anchored mixture") | {"scale_rate": 2e-3, "drift_steps": 50}
     config = config_of(features, hidden=0, max_delay=2)
     learner = Learner(config)
@@ -343,7 +343,7 @@ def test_a_restart_keeps_the_newest_sample_as_it_was_taken_in() -> None:
     learner = Learner(config)
     reference = StreamLearner(as_settings(config), learner.array("theta"))
     z = np.random.default_rng(29).normal(size=(80, N_IN)).astype(np.float32).astype(np.float64)
-    z[20, 1] = -500.0  # channel 1 starts anew with its value 64, channel 0 is far off then
+    z[20, 1] = -500.0  # channel 1 restarts with its value 64, channel 0 is far off then
     z[63, 0] = 1e4
     for x in z:
         if learner.pending:

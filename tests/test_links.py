@@ -51,3 +51,10 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
         "# A `b`, c\n[1](page.md#a-b-c) [2](no.md) [3](#no) [4](https://x.y) [5](#a-b-c)\n"
     )
     assert dead(page) == ["no.md", "#no"]
+
+
+def test_the_index_lists_every_page() -> None:
+    index = ROOT / "docs/index.md"
+    linked = {link.partition("#")[0] for link in LINK.findall(index.read_text(encoding="utf-8"))}
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert pages - linked == {"index.md"}

@@ -561,9 +561,9 @@ def test_names_of_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().decode().strip() == told
-        beside = ClientName("t")
-        assert beside.text != told
-        beside.release()
+        other = ClientName("t")
+        assert other.text != told
+        other.release()
         process.kill()  # which gives its name back
     assert ClientName("t").text == told
 

@@ -101,7 +101,7 @@ def go_on(learner: Learner, x: NDArray[np.float64], steps: int, label: float | N
 
 
 def half_way(part: int) -> tuple[Learner, NDArray[np.float64]]:
-    """A learner before this part, whose label under way has one output; units stand still."""
+    """A learner before this part, whose label under way has one output; its units are fixed."""
     x = np.random.default_rng(5).uniform(-1, 1, (300, 2))
     learner = Learner(2, OUTPUTS, hidden=4, anchor=(0, None))
     go_on(learner, x, 200)

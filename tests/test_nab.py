@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 from numpy.typing import NDArray
 
 from nbt_embed import Learner
 from nbt_embed.errors import InputError, StreamError
 from nbt_embed.evaluate import evaluate
 from nbt_embed.streams import from_arrays
-from tools.asked import ask
+from tools.answers import ask
 from tools.nab import __main__ as command
 from tools.nab import detectors
 from tools.nab.detectors import Detector, innovation, last_value, squashed, windowed_gaussian
@@ -66,9 +66,9 @@ def test_fifteen_percent_but_at_most_750_rows_are_not_scored() -> None:
 
 def test_a_detection_earns_more_the_earlier_it_is() -> None:
     # A window of ten rows: y = -1 at its first row, -0.1 at its last one.
-    assert tally(40).earned == 1
-    assert tally(49).earned == pytest.approx((2 / (1 + math.exp(-0.5)) - 1) / 0.98661430)
-    assert tally(45).earned == pytest.approx((2 / (1 + math.exp(-2.5)) - 1) / 0.98661430)
+    assert tally(40).gained == 1
+    assert tally(49).gained == pytest.approx((2 / (1 + math.exp(-0.5)) - 1) / 0.98661430)
+    assert tally(45).gained == pytest.approx((2 / (1 + math.exp(-2.5)) - 1) / 0.98661430)
     # The earliest counts alone, and further ones in the window cost nothing.
     assert tally(45, 47, 49).points(STANDARD) == tally(45).points(STANDARD)
     assert tally(40).score(STANDARD) == 100
@@ -105,7 +105,7 @@ def test_the_last_window_that_has_ended_is_the_one_before() -> None:
     assert tally(59, windows=windows).cost == pytest.approx(1 - 2 / (1 + math.exp(50 / 9)))
     found = tally(40, 64, windows=windows)
     assert (found.found, found.windows, found.false) == (2, 2, 0)
-    assert found.earned == pytest.approx(1 + sigma(-0.2) / sigma(-1.0))
+    assert found.gained == pytest.approx(1 + sigma(-0.2) / sigma(-1.0))
     # A window that touches the next one.
     assert tally(49, 50, windows=((40, 49), (50, 59))).found == 2
 
@@ -119,10 +119,10 @@ def test_rows_before_the_first_scored_one_count_nowhere() -> None:
     assert tally(0, FIRST - 1).points(STANDARD) == -1
     assert tally(5, windows=((2, 10),)).windows == 0
     assert [tally(windows=((2, last),)).windows for last in (FIRST - 1, FIRST)] == [0, 1]
-    # Half of this window is scored: detections there earn by their place in the whole.
+    # Half of this window is scored: detections there gain by their place in the whole.
     half = tally(FIRST - 1, windows=((10, 19),))
     assert (half.found, half.windows) == (0, 1)
-    assert tally(FIRST, windows=((10, 19),)).earned == pytest.approx(sigma(-0.5) / sigma(-1.0))
+    assert tally(FIRST, windows=((10, 19),)).gained == pytest.approx(sigma(-0.5) / sigma(-1.0))
 
 
 def test_without_windows_there_are_points_and_no_score() -> None:
@@ -397,7 +397,7 @@ def test_the_median_over_seeds_counts(tmp_path: Path) -> None:
     expected = [100 - 100 * (1 - sigma(y) / sigma(-1.0) + 0.11) / 2 for y in (-0.5, -1.0, -0.2)]
     assert result.optimised["standard"] == pytest.approx(np.median(expected))
     assert result.beforehand == result.optimised
-    assert result.files[0].earned == pytest.approx(sigma(-0.5) / sigma(-1.0))
+    assert result.files[0].gained == pytest.approx(sigma(-0.5) / sigma(-1.0))
     with pytest.raises(InputError, match=r"broken, one: scores\[0\] is nan"):
         measure(series, [Detector("broken", broken_detector, 0.5)], processes=1)
 
@@ -440,7 +440,7 @@ def test_the_command_reports_draws_and_rewrites_a_document(
 
 
 def there() -> list[Series]:
-    return load(beside("data", "nab"))
+    return load(shared("data", "nab"))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The claims of docs/evidence/paper.md: their parts, and the page against its records."""
+"""The code behind the claims of docs/evidence/paper.md, and that the page shows its records."""
 
 from __future__ import annotations
 

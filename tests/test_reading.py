@@ -104,7 +104,9 @@ def test_targets_may_be_kept_out_of_the_inputs(tmp_path: Path) -> None:
     assert "log.csv: name the targets (--targets): " in told
     assert told.endswith("it has a, b, s")
     told = refusal(tmp_path, text, targets=("a", "b"), targets_as_inputs=False)
-    assert "no input is left beside the targets a, b: name fewer targets (--targets), or" in told
+    assert (
+        "no input is left apart from the targets a, b: name fewer targets (--targets), or" in told
+    )
 
 
 def test_blocks_are_the_stream_in_pieces_and_may_be_read_twice(tmp_path: Path) -> None:

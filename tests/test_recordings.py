@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 from numpy.typing import NDArray
 
 from nbt_embed.baselines import LastValue, Rls
@@ -239,7 +239,7 @@ def test_a_table_can_stand_unfenced_in_a_document(tmp_path: Path) -> None:
 
 
 def test_simple_forecasters_have_the_recorded_errors() -> None:
-    for task in tasks(beside("data", "streams")):
+    for task in tasks(shared("data", "streams")):
         if task.recording not in ("breath_1055_3_3Hz", "nab_speed_7578"):
             continue
         reference = dict(task.reference)

@@ -65,7 +65,7 @@ def test_quasi_diagonal_metric_is_a_positive_operator_and_solves_for_the_bias() 
     np.testing.assert_allclose(both, a[0] @ dense @ b[0], rtol=1e-12)
     np.testing.assert_allclose(dense, dense.T, atol=1e-12)
     assert np.linalg.eigvalsh(dense).min() > 0
-    # With a single weight beside the bias nothing is left out: the exact inverse.
+    # With a single weight and the bias nothing is left out: the exact inverse.
     pair = ref.Metric.quasi_diagonal(M[:, 3:], cross[:, 3:])
     exact_M = np.array([[M[0, 3], cross[0, 3]], [cross[0, 3], M[0, 4]]])
     np.testing.assert_allclose(pair.apply(a[:, 3:])[0], np.linalg.solve(exact_M, a[0, 3:]))

@@ -1,4 +1,4 @@
-"""The reference's resonators, alone and beside gated columns: forward, traces, ranges, start.
+"""The reference's resonators, alone and with gated columns: forward, traces, ranges, start.
 
 Head, filter and moving units with them are in test_reference_columnar.py.
 """

@@ -50,7 +50,7 @@ class UnitMove:
     P: Array
 
     def rest(self, g: Array, d: Array, signs: Array) -> tuple[Array, Array]:
-        """Advance the rest beside traces g (R, D) that keep d (H) of the diagonal of J."""
+        """Advance the rest next to traces g (R, D) that keep d (H) of the diagonal of J."""
         return rest_update(self.V, self.w, g, self.J, d, signs, 1.0, ref.Metric.diagonal(self.P))
 
 

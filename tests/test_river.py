@@ -58,10 +58,10 @@ def test_river_checks(model: Any, check: Callable[[Any], None]) -> None:
     check(model.clone())
 
 
-@pytest.mark.parametrize(("data", "bar"), [("Phishing", 0.90), ("ImageSegments", 0.87)])
-def test_accuracy_without_settings(data: str, bar: float) -> None:
+@pytest.mark.parametrize(("data", "least"), [("Phishing", 0.90), ("ImageSegments", 0.87)])
+def test_accuracy_without_settings(data: str, least: float) -> None:
     rows = getattr(datasets, data)()
-    assert evaluate.progressive_val_score(rows, NbtClassifier(), metrics.Accuracy()).get() >= bar
+    assert evaluate.progressive_val_score(rows, NbtClassifier(), metrics.Accuracy()).get() >= least
 
 
 def numbers(rows: int, seed: int = 0) -> Rows:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 
 pytest.importorskip("polars", reason="needs the extra [app]")
 
@@ -452,7 +452,7 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
 
 
 def test_recorded_gas_sensors_are_learnt(tmp_path: Path) -> None:
-    path = beside("data", "air_quality", "AirQualityUCI.csv.gz")
+    path = shared("data", "air_quality", "AirQualityUCI.csv.gz")
     found = run(tmp_path, path, "--missing", "-200")
     assert found["source"]["rows"] == 9357
     one = found["horizons"][0]
@@ -467,7 +467,7 @@ def test_the_recorded_streams_have_the_scores_of_make_streams(tmp_path: Path) ->
     from tools.streams.recordings import tasks
 
     entrants = {"learner": LEARNERS["default"], "frozen": FROZEN, "last": LAST}
-    for task in tasks(beside("data", "streams")):
+    for task in tasks(shared("data", "streams")):
         options = ["--target", task.target, "--horizon", task.horizon]
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import beside
+from conftest import shared
 
 pl = pytest.importorskip("polars", reason="reading files needs the extra [app]")
 zstandard = pytest.importorskip("zstandard", reason="reading files needs the extra [app]")
@@ -250,7 +250,7 @@ KNOWN: dict[str, tuple[str, ...] | str] = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_files_that_once_went_wrong(name: str) -> None:
-    expected, path = KNOWN[name], beside("cases", "csv", f"{name}.csv")
+    expected, path = KNOWN[name], shared("cases", "csv", f"{name}.csv")
     if isinstance(expected, str):
         with pytest.raises(StreamError) as error:
             read([path], ReadOptions())

@@ -157,7 +157,7 @@ CHANGED: dict[str, Any] = {name: names[0] for name, names in CHOICES.items()} | 
     "forget": 0.75,
     "levels": (0.25, 0.5),
 }
-# What a field of streams needs beside it.
+# What a field of streams needs in addition.
 FOLLOW = {"follow": True}
 MIXTURE = FOLLOW | {"anchored": True, "mix_forget": 0.9}
 NEEDS: dict[str, dict[str, Any]] = {

@@ -49,7 +49,7 @@ def test_run_lets_other_threads_run() -> None:
     while worker.is_alive():
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
-    # With the lock held this thread would stand still for the whole run.
+    # With the lock held this thread would be blocked for the whole run.
     assert longest < seconds[0] / 2
 
 

@@ -97,7 +97,10 @@ def counted(name: str, seeds: int, rows: int) -> list[float]:
 
 def report(seeds: int, rows: int) -> str:
     """The whole section."""
-    promised = ["if the score were 1 - P", *(f"{PER * (1 - one):.0f}" for one in THRESHOLDS)]
+    promised = [
+        "expected, if the score is 1 - P",
+        *(f"{PER * (1 - one):.0f}" for one in THRESHOLDS),
+    ]
     found = [
         [name, *(f"{figure:.1f}" for figure in counted(name, seeds, rows))] for name in STREAMS
     ]

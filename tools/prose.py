@@ -1,8 +1,8 @@
 """proselint on the documents, without their code, tables and formulas: a part of ``make lint``.
 
-tools/proselint.json turns off what does not fit: typography, since the documents are read in plain-text
-editors too; repetitions, which it finds between a heading and the text behind it; times of day, for
-which it takes AM in a formula; and very, which it wants to be replaced by an oath.
+tools/proselint.json turns off what does not fit: typography, since the documents are read in
+plain-text editors too; repetitions, which it finds between a heading and the text behind it; times
+of day, for which it takes AM in a formula; and very, which it wants to be replaced by an oath.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = re.compile(r"^```.*?^```|<!--.*?-->|`[^`\n]+`|^\|.*$|^ {4,}.*$", re.MULTILINE | re.DOTALL)
+
 
 def prose(text: str) -> str:
     """The text with a word of its own for each piece of code, and every line where it was."""

@@ -1,6 +1,6 @@
-"""The real output of the commands that README.md shows: ``make readme``.
+"""The real output of the commands that README.md and guides show: ``make readme``.
 
-With ``--document README.md`` it goes there; ``python -m tools.readme demo accuracy`` runs these.
+With ``--document FILE`` it goes there; ``python -m tools.readme demo test`` runs some only.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ def but_last_line(output: str) -> str:
 
 # Command, and what of its output is shown.
 COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
-    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 3, 4)),
+    "demo": ([sys.executable, "-m", "nbt_embed", "demo"], paragraphs(0, 1, 3)),
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
     "faults": ([sys.executable, "examples/machine_faults.py"], str),
-    "accuracy": ([sys.executable, "-m", "tools.accuracy"], str),
 }
 
 

@@ -2,7 +2,7 @@
 
 The learner (4 gated units, default settings and every guard) forecasts a simulated sensor one
 sample ahead. In every piece of a million samples the period changes, a thousandth of the labels is
-lost, ten thousand are lost at a stretch, the sensor stands still for a thousand samples, and ten
+lost, ten thousand are lost at a stretch, the sensor is stuck for a thousand samples, and ten
 readings are off by a factor of 10,000; every fiftieth piece the gain flips and the level jumps by
 ten standard deviations. After each piece the learner is saved and loaded, and one line of figures
 is appended; a second call goes on from there.
@@ -27,7 +27,7 @@ from nbt_embed import Learner, __version__
 from tools.document import put
 
 PIECE = 1_000_000
-CHANGE = 50  # pieces between two changes for good
+CHANGE = 50  # pieces between two permanent changes
 GUARDS: dict[str, Any] = {
     "stuck_steps": 50,
     "rollback_steps": 20_000,
@@ -126,12 +126,12 @@ def run(folder: Path, steps: int) -> list[Piece]:
         with (folder / "pieces.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(piece)) + "\n")
         if (number + 1) % 10 == 0:
-            print(f"{number + 1:5} million steps, {piece.nanoseconds:.0f} ns a step", flush=True)
+            print(f"{number + 1:5} million steps, {piece.nanoseconds:.0f} ns per step", flush=True)
     return pieces
 
 
 def summary(pieces: Sequence[Piece]) -> dict[str, Any]:
-    """What the bars ask, finite and flat: the last tenth beside the second."""
+    """Whether all is finite, and the last tenth of the run compared with the second."""
     tenth = max(1, len(pieces) // 10)
     early, late = pieces[tenth : 2 * tenth] or pieces, pieces[-tenth:]
 
@@ -179,7 +179,7 @@ def picture(pieces: Sequence[Piece], path: Path) -> None:
     loss.set_ylabel("median error\n/ that of the last value")
     loss.set_ylim(bottom=0)
     cost.plot(x, [piece.nanoseconds for piece in pieces], lw=0.8)
-    cost.set_ylabel("ns a step")
+    cost.set_ylabel("ns per step")
     cost.set_ylim(bottom=0)
     cost.set_xlabel("steps")
     path.parent.mkdir(parents=True, exist_ok=True)

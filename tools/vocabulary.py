@@ -78,6 +78,8 @@ def findings(path: str, text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), 1):
         for match in PATTERN.finditer(line):
             assert match.lastgroup is not None
+            if path.startswith("nbt_embed/") and match[0].lower() in ("bar", "bars"):
+                continue  # of progress and of pictures
             instead = list(INSTEAD.values())[int(match.lastgroup[1:])]
             yield Finding(path, number, match[0], instead)
 

@@ -1,6 +1,6 @@
 """Learners of many settings on one stream: error against bytes and against milliseconds.
 
-Every combination of a grid learns the stream once for each seed, and beside them stand recursive
+Every combination of a grid learns the stream once for each seed, compared with recursive
 least squares and the last value (the last class). Errors of several targets are never pooled: the
 error is the geometric mean over the targets of the loss over that of the last value. Of the seeds
 the median counts; the least and the largest say how far they spread.
@@ -109,8 +109,8 @@ class Combination:
 def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], list[str]]:
     """The learners of a grid, and a sentence for every combination that is none.
 
-    Learners that turn out the same, because a setting has no meaning beside the others, stand once,
-    and not at all if they are recursive least squares, which stands beside every grid.
+    Learners that turn out the same, because a setting has no meaning together with the others,
+    appear once, and not at all if they are recursive least squares, which is always compared.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}

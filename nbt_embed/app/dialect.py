@@ -309,9 +309,9 @@ def _numeric(
     """Which columns hold numbers: no hours and minutes as 18.30, no nanoseconds since 1970."""
     found = [kind == "number" for kind in kinds]
     for column, name in enumerate(names):
-        beside = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
+        neighbours = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
         if found[column] and (
-            ("time" in beside and times.is_dotted_clock(name, sample[column]))
+            ("time" in neighbours and times.is_dotted_clock(name, sample[column]))
             or times.is_nanoseconds(sample[column])
         ):
             found[column] = False

@@ -68,7 +68,7 @@ def dotted(path: Path) -> str:
 class Keys:
     """One table, whose keys are taken by name and type; ``end`` refuses what nobody took.
 
-    Args: table; lines; path, of the table; known, names for the suggestion beside those taken.
+    Args: table; lines; path, of the table; known, names for the suggestion, apart from those taken.
     """
 
     def __init__(

@@ -252,7 +252,7 @@ def _finite(one: Mapping[str, Any], key: str) -> float:
 def _singles(
     rows: Sequence[Mapping[str, Any]], errors: Mapping[str, Float64Array]
 ) -> dict[str, list[float]]:
-    """Places of single devices, beside their setting's, so that they do not hide one another."""
+    """Places of single devices, next to their setting's, so that they do not hide one another."""
     if sum(len(errors[one["name"]]) for one in rows) > MOST_POINTS:
         return {"x": [], "y": []}
     x: list[float] = []

@@ -84,7 +84,7 @@ class Spec:
         perturbations: what devices draw.
         clean_targets: whether targets are without gain, offset, noise and faults.
         settings: name -> settings of a learner; of a grid all combinations.
-        rls: whether recursive least squares runs beside them.
+        rls: whether recursive least squares runs too, for comparison.
         text: the file.
     """
 

@@ -1,4 +1,4 @@
-"""Every forecast beside what came, as CSV or Parquet: what ``--out`` writes.
+"""Every forecast next to the observed value, as CSV or Parquet: what ``--out`` writes.
 
 One line a row of the stream, and one for each row still to come. Columns: row, time (if the stream
 has one), and of each target its label (``temp``), and for each horizon its forecast, made that many

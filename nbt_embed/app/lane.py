@@ -1,4 +1,4 @@
-"""One model on its way through a stream: fed in pieces, its forecasts laid beside what came."""
+"""One model that is fed a stream in pieces, and its forecasts aligned with observed values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Lane:
 
 
 class LearnerLane(Lane):
-    """The learner: beside its forecasts their intervals, scores of labels, and what guards did.
+    """The learner: with its forecasts their intervals, scores of labels, and what guards did.
 
     Attributes: learner; bounds and anomaly of the rows fed last, (T, n_out, 2 levels) and
     (T, n_out), or None where the learner has none; guard_rows, of the whole stream.

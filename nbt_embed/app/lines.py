@@ -197,7 +197,7 @@ def _is_comment(line: bytes, number: int, dialect: Dialect, comments: Comments) 
 
 
 def _close_quotes(text: bytes, quote: bytes, delimiter: str) -> bytes:
-    """Quotes beside their delimiter, without the spaces that some programs write between."""
+    """Quotes next to their delimiter, without the spaces that some programs write between."""
     mark = re.escape(delimiter.encode())
     text = re.sub(rb"(^|" + mark + rb"|\n)[ \t]+" + quote, rb"\1" + quote, text)
     return re.sub(quote + rb"[ \t]+(" + mark + rb"|\n)", quote + rb"\1", text)

@@ -25,7 +25,8 @@ LEARNER, FROZEN, RLS, NLMS, LAST, SEASONAL, MAJORITY = (
     "seasonal",
     "majority",
 )
-# Those that a person would write instead; the frozen twin is no such, it tells what learning earns.
+# Those that a person would write instead. The frozen twin, which shows what learning contributes,
+# is not one.
 SIMPLE = (RLS, NLMS, LAST, SEASONAL, MAJORITY)
 
 

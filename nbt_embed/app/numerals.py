@@ -2,7 +2,7 @@
 
 A mark that may be either (``1.234``) is decided by the whole file: by cells that allow one reading
 alone (``0.5``, ``12.34``, ``1.234.567``, ``1.234,5``). Where they contradict one another, or where
-whole numbers beside them leave it open, the file is refused. Where all cells are as ``1.234``, the
+whole numbers next to them leave it open, the file is refused. Where all cells are as ``1.234``, the
 point is decimal; the caller notes it.
 """
 
@@ -231,9 +231,9 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
                 either = told.get("either comma") or told.get("either dot")
                 if either and ("small" in told or not sure):
                     whole = told.get("small")
-                    beside = f", and {place(name, *whole)}, without a mark" if whole else ""
+                    others = f", and {place(name, *whole)}, without a mark" if whole else ""
                     raise StreamError(
-                        f"{place(name, *either)}, which may be a fraction or thousands{beside}: "
+                        f"{place(name, *either)}, which may be a fraction or thousands{others}: "
                         f"{REMEDY}"
                     )
         decimal = "," if either_comma else "."
@@ -246,7 +246,7 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
 
 
 def _check_commas(marks: Marks, dot: tuple[str, int, str], place: Words) -> None:
-    """Refuse a column of cells as 20,129 beside a column of cells as 6.95.
+    """Refuse a column of cells as 20,129 next to a column of cells as 6.95.
 
     Where cells are separated by commas, those within cells are thousands marks. Elsewhere the
     column must show it: by a cell without a mark, or by one with two.

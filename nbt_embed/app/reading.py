@@ -160,7 +160,7 @@ def _table(file: Source, options: ReadOptions, folder: Path, number: int) -> Tab
 
 
 def _take_out(file: Source) -> str:
-    """What to do about a file that was found in a folder beside others."""
+    """What to do about a file that was found in a folder with others."""
     return "; or take the file out of the folder, if it does not belong there" if file.found else ""
 
 

@@ -15,7 +15,7 @@ Time = NDArray[np.datetime64] | Float64Array | None
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One target over time beside its forecast.
+    """One target over time with its forecast.
 
     Attributes:
         horizon: steps between forecast and target.

@@ -90,7 +90,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
         inputs = [i for i in inputs if i not in targets]
         if not inputs:
             raise StreamError(
-                f"{columns.title}: no input is left beside the targets "
+                f"{columns.title}: no input is left apart from the targets "
                 f"{', '.join(columns.names[i] for i in targets)}: name fewer targets (--targets), "
                 "or the inputs (--inputs)"
             )

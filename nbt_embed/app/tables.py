@@ -213,7 +213,7 @@ def alarms_table(
 
 
 def memory_table(document: Mapping[str, Any]) -> Table:
-    """Bytes of the models and of the alternatives beside the learner's."""
+    """Bytes of the models and of the alternatives, compared with the learner's."""
     own = document["learner"]["memory_bytes"]
     rows = tuple(
         (name, count(size), f"{size / own:.2f} x" if own else NONE)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 WIDTH = 80
-_SHORTEST = 8  # columns of a name beside figures
+_SHORTEST = 8  # columns of a name next to figures
 _ALARMS_SHOWN = 10
 _BEST = "*"
 _HEAD = 10  # columns that a word above figures may claim; longer ones are broken
@@ -152,7 +152,7 @@ def picture(
 
     Args:
         track: what is drawn.
-        title: first line, beside what the marks mean.
+        title: first line, with what the marks mean.
         rows: which of the track's samples.
         width: columns.
         height: lines.
@@ -213,7 +213,7 @@ class Progress:
         title: stands before the bar.
         stream: where to show it; None: standard error.
         items: how many things of equal length the rows are of, and what these are called: how many
-            of them are done stands beside the rows a second.
+            of them are done is shown next to the rows per second.
     """
 
     def __init__(

@@ -263,7 +263,7 @@ def _formats(name: str, cells: pl.Series, numeric: bool, explicit: bool) -> list
 def _pairs(
     names: Sequence[str], sample: Sequence[pl.Series], singles: dict[int, list[TimeFormat]]
 ) -> Iterator[Candidate]:
-    """Dates without a time of day beside a column of times of day."""
+    """Dates without a time of day, next to a column of times of day."""
     for date, formats in singles.items():
         whole = formats[0].patterns[0] if formats[0].patterns else "%H"
         if formats[0].kind != "date" or re.search("%[HI]", whole):

@@ -119,12 +119,12 @@ def verdict(tuned: Tuned) -> list[str]:
     if min(rls.rest) < chosen.error:
         sentences.append(
             f"Recursive least squares is better than that on the rest: {rls.error:.3f} of the last "
-            f"value's error beside {chosen.error:.3f}, in {rls.memory_bytes:,} bytes."
+            f"value's error, compared with {chosen.error:.3f}, in {rls.memory_bytes:,} bytes."
         )
     else:
         sentences.append(
             f"Recursive least squares has {rls.error:.3f} of the last value's error on the rest, "
-            f"beside {chosen.error:.3f}, in {rls.memory_bytes:,} bytes."
+            f"compared with {chosen.error:.3f}, in {rls.memory_bytes:,} bytes."
         )
     if min(rls.error, chosen.error) >= 1:
         sentences.append("Neither is better than the last value.")

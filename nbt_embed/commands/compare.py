@@ -40,8 +40,8 @@ def add(commands: Any) -> None:
         "compare",
         help="learners of many sizes and kinds on a recording: error against bytes and time",
         description="Run every combination of the settings below on a recording, on all cores, "
-        "beside the last value and recursive least squares. Shows the error against bytes and "
-        "against milliseconds on a processor, what nothing cheaper equals, and the cheapest "
+        "compared with the last value and recursive least squares. Shows the error against bytes "
+        "and against milliseconds on a processor, what nothing cheaper equals, and the cheapest "
         "within 1 % of the best.",
     )
     compare.set_defaults(command=main)

@@ -209,7 +209,7 @@ def _usable(out: str | None) -> Iterator[None]:
 
 
 def _keep(folder: str | None, spec: Spec, source: Source, drawn: Drawn) -> None:
-    """What devices drew, and the spec, beside the results."""
+    """What devices drew, and the spec, next to the results."""
     if folder is None:
         return
     import io

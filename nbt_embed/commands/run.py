@@ -33,10 +33,10 @@ def add(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="learn a recorded stream (CSV and others) and compare with simple forecasters",
-        description="Learn a recorded stream sample by sample, beside simple forecasters. Every "
-        "forecast is made, and scored, before the label is seen. Files: CSV of any shape, JSON "
-        "lines, Parquet, Arrow, NumPy, plain or compressed; a folder or several files are one "
-        "stream with resets between.",
+        description="Learn a recorded stream sample by sample, and compare with simple "
+        "forecasters. Every forecast is made, and scored, before the label is seen. Files: CSV of "
+        "any shape, JSON lines, Parquet, Arrow, NumPy, plain or compressed; a folder or several "
+        "files are one stream with resets between.",
     )
     run.set_defaults(command=main)
     add_reading(run)
@@ -127,7 +127,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> None:
-    """What is written beside the text. Args: page, file of the report unless another is named."""
+    """Files that are written in addition to the text. Args: page, the default of --report."""
     group = parser.add_argument_group("results")
     usual = "" if page is None else f" (default: {page})"
     group.add_argument(

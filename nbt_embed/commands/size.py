@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     size = commands.add_parser(
         "size",
         help="RAM, flash, stack and time on a microcontroller, without running anything",
-        description="Bytes of a learner on any target, with a breakdown, beside other methods. "
+        description="Bytes of a learner on any target, by part and compared with other methods. "
         "With --mcu also flash, stack, time and energy on a processor, whether that fits what "
         "there is, and what else would.",
     )

@@ -131,8 +131,8 @@ def _add_session(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save",
         metavar="FILE",
-        help="write the learner at the end, for `nbt-embed export` and Learner.load, and beside it "
-        "FILE.session, from which --resume goes on with the same bits",
+        help="write the learner at the end, for `nbt-embed export` and Learner.load, and next to "
+        "it FILE.session, from which --resume goes on with the same bits",
     )
     group.add_argument(
         "--save-every", metavar="ROWS", type=count_from(1), help="and after so many rows, each time"

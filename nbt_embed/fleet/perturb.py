@@ -142,7 +142,7 @@ class Perturbation:
         together: one value, and the same spells, for all these channels; else each draws its own.
         length: mean rows of a spell (dropouts, stuck), from 1; lengths are geometric.
         unit: of offset and noise: "channel", that of the channel; "sd", standard deviations of the
-            clean channel over the device's first 1,000 rows (0 where it stands still).
+            clean channel over the device's first 1,000 rows (0 where it is constant).
     """
 
     kind: Kind
@@ -195,7 +195,7 @@ class Perturbed(Series):
         channels: names of what is perturbed: inputs, and perturbed targets that are no inputs.
 
     Errors: ConfigError (a channel that does not exist, or twice in a kind; seed, rows).
-    Cost: about 0.1 µs a row and channel beside that of the clean series; memory of some blocks.
+    Cost: about 0.1 µs per row and channel plus that of the clean series; memory of some blocks.
     """
 
     def __init__(

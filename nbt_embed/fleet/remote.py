@@ -45,7 +45,7 @@ class Event(TypedDict):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a worker is told of a job beside the job itself.
+    """What a worker receives in addition to the job itself.
 
     Attributes: run, the topic of its events; number of the job; software, what ``software`` gave
     where the run was started; every, seconds between two events at least.

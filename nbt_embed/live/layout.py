@@ -145,7 +145,7 @@ def decide(
         inputs = tuple(name for name in inputs if name not in (targets or ()))
         if not inputs:
             raise StreamError(
-                f"{title}: no input is left beside the targets {_listed(targets or ())}: name "
+                f"{title}: no input is left apart from the targets {_listed(targets or ())}: name "
                 "fewer targets (--targets), or the inputs (--inputs)"
             )
     if targets is None:

@@ -72,7 +72,7 @@ class Work(ABC):
 
 
 def address(where: str, more: Collection[str]) -> Where:
-    """The parts of an address of MQTT. Args: where; more, options beside those of the connection.
+    """The parts of an address of MQTT. Args: where; more, further options.
 
     Errors: StreamError: there is no host or no topic, or an option is wrong.
     """

@@ -130,7 +130,7 @@ def _second_line(document: Mapping[str, Any]) -> str:
 
 
 def _errors(document: Mapping[str, Any], width: int) -> Iterator[str]:
-    """Of every target the rolling error beside that of the last value."""
+    """Of every target the rolling error next to that of the last value."""
     first, title = next(iter(measures(document).items()))
     last = document["models"]["last"]["name"]
     yield f"{title} over the last {count(document['window'])} rows, and over all"

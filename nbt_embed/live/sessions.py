@@ -49,7 +49,7 @@ class Session:
 
 
 def session_path(file: str) -> str:
-    """The session beside a saved learner."""
+    """The session next to a saved learner."""
     return f"{file}.session"
 
 
@@ -103,7 +103,7 @@ def damaged(path: str, error: object) -> StreamError:
     """The error about a session whose content is none."""
     return StreamError(
         f"{path}: is damaged, or no session of nbt-embed watch ({error}): put a copy back, or "
-        "remove it to begin again; the learner saved beside it stays usable by itself"
+        "remove it to begin again; the learner saved next to it stays usable by itself"
     )
 
 
@@ -181,7 +181,7 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
 def alone(file: str) -> Iterator[None]:
     """Keep a session for this watch: of two on one session each would undo what the other saved.
 
-    A lock on a file beside it, which is taken away at the end; of one that was killed the file
+    A lock on a file next to it, which is taken away at the end; of one that was killed the file
     stays, and the lock does not. Errors: StreamError: another watch has it.
     """
     path = f"{os.path.realpath(session_path(file))}.lock"
@@ -215,7 +215,7 @@ def alone(file: str) -> Iterator[None]:
 
 
 def check_folder(file: str) -> None:
-    """Find out before a long run whether files can be written beside this one.
+    """Find out before a long run whether files can be written next to this one.
 
     Errors: StreamError.
     """

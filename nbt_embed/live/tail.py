@@ -186,7 +186,7 @@ class FileSource(Flow):
         else:
             raise StreamError(
                 f"{self.title}: the file no longer holds the {offset} bytes that were read, and no "
-                "file beside it does: begin without resuming, or put the file back"
+                "file next to it does: begin without resuming, or put the file back"
             )
         self.close()
         self._descriptor, self._offset, self._ended = descriptor, offset, False
@@ -195,7 +195,7 @@ class FileSource(Flow):
         self._rows.restore(state)
 
     def _siblings(self, file: tuple[int, ...]) -> list[Path]:
-        """Files beside this one that are the same as at a position."""
+        """Files next to this one that are the same as at a position."""
         found = []
         for path in sorted(self._path.parent.glob("*")):
             try:

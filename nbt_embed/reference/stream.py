@@ -110,7 +110,7 @@ class StreamLearner(ReferenceLearner):
                 one.weight = np.eye(self.K)[1]  # the readout alone
 
     def jump(self) -> None:
-        """An input has jumped for good: all but the slow readout starts again."""
+        """An input has jumped permanently: all but the slow readout starts again."""
         if self.config.mix_forget == 0 or self.config.drift_steps == 0:
             return
         self.reopened += 1

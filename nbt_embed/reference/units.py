@@ -39,7 +39,7 @@ class Change:
     units; 1 and 0 for none. first: the channel has varied for the first time; a is 0 then, and b
     what the value before is in the new units. restart: the first values were unlike those after,
     or units grow towards a value that is still far outside them.
-    jump: the channel has jumped for good; from here on the values since then alone count.
+    jump: the channel has jumped permanently; from here on the values since then alone count.
     """
 
     live: float
@@ -166,7 +166,7 @@ class Unit:
         return replaces
 
     def count_after_far_value(self, x: float, far: bool) -> bool:
-        """A far value begins a block. Returns whether that has shown a jump for good."""
+        """A far value begins a block. Returns whether that has shown a permanent jump."""
         if far:  # a block of one; how many there are in a row is counted below zero
             self.block_mean, self.block_variance = x, 0.0
             self.block_count = self.far_run()

@@ -71,7 +71,7 @@ def assert_same_bits(
             return _same_log(learner, Path(other))
         pair = _Pair(_fed(learner, stream, horizon), Learner.load(other))
         _same_settings(pair)
-        _same_state(pair, f"after all rows, beside {other}")
+        _same_state(pair, f"after all rows, compared with {other}")
         return pair.one.hash()
     expected, found = integer("other", other), _fed(learner, stream, horizon).hash()
     if found != expected:

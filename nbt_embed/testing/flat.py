@@ -71,7 +71,7 @@ def assert_flat(
     difference; or with five, after five more rounds.
 
     Detection limit: a leak of b bytes a step with b > limit and b * steps above the noise. So the
-    default settings find 16 bytes a step, 1,000 steps find 64 bytes of Python or of malloc; beside
+    default settings find 16 bytes a step, 1,000 steps find 64 bytes of Python or of malloc; next to
     busy threads, what stands out from their noise. Not found are memory that is reserved and never
     written, and leaks that pause for a whole round, as an array that doubles. A cache that goes on
     to fill for more than two rounds looks like a leak: pass a longer ``warmup``.

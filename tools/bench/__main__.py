@@ -1,9 +1,9 @@
 """How fast it is: ``make bench`` (some minutes), ``make bench-quick`` (a minute).
 
-The default learner beside what else one would take; the same method by others; what Python adds;
-the machine's limit; cost over cells, estimators, filters and sizes. Everything on one thread of one
-core, in rounds where all have a turn. Results go to build/bench.json, tables and picture into
-docs/evidence/speed.md.
+The default learner compared with alternatives; the same method in other libraries; the overhead of
+Python; the machine's limit; cost over cells, estimators, filters and sizes. Everything runs on one
+thread of one core, in rounds where all have a turn. Results go to build/bench.json, tables and
+picture into docs/evidence/speed.md.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tools.bench import bars, grid, limits, machine, page, peers, small
+from tools.bench import grid, limits, machine, page, peers, small, targets
 
-SCHEMA = 2
+SCHEMA = 3
 LIMIT_HIDDEN = (8, 16, 32, 64, 128, 256, 512, 1024)
 USUAL_HIDDEN = (8, 16, 32)
 
@@ -79,8 +79,8 @@ def main(arguments: list[str]) -> int:
     else:
         machine.restart_with_one_thread("tools.bench", arguments)
         data = measure(options.quick)
-    found = bars.bars(data)
-    data["bars"] = [asdict(bar) for bar in found]
+    found = targets.outcomes(data)
+    data["targets"] = [asdict(one) for one in found]
     if not options.given:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
         page.flat(data),
         page.limits(data),
         page.small(data),
-        page.bars(found),
+        page.targets(found),
         sep="\n\n",
     )
     if options.document:

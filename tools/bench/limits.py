@@ -142,11 +142,11 @@ def sweeper(case: Case) -> Callable[[int], None]:
 def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
     """Both limits, the sweep (of a cell that has one) and the step, in turns.
 
-    Times in microseconds a step.
+    Times in microseconds per step.
     """
     move, bytes_moved = mover(case)
-    asked = {name: n for name, n in asdict(Work.of(case)).items() if n}
-    loops = {name: computer(name) for name in asked}
+    needed = {name: n for name, n in asdict(Work.of(case)).items() if n}
+    loops = {name: computer(name) for name in needed}
     works = [learner_work(case), move, *(loop for loop, _ in loops.values())]
     if case.cell != "columnar":
         works.append(sweeper(case))
@@ -158,8 +158,8 @@ def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
     )
     by_bytes = [moved_bytes(case) / bytes_moved * one for one in passed]
     parts = {
-        name: [asked[name] / loops[name][1] * one for one in times]
-        for name, times in zip(asked, rest, strict=False)
+        name: [needed[name] / loops[name][1] * one for one in times]
+        for name, times in zip(needed, rest, strict=False)
     }
     by_arithmetic = [sum(times) for times in zip(*parts.values(), strict=True)]
     shares = [max(one) / taken for *one, taken in zip(by_bytes, by_arithmetic, step, strict=True)]

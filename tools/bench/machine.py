@@ -1,4 +1,4 @@
-"""What was measured on what, and one thread for everybody."""
+"""The machine and the versions of a measurement; one thread for all of it."""
 
 from __future__ import annotations
 

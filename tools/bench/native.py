@@ -1,4 +1,4 @@
-"""C beside the package, compiled on the spot with the kernel's own flags, called through cffi."""
+"""C outside the package, compiled when needed with the kernel's flags, called through cffi."""
 
 from __future__ import annotations
 

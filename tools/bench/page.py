@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bench.bars import Bar
 from tools.bench.clock import Spread, short
+from tools.bench.targets import Outcome
 from tools.document import put
 
 
@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def machine(data: dict[str, Any]) -> str:
-    """What was measured on what."""
+    """The machine and the versions of a measurement."""
     about = data["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
     package, native = about["package"], about["native"]
@@ -41,15 +41,14 @@ def machine(data: dict[str, Any]) -> str:
     )
 
 
-def bars(found: Sequence[Bar]) -> str:
-    """Promise, measurement, verdict."""
-    head = ("", "bar", "measured: median (range)", "")
-    rows = [(b.subject, b.asked, b.measured, "met" if b.met else "NOT MET") for b in found]
-    return table(head, rows, left=4)
+def targets(found: Sequence[Outcome]) -> str:
+    """Every measurement with its target."""
+    rows = [(one.subject, one.measured, one.target) for one in found]
+    return table(("", "measured: median (range)", "target"), rows, left=3)
 
 
 def usual(data: dict[str, Any]) -> str:
-    """The default learner, and what else one would take."""
+    """The default learner and its alternatives."""
     run, one_by_one = (str(Spread(**row["us"])) for row in data["usual_alone"])
     rows = [
         ("nbt_embed, default learner, run", run, "", ""),
@@ -61,7 +60,7 @@ def usual(data: dict[str, Any]) -> str:
             continue
         both = [str(Spread(**ours["ratio"])) for ours in row["ours"]]
         rows.append((row["peer"], str(Spread(**row["peer_us"])), *both))
-    return table(("", "µs a sample", "times run", "times predict and learn"), rows)
+    return table(("", "µs per sample", "times run", "times predict and learn"), rows)
 
 
 def peers(data: dict[str, Any]) -> str:
@@ -74,18 +73,18 @@ def peers(data: dict[str, Any]) -> str:
         (ours,) = row["ours"]
         us, ratio = Spread(**ours["us"]), Spread(**ours["ratio"])
         rows.append((row["peer"], str(Spread(**row["peer_us"])), ours["name"], str(us), str(ratio)))
-    return table(("", "µs a sample", "against ours", "µs a sample", "ratio"), rows)
+    return table(("", "µs per sample", "against ours", "µs per sample", "ratio"), rows)
 
 
 def flat(data: dict[str, Any]) -> str:
-    """Nanoseconds a parameter by size, measured in turns."""
+    """Nanoseconds per parameter by size, measured in turns."""
     found = data["flat"]
     rows = [
         (str(hidden), str(Spread(**one)))
         for hidden, one in zip(found["hidden"], found["ns_per_parameter"], strict=True)
     ]
-    rows.append(("dearest / cheapest", str(Spread(**found["ratio"]))))
-    return table(("lstm nobacktrack kalman, H", "ns a step and parameter"), rows)
+    rows.append(("largest / smallest", str(Spread(**found["ratio"]))))
+    return table(("lstm nobacktrack kalman, H", "ns per step and parameter"), rows)
 
 
 def limits(data: dict[str, Any]) -> str:
@@ -115,7 +114,7 @@ def limits(data: dict[str, Any]) -> str:
 def _by_size(
     title: str, rows: Sequence[dict[str, Any]], sizes: Sequence[int], key: Callable[[Any], Any]
 ) -> str:
-    """A line a kind, a column a size; key gives the kind's name, and the entry of a row."""
+    """One line per kind, one column per size; key gives the kind's name, and the entry of a row."""
     kinds: dict[str, dict[int, str]] = {}
     for row in rows:
         name, value = key(row)
@@ -127,14 +126,14 @@ def _by_size(
 
 
 def grid(data: dict[str, Any]) -> str:
-    """Microseconds a step, a table a cell; nanoseconds a parameter under kalman."""
+    """Microseconds per step, one table per cell; nanoseconds per parameter under kalman."""
     sizes = sorted({row["hidden"] for row in data["grid"]})
     tables = []
     for cell in dict.fromkeys(row["cell"] for row in data["grid"]):
         rows = [row for row in data["grid"] if row["cell"] == cell]
         tables.append(
             _by_size(
-                f"{cell}, µs a step",
+                f"{cell}, µs per step",
                 rows,
                 sizes,
                 lambda row: (f"{row['estimator']} {row['filter']}", row["ns"]["low"] / 1e3),
@@ -143,7 +142,7 @@ def grid(data: dict[str, Any]) -> str:
     rows = [row for row in data["grid"] if row["filter"] == "kalman"]
     tables.append(
         _by_size(
-            "kalman, ns a step and parameter",
+            "kalman, ns per step and parameter",
             rows,
             sizes,
             lambda row: (f"{row['cell']} {row['estimator']}", row["ns_per_parameter"]),
@@ -153,7 +152,7 @@ def grid(data: dict[str, Any]) -> str:
 
 
 def small(data: dict[str, Any]) -> str:
-    """The small learner and what Python adds."""
+    """The small learner, and the overhead of Python."""
     steps = [
         (row["estimator"], str(Spread(**row["ns"])), str(Spread(**row["headline_ns"])))
         for row in data["small"]
@@ -168,17 +167,17 @@ def small(data: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            table(("8 gated units, 3 in, 1 out", "ns a step", "LSTM 32 beside it, ns"), steps),
+            table(("8 gated units, 3 in, 1 out", "ns per step", "LSTM of 32 units, ns"), steps),
             table(("predict and learn", "from Python, µs", "from C, µs", "Python adds, µs"), pairs),
         ]
     )
 
 
-def write(data: dict[str, Any], found: Sequence[Bar], document: Path) -> None:
+def write(data: dict[str, Any], found: Sequence[Outcome], document: Path) -> None:
     """Replace every table between its markers."""
     for name, output in (
         ("machine", machine(data)),
-        ("bars", bars(found)),
+        ("targets", targets(found)),
         ("usual", usual(data)),
         ("peers", peers(data)),
         ("limits", f"{flat(data)}\n\n{limits(data)}"),

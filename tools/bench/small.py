@@ -1,4 +1,4 @@
-"""A small learner, and what Python adds to the two calls of a sample."""
+"""A small learner, and the overhead of Python in the two calls of a sample."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ PAIRS: dict[str, Config] = {
 
 
 def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
-    """Nanoseconds a step in `run`, in turns with the headline's learner."""
+    """Nanoseconds per step in `run`, in turns with the headline's learner."""
     small, large = Installed.of(config(estimator)), Installed.of()
     short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
     small.run(short)
     large.run(long)
-    ours, beside = alternate((lambda: small.run(short), lambda: large.run(long)), rounds)
+    ours, headline = alternate((lambda: small.run(short), lambda: large.run(long)), rounds)
     return {
         "estimator": estimator,
         "ns": asdict(Spread.of([1e9 * one / len(short) for one in ours])),
-        "headline_ns": asdict(Spread.of([1e9 * one / len(long) for one in beside])),
+        "headline_ns": asdict(Spread.of([1e9 * one / len(long) for one in headline])),
     }
 
 

@@ -66,7 +66,7 @@ class TorchPeer:
 
 
 class GruPeer:
-    """GRUCell and linear readout beside the default learner: an Adam step every sample.
+    """GRUCell and linear readout, compared with the default learner: an Adam step every sample.
 
     Eager: ``torch.compile`` of a step was slower, and so was nn.GRU over one sample.
     """

@@ -8,19 +8,20 @@ const nbtBoard = (() => {
   const TIMED_EVERY = 3000; // ms
   const SAVED = 200000; // readings that are kept for a file
   const LOG = 8; // lines
-  const QUIET = 50; // steps without a status before it is told again
+  const QUIET = 50; // steps without a status before it is logged again
   const SHOWN_ERRORS = 1200; // steps
   const NINES = 7;
-  const NOTABLE = [1, 3, 4, 6]; // statuses of nbt.h: skipped, stuck, opened again, not finite
+  const NOTABLE = [1, 3, 4, 6]; // statuses of nbt.h: skipped, stuck, reset, not finite
   const data = JSON.parse(document.getElementById("data").textContent);
   const NAMES = data.channels.map(([name]) => name);
   const UNITS = data.channels.map(([, unit]) => unit);
   const element = (id) => document.getElementById(id);
   const put = (id, text) => {
-    if (element(id).textContent !== text) element(id).textContent = text; // else it would be told again
+    if (element(id).textContent !== text) element(id).textContent = text; // else it would be announced again
   };
   const chosen = (id) => Number(element(id).value);
   const count = (number) => number.toLocaleString("en");
+  const samples = (number) => `${number} ${number === 1 ? "sample" : "samples"}`;
   const settings = { noise: 0.02, turn: 12, drift: 1, loose: false, swapped: false, faults: [] };
   const seed = 1;
   let kernel, sensors, history, saved, held, heard, logged, pending;
@@ -33,7 +34,7 @@ const nbtBoard = (() => {
     settings.faults = NAMES.map(() => new Set());
   }
 
-  // A learner that knows nothing, on a machine from its beginning; faults stay.
+  // A new learner and a new machine; faults stay.
   function restart() {
     for (const which of [LEARNER, LINEAR]) kernel.start(which, chosen("units"), chosen("ahead"), seed);
     sensors = new nbtSensors.Sensors(seed, settings);
@@ -67,7 +68,7 @@ const nbtBoard = (() => {
     report(now, scores, alarms, Math.max(learnt, predicted));
   }
 
-  // What was forecast for the step that is so far ahead; the last value holds where a reading is lost.
+  // Store the forecasts for the step `ahead`; a lost reading keeps the last value.
   function remember(now, ahead) {
     const forecast = kernel.forecast(LEARNER);
     const linear = kernel.forecast(LINEAR);
@@ -193,8 +194,8 @@ const nbtBoard = (() => {
     const [own, last, linear] = ["learner", "last", "linear"].map((name) => errorOf(name, channel));
     if (Number.isNaN(own) || Number.isNaN(last)) return "Nothing is learnt yet.";
     const scored = count(Math.min(nbtHistory.SCORED, history.length));
-    return `${NAMES[channel]}, ${chosen("ahead")} ahead, over the last ${scored} readings: the learner's error is ` +
-      `${digits(own / last)} of the last value's and ${digits(own / linear)} of recursive least squares'.`;
+    return `${NAMES[channel]}, ${samples(chosen("ahead"))} ahead, over the last ${scored} readings: the learner's error is ` +
+      `${digits(own / last)} times that of the last value and ${digits(own / linear)} times that of recursive least squares.`;
   }
 
   function texts() {
@@ -208,7 +209,7 @@ const nbtBoard = (() => {
     put("against-last", digits(own / errorOf("last", channel)));
     put("against-linear", digits(own / errorOf("linear", channel)));
     put("hash", kernel.hash(LEARNER));
-    put("heading", `${NAMES[channel]} (${UNITS[channel]}), forecast ${chosen("ahead")} ahead`);
+    put("heading", `${NAMES[channel]} (${UNITS[channel]}), forecast ${samples(chosen("ahead"))} ahead`);
     fill("now", NAMES.map((name, one) => [
       `${name} (${UNITS[one]})`, digits(history.at("reading", now, one)), digits(history.at("learner", now, one)),
       `${digits(history.at("low", now, one))} to ${digits(history.at("high", now, one))}`,
@@ -227,7 +228,7 @@ const nbtBoard = (() => {
     put("broken", broken.length ? `Now: ${broken.join("; ")}.` : "Now: everything works.");
     element("forecast").setAttribute("aria-label",
       `Line chart of ${NAMES[channel]}: reading, forecast and 80 % interval over the last steps. ` +
-      "The figures of this moment stand in the tables below.");
+      "The tables below have the current values.");
   }
 
   // What follows from the settings alone.
@@ -236,8 +237,8 @@ const nbtBoard = (() => {
     const memory = kernel.memory.buffer.byteLength;
     put("budget",
       `The learner takes ${count(kernel.bytes(LEARNER))} bytes (NBT_BYTES), recursive least squares ${count(kernel.bytes(LINEAR))}. ` +
-      `The module's memory of ${count(memory)} bytes has room for both, for the copy that a step's time is measured ` +
-      `with, for constants and stack; it cannot grow. The program itself is ${count(data.moduleBytes)} bytes.`);
+      `The module's fixed memory of ${count(memory)} bytes contains both, a copy of the learner that measures the time of ` +
+      `a step, constants and the stack. The program itself has ${count(data.moduleBytes)} bytes.`);
     fill("boards", data.costs[units].map(
       (one) => [one.processor, `${one.board}, ${one.mhz} MHz`, count(one.instructions), one.milliseconds],
     ));
@@ -268,7 +269,7 @@ const nbtBoard = (() => {
       step();
       due--;
     }
-    due = Math.min(due, 1); // a slow computer is late, not behind
+    due = Math.min(due, 1); // a slow computer skips the steps that it cannot do
     charts();
     if (history.length >= TIMED && time - timed > TIMED_EVERY) {
       measure();

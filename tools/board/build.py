@@ -44,13 +44,13 @@ COUNTERS = {
     "predictions": "forecasts",
     "labels": "labels learnt",
     "missing": "steps without any label",
-    "clipped": "forecasts with a reading brought to its limit",
-    "limited": "labels brought to the gate",
+    "clipped": "forecasts with a reading clipped to its limit",
+    "limited": "labels limited by the gate",
     "stuck": "forecasts and labels with a stuck sensor",
-    "reopened": "openings to what is new",
-    "moved": "moves of the units of a sensor",
-    "restarted": "fresh starts of the readouts",
-    "skipped": "updates refused",
+    "reopened": "resets of the adaptation",
+    "moved": "changes of the units of a sensor",
+    "restarted": "restarts of the readouts",
+    "skipped": "skipped updates",
 }
 SCRIPTS = ("kernel.js", "sensors.js", "history.js", "plot.js", "board.js")
 PAGES = 6  # of 64 KiB: three learners, constants, stack
@@ -167,7 +167,7 @@ def _stroke(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _costs(config: Config) -> list[dict[str, Any]]:
-    """One row for each processor that costs are known of."""
+    """One row for each processor with a cost model."""
     found = []
     for processor in processors():
         one = cost(config, processor)

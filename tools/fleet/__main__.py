@@ -1,10 +1,10 @@
-"""What a fleet costs and survives: ``make fleet``.
+"""Speed, memory and recovery of a fleet: ``make fleet``.
 
 Devices of one channel (a wave with noise, another phase for each) learn with 8 units, horizon 1.
 
 - Speed: rounds of a part of the fleet, one after the other on one thread by ``Learner.run``, on
   threads, and on Dask with as many processes, in turn: whatever else the machine does meets all.
-  Steps a second of wall time, and of processor time, which other processes disturb less. What as
+  Steps per second of wall time, and of processor time, which other processes disturb less. What as
   many threads reach that do nothing but ``Learner.run`` says how much of the machine there was.
 - Memory: largest resident size of a process of its own, less what it had before.
 - Losses: a worker process is killed (SIGKILL) three times in the middle of a run; a run is stopped
@@ -38,7 +38,7 @@ from tools.fleet import memory
 from tools.fleet.waves import CONFIG, make_waves, wave
 
 BUILD = Path("build/fleet")
-THREADS_BAR, DASK_BAR, MEMORY_BAR = 0.85, 0.75, 1.05
+THREADS_TARGET, DASK_TARGET, MEMORY_TARGET = 0.85, 0.75, 1.05
 
 
 @dataclass
@@ -59,12 +59,12 @@ class Rate:
 
     @property
     def a_second(self) -> float:
-        """Steps a second of wall time."""
+        """Steps per second of wall time."""
         return self.steps / self.wall
 
     @property
     def a_cpu_second(self) -> float:
-        """Steps a second of processor time."""
+        """Steps per second of processor time."""
         return self.steps / self.cpu
 
 
@@ -192,8 +192,12 @@ def hashes(rows: int) -> int:
     return int((fleet["hash"] == np.array(alone, np.uint64)).sum())
 
 
+def _files(same: bool) -> str:
+    return "same files" if same else "other files"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say whether all that is asked for is met."""
+    """Measure and print; 1 if a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=10_000)
@@ -233,36 +237,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [
         (
             "threads",
-            f">= {THREADS_BAR}",
-            rates["threads_ratio"] >= THREADS_BAR,
+            f">= {THREADS_TARGET}",
+            rates["threads_ratio"] >= THREADS_TARGET,
             f"{rates['threads_ratio']:.3f} x {given.workers} x {rates['alone']:,.0f} steps/s "
             f"= {rates['threads']:,.0f}; {rates['threads'] / rates['bare']:.3f} of bare threads; "
             f"by processor time {rates['threads_cpu_ratio']:.3f}",
         ),
         (
             "Dask, processes",
-            f">= {DASK_BAR}",
-            rates["dask_ratio"] >= DASK_BAR,
+            f">= {DASK_TARGET}",
+            rates["dask_ratio"] >= DASK_TARGET,
             f"{rates['dask_ratio']:.3f} x threads = {rates['dask']:,.0f} steps/s; by processor "
             f"time {rates['dask_cpu_ratio']:.3f}",
         ),
-        ("memory, all resident", f"<= {MEMORY_BAR}", resident.ratio <= MEMORY_BAR, str(resident)),
-        ("memory, jobs", "less", jobs.grown <= resident.grown, str(jobs)),
-        ("worker killed", "same files", kept and died == 3, f"{died} times"),
-        ("interrupted", "same files", resumed and stops > 0, f"{stops} times"),
+        (
+            "memory, all resident",
+            f"<= {MEMORY_TARGET}",
+            resident.ratio <= MEMORY_TARGET,
+            str(resident),
+        ),
+        ("memory, jobs", "< all resident", jobs.grown <= resident.grown, str(jobs)),
+        ("worker killed", "same files", kept and died == 3, f"{_files(kept)} after {died} kills"),
+        (
+            "interrupted",
+            "same files",
+            resumed and stops > 0,
+            f"{_files(resumed)} after {stops} stops",
+        ),
         ("lone learners", "same hashes", equal == 100, f"{equal} of 100"),
     ]
     head = (
         f"{given.devices:,} devices x {given.rows:,} samples, 8 units, {given.workers} threads "
-        "or processes\n\n| what | asked | measured | met |\n|---|---|---|---|\n"
+        "or processes\n\n| what | measured | target |\n|---|---|---|\n"
     )
     text = head + "\n".join(
-        f"| {what} | {asked} | {measured} | {'yes' if met else 'no'} |"
-        for what, asked, met, measured in lines
+        f"| {what} | {measured} | {target} |" for what, target, _, measured in lines
     )
     content = {**rates, "resident": vars(resident), "jobs": vars(jobs), "stops": stops}
     publish(text, content, BUILD / "fleet.json", given.document, "fleet")
-    return 0 if all(met for _, _, met, _ in lines) else 1
+    return 0 if all(reached for _, _, reached, _ in lines) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a job costs beside its work: a scheduler and two workers, and jobs that do nothing."""
+"""The overhead of a job: a scheduler, two workers, and jobs that do nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EmptyJob:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of some jobs: seconds a job, of wall time and of the processor, and the scheduler's memory.
+    """Of some jobs: seconds per job, of wall time and of the processor, and the scheduler's memory.
 
     Attributes: jobs; wall; scheduler, caller, worker: processor seconds of each process (of all
     workers together) a job; grown, bytes by which the scheduler's memory peaked higher.

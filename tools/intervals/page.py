@@ -55,7 +55,7 @@ def makers(table: Table, found: Mapping[str, Summary]) -> str:
 
 def missed(name: str, one: Summary) -> str:
     """The tasks that a maker does not cover as promised."""
-    lines = [f"*{name}*, tasks of more than {LONG:,} rows with another coverage:"]
+    lines = [f"*{name}*, tasks of more than {LONG:,} rows outside these limits:"]
     for level, names in one.outside.items():
         lines.append(f"* {level:.0%}: {'; '.join(names) or 'none'}")
     lines.append(f"* windows at 80%: {'; '.join(one.unsteady) or 'none'}")
@@ -92,7 +92,7 @@ def _figure(value: float, form: str) -> str:
 def write(
     table: Table, rows: Mapping[Task, int], seeds: int, summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     text = report(table, rows, seeds)
     content = {
         "version": __version__,

@@ -14,11 +14,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from tools.learning import bars, influence, instructions, page, recordings
+from tools.learning import influence, instructions, page, recordings, targets
 from tools.learning.curves import Curve
 from tools.learning.peers import RECORDED, to_count
 from tools.learning.plan import COLUMNS, HALVES, METHODS, PARTS, full, goals, part_of, quick
-from tools.learning.record import Bar, Record, figures_of, this_version
+from tools.learning.record import Outcome, Record, figures_of, this_version
 from tools.learning.runner import measure, valid
 from tools.sources import ROOT
 
@@ -30,7 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {said}: all of them")
     parser.add_argument("--quick", action="store_true", help="minutes instead of hours")
     parser.add_argument("--own", action="store_true", help="leave the PyTorch competitors out")
-    parser.add_argument("--goals", action="store_true", help="of columns what has a goal, alone")
+    parser.add_argument(
+        "--goals", action="store_true", help="of columns only the runs that have a target"
+    )
     parser.add_argument(
         "--report", action="store_true", help="measure nothing, write what is there"
     )
@@ -72,10 +74,10 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
     curves = [one for one in valid(out / "curves.jsonl") if part_of(one.task, one.method) == part]
 
     runs: dict[str, influence.Run] = {}
-    found: list[Bar] = []
+    found: list[Outcome] = []
     if part == "symbols" and not options.report:
         runs = influence.measured(out / "influence.json", 10_000 if options.quick else 100_000)
-        found = [replace(bar, made_by=this_version()) for bar in bars.of_symbols(curves, runs)]
+        found = [replace(one, made_by=this_version()) for one in targets.of_symbols(curves, runs)]
     record = record.updated(figures_of(curves), found)
     record.save(kept / f"{part}.json")
     if part == COLUMNS:
@@ -87,7 +89,7 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
 
 
 def _columns(record: Record, options: argparse.Namespace, folder: Path, kept: Path) -> None:
-    """Write the page; count, and draw everybody who has been measured for a document."""
+    """Write the page, count instructions, and draw every method that has a figure."""
     page.write(COLUMNS, record, options.document)
     if options.quick:
         return

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools.document import put
-from tools.learning import bars
+from tools.learning import targets
+from tools.learning.column_targets import of_columns
 from tools.learning.peers import PANELS, Panel
 from tools.learning.plan import LENGTH, MILLION, SHORT, SYMBOLS, WITHOUT
-from tools.learning.record import COMMON, TAIL, Bar, Figure, Record
-from tools.learning.targets import of_columns
+from tools.learning.record import COMMON, TAIL, Figure, Outcome, Record
 from tools.learning.tasks import TASKS, SeriesTask, SymbolTask
 
 
@@ -21,7 +21,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def origin(record: Record) -> str:
-    """Which versions made how many of the runs, and which of the bars."""
+    """Which versions made how many of the runs, and which of the outcomes."""
     runs: dict[str, dict[tuple[str, str, int], int]] = {}
     for one in record.figures:
         # The stretches of a text are of the same runs, the lengths of a series are not.
@@ -31,17 +31,15 @@ def origin(record: Record) -> str:
             same.get(key, 0) + one.loss.runs if more else max(same.get(key, 0), one.loss.runs)
         )
     said = [f"{name}: {sum(counts.values()):,} runs" for name, counts in runs.items()]
-    made = dict.fromkeys(bar.made_by for bar in record.bars if bar.made_by)
-    said += [f"goals: {name}" for name in made if name not in runs or len(made) > 1]
+    made = dict.fromkeys(one.made_by for one in record.outcomes if one.made_by)
+    said += [f"targets: {name}" for name in made if name not in runs or len(made) > 1]
     return "; ".join(said) + "."
 
 
-def bar_table(found: Iterable[Bar]) -> str:
-    """What was asked for and how it stands."""
-    verdicts = [
-        [bar.task, bar.asked, bar.measured, "met" if bar.met else "**missed**"] for bar in found
-    ]
-    return markdown(["task", "asked for", "measured: median (range over seeds)", ""], verdicts)
+def target_table(found: Iterable[Outcome]) -> str:
+    """Every measurement with its target."""
+    rows = [[one.task, one.measured, one.target] for one in found]
+    return markdown(["task", "measured: median (range over seeds)", "target"], rows)
 
 
 def _loss(figure: Figure | None) -> str:
@@ -98,13 +96,13 @@ def learning_table(record: Record, samples: int) -> str:
         for width in sorted({one.hidden for one in record.figures} - {0}, reverse=True):
             got = [
                 record.ratio(name, (ours, width, samples), (theirs, width, samples))
-                for ours, theirs in bars.PAIRS.values()
+                for ours, theirs in targets.PAIRS.values()
             ]
             # The linear learner has no chance in it: equal seeds are equal streams.
             got.append(record.ratio(name, ("unitwise", width, samples), (WITHOUT, 0, samples)))
             if any(got):
                 rows.append([name, str(width), *(str(one) if one else "" for one in got)])
-    header = [f"learnt / frozen, {what}" for what in bars.PAIRS]
+    header = [f"learnt / frozen, {what}" for what in targets.PAIRS]
     return markdown(["task", "units", *header, "learnt / no network"], rows)
 
 
@@ -112,8 +110,8 @@ def symbols(record: Record) -> str:
     """What docs/evidence/learning.md shows of the symbol streams."""
     parts = [
         origin(record),
-        "### Symbol streams and influence balancing: goals",
-        bar_table(record.bars),
+        "### Symbol streams and influence balancing: targets",
+        target_table(record.outcomes),
         "### Symbol streams: bits per symbol",
         symbol_table(record),
     ]
@@ -125,12 +123,12 @@ def series(record: Record) -> str:
     samples = min((one.samples for one in record.figures), default=SHORT)
     parts = [
         origin(record),
-        "### Chaotic series: goals",
-        bar_table(bars.of_series(record)),
+        "### Chaotic series: targets",
+        target_table(targets.of_series(record)),
         f"### Chaotic series: squared error over variance, last half of {samples:,} samples",
         series_table(record, samples),
-        "### Chaotic series: what learning the recurrent weights earns",
-        "Ratio of squared errors, seed by seed; below 1 the learner that learns them is ahead.",
+        "### Chaotic series: gain from learning the recurrent weights",
+        "Ratio of squared errors per seed; below 1, learning them reduces the error.",
         learning_table(record, samples),
     ]
     return "\n\n".join(parts)
@@ -155,12 +153,14 @@ def columns(record: Record) -> str:
     """What docs/evidence/learning.md shows of columns with a head."""
     parts = [
         origin(record),
-        "### Columns with a head: goals",
-        bar_table(of_columns(record)),
-        "### Columns and heads on symbols: bits per symbol, last 1e5; number of seeds behind",
+        "### Columns with a head: targets",
+        target_table(of_columns(record)),
+        "### Columns and heads on symbols",
+        "Bits per symbol, last 1e5: median (range over seeds), number of seeds.",
         peer_table(record, [panel for panel in PANELS if "symbols" in panel.shape]),
-        "### Columns and heads on series: squared error over variance; number of seeds behind",
-        "*recordings*: the error over that of the best recursive least squares, geometric mean.",
+        "### Columns and heads on series",
+        "Squared error over variance: median (range over seeds), number of seeds.\n"
+        "*recordings*: error over that of the best recursive least squares, geometric mean.",
         peer_table(record, [panel for panel in PANELS if "symbols" not in panel.shape]),
     ]
     return "\n\n".join(parts)

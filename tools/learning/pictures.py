@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tools.learning.bars import PUBLISHED
 from tools.learning.curves import Curve
 from tools.learning.influence import OPTIMUM, Run
 from tools.learning.plan import FAR, LENGTH, SERIES, SHORT, SHORT_SPAN, SYMBOLS, WHOLE_SPAN
 from tools.learning.record import Record
 from tools.learning.summary import medians, pick
+from tools.learning.targets import PUBLISHED
 from tools.learning.tasks import TASKS, SymbolTask
 from tools.style import STYLE
 

@@ -28,7 +28,7 @@ _LEARNER = ("csrc/*.[ch]", "csrc/*.inc", "nbt_embed/config.py", "nbt_embed/learn
 
 @dataclass(frozen=True)
 class Method:
-    """How a method is run, and the files that decide about its figures, beside the tasks.
+    """How a method is run, and the files that decide about its figures, besides the tasks.
 
     competitor: whether it is another package's, whose figures do not depend on this one.
     settings: of a method that is one learner.
@@ -221,7 +221,7 @@ PLAIN = (WITHOUT, "RLS-10")
 
 # Peers with settings for one kind of stream.
 SPECIAL = ("columnar + head, no noise", "columnar + head, long")
-# Of the columns: units, seeds of what is drawn, and of what is asked for.
+# Of the columns: units, seeds of what is drawn, and of the robustness runs.
 SIZES = (16, 32, 8, 24, 48)
 FEW = (0, 1, 2)
 ROBUST = {"columnar + head": SYMBOLS, "both kinds + head": SERIES}
@@ -288,7 +288,7 @@ def _series() -> list[Job]:
 
 
 def goals() -> list[Job]:
-    """Of the columns, what tools/learning/targets.py asks for."""
+    """Of the columns, the runs that tools/learning/column_targets.py needs."""
     jobs = [
         Job(task, "columnar + head", LENGTH[task], hidden)
         for task, sizes in {ANBN: (16, 32), NEAR: (16, 32), FAR: (24, 32)}.items()

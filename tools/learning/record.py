@@ -1,4 +1,4 @@
-"""End figures of one part, kept beside the document: symbols.json, series.json, columns.json.
+"""End figures of one part, stored with the document: symbols.json, series.json, columns.json.
 
 The tables are written from them. So a row can be measured again alone, while the others stay with
 the version that made them.
@@ -52,22 +52,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One promise: what was asked for, what was measured, whether it holds."""
+class Outcome:
+    """A target and the measurement that belongs to it."""
 
     task: str
-    asked: str
+    target: str
     measured: str
-    met: bool
     made_by: str = ""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Figures of one part; and of the symbols the bars, which need more than end figures."""
+    """Figures of one part; and of the symbols the outcomes, which need more than end figures."""
 
     figures: tuple[Figure, ...] = ()
-    bars: tuple[Bar, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
     def figure(self, task: str, method: str, hidden: int, samples: int) -> Figure | None:
         """The figure with this key."""
@@ -83,17 +82,20 @@ class Record:
         pairs = zip(ours, theirs, strict=True)
         return Spread.of([a / b if a is not None and b is not None else np.nan for a, b in pairs])
 
-    def updated(self, figures: Iterable[Figure], bars: Iterable[Bar]) -> Record:
-        """With what was measured now in the place of what was measured before."""
+    def updated(self, figures: Iterable[Figure], outcomes: Iterable[Outcome]) -> Record:
+        """The record with new measurements in place of earlier ones."""
         by_key = {one.key: one for one in (*self.figures, *figures) if one.method in METHODS}
-        by_task = {one.task: one for one in (*self.bars, *bars)}
+        by_task = {one.task: one for one in (*self.outcomes, *outcomes)}
         order = {method: place for place, method in enumerate(METHODS)}
         ordered = sorted(by_key.values(), key=lambda one: order[one.method])
         return Record(tuple(ordered), tuple(by_task.values()))
 
     def save(self, path: Path) -> None:
-        """One figure and one bar a line."""
-        parts: dict[str, Sequence[Figure | Bar]] = {"figures": self.figures, "bars": self.bars}
+        """One figure or outcome per line."""
+        parts: dict[str, Sequence[Figure | Outcome]] = {
+            "figures": self.figures,
+            "outcomes": self.outcomes,
+        }
         text = ",\n".join(
             f'"{name}": [\n' + ",\n".join(json.dumps(asdict(row)) for row in rows) + "\n]"
             for name, rows in parts.items()
@@ -111,7 +113,7 @@ class Record:
             Figure(**{**row, "loss": Spread(**row["loss"]), "by_seed": tuple(row["by_seed"])})
             for row in rows["figures"]
         )
-        return cls(tuple(figures), tuple(Bar(**row) for row in rows["bars"]))
+        return cls(tuple(figures), tuple(Outcome(**row) for row in rows["outcomes"]))
 
 
 def figures_of(curves: Sequence[Curve]) -> list[Figure]:
@@ -159,7 +161,7 @@ def _stretches(task: str, lengths: set[int]) -> list[tuple[int, int]]:
 
 
 def made_by(curve: Curve) -> str:
-    """Name and version of what learnt."""
+    """Name and version of the learner."""
     torch = curve.settings.get("torch")
     return f"PyTorch {torch}" if torch else this_version()
 

@@ -1,4 +1,4 @@
-"""The recorded streams of docs/evidence/streams.md as one figure, to linear regression."""
+"""The streams of docs/evidence/streams.md as one figure: the mean ratio to linear regression."""
 
 from __future__ import annotations
 

@@ -35,10 +35,6 @@ class Spread:
         middle, low, high = np.median(finite), finite.min(), finite.max()
         return cls(float(middle), float(low), float(high), array.size, array.size - finite.size)
 
-    def at_most(self, bound: float) -> bool:
-        """Whether the median is."""
-        return self.median is not None and self.median <= bound
-
     def __str__(self) -> str:
         if self.median is None:
             return f"{self.failed} failed"

@@ -20,7 +20,7 @@ def report(series: Sequence[Series], results: Sequence[Result]) -> str:
     return "\n\n".join(
         [
             f"nbt_embed {__version__}; {len(series)} files, {windows} windows; medians of the "
-            "seeds where there is chance.",
+            "seeds for random detectors.",
             scores(results, len(series)),
             "Standard score by category, with the same threshold for all files (where there is no "
             "window: the points lost).",
@@ -48,9 +48,9 @@ def scores(results: Sequence[Result], count: int) -> str:
                 f"{own.false / count:.1f}",
             ]
         )
-    header = ["detector", *(profile.name for profile in PROFILES), "found", "false a file"]
+    header = ["detector", *(profile.name for profile in PROFILES), "found", "false alarms per file"]
     header += ["standard, threshold of the other files", "standard, fixed beforehand"]
-    header += ["found, fixed", "false a file, fixed"]
+    header += ["found, fixed", "false alarms per file, fixed"]
     return table(header, rows)
 
 
@@ -86,7 +86,7 @@ def _score(tally: Tally) -> str:
 def write(
     series: Sequence[Series], results: Sequence[Result], summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     text = report(series, results)
     names = [f"{one.category}/{one.name}" for one in series]
     detectors = {

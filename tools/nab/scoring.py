@@ -4,7 +4,7 @@ A row is a detection if its score reaches the threshold. With sigma(y) = 2 / (1 
 -1 beyond y = 3:
 
 * The first 15 % of a file, at most 750 rows, are not scored.
-* The earliest detection in a window earns A_TP sigma(y) / sigma(-1), where
+* The earliest detection in a window gains A_TP sigma(y) / sigma(-1), where
   y = -(rows to the window's last row + 1) / rows of the window.
 * A window without detection costs A_FN.
 * A detection outside costs A_FP |sigma(y)|, y = (rows since the last window's end) / (rows of that
@@ -55,7 +55,7 @@ class Events:
     Attributes:
         windows: how many windows there are to be found.
         score: (N,) scores at which something changes.
-        earned: (N,) by how much the sum of sigma(y) / sigma(-1) grows.
+        gained: (N,) by how much the sum of sigma(y) / sigma(-1) grows.
         cost: (N,) by how much the sum of |sigma(y)| outside of windows grows.
         false: (N,) 1 where the event is a detection outside of windows, else 0.
         found: (N,) 1 where the event is the first detection of a window, else 0.
@@ -63,7 +63,7 @@ class Events:
 
     windows: int
     score: Float64Array
-    earned: Float64Array
+    gained: Float64Array
     cost: Float64Array
     false: Float64Array
     found: Float64Array
@@ -73,21 +73,21 @@ class Events:
 class Tally:
     """What a threshold gives.
 
-    Attributes: threshold, earned (sum of sigma(y) / sigma(-1)), cost (sum of |sigma(y)|), false
+    Attributes: threshold, gained (sum of sigma(y) / sigma(-1)), cost (sum of |sigma(y)|), false
     (detections outside of windows), found (windows detected), windows (how many there are).
     """
 
     threshold: float
-    earned: float
+    gained: float
     cost: float
     false: int
     found: int
     windows: int
 
     def points(self, profile: Profile) -> float:
-        """A_TP earned - A_FP cost - A_FN (windows - found)."""
+        """A_TP gained - A_FP cost - A_FN (windows - found)."""
         missed = self.windows - self.found
-        return profile.tp * self.earned - profile.fp * self.cost - profile.fn * missed
+        return profile.tp * self.gained - profile.fp * self.cost - profile.fn * missed
 
     def score(self, profile: Profile) -> float:
         """100 (s - s_null) / (s_perfect - s_null); NaN where there is no window to be found."""
@@ -155,7 +155,7 @@ def at(found: Events, threshold: float) -> Tally:
     chosen = found.score >= threshold
     return Tally(
         threshold,
-        float(found.earned[chosen].sum()),
+        float(found.gained[chosen].sum()),
         float(found.cost[chosen].sum()),
         int(found.false[chosen].sum()),
         int(found.found[chosen].sum()),
@@ -172,7 +172,7 @@ def best(found: Events, profile: Profile) -> Tally:
         found: what ``pooled`` gives.
         profile: whose score counts.
     """
-    gain = profile.tp * found.earned - profile.fp * found.cost + profile.fn * found.found
+    gain = profile.tp * found.gained - profile.fp * found.cost + profile.fn * found.found
     total = np.cumsum(gain)
     # Rows of equal score are detected together: only the last of them is a state.
     states = np.flatnonzero(np.diff(found.score, append=-np.inf))
@@ -203,7 +203,7 @@ def _inside(score: Float64Array, window: Window, start: int) -> Columns:
     """The rows of a window that score more than all before them.
 
     With the threshold above such a row and not above the next one, it is the earliest detection.
-    While the threshold falls past it, what the window earns changes from that of the next one (from
+    While the threshold falls past it, what the window gains changes from that of the next one (from
     nothing, for the last one) to its own.
     """
     first, last = window
@@ -212,15 +212,15 @@ def _inside(score: Float64Array, window: Window, start: int) -> Columns:
     highest = np.maximum.accumulate(inside)
     records = np.flatnonzero(np.diff(highest, prepend=-np.inf) > 0)
     y = -(last - rows[records] + 1) / (last - first + 1)
-    earned = sigma(y) / sigma(-1.0)
+    gained = sigma(y) / sigma(-1.0)
     found: NDArray[np.float64] = np.zeros(records.size)
     found[-1] = 1
     zeros = np.zeros(records.size)
-    return inside[records], earned - np.append(earned[1:], 0.0), zeros, zeros, found
+    return inside[records], gained - np.append(gained[1:], 0.0), zeros, zeros, found
 
 
 def _columns(found: Events) -> Columns:
-    return found.score, found.earned, found.cost, found.false, found.found
+    return found.score, found.gained, found.cost, found.false, found.found
 
 
 def _joined(parts: Sequence[Columns], windows: int) -> Events:

@@ -47,7 +47,7 @@ def together(tallies: Iterable[Tally]) -> Tally:
     thresholds = {one.threshold for one in tallies}
     return Tally(
         thresholds.pop() if len(thresholds) == 1 else math.nan,
-        sum(one.earned for one in tallies),
+        sum(one.gained for one in tallies),
         sum(one.cost for one in tallies),
         sum(one.false for one in tallies),
         sum(one.found for one in tallies),

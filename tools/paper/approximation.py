@@ -22,7 +22,7 @@ LATER_NAME = "nobacktrack, kalman_quasi, ten times the symbols"
 
 
 def measure(runs: Runs) -> Data:
-    """Both estimators with each filter, and a learner whose recurrent weights stand still."""
+    """Both estimators with each filter, and a learner whose recurrent weights are fixed."""
     found: Data = {}
     for name, (setup, filters) in SETUPS.items():
         grids = {
@@ -59,7 +59,7 @@ def text(data: Data) -> str:
         [
             table(header, rows),
             f"`nobacktrack` with `kalman_quasi` on {LATER.samples:,} symbols of {ANBN} ends at "
-            f"{spread(later)} bits per symbol, `rtrl` on a tenth of them at {spread(exact)}.",
+            f"{spread(later)} bits per symbol, and `rtrl` on a tenth of them at {spread(exact)}.",
         ]
     )
 

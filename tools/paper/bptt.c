@@ -140,7 +140,7 @@ static void backward(network *n, size_t t, size_t fresh, size_t reach)
     }
 }
 
-/* One step along the mean gradient of `fresh` losses, after t symbols; the gradient starts anew. */
+/* One step along the mean gradient of `fresh` losses, after t symbols; the gradient restarts at zero. */
 static void update(network *n, double *weights, size_t t, size_t fresh)
 {
     double *g = n->gradient;

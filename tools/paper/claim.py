@@ -28,7 +28,7 @@ class Claim:
 
     Attributes: name (of its record, picture and place in the page); measure (the numbers, from
     nothing); text (Markdown from the numbers alone); sources (files that decide about the numbers,
-    beside the common ones).
+    besides the common ones).
     """
 
     name: str

@@ -107,7 +107,7 @@ VARIANCES = tuple(
 
 
 def columnar() -> Data:
-    """The traces of the columnar cell beside exact differentiation; two seeds of signs.
+    """The traces of the columnar cell compared with exact differentiation; two seeds of signs.
 
     At the initial weights no unit feeds itself by more than 1 and no trace is bounded.
     """
@@ -179,7 +179,7 @@ def _biases(data: Data) -> str:
         "samples",
         "exponent of the error",
         "mean along the exact gradient",
-        "entries whose interval holds the exact one",
+        "entries whose interval contains the exact one",
         "variance / gradient²",
     )
     return table(header, rows)
@@ -208,10 +208,10 @@ def _columnar(found: Data) -> str:
     initial, trained = found["initial"], found["trained"]
     return (
         f"Columnar cell, own-unit traces (`snap1`), 8 units: variance {trained['variance']:g}, "
-        "for there is nothing random. Distance from exact differentiation "
+        "because nothing is random. The distance from the exact derivative is "
         f"{initial['error']:.1g} of the gradient at the initial weights, where no unit feeds "
-        f"itself by more than 1; after training {trained['error']:.2g}, when "
-        f"{100 * trained['bounded']:.1f} % of the units' steps have their trace bounded."
+        f"itself by more than 1. After training it is {trained['error']:.2g}, because the traces "
+        f"of {100 * trained['bounded']:.1f} % of the units' steps are bounded."
     )
 
 

@@ -50,7 +50,7 @@ def text(data: Data) -> str:
     ]
     header = ["nobacktrack, 16 units"]
     for task, unit in UNITS.items():
-        header += [f"{task}: {unit}", "chosen"]
+        header += [f"{task}: {unit}", "chosen rate"]
     return table(header, rows)
 
 

@@ -1,4 +1,4 @@
-"""docs/evidence/paper.md: its tables, written from the records beside it."""
+"""docs/evidence/paper.md: its tables, written from its records."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def origin(records: dict[str, Record]) -> str:
         f"* {', '.join(names)}: {maker}; {_time([records[name] for name in names])}"
         for maker, names in makers.items()
     ]
-    return "\n".join([*rows, f"* together: {_time(list(records.values()))}"])
+    return "\n".join([*rows, f"* in total: {_time(list(records.values()))}"])
 
 
 def _time(records: list[Record]) -> str:
     seconds, work = sum(one.seconds for one in records), sum(one.work for one in records)
-    return f"{seconds:.0f} s on the clock, {work:.0f} s of processor time"
+    return f"{seconds:.0f} s of wall time, {work:.0f} s of processor time"

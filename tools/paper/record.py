@@ -1,4 +1,4 @@
-"""What was measured, kept beside the page: docs/evidence/paper/<claim>.json."""
+"""What was measured, stored with the page: docs/evidence/paper/<claim>.json."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Samples of the estimates of a gradient, on the float64 reference (nbt_embed.reference).
 
-The weights are those of a learner that has read a^n b^n for a while, and stand still: what an
-estimator is asked for is then exactly what `rtrl` computes.
+The weights are those of a learner that has read a^n b^n for a while, and are then fixed, so
+that the exact derivative is what `rtrl` computes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from nbt_embed.reference import (
 from tools.learning.tasks import anbn
 
 SYMBOLS = 3
-READ = 20_000  # symbols before the weights stand still
+READ = 20_000  # symbols before the weights are fixed
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network with weights that stand still, and the text that it reads on.
+    """A network with fixed weights, and the text that it reads on.
 
     theta (R, D), readout (O, H), metric: what the filter knew of theta.
     """

@@ -51,7 +51,7 @@ def best(data: Data, task: str, span: int) -> str:
 
 
 def text(data: Data) -> str:
-    """A table for each stream, and what beats what."""
+    """A table for each stream, and which spans have a higher loss."""
     parts = []
     for setup in SETUPS:
         task, found = STREAMS[setup.task], data[setup.task]
@@ -72,7 +72,7 @@ def text(data: Data) -> str:
         header = [
             f"{setup.task}, {setup.hidden} units, a dependency over {task.dependency} symbols",
             "bytes",
-            "chosen",
+            "chosen rate",
             f"bits per symbol, last {setup.tail:,} of {setup.samples:,} ({floor})",
         ]
         header += [f"of {LONGER.samples:,}"] if longer else []
@@ -81,7 +81,7 @@ def text(data: Data) -> str:
 
 
 def _verdicts(data: Data, task: str) -> list[str]:
-    """Which spans ours beats, and on the longer stream."""
+    """Which spans end at a higher loss than ours, also on the longer stream."""
     names = {span: best(data, task, span) for span in SPANS[task]}
     said = [_verdict(data[task], names, "")]
     if task == LONGER.task:
@@ -93,10 +93,10 @@ def _verdict(found: Data, names: dict[int, str], when: str) -> str:
     level = median(found[BEST]["losses"])
     theirs = {span: median(found[name]["losses"]) for span, name in names.items()}
     beaten = [str(span) for span, loss in theirs.items() if level < loss]
-    ahead = [str(span) for span, loss in theirs.items() if level >= loss]
-    parts = [f"ahead of span {' and '.join(beaten)}"] if beaten else []
-    parts += [f"behind span {' and '.join(ahead)}"] if ahead else []
-    return f"{when}`{BEST}` ({level:.4g} bits) is {', and '.join(parts)}."
+    others = [str(span) for span, loss in theirs.items() if level > loss]
+    parts = [f"a lower loss than span {', '.join(beaten)}"] if beaten else []
+    parts += [f"a higher loss than span {', '.join(others)}"] if others else []
+    return f"{when}`{BEST}` ({level:.4g} bits) has {' and '.join(parts)}."
 
 
 BASELINE = ("tools/paper/backpropagation.py", "tools/paper/bptt.[ch]")

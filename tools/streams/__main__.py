@@ -1,4 +1,4 @@
-"""The learner beside simple forecasters on recorded streams: ``make streams``.
+"""The learner compared with simple forecasters on recorded streams: ``make streams``.
 
 Protocol: one pass over a recording, all columns inputs, one target. A forecast made at row t is
 scored against row t + h before any label of it is learnt, and every model waits h rows for its
@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 from nbt_embed.errors import StreamError
+from tools.document import put
 from tools.options import add_learners, measuring
 from tools.sources import ROOT
 from tools.streams import page
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure what is missing and report; 0, or 1 if a figure is not the one of the data."""
     parser = measuring(__doc__, "streams")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "streams")
+    parser.add_argument("--readme", type=Path, help="another, for the comparisons of the default")
     add_learners(parser)
     options = parser.parse_args(arguments)
     learners = dict(LEARNERS)
@@ -50,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         "best of five river models (recorded)": recorded(found, "river"),
     }
     page.write(found, own, references, options.out / "summary.json", options.document)
+    if options.readme is not None:
+        put(options.readme, "streams", page.short(own["default"], references), fenced=False)
 
     checked = {"last value": "last", "best RLS of lags 1, 3, 10": "rlsBest", "RLS, lags 3": "rls3"}
     wrong = [

@@ -1,4 +1,4 @@
-"""What is compared: learners by their settings, and what a user would have written instead."""
+"""The models that are compared: learners by their settings, and simple forecasters."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Entrant:
     """A kind of model with its settings, as JSON so that it can be a key.
 
     Results are kept under the fingerprint of the files that decide about the kind, so that a
-    changed kernel is measured anew and a changed document is not.
+    changed kernel is measured again and a changed document is not.
     """
 
     kind: str

@@ -14,6 +14,12 @@ from tools.streams.summary import TOLERANCE, Errors, compare
 
 # How far a figure that was measured here may lie from the one that came with the data.
 DIGITS = 1.01e-4
+SHORT = {
+    "last value": "last value",
+    "best RLS of lags 1, 3, 10": "RLS, the best of 1, 3 and 10 lags per task",
+    "100 echo state units": "100 echo state units read out by RLS",
+    "frozen twin of default": "the same learner with frozen recurrent weights",
+}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -45,6 +51,19 @@ def comparisons(learners: Mapping[str, Errors], references: Mapping[str, Errors]
     return table(header, rows)
 
 
+def short(own: Errors, references: Mapping[str, Errors]) -> str:
+    """One learner against some references, under the names that README.md has for them."""
+    rows = []
+    for reference, name in SHORT.items():
+        found = compare(own, references[reference])
+        if found is not None:
+            better = f"{found.better} of {found.tasks}"
+            ratios = f"{found.mean:.3f}", f"{found.worst:.2f}"
+            rows.append([name, better, str(found.worse), *ratios])
+    header = ["compared with", "better on", "worse on", "mean ratio", "worst ratio"]
+    return table(header, rows)
+
+
 def by_task(tasks: Sequence[Task], columns: Mapping[str, Errors]) -> str:
     """NRMSE on every task."""
     rows = [
@@ -72,8 +91,8 @@ def report(
     """The whole section."""
     return "\n\n".join(
         [
-            f"nbt_embed {__version__}; {len(tasks)} tasks; nRMSE, medians of {SEEDS} seeds where "
-            f"there is chance. Better and worse: by more than {TOLERANCE:.0%}. Mean: geometric.",
+            f"nbt_embed {__version__}; {len(tasks)} tasks; nRMSE, for random models medians "
+            f"of {SEEDS} seeds. Better and worse: by more than {TOLERANCE:.0%}. Mean: geometric.",
             comparisons(learners, references),
             by_task(tasks, {**learners, **references}),
         ]
@@ -87,7 +106,7 @@ def write(
     summary: Path,
     document: Path | None,
 ) -> None:
-    """Print the report, write the figures as JSON, and put the report into a document if asked."""
+    """Print the report, write the figures as JSON, and put it into a document on request."""
     text = report(tasks, learners, references)
     found = {
         learner: {

@@ -1,4 +1,4 @@
-"""Learners beside references over all tasks: better, worse, mean ratio, worst ratio."""
+"""Learners compared with references over all tasks: better, worse, mean ratio, worst ratio."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def recorded(tasks: Iterable[Task], name: str) -> dict[Task, float]:
 
 
 def compare(learner: Errors, reference: Errors) -> Comparison | None:
-    """A learner beside a reference, over the tasks that have both; None if there is none."""
+    """A learner compared with a reference, over the tasks that have both; None if there is none."""
     ratios = {task: _ratio(learner[task], reference[task]) for task in learner if task in reference}
     if not ratios:
         return None

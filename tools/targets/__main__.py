@@ -26,7 +26,7 @@ from pathlib import Path
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
-from tools.targets.machines import MACHINES, SOFT_FLOAT, Machine, ToolError
+from tools.targets.machines import HERE, MACHINES, ROOT, SOFT_FLOAT, Machine, ToolError
 from tools.targets.webassembly import WEBASSEMBLY, WebAssembly
 
 Processor = Machine | WebAssembly | Avr
@@ -68,15 +68,26 @@ def steps_on(machine: Processor, steps: int) -> int:
     return steps if machine.most_steps is None else min(steps, machine.most_steps)
 
 
+def build(machine: Processor, folder: Path, steps: int, contract: str) -> Path:
+    """The program with the whole kernel, and with folder / stream.h. Errors: ToolError."""
+    return machine.link(
+        f"-ffp-contract={contract}",
+        "-fno-math-errno",
+        f"-DARENA_BYTES={machine.arena_bytes}",
+        f"-DNBT_LANES={machine.lanes}",
+        f"-DSTEPS={steps}",
+        f"-I{ROOT / 'csrc'}",
+        f"-I{folder}",
+        sources=[HERE / "program.c", *sorted((ROOT / "csrc").glob("*.c"))],
+        target=folder / f"{machine.name}-{contract}.elf",
+    )
+
+
 def check(machine: Processor, folder: Path, steps: int, expected: dict[str, list[str]]) -> Result:
     """Build, run, compare."""
 
     def printed(contract: str) -> dict[str, list[str]]:
-        elf = folder / f"{machine.name}-{contract}.elf"
-        machine.compile(
-            folder, f"-DSTEPS={steps}", source="program.c", target=elf, contract=contract
-        )
-        return hashes_of(machine.emulate(elf))
+        return hashes_of(machine.emulate(build(machine, folder, steps, contract)))
 
     got = printed("off")
     if got.keys() != expected.keys():

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.targets.machines import HERE, ROOT, ToolError, run
+from tools.targets.machines import HERE, ToolError, run
 
-# Of the memory: constants and variables of the program of `make targets`, and a kilobyte of stack.
-_BESIDE_ARENA = 1740
+# Bytes of constants and variables of the program of `make targets`, and a kilobyte of stack.
+_OUTSIDE_ARENA = 1740
 OVERFLOW = "the stack has reached the variables"  # what start_avr.c says then
 
 
@@ -41,35 +41,28 @@ class Avr:
     fma: bool = False
     ram: tuple[int, int] = (0x800200, 8 << 10)
     most_steps: int = 10
+    lanes: int = 1
     tools: tuple[str, ...] = ("avr-gcc", "simavr")
+
+    @property
+    def arena_bytes(self) -> int:
+        """As of ``Machine``."""
+        return self.ram[1] - _OUTSIDE_ARENA
 
     def tool(self, name: str) -> str:
         """A program of the compiler's binutils, as "nm"."""
         return f"{self.compiler.removesuffix('gcc')}{name}"
 
-    def compile(
-        self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
-    ) -> Path:
-        """As ``Machine.compile``, for size: all kinds of learners have to fit into the flash."""
-        return self.link(
-            "-Os",
-            f"-ffp-contract={contract}",
-            "-fno-math-errno",
-            f"-DARENA_BYTES={self.ram[1] - _BESIDE_ARENA}",
-            "-DNBT_LANES=1",
-            f"-I{ROOT / 'csrc'}",
-            f"-I{folder}",
-            *options,
-            sources=[HERE / source, *sorted((ROOT / "csrc").glob("*.c"))],
-            target=target,
-        )
-
     def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:
-        """As ``Machine.link``. In C99 with extensions: __flash is one."""
+        """As ``Machine.link``, for size unless told otherwise: flash is what is scarce.
+
+        In C99 with extensions: __flash is one.
+        """
         run(
             self.compiler,
             "-mmcu=atmega2560",
             "-std=gnu99",
+            "-Os",
             "-ffunction-sections",
             "-fdata-sections",
             "-Wl,--gc-sections",

@@ -5,7 +5,7 @@ counted in QEMU by function of the kernel, flash and stack taken from the compil
 Many learners run with the whole kernel, which is compiled once, and fewer with the kernels that
 ``nbt-embed export`` writes for them, each its own. Which terms a function is made of is found on
 those processors together that have most learners; the coefficients are each processor's own, for
-the exported kernels (fitting.py). The errors are those of other learners, drawn anew, that the fit
+the exported kernels (fitting.py). The errors are those of other learners, drawn again, that the fit
 has not seen. What cost.json holds is not measured again but with --again, which is needed after a
 change of the kernel; the coefficients go into nbt_embed/costs.json.
 """
@@ -41,7 +41,7 @@ WHOLE, FITTED, HELD_OUT = "whole", "fitted", "held out"
 _STACK = 4096
 # Without an FPU a step takes 15 to 40 times as many instructions; larger ones need patience.
 _MOST_WITHOUT_FPU = 40_000  # bytes
-_MOST = 400_000  # bytes: what fits beside a stack into the emulated boards
+_MOST = 400_000  # bytes: what fits next to a stack into the emulated boards
 _SEEDS = {WHOLE: 2000, FITTED: 0, HELD_OUT: 1000}
 _CODE_CHECKED = 15  # so many of those that check are also compiled at -Os, for flash and stack
 _AT_ONCE = 40  # learners in one program with the whole kernel

@@ -39,7 +39,8 @@ class Machine:
 
     flash and ram: (origin, bytes); RISC-V has all in ram. fma: whether the compiler may fuse a
     multiplication and an addition there, so that a build that permits it has other bits.
-    most_steps: of ``make targets``, where more would take the emulator too long.
+    most_steps: of ``make targets``, where more would take the emulator too long. lanes: of the
+    kernel there.
     """
 
     name: str
@@ -50,6 +51,12 @@ class Machine:
     flash: tuple[int, int] | None = (0, 256 * 1024)
     fma: bool = False
     most_steps: int | None = None
+    lanes: int = 1
+
+    @property
+    def arena_bytes(self) -> int:
+        """Room for learners in the program of ``make targets``."""
+        return min(self.ram[1] * 3 // 4, 65536)
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -67,22 +74,6 @@ class Machine:
     @property
     def _emulator(self) -> str:
         return "qemu-system-arm" if self._is_arm else "qemu-system-riscv32"
-
-    def compile(
-        self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
-    ) -> Path:
-        """Link a source of this folder with folder / stream.h. Errors: ToolError."""
-        return self.link(
-            f"-ffp-contract={contract}",
-            "-fno-math-errno",
-            f"-DARENA_BYTES={min(self.ram[1] * 3 // 4, 65536)}",
-            "-DNBT_LANES=1",
-            f"-I{ROOT / 'csrc'}",
-            f"-I{folder}",
-            *options,
-            sources=[HERE / source, *sorted((ROOT / "csrc").glob("*.c"))],
-            target=target,
-        )
 
     def compile_alone(self, *options: str, source: Path, target: Path) -> None:
         """Compile one source to an object file. Errors: ToolError."""

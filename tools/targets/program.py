@@ -62,7 +62,7 @@ def configurations() -> dict[str, Config]:
 
 
 def _config(follows: bool, kind: dict[str, Any]) -> Config:
-    """One with the defaults, or with units that stand still and a last good copy."""
+    """One with the defaults, or with fixed units and a last good copy."""
     if follows:
         anchor = (0, 1, 2) if kind["link"] == "gaussian" else None
         settings: dict[str, Any] = {"anchor": anchor}

@@ -47,7 +47,7 @@ PROCESSORS: tuple[Machine | Avr, ...] = (AVR, *MACHINES)  # what takes longest b
 class Model:
     """A learner of three inputs and one output: the defaults, but for what stands here.
 
-    follow: without it the network is alone: units stand still, one lag, no mixture.
+    follow: without it the network is alone: units are fixed, one lag, no mixture.
     """
 
     cell: Cell
@@ -156,12 +156,12 @@ def addresses(machine: Machine, elf: Path) -> dict[str, int]:
 def fits(machine: Machine | Avr, model: Model) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
     if model.hidden > 16 and not machine.fma:
-        return False  # millions of instructions a step without an FPU
+        return False  # millions of instructions per step without an FPU
     return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
 def build(machine: Machine | Avr, config: Config, folder: Path, place: Path, level: str) -> Path:
-    """Link the firmware of a model, its call graph beside it; for fewer steps without an FPU."""
+    """Link the firmware of a model, with its call graph; for fewer steps without an FPU."""
     place.mkdir()
     fewer = 40 if isinstance(machine, Avr) else 1 if machine.fma else 10
     call_graph = (
@@ -193,9 +193,9 @@ def measure(machine: Machine | Avr, model: Model, folder: Path, counter: Path) -
     place = folder / f"{machine.name}-{model.name}"
     place.mkdir()
     empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
-    beside = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
+    others = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
     small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
-    flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - beside for elf in (small, fast)}
+    flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - others for elf in (small, fast)}
     memory = memory_of(config).total
     if isinstance(machine, Avr):
         runs = {elf: machine.counted(elf) for elf in (small, fast)}
@@ -244,7 +244,7 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        f"{'flash  stack    flash  stack    instructions a step, -O2':>118}",
+        f"{'flash  stack    flash  stack  instructions per step, -O2':>118}",
         " processor  cell      estimator     H  resonators  head  follow  memory    -Os    -Os"
         "      -O2    -O2"
         "        mean        most  / weight",
@@ -262,12 +262,30 @@ def table(sizes: list[Size]) -> str:
     return "\n".join(lines)
 
 
+def short_table(sizes: list[Size]) -> str:
+    """The columnar learners on one processor, as a table of Markdown."""
+    shown = [s for s in sizes if s.processor == README_PROCESSOR and s.model.cell == "columnar"]
+    lines = [
+        f"| {shown[0].model.hidden} units | learner, bytes | stack, bytes | flash at -Os, bytes "
+        "| instructions per step at -O2, mean (most) |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for s in shown:
+        resonators = f"{s.model.resonators or 'no'} resonators"
+        alone = "" if s.model.follow else ", `follow` off"
+        lines.append(
+            f"| {resonators}, head of {s.model.head}{alone} | {s.memory:,} | {s.stack_small:,} "
+            f"| {s.flash_small:,} | {s.instructions_mean:,} ({s.instructions_most:,}) |"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, compare with the baseline or replace it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--accept", action="store_true", help="make this the baseline")
     parser.add_argument("--document", type=Path, help="Markdown file to put the table into")
-    parser.add_argument("--readme", type=Path, help=f"another, for {README_PROCESSOR} alone")
+    parser.add_argument("--readme", type=Path, help=f"another, for columns on {README_PROCESSOR}")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
@@ -279,7 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.document is not None:
         put(options.document, "size", table(sizes))
     if options.readme is not None:
-        put(options.readme, "size", table([s for s in sizes if s.processor == README_PROCESSOR]))
+        put(options.readme, "size", short_table(sizes), fenced=False)
     if options.accept:
         rows = ",\n".join(json.dumps([*size.key, *size.measured.values()]) for size in sizes)
         BASELINE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-/* ATmega2560, beside avr-libc's start-up code: print, the end of the simulation, the cycles between
+/* ATmega2560, next to avr-libc's start-up code: print, the end of the simulation, the cycles between
  * step_begin and step_end, and the deepest stack from the caller of these two on. */
 #include <avr/io.h>
 #include <stdint.h>

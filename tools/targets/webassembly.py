@@ -53,22 +53,17 @@ class WebAssembly:
     lanes: int = 1
     fma: bool = False
     most_steps: int | None = None
+    arena_bytes: int = 65536
     tools: tuple[str, ...] = ("clang", "wasm-ld", "node")
 
-    def compile(
-        self, folder: Path, *options: str, source: str, target: Path, contract: str = "off"
-    ) -> Path:
-        """As ``Machine.compile``."""
+    def link(self, *options: str, sources: Sequence[Path], target: Path) -> Path:
+        """As ``Machine.link``."""
         return link(
-            f"-ffp-contract={contract}",
             "-O2",
             *self.flags,
-            "-DARENA_BYTES=65536",
-            f"-DNBT_LANES={self.lanes}",
             f"-I{HERE}",
-            f"-I{folder}",
             *options,
-            sources=[SUPPORT / "start.c", HERE / source, *sorted((ROOT / "csrc").glob("*.c"))],
+            sources=[SUPPORT / "start.c", *sources],
             target=target,
             pages=8,
         )

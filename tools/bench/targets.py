@@ -1,4 +1,4 @@
-"""What is promised about speed, beside what was measured."""
+"""Targets of speed, each with its measurement."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ FLAT = 1.5
 # Least share of the machine's limit, by the name of a row, from a size on or at that size.
 HEADLINE, SHARE, SHARE_FROM = "lstm nobacktrack", 0.6, 256
 USUAL, USUAL_SHARES = "default learner", {8: 0.25, 32: 0.55}
-SMALL_US, BESIDE_US = 0.6, 2.5
+SMALL_US, SMALL_HEADLINE_US = 0.6, 2.5
 ADDED_US, PINNED_ADDED_US = 1.0, 0.8
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One promise."""
+class Outcome:
+    """A target and the measurement that belongs to it."""
 
     subject: str
-    asked: str
+    target: str
     measured: str
-    met: bool
 
 
-def bars(data: dict[str, Any]) -> list[Bar]:
-    """All that the data speaks of. A peer that is missing does not meet its bar."""
+def outcomes(data: dict[str, Any]) -> list[Outcome]:
+    """Every target whose row is in the data; a missing peer is reported as missing."""
     return [
         *_peers(data["usual"], USUAL_RATIOS),
         *_peers(data["peers"], HEADLINE_RATIOS),
@@ -49,34 +48,33 @@ def bars(data: dict[str, Any]) -> list[Bar]:
     ]
 
 
-def _peers(rows: list[dict[str, Any]], least_of: dict[str, float]) -> Iterator[Bar]:
+def _peers(rows: list[dict[str, Any]], least_of: dict[str, float]) -> Iterator[Outcome]:
     for row in rows:
         least = least_of.get(row["peer"])
         if least is None:
             continue
-        asked = f">= {least:g} times faster"
+        target = f">= {least:g} times our time"
         if "missing" in row:
-            yield Bar(row["peer"], asked, row["missing"], False)
+            yield Outcome(row["peer"], target, row["missing"])
             continue
         ratio = Spread(**row["ours"][0]["ratio"])
-        yield Bar(row["peer"], asked, f"{ratio} times", ratio.median >= least)
+        yield Outcome(row["peer"], target, f"{ratio} times")
 
 
-def _sizes(data: dict[str, Any]) -> Iterator[Bar]:
+def _sizes(data: dict[str, Any]) -> Iterator[Outcome]:
     flat = data["flat"]
     ratio, sizes = Spread(**flat["ratio"]), flat["hidden"]
-    yield Bar(
-        f"ns per parameter, LSTM, H = {sizes[0]} to {sizes[-1]}",
-        f"within {FLAT:g} times of each other",
+    yield Outcome(
+        f"ns per parameter, LSTM, largest / smallest of H = {sizes[0]} to {sizes[-1]}",
+        f"<= {FLAT:g} times",
         f"{ratio} times",
-        ratio.median <= FLAT,
     )
     for row in data["limits"]:
         least = _least_share(row)
         if least is not None:
             share = Spread(**row["share"])
             subject = f"share of the machine's limit, {row['name']}, H = {row['hidden']}"
-            yield Bar(subject, f">= {least:g}", str(share), share.median >= least)
+            yield Outcome(subject, f">= {least:g}", str(share))
 
 
 def _least_share(row: dict[str, Any]) -> float | None:
@@ -85,19 +83,18 @@ def _least_share(row: dict[str, Any]) -> float | None:
     return USUAL_SHARES.get(row["hidden"]) if row["name"] == USUAL else None
 
 
-def _small(data: dict[str, Any]) -> Iterator[Bar]:
+def _small(data: dict[str, Any]) -> Iterator[Outcome]:
     for row in data["small"]:
-        ns, beside = Spread(**row["ns"]), Spread(**row["headline_ns"])
-        met = ns.median < 1e3 * SMALL_US and beside.median < 1e3 * BESIDE_US
-        measured = f"{ns} ns; {beside} ns"
-        asked = f"< {SMALL_US:g} µs, beside an LSTM of 32 units at < {BESIDE_US:g} µs"
-        yield Bar(f"8 gated units, 3 in, 1 out, {row['estimator']}", asked, measured, met)
+        ns, headline = Spread(**row["ns"]), Spread(**row["headline_ns"])
+        target = f"< {1e3 * SMALL_US:g} ns; LSTM of 32 units: < {1e3 * SMALL_HEADLINE_US:,g} ns"
+        measured = f"{ns} ns; {headline} ns"
+        yield Outcome(f"8 gated units, 3 in, 1 out, {row['estimator']}", target, measured)
     for row in data["pairs"]:
         for kind, times, above, most in (
             ("pinned buffers", "pinned_us", "pinned_added_us", PINNED_ADDED_US),
-            ("arrays of the caller's", "python_us", "added_us", ADDED_US),
+            ("the caller's arrays", "python_us", "added_us", ADDED_US),
         ):
             added = Spread(**row[above])
             measured = f"{added} µs ({row[times]['median']:.3g} - {row['c_us']['median']:.3g})"
             subject = f"Python pair above two C calls, {row['name']}, {kind}"
-            yield Bar(subject, f"<= {most:g} µs", measured, added.median <= most)
+            yield Outcome(subject, f"<= {most:g} µs", measured)
