@@ -3,9 +3,9 @@
 Two tables. The first has instructions of one operation on two floats, the call included: the mean
 of a thousand pairs of usual size. The second has learners of three inputs and one output: memory,
 flash and stack as ``make size`` has them, the mean of their first 200 steps at -O2 (one nbt_learn
-and one nbt_predict), and how many such steps fit into a second of some clocks. Samples a second are
-the careful end of the range of cycles an instruction (nbt_embed.cost). "soft" is the kernel's own
-arithmetic of floats (csrc/nbt_soft_float.c) instead of the compiler's.
+and one nbt_predict), and how many such steps fit into a second of some clocks. Samples per second
+are at the careful end of the range of cycles per instruction (nbt_embed.cost). "soft" is the
+kernel's own arithmetic of floats (csrc/nbt_soft_float.c) instead of the compiler's.
 
 QEMU counts instructions. simavr counts cycles, of the first 50 steps, so that nothing is assumed of
 an AVR; one runs at 16 MHz.
@@ -103,7 +103,7 @@ def _sources(machine: Machine | Avr) -> list[Path]:
 
 
 def samples_a_second(size: Size, megahertz: int) -> float | None:
-    """Steps a second at a clock, at the careful end of what is assumed; None: no such clock."""
+    """Steps per second at a clock, at the careful end of what is assumed; None: no such clock."""
     if size.processor == AVR.name:
         return megahertz * 1e6 / size.instructions_mean if megahertz == AVR_MEGAHERTZ else None
     cycles = processor_of(size.processor.split()[0]).cycles_high
@@ -123,8 +123,8 @@ def table_of_operations(rows: list[Operations]) -> str:
 def table_of_rates(sizes: list[tuple[str, Size]]) -> str:
     """One line a processor and learner."""
     lines = [
-        f"{'samples a second at':>96}",
-        f"{'processor':>13}  {'learner':<17}{'memory':>7}{'flash':>8}{'stack':>7}{'a step':>12}"
+        f"{'samples per second at':>96}",
+        f"{'processor':>13}  {'learner':<17}{'memory':>7}{'flash':>8}{'stack':>7}{'per step':>12}"
         + "".join(f"{mhz:>6} MHz" for mhz in MEGAHERTZ),
     ]
     for learner, size in sizes:

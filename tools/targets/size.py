@@ -157,7 +157,7 @@ def flash_without_kernel(machine: Machine | Avr, place: Path) -> int:
 def fits(machine: Machine | Avr, model: Model) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
     if model.hidden > 16 and not machine.fma:
-        return False  # millions of instructions a step without an FPU
+        return False  # millions of instructions per step without an FPU
     return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
@@ -234,7 +234,7 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        f"{'flash  stack    flash  stack    instructions a step, -O2':>118}",
+        f"{'flash  stack    flash  stack  instructions per step, -O2':>118}",
         " processor  cell      estimator     H  resonators  head  follow  memory    -Os    -Os"
         "      -O2    -O2"
         "        mean        most  / weight",
