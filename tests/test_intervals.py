@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nbt_embed.errors import InputError
 from nbt_embed.evaluate import evaluate
 from nbt_embed.learner import Learner
-from tools.asked import Answers
+from tools.answers import Answers
 from tools.intervals import __main__ as command
 from tools.intervals.makers import GAUSSIAN, LEVELS, MAKERS, Spread, gaussian, last_errors, own
 from tools.intervals.measures import Measures, measure, rolling_share

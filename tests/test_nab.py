@@ -17,7 +17,7 @@ from nbt_embed import Learner
 from nbt_embed.errors import InputError, StreamError
 from nbt_embed.evaluate import evaluate
 from nbt_embed.streams import from_arrays
-from tools.asked import ask
+from tools.answers import ask
 from tools.nab import __main__ as command
 from tools.nab import detectors
 from tools.nab.detectors import Detector, innovation, last_value, squashed, windowed_gaussian

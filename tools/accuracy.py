@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nbt_embed import Config, memory_of
+from tools.document import put
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {"learner": "learner", "frozen": "frozen", "rls": "RLS", "last": "last"}
@@ -173,8 +174,13 @@ def main() -> int:
     """Print what was measured; 1 if some of it is above its target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    found = reports(parser.parse_args().data)
-    print("\n\n".join(one.text for one in found))
+    parser.add_argument("--document", type=Path, help="Markdown file to put the tables into")
+    options = parser.parse_args()
+    found = reports(options.data)
+    text = "\n\n".join(one.text for one in found)
+    print(text)
+    if options.document is not None:
+        put(options.document, "accuracy", text)
     above = [sentence for one in found for sentence in one.above]
     for sentence in above:
         print(f"above its target: {sentence}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What `nbt-embed` costs at the desk: ``make desk``.
 
-Whole commands, timed from outside: rows a second and memory of ``run`` on a long CSV on one core,
+Whole commands, timed from outside: rows per second and memory of ``run`` on a long CSV on one core,
 how much faster ``compare`` is on all cores, what ``import nbt_embed`` adds to ``import numpy``, and
 how long a browser takes to open a page. Medians of some runs; ratios from the same minutes.
 """
@@ -136,7 +136,7 @@ def photograph(page: Path, picture: Path) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         view = browser.new_context(
-            viewport={"width": 1140, "height": 1960}, device_scale_factor=0.75, color_scheme="light"
+            viewport={"width": 1140, "height": 1725}, device_scale_factor=0.75, color_scheme="light"
         )
         shown = view.new_page()
         shown.goto(page.as_uri())

@@ -20,7 +20,7 @@ def put(path: Path, name: str, output: str, fenced: bool = True) -> None:
 def publish(
     text: str, content: dict[str, Any], summary: Path, document: Path | None, name: str
 ) -> None:
-    """Print a report, write its figures as JSON, and put it into a document if asked."""
+    """Print a report, write its figures as JSON, and put it into a document on request."""
     print(text)
     summary.parent.mkdir(parents=True, exist_ok=True)
     summary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -40,7 +40,6 @@ COMMANDS: dict[str, tuple[list[str], Callable[[str], str]]] = {
     "test": (["make", "--no-print-directory", "test"], last_line),
     "guards": ([sys.executable, "examples/guards.py"], but_last_line),
     "faults": ([sys.executable, "examples/machine_faults.py"], str),
-    "accuracy": ([sys.executable, "-m", "tools.accuracy"], str),
 }
 
 

@@ -1,4 +1,4 @@
-"""The report: who finds what, at two thresholds."""
+"""The report: the share of faults that each detector finds, at two thresholds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _row(name: str, one: Reached) -> list[str]:
 def write(
     found: Found, detectors: Sequence[Detector], summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     measured = {
         f"{missing:g} lost": {
             one.name: {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import InputError
 from nbt_embed.metrics import coverage, interval_score, log_loss
-from tools.asked import Answers
+from tools.answers import Answers
 from tools.intervals.makers import LEVELS, Spread
 
 WINDOW = 1000  # rows in a row
@@ -57,7 +57,7 @@ def rolling_share(
 def measure(
     spread: Spread, answers: Answers, labels: Float64Array, horizon: int, start: int
 ) -> Measures:
-    """Score what was said at row t against target row t + horizon, for target rows from start on.
+    """Score the forecasts of row t against target row t + horizon, for target rows from start on.
 
     Errors: InputError if there is no such target, and for intervals that are NaN or upside down
     where it is known.

@@ -92,7 +92,7 @@ def _figure(value: float, form: str) -> str:
 def write(
     table: Table, rows: Mapping[Task, int], seeds: int, summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     text = report(table, rows, seeds)
     content = {
         "version": __version__,

@@ -86,7 +86,7 @@ def _score(tally: Tally) -> str:
 def write(
     series: Sequence[Series], results: Sequence[Result], summary: Path, document: Path | None
 ) -> None:
-    """Print the report, write it as JSON, and put it into a document if asked."""
+    """Print the report, write it as JSON, and put it into a document on request."""
     text = report(series, results)
     names = [f"{one.category}/{one.name}" for one in series]
     detectors = {

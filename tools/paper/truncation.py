@@ -51,7 +51,7 @@ def best(data: Data, task: str, span: int) -> str:
 
 
 def text(data: Data) -> str:
-    """A table for each stream, and what beats what."""
+    """A table for each stream, and which spans have a higher loss."""
     parts = []
     for setup in SETUPS:
         task, found = STREAMS[setup.task], data[setup.task]

@@ -106,7 +106,7 @@ def write(
     summary: Path,
     document: Path | None,
 ) -> None:
-    """Print the report, write the figures as JSON, and put the report into a document if asked."""
+    """Print the report, write the figures as JSON, and put it into a document on request."""
     text = report(tasks, learners, references)
     found = {
         learner: {

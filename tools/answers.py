@@ -1,6 +1,6 @@
-"""What a learner says about a stream: forecasts, how sure it is of them, what surprised it.
+"""All outputs of a learner over a stream: forecasts, their uncertainty, and anomaly scores.
 
-The one place where the tools ask the learner.
+The measurements of intervals and of anomalies share it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nbt_embed.streams import Stream
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Everything for every row t, from before any later row was seen; NaN where it says nothing.
+    """Every output for every row t, computed before any later row; NaN where there is none.
 
     Attributes:
         forecasts: (T, n_out), of target row t + horizon.
         variances: (T, n_out), the Gaussian variance of these forecasts.
         intervals: (T, n_out, 2 L), lower and upper end of these forecasts at each level.
-        anomaly: (T, n_out) in [0, 1], how strange row t is; NaN where it has no label.
+        anomaly: (T, n_out) in [0, 1], the score of row t; NaN where it has no label.
         scale, freedom: (T, n_out), Student's distribution around these forecasts.
     """
 
@@ -37,17 +37,17 @@ class Answers:
 
 
 def ask(learner: Learner, stream: Stream, horizon: int) -> Answers:
-    """Feed a stream to a fresh learner and note what it says.
+    """Feed a stream to a fresh learner and collect its outputs.
 
-    A learner that diverges does not warn: what is made of its answers gets a bad score, and that is
-    the message. Cost: that of ``Learner.run`` and some 10 µs a row.
+    A learner that diverges does not warn, because its outputs get a bad score. Cost: that of
+    ``Learner.run`` and about 10 µs per row.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
-        return _asked(learner, stream, horizon)
+        return _answers(learner, stream, horizon)
 
 
-def _asked(learner: Learner, stream: Stream, horizon: int) -> Answers:
+def _answers(learner: Learner, stream: Stream, horizon: int) -> Answers:
     rows, config = len(stream), learner.config
     forecasts = np.empty((rows, stream.n_out), np.float32)
     variances, scale, freedom, anomaly = (np.full_like(forecasts, np.nan) for _ in range(4))
