@@ -109,7 +109,7 @@ def installed(source: Path, place: Path, environment: dict[str, str]) -> Path:
 
 
 def collect(python: Path | str, tree: Path, kernel: Path) -> str:
-    """Collect every test of an unpacked sdist, beside a compiled kernel. Return the last line."""
+    """Collect every test of an unpacked sdist, with a compiled kernel. Return the last line."""
     shutil.copy(kernel, tree / "nbt_embed")
     command = (python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider")
     return run(*command, cwd=tree).splitlines()[-1]
