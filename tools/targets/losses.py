@@ -61,7 +61,7 @@ def error(job: tuple[Task, str, str]) -> float:
 
 def table(chosen: list[Task], errors: dict[tuple[Task, str, str], float]) -> str:
     """One line a step down; a column a learner."""
-    lines = [f"{'step down':<30}" + "".join(f"{start:>12}{'bytes':>8}" for start in STARTS)]
+    lines = [f"{'reduction':<30}" + "".join(f"{start:>12}{'bytes':>8}" for start in STARTS)]
     for step in (one.name for one in REDUCTIONS):
         line = f"{step:<30}"
         for start in STARTS:

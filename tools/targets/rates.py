@@ -25,8 +25,9 @@ from nbt_embed.cost import processor_of
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
+from tools.targets.counter import build_counter, count_steps
 from tools.targets.machines import HERE, MACHINES, ROOT, SOFT_FLOAT, Machine
-from tools.targets.size import Model, Size, addresses, build_counter, fits, measure
+from tools.targets.size import Model, Size, fits, measure
 
 MEGAHERTZ = (16, 48, 72)
 AVR_MEGAHERTZ = 16
@@ -84,14 +85,8 @@ def operations(machine: Machine | Avr, folder: Path, counter: Path) -> Operation
             target=folder / f"{machine.name}-{number}.elf",
         )  # fmt: skip
         if isinstance(machine, Avr):
-            counted = machine.counted(elf)
-            return counted.total / counted.times
-        where = addresses(machine, elf)
-        plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-        times, _, _, total = map(
-            int, machine.emulate(elf, "-plugin", plugin).split("counted")[1].split()
-        )
-        return total / times
+            return machine.counted(elf).mean
+        return count_steps(machine, elf, counter).mean
 
     around = mean(0, NOTHING)
     return Operations(
