@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNEL := $(wildcard csrc/*.c csrc/*.h csrc/*.inc)
 CALLS := nbt_embed/_calls.c nbt_embed/_selfcheck.c nbt_embed/_nlms.c
-RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h)
+STEP := nbt_embed/_step.c
+RECIPE := pyproject.toml setup.py nbt_embed/_build.py $(CALLS) $(CALLS:.c=.h) $(STEP)
 
 # `make test SLOW=1` runs the long tests too. PYTEST_FLAGS adds options, as in PYTEST_FLAGS='-k math'.
 SLOW ?= 0
@@ -34,7 +35,7 @@ WARNINGS := -std=c99 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion
         learning \
         learning-quick \
         paper bench bench-quick instructions fuzz fuzz-coverage prove notebook readme site docs check lint \
-        compilers analyse clean
+        compilers analyse step clean
 .DELETE_ON_ERROR:
 
 help:
@@ -60,7 +61,7 @@ help:
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
 	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/evidence/cost.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/evidence/cost.md); minutes'
+	@echo 'make losses       the error that each smaller learner of nbt-embed size adds (docs/evidence/cost.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'
@@ -308,7 +309,7 @@ docs: site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
 	    tests/test_documents.py tests/test_links.py tests/test_questions.py
 
-check: lint compilers analyse
+check: lint compilers analyse step
 
 # The C that is formatted; the pinned version is that of pyproject.toml.
 FORMATTED := $(wildcard csrc/*.[ch] csrc/*.inc src/*.[ch] nbt_embed/*.[ch] nbt_embed/firmware/*.[ch] \
@@ -365,12 +366,27 @@ analyse-cppcheck:
 	cppcheck --quiet --std=c99 --language=c --error-exitcode=1 --inline-suppr --enable=warning \
 	    $(EVERYTHING) -DNBT_LANES=16 -Icsrc csrc $(CALLS)
 
+# What Python loads through its own interface and NumPy's, whose headers are not ours to check, and
+# which asks for functions as void pointers.
+HEADERS = $(shell $(BIN)/python -c 'import sysconfig, numpy; \
+            print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
+STEP_FLAGS = $(filter-out -Wpedantic,$(WARNINGS)) -Icsrc $(HEADERS)
+step: $(VENV)/package
+	@for cc in gcc clang; do \
+	    ( $(call if_installed,$$cc,$(STEP) was not checked with it); \
+	    echo "$$cc, $(STEP)"; $$cc $(STEP_FLAGS) -c -o /dev/null $(STEP) ) || exit 1; \
+	done
+	@$(call if_installed,gcc,$(STEP) was not analysed with it); \
+	gcc $(STEP_FLAGS) -O1 -fanalyzer -c -o /dev/null $(STEP)
+	@$(call if_installed,clang-tidy,$(STEP) was not analysed with it); \
+	clang-tidy --quiet $(STEP) -- -std=c99 -Icsrc $(HEADERS) 2>/dev/null
+
 # $(call if_installed,program,what not to have it means): ends the recipe where it is missing.
 if_installed = command -v $1 >/dev/null || { \
     echo "$1 is not installed: $2"; test "$$NBT_REQUIRE_TOOLS" != 1; exit; }
 
 clean:
-	rm -rf $(VENV) $(VENV)-packagers build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_kernel*.so nbt_embed/_choices.py
+	rm -rf $(VENV) $(VENV)-packagers build dist *.egg-info nbt_embed/_kernel.c nbt_embed/_*.so nbt_embed/_choices.py
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,10 +1,11 @@
-"""What pyproject.toml cannot express: the C extension, its flags, its sources, its stable ABI."""
+"""What pyproject.toml cannot express: the C extensions, their flags, sources and stable ABI."""
 
 from pathlib import Path
 from runpy import run_path
 from shutil import rmtree
 
-from setuptools import setup
+import numpy as np
+from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
@@ -44,7 +45,15 @@ class BuildPackage(build_py):  # type: ignore[misc] # the same
                 self.copy_file(str(source), str(Path(self.build_lib, "nbt_embed", source)))
 
 
+STEP = Extension(
+    "nbt_embed._step",
+    sources=["nbt_embed/_step.c"],
+    include_dirs=["csrc", np.get_include()],
+    py_limited_api=True,
+)
+
 setup(
+    ext_modules=[STEP],
     cffi_modules=[f"{RECIPE}:builder"],
     cmdclass={"build_ext": BuildKernel, "build_py": BuildPackage},
     options={

@@ -228,8 +228,8 @@ NBT_LOCAL void nbt_correct_init(const nbt_layout *l)
     }
 }
 
-NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,
-                          int *limited)
+NBT_OWN_FRAME NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l,
+                                        nbt_update *update, int *limited)
 {
     const nbt_config *config = l->config;
     int kalman = nbt_is_kalman(l);

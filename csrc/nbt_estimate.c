@@ -121,7 +121,7 @@ NBT_LOCAL void nbt_estimate_step(const nbt_layout *l, float *state)
     }
 }
 
-NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_estimate_advance(nbt_learner *learner, const nbt_layout *l)
 {
     if (learner->looked == NBT_LOOK_STEP) {
         nbt_copy(nbt_learning_state(l), l->state, l->S);

@@ -233,7 +233,7 @@ static float target_of(const nbt_learner *learner, const nbt_layout *l, size_t o
     return NBT_OF(l, truth)[o] - base;
 }
 
-NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_experts_target(const nbt_learner *learner, const nbt_layout *l)
 {
     nbt_copy(NBT_OF(l, truth), nbt_label(l), l->O);
     for (size_t o = 0; o < l->O; o++) {
@@ -281,23 +281,30 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const
 
 /* ---- units move ------------------------------------------------------------------------------ */
 
+/* x' = a x + b for the taps of one input. */
+NBT_OWN_FRAME static void move_taps(const nbt_learner *learner, const nbt_layout *l, size_t channel,
+                                    float a, float b)
+{
+    nbt_ring taps = nbt_experts_taps(learner, l);
+    for (size_t slot = 0; slot < taps.capacity; slot++) {
+        float *x = taps.data + slot * taps.n_in + channel;
+        *x = nbt_clamp(a * *x + b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
+    }
+}
+
 NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, const nbt_layout *l,
                                                     size_t channel, const nbt_unit_change *change)
 {
     float a = change->a, shift = change->shift;
-    nbt_ring taps = nbt_experts_taps(learner, l);
-    size_t lags = l->config->lags;
-    for (size_t slot = 0; slot < taps.capacity; slot++) {
-        float *x = taps.data + slot * taps.n_in + channel;
-        *x = nbt_clamp(a * *x + change->b, -NBT_SCALED_LIMIT, NBT_SCALED_LIMIT);
-    }
+    size_t n_in = l->config->n_in, lags = l->config->lags;
     int good = 1;
+    move_taps(learner, l, channel, a, change->b);
     for (size_t o = 0; o < l->O; o++) {
-        good &= nbt_rls_move_row(l->readout + o * l->F, l->F, l->F - 1, l->B + channel, taps.n_in,
-                                 lags, a, shift);
+        good &= nbt_rls_move_row(l->readout + o * l->F, l->F, l->F - 1, l->B + channel, n_in, lags,
+                                 a, shift);
     }
     if (nbt_is_kalman(l)) {
-        nbt_ud_move(l->ud, l->F, 1 + channel, taps.n_in, lags, a, shift);
+        nbt_ud_move(l->ud, l->F, 1 + channel, n_in, lags, a, shift);
     }
     if (!good) {
         nbt_correct_init_readout(l);
@@ -306,7 +313,7 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, 
     }
     if (nbt_is_slow(l)) {
         nbt_rls slow = slow_of(l);
-        nbt_rls_move(&slow, 1 + channel, taps.n_in, lags, a, shift);
+        nbt_rls_move(&slow, 1 + channel, n_in, lags, a, shift);
     }
     for (size_t o = 0; o < l->O && nbt_linear_lags(l) > 0; o++) {
         if (nbt_experts_anchor(l, o) == (float)channel) {

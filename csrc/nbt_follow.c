@@ -82,9 +82,8 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
     }
 }
 
-/* Counts one input. Returns its values in live and in applied units. */
-static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, size_t channel,
-                                   float z)
+/* Counts one input. Returns its values in live and in applied units, and whether they have moved. */
+NBT_OWN_FRAME static nbt_unit_change count_input(const nbt_layout *l, size_t channel, float z)
 {
     size_t n_in = l->config->n_in;
     nbt_scale live = nbt_scale_load(l->input_scale, channel, n_in);
@@ -98,13 +97,21 @@ static nbt_unit_change count_input(nbt_learner *learner, const nbt_layout *l, si
     if (reorders) {
         nbt_correct_init_covariance(l);
     }
-    if (change.event != NBT_UNIT_STAYS) {
-        move_input(learner, l, channel, &change);
+    return change;
+}
+
+/* What was learnt in the units of one input follows them. */
+static void follow_units(nbt_learner *learner, const nbt_layout *l, size_t channel,
+                         const nbt_unit_change *change)
+{
+    float start = nbt_is_gaussian(l) ? START : LONG_START;
+    if (change->event != NBT_UNIT_STAYS) {
+        move_input(learner, l, channel, change);
     }
-    if (change.event == NBT_UNIT_MOVES && live.count <= (nbt_is_gaussian(l) ? START : LONG_START)) {
+    if (change->event == NBT_UNIT_MOVES &&
+        nbt_scale_load(l->input_scale, channel, l->config->n_in).count <= start) {
         nbt_experts_restart(l);
     }
-    return change;
 }
 
 /* Makes room for a sample that repeats the one before. Returns its place. */
@@ -118,18 +125,28 @@ static float *next_sample(nbt_ring *ring, uint32_t *head)
     return now;
 }
 
+NBT_OWN_FRAME static float *next_live(nbt_learner *learner, const nbt_layout *l)
+{
+    nbt_ring ring = nbt_intake_ring(learner, l);
+    return next_sample(&ring, &learner->ring_head);
+}
+
+NBT_OWN_FRAME static float *next_applied(nbt_learner *learner, const nbt_layout *l)
+{
+    nbt_ring taps = nbt_experts_taps(learner, l);
+    return next_sample(&taps, &learner->taps_head);
+}
+
 NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const nbt_layout *l,
                                                     const float *x, nbt_notice *notice)
 {
     const nbt_config *config = &learner->config;
-    nbt_ring ring = nbt_intake_ring(learner, l), taps = nbt_experts_taps(learner, l);
     for (size_t i = 0; i < config->n_in; i++) {
         if (!is_small(l, x[i]) && !(config->hold_missing != 0 && nbt_is_nan(x[i]))) {
             return NBT_ERR_INPUT;
         }
     }
-    float *live = next_sample(&ring, &learner->ring_head),
-          *applied = next_sample(&taps, &learner->taps_head);
+    float *live = next_live(learner, l), *applied = next_applied(learner, l);
     int restarts = 0, jumps = 0;
     for (size_t i = 0; i < config->n_in; i++) {
         notice->stuck |=
@@ -139,7 +156,8 @@ NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const 
         }
         live[i] = applied[i] = x[i];
         if (config->scale_steps > 0) {
-            nbt_unit_change change = count_input(learner, l, i, x[i]);
+            nbt_unit_change change = count_input(l, i, x[i]);
+            follow_units(learner, l, i, &change);
             notice->limited |= change.limited;
             restarts |= change.restarts;
             jumps |= change.jumps;
@@ -180,29 +198,40 @@ NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_label(const nbt_layout *l, const f
     return NBT_OK;
 }
 
-/* Counts the label of one output without anchor. Returns whether the readouts have to
- * restart. */
-static int count_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
+/* Counts the label of one output without anchor. */
+NBT_OWN_FRAME static nbt_unit_change count_label(const nbt_layout *l, size_t o, float z)
 {
     nbt_scale live = nbt_scale_load(l->label_scale, o, l->O);
     nbt_unit unit = nbt_units_load(NBT_OF(l, label_units), o, l->O);
+    nbt_unit_change change = nbt_units_count(&live, &unit, z, rules_of(l));
+    nbt_scale_store(l->label_scale, live, o, l->O);
+    nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
+    return change;
+}
+
+/* Keeps the label as the anchor of the next forecast, in applied units. */
+NBT_OWN_FRAME static void keep_label(const nbt_layout *l, size_t o, float z)
+{
+    nbt_unit unit = nbt_units_load(NBT_OF(l, label_units), o, l->O);
+    NBT_OF(l, last_label)[o] = nbt_clamp(nbt_units_apply(&unit, z), -NBT_HUGE, NBT_HUGE);
+}
+
+/* The label of one output without anchor. Returns whether the readouts have to restart. */
+static int follow_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
+{
     if (nbt_mixes(l)) {
-        NBT_OF(l, last_label)[o] = nbt_clamp(nbt_units_apply(&unit, z), -NBT_HUGE, NBT_HUGE);
+        keep_label(l, o, z);
     }
     if (l->config->scale_steps == 0) {
         return 0;
     }
-    nbt_unit_change change = nbt_units_count(&live, &unit, z, rules_of(l));
-    nbt_scale_store(l->label_scale, live, o, l->O);
-    nbt_units_store(NBT_OF(l, label_units), &unit, o, l->O);
-    if (change.event == NBT_UNIT_MOVES) {
+    nbt_unit_change change = count_label(l, o, z);
+    if (change.event != NBT_UNIT_STAYS) {
         move_output(learner, l, o, &change);
-        nbt_count(&learner->counters.moved, 1);
-    } else if (change.event == NBT_UNIT_FIRST) {
-        move_output(learner, l, o, &change);
-        if (nbt_mixes(l)) {
-            NBT_OF(l, last_label)[o] = nbt_units_apply(&unit, z);
-        }
+        nbt_count(&learner->counters.moved, change.event == NBT_UNIT_MOVES);
+    }
+    if (change.event == NBT_UNIT_FIRST && nbt_mixes(l)) {
+        keep_label(l, o, z);
     }
     return change.restarts;
 }
@@ -213,7 +242,7 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_follow_labelled(nbt_learner *learner, const nbt
     int restarts = 0;
     for (size_t o = 0; o < l->O; o++) {
         if (nbt_experts_anchor(l, o) < 0.0f && !nbt_is_nan(label[o])) {
-            restarts |= count_label(learner, l, o, label[o]);
+            restarts |= follow_label(learner, l, o, label[o]);
         }
     }
     if (restarts) {

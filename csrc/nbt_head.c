@@ -251,7 +251,7 @@ NBT_INLINE void head_change_block(size_t width, size_t k, const nbt_layout *l,
     }
 }
 
-NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
+NBT_OWN_FRAME NBT_LOCAL void nbt_head_change(const nbt_layout *l, const nbt_update *update)
 {
     nbt_matrices m = head_of(l);
     head_turn columns = turn_of(update, l->Z);

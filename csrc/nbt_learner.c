@@ -78,7 +78,7 @@ static void settle(const nbt_layout *l, nbt_change **undone)
 /* Advances the live state by the newest input and reads l->y out; `undone` is made on the way.
  * Where no forecast may wait longer than to the next label, the live state is the learning state,
  * and this is the step that the label will need. */
-static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
+NBT_OWN_FRAME static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
     if (l->config->max_delay == 0) {
         nbt_estimate_look(learner, l, 0, *undone);
@@ -181,8 +181,8 @@ typedef struct learn_step {
 } learn_step;
 
 /* Refuses a label that cannot be, with nothing changed, or takes it in. */
-static nbt_status intake_label(nbt_learner *learner, const nbt_layout *l, const float *label,
-                               learn_step *now)
+NBT_OWN_FRAME static nbt_status intake_label(nbt_learner *learner, const nbt_layout *l,
+                                             const float *label, learn_step *now)
 {
     if (learner->pending == 0) {
         return NBT_ERR_EMPTY;
@@ -198,7 +198,7 @@ static nbt_status intake_label(nbt_learner *learner, const nbt_layout *l, const 
 }
 
 /* The learning state and the estimate, and the forecast that the label belongs to. */
-static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
+NBT_OWN_FRAME static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
 {
     int has_read = learner->looked == NBT_LOOK_STEP;
     if (learner->looked == NBT_LOOK_NONE) {
@@ -213,7 +213,8 @@ static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
 
 /* What the label changes. Without one the sweep moves w and g along and leaves theta and its
  * covariance. */
-static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *change, learn_step *now)
+NBT_OWN_FRAME static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *change,
+                                  learn_step *now)
 {
     nbt_correct_nothing(l, change);
     if (now->good && now->present) {
@@ -257,8 +258,8 @@ static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *c
 }
 
 /* Counters, matrices, watch. Returns the answer of the step. */
-static nbt_status finish(nbt_learner *learner, const nbt_layout *l, nbt_change *change,
-                         learn_step *now, nbt_change **undone)
+NBT_OWN_FRAME static nbt_status finish(nbt_learner *learner, const nbt_layout *l,
+                                       nbt_change *change, learn_step *now, nbt_change **undone)
 {
     learner->pending--;
     count(learner, now);

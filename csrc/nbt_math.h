@@ -20,6 +20,13 @@
 #define NBT_RESTRICT
 #endif
 
+/* A small function with many callers: inline, but in a build for size one that is called. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
+#define NBT_INLINE_IF_FAST static __attribute__((noinline, unused))
+#else
+#define NBT_INLINE_IF_FAST NBT_INLINE
+#endif
+
 /* A function whose frame leaves the stack when it returns, in a build for size: inlined into its only
  * caller, its variables would lie below all that this calls later. */
 #if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
@@ -136,7 +143,7 @@ NBT_INLINE float nbt_float_of(uint64_t n)
 }
 
 /* NaN stays NaN: both comparisons are false. */
-NBT_INLINE float nbt_clamp(float x, float low, float high)
+NBT_INLINE_IF_FAST float nbt_clamp(float x, float low, float high)
 {
     x = nbt_select(x < low, low, x);
     return nbt_select(x > high, high, x);

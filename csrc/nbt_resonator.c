@@ -239,7 +239,7 @@ NBT_INLINE void advance_resonators(size_t width, int metric, size_t unit, const 
     }
 }
 
-NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
+NBT_OWN_FRAME NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 {
     nbt_matrices m = resonators_of(l);
 #define WITH(width, row, unit) advance_resonators(width, 1, row, l, &m)

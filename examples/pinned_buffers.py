@@ -1,4 +1,4 @@
-"""A loop in which nothing is copied: samples are written into the learner's own buffers.
+"""A loop that allocates no array: samples are written into the learner's own buffers.
 
 The least that Python can add to a step. NBT_EMBED_SIMD=base, avx2 or avx512 chooses the version of
 the kernel, and no version changes a bit.

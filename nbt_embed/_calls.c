@@ -103,17 +103,15 @@ void nbt_hold_end(nbt_shared *shared, nbt_hold *hold)
         leave(shared);               \
     }
 
-int nbt_shared_predict(const nbt_sample *sample)
+int nbt_shared_predict(nbt_shared *shared, float *y, const float *x)
 {
-    nbt_shared *shared = sample->shared;
-    INSIDE(shared, status, nbt_predict(shared->learner, sample->y, sample->x))
+    INSIDE(shared, status, nbt_predict(shared->learner, y, x))
     return status;
 }
 
-int nbt_shared_learn(const nbt_sample *sample)
+int nbt_shared_learn(nbt_shared *shared, const float *label)
 {
-    nbt_shared *shared = sample->shared;
-    INSIDE(shared, status, nbt_learn(shared->learner, sample->label))
+    INSIDE(shared, status, nbt_learn(shared->learner, label))
     return status;
 }
 
@@ -184,9 +182,10 @@ int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values
     return status;
 }
 
-static int peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+static int peek(const nbt_learner *learner, float *y, const float *x, void *scratch, size_t bytes,
+                float *bounds)
 {
-    int status = nbt_peek(sample->shared->learner, sample->y, sample->x, scratch, bytes);
+    int status = nbt_peek(learner, y, x, scratch, bytes);
     if (status >= 0 && bounds != NULL) {
         int bounded = nbt_interval((const nbt_learner *)scratch, bounds);
         status = bounded == NBT_OK ? status : bounded;
@@ -194,10 +193,10 @@ static int peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bo
     return status;
 }
 
-int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds)
+int nbt_shared_peek(nbt_shared *shared, float *y, const float *x, void *scratch, size_t bytes,
+                    float *bounds)
 {
-    nbt_shared *shared = sample->shared;
-    INSIDE(shared, status, peek(sample, scratch, bytes, bounds))
+    INSIDE(shared, status, peek(shared->learner, y, x, scratch, bytes, bounds))
     return status;
 }
 

@@ -29,14 +29,6 @@ typedef struct nbt_shared {
     uintptr_t holds; /* how often the owner holds it; 0: it has it for the call alone */
 } nbt_shared;
 
-/* The buffers of one sample. */
-typedef struct nbt_sample {
-    nbt_shared *shared; /* of all samples of a learner */
-    float *x;           /* (n_in) */
-    float *label;       /* (n_out), categorical (1) */
-    float *y;           /* (n_out) */
-} nbt_sample;
-
 /* One of the times that a thread holds a learner. */
 typedef struct nbt_hold {
     uintptr_t thread; /* 0: it has not begun, or has ended */
@@ -55,8 +47,8 @@ void nbt_forked(void);
 
 /* Purpose: the kernel's functions of these names, for one thread at a time.
  * Returns: an nbt_status, NBT_CALL_BUSY or NBT_CALL_TORN. Cost: that of the kernel's call. */
-int nbt_shared_predict(const nbt_sample *sample);
-int nbt_shared_learn(const nbt_sample *sample);
+int nbt_shared_predict(nbt_shared *shared, float *y, const float *x);
+int nbt_shared_learn(nbt_shared *shared, const float *label);
 int nbt_shared_variance(nbt_shared *shared, float *variance);
 int nbt_shared_interval(nbt_shared *shared, float *bounds);
 int nbt_shared_student(nbt_shared *shared, float *scale, float *freedom);
@@ -73,7 +65,8 @@ int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values
 
 /* Purpose: the same of nbt_peek, and of nbt_interval for its forecast. Arguments: bounds may be
  * NULL. */
-int nbt_shared_peek(const nbt_sample *sample, void *scratch, size_t bytes, float *bounds);
+int nbt_shared_peek(nbt_shared *shared, float *y, const float *x, void *scratch, size_t bytes,
+                    float *bounds);
 
 /* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
  * at the start, *skipped the steps that were answered with NBT_SKIPPED. */

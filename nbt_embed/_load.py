@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-KERNEL = "nbt_embed._kernel"
+COMPILED = ("nbt_embed._kernel", "nbt_embed._step")
 REBUILD = (
     "Build it again from its sources without options of your own: "
     "`unset CC CFLAGS CPPFLAGS LDFLAGS`, then `pip install --force-reinstall --no-cache-dir` and "
@@ -51,7 +51,7 @@ def load(name: str) -> None:
         import_module(name)
     except ImportError as error:
         why = f"nbt_embed needs {name}: {error}"
-        if name == KERNEL and isinstance(error, ModuleNotFoundError):
+        if name in COMPILED and isinstance(error, ModuleNotFoundError):
             why = f"{FOLDER} holds the sources of nbt_embed without a compiled kernel"
         raise ImportError(remedy(why), name=name) from None
 
@@ -59,7 +59,8 @@ def load(name: str) -> None:
 for _name in ("numpy", "_cffi_backend"):
     load(_name)
 _was_sound = not thread_is_unsound()
-load(KERNEL)
+for _name in COMPILED:
+    load(_name)
 if _was_sound and thread_is_unsound():
     raise ImportError(
         "the compiled kernel of nbt_embed was linked with -ffast-math or the like: loading it has "

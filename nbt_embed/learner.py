@@ -1,8 +1,8 @@
 """The learner: the C kernel behind ``predict`` and ``learn``.
 
 A learner's memory is one NumPy block that Python owns; the kernel keeps nothing outside it. What
-the kernel is told before there is a learner stands in ``_kernel_config``, and what happens inside
-one call, threads and forks included, in _calls.h.
+the kernel is told before there is a learner stands in ``_kernel_config``, how one sample gets into
+it in _step.c, and what happens inside one call, threads and forks included, in _calls.h.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ from nbt_embed._kernel_config import (
     tell,
 )
 from nbt_embed._selfcheck import warn_of_floats
+from nbt_embed._step import Step
 from nbt_embed.anchor import find_anchor
 from nbt_embed.arrays import (
     Float32Array,
-    SampleBuffer,
     check_finite,
     check_out,
     check_reach,
     float32,
     integer,
+    one_sample,
     table,
 )
 from nbt_embed.config import NAMES, Cell, Config, Estimator, Filter, Link, Norm, changed
@@ -74,43 +75,18 @@ _ARRAYS = {
 _GUARD_BITS = np.uint32(sum(1 << bit for bit in GUARDS.values()))
 _SIMD = ("base", "avx2", "avx512")  # in the kernel's numbering (NBT_SIMD_*)
 
-# Looked up once: a step may take less than a microsecond.
-_predict, _learn, _pending = (
-    lib.nbt_shared_predict,
-    lib.nbt_shared_learn,
-    lib.nbt_shared_pending,
-)
-_ndarray, _ALL = np.ndarray, slice(None)
+_pending = lib.nbt_shared_pending  # looked up once: a step may take less than a microsecond
+_ndarray = np.ndarray
+
+
+def _address(pointer: Any) -> int:
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+_PREDICT = _address(ffi.addressof(lib, "nbt_shared_predict"))
+_LEARN = _address(ffi.addressof(lib, "nbt_shared_learn"))
 
 os.register_at_fork(after_in_child=lib.nbt_forked)
-
-
-class _Call:
-    """The buffers of a predict or learn, and their addresses for nbt_embed/_calls.h.
-
-    predict and learn reach into them: with methods between, a pair of calls would take 0.1 µs more.
-    """
-
-    __slots__ = ("label", "label_view", "sample", "x", "x_view", "y", "y_copy")
-
-    def __init__(self, config: Config, shared: Any) -> None:
-        self.x = SampleBuffer("x", config.n_in)
-        self.label = SampleBuffer("y", config.n_label)
-        self.y = np.zeros(config.n_out, np.float32)
-        self.x_view, self.label_view, self.y_copy = self.x.view, self.label.view, self.y.copy
-        arrays = (self.x.array, self.label.array, self.y)
-        x, label, y = (ffi.from_buffer("float[]", array) for array in arrays)
-        self.sample = ffi.new("nbt_sample *", (shared, x, label, y))
-
-    def fill_x(self, x: ArrayLike) -> None:
-        """Copy inputs in. Errors: InputError, InputTypeError; nothing is copied then."""
-        if type(x) is _ndarray:
-            try:
-                self.x_view[_ALL] = x
-                return
-            except ValueError:  # no float32, or another shape
-                pass
-        self.x.fill(x)
 
 
 @dataclass(frozen=True)
@@ -193,11 +169,9 @@ class Learner:
         "_handle",
         "_label",
         "_memory",
-        "_pinned",
-        "_sample",
         "_scratch",
         "_shared",
-        "_spare",
+        "_step",
         "_x",
         "_y",
     )
@@ -285,13 +259,11 @@ class Learner:
     def _pin(self, handle: Any) -> None:
         self._handle = handle
         self._shared = ffi.new("nbt_shared *", {"learner": handle})
-        pinned = _Call(self._config, self._shared)
-        self._x, self._label, self._y = pinned.x.array, pinned.label.array, pinned.y
-        self._pinned, self._sample = pinned, pinned.sample
-        # Any other call has buffers to itself until it has given its answer: a call in between, by
-        # another thread or by an input's __array__, cannot change what it reads. There are as many
-        # as calls were ever open at once: one. A context manager would take too long for them.
-        self._spare: list[_Call] = []
+        config = self._config
+        widths = config.n_in, config.n_label, config.n_out
+        self._x, self._label, self._y = (np.zeros(width, np.float32) for width in widths)
+        addresses = _address(self._shared), _PREDICT, _LEARN
+        self._step = Step((self._shared, self._memory), addresses, widths)
         self._scratch: NDArray[np.uint8] | None = None  # of peek, from the first one on
         self._guarded = (np.empty(0, np.intp), np.empty(0, np.uint32))
         self._decided = False  # whether anchors have been looked for
@@ -313,7 +285,7 @@ class Learner:
 
     @property
     def x(self) -> Float32Array:
-        """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is copied.
+        """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is allocated.
 
         Only you write to it, and only calls that are given it read it.
         """
@@ -335,57 +307,30 @@ class Learner:
         Args:
             x: (n_in,) inputs in your units; a scalar where n_in is 1. NaN or masked (``numpy.ma``)
                 is missing, only with hold_missing.
-            out: (n_out,) array for the forecast; ``predict(learner.x, out=learner.y)`` copies
-                nothing.
+            out: (n_out,) array for the forecast; with it, and with float32 arrays, nothing is
+                allocated.
 
         Returns: (n_out,) out, or a new array: values in your units, or probabilities. Warns with
         DivergenceWarning if one of them is not finite.
         Errors: InputError, InputTypeError; SequenceError if max_delay + 1 forecasts already wait.
         Cost: R D multiply-adds; with max_delay 0 about as many more as ``learn`` then saves.
         """
-        if out is None and type(x) is _ndarray:  # as below, with as little as can be in between
-            spare = self._spare
-            try:
-                call = spare.pop()
-            except IndexError:
-                call = _Call(self._config, self._shared)
-            try:
-                try:
-                    call.x_view[_ALL] = x
-                except ValueError:  # no float32, or another shape
-                    call.x.fill(x)
-                status = _predict(call.sample)
-                if status:
-                    self._report(status, "predict", call)
-                return call.y_copy()
-            finally:
-                spare.append(call)
-        if x is self._x and out is self._y:
-            status = _predict(self._sample)
-            if status:
-                self._report(status, "predict", self._pinned)
-            return self._y
-        call = self._take()
-        try:
-            call.fill_x(x)
-            if out is not None and out is not self._y:
-                check_out(out, call.y)
-            status = _predict(call.sample)
-            if status:
-                self._report(status, "predict", call)
-            if out is None:
-                return call.y_copy()
-            out[...] = call.y
-            return out
-        finally:
-            self._spare.append(call)
-
-    def _take(self) -> _Call:
-        """Buffers that no other call has; they are put back into ``_spare``."""
-        try:
-            return self._spare.pop()
-        except IndexError:
-            return _Call(self._config, self._shared)
+        answer = self._step.predict(x, out)
+        if type(answer) is _ndarray:
+            return answer
+        if answer is None:  # no plain arrays of float32
+            x = one_sample("x", x, self._config.n_in)
+            if out is not None:
+                check_out(out, self._y)
+            answer = self._step.predict(x, None)
+        if isinstance(answer, tuple):
+            status, answer = answer
+            self._report(status, "predict", x)
+        assert answer is not None  # x is a plain array now
+        if out is None:
+            return answer
+        out[...] = answer
+        return out
 
     @overload
     def peek(
@@ -428,21 +373,19 @@ class Learner:
         scratch = self._scratch
         shape = self._config.n_out, 2 * len(self.levels)
         bounds = np.empty(shape, np.float32) if intervals else None
-        call = self._take()
-        try:
-            call.fill_x(x)
-            if out is not None and out is not self._y:
-                check_out(out, call.y)
-            block = ffi.from_buffer(scratch, require_writable=True)
-            status = lib.nbt_shared_peek(call.sample, block, scratch.nbytes, _floats(bounds))
-            if status:
-                self._report(status, "peek", call)
-            if out is None:
-                out = call.y.copy()
-            else:
-                out[...] = call.y
-        finally:
-            self._spare.append(call)
+        row, y = one_sample("x", x, self._config.n_in), np.empty(self._config.n_out, np.float32)
+        if out is not None:
+            check_out(out, y)
+        block = ffi.from_buffer(scratch, require_writable=True)
+        status = lib.nbt_shared_peek(
+            self._shared, _floats(y), _floats(row), block, scratch.nbytes, _floats(bounds)
+        )
+        if status:
+            self._report(status, "peek", row)
+        if out is None:
+            out = y
+        else:
+            out[...] = y
         return out if bounds is None else (out, bounds)
 
     def learn(self, y: ArrayLike) -> None:
@@ -456,29 +399,12 @@ class Learner:
         DivergenceWarning if the update would have left the finite numbers and was dropped.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
-        if y is self._label:
-            status = _learn(self._sample)
-            if status:
-                self._report(status, "learn", self._pinned)
-            return
-        spare = self._spare
-        try:
-            call = spare.pop()
-        except IndexError:
-            call = _Call(self._config, self._shared)
-        try:
-            if type(y) is _ndarray:
-                try:
-                    call.label_view[_ALL] = y
-                except ValueError:  # no float32, or another shape
-                    call.label.fill(y)
-            else:
-                call.label.fill(y)
-            status = _learn(call.sample)
-            if status:
-                self._report(status, "learn", call)
-        finally:
-            spare.append(call)
+        status = self._step.learn(y)
+        if status is None:  # no plain array of float32
+            y = one_sample("y", y, self._config.n_label)
+            status = self._step.learn(y)
+        if status:
+            self._report(status, "learn", y)
 
     @overload
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array: ...
@@ -1005,6 +931,11 @@ class Learner:
                 f'{name}, which needs link="gaussian" and follow=True'
             )
 
+    def _check_inputs(self, x: Float32Array) -> None:
+        """What can be said of one sample's inputs without the learner. Errors: InputError."""
+        check_finite("x", x, self._config.hold_missing)
+        check_reach("x", x)
+
     def _check_label(self, label: Float32Array) -> None:
         """What can be said of one sample's label without the learner. Errors: InputError."""
         check_finite("y", label, allow_nan=True)
@@ -1041,8 +972,13 @@ class Learner:
             )
         return horizon
 
-    def _report(self, status: int, name: str, call: _Call | None = None, where: str = "") -> None:
-        """Turn a status into the package's own warning or exception; guards only count."""
+    def _report(
+        self, status: int, name: str, given: ArrayLike | None = None, where: str = ""
+    ) -> None:
+        """Turn a status into the package's own warning or exception; guards only count.
+
+        given: the inputs or the label of the one sample that the call was about.
+        """
         if status > lib.NBT_SKIPPED and status != lib.NBT_NOT_FINITE:
             return
         _check_turn(status, name)
@@ -1058,11 +994,10 @@ class Learner:
             raise SequenceError(message)
         else:
             # The kernel has said no; these name the value where that can be told from it alone.
-            if call is not None and status == lib.NBT_ERR_INPUT:
-                check_finite("x", call.x.array, self._config.hold_missing)
-                check_reach("x", call.x.array)
-            elif call is not None and status == lib.NBT_ERR_LABEL:
-                self._check_label(call.label.array)
+            if given is not None and status == lib.NBT_ERR_INPUT:
+                self._check_inputs(one_sample("x", given, self._config.n_in))
+            elif given is not None and status == lib.NBT_ERR_LABEL:
+                self._check_label(one_sample("y", given, self._config.n_label))
             raise InputError(message)
 
 

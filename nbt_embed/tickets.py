@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbt_embed.arrays import Float32Array, SampleBuffer, integer
+from nbt_embed.arrays import Float32Array, integer, one_sample
 from nbt_embed.errors import CheckpointError, InputError, InputTypeError, SequenceError, shown
 from nbt_embed.files import Readable, Writable, read_file, write_object, write_path
 from nbt_embed.learner import Learner
@@ -126,7 +126,7 @@ class Tickets:
         Errors and warnings: those of ``Learner.predict``; SequenceError while max_delay + 1
         forecasts wait, unless give_up_oldest.
         """
-        sample = _sample("x", self._learner.config.n_in, x)
+        sample = one_sample("x", x, self._learner.config.n_in)
         return self._learner._alone("predict", lambda: self._predict(sample))
 
     def learn(self, y: ArrayLike, ticket: Ticket | int) -> None:
@@ -141,7 +141,7 @@ class Tickets:
         kept may be refused when its turn comes (absurdly far from the others): InputError then
         names its ticket, which waits for a label again.
         """
-        label = _sample("y", self._learner.config.n_label, y)
+        label = one_sample("y", y, self._learner.config.n_label)
         self._learner._check_label(label)
         self._learner._alone("learn", lambda: self._settle(ticket, label))
 
@@ -369,10 +369,3 @@ def _hex(array: Float32Array | None) -> str | None:
 def _array(text: str, size: int) -> Float32Array:
     """What ``_hex`` made. Errors: ValueError."""
     return np.frombuffer(bytes.fromhex(text), "<f4").astype(np.float32).reshape(size)
-
-
-def _sample(name: str, width: int, value: Any) -> Float32Array:
-    """A copy, before anything else happens: what is given may change, or call back."""
-    buffer = SampleBuffer(name, width)
-    buffer.fill(value)
-    return buffer.array

@@ -299,7 +299,7 @@ def test_everything_is_measured_judged_and_shown(tmp_path: Path) -> None:
     text = document.read_text()
     assert "old" not in text
     assert text.count("prose") == len(names)
-    assert "lstm, µs a step" in text
+    assert "lstm, µs per step" in text
     assert "nbt_embed, default learner, run" in text
 
 

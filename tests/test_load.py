@@ -17,7 +17,8 @@ from nbt_embed import Learner
 from nbt_embed.errors import FloatWarning
 
 SHARED = Path(nbt_embed.__file__).parent
-KERNEL = next(SHARED.glob("_kernel*.so"))
+COMPILED = sorted(SHARED.glob("_*.so"))
+KERNEL = next(path for path in COMPILED if path.name.startswith("_kernel"))
 
 
 @pytest.fixture
@@ -28,6 +29,12 @@ def clone(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "nbt_embed", root / "nbt_embed", ignore=ignored)
     shutil.copy(ROOT / "setup.py", root)
     return root
+
+
+def put_compiled(package: Path) -> None:
+    """Put what this Python uses into the folder of another package."""
+    for path in COMPILED:
+        shutil.copy(path, package)
 
 
 def start(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +65,7 @@ def test_a_clone_without_a_kernel_says_what_to_do(clone: Path) -> None:
 
 
 def test_an_archive_holds_no_package_that_could_be_loaded(clone: Path, tmp_path: Path) -> None:
-    shutil.copy(KERNEL, clone / "nbt_embed")
+    put_compiled(clone / "nbt_embed")
     archive = shutil.make_archive(str(tmp_path / "program"), "zip", clone)
     libraries = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
     done = start(
@@ -85,7 +92,7 @@ def test_what_make_installs_is_used_beside_a_clone(clone: Path) -> None:
 def test_an_installed_package_is_used_beside_a_clone(clone: Path, tmp_path: Path) -> None:
     installed = tmp_path / "site-packages"
     shutil.copytree(clone / "nbt_embed", installed / "nbt_embed")
-    shutil.copy(KERNEL, installed / "nbt_embed")
+    put_compiled(installed / "nbt_embed")
     libraries = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
     done = start(
         "-c", USE + "; import nbt_embed as n; print(n.__file__)", cwd=clone.parent,
@@ -104,11 +111,14 @@ def test_a_missing_library_is_named_with_the_remedy(clone: Path) -> None:
     assert f". {clone}/.venv/bin/activate" in last
 
 
-def test_a_damaged_kernel_says_so(clone: Path) -> None:
-    (clone / "nbt_embed" / KERNEL.name).write_bytes(b"no library")
+@pytest.mark.parametrize("compiled", COMPILED, ids=lambda path: path.stem)
+def test_a_damaged_kernel_says_so(clone: Path, compiled: Path) -> None:
+    put_compiled(clone / "nbt_embed")
+    (clone / "nbt_embed" / compiled.name).write_bytes(b"no library")
     done = start("-c", USE, cwd=clone)
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("ImportError: nbt_embed needs nbt_embed._kernel: ")
+    name = compiled.name.partition(".")[0]
+    assert last.startswith(f"ImportError: nbt_embed needs nbt_embed.{name}: ")
     assert "make -C" in last
 
 
@@ -168,7 +178,7 @@ def test_the_warning_points_to_the_line_of_the_caller(unsound: str) -> None:
 def test_a_process_that_flushed_before_the_import_is_warned_and_not_refused(
     clone: Path, flush: Path
 ) -> None:
-    shutil.copy(KERNEL, clone / "nbt_embed")
+    put_compiled(clone / "nbt_embed")
     done = start("-c", f"import ctypes; ctypes.CDLL({str(flush)!r}).round_up(); {USE}", cwd=clone)
     assert done.returncode == 0, done.stderr
     assert "FloatWarning: hash: " in done.stderr
@@ -203,6 +213,8 @@ def test_a_kernel_that_was_built_badly_is_refused(
 ) -> None:
     body = LINKED_BADLY.format(flush=str(flush), way=way) if way else COMPILED_BADLY
     stand_in = STAND_IN.format(kernel=str(KERNEL), body=body)
+    put_compiled(clone / "nbt_embed")
+    (clone / "nbt_embed" / KERNEL.name).unlink()
     (clone / "nbt_embed" / "_kernel.py").write_text(stand_in, encoding="utf-8")
     done = start("-c", USE, cwd=clone)
     assert done.returncode != 0

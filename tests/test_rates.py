@@ -7,7 +7,8 @@ from conftest import ROOT, Tool
 
 from nbt_embed.cost import processor_of
 from tools.targets import program, rates
-from tools.targets.size import Model, Size, build_counter, measure
+from tools.targets.counter import build_counter
+from tools.targets.size import Model, Size, measure
 
 BY_NAME = {machine.name: machine for machine in rates.PROCESSORS}
 PAIRS = [("M0", "M0 soft"), ("RV32IMAC", "RV32IMAC soft")]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from conftest import ROOT
 
-from tools.streams.page import SHORT
+from tools.streams.page import SHORT, short
+from tools.streams.recordings import Task
 from tools.targets.size import BASELINE, Model, Size, short_table
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,3 +43,12 @@ def test_the_comparisons_are_those_of_the_page_of_streams() -> None:
     for reference, name in SHORT.items():
         tasks, better, *rest = measured["default", reference]
         assert shown[name] == [f"{better} of {tasks}", *rest[:3]]
+
+
+def test_a_comparison_counts_tasks_and_ratios() -> None:
+    first, second = (Task(Path(f"{name}.csv"), "y", 1, 0) for name in "ab")
+    others = {reference: {first: 2.0, second: 1.0} for reference in SHORT}
+    others["last value"] = {first: 4.0, second: 1.0}
+    rows = [cells(row) for row in short({first: 1.0, second: 1.0}, others).splitlines()[2:]]
+    assert rows[0] == ["last value", "1 of 2", "0", "0.500", "1.00"]
+    assert [row[3] for row in rows[1:]] == ["0.707"] * (len(SHORT) - 1)

@@ -10,7 +10,7 @@
 enum { CALLS = 4000, THREADS = 3 };
 
 typedef struct job {
-    nbt_sample sample;
+    nbt_shared *shared;
     float x, label, y;
     uint64_t predictions, labels;
 } job;
@@ -30,18 +30,18 @@ static void *work(void *argument)
     job *self = (job *)argument;
     for (int i = 0; i < CALLS; i++) {
         self->x = self->label = (float)(i % 7);
-        count(&self->predictions, nbt_shared_predict(&self->sample));
+        count(&self->predictions, nbt_shared_predict(self->shared, &self->y, &self->x));
         nbt_hold hold = {0};
-        if (i % 11 == 0 && nbt_hold_begin(self->sample.shared, &hold) == NBT_OK) {
-            int pending = nbt_shared_pending(self->sample.shared);
-            int again = nbt_shared_pending(self->sample.shared);
-            nbt_hold_end(self->sample.shared, &hold);
+        if (i % 11 == 0 && nbt_hold_begin(self->shared, &hold) == NBT_OK) {
+            int pending = nbt_shared_pending(self->shared);
+            int again = nbt_shared_pending(self->shared);
+            nbt_hold_end(self->shared, &hold);
             if (pending < 0 ||
                 again != pending) { /* nobody came between, and the holder may call */
                 exit(1);
             }
         }
-        count(&self->labels, nbt_shared_learn(&self->sample));
+        count(&self->labels, nbt_shared_learn(self->shared, &self->label));
     }
     return NULL;
 }
@@ -58,8 +58,7 @@ int main(void)
     }
     for (size_t i = 0; i < THREADS; i++) {
         job *one = &jobs[i];
-        nbt_sample sample = {&shared, &one->x, &one->label, &one->y};
-        one->sample = sample;
+        one->shared = &shared;
         if (pthread_create(&threads[i], NULL, work, one) != 0) {
             return 1;
         }

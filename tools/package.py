@@ -108,9 +108,13 @@ def installed(source: Path, place: Path, environment: dict[str, str]) -> Path:
     return python
 
 
-def collect(python: Path | str, tree: Path, kernel: Path) -> str:
-    """Collect every test of an unpacked sdist, beside a compiled kernel. Return the last line."""
-    shutil.copy(kernel, tree / "nbt_embed")
+def collect(python: Path | str, tree: Path, package: Path) -> str:
+    """Collect every test of an unpacked sdist, with what is compiled in a package's folder.
+
+    Returns the last line.
+    """
+    for compiled in package.glob("_*.so"):
+        shutil.copy(compiled, tree / "nbt_embed")
     command = (python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider")
     return run(*command, cwd=tree).splitlines()[-1]
 
@@ -126,8 +130,8 @@ def main() -> int:
         good = [set(lines) == {hashes[0][0]} and lines[0].endswith("kept") for lines in hashes]
         for build, lines, same in zip(BUILDS, hashes, good, strict=True):
             print(f"{build:24} {lines[0]}" if same else f"{build:24} DIFFERENT: {lines}")
-        (kernel,) = (places[0] / "venv").glob("lib/*/site-packages/nbt_embed/_kernel*.so")
-        print(collect(pythons[0], source, kernel))
+        (package,) = (places[0] / "venv").glob("lib/*/site-packages/nbt_embed")
+        print(collect(pythons[0], source, package))
         print(run(pythons[0], "-m", "pytest", "-q", *SHORT, cwd=source).splitlines()[-1])
         return 0 if all(good) else 1
 

@@ -126,7 +126,7 @@ def run(folder: Path, steps: int) -> list[Piece]:
         with (folder / "pieces.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(piece)) + "\n")
         if (number + 1) % 10 == 0:
-            print(f"{number + 1:5} million steps, {piece.nanoseconds:.0f} ns a step", flush=True)
+            print(f"{number + 1:5} million steps, {piece.nanoseconds:.0f} ns per step", flush=True)
     return pieces
 
 
@@ -179,7 +179,7 @@ def picture(pieces: Sequence[Piece], path: Path) -> None:
     loss.set_ylabel("median error\n/ that of the last value")
     loss.set_ylim(bottom=0)
     cost.plot(x, [piece.nanoseconds for piece in pieces], lw=0.8)
-    cost.set_ylabel("ns a step")
+    cost.set_ylabel("ns per step")
     cost.set_ylim(bottom=0)
     cost.set_xlabel("steps")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Time: rounds in which everybody has a turn, medians, ranges.
+"""Time: rounds in which each variant has a turn, medians, ranges.
 
 The clock is the processor time of the process. With one thread at work it runs as a clock on the
 wall does, but stands while another process has the core.

@@ -18,7 +18,7 @@ from tools.bench.headline import ALONE, INPUTS, OUTPUTS, stream, usual
 HIDDEN = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 HIDDEN_QUICK = (8, 32, 128)
 FLAT = (32, 64, 128, 256, 512)
-# Operations a step beyond which a case is left out: about a tenth of a second.
+# Operations per step beyond which a case is left out: about a tenth of a second.
 OPERATIONS = 3e8
 OPERATIONS_QUICK = 2e7
 STEPS_MOST = 20_000
@@ -100,7 +100,7 @@ class Usual(Case):
 
     @property
     def config(self) -> Config:
-        """All that a user gets who says nothing else."""
+        """The default learner."""
         return usual(self.hidden)
 
 
@@ -117,7 +117,7 @@ def cases(sizes: tuple[int, ...], operations: float) -> Iterator[Case]:
 
 
 def flatness(sizes: tuple[int, ...], rounds: int, least: float = 0.01) -> dict[str, Any]:
-    """The headline's kind at several sizes in turns: ns a parameter, and dearest / cheapest."""
+    """The headline's kind at several sizes in turns: ns per parameter, and largest / smallest."""
     chosen = [Case("lstm", "nobacktrack", "kalman", hidden) for hidden in sizes]
     works = [learner_work(case) for case in chosen]
     counts = [times_for(work, least, STEPS_MOST) for work in works]
@@ -152,7 +152,7 @@ def learner_work(case: Case) -> Callable[[int], None]:
 
 
 def times(case: Case, rounds: int, least: float) -> list[float]:
-    """Nanoseconds a step of a fresh learner."""
+    """Nanoseconds per step of a fresh learner."""
     work = learner_work(case)
     steps = times_for(work, least, STEPS_MOST)
     (taken,) = alternate([lambda: work(steps)], rounds)
@@ -160,7 +160,7 @@ def times(case: Case, rounds: int, least: float) -> list[float]:
 
 
 def measure(chosen: Sequence[Case], rounds: int, least: float = 0.004) -> list[dict[str, Any]]:
-    """Nanoseconds a step; a parameter, by the round that was disturbed least.
+    """Nanoseconds per step; a parameter, by the round that was disturbed least.
 
     The whole grid twice: what disturbs one case in all its rounds is seldom there a minute later.
     """

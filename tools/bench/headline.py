@@ -1,4 +1,4 @@
-"""The case that everybody runs: LSTM, 32 units, 8 inputs, 8 outputs, gaussian, nobacktrack, kalman.
+"""The case of the comparison: LSTM, 32 units, 8 inputs, 8 outputs, gaussian, nobacktrack, kalman.
 
 Horizon 0: a step is a forecast and then its label. The stream is standardised already and the
 scaler is off, so that every peer can follow; the guards of the kernel are on, as by default, and

@@ -127,7 +127,7 @@ def count(program: Path, case: Case, folder: Path, steps: int = STEPS) -> int:
 
 
 def counts(cases: tuple[Case, ...] = CASES) -> dict[str, int]:
-    """Instructions a step of every case."""
+    """Instructions per step of every case."""
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
         program = build(folder)

@@ -142,7 +142,7 @@ def sweeper(case: Case) -> Callable[[int], None]:
 def measure(case: Case, rounds: int, least: float = 0.01) -> dict[str, Any]:
     """Both limits, the sweep (of a cell that has one) and the step, in turns.
 
-    Times in microseconds a step.
+    Times in microseconds per step.
     """
     move, bytes_moved = mover(case)
     needed = {name: n for name, n in asdict(Work.of(case)).items() if n}

@@ -1,4 +1,4 @@
-"""What was measured on what, and one thread for everybody."""
+"""The machine and the versions of a measurement; one thread for all of it."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def caches() -> dict[str, str]:
 
 
 def package_compiler() -> str:
-    """What compiled the installed kernel, from the file itself."""
+    """What compiled the installed package, from its files."""
     folder = Path(nbt_embed.__file__).parent
-    data = b"".join(path.read_bytes() for path in folder.glob("_kernel*.so"))
+    data = b"".join(path.read_bytes() for path in folder.glob("_*.so"))
     found = set(re.findall(rb"(?:GCC: \([^)]*\) |clang version )[0-9.]+", data))
     return ", ".join(sorted(text.decode() for text in found)) or "unknown"
 

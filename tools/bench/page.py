@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def machine(data: dict[str, Any]) -> str:
-    """What was measured on what."""
+    """The machine and the versions of a measurement."""
     about = data["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
     package, native = about["package"], about["native"]
@@ -60,7 +60,7 @@ def usual(data: dict[str, Any]) -> str:
             continue
         both = [str(Spread(**ours["ratio"])) for ours in row["ours"]]
         rows.append((row["peer"], str(Spread(**row["peer_us"])), *both))
-    return table(("", "µs a sample", "times run", "times predict and learn"), rows)
+    return table(("", "µs per sample", "times run", "times predict and learn"), rows)
 
 
 def peers(data: dict[str, Any]) -> str:
@@ -73,18 +73,18 @@ def peers(data: dict[str, Any]) -> str:
         (ours,) = row["ours"]
         us, ratio = Spread(**ours["us"]), Spread(**ours["ratio"])
         rows.append((row["peer"], str(Spread(**row["peer_us"])), ours["name"], str(us), str(ratio)))
-    return table(("", "µs a sample", "against ours", "µs a sample", "ratio"), rows)
+    return table(("", "µs per sample", "against ours", "µs per sample", "ratio"), rows)
 
 
 def flat(data: dict[str, Any]) -> str:
-    """Nanoseconds a parameter by size, measured in turns."""
+    """Nanoseconds per parameter by size, measured in turns."""
     found = data["flat"]
     rows = [
         (str(hidden), str(Spread(**one)))
         for hidden, one in zip(found["hidden"], found["ns_per_parameter"], strict=True)
     ]
-    rows.append(("dearest / cheapest", str(Spread(**found["ratio"]))))
-    return table(("lstm nobacktrack kalman, H", "ns a step and parameter"), rows)
+    rows.append(("largest / smallest", str(Spread(**found["ratio"]))))
+    return table(("lstm nobacktrack kalman, H", "ns per step and parameter"), rows)
 
 
 def limits(data: dict[str, Any]) -> str:
@@ -133,7 +133,7 @@ def grid(data: dict[str, Any]) -> str:
         rows = [row for row in data["grid"] if row["cell"] == cell]
         tables.append(
             _by_size(
-                f"{cell}, µs a step",
+                f"{cell}, µs per step",
                 rows,
                 sizes,
                 lambda row: (f"{row['estimator']} {row['filter']}", row["ns"]["low"] / 1e3),
@@ -142,7 +142,7 @@ def grid(data: dict[str, Any]) -> str:
     rows = [row for row in data["grid"] if row["filter"] == "kalman"]
     tables.append(
         _by_size(
-            "kalman, ns a step and parameter",
+            "kalman, ns per step and parameter",
             rows,
             sizes,
             lambda row: (f"{row['cell']} {row['estimator']}", row["ns_per_parameter"]),
@@ -152,7 +152,7 @@ def grid(data: dict[str, Any]) -> str:
 
 
 def small(data: dict[str, Any]) -> str:
-    """The small learner and what Python adds."""
+    """The small learner, and the overhead of Python."""
     steps = [
         (row["estimator"], str(Spread(**row["ns"])), str(Spread(**row["headline_ns"])))
         for row in data["small"]
@@ -167,7 +167,7 @@ def small(data: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            table(("8 gated units, 3 in, 1 out", "ns a step", "LSTM of 32 units, ns"), steps),
+            table(("8 gated units, 3 in, 1 out", "ns per step", "LSTM of 32 units, ns"), steps),
             table(("predict and learn", "from Python, µs", "from C, µs", "Python adds, µs"), pairs),
         ]
     )

@@ -1,4 +1,4 @@
-"""Who runs a case, and how long each takes compared with ours."""
+"""Libraries that run a case, and their times compared with ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Peer:
-    """One rival. steps: samples a round. against: those of ours that it is compared with."""
+    """One rival. steps: samples per round. against: those of ours that it is compared with."""
 
     name: str
     make: Callable[[], Runner]
@@ -92,7 +92,7 @@ USUAL = (
 
 
 def compare(peer: Peer, rounds: int) -> dict[str, Any]:
-    """Microseconds a sample of it and of ours in turns, and the ratios; or why it was not measured.
+    """Microseconds per sample of it and of ours in turns, and the ratios; or why it is missing.
 
     "ours": a dictionary for each of peer.against, in its order.
     """
@@ -122,7 +122,7 @@ def compare(peer: Peer, rounds: int) -> dict[str, Any]:
 
 
 def alone(rounds: int) -> list[dict[str, Any]]:
-    """Microseconds a sample of the default learner, in one call and sample by sample, in turns."""
+    """Microseconds per sample of the default learner, in one call and one per sample, in turns."""
     samples = stream(OURS_STEPS, usual())
     works = [partial(OURS[name].make().run, samples) for name in BOTH]
     for work in 2 * works:

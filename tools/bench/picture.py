@@ -25,7 +25,7 @@ mpl.rcParams.update(STYLE)
 
 
 def cost(data: dict[str, Any]) -> Figure:
-    """Microseconds a step against H, a panel a cell, kalman; and ns a parameter of the LSTM."""
+    """Microseconds per step against H, kalman, one panel per cell; ns per parameter of the LSTM."""
     figure = Figure(figsize=(10, 6.2))
     panels = figure.subplots(2, 3).ravel()
     for axes, cell in zip(panels, CELLS, strict=False):
@@ -33,8 +33,8 @@ def cost(data: dict[str, Any]) -> Figure:
     shown = [y for axes in panels[:4] for line in axes.lines for y in line.get_ydata()]
     for axes in panels[:4]:
         axes.set_ylim(0.7 * min(shown), 1.4 * max(shown))
-    panels[0].set_ylabel("µs a step")
-    panels[3].set_ylabel("µs a step")
+    panels[0].set_ylabel("µs per step")
+    panels[3].set_ylabel("µs per step")
     _parameters(panels[4], data)
     _limits(panels[5], data)
     lines = {line.get_label(): line for axes in panels[:4] for line in axes.lines}
@@ -76,7 +76,7 @@ def _parameters(axes: Axes, data: dict[str, Any]) -> None:
         axes.plot(
             x, [row["ns_per_parameter"] for row in found], style, label=filter_, color="black"
         )
-    axes.set(title="lstm, nobacktrack", ylabel="ns a step and parameter")
+    axes.set(title="lstm, nobacktrack", ylabel="ns per step and parameter")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     _sizes(axes, [row["hidden"] for row in data["grid"]])
@@ -93,7 +93,7 @@ def _limits(axes: Axes, data: dict[str, Any]) -> None:
     for key, label, style in named:
         y = [1e3 * row[key]["median"] / row["parameters"] for row in rows]
         axes.plot(x, y, style, color="black" if key == "step_us" else "#D55E00", label=label)
-    axes.set(title="lstm, nobacktrack, kalman: limits", ylabel="ns a step and parameter")
+    axes.set(title="lstm, nobacktrack, kalman: limits", ylabel="ns per step and parameter")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     _sizes(axes, x)

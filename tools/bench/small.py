@@ -1,4 +1,4 @@
-"""A small learner, and what Python adds to the two calls of a sample."""
+"""A small learner, and the overhead of Python in the two calls of a sample."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAIRS: dict[str, Config] = {
 
 
 def step(estimator: Estimator, rounds: int) -> dict[str, Any]:
-    """Nanoseconds a step in `run`, in turns with the headline's learner."""
+    """Nanoseconds per step in `run`, in turns with the headline's learner."""
     small, large = Installed.of(config(estimator)), Installed.of()
     short, long = stream(4 * STEPS, small.learner.config, signs=False), stream(STEPS, signs=False)
     small.run(short)

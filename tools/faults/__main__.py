@@ -1,4 +1,4 @@
-"""Faults put into simulated machines, and who finds them: ``make faults``.
+"""Detectors compared on faults of simulated machines: ``make faults``.
 
 The machines are halves of ``simulated_sensor`` runs with a noise of 5 % of a channel's swing. After
 1,000 rows every stretch of 1,000 rows has one fault (``nbt_embed.faults.drawn_faults``). A fault is

@@ -21,7 +21,7 @@ class Detector:
     Attributes:
         name: in the tables.
         scores: (T, channels) readings (NaN where missing) and a seed -> (T, channels) in [0, 1].
-        threshold: what score is an alarm where nobody has looked at the data yet.
+        threshold: the score of an alarm, chosen without data.
     """
 
     name: str

@@ -22,7 +22,7 @@ AFTER = 100  # rows after a fault that are neither right nor wrong
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """Readings and what is wrong with them.
+    """Readings and their faults.
 
     Attributes: readings (T, 3), NaN where one is lost; faults, in order.
     """

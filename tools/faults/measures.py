@@ -1,4 +1,4 @@
-"""Which faults are found, and how often somebody is called for nothing."""
+"""Which faults are found, and the rate of false alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: who finds what, at two thresholds."""
+"""The report: the share of faults that each detector finds, at two thresholds."""
 
 from __future__ import annotations
 

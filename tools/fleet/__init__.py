@@ -1,1 +1,1 @@
-"""Many devices: speed, memory and what is left after losses (``make fleet``)."""
+"""Many devices: speed, memory and recovery (``make fleet``)."""

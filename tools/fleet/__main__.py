@@ -1,10 +1,10 @@
-"""What a fleet costs and survives: ``make fleet``.
+"""Speed, memory and recovery of a fleet: ``make fleet``.
 
 Devices of one channel (a wave with noise, another phase for each) learn with 8 units, horizon 1.
 
 - Speed: rounds of a part of the fleet, one after the other on one thread by ``Learner.run``, on
   threads, and on Dask with as many processes, in turn: whatever else the machine does meets all.
-  Steps a second of wall time, and of processor time, which other processes disturb less. What as
+  Steps per second of wall time, and of processor time, which other processes disturb less. What as
   many threads reach that do nothing but ``Learner.run`` says how much of the machine there was.
 - Memory: largest resident size of a process of its own, less what it had before.
 - Losses: a worker process is killed (SIGKILL) three times in the middle of a run; a run is stopped
@@ -59,12 +59,12 @@ class Rate:
 
     @property
     def a_second(self) -> float:
-        """Steps a second of wall time."""
+        """Steps per second of wall time."""
         return self.steps / self.wall
 
     @property
     def a_cpu_second(self) -> float:
-        """Steps a second of processor time."""
+        """Steps per second of processor time."""
         return self.steps / self.cpu
 
 

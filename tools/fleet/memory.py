@@ -1,4 +1,4 @@
-"""How much memory a fleet takes: in a process of its own, which prints what it took."""
+"""The memory of a fleet, measured in a separate process that prints it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What many devices cost, and the plan for a million: ``make fleet-scale``.
+"""The cost of many devices, and the estimate for a million: ``make fleet-scale``.
 
 Costs are processor time: whatever else the machine does disturbs it less than wall time.
 """
@@ -60,8 +60,8 @@ def costs_section(costs: Sequence[Cost], devices: int, rows: int) -> str:
         for one in costs
     ]  # fmt: skip
     header = [
-        "units", "µs a device-sample", "µs, `run` alone", "ratio", "bytes a device resident",
-        "devices a GB", "bytes a checkpoint",
+        "units", "µs per device-sample", "µs, `run` alone", "ratio", "resident bytes per device",
+        "devices per GB", "bytes per checkpoint",
     ]  # fmt: skip
     return f"{devices} devices of {rows:,} samples, one thread:\n\n{table(header, lines)}"
 
@@ -78,7 +78,7 @@ def growth_section(points: dict[tuple[int, int], float]) -> str:
                 f"{seconds / devices / rows * 1e6:.2f}", f"{seconds / expected:.2f}",
             ]
         )  # fmt: skip
-    header = ["devices n", "samples T", "s", "µs a device-sample", "measured / fitted"]
+    header = ["devices n", "samples T", "s", "µs per device-sample", "measured / fitted"]
     return (
         f"8 units, one thread. Fitted: n ({device * 1e6:,.0f} µs + T x {sample * 1e6:.2f} µs).\n\n"
         + table(header, lines)
@@ -94,18 +94,18 @@ def scheduler_section(found: Overheads) -> str:
         times = [one.wall, one.scheduler, one.caller, one.worker]
         lines.append([name, *(f"{seconds * 1e3:.2f}" for seconds in times)])
         lines[-1] += [f"{one.grown / 1e6:.1f}", f"{one.grown / one.jobs / 1e3:.1f}"]
-    header = ["empty jobs", "ms a job, wall", "scheduler", "caller", "workers"]
-    header += ["scheduler's memory grows, MB", "kB a job"]
+    header = ["empty jobs", "ms per job, wall", "scheduler", "caller", "workers"]
+    header += ["scheduler's memory grows, MB", "kB per job"]
     return (
-        f"A scheduler and {WORKERS} workers, each a process; of the times the first is wall time, "
-        "the others are processor time. A report of progress costs scheduler and caller "
-        f"{found.report * 1e3:.2f} ms. A worker has {found.worker_bytes / 1e6:.0f} MB to itself "
-        f"before its jobs have any.\n\n{table(header, lines)}"
+        f"A scheduler and {WORKERS} workers, each a process. The first time is wall time, the "
+        "others are processor time. A progress report costs scheduler and caller "
+        f"{found.report * 1e3:.2f} ms. A worker takes {found.worker_bytes / 1e6:.0f} MB before its "
+        f"first job.\n\n{table(header, lines)}"
     )
 
 
 def plan_section(costs: Sequence[Cost], found: Overheads, result: float) -> str:
-    """A million devices, by size and cores. Args: result, bytes a device."""
+    """A million devices, by size and cores. Args: result, bytes per device."""
     overhead, report = found.windows[-1], found.report
     job = overhead.scheduler + overhead.caller
     lines, jobs = [], 1
@@ -123,7 +123,7 @@ def plan_section(costs: Sequence[Cost], found: Overheads, result: float) -> str:
                 ]
             )  # fmt: skip
     header = [
-        "units", "cores", "jobs", "s a job", "core-hours", "s, work / cores", "s, simulated",
+        "units", "cores", "jobs", "s per job", "core-hours", "s, work / cores", "s, simulated",
         "efficiency", "scheduler busy",
     ]  # fmt: skip
     cores, window = CORES[-1], CORES[-1] + CORES[-1] // 4 + 1
@@ -133,18 +133,17 @@ def plan_section(costs: Sequence[Cost], found: Overheads, result: float) -> str:
     simulated, _ = simulated_seconds(np.zeros(overhead.jobs), empty, WORKERS, 0.0)
     bytes_of = [
         f"The same simulation of the {overhead.jobs:,} empty jobs gives "
-        f"{simulated / overhead.jobs * 1e3:.2f} ms a job, where {overhead.wall * 1e3:.2f} ms of "
-        "wall time were measured with whatever else the machine did.",
+        f"{simulated / overhead.jobs * 1e3:.2f} ms per job; {overhead.wall * 1e3:.2f} ms of "
+        "wall time were measured, other load included.",
         f"- Samples: {MILLION * ROWS * 4 / 1e9:,.0f} GB as float32, each read once.\n"
-        f"- Results: {result:,.0f} bytes a device, {MILLION * result / 1e9:.2f} GB in {jobs:,} "
+        f"- Results: {result:,.0f} bytes per device, {MILLION * result / 1e9:.2f} GB in {jobs:,} "
         "files.\n"
         f"- Checkpoints: one file for each running job, of one learner and the results of the "
         f"job's devices so far: {checkpoint / 1e3:,.0f} kB at most, and "
         f"{cores * checkpoint / 1e6:,.0f} MB for {cores:,} cores with {costs[-1].hidden} units, "
         "written every 10 s.\n"
         f"- Memory of the scheduler: {window:,} jobs at once for {cores:,} cores, "
-        f"{held / 1e6:,.0f} MB, and the samples of these where they go with "
-        "the jobs.",
+        f"{held / 1e6:,.0f} MB, and their samples if the jobs carry them.",
     ]
     return "\n\n".join([table(header, lines), *bytes_of])
 

@@ -23,7 +23,7 @@ class Cost:
     """Of one size of the network.
 
     Attributes: hidden, units; seconds, of processor time a sample of one device; alone, the same
-    for ``Learner.run``; resident, bytes a device with all learners in memory; checkpoint, of one
+    for ``Learner.run``; resident, bytes per device with all learners in memory; checkpoint, of one
     learner in a file, in bytes.
     """
 
@@ -73,7 +73,7 @@ def growth(devices: int, rows: int) -> float:
 
 
 def fitted(points: dict[tuple[int, int], float]) -> tuple[float, float]:
-    """Seconds a device, and a sample of it: the relative least squares of what was measured."""
+    """Seconds per device, and a sample of it: the relative least squares of what was measured."""
     seconds = np.array(list(points.values()))
     terms = np.array([(n, n * rows) for n, rows in points], np.float64)
     a, b = np.linalg.lstsq(terms / seconds[:, np.newaxis], np.ones(len(seconds)), rcond=None)[0]

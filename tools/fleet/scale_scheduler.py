@@ -46,7 +46,7 @@ class EmptyJob:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of some jobs: seconds a job, of wall time and of the processor, and the scheduler's memory.
+    """Of some jobs: seconds per job, of wall time and of the processor, and the scheduler's memory.
 
     Attributes: jobs; wall; scheduler, caller, worker: processor seconds of each process (of all
     workers together) a job; grown, bytes by which the scheduler's memory peaked higher.

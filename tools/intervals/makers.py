@@ -1,4 +1,4 @@
-"""Who says how sure a forecast is: intervals and, where there is one, a distribution."""
+"""Makers of intervals and, where there is one, of a distribution."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def gaussian(answers: Answers, _: Float64Array, __: int) -> Spread:
 
 
 def last_errors(answers: Answers, labels: Float64Array, horizon: int, window: int = 500) -> Spread:
-    """Forecast + quantiles of the last errors that are known: 500 floats an output.
+    """Forecast + quantiles of the last errors that are known: 500 floats per output.
 
     Without an error yet, the whole line.
     """

@@ -57,7 +57,7 @@ def rolling_share(
 def measure(
     spread: Spread, answers: Answers, labels: Float64Array, horizon: int, start: int
 ) -> Measures:
-    """Score what was said at row t against target row t + horizon, for target rows from start on.
+    """Score the forecasts of row t against target row t + horizon, for target rows from start on.
 
     Errors: InputError if there is no such target, and for intervals that are NaN or upside down
     where it is known.

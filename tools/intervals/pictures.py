@@ -20,7 +20,7 @@ ROWS = 200
 
 
 def fan(task: Task, spread: Spread, answers: Answers, labels: Float64Array) -> Figure:
-    """The last rows of a task: intervals, forecast and what came."""
+    """The last rows of a task: intervals, forecasts and labels."""
     last = min(ROWS, labels.size - task.horizon)
     made = np.arange(labels.size - task.horizon - last, labels.size - task.horizon)
     target = made + task.horizon

@@ -1,4 +1,4 @@
-"""Ask the learner about every task, and score what every maker makes of its answers."""
+"""Run the learner on every task, and score each maker of intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Found = Mapping[str, Measures]
 
 
 def answers(task: Task, stream: Stream, seed: int, settings: str = "{}") -> Answers:
-    """What a fresh learner says about a task; its settings as JSON."""
+    """The outputs of a fresh learner on a task; its settings as JSON."""
     learner = Learner(
         stream.n_in,
         stream.n_out,

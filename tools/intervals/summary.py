@@ -1,4 +1,4 @@
-"""All tasks together: who covers what was promised, and how dear it is."""
+"""All tasks together: coverage, scores and widths of every maker."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _part(part: str, options: argparse.Namespace, out: Path) -> None:
 
 
 def _columns(record: Record, options: argparse.Namespace, folder: Path, kept: Path) -> None:
-    """Write the page; count, and draw everybody who has been measured for a document."""
+    """Write the page, count instructions, and draw every method that has a figure."""
     page.write(COLUMNS, record, options.document)
     if options.quick:
         return

@@ -73,7 +73,7 @@ def against_instructions(figures: Iterable[Figure], counts: Counts) -> Picture:
         found = counts.get((panel.shape, one.method, one.hidden))
         return found.instructions if found else None
 
-    return _picture(list(figures), place, "instructions a step, Cortex-M4F", PANELS)
+    return _picture(list(figures), place, "instructions per step, Cortex-M4F", PANELS)
 
 
 def _picture(figures: list[Figure], place: Place, what: str, panels: Iterable[Panel]) -> Picture:

@@ -19,8 +19,8 @@ from nbt_embed.export import firmware_files
 from tools.learning.plan import METHODS
 from tools.learning.record import this_version
 from tools.sources import fingerprint
+from tools.targets.counter import build_counter, count_steps
 from tools.targets.machines import HERE, MACHINES, ToolError
-from tools.targets.size import addresses, build_counter
 
 STEPS = 300
 # Inputs, outputs, link: lines of letters, brackets, a series, and a recording of three channels.
@@ -112,10 +112,6 @@ def _count(key: Wanted, sources: str, folder: Path, counter: Path) -> Count:
         ],
         target=place / "steps.elf",
     )
-    where = addresses(machine, elf)
-    plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-    times, _, _, total = machine.emulate(elf, "-plugin", plugin).split("counted")[1].split()
-    print(
-        f"{shape}, {method}, {hidden} units: {int(total) // int(times):,} instructions", flush=True
-    )
-    return Count(*key, int(total) // int(times), sources, this_version())
+    mean = int(count_steps(machine, elf, counter).mean)
+    print(f"{shape}, {method}, {hidden} units: {mean:,} instructions", flush=True)
+    return Count(*key, mean, sources, this_version())

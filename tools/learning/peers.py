@@ -1,4 +1,4 @@
-"""Who is compared at equal bytes and at equal instructions, and on what."""
+"""Methods compared at equal bytes and at equal instructions, and their tasks."""
 
 from __future__ import annotations
 

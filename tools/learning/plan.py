@@ -288,7 +288,7 @@ def _series() -> list[Job]:
 
 
 def goals() -> list[Job]:
-    """Of the columns, what tools/learning/targets.py asks for."""
+    """Of the columns, the runs that tools/learning/column_targets.py needs."""
     jobs = [
         Job(task, "columnar + head", LENGTH[task], hidden)
         for task, sizes in {ANBN: (16, 32), NEAR: (16, 32), FAR: (24, 32)}.items()

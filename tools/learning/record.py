@@ -83,7 +83,7 @@ class Record:
         return Spread.of([a / b if a is not None and b is not None else np.nan for a, b in pairs])
 
     def updated(self, figures: Iterable[Figure], outcomes: Iterable[Outcome]) -> Record:
-        """With what was measured now in the place of what was measured before."""
+        """The record with new measurements in place of earlier ones."""
         by_key = {one.key: one for one in (*self.figures, *figures) if one.method in METHODS}
         by_task = {one.task: one for one in (*self.outcomes, *outcomes)}
         order = {method: place for place, method in enumerate(METHODS)}
@@ -161,7 +161,7 @@ def _stretches(task: str, lengths: set[int]) -> list[tuple[int, int]]:
 
 
 def made_by(curve: Curve) -> str:
-    """Name and version of what learnt."""
+    """Name and version of the learner."""
     torch = curve.settings.get("torch")
     return f"PyTorch {torch}" if torch else this_version()
 

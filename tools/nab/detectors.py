@@ -1,4 +1,4 @@
-"""Who looks for anomalies: what a user would have written, and the learner."""
+"""Detectors of anomalies: simple ones, and the learner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Detector:
         name: in the tables.
         scores: (T,) values (NaN where missing) and a seed -> (T,) scores in [0, 1], causal. A row
             without value scores 0.
-        threshold: what score is an alarm where nobody has looked at the data yet.
+        threshold: the score of an alarm, chosen without data.
         seeds: how many seeds are run; the median of their scores counts.
     """
 
@@ -132,7 +132,7 @@ def anomaly(values: Float64Array, seed: int, **settings: Any) -> Float64Array:
 
 
 def answers(values: Float64Array, seed: int, **settings: Any) -> Answers:
-    """What a fresh learner says about (T, channels) values one row ahead, NaN where missing."""
+    """Scores of a fresh learner for (T, channels) values one row ahead, NaN where missing."""
     stream = from_arrays(values)
     learner = Learner(
         stream.n_in, stream.n_out, seed=seed, hold_missing=stream.has_missing_inputs, **settings

@@ -20,7 +20,7 @@ Window = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One sensor over time, and where somebody says that something was wrong.
+    """One sensor over time, with its labelled windows.
 
     Attributes:
         name: the file's name without category and endings.

@@ -1,4 +1,4 @@
-"""A series with its windows, and below it what a detector says (matplotlib)."""
+"""A series with its windows, and below it the scores of a detector (matplotlib)."""
 
 from __future__ import annotations
 

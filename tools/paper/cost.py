@@ -15,7 +15,7 @@ from tools.paper.runs import Runs
 from tools.paper.statistics import power
 
 CELLS = ("gated", "lstm")
-# Exact differentiation is refused above 16 MiB, and takes milliseconds a step before.
+# Exact differentiation is refused above 16 MiB, and takes milliseconds per step before.
 WIDTHS = {"nobacktrack": (4, 8, 16, 32, 64, 128, 256), "rtrl": (4, 8, 16, 32, 64)}
 FITTED = 32  # units from which on the exponents are taken
 INPUTS, OUTPUTS = 4, 1
@@ -74,7 +74,7 @@ def size(cell: str, estimator: str, hidden: int) -> Size:
 
 
 def along_the_stream() -> Data:
-    """Nanoseconds a step in every piece of a long stream, and the bytes at its ends."""
+    """Nanoseconds per step in every piece of a long stream, and the bytes at its ends."""
     learner = Learner(INPUTS, OUTPUTS, hidden=LONG_WIDTH, estimator="nobacktrack")
     before = learner.memory.total
     x, y = _stream(LONG // PIECES)
@@ -137,7 +137,7 @@ def text(data: Data) -> str:
         "cell, estimator",
         "units",
         "parameters",
-        "ns a step",
+        "ns per step",
         "bytes",
         "exponent of time",
         "exponent of bytes",
@@ -151,7 +151,7 @@ def text(data: Data) -> str:
         [
             table(header, rows),
             f"Over {long['piece'] * len(taken):,} steps of {LONG_WIDTH} gated units: "
-            f"{early:,.0f} ns a step in the first half, {late:,.0f} in the second "
+            f"{early:,.0f} ns per step in the first half, {late:,.0f} in the second "
             f"({late / early:.3f} times; medians of pieces of {long['piece']:,}); {before:,} bytes "
             f"before the first step, {after:,} after the last.",
         ]

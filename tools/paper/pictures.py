@@ -176,7 +176,7 @@ def draw_cost(data: Data) -> Figure:
         times.plot(x, [row["nanoseconds"][0] / 1e3 for row in rows], mark, **kept)
         sizes.plot(x, [row["bytes"] / 1e3 for row in rows], mark, **kept)
     for axes, unit, guides in (
-        (times, "µs a step", ((1, 3e3, 0.5), (2, 400, 5))),
+        (times, "µs per step", ((1, 3e3, 0.5), (2, 400, 5))),
         (sizes, "kilobytes", ((1, 3e3, 15), (1.5, 400, 10))),
     ):
         for exponent, start, height in guides:
@@ -189,7 +189,7 @@ def draw_cost(data: Data) -> Figure:
     length.plot(seen, np.array(long["nanoseconds"]) / 1e3, "o-", color=ORANGE, ms=3, lw=1)
     length.set(
         xlabel="million steps seen",
-        ylabel="µs a step",
+        ylabel="µs per step",
         ylim=(0, 2e-3 * max(long["nanoseconds"])),
         title=f"nobacktrack, {cost.LONG_WIDTH} gated units",
     )

@@ -26,7 +26,7 @@ class EchoState(Baseline):
         seed: of W, W_in and b.
         others: as ``Baseline``; lags stay 1, since the units remember.
 
-    Cost: units² + 3 (units + n_in)² operations a step.
+    Cost: units² + 3 (units + n_in)² operations per step.
     """
 
     def __init__(

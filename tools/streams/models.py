@@ -1,4 +1,4 @@
-"""What is compared: learners by their settings, and what a user would have written instead."""
+"""The models that are compared: learners by their settings, and simple forecasters."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.targets.counter import Steps
 from tools.targets.machines import HERE, ToolError, run
 
 # Bytes of constants and variables of the program of `make targets`, and a kilobyte of stack.
@@ -19,13 +20,9 @@ OVERFLOW = "the stack has reached the variables"  # what start_avr.c says then
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Cycles from step_begin to step_end, and bytes of the deepest stack from their caller on."""
+class Counted(Steps):
+    """Cycles instead of instructions, and bytes of the deepest stack from their caller on."""
 
-    times: int
-    least: int
-    most: int
-    total: int
     stack: int
 
 

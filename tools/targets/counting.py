@@ -19,7 +19,7 @@ from nbt_embed.cost import LEVELS
 from nbt_embed.export import kernel_of
 from tools.targets.functions import defined_in
 from tools.targets.machines import HERE, Machine, run
-from tools.targets.size import FLASH_SECTIONS, deepest, section_bytes
+from tools.targets.size import FLASH_SECTIONS, deepest, flash_without_kernel, section_bytes
 
 # A usual step is one without a move of units: the stream is stationary, and after so many rows
 # they have settled. Without an FPU the count depends on the operands, so several are averaged.
@@ -65,7 +65,8 @@ def measure(
             elf = machine.link(
                 f"-I{kernel.parent}", sources=[HERE / "calls.c", kernel], target=place / "calls.elf"
             )
-            flash[level] = section_bytes(machine, elf, FLASH_SECTIONS) - _beside(machine, place)
+            whole = section_bytes(machine, elf, FLASH_SECTIONS)
+            flash[level] = whole - flash_without_kernel(machine, place)
             stack[level] = deepest(kernel.parent)
     steps = _steps(machine, [config], place / _FAST / "nbt.o", place, plugin)
     return Measured(flash, stack, steps)
@@ -102,12 +103,6 @@ def _compiled(machine: Machine, kernel: Amalgamation, folder: Path, level: str) 
         source=folder / "nbt.c", target=folder / "nbt.o",
     )  # fmt: skip
     return folder / "nbt.o"
-
-
-def _beside(machine: Machine, place: Path) -> int:
-    """Bytes of flash that are not the kernel's."""
-    empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
-    return section_bytes(machine, empty, FLASH_SECTIONS)
 
 
 def _steps(

@@ -3,9 +3,9 @@
 Two tables. The first has instructions of one operation on two floats, the call included: the mean
 of a thousand pairs of usual size. The second has learners of three inputs and one output: memory,
 flash and stack as ``make size`` has them, the mean of their first 200 steps at -O2 (one nbt_learn
-and one nbt_predict), and how many such steps fit into a second of some clocks. Samples a second are
-the careful end of the range of cycles an instruction (nbt_embed.cost). "soft" is the kernel's own
-arithmetic of floats (csrc/nbt_soft_float.c) instead of the compiler's.
+and one nbt_predict), and how many such steps fit into a second of some clocks. Samples per second
+are at the careful end of the range of cycles per instruction (nbt_embed.cost). "soft" is the
+kernel's own arithmetic of floats (csrc/nbt_soft_float.c) instead of the compiler's.
 
 QEMU counts instructions. simavr counts cycles, of the first 50 steps, so that nothing is assumed of
 an AVR; one runs at 16 MHz.
@@ -25,8 +25,9 @@ from nbt_embed.cost import processor_of
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
+from tools.targets.counter import build_counter, count_steps
 from tools.targets.machines import HERE, MACHINES, ROOT, SOFT_FLOAT, Machine
-from tools.targets.size import Model, Size, addresses, build_counter, fits, measure
+from tools.targets.size import Model, Size, fits, measure
 
 MEGAHERTZ = (16, 48, 72)
 AVR_MEGAHERTZ = 16
@@ -84,14 +85,8 @@ def operations(machine: Machine | Avr, folder: Path, counter: Path) -> Operation
             target=folder / f"{machine.name}-{number}.elf",
         )  # fmt: skip
         if isinstance(machine, Avr):
-            counted = machine.counted(elf)
-            return counted.total / counted.times
-        where = addresses(machine, elf)
-        plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-        times, _, _, total = map(
-            int, machine.emulate(elf, "-plugin", plugin).split("counted")[1].split()
-        )
-        return total / times
+            return machine.counted(elf).mean
+        return count_steps(machine, elf, counter).mean
 
     around = mean(0, NOTHING)
     return Operations(
@@ -108,7 +103,7 @@ def _sources(machine: Machine | Avr) -> list[Path]:
 
 
 def samples_a_second(size: Size, megahertz: int) -> float | None:
-    """Steps a second at a clock, at the careful end of what is assumed; None: no such clock."""
+    """Steps per second at a clock, at the careful end of what is assumed; None: no such clock."""
     if size.processor == AVR.name:
         return megahertz * 1e6 / size.instructions_mean if megahertz == AVR_MEGAHERTZ else None
     cycles = processor_of(size.processor.split()[0]).cycles_high
@@ -128,8 +123,8 @@ def table_of_operations(rows: list[Operations]) -> str:
 def table_of_rates(sizes: list[tuple[str, Size]]) -> str:
     """One line a processor and learner."""
     lines = [
-        f"{'samples a second at':>96}",
-        f"{'processor':>13}  {'learner':<17}{'memory':>7}{'flash':>8}{'stack':>7}{'a step':>12}"
+        f"{'samples per second at':>96}",
+        f"{'processor':>13}  {'learner':<17}{'memory':>7}{'flash':>8}{'stack':>7}{'per step':>12}"
         + "".join(f"{mhz:>6} MHz" for mhz in MEGAHERTZ),
     ]
     for learner, size in sizes:

@@ -31,6 +31,7 @@ from nbt_embed.export import kernel_of
 from tools.document import put
 from tools.targets import program
 from tools.targets.avr import AVR, Avr
+from tools.targets.counter import Steps, build_counter, count_steps
 from tools.targets.machines import HERE, MACHINES, Machine, run
 
 LEVELS = ("-Os", "-O2")
@@ -147,16 +148,16 @@ def section_bytes(machine: Machine | Avr, elf: Path, names: tuple[str, ...]) -> 
     return sum(int(row[1]) for row in rows if len(row) == 3 and row[0] in names)
 
 
-def addresses(machine: Machine, elf: Path) -> dict[str, int]:
-    """Symbols of an ELF file."""
-    rows = (line.split() for line in run(machine.tool("nm"), str(elf)).splitlines())
-    return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
+def flash_without_kernel(machine: Machine | Avr, place: Path) -> int:
+    """Bytes of the start-up code, in a program that does nothing."""
+    empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
+    return section_bytes(machine, empty, FLASH_SECTIONS)
 
 
 def fits(machine: Machine | Avr, model: Model) -> bool:
     """Whether the learner and a kilobyte of stack fit into memory, and the step into patience."""
     if model.hidden > 16 and not machine.fma:
-        return False  # millions of instructions a step without an FPU
+        return False  # millions of instructions per step without an FPU
     return memory_of(model.config).total + 1024 <= machine.ram[1]
 
 
@@ -192,33 +193,22 @@ def measure(machine: Machine | Avr, model: Model, folder: Path, counter: Path) -
     config = model.config
     place = folder / f"{machine.name}-{model.name}"
     place.mkdir()
-    empty = machine.link(sources=[HERE / "empty.c"], target=place / "empty.elf")
-    others = section_bytes(machine, empty, FLASH_SECTIONS) + program.samples().nbytes
+    others = flash_without_kernel(machine, place) + program.samples().nbytes
     small, fast = (build(machine, config, folder, place / level, level) for level in LEVELS)
     flash = {elf: section_bytes(machine, elf, FLASH_SECTIONS) - others for elf in (small, fast)}
     memory = memory_of(config).total
     if isinstance(machine, Avr):
         runs = {elf: machine.counted(elf) for elf in (small, fast)}
         stack = {elf: one.stack for elf, one in runs.items()}
-        times, most, total = runs[fast].times, runs[fast].most, runs[fast].total
+        steps: Steps = runs[fast]
         memory += section_bytes(machine, fast, (".data",))
     else:
         stack = {elf: deepest(elf.parent) for elf in (small, fast)}
-        where = addresses(machine, fast)
-        plugin = f"{counter},begin={where['step_begin'] & ~1:#x},end={where['step_end'] & ~1:#x}"
-        counted = machine.emulate(fast, "-plugin", plugin)
-        times, _, most, total = map(int, counted.split("counted")[1].split())
+        steps = count_steps(machine, fast, counter)
     return Size(
         machine.name, model, memory,
-        flash[small], stack[small], flash[fast], stack[fast], round(total / times), most,
+        flash[small], stack[small], flash[fast], stack[fast], round(steps.mean), steps.most,
     )  # fmt: skip
-
-
-def build_counter(folder: Path) -> Path:
-    """The plugin, for this machine."""
-    path = folder / "count.so"
-    run("cc", "-shared", "-fPIC", "-O2", str(HERE / "count.c"), "-o", str(path))
-    return path
 
 
 def changes(sizes: list[Size]) -> list[str]:
@@ -244,7 +234,7 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        f"{'flash  stack    flash  stack    instructions a step, -O2':>118}",
+        f"{'flash  stack    flash  stack  instructions per step, -O2':>118}",
         " processor  cell      estimator     H  resonators  head  follow  memory    -Os    -Os"
         "      -O2    -O2"
         "        mean        most  / weight",
