@@ -317,7 +317,7 @@ def test_addresses() -> None:
         ("mqtt://host:0/t", "the port is not a number"),
         ("mqtt://u:secret/more@host/t", "the port is not a number"),
         ("mqtt://host/t?fields=a", "did you mean 'field'"),
-        ("mqtt://host/t?field=a&field=b", "is said twice"),
+        ("mqtt://host/t?field=a&field=b", "is given twice"),
         ("simulated:?rate=fast", "expected a number"),
         ("simulated:?rows=1.5", "whole number"),
         ("simulated:?rate=0", "expected a number"),
