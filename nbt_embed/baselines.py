@@ -4,7 +4,7 @@ They answer the same calls as ``Learner`` with the same meaning, so the same lab
 causal: a label is used when it arrives, for the forecast that was made ``horizon`` steps earlier.
 Scaling, lag taps and missing values are those of the learner (docs/design.md, sections 1 and 5).
 All in float64. ``run`` of the naive forecasters is vectorised, that of NLMS compiled; everything
-else takes 10 to 50 µs a step.
+else takes 10 to 50 µs per step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Baseline(ABC):
     Args:
         n_in: channels of the input, at least 1.
         n_out: channels of the output, at least 1.
-        lags: last samples of every input that are seen at once, at least 1.
+        lags: newest samples of every input that are used in one step, at least 1.
         max_delay: max_delay + 1 forecasts may wait for labels, from 0.
         scale_steps: samples whose running mean and variance standardise inputs and labels; then
             they are frozen. 0 leaves values as they are.
@@ -63,7 +63,7 @@ class Baseline(ABC):
         if len(self._waiting) > self.max_delay:
             raise SequenceError(
                 f"{len(self._waiting)} forecasts wait for labels and max_delay = {self.max_delay}: "
-                "learn one first"
+                "learn one of them first"
             )
         features = self._features.copy()
         features[self.n_in : -1] = self._features[: -1 - self.n_in]
@@ -143,7 +143,7 @@ class Baseline(ABC):
 class Naive(Baseline):
     """Forecasts that repeat a label that has arrived; a missing label counts as the one before.
 
-    ``run`` is vectorised: about 0.1 µs a row and output. It also sees the first labels of a
+    ``run`` is vectorised: about 0.1 µs per row and output. It also sees the first labels of a
     recording, for which no forecast waits: with horizon h the first h ones.
     """
 
@@ -290,7 +290,7 @@ class Nlms(Baseline):
         self._weights = np.zeros((n_out, self._features.size))
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
-        """As ``Baseline.run``; compiled, some 0.1 µs a row once the scaler is frozen."""
+        """As ``Baseline.run``; compiled, some 0.1 µs per row once the scaler is frozen."""
         inputs, labels, horizon = self._checked(X, Y, horizon)
         waiting, rows = len(self._waiting), len(inputs)
         silent = min(max(horizon - waiting, 0), rows)  # no forecast waits for the first labels
@@ -436,7 +436,7 @@ class _Scaler:
         """Scale (T, channels) row by row.
 
         Returns: scaled values; mean and deviation (T + 1, channels) before the first row and after
-        each. Cost: some µs a row until all channels are frozen, then vectorised.
+        each. Cost: some µs per row until all channels are frozen, then vectorised.
         """
         scaled = np.empty_like(values)
         units = np.empty((2, len(values) + 1, len(self._mean)))

@@ -41,7 +41,7 @@ class Evaluation:
         rmse, mae: the targets' units, over all targets.
         nrmse: sqrt(Σ e² / Σ (y − ȳ)²), one ratio over all targets (see ``metrics``).
         nrmse_per_target: one ratio each.
-        us_per_step: microseconds a row, predict and learn together.
+        us_per_step: microseconds per row, predict and learn together.
         guard_rows: of a ``Learner``, name of a counter -> rows of the stream in which it grew
             (``Learner.guard_rows``).
     """
@@ -213,7 +213,7 @@ def scored_truths(stream: Stream, horizon: int, score_from: int) -> Float32Array
         first = max(score_from, 2 * horizon, 1)
         raise InputError(
             f"nothing to score: the stream has {len(stream)} rows and no target from row {first} "
-            f"on (horizon = {horizon}, score_from = {score_from}) of which one was seen before; "
+            f"on (horizon = {horizon}, score_from = {score_from}) that follows a learnt label; "
             "use a longer stream, or smaller values"
         )
     return truths

@@ -141,7 +141,7 @@ def _check_prefix(prefix: str) -> None:
     """Errors: ExportError."""
     if len(prefix) > _PREFIX_MAX or not _PREFIX.fullmatch(prefix):
         raise ExportError(
-            f"prefix = {prefix!r}: expected the begin of a C name: up to {_PREFIX_MAX} small "
+            f"prefix = {prefix!r}: expected the beginning of a C name: up to {_PREFIX_MAX} small "
             "letters, digits and single underscores, a letter first"
         )
 
@@ -319,7 +319,7 @@ def _horizon_of(learner: Learner, horizon: int | None) -> int:
 def _check_folder(folder: Path) -> None:
     """Only a new or an empty folder is written. Errors: ExportError, OSError."""
     if not folder.parent.is_dir():
-        raise ExportError(f"{folder}: {folder.parent} is no folder; make it first")
+        raise ExportError(f"{folder}: {folder.parent} is not a folder; create it first")
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -328,8 +328,8 @@ def _check_folder(folder: Path) -> None:
         raise ExportError(f"{folder}: the folder you are in would be replaced; name another one")
     if any(folder.iterdir()):
         raise ExportError(
-            f"{folder}: is not empty; name a new folder, or move away what is in it (files of your "
-            "own, as board.c, go next to the exported ones)"
+            f"{folder}: is not empty; name a new folder, or empty it (put your own files, such "
+            "as board.c, next to the exported folder's files)"
         )
 
 

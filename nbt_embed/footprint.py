@@ -22,7 +22,7 @@ from nbt_embed.errors import ConfigError, shown
 class Limits:
     """What there is. None: no limit.
 
-    Attributes: ram and flash, bytes; rate_hz, learnt samples a second.
+    Attributes: ram and flash, bytes; rate_hz, learnt samples per second.
     """
 
     ram: int | None = None
@@ -43,7 +43,7 @@ class Footprint:
         cost: instructions and milliseconds of a learning step, at -O2.
         learner_bytes: RAM of the learner.
         fast, small: the code at -O2 and at -Os.
-        rate_hz: learnt samples a second; None: not known.
+        rate_hz: learnt samples per second; None: not known.
         watts: power of the running core; None: not known.
     """
 
@@ -106,7 +106,7 @@ def footprint(
         config: settings of the learner.
         processor: one of ``nbt_embed.cost.processors()`` or its name.
         mhz: clock; None: that of ``Processor.mhz``.
-        rate_hz: learnt samples a second; None leaves the share of the period out.
+        rate_hz: learnt samples per second; None leaves the share of the period out.
         volts: of the supply.
         milliamps: its current while the core runs at this clock, by its data sheet. Both or none.
 

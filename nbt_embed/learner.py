@@ -988,7 +988,7 @@ class Learner:
         elif status == lib.NBT_ERR_FULL:
             raise SequenceError(
                 f"{message}; max_delay = {self._config.max_delay} (learn(float('nan')) if a label "
-                "will never come, or a larger max_delay)"
+                "will never arrive, or a larger max_delay)"
             )
         elif status == lib.NBT_ERR_EMPTY:
             raise SequenceError(message)
@@ -1015,7 +1015,7 @@ def _refused(array: Float32Array, positive: bool) -> tuple[list[int], str]:
         expected = "expected a variance above 0"
     if not bad.any():
         bad = np.abs(array) == np.abs(array).max()
-        expected = "no learner holds a number so large, scale the values down"
+        expected = "the number is too large for a learner, scale the values down"
     return [int(i) for i in np.argwhere(bad)[0]], expected
 
 

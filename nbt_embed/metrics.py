@@ -372,8 +372,8 @@ def _scored(
     lost = np.argwhere(np.isnan(forecast) & known)
     if lost.size:
         raise InputError(
-            f"{name}{lost[0].tolist()} is NaN and its truth is known: pass NaN for the truth of "
-            "what is not to be scored"
+            f"{name}{lost[0].tolist()} is NaN and its truth is known: pass NaN as truth for rows "
+            "that are not to be scored"
         )
     return forecast[known], truth[known]
 

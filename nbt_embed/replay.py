@@ -7,7 +7,7 @@ The log is a CSV file that a firmware prints with a few lines of C (docs/guide/e
     ,0x3f800000,0x40490fdb,9ae16a3b2f90404f
     0x3f8ccccd,1.5,-2.25,
 
-One line a step, in the order of the calls: ``learn`` of the label, then ``predict`` from the
+One line per step, in the order of the calls: ``learn`` of the label, then ``predict`` from the
 inputs. Empty labels or inputs: that call was not made. Numbers are the bits of a float32, ``0x``
 and eight digits, or decimal (nine digits lose nothing; ``nan`` is a missing value). The hash,
 sixteen digits, is the learner's after the step; where it is empty nothing is compared. Lines that
@@ -164,13 +164,14 @@ def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator
             header = _header(cells, place, n_label, n_in)
         elif cells == header:
             raise StreamError(
-                f"{place}: the header again, so the device restarted: replay the lines before with "
-                "this checkpoint, those from here on with the one that the device loaded then"
+                f"{place}: a second header, so the device restarted: replay the lines before it "
+                "with this checkpoint, and the lines from here on with the checkpoint that the "
+                "device loaded at the restart"
             )
         elif len(cells) != len(header):
             raise StreamError(
-                f"{place}: {len(cells)} cells, the header has {len(header)}: a line that was cut "
-                "off or mixed with another; remove it and what follows"
+                f"{place}: {len(cells)} cells, the header has {len(header)}: an incomplete line, "
+                "or two mixed lines; remove it and the lines after it"
             )
         else:
             yield _Row(

@@ -245,8 +245,8 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
         if new and len(self._classes) >= self.max_classes and not self._full:
             self._full = True
             warnings.warn(
-                f"label {shown(label)} is not learnt, nor are others that come from now on: there "
-                f"are max_classes = {self.max_classes} already; raise it",
+                f"label {shown(label)} is ignored, and so are all later new ones: all "
+                f"max_classes = {self.max_classes} places are taken; raise it",
                 CapacityWarning,
                 stacklevel=3,
             )

@@ -35,7 +35,7 @@ def simulated_sensor(
         missing: probability that a reading is lost (NaN), 0..1, each channel by itself.
         noise: standard deviation of the sensor noise, as a fraction of the usual swing (``SWING``).
 
-    Errors: InputError. Cost: about 8 µs a step.
+    Errors: InputError. Cost: about 8 µs per step.
     """
     if steps < 1:
         raise InputError(f"steps = {steps}: expected at least 1")

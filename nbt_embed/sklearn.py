@@ -152,8 +152,8 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
             learner = copy.copy(self.learner_)
         if width != learner.config.n_out:
             raise ValueError(
-                f"y has {width} outputs: partial_fit goes on with {learner.config.n_out}, as "
-                "before; call fit to start again"
+                f"y has {width} outputs: partial_fit needs {learner.config.n_out}, as before; "
+                "call fit to start again"
             )
         self._feed(learner, inputs, labels)
         self._flat = labels.ndim == 1
@@ -237,7 +237,7 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
             known = self.classes_
             if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
-                    f"classes = {classes!r}: the first call of partial_fit said "
+                    f"classes = {classes!r}: the first call of partial_fit had "
                     f"{known.tolist()!r}; leave classes out, or call fit to start again"
                 )
         else:

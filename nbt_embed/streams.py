@@ -105,7 +105,7 @@ def from_arrays(
 
 
 def _columns(name: str, values: ArrayLike) -> Float32Array:
-    """A checked float32 copy with one row a sample."""
+    """A checked float32 copy with one row per sample."""
     table = np.array(float32(name, values), order="C")
     if table.ndim == 1:
         table = table[:, np.newaxis]
@@ -127,5 +127,5 @@ def _names(role: str, names: Sequence[str] | None, count: int, letter: str) -> t
     if names is None:
         return tuple([f"{letter}{i + 1}" for i in range(count)])
     if len(names) != count:
-        raise InputError(f"{role} has {len(names)} names: expected {count}, one a column")
+        raise InputError(f"{role} has {len(names)} names: expected {count}, one per column")
     return tuple(names)

@@ -167,5 +167,5 @@ def _named(configs: Mapping[str, Config] | Sequence[Config]) -> dict[str, Config
         if not isinstance(config, Config):
             raise InputTypeError(f"configs[{name!r}] is {shown(config)}: expected a Config")
         if config.link == "categorical":
-            raise ConfigError(f"{name}: link = 'categorical' has no real targets to be scored")
+            raise ConfigError(f"{name}: link = 'categorical' has no real-valued targets to score")
     return named

@@ -187,7 +187,7 @@ class Tickets:
         except (KeyError, TypeError, ValueError):
             rows = {-1: None}
         if rows:
-            raise CheckpointError("the tickets are not those of the learner: take the file before")
+            raise CheckpointError("the tickets are not those of the learner: use an earlier file")
         return self
 
     def save(self, file: str | os.PathLike[str] | Writable) -> None:
@@ -286,7 +286,7 @@ class Tickets:
         if isinstance(ticket, Ticket):
             number = integer("ticket", ticket.number)
             if ticket.desk != self._desk:
-                raise _WrongTicketError(f"ticket {shown(number)} is of another learner")
+                raise _WrongTicketError(f"ticket {shown(number)} belongs to another learner")
         elif isinstance(ticket, (bool, np.bool_)):
             raise InputTypeError(f"ticket = {shown(ticket)}: expected a Ticket, or its number")
         else:
@@ -295,7 +295,8 @@ class Tickets:
         made = _counts(self._learner).made
         if not 0 <= number < made:
             raise _WrongTicketError(
-                f"ticket {shown(number)} has not been given: this learner has made {made} forecasts"
+                f"ticket {shown(number)} has not been issued: this learner has made {made} "
+                "forecasts"
             )
         if number not in forecasts:
             how = (
@@ -306,7 +307,7 @@ class Tickets:
             raise _WrongTicketError(f"the forecast of ticket {number} {how}")
         found = forecasts[number]
         if isinstance(ticket, Ticket) and ticket.key != found.ticket.key:
-            raise _WrongTicketError(f"ticket {number} was given by a copy of this learner")
+            raise _WrongTicketError(f"ticket {number} was issued by a copy of this learner")
         if found.label is not None:
             how = "was given up" if np.isnan(found.label).all() else "has its label already"
             first = next(iter(forecasts))
@@ -352,11 +353,11 @@ def _facts(data: bytes) -> dict[str, Any]:
     text = data[-_END.size - size : -_END.size]
     if magic != _MAGIC:
         raise CheckpointError(
-            "the checkpoint has no tickets: what Tickets.save wrote has them; begin with "
+            "the checkpoint has no tickets, as it was not written by Tickets.save; start with "
             "Tickets(Learner.load(file))"
         )
     if len(text) != size or zlib.crc32(text) != crc:
-        raise CheckpointError("the tickets are damaged: take the file before")
+        raise CheckpointError("the tickets are damaged: use an earlier file")
     facts: dict[str, Any] = json.loads(text)
     return facts
 

@@ -161,7 +161,7 @@ def test_impossible_clocks_are_refused(mhz: object) -> None:
 
 
 def test_what_is_not_for_microcontrollers_has_no_cost() -> None:
-    with pytest.raises(ConfigError, match="estimator = 'rtrl': no cost"):
+    with pytest.raises(ConfigError, match="estimator = 'rtrl': it has no cost"):
         cost(Config(3, 1, cell="gated", estimator="rtrl"), "m4f")
 
 

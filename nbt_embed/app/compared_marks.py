@@ -21,7 +21,7 @@ _MARKS = (
 )
 AXES = {
     "memory_bytes": ("Error against bytes", "bytes", "on_bytes_line"),
-    "milliseconds_high": ("Error against time", "milliseconds a row, at most", "on_time_line"),
+    "milliseconds_high": ("Error against time", "milliseconds per row, at most", "on_time_line"),
 }
 
 

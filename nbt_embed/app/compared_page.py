@@ -152,7 +152,7 @@ def _figure(
             tag(ring, "ring", look.TRUTH)
     tips = [("", "@name"), ("bytes", "@bytes{0,0}"), ("error", "@y{0.0000}")]
     if price != "memory_bytes":
-        tips.append(("ms a row, at most", "@x{0.000}"))
+        tips.append(("ms per row, at most", "@x{0.000}"))
     plot.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     plot.xaxis.axis_label = _axis_label(document, price)
     plot.yaxis.axis_label = "error / last value's"

@@ -13,10 +13,10 @@ from nbt_embed.app.tables import NONE, Table, count, percent
 
 
 def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line a model: bytes, milliseconds, error, what the seeds differ by, and marks."""
+    """One line per model: bytes, milliseconds, error, what the seeds differ by, and marks."""
     targets, measure = document["targets"], document["measure"].upper()
     losses = [measure] if len(targets) == 1 else []
-    head = ("model", "bytes", "ms a row", "error", "seeds", *losses, "line")
+    head = ("model", "bytes", "ms per row", "error", "seeds", *losses, "line")
     rows = []
     for one in horizon["rows"]:
         cells = [one["name"], count(one["memory_bytes"]), milliseconds(one)]
@@ -39,9 +39,9 @@ def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
 
 
 def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line a model: the loss of every target, in its unit."""
+    """One line per model: the loss of every target, in its unit."""
     targets = document["targets"]
-    unit = "RMSE, the target's unit" if document["measure"] == "rmse" else "bits a label"
+    unit = "RMSE, the target's unit" if document["measure"] == "rmse" else "bits per label"
     rows = tuple(
         (one["name"], *(_number(one["losses"][target]) for target in targets))
         for one in horizon["rows"]
@@ -72,7 +72,7 @@ def _number(value: float | None) -> str:
 
 
 def rows_file(document: Mapping[str, Any], name: str) -> bytes:
-    """One row a horizon and model: Parquet where the name ends so, else CSV."""
+    """One row per horizon and model: Parquet where the name ends so, else CSV."""
     rows = []
     for horizon in document["horizons"]:
         for one in horizon["rows"]:

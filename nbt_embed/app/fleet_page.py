@@ -96,7 +96,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _unit(document: Mapping[str, Any]) -> str:
-    return "error / last value's" if document["measure"] == "error" else "bits a label"
+    return "error / last value's" if document["measure"] == "error" else "bits per label"
 
 
 def _series(name: str, mark: str, stroke: Stroke) -> dict[str, str]:

@@ -168,7 +168,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     yield {"name": "Memory of the learner", "value": f"{tables.count(size)} bytes", "note": ""}
     for cost in [one for one in document["costs"] if one["processor"] == USUAL]:
         yield {
-            "name": "Time a row",
+            "name": "Time per row",
             "value": f"{tables.number(cost['milliseconds_low'])} to "
             f"{tables.number(cost['milliseconds_high'])} ms",
             "note": f"{cost['processor']}, {tables.number(cost['mhz'])} MHz",

@@ -31,8 +31,9 @@ def add(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="learn a simulated sensor; needs no file",
-        description="Learn a simulated machine of which a part comes loose half way, so that its "
-        "position sensor slips; compare, show the forecast, and write a page with everything.",
+        description="Learn a simulated machine whose position sensor comes loose and slips half "
+        "way; compare with simple forecasters, plot the forecast, and write an HTML page "
+        "with all results.",
     )
     demo.set_defaults(command=main, horizon=[_HORIZON], out=None, save=None, link=None)
     add_learner(demo)

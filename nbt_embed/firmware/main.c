@@ -74,7 +74,7 @@ WEAK void write_text(const char *text)
     fputs(text, stdout);
 }
 
-/* ---- log: one line a step, numbers as the bits they have
+/* ---- log: one line per step, numbers as the bits they have
  * ---------------------------------------- */
 
 static void write_hex(uint64_t word, unsigned digits)

@@ -229,12 +229,12 @@ class Batch:
 def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
     """The entries and the learners' checkpoints. Errors: CheckpointError."""
     if len(data) < _HEADER.size or not data.startswith(_MAGIC):
-        raise CheckpointError(f"{len(data)} bytes: no checkpoint of a batch")
+        raise CheckpointError(f"{len(data)} bytes: not a checkpoint of a batch")
     _, version, n = _HEADER.unpack_from(data)
     if version != _VERSION:
-        raise CheckpointError(f"version {version} of a batch: this package reads {_VERSION}")
+        raise CheckpointError(f"version {version} of a batch: this package supports {_VERSION}")
     if _digest(data[:-_DIGEST]) != data[-_DIGEST:]:
-        raise CheckpointError(f"{len(data)} bytes: damaged or cut off; take the one before")
+        raise CheckpointError(f"{len(data)} bytes: damaged or cut off; use an earlier checkpoint")
     begin = _HEADER.size + n * _ENTRY.itemsize
     entries = np.frombuffer(data, _ENTRY, n, _HEADER.size)
     pieces = []

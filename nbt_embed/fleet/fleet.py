@@ -45,7 +45,7 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Fleet:
-    """Results, one row a device, setting and horizon.
+    """Results, one row per device, setting and horizon.
 
     Attributes:
         columns: name -> array, as docs/guide/fleet.md describes them.
@@ -121,7 +121,7 @@ class Fleet:
         return self._rows(np.flatnonzero(~self._scored()))
 
     def summary(self) -> list[Summary]:
-        """One entry a setting and horizon, in the order of the rows."""
+        """One entry per setting and horizon, in the order of the rows."""
         return [
             _summary(self.select(setting, horizon), setting, horizon)
             for setting in self.settings

@@ -69,15 +69,15 @@ class WebView:
         error = self._started.get()
         if isinstance(error, OSError):
             raise StreamError(
-                f"--web: port {self._port} of {self._host} cannot be had "
-                f"({error.strerror or error}): name another one, or 0 for a free one"
+                f"--web: port {self._port} of {self._host} is not available "
+                f"({error.strerror or error}): name another one, or 0 for any free port"
             ) from error
         if error is not None:
             raise error
         if not _is_local(self._host):
             note(
-                f"--web-host {self._host}: everybody in the network can look at the page, and it "
-                "is sent without encryption"
+                f"--web-host {self._host}: everyone in the network can read the page, and it is "
+                "sent without encryption"
             )
         return self
 

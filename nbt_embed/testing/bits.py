@@ -76,8 +76,8 @@ def assert_same_bits(
     expected, found = integer("other", other), _fed(learner, stream, horizon).hash()
     if found != expected:
         raise AssertionError(
-            f"hash 0x{found:016x}, expected 0x{expected:016x}: a hash does not say where it began; "
-            "compare with a learner, a checkpoint or a log (record_bits)"
+            f"hash 0x{found:016x}, expected 0x{expected:016x}: a hash does not show the first "
+            "difference; compare with a learner, a checkpoint or a log (record_bits)"
         )
     return found
 
@@ -97,7 +97,7 @@ def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: in
     horizon = learner._check_horizon(horizon)
     pieces = _pieces(stream)
     if not pieces:
-        raise InputTypeError("stream = None: expected a Stream or a pair (X, Y) to be recorded")
+        raise InputTypeError("stream = None: expected a Stream or a pair (X, Y) to record")
     one = copy.copy(learner)
     names = ["label"] * one.config.n_label + ["x"] * one.config.n_in
     lines = [",".join([*names, "hash"])]
@@ -231,7 +231,8 @@ def _same_state(pair: _Pair, when: str) -> None:
         if value != counters[1][name]
     ]
     raise AssertionError(
-        f"different bits {when}, in what no array shows: {', '.join(different) or 'no counter'}"
+        f"different bits {when}, in fields that no array has: "
+        f"{', '.join(different) or 'no counter'}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from nbt_embed._extras import needs
 
 MEANINGS = {
-    "resident": "resident memory (pages of this process, whatever took them)",
+    "resident": "resident memory (all pages of this process)",
     "heap": "the C library's heap (malloc without free)",
     "traced": "traced memory (Python objects and arrays)",
 }
