@@ -668,7 +668,7 @@ float nbt_sigmoidf(float x);
 
 #include "nbt_tables.h"
 
-/* ---- Memory at compile time ------------------------------------------------------------------
+/* ---- Memory at compile time ---------------------------------------------------------------------
  * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and
  * nbt_load: in C99 and C++11, at file scope, in a function or in a structure. `static` or `extern`
  * may stand before it; `name` is an array of unsigned char, and `sizeof name` is `bytes`. An
@@ -687,7 +687,7 @@ float nbt_sigmoidf(float x);
 #define NBT_ARENA(name, bytes) uint64_t name[((bytes) + 7u) / 8u]
 #endif
 
-/* ---- Bytes at compile time -------------------------------------------------------------------
+/* ---- Bytes at compile time ----------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter,
  * link) is an integer constant expression equal to nbt_bytes of the same configuration without
  * follow, on every target. With follow add NBT_STREAM_BYTES, with rollback_steps

@@ -171,7 +171,7 @@ nbt_status nbt_array_set(nbt_learner *learner, uint32_t array, const float *valu
     return NBT_OK;
 }
 
-/* ---- intervals and anomalies --------------------------------------------------------------- */
+/* ---- intervals and anomalies ----------------------------------------------------------------- */
 
 nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
 {

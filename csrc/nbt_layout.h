@@ -263,7 +263,7 @@ size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j);
 /* The bytes of a learner by purpose. */
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 
-/* ---- choices of the learner -------------------------------------------------------------------
+/* ---- choices of the learner ---------------------------------------------------------------------
  * Constants where the build leaves no choice. */
 NBT_INLINE uint32_t nbt_cell(const nbt_layout *l)
 {

@@ -314,7 +314,7 @@ def test_the_demo_tells_where_its_page_is(
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--json", "d.json"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.endswith("page with everything: nbt-embed-demo.html\n")
+    assert captured.out.endswith("HTML page: nbt-embed-demo.html\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.json", "nbt-embed-demo.html"]
     document = json.loads((tmp_path / "d.json").read_text())
     scores = document["horizons"][0]["targets"][0]["scores"]

@@ -57,7 +57,7 @@ def kinds(horizon: Mapping[str, Any], price: str) -> list[Kind]:
 
 
 def line(horizon: Mapping[str, Any], price: str) -> tuple[list[float], list[float]]:
-    """Price and error of what nothing cheaper equals, as steps from left to right."""
+    """Price and error of the Pareto front, as steps from left to right."""
     mark = AXES[price][2]
     rows = sorted((one for one in horizon["rows"] if one[mark]), key=lambda one: one[price])
     x, y = [], []

@@ -52,8 +52,8 @@ def text_of(made: Footprint, limits: Limits) -> str:
         f"Cycles: {one.source}.",
         f"Error on {one.held_out} held-out learners: instructions {one.error_median:.1%} in the "
         f"median and {one.error_worst:.1%} at most,",
-        f"flash up to {one.flash_error:.0%}, stack up to {one.stack_error:.0%} (added to the "
-        "stack above).",
+        f"flash up to {one.flash_error:.0%}, stack up to {one.stack_error:.0%} (included in "
+        "the figure above).",
     ]
     return "\n".join(lines)
 

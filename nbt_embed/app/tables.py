@@ -238,7 +238,7 @@ def purpose_table(document: Mapping[str, Any]) -> Table:
 
 
 def cost_table(document: Mapping[str, Any]) -> Table:
-    """What a row costs on microcontrollers."""
+    """The cost of a row on microcontrollers."""
     rows = tuple(
         (
             one["processor"],
@@ -249,11 +249,9 @@ def cost_table(document: Mapping[str, Any]) -> Table:
         )
         for one in document["costs"] or []
     )
-    head = ("processor", "MHz", "instructions per row", "ms per row, from", "to")
-    note = (
-        "computed, not run (docs/guide/size.md); the range is that of the cycles of an instruction"
-    )
-    return Table("Time on microcontrollers", head, rows, note=note)
+    head = ("processor", "MHz", "instructions", "ms, from", "to")
+    note = "computed (docs/guide/size.md); the range is that of the cycles per instruction"
+    return Table("Time per row on microcontrollers", head, rows, note=note)
 
 
 def speed_table(document: Mapping[str, Any]) -> Table:
@@ -281,8 +279,8 @@ def _ratio_note(document: Mapping[str, Any]) -> str:
     if not any(horizon["ratios"] for horizon in document["horizons"]):
         return ""
     return (
-        f"{MEAN}: the learner's error over the model's, geometric mean over the targets; below 1 "
-        "the learner is better."
+        f"{MEAN}: error of the learner / error of the model, geometric mean over the targets; "
+        "below 1 the learner is better."
     )
 
 

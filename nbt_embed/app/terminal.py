@@ -338,7 +338,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"targets: {', '.join(document['targets'])}"
     yield f"learner: {document['learner']['text']}, seed {document['learner']['seed']}"
     yield from source["notes"]
-    yield f"again: {document['command']}"
+    yield f"command: {document['command']}"
 
 
 def _sentence(text: str, style: str = "") -> RenderableType:

@@ -156,8 +156,8 @@ def table(document: Mapping[str, Any]) -> Table:
     best = frozenset((row, 4) for row, one in enumerate(errors) if one is not None and one == least)
     note = (
         f"first: rows {document['scored_from']:,} to {document['split'] - 1:,}, which the search "
-        f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss "
-        "divided by that of the last value"
+        f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss / "
+        "loss of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")
         + f". ms: on a {processor['name']} at {processor['mhz']:g} MHz."
     )

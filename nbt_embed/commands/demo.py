@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> Result:
     title = f"simulated machine, loose from row {_FAULT.row:,} on"
     with from_stream(stream_of(args.seed), title) as recording:
         result = session(args, recording, learner_of(args, recording))
-    return replace(result, text=f"{result.text}\npage with everything: {args.report}\n")
+    return replace(result, text=f"{result.text}\nHTML page: {args.report}\n")
 
 
 def stream_of(seed: int) -> Stream:

@@ -52,7 +52,7 @@ def value_text(document: Mapping[str, Any], value: float | None) -> str:
 
 
 def verdict(document: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about how good the learner is, of late and altogether."""
+    """Sentences about the accuracy of the learner, over recent rows and over all rows."""
     first, title = next(iter(measures(document).items()))
     last = document["models"]["last"]["name"]
     skills = [one for one in document["scores"] if one["scored_rows"]]
@@ -80,7 +80,7 @@ def verdict(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def score_table(document: Mapping[str, Any]) -> Table:
-    """One line per target: scores over all rows, and of late."""
+    """One line per target: scores over all rows, and over recent ones."""
     titles, last = measures(document), document["models"]["last"]["name"]
     first = next(iter(titles))
     head = ["target", "rows", *titles.values(), last]
@@ -97,7 +97,7 @@ def score_table(document: Mapping[str, Any]) -> Table:
         if level is not None:
             cells.append(percent(level["coverage"]))
         rows.append(tuple(cells))
-    head += [f"{title} of late" for title in titles.values()] + [f"{last} of late"]
+    head += [f"recent {title}" for title in titles.values()] + [f"recent {last}"]
     level = usual_level(document["scores"][0]["intervals"])
     note = f"rows: scored rows. recent: over the last {window} of them."
     if "skill" in titles:

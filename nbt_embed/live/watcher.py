@@ -289,7 +289,7 @@ class Watcher:
         self._trouble, self._saved_rows = None, watch.rows
 
     def _rate(self) -> float | None:
-        """Rows a second of late."""
+        """Recent rows per second."""
         if len(self._marks) < 2:
             return None
         (began, before), now = self._marks[0], time.monotonic()
