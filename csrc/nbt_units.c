@@ -4,13 +4,11 @@
 
 #define AS_IT_IS (-1.0f)
 #define COUNTED_MAX 16777216.0f /* floats count exactly up to here */
-#define START_VARIANCE \
-    64.0f              /* a block replaces the start if its variance is smaller by this
-                                   factor */
+/* A block replaces the start if its variance is smaller by this factor. */
+#define START_VARIANCE 64.0f
 #define FAR_VALUE 6.0f /* in live deviations from the mean: the channel may have jumped */
-#define JUMP_VARIANCE \
-    8.0f                   /* a jump needs a block whose variance is smaller than that of all
-                                   values by this factor */
+/* A jump needs a block whose variance is smaller than that of all values by this factor. */
+#define JUMP_VARIANCE 8.0f
 #define JUMP_DISTANCE 4.0f /* and whose distance is this many variances */
 #define OUTGROWN 100.0f    /* in live deviations: values this far off need other units */
 #define ONE_FAR 0.03125f   /* one far value of a run in block_count; exact */

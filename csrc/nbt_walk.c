@@ -19,9 +19,8 @@ typedef enum word_kind {
  * checkpoint with a larger number was modified. */
 #define LIMIT NBT_HUGE /* parameters, estimate: each step changes them by at most 1e6 */
 #define H_LIMIT 2.0f   /* a unit's state is an average of values of tanh */
-#define C_LIMIT \
-    33554432.0f                /* the lstm's c grows by at most 1 per step, and in a float only to
-                                 2^24 */
+/* The lstm's c grows by at most 1 per step, and in a float only to 2^24. */
+#define C_LIMIT 33554432.0f
 #define COVARIANCE_LIMIT 1e7f  /* info_floor is at least 1e-6, the priors at most 1e6 */
 #define VALUE_LIMIT 2e18f      /* caller's units: twice NBT_VALUE_LIMIT */
 #define VARIANCE_LIMIT 1e37f   /* its square */

@@ -13,9 +13,8 @@
 #define LOSS_MAX 4.0f
 #define LOSS_USUAL 2.0f
 #define LEVEL_RATE 1e-3f
-#define LEVEL_MIN \
-    1e-4f /* as a share of the loss of an untrained learner: below it, no rise
-                           matters */
+/* As a share of the loss of an untrained learner: below it, no rise matters. */
+#define LEVEL_MIN 1e-4f
 
 #define OLD 16777216u
 #define AGE_LABELS 1024

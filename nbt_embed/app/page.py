@@ -160,7 +160,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             texts = list(dict.fromkeys(tables.percent(value) for value in (known[0], known[-1])))
             yield {"name": name, "value": " to ".join(texts), "note": ahead}
     yield {
-        "name": "Best model",
+        "name": "Recommended model",
         "value": tables.model_name(document, one["winner"]) if one["winner"] else "none",
         "note": ahead,
     }

@@ -35,9 +35,8 @@ _ENTRY = np.dtype([("bytes", "<u8"), ("no_anchor", "<u8")])  # of each learner, 
 class Batch:
     """n learners in one block for each distinct size, row after row.
 
-    ``batch[i]`` is a ``Learner`` over row i, made for the moment: every number of it lies in the
-    row, so it may be dropped and made again between any two calls. It has the bits of
-    ``Learner(configs[i])``. No Python object of a learner stays alive.
+    ``batch[i]`` is a new ``Learner`` object over row i: its whole state is in the row, so the
+    object may be dropped between any two calls. It has the bits of ``Learner(configs[i])``.
 
     Examples:
         >>> from dataclasses import replace
@@ -50,8 +49,8 @@ class Batch:
         >>> batch[7].hash() == lone.hash()
         True
 
-    Different rows may be used from different threads at once. Two learners made over the same row
-    do not know of each other: use them from one thread.
+    Different rows may be used from different threads at once. Two learners over the same row are
+    not protected from each other: use them from one thread.
 
     Args:
         configs: one for each learner; a sequence that makes them one by one costs no memory.
@@ -192,9 +191,9 @@ class Batch:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Batch:
-        """The batch of a checkpoint; it goes on with the bits of the one that was saved.
+        """The batch of a checkpoint; it continues with the bits of the saved one.
 
-        Errors: CheckpointError names the learner and what is wrong with its bytes.
+        Errors: CheckpointError names the learner and the fault of its bytes.
         """
         warn_of_floats("load")
         try:
@@ -251,7 +250,7 @@ def _digest(data: bytes) -> bytes:
 def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:
     """N zeroed rows, whose arrays start on a cache line where that costs little.
 
-    Errors: InputError where there is not so much memory.
+    Errors: InputError without enough memory.
     """
     unit = _CACHE_LINE if -size % _CACHE_LINE <= _SPARE * size else _WORD
     stride = size + -size % unit

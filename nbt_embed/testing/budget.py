@@ -1,4 +1,4 @@
-"""Whether a learner fits into the bytes that a device has for it."""
+"""Compare the bytes of a learner with a budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a step that is repeated for ever takes no more memory than at the start."""
+"""Find steps whose repetition takes more and more memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LINES = 3  # of the code, in a message
 
 @dataclass(frozen=True)
 class Growth:
-    """What memory did in the first round of ``assert_flat``.
+    """Growth of memory in the first round of ``assert_flat``.
 
     Attributes: steps; resident, heap, traced: bytes per step, below zero where memory was released;
     heap is NaN where the C library does not count.
@@ -51,7 +51,7 @@ def assert_flat(
     warmup: int | None = None,
     limit: float = LIMIT,
 ) -> Growth:
-    """Call a step many times and fail if each call keeps some memory.
+    """Call a step many times and fail if the calls keep memory.
 
     Measures, read before a round of ``steps`` calls and after it, when garbage has been collected:
 
@@ -64,11 +64,11 @@ def assert_flat(
 
     Method: a measure is suspected if it grew over the round by more than ``limit`` bytes per step,
     and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters of
-    a round are repeated, each after a pause without steps, which says what other threads do. A
-    suspect is cleared by four quarters that did not grow so: what grows once, as a cache that
-    fills, passes. It is convicted when every repeated quarter grew by its part, and twice what any
-    pause did; or when quarters grow by more than pauses with eight standard errors of the
-    difference; or with five, after five more rounds.
+    a round are repeated, each after a pause without steps, which measures other threads. A
+    suspect is cleared by four quarters that did not grow so: a single growth, such as a
+    cache that fills, passes. It is convicted when every repeated quarter grew by its part, and
+    twice what any pause did; or when quarters grow by more than pauses with eight standard errors
+    of the difference; or with five, after five more rounds.
 
     Detection limit: a leak of b bytes per step with b > limit and b * steps above the noise. So the
     default settings find 16 bytes per step, 1,000 steps find 64 bytes of Python or of malloc;
@@ -90,9 +90,9 @@ def assert_flat(
             counts i from ``warmup`` again.
         steps: calls of a round, at least 4.
         warmup: calls before memory is read for the first time; None: a tenth of ``steps``.
-        limit: bytes per step that pass.
+        limit: largest growth that passes, in bytes per step.
 
-    Returns: what the first round measured.
+    Returns: the measures of the first round.
     Errors: AssertionError, with bytes per step, the measures that grew, and the lines that
     allocated the memory; MissingExtraError without memory-profiler; InputError, InputTypeError
     (an argument); SequenceError (the step stops tracemalloc); what the step raises.
@@ -256,7 +256,7 @@ class _Watch:
         return sum(self.grown[name][last]) - sum(self.idle[name][last]) <= self._least(name)
 
     def convicts(self, name: str) -> bool:
-        """Whether the growth of quarters is clearly more than that of pauses, and enough."""
+        """Whether quarters grow significantly more than pauses."""
         n, last = self.repeats, self.repeats == _REPEATS
         if n < _QUARTERS or (self.calls < _CALLS and not last):
             return False
@@ -269,7 +269,7 @@ class _Watch:
         return more > max(enough, (_LIKELY if last else _CLEAR) * error)
 
     def rate(self, name: str) -> float:
-        """Bytes a step of the quarters that were repeated."""
+        """Bytes per step of the quarters that were repeated."""
         return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
 
 
@@ -293,7 +293,7 @@ def _lines(
 
 
 def _message(name: str, watch: _Watch, convicted: set[str], lines: list[str]) -> Iterator[str]:
-    """What was found, by which measure, and where to look."""
+    """The message of a failure: measures, growth, and lines of code."""
     # Tracing keeps records of its own of what a leak keeps, which the other measures count too.
     measure = min(convicted, key=("traced", "heap", "resident").index)
     yield f"{name} keeps {watch.rate(measure):,.1f} bytes per step (limit {watch.limit:g})"

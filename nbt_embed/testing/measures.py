@@ -1,4 +1,4 @@
-"""How many bytes this process holds, by three measures."""
+"""Bytes of this process, by three measures."""
 
 from __future__ import annotations
 
