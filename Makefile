@@ -61,7 +61,7 @@ help:
 	@echo 'make rates        which learner runs at which rate on processors without an FPU (docs/evidence/size.md); minutes'
 	@echo 'make scaling      instructions against units, part by part, on a Cortex-M4F (docs/evidence/size.md)'
 	@echo 'make cost         instructions, flash and stack of any learner, measured and fitted (docs/evidence/cost.md)'
-	@echo 'make losses       the error that each step down of nbt-embed size adds (docs/evidence/cost.md); minutes'
+	@echo 'make losses       the error that each smaller learner of nbt-embed size adds (docs/evidence/cost.md); minutes'
 	@echo 'make amalgamation the kernel as two files, nbt.c and nbt.h, into build/amalgamation'
 	@echo 'make ecosystems   a library for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake, into build/library'
 	@echo 'make packagers    what tests pack that library with: PlatformIO, compote, west, in an environment of their own'

@@ -11,19 +11,19 @@
 #define BURST_VALUES 8.0f
 #define BIAS_VALUES 16.0f
 #define LONG_LEVEL 4000.0f
-#define WARM 50.0f   /* values before a tail says anything */
-#define KNOWN 100.0f /* values before a record or a run does */
+#define WARM 50.0f   /* values before a tail is used */
+#define KNOWN 100.0f /* values before records and runs are used */
 #define RECORD_RATE 1e-3f
 #define RECORDS_MIN 5e-4f
 #define GAP_VALUES 2.0f
 #define STUCK 4.0f
-#define HOLD 0.99723126f /* 2^(-1/250) */
+#define HOLD 0.99723126f /* 2^(-1/250): half of it is gone after 250 values */
 #define DISTURBED 6.0f
 #define DISTURBED_VALUES 60.0f
 #define CALM_VALUES 100.0f
 #define SLOW_PACE 0.3f
 
-/* Statistics with a tail, in the order of their tails. */
+/* The statistics that have a tail, in the order of their tails. */
 enum { INNOVATION, LEVEL_OFF, SLOW_OFF, BURSTS, BIASED, STATISTICS };
 NBT_ASSERT(nbt_anomaly_has_its_tails, NBT_ANOMALY_END - NBT_ANOMALY_TAILS == 2 * (int)STATISTICS &&
                                           (unsigned)NBT_ANOMALY_END == NBT_USUAL_FLOATS);
@@ -33,26 +33,26 @@ static float larger_of(float a, float b)
     return a > b ? a : b;
 }
 
-/* Rate of a mean of about N of the n + 1 values. */
+/* Rate of a mean over about N values, at value n + 1. */
 static float mean_rate(float n, float N)
 {
     return 1.0f / (n + 1.0f < N ? n + 1.0f : N);
 }
 
-/* A deviation to divide by: what rounding makes of the value is no variation. */
+/* The deviation to divide by. Variation within the rounding of the value does not count. */
 static float root_off(float square, float value)
 {
     return nbt_sqrt(square) + 1e-6f * nbt_abs(value) + 1e-15f;
 }
 
-/* Whether the forecast and the value before it are older than usual. Not in the beginning, where
- * everything counts. */
+/* Whether the forecast and the value before it are older than usual. Always 0 for the first values,
+ * which all count. */
 static int follows_gap(const float *c)
 {
     return c[NBT_ANOMALY_GAP] > 0.0f && c[NBT_ANOMALY_COUNT] >= 20.0f;
 }
 
-/* The five statistics for the newest value, with the means that move on the way. */
+/* The five statistics of the newest value. Their running means are updated. */
 static void measure_channel(float *c, float value, float e, float *statistic)
 {
     float n = c[NBT_ANOMALY_COUNT];
@@ -70,17 +70,17 @@ static void measure_channel(float *c, float value, float e, float *statistic)
     statistic[BIASED] = nbt_abs(c[NBT_ANOMALY_BIAS]);
 }
 
-/* Repetitions that are more than usual. */
+/* The number of repetitions above which a run is unusual. */
 static float long_run(const float *c)
 {
     return 1.5f * c[NBT_ANOMALY_LONGEST] + 5.0f;
 }
 
-/* Whether the channel has repeated its value for longer than it ever does. */
+/* Whether the channel has repeated its value for longer than in any run before. */
 static int is_stuck(float *c, float d)
 {
     float *run = &c[NBT_ANOMALY_RUN], *longest = &c[NBT_ANOMALY_LONGEST];
-    if (d != 0.0f) { /* one unusual run is no habit */
+    if (d != 0.0f) { /* one long run raises the limit only a little */
         float most = 2.0f * *longest + 8.0f;
         *longest = larger_of(*longest, *run < most ? *run : most);
     }
@@ -89,14 +89,14 @@ static int is_stuck(float *c, float d)
     return c[NBT_ANOMALY_COUNT] >= KNOWN && *run > long_run(c);
 }
 
-/* Whether it is that since this value. */
+/* Whether the channel became stuck with this value. */
 static int has_just_stuck(const float *c)
 {
     float run = c[NBT_ANOMALY_RUN], most = long_run(c);
     return c[NBT_ANOMALY_COUNT] >= KNOWN && run > most && run <= most + 1.0f;
 }
 
-/* The surprise of a value beyond all before, 0 for others. */
+/* The surprise of a value above or below all values before; 0 for other values. */
 static float surprise_of_record(float *c, float value)
 {
     float n = c[NBT_ANOMALY_COUNT], *share = &c[NBT_ANOMALY_RECORDS];
@@ -109,7 +109,7 @@ static float surprise_of_record(float *c, float value)
     return is_record ? nbt_log(before) * -0.43429448f : 0.0f;
 }
 
-/* The surprise of the newest value; the tails are counted. */
+/* The surprise of the newest value. Updates the tails. */
 static float surprise_of(float *c, float value, float e, float d, float pace)
 {
     float statistic[STATISTICS], surprise[STATISTICS] = {0.0f}, n = c[NBT_ANOMALY_COUNT];
@@ -135,14 +135,14 @@ static void count_bounded_square(float *mean, float x, float n, float pace)
     *mean += pace * larger_of(rate, SQUARE_RATE) * (square - *mean);
 }
 
-/* Mean, deviation and range of the values, and the pace of the next one. */
+/* Updates mean, deviation and range of the values, and the pace of the next value. */
 static void count_range(float *c, float value, float pace)
 {
     float n = c[NBT_ANOMALY_COUNT], rate = pace * mean_rate(n, LONG_LEVEL);
     float off = value - c[NBT_ANOMALY_MEAN];
     c[NBT_ANOMALY_MEAN] += rate * off;
     c[NBT_ANOMALY_VARIANCE] += rate * (off * off - c[NBT_ANOMALY_VARIANCE]);
-    /* One absurd value shall not hide all later records: the range at most doubles. */
+    /* The range at most doubles, so that one outlier does not hide all later records. */
     float range = n < KNOWN ? NBT_HUGE : c[NBT_ANOMALY_HIGH] - c[NBT_ANOMALY_LOW];
     float high = c[NBT_ANOMALY_HIGH] + range, low = c[NBT_ANOMALY_LOW] - range;
     c[NBT_ANOMALY_HIGH] = larger_of(c[NBT_ANOMALY_HIGH], value < high ? value : high);

@@ -88,9 +88,9 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_assess_learn(const nbt_learner *learner, const 
     }
 }
 
-/* ---- units move ------------------------------------------------------------------------------ */
+/* ---- changes of units ------------------------------------------------------------------------ */
 
-/* What waits behind the forecasts of output o. */
+/* Re-expresses the scales and bounds stored with the waiting forecasts of output o. */
 static void move_bounds(const nbt_learner *learner, const nbt_layout *l, size_t o, float a, float b)
 {
     for (size_t age = 0; age <= l->config->max_delay; age++) {

@@ -1,11 +1,12 @@
-/* What the passes over the blocks of nbt_matrices.h share. */
+/* Helpers shared by all passes over the blocks of rows (nbt_matrices.h). A lane is the place of one
+ * row in its block, and one element of a vector unit. */
 #ifndef NBT_BLOCK_H
 #define NBT_BLOCK_H
 
 #include "nbt_math.h"
 #include "nbt_matrices.h"
 
-/* The unit of the row n rows further on. */
+/* The unit of the row that is n rows after a row of `unit`. */
 NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
 {
     unit += n;
@@ -30,11 +31,11 @@ NBT_INLINE size_t nbt_block_unit(size_t unit, size_t n, size_t H)
         }                                                                 \
     }
 
-/* out[lane] = value of the unit of the lane, or 0 without values. */
+/* out[lane] = value of the lane's unit; 0 if value is NULL. */
 NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_t width,
                                  size_t unit, size_t H)
 {
-    /* Mostly a block lies within one gate, or is the two gates of a small network. */
+    /* Most blocks lie within one gate; in a small network a block may hold both gates. */
     if (value != NULL && unit + width <= H) {
         nbt_copy(out, value + unit, width);
         return;
@@ -50,14 +51,14 @@ NBT_INLINE void nbt_block_gather(float out[NBT_LANES], const float *value, size_
     }
 }
 
-/* Which loop this is. Always a constant where it is used, since everything that takes one is
- * inline; so each kind is a loop of its own, and in a function of its own, since compilers take
- * more than their share of time over one that holds all. */
+/* The kind of a loop: its fields are compile-time constants, since all functions that receive a
+ * kind are inline. The compiler makes one loop per kind, each in a function of its own, since one
+ * function with all loops takes long to compile. */
 typedef struct nbt_kind {
     size_t width; /* rows of the block */
-    int w;        /* NBT_W_*: how w is kept */
-    int g;        /* 0 or 1: are there traces */
-    int metric;   /* NBT_METRIC_*: what metric the filter has */
+    int w;        /* NBT_W_*: how w is stored */
+    int g;        /* 1 if there are traces, else 0 */
+    int metric;   /* NBT_METRIC_*: the metric of the filter */
 } nbt_kind;
 
 #define NBT_METRIC_NONE 0
@@ -65,7 +66,7 @@ typedef struct nbt_kind {
 #define NBT_METRIC_QUASI 2
 #define NBT_W_NONE 0
 #define NBT_W_SHARED 1  /* all rows share one rank-one estimate */
-#define NBT_W_BY_UNIT 2 /* every unit has its own */
+#define NBT_W_BY_UNIT 2 /* every unit has its own rank-one estimate */
 
 NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
 {
@@ -73,12 +74,13 @@ NBT_INLINE nbt_kind nbt_kind_of(size_t width, int w, int g, int metric)
     return kind;
 }
 
-/* What a pass does: a change, a look at what is there after it, or both. */
+/* The work of a pass: a change of the matrices, a look at the changed matrices (nbt_learner.c), or
+ * both. */
 typedef struct nbt_pass {
     int changes;
     int looks;
-    int pairs;   /* columns by pairs */
-    int turns;   /* the change moves the variances too */
+    int pairs;   /* columns are processed in pairs */
+    int turns;   /* the change includes the variances (their turn: nbt_kalman.h) */
     int follows; /* the look has tangents */
 } nbt_pass;
 
@@ -122,7 +124,7 @@ NBT_INLINE void nbt_block_gather_w(float out[NBT_LANES], const float *value, nbt
     }
 }
 
-/* What a block of rows needs of the motion and of the update, lane by lane. */
+/* The scalars of a change for a block of rows, lane by lane. */
 typedef struct nbt_lanes {
     float w_scale[NBT_LANES], step_w[NBT_LANES], curvature_w[NBT_LANES];
     float u_scale[NBT_LANES], g_scale[NBT_LANES], g_keep[NBT_LANES], gain[NBT_LANES];
@@ -172,7 +174,7 @@ typedef struct nbt_entry {
     float theta, w, g, p, c;
 } nbt_entry;
 
-/* The one at `at`, without c; what the learner does not have is 0, and P is 1. */
+/* Loads the entry at `at`, without c. A factor that the learner lacks is 0; a missing P is 1. */
 NBT_INLINE nbt_entry nbt_entry_load(size_t at, nbt_kind kind, const float *theta, const float *w,
                                     const float *g, const float *cov)
 {
@@ -181,7 +183,7 @@ NBT_INLINE nbt_entry nbt_entry_load(size_t at, nbt_kind kind, const float *theta
     return entry;
 }
 
-/* Puts back what the learner has, but for c. */
+/* Stores the factors that the learner has, except c. */
 NBT_INLINE void nbt_entry_store(const nbt_entry *entry, size_t at, nbt_kind kind, float *theta,
                                 float *w, float *g, float *cov)
 {

@@ -1,9 +1,9 @@
-/* Which choices of nbt_config this build has. A firmware for one model leaves the others out: bit i
- * of a mask keeps choice i of NBT_CELL_*, NBT_EST_*, NBT_FILTER_*, NBT_LINK_*. nbt_config_check
- * refuses the rest, so that a learner never has a choice that was left out.
+/* The choices compiled into this build. A firmware for one model omits the others: bit i of a mask
+ * keeps choice i of NBT_CELL_*, NBT_EST_*, NBT_FILTER_*, NBT_LINK_*. nbt_config_check refuses all
+ * omitted choices, so no learner has one.
  *
- * What a learner is and has is asked here and in nbt_sweep.h. Where the masks leave one answer, it
- * is a constant, and compilers drop what belongs to the other. */
+ * The functions here and in nbt_sweep.h return the properties of a learner. Where the masks leave
+ * one answer, it is a constant, and compilers drop the code for the others. */
 #ifndef NBT_BUILD_H
 #define NBT_BUILD_H
 
@@ -49,19 +49,19 @@
 #ifndef NBT_ANOMALY
 #define NBT_ANOMALY 1
 #endif
-/* 1: for one configuration, in a kernel that was written for it (nbt_fixed.h). */
+/* 1: for one configuration, in an exported kernel (nbt_fixed.h). */
 #ifndef NBT_FIXED
 #define NBT_FIXED 0
 #endif
 #define NBT_MIXES (NBT_FOLLOW && NBT_MIXTURE)
 #define NBT_HAS_INTERVALS (NBT_FOLLOW && NBT_INTERVALS)
 #define NBT_HAS_ANOMALY (NBT_FOLLOW && NBT_ANOMALY)
-/* 0: nbt_status_text knows errors and successes only. */
+/* 0: nbt_status_text only distinguishes errors from successes. */
 #ifndef NBT_TEXTS
 #define NBT_TEXTS 1
 #endif
 
-/* For #if, which knows no enumerations: whether rtrl (bit 5) is built. */
+/* For #if, which cannot use enumerators: whether rtrl (bit 5) is built. */
 #define NBT_HAS_RTRL (NBT_RTRL_FLOATS_MAX > 0 && (NBT_ESTIMATORS & 0x20u) != 0)
 NBT_ASSERT(nbt_build_knows_rtrl, NBT_ESTIMATORS_EXACT == 0x20 && NBT_EST_RTRL == 5);
 
@@ -86,7 +86,7 @@ NBT_ASSERT(nbt_build_has_a_filter, NBT_BUILT_filter != 0);
 NBT_ASSERT(nbt_build_has_a_link, NBT_BUILT_link != 0);
 
 /* Every enumerator of nbt.h has its row in nbt_tables.h, in the same order, and a bit that
- * nbt_choice knows. */
+ * nbt_choice handles. */
 #define NBT_ROW_CELL(NAME, ...) NBT_ROW_CELL_##NAME,
 #define NBT_ROW_EST(NAME, ...) NBT_ROW_EST_##NAME,
 #define NBT_ROW_NORM(NAME, ...) NBT_ROW_NORM_##NAME,
@@ -118,13 +118,13 @@ NBT_LINK_IN_ORDER_(END, 0)
 NBT_ASSERT(nbt_choice_knows_all,
            NBT_CELL_END <= 8 && NBT_EST_END <= 8 && NBT_FILTER_END <= 8 && NBT_LINK_END <= 8);
 
-/* Whether a choice from the mask is number i, which is the one left where it is the mask's last. */
+/* Whether a choice from the mask is number i. Constant where the mask has one choice. */
 NBT_INLINE int nbt_is_choice(uint32_t mask, uint32_t i, uint32_t choice)
 {
     return mask >> i == 1u || ((mask >> i & 1u) != 0 && choice == i);
 }
 
-/* A choice from the mask; unless the mask is full, written as one of few constants. */
+/* A choice from the mask. Unless the mask is full, the result is one of a few constants. */
 NBT_INLINE uint32_t nbt_choice(uint32_t mask, uint32_t all, uint32_t choice)
 {
     mask &= all;
@@ -159,7 +159,7 @@ NBT_INLINE uint32_t nbt_estimator_of(const nbt_config *config)
     return nbt_choice(NBT_ESTIMATORS, NBT_ESTIMATORS_ALL, config->estimator);
 }
 
-/* Whether the estimator of a config that need not be good is the exact one. */
+/* Whether a config that may be invalid has the exact estimator. */
 NBT_INLINE int nbt_is_exact(const nbt_config *config)
 {
     return NBT_HAS_RTRL && config->estimator == NBT_EST_RTRL;
@@ -175,14 +175,14 @@ NBT_INLINE uint32_t nbt_link_of(const nbt_config *config)
     return nbt_built_link(config->link);
 }
 
-/* Whether a learner has what a set of choices brings, 0 or 1; `here` matters only where some but
- * not all of those built do. */
+/* 1 if the learner has one of the choices of a set, else 0. `here` is used only if some but not all
+ * built choices are in the set. */
 NBT_INLINE int nbt_has(uint32_t built, uint32_t set, int here)
 {
     return (built & set) == built || ((built & set) != 0 && here);
 }
 
-/* The same of a choice, for the tables of arrays; a field's name stands for its choice. */
+/* The same for a choice, in the tables of arrays; the name of a field stands for its choice. */
 #define NBT_BRINGS(set, field) nbt_brings(NBT_BUILT_##field, (uint32_t)(set), field)
 NBT_INLINE size_t nbt_brings(uint32_t built, uint32_t set, uint32_t choice)
 {

@@ -16,9 +16,10 @@ NBT_LOCAL size_t nbt_cell_parts(uint32_t cell)
 
 /* units_<name> is the loop over the units of a cell of NBT_CELL_LIST:
  *     units_<name>(n, H, derive, rows of gate 0, ..., state part 0, ..., leak, gain2, carry)
- * The gates' rows and the parts come as pointers of their own that do not overlap, so that the loop
- * vectorises; n of the H units are stepped; gains go where the pre-activations were. derive is a constant: with 0 there are no
- * gain2 and carry. leak (H) is there if the cell leaks, gain2 (gates * H) if it has two parts. */
+ * Gate rows and state parts are separate pointers that do not overlap, so that the loop vectorises.
+ * The first n of the H units are stepped. The gains overwrite the pre-activations. derive is a
+ * constant; if it is 0, gain2 and carry are NULL. leak (H) is used by cells that leak, gain2 (gates
+ * * H) by cells with two parts. */
 
 NBT_INLINE void units_tanh(size_t n, size_t H, int derive, float *NBT_RESTRICT a,
                            float *NBT_RESTRICT h, const float *leak, float *gain2,
@@ -79,12 +80,13 @@ NBT_INLINE void units_columnar(size_t n, size_t H, int derive, float *NBT_RESTRI
     units_gated(n, H, derive, a_z, a_c, h, leak, gain2, carry);
 }
 
-/* The gates i, f, g, o lie H apart in a (gains of h), and so in gain2 (gains of c). */
+/* The gates i, f, g, o lie H apart in a (gains of h) and in gain2 (gains of c). */
 NBT_INLINE void units_resonator(size_t n, size_t H, int derive, float *NBT_RESTRICT a,
                                 float *NBT_RESTRICT b, float *NBT_RESTRICT p, const float *leak,
                                 float *gain2, float *NBT_RESTRICT carry)
 {
-    units_gated(n, H, derive, a, b, p, leak, gain2, carry); /* n is 0: nbt_resonator.h has them */
+    units_gated(n, H, derive, a, b, p, leak, gain2, carry); /* n is 0: nbt_resonator.h steps
+                                                               resonators */
 }
 
 NBT_INLINE void units_lstm(size_t n, size_t H, int derive, float *NBT_RESTRICT a_i,
@@ -122,7 +124,7 @@ NBT_INLINE void units_lstm(size_t n, size_t H, int derive, float *NBT_RESTRICT a
     }
 }
 
-/* The first n of the vectors that lie H apart from p on. */
+/* The arguments for 1, 2 or 4 vectors that start H apart from p on. */
 #define VECTORS_1(p, H) (p)
 #define VECTORS_2(p, H) VECTORS_1(p, H), (p) + (H)
 #define VECTORS_3(p, H) VECTORS_2(p, H), (p) + 2 * (H)
@@ -139,7 +141,7 @@ NBT_INLINE void each_cell(uint32_t cell, size_t n, size_t H, int derive, float *
         break;
         NBT_CELL_LIST(CASE)
 #undef CASE
-    default: /* nbt_config_check lets no other number pass */ break;
+    default: /* nbt_config_check refuses all other numbers */ break;
     }
 }
 

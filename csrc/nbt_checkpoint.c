@@ -1,4 +1,5 @@
-/* Checkpoints, docs/reference/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
+/* Checkpoints (docs/reference/checkpoint.md): a header, every word that nbt_walk visits, and a
+ * CRC-32. */
 #include "nbt_checkpoint.h"
 
 #include "nbt_layout.h"
@@ -12,7 +13,7 @@ enum {
     CRC_BYTES = 4
 };
 
-/* The first bytes tell a file that was taken for text, as those of PNG do. */
+/* The first bytes reveal transfers in text mode, as those of PNG do. */
 static const unsigned char magic[8] = {0x89, 'N', 'B', 'T', '\r', '\n', 0x1a, '\n'};
 
 /* CRC-32 of ISO 3309 (polynomial 0xedb88320, reflected), half a byte at a time. */
@@ -57,14 +58,14 @@ static void set_counter(nbt_counters *counters, size_t index, uint64_t counter)
     memcpy((unsigned char *)counters + 8 * index, &counter, 8);
 }
 
-/* The last minor version that is known here of those up to `minor`. */
+/* The last minor version up to `minor` that this kernel supports. */
 static uint32_t known(uint32_t minor)
 {
     return minor < NBT_MINOR ? minor : (uint32_t)NBT_MINOR;
 }
 
-/* Of the versions up to `minor`, one after the other: words of the config, then counters, behind
- * the seed. */
+/* Size of the header of a minor version. For each version up to it, in order, the header has the
+ * words of the config and then the counters that the version added, after the seed. */
 static size_t header_bytes(uint32_t minor)
 {
     size_t bytes = CONFIG_AT + 8u;
@@ -109,11 +110,11 @@ int nbt_is_sound(const nbt_learner *learner)
 }
 
 typedef struct writer {
-    nbt_walker walker; /* first, so that a visit finds its writer */
+    nbt_walker walker; /* first, so that a pointer to it is a pointer to the writer */
     nbt_write write;
     void *context;
     uint32_t crc;
-    unsigned n; /* bytes that wait in chunk */
+    unsigned n; /* bytes waiting in chunk */
     int failed;
     unsigned char chunk[NBT_CHUNK];
 } writer;
@@ -219,14 +220,14 @@ nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes
 /* ---- load ------------------------------------------------------------------------------------ */
 
 typedef struct reader {
-    nbt_walker walker; /* first, so that a visit finds its reader */
+    nbt_walker walker; /* first, so that a pointer to it is a pointer to the reader */
     nbt_read read;
     void *context;
-    size_t n;     /* bytes there are */
+    size_t n;     /* bytes available */
     size_t next;  /* offset of the next byte to take */
     size_t size;  /* bytes in chunk */
-    size_t taken; /* of these */
-    uint32_t crc; /* of the bytes taken */
+    size_t taken; /* bytes of chunk that were taken */
+    uint32_t crc; /* of the bytes taken so far */
     int failed;
     unsigned char chunk[NBT_CHUNK];
 } reader;
@@ -271,13 +272,13 @@ static reader reader_of(nbt_read read, void *context, size_t n)
     return self;
 }
 
-/* What the header has in addition to config and counters. */
+/* The fields of the header besides config and counters. */
 typedef struct header {
     size_t bytes;
     size_t payload;
     uint32_t minor;
     uint32_t sizes[4]; /* S, R, D, N */
-    uint32_t crc;      /* of the header's bytes, before the last complement */
+    uint32_t crc;      /* of the header's bytes, before the final complement */
 } header;
 
 static nbt_status get_header(reader *self, header *out, nbt_learner *head)
@@ -310,7 +311,7 @@ static nbt_status get_header(reader *self, header *out, nbt_learner *head)
         out->sizes[i] = (uint32_t)get(self, 4);
     }
     head->config.seed = get(self, 8);
-    /* What a later version brought stays off, as `head` is zero. */
+    /* Fields of later versions stay 0 (disabled), since `head` is zero. */
     for (uint32_t minor = 0; minor <= known(out->minor); minor++) {
         for (size_t i = 0; i < NBT_FIELDS; i++) {
             if (nbt_config_since(i) == minor) {
@@ -335,14 +336,15 @@ static void skip_to(reader *self, size_t end)
     }
 }
 
-/* Whether the CRC that follows is that of the bytes taken. */
+/* Whether the next four bytes are the CRC of all bytes taken. */
 static int get_crc(reader *self)
 {
     uint32_t crc = self->crc ^ 0xffffffffu;
     return (uint32_t)get(self, CRC_BYTES) == crc && !self->failed;
 }
 
-/* Header, length, CRC and config; a newer minor version may have more than is known here. */
+/* Reads header, length, CRC and config. A newer minor version may have fields that this kernel does
+ * not know; they are skipped. */
 static nbt_status get_frame(reader *self, header *out, nbt_learner *head)
 {
     nbt_status status = get_header(self, out, head);
@@ -381,10 +383,9 @@ nbt_status nbt_checkpoint_check(nbt_read read, void *context, size_t n, nbt_conf
     return status;
 }
 
-/* Reads the payload again, into `learner` if `writes`; config and counters are those of the header
- * as it was read first. The CRC goes on from that header, so that the bytes checked and stored here
- * are one checkpoint with it, whatever the source gave in between. NBT_OK, NBT_ERR_READ (other
- * bytes than before) or NBT_ERR_STATE. */
+/* Reads the payload a second time, into `learner` if `writes`. config and counters are those of the
+ * first reading. The CRC continues from that header, so that a source that returns other bytes is
+ * detected. Returns NBT_OK, NBT_ERR_READ (other bytes than before) or NBT_ERR_STATE. */
 static nbt_status get_payload(reader *self, const header *frame, nbt_learner *learner,
                               const nbt_layout *l, int writes)
 {
@@ -427,7 +428,7 @@ nbt_status nbt_load_stream(void *memory, size_t bytes, nbt_read read, void *cont
     memset(memory, 0, block);
     nbt_learner *loaded = (nbt_learner *)memory;
     *loaded = head;
-    if (get_payload(&self, &frame, loaded, &l, 1) != NBT_OK) { /* the source changed its mind */
+    if (get_payload(&self, &frame, loaded, &l, 1) != NBT_OK) { /* the source returned other bytes */
         memset(memory, 0, block);
         return NBT_ERR_READ;
     }

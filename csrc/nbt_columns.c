@@ -5,7 +5,7 @@
 #include "nbt_resonator.h"
 #include "nbt_rows.h"
 
-/* The gated columns' blocks, which come first. */
+/* The blocks of the gated columns, which come before those of resonators. */
 static nbt_matrices gated_of(const nbt_layout *l)
 {
     nbt_matrices m = l->m;
@@ -13,14 +13,14 @@ static nbt_matrices gated_of(const nbt_layout *l)
     return m;
 }
 
-/* Every cell of columns has two gates (NBT_CELL_LIST). A unit has the columns of gate 0, then those
- * of gate 1: D of each. */
+/* Every columnar cell has two gates (NBT_CELL_LIST). A unit's row has the D columns of gate 0, then
+ * those of gate 1. */
 NBT_ASSERT(nbt_columns_have_two_gates, (NBT_CELLS_ALONE & ~NBT_CELLS_GATES_2) == 0 &&
                                            (NBT_CELLS_ALONE & NBT_CELLS_GATES_1) == 0 &&
                                            (NBT_CELLS_ALONE & NBT_CELLS_GATES_4) == 0);
 
-/* The first column of a gate sees of u its own unit, each lane another one; all lanes see the same of
- * the tail [x; 1]. */
+/* The first column of a gate multiplies the state of its own unit, which differs between lanes. The
+ * others multiply the tail [x; 1], which all lanes share. */
 NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, float *a,
                                 const float *u)
 {
@@ -38,7 +38,7 @@ NBT_INLINE void forward_columns(size_t width, size_t unit, const nbt_layout *l, 
 }
 
 #if NBT_FOUR_ROWS
-/* The same of two units. */
+/* The same for two units. */
 static void forward_two(size_t unit, const nbt_layout *l, float *a, const float *u)
 {
     size_t D = l->D;
@@ -72,7 +72,7 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, 
     }
 }
 
-/* The gates of a unit take turns: P of one of them moves. */
+/* The gates of a unit take turns: a label changes P of one of them (nbt_kalman.h). */
 NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
                                const nbt_update *update)
 {
@@ -96,7 +96,7 @@ NBT_INLINE void change_columns(size_t width, size_t unit, const nbt_layout *l,
     nbt_rows_change(width, 0, &by, theta + rest, p + rest, g + rest, 0, l->D);
 }
 
-/* The gated units. */
+/* The change of all gated units. */
 NBT_OWN_FRAME static void change_gated(const nbt_layout *l, const nbt_update *update)
 {
     nbt_matrices m = gated_of(l);
@@ -113,7 +113,8 @@ NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update)
     }
 }
 
-/* One weight: g <- keep g + along, gain times what it sees. Returns what that adds to sum P g g. */
+/* One weight: g <- keep g + along, where along is the gain times the input. Returns its term of sum
+ * P g g. */
 NBT_INLINE float advance_weight(float *g, float p, float keep, float along)
 {
     float moved = keep * *g + along;
@@ -149,7 +150,8 @@ NBT_INLINE void advance_columns(size_t width, int metric, size_t unit, const nbt
 {
     size_t at = unit * l->m.cols, half = l->D * width, n = l->D - 1;
     const float *theta = l->m.theta + at, *gains = nbt_gain(l) + unit, *own = l->u + unit;
-    const float *p = metric ? l->m.cov + at : theta, *tail = l->u + l->E; /* p: of no use without */
+    const float *p = metric ? l->m.cov + at : theta, *tail = l->u + l->E; /* p is not used without a
+                                                                             metric */
     float *g = l->m.g + at;
     float keep[NBT_LANES], gain_0[NBT_LANES], gain_1[NBT_LANES], square[NBT_LANES] = {0};
     for (size_t lane = 0; lane < width; lane++) {

@@ -3,12 +3,12 @@
  *
  *     u_i = [h_i; x; 1]   a_r = theta_r u_i for the rows r of unit i   g_r <- d_i g_r + e_r u_i
  *
- * Storage: a row for every unit, with the D = I + 2 columns of its gates one after the other, in
- * the blocks of nbt_matrices.h. So all of a unit lies in one lane. A row of Theta to callers and in
- * checkpoints is still that of one gate (nbt_layout_index).
+ * Storage: one row per unit in the blocks of nbt_matrices.h, with the D = I + 2 columns of each
+ * gate one after the other. All weights of a unit thus lie in one lane. For callers and in
+ * checkpoints, a row of Theta is that of one gate (nbt_layout_index).
  *
- * u is [h; x; 1] (Z) throughout. Resonators, the last units of a layer, are in nbt_resonator.h and
- * in blocks of their own. */
+ * u is [h; x; 1] (Z) in all functions. Resonators, the last units of a layer, have their own blocks
+ * (nbt_resonator.h). */
 #ifndef NBT_COLUMNS_H
 #define NBT_COLUMNS_H
 
@@ -17,11 +17,11 @@
 /* a (R) = Theta u. Cost: R D. */
 NBT_LOCAL void nbt_columns_forward(const nbt_layout *l, float *a, const float *u);
 
-/* Theta and P after the step of a label. Cost: R D. */
+/* Changes Theta and P with the step of a label. Cost: R D. */
 NBT_LOCAL void nbt_columns_change(const nbt_layout *l, const nbt_update *update);
 
-/* The traces after a step from l->u with the gains and the carry of the cell, and sum P g g
- * of each unit to g_square. Cost: R D. */
+/* Advances the traces after a step from l->u, with the gains and the carry of the cell. Writes sum
+ * P g g of each unit to g_square. Cost: R D. */
 NBT_LOCAL void nbt_columns_advance(const nbt_layout *l);
 
 #endif

@@ -9,7 +9,7 @@
 /* Kinds of the fields after seed. */
 enum { COUNT, CHOICE, REAL, ABOVE }; /* uint32_t; uint32_t; float; float with low excluded */
 
-/* What a refused config may have: of field `index`, values from low to high. */
+/* The reason of a refusal: field `index` permits values from low to high. */
 typedef struct refusal {
     uint32_t index;
     float low;
@@ -40,7 +40,8 @@ nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint
                           uint32_t link)
 {
     nbt_config config = fixed;
-    config.n_in = n_in; /* what another model has is refused later, by its name */
+    config.n_in = n_in; /* a value that the fixed model lacks is refused later, with the name of its
+                           field */
     config.n_out = n_out;
     config.n_hidden = n_hidden;
     config.cell = cell;
@@ -63,16 +64,16 @@ static int is_accepted(const nbt_config *config, refusal *out)
 
 #else
 
-/* The weights of one-hot inputs: only one is 1, so their deviation must not fall with their
- * number. */
+/* The initial scale of the weights of one-hot inputs. Only one input is 1 at a time, so the
+ * deviation must not fall with the number of inputs. */
 static float one_hot_gain(uint32_t n_in, int columns)
 {
     float gain = 0.97f * nbt_sqrt((float)n_in);
     return gain < 3.5f && !columns ? 3.5f : gain > 100.0f ? 100.0f : gain;
 }
 
-/* Nothing to learn in a network without units; the exact derivative where it is cheap; for the lstm
- * the one that takes two state floats per unit. */
+/* The default estimator: none for a network without units, the exact derivative where it is cheap;
+ * for the lstm the one that supports two state floats per unit. */
 static uint32_t usual_estimator(uint32_t n_hidden, uint32_t cell)
 {
     uint32_t usual = n_hidden == 0                            ? NBT_EST_FROZEN
@@ -97,12 +98,13 @@ typedef struct range {
 #define RANGE(name, kind, low, high, gaussian, other, since) {low, high, kind},
 static const range ranges[NBT_FIELDS] = {NBT_FIELD_LIST(RANGE)};
 
-/* The same for the fields of streams: off where what they need is. */
+/* The same for the fields of units that follow the stream: only 0 is permitted if a field that they
+ * require is 0. */
 static range stream_range_of(const nbt_config *config, size_t index, range r)
 {
     int assesses = index == NBT_FIELD_intervals || index == NBT_FIELD_anomaly;
     if ((index < NBT_FIELD_follow || index > NBT_FIELD_mix_forget) && !assesses) {
-        return r; /* the choices that are looked at below come first, and are good by then */
+        return r; /* the choices used below come first in the config, and are already checked */
     }
     if (!NBT_FOLLOW) {
         r.high = r.low = 0.0f;
@@ -128,7 +130,7 @@ static range stream_range_of(const nbt_config *config, size_t index, range r)
     return r;
 }
 
-/* The range of one field, given the values of the others. */
+/* The permitted range of one field, given the values of the others. */
 static range range_of(const nbt_config *config, size_t index)
 {
     range r = ranges[index];
@@ -137,12 +139,12 @@ static range range_of(const nbt_config *config, size_t index)
     } else if (index == NBT_FIELD_estimator && nbt_cell_parts(config->cell) > 1 &&
                (config->estimator >= NBT_EST_END ||
                 NBT_IN(NBT_ESTIMATORS_G, config->estimator) != 0)) {
-        r.high = NBT_EST_NOBACKTRACK; /* traces need one state float per unit */
+        r.high = NBT_EST_NOBACKTRACK; /* traces require one state float per unit */
     } else if (index == NBT_FIELD_estimator && config->n_hidden == 0) {
         r.high = NBT_EST_FROZEN;
     } else if (index == NBT_FIELD_estimator && config->cell < NBT_CELL_END &&
                NBT_IN(NBT_CELLS_ALONE, config->cell) != 0 && config->estimator != NBT_EST_FROZEN) {
-        r.low = r.high = NBT_EST_SNAP1; /* there it is the exact derivative */
+        r.low = r.high = NBT_EST_SNAP1; /* for these cells it is the exact derivative */
     } else if (index == NBT_FIELD_filter && NBT_IN(NBT_CELLS_ALONE, config->cell) != 0) {
         r.high = NBT_FILTER_KALMAN;
     } else if (index == NBT_FIELD_tau_max) {
@@ -151,7 +153,7 @@ static range range_of(const nbt_config *config, size_t index)
     } else if (index == NBT_FIELD_rollback_steps &&
                (!NBT_ROLLBACK || config->drift_steps == 0 ||
                 (config->follow != 0 && !(config->mix_forget > 0.0f)))) {
-        r.high = 0; /* nothing makes a copy, or asks for it, or its units are gone by then */
+        r.high = 0; /* no copy is taken or restored, or its units would be outdated */
     } else if (index == NBT_FIELD_resonators) {
         int columns = NBT_RESONATORS && NBT_IN(NBT_CELLS_ALONE, config->cell) != 0;
         r.high = columns ? (float)config->n_hidden : 0.0f;
@@ -171,12 +173,13 @@ nbt_config nbt_config_default(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, 
 nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint32_t cell,
                           uint32_t link)
 {
-    /* A build for real labels has their defaults alone. */
+    /* A build that has only links of real values contains only their defaults. */
     int gaussian_link = NBT_BUILT_link == NBT_LINKS_REAL || link == NBT_LINK_GAUSSIAN;
     uint32_t shape =
-        cell < NBT_CELL_END ? cell : (uint32_t)NBT_CELL_GATED; /* refused later, by its name */
+        cell < NBT_CELL_END ? cell : (uint32_t)NBT_CELL_GATED; /* an invalid cell is refused later,
+                                                                  with the name of its field */
     int columns = NBT_IN(NBT_CELLS_ALONE, shape) != 0;
-    /* By position, so that compilers warn of a field without its row. */
+    /* By position, so that compilers warn about a field without a row. */
 #define DEFAULT(name, kind, low, high, gaussian, other, since) \
     gaussian_link ? DEFAULT_##kind(gaussian) : DEFAULT_##kind(other),
 #define DEFAULT_COUNT(value) (uint32_t)(value)
@@ -185,14 +188,14 @@ nbt_config nbt_config_for(uint32_t n_in, uint32_t n_out, uint32_t n_hidden, uint
 #define DEFAULT_ABOVE(value) (value)
     nbt_config config = { 0 /* seed */, NBT_FIELD_LIST(DEFAULT) };
 #undef DEFAULT
-    /* What this build leaves out is off. */
+    /* Options that this build omits are disabled. */
     for (uint32_t i = NBT_FIELD_follow; i < NBT_FIELDS && link < NBT_LINK_END; i++) {
         if (range_of(&config, i).high == 0.0f) {
             nbt_config_set_word(&config, i, 0);
         }
     }
-    if (config.follow == 0) { /* without re-expression a scaler has to be frozen, and then it may
-                                 know too little to limit anything */
+    if (config.follow == 0) { /* without re-expression the scaler has to be frozen, and a frozen
+                                 scaler may have seen too few values for a limit */
         config.scale_rate = config.input_limit = 0.0f;
     }
     return config;
@@ -217,7 +220,7 @@ static uint32_t last_of(uint32_t mask)
     return i;
 }
 
-/* Of a field that is a choice, those that this build has; 0 for the other fields. */
+/* The choices of a field in this build; 0 for fields that are no choice. */
 static uint32_t built_choices(size_t index)
 {
     return index == NBT_FIELD_cell        ? NBT_BUILT_cell
@@ -234,7 +237,7 @@ static uint64_t exact_floats(const nbt_config *config, uint64_t units)
     return units * nbt_cell_parts(config->cell) * units * nbt_cell_gates(config->cell) * cols;
 }
 
-/* The most units that rtrl is allowed, 0 for none. */
+/* The largest number of units for which rtrl is permitted, 0 for none. */
 static uint32_t exact_units(const nbt_config *config)
 {
     uint32_t units = 0;
@@ -244,8 +247,8 @@ static uint32_t exact_units(const nbt_config *config)
     return units;
 }
 
-/* Whether the bytes of a learner can be counted in a size_t of this machine, with a margin for the
- * small arrays. */
+/* Whether the bytes of a learner fit a size_t of this machine, with a margin for the small
+ * arrays. */
 static int is_addressable(const nbt_config *config)
 {
     uint64_t units = config->n_hidden;
@@ -280,7 +283,7 @@ static int is_accepted(const nbt_config *config, refusal *out)
     for (uint32_t i = 0; i < NBT_FIELDS; i++) {
         range r = range_of(config, i);
         uint32_t word = nbt_config_word(config, i);
-        /* A NaN compares false everywhere, so it is refused. */
+        /* Comparisons with NaN are false, so NaN is refused. */
         int good = r.kind <= CHOICE ? word >= (uint32_t)r.low && word <= (uint32_t)r.high
                    : r.kind == ABOVE
                        ? nbt_from_bits(word) > r.low && nbt_from_bits(word) <= r.high
@@ -315,8 +318,8 @@ int nbt_config_is_good(const nbt_config *config)
     return is_accepted(config, &refused);
 }
 
-/* The kernel itself does not call this, so that a firmware that does not either has no arithmetic
- * in double. */
+/* The kernel itself does not call this function. A firmware that does not call it either contains
+ * no arithmetic in double. */
 nbt_status nbt_config_check(const nbt_config *config, uint32_t *field, double *low, double *high)
 {
     refusal refused;
@@ -384,43 +387,43 @@ const char *nbt_status_text(nbt_status status)
 {
     switch (status) {
     case NBT_OK: return "ok";
-    case NBT_SKIPPED: return "an update would have left the finite numbers and was skipped";
-    case NBT_LIMITED: return "a value was brought to its bound";
+    case NBT_SKIPPED: return "an update would not have been finite and was skipped";
+    case NBT_LIMITED: return "a guard limited a value";
     case NBT_STUCK:
-        return "a channel has not moved for stuck_steps samples: nothing was learnt from it";
+        return "a channel has repeated its value for stuck_steps samples: nothing was learnt from "
+               "it";
     case NBT_REOPENED:
         return "the loss has risen permanently: scalers, readout and covariances were reset";
     case NBT_ROLLED_BACK:
-        return "the loss has risen permanently: the last good parameters are back";
+        return "the loss has risen permanently: the last good parameters were restored";
     case NBT_NOT_FINITE:
-        return "a number of the forecast or the variance is not finite: go back to an older "
-               "checkpoint";
+        return "the forecast or the variance is not finite: load an older checkpoint";
     case NBT_ERR_NULL: return "a required pointer is NULL";
     case NBT_ERR_CONFIG: return "a config field is out of range: see nbt_config_check";
     case NBT_ERR_BYTES: return "the block is smaller than nbt_bytes(config)";
     case NBT_ERR_ALIGN: return "the block is not aligned to 8 bytes";
-    case NBT_ERR_INPUT: return "an input is NaN, infinite or absurdly far from the running mean";
+    case NBT_ERR_INPUT: return "an input is NaN, infinite or too far from the running mean";
     case NBT_ERR_LABEL:
-        return "a label is infinite, absurdly far from the running mean or not in the link's range";
+        return "a label is infinite, too far from the running mean or not in the link's range";
     case NBT_ERR_FULL: return "max_delay + 1 predictions wait for labels: learn one first";
     case NBT_ERR_EMPTY: return "no prediction waits for a label: predict first";
-    case NBT_ERR_HORIZON: return "the horizon does not fit max_delay or the predictions that wait";
+    case NBT_ERR_HORIZON: return "the horizon does not fit max_delay or the waiting predictions";
     case NBT_ERR_LINK: return "the variance is defined for the gaussian link only";
     case NBT_ERR_ARRAY: return "no array of this name in this configuration";
-    case NBT_ERR_MAGIC: return "these bytes are no checkpoint";
+    case NBT_ERR_MAGIC: return "the bytes are not a checkpoint";
     case NBT_ERR_VERSION:
         return "the checkpoint was written by a newer version: update this program";
-    case NBT_ERR_LENGTH: return "the checkpoint is cut off: take the one before";
-    case NBT_ERR_CRC: return "the checkpoint is damaged: take the one before";
+    case NBT_ERR_LENGTH: return "the checkpoint is truncated: load the one before";
+    case NBT_ERR_CRC: return "the checkpoint is damaged: load the one before";
     case NBT_ERR_STATE:
-        return "a number in the learner or the checkpoint cannot be: take the checkpoint before";
-    case NBT_ERR_WRITE: return "the writing callback gave up";
+        return "a number in the learner or the checkpoint is invalid: load the checkpoint before";
+    case NBT_ERR_WRITE: return "the writing callback failed";
     case NBT_ERR_READ:
-        return "the source, or a slot that may hold the newest, cannot be read: try again, or "
-               "leave the slot out";
+        return "the source, or a slot that may hold the newest checkpoint, cannot be read: try "
+               "again, or leave the slot out";
     case NBT_ERR_FLASH:
-        return "the flash is described wrongly, or no slot takes writes: try again, or leave out "
-               "those that fail";
+        return "nbt_flash is invalid, or no slot can be written: try again, or leave out the slots "
+               "that fail";
     case NBT_ERR_NOTHING:
         return "no slot of the flash holds a whole checkpoint: start with nbt_init";
     }

@@ -11,14 +11,14 @@
 #include "nbt_sgd.h"
 #include "nbt_ud.h"
 
-/* Steps in parameters larger than this count as overflow. */
+/* A larger step of a parameter counts as overflow. */
 #define STEP_LIMIT 1e6f
-/* Steps never fall below this share of the first ones: a device that runs for years still
- * learns. */
+/* Annealed steps never fall below this share of the initial ones, so that old learners still
+ * adapt. */
 #define ANNEAL_MIN 0.1f
 
-/* 1 / sqrt(1 + n / anneal_steps) after n labels: large steps find the way, small ones average the
- * noise out (Robbins and Monro 1951). */
+/* The annealed rate 1 / sqrt(1 + n / anneal_steps) after n labels: large first steps converge fast,
+ * small later ones average the noise out (Robbins and Monro 1951). */
 static float annealed(const nbt_config *config, uint64_t labels)
 {
     if (config->anneal_steps == 0) {
@@ -28,8 +28,9 @@ static float annealed(const nbt_config *config, uint64_t labels)
     return nbt_select(factor < ANNEAL_MIN, ANNEAL_MIN, factor);
 }
 
-/* The innovation <- F S^-1 t, S the covariance that both blocks share. Returns f^T C f; *weight is
- * the weight of the sample for the readout covariance, gain is the annealed eta gamma / n. */
+/* The innovation <- F S^-1 t, S being the covariance that both blocks share. Returns f^T C f.
+ * *weight is the weight of the sample for the readout covariance. gain is the annealed eta gamma /
+ * n. */
 static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update, float *weight,
                              int *limited)
 {
@@ -48,13 +49,14 @@ static float innovate_kalman(const nbt_layout *l, float gain, nbt_update *update
     return c;
 }
 
-/* Written so that NaN fails. */
+/* Whether the recurrent step is within its limit. Written so that NaN fails. */
 static int is_bounded(const nbt_layout *l, float c)
 {
-    /* A step moves a weight by |step P w| <= sqrt(P) sqrt(step^2 sum P w w) along w, so along g,
-     * where that is p and q of a resonator along either: three terms, so by less than twice the
-     * root of their squares. P <= 1 / info_floor (sgd: P = 1). With the bias column kept exactly, a
-     * bias moves with all D weights of its row. */
+    /* A step changes a weight by |step P w| <= sqrt(P) sqrt(step^2 sum P w w) along w, and likewise
+     * along g. For a resonator, g has the two directions p and q. The change is a sum of at most
+     * three such terms, so it is less than twice the root of the sum of their squares. P <= 1 /
+     * info_floor (sgd: P = 1). With the bias column kept exactly, a bias moves with all D weights
+     * of its row. */
     float p_max = !nbt_is_kalman(l) ? 1.0f : 1.0f / l->config->info_floor;
     p_max *= !nbt_has_coupling(&l->m) ? 1.0f : (float)l->D;
     float reach = 0.0f;
@@ -77,7 +79,7 @@ static int is_bounded(const nbt_layout *l, float c)
         reach += nbt_head_reach(l);
         curvature += nbt_is_kalman(l) ? nbt_head_bend(l) : 0.0f;
     }
-    float error = 0.0f; /* squared, of all outputs */
+    float error = 0.0f; /* squared, summed over outputs */
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
         float miss = nbt_is_nan(nbt_label(l)[o]) ? 0.0f : nbt_label(l)[o] - l->y[o];
         error += miss * miss;
@@ -86,15 +88,15 @@ static int is_bounded(const nbt_layout *l, float c)
            2.0f * nbt_sqrt(reach * p_max) < STEP_LIMIT && curvature < NBT_HUGE && error < NBT_HUGE;
 }
 
-/* How far V_o moves along the direction: under kalman the gains of the covariance, which are C f /
- * remains, with remains = 1 + weight f^T C f. */
+/* The length of the step of V_o along the direction. Under kalman the direction is the gain of the
+ * covariance, C f / remains with remains = 1 + weight f^T C f. */
 static float readout_scale(const nbt_layout *l, size_t o, float remains)
 {
     float scale = remains * nbt_innovation(l)[o];
     return nbt_is_kalman(l) && nbt_is_gaussian(l) ? l->noise[o] * scale : scale;
 }
 
-/* Whether the next step of every V_o is short enough. Written so that NaN fails. */
+/* Whether the next step of every V_o is within the limit. Written so that NaN fails. */
 static int is_readout_bounded(const nbt_layout *l, const float *direction, float remains)
 {
     float length = nbt_sqrt(nbt_dot(direction, direction, l->F));
@@ -113,7 +115,8 @@ static void add_along(float *NBT_RESTRICT to, const float *direction, float scal
     }
 }
 
-/* V_o += scale_o x_o direction, which stands in the order of the readout or of the covariance. */
+/* V_o += scale_o x_o direction. The direction is in the order of the readout or in that of the
+ * covariance. */
 static void update_readout(const nbt_layout *l, const float *direction, float remains,
                            int constant_first)
 {
@@ -131,7 +134,7 @@ static void update_readout(const nbt_layout *l, const float *direction, float re
     }
 }
 
-/* Running innovation variance of the labelled outputs. */
+/* Updates the innovation variance of the labelled outputs, a running mean. */
 static void update_noise(const nbt_layout *l, float c)
 {
     for (size_t o = 0; o < l->O && nbt_is_gaussian(l); o++) {
@@ -187,7 +190,7 @@ NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l)
     return l->cf;
 }
 
-/* The prior in the order of the covariance, `lift` times. */
+/* The prior, multiplied by `lift` (nbt_rls_lift), in the order of the covariance. */
 static nbt_ud_prior prior_of(const nbt_layout *l, float lift)
 {
     float prior = l->config->prior * lift, hidden = l->config->prior_hidden * lift;
@@ -237,7 +240,8 @@ NBT_OWN_FRAME NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *
     float weight = 0.0f;
     float share = annealed(config, learner->counters.labels - learner->opened);
     if (kalman) {
-        /* n forecasts wait: their errors overlap, and the step reaches only the n-th from now. */
+        /* n forecasts wait: their errors overlap, and this step first affects the n-th forecast
+         * from now. */
         update->first = update->stride == 1 ? 0 : nbt_kalman_turn(learner->counters.labels);
         float gain = share * config->rate * config->info_rate / (float)learner->pending;
         c = innovate_kalman(l, gain, update, &weight, limited);

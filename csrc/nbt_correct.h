@@ -1,31 +1,33 @@
-/* What a label changes: readout, noise level, and the scalars of the recurrent step. */
+/* Learning one label: the readout, its covariance, the noise variance, and the scalars of the
+ * recurrent step. */
 #ifndef NBT_CORRECT_H
 #define NBT_CORRECT_H
 
 #include "nbt_layout.h"
 
-/* Readout, covariances and noise levels of a learner that knows nothing. */
+/* Resets readout, covariances and noise variances to the initial ones. */
 NBT_LOCAL void nbt_correct_init(const nbt_layout *l);
 
-/* The same of the readout, its covariance and noise levels alone; of the covariance alone. */
+/* The same for the readout, its covariance and the noise variances only; for the covariance
+ * only. */
 NBT_LOCAL void nbt_correct_init_readout(const nbt_layout *l);
 NBT_LOCAL void nbt_correct_init_covariance(const nbt_layout *l);
 
-/* Whether the covariance of the readout stands in the order [1; x; h], in which units can move,
- * instead of that of the readout: with units that follow, of a link whose inputs are taken as they
- * are while they are 0 or 1, once one of them is not. Cost: O(n_in). */
+/* Whether the covariance of the readout is in the order [1; x; h], in which units can change,
+ * instead of the order of the readout. It is with units that follow the stream; for links that are
+ * not gaussian only after an input was other than 0 or 1. Cost: O(n_in). */
 NBT_LOCAL int nbt_correct_is_constant_first(const nbt_layout *l);
 
 /* The features l->f in the order of the covariance. */
 NBT_LOCAL const float *nbt_correct_features(const nbt_layout *l);
 
-/* The change of a step without label, after nbt_estimate_advance: w and g move, all parameters
- * stay. */
+/* Sets the change of a step without label, after nbt_estimate_advance: w and g move, the parameters
+ * do not. */
 NBT_LOCAL void nbt_correct_nothing(const nbt_layout *l, nbt_change *change);
 
 /* Learns the label against the prediction (nbt_label, l->y, in scaled units) with the features
- * l->f; fills `update`, which changed nothing before, for the sweep. Returns 0 if a number left its
- * bounds: then no parameter has changed. *limited: was a label brought to the gate? */
+ * l->f. Fills `update` for the sweep, which so far changed nothing. Returns 0 if a number left its
+ * bounds: then no parameter has changed. *limited is set if the gate limited a label. */
 NBT_LOCAL int nbt_correct(nbt_learner *learner, const nbt_layout *l, nbt_update *update,
                           int *limited);
 

@@ -1,4 +1,4 @@
-/* The ring of scaled inputs: those that wait for a label and the lag taps before them. */
+/* The ring of scaled inputs: those that wait for a label, and the lagged values before them. */
 #ifndef NBT_DELAY_H
 #define NBT_DELAY_H
 

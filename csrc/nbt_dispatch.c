@@ -1,4 +1,4 @@
-/* Which version of the step a call takes, decided in every call (nbt_simd.h). */
+/* Selects the version of the step for every call (nbt_simd.h). */
 #include "nbt_simd.h"
 
 #include "nbt_layout.h"
@@ -8,7 +8,7 @@
 uint32_t nbt_simd(const nbt_learner *learner)
 {
     uint32_t most = learner == NULL || learner->simd == 0 ? NBT_SIMD_AVX512 : learner->simd - 1;
-    /* Asked in every call, since the block of a learner may move to another machine. */
+    /* Tested in every call, since the block of a learner may be moved to another machine. */
     if (most >= NBT_SIMD_AVX512 && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq")) {

@@ -7,10 +7,10 @@
 #include "nbt_rls.h"
 #include "nbt_ud.h"
 
-/* ---- what there is --------------------------------------------------------------------------- */
+/* ---- sizes and places ------------------------------------------------------------------------ */
 
-/* Floats that wait for a label of one output: the forecasts and the answer, without a mixture the
- * anchor and where it is assessed the answer; then what nbt_assess.h has. */
+/* Floats stored per waiting forecast of one output: the experts' forecasts and the answer; without
+ * a mixture the anchor, and the answer if it is assessed. Those of nbt_assess.h follow. */
 static size_t n_forecasts(const nbt_layout *l)
 {
     return NBT_WAITING_((size_t)nbt_is_slow(l), nbt_mixes(l), nbt_linear_lags(l),
@@ -22,7 +22,7 @@ static size_t n_waiting(const nbt_layout *l)
     return n_forecasts(l) + NBT_BOUNDS_(nbt_intervals(l));
 }
 
-/* Place of the full readout among the forecasts; that of the slow one follows. */
+/* Index of the full readout among the forecasts; the slow one follows. */
 static size_t full_at(const nbt_layout *l)
 {
     return nbt_linear_lags(l) > 0 ? 2 : 1;
@@ -71,8 +71,8 @@ static nbt_mixture mixture_of(const nbt_layout *l, size_t o)
     return mixture;
 }
 
-/* The slow readout learns one of NBT_RLS_PARTS labels, a part of it at each, and forgets for all of
- * them. */
+/* The slow readout learns one label in NBT_RLS_PARTS, one part per call. Its forgetting factor
+ * accounts for all of them. */
 static nbt_rls slow_of(const nbt_layout *l)
 {
     const nbt_config *config = l->config;
@@ -132,7 +132,7 @@ NBT_LOCAL void nbt_experts_init(const nbt_layout *l)
 
 static float bounded_or(float p, float otherwise)
 {
-    return nbt_abs(p) <= NBT_HUGE ? p : otherwise; /* NaN is not */
+    return nbt_abs(p) <= NBT_HUGE ? p : otherwise; /* NaN fails the comparison */
 }
 
 /* p_0 of output o for the newest sample x. */
@@ -226,7 +226,7 @@ static const float *oldest(const nbt_learner *learner, const nbt_layout *l)
     return nbt_ring_slot(&ring, learner->pending - 1);
 }
 
-/* What the readouts of output o learn of its label. */
+/* The target of the readouts of output o for its label. */
 static float target_of(const nbt_learner *learner, const nbt_layout *l, size_t o)
 {
     float base = nbt_experts_anchor(l, o) >= 0.0f ? oldest(learner, l)[o * n_waiting(l)] : 0.0f;
@@ -279,7 +279,7 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_experts_learn(const nbt_learner *learner, const
     }
 }
 
-/* ---- units move ------------------------------------------------------------------------------ */
+/* ---- changes of units ------------------------------------------------------------------------ */
 
 /* x' = a x + b for the taps of one input. */
 NBT_OWN_FRAME static void move_taps(const nbt_learner *learner, const nbt_layout *l, size_t channel,
@@ -322,7 +322,7 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_experts_move_input(const nbt_learner *learner, 
     }
 }
 
-/* p' = a p + b for all that waits for labels of output o. */
+/* p' = a p + b for all waiting forecasts of output o. */
 static void move_waiting(const nbt_learner *learner, const nbt_layout *l, size_t o, float a,
                          float b)
 {
@@ -352,7 +352,7 @@ NBT_LOCAL void nbt_experts_move_output(const nbt_learner *learner, const nbt_lay
 {
     float a = change->a;
     float shift =
-        nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* differences do not shift */
+        nbt_experts_anchor(l, o) >= 0.0f ? 0.0f : change->shift; /* a difference does not shift */
     nbt_rls_rescale_row(l->readout + o * l->F, l->F, l->F - 1, a, shift);
     nbt_rls_rescale_noise(&l->noise[o], a);
     if (nbt_is_slow(l)) {

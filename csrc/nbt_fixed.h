@@ -1,10 +1,10 @@
-/* A kernel for one model: its configuration, and so every size and the place of every array, is a
- * constant. `nbt-embed export` writes such a kernel (nbt_embed/export.py): it defines NBT_FIXED
- * as 1, NBT_FIXED_<field> for every field of nbt_config after seed, and whether slow_forget and
- * mix_forget are above 0 as NBT_FIXED_slows and NBT_FIXED_mixes. What reads l->H, l->u or
- * l->config->gate elsewhere there calls nbt_fixed_H(l), nbt_fixed_u(l), nbt_setting_gate(l->config).
- * nbt_config_check accepts this configuration alone, and no bit changes. Otherwise this file is
- * empty. */
+/* A kernel for one model: its configuration, all sizes and the places of all arrays are constants.
+ * `nbt-embed export` writes such a kernel (nbt_embed/export.py). It defines NBT_FIXED as 1,
+ * NBT_FIXED_<field> for every field of nbt_config after seed, and NBT_FIXED_slows and
+ * NBT_FIXED_mixes, which are 1 if slow_forget and mix_forget are above 0. Its code has
+ * nbt_fixed_H(l), nbt_fixed_u(l) and nbt_setting_gate(l->config) in place of l->H, l->u and
+ * l->config->gate. nbt_config_check accepts only this configuration. The results have the same
+ * bits. Without NBT_FIXED this file is empty. */
 #ifndef NBT_FIXED_LAYOUT_H
 #define NBT_FIXED_LAYOUT_H
 
@@ -31,7 +31,7 @@ NBT_ASSERT(nbt_fixed_estimator_is_built, NBT_BUILDS(1u << NBT_FIXED_estimator, e
 NBT_ASSERT(nbt_fixed_filter_is_built, NBT_BUILDS(1u << NBT_FIXED_filter, filter));
 NBT_ASSERT(nbt_fixed_link_is_built, NBT_BUILDS(1u << NBT_FIXED_link, link));
 
-/* Arrays are found from the floats behind the header of the block. */
+/* The places of arrays are offsets from the floats after the header of the block. */
 typedef struct nbt_layout {
     const nbt_config *config;
     float *floats;
@@ -96,8 +96,7 @@ NBT_INLINE int nbt_fixed_alone(const nbt_layout *l)
     NBT_STREAM_SCRATCH(X, NBT_FIXED_IN(NBT_LINKS_REAL, link), (size_t)NBT_FIXED_follow, \
                        (size_t)NBT_FIXED_n_out, (size_t)NBT_FIXED_linear_lags)
 
-/* Where each begins, in the order of nbt_layout_of: an array's last float, and the next begins
- * behind it. */
+/* The end of each array, in the order of nbt_layout_of; the next array starts there. */
 #define NBT_FIXED_PLACE(name, brought, floats) \
     NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + (int)((brought) * (floats)) - 1,
 #define NBT_FIXED_PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats) \

@@ -1,7 +1,7 @@
-/* What the kernel asks of float arithmetic: every operation rounds once, to float32, as IEEE 754
- * has it, and none is moved, merged or left out. Options that give this up are refused here, since
- * their bits are not those of other builds. Merged multiplications and additions leave no mark that
- * could be refused: compile with -ffp-contract=off. */
+/* The requirements on float arithmetic: every operation rounds once, to float32, as IEEE 754
+ * defines it, and none is reordered, merged or omitted. Compiler options that violate this are
+ * refused here, since their results differ from those of other builds. Contraction to fused
+ * multiply-add defines no macro and cannot be refused: compile with -ffp-contract=off. */
 #ifndef NBT_FLOAT_H
 #define NBT_FLOAT_H
 
@@ -16,7 +16,7 @@
 #if defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "nbt: compile with -fno-unsafe-math-optimizations: they change the bits"
 #endif
-/* 16 concerns _Float16 alone. */
+/* 16 only affects _Float16. */
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "nbt: float is not evaluated as float here; on x86 compile with -msse2 -mfpmath=sse"
 #endif

@@ -6,10 +6,10 @@
 #include "nbt_math.h"
 #include "nbt_units.h"
 
-/* Values of an input whose units are still found out. When they move, all readouts restart:
- * re-expressed from units that were far too small, they would be sure of what they cannot know, and
- * forecast far away. The first value that is limited comes after these. The other links than the
- * gaussian forget slowly. */
+/* The number of values after which the units of an input count as found. When they change before,
+ * all readouts restart: weights converted from units that were far too small would have far too
+ * small covariances, and would forecast far away. The first value that is limited comes after
+ * these. Links other than the gaussian forget slowly. */
 #define START (NBT_UNITS_SETTLED + 1.0f)
 #define LONG_START NBT_UNITS_BLOCK
 
@@ -19,18 +19,19 @@ static nbt_unit_rules rules_of(const nbt_layout *l)
     return rules;
 }
 
-/* Whether a value can be taken: as it is, it stands for a scaled one. */
+/* Whether a value is accepted as it is, as if it were a scaled one. */
 static int is_small(const nbt_layout *l, float z)
 {
     float most = l->config->scale_steps > 0 ? NBT_VALUE_LIMIT : NBT_SCALED_LIMIT;
-    return nbt_abs(z) <= most; /* NaN is not */
+    return nbt_abs(z) <= most; /* NaN fails the comparison */
 }
 
 NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
 {
     size_t n_in = l->config->n_in;
     int scales = l->config->scale_steps > 0;
-    if (!scales || !nbt_is_gaussian(l)) { /* a channel is 0 or 1 until it is something else */
+    if (!scales || !nbt_is_gaussian(l)) { /* a channel keeps its units as long as all its values are
+                                             0 or 1 */
         nbt_fill(NBT_OF(l, units) + 2 * n_in, -1.0f, n_in);
     }
     if (!scales && nbt_is_gaussian(l)) {
@@ -38,8 +39,8 @@ NBT_LOCAL void nbt_follow_init(const nbt_layout *l)
     }
 }
 
-/* What was learnt stood on values that were not like the later ones, and so do all taps but the
- * newest `kept`. */
+/* Resets what was learnt from values unlike the later ones, and all stored inputs except the newest
+ * `kept`. */
 static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 {
     nbt_ring taps = nbt_experts_taps(learner, l);
@@ -54,7 +55,7 @@ static void start_anew(nbt_learner *learner, const nbt_layout *l, size_t kept)
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-/* The units of one output have moved, or it has varied for the first time. */
+/* The units of one output have changed, or it has varied for the first time. */
 static void move_output(nbt_learner *learner, const nbt_layout *l, size_t o,
                         const nbt_unit_change *change)
 {
@@ -67,7 +68,7 @@ static void move_output(nbt_learner *learner, const nbt_layout *l, size_t o,
     }
 }
 
-/* The units of one input have moved: so have those of the outputs anchored to it. */
+/* The units of one input have changed, and with them those of the outputs anchored to it. */
 static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel,
                        const nbt_unit_change *change)
 {
@@ -82,7 +83,8 @@ static void move_input(nbt_learner *learner, const nbt_layout *l, size_t channel
     }
 }
 
-/* Counts one input. Returns its values in live and in applied units, and whether they have moved. */
+/* Counts one input. Returns its values in live and in applied units (nbt_units.h), and whether the
+ * applied units have changed. */
 NBT_OWN_FRAME static nbt_unit_change count_input(const nbt_layout *l, size_t channel, float z)
 {
     size_t n_in = l->config->n_in;
@@ -100,7 +102,7 @@ NBT_OWN_FRAME static nbt_unit_change count_input(const nbt_layout *l, size_t cha
     return change;
 }
 
-/* What was learnt in the units of one input follows them. */
+/* Converts all that was learnt in the units of one input. */
 static void follow_units(nbt_learner *learner, const nbt_layout *l, size_t channel,
                          const nbt_unit_change *change)
 {
@@ -114,7 +116,7 @@ static void follow_units(nbt_learner *learner, const nbt_layout *l, size_t chann
     }
 }
 
-/* Makes room for a sample that repeats the one before. Returns its place. */
+/* Appends a sample that repeats the one before. Returns its place. */
 static float *next_sample(nbt_ring *ring, uint32_t *head)
 {
     const float *before = nbt_ring_slot(ring, 0);
@@ -169,7 +171,8 @@ NBT_OWN_FRAME NBT_LOCAL nbt_status nbt_follow_input(nbt_learner *learner, const 
     if (restarts) {
         start_anew(learner, l, 1);
         for (size_t i = 0; i < config->n_in; i++) {
-            applied[i] = nbt_is_nan(x[i]) ? 0.0f : applied[i]; /* it repeats one that is gone */
+            applied[i] = nbt_is_nan(x[i]) ? 0.0f : applied[i]; /* the repeated sample was
+                                                                  overwritten */
         }
     }
     return NBT_OK;
@@ -209,14 +212,15 @@ NBT_OWN_FRAME static nbt_unit_change count_label(const nbt_layout *l, size_t o, 
     return change;
 }
 
-/* Keeps the label as the anchor of the next forecast, in applied units. */
+/* Stores the label as the anchor of the next forecast, in applied units. */
 NBT_OWN_FRAME static void keep_label(const nbt_layout *l, size_t o, float z)
 {
     nbt_unit unit = nbt_units_load(NBT_OF(l, label_units), o, l->O);
     NBT_OF(l, last_label)[o] = nbt_clamp(nbt_units_apply(&unit, z), -NBT_HUGE, NBT_HUGE);
 }
 
-/* The label of one output without anchor. Returns whether the readouts have to restart. */
+/* Processes the label of one output without anchor. Returns whether the readouts have to
+ * restart. */
 static int follow_label(nbt_learner *learner, const nbt_layout *l, size_t o, float z)
 {
     if (nbt_mixes(l)) {

@@ -3,12 +3,12 @@
 #include "nbt_innovation.h"
 #include "nbt_math.h"
 
-/* Brings the label of output o within the gate. Returns whether it had to. */
+/* Limits the label of output o to the gate. Returns whether it was beyond. */
 static int limit(const nbt_layout *l, size_t o, float variance)
 {
     float reach = l->config->gate * nbt_sqrt(variance * l->noise[o]);
     float error = nbt_label(l)[o] - l->y[o];
-    /* Written so that NaN, a missing label, passes. */
+    /* Written so that NaN, a missing label, is not limited. */
     if (!(nbt_abs(error) > reach)) {
         return 0;
     }

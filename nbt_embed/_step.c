@@ -1,14 +1,14 @@
 /* predict and learn of one sample, on NumPy arrays.
  *
- * A small learner's step takes about a microsecond, and as long again were its arrays looked at in
- * Python. So this module does what is needed for the arrays that most callers have, float32 of the
- * right shape, and for a float where one number is expected. Anything else is left to Python
- * (nbt_embed/arrays.py), which calls again with an array made of it. */
+ * A step of a small learner takes about a microsecond; checking its arrays in Python would take as
+ * long. This module handles the arrays of most callers, float32 of the right shape, and a float
+ * where one number is expected. It leaves everything else to Python (nbt_embed/arrays.py), which
+ * calls again with a converted array. */
 #define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030A0000 /* one module for Python 3.10 and all that follow */
+#define Py_LIMITED_API 0x030A0000 /* one module for Python 3.10 and later */
 #include <Python.h>
 
-/* NumPy 1.24 and later, 2 included, where this is compiled with NumPy 2. */
+/* NumPy 1.24 and later, including 2, if this is compiled with NumPy 2. */
 #define NPY_TARGET_VERSION NPY_1_23_API_VERSION
 #define NPY_NO_DEPRECATED_API NPY_1_23_API_VERSION
 
@@ -18,7 +18,7 @@
 
 #include "_calls.h"
 
-/* The calls of one learner. Only what happens between two of Python's bytecodes changes it. */
+/* The calls of one learner. It only changes between two bytecodes of Python. */
 typedef struct step {
     PyObject_HEAD PyObject *owner; /* keeps the memory of the learner */
     nbt_shared *shared;
@@ -28,8 +28,8 @@ typedef struct step {
     float *spare; /* numbers for one call, NULL while a call has them */
 } step;
 
-/* Numbers that no other call has: what is given to the kernel cannot change while the kernel, which
- * runs without the global lock, looks at it. NULL with an exception. */
+/* A buffer that no other call uses: the arguments of the kernel must not change during its call,
+ * which runs without the global lock. NULL with an exception set. */
 static float *taken(step *self)
 {
     float *numbers = self->spare;
@@ -46,12 +46,12 @@ static float *taken(step *self)
 
 static void give_back(step *self, float *numbers)
 {
-    PyMem_Free(self->spare); /* two calls were open at once */
+    PyMem_Free(self->spare); /* two calls ran at once */
     self->spare = numbers;
 }
 
-/* Whether it is an array (width,) of float32 in the byte order of this machine, of no subclass: a
- * mask is one. */
+/* Whether it is an array (width,) of float32 in native byte order, and not of a subclass such as a
+ * masked array. */
 static int is_plain(PyObject *object, npy_intp width)
 {
     if (!PyArray_CheckExact(object)) {
@@ -62,7 +62,7 @@ static int is_plain(PyObject *object, npy_intp width)
            PyArray_DIM(array, 0) == width && PyArray_ISNOTSWAPPED(array);
 }
 
-/* Copy numbers from and to arrays, whose own may lie apart, and not aligned. */
+/* Copies numbers from and to arrays, which may be strided and unaligned. */
 static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_stride, npy_intp n)
 {
     for (npy_intp i = 0; i < n; i++) {
@@ -70,7 +70,7 @@ static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_s
     }
 }
 
-/* Copy a sample in. Returns: whether it is one of those that are read here. */
+/* Copies a sample. Returns: whether it is of a kind that this module handles. */
 static int is_read(float *to, PyObject *sample, npy_intp width)
 {
     if (is_plain(sample, width)) {
@@ -82,7 +82,8 @@ static int is_read(float *to, PyObject *sample, npy_intp width)
         return 0;
     }
     double value = PyFloat_AsDouble(sample);
-    if (value == -1.0 && PyErr_Occurred() != NULL) { /* a subclass that is no number */
+    if (value == -1.0 && PyErr_Occurred() != NULL) { /* a subclass that does not convert to a
+                                                        number */
         PyErr_Clear();
         return 0;
     }
@@ -90,7 +91,7 @@ static int is_read(float *to, PyObject *sample, npy_intp width)
     return 1;
 }
 
-/* What predict returns for a status. */
+/* The return value of predict for a status. */
 static PyObject *answer(int status, PyObject *out, const float *y, npy_intp n_out)
 {
     if (status == NBT_OK && out != Py_None) {
@@ -149,7 +150,7 @@ static PyObject *step_learn(PyObject *object, PyObject *y)
     return PyLong_FromLong(status);
 }
 
-/* Where the functions are is told by cffi, which has compiled them into a module of its own. */
+/* cffi has compiled the functions into its own module and provides their addresses. */
 static PyObject *step_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(names))
 {
     PyObject *owner;

@@ -1,4 +1,4 @@
-"""What `nbt-embed` costs at the desk: ``make desk``.
+"""Rate and memory of the commands of `nbt-embed`: ``make desk``.
 
 Whole commands, timed from outside: rows per second and memory of ``run`` on a long CSV on one core,
 how much faster ``compare`` is on all cores, what ``import nbt_embed`` adds to ``import numpy``, and

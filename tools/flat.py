@@ -190,7 +190,7 @@ def busy() -> Iterator[None]:
 
 
 def quiet_runs(runs: int, steps: int) -> Iterator[tuple[str, str]]:
-    """Make the runs, every other kinds beside a busy thread. Yields a kind, and what failed."""
+    """Make the runs, every second round next to a busy thread. Yields a kind, and what failed."""
     kinds = itertools.islice(itertools.cycle(QUIET.items()), runs)
     for number, (kind, make) in enumerate(kinds):
         threaded = number // len(QUIET) % 2 == 1

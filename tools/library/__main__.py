@@ -17,7 +17,7 @@ from tools import amalgamate
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# What the library has of the repository, beside its sources.
+# What the library has of the repository, besides its sources.
 SHARED = (
     "CMakeLists.txt",
     "LICENSE",

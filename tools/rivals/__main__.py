@@ -1,4 +1,4 @@
-"""Rivals beside the learner on a recording: ``python -m tools.rivals [FILE]``."""
+"""Other online learners compared with ours on a recording: ``python -m tools.rivals [FILE]``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What each step down of ``nbt_embed.smaller`` costs in accuracy: ``make losses``.
+"""What each reduction of ``nbt_embed.smaller`` costs in accuracy: ``make losses``.
 
 The default learner, and the same with units that see each other, forecast the middle horizon of
-every recording (tools/streams), as they are and after each step down. Printed is the geometric mean
+every recording (tools/streams), as they are and after each reduction. Printed is the geometric mean
 over the recordings of the nRMSE over that of the learner as it was, the median of the seeds, and
 the bytes of both. The order of ``REDUCTIONS`` is judged by it.
 """
@@ -34,7 +34,7 @@ UNCHANGED = "as it is"
 
 
 def config_of(task: Task, start: str, step: str, seed: int = 0) -> Config | None:
-    """The learner of a task after a step down; None where that changes nothing."""
+    """The learner of a task after a reduction; None where that changes nothing."""
     stream = task.stream()
     config = Config(
         stream.n_in, stream.n_out, max_delay=task.horizon - 1, seed=seed,
@@ -60,7 +60,7 @@ def error(job: tuple[Task, str, str]) -> float:
 
 
 def table(chosen: list[Task], errors: dict[tuple[Task, str, str], float]) -> str:
-    """One line a step down; a column a learner."""
+    """One line per reduction, one column per learner."""
     lines = [f"{'reduction':<30}" + "".join(f"{start:>12}{'bytes':>8}" for start in STARTS)]
     for step in (one.name for one in REDUCTIONS):
         line = f"{step:<30}"
