@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nbt_embed._kernel_config import memory_of
-from nbt_embed._terms import kernel_value_of, value_of
+from nbt_embed._terms import bounded_by, kernel_value_of, value_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, shown, similar
 
@@ -159,12 +159,21 @@ def cost(config: Config, processor: str | Processor, mhz: float | None = None) -
         processor = processor_of(processor)
     _check_estimator(config)
     clock = processor.mhz if mhz is None else _clock(mhz)
-    instructions = round(value_of(config, _costs()[processor.name]["instructions"]))
+    instructions = round(_instructions(config, processor.name))
     low, high = (
         instructions * cycles / (1e3 * clock)
         for cycles in (processor.cycles_low, processor.cycles_high)
     )
     return Cost(processor, clock, instructions, low, high)
+
+
+def _instructions(config: Config, name: str) -> float:
+    fitted = _costs()[name]
+    value = value_of(config, fitted["instructions"])
+    if fitted["like"] is None:
+        return value
+    like = value_of(config, _costs()[fitted["like"]]["instructions"])
+    return bounded_by(value, like, fitted["ratio"])
 
 
 @dataclass(frozen=True)
