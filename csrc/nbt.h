@@ -83,7 +83,7 @@ typedef enum nbt_status {
                                 (bernoulli) or no class index (categorical) */
     NBT_ERR_FULL = -7,       /* max_delay + 1 predictions wait for labels: learn one first */
     NBT_ERR_EMPTY = -8,      /* no prediction waits for a label: predict first */
-    NBT_ERR_HORIZON = -9,    /* the horizon of nbt_run does not fit max_delay or what is waiting */
+    NBT_ERR_HORIZON = -9,    /* the horizon of nbt_run does not fit max_delay or the waiting predictions */
     NBT_ERR_LINK = -10,      /* the variance is defined for the gaussian link only */
     NBT_ERR_ARRAY = -11,     /* no array of this name in this configuration */
     NBT_ERR_MAGIC = -12,     /* the bytes are no checkpoint */
@@ -343,17 +343,17 @@ typedef struct nbt_config {
                              Cost: 112 bytes per output */
 } nbt_config;
 
-/* Health counters, all since nbt_init; one that is full stays so. */
+/* Health counters, all since nbt_init; at its largest value a counter stops. */
 typedef struct nbt_counters {
     uint64_t predictions; /* accepted nbt_predict calls */
     uint64_t labels;      /* accepted nbt_learn calls that carried at least one label */
     uint64_t missing;     /* accepted nbt_learn calls without any label */
-    uint64_t skipped;     /* steps answered with NBT_SKIPPED */
-    uint64_t clipped;     /* predictions with an input brought to input_limit */
-    uint64_t limited;     /* labels brought to the gate */
+    uint64_t skipped;     /* steps that returned NBT_SKIPPED */
+    uint64_t clipped;     /* predictions with an input limited by input_limit */
+    uint64_t limited;     /* labels limited by the gate */
     uint64_t stuck;       /* predictions with a stuck input, and labels of stuck outputs */
-    uint64_t reopened;    /* steps answered with NBT_REOPENED */
-    uint64_t rolled_back; /* steps answered with NBT_ROLLED_BACK */
+    uint64_t reopened;    /* steps that returned NBT_REOPENED */
+    uint64_t rolled_back; /* steps that returned NBT_ROLLED_BACK */
     uint64_t moved;       /* changes of the units of an input or a label (follow) */
     uint64_t restarted;   /* resets of the readouts because a stream's first values were not like
                              the ones after them (follow) */
@@ -429,8 +429,8 @@ nbt_status nbt_anchor_set(nbt_learner *learner, const int32_t *channel);
 /* Purpose: set the levels of the prediction intervals; until then they are the first of 0.5, 0.8,
  *   0.95, 0.99, 0.995, 0.998, 0.999 and 0.9995.
  * Arguments: level (intervals), ascending, each above 0 and below 1.
- * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals), NBT_ERR_CONFIG (a level cannot be, they do
- *   not ascend, or a sample has been predicted already); the learner is then unchanged.
+ * Errors: NBT_ERR_NULL, NBT_ERR_ARRAY (no intervals), NBT_ERR_CONFIG (a level is out of
+ *   range, they do not ascend, or a sample has been predicted already); the learner is then unchanged.
  * Cost: O(n_out intervals). */
 nbt_status nbt_levels_set(nbt_learner *learner, const float *level);
 
@@ -447,9 +447,9 @@ nbt_status nbt_predict(nbt_learner *learner, float *y, const float *x);
  *   next? Also while max_delay + 1 predictions wait, where nbt_predict is refused. It is made on a
  *   copy, because a sample may move the units of everything that was learnt.
  * Arguments: y (n_out); x (n_in); scratch [bytes], at least nbt_bytes, aligned to 8 and apart from
- *   the learner, x and y. What it held is lost. If the answer is not negative, it then is a learner
- *   (cast it) that has predicted x: nbt_interval, nbt_student and nbt_variance of it belong to y,
- *   and nbt_peek or nbt_predict with it look further ahead. It is not one to learn with.
+ *   the learner, x and y. Its content is overwritten. If the status is not negative, it then is a
+ *   learner (cast it) that has predicted x: nbt_interval, nbt_student and nbt_variance of it belong to y,
+ *   and nbt_peek or nbt_predict with it look further ahead. Do not let it learn.
  * Returns: what nbt_predict would. Errors: NBT_ERR_NULL, NBT_ERR_BYTES (scratch is too small, or
  *   overlaps the learner), NBT_ERR_ALIGN, NBT_ERR_INPUT.
  * Cost: a copy of nbt_bytes, and that of nbt_predict. */
@@ -552,7 +552,7 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
 
 /* Purpose: set parameters: theta, readout, head, slow, linear, covariance, head_covariance or
  *   coupling (NBT_ARRAY_*), for a warm start, for ablation, or to bring weights over from a learner
- *   of another size. The learner goes on as one that was loaded from a checkpoint with these
+ *   of another size. The learner continues like one loaded from a checkpoint with these
  *   numbers; states, estimate and scalers stay (nbt_reset_state forgets the first two).
  * Arguments: values (rows, cols), row-major, NULL to ask only whether the array may be set; rows
  *   and cols as in nbt_array_get.
@@ -586,8 +586,8 @@ size_t nbt_checkpoint_bytes(const nbt_config *config);
 typedef int (*nbt_write)(void *context, const unsigned char *bytes, size_t n);
 
 /* Purpose: write all that a resumed run needs to have the same bits, on every target.
- * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that is given one piece
- *   after the other, all of 64 bytes but the last, so that flash can be programmed as they come.
+ * Arguments: out [bytes], at least nbt_checkpoint_bytes; or a callback that receives the pieces
+ *   in order, all of 64 bytes except the last, so that they can be written to flash directly.
  * Errors: NBT_ERR_NULL, NBT_ERR_BYTES, NBT_ERR_STATE (a number is not finite: nothing was written,
  *   keep the last checkpoint), NBT_ERR_WRITE. The learner is unchanged. Cost: O(bytes). */
 nbt_status nbt_save(const nbt_learner *learner, unsigned char *out, size_t bytes);
@@ -616,8 +616,8 @@ nbt_status nbt_load_config(const unsigned char *data, size_t n, nbt_config *conf
 /* Raw flash without a file system: n_slots (2..32) slots of slot_bytes, each a whole number of
  * erase blocks. The callbacks return 0, or anything else for a failure.
  *   read: n bytes (1..64) from any offset of a slot.
- *   program: n = 64 bytes at a multiple of 64, each place once after an erase; upwards, but for the
- *     last piece but one, which a later save fills.
+ *   program: n = 64 bytes at a multiple of 64, each place once after an erase, in ascending order.
+ *     The exception is the second to last piece (the mark), which a later save writes.
  *   erase: all bytes of a slot become 0xff. */
 typedef struct nbt_flash {
     void *context;
@@ -629,25 +629,25 @@ typedef struct nbt_flash {
     int (*erase)(void *context, uint32_t slot);
 } nbt_flash;
 
-/* Purpose: least slot_bytes for this configuration; 0 if it is refused. Cost: O(1). */
+/* Purpose: smallest slot_bytes for this configuration; 0 if it is refused. Cost: O(1). */
 size_t nbt_store_slot_bytes(const nbt_config *config);
 
-/* Purpose: save the learner into the slot after the newest whole checkpoint, which stays. A power
- * cut at any moment leaves that one or the new one; the slots wear evenly; what was written is read
- * back. After NBT_OK no load gives anything older (docs/reference/checkpoint.md
- * has the faults that this covers).
+/* Purpose: save the learner into the slot after the newest whole checkpoint, which is kept. After
+ * a power cut at any moment, that one or the new one can be loaded. The slots wear evenly, and the
+ * written bytes are verified. After NBT_OK no load returns an older checkpoint
+ * (docs/reference/checkpoint.md lists the faults that this covers).
  * Errors: NBT_ERR_NULL, NBT_ERR_FLASH (no slot takes it), NBT_ERR_BYTES (slots too small),
- *   NBT_ERR_STATE, NBT_ERR_READ (slots that may hold the newest cannot be read: nothing was
- *   written, try again; leave a slot that stays so out of nbt_flash). The newest checkpoint before
- *   is still there, and all older ones but one.
- * Cost: two readings of all slots, one erase; two of the first save, and where the newest takes no
- * mark. */
+ *   NBT_ERR_STATE, NBT_ERR_READ (a slot that may hold the newest checkpoint cannot be read:
+ *   nothing was written; try again, and leave a slot that fails permanently out of nbt_flash).
+ *   After an error, the newest checkpoint before and all older ones except one still exist.
+ * Cost: two readings of all slots and one erase; two erases in the first save, and if the newest
+ * slot cannot be marked. */
 nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner);
 
 /* Purpose: build the learner of the newest whole checkpoint in memory[bytes], as nbt_load does.
  * Errors: NBT_ERR_NULL, NBT_ERR_FLASH, NBT_ERR_NOTHING, NBT_ERR_BYTES, NBT_ERR_ALIGN, NBT_ERR_READ
- *   (slots that may hold the newest cannot be read: try again, or leave a slot that stays so out of
- *   nbt_flash). */
+ *   (a slot that may hold the newest checkpoint cannot be read: try again, and leave a slot that
+ *   fails permanently out of nbt_flash). */
 nbt_status nbt_store_load(const nbt_flash *flash, void *memory, size_t bytes,
                           nbt_learner **learner);
 
@@ -668,13 +668,13 @@ float nbt_sigmoidf(float x);
 
 #include "nbt_tables.h"
 
-/* ---- Memory at compile time ------------------------------------------------------------------
+/* ---- Memory at compile time ---------------------------------------------------------------------
  * NBT_ARENA(name, bytes) declares an array of so many bytes, aligned to 8, for nbt_init and
  * nbt_load: in C99 and C++11, at file scope, in a function or in a structure. `static` or `extern`
  * may stand before it; `name` is an array of unsigned char, and `sizeof name` is `bytes`. An
- * integer type for the array would not do: AVR aligns uint64_t to 1, and 32-bit x86 to 4. Compilers
- * that have no way to ask for an alignment get what they give to uint64_t, and nbt_init says
- * NBT_ERR_ALIGN where that is too little. */
+ * integer type for the array is not sufficient: AVR aligns uint64_t to 1, and 32-bit x86 to 4.
+ * Compilers without an alignment attribute use the alignment of uint64_t, and nbt_init
+ * returns NBT_ERR_ALIGN if that is not enough. */
 #if defined(__GNUC__) || defined(__CC_ARM) || defined(__TI_COMPILER_VERSION__)
 #define NBT_ARENA(name, bytes) unsigned char name[bytes] __attribute__((aligned(8)))
 #elif defined(__cplusplus) && __cplusplus >= 201103L
@@ -687,13 +687,13 @@ float nbt_sigmoidf(float x);
 #define NBT_ARENA(name, bytes) uint64_t name[((bytes) + 7u) / 8u]
 #endif
 
-/* ---- Bytes at compile time -------------------------------------------------------------------
+/* ---- Bytes at compile time ----------------------------------------------------------------------
  * NBT_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, cell, estimator, filter,
  * link) is an integer constant expression equal to nbt_bytes of the same configuration without
  * follow, on every target. With follow add NBT_STREAM_BYTES, with rollback_steps
  * NBT_ROLLBACK_BYTES. All are sums over the arrays of nbt_tables.h.
- * NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) has both summands of what
- * nbt_config_default gives in a build that has its cell, with max_delay. */
+ * NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link) is the sum of both for the config of
+ * nbt_config_default with max_delay, in a build that has its cell. */
 #define NBT_DEFAULT_BYTES(n_in, n_out, n_hidden, max_delay, link)                                  \
     (NBT_BYTES(n_in, n_out, n_hidden, NBT_USUAL_RESONATORS(n_hidden, NBT_USUAL_CELL, link),        \
                NBT_USUAL_HEAD(n_hidden, NBT_USUAL_CELL, link), NBT_USUAL_LAGS(link), max_delay,    \
@@ -719,8 +719,8 @@ float nbt_sigmoidf(float x);
               1u) *                                                                               \
                  NBT_APART_(NBT_ROWS(n_hidden, cell) * NBT_COLS(n_in, n_hidden, lags, cell))))
 
-/* Additional bytes of follow, with the anchor, the mixture, intervals and anomaly; slow and mix: 1
- * with slow_forget, with mix_forget above 0, else 0. */
+/* Additional bytes of follow, with the anchor, the mixture, intervals and anomaly. slow is 1 if
+ * slow_forget is above 0, mix if mix_forget is, else 0. */
 #define NBT_STREAM_BYTES(n_in, n_out, n_hidden, resonators, head, lags, max_delay, link, follow, \
                          anchored, linear_lags, slow, mix, intervals, anomaly)                   \
     (sizeof(float) *                                                                             \
@@ -755,16 +755,16 @@ float nbt_sigmoidf(float x);
 #define NBT_FEATURES(n_in, n_hidden, resonators, head, lags) \
     (NBT_CONTEXT(n_in, n_hidden, resonators, lags) + (size_t)(head))
 
-/* Bytes of the learner's own header, a multiple of 8; nbt_layout.c checks it when it is
- * compiled. */
+/* Bytes of the learner's header, a multiple of 8; nbt_layout.c checks it at compile time. */
 #define NBT_HEADER_BYTES                                                                 \
     (((size_t)8u + (size_t)4u * NBT_FIELDS + 7u) / 8u * 8u + (size_t)8u * NBT_COUNTERS + \
      ((size_t)4u * (0u NBT_WORD_LIST(NBT_WORDS_OF_)) + 7u) / 8u * 8u)
 
-/* Floats between the matrices of the sweep, so that no two of them lie a multiple of 4096 bytes
- * apart, or almost: processors with caches then take loads from one for loads of what was stored to
- * another, and wait. Small matrices do not need it. From one to the next it is then 208 floats
- * modulo 512, whose first four multiples stay 112 floats or more from those of 1024. */
+/* Floats between the matrices of the sweep, so that no two of them are close to a multiple of 4096
+ * bytes apart: processors with caches would then take loads from one matrix for loads of values
+ * just stored to another (4K aliasing), and wait. Small matrices do not need it. The distance from
+ * one matrix to the next is 208 floats modulo 512, whose first four multiples are at least 112
+ * floats away from those of 1024. */
 #define NBT_APART_(n) ((n) < 65536u ? (size_t)0 : (208u + 512u - (n) % 512u) % 512u)
 
 #define NBT_EVEN_(n) (((n) + 1u) / 2u * 2u)

@@ -1,4 +1,5 @@
-/* Checkpoints, docs/reference/checkpoint.md: a header, every word that nbt_walk visits, and a CRC-32. */
+/* Checkpoints (docs/reference/checkpoint.md): a header, every word that nbt_walk visits, and a
+ * CRC-32. */
 #include "nbt_checkpoint.h"
 
 #include "nbt_layout.h"

@@ -387,43 +387,43 @@ const char *nbt_status_text(nbt_status status)
 {
     switch (status) {
     case NBT_OK: return "ok";
-    case NBT_SKIPPED: return "an update would have left the finite numbers and was skipped";
-    case NBT_LIMITED: return "a value was brought to its bound";
+    case NBT_SKIPPED: return "an update would not have been finite and was skipped";
+    case NBT_LIMITED: return "a guard limited a value";
     case NBT_STUCK:
-        return "a channel has not moved for stuck_steps samples: nothing was learnt from it";
+        return "a channel has repeated its value for stuck_steps samples: nothing was learnt from "
+               "it";
     case NBT_REOPENED:
         return "the loss has risen permanently: scalers, readout and covariances were reset";
     case NBT_ROLLED_BACK:
-        return "the loss has risen permanently: the last good parameters are back";
+        return "the loss has risen permanently: the last good parameters were restored";
     case NBT_NOT_FINITE:
-        return "a number of the forecast or the variance is not finite: go back to an older "
-               "checkpoint";
+        return "the forecast or the variance is not finite: load an older checkpoint";
     case NBT_ERR_NULL: return "a required pointer is NULL";
     case NBT_ERR_CONFIG: return "a config field is out of range: see nbt_config_check";
     case NBT_ERR_BYTES: return "the block is smaller than nbt_bytes(config)";
     case NBT_ERR_ALIGN: return "the block is not aligned to 8 bytes";
-    case NBT_ERR_INPUT: return "an input is NaN, infinite or absurdly far from the running mean";
+    case NBT_ERR_INPUT: return "an input is NaN, infinite or too far from the running mean";
     case NBT_ERR_LABEL:
-        return "a label is infinite, absurdly far from the running mean or not in the link's range";
+        return "a label is infinite, too far from the running mean or not in the link's range";
     case NBT_ERR_FULL: return "max_delay + 1 predictions wait for labels: learn one first";
     case NBT_ERR_EMPTY: return "no prediction waits for a label: predict first";
-    case NBT_ERR_HORIZON: return "the horizon does not fit max_delay or the predictions that wait";
+    case NBT_ERR_HORIZON: return "the horizon does not fit max_delay or the waiting predictions";
     case NBT_ERR_LINK: return "the variance is defined for the gaussian link only";
     case NBT_ERR_ARRAY: return "no array of this name in this configuration";
-    case NBT_ERR_MAGIC: return "these bytes are no checkpoint";
+    case NBT_ERR_MAGIC: return "the bytes are not a checkpoint";
     case NBT_ERR_VERSION:
         return "the checkpoint was written by a newer version: update this program";
-    case NBT_ERR_LENGTH: return "the checkpoint is cut off: take the one before";
-    case NBT_ERR_CRC: return "the checkpoint is damaged: take the one before";
+    case NBT_ERR_LENGTH: return "the checkpoint is truncated: load the one before";
+    case NBT_ERR_CRC: return "the checkpoint is damaged: load the one before";
     case NBT_ERR_STATE:
-        return "a number in the learner or the checkpoint cannot be: take the checkpoint before";
-    case NBT_ERR_WRITE: return "the writing callback gave up";
+        return "a number in the learner or the checkpoint is invalid: load the checkpoint before";
+    case NBT_ERR_WRITE: return "the writing callback failed";
     case NBT_ERR_READ:
-        return "the source, or a slot that may hold the newest, cannot be read: try again, or "
-               "leave the slot out";
+        return "the source, or a slot that may hold the newest checkpoint, cannot be read: try "
+               "again, or leave the slot out";
     case NBT_ERR_FLASH:
-        return "the flash is described wrongly, or no slot takes writes: try again, or leave out "
-               "those that fail";
+        return "nbt_flash is invalid, or no slot can be written: try again, or leave out the slots "
+               "that fail";
     case NBT_ERR_NOTHING:
         return "no slot of the flash holds a whole checkpoint: start with nbt_init";
     }

@@ -69,8 +69,8 @@ NBT_LOCAL void nbt_gradient_step(const nbt_layout *l, float gain)
     nbt_rows_dots(nbt_step_g(l), NBT_OF(l, white), innovation, 0, G, l->O, gain);
 }
 
-/* From the products w w, w g and g g of the whitened directions to the tilt and what it leaves of g
- * g. */
+/* From the products w w, w g and g g of the whitened directions: the tilt, and the curvature along
+ * g that remains after the tilted direction (nbt_update). */
 static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRICT tilt,
                             float *NBT_RESTRICT rest)
 {
@@ -84,8 +84,8 @@ static void split_curvature(const nbt_layout *l, float gamma, float *NBT_RESTRIC
     }
 }
 
-/* The same of columns, which have no w: the products g g are the curvature, and of resonators that
- * of p with q. */
+/* The same for columns, which have no w: the products g g are the curvature. Resonators have a
+ * third product, that of p with q. */
 static void columns_curvature(const nbt_layout *l, float gamma)
 {
     if (!nbt_has_g(&l->m)) {
@@ -93,7 +93,8 @@ static void columns_curvature(const nbt_layout *l, float gamma)
     }
     size_t C = nbt_resonators(l);
     const float *white = NBT_OF(l, white), *q = white + l->H * l->O, *p = q - C * l->O;
-    float *curvature = nbt_curvature_g(l), *tilt = nbt_tilt(l); /* found before any store */
+    float *curvature = nbt_curvature_g(l), *tilt = nbt_tilt(l); /* addresses are computed before any
+                                                                   store */
     nbt_rows_dots(curvature, white, white, l->O, l->E, l->O, gamma);
     nbt_rows_dots(tilt, p, q, l->O, C, l->O, gamma);
 }

@@ -4,12 +4,13 @@
 #include "nbt_math.h"
 #include "nbt_rows.h"
 
-/* The most that a label moves U_k z. Over half a unit the slope of tanh grows e-fold at most, and
- * its mean is below e - 1 < 2 times the slope that the step was computed with: no step takes the
- * forecast further past a label than it was before it. */
+/* The most that a label changes U_k z. Within half a unit, the slope of tanh grows by a factor of e
+ * at most, and its mean is below e - 1 < 2 times the slope of which the step was computed. So no
+ * step moves the forecast further past a label than it was away from it. */
 #define TURN_MAX 0.5f
 
-/* The rows of U and of its covariance lie in blocks, as those of Theta do (nbt_matrices.h). */
+/* The rows of U and of its covariance are stored in blocks, as those of Theta are
+ * (nbt_matrices.h). */
 static nbt_matrices head_of(const nbt_layout *l)
 {
     nbt_matrices m = l->m;
@@ -111,7 +112,7 @@ NBT_LOCAL void nbt_head_slopes(const nbt_layout *l, float *slopes, size_t o)
 {
     nbt_matrices m = head_of(l);
     const float *readout = l->readout + o * l->F, *u = NBT_OF(l, head);
-    float *NBT_RESTRICT through = NBT_OF(l, head_step); /* not in use yet */
+    float *NBT_RESTRICT through = NBT_OF(l, head_step); /* not in use yet in this step */
     nbt_copy(slopes, readout, l->E);
     for (size_t k = 0; k < l->Q; k++) {
         through[k] = readout[l->E + k] * NBT_OF(l, head_slope)[k];
@@ -156,7 +157,7 @@ NBT_LOCAL void nbt_head_step(const nbt_layout *l, float gain)
     nbt_rows_dots(steps, NBT_OF(l, head_white), nbt_innovation(l), 0, l->Q, l->O, gain);
     for (size_t k = 0; k < l->Q; k++) {
         float step = steps[k];
-        float turn = nbt_abs(step) * square[k]; /* e times how far U_k z moves */
+        float turn = nbt_abs(step) * square[k]; /* e times the change of U_k z */
         float most = TURN_MAX * slope[k];
         steps[k] = nbt_select(turn > most, step * (most / turn), step);
     }
@@ -185,9 +186,9 @@ NBT_LOCAL float nbt_head_bend(const nbt_layout *l)
 
 /* ---- the change ------------------------------------------------------------------------------ */
 
-/* The columns of U by whose turn it is: P of n_turn columns from `turn` on moves, and that of column
- * `middle`, if there is one, if it `moves`; that of n_rest columns from `rest` on does not change. Every
- * step does the same work. */
+/* The columns of U by turn (nbt_kalman.h). P changes in n_turn columns from `turn` on, and in
+ * column `middle`, if there is one and it `moves`; P does not change in n_rest columns from `rest`
+ * on. Every step costs the same. */
 typedef struct head_turn {
     size_t turn, n_turn, rest, n_rest;
     size_t middle, has_middle;

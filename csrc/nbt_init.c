@@ -10,7 +10,7 @@
 #include "nbt_rng.h"
 #include "nbt_watch.h"
 
-/* Time constant of unit i, log-spaced from tau_min to tau_max over each kind of units. */
+/* Time constant of unit i, log-spaced from tau_min to tau_max within each kind of units. */
 static float time_constant(const nbt_layout *l, size_t i)
 {
     float low = nbt_log(l->config->tau_min);
@@ -35,8 +35,8 @@ static float gate_bias(uint32_t cell, size_t gate, float tau, float drawn)
     }
 }
 
-/* The same for the rows of a resonator: [nu, w_a] of gate 0, [omega, w_b] of gate 1. Angles are
- * spread over the band by the golden ratio, and a third of the units only remembers. */
+/* The same for the rows of a resonator: [nu, w_a] of gate 0, [omega, w_b] of gate 1. The golden
+ * ratio spreads the angles over the band. A third of the units has angle 0: they only remember. */
 static float resonator_start(const nbt_layout *l, size_t unit, size_t gate, size_t col, float drawn)
 {
     if (col > 0) {
@@ -74,7 +74,8 @@ static void init_theta(nbt_learner *learner, const nbt_layout *l)
 static void init_head(nbt_learner *learner, const nbt_layout *l)
 {
     const nbt_config *config = &learner->config;
-    /* As many units as states, not inputs: a head that one input saturates learns little. */
+    /* The range follows from the number of states, not of inputs: a head that one input saturates
+     * learns little. */
     float range = config->head_gain * nbt_sqrt(3.0f / (float)(l->E > 0 ? l->E : 1));
     for (size_t k = 0; k < l->Q; k++) {
         for (size_t j = 0; j < l->Z; j++) {
@@ -118,7 +119,7 @@ nbt_status nbt_init(void *memory, size_t bytes, const nbt_config *config, nbt_le
         nbt_assess_init(&l);
     }
     nbt_watch_init(self);
-    nbt_watch_fill(&l); /* a copy has to be one that could be taken */
+    nbt_watch_fill(&l); /* a restored copy must be a valid learner */
     nbt_estimate_clear(&l);
     *learner = self;
     return NBT_OK;
@@ -156,7 +157,7 @@ nbt_status nbt_reseed(nbt_learner *learner, uint64_t seed)
     if (learner == NULL) {
         return NBT_ERR_NULL;
     }
-    /* Another place than that of nbt_init: the same seed shall not draw the weights once more. */
+    /* Another seed than in nbt_init, so that the weights are not drawn a second time. */
     nbt_rng_seed(learner->rng, seed ^ 0x9fb21c651e98df25u);
     return NBT_OK;
 }

@@ -6,7 +6,7 @@
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
-/* Whether S is diagonal but for one direction. */
+/* Whether S is diagonal except for one direction. */
 static int is_along_one(const nbt_layout *l)
 {
     return nbt_estimator(l) == NBT_EST_NOBACKTRACK && nbt_link_is_independent(l) &&
@@ -15,8 +15,8 @@ static int is_along_one(const nbt_layout *l)
 
 /* ---- S --------------------------------------------------------------------------------------- */
 
-/* n rows a (n, O), with b every one of them, of its own (b_step = O) or the same for all (0), or
- * none (NULL), and products aa, ab (n). */
+/* Directions: n rows a (n, O) and b, either one row each (b_step = O), one row for all (b_step = 0)
+ * or none (NULL), with the products aa, ab (n). */
 typedef struct directions {
     const float *a;
     const float *b;
@@ -26,8 +26,8 @@ typedef struct directions {
     size_t n;
 } directions;
 
-/* Entries `first` to first + width of row i of S, those right of the diagonal left out: a vector
- * unit keeps them while it goes through the directions. */
+/* Adds to the entries first to first + width of row i of S; those right of the diagonal are
+ * skipped. A vector unit keeps the entries in registers while it goes through the directions. */
 NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, const directions *d,
                             float gain, size_t O)
 {
@@ -55,7 +55,7 @@ NBT_INLINE void add_entries(size_t width, float *row, size_t i, size_t first, co
     nbt_copy(row + first, sum, count);
 }
 
-/* S += gain (aa a a^T + ab (a b^T + b a^T)) for one direction after the other. */
+/* S += gain (aa a a^T + ab (a b^T + b a^T)), one direction after the other. */
 static void add_directions(float *S, const directions *along, float gain, size_t O)
 {
     for (size_t i = 0; i < O; S += ++i) {
@@ -72,7 +72,7 @@ static void add_directions(float *S, const directions *along, float gain, size_t
     }
 }
 
-/* sum_n (square_n a_n) a_n, from `sum` on. */
+/* sum + sum_n (square_n a_n) a_n. */
 NBT_INLINE float add_squares_of(float sum, const float *square, const float *a, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -81,7 +81,7 @@ NBT_INLINE float add_squares_of(float sum, const float *square, const float *a, 
     return sum;
 }
 
-/* S of a single output, all directions of the learner together. */
+/* S of a single output, all directions of the learner in one loop. */
 static void add_single(const nbt_layout *l, float gain)
 {
     float sum = 0.0f;
@@ -184,9 +184,10 @@ static void solve_along(const float *s, const float *a, float strength, float *x
 /* x (O) <- S^-1 x. */
 static void solve(float *S, float *x, size_t O)
 {
-    float *column = S; /* (k, k) and, a row further on each time, what is below it */
+    float *column = S; /* (k, k), and the column below it row by row */
     for (size_t k = 0; k < O; column += k + 2, k++) {
-        /* A pivot of I plus a non-negative matrix is at least 1; rounding must not hide it. */
+        /* A pivot of I plus a positive semidefinite matrix is at least 1; rounding must not reduce
+         * it. */
         float pivot = nbt_sqrt(*column < 1.0f ? 1.0f : *column);
         *column = pivot;
         x[k] /= pivot;

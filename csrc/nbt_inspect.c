@@ -131,9 +131,10 @@ nbt_status nbt_array_get(const nbt_learner *learner, uint32_t array, float *out,
     return NBT_OK;
 }
 
-/* Gives a walker the caller's numbers one after the other; nothing where there are none. */
+/* A walker that returns the caller's numbers one after the other; without numbers the learner's
+ * own. */
 typedef struct setter {
-    nbt_walker walker; /* first, so that a visit finds its setter */
+    nbt_walker walker; /* first, so that a pointer to it is a pointer to the setter */
     const float *next;
 } setter;
 
@@ -166,11 +167,11 @@ nbt_status nbt_array_set(nbt_learner *learner, uint32_t array, const float *valu
     self.walker.writes = 1;
     self.next = values;
     nbt_walk_learnt(&self.walker, learner, &l, v.data, rows * cols);
-    learner->looked = NBT_LOOK_NONE; /* at what has changed since */
+    learner->looked = NBT_LOOK_NONE; /* the look was at the old matrices */
     return NBT_OK;
 }
 
-/* ---- what is said of forecasts and labels ---------------------------------------------------- */
+/* ---- intervals and anomalies ----------------------------------------------------------------- */
 
 nbt_status nbt_interval(const nbt_learner *learner, float *bounds)
 {
@@ -218,7 +219,7 @@ int nbt_alarm_count(nbt_alarm *alarm, float score)
 {
     int tells = 0;
     if (alarm != NULL) {
-        int above = score > alarm->threshold; /* NaN is not */
+        int above = score > alarm->threshold; /* NaN fails the comparison */
         tells = above && alarm->left == 0;
         alarm->left = above ? alarm->hold_off : alarm->left - (alarm->left > 0);
     }
@@ -242,10 +243,12 @@ nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *
     }
     memcpy(scratch, learner, needed);
     nbt_learner *copy = (nbt_learner *)scratch;
-    if (copy->pending > copy->config.max_delay) { /* make room: no label comes to the copy */
+    if (copy->pending > copy->config.max_delay) { /* frees a place: no label will come to the
+                                                     copy */
         copy->pending = copy->config.max_delay;
         nbt_layout_of(&l, &copy->config, copy);
-        /* With max_delay 0 a forecast starts from the learning state, which has to catch up. */
+        /* With max_delay 0 a forecast starts from the learning state, which has to be the live
+         * one. */
         nbt_copy(nbt_learning_state(&l), l.state, l.S);
     }
     return nbt_predict(copy, y, x);
@@ -254,7 +257,7 @@ nbt_status nbt_peek(const nbt_learner *learner, float *y, const float *x, void *
 /* ---- hash ------------------------------------------------------------------------------------ */
 
 typedef struct hasher {
-    nbt_walker walker; /* first, so that a visit finds its hasher */
+    nbt_walker walker; /* first, so that a pointer to it is a pointer to the hasher */
     uint64_t hash;
 } hasher;
 
@@ -287,7 +290,7 @@ uint64_t nbt_hash(const nbt_learner *learner)
             mix(&self.walker, nbt_config_word(&learner->config, i));
         }
     }
-    mix_pair(&self, learner->counters.labels); /* sets the annealed rate */
+    mix_pair(&self, learner->counters.labels); /* determines the annealed rate */
     nbt_layout l;
     nbt_layout_of(&l, &learner->config, (void *)(uintptr_t)learner);
     nbt_walk(&self.walker, (nbt_learner *)(uintptr_t)learner, &l);

@@ -4,7 +4,7 @@
 #include "nbt_math.h"
 #include "nbt_scaler.h"
 
-#define RUN_MAX 16777216.0f /* floats count so far */
+#define RUN_MAX 16777216.0f /* floats count exactly up to here */
 
 NBT_LOCAL nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l)
 {
@@ -22,8 +22,8 @@ NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l
     u[l->Z - 1] = 1.0f;
 }
 
-/* A channel after a value of it: the statistics, the value itself, which may have been brought to
- * its limit, and its scaled value. */
+/* A channel after one value: the statistics, the value itself, possibly limited, and the scaled
+ * value. */
 typedef struct intake {
     nbt_scale scale;
     float value;
@@ -31,7 +31,7 @@ typedef struct intake {
     int accepted;
 } intake;
 
-/* held: where `holds`, what a NaN stands for, in scaled units; the channel counts nothing then. */
+/* held: the scaled value that replaces a NaN if `holds`; the channel then counts nothing. */
 NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_t channel, size_t n,
                              float z, float limit, int holds, float held)
 {
@@ -47,7 +47,8 @@ NBT_INLINE_LANES intake take(const nbt_config *config, const float *stats, size_
     return in;
 }
 
-/* scaled (n) of the values z (n) with nothing changed. Returns whether all are accepted. */
+/* Computes scaled (n) of the values z (n) without changing the learner. Returns whether all are
+ * accepted. */
 NBT_INLINE_LANES int take_all(const nbt_config *config, const float *NBT_RESTRICT stats, size_t n,
                               const float *NBT_RESTRICT z, float limit, int holds,
                               const float *NBT_RESTRICT held, float *NBT_RESTRICT scaled)
@@ -79,7 +80,7 @@ NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l,
     const nbt_config *config = &learner->config;
     size_t n_in = config->n_in;
     nbt_ring ring = nbt_intake_ring(learner, l);
-    float *scaled = l->f; /* until all channels have been checked, nothing else changes */
+    float *scaled = l->f; /* nothing changes until all channels have been checked */
     int holds = config->hold_missing != 0;
     const float *held = nbt_ring_slot(&ring, 0);
     if (!take_all(config, l->input_scale, n_in, x, config->input_limit, holds, held, scaled)) {
@@ -97,7 +98,7 @@ NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l,
     return NBT_OK;
 }
 
-/* Gaussian labels: checked, then counted. */
+/* Checks gaussian labels, then counts them. */
 static nbt_status take_values(const nbt_layout *l, const float *label, int *present,
                               nbt_notice *notice)
 {

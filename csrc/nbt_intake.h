@@ -1,5 +1,6 @@
-/* What comes in from the caller: checked, counted by the scaler, put into the ring; and predictions
- * on their way out. Nothing changes before everything has been checked. */
+/* Inputs and labels from the caller: checks them, updates the scaler, stores inputs in the ring;
+ * and converts predictions to the caller's units. Nothing changes before everything has been
+ * checked. */
 #ifndef NBT_INTAKE_H
 #define NBT_INTAKE_H
 
@@ -8,23 +9,23 @@
 
 NBT_LOCAL nbt_ring nbt_intake_ring(const nbt_learner *learner, const nbt_layout *l);
 
-/* What the guards did to an input or a label. */
+/* The interventions of the guards for an input or a label. */
 typedef struct nbt_notice {
     int limited;
     int stuck;
-    int jumped; /* an input, permanently (nbt_units.h) */
+    int jumped; /* an input has changed permanently (nbt_units.h) */
 } nbt_notice;
 
-/* Counts x in runs (2, n); whether the channel has now repeated it for more than `steps` samples
- * (0: never). A missing value is not counted. */
+/* Counts x in runs (2, n). Returns whether the channel has now repeated it for more than `steps`
+ * samples (0: never). A missing value is not counted. */
 NBT_LOCAL int nbt_intake_is_stuck(float *runs, size_t channel, size_t n, float x, uint32_t steps);
 
-/* Scales x (n_in) and makes it the newest sample. NBT_OK or NBT_ERR_INPUT. */
+/* Scales x (n_in) and stores it as the newest sample. Returns NBT_OK or NBT_ERR_INPUT. */
 NBT_LOCAL nbt_status nbt_intake_input(nbt_learner *learner, const nbt_layout *l, const float *x,
                                       nbt_notice *notice);
 
-/* Checks the label and brings it to scaled units in nbt_label(l), NaN where it is stuck; *present:
- * is any output labelled? NBT_OK or NBT_ERR_LABEL. */
+/* Checks the label and converts it to scaled units in nbt_label(l), NaN where it is stuck.
+ * *present: whether any output has a label. Returns NBT_OK or NBT_ERR_LABEL. */
 NBT_LOCAL nbt_status nbt_intake_label(const nbt_layout *l, const float *label, int *present,
                                       nbt_notice *notice);
 
@@ -32,7 +33,7 @@ NBT_LOCAL nbt_status nbt_intake_label(const nbt_layout *l, const float *label, i
 NBT_LOCAL void nbt_intake_gather(const nbt_learner *learner, const nbt_layout *l, float *u,
                                  const float *state, size_t age);
 
-/* y (O): gaussian predictions back to the caller's units. */
+/* Converts gaussian predictions y (O) to the caller's units. */
 NBT_LOCAL void nbt_intake_unscale(const nbt_layout *l, float *y);
 
 #endif

@@ -4,8 +4,8 @@
 
 #define FAST_RATE 0.05f
 #define SLOW_RATE 0.005f
-#define ABSOLUTES_MAX 8.0f   /* mean absolute errors that an error counts at most */
-#define LABELS_SETTLED 20.0f /* labels before there is a scale to compare with */
+#define ABSOLUTES_MAX 8.0f   /* an error counts as at most this many mean absolute errors */
+#define LABELS_SETTLED 20.0f /* labels before the scale can be used */
 #define REACH_RATE 0.02f
 #define REACH_START 0.3f
 #define REACH_MIN 1e-3f
@@ -13,7 +13,7 @@
 #define START_WIDE 1.25f
 #define WIDER 1.5f
 #define STUDENT_RATE 0.005f
-#define LOGARITHM_MAX 7.0f /* of a scale relative to s */
+#define LOGARITHM_MAX 7.0f /* limit of the log of a scale relative to s */
 
 /* Degrees of freedom; log of the density's factor, lgamma((nu + 1) / 2) - lgamma(nu / 2) -
  * log(nu pi) / 2. */

@@ -6,7 +6,7 @@
 NBT_LOCAL void nbt_jacobian_push(const nbt_layout *l, float *out, const float *memory)
 {
     size_t H = l->H;
-    /* Part 0 before part 1: where out is v, the memory is overwritten last. */
+    /* Part 0 before part 1: if out is v, the memory is overwritten last. */
     for (size_t part = 0; part < l->parts; part++, out += H) {
         const float *gain = part == 0 ? nbt_gain(l) : NBT_OF(l, gain2);
         for (size_t i = 0; i < H; i++) {
@@ -20,7 +20,7 @@ NBT_LOCAL void nbt_jacobian_push(const nbt_layout *l, float *out, const float *m
     }
 }
 
-/* out (H): for every unit the sum over its rows of e_r x_r. */
+/* out (H): for every unit the sum of e_r x_r over its rows. */
 static void through_units(const nbt_layout *l, float *out, const float *x)
 {
     const float *gain = nbt_gain(l);

@@ -4,7 +4,8 @@
 
 #include "nbt_cell.h"
 
-/* Fail to compile when NBT_HEADER_BYTES in nbt.h is not the size of the header, or it has gaps. */
+/* Compilation fails if NBT_HEADER_BYTES in nbt.h is not the size of the header, or if the header
+ * has gaps. */
 #define WORD_PLACE(kind, name, most, since) \
     WORD_AT_##name, WORD_LAST_##name = WORD_AT_##name + NBT_WORDS_##kind - 1,
 enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
@@ -15,8 +16,8 @@ enum { NBT_WORD_LIST(WORD_PLACE) WORDS };
 NBT_WORD_LIST(WORD_ASSERT)
 NBT_ASSERT(nbt_header_is_as_stated, sizeof(struct nbt_learner) <= NBT_HEADER_BYTES);
 
-/* Fail to compile when nbt_config and nbt_counters have not the fields of nbt_tables.h, in their
- * order and of their types. */
+/* Compilation fails if nbt_config and nbt_counters do not have the fields of nbt_tables.h, in their
+ * order and with their types. */
 #define IS_A(type, structure, name) (sizeof((type *)0 == &((structure *)0)->name) > 0)
 #define IS_COUNT(name) IS_A(uint32_t, nbt_config, name)
 #define IS_CHOICE(name) IS_A(uint32_t, nbt_config, name)
@@ -67,7 +68,7 @@ uint32_t nbt_config_versions(const nbt_config *config)
     return used | (NBT_ALL_VERSIONS & ~brought_fields);
 }
 
-/* Floats of the last good copy, whole multiples of 8 bytes; 0 without one. */
+/* Floats of the last good copy, a multiple of 8 bytes; 0 without one. */
 #define FLOATS_COPIED(where, name, purpose, content, since, copied, brought, floats_) \
     +(size_t)(copied) * (brought) * (floats_)
 static size_t copied_floats(const nbt_layout *l)
@@ -99,8 +100,8 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 
 #else
 
-/* Takes an array of n floats off the block if it is brought, 1 or 0. Returns NULL if not, or without
- * a block. */
+/* Places an array of n floats in the block if `brought` is 1. Returns NULL if it is 0, or if there
+ * is no block. */
 static float *place(float *base, size_t *next, size_t brought, size_t n)
 {
     float *array = base != NULL && brought != 0 ? base + *next : NULL;
@@ -108,7 +109,7 @@ static float *place(float *base, size_t *next, size_t brought, size_t n)
     return array;
 }
 
-/* Where the pointer to an array is kept. */
+/* Stores the pointer to an array. */
 #define KEEP_MATRIX(name, array) l->m.name = (array);
 #define KEEP_POINTER(name, array) l->name = (array);
 #define KEEP_OPTIONAL(name, array)                                         \
@@ -120,8 +121,8 @@ static float *place(float *base, size_t *next, size_t brought, size_t n)
 #define PLACE_SCRATCH(where, name, brought, floats_) \
     KEEP_##where(name, place(floats, &n, brought, floats_))
 
-/* The matrices of the sweep come first and side by side, with a gap before all but the first: with
- * 16 rows, or a multiple, all start on a cache line if the first one does. */
+/* The matrices of the sweep come first and next to each other, with a gap before all but the first.
+ * With a multiple of 16 rows, all start on a cache line if the first one does. */
 #define PLACE_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
     n += n > 0 ? (brought) * NBT_APART_(floats_) : 0;                                \
     PLACE_SAVED(where, name, purpose, content, since, copied, brought, floats_)
@@ -163,7 +164,7 @@ size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
                      L, M, S, R, D, E, Z, F, C, Q)
     NBT_SCRATCH_ARRAYS(PLACE_SCRATCH, NBT_BRINGS, cell, estimator, filter, link, n_in, O, H, L, M,
                        S, R, D, E, Z, F, C, Q)
-    n += n % 2; /* whole multiples of 8 bytes */
+    n += n % 2; /* a multiple of 8 bytes */
     size_t T = nbt_linear_lags(l);
     NBT_STREAM_ARRAYS(PLACE_SAVED, NBT_BRINGS(NBT_LINKS_REAL, link), (size_t)nbt_follows(l),
                       (size_t)nbt_is_anchored(l), (size_t)nbt_is_slow(l), (size_t)nbt_mixes(l),
@@ -183,7 +184,7 @@ size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col)
     if (!nbt_is_columnar(l)) {
         return nbt_block_index(row, col, l->R, l->D);
     }
-    /* Units of a kind lie in blocks of their own. */
+    /* Each kind of units has its own blocks. */
     size_t unit = row % l->H, gated = l->H - nbt_resonators(l), at = row / l->H * l->D + col;
     return unit < gated
                ? nbt_block_index(unit, at, gated, l->m.cols)
@@ -208,7 +209,7 @@ void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes)
     NBT_SAVED_OF(COUNT_BYTES, COUNT_BYTES, l)
     NBT_STREAM_OF(COUNT_BYTES, l)
     bytes->guard += copied_floats(l) * sizeof(float);
-    /* The rest, gaps between matrices included. */
+    /* The remaining bytes, with the gaps between matrices. */
     bytes->workspace = total - bytes->header - bytes->parameters - bytes->estimate -
                        bytes->covariance - bytes->state - bytes->ring - bytes->scaler -
                        bytes->guard;

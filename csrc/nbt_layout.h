@@ -1,5 +1,5 @@
-/* Where everything of a learner lies in its block. The block holds no pointers, so that it can be
- * copied byte for byte; a layout is worked out from the config in each call. */
+/* The position of every array of a learner in its block. The block contains no pointers, so that it
+ * can be copied byte for byte; every call computes the layout from the config. */
 #ifndef NBT_LAYOUT_H
 #define NBT_LAYOUT_H
 
@@ -21,24 +21,24 @@ struct nbt_learner {
     NBT_WORD_LIST(NBT_WORD_MEMBER)
 };
 
-enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: since then nothing was kept */
+enum { NBT_COPY_NONE, NBT_COPY_READY, NBT_COPY_TAKEN }; /* taken: restored since */
 
 enum {
     NBT_LOOK_NONE,
-    NBT_LOOK_SUMS, /* u, and the row sums */
-    NBT_LOOK_STEP  /* the gains and the carry too, and f and y; the live state is the one after the
-                     step */
+    NBT_LOOK_SUMS, /* u and the row sums */
+    NBT_LOOK_STEP  /* also the gains and the carry, f and y; the live state is the one after the
+                      step */
 };
 
 #if !NBT_FIXED
 
-/* A build that cannot have an array has no pointer to it in its layout, if nbt_tables.h says
- * OPTIONAL. Use: NBT_OF(l, name), NULL where there is none. */
+/* An array that nbt_tables.h marks as OPTIONAL has no pointer in a layout of a build that cannot
+ * have it. Use NBT_OF(l, name), which is NULL if the learner does not have the array. */
 #define NBT_OPTIONAL_SAVED(where, name, purpose, content, since, copied, brought, floats) \
     NBT_OPTIONAL_##where(name, brought)
 #define NBT_OPTIONAL_SCRATCH(where, name, brought, floats) NBT_OPTIONAL_##where(name, brought)
 #define NBT_OPTIONAL_POINTER(name, built)
-/* Places of the pointers: an array takes one if it is built, and none otherwise. */
+/* Indices of the pointers: one for every array that is built. */
 #define NBT_OPTIONAL_OPTIONAL(name, built) \
     NBT_AT_##name, NBT_LAST_##name = NBT_AT_##name + ((built) != 0 ? 1 : 0) - 1,
 /* clang-format off */
@@ -54,11 +54,11 @@ enum {
 };
 /* clang-format on */
 
-/* Arrays as pointers into one block; NULL where the configuration has none. */
+/* The arrays as pointers into one block; NULL for those that the configuration does not have. */
 typedef struct nbt_layout {
     const nbt_config *config;
     size_t H, O, S, R, D, parts; /* sizes, docs/design.md section 1 */
-    int alone;                   /* do the gates see their own unit only */
+    int alone;                   /* whether the gates see only their own unit */
     size_t C, E;    /* resonators, the last of the units; state floats that are features:
                                     h, or [h; p; q] (nbt_columns.h) */
     size_t Z;       /* entries of u = [h; x; 1] */
@@ -74,7 +74,8 @@ typedef struct nbt_layout {
 #define NBT_MEMBER_OPTIONAL(name)
     NBT_SAVED_ARRAYS(NBT_SKIP, NBT_MEMBER_SAVED, NBT_BUILDS, , , , , , , , , , , , , , , , , )
     NBT_SCRATCH_ARRAYS(NBT_MEMBER_SCRATCH, NBT_BUILDS, , , , , , , , , , , , , , , , , )
-    float *copy; /* the last good copy: what is `copied`, matrices first; NULL without one */
+    float *copy; /* the last good copy: the arrays marked `copied`, matrices first; NULL without
+                    one */
     float *optional[NBT_OPTIONAL > 0 ? NBT_OPTIONAL : 1];
 } nbt_layout;
 
@@ -93,7 +94,8 @@ NBT_INLINE float *nbt_optional(const nbt_layout *l, int at, int last)
 
 #endif
 
-/* Where one pointer stands for several arrays, the later ones. Only of what there is. */
+/* The second and later arrays where one pointer is shared by several. Only for arrays that the
+ * learner has. */
 NBT_INLINE float *nbt_learning_state(const nbt_layout *l)
 {
     return l->state + l->S;
@@ -134,8 +136,9 @@ NBT_INLINE float *nbt_factor(const nbt_layout *l)
     return l->y + 3 * l->O;
 }
 
-/* What a learner has in addition to nbt_matrices.h; constants where the build leaves no choice. */
-NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and sums of them */
+/* Properties of a learner that nbt_matrices.h does not have; constants where the build leaves no
+ * choice. */
+NBT_INLINE int nbt_is_swept(const nbt_layout *l) /* has w or g, and their sums */
 {
     return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_SWEPT, l->m.w != NULL || l->m.g != NULL);
 }
@@ -175,7 +178,7 @@ NBT_INLINE int nbt_is_gaussian(const nbt_layout *l)
     return nbt_has(NBT_BUILT_link, NBT_LINKS_REAL, l->noise != NULL);
 }
 
-/* Of units that follow, the anchor and the mixture. */
+/* Properties of units that follow the stream, the anchor and the mixture. */
 NBT_INLINE int nbt_follows(const nbt_layout *l)
 {
     return NBT_FOLLOW && l->config->follow != 0;
@@ -221,12 +224,13 @@ NBT_INLINE int nbt_has_anomaly(const nbt_layout *l)
     return NBT_HAS_ANOMALY && NBT_BUILDS(NBT_LINKS_REAL, link) && l->config->anomaly != 0;
 }
 
-NBT_INLINE int nbt_assesses(const nbt_layout *l) /* the answers themselves, not their parts only */
+NBT_INLINE int nbt_assesses(const nbt_layout *l) /* computes intervals or scores of its answers */
 {
     return nbt_intervals(l) > 0 || nbt_has_anomaly(l);
 }
 
-NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs */
+NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts are stored with the inputs until their
+                                                 labels */
 {
     return nbt_is_anchored(l) || nbt_mixes(l) || nbt_assesses(l);
 }
@@ -236,30 +240,30 @@ NBT_INLINE int nbt_waits(const nbt_layout *l) /* forecasts wait with the inputs 
 uint32_t nbt_config_word(const nbt_config *config, size_t index);
 void nbt_config_set_word(nbt_config *config, size_t index, uint32_t word);
 
-/* Minor version of the checkpoints that first had the word. */
+/* Minor version of the checkpoints that introduced the word. */
 uint32_t nbt_config_since(size_t index);
 
-/* Set of the versions whose fields, words and arrays shape what the learner does: bit i is minor
- * version i. A version that brought fields counts where one of them is not 0. */
+/* Set of the versions whose fields, words and arrays affect the learner: bit i is minor version i.
+ * A version that added fields is in the set if one of them is not 0. */
 uint32_t nbt_config_versions(const nbt_config *config);
 
 /* Whether nbt_config_check accepts a config. */
 int nbt_config_is_good(const nbt_config *config);
 
-/* The layout of a learner whose first byte is `base`, or NULL to ask for sizes only. Returns
- * nbt_bytes. */
+/* Fills in the layout of a learner whose first byte is `base`, or only the sizes if base is NULL.
+ * Returns nbt_bytes. */
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base);
 
-/* Place in storage of element (row, col) of a matrix (R, D). */
+/* Index of element (row, col) of a matrix (R, D) in storage. */
 size_t nbt_layout_index(const nbt_layout *l, size_t row, size_t col);
 
-/* Place in storage of element (k, j) of U or its covariance (Q, Z), nbt_head.h. */
+/* Index of element (k, j) of U or its covariance (Q, Z) in storage (nbt_head.h). */
 size_t nbt_layout_head_index(const nbt_layout *l, size_t k, size_t j);
 
-/* Its bytes by purpose. */
+/* The bytes of a learner by purpose. */
 void nbt_layout_bytes(const nbt_config *config, nbt_breakdown *bytes);
 
-/* ---- choices of the learner -------------------------------------------------------------------
+/* ---- choices of the learner ---------------------------------------------------------------------
  * Constants where the build leaves no choice. */
 NBT_INLINE uint32_t nbt_cell(const nbt_layout *l)
 {
@@ -298,13 +302,13 @@ NBT_INLINE uint32_t nbt_link(const nbt_layout *l)
 #define NBT_FIND_MATRIX(l, name) ((l)->m.name)
 #define NBT_FIND_OPTIONAL(l, name) NBT_OF(l, name)
 
-/* Fails to compile when a choice is added: then every switch of the file that says this needs its
- * case. */
+/* Compilation fails when a choice is added: every switch in the file that uses this needs a case
+ * for it. */
 #define NBT_COVERS(name, all, covered) NBT_ASSERT(name, (all) == (covered))
 
-/* What a label says of the traces: step (E), curvature (E), and tilt (H) or of resonators the
- * curvature of p with q (C); NULL without traces. Gated columns alone have room for the first two
- * in act, whose gains are used up by then. */
+/* The scalars of a label for the traces: step (E), curvature (E), and tilt (H), or for resonators
+ * the curvature of p with q (C); NULL without traces. With gated columns only, the first two are
+ * stored in act, whose gains are no longer needed then. */
 NBT_INLINE float *nbt_step_g(const nbt_layout *l)
 {
     return nbt_is_columnar(l) && nbt_resonators(l) == 0 && nbt_has_g(&l->m) ? l->act
@@ -321,15 +325,15 @@ NBT_INLINE float *nbt_tilt(const nbt_layout *l)
     return nbt_has_g(&l->m) ? nbt_step_g(l) + 2 * l->E : NULL;
 }
 
-/* (E) sum P g g of a unit, or of p and of q; of columns where the carry was. */
+/* (E) sum P g g of a unit, or of p and of q; with columns in the place of the carry. */
 NBT_INLINE float *nbt_g_square(const nbt_layout *l)
 {
     return nbt_is_columnar(l) ? l->carry : NBT_OF(l, g_square);
 }
 
-/* ---- what a place holds -----------------------------------------------------------------------
- * Memory is dear, so some arrays hold one thing early in a step and another late. Each meaning has
- * a name. */
+/* ---- shared arrays ------------------------------------------------------------------------- To
+ * save memory, some arrays hold one quantity early in a step and another one late. Each quantity
+ * has its own function. */
 
 /* act (R): pre-activations, and after the cell the gains of part 0. */
 NBT_INLINE float *nbt_gain(const nbt_layout *l)
@@ -337,37 +341,38 @@ NBT_INLINE float *nbt_gain(const nbt_layout *l)
     return l->act;
 }
 
-/* da (R): theta_h v, and for nobacktrack after J v is made the factors of u in w. */
+/* da (R): theta_h v; for nobacktrack, once J v is computed, the factors of u in w. */
 NBT_INLINE float *nbt_u_scale(const nbt_layout *l)
 {
     return l->da;
 }
 
-/* carry (S), after J v is made: the factors of the gains in v, of one gate at a time (H). */
+/* carry (S), once J v is computed: the factors of the gains in v, of one gate at a time (H). */
 NBT_INLINE float *nbt_v_scale(const nbt_layout *l)
 {
     return l->carry;
 }
 
-/* cf (2, F), while a change of the matrices may still need u: the next u and its squares. */
+/* cf (2, F), while a pending change of the matrices still needs u: the next u and its squares. */
 NBT_INLINE float *nbt_next_u(const nbt_layout *l)
 {
     return l->cf;
 }
 
-/* white (H), while a change may still need g_scale: that of the next step. */
+/* white (H), while a pending change still needs g_scale: that of the next step. */
 NBT_INLINE float *nbt_next_g_scale(const nbt_layout *l)
 {
     return NBT_OF(l, white);
 }
 
-/* y (O): the prediction; of probabilities, after nbt_link_innovate, its midpoint with the label. */
+/* y (O): the prediction; for probabilities, after nbt_link_innovate, its midpoint with the
+ * label. */
 NBT_INLINE float *nbt_midpoint(const nbt_layout *l)
 {
     return l->y;
 }
 
-/* rtrl: w_square is the sum of P h h over all slopes, alpha (O) the step along those of each
+/* rtrl: w_square is the sum of P h h over all slopes, alpha (O) the step along the slopes of each
  * output. */
 NBT_INLINE float *nbt_slope_square(const nbt_layout *l)
 {

@@ -1,21 +1,24 @@
 /* One sample, one label: the algorithm (docs/design.md, sections 2, 3, 6 and 7).
  *
  *   predict    intake     x through the guards and the scaler into the ring
- *              forecast   [the change that a label has left undone], look
+ *              forecast   [the change of the last label, if pending], look
  *                         a = theta u -> cell -> live state, y = link(V f)
  *
  *   learn      intake     the label through the guards and the scaler
- *              advance    look (if predict has not), the learning state by the input that waits
- *                         longest, and the estimate of its derivative
+ *              advance    look (unless done by predict), the learning state by the oldest waiting
+ *                         input, and the estimate of its derivative
  *              correct    the readout, its covariance, the noise; the scalars of the recurrent step
- *              finish     the watch, and the change of the matrices: with the look at the next
- *              input
- *                         if that is here, else left undone until it is
+ *              finish     the guard over the loss, and the change of the matrices: with the look at
+ *                         the next input if that is present, else it is pending until then
  *
- * A look takes the row sums of the matrices that a step starts from: theta u, theta_h v, sum P w w
- * and so on. A change is what a step does to the matrices: w and g move, theta and P follow. A
- * sweep is one pass over the matrices that makes a change, a look, or both: each parameter is then
- * read and written once. */
+ * Three terms are used in all files of the kernel:
+ *   look     computes the row sums of the matrices from which a step starts: theta u, theta_h v,
+ *            sum P w w and so on
+ *   change   the effect of a step on the matrices: w and g move, theta and P follow
+ *   sweep    one pass over the matrices that makes a change, a look, or both, so that each
+ *            parameter is read and written once
+ * The live state has processed all inputs, the learning state only those whose labels have arrived.
+ * The estimate is the derivative of the learning state. */
 #include "nbt.h"
 #include "nbt_assess.h"
 #include "nbt_correct.h"
@@ -33,12 +36,12 @@
 #include "nbt_ud.h"
 #include "nbt_watch.h"
 
-/* l->f = [state; phi; x; 1] for the sample `age` before the newest, whose x and 1 are those of u,
- * or with units that follow the applied ones. u may be l->f. */
+/* l->f = [state; phi; x; 1] for the sample `age` samples before the newest. x and 1 are those of u,
+ * or the applied ones with units that follow the stream. u may be l->f. */
 static void gather_features(const nbt_learner *learner, const nbt_layout *l, const float *state,
                             const float *u, size_t age)
 {
-    float *phi = NBT_OF(l, head_step); /* not in use yet */
+    float *phi = NBT_OF(l, head_step); /* not in use yet in this step */
     if (nbt_has_head(l)) {
         nbt_head_forward(l, phi, state, u + l->E);
     }
@@ -64,7 +67,7 @@ static void read_out(const nbt_learner *learner, const nbt_layout *l, const floa
     nbt_link_predict(l);
 }
 
-/* Makes the change that a step has left undone, if there is one. */
+/* Makes the pending change, if there is one. */
 static void settle(const nbt_layout *l, nbt_change **undone)
 {
     if (*undone != NULL) {
@@ -75,9 +78,9 @@ static void settle(const nbt_layout *l, nbt_change **undone)
 
 /* ---- predict --------------------------------------------------------------------------------- */
 
-/* Advances the live state by the newest input and reads l->y out; `undone` is made on the way.
- * Where no forecast may wait longer than to the next label, the live state is the learning state,
- * and this is the step that the label will need. */
+/* Advances the live state by the newest input and computes the forecast l->y; makes the pending
+ * change `undone` in the same pass. If no forecast may wait beyond the next label (max_delay 0),
+ * the live state is the learning state, and this step is the one that the label needs. */
 NBT_OWN_FRAME static void forecast(nbt_learner *learner, const nbt_layout *l, nbt_change **undone)
 {
     if (l->config->max_delay == 0) {
@@ -111,7 +114,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     if (notice.jumped) {
         settle(l, undone);
         opens = nbt_watch_jump(learner, l);
-        learner->looked = NBT_LOOK_NONE; /* at matrices that have changed since */
+        learner->looked = NBT_LOOK_NONE; /* the look was at the old matrices */
     }
     forecast(learner, l, undone);
     if (nbt_follows(l) && nbt_is_gaussian(l)) {
@@ -123,7 +126,7 @@ static nbt_status predict(nbt_learner *learner, const nbt_layout *l, float *y, c
     }
     int finite = nbt_are_finite(y, l->O);
     learner->pending++;
-    /* All that waits may already have been forecast from the stuck value. */
+    /* All waiting forecasts may have been made from the stuck value. */
     learner->quarantine = notice.stuck ? learner->pending : learner->quarantine;
     nbt_count(&learner->counters.predictions, 1);
     nbt_count(&learner->counters.clipped, notice.limited);
@@ -172,15 +175,15 @@ nbt_status NBT_VERSION(nbt_variance)(nbt_learner *learner, float *variance)
 
 /* ---- learn ----------------------------------------------------------------------------------- */
 
-/* One label on its way through the step. */
+/* One label during the learning step. */
 typedef struct learn_step {
-    nbt_notice notice; /* what the guards did to it */
-    int present;       /* is there anything to learn from */
-    int good;          /* has every number stayed within its bounds */
-    float loss;        /* of the forecast, if present */
+    nbt_notice notice; /* interventions of the guards */
+    int present;       /* is there any label */
+    int good;          /* are all numbers within their bounds */
+    float loss;        /* of the forecast, if a label is present */
 } learn_step;
 
-/* Refuses a label that cannot be, with nothing changed, or takes it in. */
+/* Checks a label; refuses an invalid one with nothing changed, or stores it. */
 NBT_OWN_FRAME static nbt_status intake_label(nbt_learner *learner, const nbt_layout *l,
                                              const float *label, learn_step *now)
 {
@@ -197,7 +200,8 @@ NBT_OWN_FRAME static nbt_status intake_label(nbt_learner *learner, const nbt_lay
     return refused;
 }
 
-/* The learning state and the estimate, and the forecast that the label belongs to. */
+/* Advances the learning state and the estimate, and computes the forecast that the label belongs
+ * to. */
 NBT_OWN_FRAME static void advance(nbt_learner *learner, const nbt_layout *l, learn_step *now)
 {
     int has_read = learner->looked == NBT_LOOK_STEP;
@@ -211,8 +215,8 @@ NBT_OWN_FRAME static void advance(nbt_learner *learner, const nbt_layout *l, lea
     }
 }
 
-/* What the label changes. Without one the sweep moves w and g along and leaves theta and its
- * covariance. */
+/* Computes the changes of the label. Without a label, the sweep advances w and g but leaves theta
+ * and its covariance unchanged. */
 NBT_OWN_FRAME static void correct(nbt_learner *learner, const nbt_layout *l, nbt_change *change,
                                   learn_step *now)
 {
@@ -226,13 +230,13 @@ NBT_OWN_FRAME static void correct(nbt_learner *learner, const nbt_layout *l, nbt
         if (now->good && nbt_mixes(l)) {
             nbt_experts_learn(learner, l);
         }
-        if (now->good && nbt_has_head(l)) { /* after the experts, who read its forecast */
+        if (now->good && nbt_has_head(l)) { /* after the experts, which read the forecast */
             nbt_head_change(l, &change->update);
         }
     }
 }
 
-/* Counts the step. */
+/* Updates the counters. */
 static void count(nbt_learner *learner, const learn_step *now)
 {
     nbt_counters *counters = &learner->counters;
@@ -243,8 +247,8 @@ static void count(nbt_learner *learner, const learn_step *now)
     nbt_count(&counters->stuck, now->notice.stuck);
 }
 
-/* Brings the matrices to where the step leaves them, or leaves that undone. At once where the watch
- * acts, which looks at all of them. */
+/* Changes the matrices, or leaves the change pending. It is made at once if the guard over the loss
+ * acts, since that uses all of them. */
 static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *change, int at_once,
                         nbt_change **undone)
 {
@@ -257,7 +261,7 @@ static void make_change(nbt_learner *learner, const nbt_layout *l, nbt_change *c
     }
 }
 
-/* Counters, matrices, watch. Returns the answer of the step. */
+/* Updates counters, matrices and the guard over the loss. Returns the status of the step. */
 NBT_OWN_FRAME static nbt_status finish(nbt_learner *learner, const nbt_layout *l,
                                        nbt_change *change, learn_step *now, nbt_change **undone)
 {
@@ -278,7 +282,7 @@ NBT_OWN_FRAME static nbt_status finish(nbt_learner *learner, const nbt_layout *l
     return answer == NBT_OK && !now->good ? NBT_SKIPPED : answer;
 }
 
-/* What is learnt in the units that the label finds. */
+/* Learns with the units as they are before the label. */
 NBT_OWN_FRAME static nbt_status learn_label(nbt_learner *learner, const nbt_layout *l,
                                             const float *label, nbt_change *change,
                                             nbt_change **undone)
@@ -296,7 +300,8 @@ NBT_OWN_FRAME static nbt_status learn_label(nbt_learner *learner, const nbt_layo
     return finish(learner, l, change, &now, undone);
 }
 
-/* One label. A change of the matrices may be left in *undone, which lies in *change. */
+/* Learns one label. A pending change of the matrices may remain in *undone, which points to
+ * *change. */
 static nbt_status learn(nbt_learner *learner, const nbt_layout *l, const float *label,
                         nbt_change *change, nbt_change **undone)
 {
@@ -323,7 +328,7 @@ nbt_status NBT_VERSION(nbt_learn)(nbt_learner *learner, const float *label)
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
-/* Set of the counters that have grown: bit i is counter i of NBT_COUNTER_LIST. */
+/* Set of the counters that have increased: bit i is counter i of NBT_COUNTER_LIST. */
 static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
 {
     uint32_t set = 0;
@@ -334,7 +339,7 @@ static uint32_t grown(const nbt_counters *before, const nbt_counters *after)
     return set;
 }
 
-/* Row t of what the caller wants to know, after the forecast, and at the end. */
+/* Fills row t of the caller's outputs after the forecast, and those of the end. */
 static void tell_bounds(const nbt_learner *learner, const nbt_layout *l, const nbt_rows *rows,
                         size_t t)
 {
@@ -372,7 +377,8 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, const nbt_rows *rows, cons
         return NBT_ERR_ARRAY;
     }
     nbt_change change;
-    nbt_change *undone = NULL; /* what a label changes is done when the next input is looked at */
+    nbt_change *undone = NULL; /* a label's change of the matrices is made in the pass of the next
+                                  look */
     nbt_status status = NBT_OK, worst = NBT_OK;
     nbt_counters before = learner->counters;
     for (size_t t = 0; t < steps && status >= 0; t++) {
@@ -385,7 +391,7 @@ nbt_status NBT_VERSION(nbt_run)(nbt_learner *learner, const nbt_rows *rows, cons
                 predict(learner, &l, rows->y + t * config->n_out, x + t * config->n_in, &undone);
             worst = status == NBT_NOT_FINITE ? status : worst;
         }
-        if (status >= 0) { /* a label may move the units that they stand in */
+        if (status >= 0) { /* a label may change the units of the forecasts, so copy them first */
             tell_bounds(learner, &l, rows, t);
         }
         if (status >= 0 && horizon == 0) {

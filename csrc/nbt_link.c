@@ -6,7 +6,7 @@
 NBT_COVERS(nbt_link_covers_all, NBT_LINKS_ALL,
            1u << NBT_LINK_GAUSSIAN | 1u << NBT_LINK_CATEGORICAL | 1u << NBT_LINK_BERNOULLI);
 
-/* Probabilities stay off the ends so that log-losses and 1/sqrt(p) are finite. */
+/* Probabilities stay away from 0 and 1 so that log-losses and 1/sqrt(p) are finite. */
 #define P_MIN_CATEGORICAL 1e-9f
 #define P_MIN_BERNOULLI 1e-6f
 
@@ -99,8 +99,8 @@ static float innovate_categorical(float *t, float *factor, float *p, float label
 {
     int present = !nbt_is_nan(label);
     size_t k = present ? (size_t)label : 0;
-    /* Sums of non-negative terms only: with p almost one-hot, a difference of rounded sums would
-     * claim information where there is none. */
+    /* Sums of non-negative terms only: if p is almost one-hot, a difference of rounded sums would
+     * give information that the label does not contain. */
     float trace = 0.0f;
     float trace_squared = 0.0f;
     float sum_before = 0.0f;
@@ -202,8 +202,8 @@ NBT_LOCAL int nbt_link_is_independent(const nbt_layout *l)
     return nbt_link(l) != NBT_LINK_CATEGORICAL;
 }
 
-/* Entry (i, i) of F^T diag(scale) F where outputs are independent; the scale of gaussian ones makes
- * it 1 on those that are labelled. */
+/* Entry (i, i) of F^T diag(scale) F for independent outputs. The scale of gaussian outputs makes it
+ * 1 for those with a label. */
 static float own_term(uint32_t link, float factor)
 {
     if (factor == 0.0f) {

@@ -2,11 +2,11 @@
 
 #include "nbt.h"
 
-/* One bit of the root a turn, from the highest on, as one extracts a root by hand (the remainder
- * stays exact, so one comparison rounds). The 24-bit root Q of a mantissa m, 2^23 m or 2^24 m = Q^2
- * + remainder, has `twice` = 2 Q and `rest`, the remainder over the bit that is tried: (Q + bit)^2
- * fits if 2 Q + bit <= rest. A tie cannot be: (Q + 1/2)^2 is no integer. A NaN or a number below 0
- * gives the quiet NaN. Cost: some 200 instructions. */
+/* Digit-by-digit square root: every iteration finds one bit, from the highest on. The remainder is
+ * exact, so one comparison rounds the result. The 24-bit root Q of a mantissa m, 2^23 m or 2^24 m =
+ * Q^2 + remainder, has `twice` = 2 Q and `rest`, the remainder over the bit that is tried: (Q +
+ * bit)^2 fits if 2 Q + bit <= rest. A tie cannot occur, since (Q + 1/2)^2 is no integer. NaN or a
+ * number below 0 gives the quiet NaN. Cost: about 200 instructions. */
 float nbt_math_root(float x)
 {
     uint32_t bits = nbt_bits(x);
@@ -38,7 +38,7 @@ float nbt_math_root(float x)
         }
         rest <<= 1;
     }
-    /* The lowest bit of the exponent's field takes the highest of the root. */
+    /* The lowest bit of the exponent field receives the highest bit of the root. */
     return nbt_from_bits(((((exponent + 127u) >> 1) - 1u) << 23) + (twice >> 1) +
                          (uint32_t)(rest > twice));
 }

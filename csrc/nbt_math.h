@@ -20,27 +20,27 @@
 #define NBT_RESTRICT
 #endif
 
-/* A small function with many callers: inline, but in a build for size one that is called. */
+/* A small function with many callers: inline, but a normal function in a build for size. */
 #if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
 #define NBT_INLINE_IF_FAST static __attribute__((noinline, unused))
 #else
 #define NBT_INLINE_IF_FAST NBT_INLINE
 #endif
 
-/* A function whose frame leaves the stack when it returns, in a build for size: inlined into its only
- * caller, its variables would lie below all that this calls later. */
+/* A function whose stack frame is released when it returns, in a build for size. If it were inlined
+ * into its only caller, its variables would occupy the stack during all later calls. */
 #if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
 #define NBT_OWN_FRAME NBT_NOINLINE
 #else
 #define NBT_OWN_FRAME
 #endif
 
-/* Fails to compile where the condition does not hold. */
+/* Compilation fails if the condition does not hold. */
 #define NBT_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 
-/* Whether the processor has an instruction for the square root of a float; IEEE 754 has it round
- * correctly. 0 for processors that are not known to: a build for one that has it, by a compiler
- * that gives it to sqrtf, may set 1. */
+/* Whether the processor has an instruction for the square root of a float; IEEE 754 requires it to
+ * round correctly. 0 for processors that are not listed. A build may set 1 if its processor has the
+ * instruction and its compiler uses it for sqrtf. */
 #ifndef NBT_SQRT_INSTRUCTION
 #if defined(__SSE__) || defined(_M_X64) || defined(__aarch64__) || defined(_M_ARM64) || \
     (defined(__ARM_FP) && (__ARM_FP & 4) != 0) ||                                       \
@@ -55,24 +55,25 @@
 #include <math.h>
 #endif
 
-/* Rows that a vector unit works on at once (nbt_matrices.h). */
+/* Rows that a vector unit processes at once (nbt_matrices.h). */
 #ifndef NBT_LANES
 #define NBT_LANES 1
 #endif
 
-/* What has to be inline for a loop over it to vectorise; without lanes, a function like others. */
+/* Functions that have to be inline for a loop over them to vectorise; normal functions without
+ * lanes. */
 #if NBT_LANES > 1
 #define NBT_INLINE_LANES NBT_INLINE
 #else
 #define NBT_INLINE_LANES static inline
 #endif
 
-/* Guards divisions by norms; far below any norm that matters. */
+/* Added where a norm is a divisor; far below any norm that matters. */
 #define NBT_TINY 1e-12f
-/* Beyond this a scalar of the step counts as overflow, long before float32 does. */
+/* A scalar of the step beyond this counts as overflow, long before float32 overflows. */
 #define NBT_HUGE 1e18f
 
-/* The NaN that is saved, since every processor makes its own. */
+/* The NaN that is saved; the bits of computed NaN differ between processors. */
 #define NBT_NAN_BITS 0x7fc00000u
 
 NBT_INLINE uint32_t nbt_bits(float x)
@@ -89,7 +90,7 @@ NBT_INLINE float nbt_from_bits(uint32_t bits)
     return x;
 }
 
-/* 1 for a number, 0 for NaN and infinities. */
+/* 1 for a finite number, 0 for NaN and infinities. */
 NBT_INLINE int nbt_is_finite(float x)
 {
     return (nbt_bits(x) & 0x7f800000u) != 0x7f800000u;
@@ -105,15 +106,15 @@ NBT_INLINE float nbt_abs(float x)
     return nbt_from_bits(nbt_bits(x) & 0x7fffffffu);
 }
 
-/* yes (0 or 1) ? a : b in as many instructions for either. Without lanes a compiler would branch;
- * with them it has a better way, and -Os asks for the shorter one: only then do steps differ in
- * what they execute. */
+/* yes (0 or 1) ? a : b, with the same number of instructions for both. Without lanes a compiler
+ * would use a branch; with lanes it has a better instruction, and with -Os the shorter code is
+ * preferred. Only with -Os do steps differ in the instructions that they execute. */
 NBT_INLINE float nbt_select(int yes, float a, float b)
 {
 #if NBT_LANES > 1 || defined(__OPTIMIZE_SIZE__)
     return yes ? a : b;
 #elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) != 0
-    /* Once both are there, ARM's compilers move one on a condition. */
+    /* If both values are in registers, ARM compilers use a conditional move. */
     __asm__("" : "+t"(a), "+t"(b));
     return yes ? a : b;
 #else
@@ -122,27 +123,27 @@ NBT_INLINE float nbt_select(int yes, float a, float b)
 #endif
 }
 
-/* Counts on, up to the last number: a counter that wraps would forget what it has seen. */
+/* Increments a counter up to the largest number: it must not wrap to 0. */
 NBT_INLINE void nbt_count(uint64_t *counter, int yes)
 {
     *counter += (uint64_t)(yes && *counter < UINT64_MAX);
 }
 
-/* (float)n, correctly rounded, from 32 bits: compilers for small processors have a large routine
- * for 64. */
+/* (float)n, correctly rounded, with 32-bit operations: compilers for small processors have a large
+ * routine for 64 bits. */
 NBT_INLINE float nbt_float_of(uint64_t n)
 {
     uint32_t high = (uint32_t)(n >> 32), low = (uint32_t)n;
     float scale = 1.0f;
     for (; high != 0; high >>= 1) {
-        /* What is shifted out stays in the lowest bit, far below the 24 that count. */
+        /* The bits shifted out are kept in the lowest bit, far below the 24 bits of the result. */
         low = high << 31 | low >> 1 | (low & 1u);
         scale *= 2.0f;
     }
     return (float)low * scale;
 }
 
-/* NaN stays NaN: both comparisons are false. */
+/* NaN stays NaN, since both comparisons are false. */
 NBT_INLINE_IF_FAST float nbt_clamp(float x, float low, float high)
 {
     x = nbt_select(x < low, low, x);
@@ -231,7 +232,7 @@ NBT_INLINE_LANES float nbt_sin(float angle)
 
 /* The square root by integers (nbt_math.c), for processors without an instruction for it. */
 #if defined(__GNUC__)
-__attribute__((const, noinline)) /* as compilers know of sqrtf */
+__attribute__((const, noinline)) /* as compilers declare sqrtf */
 #endif
 float nbt_math_root(float x);
 
@@ -272,8 +273,8 @@ NBT_INLINE_LANES int nbt_are_finite(const float *x, size_t n)
     return finite;
 }
 
-/* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over
- * i mod 8, then pairwise. Part of the numeric contract. */
+/* Sum of a_i b_i in a fixed order that a vector unit can follow: eight partial sums over i mod 8,
+ * then pairwise. The order is part of the numeric contract. */
 #if NBT_LANES > 1
 NBT_INLINE float nbt_dot(const float *a, const float *b, size_t n)
 {

@@ -2,7 +2,7 @@
 
 NBT_LOCAL size_t nbt_block_index(size_t row, size_t col, size_t rows, size_t cols)
 {
-    /* The blocks of one width lie together. */
+    /* Blocks of the same width are contiguous. */
     size_t start = 0;
     size_t width = nbt_block_width(0, rows);
     while (row >= start + (rows - start) / width * width) {

@@ -1,9 +1,10 @@
-/* The R x D matrices of a learner, what a step changes in them, and the row sums that it needs of
- * them.
+/* The R x D matrices of a learner, the change that a step makes to them, and the row sums that a
+ * step needs.
  *
  * Storage: rows are grouped in blocks of NBT_LANES rows, the rest in narrower blocks (..., 8, 4, 2,
- * 1), each stored as [column][row of the block], so a vector unit works on many rows at once while
- * every row is summed in column order: the same bits for every NBT_LANES, and no padding.
+ * 1). A block is stored as [column][row of the block] without padding. A vector unit thus processes
+ * many rows at once, and every row is summed in column order, so the bits are the same for every
+ * NBT_LANES.
  *
  * Two factors may follow the parameters: w, the right factor of a rank-one estimate, and g, the
  * traces that stay inside each unit. Either may be absent (NULL). */
@@ -15,9 +16,9 @@
 #include "nbt_build.h"
 #include "nbt_simd.h"
 
-/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1), coupling unless
- * the metric is quasi-diagonal (nbt_quasi.h). by_unit: w holds the right factors of one rank-one
- * estimate per unit, N = H of them, instead of N = 1 for all rows. */
+/* Matrices and sizes of one learner. cov is NULL under a Euclidean metric (P = 1); coupling is NULL
+ * unless the metric is quasi-diagonal (nbt_quasi.h). by_unit: w holds the right factors of one
+ * rank-one estimate per unit, N = H of them, instead of N = 1 for all rows. */
 typedef struct nbt_matrices {
     float *theta;
     float *w;
@@ -30,7 +31,7 @@ typedef struct nbt_matrices {
     int by_unit;
 } nbt_matrices;
 
-/* What of these a learner has; constants where the build leaves no choice. */
+/* The factors that a learner has; constants where the build leaves no choice. */
 NBT_INLINE int nbt_has_w(const nbt_matrices *m)
 {
     return nbt_has(NBT_BUILT_estimator, NBT_ESTIMATORS_W, m->w != NULL);
@@ -63,8 +64,8 @@ NBT_INLINE int nbt_has_coupling(const nbt_matrices *m)
 /* How w and g move:
  *     w <- w_scale_n w + u_scale_r u + g_scale_unit(r) g      u_scale or g_scale
  *     g <- g_keep_unit(r) g + gain_r u
- * n is 0, or unit(r) where every unit has a rank-one estimate of its own. Only those that the
- * estimator has are looked at. */
+ * n is 0, or unit(r) if every unit has its own rank-one estimate. Only the fields of the
+ * estimator's factors are read. */
 typedef struct nbt_motion {
     const float *w_scale; /* (N) */
     const float *u_scale; /* (R) nobacktrack */
@@ -73,7 +74,7 @@ typedef struct nbt_motion {
     const float *gain;    /* (R) */
 } nbt_motion;
 
-/* What the filter does to every parameter of row r, unit i, with the moved w and g:
+/* The step of the filter for every parameter of row r, unit i, with w and g after their motion:
  *     theta += P (step_w_n w + step_g_i g)
  *     P <- P / (keep + (curvature_w_n (w + tilt_i g)^2 + curvature_g_i g^2 + rate_floor) P)
  * The curvature is a sum of squares so that rounding cannot make it negative. */
@@ -85,20 +86,21 @@ typedef struct nbt_update {
     const float *tilt;        /* (H) */
     const float *curvature_g; /* (H) */
     float rate_floor;         /* gamma delta */
-    size_t first;  /* P moves of the columns first, first + stride, ...: those whose turn it is */
+    size_t first;  /* P changes in the columns first, first + stride, ...: those that have their
+                      turn */
     size_t stride; /* (nbt_kalman.h) */
 } nbt_update;
 
-/* All that a step changes in the matrices: w and g move with its u (D), then the update. */
+/* The change of the matrices in one step: w and g move with its u (D), then the update. */
 typedef struct nbt_change {
     nbt_motion motion;
     nbt_update update;
     const float *u;
 } nbt_change;
 
-/* Row sums that the estimate and the filter need; P is the filter's metric, and where that is
- * quasi-diagonal, x - c x_bias takes the place of x = u, w, g in every product with P. Pointers are
- * NULL where the factor is absent. */
+/* The row sums that the estimate and the filter need. P is the filter's metric; if it is
+ * quasi-diagonal, x - c x_bias replaces x = u, w, g in every product with P. Pointers are NULL if
+ * the factor is absent. */
 typedef struct nbt_sums {
     float *a;  /* (R) theta u */
     float *da; /* (R) theta_h tangent; not for unitwise */
@@ -110,11 +112,12 @@ typedef struct nbt_sums {
     float *ww; /* (N) sum of P w w */
 } nbt_sums;
 
-/* What the sums are of. With both w and g, and one estimate for all rows (residual), w stands for
- * the moved w_scale w + g_scale g in them. */
+/* The vectors of the sums. With both w and g and one estimate for all rows (residual), w in the
+ * sums means the moved w_scale w + g_scale g. */
 typedef struct nbt_look {
     nbt_sums out;
-    const float *u;       /* (2, D) u and its squares, which only blocks of rows look at */
+    const float *u;       /* (2, D) u and its squares; the squares are used by blocks of several
+                             rows */
     const float *tangent; /* (H) */
     const float *w_scale; /* (1) residual */
     const float *g_scale; /* (H) residual */

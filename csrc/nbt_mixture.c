@@ -3,10 +3,10 @@
 #include "nbt_math.h"
 
 #define ERROR_RATE 0.002f
-#define ERROR_MIN 1e-11f /* squares below this are of rounding, in units of the output */
-#define ERRORS_MAX 8.0f  /* root mean squares that an error counts at most */
+#define ERROR_MIN 1e-11f /* smaller squares are rounding errors, in units of the output */
+#define ERRORS_MAX 8.0f  /* an error counts as at most this many root mean squares */
 #define SLOPE_MAX 50.0f
-#define SHARE 1e-3f /* of the weight that is spread evenly, so that every forecast can come back */
+#define SHARE 1e-3f /* spread evenly over the weights, so that every forecast can recover */
 
 NBT_LOCAL void nbt_mixture_init(const nbt_mixture *self)
 {
@@ -26,7 +26,7 @@ NBT_LOCAL float nbt_mixture_answer(const nbt_mixture *self, const float *p)
     return sum;
 }
 
-/* r after one more error. */
+/* Updates r with one more error. */
 static void count_error(const nbt_mixture *self, float error)
 {
     float square = error * error, most = ERRORS_MAX * ERRORS_MAX * *self->error;
@@ -45,14 +45,14 @@ NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float 
     size_t K = self->K;
     count_error(self, label - answer);
     if (*self->error <= ERROR_MIN) {
-        return; /* all answers were exact but for rounding: nothing tells them apart */
+        return; /* all answers were exact except for rounding: the forecasts cannot be ranked */
     }
     float q = nbt_sqrt(*self->error);
     float off = nbt_clamp((label - answer) / q, -ERRORS_MAX, ERRORS_MAX);
     float most = 0.0f, scale = -2.0f * off / q;
     for (size_t k = 0; k < K; k++) {
         float g = nbt_clamp(scale * (p[k] - answer), -SLOPE_MAX, SLOPE_MAX);
-        self->weight[k] = g; /* until the weights are made */
+        self->weight[k] = g; /* temporary, until the weights are computed */
         self->spread[k] = forget * self->spread[k] + g * g;
         most = self->spread[k] > most ? self->spread[k] : most;
     }

@@ -1,8 +1,9 @@
-/* The mixture of K forecasts of one output: weights by Bernstein online aggregation (Wintenberger
- * 2017, Optimal learning with Bernstein online aggregation), discounted, with one rate for all.
+/* The mixture of K forecasts of one output. The weights follow from Bernstein online aggregation
+ * (Wintenberger 2017, Optimal learning with Bernstein online aggregation) with discounting and one
+ * rate for all forecasts.
  *
- * With the answer m, the forecasts p_k, the label l and the mean squared error r of the answers
- * so far,
+ * With the answer m, the forecasts p_k, the label l and the running mean r of the answers' squared
+ * errors,
  *     r   <- r + max(.002, 1 / n) (min((l - m)^2, 64 r) - r)
  *     (r is at least 1e-11; there an error counts whole, and the weights stay)
  *     q    = sqrt(r)
@@ -11,7 +12,8 @@
  *     eta  = sqrt(1 / max_k V_k)
  *     R_k <- forget R_k - (g_k + eta g_k^2)                             regret
  *     w    = .999 softmax(eta R) + .001 / K
- * All is relative to r: weights do not depend on units. Plain numbers; no learner. */
+ * All quantities are relative to r, so the weights do not depend on units. This file works on plain
+ * numbers, not on a learner. */
 #ifndef NBT_MIXTURE_H
 #define NBT_MIXTURE_H
 
@@ -28,13 +30,13 @@ typedef struct nbt_mixture {
     size_t K;
 } nbt_mixture;
 
-/* Equal weights, nothing learnt. */
+/* Sets equal weights; clears all that was learnt. */
 NBT_LOCAL void nbt_mixture_init(const nbt_mixture *self);
 
 /* sum_k w_k p_k. */
 NBT_LOCAL float nbt_mixture_answer(const nbt_mixture *self, const float *p);
 
-/* Learns the label of the forecasts p (K) and of what was answered; all finite. */
+/* Learns from the label of the forecasts p (K) and of the answer; all are finite. */
 NBT_LOCAL void nbt_mixture_learn(const nbt_mixture *self, const float *p, float answer, float label,
                                  float forget);
 

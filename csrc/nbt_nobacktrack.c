@@ -6,7 +6,7 @@
 #include "nbt_rng.h"
 #include "nbt_sweep.h"
 
-/* Added to squared norms: e of a saturated unit may be 0, and the quotient stays finite. */
+/* Added to squared norms: e of a saturated unit may be 0, and the quotient has to be finite. */
 #define SQUARE_TINY 1e-20f
 
 /* For the rows of one gate: v_scale (H) <- sign_r rho_r and u_scale (H), the signs, <- sign_r /
@@ -29,11 +29,11 @@ NBT_INLINE_LANES void balance_gate(const nbt_layout *l, size_t row, size_t parts
     }
 }
 
-/* v <- decay rho0 v + sum_r sign_r rho_r e_r, and u_scale, the signs, <- sign_r / rho_r. Returns 1
- * / rho0. */
+/* v <- decay rho0 v + sum_r sign_r rho_r e_r; u_scale, which holds the signs, <- sign_r / rho_r.
+ * Returns 1 / rho0. */
 static float add_step(const nbt_layout *l, const float *uu, size_t uu_stride, float w_norm)
 {
-    float *v_scale = nbt_v_scale(l); /* the carry is used up, and so is theta_h v */
+    float *v_scale = nbt_v_scale(l); /* the carry and theta_h v are no longer needed */
     float *u_scale = nbt_u_scale(l);
     float v_norm = nbt_sqrt(nbt_dot(l->v, l->v, l->S));
     float rho = nbt_sqrt((w_norm + NBT_TINY) / (v_norm + NBT_TINY));
@@ -71,11 +71,11 @@ NBT_LOCAL void nbt_nobacktrack_advance(nbt_learner *learner, const nbt_layout *l
     float *u_scale = nbt_u_scale(l);
     nbt_rng_signs(learner->rng, u_scale, l->R);
     int plain = l->config->norm == NBT_NORM_EUCLIDEAN;
-    int is_plain = !nbt_has_cov(&l->m); /* then the metric is */
+    int is_plain = !nbt_has_cov(&l->m); /* the metric is Euclidean too */
     float w_norm = nbt_sqrt(plain && !is_plain ? nbt_sweep_square(&l->m) : l->w_square[0]);
     float u_plain = nbt_dot(l->u, l->u, l->Z);
     float scale = add_step(l, plain ? &u_plain : l->uu, plain ? 0 : 1, w_norm);
-    /* sum P w w of the new w from the sums of the old one. */
+    /* sum P w w of the new w, from the sums of the old one. */
     nbt_w_scale(l)[0] = scale;
     float twice = 2.0f * scale;
     for (size_t r = 0; r < l->R; r++) {

@@ -14,7 +14,7 @@
 
 #include "nbt_layout.h"
 
-/* What an estimator does is said in nbt_estimate.h. */
+/* nbt_estimate.h describes these functions. */
 NBT_LOCAL void nbt_nobacktrack_clear(const nbt_layout *l);
 NBT_LOCAL void nbt_nobacktrack_advance(nbt_learner *learner, const nbt_layout *l);
 NBT_LOCAL int nbt_nobacktrack_is_bounded(const nbt_layout *l);

@@ -5,8 +5,8 @@
 #include "nbt_math.h"
 #include "nbt_sums.h"
 
-/* The bias of the rows of a block, and what the other columns need of it. t = w + tilt g is the
- * direction of curvature_w. */
+/* The bias of the rows of a block, and the scalars that the other columns need. t = w + tilt g is
+ * the direction of curvature_w. */
 typedef struct bias {
     float w[NBT_LANES], g[NBT_LANES], t[NBT_LANES];
     float gain_t[NBT_LANES]; /* P_0' curvature_w t_0 */
@@ -44,7 +44,7 @@ NBT_INLINE void update_bias(bias *b, nbt_kind kind, size_t at, const nbt_matrice
     }
 }
 
-/* One parameter but a bias after the change of its step with u_j. */
+/* Updates one parameter other than a bias after the change of its step with u_j. */
 NBT_INLINE void update_coupled(nbt_entry *at, bias *b, const nbt_lanes *lanes, size_t lane,
                                nbt_kind kind, const nbt_update *update, float u_j)
 {
@@ -77,15 +77,15 @@ NBT_INLINE nbt_entry load_entry(const nbt_matrices *m, nbt_kind kind, size_t at)
     return entry;
 }
 
-/* What one column brings: u of the change, u and the tangent of the sums. */
+/* The inputs of one column: u of the change, u and the tangent of the sums. */
 typedef struct column {
     float u_before;
     float u;
     float tangent;
 } column;
 
-/* One column of a block but the bias: the change, the sums, or both. theta to coupling are
- * arguments for the reason that block_sweep of nbt_sweep.c gives. */
+/* One column of a block other than the bias: the change, the sums, or both. The parameters theta to
+ * coupling are separate arguments for the reason given at sweep_column in nbt_sweep.c. */
 NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b,
                              const nbt_lanes *lanes, const nbt_update *update, nbt_block_sums *sums,
                              float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
@@ -106,8 +106,7 @@ NBT_INLINE void quasi_column(nbt_kind kind, nbt_pass pass, column of, bias *b,
     }
 }
 
-/* As block_sweep of nbt_sweep.c, with the bias first where it changes and last where it is
- * summed. */
+/* As block_sweep of nbt_sweep.c. The bias column is changed first and summed last. */
 NBT_INLINE void quasi_block(nbt_kind kind, int fused, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look)
 {

@@ -1,16 +1,17 @@
 /* The quasi-diagonal metric: the recurrent block of the filter with the bias column kept exactly
  * (Ollivier 2015, Riemannian metrics for neural networks I, arXiv 1303.0818).
  *
- * Of the information of a row, M <- (1 - gamma) M + gamma (H^T Lambda H + delta I), the entries
- * M00, M0i and Mii are kept, 0 the bias (the last column). Stored are, per entry,
+ * The information matrix of a row is M <- (1 - gamma) M + gamma (H^T Lambda H + delta I). Its
+ * entries M00, M0i and Mii are kept, where index 0 is the bias (the last column). They are stored
+ * as
  *     c_i = M0i / M00   (coupling; 0 for the bias)
  *     P_i = 1 / (Mii - c_i^2 M00),   P_0 = 1 / M00          (cov)
  * With x~ = x - c x_0 the metric is a^T Q b = sum P a~ b~, and the step along g is
  *     dW_i = P_i g~_i,   db = P_0 g_0 - sum_i c_i dW_i.
  *
- * In exact arithmetic the update below is that of M. It is written in c and P because the
- * difference Mii - c_i^2 M00 would lose its digits, and its sign, where bias and weight see almost
- * the same; here 1/P_i only ever gains squares:
+ * In exact arithmetic the update below equals that of M. It is written in c and P because the
+ * difference Mii - c_i^2 M00 loses its digits, and its sign, if the slopes of bias and weight are
+ * almost equal. Here only squares are added to 1/P_i:
  *     c_i'    = c_i + P_0' (gamma h_0^T h~_i - gamma delta c_i)
  *     1/P_i'  = (1 - gamma) (1/P_i + (c_i' - c_i)^2 / P_0)
  *               + gamma (|h_i - c_i' h_0|^2 + delta (1 + c_i'^2))

@@ -6,7 +6,7 @@
 #include "nbt_rng.h"
 #include "nbt_traces.h"
 
-/* The parts of balance; NULL in a build without it, where nothing calls this file. */
+/* The parts of balance; NULL in a build without it, which never calls these functions. */
 #define HAS_BALANCE ((int)NBT_LAST_balance >= (int)NBT_AT_balance)
 static float *g_squares(const nbt_layout *l)
 {
@@ -51,7 +51,7 @@ NBT_LOCAL void nbt_residual_advance(nbt_learner *learner, const nbt_layout *l)
 {
     const float *g_keep = NBT_OF(l, g_keep);
     const float *g_scale = NBT_OF(l, g_scale);
-    nbt_rng_skip_signs(learner->rng, l->H); /* g_scale has them already */
+    nbt_rng_skip_signs(learner->rng, l->H); /* g_scale already contains the signs */
     nbt_jacobian_keep(l);
     nbt_jacobian_push(l, l->v, NBT_OF(l, tangent));
     for (size_t i = 0; i < l->H; i++) {

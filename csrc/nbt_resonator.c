@@ -5,10 +5,10 @@
 #include "nbt_rows.h"
 
 #define OMEGA_MAX 3.14159265f
-/* Far more than a sum of bounded inputs: with lambda inside the unit circle nothing else grows. */
+/* Far above any sum of bounded inputs: with lambda inside the unit circle nothing else grows. */
 #define STATE_LIMIT 1e4f
 
-/* Place of the resonators in the matrices. */
+/* First row of the resonators in the matrices. */
 NBT_INLINE size_t first_resonator(const nbt_layout *l)
 {
     return (l->H - l->C) * l->m.cols;
@@ -25,7 +25,8 @@ static nbt_matrices resonators_of(const nbt_layout *l)
     return m;
 }
 
-/* Where p of resonator `unit`, its row a, and q of it lie in a state; row b in a (R) lies H on. */
+/* Positions of p of resonator `unit`, of its row a, and of its q in a state. Its row b is H after
+ * row a in a (R). */
 NBT_INLINE size_t place_p(const nbt_layout *l, size_t unit)
 {
     return l->H - l->C + unit;
@@ -42,7 +43,8 @@ NBT_INLINE void forward_resonators(size_t width, size_t unit, const nbt_layout *
     const float *theta = m->theta + unit * m->cols;
     for (size_t row = place_p(l, unit); row < l->R; row += l->H, theta += l->D * width) {
         float sum[NBT_LANES] = {0};
-        nbt_rows_block(width, sum, theta + width, tail, l->D - 1, 0); /* after nu, omega */
+        nbt_rows_block(width, sum, theta + width, tail, l->D - 1, 0); /* the columns after nu and
+                                                                         omega */
         for (size_t lane = 0; lane < width; lane++) {
             a[row + lane] = sum[lane];
         }
@@ -55,7 +57,7 @@ NBT_LOCAL void nbt_resonator_forward(const nbt_layout *l, float *a, const float 
     const float *tail = u + l->E;
     size_t first = 0;
 #if NBT_FOUR_ROWS
-    for (; first + 2 <= m.rows; first += 2) { /* two units */
+    for (; first + 2 <= m.rows; first += 2) { /* two units at once */
         float sum[4] = {0}, *to = a + place_p(l, first);
         nbt_rows_four(sum, m.theta + first * m.cols + 1, l->D, tail, l->D - 1, 0);
         to[0] = sum[0];
@@ -70,7 +72,8 @@ NBT_LOCAL void nbt_resonator_forward(const nbt_layout *l, float *a, const float 
 #undef BODY
 }
 
-/* What a step with carry leaves to the advance that follows it (3, C): e^nu, n, dn / dnu. */
+/* Values computed by a step with carry for the advance of the traces that follows it (3, C): e^nu,
+ * n, dn / dnu. */
 NBT_INLINE float *left_by_step(const nbt_layout *l, size_t which)
 {
     return nbt_scratch(l) + which * l->C;
@@ -109,13 +112,13 @@ NBT_LOCAL void nbt_resonator_step(const nbt_layout *l, const float *a, float *st
 #undef BODY
 }
 
-/* Of a block: lambda, and the sums of P times the products of its traces. */
+/* For a block: lambda, and the sums of P times the products of its traces. */
 typedef struct traces {
     float cosine[NBT_LANES], sine[NBT_LANES];
     float pp[NBT_LANES], qq[NBT_LANES], pq[NBT_LANES];
 } traces;
 
-/* nu and omega: g <- lambda g + (along_p + i along_q) for a complex trace, of weights with the
+/* nu and omega: g <- lambda g + (along_p + i along_q) for a complex trace. The weights have the
  * variances p, or 1 without a metric. */
 NBT_INLINE void advance_pole(size_t width, int metric, traces *at, float *NBT_RESTRICT g_p,
                              float *NBT_RESTRICT g_q, const float *along_p, const float *along_q,
@@ -135,7 +138,8 @@ NBT_INLINE void advance_pole(size_t width, int metric, traces *at, float *NBT_RE
     }
 }
 
-/* Adds the trace G = g_p + i g_q of one input, which is that of w_a, and i G, that of w_b. */
+/* Adds the products of the trace G = g_p + i g_q of one input, which is the trace of w_a, and of i
+ * G, that of w_b. */
 NBT_INLINE void add_input(traces *at, size_t lane, float g_p, float g_q, float p_a, float p_b)
 {
     float pp = g_p * g_p, qq = g_q * g_q;
@@ -144,8 +148,8 @@ NBT_INLINE void add_input(traces *at, size_t lane, float g_p, float g_q, float p
     at->pq[lane] += (p_a - p_b) * (g_p * g_q);
 }
 
-/* The traces of all inputs x, G <- lambda G + n x with n the gain; of one lane with pointers that move, in a function of its own that has
- * registers for them. */
+/* The traces of all inputs x: G <- lambda G + n x, where n is the gain. The version for one lane
+ * moves its pointers, and is a function of its own so that registers suffice. */
 #if NBT_LANES < 4
 static NBT_NOINLINE void advance_inputs(size_t width, int metric, traces *at,
                                         float *NBT_RESTRICT g_p, float *NBT_RESTRICT g_q,
@@ -209,7 +213,8 @@ NBT_INLINE void advance_resonators(size_t width, int metric, size_t unit, const 
 {
     size_t first = unit * m->cols, half = l->D * width;
     size_t at_p = place_p(l, unit), at_q = place_q(l, unit);
-    const float *p_a = (metric ? m->cov : m->theta) + first, *p_b = p_a + half; /* or of no use */
+    const float *p_a = (metric ? m->cov : m->theta) + first, *p_b = p_a + half; /* not used without
+                                                                                   a metric */
     const float *before_p = l->u + at_p, *before_q = l->u + at_q;
     const float *a = l->act + at_p, *b = a + l->H, *rate = left_by_step(l, 0) + unit;
     const float *widens = left_by_step(l, 2) + unit;
@@ -253,8 +258,8 @@ NBT_OWN_FRAME NBT_LOCAL void nbt_resonator_advance(const nbt_layout *l)
 #undef WITHOUT
 }
 
-/* What a label says of a block. Row a has the derivative g_p + i g_q along an input, row b i times
- * that; of row `turn` P moves:
+/* The scalars of a label for a block. Along an input, row a has the derivative g_p + i g_q, and row
+ * b has i times that. P changes in the row that has its turn (nbt_kalman.h):
  *     theta_turn += P (step_p g_p + step_q g_q)     theta_rest += P (rest_p g_p + rest_q g_q)
  *     curvature of theta_turn = first (g_p + tilt g_q)^2 + second g_q^2
  * a sum of squares, which rounding cannot make negative. */
@@ -286,7 +291,7 @@ NBT_INLINE void bend_of(bend *by, size_t width, const nbt_layout *l, const nbt_u
     }
 }
 
-/* One input's weight in the row whose turn it is, and in the other. */
+/* The weight of one input in the row that has its turn, and in the other row. */
 NBT_INLINE void change_input(const bend *by, size_t lane, float keep, float rate_floor,
                              float *theta, float *p, float *theta_rest, const float *p_rest,
                              float g_p, float g_q)
@@ -354,7 +359,7 @@ NBT_INLINE void step_pole(size_t width, const float *step_p, const float *step_q
     }
 }
 
-/* P of that of them whose turn it is; its curvature may round to below 0. */
+/* P of the one of them that has its turn. Rounding may bring its curvature below 0. */
 NBT_INLINE void shrink_pole(size_t width, const nbt_update *update, const float *pp,
                             const float *qq, const float *pq, float *NBT_RESTRICT p,
                             const float *g_p, const float *g_q)
@@ -387,7 +392,7 @@ NBT_INLINE void step_weights(size_t width, size_t unit, const nbt_layout *l,
     }
 }
 
-/* The rows of a unit take turns, as those of other columns do. */
+/* The rows of a unit take turns, as the gates of other columns do. */
 NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l,
                                   const nbt_matrices *m, const nbt_update *update)
 {
@@ -399,7 +404,7 @@ NBT_INLINE void change_resonators(size_t width, size_t unit, const nbt_layout *l
     if (!nbt_has_cov(m)) {
         step_weights(width, unit, l, update, theta, theta + half, g_p, g_q);
     } else {
-        /* Not chosen by a condition, which would branch. */
+        /* An array instead of a conditional, which would be a branch. */
         const float *poles_p[2] = {g_p, angle_p}, *poles_q[2] = {g_q, angle_q};
         const float *step_p = update->step_g + place_p(l, unit);
         const float *step_q = update->step_g + place_q(l, unit);

@@ -6,11 +6,11 @@
 #define STEP_LIMIT 1e6f
 #define NOISE_MIN 1e-8f
 #define NOISE_MAX 1e30f
-/* Weights of features of size one that are larger cancel one another: float32 has no digits left for
- * what they say together. */
+/* Larger weights on features of size one cancel one another, and float32 has no digits left for
+ * their sum. */
 #define WEIGHT_MAX 1024.0f
 
-/* The prior, `lift` times. */
+/* The prior, multiplied by `lift` (nbt_rls_lift). */
 static nbt_ud_prior rls_prior(const nbt_rls *self, float lift)
 {
     nbt_ud_prior prior = {self->n - self->hidden, self->prior * lift, self->prior_hidden * lift};
@@ -43,7 +43,7 @@ NBT_LOCAL float nbt_rls_lift(const float *noise, size_t n)
     return 1.0f / nbt_clamp(sum / (float)n, NOISE_MIN, 1.0f);
 }
 
-/* From target (O) to the errors within the gate; c is f^T C f. */
+/* Replaces target (O) by the errors limited to the gate; c is f^T C f. */
 static void gate_errors(const nbt_rls *self, const float *f, float *target, float c)
 {
     for (size_t o = 0; o < self->O; o++) {
@@ -66,7 +66,7 @@ NBT_LOCAL void nbt_rls_count_noise(float *noise, float *labels, float noise_rate
     *noise = nbt_clamp(after, NOISE_MIN, NOISE_MAX);
 }
 
-/* What is one number a column, once all b are there. */
+/* The scalars of every column, after all b are computed. */
 static void start_gains(const nbt_rls *self, float *gain, float *b)
 {
     float lift = self->by_target ? nbt_rls_lift(self->noise, self->O) : 1.0f;
@@ -74,7 +74,7 @@ static void start_gains(const nbt_rls *self, float *gain, float *b)
     nbt_ud_gains(self->ud, gain, b, 1.0f, &prior, self->forget, self->n);
 }
 
-/* V and r, once all gains are there. */
+/* Updates V and r, after all gains are computed. */
 static void move_readout(const nbt_rls *self, const float *gain, const float *error, float c)
 {
     size_t n = self->n;
@@ -107,7 +107,8 @@ NBT_LOCAL void nbt_rls_learn(const nbt_rls *self, float *f, float *target, float
     }
 }
 
-/* Whether label number `label` is one of n: a hash of the number, which needs no memory. */
+/* Whether label number `label` is drawn with probability 1 / n: a hash of the number, which needs
+ * no memory. */
 static int is_drawn(uint32_t label, uint32_t n)
 {
     uint32_t bits = label * 0x9e3779b9u;
@@ -115,7 +116,7 @@ static int is_drawn(uint32_t label, uint32_t n)
     return ((bits >> 16) * n) >> 16 == 0;
 }
 
-/* Targets and features to where they lie one behind the other. */
+/* Stores targets and features one after the other. */
 static void put_label(const nbt_rls *self, float *to, const float *f, const float *target)
 {
     nbt_copy(to, target, self->O);
@@ -140,7 +141,7 @@ NBT_LOCAL void nbt_rls_offer(const nbt_rls *self, const float *f, const float *t
     }
 }
 
-/* Turns U up to row `end`, behind what has to be there before the first row. */
+/* Updates the rows of U up to `end`, and before the first row the scalars of the columns. */
 static void turn_to(const nbt_rls *self, size_t end)
 {
     size_t n = self->n, from = (size_t)self->turn[1];
@@ -152,22 +153,23 @@ static void turn_to(const nbt_rls *self, size_t end)
             gate_errors(self, gain, error, *c);
             start_gains(self, gain, b);
             from = 0;
-        } else { /* there is nothing to learn */
+        } else { /* no label is kept */
             *c = 0.0f;
             nbt_fill(error, nbt_from_bits(NBT_NAN_BITS), self->O);
             from = n;
         }
     }
-    end = end < from ? from : end; /* it is done, or there are more features than there were */
+    end = end < from ? from : end; /* the part is complete already, or the number of features has
+                                      grown */
     nbt_ud_turn(self->ud, gain, b, from, end, n);
     self->turn[1] = (float)end;
 }
 
 NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
 {
-    /* How far each part comes, in 64ths: the first one in the columns of U^T f, of which column j
-     * has j entries; the second one takes the rest of them, the scalars, and the first rows of U,
-     * of which row i has n - 1 - i entries; the others the rest of the rows. */
+    /* The end of each part, in 64ths. Part 0 computes columns of U^T f, of which column j has j
+     * entries. Part 1 computes the remaining ones, the scalars, and the first rows of U, of which
+     * row i has n - 1 - i entries. The others compute the remaining rows. */
     static const unsigned char share[NBT_RLS_PARTS] = {56, 6, 22, 64};
     size_t part = nbt_rls_part(self), n = self->n, end = n * share[part] / 256 * 4;
     float *gain = nbt_rls_features(self);
@@ -184,8 +186,8 @@ NBT_LOCAL void nbt_rls_learn_part(const nbt_rls *self)
     self->turn[0] = is_last ? 0.0f : (float)(part + 1);
 }
 
-/* Before units move. Brings C to where the label that is under way leaves it; V and r still wait for
- * their turn. What is kept stands in the old units, and is not learnt. */
+/* Called before units change. Completes the update of C by the label in progress; V and r still
+ * wait for the last part. The kept label is in the old units and is not learnt. */
 static void complete_covariance(const nbt_rls *self)
 {
     if (self->kept != NULL) {
@@ -196,7 +198,7 @@ static void complete_covariance(const nbt_rls *self)
     }
 }
 
-/* Whether all of a row are within a bound; NaN is not. */
+/* Whether all numbers of a row are within a bound; false for NaN. */
 static int is_within(const float *row, size_t n, float bound)
 {
     int good = 1;
@@ -241,7 +243,7 @@ NBT_LOCAL void nbt_rls_rescale_row(float *row, size_t n, size_t constant, float 
         row[j] *= a;
     }
     row[constant] += b;
-    nbt_fill(row, 0.0f, is_within(row, n, NBT_HUGE) ? 0 : n); /* says nothing any more */
+    nbt_fill(row, 0.0f, is_within(row, n, NBT_HUGE) ? 0 : n); /* a row out of bounds is cleared */
 }
 
 NBT_LOCAL void nbt_rls_rescale_noise(float *noise, float a)

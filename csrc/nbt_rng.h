@@ -1,4 +1,4 @@
-/* Integer generator xoshiro128++ (Blackman and Vigna 2018), state in the learner. */
+/* Integer generator xoshiro128++ (Blackman and Vigna 2018); its state is part of the learner. */
 #ifndef NBT_RNG_H
 #define NBT_RNG_H
 
@@ -19,7 +19,7 @@ NBT_LOCAL float nbt_rng_uniform(uint32_t state[4]);
 /* sign (n): independent +1 or -1, one bit each, ceil(n / 32) words. */
 NBT_LOCAL void nbt_rng_signs(uint32_t state[4], float *sign, size_t n);
 
-/* Leaves out what nbt_rng_signs would draw. */
+/* Skips the numbers that nbt_rng_signs would draw. */
 NBT_LOCAL void nbt_rng_skip_signs(uint32_t state[4], size_t n);
 
 #endif

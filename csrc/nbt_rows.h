@@ -1,6 +1,6 @@
-/* Loops over rows of weights whose slopes are one vector times a number of the row, or traces of
- * their own: what the head, columns and resonators share. A block has `width` rows, as in
- * nbt_matrices.h; a rest of them is one row. */
+/* Loops over rows of weights, shared by the head, columns and resonators. The slopes of a row are
+ * either one common vector times a number of the row, or its own traces. A block has `width` rows,
+ * as in nbt_matrices.h; remaining rows are processed one at a time. */
 #ifndef NBT_ROWS_H
 #define NBT_ROWS_H
 
@@ -8,19 +8,19 @@
 #include "nbt_math.h"
 #include "nbt_matrices.h"
 
-/* Without lanes a small processor goes through four rows at once: it loads what they share once. */
+/* Without lanes, a small processor processes four rows at once: it loads the shared values once. */
 #if NBT_LANES < 4 && !defined(__OPTIMIZE_SIZE__)
 #define NBT_FOUR_ROWS 1
 #else
 #define NBT_FOUR_ROWS 0
 #endif
 
-/* A smaller share of a direction in the curvature is not split off: the tilt would not be a finite
- * number, times its square. */
+/* The curvature is not split off along a direction with a smaller share: the tilt, or its square,
+ * would not be finite. */
 #define NBT_SPLIT_MIN 1e-20f
 
-/* Runs `turn` n times, which moves its pointers on and ends with NBT_PIN of each: four times between
- * two looks at the counter where that is not larger than asked for. */
+/* Runs `turn` n times; it advances its pointers and ends with NBT_PIN of each. The loop is unrolled
+ * by four unless the build is for size. */
 #ifdef __OPTIMIZE_SIZE__
 #define NBT_REPEAT(n, turn)                        \
     for (size_t left_ = (n); left_ > 0; left_--) { \
@@ -43,16 +43,17 @@
     }
 #endif
 
-/* Keeps a compiler that sees several turns at once from offsets to one pointer and an addition to
- * each: ARM moves a pointer as it loads. */
+/* Prevents compilers from replacing the moving pointers of several turns by offsets to one pointer
+ * and an addition for each: ARM increments a pointer in the load itself. */
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__) && (defined(__arm__) || defined(__aarch64__))
 #define NBT_PIN(pointer) __asm__("" : "+r"(pointer))
 #else
 #define NBT_PIN(pointer) (void)(pointer)
 #endif
 
-/* out_k = scale a_k^T b_k for n rows of O entries, b the same row for all (b_step 0) or one each (O).
- * One output is what most sensors have, and then this is a loop over rows that vectorises. */
+/* out_k = scale a_k^T b_k for n rows of O entries. b is the same row for all (b_step 0), or one
+ * row each (b_step O). With one output, as most sensors have, this is a loop over rows that
+ * vectorises. */
 NBT_INLINE_LANES void nbt_rows_dots(float *NBT_RESTRICT out, const float *a, const float *b,
                                     size_t b_step, size_t n, size_t O, float scale)
 {
@@ -72,7 +73,7 @@ NBT_INLINE_LANES void nbt_rows_dots(float *NBT_RESTRICT out, const float *a, con
     }
 }
 
-/* sum_i += row_i v for four rows of n weights each that lie `stride` apart; with `squared` times the
+/* sum_i += row_i v for four rows of n weights each, `stride` apart; with `squared` times the
  * squares of v. */
 NBT_INLINE void nbt_rows_four(float sum[4], const float *rows, size_t stride, const float *v,
                               size_t n, int squared)
@@ -113,15 +114,16 @@ NBT_INLINE void nbt_rows_block(size_t width, float *sum, const float *rows, cons
     }
 }
 
-/* What a label says of the rows of a block, each of one direction g: theta += step P g, and P shrinks
- * with the curvature along g (nbt_kalman.h). */
+/* The scalars of a label for the rows of a block with one direction g each: theta += step P g, and
+ * P shrinks with the curvature along g (nbt_kalman.h). */
 typedef struct nbt_rows_update {
     float step[NBT_LANES];
     float curvature[NBT_LANES];
     float keep, rate_floor;
 } nbt_rows_update;
 
-/* n weights of a row whose P has its turn, and of one whose P has not. g may be anywhere. */
+/* n weights of a row whose P has its turn (nbt_kalman.h), and of one whose P has not. g may
+ * overlap. */
 NBT_LOCAL void nbt_rows_turn(float *NBT_RESTRICT theta, float *NBT_RESTRICT p, const float *g,
                              size_t n, float step, float curvature, float keep, float rate_floor);
 NBT_LOCAL void nbt_rows_rest(float *NBT_RESTRICT theta, const float *NBT_RESTRICT p, const float *g,
@@ -131,8 +133,8 @@ NBT_LOCAL void nbt_rows_rest(float *NBT_RESTRICT theta, const float *NBT_RESTRIC
 NBT_LOCAL float nbt_rows_trace(float *NBT_RESTRICT g, const float *NBT_RESTRICT p, const float *x,
                                size_t n, float keep, float gain, float square);
 
-/* n columns of a block after it, P only if it has its turn. The slopes g are those of each row, or
- * the same for all. */
+/* n columns of a block, P only if it has its turn. The slopes g are those of each row, or the same
+ * for all. */
 NBT_INLINE void nbt_rows_change(size_t width, int has_turn, const nbt_rows_update *by,
                                 float *NBT_RESTRICT theta, float *NBT_RESTRICT p, const float *g,
                                 int is_shared, size_t n)

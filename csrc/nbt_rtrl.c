@@ -13,7 +13,8 @@ static void add_scaled(float *NBT_RESTRICT y, float scale, const float *NBT_REST
     }
 }
 
-/* NBT_OF(l, jacobian) (S, H): what every state gets from every h through the rows of its unit. */
+/* NBT_OF(l, jacobian) (S, H): the derivative of every state with respect to every h through the
+ * rows of its unit. */
 static void through_rows(const nbt_layout *l)
 {
     nbt_fill(NBT_OF(l, jacobian), 0.0f, l->S * l->H);
@@ -38,7 +39,8 @@ NBT_RTRL_LOCAL void nbt_rtrl_advance(const nbt_layout *l)
     size_t plane = l->R * l->D;
     const float *memory = NBT_OF(l, past) + (l->S - l->H) * l->D;
     through_rows(l);
-    /* The columns of G that belong to one row of theta at a time: no second G is needed. */
+    /* One row of theta at a time, with all columns of G that belong to it: no second G is
+     * needed. */
     for (size_t row = 0; row < l->R; row++) {
         for (size_t s = 0; s < l->S; s++) {
             nbt_copy(NBT_OF(l, past) + s * l->D, NBT_OF(l, exact) + s * plane + row * l->D, l->D);
@@ -140,7 +142,7 @@ static float along_step(const nbt_layout *l, const float *h)
     return sum;
 }
 
-/* A parameter whose slopes are h. */
+/* Updates one parameter, whose slopes are h. */
 static void update_one(const nbt_layout *l, const nbt_update *update, size_t at, const float *h,
                        int has_turn)
 {
@@ -153,7 +155,7 @@ static void update_one(const nbt_layout *l, const nbt_update *update, size_t at,
     }
 }
 
-/* The update of nbt_quasi.h for a row of theta; the bias comes first, its theta moves last. */
+/* The update of nbt_quasi.h for a row of theta. The bias is first; its theta changes last. */
 static void update_row_quasi(const nbt_layout *l, const nbt_update *update, size_t row)
 {
     size_t bias = l->D - 1;

@@ -10,12 +10,12 @@
 
 typedef struct nbt_scale {
     float mean;
-    float variance; /* population variance of what was counted */
+    float variance; /* population variance of the counted values */
     float count;    /* values counted, up to scale_steps */
 } nbt_scale;
 
-/* The statistics after counting z: rate 1 / n up to steps values, then `rate`; steps 0 counts
- * nothing. */
+/* Returns the statistics after counting z: rate 1 / n up to steps values, then `rate`; steps 0
+ * counts nothing. */
 NBT_INLINE_LANES nbt_scale nbt_scale_count(nbt_scale scale, float z, uint32_t steps, float rate)
 {
     int counts = scale.count < (float)steps;
@@ -38,8 +38,8 @@ NBT_INLINE float nbt_scale_deviation(nbt_scale scale)
     return nbt_select(scale.variance > 1e-12f * scale.mean * scale.mean + 1e-30f, root, 1.0f);
 }
 
-/* z within `limit` deviations of the mean once `steps` values were counted; limit 0, NaN and
- * infinities leave it. */
+/* z limited to `limit` deviations from the mean once `steps` values were counted. limit 0, NaN and
+ * infinities are returned unchanged. */
 NBT_INLINE_LANES float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, float limit)
 {
     float reach = limit * nbt_scale_deviation(scale);
@@ -50,14 +50,14 @@ NBT_INLINE_LANES float nbt_scale_clip(nbt_scale scale, float z, uint32_t steps, 
     return nbt_select(clips, clipped, z);
 }
 
-/* *scaled = (z - mean) / deviation after counting z. Returns 0 if z is not finite, beyond 1e18, or
- * beyond 1e6 deviations; *scale is the new statistics. */
+/* scaled = (z - mean) / deviation after counting z. Returns 0 if z is not finite, beyond 1e18, or
+ * beyond 1e6 deviations. *scale receives the new statistics. */
 NBT_INLINE_LANES int nbt_scale_try(nbt_scale *scale, float *scaled, float z, uint32_t steps,
                                    float rate)
 {
     *scale = nbt_scale_count(*scale, z, steps, rate);
     *scaled = (z - scale->mean) / nbt_scale_deviation(*scale);
-    /* A NaN compares false, so it is refused too. */
+    /* A comparison with NaN is false, so NaN is refused too. */
     int small = nbt_abs(z) <= NBT_VALUE_LIMIT;
     int near = nbt_abs(*scaled) <= NBT_SCALED_LIMIT;
     return small & near;

@@ -1,6 +1,6 @@
-/* The filter that is none, `sgd`: plain gradient steps as in the paper (Ollivier, Tallec, Charpiat
- * 2015, arXiv 1507.07680), theta += rate H^T s and V_o += rate s_o f with the score s of the label.
- * Nothing is kept; P = 1 in all norms. */
+/* The filter `sgd`: plain gradient steps without a filter, as in the paper (Ollivier, Tallec,
+ * Charpiat 2015, arXiv 1507.07680), theta += rate H^T s and V_o += rate s_o f with the score s of
+ * the label. It has no state; P = 1 in all norms. */
 #ifndef NBT_SGD_H
 #define NBT_SGD_H
 

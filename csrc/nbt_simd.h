@@ -2,7 +2,7 @@
  *
  * With NBT_DISPATCH defined, on x86-64, gcc or clang, the files of one step (nbt_step.inc) are
  * compiled once as they are and once more for every instruction set below; all give the same bits.
- * Everywhere else there is one version, for what the compiler was told. */
+ * Everywhere else there is one version, for the compiler's target options. */
 #ifndef NBT_SIMD_H
 #define NBT_SIMD_H
 
@@ -15,8 +15,8 @@
 #define NBT_SIMD_VERSIONS 0
 #endif
 
-/* Linkage of what the files of the step share: one version's own where there are several in a
- * program. */
+/* Linkage of the functions shared by the files of the step: static in each version where a program
+ * has several. */
 #ifndef NBT_LOCAL
 #define NBT_LOCAL
 #endif
@@ -41,7 +41,7 @@ NBT_SIMD_DECLARE(_base);
 NBT_SIMD_DECLARE(_avx2);
 NBT_SIMD_DECLARE(_avx512);
 
-/* What follows is compiled for an instruction set, up to NBT_SIMD_END. */
+/* The code up to NBT_SIMD_END is compiled for an instruction set. */
 #define NBT_SIMD_PRAGMA(text) _Pragma(#text)
 #define NBT_SIMD_SETS_512 "avx2,avx512f,avx512vl,avx512bw,avx512dq"
 #if defined(__clang__)

@@ -1,17 +1,18 @@
-/* Arithmetic of IEEE 754 single precision by integers, faster than the compiler's, for processors
- * without an FPU: ARMv6-M and ARMv8-M baseline (Cortex-M0, M0+, M1, M23) and RV32 without F.
+/* IEEE 754 single-precision arithmetic in integers, for processors without an FPU: ARMv6-M and
+ * ARMv8-M baseline (Cortex-M0, M0+, M1, M23) and RV32 without F. It is faster than the routines of
+ * the compilers.
  *
- * With -DNBT_SOFT_FLOAT=1 the functions at the end have the names that compilers call for + - * /
- * and comparisons of floats, and the linker takes them instead of those of libgcc or compiler-rt:
- * for the whole program, the kernel or not. Bits are the same: round to nearest, ties to even,
- * denormal numbers, infinities; a NaN is a NaN, its sign and payload are not specified.
- * With 2 they have names that no compiler calls, for tests on a machine with an FPU; 0, the
- * default, leaves this file empty.
+ * NBT_SOFT_FLOAT=1: the functions at the end have the names that compilers call for + - * / and
+ * comparisons of floats. The linker uses them instead of those of libgcc or compiler-rt, in the
+ * whole program. The bits are the same: round to nearest, ties to even, denormal numbers,
+ * infinities. Sign and payload of a NaN are not specified. NBT_SOFT_FLOAT=2: the functions have
+ * other names, for tests on a machine with an FPU. NBT_SOFT_FLOAT=0, the default: this file is
+ * empty.
  *
- * Every operation has one path for usual numbers, with as few checks as make it safe, and a
- * function of its own for all others. What a rounding loses is looked at only where it could
- * matter: where the seven bits below the last place are just the half. Cost on a Cortex-M0 and an
- * RV32IMAC: docs/evidence/size.md. Rounding: D. Goldberg, What every computer scientist should know about
+ * Every operation has a fast path for usual numbers with a minimum of checks, and a separate
+ * function for all others. The bits lost by rounding are computed only if they can matter: if the
+ * seven bits below the last place are exactly one half. docs/evidence/size.md has the cost on a
+ * Cortex-M0 and an RV32IMAC. Rounding: D. Goldberg, What every computer scientist should know about
  * floating-point arithmetic, ACM Computing Surveys 23(1), 1991. */
 #include "nbt_math.h"
 
@@ -64,7 +65,8 @@
 
 #if defined(__GNUC__)
 #define RARE(condition) __builtin_expect((condition) != 0, 0)
-/* With -flto compilers look for these names only after they have dropped what nothing calls. */
+/* With -flto, compilers search for these names only after functions without callers have been
+ * removed. */
 #define CALLED __attribute__((used))
 #else
 #define RARE(condition) (condition)
@@ -96,8 +98,8 @@ static int is_nan(uint32_t x)
 
 /* ---- unusual numbers ---- */
 
-/* The significand of a number other than 0, with its leading bit at 23, and the exponent that it
- * has then: below 1 for a denormal number. */
+/* The significand of a number other than 0, with its leading bit at 23, and the matching exponent:
+ * below 1 for a denormal number. */
 static uint32_t normal_of(uint32_t x, int32_t *exponent)
 {
     uint32_t m = x & 0x007fffffu;
@@ -113,14 +115,15 @@ static uint32_t normal_of(uint32_t x, int32_t *exponent)
     return m;
 }
 
-/* m >> by, its lowest bit set where a bit is lost. */
+/* m >> by, with the lowest bit set if a bit is lost. */
 static uint32_t shifted(uint32_t m, int32_t by)
 {
     return by > 31 ? 1u : m >> by | (uint32_t)(m << ((32 - by) & 31) != 0u && by > 0);
 }
 
-/* The number with a sign, any exponent and a significand that has 7 bits below its last place, the
- * lowest set where more was lost. The significand is below LEADING for exponent 1 alone. */
+/* The number with a sign, any exponent and a significand that has 7 bits below its last place.
+ * The lowest bit is set if more bits were lost. The significand is below LEADING only for
+ * exponent 1. */
 static uint32_t rounded(uint32_t sign, int32_t exponent, uint32_t m)
 {
     if (exponent > 254) {
@@ -173,9 +176,9 @@ static NBT_NOINLINE uint32_t add_unusual(uint32_t a, uint32_t b)
     return rounded(a & SIGN, e, m);
 }
 
-/* The upper 32 bits of the 48-bit product of two significands of which the leading bit is 23, given
- * in 8 and 16 bits; `low` is the product of the lower ones, whose 16 lower bits are left out. No
- * product is longer than 32 bits. */
+/* The upper 32 bits of the 48-bit product of two significands with their leading bit at 23, given
+ * in parts of 8 and 16 bits. `low` is the product of the lower parts, without its 16 lower bits.
+ * All products fit in 32 bits. */
 NBT_INLINE uint32_t product(uint32_t a_high, uint32_t a_low, uint32_t b_high, uint32_t b_low,
                             uint32_t low)
 {
@@ -218,10 +221,10 @@ static const uint8_t reciprocals[128] = {
     14,  13,  12,  11,  10,  9,   8,   7,   6,   5,   4,   3,   2,   1,
 };
 
-/* The 25 bits of n / d, 2^23 <= d < 2^24, d <= n < 2 d, rounded down, in twelve and thirteen bits by
- * a reciprocal that is never too large: eight bits from the table, 15 after a step of Newton's. What
- * is left of n is exact, and below 2 d after the first, below 3 d after the second. No product is
- * longer than 32 bits, and what is longer is only needed modulo 2^32. */
+/* The 25 bits of n / d rounded down, for 2^23 <= d < 2^24 and d <= n < 2 d. They are computed as
+ * twelve and then thirteen bits with a reciprocal that is never too large: eight bits from the
+ * table, 15 after a Newton step. The remainder of n is exact; it is below 2 d after the first part
+ * and below 3 d after the second. All products fit in 32 bits, or are needed only modulo 2^32. */
 NBT_INLINE uint32_t quotient(uint32_t n, uint32_t d)
 {
     uint32_t r = 256u + reciprocals[(d >> 16) & 127u];
@@ -261,22 +264,22 @@ static NBT_NOINLINE uint32_t divide_unusual(uint32_t a, uint32_t b)
 
 /* ---- usual numbers ---- */
 
-/* In what follows |a| >= |b|, both are normal, and n is the significand of b over that of a, with 7
- * bits below the last place of a: high_of(b) >> down. */
+/* Below, |a| >= |b| and both are normal. n is the significand of b shifted to the exponent of a,
+ * with 7 bits below the last place of a: high_of(b) >> down. */
 
-/* a + b of one sign, with one bit more than a. */
+/* a + b with equal signs; the sum may need one bit more than a. */
 NBT_INLINE uint32_t add_carried(uint32_t a, uint32_t b, uint32_t n, uint32_t down)
 {
     uint32_t m = fraction_of(a) + LEADING + n, half = (m >> 1) + 0x40u, result = half >> 7;
     if (RARE(half << 25 == 0u) && (m & 1u) == 0u && n << down == high_of(b)) {
         result &= ~1u;
     }
-    /* The leading bit raises the exponent. */
+    /* Adding the leading bit increments the exponent. */
     return ((a >> 23) << 23) + result;
 }
 
-/* a + b of two signs, with fewer bits than a. If more than one is lost b was shifted by one at most,
- * so that m is exact. */
+/* a + b with different signs; the sum may have fewer bits than a. If it loses more than one bit, b
+ * was shifted by at most one, so m is exact. */
 NBT_INLINE uint32_t add_cancelled(uint32_t a, uint32_t b, uint32_t n, uint32_t down)
 {
     uint32_t m = fraction_of(a) + LEADING - n, result;
@@ -285,7 +288,7 @@ NBT_INLINE uint32_t add_cancelled(uint32_t a, uint32_t b, uint32_t n, uint32_t d
         return 0u;
     }
     if (RARE((exponent & 255u) < 32u)) {
-        return add_unusual(a, b); /* could become denormal */
+        return add_unusual(a, b); /* the result could be denormal */
     }
     for (; m >> 22 == 0u; m <<= 8) {
         exponent -= 8u;
@@ -316,10 +319,11 @@ NBT_INLINE uint32_t add(uint32_t a, uint32_t b)
     y = (y >> 24) - 1u;
     down = (x >> 24) - y;
     if (down > 26u) {
-        return a; /* b, which may be 0, is below a quarter of its last place */
+        return a; /* b, possibly 0, is below a quarter of the last place of a */
     }
     if (RARE(y > 227u)) {
-        return add_unusual(a, b); /* b is not normal, or a, whose exponent is at most 25 above */
+        return add_unusual(a, b); /* b is not normal, or neither is a, whose exponent is at most 25
+                                     above */
     }
     n = high_of(b) >> down;
     if (((a ^ b) & SIGN) == 0u) {
@@ -346,7 +350,7 @@ NBT_INLINE uint32_t add(uint32_t a, uint32_t b)
 NBT_INLINE uint32_t multiply(uint32_t a, uint32_t b)
 {
     uint32_t m, low, half, result, exponent;
-    /* Exponents from 64 to 191: the two upper bits of the field differ. */
+    /* Fast path for exponents from 64 to 191, where the two upper bits of the field differ. */
     if (RARE(((a << 1 ^ a) & (b << 1 ^ b) & LEADING) == 0u)) {
         return multiply_unusual(a, b);
     }
@@ -356,7 +360,7 @@ NBT_INLINE uint32_t multiply(uint32_t a, uint32_t b)
     }
 #if defined(__riscv_mul)
     m = (uint32_t)((uint64_t)high_of(a) * high_of(b) >> 32);
-    low = (a & 0xffffu) * (b & 0xffffu); /* computed only where it is needed */
+    low = (a & 0xffffu) * (b & 0xffffu); /* computed only if it is needed */
 #else
     uint32_t a_high = ((a << 9) >> 25) + 128u, b_high = ((b << 9) >> 25) + 128u;
     low = (uint32_t)(uint16_t)a * (uint16_t)b;
@@ -378,8 +382,8 @@ NBT_INLINE uint32_t multiply(uint32_t a, uint32_t b)
     return (exponent << 23) + result;
 }
 
-/* A quotient of normal numbers is never half-way between two of them: one with 25 bits, the lowest
- * of them 1, times the significand of b would have more bits than that of a has. */
+/* A quotient of normal numbers is never exactly half-way between two floats: if it had 25 bits with
+ * the lowest one set, its product with the significand of b would have more bits than that of a. */
 NBT_INLINE uint32_t divide(uint32_t a, uint32_t b)
 {
     uint32_t x = (a << 1) >> 24, y = (b << 1) >> 24, n, d;
@@ -396,8 +400,9 @@ NBT_INLINE uint32_t divide(uint32_t a, uint32_t b)
     return (exponent << 23) + ((quotient(n, d) + 1u) >> 1);
 }
 
-/* Whether a < b, or a <= b with or_equal = 1; 0 if one is a NaN. In the order of the bits nothing but
- * a NaN is beyond one, so that of two numbers of a sign only the outer one has to be looked at. */
+/* Whether a < b, or a <= b with or_equal = 1; 0 if one is NaN. In the order of the bits only NaN
+ * is beyond infinity, so of two numbers with equal signs only the one of larger magnitude is
+ * tested. */
 NBT_INLINE int is_less(uint32_t a, uint32_t b, uint32_t or_equal)
 {
     if (((a | b) & SIGN) == 0u) {
@@ -485,8 +490,8 @@ CALLED int GREATER_OR_EQUAL(uint32_t a, uint32_t b)
 
 #if defined(ORDER_LESS)
 
-/* What a compiler asks of these: below 0 for a < b, not above 0 for a <= b, 0 for a == b, above 0 for
- * a > b, not below 0 for a >= b; and the contrary if one is a NaN. */
+/* The results that compilers expect: below 0 for a < b, at most 0 for a <= b, 0 for a == b, above 0
+ * for a > b, at least 0 for a >= b; the opposite if one is NaN. */
 int ORDER_EQUAL(uint32_t a, uint32_t b);
 int ORDER_NOT_EQUAL(uint32_t a, uint32_t b);
 int ORDER_LESS(uint32_t a, uint32_t b);

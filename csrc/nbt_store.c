@@ -1,10 +1,13 @@
-/* Checkpoints on raw flash. A slot is a record of 20 bytes in a piece of NBT_CHUNK, a checkpoint, a
- * piece that stays erased until a newer checkpoint is whole (the mark), and the record again (the
- * seal), which comes once the one before is marked: so one slot is open, that is sealed and not
- * marked, and it is the newest. An erase that a power cut ends, from whichever side it comes, does
- * not undo a mark and leave the seal. "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
- * these twelve, flags; little-endian. docs/reference/checkpoint.md, "Slots on raw flash", says why no
- * acknowledged save is lost. */
+/* Checkpoints on raw flash. A slot consists of a record of 20 bytes in a piece of NBT_CHUNK bytes,
+ * a checkpoint, the mark, and the seal. The mark is a piece that stays erased until a newer
+ * checkpoint is whole. The seal is a copy of the record, written once the previous checkpoint is
+ * marked. So the newest slot is the only one that is open, that is sealed and not marked, unless a
+ * mark fails. An erase that is interrupted by a power cut, in either direction, does not undo a
+ * mark and leave the seal. Record: "NBTS", sequence number, bytes of the checkpoint, CRC-32 of
+ * these twelve, flags; little-endian. docs/reference/checkpoint.md, "Slots on raw flash", has the
+ * proof that no acknowledged save is lost. There, a cover is a slot that is written and marked in
+ * order to show that an older slot, which cannot be marked, is not the newest; the head is the open
+ * slot that is not covered. */
 #include "nbt_checkpoint.h"
 #include "nbt_layout.h"
 
@@ -15,11 +18,10 @@ enum {
     RECORD_BYTES = 20,
     SEALED =
         1, /* flag: the slot has a mark and a seal; in slots of the first format all flags are ff */
-    STALE = 2,      /* flag of a seal: an older slot may be open too */
-    READS_MAX = 8,  /* of one piece, until two agree */
-    ROUNDS_MAX = 3, /* of one slot, until its CRCs are right */
-    SEQUENCE_JUMP =
-        256 /* a slot that cannot be read may be ahead by 2 for each failed save before */
+    STALE = 2,          /* flag of a seal: an older slot may be open too */
+    READS_MAX = 8,      /* of one piece, until two agree */
+    ROUNDS_MAX = 3,     /* of one slot, until its CRCs are right */
+    SEQUENCE_JUMP = 256 /* an unreadable slot may be ahead by 2 for each failed save before */
 };
 
 static const unsigned char record_magic[4] = {'N', 'B', 'T', 'S'};
@@ -45,7 +47,7 @@ static size_t whole_pieces(size_t bytes)
     return (bytes + NBT_CHUNK - 1) / NBT_CHUNK * NBT_CHUNK;
 }
 
-/* Offset of the mark of a slot that holds a checkpoint of so many bytes. */
+/* Offset of the mark of a slot with a checkpoint of `bytes` bytes. */
 static size_t mark_at(size_t bytes)
 {
     return NBT_CHUNK + whole_pieces(bytes);
@@ -70,14 +72,14 @@ typedef struct slot {
     uint32_t index;
     uint32_t sequence;
     size_t bytes;   /* of the checkpoint */
-    int has_record; /* then sequence and bytes are those of its record */
+    int has_record; /* if 1, sequence and bytes are those of its record */
     int open;       /* whole, sealed and not marked */
     int marked;     /* whole, sealed and marked */
-    int stale;      /* its seal has the flag */
+    int stale;      /* its seal has the flag STALE */
 } slot;
 
-/* Reads until two readings one after the other agree, so that neither an error nor a wrong bit that
- * comes and goes counts. Returns 0, or 1 if they do not. */
+/* Reads until two consecutive readings agree, so that neither a read error nor a transient bit
+ * error matters. Returns 0, or 1 if they never agree. */
 static int read_piece(const slot *self, size_t at, unsigned char *out, size_t n)
 {
     unsigned char again[NBT_CHUNK];
@@ -102,7 +104,8 @@ static int read_checkpoint(void *context, size_t at, unsigned char *out, size_t 
 
 typedef enum piece { BLANK, PROGRAMMED, LOST } piece;
 
-/* Whether a piece is as erased. Any bit makes the mark, so a torn one is one too. */
+/* Whether a piece is erased. A mark counts if any of its bits is written, so an interrupted write
+ * of the mark counts as well. */
 static piece piece_at(const slot *self, size_t at)
 {
     unsigned char bytes[NBT_CHUNK];
@@ -133,7 +136,7 @@ static void look_at_marks(slot *self, const unsigned char *record)
 
 typedef enum content { NO_CHECKPOINT, WHOLE, UNREADABLE } content;
 
-/* One round of content_of. */
+/* One attempt of content_of. */
 static content read_slot(slot *self)
 {
     unsigned char record[RECORD_BYTES];
@@ -158,7 +161,7 @@ static content read_slot(slot *self)
     return WHOLE;
 }
 
-/* What the slot holds; fills in the rest of it. */
+/* Returns the content of the slot and fills in its other fields. */
 static content content_of(slot *self)
 {
     content holds = NO_CHECKPOINT;
@@ -176,7 +179,7 @@ static slot slot_at(const nbt_flash *flash, uint32_t index)
 
 /* ---- all slots ------------------------------------------------------------------------------- */
 
-/* What a look at all slots has found. Sets of slots are bit masks. */
+/* The state of all slots. Sets of slots are bit masks. */
 typedef struct survey {
     uint32_t sequence[SLOTS_MAX]; /* of those with a record */
     uint32_t bytes[SLOTS_MAX];    /* of the checkpoint, of those that are whole */
@@ -197,20 +200,20 @@ static uint32_t only(uint32_t index)
     return (uint32_t)1 << index;
 }
 
-/* Whether a set has one slot at most. */
+/* Whether a set has at most one slot. */
 static int is_single(uint32_t set)
 {
     return (set & (set - 1)) == 0;
 }
 
-/* Sequence numbers may wrap: the newer of two is less than half a turn ahead. Of two equal ones,
- * which no save makes, the later slot counts. */
+/* Sequence numbers may wrap: the newer of two is less than 2^31 ahead. Of two equal numbers, which
+ * no save writes, the later slot counts. */
 static int is_newer(uint32_t a, uint32_t b)
 {
     return a - b < 0x80000000u;
 }
 
-/* Index of the one with the highest sequence number in a set, 0 for none. */
+/* Index of the slot with the newest sequence number in a set, 0 for an empty set. */
 static uint32_t newest_of(const survey *seen, uint32_t set)
 {
     uint32_t newest = 0;
@@ -225,7 +228,7 @@ static uint32_t newest_of(const survey *seen, uint32_t set)
     return newest;
 }
 
-/* Looks at all slots but those of a set. */
+/* Reads all slots except those of a set. */
 static survey survey_of(const nbt_flash *flash, uint32_t without)
 {
     survey seen;
@@ -242,8 +245,8 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
         seen.stale |= (uint32_t)self.stale << i;
         seen.unreadable |= (uint32_t)(holds == UNREADABLE) << i;
     }
-    /* A slot that was the newest when it took no more writes could not be marked: what is marked
-     * and newer says that it is not the newest any more. */
+    /* A newest slot that took no more writes could not be marked. A newer marked slot shows that it
+     * is no longer the newest. */
     uint32_t newest = newest_of(&seen, seen.open);
     int is_head = seen.open != 0 &&
                   (seen.marked == 0 ||
@@ -261,15 +264,15 @@ static survey survey_of(const nbt_flash *flash, uint32_t without)
     return seen;
 }
 
-/* Whether what is the newest of the slots that could be read is the newest of all; without any,
- * whether nothing was ever acknowledged (docs/reference/checkpoint.md). */
+/* Whether the newest of the readable slots is the newest of all slots. If no slot is readable:
+ * whether no save was ever acknowledged (docs/reference/checkpoint.md). */
 static int is_certain(const nbt_flash *flash, const survey *seen)
 {
     return seen->doubtful == 0 ||
            (is_single(seen->doubtful) && (seen->whole == 0 ? flash->n_slots >= 4 : seen->has_head));
 }
 
-/* Whether a slot other than these two may be open: one that did not take the mark. */
+/* Whether a slot other than these two may be open because it could not be marked. */
 static int has_stale(const survey *seen)
 {
     int is_sure = seen->has_head && (seen->stale & seen->newest) == 0;
@@ -315,7 +318,7 @@ typedef struct programmer {
     size_t at;
 } programmer;
 
-/* The last piece of a checkpoint is filled up with what erased flash holds. */
+/* The last piece of a checkpoint is padded with the value of erased flash. */
 static int program_piece(void *context, const unsigned char *bytes, size_t n)
 {
     programmer *self = (programmer *)context;
@@ -327,8 +330,8 @@ static int program_piece(void *context, const unsigned char *bytes, size_t n)
     return self->flash->program(self->flash->context, self->index, at, piece, NBT_CHUNK);
 }
 
-/* Erases the slot and looks whether it is: the record of a new checkpoint must not come to stand
- * over what an erase has left of an old one. */
+/* Erases the slot and verifies it: the record of a new checkpoint must not be written over the
+ * remains of an old one. */
 static int erase_slot(const slot *self, size_t end)
 {
     int is_blank = self->flash->erase(self->flash->context, self->index) == 0;
@@ -347,7 +350,7 @@ static void make_record(unsigned char *record, uint32_t sequence, const nbt_lear
     put_word(record + 16, SEALED);
 }
 
-/* Returns whether the slot now holds the learner, for certain; it is not sealed yet. */
+/* Returns whether the slot certainly holds the learner. It is not sealed yet. */
 static int write_slot(const nbt_flash *flash, uint32_t index, const unsigned char *record,
                       const nbt_learner *learner)
 {
@@ -365,8 +368,8 @@ static void make_mark(programmer at)
     (void)program_piece(&at, zeros, sizeof zeros);
 }
 
-/* Seals with the record, to which it adds a flag; a cover is marked before, so that it is never
- * open. Returns whether the slot is sealed now, for certain. */
+/* Seals the slot: writes the record with a flag. A cover is marked first, so that it is never open.
+ * Returns whether the slot is certainly sealed. */
 static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *record, int is_stale,
                      int is_cover)
 {
@@ -382,7 +385,7 @@ static int seal_slot(const nbt_flash *flash, uint32_t index, unsigned char *reco
            sealed.stale == is_stale;
 }
 
-/* Marks the slots of a set. Returns those that do not take the mark. */
+/* Marks the slots of a set. Returns those that could not be marked. */
 static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t set)
 {
     for (uint32_t i = 0; i < flash->n_slots; i++) {
@@ -399,8 +402,9 @@ static uint32_t make_marks(const nbt_flash *flash, const survey *seen, uint32_t 
     return set;
 }
 
-/* Whether a slot may be erased. The one before the newest stays, since it says that no older one is
- * the newest; with fewer than four slots it may go if none looks like that. */
+/* Whether a slot may be erased. The one before the newest is kept, since it shows that no older one
+ * is the newest. With fewer than four slots it may be erased if no older slot can appear to be the
+ * newest. */
 static int may_erase(const nbt_flash *flash, const survey *seen, uint32_t slot_set)
 {
     return (slot_set & (seen->unreadable | seen->newest)) == 0 &&
@@ -429,18 +433,19 @@ nbt_status nbt_store_save(const nbt_flash *flash, const nbt_learner *learner)
     uint32_t sequence = seen.recorded != 0 ? seen.sequence[newest_of(&seen, seen.recorded)] : 0;
     sequence += seen.doubtful != 0 ? SEQUENCE_JUMP : 1;
     uint32_t kept = seen.newest;
-    uint32_t unmarked = seen.open; /* have to be marked, or covered, before this save is sealed */
+    uint32_t unmarked = seen.open; /* to be marked, or covered, before this save is sealed */
     int was_stale = seen.unreadable != 0 && has_stale(&seen);
-    /* Without a head a slot that cannot be read may be it, older than what a failed save has
-     * left. */
+    /* Without a head, an unreadable slot may be the newest; it would be older than the remains of a
+     * failed save. */
     int needs_no_cover = seen.has_head || (seen.newest != 0 && seen.unreadable == 0);
-    int is_lost = 0; /* a whole checkpoint was given up for nothing: no second one */
+    int is_lost = 0; /* a whole checkpoint was erased in vain: do not erase another */
     uint32_t n_failed =
-        0;              /* slots; after half of them it is not the slots, and no whole one goes */
-    uint32_t cover = 0; /* as a set: written, to be sealed as a marked one */
+        0;              /* failed slots; above half of all, something else fails, and no whole one
+                           is erased */
+    uint32_t cover = 0; /* as a set: slots written to be sealed as marked ones */
     unsigned char cover_record[RECORD_BYTES];
     nbt_status failure = NBT_ERR_READ; /* nothing was written */
-    /* The slot after the newest wears all evenly; a slot that fails is passed over. */
+    /* The slot after the newest, so that all slots wear evenly; a failing slot is skipped. */
     for (uint32_t step = 0; step < flash->n_slots; step++) {
         uint32_t index = (first + step) % flash->n_slots;
         unsigned char record[RECORD_BYTES];

@@ -1,5 +1,5 @@
-/* The row sums of one block, added up column by column while a pass goes over it (nbt_sums of
- * nbt_matrices.h says what they are). */
+/* The row sums of one block, accumulated column by column during a pass (defined at nbt_sums in
+ * nbt_matrices.h). */
 #ifndef NBT_SUMS_H
 #define NBT_SUMS_H
 
@@ -8,17 +8,18 @@
 typedef struct nbt_block_sums {
     float a[NBT_LANES], da[NBT_LANES], uu[NBT_LANES], ww[NBT_LANES];
     float wu[NBT_LANES], gg[NBT_LANES], gu[NBT_LANES], wg[NBT_LANES];
-    float w_scale, g_scale[NBT_LANES];          /* residual: the move before the sums */
-    float w_bias[NBT_LANES], g_bias[NBT_LANES]; /* quasi-diagonal metric: the bias column, moved */
+    float w_scale, g_scale[NBT_LANES];          /* residual: the motion of w before the sums */
+    float w_bias[NBT_LANES], g_bias[NBT_LANES]; /* quasi-diagonal metric: the bias column after its
+                                                   motion */
 } nbt_block_sums;
 
-/* residual: its sums are those of w_scale w + g_scale g. */
+/* Whether the sums are those of w_scale w + g_scale g (residual). */
 NBT_INLINE int nbt_sums_move(nbt_kind kind)
 {
     return kind.w == NBT_W_SHARED && kind.g;
 }
 
-/* look may be NULL: then there will be no sums. */
+/* Clears the sums. look may be NULL if the pass has no look. */
 NBT_INLINE void nbt_sums_start(nbt_block_sums *sums, nbt_kind kind, size_t unit, size_t H,
                                const nbt_look *look)
 {
@@ -45,21 +46,21 @@ NBT_INLINE void nbt_sums_start(nbt_block_sums *sums, nbt_kind kind, size_t unit,
     nbt_block_gather(sums->g_scale, moves ? look->g_scale : NULL, kind.width, unit, H);
 }
 
-/* w of a lane with the move that its sums want. */
+/* w of a lane as its sums need it. */
 NBT_INLINE float nbt_sums_w(const nbt_block_sums *sums, size_t lane, nbt_kind kind, float w,
                             float g)
 {
     return nbt_sums_move(kind) ? sums->w_scale * w + sums->g_scale[lane] * g : w;
 }
 
-/* Says what w and g of the bias column are. */
+/* Sets w and g of the bias column. */
 NBT_INLINE void nbt_sums_bias(nbt_block_sums *sums, size_t lane, nbt_kind kind, float w, float g)
 {
     sums->w_bias[lane] = nbt_sums_w(sums, lane, kind, w, g);
     sums->g_bias[lane] = g;
 }
 
-/* One column; under the quasi-diagonal metric x~ = x - c x_bias takes the place of x. follows: it
+/* Adds one column. Under the quasi-diagonal metric x~ = x - c x_bias replaces x. follows: the look
  * has a tangent. */
 NBT_INLINE void nbt_sums_add(nbt_block_sums *sums, size_t lane, nbt_kind kind, const nbt_entry *at,
                              float u_j, float u_squared, int follows, float tangent_j)
@@ -88,7 +89,7 @@ NBT_INLINE void nbt_sums_add(nbt_block_sums *sums, size_t lane, nbt_kind kind, c
     }
 }
 
-/* sums += those of other columns. */
+/* Adds the sums of other columns. */
 NBT_INLINE void nbt_sums_join(nbt_block_sums *sums, const nbt_block_sums *others, nbt_kind kind)
 {
     for (size_t lane = 0; lane < kind.width; lane++) {

@@ -7,7 +7,8 @@
 #include "nbt_rows.h"
 #include "nbt_sums.h"
 
-/* As the sums of nbt_sweep: over the even columns and over the odd ones, then both. */
+/* In the order of the sums of nbt_sweep: over the even columns, over the odd ones, then the
+ * total. */
 NBT_INLINE void block_forward(size_t width, size_t row, const nbt_matrices *m, float *a,
                               const float *u)
 {
@@ -110,18 +111,18 @@ NBT_LOCAL float nbt_sweep_square(const nbt_matrices *m)
 
 /* ---- change and sums ------------------------------------------------------------------------- */
 
-/* The columns of a block go by in pairs: one whose variances have their turn (nbt_kalman.h), and one
- * without. The even columns of a row are summed, and the odd ones, and then both sums added: those of
- * a pair do not wait for each other. */
+/* The columns of a block are processed in pairs: one whose variances have their turn
+ * (nbt_kalman.h), and one whose variances have not. Even and odd columns of a row have separate
+ * sums, which are added at the end. The sums of a pair thus do not depend on each other. */
 
-/* Without lanes a loop over one pair is for a good part the loop. */
+/* Without lanes, the loop overhead is a large part of the cost of one pair. */
 #if NBT_LANES == 1 && !defined(__OPTIMIZE_SIZE__)
 #define SWEEP_UNROLLS 1
 #else
 #define SWEEP_UNROLLS 0
 #endif
 
-/* What a column brings; NULL where the pass does not need it. */
+/* The inputs of a column; NULL if the pass does not need them. */
 typedef struct sources {
     const float *u_before; /* of the change */
     const float *u;        /* of the sums */
@@ -142,8 +143,8 @@ NBT_INLINE sources sources_at(nbt_pass pass, sources of, size_t j)
     return there;
 }
 
-/* One column: the change, the sums, or both. theta to cov: its parameters. As arguments, since only
- * there compilers believe that they do not overlap. */
+/* One column: the change, the sums, or both. Its parameters theta to cov are separate arguments,
+ * since only then compilers assume that they do not overlap. */
 NBT_INLINE void sweep_column(nbt_kind kind, nbt_pass pass, sources of, const nbt_lanes *lanes,
                              const nbt_update *update, nbt_block_sums *sums,
                              float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
@@ -151,7 +152,7 @@ NBT_INLINE void sweep_column(nbt_kind kind, nbt_pass pass, sources of, const nbt
 {
     float u_before = pass.changes ? *of.u_before : 0.0f;
     float u = pass.looks ? *of.u : 0.0f;
-    /* Without lanes a product is cheaper than another load. */
+    /* Without lanes, a multiplication is cheaper than a load. */
     float u_squared = !pass.looks ? 0.0f : kind.width == 1 ? u * u : *of.u_squared;
     float tangent = pass.looks && pass.follows ? *of.tangent : 0.0f;
     for (size_t lane = 0; lane < kind.width; lane++) {
@@ -166,8 +167,8 @@ NBT_INLINE void sweep_column(nbt_kind kind, nbt_pass pass, sources of, const nbt
     }
 }
 
-/* Columns j to j + count of a block, an even number from an even one on. sums: of the even ones, of
- * the odd ones. first: which of a pair have their turn. */
+/* Columns j to j + count of a block; j and count are even. sums: of the even columns, of the odd
+ * ones. first: which of a pair has its turn. */
 NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j, size_t count,
                             sources of, const nbt_lanes *lanes, const nbt_update *update,
                             nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
@@ -223,8 +224,8 @@ NBT_INLINE void sweep_pairs(nbt_kind kind, nbt_pass pass, size_t first, size_t j
 #undef STEP
 }
 
-/* The last of an odd number of columns: it does the work of its turn in every step, so that every
- * step costs the same, and throws it away where the turn is not its own. */
+/* The last of an odd number of columns. The work of a turn is done in every step and discarded if
+ * the column does not have its turn, so that every step costs the same. */
 NBT_INLINE void sweep_last(nbt_kind kind, nbt_pass pass, size_t j, sources of,
                            const nbt_lanes *lanes, const nbt_update *update, nbt_block_sums *sums,
                            float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
@@ -254,7 +255,8 @@ NBT_INLINE void sweep_all(nbt_kind kind, nbt_pass pass, size_t first, size_t H, 
     size_t j = 0, paired = cols - cols % 2;
 #define PAIRS(count) \
     sweep_pairs(kind, pass, first, j, count, of, lanes, update, sums, theta, w, g, cov)
-    if (kind.w == NBT_W_SHARED && pass.looks) { /* the tangents end with the units */
+    if (kind.w == NBT_W_SHARED && pass.looks) { /* the tangents belong to the columns of the units
+                                                   only */
         pass.follows = 1;
         PAIRS(H - H % 2);
         pass.follows = 0;
@@ -271,7 +273,7 @@ NBT_INLINE void sweep_all(nbt_kind kind, nbt_pass pass, size_t first, size_t H, 
     }
 }
 
-/* The same in the smallest code: one column after the other, the even ones first. */
+/* The same with the smallest code: one column after the other, the even ones first. */
 NBT_INLINE void sweep_each(nbt_kind kind, nbt_pass pass, size_t first, size_t H, size_t cols,
                            sources of, const nbt_lanes *lanes, const nbt_update *update,
                            nbt_block_sums *sums, float *NBT_RESTRICT theta, float *NBT_RESTRICT w,
@@ -295,7 +297,7 @@ NBT_INLINE void sweep_each(nbt_kind kind, nbt_pass pass, size_t first, size_t H,
     }
 }
 
-/* change and look are NULL unless the pass has them. */
+/* change and look are NULL if the pass does not have them. */
 NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t unit,
                             const nbt_matrices *m, const nbt_change *change, const nbt_look *look,
                             float *NBT_RESTRICT theta, float *NBT_RESTRICT w, float *NBT_RESTRICT g,
@@ -332,8 +334,9 @@ NBT_INLINE void block_sweep(nbt_kind kind, nbt_pass pass, size_t row, size_t uni
     }
 }
 
-/* Pairs, and change and look together, are for the widest blocks. Without lanes change and look are
- * loops one after the other, which are as fast: a row is still in the cache, if there is one. */
+/* Only the widest blocks are processed in pairs, with change and look in one loop. Without lanes,
+ * change and look are separate loops, which are as fast: a row is still in the cache, if there is
+ * one. */
 NBT_INLINE void sweep_block(nbt_kind kind, size_t row, size_t unit, const nbt_matrices *m,
                             const nbt_change *change, const nbt_look *look)
 {

@@ -1,25 +1,25 @@
-/* What the kernel can be made of: each fact in one row of one table.
+/* The parts of the kernel as tables: cells, estimators, filters, links, config fields, counters,
+ * saved words and arrays. Each fact is in one row of one table.
  *
- * A table is a macro that calls X once a row; whoever needs a column gives an X that picks it. The
- * compiler refuses an enumerator of nbt.h without its row, and a row without its enumerator
- * (nbt_build.h). csrc/README.md says which rows a new cell, estimator, filter, link, field or array
- * needs.
+ * A table is a macro that calls X once per row; the user of a column passes an X that selects it.
+ * Compilation fails if an enumerator of nbt.h has no row, or a row no enumerator (nbt_build.h).
+ * csrc/README.md lists the rows that a new cell, estimator, filter, link, field or array needs.
  *
- * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1]. F:
- * features of the readout. Q: units of the head. C: resonators. E: state floats that are
+ * Symbols as in nbt.h; N is the number of rank-one estimates: H (unitwise) or 1. Z: [h; x; 1].
+ * F: features of the readout. Q: units of the head. C: resonators. E: state floats that are
  * features. */
 #ifndef NBT_TABLES_H
 #define NBT_TABLES_H
 
-/* Rows stand in columns. */
+/* The rows are aligned in columns. */
 /* clang-format off */
 
 /* ---- Choices: X(enumerator, name, ...) in the order of their numbers ------------------------- */
 
-/* gates: pre-activations of a unit. parts: state floats of a unit. leaks: has the array `leak`.
- * slow, fast: gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau; bit i is gate
- * i. alone: its gates see no other unit's state (nbt_columns.h). nbt_cell.c has the function
- * units_<name>. */
+/* gates: pre-activations of a unit. parts: state floats of a unit. leaks: the cell uses the array
+ * `leak`. slow, fast: the gates whose bias starts so that their sigmoid is 1 / tau, 1 - 1 / tau;
+ * bit i is gate i. alone: the gates see only the state of their own unit (nbt_columns.h).
+ * nbt_cell.c has the function units_<name>. */
 #define NBT_CELL_LIST(X)                                       \
     /*                    gates parts leaks slow fast alone */ \
     X(TANH, tanh,         1,    1,    0,    0,   0,   0)       \
@@ -29,8 +29,8 @@
     X(COLUMNAR, columnar, 2,    1,    0,    1,   0,   1)       \
     X(RESONATOR, resonator, 2,  1,    0,    0,   0,   1)
 
-/* w: right factors of rank-one estimates. g: own-unit traces. by_unit: one rank-one estimate for
- * every unit instead of one for all. exact: the exact derivative. */
+/* w: right factors of rank-one estimates. g: traces inside each unit. by_unit: one rank-one
+ * estimate for every unit instead of one for all. exact: the exact derivative. */
 #define NBT_ESTIMATOR_LIST(X)                         \
     /*                          w  g by_unit exact */ \
     X(FROZEN, frozen,           0, 0, 0,     0)       \
@@ -44,7 +44,7 @@
     X(EUCLIDEAN, euclidean) \
     X(METRIC, metric)
 
-/* kalman: keeps covariances. quasi: and those with the bias column. */
+/* kalman: the filter keeps covariances. quasi: also those with the bias column. */
 #define NBT_FILTER_LIST(X)               \
     /*                   kalman quasi */ \
     X(SGD, sgd,             0, 0)        \
@@ -129,11 +129,11 @@ enum {
 
 /* X(name, kind, low, high, gaussian, other, since)
  *   kind: COUNT, a whole number; CHOICE, one of a list above; REAL; ABOVE, a real number above low.
- *   low, high: permitted values; nbt_config.c narrows some of them by what other fields say.
+ *   low, high: permitted values; nbt_config.c narrows some of them depending on other fields.
  *   gaussian, other: the default for the gaussian link and for the others; may use the arguments of
  *     nbt_config_default.
- *   since: minor version of the checkpoints that first had it: one more than the last for a new
- *     field. */
+ *   since: minor version of the checkpoints that introduced it; a new field gets the present
+ *     NBT_MINOR + 1. */
 #define NBT_FIELD_LIST(X)                                                                    \
     X(n_in, COUNT, 1, 65535, n_in, n_in, 0)                                                  \
     X(n_out, COUNT, 1, 4096, n_out, n_out, 0) /* categorical: at least 2 */                  \
@@ -199,7 +199,7 @@ enum {
     (NBT_IN(NBT_CELLS_ALONE, cell) *         \
      (NBT_IN(NBT_LINKS_REAL, link) ? (n_hidden) : ((n_hidden) + 1u) / 2u))
 
-/* Their numbers, NBT_FIELD_<name>, and how many there are. */
+/* The index of each field, NBT_FIELD_<name>, and the number of fields. */
 #define NBT_FIELD_NUMBER_(name, ...) NBT_FIELD_##name,
 enum { NBT_FIELD_LIST(NBT_FIELD_NUMBER_) NBT_FIELDS };
 
@@ -221,31 +221,31 @@ enum { NBT_FIELD_LIST(NBT_FIELD_NUMBER_) NBT_FIELDS };
 #define NBT_COUNTER_NUMBER_(name, since) NBT_COUNTER_##name,
 enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 
-/* ---- What else the header of a learner holds (struct nbt_learner) ---------------------------- */
+/* ---- Other words in the header of a learner (struct nbt_learner) ----------------------------- */
 
 /* X(kind, name, most, since)
  *   kind: GENERATOR, four words of which one is not 0; COUNT, a whole number up to `most`; PAIR,
- *     the same with 64 bits; LEVEL, a number above 0; SUM, a number from 0; UNSAVED, what a
- *     checkpoint does without.
+ *     the same with 64 bits; LEVEL, a number above 0; SUM, a number from 0; UNSAVED, not in
+ *     checkpoints.
  *   most: may use config, counters, and seen-> for the value of a COUNT before it.
- *   since: minor version of the checkpoints that first had it. */
+ *   since: minor version of the checkpoints that introduced it. */
 #define NBT_WORD_LIST(X)                                                                          \
     X(GENERATOR, rng, 0, 0)                                                                       \
     X(UNSAVED, ring_head, 0, 0) /* slot of the newest input */                                    \
     X(COUNT, pending, config->max_delay + 1u, 0) /* predictions that wait for a label */          \
     /* the next column whose norm the residual estimator refreshes */                             \
     X(COUNT, column, config->n_hidden > 0 ? config->n_hidden - 1u : 0u, 0)                        \
-    /* waiting predictions that nothing shall be learnt from */                                   \
+    /* waiting predictions that are not learnt from */                                            \
     X(COUNT, quarantine, seen->pending, 1)                                                        \
     /* NBT_COPY_* */                                                                              \
     X(COUNT, copy, config->rollback_steps > 0 ? NBT_COPY_TAKEN : NBT_COPY_NONE, 1)                \
     X(LEVEL, level, 0, 1) /* running loss */                                                      \
     X(SUM, seen, 0, 1)    /* labels counted in it */                                              \
-    X(SUM, alarm, 0, 1)   /* how much the loss has been above the level lately */                 \
-    X(PAIR, opened, counters->labels, 1) /* labels when the rates last restarted   */            \
+    X(SUM, alarm, 0, 1)   /* cumulative sum of the loss above the level */                        \
+    X(PAIR, opened, counters->labels, 1) /* labels when the rates were last reset */              \
     X(UNSAVED, taps_head, 0, 0)    /* slot of the newest sample of taps */                        \
     X(UNSAVED, waiting_head, 0, 0) /* slot of the newest forecast that waits */                   \
-    X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: what the workspace holds of the next learning step */ \
+    X(UNSAVED, looked, 0, 0) /* NBT_LOOK_*: parts of the next learning step in the workspace */   \
     X(UNSAVED, simd, 0, 0)   /* NBT_SIMD_* that this learner may use at most, plus 1; 0 for any */
 
 /* Words of 32 bits of each kind. */
@@ -259,17 +259,17 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 
 /* ---- Arrays, in the order of checkpoints ----------------------------------------------------- */
 
-/* XM and X(where, name, purpose, content, since, copied, brought, floats) for what a learner has to
- * remember: XM for the rows of matrices, NBT_SKIP to leave them or the others out.
+/* XM and X(where, name, purpose, content, since, copied, brought, floats) for the saved arrays of a
+ * learner: XM for the matrices, X for the others. NBT_SKIP as either omits these rows.
  *   where: MATRIX, in blocks of rows (nbt_layout.m); POINTER; OPTIONAL, without a pointer in a
- *     build that cannot have it (NBT_OF). The matrices lie first and side by side, the others
- *     follow.
+ *     build that cannot have it (NBT_OF). The matrices come first and contiguous, the
+ *     others follow.
  *   purpose: its field of nbt_breakdown.
- *   content: what its words may be and how they are visited (nbt_walk.c).
- *   since: minor version of the checkpoints that first had it.
- *   copied: 1 if the last good copy has it where the learner has.
+ *   content: permitted values of its words, and their order in a checkpoint (nbt_walk.c).
+ *   since: minor version of the checkpoints that introduced it.
+ *   copied: 1 if it is part of the last good copy.
  *   brought: 1 if the learner has it, by in(set of choices, choice), else 0.
- *   floats: how many where it is brought, at least 1. */
+ *   floats: its number of floats, at least 1, if the learner has it. */
 #define NBT_SAVED_ARRAYS(XM, X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E,  \
                          Z, F, C, Q)                                                              \
     XM(MATRIX, theta, parameters, WEIGHTS, 0, in(NBT_ESTIMATORS_LEARNING, estimator), 1u,         \
@@ -306,7 +306,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, angle_traces, estimate, WEIGHTS, 3, 0u, /* (2, C) of the angles of resonators */  \
       NBT_ANY_(C) * in(NBT_ESTIMATORS_G, estimator), 2u * (C))
 
-/* X(where, name, brought, floats) for the workspace of one step, whose content is nobody else's. */
+/* X(where, name, brought, floats) for the workspace of a step, which is not saved. */
 #define NBT_SCRATCH_ARRAYS(X, in, cell, estimator, filter, link, n_in, O, H, L, M, S, R, D, E, Z,  \
                            F, C, Q)                                                                \
     X(POINTER, u, 1u, (Z)) /* (Z) [h before; x; 1] */                                              \
@@ -403,7 +403,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, reach, parameters, SQUARES, 4, 0u, NBT_ANY_(V), 2u * (O) * (V)) /* (O, V, 2) */    \
     X(OPTIONAL, student, parameters, WEIGHTS, 4, 0u, NBT_ANY_(V), 8u * (O)) /* (O, 4, 2) */        \
     X(OPTIONAL, usual, guard, USUAL, 4, 0u, scores, NBT_USUAL_FLOATS * (O)) /* nbt_anomaly.h */    \
-    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1 for none */ \
+    X(OPTIONAL, score, guard, WEIGHTS, 4, 0u, scores, (O)) /* (O) of the last label; -1: none */  \
     /* the label that is learnt next, and the one under way (nbt_rls.h) */                         \
     X(OPTIONAL, slow_kept, covariance, KEPT, 5, 0u, slows, 1u + (O) + (F))                         \
     X(OPTIONAL, slow_turn, covariance, TURN, 5, 0u, slows, NBT_RLS_TURN_(O, F))
@@ -413,8 +413,8 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
     X(OPTIONAL, truth, (follows) * (real), (O)) /* (O) label in the units of its output */ \
     X(OPTIONAL, linear_work, (T) > 0u, 2u * NBT_LINEAR_(T)) /* (2, T + 1) features, U^T f */
 
-/* Samples in taps, features of the linear expert, experts, floats that wait for an output's label:
- * of the forecasts, and of the intervals; floats of a label that is learnt in parts. */
+/* Samples in taps; features of the linear expert; experts; floats per output that wait for a label,
+ * of the forecasts and of the intervals; floats of a label that is learnt in parts. */
 #define NBT_TAPS_(L, M, T) ((M) + ((L) > (T) ? (L) : (T)))
 #define NBT_LINEAR_(T) ((T) + 1u)
 #define NBT_EXPERTS_(slow, T) (2u + ((T) > 0u) + (slow))
@@ -426,7 +426,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 /* 1 where there are any, else 0. */
 #define NBT_ANY_(count) ((count) > 0u ? 1u : 0u)
 
-/* Most intervals; floats that say what is usual of an output (nbt_anomaly.h). */
+/* Largest number of intervals; floats of the anomaly state of an output (nbt_anomaly.h). */
 #define NBT_INTERVALS_MAX 8u
 #define NBT_USUAL_FLOATS 27u
 
@@ -437,7 +437,7 @@ enum { NBT_COUNTER_LIST(NBT_COUNTER_NUMBER_) NBT_COUNTERS };
 
 /* ---- Versions of the checkpoints ------------------------------------------------------------- */
 
-/* The minor version that this kernel writes: the last one that any row above names. */
+/* The minor version that this kernel writes: the highest one in any row above. */
 #define NBT_SINCE_FIELD_(name, kind, low, high, gaussian, other, since) | 1 << (since)
 #define NBT_SINCE_COUNTER_(name, since) | 1 << (since)
 #define NBT_SINCE_WORD_(kind, name, most, since) | 1 << (since)

@@ -8,8 +8,8 @@
 #define EXCESS_RATE 0.02f
 #define EXCESS_START 0.5f
 #define EXCESS_MIN 0.15f
-#define EXCESS_MAX 2.0f      /* mean excesses that one counts at most */
-#define VALUE_SMALLEST 1e-9f /* a value of 0 has a logarithm too */
+#define EXCESS_MAX 2.0f      /* an excess counts as at most this many mean excesses */
+#define VALUE_SMALLEST 1e-9f /* keeps the logarithm of 0 finite */
 
 NBT_LOCAL float nbt_tail_count(const nbt_tail *self, float value, float n, float pace)
 {

@@ -9,13 +9,13 @@
 
 #include "nbt_layout.h"
 
-/* What an estimator does is said in nbt_estimate.h. */
+/* nbt_estimate.h describes these functions. */
 NBT_LOCAL void nbt_traces_clear(const nbt_layout *l);
 NBT_LOCAL void nbt_traces_advance(const nbt_layout *l);
 NBT_LOCAL int nbt_traces_is_bounded(const nbt_layout *l);
 
-/* g_square and g_cross: sum P g g and sum P g w of the moved factors, unit by unit, from the sums
- * before the move of g and, if there is w, after that of w. */
+/* Computes g_square and g_cross: sum P g g and sum P g w of the moved factors, unit by unit. It
+ * uses the sums before the motion of g and, if there is w, after that of w. */
 NBT_LOCAL void nbt_traces_sum(const nbt_layout *l);
 
 #endif

@@ -3,7 +3,7 @@
 #include "nbt_block.h"
 #include "nbt_math.h"
 
-/* Whether whole loops are written out where that takes fewer instructions. */
+/* Whether loops are unrolled where that takes fewer instructions. */
 #ifdef __OPTIMIZE_SIZE__
 #define UNROLLS 0
 #else
@@ -23,7 +23,8 @@ NBT_LOCAL void nbt_ud_init(float *ud, size_t n, const nbt_ud_prior *prior)
 
 /* ---- U^T f ----------------------------------------------------------------------------------- */
 
-/* A sum of u_i f_i: four partial sums over i mod 4, then pairwise. Part of the numeric contract. */
+/* A sum of u_i f_i: four partial sums over i mod 4, then pairwise. The order is part of the numeric
+ * contract. */
 #if UNROLLS
 typedef struct quad {
     float a;
@@ -32,7 +33,7 @@ typedef struct quad {
     float d;
 } quad;
 
-/* Four rows more. */
+/* Adds four more rows. */
 NBT_INLINE void add_four(quad *sum, const float *u, float f0, float f1, float f2, float f3)
 {
     sum->a += u[0] * f0;
@@ -41,7 +42,7 @@ NBT_INLINE void add_four(quad *sum, const float *u, float f0, float f1, float f2
     sum->d += u[3] * f3;
 }
 
-/* The whole sum, with n < 4 rows more. */
+/* The whole sum, with n < 4 more rows. */
 NBT_INLINE float add_rest(quad sum, const float *u, const float *f, size_t n)
 {
     if (n > 0) {
@@ -79,7 +80,7 @@ static float column_dot(const float *u, const float *f, size_t n)
 }
 #endif
 
-/* f^T C f with one column more. */
+/* Adds the term of one more column to f^T C f. */
 NBT_INLINE float add_variance(float c, float d, float b)
 {
     return c + d * b * b;
@@ -193,8 +194,8 @@ NBT_LOCAL void nbt_ud_gains(float *ud, float *gain, float *b, float weight,
 
 #if NBT_LANES > 1
 
-/* Rows of one column that a vector unit works on at once. A row waits for its sum from column to
- * column, so that up to four such blocks go together. */
+/* Rows of one column that a vector unit processes at once. Each row depends on its sum of the
+ * previous column, so up to four such blocks are interleaved. */
 #define BLOCK ((size_t)8)
 
 /* One column of `width` rows, whose sums are `own`. */
@@ -208,13 +209,13 @@ NBT_INLINE void turn_column(size_t width, float *NBT_RESTRICT u, float *NBT_REST
     }
 }
 
-/* The same near the diagonal, where only the first rows, `above`, are above it: the others get back
- * what was there. */
+/* The same near the diagonal, where only the first `above` rows are above it: the others keep their
+ * values. */
 NBT_INLINE void turn_corner(size_t width, float *NBT_RESTRICT u, float *NBT_RESTRICT own, float b,
                             float gain, uint32_t above)
 {
     for (uint32_t lane = 0; lane < width; lane++) {
-        uint32_t mask = 0u - (uint32_t)(lane < above); /* a choice would become a branch */
+        uint32_t mask = 0u - (uint32_t)(lane < above); /* a conditional would become a branch */
         float after = u[lane] - b * own[lane];
         float more = own[lane] + after * gain;
         u[lane] = nbt_from_bits((nbt_bits(after) & mask) | (nbt_bits(u[lane]) & ~mask));
@@ -238,7 +239,7 @@ NBT_INLINE void turn_rows(size_t width, size_t count, size_t first, float *ud,
         nbt_copy(own3, gain + first + 3 * width, width);
     }
     for (; j < first + width; u += ++j) {
-        float bj = b[j], kj = gain[j]; /* which no store to U changes */
+        float bj = b[j], kj = gain[j]; /* loaded first, since no store to U changes them */
         turn_corner(width, u, own0, bj, kj, (uint32_t)(j - first));
     }
     for (; count > 1 && j < first + 2 * width; u += ++j) {
@@ -304,7 +305,7 @@ NBT_LOCAL void nbt_ud_turn(float *ud, float *gain, const float *b, size_t row, s
 
 #else
 
-/* One entry of a column of U, and what it adds to its row of the gains. */
+/* One entry of a column of U, and its term in the gain of its row. */
 NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float b, float gain)
 {
     *u -= b * *own;
@@ -313,7 +314,8 @@ NBT_INLINE void turn_entry(float *u, float *NBT_RESTRICT own, float b, float gai
 
 #if UNROLLS
 
-/* Four rows from `first` on, in registers: what a column brings is read once for all of them. */
+/* Four rows from `first` on, in registers: the scalars of a column are read once for all of
+ * them. */
 static void turn_four(float *ud, float *NBT_RESTRICT gain, const float *b, size_t first, size_t n)
 {
     float k0 = gain[first], k1 = gain[first + 1], k2 = gain[first + 2], k3 = gain[first + 3];
@@ -394,14 +396,14 @@ NBT_LOCAL void nbt_ud_constant_first(float *to, const float *from, size_t n, siz
 
 NBT_LOCAL int nbt_ud_is_finite(const float *ud, size_t n)
 {
-    uint32_t bad = 0; /* an exponent of all ones carries into the sign's place */
+    uint32_t bad = 0; /* an exponent of all ones carries into the sign bit */
     for (size_t i = 0; i < n * (n + 1) / 2; i++) {
         bad |= (nbt_bits(ud[i]) & 0x7fffffffu) + 0x00800000u;
     }
     return bad >> 31 == 0;
 }
 
-/* Place in [h; x; 1] of position i in [1; x; h]. */
+/* Index in [h; x; 1] of position i in [1; x; h]. */
 static size_t place_of(size_t i, size_t n, size_t H)
 {
     return H == n ? i : i == 0 ? n - 1 : i < n - H ? H + i - 1 : i - (n - H);

@@ -3,28 +3,30 @@
 #include "nbt_math.h"
 
 #define AS_IT_IS (-1.0f)
-#define COUNTED_MAX 16777216.0f /* floats count so far */
-#define START_VARIANCE 64.0f    /* how much less a block has to vary to replace the start */
-#define FAR_VALUE 6.0f          /* live deviations from the mean: the channel may have jumped */
-#define JUMP_VARIANCE 8.0f      /* how much less the block after it has to vary than all */
-#define JUMP_DISTANCE 4.0f      /* and how many variances it has to be away */
-#define OUTGROWN 100.0f   /* live deviations: so far off, a value is not what units were for */
-#define ONE_FAR 0.03125f  /* of a run of far values in block_count; exact */
-#define OUTGROWN_RUN 0.5f /* sixteen of them */
-#define FAR_OFF 1024.0f   /* deviations from the reference after which it moves */
+#define COUNTED_MAX 16777216.0f /* floats count exactly up to here */
+/* A block replaces the start if its variance is smaller by this factor. */
+#define START_VARIANCE 64.0f
+#define FAR_VALUE 6.0f /* in live deviations from the mean: the channel may have jumped */
+/* A jump needs a block whose variance is smaller than that of all values by this factor. */
+#define JUMP_VARIANCE 8.0f
+#define JUMP_DISTANCE 4.0f /* and whose distance is this many variances */
+#define OUTGROWN 100.0f    /* in live deviations: values this far off need other units */
+#define ONE_FAR 0.03125f   /* one far value of a run in block_count; exact */
+#define OUTGROWN_RUN 0.5f  /* sixteen far values */
+#define FAR_OFF 1024.0f    /* distance from the reference, in deviations, at which it moves */
 
 static int has_spread(nbt_scale live)
 {
     return live.variance > 1e-12f * live.mean * live.mean + 1e-37f;
 }
 
-/* The live deviation; where rounding has taken it, the applied one. */
+/* The live deviation; the applied one if rounding has made it 0. */
 static float deviation_of(nbt_scale live, const nbt_unit *unit)
 {
     return has_spread(live) ? nbt_sqrt(live.variance) : unit->deviation;
 }
 
-/* The reference comes nearer by `by`. What is relative to it stays where it is. */
+/* Moves the reference by `by` towards the values. All that is relative to it is adjusted. */
 static void move_reference(nbt_scale *live, nbt_unit *unit, float by)
 {
     float before = unit->reference;
@@ -35,7 +37,7 @@ static void move_reference(nbt_scale *live, nbt_unit *unit, float by)
     unit->block_mean -= moved;
 }
 
-/* One more value at rate k. */
+/* Counts one more value at rate k. */
 static void count_value(float *mean, float *variance, float x, float k)
 {
     float before = x - *mean;
@@ -44,14 +46,15 @@ static void count_value(float *mean, float *variance, float x, float k)
     *variance = after > 0.0f ? after : 0.0f;
 }
 
-/* The live statistics become those of the block. */
+/* Replaces the live statistics by those of the block. */
 static void take_block(nbt_scale *live, const nbt_unit *unit)
 {
     live->mean = unit->block_mean;
     live->variance = unit->block_variance;
 }
 
-/* A block of the start has ended: whether it replaces all before. */
+/* At the end of a block of the start: replaces all before it if its variance is much smaller.
+ * Returns whether it did. */
 static int end_start_block(nbt_scale *live, nbt_unit *unit)
 {
     int replaces = live->count >= 8.0f && unit->block_variance > 0.0f &&
@@ -59,18 +62,19 @@ static int end_start_block(nbt_scale *live, nbt_unit *unit)
     if (replaces) {
         take_block(live, unit);
     }
-    /* Seen from far away, values that differ are the same float. */
+    /* Relative to a distant reference, different values round to the same float. */
     if (nbt_abs(unit->block_mean) > FAR_OFF * nbt_sqrt(unit->block_variance)) {
         move_reference(live, unit, unit->block_mean);
     }
     return replaces;
 }
 
-/* Value n of a start, in its block. Returns whether that replaced all before. */
+/* Counts value n of the start in its block. Returns whether the block has replaced all before
+ * it. */
 static int count_start(nbt_scale *live, nbt_unit *unit, float x)
 {
     uint32_t n = (uint32_t)live->count,
-             before = 1; /* the block: as many values as there are before it */
+             before = 1; /* start of a block as long as all values before it */
     while (2 * before < n) {
         before *= 2;
     }
@@ -83,18 +87,19 @@ static int count_start(nbt_scale *live, nbt_unit *unit, float x)
     return replaces;
 }
 
-/* The run of far values with one more. */
+/* The run of far values after one more. */
 static float far_run(const nbt_unit *unit)
 {
     float before = unit->block_count < 1.0f ? unit->block_count : 0.0f;
     return before < OUTGROWN_RUN ? before + ONE_FAR : before;
 }
 
-/* A later value in the block that the last far one began, if there is one. Returns whether the
- * channel has jumped permanently: it then counts from that block. */
+/* Counts a later value in the block that began with the last far value, if there is one. Returns
+ * whether the channel has jumped permanently: its statistics then restart from that block. */
 static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
 {
-    if (is_far) { /* a block of one; how many there are in a row is counted below 1 */
+    if (is_far) { /* a block of one value; the number of far values in a row is stored as a fraction
+                     below 1 */
         unit->block_mean = x;
         unit->block_variance = 0.0f;
         unit->block_count = far_run(unit);
@@ -120,7 +125,7 @@ static int count_later(nbt_scale *live, nbt_unit *unit, float x, int is_far)
     return jumps;
 }
 
-/* The applied units after the live ones have moved; `before` is the mean until then. */
+/* Updates the applied units after the live ones have changed; `before` is the previous mean. */
 static void apply(nbt_scale live, nbt_unit *unit, float before, float z, nbt_unit_change *change)
 {
     int is_flag = z == 0.0f || z == 1.0f;
@@ -158,7 +163,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
                                           nbt_unit_rules rules)
 {
     nbt_unit_change change = {NBT_UNIT_STAYS, 1.0f, 0.0f, 0.0f, 0, 0, 0, z, z};
-    int again = 0; /* the value before was far, too */
+    int again = 0; /* whether the previous value was far, too */
     if (live->count == 0.0f) {
         begin(live, unit, z, rules);
     } else {
@@ -192,7 +197,8 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
     }
     float x = z - unit->reference, s = deviation_of(*live, unit);
     float within = x;
-    /* Units grow towards values far outside them: what was learnt in them says nothing. */
+    /* The units grow towards values far outside them: what was learnt in the old units is not
+     * valid. */
     change.restarts |= again && change.event == NBT_UNIT_MOVES && change.a < 1.0f &&
                        nbt_abs(x - live->mean) > OUTGROWN * s;
     if (rules.limit > 0.0f && unit->deviation > 0.0f && live->count > NBT_UNITS_SETTLED) {

@@ -1,25 +1,27 @@
-/* Units of one channel that follow the stream. Plain numbers; no learner.
+/* Units of one channel that follow the stream: mean and deviation for the standardisation of its
+ * values. This file works on plain numbers, not on a learner.
  *
- * A value z is seen relative to a reference that is near it, so that z - reference is exact:
+ * A value z is stored relative to a reference that is near it, so that z - reference is exact:
  *     x = z - reference
- * Two units are kept.
- *   live     mean m and variance v of x, with rate max(1 / n, scale_rate) for ever (nbt_scale).
- *            The network sees (x - m) / s. They move with every value; nothing is re-expressed.
+ * Every channel has two units:
+ *   live     mean m and variance v of x, with rate max(1 / n, scale_rate) permanently (nbt_scale).
+ *            The network sees (x - m) / s. They change with every value; nothing is converted.
  *   applied  mean M and deviation S. The readouts see (x - M) / S. They do not change until s has
- *            left [S / 2, 2 S], or m is more than S away from M. Then they take the live ones,
- *            and whoever has numbers in them re-expresses these:
+ *            left [S / 2, 2 S], or m is more than S away from M. Then they become the live
+ *            ones, and all numbers in the old units are converted:
  *                x' = a x + b,   a = S / s,   b = (M - m) / s
- * A value further than `limit` live deviations from the mean is counted as if it were so far,
- * once more than 20 values have been counted.
+ * Once more than 20 values have been counted, a value is limited to `limit` live deviations from
+ * the mean.
  *
- * The first values may be those of a sensor that is not awake yet. Within the first 64,
- * statistics of blocks of doubling length (value 2; 3, 4; 5..8; ...) are kept too. A block
- * whose variance is 64 times smaller than that of all before replaces it.
+ * The first values may be those of a sensor that is still warming up. For the first 64 values,
+ * there are also statistics of blocks of doubling length (value 2; 3, 4; 5..8; ...). If the
+ * variance of a block is 64 times smaller than that of all values before it, its statistics replace
+ * theirs.
  *
- * Later a value more than 6 live deviations off begins a block of 64. If the values from the last
- * such one on vary 8 times less than all and lie more than two deviations apart from them, the
- * channel has jumped permanently: its live units restart from the block, and what the readouts
- * have learnt stays as it was relative to the mean. */
+ * Later, a far value, more than 6 live deviations from the mean, starts a block of 64. If the
+ * variance of the values since the last far value is 8 times smaller than that of all, and they are
+ * more than two deviations away, the channel has jumped permanently: its live units restart from
+ * the block, and the readouts keep what they have learnt relative to the mean. */
 #ifndef NBT_UNITS_H
 #define NBT_UNITS_H
 
@@ -34,36 +36,36 @@
 typedef struct nbt_unit {
     float reference;
     float mean;       /* M, relative to the reference */
-    float deviation;  /* S; 0: has not varied, all is 0 then; -1: z is taken as it is */
+    float deviation;  /* S; 0: not varied yet, all scaled values are 0; -1: values are not scaled */
     float block_mean; /* relative to the reference */
     float block_variance;
-    float
-        block_count; /* values in the block that a far one began; 0 without; while only far ones have
-                          come, how many in a row, in 32nds, up to 16 */
+    /* Values in the block since the last far value; 0 without a block. While only far values have
+     * come: their number in a row, up to 16, times 1/32. */
+    float block_count;
 } nbt_unit;
 
 typedef struct nbt_unit_rules {
     float rate;  /* scale_rate */
     float limit; /* deviations, 0 for none */
-    int flags;   /* 1: a channel of which only 0 and 1 were seen is taken as it is */
+    int flags;   /* 1: the channel is not scaled as long as all its values are 0 or 1 */
 } nbt_unit_rules;
 
 typedef enum nbt_unit_event {
     NBT_UNIT_STAYS,
-    NBT_UNIT_FIRST, /* the channel has varied for the first time: what it was before is now b */
+    NBT_UNIT_FIRST, /* the channel has varied for the first time: earlier values are now b */
     NBT_UNIT_MOVES  /* x' = a x + b */
 } nbt_unit_event;
 
-/* What one value did. */
+/* The effects of one value. */
 typedef struct nbt_unit_change {
     nbt_unit_event event;
     float a;
     float b;
     float shift;  /* b for what was learnt: 0 after a permanent jump */
-    int restarts; /* the values before were not like this one, or not like the later ones */
-    int jumps;    /* the channel counts again from its last block */
-    int limited;  /* the value was brought to the limit */
-    float live;   /* the value in live units, and in the applied ones, both within the limit */
+    int restarts; /* the values before were unlike this one, or unlike the later ones */
+    int jumps;    /* the statistics restart from the last block */
+    int limited;  /* the value was limited */
+    float live;   /* the value in live units and in applied ones, both limited */
     float applied;
 } nbt_unit_change;
 
@@ -74,7 +76,7 @@ NBT_LOCAL nbt_unit_change nbt_units_count(nbt_scale *live, nbt_unit *unit, float
 /* z in applied units; 0 for a channel that has not varied. */
 NBT_LOCAL float nbt_units_apply(const nbt_unit *unit, float z);
 
-/* The way back. */
+/* The inverse. */
 NBT_LOCAL float nbt_units_restore(const nbt_unit *unit, float x);
 
 /* units (6, n): the rows are the members of nbt_unit. */

@@ -6,19 +6,19 @@
 #include "nbt_rng.h"
 #include "nbt_traces.h"
 
-/* Units that are turned together: so many roots and divisions fit a vector unit. */
+/* Number of units updated together: their roots and divisions fill a vector unit. */
 #define UNITS (NBT_LANES > 1 ? 8 : 1)
 
-/* A remainder smaller than this share of |g_i|^2 is rounding. Raising it changes how g_i is split
- * into along and across, not the sum. */
+/* A remainder below this share of |g_i|^2 is a rounding error. A larger value changes the split of
+ * g_i into along and across, not the sum. */
 #define ROUNDING 1e-6f
-/* The smaller squared singular value is kept above this share of the larger: the factors scale with
+/* The smaller squared singular value is raised to this share of the larger: the factors scale with
  * its fourth root, and their product does not depend on it. */
 #define SHARE_MIN 1e-11f
-/* Below this a squared singular value is near the end of float32. */
+/* A squared singular value below this is near the smallest floats. */
 #define SQUARE_MIN 1e-30f
-/* Below the fourth root of SHARE_MIN SQUARE_MIN, which is denormal: a process that flushes those to
- * zero must not divide by it. */
+/* Below the fourth root of SHARE_MIN SQUARE_MIN, which is denormal: a processor that flushes
+ * denormals to zero must not divide by it. */
 #define ROOT_MIN 5e-11f
 
 /* A = c along the first axis, s along the second. */
@@ -27,8 +27,8 @@ typedef struct rotation {
     float s;
 } rotation;
 
-/* First eigenvector of [[p, q], [q, r]], the larger of |c|, |s| positive. No branches: a loop over
- * units shall vectorise. */
+/* First eigenvector of [[p, q], [q, r]], the larger of |c|, |s| positive. Without branches, so that
+ * the loop over units vectorises. */
 NBT_INLINE rotation first_axis(float p, float q, float r)
 {
     float half = 0.5f * (p - r);
@@ -49,8 +49,8 @@ NBT_INLINE float at_least(float x, float least)
     return nbt_select(x < least, least, x);
 }
 
-/* What is known of a few units, and what comes out; arrays of its own, since a loop over what may
- * be the same array twice does not vectorise. */
+/* Inputs and results for a few units. They are separate arrays, since a loop over arrays that may
+ * overlap does not vectorise. */
 typedef struct group {
     float aa[UNITS], ab[UNITS], bb[UNITS]; /* inner products of a and b */
     float ww[UNITS], wg[UNITS], gg[UNITS], sign[UNITS];
@@ -75,7 +75,7 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     rotation turn = first_axis(p, q, r);
     float mean = 0.5f * (p + r);
     float spread = nbt_sqrt(0.25f * (p - r) * (p - r) + q * q);
-    /* Their product is an area, which cancels less than mean - spread does. */
+    /* Their product is an area, which suffers less cancellation than mean - spread. */
     float area = w_norm * across;
     float square = at_least(mean + spread, SQUARE_MIN);
     float smaller = area * area * at_least(aa * bb - ab * ab, 0.0f) / square;
@@ -94,8 +94,8 @@ NBT_INLINE void turn_unit(group *s, size_t n)
     s->of_g[n] = of_g;
 }
 
-/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v, each sum in the order of
- * i. */
+/* Columns k to k + width of out (4, H) = decay v J^T for four rows of v; each sum is in the order
+ * of i. */
 NBT_INLINE void push_four(size_t width, size_t k, float *out, const float *v, const float *jt,
                           float decay, size_t H)
 {
@@ -157,8 +157,8 @@ static void push_units(float *out, const float *v, const float *jt, float decay,
     }
 }
 
-/* One step of the units i to i + count, count <= UNITS: their v, w_scale and g_scale, which holds
- * the signs. */
+/* One step of the units i to i + count, count <= UNITS: updates their v, w_scale and g_scale, which
+ * holds the signs on entry. */
 NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
 {
     group s;
@@ -168,7 +168,7 @@ NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
     float *pushed = nbt_unit_scratch(l); /* (UNITS, H) a */
     push_units(pushed, v, jt, l->config->decay, count, H);
     for (size_t n = 0; n < count; n++) {
-        float *rest = v + n * H; /* b; the old v is used up */
+        float *rest = v + n * H; /* b overwrites the old v, which is no longer needed */
         nbt_copy(rest, jt + (i + n) * H, H);
         rest[i + n] -= NBT_OF(l, g_keep)[i + n];
         s.aa[n] = nbt_dot(pushed + n * H, pushed + n * H, H);
@@ -191,7 +191,7 @@ NBT_INLINE void turn_units(const nbt_layout *l, size_t i, size_t count)
     }
 }
 
-/* out (H) = sum over the rows of every unit. */
+/* out (H) = for every unit the sum over its rows. */
 static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
 {
     nbt_fill(out, 0.0f, l->H);
@@ -202,7 +202,7 @@ static void sum_rows(const nbt_layout *l, float *out, const float *row_values)
     }
 }
 
-/* Sums with the old w to those with w_scale w + g_scale g. */
+/* Converts the sums with the old w to those with w_scale w + g_scale g. */
 static void move_sums(const nbt_layout *l)
 {
     for (size_t i = 0; i < l->H; i++) {
@@ -230,7 +230,7 @@ NBT_LOCAL void nbt_unitwise_advance(nbt_learner *learner, const nbt_layout *l)
     nbt_jacobian_transposed(l);
     nbt_jacobian_keep(l);
     nbt_rng_signs(learner->rng, NBT_OF(l, g_scale), l->H);
-    /* Inner products of w_i and g_i before the move. */
+    /* Inner products of w_i and g_i before the motion. */
     sum_rows(l, NBT_OF(l, g_cross), NBT_OF(l, wg));
     sum_rows(l, nbt_g_square(l), NBT_OF(l, gg));
     size_t i = 0;

@@ -8,24 +8,25 @@
 #include "nbt_rtrl.h"
 #include "nbt_scaler.h"
 
-/* What a float may be. */
+/* Permitted values of a float. */
 typedef enum word_kind {
     ANY_SIGN,    /* finite */
     NONNEGATIVE, /* ... and at least 0 */
     POSITIVE     /* ... and above 0 */
 } word_kind;
 
-/* Bounds that no step of the kernel leaves, with room to spare, in scaled units where nothing else
- * is said. A checkpoint beyond them was made by hand. */
-#define LIMIT NBT_HUGE        /* parameters, estimate: a step of them is at most 1e6 */
-#define H_LIMIT 2.0f          /* a unit's state is a mean of values of tanh */
-#define C_LIMIT 33554432.0f   /* the lstm's c grows by at most 1 a step, and a float only to 2^24 */
-#define COVARIANCE_LIMIT 1e7f /* info_floor is at least 1e-6, the priors at most 1e6 */
-#define VALUE_LIMIT 2e18f     /* caller's units: twice NBT_VALUE_LIMIT */
-#define VARIANCE_LIMIT 1e37f  /* its square */
+/* Bounds that no step of the kernel reaches, with a margin; in scaled units unless noted. A
+ * checkpoint with a larger number was modified. */
+#define LIMIT NBT_HUGE /* parameters, estimate: each step changes them by at most 1e6 */
+#define H_LIMIT 2.0f   /* a unit's state is an average of values of tanh */
+/* The lstm's c grows by at most 1 per step, and in a float only to 2^24. */
+#define C_LIMIT 33554432.0f
+#define COVARIANCE_LIMIT 1e7f  /* info_floor is at least 1e-6, the priors at most 1e6 */
+#define VALUE_LIMIT 2e18f      /* caller's units: twice NBT_VALUE_LIMIT */
+#define VARIANCE_LIMIT 1e37f   /* its square */
 #define LARGEST 3.40282347e38f /* any finite number */
 
-/* An integer of at most `most`. Returns it. */
+/* Visits an integer of at most `most`. Returns it. */
 static uint32_t walk_count(nbt_walker *walker, uint32_t *count, uint32_t most)
 {
     uint32_t after = walker->visit(walker, walker->reads ? *count : 0);
@@ -51,7 +52,7 @@ static void walk_pair(nbt_walker *walker, uint64_t *count, uint64_t most)
     }
 }
 
-/* The state of the generator: one of all zeros would stay so. */
+/* Visits the state of the generator, which must not be all zeros. */
 static void walk_generator(nbt_walker *walker, uint32_t *rng)
 {
     uint32_t any = 0;
@@ -65,7 +66,7 @@ static void walk_generator(nbt_walker *walker, uint32_t *rng)
     walker->sound &= any != 0;
 }
 
-/* A number of at most `most` in size. NaN is smaller than nothing. */
+/* Visits a number of magnitude at most `most`. NaN fails every comparison. */
 static void walk_float(nbt_walker *walker, float *value, word_kind kind, float most)
 {
     uint32_t after = walker->visit(walker, walker->reads ? nbt_bits(*value) : 0);
@@ -115,7 +116,7 @@ static void walk_factor(nbt_walker *walker, float *ud, size_t n, float most)
     }
 }
 
-/* A prior in units of the target is up to 1e8 times the prior, and units that move scale it. */
+/* A prior in units of the target is up to 1e8 times the prior, and changes of units scale it. */
 static float covariance_limit(const nbt_layout *l)
 {
     return nbt_lifts(l) || nbt_follows(l) ? LIMIT : COVARIANCE_LIMIT;
@@ -129,7 +130,7 @@ static void walk_state(nbt_walker *walker, const nbt_layout *l, float *state)
     walk_array(walker, state + bounded, l->S - bounded, ANY_SIGN, C_LIMIT);
 }
 
-/* Samples newest first. */
+/* Visits the samples, newest first. */
 static void walk_ring(nbt_walker *walker, nbt_ring ring, float most)
 {
     for (size_t age = 0; age < ring.capacity; age++) {
@@ -151,7 +152,7 @@ static void walk_anchor(nbt_walker *walker, float *anchor, size_t n, size_t n_in
     }
 }
 
-/* Of each output what nbt_anomaly.h remembers. */
+/* Visits the state of nbt_anomaly.h for each output. */
 static void walk_usual(nbt_walker *walker, float *usual, size_t n)
 {
     for (size_t at = 0; at < n; at += NBT_ANOMALY_END) {
@@ -172,8 +173,8 @@ static void walk_index(nbt_walker *walker, float *index, size_t end)
     }
 }
 
-/* Numbers of n outputs, NaN for one without a label, whose bits are not the same on every
- * processor. */
+/* Visits numbers of n outputs, NaN without a label. The bits of NaN differ between processors and
+ * are normalised. */
 static void walk_labels(nbt_walker *walker, float *label, size_t n)
 {
     for (size_t o = 0; o < n; o++) {
@@ -186,7 +187,7 @@ static void walk_labels(nbt_walker *walker, float *label, size_t n)
     }
 }
 
-/* What nbt_rls.h has under way with O outputs and F features, and what it keeps. */
+/* Visits the label in progress and the kept label of nbt_rls.h, with O outputs and F features. */
 static void walk_turn(nbt_walker *walker, float *turn, size_t O, size_t F)
 {
     walk_index(walker, turn, NBT_RLS_PARTS);
@@ -226,21 +227,21 @@ typedef enum array_content {
     SQUARES, /* sums of squares */
     SHARES,  /* above 0, at most 1 */
     FACTOR,  /* of a covariance, nbt_ud.h */
-    NOISE,   /* (2, n) the innovation variance, and how many labels it has seen */
+    NOISE,   /* (2, n) the innovation variance and the number of labels counted */
     STATE,   /* (2, S) */
     RING,
     SCALER,    /* (3, n) mean, variance, count */
-    COUNTED,   /* (2, n) a value, and how often it was seen */
-    SAMPLES,   /* inputs in units that follow */
+    COUNTED,   /* (2, n) a value and the number of its repetitions */
+    SAMPLES,   /* inputs in units that follow the stream */
     UNIT_ROWS, /* (6, n) reference, mean and deviation that are applied; mean, variance, count of a
                   block */
     ANCHOR,
-    FORECASTS, /* what waits for labels */
+    FORECASTS, /* forecasts that wait for labels */
     USUAL,
     LEVELS,
-    KEPT,   /* a label that will be learnt in parts */
-    TURN,   /* one that is */
-    FACTORS /* one of the linear expert for every output */
+    KEPT,   /* a label that will be learnt in parts (nbt_rls.h) */
+    TURN,   /* a label that is being learnt in parts */
+    FACTORS /* one factor per output, of the linear expert */
 } array_content;
 
 static void walk_content(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, float *data,
@@ -306,11 +307,10 @@ static void walk_rows(nbt_walker *walker, const nbt_layout *l, float *data, arra
 #define WALK_POINTER(data, floats, what) walk_content(walker, learner, l, data, floats, what)
 #define WALK_OPTIONAL(data, floats, what) walk_content(walker, learner, l, data, floats, what)
 
-/* The minor version whose words the copy of an array belongs to: no version before had copies. */
+/* The minor version to which the copy of an array belongs: there are copies since version 1. */
 #define COPIED_SINCE(since) ((since) < 1 ? 1u : (since))
 
-/* The arrays of the last good copy, one after the other: matrices first, as nbt_layout.c counts
- * them. */
+/* Visits the arrays of the last good copy, matrices first, in the order of nbt_layout.c. */
 static void walk_copy(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l, uint32_t minor)
 {
     float *kept = l->copy;
@@ -325,7 +325,7 @@ static void walk_copy(nbt_walker *walker, nbt_learner *learner, const nbt_layout
     NBT_SAVED_OF(NBT_SKIP, WALK_COPIED, l)
 }
 
-/* The counts that were visited: those that a walk without writes leaves out of the learner. */
+/* The counts visited so far. A walk that does not write does not store them in the learner. */
 typedef struct walked {
 #define SEEN(kind, name, most, since) SEEN_##kind(name)
 #define SEEN_GENERATOR(name)
@@ -337,7 +337,7 @@ typedef struct walked {
     NBT_WORD_LIST(SEEN)
 } walked;
 
-/* The words of the header and the arrays that came with a minor version. */
+/* Visits the words of the header and the arrays that a minor version introduced. */
 static void walk_version(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l,
                          uint32_t minor, walked *seen)
 {
@@ -375,13 +375,13 @@ void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l)
     }
 }
 
-/* Whether a content may be set by the caller, unless it is of the estimate. */
+/* Whether the caller may set an array of this content, unless it belongs to the estimate. */
 static int is_learnt(array_content what)
 {
     return what == WEIGHTS || what == VARIANCES || what == HEAD_WEIGHTS || what == HEAD_VARIANCES;
 }
 
-/* An array that is empty lies where the next one does. */
+/* An empty array has the same address as the next one. */
 #define WALK_LEARNT(where, name, purpose, content, since, copied, brought, floats)                 \
     if (is_learnt(content) &&                                                                      \
         offsetof(nbt_breakdown, purpose) != offsetof(nbt_breakdown, estimate) && (brought) != 0 && \

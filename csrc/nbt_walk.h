@@ -1,6 +1,6 @@
-/* Everything a learner has to remember apart from its config and counters, word by word in one
- * canonical order (docs/reference/checkpoint.md): matrices row-major whatever NBT_LANES, samples newest first
- * wherever the ring stands. The hash, save and load walk the same way. */
+/* Visits the whole state of a learner except its config and counters, word by word in one canonical
+ * order (docs/reference/checkpoint.md): matrices row-major for every NBT_LANES, samples newest
+ * first for every position of the ring. The hash, save and load use the same walk. */
 #ifndef NBT_WALK_H
 #define NBT_WALK_H
 
@@ -8,17 +8,19 @@
 
 typedef struct nbt_walker nbt_walker;
 struct nbt_walker {
-    /* Sees the word that the learner holds and returns the one that it shall hold. */
+    /* Receives the word that the learner holds and returns the one to store. */
     uint32_t (*visit)(nbt_walker *self, uint32_t word);
-    int reads;         /* 0: the learner's words are not looked at, visit gets 0 */
+    int reads;         /* 0: the learner's words are not read, visit receives 0 */
     int writes;        /* 0: what visit returns is not stored */
-    uint32_t versions; /* bit i: visits what minor version i of the checkpoints brought */
-    int sound; /* turns 0 when visit returns a word that cannot be; one of an index or a count is
-                   then stored as 0: no walk leaves a learner that reaches outside its block */
+    uint32_t versions; /* bit i: visit the words that minor version i of the checkpoints
+                          introduced */
+    int sound; /* becomes 0 when visit returns an invalid word. An invalid index or count is then
+                  stored as 0: no walk leaves a learner that would access memory outside its
+                  block */
 };
 
-/* A walker. Its fields are stored one by one: an initialiser with the address of a function would
- * be data that has to be relocated, in a section that can be written. */
+/* Makes a walker. Its fields are assigned one by one: an initialiser with the address of a function
+ * would be relocatable data, in a writable section. */
 static inline nbt_walker nbt_walker_of(uint32_t (*visit)(nbt_walker *, uint32_t), int reads,
                                        int writes, uint32_t versions)
 {
@@ -31,18 +33,18 @@ static inline nbt_walker nbt_walker_of(uint32_t (*visit)(nbt_walker *, uint32_t)
     return walker;
 }
 
-/* Visits generator, waiting predictions, the turn of the residual estimator, then every array, then
- * what the guards remember. The ring of a learner that is written has to stand at slot 0; its
- * config and counters have to be there. */
+/* Visits the generator, the number of waiting predictions, the position of the residual estimator,
+ * then every array, then the state of the guards. If the walk writes, the ring of the learner must
+ * be at slot 0, and its config and counters must be set. */
 void nbt_walk(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l);
 
-/* Visits the n floats of the saved array at `data` alone, if a caller may set them: weights and
- * variances that were learnt, but not the estimate, whose parts have to fit each other. Returns
- * whether it is such an array. */
+/* Visits the n floats of the saved array at `data` only, if a caller may set them: learnt weights
+ * and variances, but not the estimate, whose parts must be consistent. Returns whether it is such
+ * an array. */
 int nbt_walk_learnt(nbt_walker *walker, nbt_learner *learner, const nbt_layout *l,
                     const float *data, size_t n);
 
-/* How many words a walk over the minor versions up to this one visits; no learner is needed. */
+/* The number of words in a walk over the minor versions up to this one; no learner is needed. */
 size_t nbt_walk_words(const nbt_layout *l, uint32_t minor);
 
 #endif

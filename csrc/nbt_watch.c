@@ -8,16 +8,18 @@
 #include "nbt_math.h"
 #include "nbt_rtrl.h"
 
-/* A loss counts at most LOSS_MAX levels; twice the level is the most that is taken for chance. */
+/* A loss counts as at most LOSS_MAX levels. The level is the running mean of the loss; a loss of up
+ * to twice the level is attributed to chance. */
 #define LOSS_MAX 4.0f
 #define LOSS_USUAL 2.0f
 #define LEVEL_RATE 1e-3f
-#define LEVEL_MIN 1e-4f /* share of the loss of knowing nothing, below which no rise matters */
+/* As a share of the loss of an untrained learner: below it, no rise matters. */
+#define LEVEL_MIN 1e-4f
 
 #define OLD 16777216u
 #define AGE_LABELS 1024
 
-/* ---- the watch ------------------------------------------------------------------------------- */
+/* ---- alarm ----------------------------------------------------------------------------------- */
 
 static void restart_watch(nbt_learner *learner)
 {
@@ -34,8 +36,8 @@ NBT_LOCAL void nbt_watch_init(nbt_learner *learner)
     learner->opened = 0;
 }
 
-/* How far the inputs are from what they were scaled by, in units that suit a loss: 2 if all of them
- * stand 8 standard deviations off. */
+/* The distance of the inputs from the values that they were scaled by, in units comparable with a
+ * loss: 2 if all are 8 standard deviations off. */
 static float off_scale(const nbt_learner *learner, const nbt_layout *l)
 {
     const float *x = l->u + l->E;
@@ -45,8 +47,8 @@ static float off_scale(const nbt_learner *learner, const nbt_layout *l)
                : nbt_dot(x, x, n) / (32.0f * (float)n);
 }
 
-/* A one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of how far
- * the inputs are off if that is more. */
+/* Updates a one-sided cumulative sum (Page 1954) of the loss in units of its running mean, or of
+ * the distance of the inputs if that is larger. */
 static void count_loss(nbt_learner *learner, float loss, float off)
 {
     /* Written so that NaN and infinity count as LOSS_MAX. */
@@ -59,13 +61,13 @@ static void count_loss(nbt_learner *learner, float loss, float off)
     learner->seen += nbt_select(learner->seen < 16777216.0f, 1.0f, 0.0f);
     ratio = nbt_select(off > ratio, off, ratio);
     ratio = nbt_select(ratio > LOSS_MAX, LOSS_MAX, ratio);
-    /* What is usual has to be known first. */
+    /* The usual loss has to be known first. */
     float alarm = nbt_select(learner->seen > (float)learner->config.drift_steps,
                              learner->alarm + (ratio - LOSS_USUAL), 0.0f);
     learner->alarm = nbt_select(alarm > 0.0f, alarm, 0.0f);
 }
 
-/* Whether the recurrent weights decay at this label. */
+/* Whether the recurrent weights decay at this label (nbt_watch_act). */
 static int ages(const nbt_learner *learner)
 {
     uint64_t labels = learner->counters.labels;
@@ -73,7 +75,7 @@ static int ages(const nbt_learner *learner)
            nbt_estimator_of(&learner->config) != NBT_EST_FROZEN;
 }
 
-/* n modulo steps, steps < 2^31; without a division of 64 bits, which small processors do by a large
+/* n modulo steps, steps < 2^31, without a 64-bit division, for which small processors need a large
  * routine. */
 static uint32_t remainder_of(uint64_t n, uint32_t steps)
 {
@@ -97,7 +99,7 @@ static int copies(const nbt_learner *learner)
            learner->alarm <= 0.0f;
 }
 
-/* Whether the losses have risen permanently. */
+/* Whether the alarm is raised: the losses have risen permanently. */
 static int alarms(const nbt_learner *learner)
 {
     uint32_t steps = learner->config.drift_steps;
@@ -114,21 +116,21 @@ NBT_LOCAL int nbt_watch_count(nbt_learner *learner, const nbt_layout *l, float l
 
 /* ---- last good copy -------------------------------------------------------------------------- */
 
-/* Copies n floats, `back` from the copy or into it. Returns where the copy of the next array
- * lies. */
+/* Copies n floats from the copy to the learner if `back`, else to the copy. Returns the address of
+ * the copy of the next array. */
 static float *transfer_array(float *live, float *kept, size_t n, int back)
 {
     nbt_copy(back ? live : kept, back ? kept : live, n);
     return kept + n;
 }
 
-/* Whether the learner keeps an array as it is: units that follow the stream do not go back. */
+/* Whether an array is not restored: units that follow the stream do not go back. */
 static int stays(const nbt_layout *l, const float *live)
 {
     return nbt_follows(l) && (live == l->input_scale || live == l->label_scale);
 }
 
-/* Copies all that a label teaches, `back` from the copy or into it, matrices first. */
+/* Copies all that labels change, from the copy if `back`, else to it, matrices first. */
 static void transfer(const nbt_layout *l, int back)
 {
     float *kept = l->copy;
@@ -150,16 +152,16 @@ NBT_LOCAL void nbt_watch_fill(const nbt_layout *l)
     transfer(l, 0);
 }
 
-/* ---- acting ---------------------------------------------------------------------------------- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
-/* The recurrent weights stay, since what they remember is of use again; all that follows them
- * within a few hundred labels restarts. */
+/* Resets the adaptation. The recurrent weights stay, since what they have learnt is still useful;
+ * all that adapts to them within a few hundred labels restarts. */
 static void reopen(nbt_learner *learner, const nbt_layout *l)
 {
     size_t n_in = learner->config.n_in;
     nbt_correct_init(l);
     nbt_assess_open(l);
-    if (!nbt_follows(l)) { /* units that follow need no help */
+    if (!nbt_follows(l)) { /* units that follow the stream adapt without it */
         nbt_fill(l->input_scale + 2 * n_in, 0.0f, n_in);
     }
     if (nbt_is_gaussian(l) && !nbt_follows(l)) {
@@ -169,7 +171,8 @@ static void reopen(nbt_learner *learner, const nbt_layout *l)
     restart_watch(learner);
 }
 
-/* Back to the last good copy, or open to what is new. */
+/* Restores the last good copy. Resets the adaptation if there is none, or if it was restored
+ * since. */
 static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
 {
     nbt_estimate_clear(l);
@@ -181,7 +184,7 @@ static nbt_status recover(nbt_learner *learner, const nbt_layout *l)
         return NBT_ROLLED_BACK;
     }
     reopen(learner, l);
-    /* What disturbed may go away again, and the copy fit once more. */
+    /* The disturbance may end, and the copy may fit again. */
     if (NBT_ROLLBACK && learner->copy == NBT_COPY_TAKEN) {
         learner->copy = NBT_COPY_READY;
     }
@@ -195,7 +198,8 @@ NBT_LOCAL int nbt_watch_jump(nbt_learner *learner, const nbt_layout *l)
         return 0;
     }
     if (NBT_ROLLBACK && learner->copy == NBT_COPY_READY) {
-        transfer(l, 1); /* of the readouts, what the copy knows is in units of its time */
+        transfer(l, 1); /* the readouts of the copy are in the units of its time, so they are
+                           reset */
         learner->copy = NBT_COPY_TAKEN;
         nbt_count(&learner->counters.rolled_back, 1);
         nbt_correct_init_readout(l);

@@ -1,6 +1,6 @@
-/* Keep what was learnt in raw flash, through power cuts. Here an array stands for the flash; on a
- * device the three callbacks are calls of its driver.
- * Build, where the clone is:
+/* Save the learner in raw flash, safe against power cuts. Here an array simulates the flash; on a
+ * device the three callbacks call its driver.
+ * Build, in the folder of the clone:
  * cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/flash_store.c csrc/nbt_*.c */
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +38,7 @@ int main(void)
 {
     const nbt_flash flash = {NULL, SLOTS, SLOT_BYTES, chip_read, chip_program, chip_erase};
     nbt_config config = nbt_config_default(1, 1, 8, NBT_LINK_GAUSSIAN);
-    const int32_t anchor[1] = {0}; /* the output is the future of input 0 */
+    const int32_t anchor[1] = {0}; /* the output predicts input 0 */
     nbt_learner *learner = NULL;
 
     for (unsigned boot = 0; boot < 3u; boot++) {
@@ -65,7 +65,7 @@ int main(void)
             return 1;
         }
         printf("boot %u: saved after %lu samples\n", boot, (unsigned long)counters.predictions);
-        memset(arena, 0, sizeof arena); /* the power goes */
+        memset(arena, 0, sizeof arena); /* simulates a power cut */
     }
     return 0;
 }

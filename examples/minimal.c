@@ -1,5 +1,5 @@
-/* The loop a firmware has: learn the label of the last forecast, forecast the next sample.
- * Build, where the clone is:
+/* The loop of a firmware: learn the label of the last forecast, forecast the next sample.
+ * Build, in the folder of the clone:
  * cc -std=c99 -O2 -ffp-contract=off -fno-math-errno -Icsrc examples/minimal.c csrc/nbt_*.c */
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 /* The learner's whole memory, known at compile time. */
 static NBT_ARENA(arena, NBT_DEFAULT_BYTES(1, 1, 16, 0, NBT_LINK_GAUSSIAN));
 
-/* Stands for an analogue-to-digital converter: a triangle wave. */
+/* Simulates an analogue-to-digital converter: a triangle wave. */
 static float read_sensor(unsigned t)
 {
     unsigned phase = t % 40u;
@@ -18,7 +18,7 @@ static float read_sensor(unsigned t)
 int main(void)
 {
     nbt_config config = nbt_config_default(1, 1, 16, NBT_LINK_GAUSSIAN);
-    const int32_t anchor[1] = {0}; /* the output is the future of input 0 */
+    const int32_t anchor[1] = {0}; /* the output predicts input 0 */
     nbt_learner *learner = NULL;
     nbt_status status = nbt_init(arena, sizeof arena, &config, &learner);
     if (status >= 0) {

@@ -1,15 +1,15 @@
 #include "_calls.h"
 
-/* C99 has neither atomic operations nor variables of a thread. gcc, clang and what is made of them
- * have the __atomic operations and __thread; any other compiler refuses this file, which Python
- * alone needs. */
+/* C99 has neither atomic operations nor thread-local variables. gcc, clang and compilers based on
+ * them have the __atomic operations and __thread. Other compilers refuse this file, which only
+ * Python needs. */
 
-/* Numbers are given in order and never again, so a thread that has taken the stack and the address
- * of one that is gone is not taken for it. Both go into the child of a fork as they are. */
+/* Numbers of threads are assigned in order and never reused: a new thread with the stack and
+ * address of an ended one has another number. The child of a fork inherits both variables. */
 static uintptr_t last_thread;
 static __thread uintptr_t this_thread;
 
-/* In the child of a fork: threads up to this number are gone, but for the one that forked. */
+/* In the child of a fork: threads up to this number do not exist, except the one that forked. */
 static uintptr_t last_before_fork, forking_thread;
 
 static uintptr_t self(void)
@@ -28,7 +28,7 @@ static int is_gone(uintptr_t thread)
 void nbt_forked(void)
 {
     forking_thread = self();
-    last_before_fork = last_thread; /* nobody else is here to change it */
+    last_before_fork = last_thread; /* no other thread exists that could change it */
 }
 
 /* Returns NBT_OK, NBT_CALL_BUSY or NBT_CALL_TORN. */
@@ -40,7 +40,8 @@ static int enter(nbt_shared *shared)
         return NBT_OK;
     }
     int gone = is_gone(owner / 2);
-    if (owner % 2 != 0) { /* this thread cannot be inside twice: the kernel calls nobody */
+    if (owner % 2 != 0) { /* this thread cannot be in a call twice: the kernel has no callbacks
+                             here */
         return gone ? NBT_CALL_TORN : NBT_CALL_BUSY;
     }
     if ((owner / 2 != thread && !gone) ||
@@ -48,15 +49,15 @@ static int enter(nbt_shared *shared)
                                      __ATOMIC_RELAXED)) {
         return NBT_CALL_BUSY;
     }
-    if (gone) { /* its holds have ended with it */
+    if (gone) { /* the holds of that thread have ended */
         __atomic_store_n(&shared->holds, 0, __ATOMIC_RELAXED);
     }
     return NBT_OK;
 }
 
-/* No longer inside; the learner is free if nobody holds it. Another thread may end the last hold
- * just
- * now: of the two, each changes its own word before it looks at the other's, so one sees it. */
+/* Ends a call; the learner is free if no thread holds it. Another thread may end the last hold at
+ * the same time: each of the two changes its own word before it reads that of the other, so one of
+ * them sees the change. */
 static void leave(nbt_shared *shared)
 {
     if (__atomic_load_n(&shared->holds, __ATOMIC_RELAXED) == 0) {
@@ -86,8 +87,8 @@ void nbt_hold_end(nbt_shared *shared, nbt_hold *hold)
 {
     uintptr_t thread = __atomic_exchange_n(&hold->thread, 0, __ATOMIC_SEQ_CST);
     uintptr_t outside = 2 * thread;
-    /* Whoever holds a learner owns it, unless its thread was gone after a fork: all is ended
-     * then. */
+    /* A thread with a hold owns the learner, unless the thread does not exist after a fork: all its
+     * holds have ended then. */
     if (thread != 0 && __atomic_load_n(&shared->owner, __ATOMIC_SEQ_CST) / 2 == thread &&
         __atomic_sub_fetch(&shared->holds, 1, __ATOMIC_SEQ_CST) == 0) {
         __atomic_compare_exchange_n(&shared->owner, &outside, 0, 0, __ATOMIC_SEQ_CST,
@@ -95,7 +96,7 @@ void nbt_hold_end(nbt_shared *shared, nbt_hold *hold)
     }
 }
 
-/* status = call, with nobody else inside meanwhile. */
+/* status = call, excluding other threads. */
 #define INSIDE(shared, status, call) \
     int status = enter(shared);      \
     if (status == NBT_OK) {          \

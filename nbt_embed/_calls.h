@@ -1,11 +1,10 @@
-/* What Python calls: the kernel, and the refusal of a second thread, in a single call.
+/* The kernel's calls for Python, with protection against concurrent calls on the same learner.
  *
- * The kernel runs without Python's global lock, so two threads could meet inside one learner. Every
- * call of Python on a learner therefore enters it first, and leaves it before it returns to Python:
- * no signal handler and no exception can come in between and leave a learner that nobody gives
- * back. A thread that has to keep others out between its calls (a replay) holds the learner
- * meanwhile. Nobody ever waits. A firmware needs none of this, so it is no part of csrc/.
- */
+ * The kernel runs without Python's global lock, so two threads could call the same learner at once.
+ * Every Python call on a learner therefore acquires it first and releases it before it returns to
+ * Python. No signal handler and no exception can run in between and leave a learner acquired. A
+ * thread that has to exclude others between its calls (a replay) holds the learner. No call ever
+ * waits. A firmware does not need this, so it is not part of csrc/. */
 #ifndef NBT_CALLS_H
 #define NBT_CALLS_H
 
@@ -14,35 +13,36 @@
 /* The declarations between the two marker lines are also read by the Python wrapper. */
 /* <declarations> */
 
-/* In addition to the numbers of nbt_status; nothing has happened. */
+/* In addition to the numbers of nbt_status; the call had no effect. */
 enum {
-    NBT_CALL_BUSY = -100, /* another thread is inside, or holds the learner */
-    NBT_CALL_TORN = -101  /* a thread was inside when this process was forked, and is not in it */
+    NBT_CALL_BUSY = -100, /* another thread is in a call of the learner, or holds it */
+    NBT_CALL_TORN = -101  /* a thread was in a call when this process was forked, and does not exist
+                             here */
 };
 
-/* A learner that several threads may know, and which of them has it. A thread is a number that no
- * other one has in this process or has had in those that it was forked from; 0 is nobody. */
+/* A learner that several threads may use, and its owner. A thread is a number that is unique in
+ * this process and in those from which it was forked; 0 is no thread. */
 typedef struct nbt_shared {
     nbt_learner *learner;
-    uintptr_t
-        owner; /* twice the thread that has it, and 1 more while that is in a call of the kernel */
-    uintptr_t holds; /* how often the owner holds it; 0: it has it for the call alone */
+    uintptr_t owner; /* twice the owning thread, plus 1 while it is in a call of the kernel */
+    uintptr_t holds; /* how many holds the owner has; 0: it owns the learner for one call only */
 } nbt_shared;
 
-/* One of the times that a thread holds a learner. */
+/* One hold of a learner by a thread. */
 typedef struct nbt_hold {
-    uintptr_t thread; /* 0: it has not begun, or has ended */
+    uintptr_t thread; /* 0: not begun, or ended */
 } nbt_hold;
 
-/* Purpose: keep other threads out until nbt_hold_end. A thread may hold a learner several times.
+/* Purpose: exclude other threads until nbt_hold_end. A thread may hold a learner several times.
  * Returns: NBT_OK, NBT_CALL_BUSY or NBT_CALL_TORN. Cost: O(1), never waits. */
 int nbt_hold_begin(nbt_shared *shared, nbt_hold *hold);
 
-/* Purpose: end a hold, in any thread; nothing happens if it has not begun, or has ended. */
+/* Purpose: end a hold, from any thread; no effect if it has not begun or has ended. */
 void nbt_hold_end(nbt_shared *shared, nbt_hold *hold);
 
-/* Purpose: to be called in the child after a fork: of all threads only the caller is still there.
- * What others held is free; a learner that they were inside of is refused with NBT_CALL_TORN. */
+/* Purpose: call this in the child after a fork, where only the calling thread exists. Holds of
+ * other threads are released; a learner that they were in a call of is refused with
+ * NBT_CALL_TORN. */
 void nbt_forked(void);
 
 /* Purpose: the kernel's functions of these names, for one thread at a time.
@@ -63,20 +63,22 @@ int nbt_shared_array_get(nbt_shared *shared, uint32_t array, float *out, size_t 
 int nbt_shared_array_set(nbt_shared *shared, uint32_t array, const float *values, size_t rows,
                          size_t cols);
 
-/* Purpose: the same of nbt_peek, and of nbt_interval for its forecast. Arguments: bounds may be
- * NULL. */
+/* Purpose: the same for nbt_peek, and for nbt_interval of its forecast.
+ * Arguments: bounds may be NULL. */
 int nbt_shared_peek(nbt_shared *shared, float *y, const float *x, void *scratch, size_t bytes,
                     float *bounds);
 
-/* Purpose: the same of nbt_run. Arguments: *waiting receives the forecasts that waited for labels
- * at the start, *skipped the steps that were answered with NBT_SKIPPED. */
+/* Purpose: the same for nbt_run.
+ * Arguments: *waiting receives the number of forecasts that waited for labels at the start,
+ * *skipped the number of steps that returned NBT_SKIPPED. */
 int nbt_shared_run(nbt_shared *shared, const nbt_rows *rows, const float *x, const float *label,
                    size_t steps, size_t horizon, size_t *done, size_t *waiting, uint64_t *skipped);
 
-/* Purpose: the same of nbt_anchor_set; NBT_ERR_CONFIG where a sample has been predicted. */
+/* Purpose: the same for nbt_anchor_set; NBT_ERR_CONFIG if a sample has been predicted. */
 int nbt_shared_anchor_set(nbt_shared *shared, const int32_t *channel);
 
-/* Purpose: the same of nbt_pending. Returns: at most 1048577, or a negative number as above. */
+/* Purpose: the same for nbt_pending.
+ * Returns: at most 1048577, or a negative number as above. */
 int nbt_shared_pending(nbt_shared *shared);
 
 /* </declarations> */

@@ -106,9 +106,10 @@ class Features:
         if len(new) > room and not self._full:
             self._full = True  # before anything else has changed: a warning may be raised
             warnings.warn(
-                f"feature {shown(new[max(room, 0)][0])} is not used, nor are others that come from "
-                f"now on: there are max_features = {self._limit} already. Leave out what tells "
-                "little, or raise max_features; bytes and time grow with its square",
+                f"feature {shown(new[max(room, 0)][0])} is ignored, and so are all later new "
+                f"ones: all max_features = {self._limit} places are taken. Leave out "
+                "uninformative features, or raise max_features; bytes and time grow with its "
+                "square",
                 CapacityWarning,
                 stacklevel=4,
             )
@@ -143,8 +144,8 @@ def parsed(x: Mapping[Any, Any]) -> tuple[dict[Hashable, float], dict[Hashable, 
 
 _TIMES = (dt.date, dt.time, np.datetime64)
 _FEATURE = (
-    "a number, a string, True, False or None; make one of it in a transformer before this "
-    "estimator, or leave the feature out (river.compose.Discard)"
+    "a number, a string, True, False or None; convert it in a transformer before this estimator, "
+    "or leave the feature out (river.compose.Discard)"
 )
 
 
@@ -166,7 +167,7 @@ def number(name: str, value: Any, expected: str) -> float:
     if abs(found) > VALUE_LIMIT:
         raise InputError(
             f"{name} is {shown(value)}: expected a value from {-VALUE_LIMIT:g} to {VALUE_LIMIT:g}; "
-            "pass None where it is no reading"
+            "pass None for a missing reading"
         )
     return found
 

@@ -33,7 +33,7 @@ def remedy(why: str) -> str:
     root = FOLDER.parent
     if not FOLDER.is_dir():
         return (
-            f"{why}. It lies in an archive, and Python loads no compiled module from one: unpack "
+            f"{why}. It is in an archive, and Python loads no compiled module from one: unpack "
             f"{root}, or install the package with this Python, {sys.executable}"
         )
     if not (root / "setup.py").exists():

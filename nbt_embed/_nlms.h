@@ -1,4 +1,4 @@
-/* Normalised least mean squares, for comparisons on a host: no part of the kernel. */
+/* Normalised least mean squares, for comparisons on a host; not part of the kernel. */
 #ifndef NBT_NLMS_H
 #define NBT_NLMS_H
 
@@ -22,8 +22,8 @@ typedef struct nbt_nlms {
     double step;
 } nbt_nlms;
 
-/* Purpose: forecasts (rows, outputs) to out, and what is learnt on the way.
- * Cost: 4 outputs width operations a row. */
+/* Purpose: write the forecasts (rows, outputs) to out, and learn. Cost: 4 outputs width operations
+ * per row. */
 void nbt_nlms_run(const nbt_nlms *nlms, double *out);
 
 /* </declarations> */

@@ -79,8 +79,8 @@ def config_of(
     for name, value in settings.items():
         if name in PARAMETERS:
             raise ConfigError(
-                f"settings: {name} = {shown(value)} is a parameter of {type(estimator).__name__}; "
-                "give it by its name"
+                f"settings: {name} = {shown(value)} is a parameter of "
+                f"{type(estimator).__name__}; pass it as one"
             )
         if name not in known:
             why = "is decided by the estimator" if name in _DECIDED else "is unknown"

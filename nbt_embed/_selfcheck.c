@@ -7,7 +7,7 @@ enum { STEPS = 24 };
 
 int nbt_floats_of_thread(void)
 {
-    /* Volatile: to be computed here and now, by the thread. */
+    /* Volatile, so that the thread computes it at run time. */
     volatile float smallest = 1.17549435e-38f, denormal = 1e-40f, one = 1.0f, bit = 1e-9f;
     volatile float half = smallest * 0.5f, normal = denormal * 1e10f;
     volatile float up = one + bit, down = one - bit;
@@ -15,7 +15,7 @@ int nbt_floats_of_thread(void)
            (up != one || down != one ? NBT_FLOATS_ROUNDED : 0);
 }
 
-/* Whether a number that has to be refused is refused by both calls. */
+/* Whether both calls refuse an invalid number. */
 static int refuses(nbt_learner *learner, float bad)
 {
     float y, x[2] = {0.0f, bad};
@@ -43,7 +43,7 @@ static uint64_t steps(uint32_t simd, const nbt_config *config)
     nbt_simd_limit(learner, simd);
     for (int t = 0; t < STEPS; t++) {
         float y, label = (float)(t * t % 7) * 0.25f - 0.5f;
-        /* The second input's square, and what is made of it, are denormal numbers. */
+        /* The square of the second input and its products are denormal numbers. */
         float x[2] = {(float)(t % 5) - 2.0f, (float)(t % 3) * 1e-20f};
         if (nbt_predict(learner, &y, x) < 0 || nbt_learn(learner, &label) < 0) {
             return 0;
@@ -55,8 +55,7 @@ static uint64_t steps(uint32_t simd, const nbt_config *config)
     return nbt_hash(learner);
 }
 
-/* The default learner, and one of units that see each other on inputs in units that stand
- * still. */
+/* The default learner, and a learner with dense units on inputs with fixed units. */
 static uint64_t both(uint32_t simd)
 {
     nbt_config config = nbt_config_default(2, 1, 5, NBT_LINK_GAUSSIAN);

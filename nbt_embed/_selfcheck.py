@@ -32,9 +32,9 @@ def check_build() -> None:
         got = lib.nbt_selfcheck(version)
         if got != KNOWN_HASH:
             raise ImportError(
-                "the compiled kernel of nbt_embed does not compute what it has to (self-check "
-                f"{version}: {got:016x}, expected {KNOWN_HASH:016x}): its compiler was told to "
-                f"change float arithmetic, or the kernel is damaged. {REBUILD}"
+                "the compiled kernel of nbt_embed computes wrong results (self-check "
+                f"{version}: {got:016x}, expected {KNOWN_HASH:016x}): a compiler option changed "
+                f"float arithmetic, or the kernel is damaged. {REBUILD}"
             )
 
 
@@ -44,9 +44,10 @@ def warn_of_floats(call: str) -> None:
     if wrong:
         what = " and ".join(text for bit, text in _WRONG.items() if wrong & bit)
         warnings.warn(
-            f"{call}: {what} in this thread, because a library or a call has set its processor so "
-            "(-ffast-math, torch.set_flush_denormal, fesetround): the learner computes other bits "
-            "than elsewhere. Undo that, or use the learner in a process that does without",
+            f"{call}: {what} in this thread, because a library or a call has set the mode of the "
+            "processor (-ffast-math, torch.set_flush_denormal, fesetround): the learner computes "
+            "other bits "
+            "than elsewhere. Reset the mode, or use the learner in another process",
             FloatWarning,
             stacklevel=3,  # the method lies between
         )

@@ -1,14 +1,14 @@
 /* predict and learn of one sample, on NumPy arrays.
  *
- * A small learner's step takes about a microsecond, and as long again were its arrays looked at in
- * Python. So this module does what is needed for the arrays that most callers have, float32 of the
- * right shape, and for a float where one number is expected. Anything else is left to Python
- * (nbt_embed/arrays.py), which calls again with an array made of it. */
+ * A step of a small learner takes about a microsecond; checking its arrays in Python would take as
+ * long. This module handles the arrays of most callers, float32 of the right shape, and a float
+ * where one number is expected. It leaves everything else to Python (nbt_embed/arrays.py), which
+ * calls again with a converted array. */
 #define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030A0000 /* one module for Python 3.10 and all that follow */
+#define Py_LIMITED_API 0x030A0000 /* one module for Python 3.10 and later */
 #include <Python.h>
 
-/* NumPy 1.24 and later, 2 included, where this is compiled with NumPy 2. */
+/* NumPy 1.24 and later, including 2, if this is compiled with NumPy 2. */
 #define NPY_TARGET_VERSION NPY_1_23_API_VERSION
 #define NPY_NO_DEPRECATED_API NPY_1_23_API_VERSION
 
@@ -18,7 +18,7 @@
 
 #include "_calls.h"
 
-/* The calls of one learner. Only what happens between two of Python's bytecodes changes it. */
+/* The calls of one learner. It only changes between two bytecodes of Python. */
 typedef struct step {
     PyObject_HEAD PyObject *owner; /* keeps the memory of the learner */
     nbt_shared *shared;
@@ -28,8 +28,8 @@ typedef struct step {
     float *spare; /* numbers for one call, NULL while a call has them */
 } step;
 
-/* Numbers that no other call has: what is given to the kernel cannot change while the kernel, which
- * runs without the global lock, looks at it. NULL with an exception. */
+/* A buffer that no other call uses: the arguments of the kernel must not change during its call,
+ * which runs without the global lock. NULL with an exception set. */
 static float *taken(step *self)
 {
     float *numbers = self->spare;
@@ -46,12 +46,12 @@ static float *taken(step *self)
 
 static void give_back(step *self, float *numbers)
 {
-    PyMem_Free(self->spare); /* two calls were open at once */
+    PyMem_Free(self->spare); /* two calls ran at once */
     self->spare = numbers;
 }
 
-/* Whether it is an array (width,) of float32 in the byte order of this machine, of no subclass: a
- * mask is one. */
+/* Whether it is an array (width,) of float32 in native byte order, and not of a subclass such as a
+ * masked array. */
 static int is_plain(PyObject *object, npy_intp width)
 {
     if (!PyArray_CheckExact(object)) {
@@ -62,7 +62,13 @@ static int is_plain(PyObject *object, npy_intp width)
            PyArray_DIM(array, 0) == width && PyArray_ISNOTSWAPPED(array);
 }
 
-/* Copy numbers from and to arrays, whose own may lie apart, and not aligned. */
+/* Whether a forecast can be written into it. */
+static int is_place(PyObject *object, npy_intp width)
+{
+    return is_plain(object, width) && PyArray_ISWRITEABLE((PyArrayObject *)object);
+}
+
+/* Copies numbers from and to arrays, which may be strided and unaligned. */
 static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_stride, npy_intp n)
 {
     for (npy_intp i = 0; i < n; i++) {
@@ -70,7 +76,8 @@ static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_s
     }
 }
 
-/* Copy a sample in. Returns: whether it is one of those that are read here. */
+/* Copies a sample, without running Python code. Returns: whether it is of a kind that this module
+ * handles. */
 static int is_read(float *to, PyObject *sample, npy_intp width)
 {
     if (is_plain(sample, width)) {
@@ -78,22 +85,25 @@ static int is_read(float *to, PyObject *sample, npy_intp width)
         move((char *)to, sizeof(float), PyArray_BYTES(array), PyArray_STRIDE(array, 0), width);
         return 1;
     }
-    if (width != 1 || !(PyFloat_Check(sample) || PyArray_IsScalar(sample, Float))) {
+    if (width != 1) {
         return 0;
     }
-    double value = PyFloat_AsDouble(sample);
-    if (value == -1.0 && PyErr_Occurred() != NULL) { /* a subclass that is no number */
-        PyErr_Clear();
-        return 0;
+    if (Py_TYPE(sample) == &PyFloatArrType_Type) {
+        PyArray_ScalarAsCtype(sample, to);
+        return 1;
     }
-    to[0] = (float)value;
-    return 1;
+    if (PyFloat_Check(sample)) { /* of a subclass too this is the number itself */
+        to[0] = (float)PyFloat_AsDouble(sample);
+        return 1;
+    }
+    return 0;
 }
 
-/* What predict returns for a status. */
+/* The return value of predict for a status. Another thread may have changed the shape, the type or
+ * the memory of out during the step, so out is checked once more. */
 static PyObject *answer(int status, PyObject *out, const float *y, npy_intp n_out)
 {
-    if (status == NBT_OK && out != Py_None) {
+    if (status == NBT_OK && out != Py_None && is_place(out, n_out)) {
         PyArrayObject *array = (PyArrayObject *)out;
         move(PyArray_BYTES(array), PyArray_STRIDE(array, 0), (const char *)y, sizeof(float), n_out);
         Py_INCREF(out);
@@ -103,7 +113,7 @@ static PyObject *answer(int status, PyObject *out, const float *y, npy_intp n_ou
     if (array != NULL) {
         memcpy(PyArray_DATA((PyArrayObject *)array), y, (size_t)n_out * sizeof(float));
     }
-    return status == NBT_OK ? array : Py_BuildValue("iN", status, array);
+    return status == NBT_OK && out == Py_None ? array : Py_BuildValue("iN", status, array);
 }
 
 static PyObject *step_predict(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
@@ -119,9 +129,7 @@ static PyObject *step_predict(PyObject *object, PyObject *const *arguments, Py_s
         return NULL;
     }
     float *y = sample + self->n_in;
-    int is_place =
-        out == Py_None || (is_plain(out, self->n_out) && PyArray_ISWRITEABLE((PyArrayObject *)out));
-    if (!is_place || !is_read(sample, x, self->n_in)) {
+    if ((out != Py_None && !is_place(out, self->n_out)) || !is_read(sample, x, self->n_in)) {
         give_back(self, sample);
         Py_RETURN_NONE;
     }
@@ -149,7 +157,7 @@ static PyObject *step_learn(PyObject *object, PyObject *y)
     return PyLong_FromLong(status);
 }
 
-/* Where the functions are is told by cffi, which has compiled them into a module of its own. */
+/* cffi has compiled the functions into its own module and provides their addresses. */
 static PyObject *step_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(names))
 {
     PyObject *owner;
@@ -185,7 +193,8 @@ static void step_dealloc(PyObject *object)
 
 static PyMethodDef step_methods[] = {
     {"predict", (PyCFunction)(void (*)(void))step_predict, METH_FASTCALL,
-     "out, or a new array; (status, array) unless it is NBT_OK; None if x or out is not read here"},
+     "out, or a new array; (status, array) for another status than NBT_OK, or if out has changed "
+     "meanwhile; None if x or out is not read here"},
     {"learn", step_learn, METH_O, "status; None if y is not read here"},
     {NULL, NULL, 0, NULL},
 };

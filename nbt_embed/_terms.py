@@ -39,6 +39,7 @@ def sizes_of(config: Config) -> dict[str, int]:
     pairs = n_out * (n_out + 1) // 2
     taps = config.linear_lags + 1 if config.linear_lags else 0
     gated = units - resonators if config.traces_are_exact else 0
+    learnt = int(config.estimator != "frozen")  # the filter goes over no other weights
     fours, features_by_four = units // _ROWS_AT_ONCE, features // _ROWS_AT_ONCE
     return {
         "1": 1,
@@ -55,8 +56,9 @@ def sizes_of(config: Config) -> dict[str, int]:
         "features": features,
         "rows": rows,
         "weights": rows * columns,
-        "gated weights": gated * (inputs + 2),
-        "resonator weights": resonators * (inputs + 2),
+        "learnt weights": learnt * rows * columns,
+        "gated weights": learnt * gated * (inputs + 2),
+        "resonator weights": learnt * resonators * (inputs + 2),
         "inputs outputs": inputs * n_out,
         "units outputs": units * n_out,
         "rows outputs": rows * n_out,
@@ -191,6 +193,11 @@ def terms_of(config: Config) -> dict[str, float]:
 def kernel_terms_of(config: Config) -> dict[str, float]:
     """1 for everything that the kernel holds (``kernel_parts_of``)."""
     return dict.fromkeys(kernel_parts_of(config), 1.0)
+
+
+def bounded_by(value: float, like: float, ratio: tuple[float, float]) -> float:
+    """An estimate within the ratios to a similar processor's that were ever seen. Cost: O(1)."""
+    return min(max(value, ratio[0] * like), ratio[1] * like)
 
 
 def value_of(config: Config, coefficients: Mapping[str, float]) -> float:

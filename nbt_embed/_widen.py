@@ -42,8 +42,8 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
     old = learner.config
     if n_in < old.n_in or n_out < old.n_out or (n_out > old.n_out and old.link != "categorical"):
         raise ConfigError(
-            f"n_in = {n_in}, n_out = {n_out}: the learner has {old.n_in} and {old.n_out}; it can "
-            "be given more inputs, and more outputs with the categorical link, but none less"
+            f"n_in = {n_in}, n_out = {n_out}: the learner has {old.n_in} and {old.n_out}; inputs "
+            "can be added, outputs only with the categorical link, and none can be removed"
         )
     new = replace(old, n_in=n_in, n_out=n_out)
     before, after = learner.to_bytes(), bytearray(Learner(new).to_bytes())
@@ -59,7 +59,7 @@ def widened(learner: Learner, n_in: int, n_out: int) -> Learner:
         target[written + places] = source[read : read + len(places)]
         read, written = read + len(places), written + size
     if (read, written) != (len(source), len(target)):
-        raise AssertionError("the payload is not laid out as docs/reference/checkpoint.md says")
+        raise AssertionError("the payload does not have the layout of docs/reference/checkpoint.md")
     if old.slow_forget:  # a row of U or a column that the next part of a label starts from
         at = target[written - (2 * b.F + b.O + 3) :][1:2].view("<f4")
         at[0] = np.append(_before(a, b), b.F)[int(at[0])]

@@ -1,4 +1,4 @@
-"""Events instead of anomaly scores: what is strange is told once, and not with every sample."""
+"""Alarms from anomaly scores: one alarm per anomaly instead of one per sample."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MOST = 2**32 - 1  # what the kernel's hold_off can hold
 
 
 class Alarm:
-    """The kernel's ``nbt_alarm``: a score above the threshold is an event, unless one was just now.
+    """The kernel's ``nbt_alarm``: a score above the threshold is an event, with a hold-off time.
 
-    After an event no other is told until ``hold_off`` scores in a row were not above the threshold.
+    The next event needs ``hold_off`` scores in a row that are not above the threshold first.
 
     Examples:
         >>> from nbt_embed import Learner
@@ -29,9 +29,9 @@ class Alarm:
         ...     if learner.pending:
         ...         learner.learn(z)
         ...         if alarm.count(learner.anomaly[0]):
-        ...             print("strange:", row)
+        ...             print("anomaly at row", row)
         ...     forecast = learner.predict(z)
-        strange: 1500
+        anomaly at row 1500
 
     Args:
         threshold: from 0 to 1; docs/evidence/uncertainty.md has how often a stream without faults
@@ -57,12 +57,12 @@ class Alarm:
         return f"Alarm({float(str(np.float32(self._alarm.threshold)))}, {self._alarm.hold_off})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy with what it remembers."""
+        """Pickle and copy with its state."""
         alarm = self._alarm
         return _restored, (type(self), alarm.threshold, alarm.hold_off, alarm.left)
 
     def count(self, score: float | np.floating[Any]) -> bool:
-        """Take the next score; NaN is no score, and passes as one that is not above.
+        """Take the next score; NaN counts as a score that is not above the threshold.
 
         Returns: whether there is an event. Errors: InputError, InputTypeError.
         """
@@ -88,7 +88,7 @@ def events(scores: ArrayLike, threshold: float, hold_off: int) -> list[NDArray[n
         threshold: as for ``Alarm``.
         hold_off: as for ``Alarm``.
 
-    Errors: ConfigError, InputError, InputTypeError. Cost: about 5 µs a score.
+    Errors: ConfigError, InputError, InputTypeError. Cost: about 5 µs per score.
     """
     found = _checked("scores", scores)
     if found.ndim not in (1, 2):

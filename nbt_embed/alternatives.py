@@ -1,4 +1,4 @@
-"""Bytes that other ways to train the same network would need, computed and not run.
+"""Bytes of other methods that train the same network, from formulas.
 
 All in addition to the learner's own bytes, with everything else (filter, ring, scaler) as it is:
 only what the method itself stores is exchanged. Symbols: S state floats, R pre-activation rows,

@@ -93,7 +93,7 @@ def check_reach(name: str, row: Float32Array, where: str = "") -> None:
     for index in np.flatnonzero(np.abs(row) > VALUE_LIMIT)[:1]:
         raise InputError(
             f"{where}{name}[{index}] is {row[index]:g}: expected a value from {-VALUE_LIMIT:g} to "
-            f"{VALUE_LIMIT:g}; pass NaN where it is no reading (inputs: with hold_missing=True)"
+            f"{VALUE_LIMIT:g}; pass NaN for a missing reading (inputs: with hold_missing=True)"
         )
 
 

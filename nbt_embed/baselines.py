@@ -1,10 +1,10 @@
-"""Simple forecasters to be compared with: last value, NLMS and recursive least squares.
+"""Simple forecasters as baselines: last value, NLMS and recursive least squares.
 
-They answer the same calls as ``Learner`` with the same meaning, so the same label delay makes them
-causal: a label is used when it arrives, for the forecast that was made ``horizon`` steps earlier.
-Scaling, lag taps and missing values are those of the learner (docs/design.md, sections 1 and 5).
-All in float64. ``run`` of the naive forecasters is vectorised, that of NLMS compiled; everything
-else takes 10 to 50 µs a step.
+They have the calls of ``Learner`` with the same meaning, so they have the same label delay: a label
+is used when it arrives, for the forecast that was made ``horizon`` steps earlier. Scaling, lag taps
+and missing values are those of the learner (docs/design.md, sections 1 and 5). All in float64.
+``run`` of the naive forecasters is vectorised, that of NLMS compiled; everything else takes 10 to
+50 µs per step.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from nbt_embed.errors import ConfigError, InputError, SequenceError
 
 
 class Baseline(ABC):
-    """What the three have in common: scaling, lags, and forecasts that wait for their labels.
+    """The common part of the baselines: scaling, lags, and forecasts that wait for their labels.
 
     Args:
         n_in: channels of the input, at least 1.
         n_out: channels of the output, at least 1.
-        lags: last samples of every input that are seen at once, at least 1.
+        lags: newest samples of every input that are used in one step, at least 1.
         max_delay: max_delay + 1 forecasts may wait for labels, from 0.
         scale_steps: samples whose running mean and variance standardise inputs and labels; then
             they are frozen. 0 leaves values as they are.
@@ -63,7 +63,7 @@ class Baseline(ABC):
         if len(self._waiting) > self.max_delay:
             raise SequenceError(
                 f"{len(self._waiting)} forecasts wait for labels and max_delay = {self.max_delay}: "
-                "learn one first"
+                "learn one of them first"
             )
         features = self._features.copy()
         features[self.n_in : -1] = self._features[: -1 - self.n_in]
@@ -143,7 +143,7 @@ class Baseline(ABC):
 class Naive(Baseline):
     """Forecasts that repeat a label that has arrived; a missing label counts as the one before.
 
-    ``run`` is vectorised: about 0.1 µs a row and output. It also sees the first labels of a
+    ``run`` is vectorised: about 0.1 µs per row and output. It also sees the first labels of a
     recording, for which no forecast waits: with horizon h the first h ones.
     """
 
@@ -290,7 +290,7 @@ class Nlms(Baseline):
         self._weights = np.zeros((n_out, self._features.size))
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
-        """As ``Baseline.run``; compiled, some 0.1 µs a row once the scaler is frozen."""
+        """As ``Baseline.run``; compiled, some 0.1 µs per row once the scaler is frozen."""
         inputs, labels, horizon = self._checked(X, Y, horizon)
         waiting, rows = len(self._waiting), len(inputs)
         silent = min(max(horizon - waiting, 0), rows)  # no forecast waits for the first labels
@@ -339,14 +339,14 @@ class Rls(Baseline):
 
     An output without label keeps its weights and its P. The outputs share one P until a row comes
     with some labels only, and from then on each has its own. P does not grow by forgetting beyond
-    a trace of 1e6 times the number of features, so that inputs which do not vary do no harm.
+    a trace of 1e6 times the number of features, so that constant inputs have no effect.
 
     Args:
         forget: λ, (0, 1].
         prior: P starts as prior times the identity, above 0.
 
     The other arguments are those of ``Baseline``.
-    Cost: 3 features² operations a step, for each P.
+    Cost: 3 features² operations per step, for each P.
     """
 
     _TRACE_LIMIT = 1e6
@@ -411,7 +411,7 @@ class Rls(Baseline):
 
 
 class _Scaler:
-    """Running mean and variance of the first ``steps`` values a channel, then frozen.
+    """Running mean and variance of the first ``steps`` values per channel, then frozen.
 
     With the n-th value z:  m' = m + (z − m)/n,  s² ← s² + ((z − m)(z − m') − s²)/n; a value is
     scaled after it was counted. s = 1 while s² is 0 to rounding.
@@ -426,7 +426,7 @@ class _Scaler:
         self._frozen = steps == 0
 
     def scale(self, values: Float64Array) -> Float64Array:
-        """Count the values and return them scaled, (channels,); NaN counts nowhere and stays."""
+        """Count the values and return them scaled, (channels,); NaN is not counted and stays."""
         if not self._frozen:
             self._count_in(values)
         scaled: Float64Array = (values - self._mean) / self._deviation
@@ -436,7 +436,7 @@ class _Scaler:
         """Scale (T, channels) row by row.
 
         Returns: scaled values; mean and deviation (T + 1, channels) before the first row and after
-        each. Cost: some µs a row until all channels are frozen, then vectorised.
+        each. Cost: some µs per row until all channels are frozen, then vectorised.
         """
         scaled = np.empty_like(values)
         units = np.empty((2, len(values) + 1, len(self._mean)))

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
                 stream.reconfigure(errors="replace")
         if sys.stdout is None:
-            raise StreamError("standard output is closed: nobody can read the result")
+            raise StreamError("standard output is closed: the result cannot be written")
         parser = _parser()
         args = parser.parse_args(argv)
         args.argv, args.parser = list(sys.argv[1:] if argv is None else argv), parser

@@ -289,8 +289,8 @@ class Config:
             )
         if self.intervals not in (None, len(levels)):
             raise ConfigError(
-                f"levels = {shown(self.levels)}: intervals = {self.intervals} asks for another "
-                "number of them; leave one of the two out (None)"
+                f"levels = {shown(self.levels)}: intervals = {self.intervals} is another number "
+                "of levels; leave one of the two out (None)"
             )
         return levels
 

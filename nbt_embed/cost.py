@@ -1,4 +1,4 @@
-"""What a learner costs on a microcontroller, before you buy it: instructions, flash, stack.
+"""Estimates of the instructions, flash and stack of a learner on a microcontroller.
 
 The instructions of a step are a sum of terms that follow from the settings (``_terms``) times
 coefficients that ``make cost`` fits, for every processor, to counts of configurations drawn at
@@ -8,8 +8,9 @@ of a channel move are rare after the first hundred, and take up to three times a
 drawn has up to 64 units and takes up to 400 kB: beyond that the figures are extrapolated. Flash and
 stack are fitted in the same way to kernels of the choices drawn.
 
-QEMU counts instructions, not cycles. The milliseconds follow from a range of cycles an instruction,
-which is an assumption (``Processor.source``): measure on your board before you rely on them.
+QEMU counts instructions, not cycles. The milliseconds follow from a range of cycles per
+instruction, which is an assumption (``Processor.source``): measure on your board before you rely on
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nbt_embed._kernel_config import memory_of
-from nbt_embed._terms import kernel_value_of, value_of
+from nbt_embed._terms import bounded_by, kernel_value_of, value_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, shown, similar
 
@@ -34,11 +35,11 @@ _MHZ_MAX = 10_000.0
 
 @dataclass(frozen=True)
 class Processor:
-    """A processor that costs are known of.
+    """A processor with known costs.
 
     Attributes:
         name: as its maker writes it; F stands for a float unit.
-        mhz: clock of a usual board with it.
+        mhz: clock of a typical board with it.
         board: that board.
         has_fpu: whether float32 arithmetic is instructions; otherwise it is the library's, and
             instructions depend on the numbers: the figures are means.
@@ -67,8 +68,8 @@ class Processor:
 class Cost:
     """A learning step on a processor.
 
-    Attributes: processor; mhz, its clock; instructions, of a usual step; milliseconds_low and
-    milliseconds_high, at the two ends of the range of cycles an instruction.
+    Attributes: processor; mhz, its clock; instructions, of a typical step; milliseconds_low and
+    milliseconds_high, at the two ends of the range of cycles per instruction.
     """
 
     processor: Processor
@@ -103,7 +104,7 @@ _KNOWN = (
 
 @cache
 def processors() -> tuple[Processor, ...]:
-    """The processors that costs are known of."""
+    """The processors with known costs."""
     errors = {name: entry["error"] for name, entry in _costs().items()}
     return tuple(
         Processor(
@@ -118,7 +119,7 @@ def processors() -> tuple[Processor, ...]:
 def processor_of(name: str) -> Processor:
     """The processor of a name, in any case, with or without "Cortex-".
 
-    Errors: ConfigError with the names that there are.
+    Errors: ConfigError with the known names.
 
     Examples:
         >>> processor_of("m4f").name
@@ -158,12 +159,21 @@ def cost(config: Config, processor: str | Processor, mhz: float | None = None) -
         processor = processor_of(processor)
     _check_estimator(config)
     clock = processor.mhz if mhz is None else _clock(mhz)
-    instructions = round(value_of(config, _costs()[processor.name]["instructions"]))
+    instructions = round(_instructions(config, processor.name))
     low, high = (
         instructions * cycles / (1e3 * clock)
         for cycles in (processor.cycles_low, processor.cycles_high)
     )
     return Cost(processor, clock, instructions, low, high)
+
+
+def _instructions(config: Config, name: str) -> float:
+    fitted = _costs()[name]
+    value = value_of(config, fitted["instructions"])
+    if fitted["like"] is None:
+        return value
+    like = value_of(config, _costs()[fitted["like"]]["instructions"])
+    return bounded_by(value, like, fitted["ratio"])
 
 
 @dataclass(frozen=True)

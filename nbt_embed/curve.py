@@ -19,11 +19,11 @@ class Curve:
     """Errors against rows: a learning curve.
 
     Attributes:
-        rows: (n,), how many rows of the stream were seen where a piece ends.
-        every, window: rows between two values, and rows that each value looks back on.
+        rows: (n,), number of rows of the stream at the end of each piece.
+        every, window: rows between two values, and rows that each value covers.
         rmse: (n, n_out), of the forecasts whose targets lie in the window, the targets' units; NaN
             where none is scored.
-        last_value: (n, n_out), the same of forecasting the last value that was there.
+        last_value: (n, n_out), the same for the last value as forecast.
         mean_squares: (n_out,), mean squared error over all scored rows.
     """
 

@@ -1,4 +1,4 @@
-"""Everything this package raises. Each error also is the natural builtin one."""
+"""The errors and warnings of this package. Each error is also the matching builtin one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SequenceError(NbtError, RuntimeError):
 
 
 class CheckpointError(NbtError, ValueError):
-    """Bytes are no checkpoint, or a damaged one."""
+    """Bytes are not a checkpoint, or a damaged one."""
 
 
 class StreamError(NbtError, ValueError):
@@ -49,26 +49,26 @@ class ClusterError(NbtError, RuntimeError):
 
 
 class MissingExtraError(NbtError, ImportError):
-    """A library that only some of the package needs is not installed."""
+    """An optional library is not installed."""
 
 
 class DivergenceWarning(RuntimeWarning):
     """A number is not finite: an update was dropped (the weights are intact), or a forecast is not.
 
-    Forecasts get there from weights that no stream taught, as a checkpoint from strangers may hold.
+    A forecast can only be so with weights that were not learnt, as in a foreign checkpoint.
     """
 
 
 class FloatWarning(RuntimeWarning):
-    """This thread's float arithmetic is not IEEE's default: the bits are not those of others."""
+    """The float arithmetic of this thread is not IEEE's default: its bits differ."""
 
 
 class CapacityWarning(RuntimeWarning):
-    """A feature or a class is not used: as many as the learner may have came before it."""
+    """A feature or a class is ignored: the learner already has its maximum number."""
 
 
 class OwnerWarning(RuntimeWarning):
-    """A file was replaced whose owner or group the new one could not be given."""
+    """The owner or group of a replaced file could not be kept."""
 
 
 def shown(value: object) -> str:
@@ -81,7 +81,7 @@ def shown(value: object) -> str:
 
 
 def similar(name: object, names: Collection[str]) -> str:
-    """A question for whoever mistyped a name, to stand before the list of all; or nothing."""
+    """The question "did you mean ...?" for a mistyped name, or an empty text."""
     if not isinstance(name, str):
         return ""
     found = get_close_matches(name.lower(), names, n=1)

@@ -41,7 +41,7 @@ class Evaluation:
         rmse, mae: the targets' units, over all targets.
         nrmse: sqrt(Σ e² / Σ (y − ȳ)²), one ratio over all targets (see ``metrics``).
         nrmse_per_target: one ratio each.
-        us_per_step: microseconds a row, predict and learn together.
+        us_per_step: microseconds per row, predict and learn together.
         guard_rows: of a ``Learner``, name of a counter -> rows of the stream in which it grew
             (``Learner.guard_rows``).
     """
@@ -79,7 +79,7 @@ class Evaluation:
         return curve(self.predictions, *self._scored, self.horizon, every, window)
 
     def _repr_html_(self) -> str:
-        """What is the same in every run: no time."""
+        """The figures that are the same in every run: without times."""
         rows = {"horizon": f"{self.horizon} rows", "rows scored": f"{self.rows:,}"}
         rows |= {name: f"{getattr(self, name):.4g}" for name in ("rmse", "mae", "nrmse")}
         rows["nrmse of each target"] = ", ".join(f"{one:.4g}" for one in self.nrmse_per_target)
@@ -88,11 +88,11 @@ class Evaluation:
 
 
 class Scored:
-    """Which labels are scored: those that a model could forecast after it had seen one.
+    """The labels that are scored: those forecast after the model has learnt a label.
 
     With horizon h >= 1, forecasts are made from row 0 on, the label of row h is the first one that
     is learnt, and the forecast made then is for row 2 h. Horizon 0 learns the label of row 0 and
-    scores from row 1 on. A target whose first labels are missing is scored as much later.
+    scores from row 1 on. A target with missing first labels is scored later by as many rows.
 
     Args:
         n_label: values in a label.
@@ -127,7 +127,7 @@ def evaluate(
     score_from: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Feed a stream to a fresh model, and score every forecast against what came.
+    """Feed a stream to a fresh model, and score every forecast against its label.
 
     A learner whose anchors are open finds them in the whole stream (``Learner.find_anchor``). With
     horizon 1 and a ``score``, this is the five-line loop
@@ -141,7 +141,7 @@ def evaluate(
         >>> forecast = model.predict(stream.inputs[0])
         >>> for row in range(1, 500):
         ...     y = stream.targets[row]
-        ...     if row >= 2:                      # the forecast knew a label, and not y
+        ...     if row >= 2:                      # the forecast follows a learnt label
         ...         score.update(forecast, y)
         ...     model.learn(y)
         ...     forecast = model.predict(stream.inputs[row])
@@ -153,7 +153,7 @@ def evaluate(
         stream: what is fed, in order.
         horizon: h, from 0. A forecast made at row t is scored against target row t + h.
         score_from: first target row that may be scored; the model learns from row 0 on, and no
-            label is scored before the model has seen one (``Scored``): from row 2 h on.
+            label is scored before the model has learnt one (``Scored``): from row 2 h on.
         progress: called with the number of rows fed since the last call.
 
     Errors: InputError if nothing would be scored, and what the model raises.
@@ -213,7 +213,7 @@ def scored_truths(stream: Stream, horizon: int, score_from: int) -> Float32Array
         first = max(score_from, 2 * horizon, 1)
         raise InputError(
             f"nothing to score: the stream has {len(stream)} rows and no target from row {first} "
-            f"on (horizon = {horizon}, score_from = {score_from}) of which one was seen before; "
+            f"on (horizon = {horizon}, score_from = {score_from}) that follows a learnt label; "
             "use a longer stream, or smaller values"
         )
     return truths

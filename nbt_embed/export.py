@@ -1,9 +1,8 @@
-"""A learner as a folder that a compiler turns into firmware: ``nbt-embed export``.
+"""A saved learner as a firmware folder: ``nbt-embed export``.
 
-The folder holds the kernel in two files, the learner's state as a constant array, the loop, and
-samples with the hashes that Python has after each, with which a board proves that it has the same
-bits (docs/guide/export.md). What does not depend on the learner is copied from
-``nbt_embed/firmware``.
+The folder has the kernel in two files, the learner's state as a constant array, the loop, and a
+self-test: samples with Python's hash after each (docs/guide/export.md). Files that do not depend
+on the learner are copied from ``nbt_embed/firmware``.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Golden:
     """Samples, inputs then label in each row, and the learner's hash after each.
 
     The calls: ``learn`` of the label if a forecast waits, then ``predict`` from the inputs. There
-    are GOLDEN_STEPS rows, or fewer where the learner then leaves the finite numbers.
+    are GOLDEN_STEPS rows, or fewer if a further step would give a result that is not finite.
     """
 
     samples: NDArray[np.float32]
@@ -68,22 +67,22 @@ _OWN = """\
 def export_firmware(
     learner: Learner, folder: str | Path, horizon: int | None = None, prefix: str | None = None
 ) -> None:
-    """Write a firmware that goes on learning where this learner is, with the same bits.
+    """Write a firmware that continues to learn from this state, with the same bits.
 
     Args:
-        learner: fresh or trained; it stays as it is.
-        folder: must not exist, or be empty. It appears as a whole or not at all.
-        horizon: samples between a forecast and its label, 1 .. max_delay + 1; None: as many as
-            forecasts wait now, and max_delay + 1 if none does.
-        prefix: what the model's files and names begin with instead of ``nbt``, so that several
-            models can be linked into one firmware: ``pump`` gives ``pump_model.h``,
+        learner: fresh or trained; it is not changed.
+        folder: must not exist, or be empty. It is written completely or not at all.
+        horizon: samples between a forecast and its label, 1 .. max_delay + 1; None: the number of
+            waiting forecasts, or max_delay + 1 if none waits.
+        prefix: prefix of the model's files and names instead of ``nbt``, to link several models
+            into one firmware: ``pump`` gives ``pump_model.h``,
             ``pump_model_state``, ``PUMP_MODEL_BYTES``, ``pump_golden_bits``. The kernel, ``nbt.c``,
-            is then the same for every model, with every choice. None: no prefix, and a kernel with
-            what this model uses.
+            is then the same for every model, with every choice. None: no prefix, and a
+            kernel for this model alone.
 
-    Errors: ExportError (the folder, the horizon, the prefix), InputTypeError (a horizon that is no
-    integer); CheckpointError (the learner holds a
-    number that is not finite). Cost: about a megabyte of text for every 200 kilobytes of state.
+    Errors: ExportError (the folder, the horizon, the prefix), InputTypeError (a horizon that is not
+    an integer); CheckpointError (a number of the learner is not finite). Cost: about a megabyte of
+    text for every 200 kilobytes of state.
     """
     folder = Path(folder)
     try:
@@ -141,7 +140,7 @@ def _check_prefix(prefix: str) -> None:
     """Errors: ExportError."""
     if len(prefix) > _PREFIX_MAX or not _PREFIX.fullmatch(prefix):
         raise ExportError(
-            f"prefix = {prefix!r}: expected the begin of a C name: up to {_PREFIX_MAX} small "
+            f"prefix = {prefix!r}: expected the beginning of a C name: up to {_PREFIX_MAX} small "
             "letters, digits and single underscores, a letter first"
         )
 
@@ -160,11 +159,11 @@ def _prefixed(files: Mapping[str, str], prefix: str) -> dict[str, str]:
 def kernel_of(config: Config, title: str = "The kernel.") -> Amalgamation:
     """The kernel for learners of this configuration alone, in two files.
 
-    Sizes and settings are constants in it, and functions its own, so that compilers leave out what
-    the model never does. The bits are those of every kernel.
+    Sizes and settings are constants in it and functions are static, so the compiler removes unused
+    code. The bits are those of every kernel.
 
     Args:
-        config: what its learners are; their seed may be another one.
+        config: configuration of its learners; their seed may differ.
         title: first line of ``nbt.c``, without the marks of a comment.
 
     Errors: OSError. Cost: reads some fifty small files.
@@ -224,11 +223,11 @@ def _masks(config: Config) -> dict[str, str]:
 
 
 def golden(learner: Learner) -> Golden:
-    """Samples in the range that the learner has seen, and what a copy of it makes of them.
+    """Samples in the range of the learner's data, and the hashes of a copy that learns them.
 
-    A label that the learner refuses becomes a missing one; of inputs it is given the first that it
-    takes: a sample, the running mean, zero. The run ends early before a step that would leave the
-    finite numbers, because the bits of a NaN are not the same on every processor.
+    A refused label becomes a missing one; refused inputs are replaced by the running mean, or by
+    zero. The run ends before a step with a result that is not finite, because the bits of a NaN
+    differ between processors.
 
     Cost: that of the steps, and of a checkpoint after each.
     """
@@ -319,7 +318,7 @@ def _horizon_of(learner: Learner, horizon: int | None) -> int:
 def _check_folder(folder: Path) -> None:
     """Only a new or an empty folder is written. Errors: ExportError, OSError."""
     if not folder.parent.is_dir():
-        raise ExportError(f"{folder}: {folder.parent} is no folder; make it first")
+        raise ExportError(f"{folder}: {folder.parent} is not a folder; create it first")
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -328,8 +327,8 @@ def _check_folder(folder: Path) -> None:
         raise ExportError(f"{folder}: the folder you are in would be replaced; name another one")
     if any(folder.iterdir()):
         raise ExportError(
-            f"{folder}: is not empty; name a new folder, or move away what is in it (files of your "
-            "own, as board.c, go next to the exported ones)"
+            f"{folder}: is not empty; name a new folder, or empty it (put your own files, such "
+            "as board.c, next to the exported folder's files)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Faults of sensors, put into readings that have none: to see what finds them."""
+"""Simulated sensor faults in readings without faults, to test detectors."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ class Fault:
     |---|---|
     | spike | readings are off by ``size`` |
     | stuck | the channel repeats the reading before |
-    | drift | an offset grows by ``size`` a row |
+    | drift | an offset grows by ``size`` per row |
     | burst | the noise is ``size`` times as large |
-    | swap | the channel and ``other`` exchange their cables |
+    | swap | the channel and ``other`` are exchanged |
 
     Attributes:
         kind: one of ``KINDS``.
         row: the first row that is wrong, from 1.
         channel: of the readings, from 0.
-        rows: how many rows are wrong, at least 1; then the channel is as before. A swap stays for
-            good and is over after its first row.
+        rows: number of wrong rows, at least 1; a swap is permanent and counts as one row.
         size: as above; from 1 for a burst. Stuck channels and swaps have none.
         other: the other channel of a swap.
 
@@ -72,7 +71,7 @@ def with_faults(
 ) -> Float64Array:
     """The same readings with faults, in the order of their rows.
 
-    What is missing stays missing. After a swap a channel is what comes through its cable.
+    Missing readings stay missing. After a swap each channel has the readings of the other.
 
     Examples:
         >>> with_faults([[0.0], [1.0], [2.0], [3.0]], [Fault("stuck", 1, 0, rows=2)], [1.0])[:, 0]
@@ -84,7 +83,7 @@ def with_faults(
         deviations: (channels,) of the noise, above 0.
         seed: of the noise in bursts, from 0.
 
-    Errors: InputError. Cost: O(T channels) a swap, else O(rows of the fault).
+    Errors: InputError. Cost: O(T channels) per swap, else O(rows of the fault).
     """
     found = float64("readings", readings).copy()
     if found.ndim != 2:
@@ -112,7 +111,7 @@ def with_faults(
 def _wrong(
     channel: Float64Array, fault: Fault, noise: Float64Array, rng: np.random.Generator
 ) -> Float64Array:
-    """What the channel says during the fault."""
+    """Readings of the channel during the fault."""
     right: Float64Array = channel[fault.row : fault.end]
     unit = float(noise[fault.channel])
     if fault.kind == "spike":
@@ -132,13 +131,13 @@ def drawn_faults(
 ) -> tuple[Fault, ...]:
     """Faults of all kinds at random places, channels and signs, in random order.
 
-    The sizes, fixed before a detector had been run on them:
+    The sizes:
 
     | kind | size |
     |---|---|
     | spike | one reading, off by 6 to 12 deviations of the noise |
     | stuck | 50 to 150 rows |
-    | drift | 0.8 deviations a row for 40 rows: 8 after ten rows, 16 after twenty |
+    | drift | 0.8 deviations per row for 40 rows: 8 after ten rows, 16 after twenty |
     | burst | five times the noise for 15 rows |
     | swap | any two channels |
 

@@ -1,4 +1,4 @@
-"""Everything a learner takes on a microcontroller, whether that fits, and what else would.
+"""RAM, flash, stack, time and energy of a learner on a microcontroller, and their limits.
 
 Examples:
     >>> from nbt_embed import Config
@@ -20,9 +20,9 @@ from nbt_embed.errors import ConfigError, shown
 
 @dataclass(frozen=True)
 class Limits:
-    """What there is. None: no limit.
+    """Available resources. None: no limit.
 
-    Attributes: ram and flash, bytes; rate_hz, learnt samples a second.
+    Attributes: ram and flash, bytes; rate_hz, learnt samples per second.
     """
 
     ram: int | None = None
@@ -43,7 +43,7 @@ class Footprint:
         cost: instructions and milliseconds of a learning step, at -O2.
         learner_bytes: RAM of the learner.
         fast, small: the code at -O2 and at -Os.
-        rate_hz: learnt samples a second; None: not known.
+        rate_hz: learnt samples per second; None: not known.
         watts: power of the running core; None: not known.
     """
 
@@ -67,7 +67,7 @@ class Footprint:
 
     @property
     def ram_bytes(self) -> int:
-        """Learner and stack. Interrupts and the program's own calls come on top."""
+        """Learner and stack. Interrupts and the program's own calls are not included."""
         return self.learner_bytes + self.stack_bytes
 
     @property
@@ -100,15 +100,15 @@ def footprint(
     volts: float | None = None,
     milliamps: float | None = None,
 ) -> Footprint:
-    """What a learner takes, without building it.
+    """Resources of a learner, without building it.
 
     Args:
         config: settings of the learner.
         processor: one of ``nbt_embed.cost.processors()`` or its name.
         mhz: clock; None: that of ``Processor.mhz``.
-        rate_hz: learnt samples a second; None leaves the share of the period out.
+        rate_hz: learnt samples per second; None leaves the share of the period out.
         volts: of the supply.
-        milliamps: its current while the core runs at this clock, by its data sheet. Both or none.
+        milliamps: current of the core at this clock, from its data sheet. Both or none.
 
     Errors: ConfigError (a setting, the processor, a number that is not above 0). Cost: some 0.2 ms.
     """
@@ -124,7 +124,7 @@ def footprint(
 
 
 def misfits(made: Footprint, limits: Limits) -> tuple[str, ...]:
-    """What goes beyond the limits, a sentence each; none if it fits."""
+    """One sentence per limit that is exceeded; empty if it fits."""
     found = []
     if limits.ram is not None and made.ram_bytes > limits.ram:
         found.append(f"RAM: does not fit, {made.ram_bytes:,} of {limits.ram:,} bytes")

@@ -91,11 +91,11 @@ os.register_at_fork(after_in_child=lib.nbt_forked)
 
 @dataclass(frozen=True)
 class Run:
-    """What ``Learner.run`` returns where more than the forecasts is asked for.
+    """The result of ``Learner.run`` with intervals or anomaly scores.
 
-    Attributes: y (T, n_out), the forecasts; intervals (T, n_out, 2 L), what ``Learner.interval``
-    said of each; anomaly (T, n_out), the score of the label that was learnt in the row, NaN where
-    there was none. What was not requested is None.
+    Attributes: y (T, n_out), the forecasts; intervals (T, n_out, 2 L), those of
+    ``Learner.interval`` for each forecast; anomaly (T, n_out), the score of the label that was
+    learnt in the row, NaN without a label. An array that was not requested is None.
     """
 
     y: Float32Array
@@ -149,14 +149,14 @@ class Learner:
         True
 
     Args:
-        n_in: input channels, or a ``Config`` that says everything.
+        n_in: input channels, or a ``Config`` with all settings.
         n_out: outputs; for the categorical link, classes.
         settings: any other field of ``Config`` by name, with its default.
 
     Errors: ConfigError (a setting), InputError and InputTypeError (an array), SequenceError
-    (predict and learn out of turn, or two threads at once). A refused call leaves the learner as
-    it was, and no interrupt (Ctrl-C) leaves it taken. Different learners are independent of one
-    another in any number of threads.
+    (predict and learn out of turn, or two threads at once). A refused call leaves the learner
+    unchanged, and an interrupt (Ctrl-C) leaves it usable. Different learners are independent in
+    any number of threads.
     """
 
     __slots__ = (
@@ -234,6 +234,8 @@ class Learner:
 
     @_with_settings
     def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
+        if hasattr(self, "_step"):  # its calls rely on the sizes of the configuration
+            raise SequenceError("this learner is initialised already: build another Learner")
         self._config = _config_from(n_in, n_out, settings)
         handle = self._allocate()
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
@@ -242,7 +244,7 @@ class Learner:
 
     @classmethod
     def _over(cls, config: Config, block: NDArray[np.uint8]) -> Self:
-        """A handle to the learner that lies in a block; whoever has another one sees its steps."""
+        """A handle to the learner in a block; other handles to the block see its steps."""
         self = cls.__new__(cls)
         self._config, self._block = config, block
         self._memory = ffi.from_buffer(block, require_writable=True)
@@ -273,10 +275,10 @@ class Learner:
     def estimate_is_exact(self) -> bool:
         """Whether the recurrent weights follow the exact derivative of the state.
 
-        With ``rtrl``, and with ``snap1`` where no unit sees another one (``columnar``,
-        ``resonator``). Exact is
-        what the equations say for fixed weights; learning moves them, as in any online
-        method, and a unit that feeds itself by more than 1 has its traces bounded.
+        True with ``rtrl``, and with ``snap1`` where units have no weights between them
+        (``columnar``, ``resonator``). Exact means exact for fixed weights: as in any online
+        method, learning changes them; and the traces of a unit with a recurrent weight above 1
+        are bounded.
         """
         config = self._config
         return config.estimator == "rtrl" or (
@@ -287,7 +289,7 @@ class Learner:
     def x(self) -> Float32Array:
         """(n_in,) the learner's own input buffer: fill it, pass it, and nothing is allocated.
 
-        Only you write to it, and only calls that are given it read it.
+        Only the caller writes to it, and only calls with it as an argument read it.
         """
         return self._x
 
@@ -325,7 +327,8 @@ class Learner:
             answer = self._step.predict(x, None)
         if isinstance(answer, tuple):
             status, answer = answer
-            self._report(status, "predict", x)
+            if status:
+                self._report(status, "predict", x)
         assert answer is not None  # x is a plain array now
         if out is None:
             return answer
@@ -349,22 +352,23 @@ class Learner:
     def peek(
         self, x: ArrayLike, out: Float32Array | None = None, *, intervals: bool = False
     ) -> Float32Array | tuple[Float32Array, Float32Array]:
-        """The forecast that ``predict(x)`` would give, with the learner left as it is.
+        """The forecast of ``predict(x)``, without a change of the learner.
 
-        What if x came next? The same bits as ``copy.copy(learner).predict(x)``. It is answered
-        also while max_delay + 1 forecasts wait, where ``predict`` is refused. ``interval``,
+        The same bits as ``copy.copy(learner).predict(x)``. It also works while max_delay + 1
+        forecasts wait, where ``predict`` is refused. ``interval``,
         ``variance`` and ``student`` stay those of the last ``predict``.
 
         Args:
             x: (n_in,) as for ``predict``.
             out: (n_out,) array for the forecast, as for ``predict``.
-            intervals: whether to return what ``interval`` would say of the forecast too.
+            intervals: whether to return the intervals of the forecast too.
 
-        Returns: (n_out,) the forecast; with intervals a pair of it and (n_out, 2 L) bounds.
+        Returns: (n_out,) the forecast; with intervals a pair of the forecast and the (n_out, 2 L)
+        bounds.
         Errors and warnings: as ``predict``; ConfigError for intervals that the configuration
         leaves out.
-        Cost: a copy of the learner, and a predict. The first peek takes ``memory.total`` bytes
-        more, which are kept for the next ones.
+        Cost: a copy of the learner, and a predict. The first peek allocates ``memory.total``
+        bytes, which later ones use again.
         """
         if intervals:
             self._need("intervals")
@@ -393,10 +397,10 @@ class Learner:
 
         Args:
             y: (n_out,) label, or one class index (categorical); NaN or masked is missing. An
-                output without label learns nothing; with no label at all only the state advances.
+                output without a label is not learnt; without any label only the state advances.
 
         Errors: InputError, InputTypeError; SequenceError if no forecast waits. Warns with
-        DivergenceWarning if the update would have left the finite numbers and was dropped.
+        DivergenceWarning if the update was skipped because its result is not finite.
         Cost: about 20 R D + 3 D^2 operations, the same every step.
         """
         status = self._step.learn(y)
@@ -446,7 +450,8 @@ class Learner:
         inputs of their row. With horizon h each step first learns Y[t], the label of the forecast
         made at t - h, then predicts from X[t]; the first h labels of a fresh learner have no
         forecast and are not used. So ``run(z, z, horizon=1)`` forecasts the next row of a series,
-        and with horizon 0 it would learn to repeat the present one. A stream may be fed in pieces.
+        and with horizon 0 it would learn to repeat the present one. A stream may be split into
+        several calls.
         Other threads run meanwhile. A learner that has predicted nothing, whose ``anchor`` is open,
         first looks for it in this piece (``find_anchor``).
 
@@ -518,15 +523,14 @@ class Learner:
         return Run(out, bounds, scores) if intervals or anomaly else out
 
     def find_anchor(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> None:
-        """Find out, before the first forecast, which input each output is the future of.
+        """Find the input whose future each output is, before the first forecast.
 
-        Output o is anchored to the input channel that every label of it repeats (``Config.anchor``
-        says what an anchor is, ``anchor`` what was found). ``run`` does this with its first piece
-        that has rows. Labels that are all 0, or that are constant and repeated by two channels,
-        find nothing: a machine that idles does not tell its channels apart. Call it where more of
-        the stream is there, or before a loop over ``predict`` and ``learn``.
-        Nothing happens if the configuration has an anchor, or cannot have one, or if something has
-        been predicted already.
+        Output o is anchored to the input channel that equals every label of it h rows later
+        (``Config.anchor`` defines anchors, ``anchor`` has the result). ``run`` does this with its
+        first piece that has rows. Labels that are all 0, or constant and equal to two channels,
+        give no anchor: the channels of an idle machine cannot be distinguished. Call it with more
+        of the stream, or before a loop over ``predict`` and ``learn``. Nothing happens if the
+        configuration has an anchor, or cannot have one, or after the first forecast.
 
         Args:
             X: (T, n_in) inputs, as for ``run``.
@@ -574,10 +578,10 @@ class Learner:
     def interval(self) -> Float32Array:
         """Prediction intervals of the last forecast, (n_out, 2 L) for L ``levels``, your units.
 
-        Lower and upper bound of the first level, then of the next. In the long run each level's
-        share of the labels is inside without assumptions on the distribution, and half of the
-        others on either side (csrc/nbt_interval.h has the equations). Before the first label the
-        width is that of the output itself, and 0 while it has not varied.
+        Lower and upper bound of the first level, then of the next. Over a long run, 80 % of the
+        labels fall inside the 80 % interval, for any distribution, and the others in equal parts
+        below and above it (csrc/nbt_interval.h has the equations). Before the first label the
+        width is that of the output's own range, and 0 while the output has not varied.
 
         Errors: ConfigError without intervals. Warns with DivergenceWarning if a bound is beyond
         float32.
@@ -592,8 +596,8 @@ class Learner:
     def student(self) -> tuple[Float32Array, Float32Array]:
         """Scale and degrees of freedom of Student's t around the last forecast, (n_out,) each.
 
-        A predictive distribution whose tails are as heavy as those of the errors: its standard
-        deviation is scale sqrt(freedom / (freedom - 2)), and freedom 2.5, 4, 8 or 50.
+        A predictive distribution with the tails of the errors: its standard deviation is
+        scale sqrt(freedom / (freedom - 2)), and freedom is 2.5, 4, 8 or 50.
 
         Errors and warnings: as ``interval``.
         """
@@ -609,7 +613,7 @@ class Learner:
         """How unusual the last label was, (n_out,): from 0, usual, to 1; NaN without label.
 
         On streams without faults a share of about 1 - t of the labels, or fewer, scores above a
-        threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes events
+        threshold t up to 0.999 (docs/evidence/uncertainty.md). ``nbt_embed.alarm`` makes alarms
         of scores.
 
         Errors: ConfigError without anomaly.
@@ -642,7 +646,7 @@ class Learner:
         Args:
             data: bytes, or any buffer; it is copied first, so it may change meanwhile.
 
-        Errors: CheckpointError, which says what is wrong with the bytes and what to do;
+        Errors: CheckpointError, with the fault of the bytes and the remedy;
         InputTypeError (no bytes).
         """
         warn_of_floats("load")
@@ -668,7 +672,7 @@ class Learner:
     def save(self, file: str | os.PathLike[str] | Writable) -> None:
         """Write a checkpoint to a path or an open binary file.
 
-        A path gets its new content at once or keeps its old one, whatever happens meanwhile
+        The file is replaced atomically: after a failure it has its old content
         (``nbt_embed.files``).
 
         Errors: CheckpointError (a number is not finite: the file stays as it was), OSError;
@@ -698,8 +702,8 @@ class Learner:
         Args:
             log: a path, or the lines of a log in the format of docs/guide/export.md.
 
-        Errors: StreamError, which names the line. The learner is moved on by the steps of the log;
-        other threads are refused until it is done.
+        Errors: StreamError, which names the line. The learner advances by the steps of the log;
+        other threads are refused meanwhile.
         """
         from nbt_embed.replay import replay  # few need it, and it would be a tenth of the import
 
@@ -736,11 +740,11 @@ class Learner:
         return (self.__dict__ or None, slots) if self.__dict__ or slots else None
 
     def reset_state(self) -> None:
-        """Forget the recent past (states, estimate, lag taps, waiting forecasts), keep weights."""
+        """Reset states, estimate, lags and waiting forecasts; keep the weights."""
         _check_turn(lib.nbt_shared_reset_state(self._shared), "reset_state")
 
     def hash(self) -> int:
-        """64-bit hash of everything that shapes the future: equal on every target."""
+        """64-bit hash of everything that later forecasts depend on: equal on every target."""
         warn_of_floats("hash")
         out = ffi.new("uint64_t *")
         _check_turn(lib.nbt_shared_hash(self._shared, out), "hash")
@@ -753,7 +757,7 @@ class Learner:
 
     @property
     def anchor(self) -> tuple[int | None, ...]:
-        """For every output the input channel that it is the future of, None where there is none."""
+        """For every output the input channel whose future it is, or None."""
         return self._config.anchor or (None,) * self._config.n_out
 
     @property
@@ -763,7 +767,7 @@ class Learner:
 
     @property
     def guard_rows(self) -> dict[str, NDArray[np.intp]]:
-        """What the guards did in the last ``run``, and when.
+        """The rows of the last ``run`` in which the guards acted.
 
         Name of a counter (``Counters``: skipped, clipped, limited, stuck, reopened, rolled_back,
         moved, restarted) -> the rows, counted from the start of that run, in which it grew.
@@ -775,7 +779,7 @@ class Learner:
     def simd(self) -> str:
         """The version of the kernel in use: "base", "avx2" or "avx512"; all give the same bits.
 
-        The widest that the processor has, or what the environment variable NBT_EMBED_SIMD says.
+        The widest that the processor has; the environment variable NBT_EMBED_SIMD sets a limit.
         """
         return _SIMD[lib.nbt_simd(self._handle)]
 
@@ -807,8 +811,8 @@ class Learner:
     def array(self, name: str) -> Float32Array:
         """One of the learner's arrays as it is now, read-only.
 
-        The kernel stores matrices in blocks of rows, so this is a row-major copy of the moment: it
-        stays valid for as long as it is held and never changes under its holder.
+        The kernel stores matrices in blocks of rows, so this is a row-major copy that later steps
+        do not change.
 
         Args:
             name: theta (R, D), readout (n_out, D), w (R, D), v (S,), covariance (R, D),
@@ -846,11 +850,12 @@ class Learner:
         return tuple([name for name in self.arrays if self._is_settable(name)])
 
     def set_array(self, name: str, values: ArrayLike) -> None:
-        """Set what was learnt: for a warm start, for ablation, or for another size's weights.
+        """Set weights: for a warm start, an ablation, or weights of a learner of another size.
 
-        The learner goes on, bit for bit, as one that was loaded from a checkpoint with these
-        numbers. States, estimate and scalers stay; ``reset_state`` forgets the first two. The
-        readouts are in scaled units, so those of another learner fit as well as its scalers do.
+        The learner continues with the bits of one that was loaded from a checkpoint with these
+        numbers. States, estimate and scalers stay; ``reset_state`` resets the first two. The
+        readouts are in scaled units, so those of another learner fit only as well as its
+        scalers do.
 
         Examples:
             >>> teacher, learner = Learner(1, 1, hidden=8), Learner(1, 1, hidden=8, seed=1)
@@ -864,7 +869,7 @@ class Learner:
             values: real numbers in the shape of ``array(name)``; they are copied.
 
         Errors: ConfigError (the name); InputError (the shape; a number that is not finite, masked,
-        or that no checkpoint may hold) and InputTypeError. The learner is then as it was.
+        or that no checkpoint may hold) and InputTypeError. The learner is then unchanged.
         """
         if name not in self.arrays or not self._is_settable(name):
             expected = f"expected one of {', '.join(self.settable)}"
@@ -881,11 +886,11 @@ class Learner:
             raise InputError(f"{name}{index} is {array[tuple(index)]:g}: {wrong}")
 
     def reseed(self, seed: int) -> None:
-        """Draw the random directions of the estimate from another seed from now on.
+        """Draw all later random directions of the estimate from another seed.
 
-        The estimators nobacktrack, residual and unitwise draw them; with the others nothing
-        changes but the hash. ``config.seed`` stays: it is the seed of the initial weights.
-        So ``Learner(..., seed=w)`` and ``reseed(d)`` tell the two apart.
+        The estimators nobacktrack, residual and unitwise draw them; with the others only the hash
+        changes. ``config.seed`` remains the seed of the initial weights, so
+        ``Learner(..., seed=w)`` and ``reseed(d)`` vary the two separately.
 
         Args:
             seed: 0 .. 2^64 - 1.
@@ -988,7 +993,7 @@ class Learner:
         elif status == lib.NBT_ERR_FULL:
             raise SequenceError(
                 f"{message}; max_delay = {self._config.max_delay} (learn(float('nan')) if a label "
-                "will never come, or a larger max_delay)"
+                "will never arrive, or a larger max_delay)"
             )
         elif status == lib.NBT_ERR_EMPTY:
             raise SequenceError(message)
@@ -1015,12 +1020,12 @@ def _refused(array: Float32Array, positive: bool) -> tuple[list[int], str]:
         expected = "expected a variance above 0"
     if not bad.any():
         bad = np.abs(array) == np.abs(array).max()
-        expected = "no learner holds a number so large, scale the values down"
+        expected = "the number is too large for a learner, scale the values down"
     return [int(i) for i in np.argwhere(bad)[0]], expected
 
 
 def _restored(kind: type[Learner], data: bytes, anchor: tuple[int | None, ...] | None) -> Learner:
-    """A learner as it was pickled: a checkpoint does not tell "no anchor" from an open one."""
+    """A learner as pickled: a checkpoint does not distinguish "no anchor" from an open one."""
     learner = kind.from_bytes(data)
     if anchor is not None:
         learner._config = replace(learner._config, anchor=anchor)

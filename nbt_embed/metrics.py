@@ -1,8 +1,8 @@
-"""Scores of forecasts: kept up sample by sample, in memory that does not grow, or of whole arrays.
+"""Scores of forecasts: updated sample by sample in constant memory, or of whole arrays.
 
-``RegressionScore`` and ``SymbolScore`` are kept up. The functions take arrays and say how far
-intervals, quantiles, distributions and probabilities can be trusted. In all of them a truth that
-is NaN or masked is not scored, and where nothing was scored a figure is NaN.
+``RegressionScore`` and ``SymbolScore`` are updated. The functions take arrays and measure the
+calibration of intervals, quantiles, distributions and probabilities. A truth that is NaN or masked
+is not scored; without scored truths a figure is NaN.
 
 Symbols: e = forecast − truth, y the truth, ȳ its mean over the scored samples.
 """
@@ -25,8 +25,8 @@ class RegressionScore:
         MAE = mean |e|    RMSE = sqrt(mean e²)    nRMSE = sqrt(Σ e² / Σ (y − ȳ)²)
 
     Pooled figures take the sums over all targets before the ratio, in the targets' own units: a
-    target with a large swing weighs more. 1 is the nRMSE of somebody who knows the mean of what
-    is to come. Where nothing was scored, or nothing varied, a figure is NaN.
+    target with a large range weighs more. A constant forecast, the mean of the truths, has an nRMSE
+    of 1. Where nothing was scored, or nothing varied, a figure is NaN.
 
     Σ (y − ȳ)² follows Chan, Golub and LeVeque (1979), which is Welford's update for blocks.
 
@@ -39,7 +39,7 @@ class RegressionScore:
     Args:
         n_out: targets.
 
-    Cost: O(n_out) memory; O(rows n_out) an update.
+    Cost: O(n_out) memory; O(rows n_out) per update.
     """
 
     def __init__(self, n_out: int) -> None:
@@ -124,7 +124,7 @@ class RegressionScore:
 
 
 class SymbolScore:
-    """Bits per symbol: the mean of −log₂ of the probability given to the symbol that came.
+    """Bits per symbol: the mean of −log₂ of the probability of the symbol that occurred.
 
     Examples:
         >>> score = SymbolScore()
@@ -132,7 +132,7 @@ class SymbolScore:
         >>> score.symbols, score.bits_per_symbol
         (2, 1.5)
 
-    Cost: O(1) memory; O(symbols) an update.
+    Cost: O(1) memory; O(symbols) per update.
     """
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ def coverage(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike) -> float:
         0.6666666666666666
 
     Args:
-        lower: the lower ends, any shape; -inf and inf as ends say nothing and cover all.
+        lower: the lower ends, any shape; -inf and inf are no bounds.
         upper: the upper ends, the same shape.
         truths: the same shape.
 
@@ -194,13 +194,13 @@ def coverage(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike) -> float:
 
 
 def interval_score(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike, level: float) -> float:
-    """Mean interval score of Winkler: the width, and a fine for a truth outside. Less is better.
+    """Mean interval score of Winkler: width, plus a penalty for a truth outside. Lower is better.
 
         S = (u − l) + 2/α max(l − y, 0) + 2/α max(y − u, 0),   α = 1 − level
 
-    It is proper: in the mean nobody does better than with the true quantiles α/2 and 1 − α/2
-    (Winkler 1972; Gneiting and Raftery 2007, *Strictly proper scoring rules, prediction, and
-    estimation*, eq. 43). Units: those of the truths.
+    It is proper: the true quantiles α/2 and 1 − α/2 have the lowest expected score (Winkler 1972;
+    Gneiting and Raftery 2007, *Strictly proper scoring rules, prediction, and estimation*, eq. 43).
+    Units: those of the truths.
 
     Examples:
         >>> round(interval_score([0, 0], [1, 1], [0.5, 1.1], level=0.8), 6)
@@ -210,7 +210,7 @@ def interval_score(lower: ArrayLike, upper: ArrayLike, truths: ArrayLike, level:
         lower: as ``coverage``; an interval without end has an infinite score.
         upper: as ``coverage``.
         truths: as ``coverage``.
-        level: what the intervals mean to cover, 0 < level < 1.
+        level: nominal coverage of the intervals, 0 < level < 1.
 
     Errors: InputError, as ``coverage``, and for the level.
     """
@@ -248,12 +248,12 @@ def pinball_loss(quantiles: ArrayLike, truths: ArrayLike, level: float) -> float
 def log_loss(
     means: ArrayLike, scales: ArrayLike, truths: ArrayLike, freedom: ArrayLike = math.inf
 ) -> float:
-    """Mean of −ln p(y) in nats, p Gaussian or Student's t. Less is better (Good 1952).
+    """Mean of −ln p(y) in nats, p Gaussian or Student's t. Lower is better (Good 1952).
 
         Gaussian     −ln p = ln s + ½ ln 2π + ½ z²,   z = (y − m)/s
         Student's t  −ln p = ln s + ½ ln νπ + ln Γ(ν/2) − ln Γ((ν+1)/2) + (ν+1)/2 ln(1 + z²/ν)
 
-    Differences mean something, the figure itself depends on the units: halving them adds ln 2.
+    Differences are meaningful; the figure itself depends on the units: halving them adds ln 2.
 
     Examples:
         >>> round(log_loss([0.0], [1.0], [0.0]), 6)
@@ -285,7 +285,7 @@ def log_loss(
 
 
 def brier_score(probabilities: ArrayLike, outcomes: ArrayLike) -> float:
-    """Mean squared distance of probabilities from what came. Less is better (Brier 1950).
+    """Mean squared distance of probabilities from outcomes. Lower is better (Brier 1950).
 
         events (p the shape of the outcomes)    mean (p − o)², o = 0 or 1
         classes (one axis more)                 mean Σ_k (p_k − o_k)², o_k = 1 for the class
@@ -309,7 +309,7 @@ def brier_score(probabilities: ArrayLike, outcomes: ArrayLike) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How often came what was given a probability, bin by bin.
+    """Observed frequency of events by bins of their forecast probability.
 
     Attributes:
         edges: (bins + 1,) of the bins, from 0 to 1.
@@ -331,10 +331,10 @@ class Reliability:
 
 
 def reliability(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -> Reliability:
-    """Reliability table: probabilities that can be trusted have mean = frequency in every bin.
+    """Reliability table: calibrated probabilities have mean = frequency in every bin.
 
     (Murphy and Winkler 1977, *Reliability of subjective probability forecasts of precipitation and
-    temperature*.) Of classes the probability of every class counts, not only that of the likeliest.
+    temperature*.) With classes the probabilities of all classes count, not only the largest.
 
     Examples:
         >>> table = reliability([0.1, 0.1, 0.9], [0, 1, 1], bins=2)
@@ -372,8 +372,8 @@ def _scored(
     lost = np.argwhere(np.isnan(forecast) & known)
     if lost.size:
         raise InputError(
-            f"{name}{lost[0].tolist()} is NaN and its truth is known: pass NaN for the truth of "
-            "what is not to be scored"
+            f"{name}{lost[0].tolist()} is NaN and its truth is known: pass NaN as truth for rows "
+            "that are not to be scored"
         )
     return forecast[known], truth[known]
 
@@ -394,7 +394,7 @@ def _intervals(
 
 
 def _outcomes(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Float64Array, Float64Array]:
-    """Probabilities (N, K) and what came as 0 or 1 (N, K), known outcomes alone; events: K = 1."""
+    """Probabilities (N, K) and outcomes 0 or 1 (N, K), without missing ones; events: K = 1."""
     p, o = float64("probabilities", probabilities), float64("outcomes", outcomes)
     classes = p.ndim == o.ndim + 1
     if (p.shape[:-1] if classes else p.shape) != o.shape or (classes and not p.shape[-1]):

@@ -15,7 +15,7 @@ from nbt_embed.replay import DECIMAL
 BAD_INPUT = 2
 
 _DIGITS, _LARGEST = re.compile(r"[0-9]{1,20}"), (1 << 64) - 1
-COLUMNS = 'columns, separated by commas; one with a comma as "a, b", its quotes twice'
+COLUMNS = 'columns, separated by commas; a name with a comma as "a, b", with its quotes doubled'
 FURTHEST = (1 << 20) + 1  # rows ahead: the kernel's largest max_delay, and one
 _LONGEST = 1e12  # seconds
 _WORDS: dict[str, object] = {"none": None, "true": True, "false": False}
@@ -27,11 +27,11 @@ _COUNTS = (
     ("hidden", 0, "recurrent units; 0: recursive least squares"),
     ("resonators", 0, "units of a columnar layer that are resonators; all of cell resonator"),
     ("head", 0, "units of a learnt layer in front of the readout; 0: none"),
-    ("lags", 1, "last samples of every input that are seen at once"),
-    ("seed", 0, "seed of everything random"),
+    ("lags", 1, "newest samples of every input that are used in one step"),
+    ("seed", 0, "random seed"),
 )
 _USUAL = {
-    "cell": "columnar; gated for estimators and filters of dense cells",
+    "cell": "columnar; gated with an estimator or filter for dense cells",
     "estimator": "unitwise; nobacktrack for lstm; snap1 for columnar and resonator; frozen without "
     "units",
 }
@@ -83,7 +83,7 @@ def add_switches(group: Any) -> None:
         "--no-follow",
         dest="follow",
         action="store_false",
-        help="units are fixed after 300 samples, and nothing is anchored or mixed: fewer bytes",
+        help="fix the units after 300 samples, without anchors and mixture: fewer bytes",
     )
     group.add_argument(
         "--no-mixture",
@@ -99,8 +99,8 @@ def add_switches(group: Any) -> None:
         type=_setting,
         action="append",
         default=[],
-        help="any other setting of the learner, as in forget=0.999; may be given several times "
-        "(the names are those of nbt_embed.Config)",
+        help="any other setting of the learner (a field of nbt_embed.Config), such as "
+        "forget=0.999; may be repeated",
     )
 
 
@@ -125,16 +125,21 @@ def add_cells(group: Any) -> None:
         type=mark,
         action="append",
         default=[],
-        help="one more spelling of a missing value, as -200; may be given several times",
+        help="additional marker of a missing value, such as -200; may be repeated",
     )
-    group.add_argument("--delimiter", metavar="CHAR", help="between cells; tab, space, or one sign")
-    group.add_argument("--decimal", choices=[".", ","], help="mark of decimals")
+    group.add_argument(
+        "--delimiter", metavar="CHAR", help="delimiter of cells: tab, space, or one character"
+    )
+    group.add_argument("--decimal", choices=[".", ","], help="decimal mark")
 
 
 def add_gap(group: Any) -> None:
     """Which pause ends a recording."""
     group.add_argument(
-        "--gap", metavar="S", type=seconds, help="reset the state after a pause of more seconds"
+        "--gap",
+        metavar="S",
+        type=seconds,
+        help="reset the state after a gap of more than S seconds",
     )
 
 
@@ -145,14 +150,14 @@ def add_alarm(group: Any) -> None:
         metavar="SCORE",
         type=number_from(0, 1, "an anomaly score"),
         default=0.9999,
-        help="an alarm begins above this anomaly score (default: 0.9999)",
+        help="anomaly score above which an alarm begins (default: 0.9999)",
     )
     group.add_argument(
         "--hold-off",
         metavar="ROWS",
         type=count_from(0),
         default=100,
-        help="rows without a score above it before the next alarm (default: 100)",
+        help="rows without a score above --alarm before the next alarm can begin (default: 100)",
     )
 
 
@@ -270,7 +275,7 @@ def names(text: str) -> list[str]:
     As in CSV, a quote at the start of a name opens it, and stands twice within it.
     """
     if any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise argparse.ArgumentTypeError(f"{shown(text)}: holds bytes that are no UTF-8")
+        raise argparse.ArgumentTypeError(f"{shown(text)}: contains bytes that are not UTF-8")
     found: list[str] = []
     rest = text
     while True:
@@ -310,8 +315,8 @@ def _setting(text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(f"{shown(text)}: expected NAME=VALUE, as in forget=0.999")
     if name in _DECIDED:
         raise argparse.ArgumentTypeError(
-            f"{name} follows from the stream and the horizon"
-            + (": say --link" if name == "link" else "")
+            f"{name} is determined by the stream and the horizon"
+            + (": use --link" if name == "link" else "")
         )
     if name not in NAMES:
         known = [one for one in NAMES if one not in _DECIDED]

@@ -1,4 +1,4 @@
-"""A device's log, repeated in Python: the same calls, and the first step with other bits.
+"""Replay the log of a device in Python and find the first step with other bits.
 
 The log is a CSV file that a firmware prints with a few lines of C (docs/guide/export.md)::
 
@@ -7,11 +7,11 @@ The log is a CSV file that a firmware prints with a few lines of C (docs/guide/e
     ,0x3f800000,0x40490fdb,9ae16a3b2f90404f
     0x3f8ccccd,1.5,-2.25,
 
-One line a step, in the order of the calls: ``learn`` of the label, then ``predict`` from the
+One line per step, in the order of the calls: ``learn`` of the label, then ``predict`` from the
 inputs. Empty labels or inputs: that call was not made. Numbers are the bits of a float32, ``0x``
 and eight digits, or decimal (nine digits lose nothing; ``nan`` is a missing value). The hash,
 sixteen digits, is the learner's after the step; where it is empty nothing is compared. Lines that
-are empty or begin with ``#`` and columns of other names are passed over.
+are empty or begin with ``#`` and columns of other names are ignored.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of a replay.
+    """The result of a replay.
 
     Attributes: steps (rows replayed; after a difference none is), compared (of these, rows with a
     hash), difference (None: the same bits everywhere), hash (the learner's at the end).
@@ -69,7 +69,7 @@ class Replay:
 
 
 class Repeater(Protocol):
-    """What makes the calls of a log: ``Learner``."""
+    """The interface that a replay needs: that of ``Learner``."""
 
     @property
     def config(self) -> Config:
@@ -98,16 +98,16 @@ class _Row:
 
 
 def replay(learner: Repeater, log: str | Path | Iterable[str]) -> Replay:
-    """Make the calls of a log with a learner in the state that the device began with.
+    """Make the calls of a log with a learner in the initial state of the device.
 
-    The learner is moved on, to the device's state if there is no difference; ``copy.copy`` keeps
-    it. What the device's kernel refused is refused here too and changes nothing in either.
+    The learner advances, without a difference to the state of the device; replay a ``copy.copy`` to
+    keep it. Calls that the device refused are refused here too and change nothing.
 
     Args:
         learner: that of the checkpoint which the device has loaded.
         log: a path, or the lines of the log (an open text file).
 
-    Errors: StreamError names the file, the line and what is wrong; the steps before are done.
+    Errors: StreamError names the file, the line and the fault; earlier steps are done.
     Cost: that of the steps, and of a hash where the log has one.
     """
     if isinstance(log, (str, Path)):
@@ -164,13 +164,14 @@ def _rows(lines: Iterable[str], where: str, n_label: int, n_in: int) -> Iterator
             header = _header(cells, place, n_label, n_in)
         elif cells == header:
             raise StreamError(
-                f"{place}: the header again, so the device restarted: replay the lines before with "
-                "this checkpoint, those from here on with the one that the device loaded then"
+                f"{place}: a second header, so the device restarted: replay the lines before it "
+                "with this checkpoint, and the lines from here on with the checkpoint that the "
+                "device loaded at the restart"
             )
         elif len(cells) != len(header):
             raise StreamError(
-                f"{place}: {len(cells)} cells, the header has {len(header)}: a line that was cut "
-                "off or mixed with another; remove it and what follows"
+                f"{place}: {len(cells)} cells, the header has {len(header)}: an incomplete line, "
+                "or two mixed lines; remove it and the lines after it"
             )
         else:
             yield _Row(

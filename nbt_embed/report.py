@@ -25,16 +25,17 @@ _PURPOSES = {
     "workspace": "scratch of one step",
 }
 _GUARDS = {
-    "skipped": "updates that would have left the finite numbers were dropped",
-    "clipped": "inputs far outside what is usual were limited (input_limit)",
-    "limited": "labels far from every forecast were learnt as if they were nearer (gate)",
-    "stuck": "a channel was stuck, and nothing was learnt from them (stuck_steps)",
-    "reopened": "the loss rose or an input jumped permanently, and the learner learnt fast again",
-    "rolled_back": "the loss rose, and the last good parameters came back (rollback_steps)",
-    "moved": "values left their usual range, and the learner's scale followed (follow)",
-    "restarted": "values were not like the first ones, and the readouts started again",
+    "skipped": "updates with results that are not finite were skipped",
+    "clipped": "outlying inputs were clipped (input_limit)",
+    "limited": "the error of outlying labels was clipped (gate)",
+    "stuck": "a channel was stuck, and its labels were not learnt (stuck_steps)",
+    "reopened": "the loss rose or an input changed its level, and readouts and learning rates "
+    "were reset (drift_steps)",
+    "rolled_back": "the loss rose, and the last good parameters were restored (rollback_steps)",
+    "moved": "values left their range, and the units of the learner changed with them (follow)",
+    "restarted": "the units of an input changed, and the readouts were reset",
 }
-_START = 64  # rows in which units are found out: that they move is no news
+_START = 64  # rows in which the first units are estimated: their changes are not reported
 _ROWS_SHOWN = 3
 
 
@@ -46,7 +47,7 @@ def memory_table(memory: Memory) -> str:
 
 
 def guard_notes(guard_rows: Mapping[str, NDArray[np.intp]]) -> list[str]:
-    """What the guards of a learner did, and when, one sentence each (``Learner.guard_rows``)."""
+    """One sentence per guard that acted, with its rows (``Learner.guard_rows``)."""
     notes = []
     for name, rows in guard_rows.items():
         late = rows[rows >= _START] if name == "moved" else rows
@@ -65,9 +66,9 @@ def _rows(rows: Sequence[int]) -> str:
 
 
 def alternatives_table(memory: Memory, others: Sequence[Alternative]) -> str:
-    """Bytes of the other methods, how many times the learner's, and their formulas."""
+    """Bytes of the other methods, their ratio to the learner's, and their formulas."""
     if not others:
-        return "without units there is nothing that another method would train"
+        return "without units there are no weights for another method to train"
     width = max(len(other.name) for other in others)
     lines = [f"  {'this learner':<{width}}{memory.total:>14,}"]
     for other in others:
@@ -76,8 +77,8 @@ def alternatives_table(memory: Memory, others: Sequence[Alternative]) -> str:
             f"  {other.name:<{width}}{other.memory_bytes:>14,}  {times:6.1f} x   {other.formula}"
         )
     notes = (
-        "  rest: the bytes of this learner, trained, without v and w",
-        "  how wide an echo state network must be for the same accuracy depends on the stream",
+        "  rest: the bytes of this learner without v and w",
+        "  the width of an echo state network with the same accuracy depends on the stream",
     )
     return "\n".join(["the same network by other methods, bytes", *lines, *notes])
 

@@ -1,12 +1,12 @@
 """Learners as river estimators (extra [river]): docs/guide/peers.md.
 
 A call of ``learn_one`` is one step of a ``Learner``: the state takes the features in and forecasts,
-then the label is learnt. ``predict_one`` tells what the forecast would be if these features came
-next, and changes nothing. So ``predict_one`` before ``learn_one`` is the forecast that the step
-makes, and with labels that come late it stands at the last row whose label has come.
+then the label is learnt. ``predict_one`` returns the forecast for these features as the next row,
+and changes nothing. So ``predict_one`` before ``learn_one`` is the forecast of that step; with late
+labels it continues from the last row whose label has arrived.
 
-Every estimator has as many bytes as its features and classes need, from the first row on, and
-grows when a new one comes; ``max_features`` and ``max_classes`` bound it.
+An estimator has the bytes that its features and classes need, and grows with new ones up to
+``max_features`` and ``max_classes``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Row = Mapping[Any, Any]
 
 
 class _Streaming(base.Estimator):
-    """Features, and a learner that is as wide as they are."""
+    """Features, and a learner with an input for each."""
 
     def __init__(
         self,
@@ -110,15 +110,15 @@ class NbtRegressor(_Labelled, base.MiniBatchRegressor):
 
     A row is a dict of features: numbers, strings (each value is an input), True and False; None and
     NaN are missing. The target belongs to the features of its row. A target that is None or NaN
-    moves the state on and teaches nothing.
+    advances the state and is not learnt.
 
     Args:
-        hidden: Recurrent units: what the estimator knows of earlier rows.
-        head: Units of a learnt layer: what it knows of how features act together.
-        lags: Last rows of every feature that are seen at once.
+        hidden: Recurrent units, which keep information of earlier rows.
+        head: Units of a learnt layer, for interactions of features.
+        lags: Newest rows of every feature that are used in one step.
         seed: Of the initial weights.
-        max_features: Input channels at most: numbers, and values of strings. What comes later is
-            not used.
+        max_features: Input channels at most: numbers, and values of strings. Later ones are
+            ignored.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
     Examples:
@@ -152,14 +152,14 @@ class NbtRegressor(_Labelled, base.MiniBatchRegressor):
         _step(self._ready(len(self._features), 1), _inputs(row), label)
 
     def predict_one(self, x: Row) -> float:
-        """The forecast if these features came next; 0 before the first row. Changes nothing."""
+        """The forecast for these features as the next row, 0 before the first. Changes nothing."""
         row = self._features.row(x)
         if self._learner is None:
             return 0.0
         return float(self._learner.peek(_fitted(row, self._learner))[0])
 
     def predict_many(self, X: pd.DataFrame) -> pd.Series:
-        """``predict_one`` of every row: each as if it came next, none after another."""
+        """``predict_one`` of every row, each as the next row."""
         import pandas as pd
 
         forecasts = [self.predict_one(row) for row in _records(X)]
@@ -169,18 +169,18 @@ class NbtRegressor(_Labelled, base.MiniBatchRegressor):
 class NbtClassifier(_Labelled, base.MiniBatchClassifier):
     """Classification with a small recurrent network that learns online.
 
-    Rows and parameters are those of ``NbtRegressor``. A class is whatever can be the key of a dict;
-    an output is added when a class comes first. A label that is None or NaN moves the state on and
-    teaches nothing.
+    Rows and parameters are those of ``NbtRegressor``. A class is any value that can be the key of a
+    dict; a new class adds an output. A label that is None or NaN advances the state and is not
+    learnt.
 
     Args:
-        hidden: Recurrent units: what the estimator knows of earlier rows.
-        head: Units of a learnt layer: what it knows of how features act together.
-        lags: Last rows of every feature that are seen at once.
+        hidden: Recurrent units, which keep information of earlier rows.
+        head: Units of a learnt layer, for interactions of features.
+        lags: Newest rows of every feature that are used in one step.
         seed: Of the initial weights.
-        max_features: Input channels at most: numbers, and values of strings. What comes later is
-            not used.
-        max_classes: Classes at most. What comes later is not learnt, and has no probability.
+        max_features: Input channels at most: numbers, and values of strings. Later ones are
+            ignored.
+        max_classes: Classes at most. Later ones are not learnt, and have no probability.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
     Examples:
@@ -245,8 +245,8 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
         if new and len(self._classes) >= self.max_classes and not self._full:
             self._full = True
             warnings.warn(
-                f"label {shown(label)} is not learnt, nor are others that come from now on: there "
-                f"are max_classes = {self.max_classes} already; raise it",
+                f"label {shown(label)} is ignored, and so are all later new ones: all "
+                f"max_classes = {self.max_classes} places are taken; raise it",
                 CapacityWarning,
                 stacklevel=3,
             )
@@ -258,7 +258,7 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
         return self._classes.get(label, math.nan)
 
     def predict_proba_one(self, x: Row, **_: Any) -> dict[Any, float]:
-        """Of every class seen so far its probability if these features came next."""
+        """Probability of every class so far, for these features as the next row."""
         row = self._features.row(x)
         if self._learner is None or not self._classes:
             return {}
@@ -270,7 +270,7 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
         return dict(zip(self._classes, found.tolist(), strict=False))
 
     def predict_proba_many(self, X: pd.DataFrame) -> pd.DataFrame:
-        """``predict_proba_one`` of every row: each as if it came next, none after another."""
+        """``predict_proba_one`` of every row, each as the next row."""
         import pandas as pd
 
         rows = [list(self.predict_proba_one(row).values()) for row in _records(X)]
@@ -279,16 +279,16 @@ class NbtClassifier(_Labelled, base.MiniBatchClassifier):
 
 
 class NbtForecaster(_Streaming, Forecaster):
-    """Forecasts of a time series, of its next values one after the other.
+    """Forecasts of the next values of a time series.
 
-    The learner sees the last value, and the features of the row that is forecast where there are
-    any; its forecasts are differences to the last value, mixed with those of a linear model of the
-    last ten. Later steps take the forecasts before them for values.
+    The inputs are the last value and the features, if any, of the row that is forecast. Forecasts
+    are differences from the last value, mixed with those of a linear model of the last ten values.
+    Later steps use the earlier forecasts as values.
 
     Args:
         hidden: Recurrent units.
         head: Units of a learnt layer; None means as many as hidden.
-        lags: Last values that are seen at once.
+        lags: Newest values that are used in one step.
         seed: Of the initial weights.
         max_features: Input channels at most, of the features.
         settings: Other fields of ``nbt_embed.Config`` by name.
@@ -325,7 +325,7 @@ class NbtForecaster(_Streaming, Forecaster):
     def learn_one(self, y: Any, x: Row | None = None) -> None:
         """One step: forecast this value from the one before and its own features, then learn it.
 
-        A value that is None or NaN is missing: the learner goes on with the last one it had.
+        A value that is None or NaN is missing: the last one is repeated.
         Errors: InputError, InputTypeError (they name the feature; nothing has changed).
         """
         label = number("y", y, _LABEL)
@@ -338,14 +338,13 @@ class NbtForecaster(_Streaming, Forecaster):
             self._last = label
 
     def forecast(self, horizon: int, xs: Iterable[Row] | None = None) -> list[float]:
-        """The next values, not beyond those seen by more than these span. Changes nothing.
+        """The next values, limited to the range of past values plus their span. Changes nothing.
 
         Before the second value, the first is repeated; before the first, 0.
 
         Args:
             horizon: How many.
-            xs: The features of each of them. Without, features are missing, as in a row without
-                them.
+            xs: The features of each of them; None: missing.
         """
         horizon = _count("horizon", horizon, 0)
         asked = [{}] * horizon if xs is None else list(xs)
@@ -376,7 +375,7 @@ def _step(learner: Learner, inputs: Float32Array, label: float) -> Float32Array:
 
 
 def _inputs(row: Float32Array) -> Float32Array:
-    """What a learner takes in: one channel where there is no feature yet."""
+    """Inputs of a learner: one channel before the first feature."""
     return row if len(row) else np.zeros(1, np.float32)
 
 

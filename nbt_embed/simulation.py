@@ -18,9 +18,9 @@ SWING = (1.0, 1.0, 2.0)
 def simulated_sensor(
     steps: int = 6000, seed: int = 0, missing: float = 0.02, noise: float = 0.02
 ) -> Stream:
-    """A machine part that vibrates, simulated: three sensors, inputs and targets alike.
+    """A simulated vibrating machine part with three sensors, which are inputs and targets.
 
-    A mass on a hardening spring is driven by a motor whose speed wanders:
+    A mass on a hardening spring is driven by a motor with a drifting speed:
 
         x'' = −c x' − k (x + x³) + F cos φ,   φ' = ω (1 + slow random walk)
         T'  = (heat x'² − (T − T_air)) / τ,   T_air drifts slowly
@@ -30,12 +30,12 @@ def simulated_sensor(
     spring softens and the damping falls.
 
     Args:
-        steps: samples, at least 1; about 12 a revolution.
+        steps: samples, at least 1; about 12 per revolution.
         seed: any integer from 0; the same seed gives the same numbers.
         missing: probability that a reading is lost (NaN), 0..1, each channel by itself.
-        noise: standard deviation of the sensor noise, as a fraction of the usual swing (``SWING``).
+        noise: standard deviation of the sensor noise, as a fraction of the amplitude (``SWING``).
 
-    Errors: InputError. Cost: about 8 µs a step.
+    Errors: InputError. Cost: about 8 µs per step.
     """
     if steps < 1:
         raise InputError(f"steps = {steps}: expected at least 1")
@@ -53,9 +53,9 @@ def simulated_sensor(
 
 
 def machine(rng: np.random.Generator, loose_from: int) -> Iterator[tuple[float, float, float]]:
-    """Noise-free readings of the simulated machine, without an end.
+    """Noise-free readings of the simulated machine, an endless iterator.
 
-    Time runs in units of the sample interval. Args: rng, of the speed's and the air's walks;
+    Time runs in units of the sample interval. Args: rng, for the random walks of speed and air;
     loose_from, the step at which a part comes loose.
     """
     substeps = 8

@@ -1,9 +1,9 @@
 """Learners as scikit-learn estimators (extra [sklearn]): docs/guide/peers.md.
 
 Rows are samples in the order of time. ``fit`` learns them from scratch, one after the other,
-``partial_fit`` goes on, and ``predict`` goes on from the last row that was learnt without changing
-the estimator: its first row comes next, its second after that. So a forecast depends on the rows
-before it in the same call, and ``TimeSeriesSplit`` is the split that fits.
+``partial_fit`` continues, and ``predict`` continues from the last learnt row without changing the
+estimator. So a forecast depends on the rows before it in the same call; split with
+``TimeSeriesSplit``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Rows(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type hi
         self.learner_ = learner
 
     def _forecasts(self, X: Any) -> Float64Array:
-        """(T, n_out) of the rows that come after those that were learnt. Changes nothing."""
+        """(T, n_out) for the rows after the learnt ones. Changes nothing."""
         check_is_fitted(self)
         inputs = self._inputs(X, reset=False)
         learner = copy.copy(self.learner_)
@@ -86,12 +86,13 @@ class _Rows(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type hi
 class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
     """Regression on rows in the order of time, with a recurrent network that learns online.
 
-    The target belongs to the features of its row. NaN in features is missing: the last value holds.
+    The target belongs to the features of its row. NaN in features is missing: the last value is
+    repeated.
 
     Args:
-        hidden: Recurrent units: what the estimator knows of earlier rows.
-        head: Units of a learnt layer: what it knows of how features act together.
-        lags: Last rows of every feature that are seen at once.
+        hidden: Recurrent units, which keep information of earlier rows.
+        head: Units of a learnt layer, for interactions of features.
+        lags: Newest rows of every feature that are used in one step.
         seed: Of the initial weights.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
@@ -134,11 +135,11 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
         return self._learn(X, y, fresh=True)
 
     def partial_fit(self, X: Any, y: Any) -> Self:
-        """Learn rows that come after those that were learnt. An error leaves all as it was."""
+        """Learn further rows. An error leaves the estimator unchanged."""
         return self._learn(X, y, fresh=not hasattr(self, "learner_"))
 
     def predict(self, X: Any) -> Float64Array:
-        """Forecasts (T,) or (T, n_outputs) for rows that come after those that were learnt."""
+        """Forecasts (T,) or (T, n_outputs) for the rows after the learnt ones."""
         forecasts = self._forecasts(X)
         return forecasts[:, 0] if self._flat else forecasts
 
@@ -152,8 +153,8 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
             learner = copy.copy(self.learner_)
         if width != learner.config.n_out:
             raise ValueError(
-                f"y has {width} outputs: partial_fit goes on with {learner.config.n_out}, as "
-                "before; call fit to start again"
+                f"y has {width} outputs: partial_fit needs {learner.config.n_out}, as before; "
+                "call fit to start again"
             )
         self._feed(learner, inputs, labels)
         self._flat = labels.ndim == 1
@@ -163,12 +164,13 @@ class NbtRegressor(RegressorMixin, _Rows):  # type: ignore[misc]
 class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
     """Classification of rows in the order of time, with a recurrent network that learns online.
 
-    The label belongs to the features of its row. NaN in features is missing: the last value holds.
+    The label belongs to the features of its row. NaN in features is missing: the last value is
+    repeated.
 
     Args:
-        hidden: Recurrent units: what the estimator knows of earlier rows.
-        head: Units of a learnt layer: what it knows of how features act together.
-        lags: Last rows of every feature that are seen at once.
+        hidden: Recurrent units, which keep information of earlier rows.
+        head: Units of a learnt layer, for interactions of features.
+        lags: Newest rows of every feature that are used in one step.
         seed: Of the initial weights.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
@@ -209,23 +211,23 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
         return self._learn(X, y, None, fresh=True)
 
     def partial_fit(self, X: Any, y: Any, classes: Sequence[Any] | None = None) -> Self:
-        """Learn rows that come after those that were learnt. An error leaves all as it was.
+        """Learn further rows. An error leaves the estimator unchanged.
 
         Args:
             X: array-like or frame of shape (T, n_features)
             y: array-like of shape (T,)
-            classes: all classes that there will be, in the first call. Without, those of its y.
+            classes: all classes, in the first call; None: those of its y.
         """
         return self._learn(X, y, classes, fresh=not hasattr(self, "learner_"))
 
     def predict_proba(self, X: Any) -> Float64Array:
-        """Probabilities (T, n_classes) for rows that come after those that were learnt."""
+        """Probabilities (T, n_classes) for the rows after the learnt ones."""
         found: Float64Array = self._forecasts(X)[:, : len(self.classes_)]
         found /= found.sum(axis=1, keepdims=True)
         return found
 
     def predict(self, X: Any) -> Any:
-        """Labels (T,) for rows that come after those that were learnt."""
+        """Labels (T,) for the rows after the learnt ones."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
@@ -237,7 +239,7 @@ class NbtClassifier(ClassifierMixin, _Rows):  # type: ignore[misc]
             known = self.classes_
             if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
-                    f"classes = {classes!r}: the first call of partial_fit said "
+                    f"classes = {classes!r}: the first call of partial_fit had "
                     f"{known.tolist()!r}; leave classes out, or call fit to start again"
                 )
         else:

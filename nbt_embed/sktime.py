@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type hints
     """Forecasts of a time series with a small recurrent network that learns online.
 
-    ``fit`` learns the series from its first value to its last, ``update`` goes on. Later steps of a
-    forecast take those before them for values. A missing value repeats the last one. sktime keeps
-    the series too, unless ``set_config(remember_data=False)`` says otherwise.
+    ``fit`` learns the series from its first value to its last, ``update`` continues. Later steps of
+    a forecast use the earlier ones as values. A missing value repeats the last one. sktime keeps
+    the series too; ``set_config(remember_data=False)`` prevents this.
 
     Args:
         hidden: Recurrent units.
         head: Units of a learnt layer; None means as many as hidden.
-        lags: Last values that are seen at once.
+        lags: Newest values that are used in one step.
         seed: Of the initial weights.
         settings: Other fields of ``nbt_embed.Config`` by name.
 
@@ -77,9 +77,9 @@ class NbtForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has no type
         return self._update(y)
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> Self:  # noqa: ARG002
-        """Learn values that are new, or without update_params only move the state on.
+        """Learn new values, or without update_params only advance the state.
 
-        An error leaves all as it was.
+        An error leaves the forecaster unchanged.
         """
         # Windows overlap in evaluate(strategy="update"). NumPy's arrays do not say which rows these
         # are, so they are new.

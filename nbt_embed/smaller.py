@@ -1,8 +1,8 @@
-"""What would fit where a learner does not: the same learner with less, cheapest loss first.
+"""Smaller learners that fit where a learner does not, smallest expected loss first.
 
-What only describes a forecast costs no accuracy and goes first. The order of the others is a
-judgement: what a step down costs depends on the stream (``make losses`` measures it on recorded
-ones, ``nbt-embed compare`` on yours).
+Parts that only describe a forecast cost no accuracy and are removed first. The order of the others
+is a judgement: the loss of a reduction depends on the stream (``make losses`` measures it on
+recorded ones, ``nbt-embed compare`` on yours).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Reduce = Callable[[Config], Config | None]
 
 @dataclass(frozen=True)
 class Reduction:
-    """A step down: what it does, and the learner after it, None where it changes nothing."""
+    """A reduction: its name, and the learner after it, None where it changes nothing."""
 
     name: str
     reduce: Reduce
@@ -29,7 +29,7 @@ class Reduction:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A learner that fits: what was given up, in that order, and what it takes."""
+    """A learner that fits: the reductions in their order, and its resources."""
 
     names: tuple[str, ...]
     footprint: Footprint
@@ -138,10 +138,10 @@ REDUCTIONS = (
 
 
 def what_fits(made: Footprint, limits: Limits) -> tuple[Fitting, ...]:
-    """Learners with less that fit, cheapest loss first: by one step down, and by several.
+    """Smaller learners that fit, smallest expected loss first: by one reduction, and by several.
 
-    Several: the steps down in their order until it fits, without those that turn out not to be
-    needed. Empty if nothing fits. Cost: some tens of ``footprint``.
+    Several: the reductions in their order until it fits, without the unnecessary ones. Empty if
+    nothing fits. Cost: some tens of ``footprint``.
     """
     found: dict[Config, Fitting] = {}
     for names in (*((one,) for one in REDUCTIONS), *_several(made, limits)):

@@ -1,4 +1,4 @@
-"""Samples in time order: what everything after the reading of a file or an array sees.
+"""Samples in time order, as read from a file or an array.
 
 A stream is read once, in order. NaN means missing, both in inputs and in targets. Files are read by
 ``nbt_embed.app.reading``; ``nbt_embed.simulation`` makes a stream that needs no file.
@@ -23,7 +23,8 @@ class Stream:
 
     Attributes:
         inputs: (T, n_in) float32, the source's own units, NaN where missing.
-        targets: (T, n_out) float32, the same rows; what row t + h forecasts of row t aim at.
+        targets: (T, n_out) float32, the same rows; forecasts of row t with horizon h are compared
+            with row t + h.
         input_names: n_in names.
         target_names: n_out names.
     """
@@ -78,8 +79,8 @@ def from_arrays(
     Args:
         inputs: (T, n_in), or (T,) for one channel; NaN or masked (``numpy.ma``) means missing.
         targets: (T, n_out) or (T,); None: the inputs themselves.
-        input_names: one name a column; None: x1, x2, ...
-        target_names: the same; None: y1, y2, ..., or the inputs' names where the targets are they.
+        input_names: one name per column; None: x1, x2, ...
+        target_names: the same; None: y1, y2, ..., or the inputs' names where they are the targets.
 
     Errors: InputError (shape, rows, infinite values), InputTypeError (not real numbers).
     Cost: O(T (n_in + n_out)), one copy.
@@ -105,7 +106,7 @@ def from_arrays(
 
 
 def _columns(name: str, values: ArrayLike) -> Float32Array:
-    """A checked float32 copy with one row a sample."""
+    """A checked float32 copy with one row per sample."""
     table = np.array(float32(name, values), order="C")
     if table.ndim == 1:
         table = table[:, np.newaxis]
@@ -127,5 +128,5 @@ def _names(role: str, names: Sequence[str] | None, count: int, letter: str) -> t
     if names is None:
         return tuple([f"{letter}{i + 1}" for i in range(count)])
     if len(names) != count:
-        raise InputError(f"{role} has {len(names)} names: expected {count}, one a column")
+        raise InputError(f"{role} has {len(names)} names: expected {count}, one per column")
     return tuple(names)

@@ -26,7 +26,7 @@ class Swept:
     """One configuration of a sweep.
 
     Attributes:
-        name: what it was called, or its settings.
+        name: the given name, or its settings.
         config: with the first seed.
         seeds: those it ran with.
         rmse, nrmse: for each seed, over all targets (``Evaluation``); not finite where it diverged.
@@ -89,14 +89,14 @@ def sweep(
         seeds: at least one; a configuration's own seed does not count.
         horizon: h, from 0; every configuration needs max_delay >= h - 1.
         score_from: as for ``evaluate``.
-        jobs: passes at once; None: as many as this process may use processors. The results do not
+        jobs: passes at once; None: the number of processors of this process. The results do not
             depend on it.
         progress: called with the number of rows fed since the last call;
             len(stream) * len(configs) * len(seeds) rows in all.
 
     Returns: one ``Swept`` for each configuration, in their order.
     Errors: ConfigError (a configuration, the seeds, jobs), InputTypeError, InputError (nothing to
-    score), ``parallel.Interrupted`` after Ctrl-C, which says how many passes were done.
+    score), ``parallel.Interrupted`` after Ctrl-C, with the number of finished passes.
     Cost: that of the learners, and a (T, n_out) array for each pass that runs.
     """
     named = _named(configs)
@@ -167,5 +167,5 @@ def _named(configs: Mapping[str, Config] | Sequence[Config]) -> dict[str, Config
         if not isinstance(config, Config):
             raise InputTypeError(f"configs[{name!r}] is {shown(config)}: expected a Config")
         if config.link == "categorical":
-            raise ConfigError(f"{name}: link = 'categorical' has no real targets to be scored")
+            raise ConfigError(f"{name}: link = 'categorical' has no real-valued targets to score")
     return named

@@ -1,8 +1,8 @@
-"""Labels that come back in any order: a forecast gives a ticket, and a label comes with one.
+"""Labels in any order: every forecast has a ticket, and every label names one.
 
-A learner learns the label of the oldest forecast that waits, so a label that comes early is kept
-until every older forecast has its label or was given up. What is learnt, and when, depends on
-nothing else: the bits are those of a learner that is given the same labels in that order.
+A learner learns the label of the oldest waiting forecast, so a label that arrives early is kept
+until every older forecast has its label or was given up. The bits are those of a learner that gets
+the same labels in the order of the forecasts.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Ticket:
     """A forecast that waits, or has waited, for its label.
 
     Attributes: number, of all forecasts that its learner ever made, from 0; y (n_out,), the
-    forecast, NaN if it was not made through ``Tickets``; desk and key, what tells it from the
-    tickets of other learners and of copies.
+    forecast, NaN if it was not made through ``Tickets``; desk and key, which identify the
+    learner and its copies.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Ticket:
 
 
 class _WrongTicketError(SequenceError):
-    """This ticket can be given no label."""
+    """This ticket takes no label."""
 
 
 @dataclass
@@ -73,13 +73,13 @@ class Tickets:
         0
 
     Args:
-        learner: it holds at most max_delay + 1 forecasts that wait. Its own calls may go on being
-            used: forecasts made by them have tickets in ``waiting``.
-        give_up_oldest: what ``predict`` does while max_delay + 1 forecasts wait: give the oldest up
-            (True), or refuse (False).
+        learner: it holds at most max_delay + 1 forecasts that wait. Its own calls
+            still work: forecasts made by them have tickets in ``waiting``.
+        give_up_oldest: whether ``predict`` gives up the oldest forecast while max_delay + 1 wait
+            (True), or is refused (False).
 
     At most max_delay + 1 forecasts and labels are kept. A pickle, a deep copy and ``save`` keep the
-    learner with them; tickets given before are good in each of them, too.
+    learner with them; earlier tickets are valid in each of them.
     Errors: SequenceError (a ticket that has been used, or is not of this learner; two threads at
     once) leaves everything as it was.
     """
@@ -99,12 +99,12 @@ class Tickets:
 
     @property
     def learner(self) -> Learner:
-        """The learner, to ask and to save."""
+        """The learner."""
         return self._learner
 
     @property
     def waiting(self) -> tuple[Ticket, ...]:
-        """The tickets whose labels have not come, oldest first."""
+        """The tickets without a label, oldest first."""
         return self._learner._alone(
             "waiting",
             lambda: tuple([one.ticket for one in self._look().values() if one.label is None]),
@@ -112,7 +112,7 @@ class Tickets:
 
     @property
     def kept(self) -> int:
-        """Labels that have come and wait for those of older forecasts."""
+        """Number of early labels, which wait for those of older forecasts."""
         return self._learner._alone(
             "kept", lambda: sum(one.label is not None for one in self._look().values())
         )
@@ -138,15 +138,15 @@ class Tickets:
 
         Errors and warnings: those of ``Learner.learn``; SequenceError for a ticket that has its
         label, was given up, was dropped by a reset, or is not of this learner. A label that was
-        kept may be refused when its turn comes (absurdly far from the others): InputError then
-        names its ticket, which waits for a label again.
+        kept may be refused when it is learnt (a value out of range): InputError then names its
+        ticket, which waits for a label again.
         """
         label = one_sample("y", y, self._learner.config.n_label)
         self._learner._check_label(label)
         self._learner._alone("learn", lambda: self._settle(ticket, label))
 
     def give_up(self, ticket: Ticket | int) -> None:
-        """Say that the label of this forecast will never come: nothing is learnt from it.
+        """Give up the label of this forecast: nothing is learnt from it.
 
         Errors: as ``learn``.
         """
@@ -187,7 +187,7 @@ class Tickets:
         except (KeyError, TypeError, ValueError):
             rows = {-1: None}
         if rows:
-            raise CheckpointError("the tickets are not those of the learner: take the file before")
+            raise CheckpointError("the tickets are not those of the learner: use an earlier file")
         return self
 
     def save(self, file: str | os.PathLike[str] | Writable) -> None:
@@ -286,7 +286,7 @@ class Tickets:
         if isinstance(ticket, Ticket):
             number = integer("ticket", ticket.number)
             if ticket.desk != self._desk:
-                raise _WrongTicketError(f"ticket {shown(number)} is of another learner")
+                raise _WrongTicketError(f"ticket {shown(number)} belongs to another learner")
         elif isinstance(ticket, (bool, np.bool_)):
             raise InputTypeError(f"ticket = {shown(ticket)}: expected a Ticket, or its number")
         else:
@@ -295,7 +295,8 @@ class Tickets:
         made = _counts(self._learner).made
         if not 0 <= number < made:
             raise _WrongTicketError(
-                f"ticket {shown(number)} has not been given: this learner has made {made} forecasts"
+                f"ticket {shown(number)} has not been issued: this learner has made {made} "
+                "forecasts"
             )
         if number not in forecasts:
             how = (
@@ -306,7 +307,7 @@ class Tickets:
             raise _WrongTicketError(f"the forecast of ticket {number} {how}")
         found = forecasts[number]
         if isinstance(ticket, Ticket) and ticket.key != found.ticket.key:
-            raise _WrongTicketError(f"ticket {number} was given by a copy of this learner")
+            raise _WrongTicketError(f"ticket {number} was issued by a copy of this learner")
         if found.label is not None:
             how = "was given up" if np.isnan(found.label).all() else "has its label already"
             first = next(iter(forecasts))
@@ -352,11 +353,11 @@ def _facts(data: bytes) -> dict[str, Any]:
     text = data[-_END.size - size : -_END.size]
     if magic != _MAGIC:
         raise CheckpointError(
-            "the checkpoint has no tickets: what Tickets.save wrote has them; begin with "
+            "the checkpoint has no tickets, as it was not written by Tickets.save; start with "
             "Tickets(Learner.load(file))"
         )
     if len(text) != size or zlib.crc32(text) != crc:
-        raise CheckpointError("the tickets are damaged: take the file before")
+        raise CheckpointError("the tickets are damaged: use an earlier file")
     facts: dict[str, Any] = json.loads(text)
     return facts
 

@@ -608,7 +608,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "text.nbt"
     path.write_text("hello, world")
     with pytest.raises(
-        CheckpointError, match=r"text\.nbt: 12 bytes: these bytes are no checkpoint"
+        CheckpointError, match=r"text\.nbt: 12 bytes: the bytes are not a checkpoint"
     ):
         Learner.load(path)
     with path.open("rb") as file, pytest.raises(CheckpointError, match=r"text\.nbt"):

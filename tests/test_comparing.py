@@ -124,7 +124,7 @@ def test_a_near_tie_goes_to_the_cheaper_one() -> None:
     (cheapest,) = [one for one in rows if one.cheapest]
     assert cheapest.key == RLS
     verdict = document(stream, rows)["horizons"][0]["verdict"]
-    assert any("So take recursive least squares here" in sentence for sentence in verdict)
+    assert any("Use recursive least squares here" in sentence for sentence in verdict)
 
 
 def test_impossible_combinations_are_left_out_with_a_note(stream: Stream) -> None:
@@ -138,7 +138,7 @@ def test_impossible_combinations_are_left_out_with_a_note(stream: Stream) -> Non
 
 def test_a_grid_without_a_learner_is_refused(stream: Stream) -> None:
     grid = Grid(hidden=(2,), cells=("columnar",), estimators=("unitwise",))
-    with pytest.raises(ConfigError, match="no combination of the grid is a learner; the first: "):
+    with pytest.raises(ConfigError, match="no combination of the grid is valid; the first: "):
         compare(stream, grid, M4F)
 
 
@@ -393,9 +393,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_what_is_combined_is_not_set_too(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "compare", "none.csv", "--set", "hidden=4")
-    assert "--set hidden: is one of what is combined; use --hidden for it" in said
+    assert "--set hidden: is part of the grid; use --hidden for it" in said
     said = refused(capsys, "compare", "none.csv", "--set", "seed=4")
-    assert "--set seed: is one of what is combined; use --seeds for it" in said
+    assert "--set seed: is part of the grid; use --seeds for it" in said
 
 
 @pytest.mark.parametrize("command", ["compare", "tune"])

@@ -22,7 +22,7 @@ NAMES = [one.name for one in processors()]
 # arithmetic depends on the numbers.
 OTHER_STREAM = 0.05
 # What the errors of instructions and of flash may be.
-MEDIAN, WORST, FLASH = 0.05, 0.40, 0.35
+MEDIAN, WORST, FLASH = 0.055, 0.26, 0.35
 
 
 @cache
@@ -81,7 +81,9 @@ def test_flash_and_stack_are_within_the_stated_errors_of_kernels_not_seen(name: 
             stack.append(made.stack / kernel.stack[made.level] - 1)
     assert max(flash) == pytest.approx(processor.flash_error, abs=1e-3)
     assert processor.flash_error <= FLASH
-    assert max(stack) <= 2.5 * processor.stack_error + 0.05
+    # Too high by the error at one end, and raised by the error at the other.
+    error = processor.stack_error
+    assert max(stack) <= (1 + error) / (1 - error) - 1 + 0.05
 
 
 @pytest.mark.parametrize("name", NAMES)

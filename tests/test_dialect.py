@@ -151,7 +151,7 @@ def test_marks_are_decided_by_the_whole_file(tmp_path: Path, rows: int) -> None:
         (
             "a;b\n1,5;2\n1.234;3\n2,5;4\n",
             "log.csv: line 2, column 'a', holds '1,5' and line 3, column 'a', holds '1.234': these "
-            "marks contradict one another: say which mark is the decimal one, --decimal , or",
+            "marks contradict one another: name the decimal mark, --decimal , or",
         ),
         (
             "a;b\n1,5;2\n1.5;3\n",
@@ -348,7 +348,7 @@ def test_two_columns_or_one_with_a_decimal_comma(tmp_path: Path) -> None:
     assert same(table(tmp_path, text, decimal=",")[0], [[20.19], [19.67], [21.4]], "x1")
     assert not any("two columns" in n for n in table(tmp_path, text, delimiter=",")[1])
     told = refusal(tmp_path, text + "20,05\n")
-    assert "line 4: '20,05' may be a number with a decimal comma or two numbers: say" in told
+    assert "line 4: '20,05' may be a number with a decimal comma or two numbers: use" in told
     assert same(table(tmp_path, "a,b\n" + text)[0], [[20, 19], [19, 67], [21, 40]])
 
 
@@ -362,7 +362,7 @@ def test_row_names_without_a_name_for_their_column(tmp_path: Path) -> None:
     found, notes = table(tmp_path, text)
     assert same(found, ROWS)
     assert notes == [
-        "line 1 names all columns but the first, which has none",
+        "line 1 names all columns except the first",
         "column 'column 1' is left out: it numbers the rows",
     ]
 
@@ -382,7 +382,7 @@ def test_a_first_row_with_a_missing_value_is_no_header(tmp_path: Path) -> None:
 def test_skip_and_header_may_be_said(tmp_path: Path) -> None:
     found, notes = table(tmp_path, "x,y\n" + TEXT, skip=1)
     assert same(found, ROWS)
-    assert notes == ["the first line is skipped, as said"]
+    assert notes == ["the first line is skipped, as requested"]
     assert same(table(tmp_path, TEXT, skip=1, header=False)[0], ROWS, "x1,x2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n", header=True)[0], [[3, 4], [3, 5]], "1,2")
     assert same(table(tmp_path, "1,2\n3,4\n3,5\n")[0], [[1, 2], [3, 4], [3, 5]], "x1,x2")
@@ -430,21 +430,21 @@ def test_a_quote_that_swallows_lines_is_named(
         "a,b,note\n" + 40 * row + bad + "\n" + lines_below * row + (closing + "\n") * bool(closing)
     )
     told = refusal(tmp_path, text + row)
-    assert f"log.csv: line 42, column {column!r}: a quote opens (" in told
-    assert "swallows the lines below: close it or take it out, or say --quote none" in told
+    assert f"log.csv: line 42, column {column!r}: a quote (" in told
+    assert "is not closed and includes the lines below: close or remove it, or use" in told
     if '"' in text and not closing and column == "note":
         assert len(table(tmp_path, text, quote="")[0]["rows"]) == 41 + lines_below
 
 
 def test_a_quote_that_swallows_the_next_line_alone(tmp_path: Path) -> None:
     text = 'v,w\n1.5,2.5\n3.5,"4.5\n5.5,6.5"\n7.5,8.5\n'
-    assert "line 3, column 'w': a quote opens" in refusal(tmp_path, text)
+    assert "line 3, column 'w': a quote (" in refusal(tmp_path, text)
 
 
 def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
     text = 'a,pipe\n1,5" steel\n2,6" steel\n4,7"\n5,8"\n'
     told = refusal(tmp_path, text)
-    assert "line 2: a quote stands within the cell '5\" steel': put quotes around" in told
+    assert "line 2: a quote is inside the cell '5\" steel': put quotes around" in told
     assert same(table(tmp_path, text, quote="")[0], [[1], [2], [4], [5]], "a")
 
 
@@ -461,7 +461,10 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
         ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells and the header has 2"),
         ("a,b\n" + "1,2\n" * 100_000 + "\n#\n1,2,3\n", "line 100004 has 3 cells and the header"),
         ("a,b,c\n1,2\n3,4\n", "line 1 has 3 cells and line 2 has 2, separated by ',': name every"),
-        ('a,"b\n1,2\n3,4\n5,"6\n7,8\n', "line 1: a quote opens and swallows the lines below"),
+        (
+            'a,"b\n1,2\n3,4\n5,"6\n7,8\n',
+            "line 1: a quote is not closed and includes the lines below",
+        ),
         ("#1,2\n#2,3\n", "the file holds comment lines alone (# % //): name one with a header"),
         ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),

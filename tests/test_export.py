@@ -300,7 +300,7 @@ def test_a_firmware_with_a_prefix_builds_as_it_is(tool: Tool, tmp_path: Path) ->
 
 def test_a_prefix_has_to_be_one(tmp_path: Path) -> None:
     for wrong in ("", "2nd", "Pump", "a-b", "a b", "_a", "a__b", "a_", "é", "a\n", "x" * 17):
-        with pytest.raises(ExportError, match="expected the begin of a C name") as error:
+        with pytest.raises(ExportError, match="expected the beginning of a C name") as error:
             export_firmware(Learner(1, 1, hidden=2), tmp_path / "firmware", prefix=wrong)
         assert f"prefix = {wrong!r}" in str(error.value)
     assert list(tmp_path.iterdir()) == []
@@ -532,7 +532,7 @@ def test_a_folder_that_cannot_be_written_is_refused_and_stays_as_it_is(
     monkeypatch.chdir(full)
     with pytest.raises(ExportError, match="the folder you are in would be replaced"):
         export_firmware(learner, ".")
-    with pytest.raises(ExportError, match="is no folder; make it first"):
+    with pytest.raises(ExportError, match="is not a folder; create it first"):
         export_firmware(learner, tmp_path / "none" / "firmware")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 

@@ -199,7 +199,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"devices": 7}, "devices = 7: the streams are those of 3"),
     ({"configs": None}, "'default' is None: expected a Config"),
     ({"configs": {}}, "configs is empty"),
-    ({"configs": {"\ud800": CONFIG}}, "is no name: expected text"),
+    ({"configs": {"\ud800": CONFIG}}, "is not a name: expected text"),
     ({"configs": [CONFIG]}, "has 1 for 3 devices"),
     ({"configs": Config(1, 2)}, "n_in = 1: the streams have 2 inputs"),
     ({"configs": {"a": replace(CONFIG, hidden=5000)}}, "'a', device 0: hidden = 5000"),

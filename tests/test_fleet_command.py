@@ -290,7 +290,7 @@ def test_a_folder_may_be_one_recording_for_all(folder: Path) -> None:
     assert list(lengths_of(source.series)) == [150] * 3
     assert source.recordings == 1
     assert "3 segments follow one another" in " ".join(source.notes)
-    with pytest.raises(ConfigError, match="devices is missing: all devices share a recording"):
+    with pytest.raises(ConfigError, match="devices is missing: all devices share one recording"):
         loaded(folder, "[stream]\nsource = 'logs'")
 
 
@@ -340,7 +340,7 @@ def test_a_fleet_of_which_nothing_can_be_said_is_an_error(command: Command, fold
     path.write_text("devices = 2\nrows = 20\nhorizons = [40]")
     code, out, err = command("fleet", path, "--out", folder / "run")
     assert (code, out) == (2, "")
-    assert "nothing can be said of any device: 0: nothing to score: no target from row 80 on" in err
+    assert "no device can be scored: 0: nothing to score: no target from row 80 on" in err
     path.write_text("devices = 2\nrows = 20\nhorizons = [1, 40]")
     assert command("fleet", path)[0] == 0
 
@@ -365,7 +365,7 @@ def test_a_recording_with_other_columns_stops_its_device_alone(
     path.write_text("[stream]\nsource = 'logs'\nrecordings = 'own'\n[grid]\nhidden = [2]")
     code, out, _ = command("fleet", path)
     assert code == 0
-    assert "1 device had a stream that was refused" in out
+    assert "1 device had a refused stream" in out
     assert "pump_1: its inputs are ('a',)" in out
 
 
@@ -377,7 +377,7 @@ def test_a_first_recording_that_is_damaged_stops_its_device_alone(
     path.write_text("[stream]\nsource = 'logs'\nrecordings = 'own'\n[grid]\nhidden = [2]")
     code, out, _ = command("fleet", path)
     assert code == 0
-    assert "1 device had a stream that was refused" in out
+    assert "1 device had a refused stream" in out
     assert "pump_0.csv:thefileisempty" in "".join(out.split())  # lines end anywhere in a path
     for number in (1, 2):
         (folder / "logs" / f"pump_{number}.csv").write_text("")
@@ -404,7 +404,7 @@ def test_classes_are_forecast_in_bits(command: Command, tmp_path: Path) -> None:
     assert 0 < horizon["settings"][-1]["error"]["median"] < np.log2(3)
     assert horizon["settings"][-1]["loses_to_last"] is None
     assert " bits." in err
-    assert " bits a label. " in err
+    assert " bits per label. " in err
     assert "RMSE" not in err
     assert horizon["worst"][0]["loss"] == horizon["worst"][0]["error"]
 

@@ -246,7 +246,7 @@ def test_another_run_is_refused(whole: tuple[Fleet, Files], tmp_path: Path) -> N
     with pytest.raises(FleetError, match=r"fleet\.json is damaged"):
         run(tmp_path)
     (tmp_path / "fleet.json").unlink()
-    with pytest.raises(FleetError, match="they would be replaced"):
+    with pytest.raises(FleetError, match="these files would be replaced"):
         run(tmp_path)
 
 

@@ -175,11 +175,11 @@ def test_no_value_is_refused_for_being_far_off() -> None:
 @pytest.mark.parametrize("link", CHOICES["link"])
 def test_values_that_are_taken_as_they_are_have_a_bound(link: Link) -> None:
     learner = Learner(2, 2, link=link, scale_steps=0, hidden=0)
-    with pytest.raises(InputError, match="absurdly far"):
+    with pytest.raises(InputError, match="too far"):
         learner.predict([0.0, 1000001.0])
     learner.predict([0.0, 1e6])
     if link == "gaussian":
-        with pytest.raises(InputError, match="absurdly far"):
+        with pytest.raises(InputError, match="too far"):
             learner.learn([0.0, -1000001.0])
         learner.learn([0.0, -1e6])
     assert Learner.from_bytes(learner.to_bytes()).hash() == learner.hash()

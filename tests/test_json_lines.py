@@ -91,16 +91,19 @@ def test_json_lines_and_csv_of_the_same_values_are_the_same_stream(tmp_path: Pat
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b'{"a": 1,', "line 7 is no whole JSON object (Expecting property name"),
-        (b'{"a": 1} {"a": 2}', "line 7 is no whole JSON object (no JSON: more follows)"),
+        (b'{"a": 1,', "line 7 is not a complete JSON object (Expecting property name"),
+        (b'{"a": 1} {"a": 2}', "line 7 is not a complete JSON object (no JSON: more follows)"),
         (b"[1, 2]", "line 7 holds an array and no JSON object"),
-        (b'[{"a": 1}, 2]', "line 7 is no whole JSON object (an array mixes objects and other"),
+        (
+            b'[{"a": 1}, 2]',
+            "line 7 is not a complete JSON object (an array mixes objects and other",
+        ),
         (b"{", "write each object on one line, as jq -c . does"),
         (b'[{"load": [1]}, {"load": ["hot"]}]', "line 7: column 'load.0' holds 'hot'"),
         (b"17", "line 7 holds 17 and no JSON object"),
-        (b"a,b", "line 7 is no whole JSON object"),
-        (b'{"a": "\xff"}', "line 7 is no whole JSON object (not UTF-8)"),
-        (b"[" * 100_000, "line 7 is no whole JSON object (no JSON: too deep)"),
+        (b"a,b", "line 7 is not a complete JSON object"),
+        (b'{"a": "\xff"}', "line 7 is not a complete JSON object (not UTF-8)"),
+        (b"[" * 100_000, "line 7 is not a complete JSON object (no JSON: too deep)"),
         (b'{"load": ["hot", 1]}', "line 7: column 'load.0' holds 'hot', which is not a number"),
     ],
 )
@@ -135,14 +138,18 @@ def test_an_array_of_objects_is_as_many_rows(
 def test_json_over_several_lines_is_refused_with_the_way(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "log.json"
     path.write_text(json.dumps(value, indent=2), encoding="utf-8")
-    with pytest.raises(StreamError, match=r"line 1 is no whole JSON object.*each object on one"):
+    with pytest.raises(
+        StreamError,
+        match=r"line 1 is not a complete JSON object.*each object on "
+        "one",
+    ):
         read([path], ReadOptions())
 
 
 def test_a_live_stream_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     for where in ("mqtt://localhost/room", "MQTTS://u@h:1/x", "serial:///dev/tty0", "simulated:"):
         assert cli.main(["run", where]) == 2
-        assert f"nbt-embed watch {where} learns it" in capsys.readouterr().err
+        assert f"learn it with nbt-embed watch {where}" in capsys.readouterr().err
 
 
 def test_halves_of_pairs_become_the_sign_for_no_text() -> None:

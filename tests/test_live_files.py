@@ -172,7 +172,7 @@ def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
         append(log, text)
         with open_source(str(log)) as source, pytest.raises(StreamError, match="no longer holds"):
             source.seek(position)
-    with open_source(str(log)) as source, pytest.raises(StreamError, match="is no position"):
+    with open_source(str(log)) as source, pytest.raises(StreamError, match="is not a position"):
         source.seek({"offset": 1})
 
 
@@ -181,7 +181,7 @@ def test_a_file_goes_on_where_it_was_left(log: Path) -> None:
     [
         # The name of a test holds its bytes: without the time, every process finds the same tests.
         (gzip.compress(b"a\n1\n", mtime=0), "is compressed"),
-        ("a\n1\n".encode("utf-16"), "no text"),
+        ("a\n1\n".encode("utf-16"), "not text"),
         (b"", "ended before the first row"),
         (b"a,b\n", "ended before the first row"),
         (b'{\n  "a": 1\n}\n', "JSON over several lines"),
@@ -314,10 +314,10 @@ def test_addresses() -> None:
     assert parse("mqtt://[::1]:99/t", ()).title == "mqtt://[::1]:99/t"
     for text, words in (
         ("mqtt://u:secret@host/t", "a password in an address"),
-        ("mqtt://host:0/t", "the port is no number"),
-        ("mqtt://u:secret/more@host/t", "the port is no number"),
+        ("mqtt://host:0/t", "the port is not a number"),
+        ("mqtt://u:secret/more@host/t", "the port is not a number"),
         ("mqtt://host/t?fields=a", "did you mean 'field'"),
-        ("mqtt://host/t?field=a&field=b", "is said twice"),
+        ("mqtt://host/t?field=a&field=b", "is given twice"),
         ("simulated:?rate=fast", "expected a number"),
         ("simulated:?rows=1.5", "whole number"),
         ("simulated:?rate=0", "expected a number"),

@@ -295,12 +295,12 @@ def test_the_first_of_every_kind_is_told_with_its_row() -> None:
         '2024-01-04;"3;2\n2024-01-05;3,25;4\n2024-01-06;1,234.5;4\n2024-01-07;3;1,234.5\n'
     )
     expected = [
-        (1, "field 'a' holds 'x', which is no number: it counts as missing; correct the sender, or "
-            "declare the spelling with --missing"),
-        (2, "field 'b' holds 'y', which is no number: it counts as missing; correct the sender, or "
-            "declare the spelling with --missing"),
-        (3, "field 'time' holds 'soon', which is no time as the first one was: the row is taken to "
-            "have none"),
+        (1, "field 'a' holds 'x', which is no number: it counts as missing; correct the sender, "
+            "or declare it with --missing"),
+        (2, "field 'b' holds 'y', which is no number: it counts as missing; correct the sender, "
+            "or declare it with --missing"),
+        (3, "field 'time' holds 'soon', which is not a time in the format of the first one: the "
+            "row counts as one without a time"),
         (4, "line '1;2' has 2 cells, and there are 3 columns: it is dropped"),
     ]  # fmt: skip
     assert said([text.encode()]) == expected
@@ -315,10 +315,10 @@ def test_the_first_of_every_kind_is_told_with_its_row() -> None:
         ("a;b\n1,5;2\n1.5;2\n", {}, (1, "the decimal mark of this stream is ',': it counts as ")),
         ("a,b\n1,2\n3,1e19\n", {}, (1, "field 'b' holds 1e+19, which is beyond 1e+18")),
         ('{"a":1}\n{"a":[1]}\n', {}, (1, "field 'a' holds '[1]', which is no number")),
-        ('{"a":1}\n\n{"a"\n', {}, (1, "line '{\"a\"' is no JSON as the first row was")),
+        ('{"a":1}\n\n{"a"\n', {}, (1, "line '{\"a\"' is not JSON like the first row")),
         ('a,b\n1,2\n1,2\n"3,4\n', {}, (2, "line '\"3,4' does not close a quote")),
         ("a,s\n1,on\n2,odd\n", {"targets": ("s",), "classes": ("on", "off")},
-         (1, "field 's' holds 'odd', which is none of its classes")),
+         (1, "field 's' holds 'odd', which is not one of its classes")),
         ("a\n1\n" + "7" * 90 + "x\n", {}, (1, "holds '" + "7" * 40 + "...', which")),
     ],
 )  # fmt: skip
@@ -334,7 +334,7 @@ def test_remarks_are_no_flood() -> None:
     found = said([text.encode()])
     assert len(found) == 9
     assert {row for row, _ in found} == {1}
-    assert found[-1][1] == "more that is malformed has come; from here on it is only counted"
+    assert found[-1][1] == "more malformed data has arrived; from here on it is only counted"
     assert read([text.encode()])[2] == {"malformed values": 5000}
 
 
@@ -433,7 +433,8 @@ def test_as_few_rows_are_waited_for_as_can_be() -> None:
     short = read([b"t,a\n0,1\n1,2\n2,3\n"])
     assert short[0].tolist() == [0, 1, 2]
     assert short[3].notes == [
-        "field 't' is the time, as its numbers go on like a clock's: --time none if it is a sensor"
+        "field 't' is the time, since its numbers increase like those of a clock: use --time "
+        "none if it is a sensor"
     ]
     junk = "t,a\n0,1\n" + "1,2,3\n" * 200
     assert needed(junk) < 120
@@ -543,7 +544,7 @@ def test_a_json_text_of_any_depth_and_any_digits_is_a_malformed_line_at_worst() 
     [
         ("", {}, "ended before the first row"),
         ("a,b\n", {}, "ended before the first row"),
-        ("\xff\xfea\x00".encode("latin-1").decode("latin-1"), {}, "no text"),
+        ("\xff\xfea\x00".encode("latin-1").decode("latin-1"), {}, "not text"),
         ("a,b\n1,2\n", {"inputs": ("c",)}, "no field 'c'"),
         ("a,b\n1,2\n", {"targets": ("A",)}, "did you mean 'a'"),
         ("a,b\n1,2\n", {"inputs": ("a", "a")}, "each once"),
@@ -649,7 +650,7 @@ def test_a_first_time_that_cannot_be_is_a_text(time: str) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ("1_000,2,3\n", {"time": "x1"}, "column 'x1' is no time in the first row"),
+        ("1_000,2,3\n", {"time": "x1"}, "column 'x1' is not a time in the first row"),
         ('#,%,NULL,on\nb,2,{,5\n%,a,"x, y",+\n', {"decimal": ","}, "different numbers of cells"),
         ("a,12:00,9,//\n0x1,1.2.3,7,b\n", {"decimal": ","}, "different numbers of cells"),
     ],

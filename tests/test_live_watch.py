@@ -369,7 +369,7 @@ def test_a_watch_goes_on_with_the_same_bits(source: Path, tmp_path: Path) -> Non
     for end in (1, 400, 900, len(data)):
         done = piped(b"".join(data[: end + 1]), *files(parts), "--resume", "--from-beginning")
         assert done.returncode == 0, done.stderr
-    assert b"goes on after row 899, counted from 0" in done.stderr
+    assert b"continues after row 899, counted from 0" in done.stderr
     for name in ("l.nbt", "o.csv"):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
     documents = [json.loads((folder / "d.json").read_text()) for folder in (whole, parts)]
@@ -403,7 +403,7 @@ def test_another_source_is_taken_to_follow(
         part.write_bytes(header + b"".join(some))
     for part in parts:
         assert watch(part, "--save", tmp_path / "l.nbt", "--out", "/dev/null", "--resume") == 0
-    assert f"was of the source {parts[0]}: rows of {parts[1]}" in capsys.readouterr().err
+    assert f"was of the source {parts[0]}: the rows of {parts[1]}" in capsys.readouterr().err
     assert watch(source, "--save", tmp_path / "w.nbt", "--out", "/dev/null") == 0
     assert (tmp_path / "l.nbt").read_bytes() == (tmp_path / "w.nbt").read_bytes()
 
@@ -443,7 +443,7 @@ def test_options_that_change_what_is_learnt_are_refused(
     told = capsys.readouterr().err
     assert f"{saved}.session" in told
     assert all(name in told for name in names), told
-    assert "--save to begin again" in told
+    assert "--save to start again" in told
     assert saved.read_bytes() == before
 
 
@@ -456,7 +456,7 @@ def test_a_session_is_not_overwritten_by_chance(
     source: Path, saved: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert watch(source, "--save", saved, "--out", "/dev/null") == 2
-    assert "say --resume to go on with it, or remove it" in capsys.readouterr().err
+    assert "use --resume to continue it, remove it" in capsys.readouterr().err
 
 
 def test_two_watches_cannot_have_one_session(
@@ -468,7 +468,7 @@ def test_two_watches_cannot_have_one_session(
     with alone(str(file)):
         for name in (file, tmp_path / "linked.nbt"):
             assert watch(source, "--save", name, "--resume") == 2
-            assert "another nbt-embed watch saves there: end it" in capsys.readouterr().err
+            assert "another nbt-embed watch saves to it: end that one" in capsys.readouterr().err
         assert not file.exists()
     assert not lock.exists()
     lock.touch()  # as one leaves it that was killed
@@ -554,7 +554,7 @@ def test_a_newer_session_says_so(
     words = ["--save", tmp_path / "n.nbt", "--out", "/dev/null", "--interval", "2", "--resume"]
     assert watch(source, *words) == 2
     told = capsys.readouterr().err
-    assert "was written by nbt-embed 9.1 in format 2, and this one reads up to 1" in told
+    assert "was written by nbt-embed 9.1 in format 2, and this version reads up to 1" in told
 
 
 def test_a_state_of_another_object_is_refused() -> None:
@@ -606,7 +606,7 @@ def test_a_full_disk_keeps_the_last_session(
     assert watch(long, *words) == 2
     told = capsys.readouterr().err
     assert told.count("No space left on device") == 2  # once while it runs, and at the end
-    assert "make room" in told
+    assert "free some space" in told
     assert len(calls) > 2  # it was tried again
     assert out.read_bytes().count(b"\n") == 20 * ROWS + 1  # nothing of the stream was lost
     monkeypatch.setattr("nbt_embed.live.watcher.write_session", write)
@@ -626,7 +626,7 @@ def test_answers_on_a_full_disk_are_whole_after_a_resume(source: Path, tmp_path:
     rest = ["--resume", "--from-beginning"]
     failed = piped(data, *words, out, *rest, preexec_fn=full)
     assert failed.returncode == 2
-    assert b"cannot be written (File too large): make room" in failed.stderr
+    assert b"cannot be written (File too large): free some space" in failed.stderr
     done = piped(data, *words, out, *rest)
     assert done.returncode == 0
     assert out.read_bytes() == whole.read_bytes()
@@ -690,9 +690,9 @@ def test_a_signal_ends_a_watch_whose_answers_nobody_takes(tmp_path: Path) -> Non
     [
         (["--resume"], "--resume: name the file with --save"),
         (["--save-every", "5"], "--save-every: name the file with --save"),
-        (["--save", "x.nbt", "--from-beginning"], "--from-beginning: belongs to --resume"),
+        (["--save", "x.nbt", "--from-beginning"], "--from-beginning: needs --resume"),
         (["--save", "-"], "--save -: a session is a file"),
-        (["--json", "-"], "--json -: answers go to standard output"),
+        (["--json", "-"], "--json -: the output goes to standard output"),
         (
             ["--link", "categorical"],
             "--link categorical: learns one target of classes (here: 'position_mm', "

@@ -62,7 +62,7 @@ def watched(*words: str, rows: bytes | None = None, rate: int = 400) -> Iterator
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[str]:
-    """Return the address of a watch of 60 rows a second, for whoever only looks."""
+    """Return the address of a watch of 60 rows per second, for whoever only looks."""
     with watched(rate=60) as (address, _):
         yield address
 
@@ -294,15 +294,15 @@ def test_a_port_that_is_taken() -> None:
     with WebView("localhost", 0) as first:
         port = int(first.address.rsplit(":", 1)[1].strip("/"))
         with pytest.raises(
-            StreamError, match=f"port {port} of localhost cannot be had.*name another"
+            StreamError, match=f"port {port} of localhost is not available.*name another"
         ):
             WebView("localhost", port).__enter__()
 
 
 def test_a_host_of_the_network_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with WebView("0.0.0.0", 0):
-        assert "everybody in the network can look" in capsys.readouterr().err
+        assert "everyone in the network can read" in capsys.readouterr().err
     with WebView("127.0.0.1", 0):
         assert capsys.readouterr().err == ""
-    with pytest.raises(StreamError, match="cannot be had"):
+    with pytest.raises(StreamError, match="is not available"):
         WebView("no.such.host.example", 0).__enter__()

@@ -75,7 +75,7 @@ def test_an_archive_holds_no_package_that_could_be_loaded(clone: Path, tmp_path:
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: ")
     assert (
-        f"It lies in an archive, and Python loads no compiled module from one: unpack {archive}"
+        f"It is in an archive, and Python loads no compiled module from one: unpack {archive}"
         in last
     )
 

@@ -50,7 +50,7 @@ KIB = 1024
 
 @pytest.mark.parametrize("calls", [500, pytest.param(5_000, marks=pytest.mark.slow)])
 def test_kernel_steps_leave_memory_flat(calls: int) -> None:
-    """Of 2,000 steps a call."""
+    """Of 2,000 steps per call."""
     inputs = np.random.default_rng(0).standard_normal((2_000, 1)).astype(np.float32)
     labels = np.roll(inputs, 1)
     learner = Learner(1, 1, hidden=4)

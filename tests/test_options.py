@@ -24,7 +24,7 @@ def test_names_are_quoted_as_in_csv(text: str, found: list[str]) -> None:
 
 
 def test_names_that_cannot_be_written_are_refused() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="no UTF-8"):
+    with pytest.raises(argparse.ArgumentTypeError, match="not UTF-8"):
         names("a,\udcff")
 
 

@@ -296,7 +296,7 @@ def test_it_says_how_points_were_thinned() -> None:
     assert "thinned" not in tree(page(document, pictures)).text.split("const nbtPage")[0]
     thin = Pictures(tuple(replace(one, every=50) for one in pictures.tracks), (), ())
     text = tree(page(document, thin)).text
-    assert "of every 50 rows, those with the lowest and with the highest truth are kept" in text
+    assert "of every 50 rows, those with the lowest and the highest label are kept" in text
 
 
 def test_many_points_are_thinned_to_their_extremes() -> None:

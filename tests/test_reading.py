@@ -141,7 +141,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("os.pwrite", full)
     told = refusal(tmp_path, PLAIN)
-    assert "rows cannot be kept in this temporary file (No space left on device): make" in told
+    assert "cannot write rows to this temporary file (No space left on device): free" in told
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 "float32: subtract a reference value"
             ],
         ),
-        ("a\n1\n2\n3\n", ["column 'a' only counts, and is all there is"]),
+        ("a\n1\n2\n3\n", ["column 'a' only counts rows, and no other is there"]),
         ("a,b\n5,1\n7,2\n,\n,\n", ["2 empty rows at the end are left out"]),
         ("a,b\n5,1\n7,2\n,\n", ["1 empty row at the end is left out"]),
     ],
@@ -225,7 +225,7 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
             "a,b\n1,2\n3,5\nTotal,7\n",
             {},
             "line 4: column 'a' holds 'Total', which is not a number, as 1 cell of 3 in this "
-            "column: correct the line or take it out, declare the cell as missing (--missing "
+            "column: correct or remove the line, declare the cell as missing (--missing "
             "'Total'), or name the columns to use (--inputs)",
         ),
         ("a,b\n1,2\n3,5\n,Total\n,\n", {}, "line 4: column 'b' holds 'Total', which is not"),
@@ -314,7 +314,7 @@ def test_numbers_are_classes_where_the_link_says_so(tmp_path: Path) -> None:
         (
             "a,c\n" + "".join(f"{i % 7},{i / 8}\n" for i in range(400)),
             {"targets": ("c",), "link": "categorical"},
-            "target 'c' has more than 256 different values: these are no classes",
+            "target 'c' has more than 256 different values: these are not classes",
         ),
         (
             "a,c\n" + "".join(f"{i % 7},x{i}y\n" for i in range(40)),
@@ -391,7 +391,7 @@ def test_another_table_in_a_folder_is_refused_with_what_to_do(tmp_path: Path) ->
     write(tmp_path, PLAIN, "1.csv")
     for text in ("x,y\n1,2\n3,5\n", "a,b,c\n1,2\n3,5\n"):
         write(tmp_path, text, "2.csv")
-        with pytest.raises(StreamError, match=r"2\.csv: (.|\n)*out of the folder, if it does not"):
+        with pytest.raises(StreamError, match=r"2\.csv: (.|\n)*the file from the folder"):
             read([tmp_path], ReadOptions())
 
 

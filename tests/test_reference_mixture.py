@@ -244,7 +244,7 @@ def test_without_units_the_linear_forecast_is_that_of_the_readout() -> None:
 
 
 def mackey_glass(steps: int) -> Array:
-    """Mackey and Glass 1977 with delay 17, ten Euler steps a sample."""
+    """Mackey and Glass 1977 with delay 17, ten Euler steps per sample."""
     x = [1.2] * 170
     for _ in range(10 * (steps + 100)):
         x.append(x[-1] + 0.1 * (0.2 * x[-170] / (1 + x[-170] ** 10) - 0.1 * x[-1]))

@@ -125,7 +125,7 @@ def test_what_the_device_refused_is_refused_here() -> None:
         ([HEADER, ",1,,"], "line 2: x = ''"),
         ([HEADER, ",0x3f8,1,"], "line 2: x = '0x3f8'"),
         ([HEADER, ",1,2,0x12"], "line 2: hash = '0x12': expected sixteen"),
-        ([HEADER, ",1,2,", HEADER], "line 3: the header again, so the device restarted"),
+        ([HEADER, ",1,2,", HEADER], "line 3: a second header, so the device restarted"),
     ],
 )
 def test_a_log_that_cannot_be_understood_is_refused_by_line(

@@ -187,9 +187,9 @@ def test_a_label_of_its_own_row_is_not_told(
     capsys.readouterr()
     assert "name the targets" in refused(capsys, "run", sensor, "--horizon", "0")
     both = ["--horizon", "0,1", "--target", "position_mm"]
-    assert "run them one by one, or name the inputs" in refused(capsys, "run", sensor, *both)
+    assert "run them separately, or name the inputs" in refused(capsys, "run", sensor, *both)
     run(tmp_path, sensor, *both, "--inputs", "position_mm,current_A")
-    assert "position_mm is an input of its own row" in capsys.readouterr().err
+    assert "position_mm is both an input and the target" in capsys.readouterr().err
 
 
 def test_a_period_is_found_said_or_left_out(sensor: Path, tmp_path: Path) -> None:
@@ -270,9 +270,9 @@ def test_bad_input_is_one_line(
     [
         ("forget", "expected NAME=VALUE"),
         ("forgot=1", "did you mean 'forget'"),
-        ("n_in=3", "n_in follows from the stream"),
-        ("anchor=0", "anchor follows from the stream"),
-        ("link=categorical", "say --link"),
+        ("n_in=3", "n_in is determined by"),
+        ("anchor=0", "anchor is determined by"),
+        ("link=categorical", "use --link"),
         ("forget=x", "forget = 'x': expected a number"),
         ("forget=2", "forget = 2"),
         ("head=1.5", "head = 1.5: expected an integer"),
@@ -314,7 +314,7 @@ def test_the_demo_tells_where_its_page_is(
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--json", "d.json"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.endswith("page with everything: nbt-embed-demo.html\n")
+    assert captured.out.endswith("HTML page: nbt-embed-demo.html\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.json", "nbt-embed-demo.html"]
     document = json.loads((tmp_path / "d.json").read_text())
     scores = document["horizons"][0]["targets"][0]["scores"]
@@ -368,10 +368,8 @@ def test_what_the_guards_did_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     path.write_text("x\n" + "".join(f"{value}\n" for value in values))
     assert main(["run", str(path)]) == 0
     notes = capsys.readouterr().err
-    assert "horizon 1: labels far from every forecast were learnt as if they were nearer" in notes
-    assert (
-        "horizon 1: inputs far outside what is usual were limited (input_limit) at row 300" in notes
-    )
+    assert "horizon 1: the error of outlying labels was clipped" in notes
+    assert "horizon 1: outlying inputs were clipped (input_limit) at row 300" in notes
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -316,7 +316,7 @@ def test_too_slow_is_said_with_the_period(capsys: pytest.CaptureFixture[str]) ->
     for other in document["processors"][0]["would_fit"]:
         assert other["milliseconds"]["high"] <= 10
     text, _ = answer(capsys, "--mcu", "m4f", "--ram", "0.5")
-    assert "nothing fits" in text
+    assert "no learner fits" in text
 
 
 def test_all_processors_in_one_table(capsys: pytest.CaptureFixture[str]) -> None:

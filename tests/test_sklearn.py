@@ -142,7 +142,7 @@ def test_several_targets() -> None:
     assert model.predict(X[500:]).shape == (100, 2)
     assert model.score(X[500:], both[500:]) > 0.7
     assert NbtRegressor().fit(X, y[:, np.newaxis]).predict(X).shape == (600, 1)
-    with pytest.raises(ValueError, match="y has 1 outputs: partial_fit goes on with 2"):
+    with pytest.raises(ValueError, match="y has 1 outputs: partial_fit needs 2"):
         model.partial_fit(X, y)
     X, y = labelled()
     several = MultiOutputClassifier(NbtClassifier(hidden=2, head=4)).fit(X, np.c_[y, y])
@@ -267,7 +267,7 @@ def test_classes_that_come_later_are_said_first() -> None:
     before = pickle.dumps(model)
     with pytest.raises(ValueError, match=r"y holds .*'huge'.*, which is not one of the classes"):
         model.partial_fit(X[:1], ["huge"])
-    with pytest.raises(ValueError, match="the first call of partial_fit said"):
+    with pytest.raises(ValueError, match="the first call of partial_fit had"):
         model.partial_fit(X[:1], ["low"], classes=["low", "high"])
     assert pickle.dumps(model) == before
 

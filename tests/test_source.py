@@ -242,8 +242,8 @@ KNOWN: dict[str, tuple[str, ...] | str] = {
     "pressure": ("p_Pa", "temp"),
     "single_col_blank": ("temp",),
     "stamp_underscore": ("temp", "flow"),
-    "stray_quote": "line 101, column 'note': a quote opens",
-    "stray_quote_num": "line 101, column 'flow': a quote opens",
+    "stray_quote": "line 101, column 'note': a quote (",
+    "stray_quote_num": "line 101, column 'flow': a quote (",
     "units_row": ("temp", "flow"),
 }
 

@@ -161,7 +161,7 @@ def test_ctrl_c_says_how_far_it_came(stream: Stream) -> None:
         ({"a": Config(3, 3)}, {"seeds": 5}, InputTypeError, "seeds = 5"),
         ({"a": Config(3, 3)}, {"jobs": 0}, ConfigError, "jobs = 0"),
         ({"a": Config(3, 3)}, {"jobs": 1.5}, InputTypeError, "jobs = 1.5: expected an integer"),
-        ({"a": Config(3, 3, link="categorical")}, {}, ConfigError, "no real targets"),
+        ({"a": Config(3, 3, link="categorical")}, {}, ConfigError, "no real-valued targets"),
         ({"a": Config(3, 3)}, {"score_from": 10**6}, InputError, "nothing to score"),
     ],
 )

@@ -35,7 +35,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.mark.parametrize("leak", flat.leaks())
 def test_a_leak_of_64_bytes_a_step_is_found(leak: str) -> None:
-    with pytest.raises(AssertionError, match=r"keeps [\d.,]+ bytes a step \(limit 16\)") as found:
+    with pytest.raises(AssertionError, match=r"keeps [\d.,]+ bytes per step \(limit 16\)") as found:
         assert_flat(flat.leaks()[leak], steps=4000)
     said = str(found.value)
     kept = float(said.split(" keeps ")[1].split()[0].replace(",", ""))
@@ -45,7 +45,7 @@ def test_a_leak_of_64_bytes_a_step_is_found(leak: str) -> None:
         assert "no Python object is kept" in said
     else:
         assert "(Python objects and arrays) grows" in said or leak == "a bytearray that grows"
-        assert "flat.py:" in said.split("made here:")[1]
+        assert "flat.py:" in said.split("allocated here:")[1]
 
 
 def test_a_leak_of_memory_that_is_mapped_is_found_by_its_pages() -> None:
@@ -122,8 +122,8 @@ def generates() -> Iterator[int]:
     ("step", "settings", "error", "message"),
     [
         (None, {}, InputTypeError, "step = None: expected a function"),
-        (waits, {}, InputTypeError, "a coroutine runs only when awaited"),
-        (generates, {}, InputTypeError, "a generator runs only when something is taken"),
+        (waits, {}, InputTypeError, "a coroutine runs only when it is awaited"),
+        (generates, {}, InputTypeError, "a generator runs only when a value is requested"),
         (lambda a, b: a + b, {}, InputTypeError, r"takes \(a, b\): expected no argument, or one"),
         (int, {"steps": 3}, InputError, "steps = 3: expected at least 4"),
         (int, {"steps": 4.0}, InputTypeError, "steps = 4.0: expected an integer"),
@@ -183,7 +183,7 @@ def test_a_learner_too_large_is_told_what_fits(budget: int) -> None:
         smaller = [memory_of(kind) for kind in kinds]
         assert smaller[0].total <= budget < smaller[1].total
     else:
-        assert "with no number of units it fits" in said
+        assert "it does not fit with any number of units" in said
 
 
 def test_another_method_that_fits_is_named() -> None:
@@ -377,7 +377,7 @@ def test_fixtures_and_options(pytester: pytest.Pytester) -> None:
     first.assert_outcomes(passed=1, failed=2)
     first.stdout.fnmatch_lines(
         [
-            "E*AssertionError: <lambda> keeps 1* bytes a step (limit 16)",
+            "E*AssertionError: <lambda> keeps 1* bytes per step (limit 16)",
             "*kept.append(bytearray(64))*",
             "*golden.csv is not there: pytest --nbt-record writes it*",
         ]

@@ -145,13 +145,13 @@ def test_every_wrong_ticket_is_refused_with_its_reason() -> None:
         (tickets[1], "ticket 1 is settled: its label has been learnt, or it was given up"),
         (tickets[3], "ticket 3 has its label already; it waits for ticket 2"),
         (tickets[4], "ticket 4 was given up; it waits for ticket 2"),
-        (strangers[2], "ticket 2 is of another learner"),
-        (of_branch, "ticket 5 was given by a copy"),
-        (replace(tickets[2], key="0"), "ticket 2 was given by a copy"),
-        (replace(own, number=6), "ticket 6 has not been given: this learner has made 6"),
-        (replace(own, number=-1), "ticket -1 has not been given"),
-        (replace(own, number=10**40), "has not been given"),
-        (10**40, "has not been given"),
+        (strangers[2], "ticket 2 belongs to another learner"),
+        (of_branch, "ticket 5 was issued by a copy"),
+        (replace(tickets[2], key="0"), "ticket 2 was issued by a copy"),
+        (replace(own, number=6), "ticket 6 has not been issued: this learner has made 6"),
+        (replace(own, number=-1), "ticket -1 has not been issued"),
+        (replace(own, number=10**40), "has not been issued"),
+        (10**40, "has not been issued"),
     ]
     for ticket, message in wrong:
         before = desk.learner.hash(), desk.waiting, desk.kept

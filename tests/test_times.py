@@ -190,7 +190,7 @@ def test_day_and_month_are_told_by_the_order_over_the_whole_file(tmp_path: Path)
     one_day = log([f"03/04/2024 10:{i:02}" for i in range(60)])
     told = refusal(tmp_path, one_day)
     assert "line 2: column 'time' holds '03/04/2024 10:00', which may have day and month in" in told
-    assert "--time-format with %d/%m/%Y %H:%M or %m/%d/%Y %H:%M" in told
+    assert "--time-format %d/%m/%Y %H:%M or %m/%d/%Y %H:%M" in told
     with recording(tmp_path, one_day, time_format="%m/%d/%Y %H:%M") as found:
         assert found.time is not None
         assert found.time.first == "2024-03-04 10:00:00"
@@ -254,7 +254,7 @@ def test_gaps_of_a_file_that_is_newest_first(tmp_path: Path) -> None:
             {},
             "line 62: column 'time' holds 'later', which is no time as above it (%Y-%m-%d %H:%M)",
         ),
-        (["x", "y"], {"time": "time"}, "column 'time' holds 'x', which is no known spelling"),
+        (["x", "y"], {"time": "time"}, "column 'time' holds 'x', which is not a known time format"),
         (["5", "5", "5"], {"time": "time"}, "line 2: column 'time' holds '5', as every row has"),
         (["5", "7"], {"time": "time", "time_format": "days"}, "time format 'days': name a pattern"),
     ],
@@ -277,7 +277,7 @@ def test_missing_times_and_a_second_time(tmp_path: Path) -> None:
     )
     with recording(tmp_path, text) as found:
         assert found.input_names == ("a",)
-        assert "column 'ts' is left out: it is another time" in found.notes
+        assert "column 'ts' is left out: it is a second time column" in found.notes
         times = next(found.blocks()).time
         assert times is not None
         assert np.isnat(times).tolist() == [i == 3 for i in range(9)]
@@ -321,7 +321,7 @@ def test_resampling_does_not_depend_on_the_pieces_that_are_read(
 
 
 def of_days(directory: Path, *spans: tuple[int, int], newest_first: bool = False) -> Recording:
-    """Files 1.csv, 2.csv, ... with a row a day of January, from one day to another."""
+    """Files 1.csv, 2.csv, ... with a row per day of January, from one day to another."""
     paths = []
     for i, (begin, end) in enumerate(spans):
         days = list(range(begin, end + 1))
@@ -342,7 +342,7 @@ def test_files_out_of_the_order_of_time_are_refused(tmp_path: Path, newest_first
             f"{len(spans)}.csv: its times, 2024-01-{begin:02} 00:00:00 to 2024-01-{end:02} "
             f"00:00:00, lie before those of {len(spans) - 1}.csv, 2024-01-11 00:00:00 to "
             "2024-01-19 00:00:00, which is read first: name the files one by one in the order of "
-            "time, or say --time none"
+            "time, or use --time none"
         )
 
 
@@ -452,8 +452,9 @@ def test_columns_that_rise_evenly_by_their_name_are_no_sensors(
     with recording(tmp_path, text) as found:
         assert found.input_names == ("a",)
         assert found.notes == (
-            f"column {name!r} is left out: it rises by {step:g} in every row and only counts; name "
-            f"it with --inputs if it is a sensor, with --time {name!r} if it is the time",
+            f"column {name!r} is left out: it rises by {step:g} in every row, like a row "
+            f"counter; name it with --inputs if it is a sensor, with --time {name!r} if it is "
+            "the time",
         )
     with recording(tmp_path, text, inputs=(name,)) as found:
         assert found.input_names == (name,)

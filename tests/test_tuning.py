@@ -134,7 +134,7 @@ def test_what_was_bought_is_said(tuned: Tuned) -> None:
     assert bought.bought
     assert bought.gain == pytest.approx(0.15)
     sentence = outcome.verdict(bought)[0]
-    assert sentence.startswith("Tuning bought a 15.0 % lower error on the rest (better")
+    assert sentence.startswith("Tuning gave a 15.0 % lower error on the rest (better")
     assert "with 2 of 3 seeds" in sentence
     assert "bytes" in sentence
 
@@ -154,7 +154,7 @@ def test_that_nothing_was_bought_is_said(
     nothing = made_of(tuned, before, after)
     assert not nothing.bought
     sentence = outcome.verdict(nothing)[0]
-    assert sentence.startswith("Tuning bought nothing:")
+    assert sentence.startswith("Tuning did not help:")
     assert said in sentence
     assert "Keep the defaults." in sentence
 

@@ -20,7 +20,7 @@ def result(
     losses: dict[str, list[float]] | None = None,
     **more: Any,
 ) -> HorizonResult:
-    """Return a result of models with these errors, one an target."""
+    """Return a result of models with these errors, one per target."""
     names = {"learner": "this learner", "frozen": "frozen units", "rls": "RLS", "nlms": "NLMS"}
     names |= {"last": "last value", "seasonal": "24 rows ago", "majority": "usual class"}
     kind = more.pop("kind", "rmse")
@@ -58,7 +58,7 @@ def test_a_learner_that_wins() -> None:
         "5 rows ahead this learner wins: its error is 11 % below that of the last value, the best "
         "of the simple forecasters, and stays ahead from row 10 on."
     )
-    assert "Recurrence paid: without units the error is 25 % above" in one.sentences[1]
+    assert "Recurrent units help: without them the error is 25 % above" in one.sentences[1]
 
 
 def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
@@ -67,14 +67,14 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
     )
     assert one.winner == "rls"
     assert one.sentences[0] == (
-        "5 rows ahead recursive least squares wins: this learner's error is 20 % above its own; "
-        "take --hidden 0, which is that in C, for few bytes."
+        "5 rows ahead recursive least squares wins: its error is 17 % below that of this "
+        "learner; use --hidden 0, which is RLS in the C kernel, in fewer bytes."
     )
     assert one.recurrence_paid is False
-    assert one.sentences[1].startswith("Recurrence did not pay: without units (--hidden 0)")
+    assert one.sentences[1].startswith("Recurrent units do not help: without them (--hidden 0)")
     last = verdict(result({"learner": (1.2,), "rls": (1.1,), "last": (1.0,)}), classes=False)
     assert "the last value wins" in last.sentences[0]
-    assert "not worth its bytes" in last.sentences[0]
+    assert "does not justify its bytes" in last.sentences[0]
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,15 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
     [
         (0.995, "the best of the simple forecasters: its error is 0.5 % below."),
         (0.9999, "the best of the simple forecasters: its error is the same."),
-        (1.0001, "whose error is the same; take --hidden 0, which is that in C, for few bytes."),
+        (
+            1.0001,
+            "whose error is the same; use --hidden 0, which is RLS in the C kernel, in "
+            "fewer bytes.",
+        ),
         (
             1.005,
-            "whose error is 0.5 % above; take --hidden 0, which is that in C, for few bytes.",
+            "whose error is 0.5 % above; use --hidden 0, which is RLS in the C kernel, in fewer "
+            "bytes.",
         ),
     ],
 )
@@ -109,7 +114,7 @@ def test_frozen_units_are_no_rival() -> None:
     )
     assert one.winner == "learner"
     assert "this learner wins" in one.sentences[0]
-    assert "That their weights learn did not" in one.sentences[1]
+    assert "Learning their weights does not" in one.sentences[1]
 
 
 def test_units_may_pay_without_learning() -> None:
@@ -118,8 +123,8 @@ def test_units_may_pay_without_learning() -> None:
         classes=False,
     )
     assert one.recurrence_paid is False
-    assert "Recurrent units paid" in one.sentences[1]
-    assert "That their weights learn did not" in one.sentences[1]
+    assert "Recurrent units help" in one.sentences[1]
+    assert "Learning their weights does not" in one.sentences[1]
 
 
 def test_the_row_from_which_on_the_learner_is_ahead() -> None:
@@ -139,7 +144,7 @@ def test_errors_that_are_nothing_or_infinite() -> None:
     assert lost.winner == "learner"
     assert "the last value" in lost.sentences[0]
     alone = verdict(result({"learner": (1.0,)}), classes=False)
-    assert "nothing to compare" in text(alone)
+    assert "no other model has a score" in text(alone)
 
 
 def test_classes_are_judged_by_bits() -> None:

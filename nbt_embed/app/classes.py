@@ -86,7 +86,7 @@ class LastClass:
 class EachOutput:
     """One such forecaster of two classes for every output: probabilities of a 1, (T, n_out).
 
-    Args: models, one an output.
+    Args: models, one per output.
     """
 
     def __init__(self, models: Sequence[Majority | LastClass]) -> None:

@@ -116,7 +116,7 @@ def _verdict(
     mhz: float,
     seeds: int,
 ) -> list[str]:
-    """Sentences: what is best, what is cheapest, and whether units paid."""
+    """Sentences: the best model, the cheapest, and whether recurrent units help."""
     by_mark = {
         mark: next(((o, e) for o, e in zip(rows, entries, strict=True) if e[mark]), None)
         for mark in ("best", "cheapest")
@@ -145,7 +145,8 @@ def _verdict(
     rls, rls_entry = next((o, e) for o, e in zip(rows, entries, strict=True) if o.key == RLS)
     if cheap is rls:
         sentences.append(
-            f"So take recursive least squares here: units do not pay ({rls_entry['options']})."
+            "Use recursive least squares here: recurrent units do not help "
+            f"({rls_entry['options']})."
         )
     elif cheap.error > 0:
         gain = 1 - cheap.error / rls.error if rls.error > 0 else 0.0
@@ -154,14 +155,14 @@ def _verdict(
             f"lower its error by {percent(gain)}."
         )
     if best.error >= 1:
-        sentences.append("Nothing here is better than the last value.")
+        sentences.append("No model is better than the last value.")
     if seeds > 1:
         spread = max(
             max(one.errors) / min(one.errors) - 1 for one in (best, cheap) if min(one.errors) > 0
         )
         sentences.append(
-            f"The seeds of these differ by up to {percent(spread)}; smaller differences mean "
-            "nothing."
+            f"Their errors differ by up to {percent(spread)} between seeds; smaller differences "
+            "are not significant."
         )
     return sentences
 
@@ -173,14 +174,14 @@ def _percent(share: float) -> str:
 def ahead(horizon: int) -> str:
     """A horizon in words, as a sentence begins."""
     if horizon == 0:
-        return "For the row itself"
+        return "For the same row"
     return f"{horizon:,} row{'s' if horizon > 1 else ''} ahead"
 
 
 def _time(entry: dict[str, Any], processor: Processor, mhz: float) -> str:
     if entry["milliseconds_low"] is None:
         return ""
-    return f" and {milliseconds(entry)} ms a row on a {processor.name} at {mhz:g} MHz"
+    return f" and {milliseconds(entry)} ms per row on a {processor.name} at {mhz:g} MHz"
 
 
 def milliseconds(entry: dict[str, Any]) -> str:

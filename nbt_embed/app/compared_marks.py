@@ -21,7 +21,7 @@ _MARKS = (
 )
 AXES = {
     "memory_bytes": ("Error against bytes", "bytes", "on_bytes_line"),
-    "milliseconds_high": ("Error against time", "milliseconds a row, at most", "on_time_line"),
+    "milliseconds_high": ("Error against time", "milliseconds per row, at most", "on_time_line"),
 }
 
 
@@ -57,7 +57,7 @@ def kinds(horizon: Mapping[str, Any], price: str) -> list[Kind]:
 
 
 def line(horizon: Mapping[str, Any], price: str) -> tuple[list[float], list[float]]:
-    """Price and error of what nothing cheaper equals, as steps from left to right."""
+    """Price and error of the Pareto front, as steps from left to right."""
     mark = AXES[price][2]
     rows = sorted((one for one in horizon["rows"] if one[mark]), key=lambda one: one[price])
     x, y = [], []

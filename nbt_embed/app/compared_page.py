@@ -96,7 +96,7 @@ def _drawing(document: Mapping[str, Any], horizon: Mapping[str, Any], price: str
     ]
     truth, last = look.TRUTH, look.of_model("last")
     series += [
-        {"name": "nothing cheaper equals", "mark": "line", "light": truth.light,
+        {"name": "Pareto front", "mark": "line", "light": truth.light,
          "dark": truth.dark, "dash": ""},
         {"name": "cheapest within 1 % of the best", "mark": "ring", "light": truth.light,
          "dark": truth.dark},
@@ -110,8 +110,8 @@ def _drawing(document: Mapping[str, Any], horizon: Mapping[str, Any], price: str
         "title": title,
         "into": price.replace("_", "-"),
         "label": said,
-        "caption": "Error over that of the last value; bars from the least to the most of the "
-        "seeds. Lower and further left is better.",
+        "caption": "Error / error of the last value; bars: range over the seeds. Lower and "
+        "further left is better.",
         "series": series,
         "json": embedded_json(_figure(document, horizon, price, found)),
     }
@@ -152,10 +152,10 @@ def _figure(
             tag(ring, "ring", look.TRUTH)
     tips = [("", "@name"), ("bytes", "@bytes{0,0}"), ("error", "@y{0.0000}")]
     if price != "memory_bytes":
-        tips.append(("ms a row, at most", "@x{0.000}"))
+        tips.append(("ms per row, at most", "@x{0.000}"))
     plot.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     plot.xaxis.axis_label = _axis_label(document, price)
-    plot.yaxis.axis_label = "error / last value's"
+    plot.yaxis.axis_label = "error / last value"
     plot.xaxis.ticker = FixedTicker(ticks=ticks([v for one in everything for v in one["x"]]))
     plot.xaxis.formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en-US')")
     return item_of(plot)

@@ -67,7 +67,7 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
             data["x"], data["y"], [data["y"] - data["low"], data["high"] - data["y"]],
             fmt=kind.plotted, color=kind.stroke.light, ms=size, elinewidth=0.8, label=kind.name,
         )  # fmt: skip
-    axes.plot(*line(horizon, price), color=look.TRUTH.light, lw=0.9, label="nothing cheaper equals")
+    axes.plot(*line(horizon, price), color=look.TRUTH.light, lw=0.9, label="Pareto front")
     if errors and max(errors) >= 1:
         axes.axhline(1.0, color=look.of_model("last").light, ls="--", lw=0.9, label="last value")
     for one in horizon["rows"]:
@@ -91,4 +91,4 @@ def _panel(axes: Axes, document: Mapping[str, Any], horizon: Mapping[str, Any], 
     if price == "milliseconds_high":
         label = f"{label}: {processor['name']}, {processor['mhz']:g} MHz"
     axes.set_xlabel(label)
-    axes.set_ylabel("error / last value's" if price == "memory_bytes" else "")
+    axes.set_ylabel("error / last value" if price == "memory_bytes" else "")

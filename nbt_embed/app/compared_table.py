@@ -13,10 +13,10 @@ from nbt_embed.app.tables import NONE, Table, count, percent
 
 
 def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line a model: bytes, milliseconds, error, what the seeds differ by, and marks."""
+    """One line per model: bytes, milliseconds, error, the spread over the seeds, and marks."""
     targets, measure = document["targets"], document["measure"].upper()
     losses = [measure] if len(targets) == 1 else []
-    head = ("model", "bytes", "ms a row", "error", "seeds", *losses, "line")
+    head = ("model", "bytes", "ms per row", "error", "seeds", *losses, "line")
     rows = []
     for one in horizon["rows"]:
         cells = [one["name"], count(one["memory_bytes"]), milliseconds(one)]
@@ -27,21 +27,21 @@ def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
     best = frozenset((k, 3) for k, one in enumerate(horizon["rows"]) if one["best"])
     processor = document["processor"]
     note = (
-        "error: loss over that of the last value"
+        "error: loss / loss of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")
-        + f", median of {len(document['seeds'])} seeds, which differ by ± that share. "
+        + f", median of {len(document['seeds'])} seeds; seeds: half of their range. "
         f"ms: on a {processor['name']} at {processor['mhz']:g} MHz, "
-        f"{processor['cycles_low']:g} to {processor['cycles_high']:g} cycles an instruction. "
-        "line: nothing with fewer bytes (B) or less time (T) is as good; C: the cheapest within "
-        "1 % of the best."
+        f"{processor['cycles_low']:g} to {processor['cycles_high']:g} cycles per instruction. "
+        "line: on the Pareto front of error and bytes (B) or time (T); C: the cheapest within 1 % "
+        "of the best."
     )
     return Table(ahead(horizon["horizon"]), head, tuple(rows), 1, best, note)
 
 
 def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line a model: the loss of every target, in its unit."""
+    """One line per model: the loss of every target, in its unit."""
     targets = document["targets"]
-    unit = "RMSE, the target's unit" if document["measure"] == "rmse" else "bits a label"
+    unit = "RMSE in the target's unit" if document["measure"] == "rmse" else "bits per label"
     rows = tuple(
         (one["name"], *(_number(one["losses"][target]) for target in targets))
         for one in horizon["rows"]
@@ -51,7 +51,7 @@ def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table
 
 
 def _spread(one: Mapping[str, Any]) -> str:
-    """Half of what the seeds differ by, as a share."""
+    """Half the range over the seeds, as a share."""
     least, most = one["error_least"], one["error_most"]
     if not one["error"] or most is None or least == most:
         return NONE
@@ -72,7 +72,7 @@ def _number(value: float | None) -> str:
 
 
 def rows_file(document: Mapping[str, Any], name: str) -> bytes:
-    """One row a horizon and model: Parquet where the name ends so, else CSV."""
+    """One row per horizon and model: Parquet where the name ends so, else CSV."""
     rows = []
     for horizon in document["horizons"]:
         for one in horizon["rows"]:

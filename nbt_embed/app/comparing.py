@@ -140,7 +140,7 @@ def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], 
         found = {key: one for key, one in found.items() if not _is_rls(key[0])}
     if not found:
         first = next(iter(left_out.values())).partition(": ")[2]
-        raise ConfigError(f"no combination of the grid is a learner; the first: {first}")
+        raise ConfigError(f"no combination of the grid is valid; the first: {first}")
     return list(found.values()), list(left_out.values())
 
 
@@ -178,7 +178,7 @@ def compare(
 
     Args:
         stream: what is fed; of classes the targets are (T, 1) numbers of classes.
-        grid: what is combined.
+        grid: the settings to combine.
         processor: for the milliseconds.
         mhz: its clock, as for ``cost``.
         classes: how many classes there are, or None for real targets.

@@ -148,7 +148,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     if not body:
         raise StreamError(
             f"{title}: no row below the header (line {lines[head - 1].number}) holds a value: "
-            "name a file with rows, or say --no-header if the first line is a row"
+            "name a file with rows, or use --no-header if the first line is a row"
         )
     _check_names(title, names, lines[head - 1].number)
     _check_head(title, lines[:head], mode, delimiter)
@@ -276,7 +276,7 @@ def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
         if re.search(r",0[0-9]", text):
             raise StreamError(
                 f"{title}: line {line.number}: {text!r} may be a number with a decimal comma or "
-                "two numbers: say --decimal , or --delimiter ,"
+                "two numbers: use --decimal , or --delimiter ,"
             )
     return [f"every row as {texts[0]!r} is read as two columns: --decimal , reads it as one number"]
 
@@ -331,12 +331,12 @@ def _body(
     head = next((i for i, row in enumerate(rows) if len(row) == mode), None)
     if head is None:  # cells were told apart by decimal marks of which these lines have none
         raise StreamError(
-            f"{title}: the first lines have different numbers of cells: say what stands between "
-            "cells, and which mark is the decimal one (--delimiter, --decimal)"
+            f"{title}: the first lines have different numbers of cells: name the delimiter and "
+            "the decimal mark (--delimiter, --decimal)"
         )
     if options.skip:
         lines_said = "line is" if options.skip == 1 else f"{options.skip} lines are"
-        notes.append(f"the first {lines_said} skipped, as said")
+        notes.append(f"the first {lines_said} skipped, as requested")
     if head == 0 or options.header is False:
         return (head if options.skip is None else 0), None, notes
     above, below = list(rows[head - 1]), [row for row in rows[head:] if len(row) == mode]
@@ -348,9 +348,7 @@ def _body(
             names = (*above, "")
         elif _are_row_names([row[0] for row in below]):
             names = ("", *above)
-            notes.append(
-                f"line {lines[head - 1].number} names all columns but the first, which has none"
-            )
+            notes.append(f"line {lines[head - 1].number} names all columns except the first")
     elif named and headless and len(above) == mode + 1 and above[-1] == "":
         names = tuple(above[:-1])
     skipped = head if names is None else head - 1
@@ -470,8 +468,8 @@ def _check_head(title: str, above: Sequence[_Line], mode: int, delimiter: str) -
     for line in above:
         if any(len(split(one, delimiter, "")) == mode for one in line.text.split("\n")[1:-1]):
             raise StreamError(
-                f"{title}: line {line.number}: a quote opens and swallows the lines below: close "
-                "it or take it out, or say --quote none if quotes are text here"
+                f"{title}: line {line.number}: a quote is not closed and includes the lines "
+                "below: close or remove it, or use --quote none if quotes are text here"
             )
 
 

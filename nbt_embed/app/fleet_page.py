@@ -88,7 +88,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     source = document["source"]
     yield "devices", count(source["devices"])
     yield "recordings", count(source["recordings"])
-    yield "rows of a device", f"{count(source['rows_least'])} to {count(source['rows'])}"
+    yield "rows per device", f"{count(source['rows_least'])} to {count(source['rows'])}"
     yield "seed", str(document["seed"])
     yield "inputs", ", ".join(document["inputs"])
     yield "targets", ", ".join(document["targets"])
@@ -96,7 +96,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _unit(document: Mapping[str, Any]) -> str:
-    return "error / last value's" if document["measure"] == "error" else "bits a label"
+    return "error / last value" if document["measure"] == "error" else "bits per label"
 
 
 def _series(name: str, mark: str, stroke: Stroke) -> dict[str, str]:
@@ -122,20 +122,18 @@ def _trade_off(
     series = [
         _series("median of a setting, bars from 10 % to 90 % of the devices", "circle", _PLAIN)
     ]
-    series += [_series("nothing smaller has as small a median", "line", _PLAIN)] * bool(learners)
+    series += [_series("Pareto front of median and bytes", "line", _PLAIN)] * bool(learners)
     series += [_series("advised", "ring", look.TRUTH)] * bool(horizon["advised"])
     series += [_series("RLS, median", "line", _RLS)] if len(rows) > len(learners) else []
     series += [_series("last value", "line", _LAST)] if _shows_last(document, high) else []
     series += [_series("one device", "circle", _faint())] if singles["y"] else []
-    which = (
-        "The band is that" if len(learners) <= _MOST_BARS else "Band, bars and devices are those"
-    )
+    which = "The band is" if len(learners) <= _MOST_BARS else "Band, bars and devices are"
     caption = "Every setting over all devices. Lower and further left is better. "
-    caption += f"{which} of the settings on the line."
+    caption += f"{which} of the settings on the Pareto front."
     if document["measure"] == "error" and not _shows_last(document, high):
-        caption += " The last value has the error 1, above the figure."
+        caption += " The last value has the error 1, above the range of the figure."
     if above:
-        caption += f" {count(above)} single devices lie above the figure."
+        caption += f" {count(above)} single devices are above the range of the figure."
     said = f"Scatter chart, {len(rows)} settings."
     if horizon["advised"]:
         best = next(one for one in rows if one["advised"])
@@ -319,14 +317,14 @@ def _distribution(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> di
     return {
         "title": "Errors of the devices",
         "into": f"distribution-{horizon['horizon']}",
-        "label": "Line chart: for every error the share of the devices that have at most that. "
+        "label": "Line chart: share of the devices with at most each error. "
         + " ".join(
             f"{one['name']}: median {one['error']['median']:.3f}."
             for one in rows
             if one["error"]["median"] is not None
         ),
-        "caption": "For every error the share of the devices that have at most that: further left "
-        "is better, and steeper means that devices are alike. The worst 5 % may lie outside.",
+        "caption": "Share of the devices with at most each error. Further left is better; a "
+        "steeper curve means more similar devices. The worst 5 % may be outside.",
         "series": series,
         "json": embedded_json(item_of(plot)),
     }

@@ -46,7 +46,7 @@ class Drawn:
 
     @classmethod
     def of(cls, source: Source) -> Drawn:
-        """Cost: some 10 µs a device and kind."""
+        """Cost: some 10 µs per device and kind."""
         series = source.series
         table = np.empty((len(series.columns), series.devices))
         for device in range(series.devices):

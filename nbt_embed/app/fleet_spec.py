@@ -158,7 +158,7 @@ def read_spec(path: str) -> Spec:
     try:
         return parse(data.decode("utf-8-sig"), path)
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is no UTF-8 text: expected a TOML file") from None
+        raise ConfigError(f"{path}: is not UTF-8 text: expected a TOML file") from None
 
 
 def parse(source: str, name: str) -> Spec:
@@ -175,9 +175,9 @@ def parse(source: str, name: str) -> Spec:
     try:
         table = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: is no TOML: {error}") from None
+        raise ConfigError(f"{name}: is not TOML: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{name}: is no TOML that can be read: too many nested lists") from None
+        raise ConfigError(f"{name}: is not valid TOML: the lists are nested too deeply") from None
     lines = Lines(name, source)
     top = Keys(table, lines)
     title = top.take("title", text, "a text", Path(name).stem)
@@ -200,7 +200,9 @@ def parse(source: str, name: str) -> Spec:
                 "name stream.read.inputs",
             )  # fmt: skip
         if not stream.paths:
-            top.fail("horizons", list(horizons), "targets of the simulated sensor are its inputs")
+            top.fail(
+                "horizons", list(horizons), "the targets of the simulated sensor are its inputs"
+            )
         stream = replace(stream, read=replace(stream.read, targets_as_inputs=False))
     clean = top.take("targets", one_of(("perturbed", "clean")), "", "perturbed") == "clean"
     perturbations = tuple(perturbations_of(top.table("perturbations")))
@@ -237,7 +239,9 @@ def _stream(keys: Keys, folder: Path) -> StreamSpec:
     read = _read_options(keys.table("read"))
     keys.end()
     if column is not None and own is not None:
-        keys.fail("recordings", own, "device_column says already whose every row is; leave it out")
+        keys.fail(
+            "recordings", own, "device_column already assigns every row to a device; leave it out"
+        )
     if column is not None:
         if len(sources) > 1:
             keys.fail("source", list(sources), "device_column needs one Parquet file or folder")
@@ -250,7 +254,7 @@ def _stream(keys: Keys, folder: Path) -> StreamSpec:
 def _read_options(keys: Keys) -> ReadOptions:
     if "gap" in keys:
         gap = keys.take("gap", anything, "", None)
-        keys.fail("gap", gap, "a fleet does not reset its learners; leave it out")
+        keys.fail("gap", gap, "the learners of a fleet are not reset; leave it out")
     found = {
         name: keys.take(name, convert, expected, None)
         for name, (convert, expected) in READ_KEYS.items()

@@ -19,7 +19,7 @@ _DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link", "see
 _SETTINGS = tuple(name for name in NAMES if name not in _DECIDED)
 _FLAGS = tuple(one.name for one in fields(Config) if "bool" in str(one.type))
 _WHY_DECIDED = {
-    "seed": "every device has its own: give `seed` at the top of the file",
+    "seed": "every device has its own seed: set `seed` at the top of the file",
     "max_delay": "follows from `horizons`",
     "link": "give `link` in [stream.read]",
 }
@@ -73,7 +73,7 @@ def _grid(keys: Keys, common: Mapping[str, Any]) -> dict[str, list[Any]]:
     for name, values in keys.rest():
         _check_name(keys, name)
         if name in common:
-            keys.fail(name, values, "stands in [settings] too; leave one of the two out")
+            keys.fail(name, values, "is also set in [settings]; leave one of the two out")
         if not isinstance(values, list) or not values:
             keys.fail(name, values, "expected a list of values to combine")
         for one in values:

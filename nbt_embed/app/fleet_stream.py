@@ -71,14 +71,14 @@ def source_of(spec: Spec) -> Source:
         clean, classes, notes = recorded, recorded.classes, recorded.notes
         if "device" in clean.input_names:
             notes = (*notes, "column 'device' is an input; device_column = 'device' in [stream] "
-                     "says that it names the device, in Parquet")  # fmt: skip
+                     "makes it the name of the device, in Parquet")  # fmt: skip
     devices = spec.devices or clean.devices
     recordings = min(clean.devices, devices)
     if spec.devices is None and clean.devices == 1 and not spec.stream.own:
         raise spec.refused(
             (),
-            "devices is missing: all devices share a recording, so that nothing says how many "
-            "there are; give devices = 100, for instance",
+            "devices is missing: all devices share one recording, so the number of devices is "
+            "unknown; set devices = 100, for instance",
         )
     given = clean if devices == clean.devices else Repeated(clean, devices)
     if classes is not None:
@@ -152,7 +152,7 @@ class Simulated(Series):
     """The simulated sensor, with a seed for each recording.
 
     Args: stream, noise and missing; rows of each; seed of the first one; recordings.
-    Cost: 4 µs a row, in Python, whenever a device is begun or resumed.
+    Cost: 4 µs per row, in Python, whenever a device is begun or resumed.
     """
 
     def __init__(self, stream: StreamSpec, rows: int, seed: int, recordings: int) -> None:

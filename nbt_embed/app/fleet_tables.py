@@ -37,7 +37,7 @@ def on_line(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def settings_table(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> Table:
-    """One line a setting: bytes, the distribution of errors, and who is no better than what."""
+    """One row per setting: bytes, the distribution of errors, shares that lose to a baseline."""
     rows = shown_settings(horizon, most)
     bits = document["measure"] == "bits"
     with_rls = any(one["loses_to_rls"] is not None for one in rows)
@@ -65,16 +65,16 @@ def settings_table(
         if one[key]
     )
     note = (
-        "bits a label; "
+        "bits per label; "
         if bits
-        else "error: RMSE over that of the last value"
+        else "error: RMSE divided by that of the last value"
         + (", geometric mean over the targets" if len(document["targets"]) > 1 else "")
         + "; "
     ) + "median, 90th percentile and worst of the devices."
     if len(rows) < len(horizon["settings"]):
         note += (
-            f" {count(len(horizon['settings']) - len(rows))} settings that something smaller "
-            "equals are left out here; --json has them."
+            f" {count(len(horizon['settings']) - len(rows))} settings for which a "
+            "smaller one is as good are omitted here; --json has them."
         )
     return Table(ahead(horizon["horizon"]), tuple(head), tuple(lines), 1, best, note)
 
@@ -82,7 +82,7 @@ def settings_table(
 def tables_of(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> list[Table]:
-    """What is said of the settings of a horizon; bits are a loss themselves."""
+    """The tables of the settings of a horizon; of bits there is one, as they are a loss."""
     table = settings_table(document, horizon, most)
     if document["measure"] == "bits":
         return [table]
@@ -92,19 +92,19 @@ def tables_of(
 def _loss_table(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> Table:
-    """One line a setting: RMSE in the target's unit, of several targets nRMSE; the last value's."""
+    """One row per setting: RMSE in the target's unit, of several targets nRMSE; the last value."""
     single = len(document["targets"]) == 1
-    key, unit = ("loss", "RMSE, the target's unit") if single else ("nrmse", "nRMSE")
+    key, unit = ("loss", "RMSE in the target's unit") if single else ("nrmse", "nRMSE")
     rows = [(one["name"], *map(number, _values(one[key]))) for one in shown_settings(horizon, most)]
     if single and horizon["last_loss"] is not None:
         rows.insert(0, ("last value", *map(number, _values(horizon["last_loss"]))))
-    note = "" if single else "nRMSE: RMSE over the standard deviation of the labels, all targets."
+    note = "" if single else "nRMSE: RMSE / standard deviation of the labels, over all targets."
     title = f"{unit}: {ahead(horizon['horizon'])}"
     return Table(title, ("setting", *_SPREAD), tuple(rows), note=note)
 
 
 def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line a device: error and reasons."""
+    """One row per device: error and reasons."""
     bits = document["measure"] == "bits"
     rows = tuple(
         (_called(one), "; ".join(one["reasons"]), _infinite(one["error"]))
@@ -118,7 +118,7 @@ def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Tabl
 
 def worst_sentences(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> list[str]:
     """The same for a terminal."""
-    what = "{} bits a label" if document["measure"] == "bits" else "error {}"
+    what = "{} bits per label" if document["measure"] == "bits" else "error {}"
     return [
         f"{_called(one)}: {what.format(_infinite(one['error']))}. {'; '.join(one['reasons'])}."
         for one in horizon["worst"]
@@ -126,7 +126,7 @@ def worst_sentences(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> 
 
 
 def along_table(horizon: Mapping[str, Any], most: int = 20) -> Table:
-    """One line a column: how the error of the fleet goes along with it."""
+    """One row per column: its correlation with the error of the fleet."""
     rows = tuple(
         (
             f"{'guard ' if one['guard'] else ''}{one['column']}",
@@ -137,22 +137,22 @@ def along_table(horizon: Mapping[str, Any], most: int = 20) -> Table:
         for one in horizon["correlations"][:most]
     )
     note = (
-        "Rank correlation (Spearman) of the error with what devices drew, and with how often "
-        f"guards acted. Chance gives up to ±{horizon['needed_correlation']:.2f} in some column, "
-        "with a probability of 1 %."
+        "Rank correlation (Spearman) of the error with the drawn values, and with how often "
+        f"guards acted. By chance a correlation beyond ±{horizon['needed_correlation']:.2f} in "
+        "any column has a probability of 1 %."
     )
-    title = f"What the error goes along with: {ahead(horizon['horizon'])}"
+    title = f"What the error correlates with: {ahead(horizon['horizon'])}"
     head = ("column", "value or distance", "correlation", "more than chance")
     return Table(title, head, rows, 2, note=note)
 
 
 def drawn_table(document: Mapping[str, Any]) -> Table:
-    """One line a column: what devices drew."""
+    """One row per column: the values that devices drew."""
     rows = tuple(
         (one["column"], *(number(one[key]) for key in ("least", "median", "most")))
         for one in document["perturbations"]
     )
-    return Table("What devices drew", ("column", "least", "median", "most"), rows)
+    return Table("Values drawn by the devices", ("column", "least", "median", "most"), rows)
 
 
 def failed_table(horizon: Mapping[str, Any]) -> Table:

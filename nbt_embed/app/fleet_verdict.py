@@ -30,7 +30,7 @@ def advise(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def verdict(
     rows: Sequence[dict[str, Any]], chosen: dict[str, Any] | None, horizon: int, measure: str
 ) -> list[str]:
-    """Sentences: what to take, who loses to what, and who is left out.
+    """Sentences: the recommended setting, devices behind a baseline, devices without a figure.
 
     Args: rows, of a horizon; chosen, what ``advise`` gave; horizon; measure.
     """
@@ -38,26 +38,27 @@ def verdict(
     ahead = steps(horizon)
     ahead = ahead[0].upper() + ahead[1:]
     if not any(one["scored"] for one in rows):
-        return [f"{ahead}: nothing can be said of any device.", *_left_out(rows)]
+        return [f"{ahead}: no device has a score.", *_left_out(rows)]
     if chosen is None:
         by_median = next((one for one in rows if one["best_median"]), None)
         by_p90 = next((one for one in rows if one["best_p90"]), None)
         if by_median is None or by_p90 is None:
             said.append(
-                f"{ahead}: no setting can be advised: with each of them a tenth of the devices or "
-                "more diverges."
+                f"{ahead}: no setting is recommended: with every setting at least a tenth of the "
+                "devices diverge."
             )
         else:
             said.append(
                 f"{ahead}: no setting is within 5 % of the best in both the median and the 90th "
-                f"percentile: {by_median['name']} has the least median "
-                f"({by_median['error']['median']:.3f}), {by_p90['name']} the least 90th percentile "
+                f"percentile: {by_median['name']} has the lowest median "
+                f"({by_median['error']['median']:.3f}), {by_p90['name']} the lowest 90th "
+                "percentile "
                 f"({by_p90['error']['p90']:.3f})."
             )
     else:
         unit = " of the last value's error" if measure == "error" else " bits"
         said.append(
-            f"{ahead}: take {chosen['name']}, {count(chosen['memory_bytes'])} bytes: the smallest "
+            f"{ahead}: use {chosen['name']}, {count(chosen['memory_bytes'])} bytes: the smallest "
             f"whose median and 90th percentile are within 5 % of the best. Median "
             f"{chosen['error']['median']:.3f}, 90th percentile {chosen['error']['p90']:.3f}"
             f"{unit}."
@@ -88,12 +89,10 @@ def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
     refused = max(one["refused"] for one in rows)
     if refused:
-        said.append(f"{devices(refused)} had a stream that was refused, or nothing to score.")
+        said.append(f"{devices(refused)} had a refused stream, or nothing to score.")
     still = max(one["devices"] - one["scored"] - one["refused"] for one in rows)
     if still:
-        said.append(
-            f"{devices(still)} cannot be compared: the last value forecasts them without an error."
-        )
+        said.append(f"{devices(still)} cannot be compared: the last value has no error on them.")
     return said
 
 

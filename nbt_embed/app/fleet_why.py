@@ -111,7 +111,7 @@ class Why:
         columns = [(name, values, False) for name, values in drawn.items() if _varies(values)]
         columns += [(name, values, True) for name, values in guards.items() if _varies(values)]
         self.needed = needed_correlation(self._count, 2 * len(columns))
-        """Correlation from which on it tells something."""
+        """Least correlation that is significant."""
         ranks = _ranks(error)
         self.columns = sorted(
             (self._along(*one, ranks) for one in columns), key=lambda one: -abs(one.rho)
@@ -150,7 +150,7 @@ class Why:
             for one in self.few
             if one.of[device] and one.column not in named
         ]
-        # A guard that acted less than elsewhere is no reason.
+        # A guard that acted less often than on other devices is not a reason.
         acted = [self._sentence(one, device) for one in telling if one.guard and one.rho > 0]
         return found[:_MOST_REASONS] + acted[:1] if found else [*acted[:1], self._nothing(device)]
 
@@ -176,9 +176,9 @@ class Why:
         )
 
     def summary(self) -> str:
-        """What the error of the fleet goes along with, in one sentence."""
+        """The correlations of the error over the fleet, in one sentence."""
         if self._count < 3 or not self.columns:
-            return "Too little differs between the devices to say what their error goes along with."
+            return "The devices differ too little to correlate their errors with anything."
         telling = [one for one in self.columns if one.tells]
         named = {one.column for one in telling}
         few = "".join(
@@ -192,14 +192,14 @@ class Why:
                 f"{_titled(one)} ({one.rho:+.2f})" for one in telling[:_MOST_REASONS]
             )
             return (
-                f"Over the fleet the error goes along with {list_of}; chance gives rank "
+                f"Over the fleet the error correlates with {list_of}; chance gives rank "
                 f"correlations up to ±{self.needed:.2f}.{few}"
             )
         best = self.columns[0]
         return (
-            "Over the fleet the error goes along with nothing that was drawn more than by chance: "
-            f"most with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up "
-            f"to ±{self.needed:.2f} with {self._count:,} devices.{few}"
+            "Over the fleet the error correlates with no drawn value more than by chance: most "
+            f"with {_titled(best)} ({best.rho:+.2f}), and chance gives rank correlations up to "
+            f"±{self.needed:.2f} with {self._count:,} devices.{few}"
         )
 
     def _nothing(self, device: int) -> str:
@@ -208,27 +208,28 @@ class Why:
         if alone:
             return "; ".join(
                 f"{one.column} {one.values[device]:.4g} is far from that of the other devices "
-                f"(median {one.median:.4g}) and may be the reason: too few are like it to tell"
+                f"(median {one.median:.4g}) and may be the reason: too few devices have such "
+                "values to decide"
                 for one in alone[:_MOST_REASONS]
             )
-        said = "nothing that was drawn explains it"
+        said = "no drawn value explains it"
         if drawn:
-            # What tells, else all, by where the device stands.
+            # The significant columns, else all, by the rank of the device.
             told = [one for one in drawn if one.tells] or drawn
             most = min(told, key=lambda one: int(one.rank[device]))
             if most.rank[device] > self._count / 2:
-                said += ": it stands out in none of that"
+                said += ": all of its values are ordinary"
             else:
                 said += (
-                    f": it stands out most in {_titled(most)}, {most.values[device]:.4g}, rank "
+                    f": the most unusual is {_titled(most)}, {most.values[device]:.4g}, rank "
                     f"{most.rank[device]:,} of {self._count:,}"
                 )
                 said += ", by its distance from the median" if most.distance else ""
                 said += (
-                    "" if most.tells else ", which the error of the fleet does not go along with"
+                    "" if most.tells else ", which does not correlate with the error of the fleet"
                 )
         if self.groups is None and self._count > 1:
-            said += f"; what is left is its {'seed' if self._shared else 'recording or seed'}"
+            said += f"; what remains is its {'seed' if self._shared else 'recording or seed'}"
         return said
 
 

@@ -1,6 +1,6 @@
 """Every forecast next to the observed value, as CSV or Parquet: what ``--out`` writes.
 
-One line a row of the stream, and one for each row still to come. Columns: row, time (if the stream
+One line per row of the stream and per row still to come. Columns: row, time (if the stream
 has one), and of each target its label (``temp``), and for each horizon its forecast, made that many
 rows earlier (``temp_forecast``), the ends of its intervals (``temp_low_80``, ``temp_high_80``), the
 anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With

@@ -1,4 +1,4 @@
-"""JSON lines as a table: an object a row, a column for every field that any of them has."""
+"""JSON lines as a table: an object per row, a column for every field that any of them has."""
 
 from __future__ import annotations
 
@@ -106,15 +106,15 @@ def _objects(title: str, line: int, text: bytes) -> list[dict[str, Any]]:
         not_utf8 = isinstance(error, UnicodeDecodeError)
         reason = "not UTF-8" if not_utf8 else getattr(error, "msg", str(error))
         raise StreamError(
-            f"{title}: line {line} is no whole JSON object ({reason}) in "
-            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, as "
-            "jq -c . does, or take the line out"
+            f"{title}: line {line} is not a complete JSON object ({reason}) in "
+            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, as jq "
+            "-c . does, or remove the line"
         ) from None
     if found is None:
         what = "an array" if isinstance(value, list) else f"{value!r}"[:_SHOWN]
         raise StreamError(
-            f"{title}: line {line} holds {what} and no JSON object: write one object a line, with "
-            "a name for every value"
+            f"{title}: line {line} holds {what} and no JSON object: write one object per line, "
+            "with a name for every value"
         )
     return found
 

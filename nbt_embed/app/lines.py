@@ -289,8 +289,8 @@ def _check_quotes(
     if at in opening[~before]:
         cell = _cell(text, at, dialect.delimiter)
         raise StreamError(
-            f"{title}: line {line}: a quote stands within the cell {cell!r}: put quotes around "
-            "the cell and double the one within, or say --quote none if quotes are text here"
+            f"{title}: line {line}: a quote is inside the cell {cell!r}: put quotes around the "
+            "cell and double the inner one, or use --quote none if quotes are text here"
         )
     raise StreamError(_stray(title, text, at, line, dialect))
 
@@ -349,8 +349,8 @@ def _stray(title: str, text: bytes, at: int, line: int, dialect: Dialect) -> str
     column = f"column {name!r}" if name else f"column {cells + 1}"
     shown = text[at : text.find(b"\n", at)].decode(errors="replace")[:_SHOWN]
     return (
-        f"{title}: line {line}, {column}: a quote opens ({shown}) and swallows the lines below: "
-        "close it or take it out, or say --quote none if quotes are text here"
+        f"{title}: line {line}, {column}: a quote ({shown}) is not closed and includes the "
+        "lines below: close or remove it, or use --quote none if quotes are text here"
     )
 
 

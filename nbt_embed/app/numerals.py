@@ -57,7 +57,7 @@ _TELLS = {
     "small": ("", r"^[+-]?[0-9]{1,3}$"),
     "large": ("", r"^[+-]?[0-9]{4,}$"),
 }
-REMEDY = "say which mark is the decimal one, --decimal , or --decimal ."
+REMEDY = "name the decimal mark, --decimal , or --decimal ."
 
 Place = tuple[int, str]  # row and cell
 Words = Callable[[str, int, str], str]  # of a column, a row and a cell: line, column and cell

@@ -160,7 +160,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             texts = list(dict.fromkeys(tables.percent(value) for value in (known[0], known[-1])))
             yield {"name": name, "value": " to ".join(texts), "note": ahead}
     yield {
-        "name": "Best model",
+        "name": "Recommended model",
         "value": tables.model_name(document, one["winner"]) if one["winner"] else "none",
         "note": ahead,
     }
@@ -168,7 +168,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     yield {"name": "Memory of the learner", "value": f"{tables.count(size)} bytes", "note": ""}
     for cost in [one for one in document["costs"] if one["processor"] == USUAL]:
         yield {
-            "name": "Time a row",
+            "name": "Time per row",
             "value": f"{tables.number(cost['milliseconds_low'])} to "
             f"{tables.number(cost['milliseconds_high'])} ms",
             "note": f"{cost['processor']}, {tables.number(cost['mhz'])} MHz",
@@ -311,7 +311,7 @@ def _forecast_label(
     ]
     for one in line["intervals"] or []:
         said.append(
-            f"{tables.percent(one['coverage'])} of the truths in the "
+            f"{tables.percent(one['coverage'])} of the labels in the "
             f"{100 * one['level']:.4g} % interval"
         )
     if horizon["alarms"] is not None:
@@ -333,7 +333,7 @@ def _forecast_caption(track: Track) -> str:
     if track.every > 1:
         text += (
             f" The stream is thinned: of every {tables.count(track.every)} rows, those with the "
-            "lowest and with the highest truth are kept."
+            "lowest and the highest label are kept."
         )
     return text
 
@@ -381,8 +381,8 @@ def _trust(track: TrustTrack) -> dict[str, Any]:
             for place, name in enumerate(track.weight)
         ],
         "label": f"Stacked areas of the mixture's shares over the stream. At its end: {last}.",
-        "caption": "The learner mixes several forecasts of every target and trusts more, by share, "
-        "those that were right of late.",
+        "caption": "The learner mixes several forecasts of every target; those with small recent "
+        "errors have large shares.",
         "table": table,
     }
 

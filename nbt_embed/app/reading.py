@@ -161,7 +161,7 @@ def _table(file: Source, options: ReadOptions, folder: Path, number: int) -> Tab
 
 def _take_out(file: Source) -> str:
     """What to do about a file that was found in a folder with others."""
-    return "; or take the file out of the folder, if it does not belong there" if file.found else ""
+    return "; or remove the file from the folder" if file.found else ""
 
 
 def _check_same(files: Sequence[Source], tables: Sequence[Table]) -> None:
@@ -201,8 +201,8 @@ def _survey(
         except ReadAgain:
             continue
     raise StreamError(
-        f"{tables[0].title}: changes its way of writing again and again: say it with --decimal "
-        "and --encoding"
+        f"{tables[0].title}: the notation of its numbers or its encoding changes repeatedly: "
+        "name them with --decimal and --encoding"
     )
 
 
@@ -340,7 +340,7 @@ def _times(
         judged = timeline.order(one.spools[0], survey.files)
         if one.certain or (named_time(one.name) and (judged.ordered or not vague(one.name))):
             taken |= {*one.columns}
-            notes.append(f"column {one.name!r} is left out: it is another time")
+            notes.append(f"column {one.name!r} is left out: it is a second time column")
     wanted = {*(options.inputs or ()), *(options.targets or ())}
     return frozenset(i for i in taken if names[i] not in wanted)
 

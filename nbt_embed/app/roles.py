@@ -77,8 +77,8 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
             )
     if options.targets is None and not options.targets_as_inputs:
         raise StreamError(
-            f"{columns.title}: name the targets (--targets): the inputs must not hold the values "
-            f"that the learner has to give in the same row; it has {', '.join(columns.names)}"
+            f"{columns.title}: name the targets (--targets): the inputs must not contain the "
+            f"targets of the same row; it has {', '.join(columns.names)}"
         )
     said = {columns.find(name) for name in (*(options.inputs or ()), *(options.targets or ()))}
     default: list[int] = []
@@ -131,8 +131,8 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
         usable, counters = counters, []
         names = ", ".join(repr(columns.names[i]) for i in usable)
         notes.append(
-            f"column {names} only counts, and is all there is" if len(usable) == 1 else
-            f"columns {names} only count, and are all there is"
+            f"column {names} only counts rows, and no other is there" if len(usable) == 1 else
+            f"columns {names} only count rows, and no others are there"
         )  # fmt: skip
     for i in counters:
         facts = columns.facts[i]
@@ -156,7 +156,8 @@ def _counted(name: str, facts: NumberColumn) -> str:
     if facts.counter:
         return "it numbers the rows"
     return (
-        f"it rises by {facts.slope:g} in every row and only counts; name it with --inputs if it is "
+        f"it rises by {facts.slope:g} in every row, like a row counter; name it with --inputs if "
+        "it is "
         f"a sensor, with --time {name!r} if it is the time"
     )
 
@@ -171,8 +172,8 @@ def _slips(columns: Columns, i: int) -> str | None:
     many = "1 cell" if facts.texts == 1 else f"{facts.texts} cells"
     return (
         f"{columns.words(facts.text[0], i)}, which is not a number, as {many} of "
-        f"{facts.filled + facts.texts} in this column: correct the line or take it out, declare "
-        f"the cell as missing (--missing {facts.text[1]!r}), or name the columns to use (--inputs)"
+        f"{facts.filled + facts.texts} in this column: correct or remove the line, declare the "
+        f"cell as missing (--missing {facts.text[1]!r}), or name the columns to use (--inputs)"
     )
 
 
@@ -309,7 +310,7 @@ def _text_classes(
     if options.link == "gaussian":
         raise StreamError(
             f"{columns.words(facts.first[0], i)}, which is a text: the link gaussian needs "
-            "numbers; say --link categorical, or name another target"
+            "numbers; use --link categorical, or name another target"
         )
     if facts.many:
         raise StreamError(
@@ -342,7 +343,7 @@ def _distinct(columns: Columns, i: int, spool: Spool) -> Float32Array:
         if len(found) > CLASSES:
             raise StreamError(
                 f"{columns.title}: target {columns.names[i]!r} has more than {CLASSES} different "
-                "values: these are no classes; say --link gaussian, or name another target"
+                "values: these are not classes; use --link gaussian, or name another target"
             )
     return found
 
@@ -354,7 +355,7 @@ def _check_binary(columns: Columns, i: int, spool: Spool) -> None:
         if len(bad):
             raise StreamError(
                 f"{columns.words(first + int(bad[0]), i)}: the link bernoulli needs targets of 0 "
-                "and 1; say --link categorical or gaussian, or name another target"
+                "and 1; use --link categorical or gaussian, or name another target"
             )
 
 

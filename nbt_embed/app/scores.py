@@ -93,7 +93,7 @@ class ClassScore:
 
     @property
     def figures(self) -> list[dict[str, float]]:
-        """Mean bits a label, and share of labels whose class was the most probable one."""
+        """Mean bits per label, and share of labels whose class was the most probable one."""
         figures = zip(self._bits, self._right, self._count, strict=True)
         return [
             {

@@ -32,8 +32,8 @@ def session(args: argparse.Namespace, recording: Recording, config: Config) -> R
     told = [name for name in recording.target_names if name in recording.input_names]
     if 0 in args.horizon and told:
         note(
-            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
-            "label; leave it out of --inputs"
+            f"horizon 0: {', '.join(told)} is both an input and the target of the same row; "
+            "leave it out of --inputs"
         )
     plan = Plan(
         tuple(args.horizon), args.score_from, _period(args, recording), args.alarm, args.hold_off

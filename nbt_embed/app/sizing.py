@@ -1,4 +1,4 @@
-"""What a learner takes on a microcontroller, as text and as a document."""
+"""The resources of a learner on a microcontroller, as text and as a document."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nbt_embed.options import options_of
 from nbt_embed.smaller import Fitting
 
 _NOTES = (
-    "RAM is the learner's block, which is exact, and the stack of the kernel's calls; interrupts",
-    "and your program come on top. Flash is the kernel and what it needs of the compiler's own",
-    "libraries.",
-    "A state that is shipped takes up to the learner's bytes of flash more.",
+    "RAM is the learner's block, which is exact, and the stack of the kernel's calls, without",
+    "interrupts and your program. Flash is the kernel and the routines that it needs from the",
+    "compiler's libraries.",
+    "A state in flash takes up to as many bytes as the learner in addition.",
 )
 
 
 def text_of(made: Footprint, limits: Limits) -> str:
-    """One processor, a line a figure."""
+    """One processor, one figure per line."""
     one, cost = made.processor, made.cost
     low, high = made.milliseconds
     lines = [
@@ -27,9 +27,9 @@ def text_of(made: Footprint, limits: Limits) -> str:
         f"  RAM           {made.ram_bytes:>10,} bytes: learner {made.learner_bytes:,}, "
         f"stack up to {made.stack_bytes:,}",
         f"  flash         {made.small.flash:>10,} bytes at -Os, {made.fast.flash:,} at -O2",
-        f"  instructions  {cost.instructions:>10,} a learning step, at -O2",
+        f"  instructions  {cost.instructions:>10,} per learning step, at -O2",
         f"  time          {_range(low, high):>10} ms, at {one.cycles_low:g} to "
-        f"{one.cycles_high:g} cycles an instruction",
+        f"{one.cycles_high:g} cycles per instruction",
     ]
     if made.rate_hz is not None and made.share is not None:
         low, high = made.share
@@ -39,8 +39,8 @@ def text_of(made: Footprint, limits: Limits) -> str:
         )
     if made.microjoules is not None:
         lines.append(
-            f"  energy        {_range(*made.microjoules):>10} µJ a learnt sample: volts x "
-            "milliamps x time, the current of the running core"
+            f"  energy        {_range(*made.microjoules):>10} µJ per learnt sample: volts x "
+            "milliamps x time, with the current of the running core"
         )
     problems = misfits(made, limits)
     lines += [f"  {problem}" for problem in problems]
@@ -50,21 +50,21 @@ def text_of(made: Footprint, limits: Limits) -> str:
         "",
         *_NOTES,
         f"Cycles: {one.source}.",
-        f"Of {one.held_out} other learners the instructions were off by {one.error_median:.1%} in "
-        f"the median and {one.error_worst:.1%} at most,",
-        f"flash by up to {one.flash_error:.0%}, stack by up to {one.stack_error:.0%} (which is "
-        "added to it).",
+        f"Error on {one.held_out} held-out learners: instructions {one.error_median:.1%} in the "
+        f"median and {one.error_worst:.1%} at most,",
+        f"flash up to {one.flash_error:.0%}, stack up to {one.stack_error:.0%} (included in "
+        "the figure above).",
     ]
     return "\n".join(lines)
 
 
 def table(made: Sequence[Footprint], limits: Limits) -> str:
-    """One line a processor."""
+    """One row per processor."""
     has_rate = made[0].rate_hz is not None
     has_power = made[0].watts is not None
     head = f"{'':>12}{'':>6}{'RAM':>11}{'flash, bytes':>20}{'instructions':>14}{'time':>15}"
     below = (
-        f"{'processor':>12}{'MHz':>6}{'bytes':>11}{'-Os':>10}{'-O2':>10}{'a step':>14}{'ms':>15}"
+        f"{'processor':>12}{'MHz':>6}{'bytes':>11}{'-Os':>10}{'-O2':>10}{'per step':>14}{'ms':>15}"
     )
     if has_rate:
         head, below = f"{head}{'load':>16}", f"{below}{'%':>16}"
@@ -87,14 +87,14 @@ def table(made: Sequence[Footprint], limits: Limits) -> str:
 
 
 def fitting_table(fitting: Sequence[Fitting]) -> str:
-    """What would fit, cheapest loss first."""
+    """Learners that fit, smallest expected loss first."""
     if not fitting:
         return (
-            "nothing fits, not even recursive least squares on one lag: fewer inputs or outputs, "
-            "or another processor (--mcu all)"
+            "no learner fits, not even recursive least squares with one lag: use fewer inputs or "
+            "outputs, or another processor (--mcu all)"
         )
     lines = [
-        "what would fit, cheapest loss first",
+        "learners that fit, smallest expected loss of accuracy first",
         f"{'RAM':>12}{'flash -Os':>11}{'ms':>15}  without or instead; options",
     ]
     for one in fitting:
@@ -145,7 +145,7 @@ def document_of(made: Footprint, limits: Limits) -> dict[str, Any]:
 
 
 def fitting_document(one: Fitting, limits: Limits) -> dict[str, Any]:
-    """A learner that would fit."""
+    """A learner that fits."""
     made = document_of(one.footprint, limits)
     return {
         "without": list(one.names),
@@ -170,7 +170,7 @@ def _ends(pair: tuple[float, float] | None) -> dict[str, float] | None:
 
 
 def _range(low: float, high: float) -> str:
-    """Two numbers with three digits that mean something."""
+    """Two numbers with three significant digits."""
     return f"{_three(low)} to {_three(high)}"
 
 

@@ -256,8 +256,8 @@ def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], li
             found.append(_kept("standard input", sys.stdin.buffer, folder / "stdin"))
         elif _LIVE.match(str(path)):
             raise StreamError(
-                f"{path}: is a live stream, which has no end: nbt-embed watch {path} learns it "
-                "while it comes; to compare learners, write its rows to a file first"
+                f"{path}: is a live stream without an end: learn it with nbt-embed watch "
+                f"{path}; to compare learners, write its rows to a file first"
             )
         elif Path(path).is_dir():
             files, left = _in_folder(Path(path))
@@ -327,7 +327,9 @@ def _in_folder(path: Path) -> tuple[list[Path], list[str]]:
     left = [one.name for one in files if one not in tables]
     if not left:
         return tables, []
-    return tables, [f"{path}: {_listed(left)} left out: no ending of a table, as .csv or .parquet"]
+    return tables, [
+        f"{path}: {_listed(left)} left out: not the extension of a table, such as .csv or .parquet"
+    ]
 
 
 def _is_data(path: Path) -> bool:

@@ -53,8 +53,8 @@ class Spool:
                 view, at = view[count:], at + count
         except OSError as error:
             raise StreamError(
-                f"{self._file.name}: rows cannot be kept in this temporary file "
-                f"({error.strerror}): make room, or set TMPDIR to another folder"
+                f"{self._file.name}: cannot write rows to this temporary file "
+                f"({error.strerror}): free some space, or set TMPDIR to another folder"
             ) from error
         self.rows += len(block)
 

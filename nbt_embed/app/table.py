@@ -44,7 +44,7 @@ class Batch:
 
     Attributes:
         row: number of the first one in its file.
-        columns: one a column: Float64 with NaN where missing, String or times with null there.
+        columns: one per column: Float64 with NaN where missing, String or times with null there.
         texts: column -> (row in the batch, cell) of its first cell that should be a number, and how
             many there are.
     """
@@ -389,7 +389,7 @@ class TextTable:
         if len(frame) != len(chunk.lines):
             raise StreamError(
                 f"{self.title}: lines {chunk.lines[0]} to {chunk.lines[-1]} are read as "
-                f"{len(frame)} rows: look for quotes there, or say --quote none"
+                f"{len(frame)} rows: look for quotes there, or use --quote none"
             )
         return frame
 

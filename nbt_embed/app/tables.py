@@ -17,7 +17,7 @@ _CLASS_MEASURES = {"bits": "bits", "accuracy": "accuracy"}
 _MEASURES = {"rmse": "RMSE", "mae": "MAE", "nrmse": "nRMSE", "skill": "skill"}
 _USUAL_LEVEL = 0.8
 _NOTES = {
-    "bits": "bits: mean −log2 of the probability that was given to what came.",
+    "bits": "bits: mean −log2 of the probability of the label.",
     "rmse": "skill: 1 − RMSE / RMSE of the last value. RMSE, MAE, width: in the target's unit.",
 }
 _SHARES = ("skill", "accuracy")
@@ -94,12 +94,12 @@ def model_name(document: Mapping[str, Any], key: str) -> str:
 def steps(horizon: int) -> str:
     """A horizon in words."""
     if horizon == 0:
-        return "the row itself"
+        return "for the same row"
     return f"{count(horizon)} row{'s' if horizon > 1 else ''} ahead"
 
 
 def learner_table(document: Mapping[str, Any]) -> Table:
-    """One line a target and horizon: how good the learner is, and one of its intervals."""
+    """One row per target and horizon: the scores of the learner, and one of its intervals."""
     titles = measures(document)
     levels = sorted(_levels(document), key=lambda level: abs(level - _USUAL_LEVEL))[:1]
     head = ["ahead", "target", "rows", *titles.values()]
@@ -111,14 +111,14 @@ def learner_table(document: Mapping[str, Any]) -> Table:
         cells = [str(horizon["horizon"]), line["target"], count(line["scored_rows"])]
         cells += [measure(key, own.get(key)) for key in titles]
         rows.append((*cells, *_interval_cells(line, levels)))
-    note = f"rows: that were scored. {_NOTES[next(iter(titles))]}"
+    note = f"rows: scored rows. {_NOTES[next(iter(titles))]}"
     if levels:
         note += f" in {_level(levels[0])}: share of the truths inside that interval."
     return Table("The learner", tuple(head), tuple(rows), 2, note=note)
 
 
 def models_table(document: Mapping[str, Any]) -> Table:
-    """One line a target and horizon: the first measure of every model, and means of the ratios."""
+    """One line per target and horizon: the first measure of every model, and mean ratios."""
     key, title = next(iter(measures(document).items()))
     models = scored_models(document)
     rows: list[tuple[str, ...]] = []
@@ -140,7 +140,7 @@ def scores_note(document: Mapping[str, Any]) -> str:
 
 
 def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """The scores of one horizon, one line a target, and means of the ratios."""
+    """The scores of one horizon, one line per target, and means of the ratios."""
     titles = measures(document)
     first = next(iter(titles))
     others = [model for model in scored_models(document) if model != "learner"]
@@ -197,7 +197,7 @@ def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
 def alarms_table(
     title: str, alarms: Sequence[Mapping[str, Any]], times: Sequence[str | None], note: str = ""
 ) -> Table:
-    """One line an alarm. Args: times, as a person reads them; a column if there is one at all."""
+    """One line per alarm. Args: times, as a person reads them; a column if there is one at all."""
     timed = any(time is not None for time in times)
     head = ("row", *(["time"] if timed else []), "target", "score")
     rows = tuple(
@@ -220,7 +220,7 @@ def memory_table(document: Mapping[str, Any]) -> Table:
         for name, size in sizes(document)
     )
     head = ("model", "bytes", "of the learner's")
-    return Table("Memory", head, rows, note="Alternatives are computed by their formulas, not run.")
+    return Table("Memory", head, rows, note="The bytes of the alternatives come from formulas.")
 
 
 def sizes(document: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -238,7 +238,7 @@ def purpose_table(document: Mapping[str, Any]) -> Table:
 
 
 def cost_table(document: Mapping[str, Any]) -> Table:
-    """What a row costs on microcontrollers."""
+    """The cost of a row on microcontrollers."""
     rows = tuple(
         (
             one["processor"],
@@ -249,11 +249,9 @@ def cost_table(document: Mapping[str, Any]) -> Table:
         )
         for one in document["costs"] or []
     )
-    head = ("processor", "MHz", "instructions a row", "ms a row, from", "to")
-    note = (
-        "computed, not run (docs/guide/size.md); the range is that of the cycles of an instruction"
-    )
-    return Table("Time on microcontrollers", head, rows, note=note)
+    head = ("processor", "MHz", "instructions", "ms, from", "to")
+    note = "computed (docs/guide/size.md); the range is that of the cycles per instruction"
+    return Table("Time per row on microcontrollers", head, rows, note=note)
 
 
 def speed_table(document: Mapping[str, Any]) -> Table:
@@ -268,7 +266,7 @@ def speed_table(document: Mapping[str, Any]) -> Table:
         (str(one["horizon"]), *(number(one["us_per_row"].get(key)) for key in models))
         for one in document["horizons"]
     )
-    return Table("Microseconds a row on this computer", head, rows)
+    return Table("Microseconds per row on this computer", head, rows)
 
 
 def scored_models(document: Mapping[str, Any]) -> list[str]:
@@ -281,8 +279,8 @@ def _ratio_note(document: Mapping[str, Any]) -> str:
     if not any(horizon["ratios"] for horizon in document["horizons"]):
         return ""
     return (
-        f"{MEAN}: the learner's error over the model's, geometric mean over the targets; below 1 "
-        "the learner is better."
+        f"{MEAN}: error of the learner / error of the model, geometric mean over the targets; "
+        "below 1 the learner is better."
     )
 
 

@@ -202,7 +202,7 @@ def shortened(name: str, width: int) -> str:
 
 
 class Progress:
-    """A bar with rows a second on standard error while the block runs, if that is a terminal.
+    """A bar with rows per second on standard error while the block runs, if that is a terminal.
 
     Examples:
         >>> with Progress(1000) as progress:
@@ -338,7 +338,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"targets: {', '.join(document['targets'])}"
     yield f"learner: {document['learner']['text']}, seed {document['learner']['seed']}"
     yield from source["notes"]
-    yield f"again: {document['command']}"
+    yield f"command: {document['command']}"
 
 
 def _sentence(text: str, style: str = "") -> RenderableType:

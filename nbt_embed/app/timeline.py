@@ -304,8 +304,8 @@ def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> li
         known = sample[columns[0]].drop_nulls()
         first = known[0] if len(known) else ""
         raise StreamError(
-            f"{table.title}: column {options.time!r} holds {shown(first)}, which is no known "
-            "spelling of a time: name it with --time-format, as %d/%m/%Y %H:%M, or another column"
+            f"{table.title}: column {options.time!r} holds {shown(first)}, which is not a known "
+            "time format: name it with --time-format, as %d/%m/%Y %H:%M, or another column"
         )
     return [Candidate(columns, options.time, readings, _FIRST, True, explicit=True)]
 
@@ -427,7 +427,7 @@ def check_files(chosen: Chosen, files: Sequence[int], titles: Sequence[str]) -> 
                 raise StreamError(
                     f"{titles[i]}: its times, {texts[0]} to {texts[1]}, lie before those of "
                     f"{titles[latest]}, {texts[2]} to {texts[3]}, which is read first: name the "
-                    "files one by one in the order of time, or say --time none"
+                    "files one by one in the order of time, or use --time none"
                 )
             if date and span[0] < before[1]:
                 notes.append(
@@ -460,8 +460,8 @@ def choose(
                 continue
             raise StreamError(
                 f"{words(one.bad, one.columns)}, which is no time as above it "
-                f"({one.readings[0].name}): correct it, declare it with --missing, name the format "
-                "with --time-format, or say --time none"
+                f"({one.readings[0].name}): correct it, declare it with --missing, name the "
+                "format with --time-format, or use --time none"
             )
         orders = [order(spool, files) for spool in one.spools]
         ranked = sorted(
@@ -471,8 +471,8 @@ def choose(
         if not best.rising and not best.falling:
             if one.explicit:
                 raise StreamError(
-                    f"{words(0, one.columns)}, as every row has: name a column in which time goes "
-                    "on, or say --time none"
+                    f"{words(0, one.columns)}, as every row has: name a column in which the time "
+                    "increases, or use --time none"
                 )
             if one.spools[0].rows > 1 or not one.certain:
                 continue
@@ -513,12 +513,12 @@ def _most_equal(one: Candidate) -> float:
 def _out_of_order(one: Candidate, found: Order, words: Any) -> StreamError:
     if found.back is None or found.rising < found.falling:
         return StreamError(
-            f"{words(0, one.columns)}: the times go back and forth: sort the file by time, newest "
-            "last, or say --time none"
+            f"{words(0, one.columns)}: the times go back and forth: sort the file by time, "
+            "newest last, or use --time none"
         )
     return StreamError(
         f"{words(found.back, one.columns)}, which is before the time of the row above: sort the "
-        "file by time, split it there, or say --time none"
+        "file by time, split it there, or use --time none"
     )
 
 
@@ -534,7 +534,7 @@ def _check_day_and_month(
         names = " or ".join(one.readings[i].name for i in ranked)
         raise StreamError(
             f"{words(0, one.columns)}, which may have day and month in either order, as all rows "
-            f"may: say which, --time-format with {names}"
+            f"may: choose one with --time-format {names}"
         )
     notes.append(
         f"times are read as {one.readings[ranked[0]].name}: in another order of day and month "

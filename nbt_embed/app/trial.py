@@ -140,11 +140,11 @@ class Listener(Protocol):
     """Who is told what the learner said, row by row (``forecasts.Writer``)."""
 
     def add(self, block: Block, told: list[Told]) -> None:
-        """The next rows, one entry a horizon."""
+        """The next rows, one entry per horizon."""
         ...
 
     def finish(self, waiting: list[tuple[Float32Array, Float32Array | None]]) -> None:
-        """Forecasts and bounds of rows still to come, one entry a horizon."""
+        """Forecasts and bounds of rows still to come, one entry per horizon."""
         ...
 
 
@@ -277,7 +277,7 @@ class _Race:
             raise InputError(
                 f"nothing to score: {recording.title} has {recording.rows} rows and no target "
                 f"from row {first} on (horizon {self._horizon}, score from row {plan.score_from}) "
-                "of which one was seen before; use a longer file, or smaller values"
+                "that follows a learnt label; use a longer file, or smaller values"
             )
 
     @property

@@ -89,36 +89,36 @@ def _finite(value: float) -> float | None:
 
 
 def verdict(tuned: Tuned) -> list[str]:
-    """Sentences: what was bought, and what recursive least squares has."""
+    """Sentences: the gain of tuning, and the error of recursive least squares."""
     default, best, rls = (tuned.parts[key] for key in (DEFAULT, TUNED, RLS))
     on_first = _by(tuned.gain_first)
     if not tuned.settings:
         sentences = [
-            f"Tuning bought nothing: none of {tuned.tried} settings is better than the defaults on "
+            f"Tuning did not help: none of {tuned.tried} settings is better than the defaults on "
             "the first part. Keep the defaults."
         ]
     elif tuned.bought:
         times = (best.memory_bytes or 0) / (default.memory_bytes or 1)
         sentences = [
-            f"Tuning bought a {_by(tuned.gain)} error on the rest (better with "
+            f"Tuning gave a {_by(tuned.gain)} error on the rest (better with "
             f"{tuned.wins} of {tuned.search.seeds} seeds), with {times:.2g} times the bytes "
             f"({best.memory_bytes:,} instead of {default.memory_bytes:,}); on the first part it "
             f"was {on_first}."
         ]
     elif not math.isfinite(best.error):
         sentences = [
-            "Tuning bought nothing: on the rest the tuned learner diverges. Keep the defaults."
+            "Tuning did not help: on the rest the tuned learner diverges. Keep the defaults."
         ]
     else:
         sentences = [
-            f"Tuning bought nothing: on the rest the error is {_by(tuned.gain)} (better with "
+            f"Tuning did not help: on the rest the error is {_by(tuned.gain)} (better with "
             f"{tuned.wins} of {tuned.search.seeds} seeds), though on the first part, which the "
             f"search saw, it was {on_first}. Keep the defaults."
         ]
     chosen = best if tuned.bought else default
     if min(rls.rest) < chosen.error:
         sentences.append(
-            f"Recursive least squares is better than that on the rest: {rls.error:.3f} of the last "
+            f"Recursive least squares is better on the rest: {rls.error:.3f} of the last "
             f"value's error, compared with {chosen.error:.3f}, in {rls.memory_bytes:,} bytes."
         )
     else:
@@ -132,14 +132,14 @@ def verdict(tuned: Tuned) -> list[str]:
 
 
 def _by(gain: float) -> str:
-    """A fall or a rise in words."""
+    """A decrease or an increase in words."""
     if abs(gain) < 5e-4:
         return "the same"
     return f"{percent(abs(gain))} {'lower' if gain > 0 else 'higher'}"
 
 
 def table(document: Mapping[str, Any]) -> Table:
-    """One line a model."""
+    """One row per model."""
     targets = document["targets"]
     measure = [document["measure"].upper()] if len(targets) == 1 else []
     rows = []
@@ -156,12 +156,12 @@ def table(document: Mapping[str, Any]) -> Table:
     best = frozenset((row, 4) for row, one in enumerate(errors) if one is not None and one == least)
     note = (
         f"first: rows {document['scored_from']:,} to {document['split'] - 1:,}, which the search "
-        f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss over "
-        "that of the last value"
+        f"saw; rest: the rows after them, median of {document['seeds']} seeds. Errors: loss / "
+        "loss of the last value"
         + (", geometric mean over the targets" if len(targets) > 1 else "")
         + f". ms: on a {processor['name']} at {processor['mhz']:g} MHz."
     )
-    head = ("model", "bytes", "ms a row", "first", "rest", "seeds", *measure)
+    head = ("model", "bytes", "ms per row", "first", "rest", "seeds", *measure)
     return Table(ahead(document["horizon"]), head, tuple(rows), 1, best, note)
 
 
@@ -170,7 +170,7 @@ def _ratio(value: float | None) -> str:
 
 
 def _spread(one: Mapping[str, Any]) -> str:
-    """Half of what the seeds differ by, as a share."""
+    """Half the range over the seeds, as a share."""
     least, most = one["error_rest_least"], one["error_rest_most"]
     if not one["error_rest"] or most is None or least == most:
         return NONE

@@ -19,9 +19,9 @@ from nbt_embed.arrays import Float64Array
 
 # Below this difference two models are as good as each other.
 _SAME = 0.01
-# Labels of a target; fewer decide nothing.
+# Scored labels of a target below which the verdict warns.
 _FEW = 30
-# Below this it is not even told.
+# Below this a difference is reported as none.
 _NOTHING = 0.0005
 _NAMES = {
     "RLS": "recursive least squares",
@@ -29,18 +29,18 @@ _NAMES = {
     "frozen units": "the same learner with frozen units",
     "last value": "the last value",
     "last class": "the last class",
-    "usual class": "the usual class",
+    "usual class": "the most frequent class",
 }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one horizon.
+    """The verdict on one horizon.
 
     Attributes:
-        sentences: in words, the result first.
+        sentences: the verdict in words, the result first.
         winner: key of the best model.
-        ratios: key of another model -> loss of the learner over that model's (``ratio``).
+        ratios: key of another model -> loss of the learner divided by that model's (``ratio``).
         better_from_row: first row from which on the learner's summed loss stayed below that of the
             best simple forecaster; None if it is not below at the end.
         recurrence_paid: whether the learner is better than with frozen units and than without
@@ -73,10 +73,10 @@ def verdict(result: HorizonResult, classes: bool) -> Verdict:
 
 
 def ratio(result: HorizonResult, key: str, classes: bool) -> float:
-    """Loss of the learner over that of another model: below 1, the learner is better.
+    """Loss of the learner divided by that of another model: below 1, the learner is better.
 
     RMSE, geometric mean over the targets that both were scored on; bits, mean over them. NaN where
-    neither has made an error.
+    both errors are 0.
     """
     name = "bits" if classes else "rmse"
     pairs = [
@@ -110,7 +110,7 @@ def better_from(result: HorizonResult, rival: str) -> int | None:
 
 
 def overall(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """What stands at the top: one horizon's own sentences, or the first of each."""
+    """The sentences at the top of a report: all of one horizon, or the first of each."""
     if len(verdicts) == 1:
         return verdicts[0].sentences
     return tuple([one.sentences[0] for one in verdicts])
@@ -126,7 +126,7 @@ def _first(
 ) -> str:
     ahead = _ahead(result.horizon)
     if rival is None:
-        return f"{ahead} there is nothing to compare this learner with."
+        return f"{ahead} no other model has a score to compare with."
     what = "its number of bits is" if classes else "its error is"
     if winner == LEARNER:
         if ratios[rival] > 1 - _SAME:
@@ -146,17 +146,16 @@ def _first(
             f"{what.removeprefix('its ')} {_alone(ratios[rival])}; {_advice(rival, classes)}."
         )
     return (
-        f"{ahead} {_name(result, rival)} wins: this learner's "
-        f"{'number of bits' if classes else 'error'} is {_change(ratios[rival])} its own; "
-        f"{_advice(rival, classes)}."
+        f"{ahead} {_name(result, rival)} wins: {what} {_change(1 / ratios[rival])} that of this "
+        f"learner; {_advice(rival, classes)}."
     )
 
 
 def _advice(rival: str, classes: bool) -> str:
     if rival == RLS:
-        return "take --hidden 0, which is that in C, for few bytes"
-    unless = "" if classes else ", unless its intervals and alarms are"
-    return f"a learner is not worth its bytes here{unless}"
+        return "use --hidden 0, which is RLS in the C kernel, in fewer bytes"
+    unless = "" if classes else ", unless you need its intervals or alarms"
+    return f"a learner does not justify its bytes here{unless}"
 
 
 def _on_few(result: HorizonResult) -> list[str]:
@@ -167,28 +166,28 @@ def _on_few(result: HorizonResult) -> list[str]:
 
 
 def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
-    """Whether units paid, and whether learning their weights did."""
+    """Whether recurrent units lower the loss, and whether learning their weights does."""
     if FROZEN not in ratios or RLS not in ratios:
         return []
     units, learning = ratios[RLS], ratios[FROZEN]
     what = "number of bits" if classes else "error"
     if units > 1 - _SAME:
         return [
-            f"Recurrence did not pay: without units (--hidden 0) the {what} is "
+            f"Recurrent units do not help: without them (--hidden 0) the {what} is "
             f"{_change(1 / units)} that with them."
         ]
     rest = (
-        f"with weights that stay as they were drawn (--estimator frozen) it is "
-        f"{_change(1 / learning)} that with weights that learn"
+        f"with fixed random weights (--estimator frozen) it is {_change(1 / learning)} that with "
+        "learnt ones"
     )
     if learning > 1 - _SAME:
         return [
-            f"Recurrent units paid: without them the {what} is {_change(1 / units)} that with "
-            f"them. That their weights learn did not: {rest}."
+            f"Recurrent units help: without them the {what} is {_change(1 / units)} that with "
+            f"them. Learning their weights does not: {rest}."
         ]
     return [
-        f"Recurrence paid: without units the {what} is {_change(1 / units)} that with them, and "
-        f"{rest}."
+        f"Recurrent units help: without them the {what} is {_change(1 / units)} that with them, "
+        f"and {rest}."
     ]
 
 
@@ -212,7 +211,7 @@ def _name(result: HorizonResult, key: str) -> str:
 
 
 def _change(over: float) -> str:
-    """A ratio in words: what is said goes on with "that of ..."."""
+    """A ratio in words, to be followed by "that of ..."."""
     share = abs(over - 1)
     if share < _NOTHING:
         return "the same as"
@@ -223,7 +222,7 @@ def _change(over: float) -> str:
 
 
 def _alone(over: float) -> str:
-    """A ratio near 1 in words, with nothing behind it."""
+    """A ratio near 1 in words, at the end of a clause."""
     return "the same" if abs(over - 1) < _NOTHING else _change(over)
 
 

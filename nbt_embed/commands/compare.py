@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Options whose files need a library that is large.
 _DRAWN_BY = {"plot": "matplotlib", "report": "bokeh"}
-# Settings with an option that is the same for every learner.
+# Settings with an option that is for every learner.
 _FIXED = {
     "resonators": "units of a columnar layer that are resonators",
     "head": "units of a learnt layer in front of the readout; 0: none",
@@ -41,12 +41,12 @@ def add(commands: Any) -> None:
         help="learners of many sizes and kinds on a recording: error against bytes and time",
         description="Run every combination of the settings below on a recording, on all cores, "
         "compared with the last value and recursive least squares. Shows the error against bytes "
-        "and against milliseconds on a processor, what nothing cheaper equals, and the cheapest "
+        "and against milliseconds on a processor, the Pareto front, and the cheapest learner "
         "within 1 % of the best.",
     )
     compare.set_defaults(command=main)
     add_reading(compare)
-    group = compare.add_argument_group("what is combined", "several values separated by commas")
+    group = compare.add_argument_group("grid", "several values each, separated by commas")
     group.add_argument(
         "--hidden",
         metavar="N[,N...]",
@@ -64,7 +64,7 @@ def add(commands: Any) -> None:
         )
     group.add_argument(
         "--lags", metavar="N[,N...]", type=_counts(1), default=[None],
-        help="last samples of every input that are seen at once (default: that of run)",
+        help="newest samples of every input that are used in one step (default: that of run)",
     )  # fmt: skip
     group.add_argument(
         "--horizon", metavar="H[,H...]", type=horizons, default=[1],
@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
         "--seeds", metavar="N", type=count_from(1), default=3,
         help="runs of each combination, with the seeds 0, 1, ... (default: 3)",
     )  # fmt: skip
-    group = compare.add_argument_group("the same for every learner")
+    group = compare.add_argument_group("for every learner")
     for name, text in _FIXED.items():
         group.add_argument(f"--{name}", metavar="N", type=count_from(0), help=text)
     group.add_argument(
@@ -84,7 +84,9 @@ def add(commands: Any) -> None:
     add_processor(compare)
     add_jobs(compare)
     group = compare.add_argument_group("results")
-    group.add_argument("--report", metavar="FILE.html", help="write one page, to be opened offline")
+    group.add_argument(
+        "--report", metavar="FILE.html", help="write a self-contained HTML page with all results"
+    )
     group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
     group.add_argument(
         "--json",
@@ -92,7 +94,7 @@ def add(commands: Any) -> None:
         help=f"write all figures to a JSON file (docs/reference/json.md){OR_STDOUT}",
     )
     group.add_argument(
-        "--out", metavar="FILE", help=f"write a row for each model as CSV or Parquet{OR_STDOUT}"
+        "--out", metavar="FILE", help=f"write one row per model as CSV or Parquet{OR_STDOUT}"
     )
 
 
@@ -102,11 +104,11 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("processor")
     group.add_argument(
         "--processor", "--mcu", metavar="NAME", default=USUAL,
-        help=f"whose milliseconds are told: {known} (default: {USUAL})",
+        help=f"processor for which milliseconds are computed: {known} (default: {USUAL})",
     )  # fmt: skip
     group.add_argument(
         "--mhz", metavar="F", type=number_from(1e-3, 1e4, "a number of megahertz"),
-        help="its clock (default: that of a usual board)",
+        help="its clock in megahertz (default: that of a typical board)",
     )  # fmt: skip
 
 
@@ -114,7 +116,8 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     """How many passes run at once."""
     parser.add_argument(
         "--jobs", metavar="N", type=count_from(1),
-        help="passes at once; the results do not depend on it (default: one a processor)",
+        help="parallel passes; the results do not depend on the number (default: one per "
+            "processor)",
     )  # fmt: skip
 
 
@@ -195,7 +198,7 @@ def grid_of(args: argparse.Namespace) -> Grid:
     for name in ("hidden", "cell", "estimator", "lags", "seed"):
         if name in settings:
             option = "seeds" if name == "seed" else name
-            raise ConfigError(f"--set {name}: is one of what is combined; use --{option} for it")
+            raise ConfigError(f"--set {name}: is part of the grid; use --{option} for it")
     check_link(args)
     return Grid(
         hidden=tuple(args.hidden),

@@ -31,8 +31,9 @@ def add(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="learn a simulated sensor; needs no file",
-        description="Learn a simulated machine of which a part comes loose half way, so that its "
-        "position sensor slips; compare, show the forecast, and write a page with everything.",
+        description="Learn a simulated machine whose position sensor comes loose and slips half "
+        "way; compare with simple forecasters, plot the forecast, and write an HTML page "
+        "with all results.",
     )
     demo.set_defaults(command=main, horizon=[_HORIZON], out=None, save=None, link=None)
     add_learner(demo)
@@ -49,7 +50,7 @@ def main(args: argparse.Namespace) -> Result:
     title = f"simulated machine, loose from row {_FAULT.row:,} on"
     with from_stream(stream_of(args.seed), title) as recording:
         result = session(args, recording, learner_of(args, recording))
-    return replace(result, text=f"{result.text}\npage with everything: {args.report}\n")
+    return replace(result, text=f"{result.text}\nHTML page: {args.report}\n")
 
 
 def stream_of(seed: int) -> Stream:

@@ -12,16 +12,16 @@ from nbt_embed.learner import Learner
 from nbt_embed.options import count_from, describe
 from nbt_embed.output import Result
 
-STATE = "checkpoint, as Learner.save and `nbt-embed run --save` write it"
+STATE = "checkpoint from Learner.save or `nbt-embed run --save`"
 
 
 def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     export = commands.add_parser(
         "export",
-        help="firmware of a saved learner: C files that any compiler builds",
-        description="Write a folder with kernel, learner, loop and self-test. The device goes on "
-        "learning where Python stopped, with the same bits.",
+        help="write a saved learner as firmware: C files for any C99 compiler",
+        description="Write a folder with kernel, learner, loop and self-test. The device "
+        "continues to learn where Python stopped, with the same bits.",
     )
     export.set_defaults(command=main)
     export.add_argument("state", metavar="STATE", type=Path, help=STATE)
@@ -32,14 +32,14 @@ def add(commands: Any) -> None:
         "--horizon",
         metavar="H",
         type=count_from(1),
-        help="samples between a forecast and its label (default: as many as wait for one; if none "
-        "does, as many as may)",
+        help="samples between a forecast and its label (default: the number of waiting "
+        "forecasts; if none waits, the most that the learner allows)",
     )
     export.add_argument(
         "--prefix",
         metavar="NAME",
-        help="begin of the model's names instead of nbt, so that several can be in one firmware; "
-        "the kernel then has every choice",
+        help="prefix of the model's C names instead of nbt, for several models in one firmware; "
+        "the kernel then has all cells, estimators, filters and links",
     )
 
 

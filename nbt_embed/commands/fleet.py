@@ -33,32 +33,36 @@ def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     fleet = commands.add_parser(
         "fleet",
-        help="simulate many perturbed devices with several settings, and say which one to ship",
+        help="simulate many perturbed devices with several settings, and recommend one",
         description="Simulate a fleet: every device has its own recording or seed, gain, offset, "
-        "noise, faults and clock, and a learner for every setting of a grid. Shows how errors and "
-        "bytes are distributed, names the worst devices and why, and the smallest setting within "
-        "5 % of the best. SPEC.toml says it all (docs/guide/fleet-command.md).",
+        "noise, faults and clock, and a learner for every setting of a grid. Reports the "
+        "distribution of errors and bytes, the worst devices with reasons, and the smallest "
+        "setting within 5 % of the best. SPEC.toml has the whole specification "
+        "(docs/guide/fleet-command.md).",
     )
     fleet.set_defaults(command=main)
-    fleet.add_argument("spec", metavar="SPEC.toml", nargs="?", help="what to simulate")
+    fleet.add_argument("spec", metavar="SPEC.toml", nargs="?", help="specification of the fleet")
     fleet.add_argument(
-        "--example", action="store_true", help="print a commented SPEC.toml to begin with"
+        "--example", action="store_true", help="print an example SPEC.toml with comments"
     )
     group = fleet.add_argument_group("work")
     group.add_argument(
         "--scheduler", metavar="WHERE",
-        help="processes: Dask on this machine; tcp://HOST:PORT: a Dask cluster that runs "
-        "(default: threads of this process); the results are the same",
+        help="processes: Dask on this machine; tcp://HOST:PORT: a running Dask cluster (default: "
+            "threads of this process); the results are the same",
     )  # fmt: skip
     add_jobs(group)
     group = fleet.add_argument_group("results")
     group.add_argument(
         "--out", metavar="DIR",
-        help="keep results as Parquet there, and checkpoints while it runs; run the same command "
-        "again to go on after an interruption",
+        help="folder for results (Parquet) and checkpoints; after an interruption the same "
+            "command resumes",
     )  # fmt: skip
     group.add_argument(
-        "--report", "--page", metavar="FILE.html", help="write one page, to be opened offline"
+        "--report",
+        "--page",
+        metavar="FILE.html",
+        help="write a self-contained HTML page with all results",
     )
     group.add_argument(
         "--json",
@@ -67,7 +71,7 @@ def add(commands: Any) -> None:
     )
     group.add_argument(
         "--worst", metavar="N", type=count_from(0, 1000), default=5,
-        help="devices that are named with reasons (default: 5)",
+        help="number of worst devices to report with reasons (default: 5)",
     )  # fmt: skip
 
 
@@ -144,7 +148,7 @@ def _check_scored(fleet: Fleet) -> None:
     errors = fleet["error"]
     if (errors != "").all():
         raise InputError(
-            f"nothing can be said of any device: {fleet['name'][0]}: {errors[0]}; check stream, "
+            f"no device can be scored: {fleet['name'][0]}: {errors[0]}; check stream, "
             "rows and horizons of the spec"
         )
 
@@ -204,7 +208,7 @@ def _usable(out: str | None) -> Iterator[None]:
     except OSError as error:
         raise StreamError(
             f"{error.filename or out}: {error.strerror or error}: name another folder with --out, "
-            "or make room; what was done is kept"
+            "or free some space; finished work is kept"
         ) from None
 
 

@@ -17,13 +17,15 @@ def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     replay = commands.add_parser(
         "replay",
-        help="repeat a device's log and name the first step with other bits",
+        help="repeat the log of a device and report the first step with other bits",
         description="Make the calls of a log (docs/guide/export.md) and compare the hashes. Exit "
         "code 1 if they differ.",
     )
     replay.set_defaults(command=main)
-    replay.add_argument("state", metavar="STATE", type=Path, help=f"{STATE}, of the log's start")
-    replay.add_argument("log", metavar="LOG", type=Path, help="what the device printed")
+    replay.add_argument(
+        "state", metavar="STATE", type=Path, help=f"{STATE}, from the start of the log"
+    )
+    replay.add_argument("log", metavar="LOG", type=Path, help="log of the device, CSV")
 
 
 def main(args: argparse.Namespace) -> Result:
@@ -40,7 +42,7 @@ def main(args: argparse.Namespace) -> Result:
         return Result(text, code=_DIFFERENT)
     if result.compared == 0:
         raise StreamError(
-            f"{args.log}: {result.steps} steps without a hash, so nothing was compared; have the "
+            f"{args.log}: {result.steps} steps without a hash, so nothing was compared; let the "
             "device log the hash after a step (LOG_HASH_EVERY in main.c)"
         )
     return Result(

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         "run",
         help="learn a recorded stream (CSV and others) and compare with simple forecasters",
         description="Learn a recorded stream sample by sample, and compare with simple "
-        "forecasters. Every forecast is made, and scored, before the label is seen. Files: CSV of "
+        "forecasters. Every forecast is scored before its label is learnt. Files: CSV of "
         "any shape, JSON lines, Parquet, Arrow, NumPy, plain or compressed; a folder or several "
         "files are one stream with resets between.",
     )
@@ -60,8 +60,8 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--save",
         metavar="FILE",
-        help="write the learner as it is after the stream, for `nbt-embed export` and "
-        "Learner.load; needs one horizon",
+        help="write the learner after the last row, for `nbt-embed export` and Learner.load; "
+        "needs one horizon",
     )
 
 
@@ -71,7 +71,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "files", metavar="FILE", nargs="+", help="files or folders, or - for standard input"
     )
     group = parser.add_argument_group(
-        "reading", "what is not said is recognised, and noted where it matters"
+        "reading", "detected from the file where not given; important findings are printed as notes"
     )
     add_columns(group)
     group.add_argument(
@@ -83,25 +83,31 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--time",
         metavar="COL",
-        help="column that holds the time, DATE+TIME for two of them; none: there is none",
+        help="time column, DATE+TIME for two columns; none: no time column",
     )
     group.add_argument(
         "--time-format",
         metavar="FORMAT",
-        help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns; excel, matlab, julian or mjd",
+        help="format of the time, such as %%d/%%m/%%Y; s, ms, us or ns; excel, matlab, julian or "
+        "mjd",
     )
     add_cells(group)
-    group.add_argument("--skip", metavar="N", type=count_from(0), help="lines before the header")
+    group.add_argument(
+        "--skip", metavar="N", type=count_from(0), help="number of lines before the header"
+    )
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first line has names"
     )
     group.add_argument(
-        "--quote", metavar="CHAR", default='"', help="around cells; none: quotes are text"
+        "--quote", metavar="CHAR", default='"', help="quote character; none: quotes are text"
     )
-    group.add_argument("--encoding", metavar="NAME", help="of the text, as latin-1")
+    group.add_argument("--encoding", metavar="NAME", help="text encoding, such as latin-1")
     add_gap(group)
     group.add_argument(
-        "--resample", metavar="S", type=seconds, help="mean of every so many seconds first"
+        "--resample",
+        metavar="S",
+        type=seconds,
+        help="average the rows over intervals of S seconds first",
     )
 
 
@@ -113,14 +119,14 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         metavar="ROW",
         type=count_from(0),
         default=0,
-        help="first target row that may be scored, counted from 0 (default: the first one whose "
-        "forecast was made after a label was seen, row 2 H)",
+        help="first target row to score, counted from 0 (default: row 2 H, the first one whose "
+        "forecast follows a learnt label)",
     )
     group.add_argument(
         "--period",
         metavar="ROWS",
         type=count_from(0),
-        help="rows after which the stream repeats, for the baseline that knows it; 0: none "
+        help="period of the seasonal baseline in rows; 0: no such baseline "
         "(default: found by autocorrelation)",
     )
     add_alarm(group)
@@ -134,7 +140,7 @@ def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> Non
         "--report",
         metavar="FILE.html",
         default=page,
-        help=f"write one page with everything, to be opened offline{usual}",
+        help=f"write a self-contained HTML page with all results{usual}",
     )
     group.add_argument("--plot", metavar="FILE", help="write a picture, PNG or SVG")
     group.add_argument(
@@ -183,8 +189,9 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
     same_row = 0 in wanted
     if same_row and len(wanted) > 1 and args.inputs is None:
         raise InputError(
-            "--horizon: at 0 the targets are no inputs, and at other horizons they are; run them "
-            "one by one, or name the inputs with --inputs"
+            "--horizon: at horizon 0 the targets are not inputs, at other horizons they are; run "
+            "them "
+            "separately, or name the inputs with --inputs"
         )
     return ReadOptions(
         targets_as_inputs=not same_row,

@@ -31,10 +31,10 @@ def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     size = commands.add_parser(
         "size",
-        help="RAM, flash, stack and time on a microcontroller, without running anything",
-        description="Bytes of a learner on any target, by part and compared with other methods. "
-        "With --mcu also flash, stack, time and energy on a processor, whether that fits what "
-        "there is, and what else would.",
+        help="RAM, flash, stack and time of a learner on a microcontroller, computed",
+        description="Bytes of a learner by part, compared with other methods. With --mcu also "
+        "flash, stack, time and energy on a processor, whether the learner fits within "
+        "--ram, --flash and --rate, and smaller learners that do.",
     )
     size.set_defaults(command=main)
     size.add_argument("--inputs", metavar="N", type=count_from(1), required=True)
@@ -52,18 +52,18 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(one.name for one in processors())
     group.add_argument("--mcu", metavar="NAME", help=f"{names}, or {ALL} for a table of them")
     for name, metavar, text in (
-        ("mhz", "F", "its clock in megahertz (default: that of a usual board)"),
-        ("volts", "V", "supply while the core runs; needs --milliamps"),
-        ("milliamps", "I", "current of the running core at this clock, by its data sheet"),
-        ("ram", "KIB", "RAM that there is for learner and stack, in units of 1024 bytes"),
-        ("flash", "KIB", "flash that there is for the kernel, in units of 1024 bytes"),
+        ("mhz", "F", "its clock in megahertz (default: that of a typical board)"),
+        ("volts", "V", "supply voltage of the running core; needs --milliamps"),
+        ("milliamps", "I", "current of the running core at this clock, from its data sheet"),
+        ("ram", "KIB", "RAM available for learner and stack, in units of 1024 bytes"),
+        ("flash", "KIB", "flash available for the kernel, in units of 1024 bytes"),
     ):
         group.add_argument(f"--{name}", metavar=metavar, type=_above_zero, help=text)
     group.add_argument(
         "--rate",
         metavar="RATE",
         type=rate,
-        help="samples learnt: 100Hz, 10ms between two, or 60/min",
+        help="rate of the samples: 100Hz, 10ms (between two samples), or 60/min",
     )
 
 

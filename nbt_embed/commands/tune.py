@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         help="search settings on the first part of a recording, and score them on the rest",
         description="Search settings with Optuna on the first part of a recording, and compare the "
         "best ones with the defaults and with recursive least squares on the rest, which the "
-        "search has not seen. Says what it bought, also if that is nothing.",
+        "search has not seen. Reports the gain on the rest, also where there is none.",
     )
     tune.set_defaults(command=main)
     add_reading(tune)
@@ -40,24 +40,26 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--trials", metavar="N", type=count_from(2), default=60,
-        help="settings that are tried (default: 60)",
+        help="number of settings to try (default: 60)",
     )  # fmt: skip
     group.add_argument(
         "--first", metavar="PERCENT", type=number_from(1, 99, "a number of percent"), default=40.0,
-        help="share of the rows that the search sees (default: 40)",
+        help="percentage of the rows for the search (default: 40)",
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=count_from(0), default=0,
-        help="of the search: the same seed finds the same settings (default: 0)",
+        help="seed of the search (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--seeds", metavar="N", type=count_from(1), default=5,
-        help="learners of each kind on the rest (default: 5)",
+        help="number of seeds per learner on the rest (default: 5)",
     )  # fmt: skip
     group.add_argument(
-        "--bytes", metavar="N", type=count_from(1), help="no settings may need more bytes"
+        "--bytes", metavar="N", type=count_from(1), help="upper limit of the learner's bytes"
     )
-    group = tune.add_argument_group("learner", "what is named here is not searched")
+    group = tune.add_argument_group(
+        "learner", "settings given here are fixed, the others are searched"
+    )
     for name in _FIXED:
         group.add_argument(f"--{name}", metavar="N", type=count_from(int(name == "lags")))
     for name in ("cell", "estimator", "filter"):

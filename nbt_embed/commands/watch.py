@@ -48,8 +48,8 @@ def add(commands: Any) -> None:
     watch = commands.add_parser(
         "watch",
         help="learn a live stream: standard input, MQTT, a serial port, a growing file",
-        description="Learn a stream while it comes, and answer every row with a forecast, its "
-        "intervals, and how unusual its own label was. Runs until the stream ends, or Ctrl-C.",
+        description="Learn a live stream, and write a forecast, its intervals and the anomaly "
+        "score of the label for every row. Runs until the stream ends, or until Ctrl-C.",
     )
     watch.set_defaults(command=main)
     watch.add_argument("source", metavar="SOURCE", help=_SOURCES)
@@ -77,47 +77,54 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="kind of the targets: gaussian for numbers, categorical for one column of classes, "
         "bernoulli for columns of 0 and 1 (default: categorical with --classes, else gaussian)",
     )
-    group.add_argument("--time", metavar="COL", help="column of the time; none: there is none")
+    group.add_argument("--time", metavar="COL", help="time column; none: no time column")
     group.add_argument(
-        "--time-format", metavar="FORMAT", help="of the time, as in %%d/%%m/%%Y; s, ms, us or ns"
+        "--time-format",
+        metavar="FORMAT",
+        help="format of the time, such as %%d/%%m/%%Y; s, ms, us or ns",
     )
     group.add_argument(
-        "--names", metavar="COLS", type=names, help=f"names of the {COLUMNS}; no header comes then"
+        "--names",
+        metavar="COLS",
+        type=names,
+        help=f"names of the {COLUMNS}, for a stream without a header",
     )
     add_cells(group)
     group.add_argument(
         "--classes",
         metavar="NAMES",
         type=names,
-        help="of the one target, which is a class: all that there are, separated by commas",
+        help="all classes of the one target, separated by commas",
     )
     group.add_argument("--once", action="store_true", help="stop at the end of a file")
     group.add_argument(
-        "--retained", action="store_true", help="use messages that an MQTT broker kept from before"
+        "--retained", action="store_true", help="also use retained messages of an MQTT broker"
     )
     group.add_argument(
         "--interval",
         metavar="S",
         type=seconds,
-        help="seconds between rows: rows that do not come are learnt as missing, in their place",
+        help="seconds between rows; a row that does not arrive is learnt as missing",
     )
     add_gap(group)
 
 
 def _add_answers(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("answers, one line a row")
+    group = parser.add_argument_group("output, one line per row")
     group.add_argument(
         "--out",
         metavar="FILE",
-        help=f"where they go{OR_STDOUT} (default: standard output, unless it is a terminal)",
+        help=f"file for the output{OR_STDOUT} (default: standard output, unless it is a terminal)",
     )
     group.add_argument(
         "--format",
         choices=["csv", "json"],
-        help="CSV, or an object a line (default: by the ending of FILE, else csv)",
+        help="CSV, or one JSON object per line (default: by the extension of FILE, else csv)",
     )
     group.add_argument(
-        "--publish", metavar="URL", help="send them as JSON messages too, as mqtt://host/topic"
+        "--publish",
+        metavar="URL",
+        help="also publish the output as JSON messages, for example to mqtt://host/topic",
     )
     group.add_argument(
         "--json",
@@ -127,28 +134,29 @@ def _add_answers(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("saving and going on")
+    group = parser.add_argument_group("saving and resuming")
     group.add_argument(
         "--save",
         metavar="FILE",
         help="write the learner at the end, for `nbt-embed export` and Learner.load, and next to "
-        "it FILE.session, from which --resume goes on with the same bits",
+        "it FILE.session, from which --resume continues with the same bits",
     )
     group.add_argument(
-        "--save-every", metavar="ROWS", type=count_from(1), help="and after so many rows, each time"
+        "--save-every", metavar="ROWS", type=count_from(1), help="also save after every ROWS rows"
     )
     group.add_argument(
-        "--resume", action="store_true", help="go on from FILE.session, if there is one"
+        "--resume", action="store_true", help="continue from FILE.session, if it exists"
     )
     group.add_argument(
         "--from-beginning",
         action="store_true",
-        help="with --resume: the source begins again at its first row; pass over what was learnt",
+        help="with --resume: the source starts again at its first row; skip the rows that were "
+        "learnt",
     )
 
 
 def _add_views(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("looking")
+    group = parser.add_argument_group("display")
     group.add_argument("--quiet", action="store_true", help="no view and no summary")
     group.add_argument(
         "--web",
@@ -156,14 +164,14 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=count_from(0, 65_535),
         const=_PORT,
-        help=f"a page with everything, live, at this port of this computer (default: {_PORT}; 0: "
-        "a free one)",
+        help=f"serve a live page at this port (default: {_PORT}; 0: any free port)",
     )
     group.add_argument(
         "--web-host",
         metavar="HOST",
         default="localhost",
-        help="address at which the page is served; others than localhost let the network look",
+        help="address at which the page is served; with any other than localhost the network has "
+        "access",
     )
 
 
@@ -188,8 +196,8 @@ def main(args: argparse.Namespace) -> Result:
             if Path(path).exists():
                 if not args.resume:
                     raise StreamError(
-                        f"{path}: a session is there: say --resume to go on with it, or remove it, "
-                        "or name another file with --save"
+                        f"{path}: a session exists: use --resume to continue it, remove it, or "
+                        "name another file with --save"
                     )
                 session = read_session(path)
         with needs("nbt-embed watch"):
@@ -211,12 +219,12 @@ def _check(args: argparse.Namespace) -> None:
         if getattr(args, option) and args.save is None:
             raise InputError(f"--{option.replace('_', '-')}: name the file with --save")
     if args.from_beginning and not args.resume:
-        raise InputError("--from-beginning: belongs to --resume")
+        raise InputError("--from-beginning: needs --resume")
     if args.save == STDOUT:
         raise InputError("--save -: a session is a file; name one")
     if args.json == STDOUT and args.out is None:
         raise InputError(
-            "--json -: answers go to standard output; name a file with --out or --json"
+            "--json -: the output goes to standard output; name a file with --out or --json"
         )
     out = (STDOUT if not sys.stdout.isatty() else None) if args.out is None else args.out
     session = None if args.save is None else f"{args.save}.session"
@@ -295,8 +303,8 @@ def _watch(
     told = [name for name in source.target_names if name in source.input_names]
     if args.horizon == 0 and told:
         note(
-            f"horizon 0: {', '.join(told)} is an input of its own row, so the forecast knows the "
-            "label; leave it out of --inputs"
+            f"horizon 0: {', '.join(told)} is both an input and the target of the same row; "
+            "leave it out of --inputs"
         )
     config = learner_of(args, source)
     saving = None
@@ -345,8 +353,8 @@ def _watch(
     if gone > watch.rows:
         note(
             f"{gone:,} of {gone + watch.rows:,} rows have a time that is not after that of the row "
-            "before, and were dropped: --time none takes rows as they come, and `nbt-embed run` "
-            "reads a file whose newest row stands first"
+            "before, and were dropped: --time none ignores the times, and `nbt-embed run` reads "
+            "a file whose newest row is first"
         )
     text = ""
     if not args.quiet:

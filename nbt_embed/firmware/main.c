@@ -1,6 +1,5 @@
-/* The loop of a firmware: check the board, take up learning where Python stopped, and log every
- * step so that `nbt-embed replay` can follow. Needs no edit: board.h has the functions to
- * replace. */
+/* The loop of a firmware: tests the board, continues to learn where Python stopped, and logs every
+ * step for `nbt-embed replay`. It needs no edit: board.h has the functions to replace. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,15 +11,15 @@
 #if defined(__GNUC__)
 #define WEAK __attribute__((weak))
 #else
-#define WEAK /* take the defaults out where you have your own */
+#define WEAK /* remove the default of each function that you define */
 #endif
 
-/* The hash in the log costs about as much as a step; 1 has it in every line. */
+/* The hash in the log costs about as much as a step. 1 writes it in every line. */
 #ifndef LOG_HASH_EVERY
 #define LOG_HASH_EVERY 1u
 #endif
 
-/* All the memory that learning needs, now and after years. */
+/* All the memory that learning needs. */
 static NBT_ARENA(arena, NBT_MODEL_BYTES);
 static nbt_learner *learner;
 
@@ -35,7 +34,8 @@ static void golden_sample(uint32_t step, float *x, float *label)
     memcpy(label, golden_bits[step] + NBT_MODEL_INPUTS, NBT_MODEL_LABELS * sizeof(float));
 }
 
-/* Python's steps once more on this board: 0, or the number of the first with other bits, from 1. */
+/* Repeats Python's steps on this board. Returns 0, or the number, from 1, of the first step with
+ * other bits. */
 static uint32_t self_test(void)
 {
     float x[NBT_MODEL_INPUTS], label[NBT_MODEL_LABELS], forecast[NBT_MODEL_OUTPUTS];
@@ -55,7 +55,8 @@ static uint32_t self_test(void)
 WEAK int read_sensor(float *x, float *label)
 {
     static uint16_t step;
-    if (step + 1u > GOLDEN_STEPS) { /* there may be none, and compilers warn of unsigned >= 0 */
+    if (step + 1u > GOLDEN_STEPS) { /* GOLDEN_STEPS may be 0, and compilers warn about unsigned
+                                       >= 0 */
         return 0;
     }
     golden_sample(step++, x, label);
@@ -74,8 +75,7 @@ WEAK void write_text(const char *text)
     fputs(text, stdout);
 }
 
-/* ---- log: one line a step, numbers as the bits they have
- * ---------------------------------------- */
+/* ---- log: one line per step, numbers as their bits ------------------------------------------- */
 
 static void write_hex(uint64_t word, unsigned digits)
 {
@@ -87,7 +87,8 @@ static void write_hex(uint64_t word, unsigned digits)
     write_text(text);
 }
 
-/* A remark that names a failing status: its number, for kernels without texts, and its text. */
+/* Writes a comment line with a failed status: its number, for kernels without texts, and its
+ * text. */
 static void write_failure(const char *call, nbt_status status)
 {
     char digits[4] = "-";
@@ -109,7 +110,7 @@ static void write_failure(const char *call, nbt_status status)
     write_text("\n");
 }
 
-/* n cells; empty ones for a call that was not made. */
+/* Writes n cells; empty ones for a call that was not made. */
 static void write_floats(const float *values, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -144,8 +145,9 @@ static void write_log(const float *x, const float *label, int with_hash)
     write_text("\n");
 }
 
-/* A label that is refused counts as missing, and instead of refused inputs the last ones are taken:
- * each sample is one forecast, so that every label meets the forecast it belongs to. */
+/* A refused label counts as missing, and refused inputs are replaced by the last accepted ones.
+ * Every sample thus gives one forecast, so that every label meets the forecast that it belongs
+ * to. */
 static nbt_status learn(float *label)
 {
     nbt_status status = nbt_learn(learner, label);
@@ -188,7 +190,7 @@ int main(void)
     (void)load(); /* as before the self-test */
     write_text("# self-test: the same bits as Python's\n");
     write_header();
-    write_log(NULL, NULL, 1); /* where learning is taken up */
+    write_log(NULL, NULL, 1); /* the state from which learning continues */
     for (uint32_t step = 1; read_sensor(x, label); step++) {
         int due = nbt_pending(learner) >= NBT_MODEL_HORIZON; /* the label of the oldest forecast */
         nbt_status learnt = due ? learn(label) : NBT_OK;

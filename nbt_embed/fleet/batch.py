@@ -35,9 +35,8 @@ _ENTRY = np.dtype([("bytes", "<u8"), ("no_anchor", "<u8")])  # of each learner, 
 class Batch:
     """n learners in one block for each distinct size, row after row.
 
-    ``batch[i]`` is a ``Learner`` over row i, made for the moment: every number of it lies in the
-    row, so it may be dropped and made again between any two calls. It has the bits of
-    ``Learner(configs[i])``. No Python object of a learner stays alive.
+    ``batch[i]`` is a new ``Learner`` object over row i: its whole state is in the row, so the
+    object may be dropped between any two calls. It has the bits of ``Learner(configs[i])``.
 
     Examples:
         >>> from dataclasses import replace
@@ -50,8 +49,8 @@ class Batch:
         >>> batch[7].hash() == lone.hash()
         True
 
-    Different rows may be used from different threads at once. Two learners made over the same row
-    do not know of each other: use them from one thread.
+    Different rows may be used from different threads at once. Two learners over the same row are
+    not protected from each other: use them from one thread.
 
     Args:
         configs: one for each learner; a sequence that makes them one by one costs no memory.
@@ -192,9 +191,9 @@ class Batch:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Batch:
-        """The batch of a checkpoint; it goes on with the bits of the one that was saved.
+        """The batch of a checkpoint; it continues with the bits of the saved one.
 
-        Errors: CheckpointError names the learner and what is wrong with its bytes.
+        Errors: CheckpointError names the learner and the fault of its bytes.
         """
         warn_of_floats("load")
         try:
@@ -229,12 +228,12 @@ class Batch:
 def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
     """The entries and the learners' checkpoints. Errors: CheckpointError."""
     if len(data) < _HEADER.size or not data.startswith(_MAGIC):
-        raise CheckpointError(f"{len(data)} bytes: no checkpoint of a batch")
+        raise CheckpointError(f"{len(data)} bytes: not a checkpoint of a batch")
     _, version, n = _HEADER.unpack_from(data)
     if version != _VERSION:
-        raise CheckpointError(f"version {version} of a batch: this package reads {_VERSION}")
+        raise CheckpointError(f"version {version} of a batch: this package supports {_VERSION}")
     if _digest(data[:-_DIGEST]) != data[-_DIGEST:]:
-        raise CheckpointError(f"{len(data)} bytes: damaged or cut off; take the one before")
+        raise CheckpointError(f"{len(data)} bytes: damaged or cut off; use an earlier checkpoint")
     begin = _HEADER.size + n * _ENTRY.itemsize
     entries = np.frombuffer(data, _ENTRY, n, _HEADER.size)
     pieces = []
@@ -251,7 +250,7 @@ def _digest(data: bytes) -> bytes:
 def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:
     """N zeroed rows, whose arrays start on a cache line where that costs little.
 
-    Errors: InputError where there is not so much memory.
+    Errors: InputError without enough memory.
     """
     unit = _CACHE_LINE if -size % _CACHE_LINE <= _SPARE * size else _WORD
     stride = size + -size % unit

@@ -49,8 +49,8 @@ _STOP = 60.0  # seconds that jobs have for their last checkpoint
 _GATHER = 5.0  # seconds for a result to come, until the workers are looked at again
 _ROUNDS = 2  # times that Dask may give a job up before it is given up here, without any progress
 _UNPACK = (
-    "worker {0}: cannot unpack what it was sent ({1}); install there what streams and configs are "
-    "made of, or define it in the script that makes this call"
+    "worker {0}: cannot unpack what it was sent ({1}); install the modules of streams and "
+    "configs there, or define them in the script that makes this call"
 )
 
 Progress: TypeAlias = Callable[[int], None]
@@ -229,8 +229,8 @@ class _Run:
             raise ClusterError(
                 f"job {number} ({devices}): {losses} workers were lost one after another while "
                 f"they had it, and it got no further. The last was {last.address} "
-                f"({self._cluster.fate(last.name)}). Give its machine more memory or the job less "
-                "to do; with the same out the same call goes on from the checkpoints"
+                f"({self._cluster.fate(last.name)}). Give its machine more memory or the job "
+                "fewer devices; the same call with the same out resumes from the checkpoints"
             ) from error
         self._waiting.appendleft(number)
 

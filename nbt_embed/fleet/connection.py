@@ -40,12 +40,12 @@ LOOK = 0.5
 """Seconds between two looks at the workers."""
 
 GONE = (
-    "{name}: the scheduler has gone away; with the same out the same call goes on from the "
-    "checkpoints, as soon as there is a scheduler"
+    "{name}: the connection to the scheduler is lost; start a scheduler and make the same call "
+    "with the same out to resume from the checkpoints"
 )
 _MISSING = (
-    "worker {where}: cannot run nbt_embed ({reason}); install there what this process has, as with "
-    "pip install 'nbt-embed[fleet]'"
+    "worker {where}: cannot run nbt_embed ({reason}); install the packages of this process "
+    "there, as with pip install 'nbt-embed[fleet]'"
 )
 
 Scheduler: TypeAlias = str | Client
@@ -63,7 +63,7 @@ class Cluster:
     name: str
     most: int | None
     tend: Callable[[], None] = lambda: None  # who started a running cluster looks after it
-    fate: Callable[[object], str] = lambda _name: "look into its log"
+    fate: Callable[[object], str] = lambda _name: "see its log"
 
 
 @contextmanager

@@ -171,7 +171,7 @@ class Devices:
             bits[number] = _with_bits(float(bits[number]), link, forecasts[:steps], truths, known)
 
     def columns(self, first: int, names: Sequence[str], settings: Sequence[str]) -> Columns:
-        """The results so far, one row a learner.
+        """The results so far, one row per learner.
 
         Args: first, number of the first device; names, of all devices; settings, their names.
         """
@@ -223,8 +223,8 @@ class Devices:
     def _error(self, number: int, scored: bool) -> str:
         horizon = self._horizons[number % len(self._horizons)]
         nothing = (
-            f"nothing to score: no target from row {max(2 * horizon, 1)} on of which one was seen "
-            "before"
+            f"nothing to score: no target from row {max(2 * horizon, 1)} on that follows a "
+            "learnt label"
         )
         return self._refused.get(number, "" if scored else nothing)
 

@@ -22,12 +22,13 @@ _RANKED = tuple([name for name in SCHEMA if name not in (*TEXT, *PER_TARGET)])
 
 @dataclass(frozen=True)
 class Summary:
-    """How the devices of one setting and horizon fared.
+    """The errors of the devices for one setting and horizon.
 
-    Attributes: setting, horizon; devices; refused, how many have an ``error``; diverged, how many
-    gave a forecast that is not finite; memory_bytes, the largest; rmse, nrmse, relative_error and
+    Attributes: setting, horizon; devices; refused, the number with an ``error``; diverged, the
+    number with a forecast that is not finite; memory_bytes, the largest; rmse, nrmse,
+    relative_error and
     bits: median, 90th percentile and worst over the other devices, NaN where there is none;
-    beaten, share of these that the last value forecasts better.
+    beaten, share of these for which the last value is better.
     """
 
     setting: str
@@ -45,12 +46,12 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Fleet:
-    """Results, one row a device, setting and horizon.
+    """Results, one row per device, setting and horizon.
 
     Attributes:
         columns: name -> array, as docs/guide/fleet.md describes them.
         input_names, target_names: of the streams.
-        directory: where the same stands in files, or None.
+        directory: folder with the same results in files, or None.
     """
 
     columns: Columns
@@ -100,7 +101,7 @@ class Fleet:
     def worst(self, n: int = 10, by: str = "nrmse") -> Fleet:
         """The n rows with the largest value in a column, the largest first.
 
-        Rows that diverged stand first; those with an ``error`` are left out (``refused``).
+        Rows that diverged are first; those with an ``error`` are left out (``refused``).
 
         Errors: ConfigError (a column that cannot be ranked), InputError, InputTypeError (n).
         """
@@ -117,11 +118,11 @@ class Fleet:
 
     @property
     def refused(self) -> Fleet:
-        """The rows that have an ``error``: streams that were refused, and nothing to score."""
+        """The rows that have an ``error``: refused streams, and streams with nothing to score."""
         return self._rows(np.flatnonzero(~self._scored()))
 
     def summary(self) -> list[Summary]:
-        """One entry a setting and horizon, in the order of the rows."""
+        """One entry per setting and horizon, in the order of the rows."""
         return [
             _summary(self.select(setting, horizon), setting, horizon)
             for setting in self.settings

@@ -51,7 +51,7 @@ class Job:
     checkpoint_seconds: float = 10.0
 
     def run(self, advance: Callable[[int], None]) -> Columns:
-        """The results of the devices, one row a device, setting and horizon.
+        """The results of the devices, one row per device, setting and horizon.
 
         Args:
             advance: called with the rows of devices that were fed since the last call (also those

@@ -92,7 +92,7 @@ class Processes:
         worker = self._alive.pop(str(name), None)
         if worker is not None:
             self._fates[str(name)] = worker.end(_END)
-        return self._fates.get(str(name), "nothing is known of it")
+        return self._fates.get(str(name), "its state is unknown")
 
     def _start(self) -> None:
         self._started += 1
@@ -135,7 +135,7 @@ class _Worker:
             text = log.read().decode(errors="replace").strip()
         how = f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
         if code == -signal.SIGKILL:
-            how += ", as where memory runs out"
+            how += ", as after running out of memory"
         return f"{how}; it wrote last: {text[-_TAIL:]}" if text else how
 
 

@@ -53,9 +53,9 @@ def _dumped(value: object, apart: Series | None = None) -> bytes:
     except Exception as error:  # a class may raise anything here
         reason = "".join(traceback.format_exception_only(type(error), error)).strip()
         raise InputTypeError(
-            f"streams or configs cannot be sent to another process ({reason}): pass what pickle "
-            "takes, as arrays, paths or a function of the device that opens what it reads itself, "
-            "or leave scheduler = None, which stays in this process"
+            f"streams or configs cannot be sent to another process ({reason}): pass objects that "
+            "pickle supports, such as arrays, paths or a function of the device that opens its "
+            "files, or leave scheduler = None, which runs in this process"
         ) from error
     return file.getvalue()
 

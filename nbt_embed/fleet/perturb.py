@@ -242,7 +242,7 @@ class Perturbed(Series):
         return tuple(name for kind in KINDS for one in self._of(kind) for name in self._names(one))
 
     def drawn(self, device: int) -> dict[str, float]:
-        """What a device drew, by the names of ``columns``. Cost: some 10 µs a kind."""
+        """What a device drew, by the names of ``columns``. Cost: some 10 µs per kind."""
         found: dict[str, float] = {}
         for kind in KINDS:
             for one, values in self._draw(device, kind):

@@ -35,7 +35,7 @@ def settings_of(
 
 def _setting(name: object, given: object, devices: int) -> Setting:
     if not isinstance(name, str) or not name or name != readable(name):
-        raise InputTypeError(f"configs: {shown(name)} is no name: expected text")
+        raise InputTypeError(f"configs: {shown(name)} is not a name: expected text")
     if isinstance(given, Config):
         return Setting(name, given)
     if not isinstance(given, Sequence) or isinstance(given, str):

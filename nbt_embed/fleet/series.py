@@ -1,8 +1,8 @@
-"""Where the samples of a fleet's devices come from.
+"""Sources of the samples of a fleet.
 
-A ``Series`` answers for every device by itself and from any row on, so that a device can be carried
-through its time by whichever worker has it, and again after that worker was lost. ``TimeBlocks``
-(nbt_embed/fleet/sources.py) is what can be read only once, all devices at the same time.
+A ``Series`` can be read for each device from any row on, so any worker can run a device, also after
+another worker was lost. ``TimeBlocks`` (nbt_embed/fleet/sources.py) can be read only once, all
+devices at the same time.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Series(ABC):
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
         """The rows of a device in order, from row ``start`` on, in pieces of any length.
 
-        How rows are cut changes no bit of a result. The same call gives the same rows again.
+        The lengths of the pieces change no bit of a result. The same call gives the same rows.
         Errors: NbtError if the device's rows cannot be used; the others go on without it.
         """
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Text that changes when the samples do: a run does not go on with other samples."""
+        """Text that changes when the samples do: a run does not resume with other samples."""
 
     def head(self, device: int) -> Piece:
         """The rows in which the anchors of a device are looked for (``Learner.find_anchor``).

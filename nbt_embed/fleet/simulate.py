@@ -35,7 +35,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     checkpoint_seconds: float = 10.0,
 ) -> Fleet:
-    """Give every device a learner of its own, feed its stream, score every forecast.
+    """Give every device its own learner, feed its stream, score every forecast.
 
     The learner of a device ends with the bits of ``Learner(config).run(X, Y, horizon=horizon)``
     over its whole stream, whatever the scheduler and the number of jobs at once, and so do the
@@ -57,19 +57,19 @@ def simulate(
         streams: an array (n, T, I) or (n, T) whose rows are forecast, a pair (X, Y) of them,
             Streams, a path, a function, a generator (``as_series``).
         horizon: steps between a forecast and its target, one or several.
-        devices: how many, where the streams do not tell (a function, one Stream).
-        out: the run directory, for results as Parquet and checkpoints. The same call again goes on
-            where it stopped, or returns what is there.
+        devices: their number, where the streams do not define it (a function, one Stream).
+        out: the run directory, for results as Parquet and checkpoints. The same call again
+            resumes a stopped run, or returns its results.
         scheduler: None, threads of this process; "processes", as many processes as ``jobs`` on this
-            machine (Dask); "tcp://host:port" or a ``distributed.Client``, a cluster that runs.
-        jobs: threads or processes at once; None: as many as this process may use processors.
+            machine (Dask); "tcp://host:port" or a ``distributed.Client``, a running cluster.
+        jobs: threads or processes at once; None: the number of processors of this process.
         progress: called with the rows of devices that were fed since the last call, one call at a
             time; rows that an earlier run has fed count too.
-        checkpoint_seconds: between two checkpoints of a job: what a worker that dies takes along.
+        checkpoint_seconds: between two checkpoints of a job: the work lost with a worker.
 
     Errors: ConfigError (settings; the field and its value), InputError, InputTypeError (streams);
     FleetError (``out`` holds another run, or is in use), OSError (``out``); Interrupted (Ctrl-C;
-    the same call goes on from there). A device whose stream is refused does not stop the others:
+    the same call resumes). A device whose stream is refused does not stop the others:
     its row has an ``error``.
     Cost: that of ``Learner.run``; memory of a learner for each thread, setting and horizon, but of
     all learners for a generator.
@@ -157,7 +157,7 @@ def _at_once(
 def _description(
     series: Series | TimeBlocks, settings: Sequence[Setting], horizons: Sequence[int]
 ) -> dict[str, Any]:
-    """What the run is: nothing else shapes its results."""
+    """The identity of the run: all that its results depend on."""
     names = hashlib.blake2b(digest_size=8)
     if isinstance(series, Series):
         for device in range(series.devices):

@@ -354,8 +354,8 @@ class Generated(Series):
         whole = _whole(made)
         if whole is None and isinstance(made, Iterator) and make(0) is made:
             raise InputError(
-                "streams(0) gave the same iterator twice, which can be read once: make another one "
-                "at each call, as a generator function does"
+                "streams(0) gave the same iterator twice, which can be read only once: return a "
+                "new one at each call, as a generator function does"
             )
         inputs, labels = next(_blocks(0, made), (None, None)) if whole is None else whole
         if inputs is None or labels is None:

@@ -106,8 +106,8 @@ def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Sto
             _compare(found, json.loads(text))
         elif any(folder.glob("part-*.parquet")):
             raise FleetError(
-                f"{folder} holds part-*.parquet and no {_DESCRIPTION}: they would be replaced; "
-                "name another folder"
+                f"{folder} holds part-*.parquet and no {_DESCRIPTION}: these files would be "
+                "replaced; name another folder"
             )
         else:
             write_path(str(found), text.encode())
@@ -148,13 +148,13 @@ def _compare(path: Path, wanted: dict[str, Any]) -> None:
             raise ValueError("no object")
     except (ValueError, RecursionError) as error:
         raise FleetError(
-            f"{path} is damaged ({error}): what the folder holds cannot be told; name another one"
+            f"{path} is damaged ({error}): the contents of the folder are unknown; name another one"
         ) from None
     different = list(_differences(found, wanted))
     if different:
         raise FleetError(
             f"{path.parent} holds another run: {', '.join(different[:3])}; name another folder, "
-            "or pass the same arguments to go on with that one"
+            "or pass the same arguments to continue that run"
         )
 
 

@@ -1,4 +1,4 @@
-"""Answers of a watch, one line a row: CSV or JSON lines.
+"""Answers of a watch, one line per row: CSV or JSON lines.
 
 Columns: row, time (seconds, nothing without), and of each target ``temp`` its forecast for
 ``horizon`` rows later, which stands in the row in which it was made (``temp_forecast``), the ends
@@ -52,7 +52,7 @@ class Answers:
         return b"" if self._json else (",".join(map(_cell, self.names)) + "\n").encode()
 
     def lines(self, said: Said) -> bytes:
-        """The lines of a block. Cost: some microseconds a row."""
+        """The lines of a block. Cost: some microseconds per row."""
         table = self._table(said)
         there = np.isfinite(table)
         changes = np.flatnonzero((there[1:] != there[:-1]).any(axis=1)) + 1

@@ -46,7 +46,7 @@ class Clock:
         gap: seconds; a longer pause resets the learner's state, and nothing is filled. None: with
             an interval, a pause of more than ``FILLED`` places does.
 
-    Errors: StreamError. Cost: little, where rows follow one another; else about 2 µs a row.
+    Errors: StreamError. Cost: little, where rows follow one another; else about 2 µs per row.
     """
 
     def __init__(self, interval: float | None = None, gap: float | None = None) -> None:

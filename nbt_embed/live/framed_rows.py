@@ -25,7 +25,7 @@ class FramedRows:
     """Takes bytes as they come and gives the rows of whole frames.
 
     A time, and a number of frames, that are whole numbers without a sign go on where the device
-    begins again at zero. Without a time, the number is it: one second a frame.
+    begins again at zero. Without a time, the number is it: one second per frame.
 
     Args: title, what messages call the stream; form, of a frame; options; counts.
     Attributes: layout, None until the first frame has come; notes, about what was left out.
@@ -50,8 +50,9 @@ class FramedRows:
         frames = self._frames.feed(data)
         if self._counts[MALFORMED_FRAMES]:
             self._values.remarks.add(
-                "frame", 0, "bytes are no frame, or their checksum is another: they are dropped; "
-                "once is usual where a port is opened, often it is the speed (baud) or the fields"
+                "frame", 0, "bytes are not a frame, or have a wrong checksum: they are dropped; "
+                "once is normal when a port is opened, repeatedly it means a wrong speed (baud) "
+                "or wrong fields"
             )  # fmt: skip
         layout = self.layout
         if layout is None:
@@ -77,7 +78,7 @@ class FramedRows:
             if name not in layout.columns:
                 layout = layout.at(Moments((name,), TimeFormat("numbers of frames", "seconds")))
                 self.notes = [note for note in self.notes if repr(name) not in note]
-                self.notes.append(f"field {name!r} is the time: one second a frame")
+                self.notes.append(f"field {name!r} is the time: one second per frame")
         self.layout = layout
         if layout.classes is not None:
             self._classes = Classes(layout.classes, self._values, layout.coded or "")

@@ -45,7 +45,8 @@ class Head:
             line = line.removeprefix(BOM_UTF8)
         if _CONTROL.search(line) or line.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise StreamError(
-                f"{self._title}: the first line holds bytes that are no text: send UTF-8 (iconv "
+                f"{self._title}: the first line contains bytes that are not text: send UTF-8 "
+                "(iconv "
                 "-f utf-16 -t utf-8 converts what a Windows shell writes)"
             )
         text = text_of(line)

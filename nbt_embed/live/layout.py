@@ -137,8 +137,8 @@ def decide(
     targets = options.targets
     if targets is None and not options.targets_as_inputs:
         raise StreamError(
-            f"{title}: name the targets (--targets): the inputs must not hold the values that the "
-            f"learner has to give in the same row; there are {_listed(names)}"
+            f"{title}: name the targets (--targets): the inputs must not contain the targets of "
+            f"the same row; there are {_listed(names)}"
         )
     inputs = options.inputs or _numbers(title, first, time, options, notes)
     if options.inputs is None and not options.targets_as_inputs:
@@ -237,10 +237,11 @@ def _numbers(
     if not found:
         raise StreamError(
             f"{title}: no field holds a number in the first row ({'; '.join(left[:3]) or 'none'}): "
-            "name the fields (--inputs), or how the text is written (--delimiter, --decimal)"
+            "name the fields (--inputs), or the format of the text (--delimiter, --decimal)"
         )
     left += [
-        f"field {shown(name)} is left out: by its name it counts rows or time; name it with "
+        f"field {shown(name)} is left out: its name suggests a counter of rows or time; name it "
+        "with "
         "--inputs if it is a sensor"
         for name in counters
     ]

@@ -41,10 +41,10 @@ _UNSPECIFIED = 128  # reason code that says nothing
 _OFTEN = 2  # short connections after which a second client of the same name is likely
 # Reason codes of a refusal that waiting does not mend.
 _FINAL = {
-    132: "it does not speak this version of MQTT: say version=3 or version=5",
-    133: "it does not take the name of this client: say client=NAME",
-    134: f"user name or password is wrong: say user@ before the host, and set {PASSWORD}",
-    135: f"this user is not allowed to connect: say user@ before the host, and set {PASSWORD}",
+    132: "it does not support this version of MQTT: use version=3 or version=5",
+    133: "it rejects the name of this client: use client=NAME",
+    134: f"user name or password is wrong: put user@ before the host, and set {PASSWORD}",
+    135: f"this user is not allowed to connect: put user@ before the host, and set {PASSWORD}",
     138: "this client is banned",
 }
 
@@ -217,7 +217,7 @@ class Link:
             if self._short >= _OFTEN:
                 self._reason = (
                     f"{self._reason or 'connection lost'}, again and again: another client may "
-                    "have the same name: say client=NAME"
+                    "have the same name: use client=NAME"
                 )
             self.state = f"not connected ({self._reason or 'connection lost'})"
             until = time.monotonic() + wait
@@ -267,7 +267,7 @@ class Link:
                 self._reason = self._reason or "connection lost"
                 return
             if not self._accepted and time.monotonic() - began > _ANSWER:
-                self._reason = f"no answer within {_ANSWER:g} s: is this a broker of MQTT?"
+                self._reason = f"no answer within {_ANSWER:g} s: is this an MQTT broker?"
                 return
 
     def _on_connect(

@@ -77,8 +77,8 @@ class Moments:
             values.malformed(
                 "+".join(self.fields),
                 row,
-                f"holds {excerpt(texts[row])}, which is no time as the first one was: the row is "
-                "taken to have none",
+                f"holds {excerpt(texts[row])}, which is not a time in the format of the first "
+                "one: the row counts as one without a time",
                 int(wrong.sum()),
             )
         return seconds
@@ -149,15 +149,16 @@ def find(
         values = _values(names.index(name), (cells, *more), options)
         if goes_on(values) is not False and len(values) >= _FEWEST:
             notes.append(
-                f"field {name!r} is the time, as its numbers go on like a clock's: --time none if "
-                "it is a sensor"
+                f"field {name!r} is the time, since its numbers increase like those of a clock: "
+                "use --time none if it is a sensor"
             )
             cell = cells[names.index(name)]
             return Moments(
                 (name,), _only(title, name, cell, _forms(title, name, cell, options, False))
             )
         notes.append(
-            f"field {name!r} is read as a sensor, as its numbers do not go on like a clock's: "
+            f"field {name!r} is read as a sensor, since its numbers do not increase like those "
+            "of a clock: use "
             f"--time {name} if it is the time"
         )
     if options.time_format is not None:
@@ -272,7 +273,7 @@ def _named(
     forms = _forms(title, said, cell, options, explicit=True)
     if not forms:
         raise StreamError(
-            f"{title}: column {said!r} is no time in the first row ({cell!r}): name its format "
+            f"{title}: column {said!r} is not a time in the first row ({cell!r}): name its format "
             "(--time-format), or another column (--time)"
         )
     return Moments(parts, _only(title, said, cell, forms))
@@ -294,8 +295,8 @@ def _forms(
 def _only(title: str, name: str, cell: str, forms: list[TimeFormat]) -> TimeFormat:
     if len(forms) > 1:
         raise StreamError(
-            f"{title}: column {name!r} holds {cell!r} in the first row, of which day and month are "
-            f"not told apart: name the format (--time-format {forms[0].name!r} or "
+            f"{title}: column {name!r} holds {cell!r} in the first row, in which day and month "
+            f"cannot be distinguished: name the format (--time-format {forms[0].name!r} or "
             f"{forms[1].name!r})"
         )
     return forms[0]

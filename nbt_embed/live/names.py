@@ -66,7 +66,7 @@ def _folder() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or S_IMODE(status.st_mode) != 0o700 or folder.is_symlink():
-        raise PermissionError(f"{folder}: belongs to somebody else")
+        raise PermissionError(f"{folder}: belongs to another user")
     return folder
 
 

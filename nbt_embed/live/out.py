@@ -61,7 +61,8 @@ class Out:
             except OSError as error:
                 what = "standard output" if self._name == STDOUT else f"--out {self._name}"
                 raise StreamError(
-                    f"{what}: cannot be written ({error.strerror}): make room, or write elsewhere"
+                    f"{what}: cannot be written ({error.strerror}): free some space, or name "
+                    "another place"
                 ) from error
 
     def mark(self) -> Any:

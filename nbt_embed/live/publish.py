@@ -30,8 +30,8 @@ def check_apart(source: str, where: str) -> None:
     one_broker = (read.host.lower(), read.port) == (sent.host.lower(), sent.port)
     if one_broker and not {*read.topics}.isdisjoint(sent.topics):
         raise StreamError(
-            f"{sent.title}: is the topic that is read: answers would come back as rows; name "
-            "another one to publish"
+            f"{sent.title}: is also the topic of the source: the published messages would return "
+            "as rows; name another one to publish"
         )
 
 

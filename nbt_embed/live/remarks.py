@@ -28,7 +28,7 @@ class Remarks:
             return
         self._made.add(kind)
         if len(self._made) > MOST:
-            text = "more that is malformed has come; from here on it is only counted"
+            text = "more malformed data has arrived; from here on it is only counted"
         self._waiting.append(Remark(row, text))
 
     def take(self) -> tuple[Remark, ...]:

@@ -102,22 +102,22 @@ def read_session(path: str) -> Session:
 def damaged(path: str, error: object) -> StreamError:
     """The error about a session whose content is none."""
     return StreamError(
-        f"{path}: is damaged, or no session of nbt-embed watch ({error}): put a copy back, or "
-        "remove it to begin again; the learner saved next to it stays usable by itself"
+        f"{path}: is damaged, or no session of nbt-embed watch ({error}): restore a copy, or "
+        "remove it to start again; the learner saved next to it remains usable"
     )
 
 
 def _check_version(path: str, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError("watch.json is of another format")
+        raise ValueError("watch.json has another format")
     version = content.get("format_version")
     if type(version) is not int or version < 1:
         raise ValueError(f"format_version {shown(version)}")
     if version > FORMAT_VERSION:
         raise StreamError(
             f"{path}: was written by nbt-embed {content.get('version')} in format {version}, and "
-            f"this one reads up to {FORMAT_VERSION}: install that version, or name another file "
-            "with --save to begin again"
+            f"this version reads up to {FORMAT_VERSION}: install that version, or name another "
+            "file with --save to start again"
         )
 
 
@@ -162,8 +162,8 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
     def refuse(option: str, old: Any, new: Any) -> None:
         if old != new:
             raise StreamError(
-                f"{path}: {option}: the session has {_told(old)}, and now it is {_told(new)}: say "
-                "what the session has, or name another file with --save to begin again"
+                f"{path}: {option}: the session has {_told(old)}, and now it is {_told(new)}: "
+                "use the value of the session, or name another file with --save to start again"
             )
 
     for key, option in _COLUMNS.items():
@@ -198,7 +198,8 @@ def alone(file: str) -> Iterator[None]:
         except BlockingIOError:
             os.close(descriptor)
             raise StreamError(
-                f"--save {file}: another nbt-embed watch saves there: end it, or name another file"
+                f"--save {file}: another nbt-embed watch saves to it: end that one, or name "
+                "another file"
             ) from None
         except OSError:  # a file system without locks
             break

@@ -28,12 +28,14 @@ _INTERVAL = 0.02  # seconds between rows of a device that is as fast as it goes
 class SimulatedSource(Flow):
     """A machine with three sensors, of which a part comes loose after a while.
 
-    Rows come at a rate, counted from when the first one is asked for, or as fast as they are taken.
+    Rows come at a fixed rate from the first request on, or as fast as they are requested.
 
-    Args: where, ``simulated:?rate=50&seed=0&loose=3000&rows=0``: rows a second or ``max``; seed of
-    everything random; row at which the part comes loose; rows after which the stream ends, 0:
-    never. options.
-    Errors: StreamError. Cost: 8 µs a row.
+    Args:
+        where: ``simulated:?rate=50&seed=0&loose=3000&rows=0``: rows per second or ``max``; random
+            seed; row at which the part comes loose; number of rows, 0 for a stream without an end.
+        options: how the rows are read.
+
+    Errors: StreamError. Cost: 8 µs per row.
     """
 
     def __init__(self, where: str, options: SourceOptions) -> None:
@@ -55,7 +57,7 @@ class SimulatedSource(Flow):
     def seek(self, position: Any) -> None:
         """Go on behind so many rows. Cost: as of the rows."""
         if not isinstance(position, int) or position < 0:
-            raise StreamError(f"{self.title}: {shown(position)} is no number of rows")
+            raise StreamError(f"{self.title}: {shown(position)} is not a number of rows")
         self._row = position
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:

@@ -50,7 +50,7 @@ def _opened(where: str, options: SourceOptions) -> Source:
         return SerialSource(where, options)
     if "://" in where:
         raise StreamError(
-            f"{scheme}://: unknown kind of source: name mqtt://, mqtts://, serial:// or "
+            f"{scheme}://: unknown kind of source: use mqtt://, mqtts://, serial:// or "
             "simulated:, a file, or - for standard input"
         )
     return _of_path(Path(where), options)

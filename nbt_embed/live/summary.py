@@ -52,13 +52,13 @@ def value_text(document: Mapping[str, Any], value: float | None) -> str:
 
 
 def verdict(document: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about how good the learner is, of late and altogether."""
+    """Sentences about the accuracy of the learner, over recent rows and over all rows."""
     first, title = next(iter(measures(document).items()))
     last = document["models"]["last"]["name"]
     skills = [one for one in document["scores"] if one["scored_rows"]]
     if not skills:
         yield (
-            f"Nothing is scored yet: the first forecast that counts is that of row "
+            f"Nothing is scored yet: the first scored forecast is that of row "
             f"{max(2 * document['horizon'], 1)}."
         )
         return
@@ -69,18 +69,18 @@ def verdict(document: Mapping[str, Any]) -> Iterator[str]:
     ]
     if len(better) == len(skills):
         who = "every target" if len(skills) > 1 else skills[0]["target"]
-        yield f"The learner forecasts {who} with less {title} than the {last}."
+        yield f"The learner forecasts {who} with lower {title} than the {last}."
     elif better:
         yield (
-            f"The learner has less {title} than the {last} for {len(better)} of {len(skills)} "
+            f"The learner has lower {title} than the {last} for {len(better)} of {len(skills)} "
             "targets."
         )
     else:
-        yield f"The {last} forecasts as well as the learner, or better."
+        yield f"The {last} is as good as the learner, or better."
 
 
 def score_table(document: Mapping[str, Any]) -> Table:
-    """One line a target: scores over all rows, and of late."""
+    """One line per target: scores over all rows, and over recent ones."""
     titles, last = measures(document), document["models"]["last"]["name"]
     first = next(iter(titles))
     head = ["target", "rows", *titles.values(), last]
@@ -97,9 +97,9 @@ def score_table(document: Mapping[str, Any]) -> Table:
         if level is not None:
             cells.append(percent(level["coverage"]))
         rows.append(tuple(cells))
-    head += [f"{title} of late" for title in titles.values()] + [f"{last} of late"]
+    head += [f"recent {title}" for title in titles.values()] + [f"recent {last}"]
     level = usual_level(document["scores"][0]["intervals"])
-    note = f"rows: that were scored. of late: over the last {window} of them."
+    note = f"rows: scored rows. recent: over the last {window} of them."
     if "skill" in titles:
         note += " skill: 1 − RMSE / RMSE of the last value."
     if level is not None:
@@ -109,7 +109,7 @@ def score_table(document: Mapping[str, Any]) -> Table:
 
 
 def now_table(document: Mapping[str, Any]) -> Table:
-    """One line a target: the last label, the forecast that was made last, and its interval."""
+    """One line per target: the last label, the forecast that was made last, and its interval."""
     ahead = tables.steps(document["horizon"])
     head = ["target", "label", f"forecast, {ahead}"]
     first = document["scores"][0]["forecast"]
@@ -141,7 +141,7 @@ def alarm_table(document: Mapping[str, Any], most: int = _ALARMS_SHOWN) -> Table
 
 
 def mixture_table(document: Mapping[str, Any]) -> Table:
-    """One line a target: the share of each forecast in the mixture."""
+    """One line per target: the share of each forecast in the mixture."""
     found = [one for one in document["scores"] if one["mixture"] is not None]
     head = ("target", *(found[0]["mixture"] if found else ()))
     rows = tuple((one["target"], *map(percent, one["mixture"].values())) for one in found)
@@ -155,7 +155,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "time of the last row", when
     rate = document["rows_per_second"]
     yield (
-        "rows a second",
+        "rows per second",
         NONE if rate is None else f"{rate:,.3g}" if rate < 100 else f"{rate:,.0f}",
     )
     yield "source", document["source"]["state"]

@@ -174,7 +174,9 @@ class FileSource(Flow):
             offset, file = int(position["offset"]), tuple(position["file"])
             mark, state = int(position["mark"]), position["text"]
         except (TypeError, KeyError, ValueError):
-            raise StreamError(f"{self.title}: {shown(position)} is no position in a file") from None
+            raise StreamError(
+                f"{self.title}: {shown(position)} is not a position in a file"
+            ) from None
         for path in [self._path, *self._siblings(file)]:
             try:
                 descriptor = _opened(path)
@@ -185,8 +187,8 @@ class FileSource(Flow):
             os.close(descriptor)
         else:
             raise StreamError(
-                f"{self.title}: the file no longer holds the {offset} bytes that were read, and no "
-                "file next to it does: begin without resuming, or put the file back"
+                f"{self.title}: the file no longer holds the {offset} bytes that were read, nor "
+                "does any file next to it: start without --resume, or restore the file"
             )
         self.close()
         self._descriptor, self._offset, self._ended = descriptor, offset, False

@@ -81,8 +81,8 @@ class TextRows:
         if self._lines.too_long:
             if self.layout is None:
                 raise StreamError(
-                    f"{self._title}: the first line is longer than {LONGEST >> 20} MiB: this is no "
-                    "text of rows"
+                    f"{self._title}: the first line is longer than {LONGEST >> 20} MiB: this is "
+                    "not text in rows"
                 )
             self._counts[MALFORMED_LINES] += self._lines.too_long
             self._lines.too_long = 0
@@ -96,8 +96,8 @@ class TextRows:
         found = self._rows(self._lines.finish(), ended=True)
         if self.layout is None:
             raise StreamError(
-                f"{self._title}: ended before the first row: send rows, each JSON object on one "
-                "line, or a table below a header line with the names of the columns"
+                f"{self._title}: ended before the first row: send each JSON object on one line, "
+                "or a table below a header line with the names of the columns"
             )
         return found
 
@@ -285,7 +285,7 @@ class _JsonLines:
             elif found is not None:
                 self._counts[EMPTY_ARRAYS] += 1
             elif line.strip():
-                problem = "is no JSON as the first row was"
+                problem = "is not JSON like the first row"
                 malformed_line(line, self._counts, self._remarks, len(records), problem)
         return self._rows.rows(records)
 

@@ -19,8 +19,8 @@ def check_topics(title: str, topics: Sequence[str]) -> None:
     for topic in topics:
         if not topic or "+" in topic or "#" in topic or "\x00" in topic:
             raise StreamError(
-                f"{title}: topic {topic!r}: a wildcard, or nothing, does not tell which channels "
-                "come: name the topics, separated by commas"
+                f"{title}: topic {topic!r}: the channels of a wildcard or an empty topic are "
+                "unknown: name the topics, separated by commas"
             )
     if len(set(topics)) < len(topics):
         raise StreamError(f"{title}: a topic is named twice: name each once")
@@ -48,8 +48,8 @@ class Topics:
     ) -> None:
         if options.names is not None and len(topics) > 1:
             raise StreamError(
-                f"{title}: names {', '.join(options.names)}: do not tell which topic they belong "
-                "to: leave them out (the fields are topic.x1, topic.x2, ...)"
+                f"{title}: names {', '.join(options.names)}: cannot be assigned to several "
+                "topics: leave them out (the fields are topic.x1, topic.x2, ...)"
             )
         said = options.names if options.names is not None else fields
         if len(topics) > 1:
@@ -116,7 +116,7 @@ class Topics:
     def _named(self, topic: str, payload: bytes, begins: bool = False) -> tuple[str, Sequence[Any]]:
         name = self._names.get(topic)
         if name is None:
-            raise ValueError("a topic that nobody asked for")
+            raise ValueError("a topic without a subscription")
         if len(payload) > LONGEST:
             raise ValueError("too long")
         text = payload.decode("utf-8-sig").strip()

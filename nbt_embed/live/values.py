@@ -132,8 +132,8 @@ class Values:
                 f"counts as missing; --decimal {_OTHER[decimal]} reads the other one"
             )
         return (
-            f"holds {excerpt(text)}, which is no number: it counts as missing; correct the sender, "
-            "or declare the spelling with --missing"
+            f"holds {excerpt(text)}, which is no number: it counts as missing; correct the "
+            "sender, or declare it with --missing"
         )
 
     def of_json(self, value: Any, name: str, row: int) -> float:
@@ -213,7 +213,7 @@ class Classes:
         self._values.malformed(
             self._target,
             row,
-            f"holds {excerpt(value)}, which is none of its classes: it counts as missing; "
-            "--classes names all that there are",
+            f"holds {excerpt(value)}, which is not one of its classes: it counts as missing; "
+            "--classes has to name all classes",
         )
         return _NAN

@@ -23,7 +23,7 @@ from nbt_embed.output import note
 
 PATIENCE = 0.2  # seconds without a row after which signals and views are looked at
 _SHARE = 0.05  # of the time that views may take
-_RATE_SECONDS = 2.0  # over which rows a second are counted
+_RATE_SECONDS = 2.0  # over which rows per second are counted
 
 
 class View(Protocol):
@@ -132,11 +132,14 @@ class Watcher:
             except StreamError as error:
                 raise StreamError(f"{path}: {error}") from error
         if before != where:
-            note(f"{path}: was of the source {before}: rows of {where} are taken to follow it")
+            note(
+                f"{path}: was of the source {before}: the rows of {where} are taken as its "
+                "continuation"
+            )
             position = None
         self._position, self._taken = position, 0 if skips else taken
         self._saved_rows = self._tried_rows = self._resumed_after = self.watch.rows
-        note(f"{path}: goes on after row {self.watch.rows - 1:,}, counted from 0")
+        note(f"{path}: continues after row {self.watch.rows - 1:,}, counted from 0")
 
     def run(self) -> None:
         """Follow the source to its end.
@@ -159,7 +162,7 @@ class Watcher:
         if self._unwritten is not None:
             raise self._unwritten
         if self._trouble is not None:
-            raise StreamError(f"--save {self._trouble}: make room, or name another file")
+            raise StreamError(f"--save {self._trouble}: free some space, or name another file")
 
     def document(self) -> dict[str, Any]:
         """The watch as it is now (docs/reference/json.md)."""
@@ -213,8 +216,8 @@ class Watcher:
         if self.clock.counts["late"] and not self._told_late:
             self._told_late = True
             note(
-                "a row has a time before that of the row before it: such rows are dropped and "
-                "counted; --time none takes rows as they come"
+                "a row has an earlier time than the row before it: such rows are dropped and "
+                "counted; --time none ignores the times"
             )
         if not self._marks or now - self._marks[-1][0] > _RATE_SECONDS / 8:
             self._marks.append((now, self.watch.rows))
@@ -286,7 +289,7 @@ class Watcher:
         self._trouble, self._saved_rows = None, watch.rows
 
     def _rate(self) -> float | None:
-        """Rows a second of late."""
+        """Recent rows per second."""
         if len(self._marks) < 2:
             return None
         (began, before), now = self._marks[0], time.monotonic()

@@ -133,8 +133,8 @@ class Watch:
     def feed(self, block: Block) -> Said:
         """Learn the rows of a block, in one call of ``Learner.run``.
 
-        Errors: what the learner raises. Cost: that of the learner, some 0.3 ms a call, and some
-        microseconds a row.
+        Errors: what the learner raises. Cost: that of the learner, some 0.3 ms per call, and some
+        microseconds per row.
         """
         block = self._in_range(block)
         start, rows, horizon = block.start, len(block.inputs), self.plan.horizon

@@ -69,15 +69,15 @@ class WebView:
         error = self._started.get()
         if isinstance(error, OSError):
             raise StreamError(
-                f"--web: port {self._port} of {self._host} cannot be had "
-                f"({error.strerror or error}): name another one, or 0 for a free one"
+                f"--web: port {self._port} of {self._host} is not available "
+                f"({error.strerror or error}): name another one, or 0 for any free port"
             ) from error
         if error is not None:
             raise error
         if not _is_local(self._host):
             note(
-                f"--web-host {self._host}: everybody in the network can look at the page, and it "
-                "is sent without encryption"
+                f"--web-host {self._host}: everyone in the network can read the page, and it is "
+                "sent without encryption"
             )
         return self
 
@@ -368,11 +368,11 @@ def _tiles(document: Mapping[str, Any], chosen: int) -> Iterator[dict[str, str]]
     }
     first, title = next(iter(summary.measures(document).items()))
     yield {
-        "name": f"{title} of late",
+        "name": f"recent {title}",
         "value": number(recent["learner"].get(first)),
         "note": f"{document['models']['last']['name']}: {number(recent['last'].get(first))}",
     }
-    key, name = ("skill", "Skill of late") if first == "rmse" else ("accuracy", "Accuracy of late")
+    key, name = ("skill", "Recent skill") if first == "rmse" else ("accuracy", "Recent accuracy")
     yield {"name": name, "value": percent(recent["learner"].get(key)), "note": window}
     if one["alarms"] is not None:
         score = one["score"]
@@ -382,7 +382,7 @@ def _tiles(document: Mapping[str, Any], chosen: int) -> Iterator[dict[str, str]]
             "note": "" if score is None else f"anomaly score now {score:.4f}",
         }
     rate = document["rows_per_second"]
-    yield {"name": "Rows a second", "value": number(rate) if rate is None or rate < 1000
+    yield {"name": "Rows per second", "value": number(rate) if rate is None or rate < 1000
            else f"{rate:,.0f}", "note": f"{count(document['rows'])} rows"}  # fmt: skip
     size = document["learner"]["memory_bytes"]
     yield {"name": "Memory of the learner", "value": f"{count(size)} bytes", "note": "never more"}

@@ -86,8 +86,8 @@ def parse(text: str, options: Collection[str]) -> Where:
     user, at, host = authority.rpartition("@")
     if ":" in user:
         raise StreamError(
-            f"{scheme}://...@{host}: a password in an address is seen by every user of the "
-            "machine: set NBT_MQTT_PASSWORD, or say passwordfile=FILE"
+            f"{scheme}://...@{host}: a password in an address is visible to every user of the "
+            "machine: set NBT_MQTT_PASSWORD, or use passwordfile=FILE"
         )
     host, port = _port(scheme, host)
     said: dict[str, str] = {}
@@ -99,7 +99,7 @@ def parse(text: str, options: Collection[str]) -> Where:
                 f"{', '.join(sorted(options)) or 'none'}"
             )
         if name in said:
-            raise StreamError(f"{scheme}:...?{name}: is said twice: say it once")
+            raise StreamError(f"{scheme}:...?{name}: is given twice: give it once")
         said[name] = urllib.parse.unquote(value)
     return Where(scheme, urllib.parse.unquote(user) if at else None, host, port, path, said)
 
@@ -112,7 +112,7 @@ def _port(scheme: str, host: str) -> tuple[str, int | None]:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         # What stands there may be a part of a password: it is not shown.
         raise StreamError(
-            f"{scheme}://{name}: the port is no number from 1 to 65535: write host:port/..., "
+            f"{scheme}://{name}: the port is not a number from 1 to 65535: write host:port/..., "
             "without a password"
         )
     return name.strip("[]"), int(port)

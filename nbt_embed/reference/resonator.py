@@ -4,7 +4,7 @@
     s <- lambda s + n (a + i b)   s = p + i q   a = w_a.u   b = w_b.u
 
 A unit is a damped rotation that the inputs drive. It is linear in its state and sees no other unit,
-so that traces of one complex number a weight are the exact derivative. The parameters of C units
+so that traces of one complex number per weight are the exact derivative. The parameters of C units
 are rows [nu, w_a] and [omega, w_b], (2, C, I + 2); the last weight is the bias.
 
 Sources: the linear recurrent unit (Orvieto et al. 2023, arXiv 2303.06349) and its traces (Zucchet

@@ -40,7 +40,7 @@ class StreamLearner(ReferenceLearner):
     outputs without anchor. anchor (O): input channel or None. taps (max_delay + max(lags,
     linear_lags), n_in): inputs in applied units, newest first. slow: a second readout on f, or
     None. linear: one Rls an output on [1; last linear_lags taps of its anchor], or none. mixture:
-    one an output; without `mix_forget` the readout has all the weight for ever. last_label (O).
+    one per output; without `mix_forget` the readout has all the weight for ever. last_label (O).
     forecasts: the (O, K) forecasts and the answers (O) that wait. intervals, channels: what is said
     of each output, or none; bounds: the scales (O) and the bounds (O, L, 2) that wait; scores (O)
     of the last label. quarantine: how many of the oldest teach nothing. reopened: how often

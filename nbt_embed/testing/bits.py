@@ -1,4 +1,4 @@
-"""Whether two learners have the same bits, now or all along a stream."""
+"""Compare the bits of two learners, now or over a stream."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def assert_same_bits(
     stream: Rows | None = None,
     horizon: int = 1,
 ) -> int:
-    """Fail if a learner has not the bits that it should have.
+    """Fail if a learner does not have the expected bits.
 
-    What is compared is the hash of everything that shapes the future, and every forecast on the
-    way. Neither learner is moved on: copies are.
+    Compares the hash of the whole state and every forecast. Copies of the learners advance, the
+    learners do not.
 
     Examples:
         >>> from nbt_embed import Learner
@@ -40,13 +40,12 @@ def assert_same_bits(
         >>> _ = assert_same_bits(one, Learner.from_bytes(one.to_bytes()), stream=stream)
 
     Args:
-        learner: what is tested.
-        other: what it should equal. A learner: now, and with a stream after every row of it. An
-            integer: its hash, after the stream if there is one. A path of a checkpoint
-            (``Learner.save``): the learner in it, as it should be after the stream. A path of a log
-            (``record_bits``, or what a device prints, docs/guide/export.md): its rows are the
-            stream.
-        stream: what both are fed, a ``Stream`` or a pair (X, Y) as for ``Learner.run``.
+        learner: the learner under test.
+        other: the expected bits. A learner: compared now, and with a stream after every row. An
+            integer: the hash, after the stream if there is one. A path of a checkpoint
+            (``Learner.save``): the expected learner after the stream. A path of a log
+            (``record_bits``, or of a device, docs/guide/export.md): its rows are the stream.
+        stream: rows for both, a ``Stream`` or a pair (X, Y) as for ``Learner.run``.
         horizon: as for ``Learner.run``.
 
     Returns: the hash at the end.
@@ -76,14 +75,14 @@ def assert_same_bits(
     expected, found = integer("other", other), _fed(learner, stream, horizon).hash()
     if found != expected:
         raise AssertionError(
-            f"hash 0x{found:016x}, expected 0x{expected:016x}: a hash does not say where it began; "
-            "compare with a learner, a checkpoint or a log (record_bits)"
+            f"hash 0x{found:016x}, expected 0x{expected:016x}: a hash does not show the first "
+            "difference; compare with a learner, a checkpoint or a log (record_bits)"
         )
     return found
 
 
 def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: int = 1) -> int:
-    """Write a log of what a learner does with a stream: a golden file for ``assert_same_bits``.
+    """Write a log of a learner on a stream: a golden file for ``assert_same_bits``.
 
     CSV in the format of docs/guide/export.md: label and inputs as the bits of float32, and the hash
     after every row. It holds the calls of ``predict`` and ``learn``, as a device makes them:
@@ -97,7 +96,7 @@ def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: in
     horizon = learner._check_horizon(horizon)
     pieces = _pieces(stream)
     if not pieces:
-        raise InputTypeError("stream = None: expected a Stream or a pair (X, Y) to be recorded")
+        raise InputTypeError("stream = None: expected a Stream or a pair (X, Y) to record")
     one = copy.copy(learner)
     names = ["label"] * one.config.n_label + ["x"] * one.config.n_in
     lines = [",".join([*names, "hash"])]
@@ -231,7 +230,8 @@ def _same_state(pair: _Pair, when: str) -> None:
         if value != counters[1][name]
     ]
     raise AssertionError(
-        f"different bits {when}, in what no array shows: {', '.join(different) or 'no counter'}"
+        f"different bits {when}, in fields that no array has: "
+        f"{', '.join(different) or 'no counter'}"
     )
 
 

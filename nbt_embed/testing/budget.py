@@ -1,4 +1,4 @@
-"""Whether a learner fits into the bytes that a device has for it."""
+"""Compare the bytes of a learner with a budget."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def assert_bytes(learner: Learner | Config, budget: int) -> Memory:
         said = [
             f"the learner takes {memory.total:,} bytes, {over:,} more than the budget {budget:,}",
             memory_table(memory),
-            *(_fewer_units(config, budget) or ["with no number of units it fits"]),
+            *(_fewer_units(config, budget) or ["it does not fit with any number of units"]),
         ]
         said += [
             f"{other.name} would fit: {other.memory_bytes:,} bytes, {other.formula}"

@@ -1,4 +1,4 @@
-"""Whether a step that is repeated for ever takes no more memory than at the start."""
+"""Find steps whose repetition takes more and more memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nbt_embed.testing import measures
 from nbt_embed.testing.measures import FLOORS, MEANINGS, Levels, levels
 
 STEPS = 20_000
-LIMIT = 16.0  # bytes a step that pass
+LIMIT = 16.0  # bytes per step that pass
 _QUARTERS = 4
 _REPEATS = 5 * _QUARTERS  # where it is hard to tell
 _CLEAR, _LIKELY = 8.0, 5.0  # standard errors: at any time, and at the end
@@ -32,9 +32,9 @@ _LINES = 3  # of the code, in a message
 
 @dataclass(frozen=True)
 class Growth:
-    """What memory did in the first round of ``assert_flat``.
+    """Growth of memory in the first round of ``assert_flat``.
 
-    Attributes: steps; resident, heap, traced: bytes a step, below zero where memory was given back;
+    Attributes: steps; resident, heap, traced: bytes per step, below zero where memory was released;
     heap is NaN where the C library does not count.
     """
 
@@ -51,7 +51,7 @@ def assert_flat(
     warmup: int | None = None,
     limit: float = LIMIT,
 ) -> Growth:
-    """Call a step many times and fail if each call keeps some memory.
+    """Call a step many times and fail if the calls keep memory.
 
     Measures, read before a round of ``steps`` calls and after it, when garbage has been collected:
 
@@ -62,17 +62,17 @@ def assert_flat(
     * with glibc, what malloc has given out, to the byte: a leak in C shows there before the free
       places between other blocks are used up.
 
-    Method: a measure is suspected if it grew over the round by more than ``limit`` bytes a step,
+    Method: a measure is suspected if it grew over the round by more than ``limit`` bytes per step,
     and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters of
-    a round are repeated, each after a pause without steps, which says what other threads do. A
-    suspect is cleared by four quarters that did not grow so: what grows once, as a cache that
-    fills, passes. It is convicted when every repeated quarter grew by its part, and twice what any
-    pause did; or when quarters grow by more than pauses with eight standard errors of the
-    difference; or with five, after five more rounds.
+    a round are repeated, each after a pause without steps, which measures other threads. A
+    suspect is cleared by four quarters that did not grow so: a single growth, such as a
+    cache that fills, passes. It is convicted when every repeated quarter grew by its part, and
+    twice what any pause did; or when quarters grow by more than pauses with eight standard errors
+    of the difference; or with five, after five more rounds.
 
-    Detection limit: a leak of b bytes a step with b > limit and b * steps above the noise. So the
-    default settings find 16 bytes a step, 1,000 steps find 64 bytes of Python or of malloc; next to
-    busy threads, what stands out from their noise. Not found are memory that is reserved and never
+    Detection limit: a leak of b bytes per step with b > limit and b * steps above the noise. So the
+    default settings find 16 bytes per step, 1,000 steps find 64 bytes of Python or of malloc;
+    with busy threads, what exceeds their noise. Not found are memory that is reserved and never
     written, and leaks that pause for a whole round, as an array that doubles. A cache that goes on
     to fill for more than two rounds looks like a leak: pass a longer ``warmup``.
 
@@ -90,13 +90,13 @@ def assert_flat(
             counts i from ``warmup`` again.
         steps: calls of a round, at least 4.
         warmup: calls before memory is read for the first time; None: a tenth of ``steps``.
-        limit: bytes a step that pass.
+        limit: largest growth that passes, in bytes per step.
 
-    Returns: what the first round measured.
-    Errors: AssertionError, with bytes a step, the measures that grew, and the lines that made what
-    is kept; MissingExtraError without memory-profiler; InputError, InputTypeError (an argument);
-    SequenceError (the step stops tracemalloc); what the step raises.
-    Cost: the steps, two to four times slower by tracing, and milliseconds a round.
+    Returns: the measures of the first round.
+    Errors: AssertionError, with bytes per step, the measures that grew, and the lines that
+    allocated the memory; MissingExtraError without memory-profiler; InputError, InputTypeError
+    (an argument); SequenceError (the step stops tracemalloc); what the step raises.
+    Cost: the steps, two to four times slower by tracing, and milliseconds per round.
     """
     __tracebackhide__ = True
     steps, warmup, limit = _settings(steps, warmup, limit)
@@ -130,9 +130,9 @@ def _settings(steps: int, warmup: int | None, limit: float) -> tuple[int, int, f
     if warmup < 0:
         raise InputError(f"warmup = {warmup}: expected 0 calls or more")
     if not isinstance(limit, Real):
-        raise InputTypeError(f"limit = {shown(limit)}: expected bytes a step, a number")
+        raise InputTypeError(f"limit = {shown(limit)}: expected bytes per step, a number")
     if not limit >= 0:
-        raise InputError(f"limit = {shown(limit)}: expected bytes a step, 0 or more")
+        raise InputError(f"limit = {shown(limit)}: expected bytes per step, 0 or more")
     return steps, warmup, limit
 
 
@@ -142,13 +142,14 @@ def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
         raise InputTypeError(f"step = {shown(step)}: expected a function")
     if inspect.iscoroutinefunction(step):
         raise InputTypeError(
-            f"step = {shown(step)}: a coroutine runs only when awaited; pass a function that does, "
+            f"step = {shown(step)}: a coroutine runs only when it is awaited; pass a function "
+            "that does so, "
             "such as lambda: asyncio.run(step())"
         )
     if inspect.isgeneratorfunction(step) or inspect.isasyncgenfunction(step):
         raise InputTypeError(
-            f"step = {shown(step)}: a generator runs only when something is taken from it; pass a "
-            "function that does, such as generator.__next__"
+            f"step = {shown(step)}: a generator runs only when a value is requested; pass a "
+            "function that does so, such as generator.__next__"
         )
     try:
         signature = inspect.signature(step)
@@ -240,7 +241,7 @@ class _Watch:
         self.calls += end - begin
         self._seconds = time.perf_counter() - began
         if not tracemalloc.is_tracing():
-            raise SequenceError("step stopped tracemalloc: nothing can be said of its memory")
+            raise SequenceError("step stopped tracemalloc: its memory cannot be measured")
         return levels()
 
     def _least(self, name: str) -> float:
@@ -255,7 +256,7 @@ class _Watch:
         return sum(self.grown[name][last]) - sum(self.idle[name][last]) <= self._least(name)
 
     def convicts(self, name: str) -> bool:
-        """Whether the growth of quarters is clearly more than that of pauses, and enough."""
+        """Whether quarters grow significantly more than pauses."""
         n, last = self.repeats, self.repeats == _REPEATS
         if n < _QUARTERS or (self.calls < _CALLS and not last):
             return False
@@ -268,7 +269,7 @@ class _Watch:
         return more > max(enough, (_LIKELY if last else _CLEAR) * error)
 
     def rate(self, name: str) -> float:
-        """Bytes a step of the quarters that were repeated."""
+        """Bytes per step of the quarters that were repeated."""
         return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
 
 
@@ -278,7 +279,7 @@ class _Watch:
 def _lines(
     before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, steps: int, least: float
 ) -> list[str]:
-    """The lines of the code that keep at least so many bytes a step, those that keep most first."""
+    """The lines of the code that keep at least so many bytes per step, the largest first."""
     own = (__file__, measures.__file__, tracemalloc.__file__, "memory_profiler", "psutil")
     found: list[str] = []
     for one in sorted(after.compare_to(before, "lineno"), key=lambda one: -one.size_diff):
@@ -287,21 +288,24 @@ def _lines(
             break
         if not any(name in frame.filename for name in own):
             text = linecache.getline(frame.filename, frame.lineno).strip()
-            found.append(f"  {rate:,.1f} bytes a step  {frame.filename}:{frame.lineno}: {text}")
+            found.append(f"  {rate:,.1f} bytes per step  {frame.filename}:{frame.lineno}: {text}")
     return found
 
 
 def _message(name: str, watch: _Watch, convicted: set[str], lines: list[str]) -> Iterator[str]:
-    """What was found, by which measure, and where to look."""
+    """The message of a failure: measures, growth, and lines of code."""
     # Tracing keeps records of its own of what a leak keeps, which the other measures count too.
     measure = min(convicted, key=("traced", "heap", "resident").index)
-    yield f"{name} keeps {watch.rate(measure):,.1f} bytes a step (limit {watch.limit:g})"
+    yield f"{name} keeps {watch.rate(measure):,.1f} bytes per step (limit {watch.limit:g})"
     for one in watch.grown:
         verdict = "grows" if one in convicted else "does not clearly grow"
-        yield f"  {MEANINGS[one]} {verdict}: {watch.rate(one):+,.1f} bytes a step"
+        yield f"  {MEANINGS[one]} {verdict}: {watch.rate(one):+,.1f} bytes per step"
     yield f"over {watch.calls:,} calls, {watch.warmup:,} of them to warm up"
     if lines:
-        yield "what is kept was made here:"
+        yield "allocated here:"
         yield from lines
     else:
-        yield "no Python object is kept: look for memory that compiled code takes and does not free"
+        yield (
+            "no Python object is kept: look for memory that compiled code allocates and does not "
+            "free"
+        )

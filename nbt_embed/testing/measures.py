@@ -1,4 +1,4 @@
-"""How many bytes this process holds, by three measures."""
+"""Bytes of this process, by three measures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from nbt_embed._extras import needs
 
 MEANINGS = {
-    "resident": "resident memory (pages of this process, whatever took them)",
+    "resident": "resident memory (all pages of this process)",
     "heap": "the C library's heap (malloc without free)",
     "traced": "traced memory (Python objects and arrays)",
 }

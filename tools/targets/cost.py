@@ -18,6 +18,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -28,7 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbt_embed import Config
-from nbt_embed._terms import kernel_terms_of, kernel_value_of, terms_of, value_of
+from nbt_embed._terms import (
+    bounded_by,
+    kernel_terms_of,
+    kernel_value_of,
+    terms_of,
+    value_of,
+)
 from nbt_embed.cost import COSTS, LEVELS
 from tools.document import put
 from tools.targets.counting import Measured, build_profiler, measure, measure_whole
@@ -107,11 +114,16 @@ Counts = dict[str, dict[str, Kernels]]  # processor -> part -> kernels
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients of one processor, and their relative errors on what they have not seen."""
+    """Coefficients of one processor, and their relative errors on what they have not seen.
+
+    Attributes: ratio, of the counts to the estimates of the similar processor (``Plan.like``), the
+    least and the most over the learners that are fitted to. Estimates stay within.
+    """
 
     instructions: dict[str, float]
     flash: dict[str, dict[str, float]]
     stack: dict[str, dict[str, float]]
+    ratio: tuple[float, float] = (0.0, float("inf"))
     configurations: int = 0
     median: float = 0.0
     worst: float = 0.0
@@ -263,8 +275,23 @@ def fit_all(counts: Counts) -> dict[str, Fit]:
         flash, stack = (
             {level: code[kind][level][name] for level in LEVELS} for kind in ("flash", "stack")
         )
-        found[name] = _checked(Fit(instructions[name], flash, stack), counts[name][HELD_OUT])
+        like = instructions.get(PLAN[name].like or "")
+        made = Fit(instructions[name], flash, stack)
+        if like is not None:
+            made = replace(made, ratio=_ratio(counts[name][FITTED], like))
+        found[name] = _checked(made, like, counts[name][HELD_OUT])
     return found
+
+
+def _ratio(fitted: Kernels, like: Mapping[str, float]) -> tuple[float, float]:
+    """Least and most of the counts over what another processor is estimated to take."""
+    ratios = [count / value_of(config, like) for config, count in _steps(fitted)]
+    return round(min(ratios), 3), round(max(ratios), 3)
+
+
+def _steps(kernels: Kernels) -> list[tuple[Config, float]]:
+    """Every learner with the instructions of its step."""
+    return [(config_of(a), sum(p.values())) for one in kernels for a, p in one.steps.items()]
 
 
 @dataclass(frozen=True)
@@ -398,12 +425,15 @@ def _simple(name: str) -> float:
     return 1.0 if name.endswith("always") else 0.97 if " + " not in name else 0.92
 
 
-def _checked(fit: Fit, held_out: Kernels) -> Fit:
+def _checked(fit: Fit, like: Mapping[str, float] | None, held_out: Kernels) -> Fit:
     """The fit with its errors."""
-    steps = [
-        (config_of(a), sum(parts.values())) for one in held_out for a, parts in one.steps.items()
-    ]
-    errors = _array([value_of(config, fit.instructions) / count - 1 for config, count in steps])
+    steps = _steps(held_out)
+
+    def estimate(config: Config) -> float:
+        value = value_of(config, fit.instructions)
+        return value if like is None else bounded_by(value, value_of(config, like), fit.ratio)
+
+    errors = _array([estimate(config) / count - 1 for config, count in steps])
     code = {
         kind: max(
             abs(kernel_value_of(config_of(arguments), getattr(fit, kind)[level]) / size - 1)
@@ -472,6 +502,8 @@ def main(arguments: list[str] | None = None) -> int:
                 "flash": round(one.flash_error, 4),
                 "stack": round(one.stack_error, 4),
             },
+            "like": PLAN[name].like,
+            "ratio": one.ratio if PLAN[name].like else None,
             "instructions": one.instructions,
             "flash": one.flash,
             "stack": one.stack,
