@@ -62,6 +62,12 @@ static int is_plain(PyObject *object, npy_intp width)
            PyArray_DIM(array, 0) == width && PyArray_ISNOTSWAPPED(array);
 }
 
+/* Whether a forecast can be written into it. */
+static int is_place(PyObject *object, npy_intp width)
+{
+    return is_plain(object, width) && PyArray_ISWRITEABLE((PyArrayObject *)object);
+}
+
 /* Copies numbers from and to arrays, which may be strided and unaligned. */
 static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_stride, npy_intp n)
 {
@@ -70,7 +76,8 @@ static void move(char *to, npy_intp to_stride, const char *from, npy_intp from_s
     }
 }
 
-/* Copies a sample. Returns: whether it is of a kind that this module handles. */
+/* Copies a sample, without running Python code. Returns: whether it is of a kind that this module
+ * handles. */
 static int is_read(float *to, PyObject *sample, npy_intp width)
 {
     if (is_plain(sample, width)) {
@@ -78,23 +85,25 @@ static int is_read(float *to, PyObject *sample, npy_intp width)
         move((char *)to, sizeof(float), PyArray_BYTES(array), PyArray_STRIDE(array, 0), width);
         return 1;
     }
-    if (width != 1 || !(PyFloat_Check(sample) || PyArray_IsScalar(sample, Float))) {
+    if (width != 1) {
         return 0;
     }
-    double value = PyFloat_AsDouble(sample);
-    if (value == -1.0 && PyErr_Occurred() != NULL) { /* a subclass that does not convert to a
-                                                        number */
-        PyErr_Clear();
-        return 0;
+    if (Py_TYPE(sample) == &PyFloatArrType_Type) {
+        PyArray_ScalarAsCtype(sample, to);
+        return 1;
     }
-    to[0] = (float)value;
-    return 1;
+    if (PyFloat_Check(sample)) { /* of a subclass too this is the number itself */
+        to[0] = (float)PyFloat_AsDouble(sample);
+        return 1;
+    }
+    return 0;
 }
 
-/* The return value of predict for a status. */
+/* The return value of predict for a status. Another thread may have changed the shape, the type or
+ * the memory of out during the step, so out is checked once more. */
 static PyObject *answer(int status, PyObject *out, const float *y, npy_intp n_out)
 {
-    if (status == NBT_OK && out != Py_None) {
+    if (status == NBT_OK && out != Py_None && is_place(out, n_out)) {
         PyArrayObject *array = (PyArrayObject *)out;
         move(PyArray_BYTES(array), PyArray_STRIDE(array, 0), (const char *)y, sizeof(float), n_out);
         Py_INCREF(out);
@@ -104,7 +113,7 @@ static PyObject *answer(int status, PyObject *out, const float *y, npy_intp n_ou
     if (array != NULL) {
         memcpy(PyArray_DATA((PyArrayObject *)array), y, (size_t)n_out * sizeof(float));
     }
-    return status == NBT_OK ? array : Py_BuildValue("iN", status, array);
+    return status == NBT_OK && out == Py_None ? array : Py_BuildValue("iN", status, array);
 }
 
 static PyObject *step_predict(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
@@ -120,9 +129,7 @@ static PyObject *step_predict(PyObject *object, PyObject *const *arguments, Py_s
         return NULL;
     }
     float *y = sample + self->n_in;
-    int is_place =
-        out == Py_None || (is_plain(out, self->n_out) && PyArray_ISWRITEABLE((PyArrayObject *)out));
-    if (!is_place || !is_read(sample, x, self->n_in)) {
+    if ((out != Py_None && !is_place(out, self->n_out)) || !is_read(sample, x, self->n_in)) {
         give_back(self, sample);
         Py_RETURN_NONE;
     }
@@ -186,7 +193,8 @@ static void step_dealloc(PyObject *object)
 
 static PyMethodDef step_methods[] = {
     {"predict", (PyCFunction)(void (*)(void))step_predict, METH_FASTCALL,
-     "out, or a new array; (status, array) unless it is NBT_OK; None if x or out is not read here"},
+     "out, or a new array; (status, array) for another status than NBT_OK, or if out has changed "
+     "meanwhile; None if x or out is not read here"},
     {"learn", step_learn, METH_O, "status; None if y is not read here"},
     {NULL, NULL, 0, NULL},
 };

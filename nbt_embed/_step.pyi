@@ -21,6 +21,7 @@ class Step:
     ) -> NDArray[np.float32] | tuple[int, NDArray[np.float32]] | None:
         """Out, or a new array; with a status unless that is NBT_OK, and then out is as it was.
 
+        NBT_OK and a new array if another thread has changed the shape or type of out meanwhile.
         None, and nothing has happened, if x or out is no plain array of float32.
         """
 

@@ -234,6 +234,8 @@ class Learner:
 
     @_with_settings
     def __init__(self, n_in: int | Config, n_out: int | None = None, **settings: Any) -> None:
+        if hasattr(self, "_step"):  # its calls rely on the sizes of the configuration
+            raise SequenceError("this learner is initialised already: build another Learner")
         self._config = _config_from(n_in, n_out, settings)
         handle = self._allocate()
         lib.nbt_init(self._memory, self._block.nbytes, kernel_config(self._config), handle)
@@ -325,7 +327,8 @@ class Learner:
             answer = self._step.predict(x, None)
         if isinstance(answer, tuple):
             status, answer = answer
-            self._report(status, "predict", x)
+            if status:
+                self._report(status, "predict", x)
         assert answer is not None  # x is a plain array now
         if out is None:
             return answer
