@@ -132,10 +132,10 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("theta", -np.inf, InputError, r"theta\[1, 2\] is -inf"),
     ("theta", 1e39, InputError, r"theta\[1, 2\] is inf"),  # beyond float32
     ("theta", np.ma.masked, InputError, r"theta\[1, 2\] is nan"),
-    ("theta", -3e38, InputError, r"theta\[1, 2\] is -3e\+38: no learner"),
+    ("theta", -3e38, InputError, r"theta\[1, 2\] is -3e\+38: the number is too large"),
     ("covariance", 0.0, InputError, r"covariance\[1, 2\] is 0: expected a variance above 0"),
     ("head_covariance", -1.0, InputError, r"is -1: expected a variance above 0"),
-    ("covariance", 1e8, InputError, r"covariance\[1, 2\] is 1e\+08: no learner"),
+    ("covariance", 1e8, InputError, r"covariance\[1, 2\] is 1e\+08: the number is too large"),
 ]
 
 
