@@ -206,9 +206,13 @@ def describe(config: Config) -> str:
         units += f" ({config.resonators} resonators)"
     units += f", head {config.head}" if config.head else ""
     return (
-        f"{config.n_in} inputs x {config.lags} lags, {units}, "
-        f"{config.n_out} outputs, estimator {config.estimator}, filter {config.filter}"
+        f"{_counted(config.n_in, 'input')} x {_counted(config.lags, 'lag')}, {units}, "
+        f"{_counted(config.n_out, 'output')}, estimator {config.estimator}, filter {config.filter}"
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def count_from(low: int, high: int = _LARGEST) -> Any:

@@ -155,5 +155,5 @@ def test_what_cannot_be_under_way_is_refused(word: int, bits: int) -> None:
     at = len(data) - 4 * (1 + 2 * learner.array("slow").shape[1] + OUTPUTS + 3 - word)
     struct.pack_into("<I", data, at, bits)
     struct.pack_into("<I", data, len(data) - 4, zlib.crc32(memoryview(data)[:-4]))
-    with pytest.raises(CheckpointError, match=r"a number in the .* checkpoint cannot be"):
+    with pytest.raises(CheckpointError, match=r"a number in the .* checkpoint is invalid"):
         Learner.from_bytes(bytes(data))

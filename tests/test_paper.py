@@ -81,7 +81,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     ],
 )
 def test_estimates_are_unbiased_after_training(cell: str, estimator: str, norm: str) -> None:
-    found = Case(cell, estimator, 2048, norm, hidden=4).bias()
+    found = Case(cell, estimator, 4096, norm, hidden=4).bias()
     mean, exponent = (statistics.Interval(**found[name]) for name in ("along", "slope"))
     assert abs(mean.centre - 1) < 1.5 * mean.half
     assert abs(exponent.centre + 0.5) < 1.5 * exponent.half < 0.2

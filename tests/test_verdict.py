@@ -80,7 +80,7 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
 @pytest.mark.parametrize(
     ("own", "end"),
     [
-        (0.995, "the best of the simple forecasters: its error is 0.5 % below."),
+        (0.995, "the best of the simple forecasters: its error is 0.5 % lower."),
         (0.9999, "the best of the simple forecasters: its error is the same."),
         (
             1.0001,
@@ -89,8 +89,8 @@ def test_a_baseline_that_wins_is_named_in_the_first_sentence() -> None:
         ),
         (
             1.005,
-            "whose error is 0.5 % above; use --hidden 0, which is RLS in the C kernel, in fewer "
-            "bytes.",
+            "whose error is 0.5 % higher; use --hidden 0, which is RLS in the C kernel, in "
+            "fewer bytes.",
         ),
     ],
 )

@@ -128,7 +128,7 @@ def _verdict(
     tried = sum(one.key == LEARNER for one in rows)
     where = ahead(best.horizon)
     sentences = [
-        f"{where}, of {tried} learner{'s' if tried != 1 else ''} and RLS the best is "
+        f"{where}, the best of {tried} learner{'s' if tried != 1 else ''} and RLS is "
         f"{best_entry['name']}: "
         f"{best.error:.3f} of the last value's error, in {best.memory_bytes:,} bytes"
         f"{_time(best_entry, processor, mhz)}."

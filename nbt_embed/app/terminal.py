@@ -38,7 +38,7 @@ WIDTH = 80
 _SHORTEST = 8  # columns of a name next to figures
 _ALARMS_SHOWN = 10
 _BEST = "*"
-_HEAD = 10  # columns that a word above figures may claim; longer ones are broken
+_HEAD = 12  # columns that a word above figures may claim; longer ones are broken
 _GAP = 2  # columns between two cells
 _LINES = "─│┌┐└┘├┤┬┴┼⣿…−"
 _IN_ASCII = str.maketrans(dict(zip("─│┌┐└┘├┤┬┴┼…−", "-|++++||+++~-", strict=True)))
@@ -293,10 +293,10 @@ def _parts(
     for sentence in document["verdict"]:
         yield _sentence(sentence, "bold")
     for horizon in document["horizons"]:
-        ahead = f"{tables.steps(horizon['horizon'])}: " if len(document["horizons"]) > 1 else ""
+        many = len(document["horizons"]) > 1
         for sentence in horizon["verdict"]:
             if sentence not in document["verdict"]:
-                yield _sentence(ahead + sentence)
+                yield _sentence(_ahead(horizon["horizon"], sentence) if many else sentence)
     yield ""
     yield from shown_table(tables.learner_table(document), width)
     yield from shown_table(tables.models_table(document), width)
@@ -306,6 +306,12 @@ def _parts(
         if drawn:
             yield Text(drawn, no_wrap=True)
     yield from _facts(document, width)
+
+
+def _ahead(horizon: int, sentence: str) -> str:
+    """A sentence that begins with its horizon."""
+    first = tables.steps(horizon)
+    return f"{first[0].upper()}{first[1:]}, {sentence[0].lower()}{sentence[1:]}"
 
 
 def _facts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
@@ -323,8 +329,9 @@ def shown_table(table: Table, width: int) -> Iterator[RenderableType]:
     if table.rows:
         yield Text(safe(table.title), "bold")
         yield from blocks(table, width)
-        if table.note:
-            yield _sentence(table.note, "dim")
+        legend = f"{_BEST} marks the best." if table.best else ""
+        if table.note or legend:
+            yield _sentence(f"{table.note} {legend}".strip(), "dim")
         yield ""
 
 

@@ -223,7 +223,9 @@ def _change(over: float) -> str:
 
 def _alone(over: float) -> str:
     """A ratio near 1 in words, at the end of a clause."""
-    return "the same" if abs(over - 1) < _NOTHING else _change(over)
+    if abs(over - 1) < _NOTHING:
+        return "the same"
+    return _change(over).replace("below", "lower").replace("above", "higher")
 
 
 def _over(own: float, other: float) -> float:

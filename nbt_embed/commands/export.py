@@ -51,7 +51,8 @@ def main(args: argparse.Namespace) -> Result:
     return Result(
         f"learner: {describe(learner.config)}, hash {learner.hash():016x}\n"
         f"memory: {learner.memory.total:,} bytes; state in flash: {state:,} bytes\n"
-        f"{args.out}: `make && ./firmware` there checks the bits of up to {GOLDEN_STEPS} steps\n"
+        f"{args.out}: `make && ./firmware` in this folder checks the bits of up to "
+        f"{GOLDEN_STEPS} steps\n"
     )
 
 
