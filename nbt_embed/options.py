@@ -180,23 +180,11 @@ def settings_of(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any
 def options_of(config: Config) -> str:
     """Options of ``add_learner`` for this learner, as few as there can be.
 
-    What the stream decides and the seed are left out, and of a learner without units whether it has
-    intervals and scores.
+    What the stream decides, the seed and the levels of the intervals are left out.
     """
     plain: dict[str, Any] = {"n_in": config.n_in, "n_out": config.n_out, "link": config.link}
     given: dict[str, Any] = {}
-    decided: tuple[str, ...] = (
-        "n_in",
-        "n_out",
-        "link",
-        "max_delay",
-        "hold_missing",
-        "anchor",
-        "seed",
-        "levels",
-    )
-    if config.hidden == 0:
-        decided += ("intervals", "anomaly")
+    decided = (*_DECIDED, "seed", "levels")
     first = ("hidden", "cell", "head", "estimator", "filter", "follow", "mix_forget")
     names = [*first, *(name for name in vars(config) if name not in (*first, *decided))]
     default = Config(**plain)

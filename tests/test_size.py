@@ -241,6 +241,12 @@ def test_bad_numbers_are_one_line_with_option_and_value(
     assert f"argument {name}: '{text}': expected a number above 0" in said
 
 
+@pytest.mark.parametrize("name", ["--ram", "--flash"])
+def test_less_than_a_byte_is_no_limit(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "--mcu", "m4f", f"{name}=1e-9")
+    assert f"argument {name}: '1e-9': expected at least one byte, 1/1024" in said
+
+
 def test_unknown_processors_are_told_the_nearest_and_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -292,8 +298,19 @@ def test_a_processor_answers_everything(capsys: pytest.CaptureFixture[str]) -> N
     assert "volts x milliamps x time" in text
 
 
-def test_what_does_not_fit_is_followed_by_what_would(capsys: pytest.CaptureFixture[str]) -> None:
-    text, document = answer(capsys, "--mcu", "m4f", "--ram", "8", "--horizon", "3")
+@pytest.mark.parametrize(
+    ("kib", "task", "learner"),
+    [
+        ("8", [], []),
+        ("2.5", [], ["--hidden", "0"]),
+        ("4", ["--outputs", "4", "--link", "categorical"], []),
+    ],
+)
+def test_what_does_not_fit_is_followed_by_what_would(
+    kib: str, task: list[str], learner: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*task, "--horizon", "3"]
+    text, document = answer(capsys, "--mcu", "m4f", "--ram", kib, *asked, *learner)
     (one,) = document["processors"]
     assert one["fits"] is False
     assert "RAM: does not fit" in text
@@ -301,12 +318,18 @@ def test_what_does_not_fit_is_followed_by_what_would(capsys: pytest.CaptureFixtu
     for other in one["would_fit"]:
         config = Config(**other["config"])
         assert config.max_delay == 2
-        assert other["ram_bytes"] == footprint(config, "m4f").ram_bytes <= 8 * 1024
+        assert other["ram_bytes"] == footprint(config, "m4f").ram_bytes <= float(kib) * 1024
         # Its options make it again.
-        again = ["size", "--inputs", "3", "--outputs", "1", "--horizon", "3", "--json", "-"]
-        assert main([*again, *other["options"].split()]) == 0
+        assert main([*SIZE, *asked, "--json", "-", *other["options"].split()]) == 0
         assert json.loads(capsys.readouterr().out)["memory_bytes"] == other["learner_bytes"]
         assert other["options"] in text
+
+
+@pytest.mark.parametrize("link", ["categorical", "bernoulli"])
+def test_the_kind_of_the_outputs_counts(link: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = answer(capsys, "--outputs", "2", "--link", link)
+    assert document["config"]["link"] == link
+    assert document["memory_bytes"] == memory_of(Config(3, 2, link=link)).total
 
 
 def test_too_slow_is_said_with_the_period(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
-from nbt_embed.config import Config
+from nbt_embed.config import CHOICES, Config
 from nbt_embed.cost import processor_of, processors
 from nbt_embed.errors import ConfigError, shown
 from nbt_embed.footprint import Footprint, Limits, footprint, misfits
@@ -42,6 +42,13 @@ def add(commands: Any) -> None:
     size.add_argument(
         "--horizon", metavar="H", type=count_from(0), default=1, help="samples ahead (default: 1)"
     )
+    size.add_argument(
+        "--link",
+        choices=CHOICES["link"],
+        default=Config.link,
+        help="kind of the outputs: gaussian for numbers, categorical for classes, bernoulli for "
+        "probabilities (default: gaussian)",
+    )
     add_learner(size)
     _add_processor(size)
     size.add_argument("--json", metavar="FILE", help=f"write the figures to a JSON file{OR_STDOUT}")
@@ -51,14 +58,15 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("microcontroller")
     names = ", ".join(one.name for one in processors())
     group.add_argument("--mcu", metavar="NAME", help=f"{names}, or {ALL} for a table of them")
-    for name, metavar, text in (
-        ("mhz", "F", "its clock in megahertz (default: that of a typical board)"),
-        ("volts", "V", "supply voltage of the running core; needs --milliamps"),
-        ("milliamps", "I", "current of the running core at this clock, from its data sheet"),
-        ("ram", "KIB", "RAM available for learner and stack, in units of 1024 bytes"),
-        ("flash", "KIB", "flash available for the kernel, in units of 1024 bytes"),
-    ):
-        group.add_argument(f"--{name}", metavar=metavar, type=_above_zero, help=text)
+    for name, metavar, kind, text in (
+        ("mhz", "F", _above_zero, "its clock in megahertz (default: that of a typical board)"),
+        ("volts", "V", _above_zero, "supply voltage of the running core; needs --milliamps"),
+        ("milliamps", "I", _above_zero, "current of the running core at this clock, from its data "
+         "sheet"),
+        ("ram", "KIB", _bytes, "RAM available for learner and stack, in units of 1024 bytes"),
+        ("flash", "KIB", _bytes, "flash available for the kernel, in units of 1024 bytes"),
+    ):  # fmt: skip
+        group.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
     group.add_argument(
         "--rate",
         metavar="RATE",
@@ -70,7 +78,8 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> Result:
     """Bytes by purpose and those of other methods; or, with --mcu, all that a processor asks."""
     check_targets([], args.json)
-    config = config_of(args, args.inputs, args.outputs, max_delay=max(args.horizon - 1, 0))
+    decided = {"link": args.link, "max_delay": max(args.horizon - 1, 0)}
+    config = config_of(args, args.inputs, args.outputs, **decided)
     memory, others = memory_of(config), alternatives(config)
     document = size_document(config, memory, others, __version__)
     if args.mcu is None:
@@ -79,7 +88,7 @@ def main(args: argparse.Namespace) -> Result:
     else:
         from nbt_embed.app import sizing
 
-        limits = Limits(_bytes(args.ram), _bytes(args.flash), args.rate)
+        limits = Limits(args.ram, args.flash, args.rate)
         made = _footprints(args, config)
         document["processors"] = [sizing.document_of(one, limits) for one in made]
         if len(made) > 1:
@@ -147,5 +156,9 @@ def _above_zero(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number above 0, up to 1e9")
 
 
-def _bytes(kib: float | None) -> int | None:
-    return None if kib is None else int(kib * _KIB)
+def _bytes(text: str) -> int:
+    """Bytes, of a number of KiB."""
+    found = int(_above_zero(text) * _KIB)
+    if found == 0:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected at least one byte, 1/{_KIB}")
+    return found
