@@ -87,8 +87,8 @@ _KNOWN = (
     ("Cortex-M3", 72, "STM32F1", False, 1.2, 1.8,
      f"{_ARM}: 1, loads 2 but pipelined, taken branches 2 to 4; with wait states of flash"),
     ("Cortex-M4F", 64, "nRF52840", True, 1.1, 1.6,
-     f"{_ARM}: arithmetic 1, division and root 14, loads 1 to 2; some 80 cycles for the 61 "
-     "instructions of a weight, and wait states of flash"),
+     f"{_ARM}: arithmetic 1, division and root 14, loads 1 to 2; with wait states of "
+     "flash"),
     ("Cortex-M7F", 216, "STM32F7", True, 0.7, 1.2,
      "up to two instructions a cycle; CoreMark/MHz 5.0 against 3.4 of the M4"),
     ("Cortex-M33F", 128, "nRF5340", True, 1.0, 1.5,

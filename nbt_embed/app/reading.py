@@ -410,5 +410,6 @@ def _time_notes(facts: TimeFacts, options: ReadOptions, resets: int) -> list[str
             f"the state is reset after {resets} of them" if options.gap is not None
             else "--gap SECONDS would reset the state after longer ones"
         )  # fmt: skip
-        notes.append(f"{many} in time, the longest {seconds:g} s before row {row}: {what}")
+        longest = f"{seconds:,.3f}".rstrip("0").rstrip(".")
+        notes.append(f"{many} in time, the longest {longest} s before row {row}: {what}")
     return notes
