@@ -10,12 +10,19 @@
 
 #include "nbt_float.h"
 
-#if defined(__GNUC__)
+/* Without optimisation inlining would make functions too long for the branches of Thumb-2. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
 #define NBT_INLINE static inline __attribute__((always_inline, unused))
+#elif defined(__GNUC__)
+#define NBT_INLINE static inline __attribute__((unused))
+#else
+#define NBT_INLINE static inline
+#endif
+
+#if defined(__GNUC__)
 #define NBT_NOINLINE __attribute__((noinline))
 #define NBT_RESTRICT __restrict__
 #else
-#define NBT_INLINE static inline
 #define NBT_NOINLINE
 #define NBT_RESTRICT
 #endif

@@ -211,7 +211,7 @@ def describe(config: Config) -> str:
     )
 
 
-def _counted(count: int, noun: str) -> str:
+def _counted(count: int | None, noun: str) -> str:
     return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
