@@ -403,7 +403,9 @@ class ReferenceLearner:
         head_change = eta_gamma * self.head_P * np.tensordot(x, of_head, 1)
         self.head = self.head + self.learning_head.bounded(head_change)
         of_head_seen = np.einsum("okj,op,pkj->kj", of_head, new.curvature, of_head)
-        turns, labels = config.filter == "kalman", self.labels_learnt
+        # The coupling with the bias needs all columns at every label; frozen weights have none.
+        turns = config.filter == "kalman" or config.estimator == "frozen"
+        labels = self.labels_learnt
         of_head_now = of_head_turn(self.head_P.shape, labels) if turns else None
         self.head_P = self.moved(self.head_P, of_head_seen, of_head_now)
         seen = np.einsum("orj,op,prj->rj", slopes, new.curvature, slopes)
