@@ -10,8 +10,8 @@ from conftest import ROOT
 
 DOCUMENTS = sorted(
     path
-    for folder in ("", "docs", "csrc", "tools")
-    for path in (ROOT / folder).glob("*.md" if folder in ("", "csrc", "tools") else "**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "csrc/*.md", "tools/*.md")
+    for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -65,9 +65,8 @@ def site(folder: Path, page: str) -> subprocess.CompletedProcess[str]:
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     (folder / "docs").mkdir()
     (folder / "docs" / "index.md").write_text(page)
-    hooks = ROOT / "tools/site/mkdocs_hooks.py"
     settings = re.sub(r"^nav:.*?(?=^\S)", "", settings, flags=re.MULTILINE | re.DOTALL)
-    settings = settings.replace("tools/site/mkdocs_hooks.py", str(hooks))
+    settings = settings.replace("tools/site/hooks.py", str(ROOT / "tools/site/hooks.py"))
     (folder / "mkdocs.yml").write_text(settings)
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict"],

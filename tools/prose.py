@@ -14,7 +14,8 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.sources import ROOT, tracked
+
 CODE = re.compile(r"^```.*?^```|<!--.*?-->|`[^`\n]+`|^\|.*$|^ {4,}.*$", re.MULTILINE | re.DOTALL)
 
 
@@ -26,13 +27,7 @@ def prose(text: str) -> str:
 
 def main() -> int:
     """Check the documents that are named, or all; the exit code is that of proselint."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--", *(sys.argv[1:] or ["*.md"])],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    listed = tracked(*(sys.argv[1:] or ["*.md"]))
     program = Path(sys.executable).with_name("proselint")
     with tempfile.TemporaryDirectory() as folder:
         for name in listed:

@@ -1,8 +1,9 @@
-"""Fingerprints of sources, under which measured results are kept."""
+"""Files of the repository: their list, and fingerprints under which measured results are kept."""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -17,3 +18,11 @@ def fingerprint(patterns: tuple[str, ...]) -> str:
         for path in sorted(ROOT.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Paths of the files in the repository that match any of the patterns of git, in order."""
+    command = ["git", "ls-files", "--", *patterns]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()

@@ -8,13 +8,11 @@ released versions is history and is left out.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.sources import ROOT, tracked
 
 INSTEAD: dict[str, str] = {
     r"bars?(?! charts?)": "target, limit",
@@ -86,16 +84,9 @@ def findings(path: str, text: str) -> Iterator[Finding]:
 
 def main() -> int:
     """Print every finding as ``file:line: word: use ...``; 1 if there is any."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--", *(sys.argv[1:] or CHECKED)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
     found = [
         one
-        for path in listed
+        for path in tracked(*(sys.argv[1:] or CHECKED))
         if path not in LEFT_OUT
         for one in findings(path, (ROOT / path).read_text(encoding="utf-8"))
     ]

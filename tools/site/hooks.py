@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.site import commands, header, notebook
+from tools.sources import ROOT, tracked
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 LANGUAGES = {
@@ -51,12 +50,7 @@ def outside(text: str, source: str) -> set[str]:
 
 def inside(folder: str) -> list[str]:
     """The files of a folder that the repository keeps, with those of its folders."""
-    listed = subprocess.run(
-        ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return [
-        one for one in listed.stdout.split() if (ROOT / one).suffix in (*LANGUAGES, ".md", ".ino")
-    ]
+    return [one for one in tracked(folder) if Path(one).suffix in (*LANGUAGES, ".md", ".ino")]
 
 
 def source_page(path: str) -> str:
@@ -85,7 +79,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         todo |= outside(file.content_string, f"docs/{file.src_uri}")
     while todo:
         path = todo.pop()
-        if path in done or not (ROOT / path).exists():
+        if path in done:
             continue
         done.add(path)
         if (ROOT / path).is_dir():
