@@ -23,11 +23,16 @@ class Steps:
         return self.total / self.times
 
 
-def build_counter(folder: Path) -> Path:
-    """The plugin, for this computer. Errors: ToolError."""
-    path = folder / "count.so"
-    run("cc", "-shared", "-fPIC", "-O2", str(HERE / "count.c"), "-o", str(path))
+def build_plugin(name: str, folder: Path) -> Path:
+    """A plugin of QEMU, for this computer. Args: name, of its source here. Errors: ToolError."""
+    path = folder / f"{name}.so"
+    run("cc", "-shared", "-fPIC", "-O2", str(HERE / f"{name}.c"), "-o", str(path))
     return path
+
+
+def build_counter(folder: Path) -> Path:
+    """The plugin that counts. Errors: ToolError."""
+    return build_plugin("count", folder)
 
 
 def count_steps(machine: Machine, program: Path, counter: Path) -> Steps:

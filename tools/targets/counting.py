@@ -17,6 +17,7 @@ from nbt_embed._defaults import KERNEL_FIELDS, number_of
 from nbt_embed.amalgamation import Amalgamation, amalgamate
 from nbt_embed.cost import LEVELS
 from nbt_embed.export import kernel_of
+from tools.targets.counter import build_plugin
 from tools.targets.functions import defined_in
 from tools.targets.machines import HERE, Machine, run
 from tools.targets.size import FLASH_SECTIONS, deepest, flash_without_kernel, section_bytes
@@ -87,10 +88,8 @@ def measure_whole(
 
 
 def build_profiler(folder: Path) -> Path:
-    """The plugin, for this machine. Errors: ToolError."""
-    plugin = folder / "profile.so"
-    run("cc", "-shared", "-fPIC", "-O2", str(HERE / "profile.c"), "-o", str(plugin))
-    return plugin
+    """The plugin that counts by address. Errors: ToolError."""
+    return build_plugin("profile", folder)
 
 
 def _compiled(machine: Machine, kernel: Amalgamation, folder: Path, level: str) -> Path:
