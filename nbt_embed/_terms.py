@@ -195,11 +195,6 @@ def kernel_terms_of(config: Config) -> dict[str, float]:
     return dict.fromkeys(kernel_parts_of(config), 1.0)
 
 
-def bounded_by(value: float, like: float, ratio: tuple[float, float]) -> float:
-    """An estimate within the ratios to a similar processor's that were ever seen. Cost: O(1)."""
-    return min(max(value, ratio[0] * like), ratio[1] * like)
-
-
 def value_of(config: Config, coefficients: Mapping[str, float]) -> float:
     """Sum of coefficients times ``terms_of``, without making all of them. Errors: ConfigError."""
     sizes, parts = sizes_of(config), parts_of(config)
@@ -208,6 +203,20 @@ def value_of(config: Config, coefficients: Mapping[str, float]) -> float:
         size, _, part = term.partition(_TIMES)
         total += coefficient * sizes[size] if part in parts else 0.0
     return total
+
+
+def instructions_of(
+    config: Config,
+    coefficients: Mapping[str, float],
+    like: Mapping[str, float] | None,
+    ratio: tuple[float, float],
+) -> float:
+    """Instructions of a step on a processor, within the ratios to a similar one (like), if any."""
+    value = value_of(config, coefficients)
+    if like is None:
+        return value
+    other = value_of(config, like)
+    return min(max(value, ratio[0] * other), ratio[1] * other)
 
 
 def kernel_value_of(config: Config, coefficients: Mapping[str, float]) -> float:

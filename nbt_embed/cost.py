@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nbt_embed._kernel_config import memory_of
-from nbt_embed._terms import bounded_by, kernel_value_of, value_of
+from nbt_embed._terms import instructions_of, kernel_value_of
 from nbt_embed.config import Config
 from nbt_embed.errors import ConfigError, shown, similar
 
@@ -169,11 +169,8 @@ def cost(config: Config, processor: str | Processor, mhz: float | None = None) -
 
 def _instructions(config: Config, name: str) -> float:
     fitted = _costs()[name]
-    value = value_of(config, fitted["instructions"])
-    if fitted["like"] is None:
-        return value
-    like = value_of(config, _costs()[fitted["like"]]["instructions"])
-    return bounded_by(value, like, fitted["ratio"])
+    like = None if fitted["like"] is None else _costs()[fitted["like"]]["instructions"]
+    return instructions_of(config, fitted["instructions"], like, fitted["ratio"])
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from nbt_embed import Config
 from nbt_embed._terms import (
-    bounded_by,
+    instructions_of,
     kernel_terms_of,
     kernel_value_of,
     terms_of,
@@ -428,12 +428,12 @@ def _simple(name: str) -> float:
 def _checked(fit: Fit, like: Mapping[str, float] | None, held_out: Kernels) -> Fit:
     """The fit with its errors."""
     steps = _steps(held_out)
-
-    def estimate(config: Config) -> float:
-        value = value_of(config, fit.instructions)
-        return value if like is None else bounded_by(value, value_of(config, like), fit.ratio)
-
-    errors = _array([estimate(config) / count - 1 for config, count in steps])
+    errors = _array(
+        [
+            instructions_of(config, fit.instructions, like, fit.ratio) / count - 1
+            for config, count in steps
+        ]
+    )
     code = {
         kind: max(
             abs(kernel_value_of(config_of(arguments), getattr(fit, kind)[level]) / size - 1)
