@@ -110,7 +110,7 @@ def _drawing(document: Mapping[str, Any], horizon: Mapping[str, Any], price: str
         "title": title,
         "into": price.replace("_", "-"),
         "label": said,
-        "caption": "Error / error of the last value; bars: range over the seeds. Lower and "
+        "caption": "Error / error of the last value; error bars: range over the seeds. Lower and "
         "further left is better.",
         "series": series,
         "json": embedded_json(_figure(document, horizon, price, found)),

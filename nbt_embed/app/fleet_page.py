@@ -120,14 +120,16 @@ def _trade_off(
     low, high = _limits(document, rows, singles)
     above = sum(1 for value in singles["y"] if value > high)
     series = [
-        _series("median of a setting, bars from 10 % to 90 % of the devices", "circle", _PLAIN)
+        _series(
+            "median of a setting, error bars from 10 % to 90 % of the devices", "circle", _PLAIN
+        )
     ]
     series += [_series("Pareto front of median and bytes", "line", _PLAIN)] * bool(learners)
     series += [_series("advised", "ring", look.TRUTH)] * bool(horizon["advised"])
     series += [_series("RLS, median", "line", _RLS)] if len(rows) > len(learners) else []
     series += [_series("last value", "line", _LAST)] if _shows_last(document, high) else []
     series += [_series("one device", "circle", _faint())] if singles["y"] else []
-    which = "The band is" if len(learners) <= _MOST_BARS else "Band, bars and devices are"
+    which = "The band is" if len(learners) <= _MOST_BARS else "Band, error bars and devices are"
     caption = "Every setting over all devices. Lower and further left is better. "
     caption += f"{which} of the settings on the Pareto front."
     if document["measure"] == "error" and not _shows_last(document, high):

@@ -202,7 +202,7 @@ def shortened(name: str, width: int) -> str:
 
 
 class Progress:
-    """A bar with rows per second on standard error while the block runs, if that is a terminal.
+    """A progress bar on standard error while the block runs, if that is a terminal.
 
     Examples:
         >>> with Progress(1000) as progress:
