@@ -10,11 +10,16 @@ from typing import NoReturn
 
 import compiled
 import pytest
+from hypothesis import settings
 
 ROOT, KERNEL = compiled.ROOT, compiled.KERNEL
 DRIVER = ROOT / "tests" / "driver.c"
 # The plain build, which most tests compare with or run: in these words, so that it is made once.
 HOST = ("-std=c99", "-ffp-contract=off", "-O2")
+
+# Every run draws the same examples; `pytest --hypothesis-profile=default` draws others.
+settings.register_profile("fixed", derandomize=True)
+settings.load_profile("fixed")
 
 Tool = Callable[[str], str]
 Build = Callable[..., Path]

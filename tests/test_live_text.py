@@ -123,6 +123,14 @@ def test_a_table_is_the_same_however_it_is_cut(
     assert said([data]) == said(cut(data, places))
 
 
+def test_the_first_remark_on_a_field_is_that_of_its_first_row() -> None:
+    """Texts that are no numbers are noticed before values that are too large."""
+    data = b"time,a,b\n0,1,2\n1,1,1.0000000000000001e18\n2,1,x\n"
+    (remark,) = said([data])
+    assert remark[0] == 1
+    assert "field 'b' holds 1.0000000000000001e+18, which is beyond 1e+18" in remark[1]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(

@@ -197,8 +197,6 @@ def test_any_sequence_of_calls_keeps_the_promises(lives: int) -> None:
         max_examples=lives,
         stateful_step_count=40,
         deadline=None,
-        derandomize=True,  # the same every time; the fuzzer looks for news
-        database=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Life, settings=chosen)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
+import mmap
+import os
+import queue
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -30,6 +36,8 @@ from tools import flat
 
 pytest_plugins = ["pytester"]
 
+SMAPS = Path("/proc/self/smaps_rollup")
+
 # ---- assert_flat ---------------------------------------------------------------------------------
 
 
@@ -49,8 +57,6 @@ def test_a_leak_of_64_bytes_a_step_is_found(leak: str) -> None:
 
 
 def test_a_leak_of_memory_that_is_mapped_is_found_by_its_pages() -> None:
-    import mmap
-
     kept = []
 
     def step() -> None:
@@ -60,6 +66,37 @@ def test_a_leak_of_memory_that_is_mapped_is_found_by_its_pages() -> None:
 
     with pytest.raises(AssertionError, match=r"resident memory .* grows: \+4,\d\d\d"):
         assert_flat(step, steps=2000)
+
+
+@pytest.mark.skipif(not SMAPS.exists(), reason=f"{SMAPS} is not there")
+def test_pages_of_a_file_that_is_read_are_not_kept(tmp_path: Path) -> None:
+    path, places = tmp_path / "recording", itertools.count(0, mmap.PAGESIZE)
+    with path.open("wb") as file:
+        file.write(bytes(16 << 20))
+        file.flush()
+        os.fsync(file.fileno())  # else its pages are still to be written
+    recording = np.memmap(path, mode="r", dtype=np.uint8)
+    assert_flat(lambda: recording[next(places) % len(recording)], steps=1000)
+
+
+def test_what_another_thread_takes_up_is_not_kept() -> None:
+    waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def consume() -> None:
+        """Take up everything at once, now and then, as a writer to a disk does."""
+        going_on = True
+        while going_on:
+            time.sleep(0.005)
+            while not waiting.empty():
+                going_on = waiting.get() is not None
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    try:
+        assert_flat(lambda _: waiting.put(bytes(500)), steps=1000)
+    finally:
+        waiting.put(None)
+        thread.join()
 
 
 @pytest.mark.parametrize("kind", flat.QUIET)

@@ -10,7 +10,7 @@ from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.cost import processor_of, processors
+from nbt_embed.cost import MHZ_MAX, processor_of, processors
 from nbt_embed.errors import ConfigError, shown
 from nbt_embed.footprint import Footprint, Limits, footprint, misfits
 from nbt_embed.options import add_learner, config_of, count_from, describe
@@ -59,7 +59,7 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(one.name for one in processors())
     group.add_argument("--mcu", metavar="NAME", help=f"{names}, or {ALL} for a table of them")
     for name, metavar, kind, text in (
-        ("mhz", "F", _above_zero, "its clock in megahertz (default: that of a typical board)"),
+        ("mhz", "F", _megahertz, "its clock in megahertz (default: that of a typical board)"),
         ("volts", "V", _above_zero, "supply voltage of the running core; needs --milliamps"),
         ("milliamps", "I", _above_zero, "current of the running core at this clock, from its data "
          "sheet"),
@@ -150,10 +150,14 @@ def rate(text: str) -> float:
     )
 
 
-def _above_zero(text: str) -> float:
-    if re.fullmatch(_NUMBER, text, re.IGNORECASE) and 0 < float(text) <= 1e9:
+def _above_zero(text: str, most: float = 1e9, what: str = "a number") -> float:
+    if re.fullmatch(_NUMBER, text, re.IGNORECASE) and 0 < float(text) <= most:
         return float(text)
-    raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number above 0, up to 1e9")
+    raise argparse.ArgumentTypeError(f"{shown(text)}: expected {what} above 0, up to {most:g}")
+
+
+def _megahertz(text: str) -> float:
+    return _above_zero(text, MHZ_MAX, "a clock in megahertz")
 
 
 def _bytes(text: str) -> int:

@@ -16,24 +16,31 @@ class Remark(NamedTuple):
 
 
 class Remarks:
-    """Collects remarks until they are taken."""
+    """Collects remarks until they are taken. Within that time they may be made in any order."""
 
     def __init__(self) -> None:
         self._made: set[str] = set()
-        self._waiting: list[Remark] = []
+        self._waiting: dict[str, Remark] = {}
 
     def add(self, kind: str, row: int, text: str) -> None:
-        """Remark on a row, unless something of this kind was remarked on before."""
+        """Remark on a row, unless something of this kind was remarked on before it."""
         if kind in self._made or len(self._made) > MOST:
             return
-        self._made.add(kind)
-        if len(self._made) > MOST:
-            text = "more malformed data has arrived; from here on it is only counted"
-        self._waiting.append(Remark(row, text))
+        if kind not in self._waiting or row < self._waiting[kind].row:
+            self._waiting.pop(kind, None)  # remarks on one row stay in the order of the calls
+            self._waiting[kind] = Remark(row, text)
 
     def take(self) -> tuple[Remark, ...]:
         """The remarks since the last call, in the order of rows."""
-        found, self._waiting = sorted(self._waiting, key=lambda one: one.row), []
+        found: list[Remark] = []
+        for kind, remark in sorted(self._waiting.items(), key=lambda one: one[1].row):
+            self._made.add(kind)
+            if len(self._made) > MOST:
+                text = "more malformed data has arrived; from here on it is only counted"
+                found.append(remark._replace(text=text))
+                break
+            found.append(remark)
+        self._waiting.clear()
         return tuple(found)
 
     def forget(self) -> None:

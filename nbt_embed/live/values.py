@@ -162,8 +162,8 @@ class Values:
                 self.malformed(
                     names[column],
                     row,
-                    f"holds {values[row, column]:g}, which is beyond {VALUE_LIMIT:g}, up to which "
-                    "a learner takes values: it counts as missing",
+                    f"holds {float(values[row, column])}, which is beyond {VALUE_LIMIT:g}, up to "
+                    "which a learner takes values: it counts as missing",
                     int(beyond[:, column].sum()),
                 )
             values = np.where(beyond, np.nan, values)

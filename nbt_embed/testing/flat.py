@@ -55,8 +55,9 @@ def assert_flat(
 
     Measures, read before a round of ``steps`` calls and after it, when garbage has been collected:
 
-    * resident memory, by memory-profiler: the pages that this process has for itself. Every leak
-      shows there, in pages. Free pages are given back to the system before it is read.
+    * resident memory, by memory-profiler: the pages that this process has for itself, and on Linux
+      has written. Every leak shows there, in pages. Free pages are given back to the system before
+      it is read.
     * traced memory, by tracemalloc: Python objects and NumPy arrays, to the byte, and the lines of
       the code that made them.
     * with glibc, what malloc has given out, to the byte: a leak in C shows there before the free
@@ -68,7 +69,8 @@ def assert_flat(
     suspect is cleared by four quarters that did not grow so: a single growth, such as a
     cache that fills, passes. It is convicted when every repeated quarter grew by its part, and
     twice what any pause did; or when quarters grow by more than pauses with eight standard errors
-    of the difference; or with five, after five more rounds.
+    of the difference, or with five after five more rounds, and did not lose it in the pauses: what
+    a consumer in another thread takes up then is not kept.
 
     Detection limit: a leak of b bytes per step with b > limit and b * steps above the noise. So the
     default settings find 16 bytes per step, 1,000 steps find 64 bytes of Python or of malloc;
@@ -196,7 +198,8 @@ class _Watch:
     be measured too.
 
     Attributes: steps of a round; warmup, limit; calls and repeats so far; first: bytes of the first
-    round; grown, idle (repeats): bytes of quarters that were repeated, and of the pauses before.
+    round; grown, idle (repeats): bytes of quarters that were repeated, and of the pauses before,
+    which add up to what is kept.
     """
 
     def __init__(
@@ -205,6 +208,7 @@ class _Watch:
         self.steps, self.warmup, self.limit = steps, warmup, limit
         self.calls, self.repeats = warmup, 0
         self.first: Levels = {}
+        self._level: Levels = {}  # at the end of the last calls
         self.grown, self.idle = (
             {name: array("q", bytes(8 * _REPEATS)) for name in levels()} for _ in range(2)
         )
@@ -214,19 +218,18 @@ class _Watch:
         """Make all steps once. Returns the measures that grew. Errors: SequenceError."""
         __tracebackhide__ = True
         before = levels()
-        after = self._made(0, self.steps)
+        after = self._level = self._made(0, self.steps)
         self.first = {name: after[name] - before[name] for name in before}
         return {name for name, grown in self.first.items() if grown > self._least(name)}
 
     def repeat(self) -> None:
         """Pause, then make a quarter again. Errors: SequenceError."""
         __tracebackhide__ = True
-        quarter = self.repeats % _QUARTERS
-        before = levels()
+        quarter, before = self.repeats % _QUARTERS, self._level
         time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
         paused = levels()
         bounds = (one * self.steps // _QUARTERS for one in (quarter, quarter + 1))
-        after = self._made(*bounds)
+        after = self._level = self._made(*bounds)
         for name in before:
             self.idle[name][self.repeats] = paused[name] - before[name]
             self.grown[name][self.repeats] = after[name] - paused[name]
@@ -264,9 +267,12 @@ class _Watch:
         enough = self._least(name) / _QUARTERS
         if min(grown) > max(enough, 2 * max(abs(one) for one in idle)):
             return True
+        times = _LIKELY if last else _CLEAR
         more = fmean(grown) - fmean(idle)
         error = math.sqrt((variance(grown) + variance(idle)) / n)
-        return more > max(enough, (_LIKELY if last else _CLEAR) * error)
+        kept = [one + other for one, other in zip(grown, idle, strict=True)]
+        error_kept = math.sqrt(variance(kept) / n)
+        return more > max(enough, times * error) and fmean(kept) > max(enough, times * error_kept)
 
     def rate(self, name: str) -> float:
         """Bytes per step of the quarters that were repeated."""

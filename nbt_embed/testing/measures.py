@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import tracemalloc
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from nbt_embed._extras import needs
 
 MEANINGS = {
-    "resident": "resident memory (all pages of this process)",
+    "resident": "resident memory (all pages that this process has written)",
     "heap": "the C library's heap (malloc without free)",
     "traced": "traced memory (Python objects and arrays)",
 }
@@ -37,15 +39,28 @@ def levels() -> Levels:
 
 
 def _resident() -> int:
-    """Bytes of the pages that this process has for itself.
+    """Bytes of the pages that this process has for itself and has written, where Linux tells them.
 
-    Those that it shares with others, such as the code of libraries, come and go with the others;
-    and the total that Linux keeps is late by some pages on each processor.
+    Pages that it shares with others, such as the code of libraries, come and go with the others.
+    Pages of files that were only read come and go with the memory that the system has to spare.
+    The total that Linux keeps is late by some pages on each processor.
     """
     with needs("assert_flat"):
         from memory_profiler import memory_usage
     mib: Any = memory_usage(-1, interval=1e-4, max_usage=True, backend="psutil_uss")
-    return int(mib * 2**20)
+    return int(mib * 2**20) - _read_only()
+
+
+_READ_ONLY = re.compile(rb"^Private_Clean: +([0-9]+) kB$", re.MULTILINE)
+
+
+def _read_only() -> int:
+    """Bytes of this process's own pages that it has not written; 0 where they are not known."""
+    try:
+        found = Path("/proc/self/smaps_rollup").read_bytes()
+    except OSError:  # not Linux, or a kernel before 4.14
+        return 0
+    return sum(int(one) << 10 for one in _READ_ONLY.findall(found))
 
 
 class _Mallinfo2(ctypes.Structure):
