@@ -325,8 +325,14 @@ def test_make_builds_again_for_another_compiler_other_flags_and_fewer_files(
     host = (f"CC={tool('gcc')}",)
     run(*make, *host)
     here = machine_of(program)
-    run(*make, *cross, "LDFLAGS=--specs=rdimon.specs")
+    board = (*make, *cross, "LDFLAGS=--specs=rdimon.specs")
+    run(*board)
     assert machine_of(program) == 40 != here
+    fast = program.read_bytes()
+    assert b"nbt_load" in fast
+    assert b"nbt_save_stream" not in fast  # it has no caller
+    run(*board, f"{cross[1]} -Os")  # a target's flags override the defaults
+    assert program.stat().st_size < len(fast)
     assert "-c" not in run(*make, *host)  # the objects of before are still there
     assert machine_of(program) == here
     first = run(str(program))
