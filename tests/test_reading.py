@@ -401,7 +401,14 @@ def test_a_file_that_is_named_twice_is_refused(
     path = write(tmp_path, PLAIN)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.csv").symlink_to(path)
-    for paths in ([path, path], [path, "log.csv"], ["log.csv", "log.csv"], [tmp_path, path]):
+    twice: list[list[str | Path]] = [
+        [path, path],
+        [path, "log.csv"],
+        ["log.csv", "log.csv"],
+        [path, tmp_path / "." / "log.csv"],
+        [tmp_path, path],
+    ]
+    for paths in twice:
         with pytest.raises(StreamError, match=r"log\.csv is named twice: name it once|same file"):
             read(paths, ReadOptions())
     with pytest.raises(StreamError, match=r"other\.csv, which is the same file as .*log\.csv, is"):
