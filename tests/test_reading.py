@@ -398,10 +398,20 @@ def test_another_table_in_a_folder_is_refused_with_what_to_do(tmp_path: Path) ->
             read([tmp_path], ReadOptions())
 
 
-def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_named_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(tmp_path, PLAIN)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "other.csv").symlink_to(path)
-    for paths in ([path, path], [path, tmp_path / "." / "log.csv"], [tmp_path, path]):
+    twice: list[list[str | Path]] = [
+        [path, path],
+        [path, "log.csv"],
+        ["log.csv", "log.csv"],
+        [path, tmp_path / "." / "log.csv"],
+        [tmp_path, path],
+    ]
+    for paths in twice:
         with pytest.raises(StreamError, match=r"log\.csv is named twice: name it once|same file"):
             read(paths, ReadOptions())
     with pytest.raises(StreamError, match=r"other\.csv, which is the same file as .*log\.csv, is"):
