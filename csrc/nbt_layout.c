@@ -83,7 +83,7 @@ static size_t copied_floats(const nbt_layout *l)
 #if NBT_FIXED
 
 #define KEEP_MATRIX(where, name, purpose, content, since, copied, brought, floats_) \
-    m->name = NBT_OF(l, name);
+    m->name = base == NULL ? NULL : NBT_OF(l, name);
 
 size_t nbt_layout_of(nbt_layout *l, const nbt_config *config, void *base)
 {

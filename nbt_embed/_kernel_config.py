@@ -227,7 +227,12 @@ def _refusal(config: Config, struct: Any) -> ConfigError:
                 f"{name} = {shown(getattr(config, name))}{levels}: needs {remedy}, and "
                 f"{other} = {getattr(config, other)!r}; change that, or leave {out} out"
             )
-    expected = f"a value from {_bound(low)} to {_bound(high)}" if low < high else _bound(low)
+    if low == high:
+        expected = _bound(low)
+    elif _is_excluded(struct, index, low):
+        expected = f"a value above {_bound(low)} and up to {_bound(high)}"
+    else:
+        expected = f"a value from {_bound(low)} to {_bound(high)}"
     if name in CHOICES:
         expected = "one of " + ", ".join(repr(choice) for choice in _accepted(struct, index))
     message = f"{name} = {shown(getattr(config, name))}: expected {expected}"
@@ -247,6 +252,14 @@ def _refused(struct: Any) -> tuple[int, float, float]:
     if lib.nbt_config_check(struct, index, low, high) == lib.NBT_OK:
         return len(KERNEL_FIELDS), 0.0, 0.0
     return index[0], low[0], high[0]
+
+
+def _is_excluded(struct: Any, index: int, low: float) -> bool:
+    """Whether the range of a field begins above its lower bound."""
+    kernel_name, _, ctype = KERNEL_FIELDS[index]
+    other = ffi.new("nbt_config *", struct[0])
+    setattr(other, kernel_name, low if ctype == "float" else int(low))
+    return _refused(other)[0] == index
 
 
 def _bound(value: float) -> str:

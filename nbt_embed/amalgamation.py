@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 PUBLIC = "nbt.h"
@@ -74,20 +75,23 @@ def amalgamate(
         folder: where the sources are; None: those of this package.
         fixed: read sizes and settings as constants (csrc/nbt_fixed.h), which options then define.
 
-    Errors: OSError. Cost: reads some fifty small files.
+    Errors: OSError. Cost: reads some fifty small files; those of this package once in a process.
     """
-    folder = kernel_folder() if folder is None else folder
+    header, body = _own(fixed) if folder is None else _joined(folder, fixed)
+    opening = f"/* {title} */\n{options}" + ("\n" if options else "")
+    return Amalgamation(header, f'{opening}{PREAMBLE}\n#include "{PUBLIC}"\n{body}')
+
+
+@cache
+def _own(fixed: bool) -> tuple[str, str]:
+    return _joined(kernel_folder(), fixed)
+
+
+def _joined(folder: Path, fixed: bool) -> tuple[str, str]:
+    """Text of ``nbt.h``, and of the C files with the other headers."""
     joiner = _Joiner(folder, fixed)
     header = joiner.public_header()
-    parts = [
-        f"/* {title} */\n",
-        options,
-        "\n" if options else "",
-        PREAMBLE,
-        f'\n#include "{PUBLIC}"\n',
-    ]
-    parts += [joiner.text_of(name) for name in source_names(folder)]
-    return Amalgamation(header, "".join(parts))
+    return header, "".join(joiner.text_of(name) for name in source_names(folder))
 
 
 class _Joiner:

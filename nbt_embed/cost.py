@@ -30,7 +30,7 @@ from nbt_embed.errors import ConfigError, shown, similar
 COSTS = Path(__file__).with_name("costs.json")
 # Where one processor has to stand for all.
 USUAL = "Cortex-M4F"
-_MHZ_MAX = 10_000.0
+MHZ_MAX = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,9 @@ def _clock(mhz: float) -> float:
         clock = float(mhz)
     except (TypeError, ValueError):
         clock = math.nan
-    if not 0 < clock <= _MHZ_MAX:
+    if not 0 < clock <= MHZ_MAX:
         raise ConfigError(
-            f"mhz = {shown(mhz)}: expected a clock in megahertz, above 0 and up to {_MHZ_MAX:g}"
+            f"mhz = {shown(mhz)}: expected a clock in megahertz, above 0 and up to {MHZ_MAX:g}"
         )
     return clock
 

@@ -49,6 +49,8 @@ KINDS = {
     "resonators without units": Config(2, 1, hidden=0, cell="resonator"),
 }
 
+HOSTILE = (np.nan, np.inf, -np.inf, 3e38, -1e38, 1.1e18, 1e18, 1e6, 1e-38, 1e-45, -1e-42, -0.0)
+
 
 def samples(config: Config, steps: int, seed: int = 0) -> tuple[Samples, Samples]:
     """Inputs that wander, and labels that the link takes."""
@@ -323,8 +325,14 @@ def test_make_builds_again_for_another_compiler_other_flags_and_fewer_files(
     host = (f"CC={tool('gcc')}",)
     run(*make, *host)
     here = machine_of(program)
-    run(*make, *cross, "LDFLAGS=--specs=rdimon.specs")
+    board = (*make, *cross, "LDFLAGS=--specs=rdimon.specs")
+    run(*board)
     assert machine_of(program) == 40 != here
+    fast = program.read_bytes()
+    assert b"nbt_load" in fast
+    assert b"nbt_save_stream" not in fast  # it has no caller
+    run(*board, f"{cross[1]} -Os")  # a target's flags override the defaults
+    assert program.stat().st_size < len(fast)
     assert "-c" not in run(*make, *host)  # the objects of before are still there
     assert machine_of(program) == here
     first = run(str(program))
@@ -368,6 +376,27 @@ def test_every_label_meets_its_forecast_whatever_is_refused(tool: Tool, tmp_path
     x[10], y[20] = x[9], np.nan
     other.run(x, y, horizon=3)
     assert learner.hash() == other.hash()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_firmware_takes_any_sample_under_the_sanitizers(
+    kind: str, tool: Tool, tmp_path: Path
+) -> None:
+    """The kernel for one model has a layout of its own, which no other build compiles."""
+    learner = trained(KINDS[kind])
+    folder = tmp_path / "firmware"
+    export_firmware(learner, folder)
+    rng, hostile = np.random.default_rng(1), np.array(HOSTILE, np.float32)
+    for array in (board := samples(learner.config, 200)):
+        odd = rng.random(array.shape) < 0.1
+        array[odd] = rng.choice(hostile, int(odd.sum()))
+    put_board(folder, *board)
+    sanitized = f"{tool('clang')} -fsanitize=address,undefined -fno-sanitize-recover=all"
+    printed = built(folder, sanitized, "-std=c99 -g1 -O1 -Werror")
+    assert "# nbt_predict: status" in printed
+    result = learner.replay(printed.splitlines())
+    assert (result.difference, result.steps) == (None, 201)
 
 
 @pytest.mark.slow

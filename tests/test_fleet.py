@@ -190,12 +190,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"streams": [["a"]]}, "dtype <U1: expected an array of real numbers"),
     ({"streams": [[1, 2], [3]]}, "pass a list of Streams"),
     ({"streams": (np.zeros((2, 5, 2)), np.zeros((2, 4, 2)))}, "one label row for each"),
-    ({"streams": iter([])}, "gave nothing"),
+    ({"streams": iter([])}, "yielded nothing"),
     ({"streams": iter([np.zeros((2, 5, 2)), np.zeros((3, 5, 2))])}, r"shape \(3, 5, 2\)"),
-    ({"streams": lambda _device: None, "devices": 2}, r"streams\(0\) gave None"),
+    ({"streams": lambda _device: None, "devices": 2}, r"streams\(0\) returned None"),
     ({"streams": lambda _device: np.zeros((4, 2))}, "devices is missing"),
     ({"streams": lambda _device: ONCE, "devices": 2}, "the same iterator twice"),
-    ({"streams": iter([np.zeros((2, 0, 2))])}, "gave nothing: expected blocks"),
+    ({"streams": iter([np.zeros((2, 0, 2))])}, "yielded nothing: expected blocks"),
     ({"devices": 7}, "devices = 7: the streams are those of 3"),
     ({"configs": None}, "'default' is None: expected a Config"),
     ({"configs": {}}, "configs is empty"),
@@ -266,7 +266,7 @@ def test_pieces_of_an_own_series_are_real_numbers_of_any_kind() -> None:
     )
     for bad, says in (
         ((x, x[1:]), "60 rows of inputs and 59 of labels"),
-        (x, "pieces gave ndarray: expected pairs"),
+        (x, "pieces returned ndarray: expected pairs"),
         ((x, np.zeros((60, 2))), r"Y has shape \(60, 2\)"),
     ):
         assert re.search(says, simulate(config, Own(bad))["error"][0])

@@ -172,7 +172,7 @@ def test_errors_name_line_key_value_and_what_to_do(text: str, said: str) -> None
     [
         ("[settings]\n# units\nhidden = 5000", "f.toml, line 3: settings.hidden = 5000: expected a "
          "value from 0 to 4096"),
-        ("[settings]\nforget = 0.1", "line 2: settings.forget = 0.1: expected a value from 0.5"),
+        ("[settings]\nforget = 0.1", "line 2: settings.forget = 0.1: expected a value above 0.5"),
         ("[settings]\ncell = 'gatd'", "settings.cell = 'gatd': did you mean 'gated'?"),
         ("[settings]\nhidden = 2.5", "settings.hidden = 2.5: expected an integer"),
         ("[grid]\nlags = [2, 2000]", "line 2: setting 'lags 2000': grid.lags = 2000: expected a"),

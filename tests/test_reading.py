@@ -79,7 +79,10 @@ def test_chosen_columns_keep_their_order_and_names_with_commas(tmp_path: Path) -
         ({"skip": -1}, "skip -1: name a number of lines"),
         ({"decimal": ";"}, "decimal mark ';': name . or ,"),
         ({"delimiter": "ab"}, "delimiter 'ab': name one character, tab or space"),
+        ({"delimiter": ""}, "delimiter '': name one character, tab or space"),
         ({"encoding": "klingon"}, "encoding 'klingon' is unknown"),
+        ({"encoding": "base64"}, "encoding 'base64' is unknown"),
+        ({"encoding": "rot13"}, "encoding 'rot13' is unknown"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -395,10 +398,20 @@ def test_another_table_in_a_folder_is_refused_with_what_to_do(tmp_path: Path) ->
             read([tmp_path], ReadOptions())
 
 
-def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_named_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(tmp_path, PLAIN)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "other.csv").symlink_to(path)
-    for paths in ([path, path], [path, tmp_path / "." / "log.csv"], [tmp_path, path]):
+    twice: list[list[str | Path]] = [
+        [path, path],
+        [path, "log.csv"],
+        ["log.csv", "log.csv"],
+        [path, tmp_path / "." / "log.csv"],
+        [tmp_path, path],
+    ]
+    for paths in twice:
         with pytest.raises(StreamError, match=r"log\.csv is named twice: name it once|same file"):
             read(paths, ReadOptions())
     with pytest.raises(StreamError, match=r"other\.csv, which is the same file as .*log\.csv, is"):

@@ -31,10 +31,10 @@ def test_the_page_of_a_header_has_every_function() -> None:
 def test_a_comment_becomes_paragraphs_and_code() -> None:
     text = header.prose(
         "/* Purpose: a thing_of nbt_x:\n *\n *     call(x);\n *\n"
-        " * Arguments: a * b.\n * Returns: 1. Cost: O(1). */"
+        " * Arguments: a * b, NBT_CELL_*.\n * Returns: 1. Cost: O(1). */"
     )
     assert text == (
-        "A thing\\_of `nbt_x`:\n\n```c\ncall(x);\n```\n\n**Arguments.** a \\* b.\n\n"
+        "A thing\\_of `nbt_x`:\n\n```c\ncall(x);\n```\n\n**Arguments.** a \\* b, `NBT_CELL_*`.\n\n"
         "**Returns.** 1.\n\n**Cost.** O(1)."
     )
 
@@ -51,21 +51,25 @@ def test_a_notebook_becomes_text_programs_and_output() -> None:
         {
             "cell_type": "code",
             "source": ["print(1)"],
-            "outputs": [{"text": ["1\n"]}, {"data": {"image/png": "AA\n", "text/plain": ["x"]}}],
+            "outputs": [
+                {"text": ["1\n"]},
+                {"data": {"image/png": "AA\n", "text/plain": ["x"]}},
+                {"data": {"text/html": ["<table></table>"]}},
+            ],
         },
     ]
     assert notebook.page(json.dumps({"cells": cells})) == (
         "# A\n[b](c.md#d)\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\n"
-        "![](data:image/png;base64,AA)\n"
+        "![](data:image/png;base64,AA)\n\n<table></table>\n"
     )
 
 
-def site(folder: Path, page: str) -> subprocess.CompletedProcess[str]:
+def site(folder: Path, page: str, nav: str = "") -> subprocess.CompletedProcess[str]:
     """Build a site of one page with the settings of ours."""
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    (folder / "docs").mkdir()
+    (folder / "docs").mkdir(exist_ok=True)
     (folder / "docs" / "index.md").write_text(page)
-    settings = re.sub(r"^nav:.*?(?=^\S)", "", settings, flags=re.MULTILINE | re.DOTALL)
+    settings = re.sub(r"^nav:.*?(?=^\S)", nav, settings, flags=re.MULTILINE | re.DOTALL)
     settings = settings.replace("tools/site/hooks.py", str(ROOT / "tools/site/hooks.py"))
     (folder / "mkdocs.yml").write_text(settings)
     return subprocess.run(
@@ -82,6 +86,14 @@ def test_a_link_out_of_the_documents_leads_to_a_page_of_the_source(tmp_path: Pat
     done = site(tmp_path, "# A\n\n[kernel](../csrc/nbt.h) and [map](../csrc/README.md#the-map)\n")
     assert "the-map" in done.stderr  # no such heading
     assert (tmp_path / "build/site/source/csrc/nbt.h.html").exists()
+
+
+def test_a_page_of_the_source_stands_in_the_navigation(tmp_path: Path) -> None:
+    nav = "nav: [index.md, {A: [a.md, {The map: source/csrc/README.md}]}]\n"
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# A\n")
+    site(tmp_path, "# Home\n\n[kernel](../csrc/README.md)\n", nav)
+    assert "The map" in (tmp_path / "build/site/a.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,8 @@ def test_bad_numbers_are_one_line_with_option_and_value(
     name: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(capsys, "--mcu", "m4f", f"{name}={text}")
-    assert f"argument {name}: '{text}': expected a number above 0" in said
+    what = "a clock in megahertz above 0, up to 10000" if name == "--mhz" else "a number above 0"
+    assert f"argument {name}: '{text}': expected {what}" in said
 
 
 @pytest.mark.parametrize("name", ["--ram", "--flash"])

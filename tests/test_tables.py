@@ -12,7 +12,7 @@ from compiled import KERNEL
 from conftest import Tool
 from settings import still
 
-from nbt_embed import Config, Learner
+from nbt_embed import Config, Learner, memory_of
 from nbt_embed._build import choices
 from nbt_embed._kernel import ffi, lib
 from nbt_embed.amalgamation import amalgamate
@@ -216,11 +216,25 @@ def test_every_setting_shapes_the_hash_and_is_saved(name: str) -> None:
     assert again.hash() == learner.hash()
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Config) if field.type == "float"])
-def test_every_number_has_a_range(name: str) -> None:
-    huge: dict[str, Any] = {name: 1e30}
-    with pytest.raises(ConfigError, match=f"{name} = 1e\\+30: expected a value from"):
-        Learner(replace(BASE, **huge))
+@pytest.mark.parametrize(
+    "name", [field.name for field in fields(Config) if str(field.type).startswith("float")]
+)
+def test_every_number_has_a_range_that_its_error_names(name: str) -> None:
+    def refusal(value: float) -> str:
+        change: dict[str, Any] = {name: value}
+        try:
+            memory_of(replace(base(name), **change))
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    said = re.fullmatch(
+        rf"{name} = 1e\+30: expected a value (from|above) (\S+) (to|and up to) (\S+)", refusal(1e30)
+    )
+    assert said is not None, refusal(1e30)
+    low, high = float(said[2]), float(said[4])
+    assert refusal(low).startswith(f"{name} = ") == (said[1] == "above")
+    assert not refusal(high).startswith(f"{name} = ")
 
 
 # ---- Choices -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from nbt_embed.app.markers import Marker
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
 
 ONE_HOT = 32  # texts of a column that becomes inputs, one for each
@@ -30,6 +31,7 @@ class NumberColumn:
         beyond: row of the first value that is infinite or too large for a learner.
         step: median of the first steps, or None.
         rounded: whether it holds whole numbers that a float32 cannot hold.
+        markers: of its lowest and its highest value.
     """
 
     filled: int = 0
@@ -43,6 +45,7 @@ class NumberColumn:
     beyond: int | None = None
     step: float | None = None
     rounded: bool = False
+    markers: tuple[Marker, Marker] = field(default_factory=lambda: (Marker(1), Marker(-1)))
     _begin: float = np.nan
     _start: float = np.nan
 
@@ -56,6 +59,8 @@ class NumberColumn:
         self.filled += len(values) - missing
         if missing < len(values):
             self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        for marker, extreme in zip(self.markers, (low, high), strict=True):
+            marker.add(values, float(extreme))
         if self.beyond is None and (high > VALUE_LIMIT or low < -VALUE_LIMIT):
             self.beyond = row + int(np.argmax(np.abs(np.nan_to_num(values)) > VALUE_LIMIT))
         if self.counter:

@@ -101,6 +101,7 @@ def _horizon(
         "horizon": one.horizon,
         "verdict": list(judged.sentences),
         "winner": judged.winner,
+        "advised": judged.advised,
         "recurrence_paid": judged.recurrence_paid,
         "better_from_row": judged.better_from_row,
         "ratios": {key: {"learner_over": _or_null(value)} for key, value in judged.ratios.items()},

@@ -161,7 +161,7 @@ def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             yield {"name": name, "value": " to ".join(texts), "note": ahead}
     yield {
         "name": "Recommended model",
-        "value": tables.model_name(document, one["winner"]) if one["winner"] else "none",
+        "value": tables.model_name(document, one["advised"]),
         "note": ahead,
     }
     size = document["learner"]["memory_bytes"]

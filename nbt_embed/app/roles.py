@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbt_embed.app import markers
 from nbt_embed.app.columns import CLASSES, ONE_HOT, NumberColumn, TextColumn
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.recording import Channel
@@ -399,6 +400,7 @@ def _note_numbers(columns: Columns, used: Iterable[int], notes: list[str]) -> No
         notes += [
             f"column {columns.names[i]!r} is constant ({facts[i].low:g}) and kept" for i in constant
         ]
+    notes += markers.sentences({columns.names[i]: one.markers for i, one in facts.items()})
     for i, one in facts.items():
         largest, spacing = max(abs(one.low), abs(one.high)), one.resolution
         if one.rounded:

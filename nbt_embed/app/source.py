@@ -277,10 +277,12 @@ def _check_twice(files: Sequence[Source]) -> None:
     seen: dict[tuple[int, int], str] = {}
     for one in files:
         state = one.path.stat()
-        before = seen.setdefault((state.st_dev, state.st_ino), one.title)
-        if before is not one.title:
+        key = state.st_dev, state.st_ino
+        if key in seen:
+            before = seen[key]
             same = "" if before == one.title else f", which is the same file as {before},"
             raise StreamError(f"{one.title}{same} is named twice: name it once")
+        seen[key] = one.title
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -40,6 +40,7 @@ class Verdict:
     Attributes:
         sentences: the verdict in words, the result first.
         winner: key of the best model.
+        advised: key of the model to take: a simple one unless the learner is better by 1 %.
         ratios: key of another model -> loss of the learner divided by that model's (``ratio``).
         better_from_row: first row from which on the learner's summed loss stayed below that of the
             best simple forecaster; None if it is not below at the end.
@@ -49,6 +50,7 @@ class Verdict:
 
     sentences: tuple[str, ...]
     winner: str
+    advised: str
     ratios: dict[str, float]
     better_from_row: int | None
     recurrence_paid: bool | None
@@ -62,14 +64,15 @@ def verdict(result: HorizonResult, classes: bool) -> Verdict:
     simple = [key for key in known if key in SIMPLE]
     rival = max(simple, key=lambda key: known[key]) if simple else None
     winner = rival if rival is not None and known[rival] > 1 else LEARNER
+    advised = rival if rival is not None and known[rival] > 1 - _SAME else LEARNER
     row = None if rival is None else better_from(result, rival)
     paid = _paid(known)
     sentences = [
-        _first(result, winner, rival, known, row, classes),
+        _first(result, winner, advised, rival, known, row, classes),
         *_on_recurrence(known, classes),
         *_on_few(result),
     ]
-    return Verdict(tuple(sentences), winner, ratios, row, paid)
+    return Verdict(tuple(sentences), winner, advised, ratios, row, paid)
 
 
 def ratio(result: HorizonResult, key: str, classes: bool) -> float:
@@ -119,6 +122,7 @@ def overall(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 def _first(
     result: HorizonResult,
     winner: str,
+    advised: str,
     rival: str | None,
     ratios: dict[str, float],
     row: int | None,
@@ -129,10 +133,10 @@ def _first(
         return f"{ahead} no other model has a score to compare with."
     what = "its number of bits is" if classes else "its error is"
     if winner == LEARNER:
-        if ratios[rival] > 1 - _SAME:
+        if advised != LEARNER:
             return (
                 f"{ahead} this learner is as good as {_name(result, rival)}, the best of the "
-                f"simple forecasters: {what} {_alone(ratios[rival])}."
+                f"simple forecasters: {what} {_alone(ratios[rival])}; {_advice(rival, classes)}."
             )
         text = f"{ahead} this learner wins: {what} {_change(ratios[rival])} that of "
         text += f"{_name(result, rival)}, the best of the simple forecasters"

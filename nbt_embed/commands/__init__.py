@@ -1,1 +1,1 @@
-"""The commands of ``nbt-embed``, one a module: options (``add``) and what they do."""
+"""The commands of ``nbt-embed``, one module each: ``add`` defines the options, ``main`` runs it."""

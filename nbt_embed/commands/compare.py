@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nbt_embed.app.comparing import Grid
     from nbt_embed.app.tables import Table
 
-# Options whose files need a library that is large.
+# Options for files that need a large library.
 _DRAWN_BY = {"plot": "matplotlib", "report": "bokeh"}
-# Settings with an option that is for every learner.
+# Settings with an option that applies to every learner.
 _FIXED = {
     "resonators": "units of a columnar layer that are resonators",
     "head": "units of a learnt layer in front of the readout; 0: none",
@@ -99,7 +99,7 @@ def add(commands: Any) -> None:
 
 
 def add_processor(parser: argparse.ArgumentParser) -> None:
-    """Options for the processor that milliseconds are told of."""
+    """Add the options for the processor whose milliseconds are computed."""
     known = ", ".join(one.name for one in processors())
     group = parser.add_argument_group("processor")
     group.add_argument(
@@ -113,7 +113,7 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """How many passes run at once."""
+    """Add the option for the number of parallel passes."""
     parser.add_argument(
         "--jobs", metavar="N", type=count_from(1),
         help="parallel passes; the results do not depend on the number (default: one per "
@@ -122,14 +122,14 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> Result:
-    """Compare, and write what was asked for."""
+    """Compare, and write the requested outputs."""
     with needs("nbt-embed compare"):
         from nbt_embed.app import comparing
         from nbt_embed.app.compared_plot import check_name
         from nbt_embed.app.reading import read
         from nbt_embed.parallel import Interrupted
 
-        for option, library in _DRAWN_BY.items():  # before the run, not after it
+        for option, library in _DRAWN_BY.items():  # Check before the run.
             if getattr(args, option) is not None and find_spec(library) is None:
                 raise ModuleNotFoundError(library, name=library)
     check_targets(args.files, args.out, args.json, args.report, args.plot)
@@ -180,7 +180,7 @@ def _load(args: argparse.Namespace) -> None:
 
 @contextmanager
 def progress_of(total: int) -> Iterator[Callable[[int], None] | None]:
-    """What counts rows into a bar, on a terminal; elsewhere None, and nothing is loaded for it."""
+    """Return a callback for a progress bar of rows; without a terminal None, and no import."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -191,7 +191,7 @@ def progress_of(total: int) -> Iterator[Callable[[int], None] | None]:
 
 
 def grid_of(args: argparse.Namespace) -> Grid:
-    """What the options combine. Errors: ConfigError."""
+    """Return the grid that the options describe. Errors: ConfigError."""
     from nbt_embed.app.comparing import Grid
 
     settings = settings_of(args, (*_FIXED, "filter"))
@@ -212,7 +212,7 @@ def grid_of(args: argparse.Namespace) -> Grid:
 
 
 def check_link(args: argparse.Namespace) -> None:
-    """Errors: ConfigError for probabilities that are independent, which have no last value."""
+    """Refuse independent probabilities, which have no last value. Errors: ConfigError."""
     if args.link == "bernoulli":
         raise ConfigError(
             "--link bernoulli: compare and tune take numbers or one column of classes; name one "
@@ -223,7 +223,7 @@ def check_link(args: argparse.Namespace) -> None:
 def text_of(
     source: dict[str, Any], tables: list[tuple[list[str], Table]], after: Sequence[str] = ()
 ) -> str:
-    """For people, in 80 columns: the title, then sentences before each table, and after all."""
+    """Format the results in 80 columns: the title, then each table after its sentences."""
     from rich.console import Group
     from rich.text import Text
 
@@ -260,7 +260,7 @@ def _files(args: argparse.Namespace, document: dict[str, Any]) -> tuple[tuple[st
 
 
 def _counts(low: int) -> Any:
-    """Return a converter of whole numbers between commas, each once."""
+    """Return a converter of comma-separated whole numbers, each at most once."""
     convert = count_from(low)
 
     def several(text: str) -> list[int]:
@@ -270,7 +270,7 @@ def _counts(low: int) -> Any:
 
 
 def _choices(name: str) -> Any:
-    """Return a converter of choices between commas, each once."""
+    """Return a converter of comma-separated choices, each at most once."""
 
     def several(text: str) -> list[str]:
         found = [part.strip() for part in text.split(",")]
@@ -287,5 +287,5 @@ def _choices(name: str) -> Any:
 
 def _once(text: str, values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
-        raise argparse.ArgumentTypeError(f"{shown(text)}: names a value twice")
+        raise argparse.ArgumentTypeError(f"{shown(text)}: a value is repeated")
     return values

@@ -1,4 +1,4 @@
-"""``nbt-embed completion``: a script that lets a shell complete commands and options."""
+"""``nbt-embed completion``: a script with which a shell completes commands and options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbt_embed._extras import needs
 from nbt_embed.output import Result
 
 _SHELLS = ("bash", "zsh", "tcsh")
-_FILES = ("FILE", "DIR", "STATE", "LOG", "SPEC")  # metavars of what is a file or a folder
+_FILES = ("FILE", "DIR", "STATE", "LOG", "SPEC")  # metavars of files and folders
 
 
 def add(commands: Any) -> None:

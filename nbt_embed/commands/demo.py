@@ -1,7 +1,7 @@
-"""``nbt-embed demo``: the same as ``run`` on a simulated machine; needs no file.
+"""``nbt-embed demo``: ``run`` on a simulated machine, without a file.
 
-Half way a part comes loose, and the position sensor that sits on it slips by one usual swing of its
-channel: a fault that a person sees in the plot. The spring that softens alone is hardly seen there.
+Half way a part comes loose: a spring softens, which is hardly visible in the plot. The position
+sensor on this part slips by one usual swing of its channel, which is visible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nbt_embed.simulation import SWING, simulated_sensor
 from nbt_embed.streams import Stream
 
 _HORIZON = 5
-_ROWS, _NOISE = 6000, 0.02  # as of ``simulated_sensor``
+_ROWS, _NOISE = 6000, 0.02  # those of ``simulated_sensor``
 _FAULT = Fault("spike", _ROWS // 2, channel=0, rows=_ROWS - _ROWS // 2, size=1 / _NOISE)
 PAGE = "nbt-embed-demo.html"
 
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def stream_of(seed: int) -> Stream:
-    """The machine with the fault: three inputs, and the position as target."""
+    """Return the machine with the fault: three inputs, the position as target."""
     readings = simulated_sensor(_ROWS, seed, noise=_NOISE)
     wrong = with_faults(readings.inputs, [_FAULT], [_NOISE * swing for swing in SWING])
     inputs = wrong.astype(np.float32)

@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def load(path: Path) -> Learner:
-    """A learner from its checkpoint. Errors: CheckpointError."""
+    """Load a learner from its checkpoint. Errors: CheckpointError."""
     try:
         return Learner.load(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``nbt-embed fleet``: many perturbed devices with several settings; which one to ship."""
+"""``nbt-embed fleet``: simulate many perturbed devices, and recommend one of several settings."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def add(commands: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> Result:
-    """Simulate, and tell what came of it."""
+    """Simulate, and report the results."""
     if args.example:
         return Result(files("nbt_embed.app").joinpath("templates", _EXAMPLE).read_text("utf-8"))
     if args.spec is None:
@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> Result:
         from nbt_embed.app.terminal import lacks_lines, wants_colour
         from nbt_embed.fleet import simulate
 
-        if args.report is not None and find_spec("bokeh") is None:  # before the run, not after it
+        if args.report is not None and find_spec("bokeh") is None:  # Check before the run.
             raise ModuleNotFoundError("bokeh", name="bokeh")
     _check_writes(args)
     spec = read_spec(args.spec)
@@ -132,7 +132,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def _check_writes(args: argparse.Namespace) -> None:
-    """Find out before a long run. Errors: StreamError, InputError."""
+    """Check the output files before a long run. Errors: StreamError, InputError."""
     check_targets([args.spec], args.json, args.report)
     for option, name, good in (
         ("--report", args.report, (".html", ".htm")), ("--json", args.json, (".json",))
@@ -144,7 +144,7 @@ def _check_writes(args: argparse.Namespace) -> None:
 
 
 def _check_scored(fleet: Fleet) -> None:
-    """Errors: InputError if all devices were refused, or had nothing to score."""
+    """Check that at least one device was accepted and scored. Errors: InputError."""
     errors = fleet["error"]
     if (errors != "").all():
         raise InputError(
@@ -155,7 +155,7 @@ def _check_scored(fleet: Fleet) -> None:
 
 @contextmanager
 def _progress_of(source: Source) -> Iterator[Callable[[int], None] | None]:
-    """What counts rows of devices into a bar, on a terminal; elsewhere None."""
+    """Return a callback that shows a progress bar of rows; None without a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -169,7 +169,7 @@ def _progress_of(source: Source) -> Iterator[Callable[[int], None] | None]:
 
 
 class _HowFar:
-    """How much of a fleet is done."""
+    """Counts the finished rows of a fleet."""
 
     def __init__(self, source: Source) -> None:
         self._devices, lengths = source.series.devices, source.series.lengths
@@ -177,7 +177,7 @@ class _HowFar:
         self._done = 0
 
     def through(self, bar: Callable[[int], None] | None) -> Callable[[int], None]:
-        """What counts rows of devices, and hands them on to a bar."""
+        """Return a callback that counts rows of devices and forwards them to a bar."""
 
         def add(rows: int) -> None:
             self._done += rows
@@ -187,7 +187,7 @@ class _HowFar:
         return add
 
     def interrupted(self, out: str | None) -> str:
-        """How far it came, what is kept of it, and how to go on."""
+        """Describe the progress at an interruption, what is kept, and how to resume."""
         said = f"interrupted after {self._done:,} rows of devices"
         if self._total:
             share = min(self._done / self._total, 1)
@@ -197,12 +197,12 @@ class _HowFar:
             )
         if out is None:
             return f"{said}; nothing is kept: with --out DIR a run can be resumed"
-        return f"{said}; {out} keeps them: run the same command again to go on"
+        return f"{said}; {out} keeps them: run the same command again to resume"
 
 
 @contextmanager
 def _usable(out: str | None) -> Iterator[None]:
-    """Errors: StreamError where the run directory cannot be read or written."""
+    """Name the remedy where the run directory cannot be read or written. Errors: StreamError."""
     try:
         yield
     except OSError as error:
@@ -213,7 +213,7 @@ def _usable(out: str | None) -> Iterator[None]:
 
 
 def _keep(folder: str | None, spec: Spec, source: Source, drawn: Drawn) -> None:
-    """What devices drew, and the spec, next to the results."""
+    """Write the spec and the drawn values of the devices next to the results."""
     if folder is None:
         return
     import io

@@ -1,4 +1,4 @@
-"""``nbt-embed replay``: the calls of a device's log, and whether the hashes agree."""
+"""``nbt-embed replay``: repeat the calls in a device's log, and compare the hashes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> Result:
             f"{different.device:016x} on the device, {different.python:016x} here\n"
         )
         if result.compared == 1:
-            text += "no hash before it: was this the checkpoint that the device began with?\n"
+            text += "no hash before it: did the device start from this checkpoint?\n"
         return Result(text, code=_DIFFERENT)
     if result.compared == 0:
         raise StreamError(

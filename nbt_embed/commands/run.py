@@ -1,4 +1,4 @@
-"""``nbt-embed run``: learn a recorded stream, compare, and write what a person needs afterwards."""
+"""``nbt-embed run``: learn a recorded stream, compare with baselines, and write the results."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add(commands: Any) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """The files, and what a person may say about them."""
+    """Add the files, and the options that replace recognition."""
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="files or folders, or - for standard input"
     )
@@ -112,7 +112,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """What is scored, and when an alarm begins."""
+    """Add the options for scoring and alarms."""
     group = parser.add_argument_group("scoring")
     group.add_argument(
         "--score-from",
@@ -133,7 +133,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_outputs(parser: argparse.ArgumentParser, page: str | None = None) -> None:
-    """Files that are written in addition to the text. Args: page, the default of --report."""
+    """Add the options for output files. Args: page, the default of --report."""
     group = parser.add_argument_group("results")
     usual = "" if page is None else f" (default: {page})"
     group.add_argument(
@@ -167,7 +167,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def _check_endings(args: argparse.Namespace) -> None:
-    """Whoever names a file that ends like another kind would be surprised. Errors: InputError."""
+    """Refuse a file name with the extension of another kind of file. Errors: InputError."""
     for option, name, good in (
         ("--report", args.report, (".html", ".htm")),
         ("--plot", args.plot, (".png", ".svg")),
@@ -179,9 +179,9 @@ def _check_endings(args: argparse.Namespace) -> None:
 
 
 def read_options(args: argparse.Namespace) -> ReadOptions:
-    """The options of ``add_reading``; at horizon 0 the label of a row is not told with its inputs.
+    """Return the options of ``add_reading``; at horizon 0 targets are not inputs.
 
-    Errors: InputError if only some horizons are 0 and nobody has said which the inputs are.
+    Errors: InputError if only some horizons are 0 and no inputs are named.
     """
     from nbt_embed.app.options import ReadOptions
 
@@ -213,7 +213,7 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
 
 
 def learner_of(args: argparse.Namespace, recording: Recording) -> Config:
-    """The learner that the options describe, for a recording. Errors: ConfigError."""
+    """Return the learner that the options describe, for a recording. Errors: ConfigError."""
     classes = recording.classes
     link = args.link or ("gaussian" if classes is None else "categorical")
     n_out = len(recording.target_names) if classes is None else len(classes)

@@ -1,4 +1,4 @@
-"""``nbt-embed size``: what a learner takes on a microcontroller, before anything is bought."""
+"""``nbt-embed size``: memory and time of a learner on a microcontroller, computed in advance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbt_embed import __version__
 from nbt_embed._kernel_config import memory_of
 from nbt_embed.alternatives import alternatives
 from nbt_embed.config import CHOICES, Config
-from nbt_embed.cost import processor_of, processors
+from nbt_embed.cost import MHZ_MAX, processor_of, processors
 from nbt_embed.errors import ConfigError, shown
 from nbt_embed.footprint import Footprint, Limits, footprint, misfits
 from nbt_embed.options import add_learner, config_of, count_from, describe
@@ -59,7 +59,7 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(one.name for one in processors())
     group.add_argument("--mcu", metavar="NAME", help=f"{names}, or {ALL} for a table of them")
     for name, metavar, kind, text in (
-        ("mhz", "F", _above_zero, "its clock in megahertz (default: that of a typical board)"),
+        ("mhz", "F", _megahertz, "its clock in megahertz (default: that of a typical board)"),
         ("volts", "V", _above_zero, "supply voltage of the running core; needs --milliamps"),
         ("milliamps", "I", _above_zero, "current of the running core at this clock, from its data "
          "sheet"),
@@ -76,7 +76,7 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> Result:
-    """Bytes by purpose and those of other methods; or, with --mcu, all that a processor asks."""
+    """Print bytes by purpose and of other methods; with --mcu the cost on a processor."""
     check_targets([], args.json)
     decided = {"link": args.link, "max_delay": max(args.horizon - 1, 0)}
     config = config_of(args, args.inputs, args.outputs, **decided)
@@ -106,7 +106,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def _footprints(args: argparse.Namespace, config: Config) -> list[Footprint]:
-    """The learner on each processor that is asked for. Errors: ConfigError."""
+    """Return the learner's cost on each requested processor. Errors: ConfigError."""
     chosen = processors() if args.mcu.lower() == ALL else (processor_of(args.mcu),)
     return [
         footprint(config, one, args.mhz, args.rate, args.volts, args.milliamps) for one in chosen
@@ -114,7 +114,7 @@ def _footprints(args: argparse.Namespace, config: Config) -> list[Footprint]:
 
 
 def _check_alone(args: argparse.Namespace) -> None:
-    """Errors: ConfigError where an option asks for a processor that is not named."""
+    """Refuse an option that needs --mcu without it. Errors: ConfigError."""
     for name in ("mhz", "rate", "volts", "milliamps", "ram", "flash"):
         if getattr(args, name) is not None:
             raise ConfigError(
@@ -124,7 +124,7 @@ def _check_alone(args: argparse.Namespace) -> None:
 
 
 def rate(text: str) -> float:
-    """Samples a second, of a frequency, a period or a number of samples in a time.
+    """Convert a frequency, a period, or a number of samples per time to samples per second.
 
     Examples:
         >>> rate("100Hz"), rate("10 ms"), rate("60/min")
@@ -150,14 +150,18 @@ def rate(text: str) -> float:
     )
 
 
-def _above_zero(text: str) -> float:
-    if re.fullmatch(_NUMBER, text, re.IGNORECASE) and 0 < float(text) <= 1e9:
+def _above_zero(text: str, most: float = 1e9, what: str = "a number") -> float:
+    if re.fullmatch(_NUMBER, text, re.IGNORECASE) and 0 < float(text) <= most:
         return float(text)
-    raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number above 0, up to 1e9")
+    raise argparse.ArgumentTypeError(f"{shown(text)}: expected {what} above 0, up to {most:g}")
+
+
+def _megahertz(text: str) -> float:
+    return _above_zero(text, MHZ_MAX, "a clock in megahertz")
 
 
 def _bytes(text: str) -> int:
-    """Bytes, of a number of KiB."""
+    """Convert KiB to bytes."""
     found = int(_above_zero(text) * _KIB)
     if found == 0:
         raise argparse.ArgumentTypeError(f"{shown(text)}: expected at least one byte, 1/{_KIB}")

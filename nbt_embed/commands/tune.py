@@ -1,4 +1,4 @@
-"""``nbt-embed tune``: a short search for settings, and what it bought where it had not looked."""
+"""``nbt-embed tune``: search settings, and measure their gain on unseen rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nbt_embed.report import json_text
 if TYPE_CHECKING:
     from nbt_embed.app.tuning import Search
 
-# What the search leaves alone if an option names it.
+# Settings that are not searched if an option names them.
 _FIXED = ("hidden", "resonators", "head", "lags")
 
 
@@ -77,7 +77,7 @@ def add(commands: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> Result:
-    """Search, compare on the rest, and say what it bought."""
+    """Search, compare on the rest, and report the gain."""
     with needs("nbt-embed tune"):
         import optuna  # noqa: F401 - looked for before the file is read
 
@@ -112,7 +112,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def search_of(args: argparse.Namespace) -> Search:
-    """What the options search. Errors: ConfigError."""
+    """Return the search that the options describe. Errors: ConfigError."""
     from nbt_embed.app.tuning import Search
 
     check_link(args)

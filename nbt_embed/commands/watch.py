@@ -1,4 +1,4 @@
-"""``nbt-embed watch``: learn a stream while it comes, answer every row, show, save and go on."""
+"""``nbt-embed watch``: learn a live stream, answer every row, show, save and resume."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def main(args: argparse.Namespace) -> Result:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Errors: InputError, StreamError."""
+    """Refuse options that contradict one another. Errors: InputError, StreamError."""
     for option in ("save_every", "resume"):
         if getattr(args, option) and args.save is None:
             raise InputError(f"--{option.replace('_', '-')}: name the file with --save")
@@ -233,7 +233,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def source_options(args: argparse.Namespace) -> SourceOptions:
-    """What was said about reading; at horizon 0 no label is told with the inputs of its row."""
+    """Return the options of the source; at horizon 0 targets are not inputs."""
     from nbt_embed.live.options import SourceOptions
 
     return SourceOptions(
@@ -254,7 +254,7 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
 
 
 def learner_of(args: argparse.Namespace, source: Source) -> Config:
-    """The learner that the options describe, for a source. Errors: ConfigError, InputError."""
+    """Return the learner for a source by the options. Errors: ConfigError, InputError."""
     classes = source.classes
     link = args.link or ("gaussian" if classes is None else "categorical")
     if link == "categorical" and classes is None:
@@ -279,7 +279,7 @@ def learner_of(args: argparse.Namespace, source: Source) -> Config:
     )
     if (
         config.anchored and config.anchor is None
-    ):  # found by names: the first rows are not waited for
+    ):  # The anchor follows from the names, without waiting for rows.
         config = replace(config, anchor=tuple(source.anchor))
     return config
 

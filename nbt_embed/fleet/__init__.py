@@ -1,4 +1,4 @@
-"""A fleet: many devices, each with its own learner, simulated on all cores or on many machines."""
+"""A fleet of devices, each with its own learner, simulated on all cores or on several machines."""
 
 from nbt_embed.fleet.batch import Batch
 from nbt_embed.fleet.fleet import Fleet, Summary

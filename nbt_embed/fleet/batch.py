@@ -1,4 +1,4 @@
-"""Many learners in a few blocks of memory."""
+"""Many learners in few blocks of memory."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from nbt_embed.config import Config, Link, changed
 from nbt_embed.errors import CheckpointError, ConfigError, InputError, InputTypeError, shown
 from nbt_embed.learner import Learner
 
-_CACHE_LINE, _WORD = 64, 8  # bytes: what is fast, and what the kernel needs
+_CACHE_LINE, _WORD = 64, 8  # bytes: for speed; the kernel's alignment
 _SPARE = 0.04  # share of a row that may be lost to its alignment
 _MAGIC = b"NBTBATCH"
 _HEADER = struct.Struct("<8sQQ")  # magic, version, learners
-_VERSION, _DIGEST = 1, 16  # bytes at the end, of all before them
-_ENTRY = np.dtype([("bytes", "<u8"), ("no_anchor", "<u8")])  # of each learner, after the header
+_VERSION, _DIGEST = 1, 16  # bytes at the end: a checksum of all before them
+_ENTRY = np.dtype([("bytes", "<u8"), ("no_anchor", "<u8")])  # per learner, after the header
 
 
 class Batch:
-    """n learners in one block for each distinct size, row after row.
+    """n learners, in one block of memory per distinct size, one row per learner.
 
-    ``batch[i]`` is a new ``Learner`` object over row i: its whole state is in the row, so the
-    object may be dropped between any two calls. It has the bits of ``Learner(configs[i])``.
+    ``batch[i]`` is a new ``Learner`` object over row i. The row contains its whole state, so the
+    object may be dropped between any two calls. The learner has the bits of
+    ``Learner(configs[i])``.
 
     Examples:
         >>> from dataclasses import replace
@@ -49,11 +50,11 @@ class Batch:
         >>> batch[7].hash() == lone.hash()
         True
 
-    Different rows may be used from different threads at once. Two learners over the same row are
-    not protected from each other: use them from one thread.
+    Threads may use different rows at the same time. Two learners over the same row are not
+    protected from each other: use them from one thread.
 
     Args:
-        configs: one for each learner; a sequence that makes them one by one costs no memory.
+        configs: one per learner; a sequence that creates them on access costs no memory.
 
     Errors: ConfigError names the learner and the field. Cost: O(n NBT_BYTES); memory at most 5 %
     more than that.
@@ -88,10 +89,10 @@ class Batch:
         self._sizes: list[int] = []  # bytes of each
         self._kind = np.zeros(n, np.uint32)
         self._seed = np.zeros(n, np.uint64)
-        self._decided = np.zeros(n, np.bool_)  # whether anchors have been looked for
+        self._decided = np.zeros(n, np.bool_)  # whether the anchor has been searched
 
     def _note(self, i: int, config: Config) -> int:
-        """Remember the configuration of learner i; returns the learner's bytes."""
+        """Store the configuration of learner i, and return the learner's bytes."""
         values = vars(config)
         key = tuple([value for name, value in values.items() if name != "seed"])
         kind = self._places.get(key)
@@ -109,7 +110,7 @@ class Batch:
         return self._sizes[kind]
 
     def _allocate(self, sizes: NDArray[np.int64]) -> None:
-        """One block for each size; ``_place`` is the number of a learner's row in its block."""
+        """Allocate one block per size; ``_place`` is the row of each learner in its block."""
         self._blocks: dict[int, NDArray[np.uint8]] = {}
         self._place = np.zeros(len(sizes), np.uint32)
         for size in np.unique(sizes).tolist():
@@ -151,18 +152,18 @@ class Batch:
         return learner
 
     def find_anchor(self, i: int, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> None:
-        """``Learner.find_anchor`` of learner i, once and for all: no later ``run`` looks again."""
+        """Call ``Learner.find_anchor`` of learner i; no later ``run`` searches again."""
         self[i].find_anchor(X, Y, horizon=horizon)
         self._decided[i] = True
 
     @property
     def seeds(self) -> NDArray[np.uint64]:
-        """(n,) of the configurations."""
+        """(n,) seeds of the configurations."""
         return self._seed.copy()
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Outputs of the distinct configurations."""
+        """Numbers of outputs of the distinct configurations."""
         return tuple([config.n_out for config in self._templates])
 
     def link(self, i: int) -> Link:
@@ -174,7 +175,7 @@ class Batch:
         return self._sizes[int(self._kind[i])]
 
     def to_bytes(self) -> bytes:
-        """The checkpoints of all learners, one after the other.
+        """Return the checkpoints of all learners, in order.
 
         Errors: CheckpointError (a learner with a number that is not finite). Cost: O(bytes).
         """
@@ -191,9 +192,9 @@ class Batch:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Batch:
-        """The batch of a checkpoint; it continues with the bits of the saved one.
+        """Return the batch of a checkpoint; it continues with the bits of the saved one.
 
-        Errors: CheckpointError names the learner and the fault of its bytes.
+        Errors: CheckpointError names the learner and what is wrong with its bytes.
         """
         warn_of_floats("load")
         try:
@@ -210,7 +211,7 @@ class Batch:
             except CheckpointError as error:
                 raise CheckpointError(f"learner {i}: {error}") from None
             none = bool(entries["no_anchor"][i]) and config.anchored
-            anchor = (None,) * config.n_out if none else None  # found ones are in the checkpoint
+            anchor = (None,) * config.n_out if none else None  # the checkpoint contains the anchors
             sizes[i] = self._note(i, changed(config, anchor=anchor))
         self._allocate(sizes)
         handle = ffi.new("nbt_learner **")
@@ -226,7 +227,7 @@ class Batch:
 
 
 def _taken_apart(data: bytes) -> tuple[NDArray[Any], list[bytes]]:
-    """The entries and the learners' checkpoints. Errors: CheckpointError."""
+    """Split a checkpoint into entries and learners' checkpoints. Errors: CheckpointError."""
     if len(data) < _HEADER.size or not data.startswith(_MAGIC):
         raise CheckpointError(f"{len(data)} bytes: not a checkpoint of a batch")
     _, version, n = _HEADER.unpack_from(data)
@@ -248,7 +249,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:
-    """N zeroed rows, whose arrays start on a cache line where that costs little.
+    """Return n zeroed rows, aligned to cache lines where that costs little.
 
     Errors: InputError without enough memory.
     """
@@ -258,8 +259,8 @@ def _block(n: int, size: int, header: int) -> NDArray[np.uint8]:
         raw = np.zeros(n * stride + _CACHE_LINE, np.uint8)
     except (MemoryError, ValueError):
         raise InputError(
-            f"{n} learners of {size} bytes: {n * stride / 1e9:.3g} GB are not free; simulate fewer "
-            "at once, or pass streams that can be read device by device"
+            f"{n} learners of {size} bytes: {n * stride / 1e9:.3g} GB of memory are not free; "
+            "simulate fewer at once, or pass streams that can be read device by device"
         ) from None
     address = int(ffi.cast("uintptr_t", ffi.from_buffer(raw)))
     start = -(address + header) % _CACHE_LINE

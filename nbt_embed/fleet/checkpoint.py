@@ -1,4 +1,4 @@
-"""How far a job has come."""
+"""The checkpoint of a job."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nbt_embed.errors import CheckpointError
 from nbt_embed.fleet.columns import SCHEMA, TEXT, Columns, columns_of
 from nbt_embed.fleet.devices import Devices
 
-_DIGEST = 16  # bytes, of all that follows them
+_DIGEST = 16  # bytes of the checksum of everything after them
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a job has done.
+    """The progress of a job.
 
-    Attributes: finished, results of its first devices, None without any; devices, how many these
-    are; fed, their rows; learners, of the device after them, None before its first row.
+    Attributes: finished, results of its first devices, None without any; devices, the number of
+    these; fed, their rows; learners, those of the next device, None before its first row.
     """
 
     finished: Columns | None
@@ -30,9 +30,9 @@ class Checkpoint:
     learners: Devices | None
 
     def to_bytes(self, whose: str) -> bytes:
-        """The same in bytes that know when they are damaged.
+        """Return the checkpoint as bytes with a checksum.
 
-        Args: whose, what they belong to.
+        Args: whose, the job to which they belong.
         Errors: CheckpointError (a learner with a number that is not finite).
         """
         learners = self.learners.to_bytes() if self.learners else b""
@@ -50,7 +50,7 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes, whose: str) -> Checkpoint:
-        """The other way round. Errors: CheckpointError (damaged, or of something else)."""
+        """Read a checkpoint. Errors: CheckpointError (damaged, or of another job)."""
         digest, data = data[:_DIGEST], data[_DIGEST:]
         if digest != _digest(data):
             raise CheckpointError(f"{len(data)} bytes of a job: damaged")

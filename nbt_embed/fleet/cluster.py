@@ -1,8 +1,8 @@
-"""The jobs of a fleet on Dask: on processes of this machine, or on a cluster that is running.
+"""The jobs of a fleet on Dask: on processes of this machine, or on a running cluster.
 
-One task carries one job through all its time. The job's state stays on the worker that has it, and
-the job writes it into the run directory now and then; a worker that is lost costs what came after.
-The results do not depend on which worker had which job, nor on how often one was lost.
+One task feeds all rows of one job. The job's state is in memory of its worker, and the job writes
+checkpoints into the run directory. If a worker is lost, the work since the last checkpoint is
+repeated. The results do not depend on the assignment of jobs to workers, nor on losses.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.columns import Columns
     from nbt_embed.fleet.job import Job
 
-_STOP = 60.0  # seconds that jobs have for their last checkpoint
-_GATHER = 5.0  # seconds for a result to come, until the workers are looked at again
-_ROUNDS = 2  # times that Dask may give a job up before it is given up here, without any progress
+_STOP = 60.0  # seconds that jobs have to write their last checkpoint
+_GATHER = 5.0  # seconds to wait for a result before the workers are checked again
+_ROUNDS = 2  # times that Dask may give up a job without progress before this module does
 _UNPACK = (
     "worker {0}: cannot unpack what it was sent ({1}); install the modules of streams and "
     "configs there, or define them in the script that makes this call"
@@ -62,20 +62,20 @@ def run_on(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> list[Columns]:
-    """What every job returns, in their order.
+    """Return the result of every job, in order.
 
     Args:
         scheduler: "processes", for processes of this machine; the address of a running Dask
-            scheduler, as "tcp://host:8786"; or a Client that is connected to one, and stays so.
-        jobs: each is run by one thread of one worker, from its last checkpoint on.
-        workers: jobs at once. None: as many as this process may use processors, or as the running
-            cluster has threads.
+            scheduler, such as "tcp://host:8786"; or a connected Client, which stays connected.
+        jobs: each is run by one thread of one worker, from its last checkpoint.
+        workers: jobs at once. None: the number of processors that this process may use, or of
+            threads of the running cluster.
         progress: called with the number of rows fed since the last call, from this thread.
 
-    Errors: ConfigError (scheduler, workers); ClusterError, where the cluster cannot be used or is
-    lost, or a job loses one worker after another; InputTypeError, a series that cannot be sent to
-    another process; Interrupted; and the first that a job raises. Jobs that were running then have
-    written their checkpoints.
+    Errors: ConfigError (scheduler, workers); ClusterError: the cluster cannot be used or is lost,
+    or a job loses one worker after another; InputTypeError: a series cannot be sent to another
+    process; Interrupted; and the first error of a job. In these cases the running jobs have written
+    their checkpoints.
     """
     if not jobs:
         return []
@@ -87,10 +87,11 @@ def run_on(
 
 @dataclass
 class _State:
-    """Of a job.
+    """The state of a job.
 
-    Attributes: rows, told of; begun, rows that were done when a worker last took it up; given_up,
-    the same when Dask last gave it up; rounds, times that it did so without any progress.
+    Attributes: rows, reported so far; begun, rows that were done when the current worker started;
+    given_up, rows that were done when Dask last gave up; rounds, times that it gave up without
+    progress.
     """
 
     rows: int = 0
@@ -100,9 +101,9 @@ class _State:
 
 
 class _Run:
-    """The jobs of one call, some of which are with the scheduler at any time.
+    """The jobs of one call, of which the scheduler holds only some at a time.
 
-    Callbacks of Dask, which come in other threads, only put their news into a queue.
+    Dask's callbacks run in other threads; they only put events into a queue.
     """
 
     def __init__(self, cluster: Cluster, jobs: Sequence[Job], progress: Progress) -> None:
@@ -111,7 +112,7 @@ class _Run:
         self._waiting = deque(range(len(jobs)))
         self._running: dict[str, tuple[int, Future[Any]]] = {}
         self._news: queue.SimpleQueue[Future[Any] | remote.Event] = queue.SimpleQueue()
-        self._carriers: set[tuple[int, str]] = set()  # a job, and a worker that is at it
+        self._carriers: set[tuple[int, str]] = set()  # a job, and the worker that runs it
         self._states = [_State() for _ in jobs]
         self._columns: dict[int, Columns] = {}
         self._packer = Packer(jobs)
@@ -135,7 +136,7 @@ class _Run:
         return [self._columns[number] for number in range(len(self._jobs))]
 
     def _submit(self) -> None:
-        """As many jobs as workers can run, and a few: the scheduler's memory holds no more."""
+        """Submit only what workers can run and a few more jobs, to limit the scheduler's memory."""
         while self._waiting and len(self._running) < self._watch.window:
             number = self._waiting.popleft()
             content = self._packer.pack(self._jobs[number])
@@ -149,7 +150,7 @@ class _Run:
             future.add_done_callback(self._news.put)
 
     def _large_series(self) -> Future[Any] | None:
-        """A task whose result workers keep and pass on, and make again where all were lost."""
+        """Return a task whose result workers keep, pass on, and recompute if it is lost."""
         content = self._packer.apart
         if content is None:
             return None
@@ -180,7 +181,7 @@ class _Run:
             self._carriers.add(place)
 
     def _tell(self, number: int, rows: int) -> None:
-        """A job has come as far as ``rows``: what is done twice, after a loss, is told once."""
+        """Report progress of a job; rows that are repeated after a loss are reported once."""
         state = self._states[number]
         if rows > state.rows:
             self._progress(rows - state.rows)
@@ -196,8 +197,8 @@ class _Run:
         else:
             try:
                 rows, columns = future.result(timeout=_GATHER)
-            except (TimeoutError, asyncio.TimeoutError, OSError):  # its worker is lost since
-                future.add_done_callback(self._news.put)  # it is run again
+            except (TimeoutError, asyncio.TimeoutError, OSError):  # its worker has been lost since
+                future.add_done_callback(self._news.put)  # it runs again
                 return
             except CancelledError as error:
                 raise ClusterError(GONE.format(name=self._cluster.name)) from error
@@ -207,7 +208,7 @@ class _Run:
         future.release()
 
     def _failed(self, number: int, error: BaseException) -> None:
-        """Raise what ended the job, or submit it once more."""
+        """Raise the error that ended the job, or submit it again."""
         if isinstance(error, KilledWorker):
             self._lost(number, error)
             return
@@ -218,7 +219,7 @@ class _Run:
         raise error
 
     def _lost(self, number: int, error: KilledWorker) -> None:
-        """Submit the job once more if there is hope. Errors: ClusterError."""
+        """Submit the job again. Errors: ClusterError after ``_ROUNDS`` times without progress."""
         job, state = self._jobs[number], self._states[number]
         state.rounds = 1 if state.begun > state.given_up else state.rounds + 1
         state.given_up = state.begun
@@ -228,16 +229,16 @@ class _Run:
             last = error.last_worker
             raise ClusterError(
                 f"job {number} ({devices}): {losses} workers were lost one after another while "
-                f"they had it, and it got no further. The last was {last.address} "
+                f"they ran it, without progress. The last was {last.address} "
                 f"({self._cluster.fate(last.name)}). Give its machine more memory or the job "
                 "fewer devices; the same call with the same out resumes from the checkpoints"
             ) from error
         self._waiting.appendleft(number)
 
     def _stop(self) -> None:
-        """Let go of what is running, and wait until it has written its checkpoints."""
+        """Cancel the running jobs, and wait until they have written their checkpoints."""
         for _, future in self._running.values():
-            future.release()  # needs no answer, which a scheduler that is gone would not give
+            future.release()  # needs no answer, so it works without a scheduler
         deadline = time.monotonic() + _STOP
         with suppress(ClusterError):
             while self._carriers and self._alive() and time.monotonic() < deadline:
@@ -250,5 +251,5 @@ class _Run:
                 self._carriers = {one for one in self._carriers if one[1] in self._watch.workers}
 
     def _alive(self) -> bool:
-        """Whether there is a scheduler; without one workers stop their jobs by themselves."""
+        """Return whether there is a scheduler; without one, workers stop their jobs themselves."""
         return bool(self._cluster.client.status == "running")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbt_embed._kernel_config import GUARDS
 
 Columns = dict[str, NDArray[Any]]
-"""Name of a column -> its values, (rows,); of what there is for every target (rows, n_target)."""
+"""Name of a column -> its values, (rows,), or (rows, n_target) if there is one per target."""
 
 SCHEMA: dict[str, type[np.generic]] = {
     "device": np.int64,
@@ -34,25 +34,25 @@ SCHEMA: dict[str, type[np.generic]] = {
     "error": np.object_,
     "hash": np.uint64,
 }
-"""Type of every column, in their order; what each means stands in docs/guide/fleet.md."""
+"""Type of every column, in order (meanings: docs/guide/fleet.md)."""
 
 TEXT = tuple([name for name, kind in SCHEMA.items() if kind is np.object_])
-"""Columns of text, whose values are ``str``."""
+"""Columns of text, with values of type ``str``."""
 
 PER_TARGET = ("rmse_per_target", "last_rmse_per_target")
-"""Columns that have a value for every target."""
+"""Columns with one value per target."""
 
 
 def readable(name: str) -> str:
-    """The name as text that a file takes: bytes of a file's name that are no UTF-8 become "?"."""
+    """Return the name as text for a file: bytes of a file name that are not UTF-8 become "?"."""
     return name.encode(errors="replace").decode()
 
 
 def columns_of(values: dict[str, Any]) -> Columns:
-    """Columns of their values, in the schema's order and types."""
+    """Return the values as columns, in the schema's order and types."""
     return {name: np.asarray(values[name], kind) for name, kind in SCHEMA.items()}
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """The rows of all parts, one after the other."""
+    """Return the rows of all parts, in order."""
     return {name: np.concatenate([part[name] for part in parts]) for name in SCHEMA}

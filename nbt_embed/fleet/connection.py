@@ -1,4 +1,4 @@
-"""A connection to a Dask cluster: made, checked before anything is fed, and watched."""
+"""Connect to a Dask cluster, check it before the first row, and watch its workers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from nbt_embed.fleet.local_cluster import Processes
 from nbt_embed.fleet.store import SEEN
 from nbt_embed.parallel import threads
 
-_ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # Clients may have others
+_ADDRESSES = ("tcp://", "tls://", "ws://", "wss://")  # clients may have others
 _ENCRYPTED = ("tls://", "wss://")
 _EXPECTED = (
-    'expected "processes", the address of a running Dask scheduler as "tcp://host:8786", a '
+    'expected "processes", the address of a running Dask scheduler such as "tcp://host:8786", a '
     "distributed.Client, or None for threads"
 )
-_STARTING = ("newly-created", "connecting")  # states of a Client, also of ``get_client`` at first
+_STARTING = ("newly-created", "connecting")  # of a Client, also from ``get_client``
 _CONNECT = 10.0  # seconds until a scheduler that does not answer is an error
 _WORKERS = 60.0  # seconds until a cluster without workers is an error
-_ANSWER = 60.0  # seconds until a scheduler that is connected and says nothing is an error
-_EVENTS = 20.0  # progress that the scheduler passes on, events a second at most
+_ANSWER = 60.0  # seconds until a connected scheduler that does not answer is an error
+_EVENTS = 20.0  # progress events per second that the scheduler forwards, at most
 LOOK = 0.5
-"""Seconds between two looks at the workers."""
+"""Seconds between two checks of the workers."""
 
 GONE = (
     "{name}: the connection to the scheduler is lost; start a scheduler and make the same call "
@@ -45,7 +45,7 @@ GONE = (
 )
 _MISSING = (
     "worker {where}: cannot run nbt_embed ({reason}); install the packages of this process "
-    "there, as with pip install 'nbt-embed[fleet]'"
+    "there, for example with pip install 'nbt-embed[fleet]'"
 )
 
 Scheduler: TypeAlias = str | Client
@@ -55,22 +55,22 @@ Scheduler: TypeAlias = str | Client
 class Cluster:
     """A connected client.
 
-    Attributes: name, for messages; most, jobs at once at most; tend, looks after the workers;
-    fate, how the worker of a name ended.
+    Attributes: name, for messages; most, maximum of jobs at once; tend, replaces dead workers;
+    fate, describes how the worker of a name ended.
     """
 
     client: Client
     name: str
     most: int | None
-    tend: Callable[[], None] = lambda: None  # who started a running cluster looks after it
+    tend: Callable[[], None] = lambda: None  # a running cluster replaces its own workers
     fate: Callable[[object], str] = lambda _name: "see its log"
 
 
 @contextmanager
 def connected(scheduler: Scheduler, workers: int | None, jobs: int) -> Iterator[Cluster]:
-    """A cluster for the time of the block, with no more processes of its own than there are jobs.
+    """Connect for the duration of the block; an own cluster has at most one process per job.
 
-    The arguments and errors are those of ``run_on``.
+    Arguments and errors are those of ``run_on``.
     """
     if isinstance(scheduler, Client):
         if scheduler.asynchronous:
@@ -100,10 +100,10 @@ def connected(scheduler: Scheduler, workers: int | None, jobs: int) -> Iterator[
 
 @contextmanager
 def _out_of_the_way() -> Iterator[None]:
-    """Called in a Dask task, which waits for the jobs: leave them its thread."""
+    """Release the thread of the Dask task that called, so that jobs can use it."""
     try:
         get_worker()
-    except ValueError:  # no task
+    except ValueError:  # not in a task
         yield
         return
     secede()
@@ -126,7 +126,7 @@ def _client(address: str) -> Iterator[Client]:
     certified = Security().get_connection_args("client").get("ssl_context") is not None
     if address.startswith(_ENCRYPTED) and not certified:
         raise ConfigError(
-            f"scheduler = {shown(address)}: Dask has no certificates for it; name them in its "
+            f"scheduler = {shown(address)}: Dask has no certificates for it; name them in Dask's "
             "settings distributed.comm.tls, or pass a Client that has them"
         )
     try:
@@ -144,7 +144,7 @@ def _client(address: str) -> Iterator[Client]:
 
 
 class _Quiet:
-    """What ``quiet`` does, once for all calls that are in it at the same time."""
+    """The state of ``quiet``, shared by all calls that run at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -168,9 +168,9 @@ _QUIET = _Quiet()
 
 
 def quiet() -> _Quiet:
-    """Keep Dask's records of lost workers and connections off the terminal: errors say it all.
+    """Suppress Dask's log of lost workers and connections, since errors report them.
 
-    A large job is no mistake here, either. Calls in several threads may overlap in any way.
+    Dask's warning about large jobs is suppressed too. Calls in several threads may overlap.
     """
     return _QUIET
 
@@ -192,9 +192,9 @@ def _quiet() -> Iterator[None]:
 
 
 def check_workers(cluster: Cluster, directory: Path | None) -> None:
-    """Before anything is fed: that workers are there, of one software, and see the run directory.
+    """Check before the first row that workers exist, agree in software, and see the directory.
 
-    Workers that come later check their software themselves. Errors: ClusterError.
+    Workers that join later check their software themselves. Errors: ClusterError.
     """
     watch = Watch(cluster)
     watch.look()
@@ -213,7 +213,7 @@ def check_workers(cluster: Cluster, directory: Path | None) -> None:
     for address, answer in found.items():
         if isinstance(answer, BaseException):
             if address not in watch.ask():
-                continue  # it is lost since
+                continue  # it has been lost since
             raise ClusterError(_MISSING.format(where=address, reason=answer))
         software, wrong = answer
         check_software(address, software)
@@ -225,7 +225,7 @@ def check_workers(cluster: Cluster, directory: Path | None) -> None:
 
 
 def check_software(address: str, found: tuple[str, str]) -> None:
-    """Refuse a worker that would give other results. Errors: ClusterError."""
+    """Refuse a worker whose results would differ. Errors: ClusterError."""
     version, bits = remote.software()
     if found != (version, bits):
         other = "" if found[1] == bits else ", and its kernel computes other bits"
@@ -236,10 +236,10 @@ def check_software(address: str, found: tuple[str, str]) -> None:
 
 
 class Watch:
-    """The workers, looked at now and then.
+    """Periodic checks of the workers.
 
-    Attributes: workers, the addresses of all; window, jobs that should be with the scheduler;
-    every, seconds between two reports of progress of one job.
+    Attributes: workers, all addresses; window, jobs that the scheduler should hold; every, seconds
+    between two progress reports of one job.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -249,7 +249,7 @@ class Watch:
         self.window, self.every = 1, 1.0
 
     def look(self) -> None:
-        """Errors: ClusterError where there are no workers any more, or no scheduler."""
+        """Check the cluster. Errors: ClusterError without workers or scheduler."""
         now = time.monotonic()
         if now - self._looked < LOOK:
             return
@@ -262,7 +262,7 @@ class Watch:
         if cluster.most is not None:
             self.window = cluster.most
         else:
-            self.window = at_once + at_once // 4 + 1  # the next one is there when one is done
+            self.window = at_once + at_once // 4 + 1  # the next job is ready when one ends
         self.every = max(LOOK, at_once / _EVENTS)
         self._looked = now
         if threads:
@@ -274,7 +274,7 @@ class Watch:
             )
 
     def ask(self) -> dict[str, int]:
-        """The threads of each worker. Errors: ClusterError where the scheduler does not answer."""
+        """Return the threads of each worker. Errors: ClusterError if the scheduler is silent."""
         client = self._cluster.client
         assert client.scheduler is not None  # it is connected
         try:

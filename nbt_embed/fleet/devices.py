@@ -1,4 +1,4 @@
-"""Devices at work: their learners, and what is known of the learners' errors so far."""
+"""Devices, their learners, and sums of the learners' errors so far."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ _STOPPED = re.compile(r"row (\d+): (.*)", re.DOTALL)
 class Devices:
     """n devices, each with a learner for every pair of a setting and a horizon.
 
-    Scored like ``evaluate``: every forecast before its label is learnt, and none before the learner
-    has seen a label of the target. All numbers lie in arrays: a device costs no Python object.
-    Different devices may be fed from different threads at once.
+    Scoring is that of ``evaluate``: every forecast is scored before its label is learnt, and none
+    before the learner has seen a label of the target. All numbers are in arrays, so a device needs
+    no Python object. Threads may feed different devices at the same time.
 
     Args:
-        configs: the learners', device after device; of each the settings in order, of each of these
-            the horizons in order.
-        settings: how many there are.
+        configs: of the learners, ordered by device, then setting, then horizon.
+        settings: number of settings.
         horizons: h, steps between a forecast and its target.
         n_label: O, values in a label.
 
@@ -52,9 +51,9 @@ class Devices:
         most = max(1, *horizons)
         width = max(self._batch.widths)
         self._arrays: dict[str, NDArray[Any]] = {
-            "rows": np.zeros(devices, np.int64),  # fed
+            "rows": np.zeros(devices, np.int64),  # rows fed
             "known": np.full((devices, most, n_label), np.nan, np.float32),  # last values, by rows
-            "first": np.full((pairs, n_label), -1, np.int64),  # row that is scored, -1: none yet
+            "first": np.full((pairs, n_label), -1, np.int64),  # scored row, -1: none yet
             "scored": np.zeros(pairs, np.int64),  # rows
             "spread": np.zeros((pairs, n_label, SUMS)),
             "last_squared": np.zeros((pairs, n_label)),  # Σ e² of the last value
@@ -64,23 +63,23 @@ class Devices:
             "diverged": np.zeros(learners, np.bool_),  # whether a forecast was not finite
             "stopped": np.full(learners, -1, np.int64),  # row that was refused, -1: none
         }
-        self._refused: dict[int, str] = {}  # number of a learner -> why it was fed no further
+        self._refused: dict[int, str] = {}  # number of a learner -> why it was stopped
 
     @property
     def _learners(self) -> int:
-        """Of one device."""
+        """Return the numbers of the learners of a device."""
         return len(self._batch) // len(self._arrays["rows"])
 
     def rows(self, device: int) -> int:
-        """Rows that were fed to a device."""
+        """Return the number of rows that were fed to a device."""
         return int(self._arrays["rows"][device])
 
     def refused(self, device: int) -> bool:
-        """Whether no learner of a device takes its stream any longer."""
+        """Return whether all learners of a device have refused its stream."""
         return all(one in self._refused for one in self._numbers(device))
 
     def refuse(self, device: int, reason: str) -> None:
-        """Leave a device out: its stream cannot be read."""
+        """Exclude a device whose stream cannot be read."""
         for number in self._numbers(device):
             self._stop(number, 0, reason)
 
@@ -89,7 +88,7 @@ class Devices:
         self._refused[number] = reason
 
     def find_anchors(self, device: int, inputs: Float32Array, labels: Float32Array) -> None:
-        """Look for the anchors of a device's learners, before its first row (``Series.head``)."""
+        """Search the anchors of a device's learners, before its first row (``Series.head``)."""
         for number in self._numbers(device):
             horizon = self._horizons[number % len(self._horizons)]
             self._batch.find_anchor(number, inputs, labels, horizon=horizon)
@@ -97,19 +96,19 @@ class Devices:
     def feed(self, device: int, inputs: Float32Array, labels: Float32Array) -> None:
         """Feed the next rows of a device: inputs (t, n_in), labels (t, O), NaN where missing.
 
-        A learner that refuses a row is fed no further and remembers why. A cut into several calls
-        changes nothing.
+        A learner that refuses a row is stopped, and the reason is stored. Splitting the rows over
+        several calls does not change the result.
         """
         begin = 0
         while begin < len(inputs):
             room = BLOCK_ROWS - self.rows(device) % BLOCK_ROWS
             rows = slice(begin, begin + room)
-            with np.errstate(over="ignore", invalid="ignore"):  # of streams that are refused
+            with np.errstate(over="ignore", invalid="ignore"):  # the stream may be refused
                 self._feed(device, inputs[rows], labels[rows])
             begin += room
 
     def _feed(self, device: int, inputs: Float32Array, labels: Float32Array) -> None:
-        """The same within a block."""
+        """Feed rows within a block."""
         arrays, steps = self._arrays, len(inputs)
         row, most = self.rows(device), len(arrays["known"][device])
         values = filled(np.concatenate([arrays["known"][device], labels]))
@@ -132,13 +131,13 @@ class Devices:
         arrays["rows"][device] += steps
 
     def _numbers(self, device: int) -> range:
-        """The learners of a device."""
+        """Return the numbers of the learners of a device."""
         return range(device * self._learners, (device + 1) * self._learners)
 
     def _run(
         self, number: int, inputs: Float32Array, labels: Float32Array, horizon: int, row: int
     ) -> Float32Array | None:
-        """The forecasts; None if the learner refuses a row, after the rows before it."""
+        """Return the forecasts; None if the learner refuses a row, after the rows before it."""
         learner = self._batch[number]
         try:
             return learner.run(inputs, labels, horizon=horizon)
@@ -155,7 +154,7 @@ class Devices:
         truths: Float64Array,
         known: NDArray[np.bool_],
     ) -> None:
-        """Add the errors of a learner's forecasts; those for later rows wait."""
+        """Add the errors of a learner's forecasts; forecasts of later rows wait."""
         arrays, steps = self._arrays, len(forecasts)
         if not np.isfinite(forecasts).all():
             arrays["diverged"][number] = True
@@ -171,7 +170,7 @@ class Devices:
             bits[number] = _with_bits(float(bits[number]), link, forecasts[:steps], truths, known)
 
     def columns(self, first: int, names: Sequence[str], settings: Sequence[str]) -> Columns:
-        """The results so far, one row per learner.
+        """Return the results so far, one row per learner.
 
         Args: first, number of the first device; names, of all devices; settings, their names.
         """
@@ -216,7 +215,7 @@ class Devices:
         )
 
     def _pairs(self) -> NDArray[np.intp]:
-        """Of every learner the number of its pair of device and horizon."""
+        """Return for every learner the number of its pair of device and horizon."""
         number, horizons = np.arange(len(self._batch)), len(self._horizons)
         return number // self._learners * horizons + number % horizons
 
@@ -236,7 +235,7 @@ class Devices:
         return dict(zip(GUARDS, counts, strict=True))
 
     def to_bytes(self) -> bytes:
-        """Everything that makes the results those of an uninterrupted run.
+        """Return everything that resuming needs to give the results of an uninterrupted run.
 
         Errors: CheckpointError (a learner with a number that is not finite).
         """
@@ -254,7 +253,7 @@ class Devices:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Devices:
-        """The devices as they were; who reads bytes checks them first (``Checkpoint``)."""
+        """Restore the devices; the caller has checked the bytes (``Checkpoint``)."""
         self = cls.__new__(cls)
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
@@ -267,7 +266,7 @@ class Devices:
 
 
 def filled(values: Float32Array) -> Float32Array:
-    """Values (t, O) with the last known one where one is missing, NaN before the first."""
+    """Fill missing values (t, O) with the last known one, NaN before the first."""
     missing = np.isnan(values)
     if not missing.any():
         return values
@@ -277,9 +276,9 @@ def filled(values: Float32Array) -> Float32Array:
 
 
 def _scored(first: NDArray[np.int64], row: int, labels: Float32Array, horizon: int) -> Float32Array:
-    """Labels (t, O) from ``row`` on, NaN where none is scored; the rule is ``evaluate.Scored``'s.
+    """Return labels (t, O) from ``row`` on, NaN where unscored by the rule of ``evaluate.Scored``.
 
-    Args: first, (O,) first row that is scored, -1 before a label was seen; updated.
+    Args: first, (O,) first row that is scored, -1 before the first label; updated.
     """
     for target in np.flatnonzero(first < 0):
         known = np.flatnonzero(~np.isnan(labels[:, target])) + row
@@ -307,10 +306,11 @@ def _with_bits(
     truths: Float64Array,
     known: NDArray[np.bool_],
 ) -> float:
-    """The total and −log₂ of what the forecasts (t, n_out) gave to the labels (O, t) that came.
+    """Add −log₂ of the probabilities that forecasts (t, n_out) gave to the labels (O, t).
 
-    Row after row, one addition each, so that a cut of the rows changes nothing (``sum`` of a piece
-    would); one logarithm after the other: NumPy's own differ between processors in the last bit.
+    Rows are added one at a time, so that splitting them changes nothing (``sum`` of a piece would).
+    Logarithms are computed one at a time, because NumPy's own differ between processors in the last
+    bit.
     """
     surprises: Iterable[float]
     if link == "categorical":
@@ -323,7 +323,7 @@ def _with_bits(
 
 
 def _surprise_of_two(p: float, y: float) -> float:
-    """Of an output that is 1 with the chance p, where y came, 0 to 1."""
+    """Return −log₂ of the probability of y, 0 to 1, if the output is 1 with probability p."""
     return (y and y * _surprise(p)) + (y < 1 and (1 - y) * _surprise(1 - p))
 
 
@@ -332,17 +332,17 @@ def _surprise(chance: float) -> float:
 
 
 def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
-    """NaN where nothing was counted."""
+    """Divide; NaN where nothing was counted."""
     return np.divide(
         numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
     )
 
 
 def _relative(squared: Float64Array, last: Float64Array) -> Float64Array:
-    """Geometric mean over the targets of RMSE over the last value's RMSE (n,).
+    """Return the geometric mean over the targets of RMSE over the last value's RMSE (n,).
 
-    Targets that the last value forecasts without an error do not count; NaN where none counts,
-    infinite where an error is.
+    Targets that the last value forecasts without an error are left out. The mean is NaN if no
+    target is left, and infinite if an error is.
     """
     ratio = _ratio(squared, last)
     counts = ~np.isnan(last) & (last > 0)
@@ -366,14 +366,15 @@ def _first_refused(
     horizon: int,
     error: InputError,
 ) -> tuple[int, str]:
-    """The first row of a piece that a learner refuses, and why; the rows before it are fed.
+    """Return the first row of a piece that a learner refuses, and why; feed the rows before it.
 
-    ``run`` looks at a whole piece before its first step, so without this it would depend on the cut
-    how many rows before the bad one were fed. Args: error, what ``run`` said of the piece.
+    ``run`` checks a whole piece before its first step. Without this function, the number of rows
+    fed before the refused one would depend on the pieces.
+    Args: error, the message of ``run`` about the piece.
     """
     low, high = 0, len(inputs)
     while True:
-        stopped = _STOPPED.match(str(error))  # says in which row; else it was before the first one
+        stopped = _STOPPED.match(str(error))  # has the row; other errors come before the first
         if stopped:
             return low + int(stopped[1]), stopped[2]
         if high - low == 1:

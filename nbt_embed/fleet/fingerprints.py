@@ -1,4 +1,4 @@
-"""Fingerprints of samples: text that changes when they do."""
+"""Fingerprints of samples: text that changes when the samples do."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from nbt_embed.arrays import float32
 from nbt_embed.streams import Stream
 
-_EDGE = 1 << 20  # bytes at both ends of a large file that are looked at
+_EDGE = 1 << 20  # bytes hashed at each end of a large file
 
 
 def file_print(path: str | Path) -> str:
-    """A file's size, time, and a hash of its ends: what changes when it is written again."""
+    """Return a file's size, time, and a hash of its ends, which change when it is written."""
     state = Path(path).stat()
     digest = hashlib.blake2b(digest_size=8)
     with Path(path).open("rb") as file:
@@ -28,7 +28,7 @@ def file_print(path: str | Path) -> str:
 
 
 def array_print(array: NDArray[Any]) -> str:
-    """A hash of all samples: about a second a gigabyte."""
+    """Return a hash of all samples; takes about a second per gigabyte."""
     digest = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
     for device in range(len(array)):
         digest.update(float32("streams", array[device]).data)
@@ -36,7 +36,7 @@ def array_print(array: NDArray[Any]) -> str:
 
 
 def stream_print(stream: Stream) -> str:
-    """A hash of all samples of a stream."""
+    """Return a hash of all samples of a stream."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (stream.inputs, stream.targets):
         digest.update(f"{part.shape}".encode())

@@ -26,9 +26,8 @@ class Summary:
 
     Attributes: setting, horizon; devices; refused, the number with an ``error``; diverged, the
     number with a forecast that is not finite; memory_bytes, the largest; rmse, nrmse,
-    relative_error and
-    bits: median, 90th percentile and worst over the other devices, NaN where there is none;
-    beaten, share of these for which the last value is better.
+    relative_error and bits: median, 90th percentile and worst over the other devices, NaN if there
+    is none; beaten, share of these for which the last value has a smaller error.
     """
 
     setting: str
@@ -74,7 +73,7 @@ class Fleet:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Their names, in the order of the rows."""
+        """Names of the settings, in the order of the rows."""
         return tuple(dict.fromkeys(self.columns["setting"].tolist()))
 
     @property
@@ -177,7 +176,7 @@ def _summary(fleet: Fleet, setting: str, horizon: int) -> Summary:
 
 
 def _distribution(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Median, 90th percentile and largest: each the value of a device, infinite is large."""
+    """Return the median, 90th percentile and largest value; infinite values count as largest."""
     known = values[~np.isnan(values)]
     if not len(known):
         return np.nan, np.nan, np.nan

@@ -1,4 +1,4 @@
-"""A job: some devices that one worker carries through all their time."""
+"""A job: a range of devices that one worker feeds from the first to the last row."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from nbt_embed.fleet.series import Series, checked, cut
 from nbt_embed.fleet.settings import Configs, Setting
 from nbt_embed.fleet.store import Store
 
-_LONG = 0.25  # seconds that a piece may take
-_TOGETHER = 256  # devices whose results lie apart at most: their arrays take 3 kB each
+_LONG = 0.25  # seconds per piece, about
+_TOGETHER = 256  # devices whose results are joined at once: unjoined, their arrays take 3 kB each
 
 
 @dataclass(frozen=True)
 class Job:
-    """Devices, what they are to learn, and where the results go; picklable.
+    """Devices, their settings, and a place for the results; picklable.
 
-    The devices are fed one after the other, each through all its time, so that one device's
-    learners are in memory at once. With a store, what has been done is written there every
-    ``checkpoint_seconds``, and where the job is interrupted. Run again, after whatever happened,
-    anywhere that sees the folder, it goes on from there and ends with the same bytes. Two
-    processes that run the same job at once do the work twice and no harm.
+    The devices are fed one after the other, so that only one device's learners are in memory. With
+    a store, the job writes a checkpoint every ``checkpoint_seconds``, and when it is interrupted. A
+    job that is run again, on any machine that sees the folder, resumes there and ends with the same
+    bytes. Two processes may run the same job at once: they only duplicate the work.
 
     Attributes:
         number: of the job and of its part of the results.
         devices: their numbers, one range.
         settings, horizons: every device has a learner for each pair.
-        series: where its samples come from, of these devices at least.
-        store: the run directory, or None: results are returned only, a lost job begins again.
-        rows: rows of its devices together, as far as that is known; for the order of jobs and for
-            progress alone.
+        series: the samples, at least of these devices.
+        store: the run directory, or None: results are only returned, and a lost job starts again.
+        rows: total rows of its devices, as far as known; used only for the order of jobs and for
+            progress.
     """
 
     number: int
@@ -51,28 +50,28 @@ class Job:
     checkpoint_seconds: float = 10.0
 
     def run(self, advance: Callable[[int], None]) -> Columns:
-        """The results of the devices, one row per device, setting and horizon.
+        """Return the results of the devices, one row per device, setting and horizon.
 
         Args:
-            advance: called with the rows of devices that were fed since the last call (also those
-                that an earlier run had fed), after every piece; what it raises ends the job after a
-                checkpoint.
+            advance: called after every piece with the number of rows of devices since the last
+                call, including rows that an earlier run had fed; an exception from it ends the job
+                after a checkpoint.
 
-        Errors: OSError (the store), CheckpointError, what the series raises that is no NbtError.
-        Where learners diverge they warn with DivergenceWarning: callers that want none filter it,
+        Errors: OSError (the store), CheckpointError, any error of the series other than NbtError.
+        Diverging learners warn with DivergenceWarning: callers that do not want this filter it,
         once for all threads.
-        Cost: that of ``Learner.run``, and of one read of the samples.
+        Cost: that of ``Learner.run``, and one read of the samples.
         """
         done = self.store.part(self.number) if self.store else None
         if done is not None:
-            learners = len(self.settings) * len(self.horizons)  # of one device
+            learners = len(self.settings) * len(self.horizons)  # per device
             advance(self.rows or int(done["rows"][::learners].sum()))
             return done
         work = _Work(self)
         try:
             columns = work.finish(advance)
         except BaseException:
-            with suppress(OSError):  # the first error says more
+            with suppress(OSError):  # the first error has the cause
                 work.save()
             raise
         if self.store:
@@ -81,16 +80,16 @@ class Job:
 
 
 class _Work:
-    """What a job has done so far: devices that are finished, and the one at work."""
+    """The progress of a job: finished devices, and the current one."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._finished: list[Columns] = []
         self._fed = 0  # rows of these
-        self._device = job.devices.start  # the one at work
+        self._device = job.devices.start  # the current one
         self._learners: Devices | None = None
-        self._torn = False  # in the middle of a change: an interrupt may come at any moment
-        self._rows = BLOCK_ROWS  # fed at once
+        self._torn = False  # within an update, since an interrupt may come at any time
+        self._rows = BLOCK_ROWS  # per call
         self._saved = time.monotonic()
         kept = job.store.checkpoint(job.number) if job.store else None
         if kept is not None:
@@ -100,16 +99,17 @@ class _Work:
             self._learners = kept.learners
 
     def finish(self, advance: Callable[[int], None]) -> Columns:
-        """Carry every device through all its time."""
+        """Feed every device all its rows."""
         advance(self._fed + (self._learners.rows(0) if self._learners else 0))
         while self._device < self._job.devices.stop:
             self._carry(advance)
         return joined(self._finished)
 
     def save(self) -> None:
-        """Write what has been done, if there is a store.
+        """Write a checkpoint, if there is a store.
 
-        A learner that cannot be saved (a number is not finite) begins its device again.
+        If a learner cannot be saved (a number is not finite), its device starts again after
+        resuming.
         Errors: OSError.
         """
         store = self._job.store
@@ -163,7 +163,7 @@ class _Work:
         labels: Float32Array,
         advance: Callable[[int], None],
     ) -> None:
-        """Feed a piece, in smaller ones where a step takes long: a stop waits for one of them."""
+        """Feed a piece, in smaller pieces if steps are slow: a stop waits for the current one."""
         begin = 0
         while begin < len(inputs):
             rows = slice(begin, begin + self._rows)

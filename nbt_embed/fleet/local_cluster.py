@@ -1,9 +1,9 @@
 """A Dask cluster of this machine: its scheduler in this process, its workers in others.
 
-Dask's own LocalCluster starts workers with ``multiprocessing``, which runs the caller's script once
-more in each of them: a script without ``if __name__ == "__main__"`` then starts clusters without
-end. Here a worker is a command, ``dask worker``, so that any script, notebook or prompt will do. It
-is in a session of its own: Ctrl-C reaches the caller alone, who ends the jobs in order.
+Dask's own LocalCluster starts workers with ``multiprocessing``, which runs the caller's script
+again in each of them. A script without ``if __name__ == "__main__"`` then starts clusters without
+end. Here a worker is a command, ``dask worker``, so any script, notebook or prompt works. Each
+worker has its own session: Ctrl-C reaches only the caller, who ends the jobs in order.
 """
 
 from __future__ import annotations
@@ -25,31 +25,30 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from nbt_embed.errors import ClusterError
 
-WORKER_TTL = "30s"  # a worker that is silent for this long is lost
-_START = 60.0  # seconds that a worker may take to start
-_END = 0.5  # seconds that a process which was lost may take until it is no more
-_TAIL = 400  # characters of what a worker wrote last, in an error
+WORKER_TTL = "30s"  # a worker that is silent for longer is lost
+_START = 60.0  # seconds for a worker to start
+_END = 0.5  # seconds for a lost process to end
+_TAIL = 400  # last characters of a worker's output that an error shows
 
 
 class Processes:
     """Worker processes of one thread each, and their scheduler.
 
-    A worker that dies or hangs is replaced by another with ``tend``, which the owner calls now and
-    then.
+    ``tend``, which the owner calls periodically, replaces workers that died or hang.
     """
 
     def __init__(self) -> None:
         self._started = 0
-        self._folder = tempfile.TemporaryDirectory(  # of the workers, which are killed at the end
+        self._folder = tempfile.TemporaryDirectory(  # for the workers, which are killed at the end
             prefix="nbt_embed-fleet-", ignore_cleanup_errors=True
         )
         self._alive: dict[str, _Worker] = {}
-        self._fates: dict[str, str] = {}  # of those that have ended
+        self._fates: dict[str, str] = {}  # of ended workers
         self._seen: set[str] = set()
         self._cluster = LocalCluster(
             n_workers=0,
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # of what answers without a dashboard, too
+            dashboard_address="127.0.0.1:0",  # an HTTP server runs even without a dashboard
             silence_logs=logging.CRITICAL,
             scheduler_kwargs={"worker_ttl": WORKER_TTL, "dashboard": False},
         )
@@ -59,14 +58,15 @@ class Processes:
         self.address: str = self._cluster.scheduler_address
 
     def start(self, processes: int) -> None:
-        """Start so many workers, which may take a second until they are there."""
+        """Start the workers; they may take a second until they connect."""
         for _ in range(processes):
             self._start()
 
     def tend(self) -> None:
-        """Replace workers that are dead, or that the scheduler has given up. Errors: ClusterError.
+        """Replace workers that are dead or that the scheduler has given up. Errors: ClusterError.
 
-        A worker that ends before the scheduler has seen it is an error: the next would end, too.
+        A worker that ends before the scheduler has seen it is an error, since the next would end
+        too.
         """
         known = {state.name for state in list(self._scheduler.workers.values())}
         for name, worker in list(self._alive.items()):
@@ -80,7 +80,7 @@ class Processes:
             self._start()
 
     def close(self) -> None:
-        """End every process. Whatever a job should keep must be written by now."""
+        """End every process; jobs must have written their checkpoints."""
         for name in list(self._alive):
             self._alive.pop(name).end()
         with suppress(TimeoutError):
@@ -88,7 +88,7 @@ class Processes:
         self._folder.cleanup()
 
     def fate(self, name: object) -> str:
-        """End a worker, if it has not ended; returns how it ended, and what it wrote last."""
+        """End a worker if it still runs, and return how it ended and its last output."""
         worker = self._alive.pop(str(name), None)
         if worker is not None:
             self._fates[str(name)] = worker.end(_END)
@@ -101,13 +101,13 @@ class Processes:
         command += ["--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         command += ["--memory-limit", "0", "--local-directory", self._folder.name]
         command += ["--death-timeout", f"{_START:.0f}"]
-        path = os.pathsep.join(str(Path(one).absolute()) for one in sys.path)  # "" is where we are
+        path = os.pathsep.join(str(Path(one).absolute()) for one in sys.path)  # "": current
         environment = {
             **os.environ,
             "PYTHONPATH": path,
             "PYTHONFAULTHANDLER": "1",
             "DASK_LOGGING__DISTRIBUTED": "error",
-            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # nobody looks at it
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # unused
         }
         log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         process = subprocess.Popen(
@@ -118,14 +118,14 @@ class Processes:
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process, what it writes to its standard error, and when it was started."""
+    """A process, its standard error, and its start time."""
 
     process: subprocess.Popen[bytes]
     log: IO[bytes]
     since: float
 
     def end(self, patience: float = 0.0) -> str:
-        """Seconds of patience let one that is about to end say how."""
+        """End it; ``patience`` seconds let a process that is about to end report the reason."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(patience)
         self.process.kill()
@@ -135,16 +135,16 @@ class _Worker:
             text = log.read().decode(errors="replace").strip()
         how = f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
         if code == -signal.SIGKILL:
-            how += ", as after running out of memory"
-        return f"{how}; it wrote last: {text[-_TAIL:]}" if text else how
+            how += ", possibly because memory ran out"
+        return f"{how}; last output: {text[-_TAIL:]}" if text else how
 
 
 class _Names(SchedulerPlugin):
-    """Notes the names of all workers that ever came, also of those that were soon lost."""
+    """Records the names of all workers that ever connected, even briefly."""
 
     def __init__(self, names: set[str]) -> None:
         self._names = names
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        """The scheduler calls this."""
+        """Record the name; called by the scheduler."""
         self._names.add(str(scheduler.workers[worker].name))

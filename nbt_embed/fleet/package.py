@@ -1,4 +1,4 @@
-"""Jobs as bytes for workers elsewhere, each with no more than it needs."""
+"""Jobs as bytes for workers, each with only the data that it needs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.job import Job
     from nbt_embed.fleet.series import Series
 
-_LARGE = 1 << 20  # bytes from which a series that all jobs read goes apart
-_SERIES = "series"  # stands for it in the bytes of a job
+_LARGE = 1 << 20  # bytes from which a series that all jobs read is sent separately
+_SERIES = "series"  # replaces it in the bytes of a job
 
 
 class Packer:
-    """Packs the jobs of one run, in which devices have been cut apart already if they can be.
+    """Packs the jobs of one run, whose devices are already split where possible.
 
-    Attributes: apart, a series in bytes that is to go once and not with every job, or None.
+    Attributes: apart, the bytes of a series that is sent once instead of with every job, or None.
 
-    Errors: InputTypeError where the series cannot be sent to another process.
+    Errors: InputTypeError if the series cannot be sent to another process.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -37,12 +37,12 @@ class Packer:
                 self.apart, self._series = content, jobs[0].series
 
     def pack(self, job: Job) -> bytes:
-        """Errors: InputTypeError where something cannot be sent to another process."""
+        """Pack a job. Errors: InputTypeError if something cannot be sent to another process."""
         return _dumped(job, self._series)
 
 
 def unpack(content: bytes, shared: Series | None = None) -> Any:
-    """What was packed. Errors: whatever the classes of what is in it raise."""
+    """Unpack bytes. Errors: any exception of the classes in them."""
     return _Unpickler(content, shared).load()
 
 
@@ -55,7 +55,7 @@ def _dumped(value: object, apart: Series | None = None) -> bytes:
         raise InputTypeError(
             f"streams or configs cannot be sent to another process ({reason}): pass objects that "
             "pickle supports, such as arrays, paths or a function of the device that opens its "
-            "files, or leave scheduler = None, which runs in this process"
+            "files, or use scheduler = None, which runs in this process"
         ) from error
     return file.getvalue()
 

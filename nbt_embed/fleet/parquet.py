@@ -1,4 +1,4 @@
-"""Samples of a fleet in Parquet: a column that names the device, or one file for each."""
+"""Samples of a fleet in Parquet: with a column that names the device, or one file per device."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ with needs("streams in Parquet"):
 
 
 class ParquetSeries(Series):
-    """Devices in a Parquet file, or in a folder of them, also hive partitions (device=7/...).
+    """Devices in a Parquet file, or in a folder of such files, also hive partitions (device=7/...).
 
-    With a column that names the device, the rows of a device are those with its name, in the order
-    of the files (by name) and of the rows in them, or of ``time``. Where the rows of every device
-    stand together, as in partitions, only those of one device are read at once; where devices
-    alternate, all samples are read and kept in memory. Without such a column every file is a
-    device, which is called as the file; one that cannot be read stops that device alone. Results
-    of a fleet, in a run directory below the folder, are passed over.
+    With a column that names the device, a device has the rows with its name, in the order of the
+    files (by name) and of their rows, or of ``time``. If the rows of every device are contiguous,
+    as in partitions, one device is read at a time; if devices alternate, all samples are kept in
+    memory. Without such a column every file is a device with the file's name; an unreadable file
+    stops only its device. Results of a fleet, in a run directory below the folder, are skipped.
 
     Args:
         path: of a file or a folder.
-        device: the column that names the device; None: "device" if there is one, else one file is
-            one device.
+        device: the column that names the device; None: "device" if it exists, else one file is one
+            device.
         inputs: columns; None: all numbers but ``device`` and ``time``.
         targets: columns; None: the inputs.
         time: column by which the rows of every device are sorted; None: they are in order.
@@ -62,8 +61,8 @@ class ParquetSeries(Series):
         self._above = _keys(self._folder.parts)
         if twice := self._above & _keys(below):
             raise StreamError(
-                f"{self._folder}: a folder above has a name with {min(twice)}=, too, as the "
-                "partitions: rename it, or move them elsewhere"
+                f"{self._folder}: a parent folder and the partitions both have a name with "
+                f"{min(twice)}=: rename the folder, or move the partitions elsewhere"
             )
         with _reading(self._files[0] if device is None else path):
             schema = self._scan(self._files).collect_schema()
@@ -100,11 +99,11 @@ class ParquetSeries(Series):
         self._key = device
         self.devices = len(self._names)
         self._begin = np.cumsum(self._count) - self._count
-        self._first = 0  # device of the first name and count, and of the first samples if kept
+        self._first = 0  # number of the first device that this object has
         self._held = Held()
 
     def _find(self, device: str) -> None:
-        """Where the rows of every device stand."""
+        """Find the rows of every device."""
         column = self._scan(self._files).select(device).collect()[device]
         if column.null_count():
             row = column.is_null().arg_max()
@@ -128,7 +127,7 @@ class ParquetSeries(Series):
         return self._count
 
     def name(self, device: int) -> str:
-        """What the column says, or the file's name."""
+        """Return the value in the device column, or the file's name."""
         return self._names[device - self._first]
 
     def only(self, devices: range) -> Series:
@@ -163,7 +162,7 @@ class ParquetSeries(Series):
         return self._held.get(device) or self._held.put(device, self._read(device))
 
     def _rows_of(self, file: Path) -> int:
-        """Rows of a file that is a device; 0 of one that cannot be read: reading it says why."""
+        """Return the rows of a device's file; 0 if unreadable, since reading reports the reason."""
         try:
             with _reading(file):
                 return int(self._scan([file]).select(pl.len()).collect().item())
@@ -186,7 +185,7 @@ class ParquetSeries(Series):
             return self._samples(self._sorted(scanned.slice(begin - before, count)))
 
     def _holding(self, begin: int, end: int) -> tuple[slice, int]:
-        """The files that hold the rows from begin to end, and how many rows stand before them."""
+        """Return the files with the rows from begin to end, and the number of rows before them."""
         first = int(self._ends.searchsorted(begin, "right"))
         last = int(self._ends.searchsorted(end, "left"))
         return slice(first, last + 1), int(self._ends[first - 1]) if first else 0
@@ -195,7 +194,7 @@ class ParquetSeries(Series):
         return rows.sort(self._time, maintain_order=True) if self._time else rows
 
     def fingerprint(self) -> str:
-        """Of the files: size, time, and their ends."""
+        """Return the size, time and ends of every file as a hash."""
         digest = hashlib.blake2b(digest_size=16)
         for file in self._files:
             name = file.relative_to(self._folder).as_posix()
@@ -203,7 +202,7 @@ class ParquetSeries(Series):
         return f"{digest.hexdigest()} {self._key} {self._time}"
 
     def _scan(self, files: list[Path]) -> pl.LazyFrame:
-        """The rows of files. Partitions are folders below the given one: it may lie anywhere."""
+        """Scan the rows of files; only folders below the given one are partitions."""
         rows = pl.scan_parquet(files, hive_partitioning=self._hive)
         return rows.drop(self._above) if self._hive else rows
 
@@ -218,7 +217,7 @@ class ParquetSeries(Series):
 
 @contextmanager
 def _reading(path: str | Path) -> Iterator[None]:
-    """Errors: StreamError names the path, where polars cannot read what it should."""
+    """Convert errors of polars. Errors: StreamError names the path."""
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -230,12 +229,12 @@ def _reading(path: str | Path) -> Iterator[None]:
 
 
 def _keys(folders: Iterable[str]) -> set[str]:
-    """Of partitions: what stands before "=" in names of folders."""
+    """Return the keys of partitions: the text before "=" in names of folders."""
     return {folder.partition("=")[0] for folder in folders if "=" in folder}
 
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
-    """The folder, and the files in it. Errors: FileNotFoundError, StreamError."""
+    """Return the folder and its files. Errors: FileNotFoundError, StreamError."""
     path = path.absolute()
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.parquet") if not is_part(file))

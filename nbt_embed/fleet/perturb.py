@@ -1,14 +1,14 @@
-"""What makes the devices of a fleet differ: gain, offset, noise, faults and clock of every sensor.
+"""Differences between the devices of a fleet: gain, offset, noise, faults and clock of a sensor.
 
-A perturbed series wraps another one. Row t of a device that drew the values below reads
+A perturbed series wraps another one. Row t of a device with the drawn values below is
 
     x(t)        = clean at row start + (1 + clock_skew 1e-6) t, linear between two rows
     reading(t)  = gain x(t) + offset + noise n(t),   n white and normal with standard deviation 1
     in a stuck spell the last reading before it is repeated; in a dropout the reading is NaN
 
-Every value is a function of (seed, device, kind, channel) and every random sample of the row, too:
-the bits do not depend on how rows are cut, on the order of devices, or on which other kinds of
-perturbations there are. They are those of NumPy's generators (PCG64 and SeedSequence).
+Every drawn value is a function of (seed, device, kind, channel), and every random sample also of
+the row. So the bits do not depend on the pieces in which rows are read, on the order of devices, or
+on other kinds of perturbation. The generators are NumPy's (PCG64 and SeedSequence).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Targets = Literal["perturbed", "clean", "classes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
-# Least and largest value of each kind.
+# Smallest and largest value of each kind.
 _LARGE = 1e12
 RANGES: dict[Kind, tuple[float, float]] = {
     "gain": (-_LARGE, _LARGE),
@@ -45,26 +45,26 @@ RANGES: dict[Kind, tuple[float, float]] = {
     "start": (0.0, float(1 << 40)),
 }
 OF_DEVICE: tuple[Kind, ...] = ("clock_skew", "start")
-"""Kinds that a device has once, not for each channel."""
+"""Kinds with one value per device instead of one per channel."""
 OF_SPELLS: tuple[Kind, ...] = ("dropouts", "stuck")
-"""Kinds that come in spells, with a share of the rows and a mean length."""
+"""Kinds that occur in spells, with a share of the rows and a mean length."""
 
-_TAIL = 4.0  # standard deviations at which normal draws end
-_BLOCK = 4096  # rows whose noise one generator makes
-_SPELLS = 256  # that are drawn at once
+_TAIL = 4.0  # standard deviations at which normal draws are cut off
+_BLOCK = 4096  # rows of noise per generator
+_SPELLS = 256  # spells that are drawn at once
 _LONGEST = 1 << 40  # rows of a spell, or between two
-_RAREST = 1 / _LONGEST  # NumPy's geometric numbers overflow where an event is rarer by far
-_UNIT_ROWS = 1000  # whose standard deviation is the unit "sd"
+_RAREST = 1 / _LONGEST  # NumPy's geometric numbers overflow for much rarer events
+_UNIT_ROWS = 1000  # rows whose standard deviation is the unit "sd"
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Where a device's value comes from.
+    """The distribution from which a device's value is drawn.
 
     Attributes:
         shape: "fixed" (v); "uniform" (low, high); "log_uniform" (low, high), both above 0; "normal"
             (mean, standard deviation); "lognormal" (median, standard deviation of the logarithm);
-            "choice" (two values or more, each as likely). Normal draws end at 4 standard
+            "choice" (two or more equally likely values). Normal draws are cut off at 4 standard
             deviations.
         values: its numbers.
     """
@@ -87,7 +87,7 @@ class Distribution:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the largest value that may be drawn."""
+        """Smallest and largest value that can be drawn."""
         values = self.values
         if self.shape == "normal":
             return values[0] - _TAIL * values[1], values[0] + _TAIL * values[1]
@@ -97,7 +97,7 @@ class Distribution:
         return min(values), max(values)
 
     def draw(self, rng: np.random.Generator, count: int) -> Float64Array:
-        """So many values."""
+        """Draw the given number of values."""
         values = self.values
         if self.shape == "fixed":
             return np.full(count, values[0])
@@ -135,14 +135,15 @@ class Perturbation:
 
     Attributes:
         kind: "gain" (factor), "offset" (added), "noise" (standard deviation of white noise),
-            "dropouts" and "stuck" (share of the rows, 0..1), "clock_skew" (parts per million; with
-            more than 0 the device samples too late), "start" (clean rows before the first one).
-        value: what every device draws.
+            "dropouts" and "stuck" (share of the rows, 0..1), "clock_skew" (parts per million; above
+            0 the device samples too late), "start" (clean rows before the first one).
+        value: distribution of each device's value.
         channels: names; None: all inputs and targets. None for clock_skew and start.
-        together: one value, and the same spells, for all these channels; else each draws its own.
+        together: whether all these channels share one value and the same spells; else each draws
+            its own.
         length: mean rows of a spell (dropouts, stuck), from 1; lengths are geometric.
         unit: of offset and noise: "channel", that of the channel; "sd", standard deviations of the
-            clean channel over the device's first 1,000 rows (0 where it is constant).
+            clean channel over the device's first 1,000 rows (0 if it is constant).
     """
 
     kind: Kind
@@ -180,22 +181,23 @@ class Perturbation:
 
 
 class Perturbed(Series):
-    """A series whose devices are perturbed, each as it drew.
+    """A series whose devices are perturbed, each with its own drawn values.
 
     Args:
         series: the clean one.
-        perturbations: no channel twice in one kind.
-        seed: from 0; of everything that is drawn here.
-        rows: of each device at most; None: as many as the clean series gives.
-        targets: "perturbed", what the device would see, so that a target that is an input too is
-            the same reading; "clean", without gain, offset, noise and faults; "classes", clean and
-            not interpolated: the number of the class in the row before.
+        perturbations: each kind names a channel at most once.
+        seed: of all random draws, from 0.
+        rows: most rows of a device; None: those of the clean series.
+        targets: "perturbed", as the device reads them, so a target that is also an input has the
+            same reading; "clean", without gain, offset, noise and faults; "classes", clean and not
+            interpolated: the class number of the previous clean row.
 
     Attributes:
-        channels: names of what is perturbed: inputs, and perturbed targets that are no inputs.
+        channels: names of the perturbed channels: inputs, and perturbed targets that are not
+            inputs.
 
     Errors: ConfigError (a channel that does not exist, or twice in a kind; seed, rows).
-    Cost: about 0.1 µs per row and channel plus that of the clean series; memory of some blocks.
+    Cost: about 0.1 µs per row and channel, plus the clean series; memory of some blocks.
     """
 
     def __init__(
@@ -232,17 +234,17 @@ class Perturbed(Series):
                     )
                 if name in taken:
                     raise ConfigError(
-                        f"{kind}: perturbs {shown(name)} twice: name a channel once in a kind"
+                        f"{kind}: perturbs {shown(name)} twice: name each channel once per kind"
                     )
                 taken.add(name)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of what every device draws: "start", or "gain[position_mm]" for a channel."""
+        """Names of the drawn values of a device: "start", or "gain[position_mm]" for a channel."""
         return tuple(name for kind in KINDS for one in self._of(kind) for name in self._names(one))
 
     def drawn(self, device: int) -> dict[str, float]:
-        """What a device drew, by the names of ``columns``. Cost: some 10 µs per kind."""
+        """Return a device's drawn values by the names of ``columns``. Cost: some 10 µs per kind."""
         found: dict[str, float] = {}
         for kind in KINDS:
             for one, values in self._draw(device, kind):
@@ -251,30 +253,30 @@ class Perturbed(Series):
         return found
 
     def fingerprint(self) -> str:
-        """Changes when the samples would."""
+        """Return text that changes when the samples would."""
         own = [asdict(one) for one in self.perturbations]
         text = json.dumps([self.series.fingerprint(), own, self.seed, self.rows, self.targets])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def name(self, device: int) -> str:
-        """As the clean series calls it."""
+        """Return the clean series' name of the device."""
         return self.series.name(device)
 
     def only(self, devices: range) -> Perturbed:
-        """As ``Series.only``: the clean series leaves the others behind."""
+        """As ``Series.only``, which also reduces the clean series."""
         series = self.series.only(devices)
         return Perturbed(series, self.perturbations, self.seed, self.rows, self.targets)
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
-        """At most; a start or a clock may take rows away at the end."""
+        """Largest possible lengths; a start or a clock skew may shorten the end."""
         clean = self.series.lengths
         if clean is None or self.rows is None:
             return clean
         return np.minimum(clean, self.rows)
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
-        """Readings of a device from row ``start`` on, as ``Series.pieces``."""
+        """Yield the readings of a device from row ``start`` on, as ``Series.pieces``."""
         reader = _Reader(self, device)
         first = reader.first_needed(start)
         for row, inputs, targets in reader.blocks(first):
@@ -286,7 +288,7 @@ class Perturbed(Series):
         return (one for one in self.perturbations if one.kind == kind)
 
     def _names(self, one: Perturbation) -> list[str]:
-        """Columns of one perturbation."""
+        """Return the columns of one perturbation."""
         if one.kind in OF_DEVICE or (one.together and one.channels is None):
             return [one.kind]
         named = one.channels or self.channels
@@ -298,14 +300,14 @@ class Perturbed(Series):
         return [self.channels.index(name) for name in one.channels or self.channels]
 
     def _draw(self, device: int, kind: Kind) -> Iterator[tuple[Perturbation, Float64Array]]:
-        """Perturbations of a kind with a value for each of their channels."""
+        """Draw for a kind: each perturbation with one value per channel."""
         for one in self._of(kind):
             if kind in OF_DEVICE:
                 value = one.value.draw(self._rng(device, kind), 1)
                 yield one, np.rint(value) if kind == "start" else value
                 continue
-            # Every channel of the series has its draw, named or not: naming one more changes no
-            # other channel.
+            # Every channel of the series draws a value, named or not, so that naming another
+            # channel does not change the rest.
             values = one.value.draw(self._rng(device, kind), len(self.channels))
             places = self._places(one)
             yield one, np.repeat(values[:1], len(places)) if one.together else values[places]
@@ -338,12 +340,12 @@ class _Reader:
         self._start, self._skew = int(drawn["start"]), drawn["clock_skew"] * 1e-6
 
     def first_needed(self, start: int) -> int:
-        """The row before the earliest stuck spell that ``start`` lies in, else ``start``."""
+        """Return the row before the earliest stuck spell around ``start``, else ``start``."""
         begins = [one.begin(start) for one in self._spells["stuck"] if one is not None]
         return max(min((b - 1 for b in begins if b is not None), default=start), 0)
 
     def blocks(self, row: int) -> Iterator[tuple[int, Float32Array, Float32Array]]:
-        """(first row, inputs, targets) from a row on, to the end."""
+        """Yield (first row, inputs, targets) from a row to the end."""
         perturbed = self._of
         window = _Window(perturbed, self._device, int(self._position(np.array([row]))[0][0]))
         last: Float64Array | None = None
@@ -362,7 +364,7 @@ class _Reader:
             row = stop
 
     def _position(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Float64Array]:
-        """The clean row before each reading, and how far it lies behind it, 0..1."""
+        """Return the clean row before each reading, and the reading's distance from it, 0..1."""
         late = rows * self._skew
         whole = np.floor(late)
         return self._start + rows + whole.astype(np.int64), late - whole
@@ -377,13 +379,13 @@ class _Reader:
         return readings
 
     def _held(self, row: int, readings: Float64Array, last: Float64Array | None) -> Float64Array:
-        """Stuck spells repeat what was read last."""
+        """Repeat the last reading during stuck spells."""
         for channel, spells in enumerate(self._spells["stuck"]):
             if spells is None:
                 continue
             stuck = spells.mask(row, row + len(readings))
             if last is None:
-                stuck[0] = False  # nothing was read before
+                stuck[0] = False  # there is no earlier reading
             if stuck.any():
                 both = np.concatenate([[np.nan if last is None else last[channel]],
                                        readings[:, channel]])  # fmt: skip
@@ -400,7 +402,7 @@ class _Reader:
 
     def _split(self, readings: Float64Array) -> tuple[Float32Array, Float32Array]:
         perturbed = self._of
-        with np.errstate(over="ignore"):  # the learner says which value is infinite
+        with np.errstate(over="ignore"):  # the learner reports the infinite value
             values = readings.astype(np.float32)
         inputs = np.ascontiguousarray(values[:, : perturbed.n_in])
         if perturbed.targets != "perturbed":
@@ -409,21 +411,21 @@ class _Reader:
         return inputs, np.ascontiguousarray(values[:, places])
 
     def _spells_of(self, kind: Kind) -> list[_Spells | None]:
-        """For each channel its spells, None without."""
+        """Return the spells of each channel, None without."""
         perturbed = self._of
         found: list[_Spells | None] = [None] * len(perturbed.channels)
         for one, values in perturbed._draw(self._device, kind):
             places = perturbed._places(one)
             for place, share in zip(places, values.tolist(), strict=True):
                 if share > 0:
-                    # The same generator where the spells are those of all.
+                    # Channels that share their spells use equal generators.
                     number = 0 if one.together else place + 1
                     rng = perturbed._rng(self._device, kind, number, 0)
                     found[place] = _Spells(rng, share, one.length)
         return found
 
     def _scale(self) -> Float64Array:
-        """Standard deviation of each clean channel over the first rows."""
+        """Return the standard deviation of each clean channel over the first rows."""
         window = _Window(self._of, self._device, 0)
         rows = np.arange(_UNIT_ROWS)
         clean, _ = window.at(rows, np.zeros(_UNIT_ROWS))
@@ -436,7 +438,7 @@ class _Reader:
 
 
 class _Window:
-    """Clean rows of one device around the place that is read, going forward."""
+    """Clean rows of one device around the current position, which only increases."""
 
     def __init__(self, perturbed: Perturbed, device: int, row: int) -> None:
         names = perturbed.input_names
@@ -446,16 +448,16 @@ class _Window:
         ]  # fmt: skip
         self._kind = perturbed.targets
         self._pieces = _cut(perturbed.series.pieces(device, row))
-        self._row = row  # of the first row that is kept
+        self._row = row  # number of the first row that is kept
         self._channels = np.empty((0, len(perturbed.channels)))
         self._targets = np.empty((0, perturbed.n_out))
 
     def at(
         self, before: NDArray[np.int64], share: Float64Array
     ) -> tuple[Float64Array, Float32Array | None]:
-        """Channels and clean targets at these places, as many as there are.
+        """Return channels and clean targets at the positions that exist.
 
-        Args: before, rows, rising; share, 0..1 of the way to the next one.
+        Args: before, rows, increasing; share, 0..1 of the distance to the next row.
         """
         between = share > 0
         self._fetch(int(before[0]), int(before[-1]) + int(between[-1]))
@@ -465,9 +467,9 @@ class _Window:
 
         def mixed(values: Float64Array) -> Float64Array:
             low = values[before]
-            with np.errstate(invalid="ignore"):  # infinity less itself
+            with np.errstate(invalid="ignore"):  # infinity minus infinity
                 found: Float64Array = low + share * (values[after] - low)
-            return np.where(np.isinf(low), low, found)  # the learner says which value is infinite
+            return np.where(np.isinf(low), low, found)  # the learner reports the infinite value
 
         if self._kind == "perturbed":
             return mixed(self._channels), None
@@ -475,7 +477,7 @@ class _Window:
         return mixed(self._channels), targets.astype(np.float32)
 
     def _fetch(self, first: int, last: int) -> None:
-        """Keep the rows from first to last, both with them, as far as there are any."""
+        """Keep the rows from first to last, inclusive, as far as they exist."""
         while self._row + len(self._channels) <= last:
             piece = next(self._pieces, None)
             if piece is None:
@@ -494,16 +496,16 @@ class _Window:
 
 
 def _cut(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The same rows in pieces that are not longer than a block."""
+    """Yield the same rows in pieces no longer than a block."""
     for inputs, targets in pieces:
         for start in range(0, len(inputs), _BLOCK):
             yield inputs[start : start + _BLOCK], targets[start : start + _BLOCK]
 
 
 class _Spells:
-    """Spells in time: geometric lengths, geometric pauses, a share of all rows in the mean.
+    """Spells with geometric lengths and pauses, and a mean share of all rows.
 
-    Args: rng, of these spells alone; share, above 0; length, mean rows.
+    Args: rng, for these spells only; share, above 0; length, mean rows.
     """
 
     def __init__(self, rng: np.random.Generator, share: float, length: float) -> None:
@@ -512,10 +514,10 @@ class _Spells:
         self._pause = length * (1 - share) / share
         self._begins = np.zeros(0, np.int64)
         self._ends = np.zeros(0, np.int64)
-        self._drawn = 0  # end of the last spell that was drawn
+        self._drawn = 0  # end of the last drawn spell
 
     def mask(self, row: int, stop: int) -> NDArray[np.bool_]:
-        """For each row whether a spell is on; rows before are forgotten."""
+        """Return for each row whether it lies in a spell; earlier rows are forgotten."""
         if self._always:
             return np.ones(stop - row, bool)
         self._draw_to(stop)
@@ -529,7 +531,7 @@ class _Spells:
         return np.cumsum(steps[:-1]) > 0
 
     def begin(self, row: int) -> int | None:
-        """First row of the spell that a row lies in; spells without a pause are one. Or None."""
+        """Return the first row of the spell around a row, or None; adjacent spells are one."""
         if self._always:
             return 0
         self._draw_to(row + 1)

@@ -1,4 +1,4 @@
-"""What a run is, and how its devices are cut into jobs."""
+"""The identity of a run, and its division into jobs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nbt_embed.errors import ConfigError, InputTypeError, shown
 from nbt_embed.fleet.columns import readable
 from nbt_embed.fleet.settings import Setting
 
-# Work is counted in bytes of a learner times rows: about what a row costs grows with the bytes.
+# Work is learner bytes times rows, since the time per row is about proportional to the bytes.
 _UNIT = 8000  # bytes of a learner of 8 units
-_LEAST, _MOST = 50_000 * _UNIT, 1_000_000 * _UNIT  # work of a job: about 0.1 s, and some seconds
-_PER_RUN = 256  # jobs, while they are not smaller or larger than that
-_FILES = 10_000  # jobs of a run, at most: each is a file
-_USUAL_ROWS = 10_000  # of a device, where that is not known
+_LEAST, _MOST = 50_000 * _UNIT, 1_000_000 * _UNIT  # work per job: about 0.1 s, and some seconds
+_PER_RUN = 256  # jobs per run, within these limits
+_FILES = 10_000  # jobs per run at most: each is a file
+_USUAL_ROWS = 10_000  # rows per device, if unknown
 
 
 def settings_of(
     configs: Config | Sequence[Config] | Mapping[str, Config | Sequence[Config]], devices: int
 ) -> tuple[Setting, ...]:
-    """The settings by name. Errors: ConfigError, InputTypeError."""
+    """Return the settings by name. Errors: ConfigError, InputTypeError."""
     named = configs if isinstance(configs, Mapping) else {"default": configs}
     if not named:
         raise ConfigError("configs is empty: expected a Config, or names and Configs")
@@ -56,7 +56,7 @@ def _setting(name: object, given: object, devices: int) -> Setting:
 
 
 def horizons_of(horizon: int | Sequence[int]) -> tuple[int, ...]:
-    """The horizons. Errors: ConfigError, InputTypeError."""
+    """Return the horizons. Errors: ConfigError, InputTypeError."""
     many = isinstance(horizon, Sequence) or np.ndim(horizon)
     given: Iterable[object] = horizon if many else [horizon]  # type: ignore[assignment]
     horizons = tuple([integer("horizon", one) for one in given])
@@ -68,7 +68,7 @@ def horizons_of(horizon: int | Sequence[int]) -> tuple[int, ...]:
 def check_settings(
     settings: Sequence[Setting], horizons: Sequence[int], devices: int, n_in: int, n_label: int
 ) -> None:
-    """Refuse what no device could be learnt with. Errors: ConfigError names setting and field."""
+    """Refuse settings that no device can use. Errors: ConfigError names setting and field."""
     for setting in settings:
         seen = set()
         for device in range(1 if isinstance(setting.configs, Config) else devices):
@@ -92,7 +92,7 @@ def check_settings(
 
 
 def described(setting: Setting) -> dict[str, object]:
-    """A setting in terms of JSON; of many configurations a hash."""
+    """Describe a setting as JSON; several configurations as a hash."""
     if isinstance(setting.configs, Config):
         return {name: _json(value) for name, value in vars(setting.configs).items()}
     digest = hashlib.blake2b(digest_size=16)
@@ -107,10 +107,10 @@ def cuts(
     settings: Sequence[Setting],
     horizons: Sequence[int],
 ) -> Iterator[range]:
-    """The devices of each job: ranges of about the same work, which depend on nothing else.
+    """Return the devices of each job: ranges of similar work, determined by the arguments alone.
 
-    A job is large enough that its files and a scheduler cost little, and small enough that all
-    workers are busy until the end, and that a lost one costs little.
+    Jobs are large enough that files and scheduling cost little. They are small enough that all
+    workers are busy until the end and that a lost one costs little.
     """
     work = sum(memory_of(one.config(0, horizon)).total for one in settings for horizon in horizons)
     rows = np.broadcast_to(_USUAL_ROWS, devices) if lengths is None else lengths

@@ -1,4 +1,4 @@
-"""What runs on a worker of a cluster: one job at a time in each of its threads."""
+"""Code that runs on a cluster's worker: one job at a time in each thread."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from nbt_embed.fleet.job import Job
     from nbt_embed.fleet.series import Series
 
-_RUNNING = ("executing", "long-running")  # states of a task that somebody waits for
+_RUNNING = ("executing", "long-running")  # states of a task whose result is needed
 _ENDING = ("closing_gracefully", "closing", "closed", "failed")  # states of a worker
 
 
 class Event(TypedDict):
-    """What a worker tells of a job through the scheduler.
+    """A message of a worker about a job, sent through the scheduler.
 
-    Keys: job, its number; worker, an address; rows, of the job that are done; state, "begun" (from
-    these rows on), "on" or "ended" (nothing of the job runs here any more).
+    Keys: job, its number; worker, an address; rows, of the job that are done; state, "begun" (at
+    these rows), "on", or "ended" (this worker no longer runs the job).
     """
 
     job: int
@@ -45,10 +45,10 @@ class Event(TypedDict):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a worker receives in addition to the job itself.
+    """Data that a worker receives in addition to the job.
 
-    Attributes: run, the topic of its events; number of the job; software, what ``software`` gave
-    where the run was started; every, seconds between two events at least.
+    Attributes: run, the topic of its events; number of the job; software, ``software`` of the
+    process that started the run; every, minimum seconds between two events.
     """
 
     run: str
@@ -59,7 +59,7 @@ class Ticket:
 
 @cache
 def software() -> tuple[str, str]:
-    """The package's version, and hashes that change when a bit of what the kernel computes does."""
+    """Return the package's version, and hashes that change with any bit of the kernel's results."""
     x = np.sin(np.arange(64, dtype=np.float32))[:, np.newaxis]
     learners = [Learner(1, 1, hidden=hidden, seed=hidden) for hidden in (3, 8, 17)]
     for learner in learners:
@@ -68,9 +68,9 @@ def software() -> tuple[str, str]:
 
 
 def describe(directory: str | None, content: str) -> tuple[tuple[str, str], str]:
-    """Of this worker: its software, and what is wrong with the run directory, or nothing.
+    """Describe this worker: its software, and a fault of the run directory, or "".
 
-    Args: directory, with the file ``content`` that only this run can have put there.
+    Args: directory, with the file ``content`` that only this run has written.
     """
     return software(), "" if directory is None else _wrong(Path(directory), content)
 
@@ -88,23 +88,23 @@ def _wrong(directory: Path, content: str) -> str:
 
 
 def load(series: bytes) -> Series:
-    """A series that many jobs read, unpacked once a worker. Errors: UnpackError."""
+    """Unpack a series that many jobs read, once per worker. Errors: UnpackError."""
     loaded: Series = _unpacked(series)
     return loaded
 
 
 def carry(content: bytes, series: Series | None, ticket: Ticket) -> tuple[int, Columns]:
-    """Run a job to its end. Returns the rows that are done, and the job's columns.
+    """Run a job to its end, and return its number of rows and its columns.
 
-    Args: content, the job packed; series, the one that the package does not hold.
-    Errors: what the job raises; SoftwareError; UnpackError; Reschedule where nobody waits for it
-    any more, or where another worker should have it.
+    Args: content, the packed job; series, if it is not in the package.
+    Errors: those of the job; SoftwareError; UnpackError; Reschedule if the job was cancelled or
+    another worker should run it.
     """
     if (own := software()) != ticket.software:
         raise SoftwareError(get_worker().address, own)
     job: Job = _unpacked(content, series)
     report = _Report(ticket)
-    warnings.filterwarnings("ignore", category=DivergenceWarning)  # results say so
+    warnings.filterwarnings("ignore", category=DivergenceWarning)  # the results report it
     try:
         columns = job.run(report)
     finally:
@@ -121,15 +121,15 @@ def _unpacked(content: bytes, series: Series | None = None) -> Any:
 
 
 class SoftwareError(Exception):
-    """A worker has other software than the run was started with: its address, its software."""
+    """A worker's software differs from that of the run: its address, its software."""
 
 
 class UnpackError(Exception):
-    """A worker cannot unpack what it was sent: its address, the reason."""
+    """A worker cannot unpack its data: its address, the reason."""
 
 
 class _Report:
-    """Counts the rows of a job, tells of them now and then, and stops it when nobody waits.
+    """Counts the rows of a job, reports them periodically, and stops a cancelled job.
 
     Attributes: rows, that are done.
     """
@@ -160,11 +160,11 @@ class _Report:
             "rows": self.rows,
             "state": state,
         }
-        with suppress(RuntimeError):  # the worker is all but ended
+        with suppress(RuntimeError):  # the worker is about to end
             self._worker.log_event(self._ticket.run, event)
 
     def _stop_if_nobody_waits(self) -> None:
-        """Cancelled, or the worker is about to end: a scheduler has no other way into a thread."""
+        """Stop if cancelled or if the worker closes: a scheduler cannot interrupt a thread."""
         task = self._worker.state.tasks.get(self._key)
         if task is None or task.state not in _RUNNING or self._worker.status.name in _ENDING:
             raise Reschedule

@@ -1,4 +1,4 @@
-"""All devices at once, for samples that can be read only once: blocks of time over the fleet."""
+"""All devices at once, in blocks of time, for samples that can be read only once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nbt_embed.fleet.settings import Configs, Setting
 from nbt_embed.fleet.sources import TimeBlocks
 from nbt_embed.parallel import Advance, run_all
 
-_SHARES = 64  # of the devices, in each block of time
+_SHARES = 64  # parts into which the devices of a block are divided
 
 
 def run_resident(
@@ -30,13 +30,13 @@ def run_resident(
     jobs: int | None,
     progress: Callable[[int], None] | None,
 ) -> Columns:
-    """The results of all devices, whose learners are all in memory.
+    """Return the results of all devices, with all learners in memory.
 
     Args: as ``simulate``.
 
-    Errors: Interrupted, InputError (a block of another shape), what the generator raises.
-    Cost: memory n (NBT_BYTES + some 150 bytes) for each pair of setting and horizon, the caller's
-    block, and first all blocks of the first ``ANCHOR_ROWS`` rows.
+    Errors: Interrupted, InputError (a block of another shape), errors of the generator.
+    Cost: memory n (NBT_BYTES + some 150 bytes) per pair of setting and horizon, the caller's block,
+    and at first all blocks of the first ``ANCHOR_ROWS`` rows.
     """
     devices = range(blocks.devices)
     learners = Devices(
@@ -58,7 +58,7 @@ def run_resident(
     on_all(partial(_find_anchors, learners, taken))
     while taken:
         feed(taken.pop(0))
-    deque(map(feed, checked), maxlen=0)  # a loop would keep the last block while results are made
+    deque(map(feed, checked), maxlen=0)  # a loop would keep the last block
     names = [str(device) for device in devices]
     return learners.columns(0, names, [setting.name for setting in settings])
 
@@ -86,7 +86,7 @@ def _rows(block: NDArray[Any], device: int) -> NDArray[np.float32]:
 
 
 def _until(blocks: Iterator[Piece], rows: int) -> Iterator[Piece]:
-    """The blocks that hold the first rows; a generator may use an array again for the next one."""
+    """Yield the blocks with the first rows, copied, since a generator may reuse its array."""
     count = 0
     for inputs, labels in blocks:
         count += inputs.shape[1]
@@ -104,7 +104,7 @@ def _checked(blocks: TimeBlocks) -> Iterator[Piece]:
             if (block.shape[0], block.shape[2]) != (blocks.devices, width):
                 raise InputError(
                     f"a block of {name} has shape {block.shape}: expected ({blocks.devices}, rows, "
-                    f"{width}), as the first one"
+                    f"{width}), like the first block"
                 )
         if inputs.shape[1] != labels.shape[1]:
             raise InputError(f"a block has {inputs.shape[1]} rows of x and {labels.shape[1]} of y")

@@ -1,8 +1,8 @@
-"""Sums that errors are made of: the same bits however the rows are cut.
+"""Sums for errors, with the same bits however the rows are split.
 
-Sums of squares are carried on row after row, so a cut changes nothing. The spread of the truths,
-Σ (y − ȳ)², is summed in blocks of ``BLOCK_ROWS`` rows counted from row 0, each around its own first
-value, and blocks are merged as by Chan, Golub and LeVeque (1979).
+Sums of squares are accumulated row by row. The spread of the truths, Σ (y − ȳ)², is summed in
+blocks of ``BLOCK_ROWS`` rows counted from row 0, each relative to its own first value. Blocks are
+merged by the method of Chan, Golub and LeVeque (1979).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SUMS = 7
 
 
 def carried(total: Float64Array, values: Float64Array) -> Float64Array:
-    """The totals (n,) after the values (n, t) were added in order, one addition each."""
+    """Return the totals (n,) after adding the values (n, t) in order, one addition each."""
     sums: Float64Array = np.concatenate([total[:, np.newaxis], values], axis=1)
     np.add.accumulate(sums, axis=1, out=sums)
     return sums[:, -1]
 
 
 def add_spread(sums: Float64Array, truths: Float64Array, known: NDArray[np.bool_]) -> None:
-    """Add truths (n, t) of the open block to spreads (n, SUMS), where they are known."""
+    """Add the known truths (n, t) of the open block to spreads (n, SUMS)."""
     for fresh in np.flatnonzero(sums[:, 3] == 0):
         sums[fresh, 4] = truths[fresh, known[fresh].argmax()]
     deviations = np.where(known, truths - sums[:, 4:5], 0.0)

@@ -1,8 +1,7 @@
 """Sources of the samples of a fleet.
 
-A ``Series`` can be read for each device from any row on, so any worker can run a device, also after
-another worker was lost. ``TimeBlocks`` (nbt_embed/fleet/sources.py) can be read only once, all
-devices at the same time.
+A ``Series`` can be read for each device from any row, so another worker can resume any device.
+``TimeBlocks`` (nbt_embed/fleet/sources.py) can be read only once, all devices at the same time.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from nbt_embed.arrays import Float32Array, float32, table
 from nbt_embed.errors import InputError, InputTypeError
 
 PIECE_ROWS = 4096
-"""Rows that a source gives at once where it may choose."""
+"""Rows per piece, if a source is free to choose."""
 
 ANCHOR_ROWS = 1000
-"""First rows in which anchors are looked for where a device's stream comes in pieces."""
+"""First rows in which anchors are searched if a device's stream comes in pieces."""
 
 Piece = tuple[Float32Array, Float32Array]
 """Inputs (t, n_in) and labels (t, n_label) of the same rows, float32, NaN where missing."""
 
 
 class Series(ABC):
-    """Samples of n devices; picklable, so that workers elsewhere can read it.
+    """Samples of n devices; picklable, so that remote workers can read it.
 
     Attributes:
         devices: n, from 1.
@@ -42,35 +41,35 @@ class Series(ABC):
 
     @abstractmethod
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
-        """The rows of a device in order, from row ``start`` on, in pieces of any length.
+        """Yield the rows of a device in order, from row ``start`` on, in pieces of any length.
 
-        The lengths of the pieces change no bit of a result. The same call gives the same rows.
-        Errors: NbtError if the device's rows cannot be used; the others go on without it.
+        The lengths of the pieces do not change results. Repeated calls return the same rows.
+        Errors: NbtError if the device's rows cannot be used; other devices continue without it.
         """
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Text that changes when the samples do: a run does not resume with other samples."""
+        """Return text that changes with the samples: a run does not resume with other samples."""
 
     def head(self, device: int) -> Piece:
-        """The rows in which the anchors of a device are looked for (``Learner.find_anchor``).
+        """Return the rows in which a device's anchors are searched (``Learner.find_anchor``).
 
-        Where the whole stream is at hand that is all of it, as in ``Learner.run``; else the first
-        ``ANCHOR_ROWS`` rows, however they are cut.
+        These are the whole stream if it is available, as in ``Learner.run``; else the first
+        ``ANCHOR_ROWS`` rows, however they are split.
         """
         return first_rows(checked(self, self.pieces(device)), ANCHOR_ROWS)
 
     def name(self, device: int) -> str:
-        """What the device is called in results."""
+        """Return the device's name in results."""
         return str(device)
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
-        """(n,) rows of every device, None where only reading tells: jobs are cut by them."""
+        """(n,) rows of every device, None if unknown before reading; jobs are divided by them."""
         return None
 
     def only(self, devices: range) -> Series:  # noqa: ARG002  # of those that can leave some out
-        """The same for these devices alone, which keep their numbers: what a worker is sent."""
+        """Return a series of these devices alone, with their numbers, to send to a worker."""
         return self
 
     @property
@@ -85,7 +84,7 @@ class Series(ABC):
 
 
 class Held(threading.local):
-    """What each thread has read last: a device's anchors and rows are asked for one after another.
+    """The stream that each thread has read last, since anchors and rows are read in two calls.
 
     It is pickled empty.
     """
@@ -95,13 +94,13 @@ class Held(threading.local):
         self._stream: Piece | None = None
 
     def get(self, device: int) -> Piece | None:
-        """The stream of a device, if it was the last one."""
+        """Return the stream of a device, if it was the last one."""
         if self._device != device:
-            self._stream = None  # two of them would be twice the memory
+            self._stream = None  # keep one in memory, not two
         return self._stream
 
     def put(self, device: int, stream: Piece) -> Piece:
-        """Remember a stream; returns it."""
+        """Store a stream, and return it."""
         self._device, self._stream = device, stream
         return stream
 
@@ -110,7 +109,7 @@ class Held(threading.local):
 
 
 def first_rows(pieces: Iterable[Piece], rows: int) -> Piece:
-    """The first rows together, fewer where there are no more."""
+    """Join the first rows, or all if there are fewer."""
     taken: list[Piece] = []
     count = 0
     for inputs, labels in pieces:
@@ -124,22 +123,22 @@ def first_rows(pieces: Iterable[Piece], rows: int) -> Piece:
 
 
 def checked(series: Series, pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The pieces of a device as arrays of float32. Errors: InputError, InputTypeError."""
+    """Yield the pieces of a device as arrays of float32. Errors: InputError, InputTypeError."""
     for piece in pieces:
         if not isinstance(piece, tuple) or len(piece) != 2:
             raise InputTypeError(
-                f"pieces gave {type(piece).__name__}: expected pairs of arrays, (t, n_in) and "
+                f"pieces returned {type(piece).__name__}: expected pairs of arrays, (t, n_in) and "
                 "(t, n_label)"
             )
         x = table("X", float32("X", piece[0]), series.n_in)
         y = x if piece[1] is piece[0] else table("Y", float32("Y", piece[1]), series.n_out)
         if len(x) != len(y):
-            raise InputError(f"pieces gave {len(x)} rows of inputs and {len(y)} of labels")
+            raise InputError(f"pieces returned {len(x)} rows of inputs and {len(y)} of labels")
         yield x, y
 
 
 def cut(pieces: Iterable[Piece], rows: int) -> Iterator[Piece]:
-    """The same rows, ``rows`` at once but for the last ones."""
+    """Yield the same rows in pieces of ``rows``, the last one shorter."""
     taken: list[Piece] = []
     count = 0
     for inputs, labels in pieces:

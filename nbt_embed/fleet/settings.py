@@ -1,4 +1,4 @@
-"""What the learners of a fleet are."""
+"""The settings of a fleet's learners."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Setting:
     """One way to set up every device.
 
     Attributes:
-        name: what results call it.
+        name: in the results.
         configs: one Config, of which device i has the seed ``config.seed + i`` (modulo 2^64), or
-            one for each device, taken as they are.
+            one per device, used unchanged.
         first: device of the first of several configs.
     """
 
@@ -25,7 +25,7 @@ class Setting:
     first: int = 0
 
     def config(self, device: int, horizon: int) -> Config:
-        """Of a device's learner; max_delay is at least what the horizon needs."""
+        """Return a device's configuration; max_delay is at least what the horizon needs."""
         if isinstance(self.configs, Config):
             config, seed = self.configs, (self.configs.seed + device) % 2**64
         else:
@@ -34,7 +34,7 @@ class Setting:
         return changed(config, seed=seed, max_delay=max(config.max_delay, horizon - 1))
 
     def only(self, devices: range) -> Setting:
-        """The same for these devices alone."""
+        """Return the setting of these devices alone."""
         if isinstance(self.configs, Config):
             return self
         part = self.configs[devices.start - self.first : devices.stop - self.first]
@@ -43,9 +43,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Configs(Sequence[Config]):
-    """The configurations of devices' learners, each made when it is asked for.
+    """The configurations of devices' learners, created on access.
 
-    Device after device; of each the settings in order, of each of these the horizons in order.
+    Ordered by device, then setting, then horizon.
     """
 
     settings: tuple[Setting, ...]
@@ -53,7 +53,7 @@ class Configs(Sequence[Config]):
     devices: range
 
     def __len__(self) -> int:
-        """Learners."""
+        """Number of learners."""
         return len(self.devices) * len(self.settings) * len(self.horizons)
 
     @overload

@@ -1,10 +1,10 @@
 """Weights in common units, for federated averaging (docs/guide/federated.md).
 
-A readout stands in its learner's applied units, which follow the stream in steps (docs/design.md,
-section 11). Two devices with the same law and other gains, offsets or histories so have other
-numbers for it, and their mean means nothing. Here it is re-expressed in the live units: every
-channel less its running mean, over its running deviation. Recurrent weights and head see live
-units and are passed on as they are.
+A learner stores its readout in applied units, which follow the stream in steps (docs/design.md,
+section 11). Two devices with the same law but different gains, offsets or histories therefore store
+different numbers, and their mean has no meaning. These functions convert readouts to live units:
+every channel minus its running mean, divided by its running deviation. Recurrent weights and head
+use live units already and are copied.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from nbt_embed.errors import ConfigError, InputError, InputTypeError, shown, sim
 from nbt_embed.learner import Learner
 
 READOUTS = ("readout", "slow", "linear")
-"""What forecasts from the features: a learner has those of its configuration."""
+"""Weights that forecast from the features; a learner has those of its configuration."""
 
 WEIGHTS = ("theta", "head", *READOUTS)
-"""All that is learnt, but for covariances, noise levels, and the weights of the mixture."""
+"""All learnt weights: without covariances, noise levels, and the weights of the mixture."""
 
 _Matrix = NDArray[np.float64]
 
 
 def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Float32Array]:
-    """Weights of a learner in common units, to be averaged with those of other devices.
+    """Return a learner's weights in common units, for averaging with those of other devices.
 
     With x' = a x + b the change of a channel from applied to live units (a = S/s, b = (M - m)/s)
     and a_o, b_o that of the output, anchored outputs with b_o = 0:
@@ -37,11 +37,11 @@ def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Flo
         V'_j = a_o V_j / a_j      V'_1 = a_o (V_1 - sum_j b_j V_j / a_j) + b_o
 
     a_j = 1 for features of the network. The devices need the same settings and the same
-    ``Config.seed``: only then does unit i of one mean unit i of another.
+    ``Config.seed``, so that unit i of one corresponds to unit i of another.
 
     Args:
-        learner: whose weights; it stays as it is.
-        names: any of ``WEIGHTS``; those that the configuration leaves out are passed over.
+        learner: its weights are read; it is not changed.
+        names: any of ``WEIGHTS``; those that the configuration leaves out are skipped.
 
     Returns: name -> float32 in the shape of ``Learner.array``, as many bytes.
     Errors: ConfigError (a name), InputTypeError. Cost: a copy of the arrays, some hundred
@@ -62,25 +62,25 @@ def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Flo
 
 
 def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
-    """Replace a learner's weights by others in common units: a mean of ``to_common``.
+    """Replace a learner's weights by others in common units, such as a mean of ``to_common``.
 
-    Covariances, noise levels, mixture and states stay: the learner takes its next step as surely or
-    as unsurely as it would have without. Before a channel has varied its units are not known, and
-    in its first 21 values they start readouts again when they move; a new device takes recurrent
-    weights and head at once, and readouts when it has learnt some 25 labels.
+    Covariances, noise levels, mixture and states stay, so the uncertainty of the next step does not
+    change. The units of a channel are unknown before it has varied, and when they move in its first
+    21 values, readouts are reset. A new device can take recurrent weights and head at once, and
+    readouts after about 25 labels.
 
     Args:
-        learner: who goes on with them.
+        learner: receives the weights.
         weights: name (of ``WEIGHTS``) -> real numbers in the shape of ``Learner.array``.
 
     Errors: ConfigError (a name), InputError and InputTypeError as ``Learner.set_array``. The
-    learner is then as it was.
+    learner is then unchanged.
     """
     _check_learner(learner)
     if not isinstance(weights, Mapping):
         raise InputTypeError(
-            f"weights = {shown(weights)}: expected a dictionary of names and arrays, as to_common "
-            "gives it"
+            f"weights = {shown(weights)}: expected a dictionary of names and arrays, as from "
+            "to_common"
         )
     change = _to_live(learner).inverse()
     moved = {}
@@ -90,7 +90,7 @@ def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
         array = float32(name, values)
         if array.shape != shape:
             raise InputError(f"{name} has shape {array.shape}: expected {shape}")
-        with np.errstate(invalid="ignore", over="ignore"):  # of what the learner then refuses
+        with np.errstate(invalid="ignore", over="ignore"):  # values that the learner then refuses
             moved[name] = _moved(name, array, change)
     before = {name: learner.array(name) for name in moved}
     try:
@@ -103,7 +103,7 @@ def from_common(learner: Learner, weights: Mapping[str, ArrayLike]) -> None:
 
 
 class _Change(NamedTuple):
-    """x' = a x + b, for every tap (I,) and for every output (O,); of an output's taps (O,)."""
+    """Change x' = a x + b, per tap (I,) and per output (O,), and for an output's own taps (O,)."""
 
     tap_a: _Matrix
     tap_b: _Matrix
@@ -133,7 +133,7 @@ def _check_name(name: str) -> None:
 
 
 def _to_live(learner: Learner) -> _Change:
-    """The change from applied to live units."""
+    """Return the change from applied to live units."""
     config = learner.config
     a, b = _channels(learner, "units", "input_scale", config.n_in)
     out_a, out_b = _channels(learner, "label_units", "label_scale", config.n_out)
@@ -149,7 +149,7 @@ def _to_live(learner: Learner) -> _Change:
 
 
 def _channels(learner: Learner, units: str, scale: str, n: int) -> tuple[_Matrix, _Matrix]:
-    """Each of n channels' a and b; 1 and 0 where a channel is taken as it is, or has not varied."""
+    """Return a and b of n channels; 1 and 0 for a channel that is not scaled or has not varied."""
     a, b = np.ones(n), np.zeros(n)
     if units not in learner.arrays:
         return a, b
@@ -163,7 +163,7 @@ def _channels(learner: Learner, units: str, scale: str, n: int) -> tuple[_Matrix
 
 
 def _moved(name: str, weights: Float32Array, change: _Change) -> _Matrix:
-    """Weights in the units after a change."""
+    """Return weights in the units after a change."""
     moved = weights.astype(np.float64)
     if name not in READOUTS:
         return moved
@@ -171,7 +171,7 @@ def _moved(name: str, weights: Float32Array, change: _Change) -> _Matrix:
         moved[:, 0] *= change.out_a
         moved[:, 0] += change.out_b - change.anchor_b * moved[:, 1:].sum(axis=1)
         return moved
-    # the taps end before the constant of [h; phi; x; 1] and begin behind that of [1; x; h; phi]
+    # taps precede the constant in [h; phi; x; 1], and follow it in [1; x; h; phi]
     taps, end = len(change.tap_a), moved.shape[1] - 1
     x, one = (slice(end - taps, end), end) if name == "readout" else (slice(1, 1 + taps), 0)
     moved *= change.out_a[:, np.newaxis]

@@ -35,11 +35,11 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     checkpoint_seconds: float = 10.0,
 ) -> Fleet:
-    """Give every device its own learner, feed its stream, score every forecast.
+    """Feed every device's stream to its own learner, and score every forecast.
 
-    The learner of a device ends with the bits of ``Learner(config).run(X, Y, horizon=horizon)``
-    over its whole stream, whatever the scheduler and the number of jobs at once, and so do the
-    scores. docs/guide/fleet.md is the guide.
+    Each learner ends with the bits of ``Learner(config).run(X, Y, horizon=horizon)`` over its whole
+    stream. Learners and scores do not depend on the scheduler or the number of parallel jobs. The
+    guide is docs/guide/fleet.md.
 
     Examples:
         >>> import numpy as np
@@ -52,27 +52,28 @@ def simulate(
 
     Args:
         configs: one ``Config``, of which device i has the seed ``config.seed + i``; a list with one
-            for each device; or a dictionary of names and either of them: then every device runs
-            with each. A max_delay that a horizon needs is set.
+            per device; or a dictionary of names and either of them, so that every device runs with
+            each. max_delay is raised to what a horizon needs.
         streams: an array (n, T, I) or (n, T) whose rows are forecast, a pair (X, Y) of them,
             Streams, a path, a function, a generator (``as_series``).
         horizon: steps between a forecast and its target, one or several.
-        devices: their number, where the streams do not define it (a function, one Stream).
-        out: the run directory, for results as Parquet and checkpoints. The same call again
-            resumes a stopped run, or returns its results.
+        devices: their number, if the streams do not define it (a function, one Stream).
+        out: the run directory, for results as Parquet and checkpoints. The same call again resumes
+            a stopped run, or returns its results.
         scheduler: None, threads of this process; "processes", as many processes as ``jobs`` on this
             machine (Dask); "tcp://host:port" or a ``distributed.Client``, a running cluster.
         jobs: threads or processes at once; None: the number of processors of this process.
-        progress: called with the rows of devices that were fed since the last call, one call at a
-            time; rows that an earlier run has fed count too.
-        checkpoint_seconds: between two checkpoints of a job: the work lost with a worker.
+        progress: called with the rows of devices since the last call, one call at a time; rows that
+            an earlier run has fed count too.
+        checkpoint_seconds: time between two checkpoints of a job, and so the most work that a lost
+            worker costs.
 
     Errors: ConfigError (settings; the field and its value), InputError, InputTypeError (streams);
     FleetError (``out`` holds another run, or is in use), OSError (``out``); Interrupted (Ctrl-C;
-    the same call resumes). A device whose stream is refused does not stop the others:
-    its row has an ``error``.
-    Cost: that of ``Learner.run``; memory of a learner for each thread, setting and horizon, but of
-    all learners for a generator.
+    the same call resumes). A device whose stream is refused does not stop the others: its row has
+    an ``error``.
+    Cost: that of ``Learner.run``; memory of one learner per thread, setting and horizon, but of all
+    learners for a generator.
     """
     if progress is not None and not callable(progress):
         raise InputTypeError(
@@ -157,7 +158,7 @@ def _at_once(
 def _description(
     series: Series | TimeBlocks, settings: Sequence[Setting], horizons: Sequence[int]
 ) -> dict[str, Any]:
-    """The identity of the run: all that its results depend on."""
+    """Return the identity of the run: everything on which its results depend."""
     names = hashlib.blake2b(digest_size=8)
     if isinstance(series, Series):
         for device in range(series.devices):

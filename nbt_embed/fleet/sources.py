@@ -1,4 +1,4 @@
-"""What a caller may pass for the streams of a fleet, as a ``Series``."""
+"""Convert what a caller may pass as streams of a fleet to a ``Series``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _REAL = "fiub"  # kinds of data types
 class TimeBlocks:
     """Blocks of time over all devices, which can be read once: (n, t, I), or pairs with labels.
 
-    Attributes: blocks, from the first row on; devices, n; input_names, target_names; first, a hash
-    of the first block.
+    Attributes: blocks, from the first row; devices, n; input_names, target_names; first, a hash of
+    the first block.
     """
 
     blocks: Iterator[Piece]
@@ -38,26 +38,26 @@ class TimeBlocks:
     first: str
 
     def fingerprint(self) -> str:
-        """Of the first block: no more can be looked at."""
+        """Hash of the first block, since the others can be read only once."""
         return self.first
 
 
 def as_series(streams: object, devices: int | None = None) -> Series | TimeBlocks:
-    """The series of what a caller has.
+    """Return the series of a caller's streams.
 
     Args:
         streams: one of
-            a ``Series``;
-            an array (n, T, I), or (n, T) for one channel, also a np.memmap: targets = inputs;
-            a pair of arrays (X, Y), Y (n, T, O) or (n, T);
-            a path: of a .npy file, which is mapped, not read; of a .parquet file or a folder of
-            them (``nbt_embed.fleet.parquet.ParquetSeries`` has the options);
-            a ``Stream``, which all devices see; a sequence of them, one for each device;
-            a function of the number of a device (``Generated``);
-            a generator of blocks of time over all devices: arrays (n, t, I), or pairs of them.
+                a ``Series``;
+                an array (n, T, I), or (n, T) for one channel, also a np.memmap: targets = inputs;
+                a pair of arrays (X, Y), Y (n, T, O) or (n, T);
+                a path: of a .npy file, which is mapped, not read; of a .parquet file or a folder of
+                them (``nbt_embed.fleet.parquet.ParquetSeries`` has the options);
+                a ``Stream`` for all devices; a sequence of Streams, one per device;
+                a function of the number of a device (``Generated``);
+                a generator of blocks of time over all devices: arrays (n, t, I), or pairs of them.
         devices: n, for a function and for one ``Stream``; for others it is checked.
 
-    Errors: InputError, InputTypeError say what was passed and what would do.
+    Errors: InputError, InputTypeError name what was passed and what is expected.
     """
     series = _series_of(streams, devices)
     if integer("streams.devices", series.devices) < 1:
@@ -111,7 +111,7 @@ def _of_path(path: Path) -> Series:
 
 
 def _real(name: str, value: Any) -> NDArray[Any]:
-    """An array of real numbers, as it lies in memory or in its file."""
+    """Return an array of real numbers without a copy."""
     try:
         array: NDArray[Any] = np.asanyarray(value)
     except ValueError as error:  # devices of different lengths
@@ -132,7 +132,7 @@ def _channels(letter: str, count: int) -> tuple[str, ...]:
 
 
 def _cube(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """The array as (n, T, channels), without a copy. Errors: InputError."""
+    """Return the array as (n, T, channels), without a copy. Errors: InputError."""
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
     if array.ndim != 3 or 0 in array.shape:
@@ -144,12 +144,12 @@ def _cube(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 class Arrays(Series):
-    """Devices of equal length in one array for the inputs and one for the labels.
+    """Devices of equal length in one array of inputs and one of labels.
 
     Args:
         inputs: (n, T, I) or (n, T), in memory or mapped from a file.
         labels: (n, T, O) or (n, T); None: the inputs.
-        first: number of the first device that the arrays hold; devices: n of the whole fleet.
+        first: number of the first device in the arrays; devices: n of the whole fleet.
 
     Errors: InputError.
     """
@@ -174,7 +174,7 @@ class Arrays(Series):
         files = [_File.of(one) for one in (inputs, labels) if one is not None]
         self._files = tuple([file for file in files if file])
         if len(self._files) < len(files):
-            self._files = ()  # not all of them: what lies in memory is sent
+            self._files = ()  # not a whole file: pickled by value
         self.devices = len(self._x) if devices is None else devices
         self.input_names = _channels("x", self._x.shape[2])
         self.target_names = self.input_names if self._own else _channels("y", self._y.shape[2])
@@ -232,9 +232,9 @@ class _File:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> _File | None:
-        """Where an array lies, if it is a whole file's that nobody writes to through it."""
+        """Return the file of an array that maps all of it read-only, else None."""
         if not isinstance(array, np.memmap) or not isinstance(array.base, mmap):
-            return None  # a part of one does not know where it begins
+            return None  # a part does not know its position
         if array.mode != "r" or not isinstance(array.filename, (str, Path)):
             return None
         path = str(Path(array.filename).resolve())
@@ -242,7 +242,7 @@ class _File:
         return cls(path, array.dtype.str, array.shape, array.offset, order)
 
     def fingerprint(self) -> str:
-        """Of the file, and of how it is read: a raw file does not say that itself."""
+        """Return the print of the file, and the layout, which a raw file does not contain."""
         how = f"{self.dtype} {self.shape} {self.offset} {self.order}"
         return f"{how} {file_print(self.path)}"
 
@@ -262,7 +262,7 @@ def _arrays(x: NDArray[Any], y: NDArray[Any] | None, first: int, devices: int) -
 
 
 class Streams(Series):
-    """One ``Stream`` for each device; lengths may differ. Errors: InputError (other channels)."""
+    """One ``Stream`` per device; lengths may differ. Errors: InputError (other channels)."""
 
     def __init__(
         self, streams: Sequence[Stream], *, first: int = 0, devices: int | None = None
@@ -312,7 +312,7 @@ def _of_stream(stream: Stream, start: int) -> Iterator[Piece]:
 
 
 class Shared(Series):
-    """One ``Stream`` that all n devices see."""
+    """One ``Stream`` for all n devices."""
 
     def __init__(self, stream: Stream, devices: int) -> None:
         self._stream, self.devices = stream, devices
@@ -337,11 +337,12 @@ class Shared(Series):
 
 
 class Generated(Series):
-    """What a function gives for the number of a device.
+    """Streams that a function returns for the number of a device.
 
-    Its whole stream: a ``Stream``, an array (T, I) or (T,), or a pair (X, Y) of them; or its rows
-    in blocks: an iterator of arrays or pairs. It must give the same samples whenever it is called
-    with the same number. Device 0 is asked at once, for the number of its channels.
+    The function returns the whole stream, as a ``Stream``, an array (T, I) or (T,), or a pair (X,
+    Y) of them, or an iterator of blocks, which are arrays or pairs. It must return the same samples
+    whenever it is called with the same number. It is called for device 0 at once, to find the
+    number of channels.
     """
 
     def __init__(self, make: Callable[[int], Any], devices: int) -> None:
@@ -354,8 +355,8 @@ class Generated(Series):
         whole = _whole(made)
         if whole is None and isinstance(made, Iterator) and make(0) is made:
             raise InputError(
-                "streams(0) gave the same iterator twice, which can be read only once: return a "
-                "new one at each call, as a generator function does"
+                "streams(0) returned the same iterator twice, which can be read only once: "
+                "return a new one at each call, as a generator function does"
             )
         inputs, labels = next(_blocks(0, made), (None, None)) if whole is None else whole
         if inputs is None or labels is None:
@@ -381,7 +382,7 @@ class Generated(Series):
         return rows[0] if isinstance(rows, list) else first_rows(rows, ANCHOR_ROWS)
 
     def fingerprint(self) -> str:
-        """Of the first rows of the first, the middle and the last device."""
+        """Hash of the first rows of the first, the middle and the last device."""
         digest = hashlib.blake2b(digest_size=16)
         for device in sorted({0, self.devices // 2, self.devices - 1}):
             try:
@@ -392,7 +393,7 @@ class Generated(Series):
         return digest.hexdigest()
 
     def _rows(self, device: int) -> list[Piece] | Iterator[Piece]:
-        """The whole stream as one piece, or its blocks."""
+        """Yield the whole stream as one piece, or its blocks."""
         held = self._held.get(device)
         if held is not None:
             return [held]
@@ -413,7 +414,7 @@ class Generated(Series):
 
 
 def _whole(made: Any) -> Piece | None:
-    """The stream that a function gave, None for blocks."""
+    """Return the stream that a function returned, None for blocks."""
     if isinstance(made, Stream):
         return made.inputs, made.targets
     pair = isinstance(made, tuple) and len(made) == 2
@@ -425,8 +426,8 @@ def _blocks(device: int, made: Any) -> Iterator[Piece]:
         blocks = iter(made)
     except TypeError:
         raise InputTypeError(
-            f"streams({device}) gave {shown(made)}: expected a Stream, an array (T, I), a pair of "
-            "them, or an iterator of blocks"
+            f"streams({device}) returned {shown(made)}: expected a Stream, an array (T, I), "
+            "a pair of them, or an iterator of blocks"
         ) from None
     return map(_block, blocks)
 
@@ -451,14 +452,14 @@ def _time_blocks(blocks: Iterator[Any]) -> TimeBlocks:
             pair = isinstance(block, tuple) and len(block) == 2
             parts = [_real("a block", part) for part in (block if pair else (block,))]
             if all(part.ndim in (2, 3) and part.shape[1] == 0 for part in parts):
-                continue  # no rows, as at the end of what was cut
+                continue  # no rows, for example the end of a split stream
             x, y = _cube("a block", parts[0]), _cube("a block", parts[-1])
             yield x, y if pair else x
 
     checked = pairs()
     first = next(checked, None)
     if first is None:
-        raise InputError("the generator of streams gave nothing: expected blocks (n, t, I)")
+        raise InputError("the generator of streams yielded nothing: expected blocks (n, t, I)")
     inputs, labels = first
     names = _channels("x", inputs.shape[2])
     labelled = names if labels is inputs else _channels("y", labels.shape[2])

@@ -1,11 +1,11 @@
-"""The run directory: what a run is, its results, and how far its jobs have come.
+"""The run directory: the identity of a run, its results, and the checkpoints of its jobs.
 
     fleet.json           settings, horizons, fingerprint of the samples, versions
     part-00000.parquet   results of job 0, and so on
-    checkpoints/         of the jobs at work; removed when all are done
+    checkpoints/         of the running jobs; removed when all are done
 
-Every file appears whole or not at all (``nbt_embed.files``). A checkpoint or a part that is
-damaged, or of another run, counts as missing: the job does the work again, with the same bits.
+Every file is written atomically (``nbt_embed.files``). A checkpoint or a part that is damaged, or
+of another run, counts as missing: the job repeats the work, with the same bits.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SEEN = ".seen-"
-"""Names of files by which a caller and its workers find out whether they see the same folder."""
+"""Names of files by which a caller and its workers check that they see the same folder."""
 
 _DESCRIPTION, _CHECKPOINTS = "fleet.json", "checkpoints"
-_KEY = "nbt_embed.fleet"  # of what a part says of itself
-_OPEN = 32 * "0"  # in place of its hash, while that is not known
+_KEY = "nbt_embed.fleet"  # key of a part's metadata
+_OPEN = 32 * "0"  # placeholder while the hash is computed
 
 
 @dataclass(frozen=True)
 class Store:
-    """A run directory, for jobs that may be elsewhere. Attributes: directory; run, which it is."""
+    """A run directory, also for remote jobs. Attributes: directory; run, its identity."""
 
     directory: str
     run: str
 
     def part(self, job: int) -> Columns | None:
-        """The results of the job of this number if it is done, None if it is not."""
+        """Return the results of the job of this number, None if it is not done."""
         try:
             data = self._part(job).read_bytes()
         except FileNotFoundError:
@@ -56,13 +56,13 @@ class Store:
         return _columns_of(data, f"{self.run} {job}")
 
     def write_part(self, job: int, columns: Columns) -> None:
-        """Keep the results of a job, and remove its checkpoint. Errors: OSError."""
+        """Write the results of a job, and remove its checkpoint. Errors: OSError."""
         write_path(str(self._part(job)), _part_bytes(columns, f"{self.run} {job}"))
         with suppress(FileNotFoundError):
             self._checkpoint(job).unlink()
 
     def checkpoint(self, job: int) -> Checkpoint | None:
-        """How far a job has come, None if that is not known."""
+        """Return the checkpoint of a job, None if there is none."""
         try:
             data = self._checkpoint(job).read_bytes()
         except FileNotFoundError:
@@ -73,7 +73,7 @@ class Store:
             return None
 
     def write_checkpoint(self, job: int, kept: Checkpoint) -> None:
-        """Keep how far a job has come.
+        """Write the checkpoint of a job.
 
         Errors: OSError; CheckpointError (a learner with a number that is not finite).
         """
@@ -88,14 +88,15 @@ class Store:
 
 @contextmanager
 def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Store]:
-    """The store of a run, which no other process may use meanwhile.
+    """Return the store of a run, locked against other processes within the block.
 
-    Args: path, of the folder, which is made; description, what the run is, in terms of JSON: if the
-    folder holds a run, it has to be the same one. When the block ends well, checkpoints go.
+    Args: path, of the folder, which is created; description, the identity of the run, as JSON
+    values: if the folder holds a run, it must be the same one. If the block ends without an error,
+    checkpoints are removed.
 
     Errors: FleetError (another run, another process), OSError, MissingExtraError.
     """
-    with needs("a run directory"):  # now, not when the first job is done
+    with needs("a run directory"):  # before the first job, not after it
         import polars as pl  # noqa: F401
     folder = Path(path).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,14 +117,14 @@ def run_directory(path: str | Path, description: dict[str, Any]) -> Iterator[Sto
         yield Store(str(folder), hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
         with suppress(OSError):  # of another user
             left = (*folder.glob(f"{SEEN}*"), *checkpoints.glob("*job-*.npz*"))
-            for one in left:  # also what killed processes left behind
+            for one in left:  # also files of killed processes
                 one.unlink()
             checkpoints.rmdir()
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep others out of a folder; where the file system has no locks, nobody is kept out."""
+    """Lock a folder against other processes, if its file system has locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
@@ -141,7 +142,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _compare(path: Path, wanted: dict[str, Any]) -> None:
-    """Refuse to go on with another run. Errors: FleetError says what differs, OSError."""
+    """Refuse to resume another run. Errors: FleetError names the differences, OSError."""
     try:
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
@@ -183,12 +184,12 @@ def frame(columns: Columns) -> pl.DataFrame:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is results of a fleet, by its name and its folder."""
+    """Return whether a file is results of a fleet, by its name and its folder."""
     return path.match("part-*.parquet") and (path.parent / _DESCRIPTION).exists()
 
 
 def _part_bytes(columns: Columns, whose: str) -> bytes:
-    """The results as Parquet, whose metadata says whose they are and has a hash of all bytes."""
+    """Return results as Parquet, with identity and hash of all bytes in the metadata."""
     file, opened = io.BytesIO(), f"{whose} {_OPEN}"
     frame(columns).write_parquet(file, metadata={_KEY: opened})
     data = file.getvalue()
@@ -196,9 +197,9 @@ def _part_bytes(columns: Columns, whose: str) -> bytes:
 
 
 def _columns_of(data: bytes, whose: str) -> Columns | None:
-    """The results in a part, None if it is damaged or of another job.
+    """Return the results in a part, None if it is damaged or of another job.
 
-    A damaged file is not given to polars, which may end the process.
+    A damaged file is not read with polars, which may end the process.
     """
     seals = re.compile(re.escape(f"{whose} ").encode() + rb"[0-9a-f]{32}")
     opened = seals.sub(f"{whose} {_OPEN}".encode(), data)
@@ -211,5 +212,5 @@ def _columns_of(data: bytes, whose: str) -> Columns | None:
 
 
 def _sealed(data: bytes, whose: str) -> bytes:
-    """What stands in the file in place of the open hash: one of the file with the open one."""
+    """Return identity and hash, which replace identity and placeholder in the data."""
     return f"{whose} {hashlib.blake2b(data, digest_size=16).hexdigest()}".encode()

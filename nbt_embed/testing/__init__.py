@@ -1,4 +1,4 @@
-"""Assertions of flat memory, a budget of bytes and equal bits (docs/guide/testing.md).
+"""Assertions on memory growth, bytes and equal bits (docs/guide/testing.md).
 
 ``assert_flat`` needs memory-profiler: ``pip install 'nbt-embed[test]'``. For pytest there are
 fixtures and the option ``--nbt-steps`` (pytest_nbt_embed.py).

@@ -30,8 +30,7 @@ def assert_same_bits(
 ) -> int:
     """Fail if a learner does not have the expected bits.
 
-    Compares the hash of the whole state and every forecast. Copies of the learners advance, the
-    learners do not.
+    Compares the hash of the whole state and every forecast. Only copies of the learners advance.
 
     Examples:
         >>> from nbt_embed import Learner
@@ -49,8 +48,8 @@ def assert_same_bits(
         horizon: as for ``Learner.run``.
 
     Returns: the hash at the end.
-    Errors: AssertionError, with the first row after which they differ, and the first array and
-    element that does; InputError, InputTypeError, StreamError, CheckpointError (an argument).
+    Errors: AssertionError, with the first row after which the bits differ, and the first array and
+    element that differ; InputError, InputTypeError, StreamError, CheckpointError (an argument).
     Cost: that of ``run``, twice for two learners.
     """
     __tracebackhide__ = True
@@ -84,9 +83,9 @@ def assert_same_bits(
 def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: int = 1) -> int:
     """Write a log of a learner on a stream: a golden file for ``assert_same_bits``.
 
-    CSV in the format of docs/guide/export.md: label and inputs as the bits of float32, and the hash
-    after every row. It holds the calls of ``predict`` and ``learn``, as a device makes them:
-    whoever wants anchors calls ``find_anchor`` before. The learner is not moved on.
+    The log is CSV in the format of docs/guide/export.md: label and inputs as the bits of float32,
+    and the hash after every row. Like the log of a device, it contains calls of ``predict`` and
+    ``learn`` only: to use anchors, call ``find_anchor`` first. The learner itself does not advance.
 
     Args: as for ``assert_same_bits``. With horizon 0 a row's label is learnt in the line after it.
     Returns: the hash at the end. Errors: InputError, InputTypeError, OSError (the file stays).
@@ -114,7 +113,7 @@ def record_bits(learner: Learner, path: str | Path, *, stream: Rows, horizon: in
 
 
 def _line(learner: Learner, label: Float32Array | None, x: Float32Array | None) -> str:
-    """Make the calls of a row; the row of the log."""
+    """Learn and predict one row; return its line of the log."""
     cells = []
     for values, width, call in (
         (label, learner.config.n_label, learner.learn),
@@ -137,7 +136,7 @@ class _Pair(NamedTuple):
 
 
 def _pieces(stream: Rows | None) -> list[tuple[int, Float32Array, Float32Array]]:
-    """Row of the first, inputs and targets of each piece. Errors: InputError, InputTypeError."""
+    """Return (first row, inputs, targets) of each piece. Errors: InputError, InputTypeError."""
     if stream is None:
         return []
     if not isinstance(stream, Stream):
@@ -152,7 +151,7 @@ def _pieces(stream: Rows | None) -> list[tuple[int, Float32Array, Float32Array]]
 
 
 def _fed(learner: Learner, stream: Rows | None, horizon: int) -> Learner:
-    """A copy, after the stream."""
+    """Return a copy that has learnt the stream."""
     one = copy.copy(learner)
     for _, x, y in _pieces(stream):
         one.run(x, _labels(one, y), horizon=horizon)
@@ -164,7 +163,7 @@ def _labels(learner: Learner, y: Float32Array) -> Float32Array:
 
 
 def _same_piece(pair: _Pair, x: Float32Array, y: Float32Array, horizon: int, start: int) -> _Pair:
-    """Feed a piece to both; row by row if something differs after it. Errors: AssertionError."""
+    """Feed a piece to both, and row by row if they differ after it. Errors: AssertionError."""
     __tracebackhide__ = True
     before = pair.copied()
     labels = _labels(pair.one, y)
@@ -197,10 +196,10 @@ def _same_log(learner: Learner, path: Path) -> int:
 
 
 def _same_settings(pair: _Pair) -> None:
-    """Errors: AssertionError names the settings that differ."""
+    """Compare the settings. Errors: AssertionError names the settings that differ."""
     __tracebackhide__ = True
     one, other = (
-        # A checkpoint does not tell "no anchor" from one that has not been looked for.
+        # A checkpoint does not distinguish "no anchor" from "anchor not yet searched".
         {field.name: getattr(learner.config, field.name) for field in fields(learner.config)}
         | {"anchor": learner.anchor}
         for learner in pair
@@ -215,7 +214,7 @@ def _same_settings(pair: _Pair) -> None:
 
 
 def _same_state(pair: _Pair, when: str) -> None:
-    """Errors: AssertionError names the first array that differs, and where."""
+    """Compare arrays and counters. Errors: AssertionError names the first array that differs."""
     __tracebackhide__ = True
     hashes = [learner.hash() for learner in pair]
     if hashes[0] == hashes[1]:
@@ -236,7 +235,7 @@ def _same_state(pair: _Pair, when: str) -> None:
 
 
 def _same_array(name: str, one: Float32Array, other: Float32Array, when: str) -> None:
-    """Errors: AssertionError names the first element whose bits differ."""
+    """Compare one array. Errors: AssertionError names the first element whose bits differ."""
     __tracebackhide__ = True
     bits = [np.ascontiguousarray(array).view(np.uint32) for array in (one, other)]
     places = np.argwhere(bits[0] != bits[1])
@@ -251,7 +250,7 @@ def _same_array(name: str, one: Float32Array, other: Float32Array, when: str) ->
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Whether a file begins as a checkpoint. Errors: StreamError."""
+    """Return whether a file starts like a checkpoint. Errors: StreamError."""
     try:
         with path.open("rb") as file:
             return file.read(len(_CHECKPOINT)) == _CHECKPOINT

@@ -16,7 +16,8 @@ from nbt_embed.report import memory_table
 def assert_bytes(learner: Learner | Config, budget: int) -> Memory:
     """Fail if a learner takes more bytes than a budget.
 
-    What counts is ``Memory.total``: the kernel's one block, the same on every target.
+    The assertion compares ``Memory.total``, the kernel's one block, which is the same on every
+    target.
 
     Examples:
         >>> from nbt_embed import Config
@@ -28,9 +29,10 @@ def assert_bytes(learner: Learner | Config, budget: int) -> Memory:
         budget: bytes.
 
     Returns: the bytes by purpose.
-    Errors: AssertionError, with the bytes by purpose, the most units with which the same
-    configuration fits, and the other methods that would (``nbt_embed.alternatives``); ConfigError,
-    InputTypeError (an argument). Cost: none; nothing is built.
+    Errors: AssertionError, with the bytes by purpose, the largest number of units with which the
+    configuration fits, and other methods that fit (``nbt_embed.alternatives``); ConfigError,
+    InputTypeError (an argument).
+    Cost: none; no learner is built.
     """
     __tracebackhide__ = True
     config = learner.config if isinstance(learner, Learner) else learner
@@ -54,7 +56,7 @@ def assert_bytes(learner: Learner | Config, budget: int) -> Memory:
 
 
 def _fewer_units(config: Config, budget: int) -> list[str]:
-    """The largest learner of the same kind that fits, in words; none if none does."""
+    """Return a phrase on the largest learner of the same kind that fits; empty if none fits."""
     fits, too_many = -1, config.hidden
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
@@ -68,7 +70,7 @@ def _fewer_units(config: Config, budget: int) -> list[str]:
 
 
 def _total(config: Config, hidden: int) -> float:
-    """Bytes with so many units; more than any budget where there is no such learner."""
+    """Return the bytes with this number of units; infinity if there is no such learner."""
     resonators = min(config.resonators or 0, hidden)
     try:
         return memory_of(replace(config, hidden=hidden, resonators=resonators)).total

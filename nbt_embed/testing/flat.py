@@ -23,18 +23,18 @@ from nbt_embed.testing.measures import FLOORS, MEANINGS, Levels, levels
 STEPS = 20_000
 LIMIT = 16.0  # bytes per step that pass
 _QUARTERS = 4
-_REPEATS = 5 * _QUARTERS  # where it is hard to tell
-_CLEAR, _LIKELY = 8.0, 5.0  # standard errors: at any time, and at the end
-_CALLS = 5_000  # of short rounds, before any leak is believed: a cache may fill
+_REPEATS = 5 * _QUARTERS  # if the result is uncertain
+_CLEAR, _LIKELY = 8.0, 5.0  # standard errors: after any round, and after the last
+_CALLS = 5_000  # short rounds before a leak is reported, since a cache may fill
 _PAUSE = (0.01, 0.1)  # seconds without steps
-_LINES = 3  # of the code, in a message
+_LINES = 3  # lines of code in a message
 
 
 @dataclass(frozen=True)
 class Growth:
     """Growth of memory in the first round of ``assert_flat``.
 
-    Attributes: steps; resident, heap, traced: bytes per step, below zero where memory was released;
+    Attributes: steps; resident, heap, traced: bytes per step, below zero if memory was released;
     heap is NaN where the C library does not count.
     """
 
@@ -53,30 +53,30 @@ def assert_flat(
 ) -> Growth:
     """Call a step many times and fail if the calls keep memory.
 
-    Measures, read before a round of ``steps`` calls and after it, when garbage has been collected:
+    Measures, read after a garbage collection, before and after a round of ``steps`` calls:
 
-    * resident memory, by memory-profiler: the pages that this process has for itself, and on Linux
-      has written. Every leak shows there, in pages. Free pages are given back to the system before
-      it is read.
-    * traced memory, by tracemalloc: Python objects and NumPy arrays, to the byte, and the lines of
-      the code that made them.
-    * with glibc, what malloc has given out, to the byte: a leak in C shows there before the free
-      places between other blocks are used up.
+    * resident memory, by memory-profiler: the private pages of this process, on Linux those that it
+      has written. It contains every leak, in units of pages. malloc first returns its free pages to
+      the system.
+    * traced memory, by tracemalloc: Python objects and NumPy arrays in bytes, with the lines of
+      code that allocated them.
+    * with glibc, the bytes that malloc has allocated. They show a leak in C before it has filled
+      the free space between other blocks.
 
-    Method: a measure is suspected if it grew over the round by more than ``limit`` bytes per step,
-    and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then quarters of
-    a round are repeated, each after a pause without steps, which measures other threads. A
-    suspect is cleared by four quarters that did not grow so: a single growth, such as a
-    cache that fills, passes. It is convicted when every repeated quarter grew by its part, and
-    twice what any pause did; or when quarters grow by more than pauses with eight standard errors
-    of the difference, or with five after five more rounds, and did not lose it in the pauses: what
-    a consumer in another thread takes up then is not kept.
+    Method: a measure becomes a suspect if it grew over the round by more than ``limit`` bytes per
+    step and by more than its noise: 64 KiB resident, 32 KiB of the heap, 2 KiB traced. Then
+    quarters of a round are repeated, each after a pause without steps, which measures other
+    threads. Four quarters without such growth clear a suspect, so a single growth passes, such as a
+    cache that fills. A suspect fails if every repeated quarter grew by its part and by twice as
+    much as any pause. It also fails if quarters grew by more than pauses, by eight standard errors
+    of the difference, or by five after five more rounds, and pauses did not release that memory: a
+    consumer in another thread would release it.
 
-    Detection limit: a leak of b bytes per step with b > limit and b * steps above the noise. So the
-    default settings find 16 bytes per step, 1,000 steps find 64 bytes of Python or of malloc;
-    with busy threads, what exceeds their noise. Not found are memory that is reserved and never
-    written, and leaks that pause for a whole round, as an array that doubles. A cache that goes on
-    to fill for more than two rounds looks like a leak: pass a longer ``warmup``.
+    Detection limit: a leak of b bytes per step with b > limit and b * steps above the noise. The
+    default settings find 16 bytes per step; 1,000 steps find 64 bytes of Python or of malloc. With
+    busy threads a leak must exceed their noise. Not found are reserved memory that is never
+    written, and leaks that pause for a whole round, such as an array that doubles. A cache that
+    fills for more than two rounds looks like a leak: pass a longer ``warmup``.
 
     Examples:
         >>> from nbt_embed import Learner
@@ -88,16 +88,16 @@ def assert_flat(
         True
 
     Args:
-        step: called as step(i), i from 0, or as step() if it takes no argument. A repeated round
-            counts i from ``warmup`` again.
+        step: called as step(i), i from 0, or as step() if it takes no argument. In a repeated round
+            i starts from ``warmup`` again.
         steps: calls of a round, at least 4.
         warmup: calls before memory is read for the first time; None: a tenth of ``steps``.
         limit: largest growth that passes, in bytes per step.
 
     Returns: the measures of the first round.
     Errors: AssertionError, with bytes per step, the measures that grew, and the lines that
-    allocated the memory; MissingExtraError without memory-profiler; InputError, InputTypeError
-    (an argument); SequenceError (the step stops tracemalloc); what the step raises.
+    allocated the memory; MissingExtraError without memory-profiler; InputError, InputTypeError (an
+    argument); SequenceError (the step stops tracemalloc); what the step raises.
     Cost: the steps, two to four times slower by tracing, and milliseconds per round.
     """
     __tracebackhide__ = True
@@ -124,7 +124,7 @@ def assert_flat(
 
 
 def _settings(steps: int, warmup: int | None, limit: float) -> tuple[int, int, float]:
-    """Checked. Errors: InputError, InputTypeError."""
+    """Return the checked settings. Errors: InputError, InputTypeError."""
     steps = integer("steps", steps)
     if steps < _QUARTERS:
         raise InputError(f"steps = {steps}: expected at least {_QUARTERS} calls")
@@ -139,7 +139,7 @@ def _settings(steps: int, warmup: int | None, limit: float) -> tuple[int, int, f
 
 
 def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
-    """The step as a function of the number of the call. Errors: InputTypeError."""
+    """Return the step as a function of the number of the call. Errors: InputTypeError."""
     if not callable(step):
         raise InputTypeError(f"step = {shown(step)}: expected a function")
     if inspect.iscoroutinefunction(step):
@@ -155,7 +155,7 @@ def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
         )
     try:
         signature = inspect.signature(step)
-    except (TypeError, ValueError):  # of compiled code without one
+    except (TypeError, ValueError):  # compiled code without a signature
         return lambda _: step()
     for arguments in ((), (0,)):
         try:
@@ -174,12 +174,12 @@ def _with_index(step: Callable[..., object]) -> Callable[[int], object]:
 
 @contextmanager
 def _traced() -> Iterator[None]:
-    """Trace, and let the garbage collector look at what is new alone, which takes no time."""
+    """Trace, and freeze existing objects, so that the garbage collector checks new objects only."""
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
     gc.collect()
-    freeze = gc.get_freeze_count() == 0  # else whoever has frozen objects wants them so
+    freeze = gc.get_freeze_count() == 0  # else the caller has frozen objects on purpose
     if freeze:
         gc.freeze()
     try:
@@ -192,14 +192,14 @@ def _traced() -> Iterator[None]:
 
 
 class _Watch:
-    """Bytes by which quarters grew, and pauses, by measure.
+    """Bytes by which quarters and pauses grew, by measure.
 
-    They stand in tables that are as large at the start as at the end: what is kept meanwhile would
-    be measured too.
+    The tables have their full size from the start, because a table that grows would be measured
+    too.
 
     Attributes: steps of a round; warmup, limit; calls and repeats so far; first: bytes of the first
-    round; grown, idle (repeats): bytes of quarters that were repeated, and of the pauses before,
-    which add up to what is kept.
+    round; grown, idle (repeats): bytes of the repeated quarters and of the pauses before them.
+    Their sum is the memory that is kept.
     """
 
     def __init__(
@@ -208,14 +208,14 @@ class _Watch:
         self.steps, self.warmup, self.limit = steps, warmup, limit
         self.calls, self.repeats = warmup, 0
         self.first: Levels = {}
-        self._level: Levels = {}  # at the end of the last calls
+        self._level: Levels = {}  # after the last calls
         self.grown, self.idle = (
             {name: array("q", bytes(8 * _REPEATS)) for name in levels()} for _ in range(2)
         )
         self._call, self._seconds = call, 0.0
 
     def first_round(self) -> set[str]:
-        """Make all steps once. Returns the measures that grew. Errors: SequenceError."""
+        """Make all steps once, and return the measures that grew. Errors: SequenceError."""
         __tracebackhide__ = True
         before = levels()
         after = self._level = self._made(0, self.steps)
@@ -223,7 +223,7 @@ class _Watch:
         return {name for name, grown in self.first.items() if grown > self._least(name)}
 
     def repeat(self) -> None:
-        """Pause, then make a quarter again. Errors: SequenceError."""
+        """Pause, then repeat a quarter. Errors: SequenceError."""
         __tracebackhide__ = True
         quarter, before = self.repeats % _QUARTERS, self._level
         time.sleep(min(max(self._seconds, _PAUSE[0]), _PAUSE[1]))
@@ -236,7 +236,7 @@ class _Watch:
         self.repeats += 1
 
     def _made(self, begin: int, end: int) -> Levels:
-        """Make some calls of a round. Returns the levels after them. Errors: SequenceError."""
+        """Make some calls of a round, and return the levels after them. Errors: SequenceError."""
         __tracebackhide__ = True
         call, began = self._call, time.perf_counter()
         for i in range(self.warmup + begin, self.warmup + end):
@@ -248,18 +248,18 @@ class _Watch:
         return levels()
 
     def _least(self, name: str) -> float:
-        """Bytes of a round that are more than the limit and the noise."""
+        """Return the bytes of a round above which growth exceeds the limit and the noise."""
         return max(self.limit * self.steps, FLOORS[name])
 
     def clears(self, name: str) -> bool:
-        """Whether the last round did not grow by more than the pauses in it."""
+        """Return whether the last round grew by no more than its pauses."""
         if self.repeats % _QUARTERS:
             return False
         last = slice(self.repeats - _QUARTERS, self.repeats)
         return sum(self.grown[name][last]) - sum(self.idle[name][last]) <= self._least(name)
 
     def convicts(self, name: str) -> bool:
-        """Whether quarters grow significantly more than pauses."""
+        """Return whether quarters grow significantly more than pauses."""
         n, last = self.repeats, self.repeats == _REPEATS
         if n < _QUARTERS or (self.calls < _CALLS and not last):
             return False
@@ -275,17 +275,17 @@ class _Watch:
         return more > max(enough, times * error) and fmean(kept) > max(enough, times * error_kept)
 
     def rate(self, name: str) -> float:
-        """Bytes per step of the quarters that were repeated."""
+        """Return the bytes per step of the repeated quarters."""
         return fmean(self.grown[name][: self.repeats]) * _QUARTERS / self.steps
 
 
-# ---- What is said --------------------------------------------------------------------------------
+# ---- Messages ------------------------------------------------------------------------------------
 
 
 def _lines(
     before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, steps: int, least: float
 ) -> list[str]:
-    """The lines of the code that keep at least so many bytes per step, the largest first."""
+    """Return the lines of code that keep at least this many bytes per step, the largest first."""
     own = (__file__, measures.__file__, tracemalloc.__file__, "memory_profiler", "psutil")
     found: list[str] = []
     for one in sorted(after.compare_to(before, "lineno"), key=lambda one: -one.size_diff):
@@ -299,8 +299,8 @@ def _lines(
 
 
 def _message(name: str, watch: _Watch, convicted: set[str], lines: list[str]) -> Iterator[str]:
-    """The message of a failure: measures, growth, and lines of code."""
-    # Tracing keeps records of its own of what a leak keeps, which the other measures count too.
+    """Return the message of a failure: measures, growth and lines of code."""
+    # A leak also enlarges the tables of tracemalloc, which the other measures contain.
     measure = min(convicted, key=("traced", "heap", "resident").index)
     yield f"{name} keeps {watch.rate(measure):,.1f} bytes per step (limit {watch.limit:g})"
     for one in watch.grown:

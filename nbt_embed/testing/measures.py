@@ -1,4 +1,4 @@
-"""Bytes of this process, by three measures."""
+"""Memory of this process in bytes, by three measures."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MEANINGS = {
     "heap": "the C library's heap (malloc without free)",
     "traced": "traced memory (Python objects and arrays)",
 }
-# Bytes of a round that are noise: pages, and what allocators take in advance; what malloc keeps at
-# hand for a thread; what Python keeps of objects that were freed.
+# Bytes of a round that are noise: pages, and what allocators reserve in advance; blocks that malloc
+# caches per thread; freed objects that Python caches.
 FLOORS = {"resident": 64 << 10, "heap": 32 << 10, "traced": 2 << 10}
 
 Levels = dict[str, int]
 
 
 def levels() -> Levels:
-    """Bytes by measure, garbage left out; without "heap" where the C library does not count.
+    """Return bytes by measure after a garbage collection.
 
-    Errors: MissingExtraError.
+    "heap" is absent where the C library does not count. Errors: MissingExtraError.
     """
     gc.collect()
     traced = tracemalloc.get_traced_memory()[0]
@@ -39,11 +39,11 @@ def levels() -> Levels:
 
 
 def _resident() -> int:
-    """Bytes of the pages that this process has for itself and has written, where Linux tells them.
+    """Return the bytes of the private pages of this process, on Linux those that it has written.
 
-    Pages that it shares with others, such as the code of libraries, come and go with the others.
-    Pages of files that were only read come and go with the memory that the system has to spare.
-    The total that Linux keeps is late by some pages on each processor.
+    Shared pages, such as the code of libraries, come and go with the other processes. Pages of
+    files that were only read come and go with the free memory of the system. The total that Linux
+    keeps lags behind by some pages on each processor.
     """
     with needs("assert_flat"):
         from memory_profiler import memory_usage
@@ -55,7 +55,7 @@ _READ_ONLY = re.compile(rb"^Private_Clean: +([0-9]+) kB$", re.MULTILINE)
 
 
 def _read_only() -> int:
-    """Bytes of this process's own pages that it has not written; 0 where they are not known."""
+    """Return the bytes of private pages that this process has not written; 0 if unknown."""
     try:
         found = Path("/proc/self/smaps_rollup").read_bytes()
     except OSError:  # not Linux, or a kernel before 4.14
@@ -64,7 +64,7 @@ def _read_only() -> int:
 
 
 class _Mallinfo2(ctypes.Structure):
-    """glibc's struct mallinfo2, from 2.33 on."""
+    """struct mallinfo2 of glibc 2.33 and later."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -77,10 +77,10 @@ class _Mallinfo2(ctypes.Structure):
 
 @cache
 def _malloc() -> tuple[Callable[[], int] | None, Callable[[], object]]:
-    """Bytes that malloc has given out, and what gives its free pages back to the system.
+    """Return two functions: the bytes that malloc has allocated, and the return of its free pages.
 
-    A leak is first served from pages that are there and free: without the latter, resident memory
-    would not see it before these are used up.
+    malloc first serves a leak from free pages, so resident memory shows it only after these are
+    used up. The second function returns them to the system.
     """
     try:
         library = ctypes.CDLL(None)
@@ -91,6 +91,6 @@ def _malloc() -> tuple[Callable[[], int] | None, Callable[[], object]]:
 
     def given_out() -> int:
         found = mallinfo2()
-        return int(found.uordblks + found.hblkhd)  # small blocks, and those mapped on their own
+        return int(found.uordblks + found.hblkhd)  # small blocks, and separately mapped ones
 
     return given_out, lambda: trim(0)

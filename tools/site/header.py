@@ -46,7 +46,9 @@ def prose(comment: str) -> str:
 def literal(text: str) -> str:
     """Text whose characters Markdown would take for marks; bold parts stay."""
     escaped = re.sub(r"(?<!\*)\*(?!\*)|[_<\[]", lambda match: "\\" + match[0], text)
-    return re.sub(r"\b(nbt\\_\w+(?:\\_\w+)*(?:\.[ch]\b)?|NBT(?:\\_\w+)+)", unescaped, escaped)
+    return re.sub(
+        r"\b(nbt\\_\w+(?:\\_\w+)*(?:\.[ch]\b)?|NBT(?:\\_\w+)+(?:\\_\\\*)?)", unescaped, escaped
+    )
 
 
 def unescaped(match: re.Match[str]) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 
 def output(one: dict[str, Any]) -> str:
-    """One output of a cell: a picture inside the page, or text."""
+    """One output of a cell: a picture inside the page, a table, or text."""
     data = one.get("data", {})
     if "image/png" in data:
         return f"![](data:image/png;base64,{''.join(data['image/png']).replace(chr(10), '')})"
+    if "text/html" in data:
+        return "".join(data["text/html"])
     text = "".join(one.get("text", data.get("text/plain", "")))
     return f"```text\n{text.rstrip()}\n```" if text.strip() else ""
 
