@@ -98,6 +98,8 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
         first = bad[0]
         good = table(tmp_path, bad.encode(), encoding="utf-8", inputs=(first,), missing=("ä",))[0]
         assert good["names"] == [first]
+    late = "\ufeffa;b\n1.234;x\n2.345;".encode() + b"\xe9\n3.456;y\n"  # while its marks are weighed
+    assert same(table(tmp_path, late, inputs=("a",))[0], [[1.234], [2.345], [3.456]], "a")
     assert "are not ascii" in refusal(tmp_path, "ä,b\n1,2\n", encoding="ascii")
 
 
@@ -453,6 +455,7 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("\n \n", "the file is empty"),
+        ("sep=;\n", "the file is empty"),
         ("a,b\n", "no row below the header (line 1) holds a value"),
         (
             "a,b\n1,2\n3\n",

@@ -147,6 +147,7 @@ def test_a_number_or_an_array_alone(broker: Broker, sender: Sender) -> None:
         (["2024-01-01 00:00:00,5", "2024-01-01 00:00:01,6"], {}, ("x2",), [[5], [6]]),
         (["5,on", "6,off"], {"classes": ("on", "off"), "targets": ("x2",)}, ("x1",), [[5], [6]]),
         (["off", "1,2", "3,4"], {}, ("x1", "x2"), [[1, 2], [3, 4]]),
+        (["1,2", "3,4"], {"delimiter": "comma"}, ("x1", "x2"), [[1, 2], [3, 4]]),
     ],
 )  # fmt: skip
 def test_numbers_alone_and_with_delimiters(

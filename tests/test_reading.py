@@ -79,7 +79,10 @@ def test_chosen_columns_keep_their_order_and_names_with_commas(tmp_path: Path) -
         ({"skip": -1}, "skip -1: name a number of lines"),
         ({"decimal": ";"}, "decimal mark ';': name . or ,"),
         ({"delimiter": "ab"}, "delimiter 'ab': name one character, tab or space"),
+        ({"delimiter": ""}, "delimiter '': name one character, tab or space"),
         ({"encoding": "klingon"}, "encoding 'klingon' is unknown"),
+        ({"encoding": "base64"}, "encoding 'base64' is unknown"),
+        ({"encoding": "rot13"}, "encoding 'rot13' is unknown"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

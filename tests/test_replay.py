@@ -174,7 +174,7 @@ def test_the_command_says_whether_the_bits_are_the_same(
 
     Learner(2, 1, hidden=4, max_delay=1, seed=1).save(state)
     assert main(["replay", state, str(path)]) == 1
-    assert "no hash before it: was this the checkpoint" in capsys.readouterr().out
+    assert "no hash before it: did the device start from this checkpoint" in capsys.readouterr().out
 
 
 def test_the_command_names_a_file_that_is_missing(

@@ -182,6 +182,20 @@ def test_a_bad_value_of_a_typed_file_is_named_by_its_row(tmp_path: Path) -> None
     )
 
 
+def test_a_panic_of_polars_about_damaged_bytes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panics(_: Any) -> None:
+        raise pl.exceptions.PanicException("range end index 9 out of range")
+
+    file = io.BytesIO()
+    pl.DataFrame({"a": [1.0, 2.0]}).write_parquet(file)
+    monkeypatch.setattr(pl.LazyFrame, "collect", panics)
+    assert "the file is damaged, or of a kind that is not supported (range end" in refusal(
+        tmp_path, file.getvalue()
+    )
+
+
 def numpy_file(save: Callable[..., None], *arrays: Any, **named: Any) -> bytes:
     file = io.BytesIO()
     save(file, *arrays, **named)
@@ -218,7 +232,26 @@ def test_numpy_files(tmp_path: Path) -> None:
             numpy_file(np.save, np.array([{}, 1], object)),
             "the file is damaged, or of a kind that is",
         ),
+        (numpy_file(np.save, np.zeros((3, 0))), "the file has no rows"),
+        *(
+            (
+                numpy_file(np.save, np.zeros(3, [("a", "f4"), ("b", kind)])),
+                "the array has shape (3,)",
+            )
+            for kind in ("c8", [("c", "f4")], "2f4", "V2")
+        ),
         (numpy_file(np.save, np.zeros(9))[:-8], "the file is damaged, or of a kind that is not"),
+        *(
+            (numpy_file(np.save, np.zeros(9)).replace(part, by), "the file is damaged, or of a")
+            for part, by in ((b"{", b"("), (b"}", b","), (b"(9", b"9" * 20), (b"{", b")"))
+        ),
+        *(
+            (
+                numpy_file(np.save, np.array(["ab"])).replace(b"a\0\0\0", code),
+                "codes of no character",
+            )
+            for code in (b"\xff" * 4, b"\0\xd8\0\0", b"\0\0\x11\0")
+        ),
     ],
 )
 def test_arrays_that_are_no_table_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -18,11 +18,11 @@ _LINES = 1000
 _JOINED = 10  # lines that one quoted cell may have in the sample
 _UNITS = 3  # rows of units below the header at most
 _DELIMITERS = ("\t", ";", "|", ",", " ")  # in this order where several fit equally well
-_NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
 # What begins as a comment; spreadsheets spell errors with the same first character.
 _ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
 COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
 _COMMENT = re.compile(COMMENT)
+_SEPARATOR = re.compile(r"\s*\"?sep=(.)\"?\s*")  # as spreadsheets write it
 _COMMA_PAIR = re.compile(r"[+\-\u2212]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+\-\u2212]?[0-9]+(?:,[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
@@ -109,15 +109,15 @@ def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
 def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
     """The dialect of a file that begins with this text (whole lines). Errors: StreamError."""
     lines, comments = _lines(text, options)
+    if lines and (said := _SEPARATOR.fullmatch(lines[0].text)):
+        options = replace(options, delimiter=options.delimiter or said[1])
+        del lines[0]
     if not lines:
         what = "holds comment lines alone (# % //)" if comments else "is empty"
         raise StreamError(
             f"{title}: the file {what}: name one with a header line and rows below it"
         )
-    if said := re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0].text):  # as spreadsheets write it
-        options = replace(options, delimiter=options.delimiter or said[1])
-        del lines[0]
-    delimiter, mode = _delimiter(title, lines, options)
+    delimiter, mode = _delimiter(lines, options)
     lines = _with_rows(lines, comments, delimiter, mode, options)
     rows = [split(line.text, delimiter, options.quote) for line in lines]
     head, names, notes = _body(title, lines, rows, mode, delimiter, options)
@@ -214,16 +214,11 @@ def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
     return kept, comments
 
 
-def _delimiter(title: str, lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
+def _delimiter(lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
     """The delimiter and the cells of most rows."""
     candidates: Sequence[str] = _DELIMITERS
     if options.delimiter is not None:
-        said = _NAMED.get(options.delimiter, options.delimiter)
-        if len(said) != 1 or said in "\r\n":
-            raise StreamError(
-                f"{title}: delimiter {options.delimiter!r}: name one character, tab or space"
-            )
-        candidates = (said,)
+        candidates = (options.delimiter,)
     elif options.decimal == "," and not (
         options.quote and any(options.quote in line.text for line in lines)
     ):

@@ -52,7 +52,7 @@ def known(title: str, name: str) -> str:
     """The encoding of this name. Errors: StreamError."""
     try:
         found = codecs.lookup(name).name
-        b"".decode(found)
+        "a".encode(found)  # refuses what is no encoding of text, as base64
     except (LookupError, ValueError):
         raise StreamError(
             f"{title}: encoding {name!r} is unknown: name one as utf-8, utf-16, latin-1 or cp1252"

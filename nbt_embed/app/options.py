@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbt_embed.errors import StreamError
+
+_DELIMITERS = {
+    "tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|",
+}  # fmt: skip
+
+
+def named_delimiter(said: str | None) -> str | None:
+    """The character that a person means. Errors: StreamError."""
+    delimiter = None if said is None else _DELIMITERS.get(said, said)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n"):
+        raise StreamError(f"delimiter {said!r}: name one character, tab or space")
+    return delimiter
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -19,7 +33,7 @@ class ReadOptions:
         targets_as_inputs: whether targets are inputs too where no inputs are named. False: the
             learner is not told the value that it has to give in the same row (horizon 0).
         missing: further spellings of a missing value; numbers are compared as numbers.
-        delimiter: one character, ``tab`` or ``space``.
+        delimiter: one character, or its name, as ``tab`` or ``space``, which becomes it.
         decimal: ``.`` or ``,``.
         skip: lines before the header that are not read.
         header: whether the first line holds names.
@@ -28,6 +42,8 @@ class ReadOptions:
         gap: seconds; the learner's state is reset after a longer pause.
         resample: seconds; means over intervals of this length.
         link: of the targets: ``gaussian``, ``bernoulli`` or ``categorical``.
+
+    Errors: StreamError (the delimiter).
     """
 
     time: str | None = None
@@ -45,3 +61,6 @@ class ReadOptions:
     gap: float | None = None
     resample: float | None = None
     link: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delimiter", named_delimiter(self.delimiter))

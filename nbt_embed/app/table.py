@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import tokenize
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +28,19 @@ ROWS = 1 << 14  # of a batch of a file that is no text
 _SAMPLE = 1000
 _POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # with a point
 _FRACTIONS = ("dot", "full dot", "commas")  # which tell that the point is decimal
+_SURROGATES = 0xD800  # the first code of 2048 that are no characters
 _HEAD = 512  # bytes that tell the kind of a file
 _LINES = 20  # of the sample of a text file at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 _ERROR = b"|".join(re.escape(text).encode() for text in numerals.ERRORS)
+
+# What polars, NumPy and zipfile raise about damaged bytes. NumPy reads a header as Python.
+_DAMAGED = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError, OverflowError, MemoryError),
+    *(SyntaxError, tokenize.TokenError),
+)
 
 Progress = Callable[[int, int], None]
 
@@ -143,6 +154,16 @@ class TextTable:
                 self._encoding = found
         else:
             self._encoding, self._mark = encoding.encoding_of(head)
+        try:
+            self._recognise()
+        except lines.OtherEncoding as found:
+            self._recognise_as(found)
+
+    def _recognise_as(self, found: lines.OtherEncoding) -> None:
+        """Begin again with the encoding that later bytes tell. Errors: StreamError."""
+        if self._options.encoding:
+            raise self._not_utf8(found.line) from None
+        self._encoding = encoding.single_byte(found.text)
         self._recognise()
 
     def _recognise(self) -> None:
@@ -256,11 +277,12 @@ class TextTable:
         def place(name: str, row: int, cell: str) -> str:
             return f"{self.place(row)}, column {name!r}, holds {cell!r}"
 
-        self._decimal, self._weighed, self._last = ".", True, None
+        self._decimal, self._last = ".", None
         for chunk in self._chunks(None):
             for name, cells, numeric in zip(keys, self._texts(chunk), self.numeric, strict=True):
                 if numeric:
                     marks.observe(name, cells, chunk.row)
+        self._weighed = True
         try:
             self._decimal = numerals.decide(
                 marks,
@@ -310,10 +332,7 @@ class TextTable:
                 if doubted and decimal == "." and batch is not None and self._whole:
                     self._check_whole(batch)
         except lines.OtherEncoding as found:
-            if self._options.encoding:
-                raise self._not_utf8(found.line) from None
-            self._encoding = encoding.single_byte(found.text)
-            self._recognise()
+            self._recognise_as(found)
             raise ReadAgain from None
 
     def _fast(self, chunk: lines.Chunk, schema: dict[str, Any], decimal: str) -> Batch | None:
@@ -446,7 +465,7 @@ class FrameTable:
         self.title, self._source, self._places = title, source, lines
         self._missing = numerals.Missing.of(options.missing)
         if isinstance(source, dict):
-            self._rows = len(next(iter(source.values())))
+            self._rows = len(next(iter(source.values()), ()))
             self.names = tuple(source)
         else:
             self._rows = int(source.select(pl.len()).collect().item())
@@ -489,10 +508,10 @@ class FrameTable:
 
     def _slice(self, start: int, count: int) -> list[pl.Series]:
         count = min(count, self._rows - start)
-        if isinstance(self._source, dict):
-            arrays = [array[start : start + count] for array in self._source.values()]
-            return [pl.Series(_plain(array)) for array in arrays]
         with _refusing(self.title):
+            if isinstance(self._source, dict):
+                arrays = [array[start : start + count] for array in self._source.values()]
+                return [_series(array) for array in arrays]
             columns = self._source.slice(start, count).collect().get_columns()
         return [
             cells.cast(pl.String) if cells.dtype in (pl.Categorical, pl.Enum) else cells
@@ -559,7 +578,7 @@ def _refusing(title: str) -> Iterator[None]:
         yield
     except StreamError:
         raise
-    except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         reason = str(error).split("\n")[0][:200]
         raise StreamError(
             f"{title}: the file is damaged, or of a kind that is not supported ({reason}): write "
@@ -567,16 +586,24 @@ def _refusing(title: str) -> Iterator[None]:
         ) from error
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """A column of a NumPy file in a type that a series takes."""
+def _series(array: NDArray[Any]) -> pl.Series:
+    """Cells of a NumPy file. Errors: ValueError (texts of what are no characters)."""
     if array.dtype.kind in "mM":  # of any unit
-        return array.astype(f"{array.dtype.kind}8[ns]")
-    return np.array(array, np.float64 if array.dtype.kind in "fiub" else None)
+        return pl.Series(array.astype(f"{array.dtype.kind}8[ns]"))
+    if array.dtype.kind == "U":  # neither NumPy nor polars checks the characters
+        own = np.array(array, array.dtype.newbyteorder("="))
+        codes = np.frombuffer(own.tobytes(), np.uint32)
+        if (codes > sys.maxunicode).any() or ((codes >> 11) == _SURROGATES >> 11).any():
+            raise ValueError("a text holds codes of no character")
+        return pl.Series(own)
+    return pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
 
 
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
-    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files of Python 2
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         arrays = {"": loaded}
     else:
@@ -585,8 +612,9 @@ def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         what = f"array {name!r}" if name else "the array"
-        if array.dtype.names:
-            columns |= {field: array[field] for field in array.dtype.names}
+        fields = [array[field] for field in array.dtype.names or ()]
+        if fields and all(one.ndim == 1 and one.dtype.kind in "fiubUSmM" for one in fields):
+            columns |= dict(zip(array.dtype.names, fields, strict=True))
         elif array.ndim == 1 and array.dtype.kind in "fiubUmM":
             columns[name or "x1"] = array
         elif array.ndim == 2 and array.dtype.kind in "fiub":

@@ -117,8 +117,8 @@ def has_value(text: str, said: str | None = None) -> bool:
 
     Args: text; said, the delimiter if it is known. Where spaces may be it, half of the cells count.
     """
-    if said is not None and said not in ("space", " "):
-        return any(map(_is_value, split(text, {"tab": "\t"}.get(said, said), '"')))
+    if said is not None and said != " ":
+        return any(map(_is_value, split(text, said, '"')))
     for delimiter in _DELIMITERS if said is None else ():
         if delimiter in text and any(map(_is_value, split(text, delimiter, '"'))):
             return True

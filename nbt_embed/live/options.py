@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbt_embed.app.options import named_delimiter
+
 
 @dataclass(frozen=True)
 class SourceOptions:
@@ -17,7 +19,7 @@ class SourceOptions:
             or a count of days (``excel``, ``matlab``, ``julian``, ``mjd``).
         names: of the columns of text that comes without a header.
         missing: further spellings of a missing value; numbers are compared as numbers.
-        delimiter: one character, ``tab`` or ``space``.
+        delimiter: one character, or its name, as ``tab`` or ``space``, which becomes it.
         decimal: ``.`` or ``,``.
         classes: names of the classes of the one target, in the order of their numbers.
         targets_as_inputs: whether targets are inputs too where no inputs are named.
@@ -26,6 +28,8 @@ class SourceOptions:
         identity: tells this reader from others of the same topics, and stays when it is started
             again: the broker keeps messages for it by a name that is made of it. "": a number does
             among those that run on this machine.
+
+    Errors: StreamError (the delimiter).
     """
 
     inputs: tuple[str, ...] | None = None
@@ -41,3 +45,6 @@ class SourceOptions:
     once: bool = False
     retained: bool = False
     identity: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delimiter", named_delimiter(self.delimiter))

@@ -93,8 +93,7 @@ class Payload:
         raise ValueError("neither JSON nor a number")
 
     def _cells(self, line: str, width: int) -> list[str]:
-        said = self._options.delimiter
-        known = {"tab": "\t", "space": " "}.get(said, said) if said else self.delimiter
+        known = self._options.delimiter or self.delimiter
         for delimiter in (known,) if known else _DELIMITERS:
             cells = split(line, delimiter, '"')
             if len(cells) == width and has_value(line, delimiter):
