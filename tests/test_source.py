@@ -242,8 +242,8 @@ def test_numpy_files(tmp_path: Path) -> None:
         ),
         (numpy_file(np.save, np.zeros(9))[:-8], "the file is damaged, or of a kind that is not"),
         *(
-            (numpy_file(np.save, np.zeros(9)).replace(good, bad), "the file is damaged, or of a")
-            for good, bad in ((b"{", b"("), (b"}", b","), (b"(9", b"9" * 20), (b"{", b")"))
+            (numpy_file(np.save, np.zeros(9)).replace(part, by), "the file is damaged, or of a")
+            for part, by in ((b"{", b"("), (b"}", b","), (b"(9", b"9" * 20), (b"{", b")"))
         ),
         *(
             (
