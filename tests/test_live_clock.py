@@ -205,7 +205,7 @@ def test_arrivals_are_asked_for_when_all_blocks_were_taken() -> None:
 
 @pytest.mark.parametrize("state", [None, {}, {"rows": "x"}, {"rows": float("inf")}, [1]])
 def test_what_is_no_state_is_refused(state: Any) -> None:
-    with pytest.raises(StreamError, match="no state of a clock"):
+    with pytest.raises(StreamError, match="not the state of a clock"):
         Clock.restored(state)
 
 

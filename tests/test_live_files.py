@@ -139,7 +139,7 @@ def test_nothing_that_takes_the_name_of_a_file_ends_the_stream(log: Path) -> Non
         assert reader.take(1) == [1]
         log.unlink()
         log.mkdir()
-        reader.until(lambda _: "is no file" in source.health.state)
+        reader.until(lambda _: "is not a file" in source.health.state)
         log.rmdir()
         os.mkfifo(log)
         reader.quiet()
@@ -195,7 +195,7 @@ def test_what_is_no_table_is_refused(log: Path, content: bytes, words: str) -> N
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for where, words in (
-        (str(tmp_path), "is no file"),
+        (str(tmp_path), "is not a file"),
         (str(tmp_path / "none"), "no such file"),
         ("/dev/null", "ended before the first row"),
         ("/dev/zero", "longer than 1 MiB"),

@@ -303,11 +303,11 @@ def test_the_first_of_every_kind_is_told_with_its_row() -> None:
         '2024-01-04;"3;2\n2024-01-05;3,25;4\n2024-01-06;1,234.5;4\n2024-01-07;3;1,234.5\n'
     )
     expected = [
-        (1, "field 'a' holds 'x', which is no number: it counts as missing; correct the sender, "
+        (1, "field 'a' holds 'x', which is not a number: it counts as missing; correct the sender, "
             "or declare it with --missing"),
-        (2, "field 'b' holds 'y', which is no number: it counts as missing; correct the sender, "
+        (2, "field 'b' holds 'y', which is not a number: it counts as missing; correct the sender, "
             "or declare it with --missing"),
-        (3, "field 'time' holds 'soon', which is not a time in the format of the first one: the "
+        (3, "field 'time' holds 'soon', which is not a time in the format of the first row: this "
             "row counts as one without a time"),
         (4, "line '1;2' has 2 cells, and there are 3 columns: it is dropped"),
     ]  # fmt: skip
@@ -322,7 +322,7 @@ def test_the_first_of_every_kind_is_told_with_its_row() -> None:
         ("a;b\n1;2\n1,234;2\n", {}, (1, "--decimal . reads them as thousands marks")),
         ("a;b\n1,5;2\n1.5;2\n", {}, (1, "the decimal mark of this stream is ',': it counts as ")),
         ("a,b\n1,2\n3,1e19\n", {}, (1, "field 'b' holds 1e+19, which is beyond 1e+18")),
-        ('{"a":1}\n{"a":[1]}\n', {}, (1, "field 'a' holds '[1]', which is no number")),
+        ('{"a":1}\n{"a":[1]}\n', {}, (1, "field 'a' holds '[1]', which is not a number")),
         ('{"a":1}\n\n{"a"\n', {}, (1, "line '{\"a\"' is not JSON like the first row")),
         ('a,b\n1,2\n1,2\n"3,4\n', {}, (2, "line '\"3,4' does not close a quote")),
         ("a,s\n1,on\n2,odd\n", {"targets": ("s",), "classes": ("on", "off")},

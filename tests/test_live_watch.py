@@ -403,7 +403,7 @@ def test_another_source_is_taken_to_follow(
         part.write_bytes(header + b"".join(some))
     for part in parts:
         assert watch(part, "--save", tmp_path / "l.nbt", "--out", "/dev/null", "--resume") == 0
-    assert f"was of the source {parts[0]}: the rows of {parts[1]}" in capsys.readouterr().err
+    assert f"belongs to the source {parts[0]}: the rows of {parts[1]}" in capsys.readouterr().err
     assert watch(source, "--save", tmp_path / "w.nbt", "--out", "/dev/null") == 0
     assert (tmp_path / "l.nbt").read_bytes() == (tmp_path / "w.nbt").read_bytes()
 
@@ -468,7 +468,7 @@ def test_two_watches_cannot_have_one_session(
     with alone(str(file)):
         for name in (file, tmp_path / "linked.nbt"):
             assert watch(source, "--save", name, "--resume") == 2
-            assert "another nbt-embed watch saves to it: end that one" in capsys.readouterr().err
+            assert "another nbt-embed watch saves to this file: end it" in capsys.readouterr().err
         assert not file.exists()
     assert not lock.exists()
     lock.touch()  # as one leaves it that was killed

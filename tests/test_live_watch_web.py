@@ -301,7 +301,7 @@ def test_a_port_that_is_taken() -> None:
 
 def test_a_host_of_the_network_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with WebView("0.0.0.0", 0):
-        assert "everyone in the network can read" in capsys.readouterr().err
+        assert "everyone on the network can read" in capsys.readouterr().err
     with WebView("127.0.0.1", 0):
         assert capsys.readouterr().err == ""
     with pytest.raises(StreamError, match="is not available"):

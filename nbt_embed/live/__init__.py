@@ -1,4 +1,4 @@
-"""Streams that are still coming: sources, the clock they are laid on, and what watches them.
+"""Live streams: sources, a clock that places rows on a time grid, and the watch of a learner.
 
-Modules of ``nbt_embed.app`` and of the core are used here, never the other way.
+This package uses ``nbt_embed.app`` and the core; they do not use it.
 """

@@ -1,11 +1,14 @@
-"""Answers of a watch, one line per row: CSV or JSON lines.
+"""Output of a watch, one line per row: CSV or JSON lines.
 
-Columns: row, time (seconds, nothing without), and of each target ``temp`` its forecast for
-``horizon`` rows later, which stands in the row in which it was made (``temp_forecast``), the ends
-of its intervals (``temp_low_80``, ``temp_high_80``), the anomaly score of this row's own label
-(``temp_score``) and whether an alarm begins in it (``temp_alarm``). A class target has the most
-probable class and its probability (``status_probability``). Nothing (JSON: null) stands where there
-is no value. Numbers have nine digits, which tell every float32.
+The columns are row, time (in seconds, empty without a time), and for each target ``temp``:
+
+* ``temp_forecast``: the forecast made in this row, for ``horizon`` rows later.
+* ``temp_low_80``, ``temp_high_80``: bounds of its intervals.
+* ``temp_score``: the anomaly score of this row's label.
+* ``temp_alarm``: whether an alarm begins in this row.
+
+A class target has the most probable class and its probability (``status_probability``). Without a
+value, a cell is empty (JSON: null). Numbers have nine digits, which identify every float32.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ from nbt_embed.config import Config
 from nbt_embed.live.watching import Said, all_seconds
 
 _NUMBER, _TIME, _WHOLE, _TEXT = "%.9g", "%.16g", "%d", "%s"
-_PATTERNS = 256  # kinds of rows, by what is missing in them, whose pattern is kept
+_PATTERNS = 256  # formats that are cached, one per combination of missing values
 
 
 class Answers:
-    """Turns what was said into text.
+    """Formats answers as text.
 
-    Args: targets, their names; config, of the learner; classes, names of a class target's; kind,
-    "csv" or "json".
+    Args: targets, their names; config, of the learner; classes, names of the classes of a class
+    target; kind, "csv" or "json".
     """
 
     def __init__(
@@ -48,11 +51,11 @@ class Answers:
 
     @property
     def header(self) -> bytes:
-        """The first line: names of the columns; nothing of JSON lines."""
+        """The first line: names of the columns; empty for JSON lines."""
         return b"" if self._json else (",".join(map(_cell, self.names)) + "\n").encode()
 
     def lines(self, said: Said) -> bytes:
-        """The lines of a block. Cost: some microseconds per row."""
+        """Format a block. Cost: some microseconds per row."""
         table = self._table(said)
         there = np.isfinite(table)
         changes = np.flatnonzero((there[1:] != there[:-1]).any(axis=1)) + 1
@@ -62,7 +65,7 @@ class Answers:
         ).encode()
 
     def rows(self, said: Said) -> list[dict[str, Any]]:
-        """The same as objects, None where there is no value."""
+        """Return the rows of a block as objects, None where there is no value."""
         return [
             {
                 name: self._value(value, form)
@@ -72,7 +75,7 @@ class Answers:
         ]
 
     def _table(self, said: Said) -> Float64Array:
-        """(T, columns), NaN where there is no value."""
+        """Return (T, columns), NaN where there is no value."""
         rows = len(said.forecast)
         table = np.empty((rows, len(self.names)))
         table[:, 0] = np.arange(said.start, said.start + rows)
@@ -93,7 +96,7 @@ class Answers:
         return table
 
     def _run(self, table: Float64Array, there: NDArray[np.bool_]) -> str:
-        """Rows in which the same columns have a value: one pattern, filled in one go."""
+        """Format rows in which the same columns have values, with one pattern."""
         key = there.tobytes()
         pattern = self._patterns.get(key)
         if pattern is None:
@@ -127,7 +130,7 @@ class Answers:
 
 
 def _columns(targets: Sequence[str], config: Config, classes: bool) -> Iterator[tuple[str, str]]:
-    """Name and format of every column."""
+    """Yield name and format of every column."""
     yield "row", _WHOLE
     yield "time", _TIME
     for name in targets:
@@ -143,7 +146,7 @@ def _columns(targets: Sequence[str], config: Config, classes: bool) -> Iterator[
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """A target may be named like a column of another one."""
+    """Make names unique, since a target may be named like a column of another target."""
     found: list[str] = []
     for name in names:
         while name in found:
@@ -153,7 +156,7 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _cell(text: str) -> str:
-    """A text as a cell of CSV."""
+    """Return a text as a cell of CSV."""
     if any(sign in text for sign in '",\n\r') or text != text.strip():
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -1,7 +1,8 @@
-"""What every source of a live stream gives: rows, in order, as many at once as have come.
+"""The interface of every source of a live stream: blocks of the rows that have arrived, in order.
 
-A source hands over whatever has arrived since it was last asked. A slow sensor's rows come one by
-one and are answered at once; a fast one's come in blocks, so that the cost of a call is shared.
+A source returns all rows that have arrived since the last request. Rows of a slow sensor come one
+at a time and are answered at once. Rows of a fast sensor come in blocks, which share the cost of a
+call.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class Sample(NamedTuple):
     """One row of a live stream.
 
-    Attributes: time, seconds since 1970 or since the device's own start, NaN where the row has
-    none; x (n_in,) inputs and y (n_label,) targets, NaN where missing, a class by its number.
+    Attributes: time, seconds since 1970 or since the start of the device, NaN if the row has none;
+    x (n_in,) inputs and y (n_label,) targets, NaN where missing; a class is its number.
     """
 
     time: float
@@ -35,15 +36,15 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Arrivals:
-    """Rows that came together, the oldest first; none if nothing came.
+    """Rows that arrived together, oldest first; empty if none arrived.
 
     Attributes:
         time: (n,) seconds as in ``Sample``.
         inputs: (n, n_in).
         targets: (n, n_label).
-        position: where the source stands after these rows, for ``Source.seek``; a JSON value, None
-            where a source cannot go back.
-        remarks: what a person should be told now.
+        position: position of the source after these rows, for ``Source.seek``; a JSON value, None
+            if the source cannot return to it.
+        remarks: messages to show at once.
     """
 
     time: Float64Array
@@ -53,16 +54,16 @@ class Arrivals:
     remarks: tuple[Remark, ...] = ()
 
     def __len__(self) -> int:
-        """Rows, n."""
+        """Number of rows, n."""
         return len(self.time)
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a source is.
+    """State of a source.
 
-    Attributes: state, a few words for people, as "connected"; counts, what happened so far by a
-    name for people, as "malformed lines": only what happened at least once.
+    Attributes: state, a few words such as "connected"; counts, numbers of events by a readable name
+    such as "malformed lines", only those above zero.
     """
 
     state: str
@@ -70,47 +71,49 @@ class Health:
 
 
 class Source(ABC):
-    """A live stream. Iterate it for samples, or take ``arrivals`` for blocks of them.
+    """A live stream. Iterate over it for samples, or use ``arrivals`` for blocks of them.
 
     Close it, or use it in ``with``.
     """
 
     title: str
-    """A name for people."""
+    """Name for messages."""
     input_names: tuple[str, ...]
     target_names: tuple[str, ...]
     classes: tuple[str, ...] | None = None
-    """Names of the classes of the one class target by number; None: targets are numbers."""
+    """Names of the classes of the class target, by number; None: targets are numbers."""
     anchor: tuple[int | None, ...]
-    """For each target the input that is the same column; None if it is no input."""
+    """For each target the index of the input of the same column; None if it is not an input."""
     notes: tuple[str, ...] = ()
     """Sentences about what was recognised and left out."""
 
     @abstractmethod
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come, until the stream ends.
+        """Yield rows as they arrive, until the stream ends.
 
-        Args: patience, seconds after which an empty ``Arrivals`` is given although nothing came.
+        Args: patience, seconds without rows after which an empty ``Arrivals`` is yielded.
         """
 
     @property
     @abstractmethod
     def health(self) -> Health:
-        """How the source is."""
+        """State of the source."""
 
     def seek(self, position: Any) -> None:
-        """Go on after the rows of an ``Arrivals.position``, before the first row is asked for.
+        """Continue after the rows of an ``Arrivals.position``; call it before reading.
 
-        Errors: StreamError: this source cannot, or what stood there is gone.
+        Errors: StreamError: the source has no positions, or its content has changed.
         """
-        raise StreamError(f"{self.title}: cannot go back to {shown(position)}; begin without it")
+        raise StreamError(
+            f"{self.title}: cannot return to {shown(position)}; start without a position"
+        )
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back that the source holds."""
+        """Release the resources of the source."""
 
     def __iter__(self) -> Iterator[Sample]:
-        """Samples as they come, until the stream ends."""
+        """Yield samples as they arrive, until the stream ends."""
         for some in self.arrivals(1.0):
             for time, x, y in zip(some.time.tolist(), some.inputs, some.targets, strict=True):
                 yield Sample(time, x, y)
@@ -123,7 +126,7 @@ class Source(ABC):
 
 
 def nothing(n_in: int, n_label: int, position: Any = None) -> Arrivals:
-    """Arrivals without a row."""
+    """Return arrivals without rows."""
     return Arrivals(
         np.empty(0, np.float64),
         np.empty((0, n_in), np.float32),

@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""Waiting times between attempts after failures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 
 FIRST, LONGEST = 0.05, 30.0  # seconds
 _FACTOR = 1.5
-_STABLE = 10.0  # seconds that a success must have lasted to be one
+_STABLE = 10.0  # seconds after which a success is stable
 
 
 class Backoff:
-    """Waits that grow from one failure to the next, of which chance takes up to a half.
+    """Waits that grow with every failure and are randomised by up to a half.
 
-    An outage is noticed to be over within half of the time that it took. Chance keeps clients that
-    lost the same server from coming back in step.
+    The end of an outage is noticed within half of its duration. Randomisation spreads the
+    reconnections of clients that lost the same server.
     """
 
     def __init__(self) -> None:
@@ -22,16 +22,16 @@ class Backoff:
         self._since: float | None = None
 
     def succeeded(self) -> None:
-        """It works; the next wait is short if it works for a while."""
+        """Record a success; if it is stable, the next wait is short."""
         self._since = time.monotonic()
 
     @property
     def stable(self) -> bool:
-        """Whether the last success has lasted for a while."""
+        """Whether the last success has lasted long enough."""
         return self._since is not None and time.monotonic() - self._since > _STABLE
 
     def next(self) -> float:
-        """Seconds to wait after a failure."""
+        """Return the seconds to wait after a failure."""
         if self.stable:
             self._wait = FIRST
         self._since = None

@@ -1,13 +1,13 @@
-"""Samples that come late, twice or not at all: rows laid on time before a learner sees them.
+"""Place rows on a time grid before they are learnt: rows may be late, repeated or missing.
 
-A row whose time is equal to or before that of the last row is dropped: it was learnt already
-(*twice*, the same row again) or its place is gone (*late*). A device that begins its time again is
-told from that by ``RESTART`` rows that follow one another in the new time.
+A row is dropped if its time is not after that of the last row: it was learnt already (*twice*, the
+same row again), or a later row was learnt (*late*). ``RESTART`` late rows in increasing order are a
+*restart* of the device's time.
 
-With an interval T, a row that comes dt after the last one stands round(dt / T) places behind it:
-at place 0 it is one too many (*twice*), and places between the two are rows of NaN (*filled*). So
-H rows ahead stay H intervals ahead, and a device whose interval is a little off does not slip. A
-pause that is too long to be filled resets the state of the learner.
+With an interval T, a row that comes dt after the last one is placed round(dt / T) steps later. At
+step 0 it is dropped (*twice*); steps between the two become rows of NaN (*filled*). So H rows ahead
+stay H intervals ahead, and a device whose interval is slightly off accumulates no error. A pause
+that is too long to fill resets the state of the learner.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from nbt_embed.live.arrivals import Arrivals
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-RESTART = 10  # late rows, one after the other in a new time, that are a device's new beginning
-FILLED = 1000  # places that are filled at most
-REMEMBERED = 256  # rows that are known again: so many of the first, and of the last
-_PIECE = 4096  # rows of one block of those that are looked at one by one
+RESTART = 10  # late rows in increasing order that are a restart
+FILLED = 1000  # steps that are filled at most
+REMEMBERED = 256  # number of first rows, and of last rows, that are recognised when repeated
+_PIECE = 4096  # rows per block, if rows are processed singly
 _COUNTS = ("late", "twice", "filled", "resets", "restarts")
 
 
 class Clock:
-    """Lays the rows of a source on time.
+    """Places the rows of a source on a time grid.
 
-    The same rows give the same rows, whenever they arrive and however arrivals are cut; only the
-    cuts between blocks may be others.
+    The result depends only on the rows, not on when they arrive or how they are split. Only the
+    boundaries of the resulting blocks may differ.
 
     Args:
         interval: seconds between samples; None: nothing is filled.
         gap: seconds; a longer pause resets the learner's state, and nothing is filled. None: with
-            an interval, a pause of more than ``FILLED`` places does.
+            an interval, a pause of more than ``FILLED`` steps has this effect.
 
-    Errors: StreamError. Cost: little, where rows follow one another; else about 2 µs per row.
+    Errors: StreamError. Cost: little if rows are consecutive; else about 2 µs per row.
     """
 
     def __init__(self, interval: float | None = None, gap: float | None = None) -> None:
@@ -55,24 +55,24 @@ class Clock:
                 raise StreamError(f"{name} {value}: name a number of seconds above 0")
         self._interval, self._gap = interval, gap
         self._rows = 0
-        self._last: float | None = None  # time of the last row that has one
+        self._last: float | None = None  # time of the last row with a time
         self._begun: list[int] = []  # checksums of the first rows
-        self._recent: deque[int] = deque(maxlen=REMEMBERED)  # and of the last ones
-        self._run, self._run_last = 0, math.nan  # late rows that follow one another, the last time
-        self._matched = 0  # late rows that are among the first ones
-        self._again = False  # what was learnt comes once more, from the first row on
-        self._unknown: deque[Arrivals] = deque()  # of the last rows, those without a checksum
-        self._held = 0  # how many these are
+        self._recent: deque[int] = deque(maxlen=REMEMBERED)  # and of the last rows
+        self._run, self._run_last = 0, math.nan  # such late rows, the last one's time
+        self._matched = 0  # late rows that are among the first rows
+        self._again = False  # the learnt rows are repeated, from the first on
+        self._unknown: deque[Arrivals] = deque()  # last rows without a checksum yet
+        self._held = 0  # number of these
         self._counts = dict.fromkeys(_COUNTS, 0)
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Rows that were late, came twice and were filled in; resets, and restarts among them."""
+        """Counts of late, repeated and filled rows, and of resets, which include restarts."""
         return self._counts
 
     @property
     def state(self) -> dict[str, Any]:
-        """What decides on the next rows, when all blocks of some arrivals were taken.
+        """State from which later rows are processed, once all blocks of some arrivals were taken.
 
         A JSON value of some kilobytes.
         """
@@ -91,7 +91,7 @@ class Clock:
 
     @classmethod
     def restored(cls, state: Any, interval: float | None = None, gap: float | None = None) -> Self:
-        """A clock that goes on from a state. Errors: StreamError: this is none."""
+        """Return a clock that continues from a state. Errors: StreamError: the state is invalid."""
         clock = cls(interval, gap)
         try:
             clock._rows = int(state["rows"])
@@ -104,22 +104,22 @@ class Clock:
             clock._matched, clock._again = int(state["matched"]), bool(state["again"])
             clock._counts = {name: int(state["counts"][name]) for name in _COUNTS}
         except (TypeError, KeyError, ValueError, OverflowError) as error:
-            raise StreamError(f"{shown(state)} is no state of a clock ({error!r})") from None
+            raise StreamError(f"{shown(state)} is not the state of a clock ({error!r})") from None
         return clock
 
     def blocks(self, arrivals: Iterable[Arrivals]) -> Iterator[Block]:
-        """The rows to be learnt. All of some arrivals are given before the next are asked for."""
+        """Yield the rows to learn; blocks of one arrival come before the next is read."""
         for some in arrivals:
             if len(some):
                 yield from self._plain(some) if self._is_plain(some.time) else self._sorted(some)
 
     def _is_plain(self, time: Float64Array) -> bool:
-        """Whether rows follow one another, without a pause, or none has a time."""
+        """Return whether rows are consecutive, without a pause, or have no times."""
         if np.isnan(time).all():
             return True
         last = np.nan if self._last is None else self._last
         steps = np.diff(time, prepend=last)[0 if self._last is not None else 1 :]
-        if not (steps > 0).all() or np.isnan(time[0]):  # NaN is not above 0
+        if not (steps > 0).all() or np.isnan(time[0]):  # False for NaN
             return False
         if self._gap is not None and (steps > self._gap).any():
             return False
@@ -137,9 +137,9 @@ class Clock:
         yield self._block(some.inputs, some.targets, some.time, reset=False)
 
     def _sorted(self, some: Arrivals) -> Iterator[Block]:
-        """Rows one by one."""
+        """Process rows singly."""
         piece = _Piece()
-        learnt: list[int] = []  # rows with a time that are not remembered yet
+        learnt: list[int] = []  # rows with a time that are not yet remembered
         for row, time in enumerate(some.time.tolist()):
             reset, before = False, 0
             if not math.isnan(time):
@@ -177,7 +177,7 @@ class Clock:
         yield from self._given(piece, some)
 
     def _restarts(self, some: Arrivals, row: int, time: float) -> bool:
-        """Whether a row that is not after the last one begins a new time; else it is counted."""
+        """Return whether a row that is not after the last one is a restart; else count it."""
         self._know()
         known = _checksum(some, row)
         if known in self._begun:
@@ -203,7 +203,7 @@ class Clock:
         self._matched, self._again = 0, False
 
     def _remember(self, some: Arrivals, rows: Sequence[int]) -> None:
-        """Keep rows that are learnt: the first by their checksums, the last as they are."""
+        """Remember learnt rows: checksums of the first, the last as they are."""
         if not len(rows):
             return
         for row in rows[: REMEMBERED - len(self._begun)]:
@@ -215,7 +215,7 @@ class Clock:
             self._held -= len(self._unknown.popleft())
 
     def _know(self) -> None:
-        """Make checksums of the last rows."""
+        """Compute the checksums of the last rows."""
         for some in self._unknown:
             self._recent.extend(_checksum(some, row) for row in range(len(some)))
         self._unknown.clear()
@@ -237,7 +237,7 @@ class Clock:
 
 
 class _Piece:
-    """Rows of a block: their numbers in the arrivals, -1 for one that did not come."""
+    """Rows of a block: their indices in the arrivals, -1 for a filled row."""
 
     def __init__(self, reset: bool = False) -> None:
         self.reset = reset
@@ -245,12 +245,12 @@ class _Piece:
         self.times: list[float] = []
 
     def add(self, row: int, time: float) -> None:
-        """One that came."""
+        """Add a row that arrived."""
         self.rows.append(row)
         self.times.append(time)
 
     def fill(self, last: float, time: float, count: int) -> None:
-        """So many that did not come between two times."""
+        """Add ``count`` filled rows between two times."""
         step = (time - last) / (count + 1)
         self.rows += [-1] * count
         self.times += [last + step * place for place in range(1, count + 1)]
@@ -262,11 +262,11 @@ def _places(steps: Float64Array, interval: float) -> Float64Array:
 
 
 def _place(step: float, interval: float) -> int:
-    """As ``_places``, at most one more than can be filled."""
+    """Return the step as ``_places``, limited to slightly more than can be filled."""
     return int(min(math.floor(step / interval + 0.5) if step / interval < 1e9 else 1e9, FILLED + 2))
 
 
 def _checksum(some: Arrivals, row: int) -> int:
-    """By which a row is known again."""
+    """Return the checksum by which a repeated row is recognised."""
     values = zlib.crc32(some.inputs[row].tobytes(), zlib.crc32(some.targets[row].tobytes()))
     return zlib.crc32(some.time[row].tobytes(), values)

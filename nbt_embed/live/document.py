@@ -1,4 +1,4 @@
-"""A watch as the document that ``--json`` writes (docs/reference/json.md); views are made of it."""
+"""A watch as the document that ``--json`` writes (docs/reference/json.md), and that views show."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def watch_document(
     arguments: Sequence[str],
     published: Health | None,
 ) -> dict[str, Any]:
-    """Everything about a watch as it is now; figures that do not exist are null.
+    """Return the current state of a watch; figures that do not exist are null.
 
-    Args: watch; its source; clock, counts of ``clock.Clock``; course, what the command knows:
+    Args: watch; its source; clock, counts of ``clock.Clock``; course, from the command:
     ``seconds``, ``rows_per_second``, ``resumed_after``, ``saved``; arguments of the command;
-    published, health of what publishes.
+    published, health of the publisher.
     """
     learner = watch.learner
     memory, config = learner.memory, learner.config
@@ -82,7 +82,7 @@ def watch_document(
 
 
 def without_nan(value: Any) -> Any:
-    """The same with null for what is no finite number."""
+    """Replace numbers that are not finite by null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Values of binary frames become rows."""
+"""Values of binary frames as rows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SEQUENCES = ("seq", "sequence")  # names of a field that numbers the frames
 
 
 class FramedRows:
-    """Takes bytes as they come and gives the rows of whole frames.
+    """Takes bytes as they arrive and returns the rows of whole frames.
 
-    A time, and a number of frames, that are whole numbers without a sign go on where the device
-    begins again at zero. Without a time, the number is it: one second per frame.
+    Unsigned times and frame numbers are unwrapped when they overflow. Without a time field, the
+    frame number is the time: one second per frame.
 
-    Args: title, what messages call the stream; form, of a frame; options; counts.
-    Attributes: layout, None until the first frame has come; notes, about what was left out.
+    Args: title, name of the stream in messages; form, of a frame; options; counts.
+    Attributes: layout, None before the first frame; notes, about what was left out.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class FramedRows:
         self._classes: Classes | None = None
         self._whole: dict[int, Unwrapped] = {}
         self._sequence = next((i for i, name in enumerate(form.names) if name in _SEQUENCES), None)
-        self._number: int | None = None  # of the last frame
-        self._early: list[tuple[Any, ...]] = []  # frames that have to tell which field is the time
+        self._number: int | None = None  # number of the last frame
+        self._early: list[tuple[Any, ...]] = []  # frames before the time field is known
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
     def feed(self, data: bytes) -> Arrivals | None:
-        """The rows that these bytes complete; None before the first one. Errors: StreamError."""
+        """Return the rows that these bytes complete, None before the first. Errors: StreamError."""
         frames = self._frames.feed(data)
         if self._counts[MALFORMED_FRAMES]:
             self._values.remarks.add(
@@ -66,7 +66,7 @@ class FramedRows:
         return layout.arrivals(found, remarks=self._values.remarks.take())
 
     def _asks(self) -> bool:
-        """Whether more frames are needed to tell which field is the time."""
+        """Return whether more frames are needed to find the time field."""
         return moments.asks(self._title, self._form.names, _cells(self._early), self._options)
 
     def _begin(self, first: list[tuple[Any, ...]]) -> Layout:
@@ -91,7 +91,7 @@ class FramedRows:
         return layout
 
     def _unwrapped(self, frame: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A frame whose counters go on; frames that are lost are counted."""
+        """Unwrap the counters of a frame, and count lost frames."""
         if self._whole:
             values = list(frame)
             for place, whole in self._whole.items():
@@ -126,13 +126,13 @@ class FramedRows:
         return time.seconds(texts, self._values)
 
     def doubt(self) -> None:
-        """The first bytes may be the end of a frame: its checksum tells."""
+        """Nothing to do: if the first bytes are the end of a frame, its checksum is wrong."""
 
     def drop(self) -> None:
-        """Forget a frame without its end, which is counted."""
+        """Drop and count a partial frame."""
         self._frames.drop()
 
 
 def _cells(frames: list[tuple[Any, ...]]) -> list[list[str]]:
-    """The first frames as the cells of a table would spell them."""
+    """Return the first frames as cells of a table."""
     return [[text_of(value) for value in frame] for frame in frames[: moments.HEAD]]

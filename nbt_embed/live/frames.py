@@ -1,8 +1,8 @@
-"""Binary frames of a serial line: known whole by their checksum, found again after noise.
+"""Binary frames of a serial line, with a checksum, and found again after noise.
 
-A frame is a structure of numbers and its CRC-32 (as of zlib, four bytes, the lowest first), written
-with consistent overhead byte stuffing (COBS: Cheshire and Baker, IEEE/ACM Transactions on
-Networking 7(2), 1999) and ended by a zero, which stands nowhere else.
+A frame is a structure of numbers and its CRC-32 (as in zlib, four bytes, the lowest first). It is
+encoded with consistent overhead byte stuffing (COBS: Cheshire and Baker, IEEE/ACM Transactions on
+Networking 7(2), 1999) and terminated by a zero, the only zero byte in it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _CHECK = 4  # bytes of the checksum
 
 @dataclass(frozen=True)
 class FrameForm:
-    """What a frame holds.
+    """The fields of a frame.
 
-    Attributes: names of its fields; kinds, one each, as ``u32`` or ``f32``; order, ``<`` or ``>``.
+    Attributes: names of the fields; kinds, one each, such as ``u32`` or ``f32``; order, ``<`` or
+    ``>``.
     """
 
     names: tuple[str, ...]
@@ -38,7 +39,7 @@ class FrameForm:
 
     @classmethod
     def parse(cls, title: str, text: str, big: bool) -> FrameForm:
-        """The form of a text as ``u32:seq,f32:temp``. Errors: StreamError."""
+        """Parse a text such as ``u32:seq,f32:temp``. Errors: StreamError."""
         names, kinds = [], []
         for part in text.split(","):
             kind, colon, name = part.strip().partition(":")
@@ -53,17 +54,17 @@ class FrameForm:
 
     @property
     def layout(self) -> struct.Struct:
-        """Of the bytes before the checksum."""
+        """Layout of the bytes before the checksum."""
         return struct.Struct(self.order + "".join(_CODES[kind] for kind in self.kinds))
 
     def bits(self, name: str) -> int | None:
-        """Width of an unsigned field, which begins again at zero; None of any other."""
+        """Return the bits of an unsigned field, which overflows to zero; None for other fields."""
         kind = self.kinds[self.names.index(name)]
         return int(kind[1:]) if kind.startswith("u") else None
 
 
 def stuffed(data: bytes) -> bytes:
-    """Bytes without a zero, and a zero behind them."""
+    """Encode bytes by COBS, with a terminating zero."""
     found = bytearray()
     for piece in data.split(b"\x00"):
         while len(piece) >= 254:
@@ -75,7 +76,7 @@ def stuffed(data: bytes) -> bytes:
 
 
 def unstuffed(data: bytes) -> bytes | None:
-    """What was stuffed, without the zero behind it; None if this was not."""
+    """Decode COBS bytes without their terminating zero; None if they are not valid."""
     found = bytearray()
     place = 0
     while place < len(data):
@@ -91,13 +92,13 @@ def unstuffed(data: bytes) -> bytes | None:
 
 
 def framed(form: FrameForm, values: Sequence[float]) -> bytes:
-    """A frame, as a device sends it."""
+    """Encode a frame as a device sends it."""
     data = form.layout.pack(*values)
     return stuffed(data + zlib.crc32(data).to_bytes(_CHECK, "little"))
 
 
 class Frames:
-    """Takes bytes as they come and gives the values of whole frames. Memory: one frame."""
+    """Takes bytes as they arrive and returns the values of whole frames. Memory: one frame."""
 
     def __init__(self, form: FrameForm, counts: Counter[str]) -> None:
         self._layout, self._counts = form.layout, counts
@@ -105,7 +106,7 @@ class Frames:
         self._noise = False
 
     def feed(self, data: bytes) -> list[tuple[Any, ...]]:
-        """The frames that these bytes complete."""
+        """Return the frames that these bytes complete."""
         *whole, rest = data.split(b"\x00")
         found = []
         for piece in whole:
@@ -125,7 +126,7 @@ class Frames:
         return found
 
     def drop(self) -> None:
-        """Forget a frame without its end."""
+        """Drop a partial frame."""
         if self._rest or self._noise:
             self._counts[MALFORMED_FRAMES] += 1
         self._rest, self._noise = b"", False
@@ -141,7 +142,7 @@ class Frames:
 
 
 class Unwrapped:
-    """Whole numbers that go on where a device's counter begins again at zero."""
+    """Unwraps a device's counter that overflows to zero."""
 
     def __init__(self, bits: int) -> None:
         self._span = 1 << bits
@@ -149,7 +150,7 @@ class Unwrapped:
         self._total = 0
 
     def next(self, value: int) -> int:
-        """The number, by the shorter way from the last one."""
+        """Return the unwrapped number that is closest to the last one."""
         if self._last is None:
             self._total = value
         else:

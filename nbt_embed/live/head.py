@@ -1,6 +1,6 @@
-"""The first lines of a live table: its names, and how it is written.
+"""The first lines of a live table: its names and its format.
 
-As few lines are waited for as can be: one if it is a row, else those up to the first row.
+As few lines as possible are needed: one if it is a row, else those up to the first row.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from nbt_embed.errors import StreamError
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.table import Shape, text_of
 
-_MOST = 5  # lines up to the first row: a name, and units
+_MOST = 5  # lines up to the first row: names and units
 _DELIMITERS = ("\t", ";", "|", ",")
 _COMMENT = re.compile(COMMENT)
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # an escape may be in a name
 
 
 class Head:
-    """Takes lines until the first row has come.
+    """Takes lines up to the first row.
 
-    Attributes: shape, None until then; rows, the lines among those taken that are rows; cells, of
-    the first row; notes, sentences about what was recognised.
+    Attributes: shape, None before the first row; rows, the lines among those taken that are rows;
+    cells, of the first row; notes, sentences about what was recognised.
     """
 
     def __init__(self, title: str, options: SourceOptions) -> None:
         self._title, self._options = title, options
-        self._lines: list[bytes] = []  # comments among them, blank ones not
+        self._lines: list[bytes] = []  # with comments, without blank lines
         self._content = 0
         self.shape: Shape | None = None
         self.cells: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Head:
         self.notes: list[str] = []
 
     def offer(self, line: bytes) -> bool:
-        """Take a line. Returns whether the first row has come. Errors: StreamError."""
+        """Take a line, and return whether it is the first row. Errors: StreamError."""
         if not self._lines:
             line = line.removeprefix(BOM_UTF8)
         if _CONTROL.search(line) or line.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -70,7 +70,7 @@ class Head:
             raise StreamError(f"{self._title}: names {', '.join(names)}: name each column once")
         form = recognise(self._title, text, self._read(header=False))
         cells = tuple(column[0] for column in form.sample)
-        if cells == names:  # a header came all the same
+        if cells == names:  # the stream has a header in spite of names
             return False
         if len(cells) != len(names):
             raise StreamError(
@@ -113,9 +113,10 @@ class Head:
 
 
 def has_value(text: str, said: str | None = None) -> bool:
-    """Whether a line has a number or a time in one of its cells, so that it is no line of names.
+    """Return whether a cell of a line is a number or a time, so that the line is not a header.
 
-    Args: text; said, the delimiter if it is known. Where spaces may be it, half of the cells count.
+    Args: text; said, the delimiter if it is known. If it may be a space, more than half of the
+    cells must be.
     """
     if said is not None and said != " ":
         return any(map(_is_value, split(text, said, '"')))

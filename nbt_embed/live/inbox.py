@@ -1,4 +1,4 @@
-"""Messages of an MQTT broker that wait to be taken."""
+"""Queue of messages from an MQTT broker."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from nbt_embed.live.link import RECEIVE, Work
 
-_MOST = 10_000  # messages that wait here; the broker and its line hold the others
-_BYTES = 1 << 24  # and bytes of them
-_AT_ONCE = 4096  # messages that are taken at once
-_RETAINED_ONCE = 1  # for a new subscription, not when the session goes on
-_KNOWN = 4 * RECEIVE  # messages that are known when they are sent again; far fewer than numbers
+_MOST = 10_000  # messages in the queue; the broker and the connection hold the others
+_BYTES = 1 << 24  # and their bytes
+_AT_ONCE = 4096  # messages per call of ``take``
+_RETAINED_ONCE = 1  # sent for a new subscription, not for a resumed session
+_KNOWN = 4 * RECEIVE  # messages that are recognised when sent again; far fewer than numbers
 
 
 @dataclass(eq=False)
 class Message:
-    """One message: its topic and bytes, and what its acknowledgement needs."""
+    """One message: its topic and bytes, and the data for its acknowledgement."""
 
     topic: str
     payload: bytes
-    number: int  # of its quality 1, else 0
+    number: int  # with quality 1, else 0
     check: int
     connection: int
     taken: bool = False
 
 
 class Inbox(Work):
-    """Messages that wait to be taken, as many as there is room for.
+    """A bounded queue of messages.
 
-    A message is acknowledged when its row has been learnt. What a broker sends again, as it did not
-    get that, is known by its number and dropped. Where there is no room, nothing is read.
+    A message is acknowledged when its row has been learnt. A message that the broker repeats
+    because an acknowledgement was lost is recognised by its number and dropped. While the queue is
+    full, nothing is read.
 
-    Args: topics; quality, 0 or 1; retained, whether kept messages are taken; counts.
+    Args: topics; quality, 0 or 1; retained, whether retained messages are accepted; counts.
     """
 
     subscribes = True
@@ -50,13 +51,13 @@ class Inbox(Work):
         self._counts = counts
         self._waiting: deque[Message] = deque()
         self._size = 0
-        self._known: dict[int, Message] = {}  # the last ones, by their number
-        self._done: deque[Message] = deque()  # taken, to be acknowledged
+        self._known: dict[int, Message] = {}  # recent messages by number
+        self._done: deque[Message] = deque()  # learnt, to be acknowledged
         self._connection = 0
         self._come = threading.Condition()
 
     def ready(self, client: mqtt.Client, resumed: bool) -> None:
-        """Subscribe; what was open is forgotten where the broker has forgotten it."""
+        """Subscribe; forget open messages if the broker has forgotten the session."""
         self._connection += 1
         if not resumed:
             self._known.clear()
@@ -69,7 +70,7 @@ class Inbox(Work):
         )
 
     def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-        """Keep a message, unless it is there already or nobody wants it."""
+        """Queue a message, unless it is a repetition or an unwanted retained message."""
         number = message.mid if message.qos else 0
         check = zlib.crc32(message.payload)
         if message.dup and number:
@@ -100,7 +101,7 @@ class Inbox(Work):
             self._come.notify()
 
     def step(self, client: mqtt.Client) -> bool:
-        """Acknowledge what was taken."""
+        """Acknowledge learnt messages."""
         while self._done:
             self._acknowledge(client, self._done.popleft())
         return len(self._waiting) < _MOST and self._size < _BYTES
@@ -111,7 +112,7 @@ class Inbox(Work):
             client.ack(message.number, 1)
 
     def take(self, patience: float) -> list[Message]:
-        """Messages that have come, waiting so many seconds for the first one."""
+        """Return queued messages; if there are none, wait ``patience`` seconds for the first."""
         with self._come:
             if not self._waiting:
                 self._come.wait(patience)
@@ -120,5 +121,5 @@ class Inbox(Work):
         return some
 
     def done(self, messages: Sequence[Message]) -> None:
-        """These are learnt."""
+        """Mark messages as learnt."""
         self._done.extend(messages)

@@ -1,4 +1,4 @@
-"""Which fields of a live stream are inputs and targets, decided by the first row."""
+"""Which fields of a live stream are inputs and targets: the first row decides."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.remarks import Remark
 
 _LISTED = 20  # names that a message lists
-_LONGEST = 80  # characters of one of them
-_INDEX = ("column 1", "Unnamed: 0")  # a first column without a name, as pandas writes its index
+_LONGEST = 80  # characters per name
+_INDEX = ("column 1", "Unnamed: 0")  # first column without a name, as pandas writes its index
 _COUNTING = re.compile(
     r"(?:^|[^a-z])(?:n|i|k|index|idx|id|no|nr|rows?|rec|records?|seq|sequence|samples?|steps?"
     r"|ticks?|uptime|packet|line|entry)(?:[^a-z]|$)"
@@ -29,11 +29,11 @@ _COUNTING = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows as they were parsed.
+    """Parsed rows.
 
     Attributes:
         time: (n,) seconds, NaN where there is none.
-        table: (n, columns) the columns of a layout, and the number of the class behind them.
+        table: (n, columns) the columns of a layout, then the class number if there is one.
     """
 
     time: Float64Array
@@ -47,7 +47,7 @@ class Layout:
     Attributes:
         columns: names of the fields that are read as numbers.
         coded: name of the field that is read as a class, or None.
-        inputs, targets: places in ``columns``; the class stands behind the last one.
+        inputs, targets: indices in ``columns``; the class has the index after the last one.
         classes: their names, or None.
         moments: the time, or None.
     """
@@ -71,7 +71,7 @@ class Layout:
 
     @property
     def anchor(self) -> tuple[int | None, ...]:
-        """For each target the input that is the same column."""
+        """For each target the index of the input of the same column."""
         return tuple(self.inputs.index(i) if i in self.inputs else None for i in self.targets)
 
     @property
@@ -82,13 +82,13 @@ class Layout:
         return tuple(dict.fromkeys((*self.columns, *coded, *times)))
 
     def at(self, moments: Moments | None) -> Layout:
-        """The same with this time."""
+        """Return the layout with this time."""
         return replace(self, moments=moments)
 
     def arrivals(
         self, rows: Rows, position: object = None, remarks: tuple[Remark, ...] = ()
     ) -> Arrivals:
-        """Rows as a source gives them."""
+        """Return rows as a source's arrivals."""
         return Arrivals(
             rows.time,
             np.ascontiguousarray(rows.table[:, self.inputs]),
@@ -106,17 +106,17 @@ def decide(
     notes: list[str],
     more: Sequence[Sequence[str]] = (),
 ) -> Layout:
-    """The layout of a stream.
+    """Return the layout of a stream.
 
     Args:
-        title: what messages call the stream.
+        title: name of the stream in messages.
         names: of its fields.
-        cells: what the first row holds, as texts; empty where it is missing.
-        options: what is not to be recognised.
-        notes: sentences about fields that are left out are added here.
+        cells: of the first row, as texts; empty where missing.
+        options: replace recognition.
+        notes: receives sentences about fields that are left out.
         more: cells of the next rows, as many as the time needs (``moments.asks``).
 
-    Errors: StreamError names the field and what to do.
+    Errors: StreamError names the field and the remedy.
     """
     options = replace(
         options,
@@ -174,7 +174,7 @@ def decide(
 
 
 def _expanded(said: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str, ...] | None:
-    """Names in which that of an array or an object stands for all its fields."""
+    """Replace the name of an array or object by the names of all its fields."""
     if said is None:
         return None
     found: list[str] = []
@@ -185,7 +185,7 @@ def _expanded(said: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str, 
 
 
 def _coded(title: str, options: SourceOptions) -> str | None:
-    """The field of the classes."""
+    """Return the field of the classes."""
     if options.classes is None:
         return None
     if options.targets is None or len(options.targets) != 1:
@@ -208,7 +208,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _said(cell: str, options: SourceOptions) -> bool:
-    """Whether a cell is a missing value by the person's own spelling."""
+    """Return whether a cell is one of the given spellings of a missing value."""
     return cell.strip() in [text.strip() for text in options.missing]
 
 
@@ -219,7 +219,7 @@ def _numbers(
     options: SourceOptions,
     notes: list[str],
 ) -> tuple[str, ...]:
-    """Fields that are inputs where none are named: numbers that are no time and count nothing."""
+    """Return the default inputs: fields of numbers that are neither times nor row counters."""
     found, counters, left = [], [], []
     wanted = set(options.targets or ())
     for name, cell in first.items():
@@ -250,7 +250,7 @@ def _numbers(
 
 
 def _counts(name: str, cell: str) -> bool:
-    """Whether a field is another time, or a number of the row, by its name and first value."""
+    """Return whether a field is another time or a row counter, by its name and first value."""
     if is_sure(name) or (times.named_time(name) and times.is_nanoseconds([cell])):
         return True
     if name in _INDEX:

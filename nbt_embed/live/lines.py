@@ -1,17 +1,17 @@
-"""Bytes become whole lines, however they are cut."""
+"""Whole lines from bytes, however these are split."""
 
 from __future__ import annotations
 
 import re
 
-LONGEST = 1 << 20  # bytes of a line; what is longer is no row
+LONGEST = 1 << 20  # bytes per line; longer lines are dropped
 _ENDS = re.compile(rb"\r+\n?")
 
 
 class Lines:
-    r"""Takes bytes as they come and gives whole lines, each with "\n" at its end.
+    r"""Takes bytes as they arrive and returns whole lines, each with "\n" at its end.
 
-    A line ends with "\n", "\r\n" or "\r". What is longer than ``LONGEST`` is dropped and counted.
+    A line ends with "\n", "\r\n" or "\r". Lines longer than ``LONGEST`` are dropped and counted.
     Memory: one line.
     """
 
@@ -23,21 +23,21 @@ class Lines:
 
     @property
     def held(self) -> int:
-        """Bytes of a line without its end."""
+        """Bytes of the partial line."""
         return self._size
 
     @property
     def state(self) -> list[bool]:
-        """What else decides on the next bytes; a JSON value."""
+        """Further state for the next bytes; a JSON value."""
         return [self._after_return, self._skipping]
 
     def restore(self, state: list[bool]) -> None:
-        """Go on from a state, without the bytes that were held."""
+        """Continue from a state, without the partial line."""
         self._rest, self._size = [], 0
         self._after_return, self._skipping = map(bool, state)
 
     def feed(self, data: bytes) -> bytes:
-        """The lines that these bytes complete."""
+        """Return the lines that these bytes complete."""
         if self._after_return:
             data = data.lstrip(b"\r")
             if data:
@@ -62,17 +62,17 @@ class Lines:
         return self._short(text) if len(text) > LONGEST else text
 
     def skip(self) -> None:
-        """Drop what comes up to the next end of a line."""
+        """Drop the bytes up to the next line end."""
         self._skipping = True
 
     def finish(self) -> bytes:
-        """The last line, if it has no end."""
+        """Return the last line if it has no end."""
         text = b"".join(self._rest)
         self._rest, self._size, self._skipping = [], 0, False
         return text + b"\n" if text else b""
 
     def drop(self) -> bool:
-        """Forget a line without its end. Returns whether there was one."""
+        """Drop a partial line, and return whether there was one."""
         held = self._size > 0 or self._skipping
         self._rest, self._size = [], 0
         self._skipping = self._after_return = False

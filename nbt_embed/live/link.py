@@ -1,4 +1,4 @@
-"""The connection to an MQTT broker: made again for ever, in a thread of its own."""
+"""A connection to an MQTT broker that reconnects without limit, in its own thread."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from nbt_embed.live.lines import LONGEST
 from nbt_embed.live.names import ClientName
 from nbt_embed.live.where import Where, parse
 
-PASSWORD = "NBT_MQTT_PASSWORD"  # name of the environment variable
+PASSWORD = "NBT_MQTT_PASSWORD"  # environment variable
 OPTIONS = (
     "client", "qos", "keepalive", "version", "wait", "cafile", "certfile", "keyfile",
     "passwordfile",
 )  # fmt: skip
 SOURCE_OPTIONS, TARGET_OPTIONS = ("field", "session"), ("retain",)
-RECEIVE = 1000  # messages that a broker may send before the first of them is acknowledged
-_ANSWER = 10.0  # seconds in which a broker must answer
-_CONNECT = 5.0  # seconds in which it must accept a connection
-_FAREWELL = 2.0  # seconds in which it must let go
-_IDLE = 0.5  # seconds between looks at the time
-_UNSPECIFIED = 128  # reason code that says nothing
-_OFTEN = 2  # short connections after which a second client of the same name is likely
-# Reason codes of a refusal that waiting does not mend.
+RECEIVE = 1000  # messages that a broker may send before the first is acknowledged
+_ANSWER = 10.0  # seconds for a broker to answer
+_CONNECT = 5.0  # seconds for a broker to accept a connection
+_FAREWELL = 2.0  # seconds for closing
+_IDLE = 0.5  # seconds between checks of the time
+_UNSPECIFIED = 128  # reason code "unspecified error"
+_OFTEN = 2  # consecutive short connections that suggest a second client of the same name
+# Reason codes of refusals that are permanent.
 _FINAL = {
     132: "it does not support this version of MQTT: use version=3 or version=5",
     133: "it rejects the name of this client: use client=NAME",
@@ -50,46 +50,48 @@ _FINAL = {
 
 
 class Work(ABC):
-    """What a connection is for; called in its thread."""
+    """The user of a connection; its methods run in the connection's thread."""
 
     subscribes = False
-    """Whether ``ready`` subscribes; if so, the connection is complete when that is accepted."""
+    """Whether ``ready`` subscribes; the connection is then complete once the broker accepts."""
 
     @abstractmethod
     def ready(self, client: mqtt.Client, resumed: bool) -> None:
-        """The broker has accepted. Args: client; resumed, whether it remembers this client."""
+        """The broker has accepted. Args: client; resumed, whether the broker knows its session."""
 
     @abstractmethod
     def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-        """A message has come."""
+        """A message has arrived."""
 
     def acknowledged(self, code: ReasonCode) -> None:  # noqa: B027  # of no use to who only reads
-        """The broker has answered a message of ours. Args: code, whether it took it."""
+        """The broker has answered a published message. Args: code, whether it accepted."""
 
     @abstractmethod
     def step(self, client: mqtt.Client) -> bool:
-        """Something may be to do. Returns whether messages are to be read."""
+        """Do pending work, and return whether to read messages."""
 
 
 def address(where: str, more: Collection[str]) -> Where:
-    """The parts of an address of MQTT. Args: where; more, further options.
+    """Parse an address of MQTT. Args: where; more, further options.
 
     Errors: StreamError: there is no host or no topic, or an option is wrong.
     """
     found = parse(where, (*OPTIONS, *more))
     if not found.host or not found.path:
-        raise StreamError(f"{found.title}: name a host and a topic, as mqtt://host/sensors/room")
+        raise StreamError(
+            f"{found.title}: name a host and a topic, such as mqtt://host/sensors/room"
+        )
     return found
 
 
 class Link:
-    """A connection that is made again whenever it is lost, after waits up to 30 s.
+    """A connection that reconnects whenever it is lost, after waits up to 30 s.
 
     Args:
         where: of the broker, with the options of ``OPTIONS``.
-        name: of the client, unless the address says one (``client=NAME``); released at the end.
-        session: seconds for which the broker keeps what it could not send; 0: it forgets at once.
-        work: what the connection is for.
+        name: of the client, unless the address has one (``client=NAME``); released at the end.
+        session: seconds for which the broker keeps undelivered messages; 0: none.
+        work: the user of the connection.
 
     Errors: StreamError: a password or a certificate cannot be read, an option is wrong.
     """
@@ -99,14 +101,14 @@ class Link:
         self._name = name
         self.title = where.title
         self.state = "connecting"
-        self.refused: str | None = None  # why the broker does not take this client
-        self.connected = threading.Event()  # and subscribed, if that is its work
+        self.refused: str | None = None  # why the broker refuses this client
+        self.connected = threading.Event()  # and subscribed, if ``work`` subscribes
         self._five = where.choice("version", "5", ("3", "5")) == "5"
         self._port = where.port or (8883 if where.scheme == "mqtts" else 1883)
         self._keepalive = where.whole("keepalive", 30, 5, 65535)
         self._accepted = self._stopping = False
         self._reason = ""
-        self._short = 0  # connections that were lost soon, one after the other
+        self._short = 0  # consecutive connections that were lost early
         self._backoff = Backoff()
         try:
             self._client = self._made()
@@ -147,7 +149,7 @@ class Link:
         try:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not text"
             raise StreamError(
                 f"{self.title}: passwordfile={file}: cannot be read ({reason}): check the name and "
                 "its permissions"
@@ -167,11 +169,11 @@ class Link:
         return context
 
     def start(self) -> None:
-        """Connect, from now on for ever."""
+        """Start the thread, which connects until ``close``."""
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until the broker has accepted. Errors: StreamError says why it has not."""
+        """Wait until the broker has accepted. Errors: StreamError has the reason if it does not."""
         seconds = self._where.number("wait", 10, 0.1, 1e9)
         until = time.monotonic() + seconds
         while not self.connected.wait(0.05):
@@ -184,12 +186,12 @@ class Link:
                 )
 
     def wake(self) -> None:
-        """Have ``Work.step`` called soon; from any thread, never waits."""
-        with contextlib.suppress(OSError):  # it is awake already, or closed
+        """Request a call of ``Work.step``; from any thread, without waiting."""
+        with contextlib.suppress(OSError):  # already awake, or closed
             self._wake.send(b"!")
 
     def close(self) -> None:
-        """Say goodbye, and end the thread."""
+        """Disconnect, and end the thread."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -205,7 +207,7 @@ class Link:
             try:
                 self._connect()
                 self._serve()
-            except Exception as error:  # whatever a broker sends, this goes on
+            except Exception as error:  # whatever a broker sends, reconnect
                 self._reason = _words(error)
                 if isinstance(error, ssl.SSLCertVerificationError):
                     self.refused = f"{self._reason}: name its authority (cafile=FILE)"
@@ -299,14 +301,14 @@ class Link:
 
 
 def _undelayed(_: Any, __: Any, connection: Any) -> None:
-    """Send small packets at once."""
+    """Disable the delay of small packets."""
     with contextlib.suppress(OSError, AttributeError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _answered_at_once(connection: Any) -> None:
-    """Have what was read acknowledged now: a broker may hold small packets back until then."""
-    if hasattr(socket, "TCP_QUICKACK"):  # Linux; holds for what is read next
+    """Send the TCP acknowledgement at once, since a broker may delay small packets until then."""
+    if hasattr(socket, "TCP_QUICKACK"):  # Linux; applies to the next read
         with contextlib.suppress(OSError, AttributeError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 

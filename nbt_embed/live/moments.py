@@ -2,16 +2,15 @@
 
 The time is the first of these:
 
-1. the column that was named (``--time``);
-2. the first one that the first row shows to be a time: by a name that says so and nothing else
-   (``time``, ``timestamp``, ``ts``, ``t_ms``, ``epoch``, ...), or by a name that may be that of a
-   time (``t``, ``clock``, ``date``, ...) and a number that is a date, as seconds since 1970;
-3. the first one whose first cell is a date or a time of day as a text;
-4. the first one whose name may be that of a time and whose numbers, in the first ``HEAD`` rows, go
-   on like those of a clock (``goes_on``). A temperature called ``t`` mostly fails in the second or
-   third row, so that it is not waited for.
+1. the column that is named (``--time``);
+2. the first column that the first row identifies: by a clear name (``time``, ``timestamp``, ``ts``,
+   ``t_ms``, ``epoch``, ...), or by a possible name (``t``, ``clock``, ``date``, ...) and a number
+   that is a date, such as seconds since 1970;
+3. the first column whose first cell is a date or a time of day as text;
+4. the first column with a possible name whose numbers increase like those of a clock in the first
+   ``HEAD`` rows (``goes_on``). A temperature called ``t`` usually fails in the second or third row.
 
-``app.timeline`` judges files by all their rows instead.
+``app.timeline`` uses all rows of a file instead.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.remarks import excerpt
 from nbt_embed.live.values import Values
 
-HEAD = 8  # rows that tell whether numbers go on like a clock's
-_FEWEST = 3  # of them, where a stream ends before
-_JITTER = 0.1  # of the shortest step, by which a step of whole numbers is off a multiple of it
-_ROUNDING = 0.02  # of a step, by which a fraction is off a multiple of it
+HEAD = 8  # rows that show whether numbers increase like a clock's
+_FEWEST = 3  # fewer suffice if the stream ends before
+_JITTER = 0.1  # allowed deviation of whole numbers from multiples of the shortest step, in steps
+_ROUNDING = 0.02  # allowed deviation of fractions, in steps
 _DAY = 86_400.0
 _NONE = ("none", "")
-_FEW = 16  # texts that are read one by one
+_FEW = 16  # up to this many texts are read singly
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Names under which small numbers are seconds since a start; under "data" they are a reading.
 _SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)ts(?:_|$)|^t[_ (\[]")
@@ -48,14 +47,14 @@ _SURE = re.compile(r"time|zeit|epoch|unix|elapsed|millis|micros|seconds|(?:^|_)t
 class Moments:
     """The time of rows.
 
-    Attributes: fields, names of the one or two columns that spell it; form, how.
+    Attributes: fields, names of the one or two columns of the time; form, its format.
     """
 
     fields: tuple[str, ...]
     form: TimeFormat
 
     def seconds(self, cells: pl.Series | Sequence[str], values: Values) -> Float64Array:
-        """Seconds of texts, NaN where missing or no time; the latter are counted as malformed."""
+        """Return seconds of texts; NaN where missing, or malformed, which is counted."""
         decimal = values.decimal or "."
         plain = self._plain(cells, decimal == ",")
         if plain is not None:
@@ -67,7 +66,7 @@ class Moments:
         else:
             found, _ = self.form.parse(texts)
         if found.dtype == np.int64:
-            whole, rest = np.divmod(found, SECOND)  # each of which a float64 holds exactly
+            whole, rest = np.divmod(found, SECOND)  # each is exact in float64
             seconds = np.where(found == NAT, np.nan, whole + rest / SECOND)
         else:
             seconds = np.where(np.isfinite(found), found, np.nan)
@@ -78,13 +77,13 @@ class Moments:
                 "+".join(self.fields),
                 row,
                 f"holds {excerpt(texts[row])}, which is not a time in the format of the first "
-                "one: the row counts as one without a time",
+                "row: this row counts as one without a time",
                 int(wrong.sum()),
             )
         return seconds
 
     def _plain(self, cells: pl.Series | Sequence[str], comma: bool) -> Float64Array | None:
-        """Seconds of a few texts that are numbers, without the cost of a call for many."""
+        """Return seconds of a few texts of numbers, without the overhead of polars."""
         form = self.form
         if len(cells) > _FEW or form.kind != "seconds" or form.patterns:
             return None
@@ -97,19 +96,19 @@ class Moments:
 
 
 def is_sure(name: str) -> bool:
-    """Whether a name alone says that its numbers are times."""
+    """Return whether the name alone identifies a time."""
     return times.named_time(name) and _SURE.search(name.lower()) is not None
 
 
 class Days:
-    """Times of day as seconds that go on over midnight: a step back by half a day is a new day."""
+    """Times of day as seconds that continue after midnight: half a day back is a new day."""
 
     def __init__(self) -> None:
         self.state: list[float] = []
-        """Days that have passed and the last time of day; a JSON value."""
+        """Number of past days, and the last time of day; a JSON value."""
 
     def unwrapped(self, seconds: Float64Array) -> Float64Array:
-        """Seconds since the first midnight."""
+        """Return seconds since the first midnight."""
         known = np.flatnonzero(~np.isnan(seconds))
         if not len(known):
             return seconds
@@ -131,10 +130,10 @@ def find(
     more: Sequence[Sequence[str]] = (),
     notes: list[str] | None = None,
 ) -> Moments | None:
-    """The time of a stream, or None.
+    """Return the time of a stream, or None.
 
-    Args: title, what messages call the stream; names, of its columns; cells, of its first row;
-    more, those of the next rows; notes, to which is added what was decided by several rows.
+    Args: title, name of the stream in messages; names, of its columns; cells, of its first row;
+    more, those of the next rows; notes, receives decisions by several rows.
     Errors: StreamError: the named column is not there, or two formats fit.
     """
     if options.time in _NONE:
@@ -163,7 +162,7 @@ def find(
         )
     if options.time_format is not None:
         raise StreamError(
-            f"{title}: time format {options.time_format!r}: no column is the time; name it "
+            f"{title}: time format {options.time_format!r}: no time column; name it "
             f"(--time): there are {', '.join(names)}"
         )
     return None
@@ -172,7 +171,7 @@ def find(
 def asks(
     title: str, names: Sequence[str], rows: Sequence[Sequence[str]], options: SourceOptions
 ) -> bool:
-    """Whether more rows than these first ones are needed to find the time.
+    """Return whether more rows than these are needed to find the time.
 
     Errors: as of ``find``.
     """
@@ -187,12 +186,12 @@ def asks(
 
 
 def goes_on(values: Sequence[float]) -> bool | None:
-    """Whether numbers go on like those of a clock; None: so far they do.
+    """Return whether numbers increase like a clock's; None: so far, but more are needed.
 
-    Every one is above the one before, most steps are the shortest one, and the others are its
-    multiples, since rows may be lost. Steps of whole numbers may be off by a tenth (milliseconds of
-    a device that is not in step); fractions must be multiples of the step themselves, as those of a
-    temperature that rises steadily are not.
+    Every number must be larger than the one before. Most steps must be the shortest step, and the
+    others its multiples, since rows may be lost. Steps of whole numbers may deviate by a tenth
+    (milliseconds of an imprecise timer). Fractions must be multiples of the step themselves, unlike
+    a temperature that rises steadily.
     """
     found = np.array(values, np.float64)
     steps = np.diff(found)
@@ -214,7 +213,7 @@ def goes_on(values: Sequence[float]) -> bool | None:
 def _shown(
     title: str, names: Sequence[str], cells: Sequence[str], options: SourceOptions
 ) -> Moments | None:
-    """The time that the first row shows."""
+    """Return the time that the first row identifies, or None."""
     for name, cell in zip(names, cells, strict=True):
         if times.named_time(name):
             forms = _forms(title, name, cell, options, explicit=False)
@@ -223,7 +222,7 @@ def _shown(
             ):
                 return Moments((name,), _only(title, name, cell, forms))
     for name, cell in zip(names, cells, strict=True):
-        # A clock that is not set may write 0000-00-00, which looks like a date and is none.
+        # An unset clock may write 0000-00-00, which looks like a date and is not one.
         if times.is_time(cell) and (forms := times.text_formats([cell])):
             return Moments((name,), _only(title, name, cell, forms))
     return None
@@ -232,7 +231,7 @@ def _shown(
 def _doubtful(
     title: str, names: Sequence[str], cells: Sequence[str], options: SourceOptions
 ) -> list[str]:
-    """Fields of numbers whose name may be that of a time, unless they are said to be sensors."""
+    """Return number fields with a possible time name that are not named as a role."""
     return [
         name
         for name, cell in zip(names, cells, strict=True)
@@ -244,12 +243,12 @@ def _doubtful(
 
 
 def _said(name: str, options: SourceOptions) -> bool:
-    """Whether a field was named as an input or target."""
+    """Return whether a field was named as an input or target."""
     return name in (*(options.inputs or ()), *(options.targets or ()))
 
 
 def _values(column: int, rows: Sequence[Sequence[str]], options: SourceOptions) -> list[float]:
-    """Numbers of a column, NaN where there is none."""
+    """Return the numbers of a column, NaN where there is none."""
     marks = (options.decimal,) if options.decimal else (".", ",")
     found = []
     for row in rows:

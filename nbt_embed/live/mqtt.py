@@ -27,20 +27,20 @@ from nbt_embed.live.values import Classes, Values
 
 MALFORMED_MESSAGES = "malformed messages"
 _EARLY = 1000  # messages that are kept until every topic has sent one
-_EXCERPT = 200  # bytes of a message of which a remark shows the first characters
-_LOOK = 0.5  # seconds between looks for them
+_EXCERPT = 200  # bytes of a message that a remark may show
+_LOOK = 0.5  # seconds between checks for messages
 
 
 class MqttSource(Flow):
-    """Each message of a topic is a row: a JSON object, an array, or numbers alone.
+    """Each message of a topic is a row: a JSON object, an array, or plain numbers.
 
-    An array of objects is as many rows, and so are several lines of numbers. With several topics,
-    each reading of the first one makes a row, with the newest reading of each other topic since the
-    row before; a topic that sent none is missing in this row.
+    An array of objects is one row per object, and several lines of numbers are one row per line.
+    With several topics, each reading of the first one makes a row, with the newest reading of each
+    other topic since the previous row. A topic without a new reading is missing in this row.
 
     Args: where, ``mqtt://[user@]host[:port]/topic[,topic...]?field=a,b&...``, ``mqtts://`` with
-    TLS; options. Opening waits for the broker, and for a first message of each topic unless
-    the fields are said.
+    TLS; options. Opening waits for the broker, and for a first message of each topic unless the
+    fields are named.
     Errors: StreamError: no broker, or it refuses; a topic has a wildcard.
     """
 
@@ -74,12 +74,12 @@ class MqttSource(Flow):
 
     @property
     def health(self) -> Health:
-        """How the connection is."""
+        """State of the connection."""
         self.state = self._link.state
         return super().health
 
     def _take_names(self, fields: Sequence[str]) -> None:
-        """Names that were said; which is the time, and how it is written, a message will tell."""
+        """Use the given names; a message will show which field is the time, and its format."""
         options = self._options
         more = (*(options.inputs or ()), *(options.targets or ()))
         if options.time is None:
@@ -96,7 +96,7 @@ class MqttSource(Flow):
         self.adopt(self._layout, [])
 
     def _wait_for_names(self) -> None:
-        """Names that the first message of each topic tells; which is the time, a few more may."""
+        """Wait for a first message of each topic, and for more if the time needs them."""
         samples: list[dict[str, Any]] = []
         while self._layout is None:
             for message in self._inbox.take(_LOOK):
@@ -105,7 +105,7 @@ class MqttSource(Flow):
                     continue
                 try:
                     sample = self._topics.sample(message.topic, message.payload)
-                except StreamError:  # a ValueError, too
+                except StreamError:  # it is a ValueError, too
                     raise
                 except ValueError:
                     continue
@@ -116,7 +116,7 @@ class MqttSource(Flow):
             del self._early[:-_EARLY]
 
     def _decide(self, samples: Sequence[dict[str, Any]]) -> None:
-        """Take the layout that the first readings tell, if they are enough."""
+        """Decide the layout by the first readings, if they are enough."""
         flat = [flattened(one) for one in samples]
         names = tuple(flat[0])
         rows = [[text_of(one.get(name)) for name in names] for one in flat]
@@ -140,21 +140,22 @@ class MqttSource(Flow):
         return self._rows
 
     def _first_time(self, first: dict[str, Any]) -> RecordRows:
-        """The time of fields that were said. Errors: StreamError: it may be read in two ways."""
+        """Find the time among named fields. Errors: StreamError: it is ambiguous."""
         assert self._layout is not None
         fields = flattened(first)
         cells = [text_of(value) for value in fields.values()]
         found = moments.find(self.title, tuple(fields), cells, self._options)
         if found is not None and {*found.fields} & {*self._layout.columns}:
-            found = None  # a reading, as was said
+            found = None  # it was named as a reading
         self._layout = self._layout.at(found)
         self.adopt(self._layout, [])
         return self._begin(self._layout, first)
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come, without an end.
+        """Yield rows as they arrive, without an end.
 
-        A message is acknowledged when the rows behind it are asked for: then it is learnt.
+        A message is acknowledged when the next rows are requested, because its rows are learnt
+        then.
         """
         messages, self._early = self._early, []
         while True:
@@ -165,7 +166,7 @@ class MqttSource(Flow):
             messages = self._inbox.take(patience)
 
     def _taken(self, messages: Sequence[Message]) -> Arrivals:
-        """The rows of messages."""
+        """Return the rows of messages."""
         rows, wanted = self._rows, list[dict[str, Any]]()
         for message in messages:
             try:
@@ -194,12 +195,12 @@ class MqttSource(Flow):
         self._values.remarks.add("message", row, f"message {text} {problem}: it is dropped")
 
     def close(self) -> None:
-        """Leave the broker, which keeps what comes for as long as was said."""
+        """Disconnect; the broker keeps later messages for the session's time."""
         self._link.close()
 
 
 def _pieces(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """The messages in order, of few bytes at once: their objects take many times as many."""
+    """Split messages into pieces of few bytes, since the parsed objects need much more memory."""
     piece: list[Message] = []
     size = 0
     for message in messages:

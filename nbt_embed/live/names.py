@@ -1,11 +1,12 @@
-"""Names under which MQTT clients call a broker: one for each client that runs, kept over a restart.
+"""Client identifiers of MQTT: unique among running clients, and stable over a restart.
 
-A broker disconnects a client when another one of its name comes, and it keeps messages for a client
-by its name. So no two clients that run may share a name, and a client that is started again should
-have the name it had. A name is made of what is read or sent, of the machine and the user, and of
+A broker disconnects a client when another one with its identifier connects, and it keeps messages
+per identifier. So no two running clients may share an identifier, and a restarted client needs its
+previous one. An identifier is derived from what is read or sent, the machine, the user, and
 
-* what the caller says tells this client from others (``identity``), as the file of a session; else
-* the first number from 0 that no client which runs on this machine has.
+* what the caller names to distinguish this client (``identity``), such as the file of a session;
+  else
+* the first number from 0 that no running client on this machine has.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE
 
-_MOST = 1000  # clients of one title that a machine runs
+_MOST = 1000  # clients of one title on a machine
 
 
 class ClientName:
-    """A name that no other client of this machine has until it is released.
+    """A client identifier that no other client of this machine has until it is released.
 
     Args:
-        title: of what the client does, the same whenever it does the same.
-        identity: tells it from others of the same title; "": a number does.
+        title: of the client's task; the same task has the same title.
+        identity: distinguishes clients of the same title; "": a number does.
 
-    Attributes: text. Where no file can be locked, the name is one of chance.
+    Attributes: text. If no file can be locked, its end is random.
     """
 
     def __init__(self, title: str, identity: str = "") -> None:
@@ -45,23 +46,23 @@ class ClientName:
             self._lock, number = _first_free(_folder(), self.text)
             self.text += f"-{number}" if number else ""
         if self._lock is None:
-            self.text += f"-{secrets.token_hex(2)}"  # 23 characters, which every broker takes
+            self.text += f"-{secrets.token_hex(2)}"  # 23 characters, which every broker accepts
 
     def release(self) -> None:
-        """Let another client have the name."""
+        """Release the identifier for other clients."""
         if self._lock is not None:
             os.close(self._lock)
         self._lock = None
 
 
 def _address() -> int:
-    """The machine's hardware address, by which machines of one host name differ; 0: it has none."""
+    """Return the hardware address, which differs between machines with one host name; 0: none."""
     found = uuid.getnode()
-    return 0 if found >> 40 & 1 else found  # a multicast address is one of chance
+    return 0 if found >> 40 & 1 else found  # a multicast address is random
 
 
 def _folder() -> Path:
-    """A folder for locks of this user alone. Errors: OSError: it is another's."""
+    """Return a folder for locks of this user. Errors: OSError: it belongs to another user."""
     folder = Path(tempfile.gettempdir(), f"nbt-embed-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
@@ -71,7 +72,7 @@ def _folder() -> Path:
 
 
 def _first_free(folder: Path, name: str) -> tuple[int, int]:
-    """The lock of the first number that is free, and the number. Errors: OSError: none is."""
+    """Return the lock of the first free number, and the number. Errors: OSError: none is free."""
     for number in range(_MOST):
         lock = os.open(folder / f"{name}-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

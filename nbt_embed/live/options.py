@@ -1,4 +1,4 @@
-"""What a person may say about a live stream; everything else is recognised."""
+"""Options for reading a live stream; what is not given is recognised."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class SourceOptions:
     Attributes:
         inputs: names of the input columns or fields; None: every one with a number.
         targets: names of the targets; None: the inputs.
-        time: column of the time, ``Date+Time`` for two; "none": no column is the time.
+        time: column of the time, ``Date+Time`` for two; "none": no time column.
         time_format: of the time, as for ``strptime``, a unit (``s``, ``ms``, ``us``, ``ns``, ...)
             or a count of days (``excel``, ``matlab``, ``julian``, ``mjd``).
-        names: of the columns of text that comes without a header.
+        names: of the columns of text without a header.
         missing: further spellings of a missing value; numbers are compared as numbers.
-        delimiter: one character, or its name, as ``tab`` or ``space``, which becomes it.
+        delimiter: one character, or its name ``tab`` or ``space``, which is replaced by it.
         decimal: ``.`` or ``,``.
         classes: names of the classes of the one target, in the order of their numbers.
-        targets_as_inputs: whether targets are inputs too where no inputs are named.
-        once: whether a file ends at its end instead of being followed.
-        retained: whether messages that an MQTT broker has kept are rows.
-        identity: tells this reader from others of the same topics, and stays when it is started
-            again: the broker keeps messages for it by a name that is made of it. "": a number does
-            among those that run on this machine.
+        targets_as_inputs: whether targets are also inputs if no inputs are named.
+        once: whether a file is read to its end instead of being followed.
+        retained: whether retained messages of an MQTT broker are rows.
+        identity: distinguishes this reader from others of the same topics, also after a restart:
+            the client identifier, under which the broker keeps messages, is derived from it. "": a
+            number distinguishes the running readers of this machine.
 
     Errors: StreamError (the delimiter).
     """

@@ -1,4 +1,4 @@
-"""Where answers go: standard output, or a file that grows. Every block is written at once."""
+"""Output to standard output or a growing file. Every block is written at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nbt_embed.output import STDOUT
 
 
 class Out:
-    """Answers on standard output (``-``) or at the end of a file.
+    """Output of answers to standard output (``-``) or to the end of a file.
 
-    Args: name; resumed, what ``mark`` said before, so that a file goes on where the session stood
-    and no row is answered twice; or None, which begins a new file.
+    Args: name; resumed, the saved result of ``mark``: the file is cut there, so that no row is
+    written twice; or None for a new file.
     Errors: StreamError.
     """
 
@@ -44,17 +44,17 @@ class Out:
         self._file = os.fdopen(self._descriptor, "wb", buffering=0)
 
     def begin(self, header: bytes) -> None:
-        """Write the header, unless a file that goes on has it. Errors: as ``write``."""
+        """Write the header, unless a resumed file has it. Errors: as ``write``."""
         if not self._begun:
             self.write(header)
 
     def write(self, data: bytes) -> None:
-        """Write all of it. Errors: BrokenPipeError, StreamError."""
+        """Write all bytes. Errors: BrokenPipeError, StreamError."""
         view = memoryview(data)
         while view:
             try:
                 view = view[os.write(self._descriptor, view) :]
-            except BlockingIOError:  # somebody made the pipe so
+            except BlockingIOError:  # a non-blocking pipe
                 select.select([], [self._descriptor], [])
             except BrokenPipeError:
                 raise
@@ -66,7 +66,7 @@ class Out:
                 ) from error
 
     def mark(self) -> Any:
-        """Where a file stands, forced to the disk; None of standard output."""
+        """Return the position in the file after forcing it to disk; None for standard output."""
         if self._file is None:
             return None
         try:
@@ -79,6 +79,6 @@ class Out:
         }
 
     def close(self) -> None:
-        """Give a file back."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()

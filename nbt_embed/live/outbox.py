@@ -1,4 +1,4 @@
-"""Messages that wait to be sent to an MQTT broker."""
+"""Queue of messages to an MQTT broker."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from nbt_embed.live.link import Work
 
-MOST = 10_000  # messages that wait; the oldest is dropped for one more
+MOST = 10_000  # messages in the queue; one more drops the oldest
 _OPEN = 500  # messages that were sent and not yet acknowledged
 
 
 class Outbox(Work):
-    """Sends payloads to one topic, in their order.
+    """Sends payloads to one topic, in order.
 
     Args: topic; quality, 0 or 1; retain, whether the broker keeps the last one.
     """
@@ -28,38 +28,38 @@ class Outbox(Work):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What was sent, and what was dropped."""
+        """Counts of sent and dropped messages."""
         return {name: count for name, count in dict(self._counts).items() if count}
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was sent."""
+        """Whether all messages were sent."""
         return not self._waiting and not self._open
 
     def add(self, payload: bytes) -> None:
-        """One more; called by another thread than the others."""
+        """Queue a message; called from another thread than the other methods."""
         if len(self._waiting) >= MOST:
             try:
                 self._waiting.popleft()
                 self._counts["messages dropped"] += 1
-            except IndexError:  # it was sent just now
+            except IndexError:  # it has just been sent
                 pass
         self._waiting.append(payload)
 
     def ready(self, client: mqtt.Client, resumed: bool) -> None:
-        """Nothing is to be subscribed."""
+        """Nothing to do: there is no subscription."""
 
     def message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-        """Nobody asked for messages."""
+        """Nothing to do: there is no subscription."""
 
     def acknowledged(self, code: ReasonCode) -> None:
-        """Count what the broker did not take; MQTT 3.1.1 and quality 0 cannot tell."""
+        """Count messages that the broker refused; MQTT 3.1.1 and quality 0 do not report them."""
         if code.is_failure:
             self._counts["messages sent"] -= 1
             self._counts[f"messages refused ({str(code).lower()})"] += 1
 
     def step(self, client: mqtt.Client) -> bool:
-        """Send what waits, as long as the broker keeps up."""
+        """Send queued messages while the broker keeps up."""
         while self._open and self._open[0].is_published():
             self._open.popleft()
         while self._waiting and len(self._open) < _OPEN and client.is_connected():

@@ -1,4 +1,4 @@
-"""Payloads that are no JSON: numbers alone, or with delimiters between them, as in a table."""
+"""Payloads that are not JSON: a single number, or delimited numbers as in a table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Value = str | dict[str, str]
 
 
 class Payload:
-    """Makes values of the texts of one topic; each line of a payload is one.
+    """Parses the payloads of one topic; each line is a value.
 
-    A line of one cell is a text, one of several an object with a field for each cell. How many
-    there are, the names tell, or the first payload; that is read like the first row of a table
-    without a header.
+    A line of one cell is a text, a line of several cells an object with a field per cell. The
+    names, or else the first payload, determine the number of cells. The first payload is read like
+    the first row of a table without a header.
 
-    Args: title, what messages call the stream; names, of the cells, or None; options; texts,
-    whether a text alone may be a value: the name of a class.
+    Args: title, name of the stream in messages; names, of the cells, or None; options; texts,
+    whether a single text may be a value: the name of a class.
 
     Attributes: delimiter, between several cells, else ""; notes, about what was recognised.
     """
@@ -39,8 +39,7 @@ class Payload:
     def begin(self, text: str) -> None:
         """Recognise the cells of a first payload.
 
-        Errors: StreamError: it may be one number or two (20,05), or has not as many as there are
-        names.
+        Errors: StreamError: it may be one number or two (20,05), or does not fit the names.
         """
         line = text.splitlines()[0].strip()
         if not has_value(line, self._options.delimiter):
@@ -54,7 +53,7 @@ class Payload:
             self.delimiter = form.delimiter
             self.notes = [note for note in form.notes if note.startswith("every row as")]
             self.notes.append(
-                f"payloads as {line[:40]!r} are read as columns x1 to x{len(form.names)}: "
+                f"payloads such as {line[:40]!r} are read as columns x1 to x{len(form.names)}: "
                 "--names names them"
             )
 
@@ -65,14 +64,14 @@ class Payload:
         except ValueError:
             raise StreamError(
                 f"{self._title}: {len(self._names)} names are given ({', '.join(self._names)}), "
-                f"and the first payload ({line[:40]!r}) has another number of values: name every "
-                "one (--names), or how they are separated (--delimiter)"
+                f"and the first payload ({line[:40]!r}) has another number of values: name "
+                "every value (--names), or the delimiter (--delimiter)"
             ) from None
 
     def values(self, text: str) -> list[Value]:
-        """The values of a payload, without those of blank lines.
+        """Return the values of a payload, without blank lines.
 
-        Errors: ValueError: a line has another number of cells, or holds no value.
+        Errors: ValueError: a line has another number of cells, or no value.
         """
         return [self._value(line.strip()) for line in text.splitlines() if line.strip()]
 
@@ -99,4 +98,4 @@ class Payload:
             if len(cells) == width and has_value(line, delimiter):
                 self.delimiter = delimiter
                 return cells
-        raise ValueError(f"no line of {width} cells")
+        raise ValueError(f"not a line of {width} cells")

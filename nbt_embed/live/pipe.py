@@ -1,4 +1,4 @@
-"""Standard input and named pipes: text that comes once, and waits for its reader."""
+"""Standard input and named pipes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from nbt_embed.live.flow import Flow
 from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.text import TextRows
 
-BLOCK = 1 << 18  # bytes that are read at once
-_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it from 3.10 on, on Linux
+BLOCK = 1 << 18  # bytes per read
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python has this name from 3.10 on, on Linux
 
 
 class PipeSource(Flow):
     """Reads a file descriptor to its end: standard input, a named pipe, a device.
 
-    What is not read waits in the pipe, and its writer with it. A last line without an end is a row
-    when standard input ends; of a named pipe, whose next writer is waited for, it is dropped.
+    Unread bytes wait in the pipe, and block its writer. A last line without an end is a row on
+    standard input; on a named pipe, which waits for its next writer, it is dropped.
 
     Args:
-        title: what messages call it.
+        title: name in messages.
         descriptor: of standard input; None: of the named pipe.
         path: of the named pipe or device, or None.
         options: how to read.
 
-    Errors: StreamError: it ended before the first row, or that row cannot be used.
+    Errors: StreamError: the stream ended before the first row, or that row cannot be used.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class PipeSource(Flow):
         super().__init__(title)
         self._path = path
         self._descriptor = _reopened(path) if descriptor is None and path else descriptor
-        # A named pipe has another writer after the last one; a device ends.
+        # A named pipe may have further writers; a device ends.
         self._goes_on = path is not None and path.is_fifo() and not options.once
         self._rows = TextRows(title, options, self.counts)
-        with contextlib.suppress(OSError):  # no pipe, or a system without this call
+        with contextlib.suppress(OSError):  # not a pipe, or a system without this call
             fcntl.fcntl(self._file, _SET_PIPE_SIZE, 1 << 20)
         try:
             self._first = self._open()
@@ -67,7 +67,7 @@ class PipeSource(Flow):
                 return found
 
     def _read(self, patience: float | None) -> Arrivals | None:
-        """What comes next; None if nothing came in time, or not yet a first row."""
+        """Return the next rows; None if none came in time, or before the first row."""
         poll = select.poll()
         poll.register(self._file, select.POLLIN)
         if not poll.poll(None if patience is None else max(patience, 0) * 1000):
@@ -89,7 +89,7 @@ class PipeSource(Flow):
         return self._rows.finish()
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come, until the writer ends."""
+        """Yield rows as they arrive, until the writer ends."""
         if len(self._first):
             first, self._first = self._first, self.nothing()
             yield first
@@ -109,7 +109,7 @@ def _reopened(path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         if os.isatty(descriptor):
             os.close(descriptor)
-            raise StreamError(f"{path}: is a serial port: name it as serial://{path}?baud=115200")
+            raise StreamError(f"{path}: is a serial port: write serial://{path}?baud=115200")
         return descriptor
     except OSError as error:
         raise StreamError(

@@ -1,4 +1,4 @@
-"""Answers as messages to an MQTT broker."""
+"""Publish answers as messages to an MQTT broker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nbt_embed.live.arrivals import Health
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-_FAREWELL = 2.0  # seconds in which what waits is sent at the end
+_FAREWELL = 2.0  # seconds at the end for sending the queue
 
 
 def check_apart(source: str, where: str) -> None:
-    """Refuse to publish what the same program reads. Args: addresses. Errors: StreamError."""
+    """Refuse to publish to a topic that is read. Args: addresses. Errors: StreamError."""
     with needs("publish"):
         from nbt_embed.live.link import SOURCE_OPTIONS, TARGET_OPTIONS, address
     sent = address(where, TARGET_OPTIONS)
@@ -31,19 +31,19 @@ def check_apart(source: str, where: str) -> None:
     if one_broker and not {*read.topics}.isdisjoint(sent.topics):
         raise StreamError(
             f"{sent.title}: is also the topic of the source: the published messages would return "
-            "as rows; name another one to publish"
+            "as rows; name another topic to publish"
         )
 
 
 class Publisher:
     """Sends each row as a JSON object to a topic.
 
-    Sending never waits: rows wait here, the oldest of ``MOST`` is dropped for one more, and a
-    thread of its own sends them. What was sent when the connection is lost is sent again, so a
-    subscriber may get a message twice.
+    ``send`` never blocks: a thread sends the queued rows, and when ``MOST`` are queued, one more
+    drops the oldest. Messages without an acknowledgement are sent again after a lost connection, so
+    a subscriber may get a message twice.
 
-    Args: where, ``mqtt://[user@]host[:port]/topic`` or ``mqtts://``; ``retain=1`` has the broker
-    keep the last one.
+    Args: where, ``mqtt://[user@]host[:port]/topic`` or ``mqtts://``; ``retain=1``: the broker keeps
+    the last message.
     Errors: StreamError: no broker, or it refuses, or the topic has a wildcard; MissingExtraError.
     """
 
@@ -56,7 +56,7 @@ class Publisher:
         topic = unquote(found.path)
         if found.scheme not in ("mqtt", "mqtts") or "+" in topic or "#" in topic:
             raise StreamError(
-                f"{found.title}: name one topic without a wildcard, as mqtt://host/forecasts"
+                f"{found.title}: name one topic without a wildcard, such as mqtt://host/forecasts"
             )
         self.title = found.title
         retain = found.choice("retain", "0", ("0", "1")) == "1"
@@ -71,18 +71,18 @@ class Publisher:
             raise
 
     def send(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Have rows sent, in their order. A number that is not finite is null."""
+        """Queue rows for sending, in order. A number that is not finite becomes null."""
         for row in rows:
             self._outbox.add(_json(row))
         self._link.wake()
 
     @property
     def health(self) -> Health:
-        """How the connection is."""
+        """State of the connection."""
         return Health(self._link.state, self._outbox.counts)
 
     def close(self) -> None:
-        """Send what waits, if the broker takes it within two seconds."""
+        """Send the queue if the broker accepts it within two seconds, then disconnect."""
         until = time.monotonic() + _FAREWELL
         while not self._outbox.is_empty and time.monotonic() < until:
             self._link.wake()
@@ -102,8 +102,8 @@ def _json(row: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has."""
-    if hasattr(value, "item"):  # of NumPy
+    """Convert a value to a type of JSON."""
+    if hasattr(value, "item"):  # a scalar of NumPy
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None

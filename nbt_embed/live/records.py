@@ -1,4 +1,4 @@
-"""JSON objects become rows: fields by their dotted names, in any order, some of them missing."""
+"""JSON objects as rows: fields by their dotted names, in any order, some of them missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ABSENT = object()
 
 
 def lookup(record: dict[str, Any], name: str) -> Any:
-    """The field of a dotted name, or a mark that there is none."""
+    """Return the field of a dotted name, or a marker of absence."""
     if name in record:
         return record[name]
     for end in (i for i, sign in enumerate(name) if sign == "."):
@@ -33,10 +33,10 @@ def lookup(record: dict[str, Any], name: str) -> Any:
 
 
 class RecordRows:
-    """Makes rows of objects.
+    """Converts objects to rows.
 
-    Args: layout, of their fields; known, the fields of the first object that are no others' parts;
-    values, classes and counts as of ``TableRows``.
+    Args: layout, of their fields; known, the top-level fields of the first object; values, classes
+    and counts as of ``TableRows``.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class RecordRows:
             self._get = lambda record: (record[only],)
 
     def concerns(self, record: dict[str, Any]) -> bool:
-        """Whether an object has any of the fields."""
+        """Return whether an object has any of the fields."""
         return not self._roots.isdisjoint(record)
 
     def rows(self, records: Sequence[dict[str, Any]]) -> Rows:
-        """One row for each object."""
+        """Return one row per object."""
         found = [self._cells(record) for record in records]
         columns = dict(zip(self._fields, zip(*found, strict=True), strict=True)) if found else {}
         layout, count = self._layout, len(found)
@@ -99,7 +99,7 @@ class RecordRows:
             return tuple(lookup(record, name) for name in self._fields)
 
     def _count_new(self, record: dict[str, Any]) -> None:
-        """Count fields that the first object had not, each once."""
+        """Count fields that the first object did not have, each once."""
         new = record.keys() - self._known
         if new and len(self._known) < MOST:
             self._known |= new

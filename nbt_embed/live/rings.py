@@ -1,4 +1,4 @@
-"""The last rows of a stream, in memory that does not grow with it."""
+"""The last rows of a stream, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_POINTS = 256
 class Ring:
     """The last rows that were added.
 
-    Args: rows, how many are kept at most; width, of a row.
+    Args: rows, the most that are kept; width, of a row.
     """
 
     def __init__(self, rows: int, width: int) -> None:
@@ -21,7 +21,7 @@ class Ring:
         self._next = self._filled = 0
 
     def add(self, rows: Float64Array) -> None:
-        """Take rows (T, width), the newest last. Cost: O(T) at most the size of the ring."""
+        """Add rows (T, width), newest last. Cost: O(T), at most the size of the ring."""
         size = len(self._rows)
         new = rows[-size:]
         end = self._next + len(new)
@@ -32,14 +32,14 @@ class Ring:
 
     @property
     def rows(self) -> Float64Array:
-        """(k, width), the oldest first; a copy."""
+        """(k, width) rows, oldest first; a copy."""
         if self._filled < len(self._rows):
             return self._rows[: self._filled].copy()
         return np.roll(self._rows, -self._next, axis=0)
 
     @property
     def mean(self) -> Float64Array:
-        """(width,) means of what is not NaN in the rows that are kept, NaN where there is none."""
+        """(width,) means of the kept rows without NaN, NaN if there is no number."""
         kept = self._rows[: self._filled]
         known = ~np.isnan(kept)
         count = known.sum(axis=0)
@@ -47,15 +47,15 @@ class Ring:
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def __len__(self) -> int:
-        """Rows that are kept now."""
+        """Number of kept rows."""
         return self._filled
 
 
 class History:
     """Sums of losses over the whole stream, at no more than 256 points.
 
-    Where there would be more, every second one goes, and the others come half as often: sums are
-    cumulative, so the mean between two points stays that of all rows between them.
+    At this limit, every second point is removed, and further points come half as often. Sums are
+    cumulative, so the mean between two points remains exact.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class History:
         self._every, self._since = 8, 0
 
     def due(self, rows: int) -> bool:
-        """Count rows; whether a point is due, to be added to ``pieces``."""
+        """Count rows, and return whether a point is due, which the caller adds to ``pieces``."""
         self._since += rows
         if self._since < self._every:
             return False

@@ -1,4 +1,4 @@
-"""A watch in a terminal, redrawn in place while it runs."""
+"""A watch in a terminal, redrawn in place."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nbt_embed.live.summary import alarm_table, facts, measures, moment, now_tab
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-_LEAST = 0.1  # seconds between two pictures
+_LEAST = 0.1  # seconds between two updates
 _PICTURE = 11  # lines of the chart
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
-_NINES = 5.0  # a score of 0.9 has one nine, one of 0.99999 has five: these fill the bar
+_NINES = 5.0  # a full bar: a score of 0.9 has one nine, 0.99999 has five
 _ALARMS = 3
 _SHOWN_FACTS = ("source", "counted", "publishing", "guards", "saved")
 
@@ -45,7 +45,7 @@ class ScreenView:
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
-            redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),  # notes stand above
+            redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),  # notes appear above
             vertical_overflow="crop",
         )
         self._next = 0.0
@@ -75,7 +75,7 @@ class ScreenView:
 def screen(
     document: Mapping[str, Any], pictures: Pictures, width: int, height: int, ascii_only: bool
 ) -> Iterator[RenderableType]:
-    """What stands on the terminal, the most important first: what finds no room is left out."""
+    """Yield the parts that fit on the terminal, the most important first."""
     room = height - 1
     for part in _parts(document, pictures, width, ascii_only):
         text = terminal.rendered(part, width).rstrip("\n").splitlines()
@@ -130,7 +130,7 @@ def _second_line(document: Mapping[str, Any]) -> str:
 
 
 def _errors(document: Mapping[str, Any], width: int) -> Iterator[str]:
-    """Of every target the rolling error next to that of the last value."""
+    """Yield for every target the rolling error and that of the last value."""
     first, title = next(iter(measures(document).items()))
     last = document["models"]["last"]["name"]
     yield f"{title} over the last {count(document['window'])} rows, and over all"
@@ -148,7 +148,7 @@ def _errors(document: Mapping[str, Any], width: int) -> Iterator[str]:
 
 
 def _mixture(document: Mapping[str, Any], width: int) -> Iterator[str]:
-    """Of every target the shares of the forecasts that the learner mixes, the largest first."""
+    """Yield for every target the shares of the mixture's forecasts, the largest first."""
     for one in document["scores"]:
         if one["mixture"] is not None:
             shares = sorted(one["mixture"].items(), key=lambda pair: -(pair[1] or 0))
@@ -157,7 +157,7 @@ def _mixture(document: Mapping[str, Any], width: int) -> Iterator[str]:
 
 
 def _score_line(track: Track, width: int, ascii_only: bool) -> str:
-    """The anomaly track: a bar for each row, or for the highest score of several."""
+    """Draw the anomaly scores: one bar per row, or for the highest score of several."""
     assert track.score is not None
     name = "anomaly "
     rows = width - len(name)

@@ -25,28 +25,28 @@ from nbt_embed.live.text import TextRows
 from nbt_embed.live.where import parse
 
 _BLOCK = 1 << 16
-_QUIET = 0.1  # seconds after which the first byte begins a line; before, it may be within one
-_LOOK = 0.1  # seconds between looks for a device that is away
+_QUIET = 0.1  # seconds after which the first byte begins a line; earlier it may be within one
+_LOOK = 0.1  # seconds between checks for an absent device
 _PARITIES = {"none": "N", "even": "E", "odd": "O"}
 
 
 class _Port(serial.Serial):  # type: ignore[misc]  # published without types
-    """A port whose opening keeps what the device has sent before."""
+    """A port that keeps what the device has sent before it is opened."""
 
     def _reset_input_buffer(self) -> None:
-        """Nothing is thrown away."""
+        """Keep the input buffer."""
 
 
 class SerialSource(Flow):
     """Rows of a serial port.
 
-    What was cut off when the device was opened or unplugged is dropped. Rows that a device sends
-    again are known by their time, or by their number (``Clock``).
+    Partial lines and frames, at opening or unplugging, are dropped. ``Clock`` recognises repeated
+    rows by their time, or by their number.
 
     Args: where, ``serial:///dev/ttyUSB0?baud=115200&...``: baud; parity; stopbits; frame, fields of
-    a binary frame as ``u32:seq,u32:t_ms,f32:temp``; order of its bytes, ``little`` or ``big``.
+    a binary frame such as ``u32:seq,u32:t_ms,f32:temp``; order of its bytes, ``little`` or ``big``.
     options. Opening waits for the first row.
-    Errors: StreamError: there is no such port, or it cannot be used.
+    Errors: StreamError: the port does not exist, or cannot be used.
     """
 
     def __init__(self, where: str, options: SourceOptions) -> None:
@@ -55,7 +55,7 @@ class SerialSource(Flow):
         super().__init__(f"serial://{self._device}")
         said = replace(said, path=self._device.lstrip("/"))
         if said.host or said.path == "":
-            raise StreamError(f"{where}: name a device, as serial:///dev/ttyUSB0?baud=115200")
+            raise StreamError(f"{where}: name a device, such as serial:///dev/ttyUSB0?baud=115200")
         self._settings: dict[str, Any] = {
             "baudrate": said.whole("baud", 115200, 50, 20_000_000),
             "parity": _PARITIES[said.choice("parity", "none", _PARITIES)],
@@ -70,8 +70,8 @@ class SerialSource(Flow):
             self._rows = TextRows(self.title, options, self.counts)
         self._port: Any = None
         self._backoff = Backoff()
-        self._opened_at = self._again = 0.0  # when it was opened, when that may be tried again
-        self._aligned = False  # whether something came since it was opened
+        self._opened_at = self._again = 0.0  # time of opening, earliest time of the next attempt
+        self._aligned = False  # whether bytes have come since opening
         self._open()
         try:
             self._pending = self._up_to_first_row()
@@ -101,7 +101,7 @@ class SerialSource(Flow):
                 return found
 
     def _read(self, patience: float) -> Arrivals | None:
-        """What comes in so many seconds; None if nothing did, or not yet a first row."""
+        """Return rows within ``patience`` seconds; None if none came, or before the first."""
         if self._port is None:
             self._reconnect(patience)
             return None
@@ -118,7 +118,7 @@ class SerialSource(Flow):
             self._lost(_words(error))
             return None
         if not data:
-            self._lost("the device is gone")
+            self._lost("the device has disappeared")
             return None
         if not self._aligned:
             self._aligned = True
@@ -127,17 +127,17 @@ class SerialSource(Flow):
         return self._rows.feed(data)
 
     def _lost(self, reason: str) -> None:
-        """The device is away."""
+        """Handle an unplugged device."""
         self.close()
         self._rows.drop()
-        if self._aligned:  # it has sent something: it was no failure to open it
+        if self._aligned:  # bytes had come, so opening had succeeded
             self._backoff = Backoff()
         self.counts["times unplugged"] += 1
         self.state = f"unplugged ({reason})"
         self._again = time.monotonic() + self._backoff.next()
 
     def _reconnect(self, patience: float) -> None:
-        """Open the device again, if it comes back in so many seconds."""
+        """Reopen the device if it returns within ``patience`` seconds."""
         until = time.monotonic() + patience
         while (now := time.monotonic()) < until:
             if now < self._again or not Path(self._device).exists():
@@ -152,7 +152,7 @@ class SerialSource(Flow):
                 return
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come, without an end."""
+        """Yield rows as they arrive, without an end."""
         pending, self._pending = self._pending, self.nothing()
         if len(pending):
             yield pending
@@ -169,11 +169,11 @@ class SerialSource(Flow):
 
 
 def _words(error: Exception) -> str:
-    """What is wrong, without the library's words around it."""
+    """Return the system's reason, without the library's text around it."""
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else str(error)
 
 
 def _ports() -> str:
-    """Names of the ports of this machine."""
+    """Return the names of the ports of this machine."""
     return ", ".join(sorted(port.device for port in list_ports.comports())) or "none"

@@ -1,8 +1,8 @@
-"""Session files: a watch that stops, by whatever, and goes on with the same bits.
+"""Session files: a watch that has stopped for any reason resumes with the same bits.
 
 A session is a zip archive: ``learner.nbt``, a checkpoint of the learner
-(docs/reference/checkpoint.md); ``watch.json``, everything else; ``arrays.npz``, the arrays of it.
-It is replaced as a whole (``files.write_path``), so that it always holds one moment of the watch.
+(docs/reference/checkpoint.md); ``watch.json``, the other state; ``arrays.npz``, its arrays. It is
+replaced atomically (``files.write_path``), so it always contains one consistent state.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from nbt_embed.live.state import Arrays
 
 FORMAT, FORMAT_VERSION = "nbt-embed watch session", 1
 _LEARNER, _WATCH, _ARRAYS = "learner.nbt", "watch.json", "arrays.npz"
-_MOST = 1 << 31  # bytes of a member; more is no session
+_MOST = 1 << 31  # bytes of a member; a larger one is refused
 
-# Settings of the learner -> the option that says them; others are said by --set.
+# Settings of the learner -> their options; the others have --set.
 _OPTIONS = ("hidden", "resonators", "head", "lags", "seed", "cell", "estimator", "filter")
 _SWITCHES = {"follow": "--no-follow", "mix_forget": "--no-mixture", "link": "--link"}
 _COLUMNS = {"inputs": "--inputs", "targets": "--targets", "classes": "--classes"}
@@ -41,7 +41,7 @@ _COLUMNS = {"inputs": "--inputs", "targets": "--targets", "classes": "--classes"
 
 @dataclass(frozen=True)
 class Session:
-    """What a session file holds: the learner, the JSON value, and its arrays."""
+    """Content of a session file: the learner, the JSON value, and its arrays."""
 
     learner: Learner
     content: dict[str, Any]
@@ -49,12 +49,12 @@ class Session:
 
 
 def session_path(file: str) -> str:
-    """The session next to a saved learner."""
+    """Return the path of the session of a saved learner."""
     return f"{file}.session"
 
 
 def packed(learner: bytes, content: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """A session as bytes. Args: learner, a checkpoint; content, a JSON object; arrays."""
+    """Return a session as bytes. Args: learner, a checkpoint; content, a JSON object; arrays."""
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__}
     held = io.BytesIO()
     np.savez(held, **arrays)  # type: ignore[arg-type]  # names are a0, a1, ...
@@ -69,8 +69,8 @@ def packed(learner: bytes, content: Mapping[str, Any], arrays: Arrays) -> bytes:
 def write_session(file: str, learner: Learner, content: Mapping[str, Any], arrays: Arrays) -> None:
     """Write the session, then the learner alone. Errors: OSError, CheckpointError.
 
-    The session is written first: it is what a watch goes on from. A crash in between leaves a
-    learner that is older than the session, and whole.
+    A watch resumes from the session, so it is written first. A crash in between leaves a valid
+    learner that is older than the session.
     """
     checkpoint = learner.to_bytes()
     write_path(session_path(file), packed(checkpoint, content, arrays))
@@ -78,11 +78,11 @@ def write_session(file: str, learner: Learner, content: Mapping[str, Any], array
 
 
 def read_session(path: str) -> Session:
-    """The session of a file. Errors: StreamError says what is wrong, and what to do."""
+    """Read a session. Errors: StreamError names the fault and the remedy."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise StreamError(f"{path}: cannot be read ({error.strerror}): check it") from None
+        raise StreamError(f"{path}: cannot be read ({error.strerror}): check the file") from None
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if any(one.file_size > _MOST for one in archive.infolist()):
@@ -94,15 +94,15 @@ def read_session(path: str) -> Session:
                 arrays = {name: held[name] for name in held.files}
     except StreamError:
         raise
-    except Exception as error:  # bytes of strangers can be wrong in any way
+    except Exception as error:  # an untrusted file can be wrong in any way
         raise damaged(path, error) from error
     return Session(learner, content, arrays)
 
 
 def damaged(path: str, error: object) -> StreamError:
-    """The error about a session whose content is none."""
+    """Return the error about a session with invalid content."""
     return StreamError(
-        f"{path}: is damaged, or no session of nbt-embed watch ({error}): restore a copy, or "
+        f"{path}: is damaged, or not a session of nbt-embed watch ({error}): restore a copy, or "
         "remove it to start again; the learner saved next to it remains usable"
     )
 
@@ -129,10 +129,10 @@ def plain_settings(
     interval: float | None,
     gap: float | None,
 ) -> dict[str, Any]:
-    """What a session must have to go on with, as a JSON value.
+    """Return the settings that a session must share to be resumed, as a JSON value.
 
-    Args: source; config, of the learner; said, those of its settings that the options gave;
-    horizon, interval, gap.
+    Args: source; config, of the learner; said, the settings that options gave; horizon, interval,
+    gap.
     """
     settings = {
         "inputs": source.input_names,
@@ -149,10 +149,10 @@ def plain_settings(
 
 
 def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
-    """Refuse options with which a session cannot go on.
+    """Refuse options that do not fit a session.
 
     Args: before, the session's settings; now, those of the options (``plain_settings``).
-    Errors: StreamError names the option, and what it was.
+    Errors: StreamError names the option and the session's value.
     """
     if not isinstance(before, dict) or not all(
         isinstance(before.get(key), dict) for key in ("said", "config")
@@ -170,7 +170,7 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
         refuse(option, before.get(key), now[key])
     for key in ("horizon", "interval", "gap"):
         refuse(f"--{key}", before.get(key), now[key])
-    # What was said comes first: other settings follow from it.
+    # Given options come first, since other settings follow from them.
     for part in ("said", "config"):
         for name in {**before[part], **now[part]}:
             option = f"--{name}" if name in _OPTIONS else _SWITCHES.get(name, f"--set {name}")
@@ -179,10 +179,10 @@ def check_same(path: str, before: Any, now: Mapping[str, Any]) -> None:
 
 @contextmanager
 def alone(file: str) -> Iterator[None]:
-    """Keep a session for this watch: of two on one session each would undo what the other saved.
+    """Lock a session, since two watches on one session would overwrite each other's state.
 
-    A lock on a file next to it, which is taken away at the end; of one that was killed the file
-    stays, and the lock does not. Errors: StreamError: another watch has it.
+    The lock is on a file next to the session, which is removed at the end. After a kill the file
+    stays, without the lock. Errors: StreamError: another watch has it.
     """
     path = f"{os.path.realpath(session_path(file))}.lock"
     while True:
@@ -198,7 +198,7 @@ def alone(file: str) -> Iterator[None]:
         except BlockingIOError:
             os.close(descriptor)
             raise StreamError(
-                f"--save {file}: another nbt-embed watch saves to it: end that one, or name "
+                f"--save {file}: another nbt-embed watch saves to this file: end it, or name "
                 "another file"
             ) from None
         except OSError:  # a file system without locks
@@ -206,7 +206,7 @@ def alone(file: str) -> Iterator[None]:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), Path(path).stat()):
                 break
-        os.close(descriptor)  # the one before took the file away just now
+        os.close(descriptor)  # the previous owner has just removed the file
     try:
         yield
     finally:
@@ -216,7 +216,7 @@ def alone(file: str) -> Iterator[None]:
 
 
 def check_folder(file: str) -> None:
-    """Find out before a long run whether files can be written next to this one.
+    """Check before a long run that files can be written next to this one.
 
     Errors: StreamError.
     """

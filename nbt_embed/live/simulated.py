@@ -1,4 +1,4 @@
-"""A simulated live device: the machine of ``nbt_embed.simulation``, as it would come by a wire."""
+"""A simulated live device: the machine of ``nbt_embed.simulation``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nbt_embed.simulation import SWING, machine
 
 _NAMES = ("position_mm", "current_A", "temperature_C")
 _PAGE = 256  # rows whose noise is drawn at once
-_NOISE, _MISSING = 0.02, 0.02  # as of `simulated_sensor`
+_NOISE, _MISSING = 0.02, 0.02  # those of ``simulated_sensor``
 _FASTEST = "max"
-_INTERVAL = 0.02  # seconds between rows of a device that is as fast as it goes
+_INTERVAL = 0.02  # seconds between rows at the rate ``max``
 
 
 class SimulatedSource(Flow):
-    """A machine with three sensors, of which a part comes loose after a while.
+    """A machine with three sensors, one part of which comes loose.
 
     Rows come at a fixed rate from the first request on, or as fast as they are requested.
 
@@ -55,13 +55,13 @@ class SimulatedSource(Flow):
         self.state = "running"
 
     def seek(self, position: Any) -> None:
-        """Go on behind so many rows. Cost: as of the rows."""
+        """Continue after this many rows. Cost: that of these rows."""
         if not isinstance(position, int) or position < 0:
             raise StreamError(f"{self.title}: {shown(position)} is not a number of rows")
         self._row = position
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come."""
+        """Yield rows as they arrive."""
         begun, first = time.monotonic(), self._row
         rows = islice(self._readings(), first, None)
         while not self._end or self._row < self._end:
@@ -90,7 +90,7 @@ class SimulatedSource(Flow):
         return table[:, places]
 
     def _readings(self) -> Iterator[Float32Array]:
-        """What the sensors say, from the first row on: noise and lost samples added."""
+        """Yield the sensors' readings from the first row on, with noise and lost samples."""
         rng = np.random.default_rng([self._seed, 0])
         clean = machine(np.random.default_rng([self._seed, 1]), self._loose)
         while True:

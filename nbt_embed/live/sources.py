@@ -1,4 +1,4 @@
-"""Opens the source that an address names."""
+"""Open the source of an address."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ STDIN = "-"
 
 
 def open_source(where: str, options: SourceOptions | None = None) -> Source:
-    """A live stream, open: its names are known.
+    """Open a live stream; its names are then known.
 
     Args:
         where: ``-`` for standard input, the path of a text file or a named pipe,
             ``mqtt://host/topic``, ``mqtts://host/topic``, ``serial:///dev/ttyUSB0`` or
-            ``simulated:``; docs/guide/live.md lists what may follow.
+            ``simulated:``; docs/guide/live.md lists the options of addresses.
         options: how to read; None: everything is recognised.
 
-    Waits for the first row, unless the options say its names. Errors: StreamError;
+    Waits for the first row, unless the options name the fields. Errors: StreamError;
     MissingExtraError names the command that installs a missing library.
     """
     with needs(where if where == STDIN else where.partition(":")[0]):
@@ -59,14 +59,14 @@ def _opened(where: str, options: SourceOptions) -> Source:
 def _standard_input() -> int:
     try:
         return sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):  # a program that was started without one
+    except (AttributeError, OSError, ValueError):  # the program has no standard input
         raise StreamError("standard input: is closed: name a file, or pipe rows into it") from None
 
 
 def _of_path(path: Path, options: SourceOptions) -> Source:
     try:
         mode = path.stat().st_mode
-    except OSError:  # FileSource waits for it, or says why not
+    except OSError:  # FileSource waits for it, or reports the reason
         mode = stat.S_IFREG
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         from nbt_embed.live.pipe import PipeSource

@@ -1,7 +1,7 @@
-"""What an object remembers, as JSON and arrays, and back into a fresh object of the same kind.
+"""Save the attributes of an object as JSON and arrays, and restore them in an object of its kind.
 
-Only numbers, texts, arrays and containers of them are taken; objects of this package are gone
-through attribute by attribute. Nothing of it can run code, so that a file from strangers is safe.
+Only numbers, texts, arrays and containers of them are accepted; objects of this package are saved
+attribute by attribute. Restoring runs no code from the file, so untrusted files are safe.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class StateError(ValueError):
 
 
 def taken(source: object, arrays: Arrays, leave_out: Collection[str] = ()) -> dict[str, Any]:
-    """What the attributes of an object hold, as JSON; arrays are put into ``arrays``.
+    """Return the attributes of an object as JSON; arrays are put into ``arrays``.
 
-    Args: leave_out, attributes that are built again and not remembered.
+    Args: leave_out, attributes that are rebuilt instead of saved.
     """
     return {
         name: _plain(value, arrays) for name, value in vars(source).items() if name not in leave_out
@@ -34,9 +34,9 @@ def taken(source: object, arrays: Arrays, leave_out: Collection[str] = ()) -> di
 
 
 def put(target: object, state: Any, arrays: Arrays, leave_out: Collection[str] = ()) -> None:
-    """Give a fresh object what another of its kind remembered.
+    """Restore the attributes of a new object from a saved state.
 
-    Errors: StateError if the state is not one of such an object.
+    Errors: StateError if the state belongs to another kind of object.
     """
     held = {name: value for name, value in vars(target).items() if name not in leave_out}
     if not isinstance(state, dict) or state.keys() != held.keys():
@@ -65,9 +65,9 @@ def _plain(value: Any, arrays: Arrays) -> Any:
 
 
 def _made(old: Any, state: Any, arrays: Arrays, name: str) -> Any:
-    """What stood in the state, of the kind that a fresh object has there."""
+    """Return a value of the state, with the type of the new object's value."""
     if isinstance(old, (list, tuple, deque)) and isinstance(state, list):
-        if old and hasattr(old[0], "__dict__"):  # objects of which there are as many as before
+        if old and hasattr(old[0], "__dict__"):  # a fixed number of objects
             if len(old) != len(state):
                 raise StateError(f"{name}: {len(state)} and not {len(old)}")
             for one, its in zip(old, state, strict=True):
@@ -120,7 +120,7 @@ def _object(state: Any, name: str) -> Any:
 
 
 def _free(state: Any, arrays: Arrays, name: str) -> Any:
-    """A value without a pattern: numbers, texts, arrays, and lists and dictionaries of them."""
+    """Return a value of free type: numbers, texts, arrays, and lists and dictionaries of them."""
     if isinstance(state, list):
         return [_free(one, arrays, name) for one in state]
     if not isinstance(state, dict):

@@ -1,4 +1,4 @@
-"""Tables and sentences of a watch's document, for a terminal and a page; the text at its end."""
+"""Tables and sentences of a watch's document, for terminal and page, and the report at its end."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def report(
     colour: bool = False,
     ascii_only: bool = False,
 ) -> str:
-    """What a person needs of a watch that has ended. Args: as of ``terminal.report``."""
+    """Yield the report at the end of a watch. Args: as of ``terminal.report``."""
     text = terminal.rendered(Group(*_parts(document, pictures, width, ascii_only)), width, colour)
     return terminal.in_ascii(text) if ascii_only else text
 
 
 def measures(document: Mapping[str, Any]) -> dict[str, str]:
-    """Keys of the scores -> their titles; the first one says how wrong a model is."""
+    """Keys of the scores -> their titles; the first is the error measure."""
     return _MEASURES if document["link"] == "gaussian" else _CLASS_MEASURES
 
 
 def moment(seconds: float | None) -> str | None:
-    """A time as a person reads it, to the microsecond."""
+    """Format a time, to the microsecond."""
     return None if seconds is None else time_text(dates(np.array([round(seconds, 6)]))[0])
 
 
 def value_text(document: Mapping[str, Any], value: float | None) -> str:
-    """A label or forecast; of a class target the class."""
+    """Format a label or forecast; of a class target the class."""
     classes = document["classes"]
     if value is None or classes is None:
         return number(value)
@@ -52,7 +52,7 @@ def value_text(document: Mapping[str, Any], value: float | None) -> str:
 
 
 def verdict(document: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about the accuracy of the learner, over recent rows and over all rows."""
+    """Yield sentences about the accuracy of the learner, over recent rows and over all rows."""
     first, title = next(iter(measures(document).items()))
     last = document["models"]["last"]["name"]
     skills = [one for one in document["scores"] if one["scored_rows"]]
@@ -80,7 +80,7 @@ def verdict(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def score_table(document: Mapping[str, Any]) -> Table:
-    """One line per target: scores over all rows, and over recent ones."""
+    """Return one line per target: scores over all rows, and over recent ones."""
     titles, last = measures(document), document["models"]["last"]["name"]
     first = next(iter(titles))
     head = ["target", "rows", *titles.values(), last]
@@ -109,7 +109,7 @@ def score_table(document: Mapping[str, Any]) -> Table:
 
 
 def now_table(document: Mapping[str, Any]) -> Table:
-    """One line per target: the last label, the forecast that was made last, and its interval."""
+    """Return one line per target: last label, newest forecast, and its interval."""
     ahead = tables.steps(document["horizon"])
     head = ["target", "label", f"forecast, {ahead}"]
     first = document["scores"][0]["forecast"]
@@ -134,14 +134,14 @@ def now_table(document: Mapping[str, Any]) -> Table:
 
 
 def alarm_table(document: Mapping[str, Any], most: int = _ALARMS_SHOWN) -> Table:
-    """The last alarms, the latest first."""
+    """Return the last alarms, the latest first."""
     alarms = list(reversed(document["alarms"] or []))
     times = [moment(alarm["time"]) for alarm in alarms]
     return alarms_table("Last alarms", alarms[:most], times)
 
 
 def mixture_table(document: Mapping[str, Any]) -> Table:
-    """One line per target: the share of each forecast in the mixture."""
+    """Return one line per target: the share of each forecast in the mixture."""
     found = [one for one in document["scores"] if one["mixture"] is not None]
     head = ("target", *(found[0]["mixture"] if found else ()))
     rows = tuple((one["target"], *map(percent, one["mixture"].values())) for one in found)
@@ -149,7 +149,7 @@ def mixture_table(document: Mapping[str, Any]) -> Table:
 
 
 def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What else is known: name and text."""
+    """Yield further facts: name and text."""
     yield "rows", count(document["rows"])
     if (when := moment(document["seconds_now"])) is not None:
         yield "time of the last row", when
@@ -183,16 +183,16 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "learner", document["learner"]["text"]
     yield "memory of the learner", f"{count(document['learner']['memory_bytes'])} bytes"
     yield "hash", document["learner"]["hash"]
-    yield "again", document["command"]
+    yield "to repeat", document["command"]
 
 
 def usual_level(levels: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any] | None:
-    """That of several levels which is nearest to 80 %."""
+    """Return the level that is nearest to 80 %."""
     return min(levels or (), key=lambda one: abs(one["level"] - _USUAL_LEVEL), default=None)
 
 
 def level_text(level: float) -> str:
-    """A level as percent."""
+    """Format a level in percent."""
     return f"{100 * level:.4g}\N{NO-BREAK SPACE}%"
 
 

@@ -1,4 +1,4 @@
-"""Lines with delimiters become rows: many at once, or one by one, with the same result."""
+"""Lines with delimiters as rows: many at once or singly, with the same result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nbt_embed.live.values import Classes, Values
 
 Texts = pl.Series | list[str]
 MALFORMED_LINES = "malformed lines"
-_MANY = 16  # lines from which polars is the faster one
+_MANY = 16  # number of lines from which polars is faster
 _COMMENT = re.compile(COMMENT)
 _COMMENTED = (b"#", b"%", b"//")
 _QUOTE = b'"'
@@ -29,11 +29,11 @@ _QUOTE = b'"'
 
 @dataclass(frozen=True)
 class Shape:
-    """How a text writes a table.
+    """The format of a table.
 
     Attributes:
         header: the line of the names, stripped; None: there is none.
-        names: of the columns, by their place where they have none.
+        names: of the columns; a column without a name has its number.
         numeric: for each column whether it holds numbers.
         delimiter: one character; a space stands for any number of spaces and tabs.
     """
@@ -47,8 +47,8 @@ class Shape:
 class TableRows:
     """Parses whole lines of a table.
 
-    Args: shape; layout, of its columns; values, which knows the decimal mark; classes of the coded
-    column, or None; counts, of what happened.
+    Args: shape; layout, of its columns; values, which has the decimal mark; classes of the coded
+    column, or None; counts, of events.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TableRows:
         self._schema |= {str(i): pl.Float64 for i in self._numbers}
 
     def parse(self, lines: bytes) -> Rows:
-        """Rows of whole lines, each with a newline at its end."""
+        """Return the rows of whole lines, each with a newline at its end."""
         found = self._many(lines)
         if found is None:
             found = self._one_by_one(lines)
@@ -85,7 +85,7 @@ class TableRows:
         return Rows(self._seconds(times, len(table)), table)
 
     def _seconds(self, times: Sequence[Texts], count: int) -> Float64Array:
-        """Times of the texts of one column, or two."""
+        """Return the times of the texts of one column, or two."""
         if self._layout.moments is None:
             return np.full(count, np.nan)
         if len(times) == 1:
@@ -96,7 +96,7 @@ class TableRows:
     def _many(
         self, lines: bytes
     ) -> tuple[Float64Array, list[float] | None, Sequence[Texts]] | None:
-        """All rows at once if every line is plain: numbers without quotes, spaces and errors."""
+        """Parse all rows at once if every line is plain: no quotes, spaces or errors."""
         count = lines.count(b"\n")
         if (
             count < _MANY
@@ -117,7 +117,7 @@ class TableRows:
                 quote_char=None,
                 columns=self._used,
             )
-        except pl.exceptions.PolarsError:  # a cell is no number, or a line has too many
+        except pl.exceptions.PolarsError:  # a cell is not a number, or a line has too many
             return None
         if len(frame) != count:
             return None
@@ -155,7 +155,7 @@ class TableRows:
         )
 
     def _cells(self, line: bytes, row: int) -> list[bytes] | None:
-        """The cells of a line, which may be this row; None if it is none."""
+        """Return the cells of a line, which may become row ``row``; None if it is not a row."""
         if self._mark == b" ":
             cells = line.split()
             if _QUOTE in line or len(cells) != self._width:
@@ -181,13 +181,13 @@ class TableRows:
         return cells
 
     def _problem(self, cells: list[bytes]) -> str:
-        """What is wrong with a line that has not as many cells as there are columns."""
+        """Describe a line with another number of cells than there are columns."""
         if not cells:
             return "does not close a quote"
         return f"has {count_of_cells(len(cells))}, and there are {self._width} columns"
 
     def _quoted(self, line: bytes) -> list[bytes]:
-        """Cells of which some are in quotes; none if a quote is not closed in its line."""
+        """Return cells of which some are quoted; none if the line does not close a quote."""
         text = text_of(line)
         if self._mark == b" ":
             text = re.sub(r"[ \t]+", " ", text.strip())
@@ -213,15 +213,15 @@ class TableRows:
         ]
 
     def _converter(self, lines: bytes) -> Callable[[bytes], float] | None:
-        """What makes numbers of cells faster than ``Values``, where the result is the same."""
-        if b"_" in lines:  # which Python's float takes
+        """Return a faster conversion of cells than ``Values``, if its result is the same."""
+        if b"_" in lines:  # which float() accepts
             return None
         if self._has_points(lines):
             return float
         return _with_comma if self._values.decimal == "," else None
 
     def _has_points(self, lines: bytes) -> bool:
-        """Whether the decimal mark is known to be a point, or does not matter for these lines."""
+        """Return whether the decimal mark is a point, or does not occur in these lines."""
         decimal = self._values.decimal
         return decimal == "." or (decimal is None and b"." not in lines and b"," not in lines)
 
@@ -229,7 +229,7 @@ class TableRows:
 def malformed_line(
     line: bytes, counts: Counter[str], remarks: Remarks, row: int, problem: str
 ) -> None:
-    """Count a line that is no row. Args: row, that it would be; problem, what is wrong with it."""
+    """Count a malformed line. Args: row, its index if it were one; problem, the fault."""
     counts[MALFORMED_LINES] += 1
     text = excerpt(text_of(line.strip()))
     remarks.add("line", row, f"line {text} {problem}: it is dropped")
@@ -242,7 +242,7 @@ def _with_comma(cell: bytes) -> float:
 
 
 def text_of(line: bytes) -> str:
-    """A line as text: UTF-8, else Windows-1252 as far as that goes."""
+    """Decode a line as UTF-8, else as Windows-1252 with replacement characters."""
     try:
         return line.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""A text file that is followed as it grows, as ``tail -F`` does it."""
+"""A text file that is followed as it grows, like ``tail -F``."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.pipe import BLOCK
 from nbt_embed.live.text import TextRows
 
-_PAUSE = 0.02  # seconds between looks at a file that has not grown
-_MARK = 64  # bytes before a position by which it is known again
+_PAUSE = 0.02  # seconds between checks of a file that has not grown
+_MARK = 64  # bytes before a position that identify it
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1")
 
 
 class FileSource(Flow):
-    """Follows the file of a name: what is appended, and the file that takes its place.
+    """Follows the file of a name: appended rows, and the file that replaces it.
 
-    A file that is replaced is read to its end first. One that is cut off, or written again from its
-    start, is read from its start. A line is a row once it has its end, or where the file is
-    read once.
+    A replaced file is read to its end first. A truncated or rewritten file is read from its start.
+    A line without an end is a row only if the file is read once.
 
     Args: path; options. Opening waits for the file and its first row, unless the file is read once.
-    Errors: StreamError: this is no text, or its first row cannot be used.
+    Errors: StreamError: the file is not text, or its first row cannot be used.
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
         super().__init__(str(path))
         self._path, self._once = path, options.once
         self._descriptor: int | None = None
-        self._offset = 0  # bytes of the file that were read
-        self._mark = b""  # the last ones of them
+        self._offset = 0  # bytes that were read
+        self._mark = b""  # the last of them
         self._ended = False
         self._rows = TextRows(self.title, options, self.counts)
         try:
@@ -56,7 +55,7 @@ class FileSource(Flow):
                 return found or self.nothing()
 
     def _read(self, patience: float) -> Arrivals | None:
-        """Rows of what comes within so many seconds."""
+        """Return the rows that arrive within ``patience`` seconds."""
         data = self._bytes(patience)
         if data:
             return self._rows.feed(data)
@@ -86,7 +85,7 @@ class FileSource(Flow):
             time.sleep(min(_PAUSE, patience))
 
     def _grown(self) -> bytes:
-        """What was appended."""
+        """Return the appended bytes."""
         if self._descriptor is None:
             return b""
         try:
@@ -96,12 +95,12 @@ class FileSource(Flow):
             ):
                 self._rewind("files cut off or written again")
             return os.pread(self._descriptor, BLOCK, self._offset)
-        except OSError as error:  # a network's file system that is away
+        except OSError as error:  # for example a network file system that is not available
             self.state = f"cannot be read ({error.strerror})"
             return b""
 
     def _replaced(self) -> bytes:
-        """Go over to the file that has taken the name, once the old one is read to its end."""
+        """Switch to the file that now has the name, after the old one is read to its end."""
         assert self._descriptor is not None
         try:
             new = self._path.stat()
@@ -112,7 +111,7 @@ class FileSource(Flow):
         if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
             self.state = "waiting for rows"
             return b""
-        data = self._grown()  # the last that was written before the name changed
+        data = self._grown()  # written before the name changed
         if not data:
             os.close(self._descriptor)
             self._descriptor = None
@@ -144,7 +143,7 @@ class FileSource(Flow):
             self.state = f"waiting for the file ({error.strerror})"
 
     def arrivals(self, patience: float) -> Iterator[Arrivals]:
-        """Rows as they come; without an end, unless the file is read once."""
+        """Yield rows as they arrive; without an end, unless the file is read once."""
         pending, self._pending = self._pending, self.nothing()
         if len(pending):
             yield self._placed(pending)
@@ -156,7 +155,7 @@ class FileSource(Flow):
         return replace(some, position=self._position())
 
     def _position(self) -> dict[str, Any] | None:
-        """Where the file stands after the last whole line."""
+        """Return the position after the last whole line."""
         if self._descriptor is None:
             return None
         offset = self._offset - self._rows.held
@@ -169,7 +168,7 @@ class FileSource(Flow):
         }
 
     def seek(self, position: Any) -> None:
-        """Go on behind the rows of a position, in a file that has got another name if need be."""
+        """Continue after the rows of a position, even if the file was renamed."""
         try:
             offset, file = int(position["offset"]), tuple(position["file"])
             mark, state = int(position["mark"]), position["text"]
@@ -197,7 +196,7 @@ class FileSource(Flow):
         self._rows.restore(state)
 
     def _siblings(self, file: tuple[int, ...]) -> list[Path]:
-        """Files next to this one that are the same as at a position."""
+        """Return files in the same folder that are the file of a position."""
         found = []
         for path in sorted(self._path.parent.glob("*")):
             try:
@@ -216,20 +215,20 @@ class FileSource(Flow):
 
 
 def _opened(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a named pipe does not wait
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # do not wait for a pipe's writer
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise StreamError(f"{path}: is no file: name a text file, or - for standard input")
+        raise StreamError(f"{path}: is not a file: name a text file, or - for standard input")
     if os.pread(descriptor, 8, 0).startswith(_PACKED):
         os.close(descriptor)
         raise StreamError(
-            f"{path}: is compressed, or no text: unpack it into standard input, as in "
+            f"{path}: is compressed, or not text: unpack it into standard input with "
             f"zcat {path} | nbt-embed watch -"
         )
     return descriptor
 
 
 def _mark_of(descriptor: int, offset: int) -> int:
-    """A checksum of the bytes before a place."""
+    """Return a checksum of the bytes before a position."""
     count = min(_MARK, offset)
     return zlib.crc32(os.pread(descriptor, count, offset - count))

@@ -1,4 +1,4 @@
-"""Bytes of a text stream become rows: a table or JSON lines, recognised by the first sign."""
+"""Bytes of a text stream as rows of a table or of JSON lines; its first character decides."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from nbt_embed.live.table import text_of as text_of_line
 from nbt_embed.live.values import Classes, Values
 
 _JSON = (b"{", b"[")
-_VALUES = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[^{\s]")  # the start of an array of no objects
-# Starts of an object or an array that goes on in the next line, and how that line begins.
+_VALUES = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[^{\s]")  # an array without objects
+# Starts of an object or array that continues in the next line, and of that next line.
 _LONE = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{][\s\[{]*")
 _OPEN = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]\s*[\[{\"]")
-_MOST_WAITING = 100  # lines that may wait: some may be no rows
+_MOST_WAITING = 100  # lines that may wait, since some may not be rows
 _GOES_ON = re.compile(rb"\s*[\"\]}]")
 
 
 class TextRows:
-    """Takes bytes as they come and gives rows, the same ones however the bytes are cut.
+    """Takes bytes as they arrive and returns rows, the same ones however the bytes are split.
 
-    Args: title, what messages call the stream; options; counts, of what happened.
-    Attributes: layout, None until the first row has come; notes, about what was recognised.
+    Args: title, name of the stream in messages; options; counts, of events.
+    Attributes: layout, None before the first row; notes, about what was recognised.
     """
 
     def __init__(self, title: str, options: SourceOptions, counts: Counter[str]) -> None:
@@ -48,20 +48,20 @@ class TextRows:
         self._lines, self._head, self._days = Lines(), Head(title, options), Days()
         self._values = Values(options.missing, options.decimal, counts)
         self._parser: TableRows | _JsonLines | None = None
-        self._before: TableRows | _JsonLines | None = None  # of the file before this one
+        self._before: TableRows | _JsonLines | None = None  # of the previous file
         self._doubtful = self._unfinished = False
-        self._waiting = b""  # first rows that are kept until they tell which field is the time
+        self._waiting = b""  # first rows that are kept until the time field is known
         self.layout: Layout | None = None
         self.notes: list[str] = []
 
     @property
     def held(self) -> int:
-        """Bytes of a line without its end."""
+        """Bytes of the partial line."""
         return self._lines.held
 
     @property
     def state(self) -> dict[str, Any]:
-        """What else decides on the next rows; a JSON value."""
+        """Further state for the next rows; a JSON value."""
         return {
             "lines": self._lines.state,
             "decimal": self._values.decimal,
@@ -69,20 +69,20 @@ class TextRows:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state, with the layout that is known already."""
+        """Continue from a state, with a known layout."""
         self._lines.restore(state["lines"])
         self._values.decimal = state["decimal"]
         self._days.state = list(state["days"])
         self._values.remarks.forget()
 
     def feed(self, data: bytes) -> Arrivals | None:
-        """The rows that these bytes complete; None before the first one. Errors: StreamError."""
+        """Return the rows that these bytes complete, None before the first. Errors: StreamError."""
         lines = self._lines.feed(data)
         if self._lines.too_long:
             if self.layout is None:
                 raise StreamError(
                     f"{self._title}: the first line is longer than {LONGEST >> 20} MiB: this is "
-                    "not text in rows"
+                    "not a text with rows"
                 )
             self._counts[MALFORMED_LINES] += self._lines.too_long
             self._lines.too_long = 0
@@ -92,7 +92,7 @@ class TextRows:
         return self._rows(lines)
 
     def finish(self) -> Arrivals | None:
-        """The row of a last line that has no end. Errors: StreamError: there was no row."""
+        """Return the row of a last line without an end. Errors: StreamError: there was no row."""
         found = self._rows(self._lines.finish(), ended=True)
         if self.layout is None:
             raise StreamError(
@@ -102,12 +102,12 @@ class TextRows:
         return found
 
     def drop(self) -> None:
-        """Forget a line without its end, which is counted."""
+        """Drop and count a partial line."""
         if self._lines.drop():
             self._counts["lines cut off"] += 1
 
     def doubt(self) -> None:
-        """The next line may be the end of one: it is dropped unless it is one of names, or JSON."""
+        """Drop the next line, which may be partial, unless it is a header or JSON."""
         if self.layout is None:
             self._doubtful = True
         else:
@@ -115,9 +115,9 @@ class TextRows:
             self._counts["lines cut off"] += 1
 
     def begin_file(self) -> None:
-        """The next bytes are the first ones of another file, with its own header if it has one."""
+        """Begin another file, which may have its own header."""
         self.drop()
-        if self._waiting:  # what it holds is taken to go on with these rows
+        if self._waiting:  # the new file is taken to continue these rows
             return
         self._before, self._parser = self._parser or self._before, None
         self._head = Head(self._title, self._options)
@@ -136,7 +136,7 @@ class TextRows:
         return self.layout.arrivals(rows, remarks=self._values.remarks.take())
 
     def _begin(self, lines: bytes) -> bytes:
-        """Take lines up to the first row; returns it and those behind it."""
+        """Take lines up to the first row; return it and the lines after it."""
         while lines:
             end = lines.index(b"\n") + 1
             line, doubtful, self._doubtful = lines[:end], self._doubtful, False
@@ -154,18 +154,18 @@ class TextRows:
         return b""
 
     def _offered(self, line: bytes) -> bool:
-        """Whether a line is the first row. Errors: StreamError, of the first file alone."""
+        """Return whether a line is the first row. Errors: StreamError, in the first file only."""
         try:
             return self._head.offer(line)
         except StreamError:
             if self.layout is None:
                 raise
-            return True  # what stands there is counted line by line
+            return True  # its content is counted line by line
 
     def _decided(self, ended: bool) -> bytes:
-        """Rows that wait, once they tell what to make of them; else none.
+        """Return the waiting rows if they are enough for a decision; else none.
 
-        Args: ended, no more come. Errors: StreamError.
+        Args: ended, whether no more rows come. Errors: StreamError.
         """
         lines = self._waiting
         found = _records(lines[: lines.index(b"\n") + 1], self._options.names)
@@ -185,7 +185,7 @@ class TextRows:
         return lines
 
     def _of_next_file(self) -> TableRows | _JsonLines | None:
-        """The parser of a file that has taken the place of another."""
+        """Return the parser of a file that has replaced another."""
         shape = self._head.shape
         assert self.layout is not None
         if shape is None or shape.header is None or not {*self.layout.fields} <= {*shape.names}:
@@ -193,7 +193,7 @@ class TextRows:
         return self._table(shape)
 
     def _first_rows(self, lines: bytes) -> tuple[tuple[str, ...], list[list[str]]]:
-        """Names, and cells of the first lines that are rows."""
+        """Return names, and cells of the first lines that are rows."""
         shape, head = self._head.shape, self._head
         assert shape is not None
         rows = [["" if self._values.is_missing(cell) else cell for cell in head.cells]]
@@ -220,7 +220,7 @@ class TextRows:
         return TableRows(shape, self.layout, self._values, self._classes(), self._counts)
 
     def _is_record(self, line: bytes) -> bool:
-        """Whether a line is the first row; counts it otherwise. Errors: StreamError."""
+        """Return whether a line is the first row; else count it. Errors: StreamError."""
         records = _records(line, self._options.names)
         if records:
             return True
@@ -232,7 +232,7 @@ class TextRows:
         return False
 
     def _first_objects(self, lines: bytes) -> tuple[tuple[str, ...], list[list[str]]]:
-        """Names of the fields of the first object, and cells of the first objects."""
+        """Return names of the fields of the first object, and cells of the first objects."""
         objects: list[dict[str, Any]] = []
         for line in lines.split(b"\n", moments.HEAD)[: moments.HEAD]:
             objects += _records(line, self._options.names) or []
@@ -253,8 +253,8 @@ class TextRows:
 
     def _several_lines(self) -> StreamError:
         return StreamError(
-            f"{self._title}: begins with JSON over several lines: send each object on one line, as "
-            "jq -c . writes it"
+            f"{self._title}: begins with JSON over several lines: send each object on one line, "
+            "for example with jq -c ."
         )
 
     def _classes(self) -> Classes | None:
@@ -276,7 +276,7 @@ class _JsonLines:
         self._rows, self._names, self._counts, self._remarks = rows, names, counts, remarks
 
     def parse(self, lines: bytes) -> Rows:
-        """Rows of whole lines, each with a newline at its end."""
+        """Return the rows of whole lines, each with a newline at its end."""
         records: list[dict[str, Any]] = []
         for line in lines.split(b"\n")[:-1]:
             found = _records(line, self._names)
@@ -291,14 +291,14 @@ class _JsonLines:
 
 
 def is_whole(line: bytes) -> bool:
-    """Whether a line that may have lost its beginning has not: it is JSON, or holds names alone."""
+    """Return whether a possibly partial line is whole: it is JSON, or contains only names."""
     if line.lstrip().startswith(_JSON):
         return _records(line, None) is not None
     return not line.strip() or (b"}" not in line and not has_value(line.decode(errors="replace")))
 
 
 def _records(line: bytes, names: Sequence[str] | None) -> list[dict[str, Any]] | None:
-    """The objects of a line, or its array of values as one with names; None if it is neither."""
+    """Return the objects of a line, or its array of values with names; None if it is neither."""
     try:
         value = decoded(line.removeprefix(BOM_UTF8).decode())
         found = objects_of(value)

@@ -1,4 +1,4 @@
-"""Messages of one or several topics become records."""
+"""Messages of one or several topics as records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nbt_embed.live.records import EMPTY_ARRAYS
 
 
 def check_topics(title: str, topics: Sequence[str]) -> None:
-    """Refuse topics of which nobody knows what they are. Errors: StreamError."""
+    """Refuse topics whose channels are unknown. Errors: StreamError."""
     for topic in topics:
         if not topic or "+" in topic or "#" in topic or "\x00" in topic:
             raise StreamError(
@@ -27,13 +27,12 @@ def check_topics(title: str, topics: Sequence[str]) -> None:
 
 
 class Topics:
-    """Joins messages: a record for each reading of the first topic.
+    """Joins messages into one record per reading of the first topic.
 
-    A message holds one reading, or several as an array of objects or as lines.
+    A message contains one reading, or several as an array of objects or as lines.
 
-    Args: title, what messages call the stream; topics; fields, the names of the values of an array,
-    of a number alone or of numbers with delimiters between them, if they are said; options; counts,
-    of what happened.
+    Args: title, name of the stream in messages; topics; fields, the names of the values of an
+    array, of a single number, or of delimited numbers, or None; options; counts, of events.
 
     Errors: StreamError: names are given for several topics.
     """
@@ -53,7 +52,7 @@ class Topics:
             )
         said = options.names if options.names is not None else fields
         if len(topics) > 1:
-            said = None  # fields may be of any of them
+            said = None  # fields may belong to any topic
         self._payloads = {
             topic: Payload(title, said, options, options.classes is not None) for topic in topics
         }
@@ -67,7 +66,7 @@ class Topics:
         self._begun: set[str] = set()  # topics whose first reading has come
 
     def sample(self, topic: str, payload: bytes) -> dict[str, Any] | None:
-        """A record with the first reading of a message of every topic, once each has sent one.
+        """Return a record of first readings, once every topic has sent a message.
 
         Errors: as of ``records``; StreamError: it may be one number or two.
         """
@@ -81,11 +80,11 @@ class Topics:
         return self._seen if len(self._seen) == len(self._names) else None
 
     def is_first(self, topic: str) -> bool:
-        """Whether each reading of this topic makes a record."""
+        """Return whether each reading of this topic makes a record."""
         return topic == self._first
 
     def records(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
-        """The records that a message completes.
+        """Return the records that a message completes.
 
         Errors: ValueError: the payload is neither JSON nor numbers, or too long, or an array that
         mixes objects and other values.
@@ -105,7 +104,7 @@ class Topics:
 
     @property
     def delimiter(self) -> str:
-        """Between the numbers of a payload, "" where none is known, or topics may differ."""
+        """Delimiter of the numbers in a payload; "" if unknown, or if topics may differ."""
         return self._payloads[self._first].delimiter if len(self._payloads) == 1 else ""
 
     @property

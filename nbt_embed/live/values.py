@@ -1,4 +1,4 @@
-"""Single values of a live stream: texts as numbers, and as classes."""
+"""Single values of a live stream: texts as numbers and classes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ _OTHER = {".": ",", ",": "."}
 
 
 class Values:
-    """Texts and JSON values as numbers, NaN where there is none.
+    """Converts texts and JSON values to numbers, NaN where there is none.
 
-    A text that is no number, an infinite value and one beyond what a learner takes
-    (``VALUE_LIMIT``) are NaN and counted as malformed; a missing value is NaN alone. Marks are read
-    as in files (``app.numerals``), where the decimal mark is known. If it is not, the first number
-    that has a mark decides.
+    A text that is not a number, an infinite value and one beyond ``VALUE_LIMIT`` are NaN and
+    counted as malformed. A missing value is NaN and not counted. Marks are read as in files
+    (``app.numerals``); if the decimal mark is unknown, the first number with a mark decides.
 
     Args:
         missing: further spellings of a missing value.
-        decimal: the decimal mark; None: it is to be found.
-        counts: where malformed values are counted.
+        decimal: the decimal mark; None: recognise it.
+        counts: receives the number of malformed values.
 
     Attributes: remarks, on the first malformed value of each field.
     """
@@ -46,10 +45,10 @@ class Values:
         self.remarks = Remarks()
 
     def begin(self, title: str, first: Mapping[str, str], delimiter: str) -> None:
-        """Find the decimal mark in the cells of the first row, as in those of a file.
+        """Find the decimal mark in the cells of the first row, as in files.
 
-        Args: title, of the stream; first, by its name each cell that is to be a number; delimiter,
-        "" for a single column, and for texts of JSON.
+        Args: title, of the stream; first, name -> cell of each number; delimiter, "" for a single
+        column, and for texts of JSON.
         Errors: StreamError: the cells contradict one another, or may be fractions or thousands.
         """
         if self.decimal is not None:
@@ -65,7 +64,7 @@ class Values:
             self.decimal = self._weighed(title, cells, delimiter)
 
     def _weighed(self, title: str, cells: Mapping[str, str], delimiter: str) -> str:
-        """The decimal mark of cells that leave it open, or contradict one another."""
+        """Decide the decimal mark of cells that are ambiguous or contradict one another."""
         marks = numerals.Marks()
         for name, cell in cells.items():
             if not self.is_missing(cell):
@@ -80,24 +79,24 @@ class Values:
             raise StreamError(f"{title}: {error}") from None
 
     def is_missing(self, cell: str) -> bool:
-        """Whether a stripped text spells a missing value."""
+        """Return whether a stripped text spells a missing value."""
         return cell in self._texts or is_missing(cell)
 
     def without_missing(self, cells: pl.Series) -> pl.Series:
-        """Texts, stripped; null where missing."""
+        """Return texts, stripped; null where missing."""
         return self._missing.without(cells)
 
     def malformed(self, name: str, row: int, problem: str, count: int = 1) -> None:
-        """Count values that are not what they should be.
+        """Count malformed values.
 
-        Args: name, of the field; row, of the first of them; problem, what is wrong with it and what
-        to do; count.
+        Args: name, of the field; row, of the first of them; problem, the fault and the remedy;
+        count.
         """
         self._counts[MALFORMED_VALUES] += count
         self.remarks.add(f"value {name}", row, f"field {shown(name)} {problem}")
 
     def number(self, cell: str, name: str, row: int) -> float:
-        """The number that a text spells. Args: cell; name and row, where it stands."""
+        """Return the number that a text spells. Args: cell; name of the field; row."""
         text = cell.strip()
         if self.is_missing(text):
             return _NAN
@@ -124,20 +123,20 @@ class Values:
             )
 
     def _problem(self, text: str) -> str:
-        """What is wrong with a text that is no number."""
+        """Describe a text that is not a number."""
         decimal = self.decimal or "."
         if numerals.number(text, _OTHER[decimal]) is not None:
             return (
                 f"holds {excerpt(text)}, and the decimal mark of this stream is {decimal!r}: it "
-                f"counts as missing; --decimal {_OTHER[decimal]} reads the other one"
+                f"counts as missing; --decimal {_OTHER[decimal]} selects the other mark"
             )
         return (
-            f"holds {excerpt(text)}, which is no number: it counts as missing; correct the "
+            f"holds {excerpt(text)}, which is not a number: it counts as missing; correct the "
             "sender, or declare it with --missing"
         )
 
     def of_json(self, value: Any, name: str, row: int) -> float:
-        """The number that a JSON value is or spells; true is 1 and false is 0."""
+        """Return the number that a JSON value is or spells; true is 1 and false is 0."""
         if isinstance(value, str):
             return self.number(value, name, row)
         if value is None:
@@ -148,12 +147,12 @@ class Values:
             except OverflowError:
                 return math.inf
         self.malformed(
-            name, row, f"holds {excerpt(value)}, which is no number: it counts as missing"
+            name, row, f"holds {excerpt(value)}, which is not a number: it counts as missing"
         )
         return _NAN
 
     def checked(self, values: Float64Array, names: Sequence[str]) -> Float32Array:
-        """As float32, NaN where missing, infinite or too large. Args: values (n, k); names (k,)."""
+        """Return float32, NaN where missing or out of range. Args: values (n, k); names (k,)."""
         values = self._missing.out_of(values)
         beyond = np.abs(values) > VALUE_LIMIT
         if beyond.any():
@@ -162,8 +161,8 @@ class Values:
                 self.malformed(
                     names[column],
                     row,
-                    f"holds {float(values[row, column])}, which is beyond {VALUE_LIMIT:g}, up to "
-                    "which a learner takes values: it counts as missing",
+                    f"holds {float(values[row, column])}, which is beyond {VALUE_LIMIT:g}, the "
+                    "limit of a learner's values: it counts as missing",
                     int(beyond[:, column].sum()),
                 )
             values = np.where(beyond, np.nan, values)
@@ -171,10 +170,10 @@ class Values:
 
 
 class Classes:
-    """Numbers of classes by their names; where all names are numbers, by their values.
+    """Converts names of classes to their numbers; names that are all numbers match by value.
 
-    Args: names, of the classes; values, which knows missing ones; target, name of the field.
-    Errors: StreamError: fewer than two names, or one of them twice.
+    Args: names, of the classes; values, which recognises missing ones; target, name of the field.
+    Errors: StreamError: fewer than two names, or a repeated name.
     """
 
     def __init__(self, names: Sequence[str], values: Values, target: str) -> None:
@@ -190,7 +189,7 @@ class Classes:
             self._numbers = {}
 
     def codes(self, values: Iterable[Any]) -> list[float]:
-        """Numbers of the classes of texts or JSON values, NaN where missing or unknown."""
+        """Return class numbers of texts or JSON values, NaN where missing or unknown."""
         return [self._code(value, row) for row, value in enumerate(values)]
 
     def _code(self, value: Any, row: int) -> float:

@@ -21,33 +21,33 @@ from nbt_embed.live.sessions import Session, damaged, session_path, write_sessio
 from nbt_embed.live.watching import Said, Watch
 from nbt_embed.output import note
 
-PATIENCE = 0.2  # seconds without a row after which signals and views are looked at
-_SHARE = 0.05  # of the time that views may take
-_RATE_SECONDS = 2.0  # over which rows per second are counted
+PATIENCE = 0.2  # seconds without a row after which signals and views are checked
+_SHARE = 0.05  # share of the time that views may take
+_RATE_SECONDS = 2.0  # window of the rows per second
 
 
 class View(Protocol):
-    """Who looks at a watch."""
+    """A display of a watch."""
 
     def due(self, now: float) -> bool:
-        """Whether it wants to be shown something now; it is then. Args: ``time.monotonic()``."""
+        """Return whether an update is due, and schedule the next. Args: ``time.monotonic()``."""
         ...
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
-        """The watch as it is now."""
+        """Show the current state."""
         ...
 
 
 class Publishes(Protocol):
-    """Who is sent the answers as objects (``live.publish.Publisher``)."""
+    """A receiver of answers as objects (``live.publish.Publisher``)."""
 
     def send(self, rows: list[dict[str, Any]]) -> None:
-        """Take answers; never waits."""
+        """Accept answers, without waiting."""
         ...
 
     @property
     def health(self) -> Health:
-        """How it is."""
+        """State of the receiver."""
         ...
 
 
@@ -55,8 +55,8 @@ class Publishes(Protocol):
 class Saving:
     """What is saved, and when.
 
-    Attributes: file, of the learner; every, rows, None: at the end alone; settings, which a session
-    must have to go on (``sessions.check_same``); where, the source.
+    Attributes: file, of the learner; every, rows between saves, None: only at the end; settings,
+    which a session must share to be resumed (``sessions.check_same``); where, the source.
     """
 
     file: str
@@ -66,14 +66,14 @@ class Saving:
 
 
 class Watcher:
-    """Takes a source to its end, or until a signal.
+    """Reads a source to its end, or until a signal.
 
     Args:
-        source, clock, watch: what comes, how it is laid on time, what is known of it.
-        answers, out: how they are written, and where; None: nowhere.
-        publisher: who is sent the answers, or None.
+        source, clock, watch: the rows, their placement in time, and the learner with its scores.
+        answers, out: format and destination of the output; None: no output.
+        publisher: a second receiver of the answers, or None.
         saving: what is saved, or None.
-        views: who looks.
+        views: displays.
         arguments: of the command.
     """
 
@@ -95,23 +95,23 @@ class Watcher:
         self._answers, self._out, self._publisher = answers, out, publisher
         self._saving, self._views, self._arguments = saving, views, arguments
         self._position: Any = None
-        self._taken = self._skip = 0  # rows that the source gave, and those to be passed over
+        self._taken = self._skip = 0  # rows that the source has returned, and rows to skip
         self._saved_rows: int | None = None
-        self._tried_rows = 0  # when a save was tried last
+        self._tried_rows = 0  # of the last attempt to save
         self._trouble: str | None = None
         self._resumed_after: int | None = None
-        self._whole = True  # all of what was taken is learnt, and nothing else: it may be saved
+        self._whole = True  # exactly the taken rows are learnt, so the state can be saved
         self._writing = False
-        self._told_late = clock.counts["late"] > 0  # that rows are dropped
+        self._told_late = clock.counts["late"] > 0  # whether dropped rows were reported
         self._unwritten: BaseException | None = None  # why answers could not be written
         self._began = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque(maxlen=8)
         self._next_look = 0.0
 
     def resume(self, session: Session, path: str, skips: bool, where: str) -> None:
-        """Go on after a session. Args: skips, whether the source begins again at its first row.
+        """Resume from a session. Args: skips, whether the source starts at its first row again.
 
-        Errors: StreamError, if the session is damaged or the source cannot go back.
+        Errors: StreamError, if the session is damaged or the source cannot continue.
         """
         content = session.content
         try:
@@ -121,8 +121,8 @@ class Watcher:
             self.watch.recall(content["watch"], session.arrays)
             if content["rows"] != self.watch.rows:
                 raise ValueError("other rows")
-            self._seen()  # whether all of it can be shown
-        except Exception as error:  # a session of strangers can be wrong in any way
+            self._seen()  # check that it can be shown
+        except Exception as error:  # an untrusted session can be wrong in any way
             raise damaged(path, error) from error
         if skips:
             self._skip = taken
@@ -133,7 +133,7 @@ class Watcher:
                 raise StreamError(f"{path}: {error}") from error
         if before != where:
             note(
-                f"{path}: was of the source {before}: the rows of {where} are taken as its "
+                f"{path}: belongs to the source {before}: the rows of {where} are learnt as its "
                 "continuation"
             )
             position = None
@@ -142,11 +142,11 @@ class Watcher:
         note(f"{path}: continues after row {self.watch.rows - 1:,}, counted from 0")
 
     def run(self) -> None:
-        """Follow the source to its end.
+        """Read the source to its end.
 
-        A signal that asks to end (SIGINT, SIGTERM, SIGHUP) ends it between two rows, and so does
-        an answer that cannot be written. What was learnt is saved then, unless a file of answers
-        lacks some. A second signal breaks off at once, and what was saved last stays.
+        A signal to end (SIGINT, SIGTERM, SIGHUP), or an answer that cannot be written, ends the
+        loop between two rows. The learner is then saved, unless answers are missing in an output
+        file. A second signal stops at once, without another save.
 
         Errors: of source and learner; BrokenPipeError; StreamError; KeyboardInterrupt.
         """
@@ -155,7 +155,7 @@ class Watcher:
                 self._show(self._views)
                 self._follow()
             finally:
-                # Where a file of answers is not whole, what was saved last fits to it.
+                # An incomplete output file fits the previous save.
                 if self._whole and not isinstance(self._unwritten, StreamError):
                     self._save()
                     self._show(self._views)
@@ -165,7 +165,7 @@ class Watcher:
             raise StreamError(f"--save {self._trouble}: free some space, or name another file")
 
     def document(self) -> dict[str, Any]:
-        """The watch as it is now (docs/reference/json.md)."""
+        """Return the current state (docs/reference/json.md)."""
         seconds = time.monotonic() - self._began
         saving = self._saving
         course = {
@@ -190,7 +190,7 @@ class Watcher:
                 self._answer(self.watch.feed(block))
 
     def _arrivals(self) -> Iterator[Arrivals]:
-        """What the source gives; between two of them everything before has been learnt."""
+        """Yield arrivals; all earlier rows are learnt when the next arrival is requested."""
         for some in self.source.arrivals(PATIENCE):
             for row, text in some.remarks:
                 note(f"row {self._taken + row:,} (counted from 0): {text}")
@@ -211,7 +211,7 @@ class Watcher:
                 return
 
     def _look(self) -> None:
-        """What is due between two arrivals."""
+        """Do what is due between two arrivals."""
         now, saving = time.monotonic(), self._saving
         if self.clock.counts["late"] and not self._told_late:
             self._told_late = True
@@ -247,7 +247,7 @@ class Watcher:
             self._publisher.send(self._answers.rows(said))
 
     def _write(self, data: bytes, begins: bool = False) -> None:
-        """Write answers; where that fails, the rows that were taken are learnt before the end."""
+        """Write answers; after a failure, the rows that were taken are still learnt."""
         if self._out is None or self._unwritten is not None:
             return
         self._writing = True
@@ -255,13 +255,13 @@ class Watcher:
             (self._out.begin if begins else self._out.write)(data)
         except (BrokenPipeError, StreamError) as error:
             self._unwritten = error
-        except KeyboardInterrupt:  # nobody takes the answers, and somebody wants to end
+        except KeyboardInterrupt:  # the reader of the answers is blocked, and a signal has come
             self._out = None
         finally:
             self._writing = False
 
     def _save(self) -> None:
-        """Write the session; what cannot be written now is tried again later."""
+        """Write the session; after a failure, try again later."""
         saving, watch = self._saving, self.watch
         if saving is None or (self._saved_rows == watch.rows and self._trouble is None):
             return
@@ -283,13 +283,13 @@ class Watcher:
         except (OSError, NbtError) as error:
             reason = getattr(error, "strerror", None) or error
             if self._trouble is None:
-                note(f"{session_path(saving.file)}: cannot be written ({reason}); tried again")
+                note(f"{session_path(saving.file)}: cannot be written ({reason}); retried later")
             self._trouble = f"{saving.file}: cannot be written ({reason})"
             return
         self._trouble, self._saved_rows = None, watch.rows
 
     def _rate(self) -> float | None:
-        """Recent rows per second."""
+        """Return the recent rows per second."""
         if len(self._marks) < 2:
             return None
         (began, before), now = self._marks[0], time.monotonic()
@@ -297,7 +297,7 @@ class Watcher:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Remember the first signal, so that it does not break off in the middle of a row."""
+        """Record the first signal, so that it does not interrupt a row."""
 
         def told(number: int, _frame: object) -> None:
             again = self.signal is not None
@@ -317,7 +317,7 @@ class Watcher:
 
 
 def _after(some: Arrivals, rows: int) -> Arrivals:
-    """Arrivals without the first rows."""
+    """Return arrivals without their first rows."""
     return replace(
         some, time=some.time[rows:], inputs=some.inputs[rows:], targets=some.targets[rows:]
     )

@@ -1,8 +1,8 @@
-"""What is known of a stream while it runs: forecasts, their errors, alarms, and what guards did.
+"""A learner on a running stream: forecasts, their errors, alarms and guard actions.
 
-Independent of where rows come from and of who looks. Memory does not grow with the stream. The
-scores are those of ``nbt-embed run`` on the same rows: every forecast is scored before its label is
-learnt, and from the same row on (``evaluate.Scored``).
+It is independent of sources and displays, and its memory is constant. The scores equal those of
+``nbt-embed run`` on the same rows: every forecast is scored before its label is learnt, from the
+same row on (``evaluate.Scored``).
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from nbt_embed.live.rings import History, Ring
 from nbt_embed.live.state import Arrays, StateError, put, taken
 
 ALARMS_KEPT = 100
-_MOST_ROWS = 1 << 53  # which a float64 counts
-_DRAWN = ("truth", "forecast", "last", "low", "high", "score")  # of a target, in the ring of rows
+_MOST_ROWS = 1 << 53  # exact in float64
+_DRAWN = ("truth", "forecast", "last", "low", "high", "score")  # per target, in the ring
 _MODELS = (LEARNER, LAST)
-# What is built from the options, or remembered by itself.
+# Attributes that are rebuilt from the options, or saved separately.
 _BUILT = ("learner", "config", "plan", "targets", "level", "_bells", "_real")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a watch.
+    """Settings of a watch.
 
     Attributes:
         horizon: rows between a forecast and its label, from 0.
         threshold, hold_off: of the alarms (``nbt_embed.alarm.Alarm``).
         window: rows of the rolling scores.
-        drawn: last rows that are kept to be drawn.
-        level: of the interval that is drawn; the learner's nearest one.
+        drawn: number of last rows that are kept for plots.
+        level: of the plotted interval; the learner's nearest level is used.
     """
 
     horizon: int = 1
@@ -63,14 +63,14 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What the learner said in the rows of a block.
+    """Outputs of the learner for the rows of a block.
 
     Attributes:
         start: number of the first row.
-        time: (T,) as the block has it, or None.
+        time: (T,) as in the block, or None.
         forecast: (T, n_out), made in these rows, for ``horizon`` rows later.
         bounds: (T, n_out, 2 levels) of these forecasts, or None without intervals.
-        anomaly: (T, n_out), scores of these rows' labels, NaN where there is none, or None.
+        anomaly: (T, n_out), scores of these rows' labels, NaN without a label, or None.
         alarms: (T, n_out), whether an alarm begins in the row, or None without scores.
     """
 
@@ -83,13 +83,13 @@ class Said:
 
 
 class Watch:
-    """A learner on a stream, and what is known of it.
+    """A learner on a stream, with its scores.
 
     Args:
         targets: names of the targets.
         config: of the learner; its max_delay is replaced by what the horizon needs.
-        plan: what is asked.
-        learner: one that goes on; None: a fresh one.
+        plan: the settings.
+        learner: an existing one to continue; None: a new one.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Watch:
         self.learner = Learner(config) if learner is None else learner
         self.config = config
         self.rows = 0
-        """Rows that were fed."""
+        """Number of rows that were fed."""
         self.last_alarms: deque[dict[str, Any]] = deque(maxlen=ALARMS_KEPT)
         """Row, time, number of the target and score of the last alarms."""
         self.alarm_counts = [0] * len(self.targets)
         self.out_of_range = 0
-        """Labels that no probability can have (link bernoulli): they count as missing."""
+        """Number of labels outside 0 to 1 (link bernoulli), which count as missing."""
         self.guard_rows: dict[str, int] = {}
-        """Of every guard that did something, the last row in which it did."""
+        """Name of each guard that has acted -> the last row in which it did."""
         levels, n_label = self.learner.levels, config.n_label
         self.level = min(levels, key=lambda one: abs(one - plan.level)) if levels else math.nan
-        """Of the interval that is drawn, NaN without."""
+        """Level of the plotted interval, NaN without."""
         self._real = config.link == "gaussian"
         self._last = _last(config)
         self._scores = {key: _score(config) for key in _MODELS}
@@ -122,7 +122,7 @@ class Watch:
         self._intervals = IntervalScore(config.n_out, levels) if config.intervals else None
         self._bounds = Delay(plan.horizon, (config.n_out, 2 * len(levels)))
         self._scored = Scored(n_label, plan.horizon)
-        self._blind = 0  # rows before it have no forecast, since another recording began
+        self._blind = 0  # earlier rows have no forecast, since a reset
         self._bells = [AlarmRows(plan.threshold, plan.hold_off) for _ in self.targets]
         measures = 1 if self._real else 2
         self._window = Ring(plan.window, len(_MODELS) * measures * n_label)
@@ -133,7 +133,7 @@ class Watch:
     def feed(self, block: Block) -> Said:
         """Learn the rows of a block, in one call of ``Learner.run``.
 
-        Errors: what the learner raises. Cost: that of the learner, some 0.3 ms per call, and some
+        Errors: those of the learner. Cost: that of the learner, some 0.3 ms per call, and some
         microseconds per row.
         """
         block = self._in_range(block)
@@ -173,7 +173,7 @@ class Watch:
         return expert_names(self.learner.config)
 
     def figures(self) -> list[dict[str, Any]]:
-        """Of every target what the document says of it (docs/reference/json.md, ``targets``)."""
+        """Return every target's entry in the document (docs/reference/json.md, ``targets``)."""
         totals = {key: score.figures for key, score in self._scores.items()}
         recent = self._recent()
         levels = None if self._intervals is None else self._intervals.figures
@@ -200,7 +200,7 @@ class Watch:
 
     @property
     def pictures(self) -> Pictures:
-        """What is drawn: the last rows, and losses and shares over the whole stream."""
+        """Return the plotted data: the last rows, and losses and shares over the whole stream."""
         rows = self._drawn.rows
         named, horizon = list(enumerate(self.targets)), self.plan.horizon
         pieces = self._history.pieces
@@ -216,19 +216,19 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """Time of the last row, NaN where there is none."""
+        """Time of the last row, NaN if it has none."""
         latest = self._drawn.rows[-1:]
         return float(latest[0, 1]) if len(latest) else math.nan
 
     def remembered(self, arrays: Arrays) -> dict[str, Any]:
-        """Everything but the learner, as JSON; arrays are put into ``arrays``."""
+        """Return the state without the learner, as JSON; arrays are put into ``arrays``."""
         return {
             "watch": taken(self, arrays, _BUILT),
             "bells": [bell.last for bell in self._bells],
         }
 
     def recall(self, state: Any, arrays: Arrays) -> None:
-        """Go on after what was remembered. Errors: StateError if it is of another watch."""
+        """Restore a state. Errors: StateError if it belongs to another watch."""
         if not isinstance(state, dict) or state.keys() != {"watch", "bells"}:
             raise StateError("watch: other keys")
         put(self, state["watch"], arrays, _BUILT)
@@ -241,7 +241,7 @@ class Watch:
             bell.last = last
 
     def _in_range(self, block: Block) -> Block:
-        """The block without labels that the link cannot take; a stream that runs is not ended."""
+        """Remove labels that the link refuses, since an error would end the stream."""
         if self.config.link != "bernoulli":
             return block
         wrong = (block.targets < 0) | (block.targets > 1)
@@ -260,7 +260,7 @@ class Watch:
 
     def _learn(self, block: Block) -> tuple[Float32Array, Float32Array | None, Float32Array | None]:
         config, horizon = self.config, self.plan.horizon
-        with warnings.catch_warnings():  # counted, and shown
+        with warnings.catch_warnings():  # divergence is counted and shown
             warnings.simplefilter("ignore", DivergenceWarning)
             if config.intervals:
                 run = self.learner.run(
@@ -277,7 +277,7 @@ class Watch:
         return run.y, run.intervals, run.anomaly
 
     def _losses(self, forecasts: Float32Array, truths: Float32Array) -> Float64Array:
-        """(T, measures n_label): squared errors; of classes bits, then 1 where it was right."""
+        """Return (T, measures n_label): squared errors; for classes bits, then 1 where correct."""
         known = ~np.isnan(truths)
         if self._real:
             return np.square(forecasts.astype(np.float64) - truths)
@@ -293,7 +293,7 @@ class Watch:
         return np.where(np.hstack([known, known]), np.hstack([bits, best == named]), np.nan)
 
     def _recent(self) -> dict[str, list[dict[str, float]]]:
-        """By model, for each target the rolling scores."""
+        """Return the rolling scores by model and target."""
         means = self._window.mean.reshape(len(_MODELS), -1, self.config.n_label)
         names = ("rmse",) if self._real else ("bits", "accuracy")
         return {
@@ -308,7 +308,7 @@ class Watch:
         }
 
     def _ring(self, block: Block, anomaly: Float32Array | None) -> NDArray[np.bool_] | None:
-        """Where alarms begin; remembers them."""
+        """Return where alarms begin, and remember them."""
         if anomaly is None:
             return None
         begins = np.zeros(anomaly.shape, np.bool_)
@@ -391,7 +391,7 @@ class Watch:
         return float(table[_DRAWN.index(what), index])
 
     def _forecast(self, index: int) -> dict[str, Any] | None:
-        """The forecast that was made last."""
+        """Return the newest forecast."""
         if self._now is None:
             return None
         made, bounds = self._now
@@ -432,11 +432,11 @@ def _with_skill(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, floa
     return scores
 
 
-_YEAR_2000 = 946_684_800.0  # an earlier time in seconds is one of a device's own clock
+_YEAR_2000 = 946_684_800.0  # an earlier time in seconds counts from another start
 
 
 def dates(time: Float64Array) -> NDArray[np.datetime64] | Float64Array:
-    """Seconds since 1970 as dates; those of a clock that began elsewhere as they are."""
+    """Return seconds since 1970 as dates; seconds of another start unchanged."""
     if len(time) and time.min() >= _YEAR_2000:
         return (time * 1e6).round().astype("datetime64[us]")
     return time
@@ -453,7 +453,7 @@ def all_seconds(time: NDArray[Any] | None, rows: int) -> Float64Array:
 
 
 def _seconds(time: NDArray[Any] | None, row: int) -> float | None:
-    """Seconds of one row, or None."""
+    """Return the seconds of one row, or None."""
     if time is None:
         return None
     value = float(all_seconds(time[row : row + 1], 1)[0])

@@ -1,8 +1,7 @@
-"""A watch as a page: served by Bokeh's server to browsers, which follow it and change nothing.
+"""A watch as a web page, served by Bokeh's server to browsers that can only read it.
 
-The server has a thread and a loop of its own. The loop of the watch hands it a document and
-pictures twice a second; every browser's page takes the newest of them. Whatever a browser sends is
-not used: a page is told and asks nothing.
+The server has its own thread and event loop. Twice a second, the watch hands it a document and
+plotted data, and every page shows the newest. The server ignores everything that a browser sends.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from nbt_embed.output import note
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-_EVERY = 0.5  # seconds between two states of the page
-_POINTS = 240  # of the newest rows that are in view at first
+_EVERY = 0.5  # seconds between two updates of the page
+_POINTS = 240  # newest rows that are visible at first
 _AREA_SHARE = 0.75
 _SESSIONS = 64  # pages at once
-_LARGEST_MESSAGE = 1 << 16  # bytes from a browser
+_LARGEST_MESSAGE = 1 << 16  # bytes of a message from a browser
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _MODELS = ("learner", "last")
 
@@ -48,8 +47,8 @@ _MODELS = ("learner", "last")
 class WebView:
     """Serves the page of a watch (``watcher.View``); use it in ``with``.
 
-    Args: host, address to listen at; port, 0: a free one.
-    Errors: StreamError, if the port cannot be had.
+    Args: host, address to listen at; port, 0: any free port.
+    Errors: StreamError, if the port is not available.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -64,7 +63,7 @@ class WebView:
 
     def __enter__(self) -> Self:
         for name in ("bokeh", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # what browsers do is no news here
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # no log of browsers' requests
         self._thread.start()
         error = self._started.get()
         if isinstance(error, OSError):
@@ -76,7 +75,7 @@ class WebView:
             raise error
         if not _is_local(self._host):
             note(
-                f"--web-host {self._host}: everyone in the network can read the page, and it is "
+                f"--web-host {self._host}: everyone on the network can read the page, and it is "
                 "sent without encryption"
             )
         return self
@@ -89,7 +88,7 @@ class WebView:
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         host = self._host if ":" not in self._host else f"[{self._host}]"
         if host in ("0.0.0.0", "[::]"):
             host = "localhost"
@@ -103,13 +102,13 @@ class WebView:
         return True
 
     def show(self, document: Mapping[str, Any], pictures: Pictures) -> None:
-        """As ``watcher.View``: pages take it when they look next."""
+        """Store the state, which pages read at their next update."""
         first, self._state = self._state is None, (document, pictures)
         if first:
             note(f"the page is at {self.address}")
 
     def _serve(self) -> None:
-        """The thread: a loop with the server."""
+        """Run the event loop with the server; the body of the thread."""
         asyncio.set_event_loop(asyncio.new_event_loop())
         loop = IOLoop.current()
         try:
@@ -134,7 +133,7 @@ class WebView:
         loop.close()
 
     def _end(self) -> None:
-        """The last state goes out, then the server stops."""
+        """Send the last state, then stop the server."""
         loop, server = self._loop, self._server
         assert loop is not None
         assert server is not None
@@ -150,7 +149,7 @@ class WebView:
         loop.add_callback(end)
 
     def _origins(self, port: int) -> set[str]:
-        """Names under which a browser may know this server."""
+        """Return the host names under which browsers may address this server."""
         hosts = set(_LOCAL)
         if not _is_local(self._host):
             hosts.add(self._host if ":" not in self._host else f"[{self._host}]")
@@ -158,7 +157,7 @@ class WebView:
         return {f"{host.lower()}:{port}" for host in hosts}
 
     def check(self, request: HTTPServerRequest) -> None:
-        """Refuse a request that no page of ours makes. Errors: HTTPError."""
+        """Refuse a request that does not come from the page. Errors: HTTPError."""
         if request.host.lower() not in self._origins(self._port):
             raise HTTPError(403)
         if self._state is None:
@@ -187,7 +186,7 @@ class WebView:
 
 
 class _ReadOnly(Application):  # type: ignore[misc]  # bokeh without type hints
-    """An application whose documents no browser can change."""
+    """An application whose documents browsers cannot change."""
 
     def __init__(self, handler: FunctionHandler, view: WebView) -> None:
         super().__init__(handler)
@@ -201,9 +200,9 @@ class _ReadOnly(Application):  # type: ignore[misc]  # bokeh without type hints
         super().initialize_document(doc)
 
         def unused(*_: Any, **__: Any) -> None:
-            """Whatever a browser sends."""
+            """Ignore a message of a browser."""
 
-        # What the server calls for messages PATCH-DOC and PUSH-DOC.
+        # Called by the server for messages PATCH-DOC and PUSH-DOC.
         doc.apply_json_patch = unused
         doc.replace_with_json = unused
 
@@ -239,11 +238,11 @@ class _Page:
         self._kind.js_on_change(
             "data", CustomJS(args={"axis": self._kind}, code="nbtLive.check(axis)")
         )
-        full.js_on_change("name", CustomJS(args={"axis": self._kind}, code=""))  # keeps it known
+        full.js_on_change("name", CustomJS(args={"axis": self._kind}, code=""))  # keep it known
         self._track, self._errors, self._shares = track, error, trust
 
     def fill(self, made: Document) -> None:
-        """Give a document its figures, template and texts."""
+        """Fill a document with figures, template and texts."""
         roots = {"forecast": self._forecast, "error": self._error, "trust": self._trust}
         for name, root in roots.items():
             if root is not None:
@@ -256,7 +255,7 @@ class _Page:
         made.template_variables.update(self._variables())
 
     def update(self, document: Mapping[str, Any], pictures: Pictures) -> None:
-        """Bring everything to this state."""
+        """Update figures and texts to this state."""
         track = pictures.tracks[self._chosen]
         error, trust = _slow_tracks(document, pictures, self._chosen)
         x, kind, _ = figures.axis_of(track.row, track.time)
@@ -353,7 +352,7 @@ def _subtitle(document: Mapping[str, Any]) -> str:
 
 
 def _tiles(document: Mapping[str, Any], chosen: int) -> Iterator[dict[str, str]]:
-    """What a person asks for first."""
+    """Yield the most important values."""
     one = document["scores"][chosen]
     recent, window = one["recent"], f"over the last {count(document['window'])} rows"
     made = one["forecast"]
@@ -395,7 +394,7 @@ def _alarms(document: Mapping[str, Any], target: str) -> list[Mapping[str, Any]]
 def _slow_tracks(
     document: Mapping[str, Any], pictures: Pictures, chosen: int
 ) -> tuple[ErrorTrack, TrustTrack | None]:
-    """Losses and shares over the stream, empty before the first piece."""
+    """Return losses and shares over the stream, empty before the first piece."""
     target, horizon = document["targets"][chosen], document["horizon"]
     nothing, rows = np.empty(0), np.empty(0, np.int64)
     error = (
@@ -413,7 +412,7 @@ def _slow_tracks(
 
 
 def _chosen(arguments: Mapping[str, list[bytes]], targets: int) -> int:
-    """Number of the target that an address asks for, 0 if it asks for none that is."""
+    """Return the number of the target in an address, 0 if it is absent or invalid."""
     asked = (arguments.get("target") or [b""])[0]
     number = int(asked) if asked.isdigit() and len(asked) < 7 else 0
     return number if number < targets else 0
@@ -429,7 +428,7 @@ def _is_local(host: str) -> bool:
 
 
 def _own_addresses() -> Iterator[str]:
-    """Names of this computer that others may use."""
+    """Yield names and addresses of this computer."""
     import socket
 
     name = socket.gethostname()

@@ -1,4 +1,4 @@
-"""Where a stream comes from or goes to: the parts of an address, checked."""
+"""Parse and check the address of a source or receiver."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nbt_embed.errors import StreamError, similar
 
 @dataclass(frozen=True)
 class Where:
-    """An address, as ``scheme://user@host:port/path?name=value&...``.
+    """An address ``scheme://user@host:port/path?name=value&...``.
 
-    Attributes: scheme; user; host; port; path without its first stroke, still quoted; said, what
-    follows the question mark. A password is never part of it.
+    Attributes: scheme; user; host; port; path without its first slash, still quoted; said, the
+    options after the question mark. A password is never part of it.
     """
 
     scheme: str
@@ -27,18 +27,18 @@ class Where:
 
     @property
     def title(self) -> str:
-        """The address for people, without user and options."""
+        """The address for messages, without user and options."""
         port = "" if self.port is None else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{port}/{urllib.parse.unquote(self.path)}"
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Topics of MQTT, which stand between commas."""
+        """Topics of MQTT, separated by commas in the path."""
         return tuple(urllib.parse.unquote(topic) for topic in self.path.split(","))
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        """A number that may be said. Errors: StreamError."""
+        """Return an option that is a number. Errors: StreamError."""
         text = self.said.get(name)
         if text is None:
             return default
@@ -53,30 +53,30 @@ class Where:
         return value
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number that may be said. Errors: StreamError."""
+        """Return an option that is a whole number. Errors: StreamError."""
         value = self.number(name, default, low, high)
         if value != int(value):
             raise StreamError(f"{self.title}: {name}={value:g}: expected a whole number")
         return int(value)
 
     def choice(self, name: str, default: str, among: Collection[str]) -> str:
-        """One of several words that may be said. Errors: StreamError."""
+        """Return an option that is one of several words. Errors: StreamError."""
         value = self.said.get(name, default)
         if value not in among:
             raise StreamError(f"{self.title}: {name}={value}: name one of {', '.join(among)}")
         return value
 
     def names(self, name: str) -> tuple[str, ...] | None:
-        """Names that may be said, separated by commas."""
+        """Return an option that is a list of names, separated by commas."""
         text = self.said.get(name)
         return None if text is None else tuple(one.strip() for one in text.split(","))
 
 
 def parse(text: str, options: Collection[str]) -> Where:
-    """The parts of an address.
+    """Parse an address.
 
     Args: text; options, names that may follow the question mark.
-    Errors: StreamError: an option is unknown or said twice, the port is none, there is a password.
+    Errors: StreamError: an option is unknown or repeated, the port is invalid, there is a password.
     """
     scheme, _, rest = text.partition(":")
     rest, _, query = rest.partition("?")
@@ -105,12 +105,12 @@ def parse(text: str, options: Collection[str]) -> Where:
 
 
 def _port(scheme: str, host: str) -> tuple[str, int | None]:
-    """A host and its port; the host of IPv6 stands in brackets."""
+    """Split a host and its port; a host of IPv6 is in brackets."""
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]"):
         return host.strip("[]"), None
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        # What stands there may be a part of a password: it is not shown.
+        # The text may be part of a password, so it is not shown.
         raise StreamError(
             f"{scheme}://{name}: the port is not a number from 1 to 65535: write host:port/..., "
             "without a password"

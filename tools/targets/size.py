@@ -234,7 +234,7 @@ def changes(sizes: list[Size]) -> list[str]:
 def table(sizes: list[Size]) -> str:
     """One line a processor and model."""
     lines = [
-        f"{'flash  stack    flash  stack  instructions per step, -O2':>118}",
+        f"{'flash':>78}{'stack':>7}{'flash':>9}{'stack':>7}   instructions per step, -O2",
         " processor  cell      estimator     H  resonators  head  follow  memory    -Os    -Os"
         "      -O2    -O2"
         "        mean        most  / weight",
