@@ -54,7 +54,7 @@ class Grid:
             if not values:
                 raise ConfigError(f"{name} = (): expected at least one value")
             if len(set(values)) < len(values):
-                raise ConfigError(f"{name} = {values}: names a value twice")
+                raise ConfigError(f"{name} = {values}: a value is repeated")
 
 
 @dataclass(frozen=True)

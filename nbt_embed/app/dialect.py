@@ -113,7 +113,7 @@ def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
         options = replace(options, delimiter=options.delimiter or said[1])
         del lines[0]
     if not lines:
-        what = "holds comment lines alone (# % //)" if comments else "is empty"
+        what = "contains only comment lines (# % //)" if comments else "is empty"
         raise StreamError(
             f"{title}: the file {what}: name one with a header line and rows below it"
         )
@@ -273,7 +273,9 @@ def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
                 f"{title}: line {line.number}: {text!r} may be a number with a decimal comma or "
                 "two numbers: use --decimal , or --delimiter ,"
             )
-    return [f"every row as {texts[0]!r} is read as two columns: --decimal , reads it as one number"]
+    return [
+        f"rows such as {texts[0]!r} are read as two columns: --decimal , reads it as one number"
+    ]
 
 
 def _is_value(cell: str) -> bool:

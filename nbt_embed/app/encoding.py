@@ -55,7 +55,8 @@ def known(title: str, name: str) -> str:
         "a".encode(found)  # refuses encodings of bytes, such as base64
     except (LookupError, ValueError):
         raise StreamError(
-            f"{title}: encoding {name!r} is unknown: name one as utf-8, utf-16, latin-1 or cp1252"
+            f"{title}: encoding {name!r} is unknown: name one such as utf-8, utf-16, latin-1 or "
+            "cp1252"
         ) from None
     return found
 
@@ -90,6 +91,6 @@ class Utf8:
         except UnicodeError as error:
             raise StreamError(
                 f"{self._title}: byte {self._at - len(block)} and the following are not "
-                f"{self._encoding} ({getattr(error, 'reason', error)}): name the encoding, as "
+                f"{self._encoding} ({getattr(error, 'reason', error)}): name the encoding, such as "
                 "--encoding latin-1"
             ) from None

@@ -196,7 +196,7 @@ def parse(source: str, name: str) -> Spec:
         if len(horizons) > 1 and stream.read.inputs is None:
             top.fail(
                 "horizons", list(horizons),
-                "at 0 the targets are no inputs, and at other horizons they are; run 0 alone, or "
+                "at 0 the targets are not inputs, and at other horizons they are; run 0 alone, or "
                 "name stream.read.inputs",
             )  # fmt: skip
         if not stream.paths:

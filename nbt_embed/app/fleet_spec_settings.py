@@ -51,7 +51,7 @@ def settings_of(top: Keys) -> tuple[Settings, Paths]:
             why = "is taken" if name else "is missing"
             raise keys.lines.error(
                 (*keys.path, "name"), f"{keys.called('name')} = {name!r}: {why}; give every "
-                "variant a name of its own",
+                "variant its own name",
             )  # fmt: skip
         own = dict(_taken(keys))
         found[name] = {**common, **own}
@@ -81,7 +81,7 @@ def _grid(keys: Keys, common: Mapping[str, Any]) -> dict[str, list[Any]]:
         made = [tuple(one) if isinstance(one, list) else one for one in values]
         texts_of = [repr(one) for one in made]
         if len(set(texts_of)) < len(texts_of):
-            keys.fail(name, values, "names a value twice")
+            keys.fail(name, values, "a value is repeated")
         found[name] = made
     return found
 

@@ -133,8 +133,8 @@ def _check_files(paths: Sequence[str]) -> None:
             Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())
         ):
             raise StreamError(
-                f"stream.source: {path}: is no file, and a fleet reads its source more than once; "
-                "write it to a file and name that"
+                f"stream.source: {path}: is not a file, and a fleet reads its source more "
+                "than once; write it to a file and name that"
             )
 
 

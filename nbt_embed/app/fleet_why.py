@@ -212,7 +212,7 @@ class Why:
                 "values to decide"
                 for one in alone[:_MOST_REASONS]
             )
-        said = "no drawn value explains it"
+        said = "no drawn value explains the error"
         if drawn:
             # The significant columns, else all, by the rank of the device.
             told = [one for one in drawn if one.tells] or drawn
@@ -229,7 +229,8 @@ class Why:
                     "" if most.tells else ", which does not correlate with the error of the fleet"
                 )
         if self.groups is None and self._count > 1:
-            said += f"; what remains is its {'seed' if self._shared else 'recording or seed'}"
+            cause = "seed" if self._shared else "recording or seed"
+            said += f"; the remaining cause is its {cause}"
         return said
 
 

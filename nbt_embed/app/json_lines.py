@@ -107,8 +107,8 @@ def _objects(title: str, line: int, text: bytes) -> list[dict[str, Any]]:
         reason = "not UTF-8" if not_utf8 else getattr(error, "msg", str(error))
         raise StreamError(
             f"{title}: line {line} is not a complete JSON object ({reason}) in "
-            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, as jq "
-            "-c . does, or remove the line"
+            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, for "
+            "example with jq -c ., or remove the line"
         ) from None
     if found is None:
         what = "an array" if isinstance(value, list) else f"{value!r}"[:_SHOWN]

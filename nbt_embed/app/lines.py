@@ -85,7 +85,9 @@ def chunks(
             ascii_so_far = _check_utf8(title, block, first, ascii_so_far)
         if b"\x00" in block:
             line = first + block.count(b"\n", 0, block.index(b"\x00"))
-            raise StreamError(f"{title}: line {line} holds a NUL byte: this is no text, or damaged")
+            raise StreamError(
+                f"{title}: line {line} holds a NUL byte: the file is not text, or damaged"
+            )
         more, lines = _without_blanks(block, first, dialect, comments)
         if quote and quote in more:
             more = _close_quotes(more, quote, dialect.delimiter)
@@ -108,7 +110,9 @@ def chunks(
 
 def too_long(title: str, line: int) -> StreamError:
     """Return the error about a line that is too long for a row."""
-    return StreamError(f"{title}: line {line} is longer than {LONGEST >> 20} MiB: this is no table")
+    return StreamError(
+        f"{title}: line {line} is longer than {LONGEST >> 20} MiB: this is not a table"
+    )
 
 
 class _Lines:
@@ -152,8 +156,8 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
         if ascii_so_far and block[: error.start].isascii():
             raise OtherEncoding(block, line) from None
         raise StreamError(
-            f"{title}: line {line} is not UTF-8, as lines before it are: correct it, or name the "
-            "encoding, as --encoding latin-1"
+            f"{title}: line {line} is not UTF-8, unlike the lines before: correct it, or name the "
+            "encoding, such as --encoding latin-1"
         ) from None
     return False
 
@@ -258,7 +262,7 @@ def _check_widths(
     raise StreamError(
         f"{title}: line {numbers[bad]} has {count_of_cells(int(cells[bad]))} and the header has "
         f"{width}, "
-        f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct the line, or take it out"
+        f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct or remove the line"
     )
 
 

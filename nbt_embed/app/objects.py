@@ -25,9 +25,9 @@ def decoded(text: str) -> Any:
     try:
         value, end = _decode(text)
     except RecursionError:
-        raise ValueError("no JSON: too deep") from None
+        raise ValueError("not JSON: nested too deeply") from None
     if end != len(text):
-        raise ValueError("no JSON: more follows")
+        raise ValueError("not JSON: text follows the value")
     return value
 
 

@@ -132,8 +132,8 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
         usable, counters = counters, []
         names = ", ".join(repr(columns.names[i]) for i in usable)
         notes.append(
-            f"column {names} only counts rows, and no other is there" if len(usable) == 1 else
-            f"columns {names} only count rows, and no others are there"
+            f"column {names} only counts rows, and it is the only one" if len(usable) == 1 else
+            f"columns {names} only count rows, and there are no others"
         )  # fmt: skip
     for i in counters:
         facts = columns.facts[i]
@@ -200,8 +200,8 @@ def _texts(columns: Columns, i: int) -> str:
 def _as_time(name: str) -> str:
     """Return the remedy for texts that look like dates."""
     return (
-        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format as "
-        "%d/%m/%Y %H:%M"
+        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format such "
+        "as %d/%m/%Y %H:%M"
     )
 
 
@@ -222,8 +222,8 @@ def _problem(
         )
     if facts.beyond is not None:
         return (
-            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, up to which a "
-            "learner takes values; correct it, scale the column or declare it as missing "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the limit of a learner's "
+            "values; correct it, scale the column or declare it as missing "
             "with --missing"
         )
     return None
@@ -405,8 +405,8 @@ def _note_numbers(columns: Columns, used: Iterable[int], notes: list[str]) -> No
         largest, spacing = max(abs(one.low), abs(one.high)), one.resolution
         if one.rounded:
             notes.append(
-                f"column {columns.names[i]!r}: whole numbers as {largest:.15g} are above 16777216 "
-                "and are rounded in float32: subtract a reference value"
+                f"column {columns.names[i]!r}: whole numbers such as {largest:.15g} are "
+                "above 16777216 and are rounded in float32: subtract a reference value"
             )
         elif spacing is not None:
             notes.append(

@@ -321,7 +321,7 @@ def _in_folder(path: Path) -> tuple[list[Path], list[str]]:
         names = [one for one in path.iterdir() if not one.name.startswith(".")]
         names.sort(key=_natural)
     except OSError as error:
-        raise StreamError(f"{path}: cannot be read ({error.strerror}): check it") from None
+        raise StreamError(f"{path}: cannot be read ({error.strerror}): check the folder") from None
     files = [one for one in names if one.is_file()]
     if not files:
         raise StreamError(f"{path}: the folder holds no file: name a folder with data")

@@ -182,8 +182,8 @@ class TextTable:
         if b"\x00" in text[: 1 << 12]:
             line = text.count(b"\n", 0, text.index(b"\x00")) + 1
             raise StreamError(
-                f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
-                "Arrow and NumPy files can be read"
+                f"{self.title}: line {line} holds a NUL byte: this is not a text file; "
+                "CSV, Parquet, Arrow and NumPy files can be read"
             )
         if self._options.encoding and self._encoding == encoding.UTF8:
             try:
@@ -203,8 +203,8 @@ class TextTable:
 
     def _not_utf8(self, line: int) -> StreamError:
         return StreamError(
-            f"{self.title}: line {line} is not UTF-8, as --encoding says: correct it, or name the "
-            "encoding, as --encoding latin-1"
+            f"{self.title}: line {line} is not UTF-8, which --encoding names: correct it, or "
+            "name another encoding, such as --encoding latin-1"
         )
 
     @property
@@ -294,8 +294,8 @@ class TextTable:
         either = marks.first("either dot")
         if self._decimal == "." and either and not marks.first(*_FRACTIONS) and self._may_group:
             self._notes.append(
-                f"{place(*either)}, which is read as a fraction, as no cell tells whether points "
-                "are decimal or part thousands: --decimal , reads thousands"
+                f"{place(*either)}, which is read as a fraction, as no cell shows whether points "
+                "are decimal or thousands marks: --decimal , selects thousands"
             )
 
     @property
@@ -594,7 +594,7 @@ def _series(array: NDArray[Any]) -> pl.Series:
         own = np.array(array, array.dtype.newbyteorder("="))
         codes = np.frombuffer(own.tobytes(), np.uint32)
         if (codes > sys.maxunicode).any() or ((codes >> 11) == _SURROGATES >> 11).any():
-            raise ValueError("a text holds codes of no character")
+            raise ValueError("a text contains invalid characters")
         return pl.Series(own)
     return pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
 

@@ -305,7 +305,7 @@ def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> li
         first = known[0] if len(known) else ""
         raise StreamError(
             f"{table.title}: column {options.time!r} holds {shown(first)}, which is not a known "
-            "time format: name it with --time-format, as %d/%m/%Y %H:%M, or another column"
+            "time format: name it with --time-format, such as %d/%m/%Y %H:%M, or another column"
         )
     return [Candidate(columns, options.time, readings, _FIRST, True, explicit=True)]
 
@@ -458,8 +458,8 @@ def choose(
             if not one.certain:
                 continue
             raise StreamError(
-                f"{words(one.bad, one.columns)}, which is no time as above it "
-                f"({one.readings[0].name}): correct it, declare it with --missing, name the "
+                f"{words(one.bad, one.columns)}, which is not a time in the format of the rows "
+                f"above ({one.readings[0].name}): correct it, declare it with --missing, name the "
                 "format with --time-format, or use --time none"
             )
         orders = [order(spool, files) for spool in one.spools]
@@ -470,7 +470,7 @@ def choose(
         if not best.rising and not best.falling:
             if one.explicit:
                 raise StreamError(
-                    f"{words(0, one.columns)}, as every row has: name a column in which the time "
+                    f"{words(0, one.columns)}, like every row: name a column in which the time "
                     "increases, or use --time none"
                 )
             if one.spools[0].rows > 1 or not one.certain:
@@ -532,10 +532,10 @@ def _check_day_and_month(
     if same and (other.first, other.last) != (best.first, best.last):
         names = " or ".join(one.readings[i].name for i in ranked)
         raise StreamError(
-            f"{words(0, one.columns)}, which may have day and month in either order, as all rows "
-            f"may: choose one with --time-format {names}"
+            f"{words(0, one.columns)}, which may have day and month in either order, like all "
+            f"rows: choose one with --time-format {names}"
         )
     notes.append(
         f"times are read as {one.readings[ranked[0]].name}: in another order of day and month "
-        "they do not rise as evenly"
+        "they increase less evenly"
     )

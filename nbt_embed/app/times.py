@@ -307,7 +307,7 @@ def format_of(title: str, said: str) -> TimeFormat:
         return TimeFormat(f"numbers of {said}", "seconds", scale=_UNITS[said])
     if "%" not in said:
         raise StreamError(
-            f"{title}: time format {said!r}: name a pattern, as %d/%m/%Y %H:%M, a unit: "
+            f"{title}: time format {said!r}: name a pattern, such as %d/%m/%Y %H:%M, a unit: "
             f"{', '.join(_UNITS)}, or a count of days: {', '.join(_DAYS)}"
         )
     return TimeFormat(said, "date", (said,), zoned="%z" in said)
@@ -416,7 +416,7 @@ def _doubt(words: set[str], low: float, high: float) -> str:
     if _YEARS[0] <= low and high < _YEARS[1]:
         return "they may be years (--time-format %Y reads whole ones)"
     if words & _DATE_WORDS:
-        return "the name says a date: --time-format names the format, as excel, julian or %Y%m"
+        return "the name indicates a date: name its format with --time-format (excel, julian, %Y%m)"
     return ""
 
 
