@@ -80,7 +80,7 @@ help:
 	@echo 'make prove        absence of run-time errors in some parts, for every input; needs frama-c'
 	@echo 'make notebook     execute docs/guide/tutorial.ipynb and compare what it prints with what is stored'
 	@echo 'make readme       run what README.md and guides show: demo, test, guards, faults'
-	@echo 'make docs         the documents as a site, build/site/index.html, and every program in them, run'
+	@echo 'make site         the documents as a site, build/site/index.html; make docs also runs the programs in them'
 	@echo 'make check        formatter, linter, spelling, types, and the kernel through compilers and analysers'
 	@echo 'make clean        remove everything that make made, .venv included'
 	@echo 'DOCUMENT=1        as in `make size DOCUMENT=1`: puts what was measured into the document in brackets,'

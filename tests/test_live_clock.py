@@ -203,7 +203,7 @@ def test_arrivals_are_asked_for_when_all_blocks_were_taken() -> None:
         assert len(asked) == block.start // 2 + 1
 
 
-@pytest.mark.parametrize("state", [None, {}, {"rows": "x"}, [1]])
+@pytest.mark.parametrize("state", [None, {}, {"rows": "x"}, {"rows": float("inf")}, [1]])
 def test_what_is_no_state_is_refused(state: Any) -> None:
     with pytest.raises(StreamError, match="not the state of a clock"):
         Clock.restored(state)

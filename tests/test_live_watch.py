@@ -816,7 +816,7 @@ def test_names_cannot_drive_a_terminal() -> None:
 
 
 def test_times_are_shown_to_the_microsecond() -> None:
-    assert moment(36.9166666666667) == "36.916667"
+    assert moment(36.9166666666667) == "36.916667 s"
     assert moment(1.7e9 + 1 / 3) == "2023-11-14T22:13:20.333333"
     assert moment(None) is None
 

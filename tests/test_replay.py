@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -175,6 +177,19 @@ def test_the_command_says_whether_the_bits_are_the_same(
     Learner(2, 1, hidden=4, max_delay=1, seed=1).save(state)
     assert main(["replay", state, str(path)]) == 1
     assert "no hash before it: did the device start from this checkpoint" in capsys.readouterr().out
+
+
+def test_the_command_reads_standard_input(log: list[str], tmp_path: Path) -> None:
+    state = tmp_path / "learner.nbt"
+    learner().save(state)
+    done = subprocess.run(
+        [sys.executable, "-m", "nbt_embed", "replay", str(state), "-"],
+        input="\n".join(log),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{STEPS + 1} hashes compared: the same bits" in done.stdout
 
 
 def test_the_command_names_a_file_that_is_missing(

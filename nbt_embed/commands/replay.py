@@ -11,6 +11,7 @@ from nbt_embed.errors import StreamError
 from nbt_embed.output import Result
 
 _DIFFERENT = 1
+_STDIN = Path("/dev/stdin")
 
 
 def add(commands: Any) -> None:
@@ -25,12 +26,15 @@ def add(commands: Any) -> None:
     replay.add_argument(
         "state", metavar="STATE", type=Path, help=f"{STATE}, from the start of the log"
     )
-    replay.add_argument("log", metavar="LOG", type=Path, help="log of the device, CSV")
+    replay.add_argument(
+        "log", metavar="LOG", type=Path, help="log of the device, CSV, or - for standard input"
+    )
 
 
 def main(args: argparse.Namespace) -> Result:
     """Repeat the log."""
-    result = load(args.state).replay(args.log)
+    log = _STDIN if args.log == Path("-") else args.log
+    result = load(args.state).replay(log)
     different = result.difference
     if different is not None:
         text = (
@@ -42,7 +46,7 @@ def main(args: argparse.Namespace) -> Result:
         return Result(text, code=_DIFFERENT)
     if result.compared == 0:
         raise StreamError(
-            f"{args.log}: {result.steps} steps without a hash, so nothing was compared; let the "
+            f"{log}: {result.steps} steps without a hash, so nothing was compared; let the "
             "device log the hash after a step (LOG_HASH_EVERY in main.c)"
         )
     return Result(

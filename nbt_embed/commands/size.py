@@ -37,8 +37,12 @@ def add(commands: Any) -> None:
         "--ram, --flash and --rate, and smaller learners that do.",
     )
     size.set_defaults(command=main)
-    size.add_argument("--inputs", metavar="N", type=count_from(1), required=True)
-    size.add_argument("--outputs", metavar="N", type=count_from(1), required=True)
+    size.add_argument(
+        "--inputs", metavar="N", type=count_from(1), required=True, help="input channels"
+    )
+    size.add_argument(
+        "--outputs", metavar="N", type=count_from(1), required=True, help="values, or classes"
+    )
     size.add_argument(
         "--horizon", metavar="H", type=count_from(0), default=1, help="samples ahead (default: 1)"
     )

@@ -103,7 +103,7 @@ class Clock:
             clock._run_last = math.nan if last is None else float(last)
             clock._matched, clock._again = int(state["matched"]), bool(state["again"])
             clock._counts = {name: int(state["counts"][name]) for name in _COUNTS}
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise StreamError(f"{shown(state)} is not the state of a clock ({error!r})") from None
         return clock
 

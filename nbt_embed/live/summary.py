@@ -39,8 +39,11 @@ def measures(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def moment(seconds: float | None) -> str | None:
-    """Format a time, to the microsecond."""
-    return None if seconds is None else time_text(dates(np.array([round(seconds, 6)]))[0])
+    """Format a time, to the microsecond: a date, or seconds of another start."""
+    if seconds is None:
+        return None
+    time = dates(np.array([round(seconds, 6)]))[0]
+    return time_text(time) if isinstance(time, np.datetime64) else f"{time_text(time)} s"
 
 
 def value_text(document: Mapping[str, Any], value: float | None) -> str:

@@ -172,7 +172,7 @@ class FileSource(Flow):
         try:
             offset, file = int(position["offset"]), tuple(position["file"])
             mark, state = int(position["mark"]), position["text"]
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             raise StreamError(
                 f"{self.title}: {shown(position)} is not a position in a file"
             ) from None

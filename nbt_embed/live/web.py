@@ -367,7 +367,7 @@ def _tiles(document: Mapping[str, Any], chosen: int) -> Iterator[dict[str, str]]
     }
     first, title = next(iter(summary.measures(document).items()))
     yield {
-        "name": f"recent {title}",
+        "name": f"Recent {title}",
         "value": number(recent["learner"].get(first)),
         "note": f"{document['models']['last']['name']}: {number(recent['last'].get(first))}",
     }
