@@ -31,9 +31,7 @@ OUTAGES = 2
 _DOWN = 1.0  # seconds between kill and start
 _LATEST = 20.0  # milliseconds, of 99 % of the messages
 _FLAT = 4.0  # MB of growth
-_HANDED_ON = (
-    0.5  # seconds before a kill in which the broker may still hold an acknowledged message
-)
+_HANDED_ON = 0.5  # seconds before a kill in which the broker may still hold an acknowledged message
 
 SENDER = """
 import json, socket, sys, time
