@@ -159,7 +159,7 @@ def test_no_units_are_the_recursive_least_squares_that_is_there_anyway() -> None
 
 
 def test_grids_name_values_once() -> None:
-    with pytest.raises(ConfigError, match=r"hidden = \(2, 2\): names a value twice"):
+    with pytest.raises(ConfigError, match=r"hidden = \(2, 2\): a value is repeated"):
         Grid(hidden=(2, 2))
     with pytest.raises(ConfigError, match=r"lags = \(\): expected at least one value"):
         Grid(lags=())

@@ -89,12 +89,12 @@ def test_an_encoding_that_shows_late_or_is_named(tmp_path: Path) -> None:
     late = ("a,b\n" + "1,2\n" * 100_000).encode() + b"3,4\n5,\xb0\n"
     assert "line 100003: column 'b' holds '°', which is not a number" in refusal(tmp_path, late)
     both = "a,b\n1,µ\n".encode() + b"2,3\n" * 200_000 + b"5,\xb0\n"
-    assert "line 200003 is not UTF-8, as lines before it are" in refusal(tmp_path, both)
+    assert "line 200003 is not UTF-8, unlike the lines before" in refusal(tmp_path, both)
     assert same(table(tmp_path, "ä,b\n1,2\n".encode("cp437"), encoding="cp437")[0], [[1, 2]], "ä,b")
     for bad in ("ä,b\n1,2\n", "a,b\n1,ä\n", "a,b\n" + "1,2\n" * 100_000 + "1,ä\n"):
         line = 1 if bad.startswith("ä") else bad.count("\n")
         told = refusal(tmp_path, bad.encode("latin-1"), encoding="utf-8")
-        assert f"line {line} is not UTF-8, as --encoding says: correct it, or name" in told
+        assert f"line {line} is not UTF-8, which --encoding names: correct it, or name" in told
         first = bad[0]
         good = table(tmp_path, bad.encode(), encoding="utf-8", inputs=(first,), missing=("ä",))[0]
         assert good["names"] == [first]
@@ -346,7 +346,7 @@ def test_two_columns_or_one_with_a_decimal_comma(tmp_path: Path) -> None:
     text = "20,19\n19,67\n21,40\n"
     found, notes = table(tmp_path, text)
     assert same(found, [[20, 19], [19, 67], [21, 40]], "x1,x2")
-    assert "every row as '20,19' is read as two columns: --decimal , reads it as one" in notes[0]
+    assert "rows such as '20,19' are read as two columns: --decimal , reads it as one" in notes[0]
     assert same(table(tmp_path, text, decimal=",")[0], [[20.19], [19.67], [21.4]], "x1")
     assert not any("two columns" in n for n in table(tmp_path, text, delimiter=",")[1])
     told = refusal(tmp_path, text + "20,05\n")
@@ -468,13 +468,16 @@ def test_quotes_within_cells_are_refused_or_text(tmp_path: Path) -> None:
             'a,"b\n1,2\n3,4\n5,"6\n7,8\n',
             "line 1: a quote is not closed and includes the lines below",
         ),
-        ("#1,2\n#2,3\n", "the file holds comment lines alone (# % //): name one with a header"),
+        ("#1,2\n#2,3\n", "the file contains only comment lines (# % //): name one with a header"),
         ("a,a\n1,2\n", "line 1: columns 1 and 2 are both named 'a': rename one"),
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL byte"),
         (b"a,b\n" + b"1,2\n" * 100_000 + b"3,\x00\n", "line 100002 holds a NUL byte"),
-        (b"a,b\n" + bytes(1000), "line 2 holds a NUL byte: this is no text file"),
-        (bytes(range(256)) * 40, "holds a NUL byte: this is no text file; CSV, Parquet, Arrow and"),
-        ("a\n" + "1" * (lines.LONGEST + 10), "is longer than 16 MiB: this is no table"),
+        (b"a,b\n" + bytes(1000), "line 2 holds a NUL byte: this is not a text file"),
+        (
+            bytes(range(256)) * 40,
+            "holds a NUL byte: this is not a text file; CSV, Parquet, Arrow and",
+        ),
+        ("a\n" + "1" * (lines.LONGEST + 10), "is longer than 16 MiB: this is not a table"),
     ],
 )
 def test_files_that_are_no_tables_are_refused(
@@ -504,8 +507,8 @@ def test_lines_are_counted_with_preamble_comments_and_blank_lines(tmp_path: Path
 def test_points_that_may_part_thousands_are_noted(tmp_path: Path, text: str) -> None:
     found, notes = table(tmp_path, text)
     assert found["rows"][0][0] == np.float32(1.101)
-    told = "line 2, column 'druck', holds '1.101', which is read as a fraction, as no cell tells"
-    assert any(note.startswith(told) and "--decimal , reads thousands" in note for note in notes)
+    told = "line 2, column 'druck', holds '1.101', which is read as a fraction, as no cell shows"
+    assert any(note.startswith(told) and "--decimal , selects thousands" in note for note in notes)
     first = text if "7000" not in text else text.replace("7000", "7")
     assert table(tmp_path, first, decimal=",")[0]["rows"][0][0] == 1101
     for said in (text + text.split("\n")[1].replace("1.101", "0.5") + "\n", text):

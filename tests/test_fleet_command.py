@@ -186,7 +186,7 @@ def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(
     assert (process.returncode, text) == (130, "")
     assert "nbt-embed: note: interrupted: about " in err
     assert " of 16 devices" in err
-    assert f"{out} keeps them: run the same command again to go on" in err
+    assert f"{out} keeps them: run the same command again to resume" in err
     assert len(err.strip().splitlines()) == 3  # the note, a blank line, and that it is interrupted
     kept = {path.name: path.read_bytes() for path in out.glob("part-*")}
     code, resumed, _ = command("fleet", spec, "--out", out)
@@ -325,7 +325,7 @@ def test_messages_about_files_name_keys_of_the_spec(folder: Path) -> None:
 def test_what_can_be_read_once_is_no_source(folder: Path, more: str) -> None:
     os.mkfifo(folder / "pipe.parquet")
     for source in ("pipe.parquet", "-"):
-        with pytest.raises(StreamError, match="is no file, and a fleet reads its source more"):
+        with pytest.raises(StreamError, match="is not a file, and a fleet reads its source more"):
             loaded(folder, f"devices = 2\n[stream]\nsource = '{source}'\n{more}")
 
 

@@ -105,7 +105,7 @@ def test_what_is_the_same_learner_runs_once() -> None:
         ("device = 3", "line 1: no key 'device': did you mean 'devices'? there are title, devices"),
         ("horizons = 3", "horizons = 3: expected a list of different integers from 0"),
         ("horizons = [1, 1]", r"horizons = [1, 1]: expected a list"),
-        ("horizons = [0, 1]", "at 0 the targets are no inputs"),
+        ("horizons = [0, 1]", "at 0 the targets are not inputs"),
         ("targets = 'cleen'", "targets: 'cleen': did you mean 'clean'? expected one of perturbed"),
         ("[settings\n", "f.toml: is not TOML: "),
         ("stream = 3", "stream = 3: expected a table"),
@@ -148,7 +148,7 @@ def test_what_is_the_same_learner_runs_once() -> None:
             "the top"),
         ("[settings]\nn_in = 4", "settings.n_in: follows from the stream; leave it out"),
         ("[grid]\nhidden = 4", "line 2: grid.hidden = 4: expected a list of values to combine"),
-        ("[grid]\nhidden = [4, 4]", "grid.hidden = [4, 4]: names a value twice"),
+        ("[grid]\nhidden = [4, 4]", "grid.hidden = [4, 4]: a value is repeated"),
         ("[settings]\nlags=1\n[grid]\nlags = [4]", "line 4: grid.lags = [4]: is also set in "
             "[settings]"),
         ("[[variant]]\nhidden = 4", "variant[1].name = '': is missing"),

@@ -157,7 +157,7 @@ def test_nothing_is_explained_by_chance() -> None:
         made = document(spec, source, columns_of(dict.fromkeys(NAMES, error)), 200)
         for one in made["horizons"][0]["worst"]:
             (reason,) = one["reasons"]
-            told += not reason.startswith("no drawn value explains it: ")
+            told += not reason.startswith("no drawn value explains the error: ")
     assert told == 0
 
 
@@ -169,7 +169,7 @@ def test_both_ends_of_a_value_may_be_bad() -> None:
     assert along.tells
     for device in (0, 100):
         assert "rises with the distance from the median" in why.reasons(device)[0]
-    assert "no drawn value explains it" in why.reasons(50)[0]
+    assert "no drawn value explains the error" in why.reasons(50)[0]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -222,7 +222,7 @@ def test_one_device_unlike_all_others_is_a_suspicion() -> None:
     assert "all of its values are ordinary" in why.reasons(1)[0]
     noise[[10, 20, 30]] = 3.0  # devices that do as well as others: no suspicion any more
     why = Why(error, {"noise": noise}, {}, np.arange(40))
-    assert why.reasons(0)[0].startswith("no drawn value explains it: the most unusual is")
+    assert why.reasons(0)[0].startswith("no drawn value explains the error: the most unusual is")
 
 
 def test_a_recording_may_be_the_reason() -> None:
@@ -235,9 +235,9 @@ def test_a_recording_may_be_the_reason() -> None:
     assert "pump" not in why.reasons(4)[0]
     alone = Why(error, {}, {}, np.arange(100))
     assert alone.groups is None
-    assert "what remains is its recording or seed" in alone.reasons(3)[0]
+    assert "the remaining cause is its recording or seed" in alone.reasons(3)[0]
     shared = Why(error, {}, {}, np.zeros(100, np.int64))
-    assert shared.reasons(3)[0].endswith("what remains is its seed")
+    assert shared.reasons(3)[0].endswith("the remaining cause is its seed")
 
 
 def test_a_guard_that_acted_stands_beside() -> None:

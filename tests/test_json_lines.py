@@ -92,18 +92,21 @@ def test_json_lines_and_csv_of_the_same_values_are_the_same_stream(tmp_path: Pat
     ("line", "told"),
     [
         (b'{"a": 1,', "line 7 is not a complete JSON object (Expecting property name"),
-        (b'{"a": 1} {"a": 2}', "line 7 is not a complete JSON object (no JSON: more follows)"),
+        (
+            b'{"a": 1} {"a": 2}',
+            "line 7 is not a complete JSON object (not JSON: text follows the value)",
+        ),
         (b"[1, 2]", "line 7 holds an array and no JSON object"),
         (
             b'[{"a": 1}, 2]',
             "line 7 is not a complete JSON object (an array mixes objects and other",
         ),
-        (b"{", "write each object on one line, as jq -c . does"),
+        (b"{", "write each object on one line, for example with jq -c ."),
         (b'[{"load": [1]}, {"load": ["hot"]}]', "line 7: column 'load.0' holds 'hot'"),
         (b"17", "line 7 holds 17 and no JSON object"),
         (b"a,b", "line 7 is not a complete JSON object"),
         (b'{"a": "\xff"}', "line 7 is not a complete JSON object (not UTF-8)"),
-        (b"[" * 100_000, "line 7 is not a complete JSON object (no JSON: too deep)"),
+        (b"[" * 100_000, "line 7 is not a complete JSON object (not JSON: nested too deeply)"),
         (b'{"load": ["hot", 1]}', "line 7: column 'load.0' holds 'hot', which is not a number"),
     ],
 )

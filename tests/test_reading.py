@@ -180,11 +180,11 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (
             "a,n\n5,16777217\n7,16777221\n8,16777230\n",
             [
-                "column 'n': whole numbers as 16777230 are above 16777216 and are rounded in "
+                "column 'n': whole numbers such as 16777230 are above 16777216 and are rounded in "
                 "float32: subtract a reference value"
             ],
         ),
-        ("a\n1\n2\n3\n", ["column 'a' only counts rows, and no other is there"]),
+        ("a\n1\n2\n3\n", ["column 'a' only counts rows, and it is the only one"]),
         ("a,b\n5,1\n7,2\n,\n,\n", ["2 empty rows at the end are left out"]),
         ("a,b\n5,1\n7,2\n,\n", ["1 empty row at the end is left out"]),
     ],
@@ -211,8 +211,8 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
         (
             "a\n1\ninf\n",
             {},
-            "line 3: column 'a' holds 'inf', which is beyond 1e+18, up to which a "
-            "learner takes values",
+            "line 3: column 'a' holds 'inf', which is beyond 1e+18, the limit "
+            "of a learner's values",
         ),
         ("a,b\n1,2\n1,-1e300\n", {}, "line 3: column 'b' holds '-1e300', which is beyond 1e+18"),
         ("a,b\n,\n,\n", {}, "no row below the header holds a value"),

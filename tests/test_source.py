@@ -248,7 +248,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         *(
             (
                 numpy_file(np.save, np.array(["ab"])).replace(b"a\0\0\0", code),
-                "codes of no character",
+                "invalid characters",
             )
             for code in (b"\xff" * 4, b"\0\xd8\0\0", b"\0\0\x11\0")
         ),

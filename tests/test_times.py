@@ -252,10 +252,11 @@ def test_gaps_of_a_file_that_is_newest_first(tmp_path: Path) -> None:
         (
             [*(f"2024-01-01 10:{i:02}" for i in range(60)), "later"],
             {},
-            "line 62: column 'time' holds 'later', which is no time as above it (%Y-%m-%d %H:%M)",
+            "line 62: column 'time' holds 'later', which is not a time in the format of the rows "
+            "above (%Y-%m-%d %H:%M)",
         ),
         (["x", "y"], {"time": "time"}, "column 'time' holds 'x', which is not a known time format"),
-        (["5", "5", "5"], {"time": "time"}, "line 2: column 'time' holds '5', as every row has"),
+        (["5", "5", "5"], {"time": "time"}, "line 2: column 'time' holds '5', like every row"),
         (["5", "7"], {"time": "time", "time_format": "days"}, "time format 'days': name a pattern"),
     ],
 )
@@ -477,4 +478,6 @@ def test_texts_that_look_like_dates_are_noted(tmp_path: Path, cell: str) -> None
 def test_a_footer_below_dates_is_refused_however_short_the_file(tmp_path: Path, rows: int) -> None:
     cells = [f"2024-01-01 10:{i:02}" for i in range(rows)]
     told = refusal(tmp_path, log([*cells, "Total"]))
-    assert f"line {rows + 2}: column 'time' holds 'Total', which is no time as above it" in told
+    assert (
+        f"line {rows + 2}: column 'time' holds 'Total', which is not a time in the format" in told
+    )

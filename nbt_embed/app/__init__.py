@@ -1,5 +1,4 @@
-"""What a person at a desk uses: reading files, comparing models, pages and tables.
+"""Offline work on a computer: reading files, comparing models, pages and tables.
 
-Needs the extra ``[app]``; the learner itself needs none of it. The command line is
-``nbt_embed.cli``.
+It needs the extra ``[app]``; the learner itself does not. The command line is ``nbt_embed.cli``.
 """

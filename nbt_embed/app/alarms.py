@@ -1,4 +1,4 @@
-"""Alarms of a stream that comes in pieces: ``nbt_embed.alarm.events``, with what came before."""
+"""Alarms of a stream in pieces: ``nbt_embed.alarm.events``, with the state of earlier pieces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nbt_embed.arrays import Float32Array
 class AlarmRows:
     """Rows in which an alarm of one target begins.
 
-    A score above the threshold is an event unless one was above it within the hold_off scores
-    before (``Alarm``); so scores that are not above need not be looked at one by one.
+    A score above the threshold is an event unless one of the ``hold_off`` scores before it was
+    above (``Alarm``). So scores below the threshold need not be processed one by one.
 
     Args: threshold, hold_off: as for ``Alarm``.
     Attributes: last, row of the last score above the threshold, None before any.
@@ -23,7 +23,7 @@ class AlarmRows:
         self.last: int | None = None
 
     def told(self, start: int, scores: Float32Array) -> NDArray[np.intp]:
-        """Rows of events among the next scores (T,), the first one of row ``start``."""
+        """Return the rows of events among the next scores (T,), whose first row is ``start``."""
         above = start + np.flatnonzero(scores > self._threshold)
         if not above.size:
             return above

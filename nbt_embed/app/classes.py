@@ -1,7 +1,7 @@
-"""Simple forecasters of classes, to be compared with: the usual class and the last class.
+"""Baselines for classes: the most frequent class and the last class.
 
-They answer ``run`` and ``reset_state`` as a ``Learner`` of the categorical link does: labels are
-numbers of classes, forecasts are probabilities (T, K). All are vectorised and count in float64.
+They have ``run`` and ``reset_state`` as a ``Learner`` with the categorical link: labels are class
+numbers, forecasts are probabilities (T, K). All are vectorised and count in float64.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nbt_embed.arrays import Float32Array, Float64Array
 
 
 class Majority:
-    """Probabilities as often as each class has come: (count + 1) / (labels + K) (Laplace).
+    """Probabilities by the frequency of each class: (count + 1) / (labels + K) (Laplace).
 
     Args: classes, K, at least 2.
     """
@@ -25,7 +25,7 @@ class Majority:
         self._counts = np.ones(classes)
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
-        """As ``Learner.run``; X only has to have as many rows as Y."""
+        """As ``Learner.run``; only the number of rows of X matters."""
         labels = np.asarray(Y, np.float64)[:, 0]
         came = np.cumsum(one_hot(labels, len(self._counts)), axis=0)
         known = came if horizon else np.concatenate([np.zeros((1, came.shape[1])), came[:-1]])
@@ -35,13 +35,13 @@ class Majority:
         return shares
 
     def reset_state(self) -> None:
-        """Begin another recording: the counts stay."""
+        """Start another recording; the counts stay."""
 
 
 class LastClass:
-    """The last class that has come, as probable as it was right so far; the others share the rest.
+    """The last class, with its past accuracy as probability; the other classes share the rest.
 
-        p = (s + 1) / (n + 2)    n forecasts with a label, s of them right
+        p = (s + 1) / (n + 2)    n forecasts with a label, s of them correct
 
     Args: classes, K, at least 2.
     """
@@ -53,7 +53,7 @@ class LastClass:
         self._waiting: deque[int] = deque()
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:  # noqa: ARG002
-        """As ``Learner.run``; X only has to have as many rows as Y."""
+        """As ``Learner.run``; only the number of rows of X matters."""
         labels = np.asarray(Y, np.float64)[:, 0]
         last = np.empty(len(labels), np.intp)
         chance = np.empty(len(labels))
@@ -70,11 +70,11 @@ class LastClass:
         return forecasts.astype(np.float32)
 
     def reset_state(self) -> None:
-        """Begin another recording."""
+        """Start another recording."""
         self._waiting.clear()
 
     def _learn(self, label: float, judged: bool) -> None:
-        """Take a label; judged, whether a forecast waits for it."""
+        """Learn a label; judged, whether a forecast waits for it."""
         forecast = self._waiting.popleft() if judged else None
         if label == label:
             if forecast is not None:
@@ -84,7 +84,7 @@ class LastClass:
 
 
 class EachOutput:
-    """One such forecaster of two classes for every output: probabilities of a 1, (T, n_out).
+    """One such baseline of two classes per output: probabilities of a 1, (T, n_out).
 
     Args: models, one per output.
     """
@@ -103,19 +103,19 @@ class EachOutput:
         )
 
     def reset_state(self) -> None:
-        """Begin another recording."""
+        """Start another recording."""
         for model in self._models:
             model.reset_state()
 
 
 def most_probable(forecasts: Float32Array) -> Float32Array:
-    """Numbers (T, 1) of the most probable class of probabilities (T, K), NaN without any."""
+    """Return the class numbers (T, 1) of highest probability (T, K), NaN without any."""
     best: Float32Array = forecasts.argmax(axis=1, keepdims=True).astype(np.float32)
     best[np.isnan(forecasts).any(axis=1)] = np.nan
     return best
 
 
 def one_hot(labels: Float64Array, classes: int) -> Float64Array:
-    """(T,) numbers of classes or NaN -> (T, K) of 0 and 1."""
+    """Convert class numbers (T,) or NaN to (T, K) of 0 and 1."""
     found: NDArray[np.bool_] = labels[:, np.newaxis] == np.arange(classes)
     return found.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What the columns of a file are: sensors, constants, counters, texts with few values."""
+"""Facts about the columns of a file: sensors, constants, counters, texts with few values."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import polars as pl
 from nbt_embed.app.markers import Marker
 from nbt_embed.arrays import VALUE_LIMIT, Float32Array, Float64Array
 
-ONE_HOT = 32  # texts of a column that becomes inputs, one for each
+ONE_HOT = 32  # texts of a column that become inputs, one each
 CLASSES = 256  # texts, or numbers, of a class target
-_STEPS = 1024  # rows of each batch whose steps are looked at
+_STEPS = 1024  # rows per batch whose steps are examined
 _WHOLE = float(1 << 24)  # whole numbers up to here are exact in float32
-_EVEN = 1e-6  # of a step, within which steps are the same
-_COUNTER = 3  # rows from which a column that rises by one is a counter
+_EVEN = 1e-6  # relative difference of steps that count as equal
+_COUNTER = 3  # rows from which a column that increases by one is a counter
 
 
 @dataclass(eq=False)
 class NumberColumn:
-    """A column of numbers while it is read.
+    """Facts about a column of numbers, collected while it is read.
 
     Attributes:
-        filled: values that are there.
+        filled: number of values.
         low, high: of all values.
-        counter: whether every value so far is the one before it plus one.
-        even: whether every step so far is the same; slope, this step.
-        text: row and cell of the first cell that is no number; texts, how many there are.
+        counter: whether every value so far is the previous one plus one.
+        even: whether all steps so far are equal; slope, this step.
+        text: row and cell of the first cell that is not a number; texts, number of such cells.
         beyond: row of the first value that is infinite or too large for a learner.
         step: median of the first steps, or None.
-        rounded: whether it holds whole numbers that a float32 cannot hold.
-        markers: of its lowest and its highest value.
+        rounded: whether it contains whole numbers that float32 cannot represent.
+        markers: for its lowest and its highest value.
     """
 
     filled: int = 0
@@ -50,7 +50,7 @@ class NumberColumn:
     _start: float = np.nan
 
     def add(self, values: Float64Array, row: int, file_row: int) -> Float32Array:
-        """Look at the next values, NaN where missing.
+        """Examine the next values, NaN where missing.
 
         Args: row, of the first value over all files; file_row, the same in its file.
         """
@@ -96,7 +96,7 @@ class NumberColumn:
             self.even = bool((np.abs(values - line) <= room).all())
 
     def is_even(self, rows: int) -> bool:
-        """Whether the values rise by one step throughout, as counters and clocks do."""
+        """Whether all steps are equal, as in counters and clocks."""
         rises = self.slope is not None and self.slope > 0
         return self.even and rises and rows >= _COUNTER
 
@@ -111,7 +111,7 @@ class NumberColumn:
 
     @property
     def resolution(self) -> float | None:
-        """The step of a float32 at the largest value, if that is above the step of the column."""
+        """Distance of float32 numbers at the largest value, if above the column's step."""
         if self.step is None:
             return None
         largest = max(abs(self.low), abs(self.high))
@@ -121,10 +121,10 @@ class NumberColumn:
 
 @dataclass(eq=False)
 class TextColumn:
-    """A column of texts while it is read.
+    """Facts about a column of texts, collected while it is read.
 
-    Attributes: codes, of each text in order of appearance; filled, cells that are there; first,
-    row and cell of the first of them; many, whether there are more than ``CLASSES``.
+    Attributes: codes, of each text in order of appearance; filled, number of texts; first, row and
+    cell of the first text; many, whether there are more than ``CLASSES``.
     """
 
     codes: dict[str, int] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class TextColumn:
     many: bool = False
 
     def add(self, cells: pl.Series, row: int) -> Float32Array:
-        """The codes of the next cells, NaN where missing."""
+        """Return the codes of the next cells, NaN where missing."""
         here = len(cells) - cells.null_count()
         self.filled += here
         if here and self.first is None:

@@ -1,4 +1,4 @@
-"""A comparison as a document, and its verdict: what tables, pictures and the page are made of."""
+"""A comparison as a document, with its verdict; tables, pictures and the page show it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbt_embed.options import options_of
 from nbt_embed.streams import Stream
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed compare", 1
-# Settings that the document has of every row; those that a row's name has if the grid varies them.
+# Settings of every row in the document; a row's name has those that the grid varies.
 _NAMED = ("cell", "hidden", "head", "resonators", "lags", "estimator")
 _GRID = {"estimators": "estimator", "lags": "lags"}
 
@@ -32,7 +32,7 @@ def document_of(
     notes: Sequence[str],
     command: str,
 ) -> dict[str, Any]:
-    """Everything that was found, as JSON takes it; figures that do not exist are None."""
+    """Return all results as JSON values; figures that do not exist are None."""
     varied = [name for several, name in _GRID.items() if len(getattr(grid, several)) > 1]
     horizons = []
     for horizon in dict.fromkeys(one.horizon for one in rows):
@@ -116,7 +116,7 @@ def _verdict(
     mhz: float,
     seeds: int,
 ) -> list[str]:
-    """Sentences: the best model, the cheapest, and whether recurrent units help."""
+    """Yield sentences: the best model, the cheapest, and whether recurrent units help."""
     by_mark = {
         mark: next(((o, e) for o, e in zip(rows, entries, strict=True) if e[mark]), None)
         for mark in ("best", "cheapest")
@@ -172,7 +172,7 @@ def _percent(share: float) -> str:
 
 
 def ahead(horizon: int) -> str:
-    """A horizon in words, as a sentence begins."""
+    """Return a horizon as the start of a sentence."""
     if horizon == 0:
         return "For the same row"
     return f"{horizon:,} row{'s' if horizon > 1 else ''} ahead"
@@ -185,7 +185,7 @@ def _time(entry: dict[str, Any], processor: Processor, mhz: float) -> str:
 
 
 def milliseconds(entry: dict[str, Any]) -> str:
-    """The range in two digits."""
+    """Format the range with two digits."""
     if entry["milliseconds_low"] is None:
         return "-"
     low, high = (_two(entry[f"milliseconds_{end}"]) for end in ("low", "high"))
@@ -193,5 +193,5 @@ def milliseconds(entry: dict[str, Any]) -> str:
 
 
 def _two(value: float) -> str:
-    """Two digits, or all of a whole number."""
+    """Format two digits, or all of a whole number."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,4 +1,4 @@
-"""How the models of a comparison look in pictures: a mark and a colour for each kind of learner."""
+"""The models of a comparison in pictures: a mark and a colour for each kind of learner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbt_embed.app import look
 from nbt_embed.app.look import Stroke
 from nbt_embed.app.models import LAST, LEARNER, RLS
 
-# Bokeh's marks, and matplotlib's.
+# Marks of Bokeh and matplotlib.
 _MARKS = (
     ("circle", "o"),
     ("square", "s"),
@@ -27,7 +27,7 @@ AXES = {
 
 @dataclass(frozen=True)
 class Kind:
-    """Points that look alike: name, stroke, Bokeh's mark, matplotlib's, and the rows."""
+    """Points with one appearance: name, stroke, Bokeh's mark, matplotlib's, and the rows."""
 
     name: str
     stroke: Stroke
@@ -37,7 +37,7 @@ class Kind:
 
 
 def kinds(horizon: Mapping[str, Any], price: str) -> list[Kind]:
-    """The rows that have a price and an error, by cell and estimator; RLS last."""
+    """Return the rows with a cost and an error, by cell and estimator; RLS last."""
     found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for one in horizon["rows"]:
         if one["key"] == LAST or one[price] is None or one["error"] is None:
@@ -57,7 +57,7 @@ def kinds(horizon: Mapping[str, Any], price: str) -> list[Kind]:
 
 
 def line(horizon: Mapping[str, Any], price: str) -> tuple[list[float], list[float]]:
-    """Price and error of the Pareto front, as steps from left to right."""
+    """Return cost and error of the Pareto front, as steps from left to right."""
     mark = AXES[price][2]
     rows = sorted((one for one in horizon["rows"] if one[mark]), key=lambda one: one[price])
     x, y = [], []
@@ -71,7 +71,7 @@ def line(horizon: Mapping[str, Any], price: str) -> tuple[list[float], list[floa
 
 
 def points(kind: Kind, price: str) -> dict[str, Sequence[Any]]:
-    """Columns of a kind's points."""
+    """Return the columns of a kind's points."""
     return {
         "x": [one[price] for one in kind.rows],
         "y": [one["error"] for one in kind.rows],
@@ -83,6 +83,6 @@ def points(kind: Kind, price: str) -> dict[str, Sequence[Any]]:
 
 
 def _high(one: Mapping[str, Any]) -> float:
-    """Where a seed diverged the bar ends at the median."""
+    """Return the upper end of an error bar: the median if a seed diverged."""
     most = one["error_most"]
     return float(one["error"] if most is None else most)

@@ -1,4 +1,4 @@
-"""One HTML page of a comparison, which needs no network: verdict, figures, tables.
+"""Self-contained HTML page of a comparison: verdict, figures, tables.
 
 Style and script are those of a run's page (``page``).
 """
@@ -19,7 +19,7 @@ from nbt_embed.app.compared_table import loss_table, table
 from nbt_embed.app.figures import figure_of, item_of, tag
 from nbt_embed.app.page import bokeh_script, embedded_json, own_parts, templates
 
-# The marks of the legend, in a box of 30 x 14.
+# Marks of the legend, in a box of 30 x 14.
 SHAPES = {
     "circle": "M15 2a5 5 0 1 0 .01 0z",
     "square": "M10 2h10v10h-10z",
@@ -33,7 +33,7 @@ SHAPES = {
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The page of a comparison, as text to be written in UTF-8."""
+    """Return the page of a comparison, as text to be written in UTF-8."""
     environment = templates()
     own = own_parts(environment)
     return environment.get_template("compared.html.j2").render(
@@ -118,7 +118,7 @@ def _drawing(document: Mapping[str, Any], horizon: Mapping[str, Any], price: str
 
 
 def _shows_last(horizon: Mapping[str, Any]) -> bool:
-    """Whether some model is no better than the last value, which is then drawn."""
+    """Return whether a model is no better than the last value, which is then drawn."""
     return any(one["error"] is not None and one["error"] > 0.9 for one in horizon["rows"][1:])
 
 
@@ -139,7 +139,7 @@ def _figure(
     drawn = []
     for kind in found:
         source = ColumnDataSource(dict(points(kind, price)))
-        plain = look.Stroke(kind.stroke.light, kind.stroke.dark)  # bars and outlines have no dashes
+        plain = look.Stroke(kind.stroke.light, kind.stroke.dark)  # bars and outlines are solid
         bars = Whisker(base="x", lower="low", upper="high", source=source, line_width=1.2)
         bars.upper_head = bars.lower_head = None
         plot.add_layout(tag(bars, "bar", plain))
@@ -162,9 +162,9 @@ def _figure(
 
 
 def ticks(values: Sequence[float]) -> list[float]:
-    """For a logarithmic axis: 1, 2 and 5 of every decade that the values, above 0, reach.
+    """Return ticks of a logarithmic axis: 1, 2 and 5 of every decade of the values, above 0.
 
-    Where fewer than two of them lie between the values, multiples of a round number.
+    If fewer than two of them lie between the values, return multiples of a round number.
     """
     if not values:
         return []

@@ -22,15 +22,15 @@ KINDS = (".png", ".svg")
 
 
 def check_name(name: str) -> None:
-    """Errors: InputError for a name of another kind of file."""
+    """Refuse a name of another kind of file. Errors: InputError."""
     if Path(name).suffix.lower() not in KINDS:
         raise InputError(f"{name}: expected a name that ends in {' or '.join(KINDS)}")
 
 
 def picture(document: Mapping[str, Any], name: str) -> bytes:
-    """The picture of a comparison, a line of two panels for each horizon.
+    """Return the picture of a comparison, with one line of two panels per horizon.
 
-    Equal documents give equal bytes. Errors: InputError (another ending than .png or .svg).
+    Equal documents give equal bytes. Errors: InputError (another extension than .png or .svg).
     """
     check_name(name)
     import matplotlib as mpl

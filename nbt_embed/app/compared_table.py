@@ -13,7 +13,7 @@ from nbt_embed.app.tables import NONE, Table, count, percent
 
 
 def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line per model: bytes, milliseconds, error, the spread over the seeds, and marks."""
+    """Return one line per model: bytes, milliseconds, error, spread over the seeds, and marks."""
     targets, measure = document["targets"], document["measure"].upper()
     losses = [measure] if len(targets) == 1 else []
     head = ("model", "bytes", "ms per row", "error", "seeds", *losses, "line")
@@ -39,7 +39,7 @@ def table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
 
 
 def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One line per model: the loss of every target, in its unit."""
+    """Return one line per model: the loss of every target, in its unit."""
     targets = document["targets"]
     unit = "RMSE in the target's unit" if document["measure"] == "rmse" else "bits per label"
     rows = tuple(
@@ -51,7 +51,7 @@ def loss_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table
 
 
 def _spread(one: Mapping[str, Any]) -> str:
-    """Half the range over the seeds, as a share."""
+    """Format half the range over the seeds, as a share."""
     least, most = one["error_least"], one["error_most"]
     if not one["error"] or most is None or least == most:
         return NONE
@@ -72,7 +72,7 @@ def _number(value: float | None) -> str:
 
 
 def rows_file(document: Mapping[str, Any], name: str) -> bytes:
-    """One row per horizon and model: Parquet where the name ends so, else CSV."""
+    """Return one row per horizon and model: Parquet if the name ends so, else CSV."""
     rows = []
     for horizon in document["horizons"]:
         for one in horizon["rows"]:

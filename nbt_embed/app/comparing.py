@@ -1,9 +1,9 @@
-"""Learners of many settings on one stream: error against bytes and against milliseconds.
+"""Compare learners of many settings on one stream: error against bytes and milliseconds.
 
-Every combination of a grid learns the stream once for each seed, compared with recursive
-least squares and the last value (the last class). Errors of several targets are never pooled: the
-error is the geometric mean over the targets of the loss over that of the last value. Of the seeds
-the median counts; the least and the largest say how far they spread.
+Every combination of a grid learns the stream once per seed, compared with recursive least squares
+and the last value (the last class). The error is the geometric mean over the targets of the loss
+divided by that of the last value, so targets are never pooled. Of the seeds the median counts; the
+smallest and the largest show the spread.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nbt_embed.cost import Cost, Processor, cost
 from nbt_embed.errors import ConfigError, InputError
 from nbt_embed.streams import Stream
 
-NEAR_BEST = 1.01  # what is "within 1 % of the best"
+NEAR_BEST = 1.01  # "within 1 % of the best"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Settings that are combined; None leaves one to ``Config``.
+    """Settings to combine; None leaves one to ``Config``.
 
     Attributes: hidden, cells, estimators, lags, horizons, seeds; settings, of every learner.
     """
@@ -54,7 +54,7 @@ class Grid:
             if not values:
                 raise ConfigError(f"{name} = (): expected at least one value")
             if len(set(values)) < len(values):
-                raise ConfigError(f"{name} = {values}: names a value twice")
+                raise ConfigError(f"{name} = {values}: a value is repeated")
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,16 @@ class Compared:
 
     Attributes:
         key: LEARNER, RLS or LAST of ``models``.
-        config: settings, with the first seed; None of the last value.
+        config: settings, with the first seed; None for the last value.
         horizon: rows between a forecast and its target.
         losses: for each seed and target the RMSE in the target's unit, or bits.
         errors: for each seed the geometric mean over the targets of the loss over that of the last
-            value; infinite where the learner diverged.
-        memory_bytes: of the learner; of the last value None.
-        cost: of a step on the processor that was asked for, or None.
-        on_bytes_line, on_time_line: whether nothing with at most as many bytes (milliseconds) has
-            as small an error: the Pareto lines.
-        best, cheapest: least error; fewest bytes of those within 1 % of the best.
+            value; infinite if the learner diverged.
+        memory_bytes: of the learner; None for the last value.
+        cost: of a step on the requested processor, or None.
+        on_bytes_line, on_time_line: whether no model with at most as many bytes (milliseconds) has
+            an error as small: the Pareto fronts.
+        best, cheapest: smallest error; fewest bytes within 1 % of the best.
     """
 
     key: str
@@ -107,10 +107,11 @@ class Combination:
 
 
 def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], list[str]]:
-    """The learners of a grid, and a sentence for every combination that is none.
+    """Return the learners of a grid, and a sentence for every invalid combination.
 
-    Learners that turn out the same, because a setting has no meaning together with the others,
-    appear once, and not at all if they are recursive least squares, which is always compared.
+    Combinations may give equal learners, because a setting has no effect together with the others.
+    Equal learners appear once, and not at all if they are recursive least squares, which is always
+    compared.
     Errors: ConfigError if none is left.
     """
     found: dict[tuple[Config, int], Combination] = {}
@@ -144,7 +145,7 @@ def combinations(grid: Grid, n_in: int, n_out: int) -> tuple[list[Combination], 
     return list(found.values()), list(left_out.values())
 
 
-# Settings that mean nothing without units and head.
+# Settings that have no effect without units and head.
 _OF_UNITS = (
     "cell", "norm", "tau_min", "tau_max", "recurrent_gain", "input_gain", "decay", "rate",
     "info_rate", "info_floor", "prior_hidden", "head_gain", "resonators",
@@ -152,7 +153,7 @@ _OF_UNITS = (
 
 
 def _canonical(config: Config) -> Config:
-    """The same learner; without units and head with the usual values of what then means nothing."""
+    """Return an equal learner: settings without effect have their defaults."""
     if config.hidden or config.head:
         return config
     usual = without_units(config)
@@ -160,7 +161,7 @@ def _canonical(config: Config) -> Config:
 
 
 def _is_rls(config: Config) -> bool:
-    """Whether the forecasts are those of ``without_units``."""
+    """Return whether the forecasts are those of ``without_units``."""
     return replace(config, seed=0) == replace(without_units(config), seed=0)
 
 
@@ -177,21 +178,21 @@ def compare(
     """Run a grid on a stream.
 
     Args:
-        stream: what is fed; of classes the targets are (T, 1) numbers of classes.
+        stream: what is fed; targets that are classes are (T, 1) class numbers.
         grid: the settings to combine.
         processor: for the milliseconds.
         mhz: its clock, as for ``cost``.
-        classes: how many classes there are, or None for real targets.
+        classes: number of classes, or None for real targets.
         resets: as ``run_passes``.
         jobs: as ``run_passes``; the result does not depend on it.
         progress: as ``run_passes``; called for ``rows_of`` rows in all.
 
-    Returns: for each horizon the last value, recursive least squares and the learners, in the
-    order of the grid; and notes.
+    Returns: for each horizon the last value, recursive least squares and the learners, in the order
+    of the grid; and notes.
     Errors: ConfigError (no combination is a learner), InputError (nothing to score), Interrupted.
     """
     entries, notes = _entries(stream, grid, classes)
-    # The longest first: what is left at the end is then short, on every core.
+    # The longest first, so that all cores end at about the same time.
     order = sorted(range(len(entries)), key=lambda place: -_effort(entries[place][1]))
     places = [(place, k) for place in order for k in range(len(entries[place][2]))]
     passes = [entries[place][2][k] for place, k in places]
@@ -209,12 +210,12 @@ def compare(
 
 
 def rows_of(stream: Stream, grid: Grid, classes: int | None) -> int:
-    """Rows that are fed in all. Errors: as ``compare``."""
+    """Return the total number of rows that are fed. Errors: as ``compare``."""
     entries, _ = _entries(stream, grid, classes)
     return len(stream) * sum(len(ones) for _, _, ones in entries)
 
 
-# Key, settings, and a pass for each seed.
+# Key, settings, and a pass per seed.
 _Entry = tuple[str, Config | None, list[Pass]]
 
 
@@ -233,7 +234,7 @@ def _entries(stream: Stream, grid: Grid, classes: int | None) -> tuple[list[_Ent
                 f"has {len(stream)} rows; use a longer stream, or a smaller horizon"
             )
         here = [one.config for one in learners if one.horizon == horizon]
-        if not here:  # a note says why
+        if not here:  # a note has the reason
             continue
         entries.append((LAST, None, [last_pass(stream, horizon, classes)]))
         for plain in dict.fromkeys(map(without_units, here)):
@@ -245,7 +246,7 @@ def _entries(stream: Stream, grid: Grid, classes: int | None) -> tuple[list[_Ent
 
 
 def _effort(config: Config | None) -> float:
-    """What a pass takes, to compare passes with one another."""
+    """Return the effort of a pass, for comparison with other passes."""
     if config is None:
         return 0.0
     if config.estimator == "rtrl":
@@ -259,7 +260,7 @@ def _rows(
     processor: Processor,
     mhz: float | None,
 ) -> Iterator[Compared]:
-    """With errors, bytes and cost; of recursive least squares the lags with the least error."""
+    """Return rows with errors, bytes and cost; RLS with the lags of the smallest error."""
     last = next(losses[0] for key, _, losses in here if key == LAST)
     made = [
         Compared(
@@ -276,7 +277,7 @@ def _rows(
 
 
 def judged(made: Sequence[Compared]) -> list[Compared]:
-    """With the Pareto lines, the best and the cheapest within 1 % of it, of one horizon."""
+    """Mark the Pareto fronts, the best row and the cheapest within 1 % of it, of one horizon."""
     sized = [one for one in made if one.memory_bytes is not None and math.isfinite(one.error)]
     if not sized:
         return list(made)
@@ -299,7 +300,7 @@ def judged(made: Sequence[Compared]) -> list[Compared]:
 
 
 def _line(rows: Sequence[Compared], price: Callable[[Compared], float]) -> set[int]:
-    """Identities of those that nothing at most as dear beats."""
+    """Return the identities of rows that no row of at most their cost beats."""
     found, least = set(), math.inf
     for one in sorted(rows, key=lambda one: (price(one), one.error)):
         if one.error < least:

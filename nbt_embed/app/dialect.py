@@ -1,4 +1,4 @@
-"""How one text file writes a table: found in its first lines, checked in all by ``lines``."""
+"""Recognise the format of a text table by its first lines; ``lines`` checks all lines."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from nbt_embed.app.numerals import ERRORS, Missing, is_missing, is_number
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.errors import StreamError
 
-SAMPLE = 1 << 18  # bytes that are looked at
+SAMPLE = 1 << 18  # bytes that are examined
 _LINES = 1000
-_JOINED = 10  # lines that one quoted cell may have in the sample
-_UNITS = 3  # rows of units below the header at most
-_DELIMITERS = ("\t", ";", "|", ",", " ")  # in this order where several fit equally well
-# What begins as a comment; spreadsheets spell errors with the same first character.
+_JOINED = 10  # lines of the sample that one quoted cell may contain
+_UNITS = 3  # most rows of units below the header
+_DELIMITERS = ("\t", ";", "|", ",", " ")  # order of preference if several fit equally well
+# The start of a comment; errors of spreadsheets start with the same character.
 _ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
 COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
 _COMMENT = re.compile(COMMENT)
-_SEPARATOR = re.compile(r"\s*\"?sep=(.)\"?\s*")  # as spreadsheets write it
+_SEPARATOR = re.compile(r"\s*\"?sep=(.)\"?\s*")  # written by spreadsheets
 _COMMA_PAIR = re.compile(r"[+\-\u2212]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+\-\u2212]?[0-9]+(?:,[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file writes a table.
+    """The format of a text table.
 
     Attributes:
-        names: of the columns, as they stand in the header; "" where it names none.
+        names: of the columns, as in the header; "" for a column without a name.
         first: line of the first row, counted from 1.
         delimiter: one character; a space stands for any number of spaces and tabs.
         quote: the character around cells, or "".
@@ -54,24 +54,24 @@ class Dialect:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line, or several that a quoted cell joins."""
+    """A line, or several that are joined by a quoted cell."""
 
     number: int
     text: str
 
 
 def shown_delimiter(delimiter: str) -> str:
-    """A delimiter in words."""
+    """Return the name of a delimiter."""
     return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
 
 
 def count_of_cells(count: int) -> str:
-    """A number of cells in words."""
+    """Return a number of cells in words."""
     return "1 cell" if count == 1 else f"{count} cells"
 
 
 def split(text: str, delimiter: str, quote: str) -> list[str]:
-    """Stripped cells of a line."""
+    """Return the stripped cells of a line."""
     if delimiter == " ":
         text, delimiter = re.sub(r"[ \t]+", " ", text.strip()), " "
     if quote and quote in text:
@@ -84,7 +84,7 @@ def split(text: str, delimiter: str, quote: str) -> list[str]:
 
 
 def has_rows(text: str) -> bool:
-    """Whether any line has numbers in more than half of its cells, with any delimiter."""
+    """Return whether any line has numbers in more than half of its cells, with any delimiter."""
     for line in text.splitlines():
         for delimiter in _DELIMITERS:
             cells = split(line, delimiter, '"')
@@ -95,9 +95,9 @@ def has_rows(text: str) -> bool:
 
 
 def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
-    """Whether a line that begins as a comment is a row.
+    """Return whether a line that starts like a comment is a row.
 
-    A row has as many cells as the header, with values where columns after the first hold numbers.
+    A row has as many cells as the header, and numbers where columns after the first are numeric.
     """
     return 1 < len(cells) == len(numeric) and all(
         is_number(cell) or is_missing(cell)
@@ -107,13 +107,13 @@ def is_row(cells: Sequence[str], numeric: Sequence[bool]) -> bool:
 
 
 def recognise(title: str, text: str, options: ReadOptions) -> Dialect:
-    """The dialect of a file that begins with this text (whole lines). Errors: StreamError."""
+    """Return the format of a file that starts with this text (whole lines). Errors: StreamError."""
     lines, comments = _lines(text, options)
     if lines and (said := _SEPARATOR.fullmatch(lines[0].text)):
         options = replace(options, delimiter=options.delimiter or said[1])
         del lines[0]
     if not lines:
-        what = "holds comment lines alone (# % //)" if comments else "is empty"
+        what = "contains only comment lines (# % //)" if comments else "is empty"
         raise StreamError(
             f"{title}: the file {what}: name one with a header line and rows below it"
         )
@@ -177,7 +177,7 @@ def _with_rows(
     mode: int,
     options: ReadOptions,
 ) -> list[_Line]:
-    """Lines, with those that only begin as comments."""
+    """Return lines, including rows that start like comments."""
     rows = [(line, split(line.text, delimiter, options.quote)) for line in lines]
     table = [(line.number, row) for line, row in rows if len(row) == mode]
     if not table:
@@ -191,12 +191,12 @@ def _with_rows(
 
 
 def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
-    """Lines with content after those that are skipped, and the comment lines."""
+    """Return lines with content after the skipped ones, and the comment lines."""
     plain = re.sub(r"\r+\n", "\n", text).replace("\r", "\n").split("\n")
     kept: list[_Line] = []
     comments: list[_Line] = []
     number = options.skip or 0
-    opening = re.compile(rf"(?:^|\W){re.escape(options.quote)}")  # of a cell; not as in 5" pipe
+    opening = re.compile(rf"(?:^|\W){re.escape(options.quote)}")  # around a cell; not 5" pipe
     while number < len(plain) and len(kept) < _LINES:
         line, start = plain[number], number + 1
         number += 1
@@ -215,14 +215,14 @@ def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
 
 
 def _delimiter(lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
-    """The delimiter and the cells of most rows."""
+    """Return the delimiter, and the number of cells of most rows."""
     candidates: Sequence[str] = _DELIMITERS
     if options.delimiter is not None:
         candidates = (options.delimiter,)
     elif options.decimal == "," and not (
         options.quote and any(options.quote in line.text for line in lines)
     ):
-        candidates = [one for one in _DELIMITERS if one != ","]  # unless quotes part the two
+        candidates = [one for one in _DELIMITERS if one != ","]  # unless quotes distinguish the two
     best: tuple[tuple[bool, bool, float, float, int], str, int] | None = None
     for rank, delimiter in enumerate(candidates):
         rows = [split(line.text, delimiter, options.quote) for line in lines]
@@ -242,7 +242,7 @@ def _delimiter(lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
     assert best is not None
     (many, *_), delimiter, mode = best
     if not many and options.delimiter is None and mode == 1:
-        # One column; where its numbers have a decimal comma, that is no delimiter.
+        # A single column: commas in its numbers are decimal marks, not delimiters.
         below = lines[1:] if len(lines) > 1 or not is_number(lines[0].text.strip()) else lines
         delimiter = ";" if any("," in line.text for line in below) else ","
     elif options.delimiter is None and delimiter == "," and mode == 2 and _one_column(lines):
@@ -251,7 +251,7 @@ def _delimiter(lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
 
 
 def _one_column(lines: Sequence[_Line]) -> bool:
-    """Whether a name, and units, stand above numbers with a decimal comma, and nothing else."""
+    """Return whether the text is a name, and units, above numbers with a decimal comma."""
     texts = [line.text.strip() for line in lines]
     start = next((i for i, text in enumerate(texts) if _COMMA_NUMBER.fullmatch(text)), 0)
     return (
@@ -263,7 +263,7 @@ def _one_column(lines: Sequence[_Line]) -> bool:
 
 
 def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
-    """Note that rows as 20,19 without a header are two columns; refuse rows as 20,05."""
+    """Note that rows like 20,19 without a header are two columns; refuse rows like 20,05."""
     texts = [line.text.strip() for line in lines]
     if not all(_COMMA_PAIR.fullmatch(text) or is_missing(text) for text in texts):
         return []
@@ -273,7 +273,9 @@ def _check_pairs(title: str, lines: Sequence[_Line]) -> list[str]:
                 f"{title}: line {line.number}: {text!r} may be a number with a decimal comma or "
                 "two numbers: use --decimal , or --delimiter ,"
             )
-    return [f"every row as {texts[0]!r} is read as two columns: --decimal , reads it as one number"]
+    return [
+        f"rows such as {texts[0]!r} are read as two columns: --decimal , reads it as one number"
+    ]
 
 
 def _is_value(cell: str) -> bool:
@@ -289,7 +291,7 @@ def _kind(cell: str, missing: Missing) -> str:
 
 
 def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[str]:
-    """What most cells of each column are."""
+    """Return the kind of most cells of each column."""
     kinds = []
     for column in range(count):
         found = Counter(_kind(row[column], missing) for row in rows)
@@ -301,7 +303,7 @@ def _kinds(rows: Sequence[Sequence[str]], count: int, missing: Missing) -> list[
 def _numeric(
     names: Sequence[str], kinds: Sequence[str], sample: Sequence[Sequence[str]]
 ) -> list[bool]:
-    """Which columns hold numbers: no hours and minutes as 18.30, no nanoseconds since 1970."""
+    """Return which columns are numeric: without hours like 18.30, and nanoseconds since 1970."""
     found = [kind == "number" for kind in kinds]
     for column, name in enumerate(names):
         neighbours = [kinds[i] for i in (column - 1, column + 1) if 0 <= i < len(kinds)]
@@ -321,10 +323,10 @@ def _body(
     delimiter: str,
     options: ReadOptions,
 ) -> tuple[int, tuple[str, ...] | None, list[str]]:
-    """Where header or rows begin, the names if they have another count than the rows, and notes."""
+    """Return the start of header or rows, names if more or fewer than cells, and notes."""
     notes: list[str] = []
     head = next((i for i, row in enumerate(rows) if len(row) == mode), None)
-    if head is None:  # cells were told apart by decimal marks of which these lines have none
+    if head is None:  # cells were split by decimal marks, which these lines lack
         raise StreamError(
             f"{title}: the first lines have different numbers of cells: name the delimiter and "
             "the decimal mark (--delimiter, --decimal)"
@@ -361,7 +363,7 @@ def _body(
 
 
 def _are_row_names(cells: Sequence[str]) -> bool:
-    """Whether the cells of a first column name or number their rows."""
+    """Return whether the cells of a first column name or number their rows."""
     if not all(is_number(cell) for cell in cells):
         return not any(is_number(cell) for cell in cells)
     start = int(cells[0]) if cells[0].isdigit() else 0
@@ -377,7 +379,7 @@ def _check_unheaded(
     delimiter: str,
     options: ReadOptions,
 ) -> None:
-    """Refuse lines of another count above rows without a header: they may be the header."""
+    """Refuse lines of another width above rows without a header: one may be the header."""
     if head and options.header is None and options.skip is None:
         above = lines[head - 1]
         raise StreamError(
@@ -391,7 +393,7 @@ def _check_unheaded(
 def _is_header(
     body: Sequence[Sequence[str]], kinds: Sequence[str], missing: Missing, said: bool | None
 ) -> bool:
-    """Whether the first row holds names."""
+    """Return whether the first row contains names."""
     if said is not None:
         return said
     cells = body[0]
@@ -400,7 +402,7 @@ def _is_header(
     texts = sum(
         kind == "text" and below != "text" for kind, below in zip(found, kinds, strict=True)
     )
-    if not values:  # names, but a row of missing values and of texts that come again is none
+    if not values:  # names; but a row of missing values and repeated texts is not a header
         names = [(i, cell) for i, cell in enumerate(cells) if found[i] == "text"]
         again = all(any(row[i] == cell for row in body[1:]) for i, cell in names)
         return bool(names) and not (again and "missing" in found)
@@ -409,7 +411,7 @@ def _is_header(
         return texts > len(values) and len(body) > 1
     numbers = list(map(int, whole))
     rest_named = texts + len(numbers) == len(cells)
-    if not texts:  # columns that a program has numbered, from 0, or from 1 if there are many
+    if not texts:  # columns numbered by a program, from 0, or from 1 if there are many
         numbered = [str(i) for i in range(len(cells))] == list(cells) or (
             cells[0] == "" and [str(i) for i in range(len(cells) - 1)] == list(cells[1:])
         )
@@ -422,7 +424,7 @@ def _is_header(
 def _comment_names(
     comments: Sequence[_Line], first: int, delimiter: str, mode: int
 ) -> tuple[str, ...] | None:
-    """Names in the last comment line before the first row, if there are as many as columns."""
+    """Return the names in the last comment line before the rows, if their number fits."""
     above = [line for line in comments if line.number < first]
     if not above:
         return None
@@ -442,7 +444,7 @@ def _without_units(
     missing: Missing,
     notes: list[str],
 ) -> tuple[int, list[list[str]]]:
-    """Where the rows begin below rows of units."""
+    """Return the start of the rows after rows of units."""
     for _ in range(_UNITS):
         if len(body) < 2 or head >= len(rows) or rows[head] != body[0]:
             break
@@ -459,7 +461,7 @@ def _without_units(
 
 
 def _check_head(title: str, above: Sequence[_Line], mode: int, delimiter: str) -> None:
-    """Refuse a quote above the rows that swallows some of them."""
+    """Refuse a quote above the rows that includes some of them."""
     for line in above:
         if any(len(split(one, delimiter, "")) == mode for one in line.text.split("\n")[1:-1]):
             raise StreamError(

@@ -1,6 +1,6 @@
 """A trial as the document that ``--json`` writes (docs/reference/json.md).
 
-Pages and tables are made of it. Figures that do not exist are null.
+Pages and tables show it. Figures that do not exist are null.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEMA, SCHEMA_VERSION = "nbt-embed run", 1
 def run_document(
     recording: Recording, trial: Trial, arguments: Sequence[str], describe: str
 ) -> dict[str, Any]:
-    """Everything about a trial.
+    """Return all results of a trial.
 
     Args: recording and its trial; arguments of the command; describe, the learner in one line.
     """
@@ -147,8 +147,8 @@ def _alarm(event: AlarmEvent, names: Sequence[str]) -> dict[str, Any]:
 
 
 def time_text(time: Any) -> str | None:
-    """A moment as a person reads it; None where there is none."""
-    if time is None or time != time:  # NaT is not itself either
+    """Format a time; None if it is missing."""
+    if time is None or time != time:  # NaT differs from itself
         return None
     if isinstance(time, np.datetime64):
         text = str(time)
@@ -157,7 +157,7 @@ def time_text(time: Any) -> str | None:
 
 
 def _costs(config: Config) -> list[dict[str, Any]]:
-    """A learning step on every processor that costs are known of; none of "rtrl"."""
+    """Return the cost of a learning step on every known processor; none for "rtrl"."""
     if config.estimator == "rtrl":
         return []
     return [
@@ -179,5 +179,5 @@ def _finite(figures: dict[str, float]) -> dict[str, float | None]:
 
 
 def _or_null(value: float | None) -> float | None:
-    """JSON has no NaN and no infinity."""
+    """Replace NaN and infinity by null, since JSON has neither."""
     return value if value is not None and math.isfinite(value) else None

@@ -8,20 +8,20 @@ from nbt_embed.app.source import Plain
 from nbt_embed.errors import StreamError
 
 UTF8 = "utf-8"
-_MARKS = (  # in this order: one of UTF-32 begins like one of UTF-16
+_MARKS = (  # UTF-32 first, since one of its marks starts with one of UTF-16
     (codecs.BOM_UTF8, UTF8),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_ZEROS = 0.3  # share of NUL bytes in every second place of text in UTF-16
+_ZEROS = 0.3  # share of NUL bytes at every second position of UTF-16 text
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
-    """The encoding that the first bytes of a file tell, and the bytes of its mark.
+    """Return the encoding that the first bytes indicate, and the length of its byte order mark.
 
-    Without a mark it is UTF-8, unless every second byte is NUL (UTF-16) or the bytes are no UTF-8
+    Without a mark it is UTF-8, unless every second byte is NUL (UTF-16) or the bytes are not UTF-8
     (``single_byte``).
     """
     for mark, name in _MARKS:
@@ -40,7 +40,7 @@ def encoding_of(head: bytes) -> tuple[str, int]:
 
 
 def single_byte(text: bytes) -> str:
-    """The encoding of text with one byte a character: Windows-1252 where that has every byte."""
+    """Return the encoding of text with one byte per character: Windows-1252 if all bytes fit."""
     try:
         text.decode("cp1252")
     except UnicodeDecodeError:
@@ -49,19 +49,20 @@ def single_byte(text: bytes) -> str:
 
 
 def known(title: str, name: str) -> str:
-    """The encoding of this name. Errors: StreamError."""
+    """Return the encoding of this name. Errors: StreamError."""
     try:
         found = codecs.lookup(name).name
-        "a".encode(found)  # refuses what is no encoding of text, as base64
+        "a".encode(found)  # refuses encodings of bytes, such as base64
     except (LookupError, ValueError):
         raise StreamError(
-            f"{title}: encoding {name!r} is unknown: name one as utf-8, utf-16, latin-1 or cp1252"
+            f"{title}: encoding {name!r} is unknown: name one such as utf-8, utf-16, latin-1 or "
+            "cp1252"
         ) from None
     return found
 
 
 class Utf8:
-    """Bytes of a text file as UTF-8, without its mark."""
+    """Bytes of a text file as UTF-8, without its byte order mark."""
 
     def __init__(self, title: str, file: Plain, encoding: str, mark: int) -> None:
         self._title, self._file, self._encoding = title, file, encoding
@@ -72,7 +73,7 @@ class Utf8:
             file.read(mark)
 
     def read(self, size: int) -> bytes:
-        """About size bytes; none at the end. Errors: StreamError."""
+        """Read about ``size`` bytes; empty at the end. Errors: StreamError."""
         while block := self._file.read(size):
             self._at += len(block)
             if self._decoder is None:
@@ -90,6 +91,6 @@ class Utf8:
         except UnicodeError as error:
             raise StreamError(
                 f"{self._title}: byte {self._at - len(block)} and the following are not "
-                f"{self._encoding} ({getattr(error, 'reason', error)}): name the encoding, as "
+                f"{self._encoding} ({getattr(error, 'reason', error)}): name the encoding, such as "
                 "--encoding latin-1"
             ) from None

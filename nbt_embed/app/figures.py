@@ -1,8 +1,8 @@
-"""Interactive figures of one target and horizon, as BokehJS takes them.
+"""Interactive figures of one target and horizon, for BokehJS.
 
-The page's script (templates/page.js) does three things with them: it colours them for a light or a
-dark page by the tags below, it draws what is in view from the source called "full" into the source
-called "shown", at most two points for every pixel, and it moves the view.
+The page's script (templates/page.js) recolours them for a light or a dark page by the tags below.
+It draws the visible part of the source "full" into the source "shown", at most two points per
+pixel, and it moves the view.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
 
 _FIRST_VIEW = 240  # points
 _NAME_SHOWN = 40  # characters of a name at an axis
-_MOST_NINES = 7.0  # a float32 score is 1, or not nearer to it than 10^-7
+_MOST_NINES = 7.0  # a float32 score is 1, or at least 10^-7 below it
 _Axis = tuple[NDArray[np.float64], str, str]
 
 
 def axis_of(row: NDArray[np.int64], time: Time) -> _Axis:
-    """Where samples stand: milliseconds, numbers of the file, or rows.
+    """Return the positions of samples: milliseconds, numbers of the file, or rows.
 
-    Times serve as an axis if they are all there and rise.
+    Times are the axis if all are known and increase.
 
     Returns: positions (k,), Bokeh's kind of axis, its label.
     """
@@ -63,14 +63,14 @@ def forecast_figure(
     classes: Sequence[str] | None,
     gaps: Sequence[int],
 ) -> Any:
-    """Truth, forecast with interval, anomaly score, and the whole stream to choose from.
+    """Draw truth, forecast with interval, anomaly score, and an overview of the stream.
 
     Args:
         track: what is drawn.
         alarms: of this target.
         threshold: of the score, None without.
-        classes: names of the classes where the target is one.
-        gaps: rows before which time is missing; no line crosses them.
+        classes: names of the classes if the target is one.
+        gaps: rows after a gap in time; no line crosses it.
 
     Returns: a layout; ``item_of`` makes an item for ``Bokeh.embed.embed_item`` of it. Its sources
     are named "full" (``forecast_columns``) and "alarms truth", "alarms score" (``alarm_points``).
@@ -137,12 +137,12 @@ def forecast_figure(
 def error_figure(
     track: ErrorTrack, models: Mapping[str, str], unit: str, may_be_log: bool = True
 ) -> Any:
-    """Error of every model over the stream.
+    """Draw the error of every model over the stream.
 
     Args:
         track: what is drawn.
         models: names of the models by their keys.
-        unit: what stands at the axis.
+        unit: label of the axis.
         may_be_log: whether the axis may be logarithmic, with ticks for these errors.
 
     Returns: as ``forecast_figure``; the source is named "errors" (``error_columns``).
@@ -173,12 +173,12 @@ def error_figure(
 
 
 def error_columns(track: ErrorTrack, x: NDArray[np.float64]) -> dict[str, Any]:
-    """What ``error_figure`` draws, at the places x of ``axis_of``."""
+    """Return the columns of ``error_figure``, at the positions x of ``axis_of``."""
     return {"x": x, **{f"m{place}": values for place, values in enumerate(track.rmse.values())}}
 
 
 def trust_figure(track: TrustTrack) -> Any:
-    """Shares of the mixture's experts over the stream, one area on the other.
+    """Draw shares of the mixture's experts over the stream, as stacked areas.
 
     Returns: as ``forecast_figure``; the source is named "shares" (``trust_columns``).
     """
@@ -199,13 +199,13 @@ def trust_figure(track: TrustTrack) -> Any:
 
 
 def trust_columns(track: TrustTrack, x: NDArray[np.float64]) -> dict[str, Any]:
-    """What ``trust_figure`` draws: sums of the first shares, from none to all."""
+    """Return the columns of ``trust_figure``: sums of the first shares, from none to all."""
     sums = np.cumsum([np.nan_to_num(share) for share in track.weight.values()], axis=0)
     return {"x": x, "s0": np.zeros(len(x)), **{f"s{i}": top for i, top in enumerate(sums, 1)}}
 
 
 def forecast_columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) -> dict[str, Any]:
-    """What ``forecast_figure`` draws, with a point without values where a line must not go on."""
+    """Return the columns of ``forecast_figure``, with a point without values where a line ends."""
     columns = {"truth": track.truth, "forecast": track.forecast, "rls": track.rls}
     if track.low is not None and track.high is not None:
         columns |= {"low": track.low, "high": track.high}
@@ -222,7 +222,7 @@ def forecast_columns(track: Track, x: NDArray[np.float64], gaps: Sequence[int]) 
 
 
 def _nines(score: Any) -> Any:
-    """Scores as their number of nines: 0.9 -> 1, 0.99 -> 2."""
+    """Convert scores to their number of nines: 0.9 -> 1, 0.99 -> 2."""
     with np.errstate(divide="ignore"):
         return np.minimum(-np.log10(1 - np.asarray(score, np.float64)), _MOST_NINES)
 
@@ -269,7 +269,7 @@ def _alarm_marks(
 def alarm_points(
     track: Track, x: NDArray[np.float64], alarms: Sequence[Mapping[str, Any]], column_name: str
 ) -> dict[str, Any]:
-    """Where alarms are marked: on the truth or the score, of a thinned track the next sample."""
+    """Return marks of alarms on the truth or the score, at the next sample of the track."""
     if not alarms or not len(x):
         return {"x": [], "y": []}
     rows = np.array([alarm["row"] for alarm in alarms])
@@ -295,7 +295,7 @@ def _hover(track: Track, on: Any, label: str, kind: str) -> Any:
 
 
 def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any:
-    """An empty figure in the style of the pages; ``kind`` is that of its horizontal axis."""
+    """Return an empty figure in the style of the pages; ``kind`` is that of its horizontal axis."""
     plot = figure(
         x_axis_type=kind,
         height=height,
@@ -319,16 +319,16 @@ def figure_of(kind: str, height: int, tools: bool = True, **options: Any) -> Any
         plot.toolbar.active_scroll = wheel
     plot.xaxis.ticker.desired_num_ticks = 5
     if kind == "linear":
-        plot.xaxis.formatter.use_scientific = False  # rows are counted
+        plot.xaxis.formatter.use_scientific = False  # rows are whole numbers
     plot.axis.axis_label_text_font_style = "normal"
     plot.grid.grid_line_alpha = 0.6
     return plot
 
 
 def tag(drawn: Any, role: str, stroke: Stroke) -> Any:
-    """Tell the page's script what this is and its colours; the dashes are set here.
+    """Tag a renderer with its role and colours for the page's script, and set its dashes.
 
-    Returns: drawn itself.
+    Returns: ``drawn``.
     """
     drawn.tags = [{"role": role, "light": stroke.light, "dark": stroke.dark}]
     if stroke.dash:
@@ -337,16 +337,16 @@ def tag(drawn: Any, role: str, stroke: Stroke) -> Any:
 
 
 def _label(name: str, most: int = _NAME_SHOWN) -> PlainText:
-    """A name at an axis; plain, since Bokeh would load a library to set what stands between $$."""
+    """Return a name for an axis as plain text: Bokeh would load a library for text between $$."""
     return PlainText(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def _plain(name: str) -> str:
-    """A name in a tooltip, where Bokeh replaces what follows @ and $."""
+    """Return a name for a tooltip, where Bokeh replaces what follows @ and $."""
     return name.translate(str.maketrans("@$", "  "))
 
 
 def item_of(what: Any) -> dict[str, Any]:
-    """An item for ``Bokeh.embed.embed_item``."""
+    """Return an item for ``Bokeh.embed.embed_item``."""
     item: Any = json_item(what)
     return dict(item)

@@ -1,4 +1,4 @@
-"""Keys of a TOML file, taken one by one: what is wrong with one is told with its line and path."""
+"""Read a TOML file key by key; errors have the line and path of the key."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
 class Lines:
-    """Where the keys of a TOML text stand.
+    """Lines of the keys of a TOML text.
 
-    Args: name, of the file; text, which a TOML parser has taken.
+    Args: name, of the file; text, valid TOML.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -40,12 +40,12 @@ class Lines:
                 self._note((*table, *_parts(key[1])), number)
 
     def _note(self, path: Path, number: int) -> None:
-        """A table stands where the first of its keys does."""
+        """Note the line of a table, which is that of its first key."""
         for end in range(1, len(path) + 1):
             self._lines.setdefault(path[:end], number)
 
     def error(self, path: Path, text: str) -> ConfigError:
-        """An error about a key, or about the table that it stands in."""
+        """Return an error about a key, or about the table that contains it."""
         place = path
         while place and place not in self._lines:
             place = place[:-1]
@@ -58,7 +58,7 @@ def _parts(text: str) -> Path:
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: variant[2].hidden, counted from 1."""
+    """Return a path in dotted form: variant[2].hidden, counted from 1."""
     text = ""
     for part in path:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
@@ -66,9 +66,9 @@ def dotted(path: Path) -> str:
 
 
 class Keys:
-    """One table, whose keys are taken by name and type; ``end`` refuses what nobody took.
+    """One table, whose keys are taken by name and type; ``end`` refuses the remaining ones.
 
-    Args: table; lines; path, of the table; known, names for the suggestion, apart from those taken.
+    Args: table; lines; path, of the table; known, further names for suggestions.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Keys:
         return name in self._table
 
     def take(self, name: str, convert: Callable[[Any], T], expected: str, default: D) -> T | D:
-        """The value of a key as ``convert`` makes it of TOML's; the default if it is not there.
+        """Take the value of a key, converted by ``convert``; the default if the key is absent.
 
-        Errors: ConfigError where convert raises TypeError or ValueError.
+        Errors: ConfigError if ``convert`` raises TypeError or ValueError.
         """
         self._known.append(name)
         if name not in self._table:
@@ -97,24 +97,24 @@ class Keys:
             self.fail(name, value, f"expected {expected}")
 
     def table(self, name: str, known: Collection[str] = ()) -> Keys:
-        """A table of this one, empty if it is not there."""
+        """Take a table of this one; empty if absent."""
         found = self.take(name, mapping, "a table", {})
         return Keys(found, self.lines, (*self.path, name), known)
 
     def tables(self, name: str, known: Collection[str] = ()) -> Iterator[Keys]:
-        """The tables of an array of tables."""
+        """Take the tables of an array of tables."""
         found = self.take(name, _mappings, f"tables, each as [[{name}]]", ())
         for place, one in enumerate(found):
             yield Keys(one, self.lines, (*self.path, name, place), known)
 
     def rest(self) -> Iterator[tuple[str, Any]]:
-        """All keys that nobody has taken, which are taken now."""
+        """Take all remaining keys."""
         while self._table:
             name = next(iter(self._table))
             yield name, self._table.pop(name)
 
     def called(self, name: str) -> str:
-        """The whole path of a key."""
+        """Return the whole path of a key."""
         return dotted((*self.path, name))
 
     def fail(self, name: str, value: object, text: str) -> NoReturn:
@@ -122,7 +122,7 @@ class Keys:
         raise self.lines.error((*self.path, name), f"{self.called(name)} = {plain(value)}: {text}")
 
     def end(self) -> None:
-        """Errors: ConfigError if a key is left, with the name that it may have meant."""
+        """Refuse remaining keys, and suggest a similar name. Errors: ConfigError."""
         for name in self._table:
             where = dotted(self.path)
             there = f"{where} has" if where else "there are"
@@ -134,14 +134,14 @@ class Keys:
 
 
 def plain(value: object) -> str:
-    """A value as it stands in TOML, more or less."""
+    """Format a value approximately as in TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     return shown(value)
 
 
 def whole(low: int, high: int = (1 << 63) - 1) -> Callable[[Any], int]:
-    """A converter to an integer from low to high; true, false and 2.0 are none."""
+    """Return a converter to an integer from low to high; it refuses true, false and 2.0."""
 
     def convert(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -152,7 +152,7 @@ def whole(low: int, high: int = (1 << 63) - 1) -> Callable[[Any], int]:
 
 
 def real(low: float, high: float) -> Callable[[Any], float]:
-    """A converter to a finite number from low to high."""
+    """Return a converter to a finite number from low to high."""
 
     def convert(value: Any) -> float:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -165,21 +165,21 @@ def real(low: float, high: float) -> Callable[[Any], float]:
 
 
 def truth(value: Any) -> bool:
-    """True or false."""
+    """Convert true or false."""
     if not isinstance(value, bool):
         raise TypeError
     return value
 
 
 def text(value: Any) -> str:
-    """A text with something in it."""
+    """Convert a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise TypeError
     return value
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """A text, or a list of at least one, each once."""
+    """Convert a text, or a list of at least one, each once."""
     found = (value,) if isinstance(value, str) else tuple(sequence(value))
     if not found or len({text(one) for one in found}) < len(found):
         raise ValueError
@@ -187,7 +187,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def one_of(names: Sequence[str]) -> Callable[[Any], str]:
-    """A converter to one of these names."""
+    """Return a converter to one of these names."""
 
     def convert(value: Any) -> str:
         if value not in names or not isinstance(value, str):
@@ -200,19 +200,19 @@ def one_of(names: Sequence[str]) -> Callable[[Any], str]:
 
 
 def anything(value: Any) -> Any:
-    """Whatever it is."""
+    """Accept any value."""
     return value
 
 
 def any_text(value: Any) -> str:
-    """A text, also an empty one."""
+    """Convert a text, which may be empty."""
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
 def marks(value: Any) -> tuple[str, ...]:
-    """Texts and numbers, as texts."""
+    """Convert texts and numbers to texts."""
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(one, (str, int, float)) and not isinstance(one, bool) for one in found):
         raise TypeError
@@ -220,14 +220,14 @@ def marks(value: Any) -> tuple[str, ...]:
 
 
 def sequence(value: Any) -> list[Any]:
-    """A list."""
+    """Convert a list."""
     if not isinstance(value, list):
         raise TypeError
     return value
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A table."""
+    """Convert a table."""
     if not isinstance(value, dict):
         raise TypeError
     return value

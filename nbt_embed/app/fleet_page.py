@@ -1,7 +1,8 @@
-"""One HTML page of a fleet, which needs no network: error against bytes, devices, the worst.
+"""Self-contained HTML page of a fleet: error against bytes, devices, the worst.
 
-Style and script are those of a run's page (``page``). What is drawn does not grow with the number
-of devices: distributions are told at 41 shares, and single devices are drawn where they are few.
+Style and script are those of a run's page (``page``). The size of the figures does not grow with
+the number of devices: distributions have 41 points, and single devices are drawn only if there are
+few.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from nbt_embed.app.tables import count, safe
 from nbt_embed.arrays import Float64Array
 
 MOST_POINTS = 2000
-"""Errors of single devices that are drawn of a horizon; where there are more, none is."""
+"""Largest number of single devices of a horizon that are drawn; of more, none is."""
 
-_TABLE_ROWS = 60  # settings in the tables of a page
+_TABLE_ROWS = 60  # settings in tables
 _MOST_CURVES = 5  # distributions in one figure
 _MOST_BARS = 12  # settings with bars and single devices in one figure
-_ROOM = 1.6  # how far single devices may stretch the axis of errors
+_ROOM = 1.6  # factor by which single devices may extend the axis of errors
 _LEARNER, _RLS, _LAST = (look.of_model(key) for key in ("learner", "rls", "last"))
 _PLAIN = Stroke(_LEARNER.light, _LEARNER.dark)
 _CURVES = ("learner", "nlms", "frozen", "seasonal", "last")
 
 
 def page(document: Mapping[str, Any], results: Parts) -> str:
-    """The page of a fleet, as text to be written in UTF-8.
+    """Return the page of a fleet, as text to be written in UTF-8.
 
-    Args: document (``fleet_summary``); results, whose devices are drawn where they are few.
+    Args: document (``fleet_summary``); results, whose devices are drawn if there are few.
     """
     environment = templates(finalize=shown_text)
     own = own_parts(environment)
@@ -80,7 +81,7 @@ def page(document: Mapping[str, Any], results: Parts) -> str:
 
 
 def _to_the_letter(text: str) -> Markup:
-    """A text with its blanks and line breaks."""
+    """Return markup that keeps blanks and line breaks of a text."""
     return Markup(escape("\n".join(map(safe, text.splitlines()))))
 
 
@@ -209,7 +210,7 @@ def _trade_off_figure(
 
 
 def _marks(plot: Any, rows: Sequence[Mapping[str, Any]], mark: str, stroke: Stroke) -> Any:
-    """Medians of settings, with bars where these are few."""
+    """Draw medians of settings, with error bars if there are few."""
     columns = {
         "x": [one["memory_bytes"] for one in rows],
         "name": [one["name"] for one in rows],
@@ -229,22 +230,22 @@ def _marks(plot: Any, rows: Sequence[Mapping[str, Any]], mark: str, stroke: Stro
 
 
 def _in_detail(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Settings with bars and single devices: all, of many those on the line."""
+    """Return settings with bars and single devices: all, or of many those on the front."""
     return list(rows) if len(rows) <= _MOST_BARS else fleet_tables.on_line(list(rows))
 
 
 def _faint() -> Stroke:
-    """Of single devices."""
+    """Return the colours of single devices."""
     return Stroke("#4d7fa3", "#7ba6c4")
 
 
 def _drawable(one: Mapping[str, Any]) -> bool:
-    """Whether a setting has a place: bytes and a median."""
+    """Return whether a setting has both bytes and a median."""
     return bool(one["memory_bytes"]) and one["error"]["median"] is not None
 
 
 def _finite(one: Mapping[str, Any], key: str) -> float:
-    """Where a share of the devices diverged the bar ends at the median."""
+    """Return the end of an error bar: the median if that share of the devices diverged."""
     value = one["error"][key]
     return float(one["error"]["median"] if value is None else value)
 
@@ -252,7 +253,7 @@ def _finite(one: Mapping[str, Any], key: str) -> float:
 def _singles(
     rows: Sequence[Mapping[str, Any]], errors: Mapping[str, Float64Array]
 ) -> dict[str, list[float]]:
-    """Places of single devices, next to their setting's, so that they do not hide one another."""
+    """Return positions of single devices, spread around their setting's to avoid overlap."""
     if sum(len(errors[one["name"]]) for one in rows) > MOST_POINTS:
         return {"x": [], "y": []}
     x: list[float] = []
@@ -271,7 +272,7 @@ def _limits(
     rows: Sequence[Mapping[str, Any]],
     singles: Mapping[str, list[float]],
 ) -> tuple[float, float]:
-    """Of the axis of errors: all bars, and single devices as far as they do not flatten them."""
+    """Return the range of the error axis: all bars, and single devices up to a limit."""
     values = [_finite(one, key) for one in rows for key in ("p10", "median", "p90")] or [0.0, 1.0]
     low, high = min(values), max(values)
     if singles["y"]:
@@ -333,7 +334,7 @@ def _distribution(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> di
 
 
 def _told(horizon: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A few settings that say most: advised, RLS, best, the smallest and the largest."""
+    """Return a few informative settings: recommended, RLS, best, the smallest and the largest."""
     rows = [one for one in horizon["settings"] if _drawable(one)]
     line = fleet_tables.on_line([one for one in rows if one["key"] == "learner"])
     wanted = [

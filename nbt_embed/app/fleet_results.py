@@ -1,4 +1,4 @@
-"""Results of a fleet, cut by horizon and setting, and what its devices drew."""
+"""Results of a fleet by horizon and setting, and the drawn values of its devices."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nbt_embed.arrays import Float64Array
 from nbt_embed.fleet.columns import Columns
 
 MEASURES = {"error": "relative_error", "bits": "bits"}
-"""What is compared -> its column."""
+"""Measure -> its column."""
 
 Parts = Mapping[tuple[int, str], Columns]
 """Horizon and name of a setting -> the columns of its rows, in the order of devices."""
 
 
 def parts_of(columns: Columns, horizons: Sequence[int], settings: Sequence[str]) -> Parts:
-    """Cut results. Cost: a sort, and a copy of the columns."""
+    """Divide results. Cost: a sort, and a copy of the columns."""
     numbers = {name: number for number, name in enumerate(settings)}
     setting = np.array([numbers[name] for name in columns["setting"].tolist()], np.int64)
     order = np.lexsort((columns["device"], setting, columns["horizon"]))
@@ -32,7 +32,7 @@ def parts_of(columns: Columns, horizons: Sequence[int], settings: Sequence[str])
 
 
 def errors_of(part: Columns, measure: str) -> Float64Array:
-    """The measure of each device: infinite where its learner diverged, NaN where nothing counts."""
+    """Return the measure of each device: infinite if its learner diverged, NaN if undefined."""
     errors: Float64Array = part[MEASURES[measure]].astype(np.float64)
     errors = np.where(part["diverged"] & ~np.isfinite(errors), np.inf, errors)
     return np.where(part["error"] != "", np.nan, errors)
@@ -40,13 +40,13 @@ def errors_of(part: Columns, measure: str) -> Float64Array:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What every device drew: column -> (n,)."""
+    """The drawn values of every device: column -> (n,)."""
 
     columns: Mapping[str, Float64Array]
 
     @classmethod
     def of(cls, source: Source) -> Drawn:
-        """Cost: some 10 µs per device and kind."""
+        """Draw the values of a series. Cost: some 10 µs per device and kind."""
         series = source.series
         table = np.empty((len(series.columns), series.devices))
         for device in range(series.devices):

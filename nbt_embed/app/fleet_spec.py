@@ -1,6 +1,6 @@
-"""What a fleet's TOML file asks for: devices, stream, perturbations, settings, horizons.
+"""The specification of a fleet in TOML: devices, stream, perturbations, settings, horizons.
 
-docs/guide/fleet-command.md says what every key means; templates/fleet.toml is a file to begin with.
+docs/guide/fleet-command.md describes every key; templates/fleet.toml is an example.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ READ_KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "resample": (real(1e-9, 1e12), "seconds above 0"),
     "link": (one_of(("gaussian", "categorical")), ""),
 }
-"""Keys of [stream.read]: converter, and what is expected."""
+"""Keys of [stream.read]: converter, and expected value."""
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """Where samples come from.
+    """The source of samples.
 
     Attributes: paths, of files, () for the simulated sensor; own, whether every device has its own
     recording; device_column, of a long Parquet file, or None; noise, missing, of the simulated
@@ -75,17 +75,17 @@ class Spec:
     """A fleet.
 
     Attributes:
-        title: what results call it.
-        devices: how many; None: one for each recording.
-        seed: of the devices and all that they draw.
-        rows: of each device at most; None: all of its recording.
+        title: in the results.
+        devices: their number; None: one per recording.
+        seed: of the devices and their drawn values.
+        rows: most rows of a device; None: its whole recording.
         horizons: rows between a forecast and its label.
-        stream: where samples come from.
-        perturbations: what devices draw.
+        stream: the source of samples.
+        perturbations: of the devices.
         clean_targets: whether targets are without gain, offset, noise and faults.
-        settings: name -> settings of a learner; of a grid all combinations.
-        rls: whether recursive least squares runs too, for comparison.
-        text: the file.
+        settings: name -> settings of a learner; for a grid all combinations.
+        rls: whether recursive least squares also runs, for comparison.
+        text: of the file.
     """
 
     title: str
@@ -103,9 +103,9 @@ class Spec:
     _paths: Mapping[str, Mapping[str, tuple[str | int, ...]]]
 
     def configs(self, n_in: int, n_out: int, link: str) -> tuple[dict[str, Config], list[str]]:
-        """Learners by name, and a sentence for each that is left out: the same as another one.
+        """Return learners by name, and a sentence for each that equals another and is left out.
 
-        Args: n_in; n_out, of classes their number; link, of the targets.
+        Args: n_in; n_out, for classes their number; link, of the targets.
         Errors: ConfigError names line and key of a setting that the kernel refuses.
         """
         found: dict[str, Config] = {}
@@ -132,11 +132,11 @@ class Spec:
         return found, notes
 
     def refused(self, path: tuple[str | int, ...], text: str) -> ConfigError:
-        """An error about a key, with its line."""
+        """Return an error about a key, with its line."""
         return self._lines.error(path, text)
 
     def _refused(self, name: str, error: str) -> ConfigError:
-        """The kernel's error with the place of the setting that it names."""
+        """Return the kernel's error with the line of the setting that it names."""
         paths = self._paths[name]
         path = paths.get(error.partition(" = ")[0])
         where = "" if len(self.settings) == 1 else f"setting {shown(name)}: "
@@ -147,7 +147,7 @@ class Spec:
 
 
 def read_spec(path: str) -> Spec:
-    """The spec of a file. Errors: StreamError (no file), ConfigError (line, key, what to do)."""
+    """Read a specification. Errors: StreamError (no file), ConfigError (line, key, remedy)."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -162,9 +162,9 @@ def read_spec(path: str) -> Spec:
 
 
 def parse(source: str, name: str) -> Spec:
-    """The spec of a TOML text.
+    """Parse a TOML text.
 
-    Args: source; name, of the file, in whose folder relative paths begin.
+    Args: source; name, of the file, whose folder is the base of relative paths.
     Errors: ConfigError, MissingExtraError.
     """
     try:
@@ -196,7 +196,7 @@ def parse(source: str, name: str) -> Spec:
         if len(horizons) > 1 and stream.read.inputs is None:
             top.fail(
                 "horizons", list(horizons),
-                "at 0 the targets are no inputs, and at other horizons they are; run 0 alone, or "
+                "at 0 the targets are not inputs, and at other horizons they are; run 0 alone, or "
                 "name stream.read.inputs",
             )  # fmt: skip
         if not stream.paths:

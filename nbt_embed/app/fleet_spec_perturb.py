@@ -1,4 +1,4 @@
-"""Perturbations in a fleet's TOML file: numbers, ranges and tables."""
+"""Perturbations in a fleet's specification: numbers, ranges and tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VALUES = ("value", *_TABLES)
 
 
 def perturbations_of(keys: Keys) -> Iterator[Perturbation]:
-    """The perturbations of a table. Errors: ConfigError."""
+    """Return the perturbations of a table. Errors: ConfigError."""
     for kind in KINDS:
         value = keys.take(kind, anything, "", None)
         if value is None:
@@ -69,7 +69,7 @@ def _perturbation(kind: Kind, value: Any, keys: Keys, path: tuple[str | int, ...
 
 
 def _distribution(value: Any) -> Distribution:
-    """A number, a range [low, high], or a table with the name of a distribution."""
+    """Convert a number, a range [low, high], or a table with the name of a distribution."""
     if isinstance(value, dict):
         names = list(value)
         if len(names) != 1 or names[0] not in _TABLES:

@@ -1,4 +1,4 @@
-"""Settings of learners in a fleet's TOML file: common ones, a grid, and variants by name."""
+"""Settings of learners in a fleet's specification: common ones, a grid, and named variants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbt_embed.errors import similar
 RLS_NAME = "RLS"
 _DEFAULT = "default"
 _MOST_SETTINGS = 1000
-# What the stream and the horizons decide.
+# Settings that stream and horizons determine.
 _DECIDED = ("n_in", "n_out", "max_delay", "hold_missing", "anchor", "link", "seed")
 _SETTINGS = tuple(name for name in NAMES if name not in _DECIDED)
 _FLAGS = tuple(one.name for one in fields(Config) if "bool" in str(one.type))
@@ -30,7 +30,7 @@ Paths = dict[str, dict[str, tuple[str | int, ...]]]
 
 
 def settings_of(top: Keys) -> tuple[Settings, Paths]:
-    """Learners by name, and where each of their settings stands."""
+    """Return learners by name, and the key of each of their settings."""
     common = dict(_taken(top.table("settings")))
     common_paths: dict[str, tuple[str | int, ...]] = {name: ("settings", name) for name in common}
     found: Settings = {}
@@ -51,7 +51,7 @@ def settings_of(top: Keys) -> tuple[Settings, Paths]:
             why = "is taken" if name else "is missing"
             raise keys.lines.error(
                 (*keys.path, "name"), f"{keys.called('name')} = {name!r}: {why}; give every "
-                "variant a name of its own",
+                "variant its own name",
             )  # fmt: skip
         own = dict(_taken(keys))
         found[name] = {**common, **own}
@@ -81,13 +81,13 @@ def _grid(keys: Keys, common: Mapping[str, Any]) -> dict[str, list[Any]]:
         made = [tuple(one) if isinstance(one, list) else one for one in values]
         texts_of = [repr(one) for one in made]
         if len(set(texts_of)) < len(texts_of):
-            keys.fail(name, values, "names a value twice")
+            keys.fail(name, values, "a value is repeated")
         found[name] = made
     return found
 
 
 def _check_value(keys: Keys, name: str, value: Any) -> None:
-    """Python would take true for 1."""
+    """Refuse true, which Python would take for 1."""
     if isinstance(value, bool) and name not in _FLAGS:
         keys.fail(name, value, "expected a number or a text")
 

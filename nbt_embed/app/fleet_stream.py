@@ -1,4 +1,4 @@
-"""The series of a fleet's spec: simulated sensors or recordings, perturbed device by device."""
+"""The series of a fleet's specification: simulated sensors or recordings, perturbed per device."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from nbt_embed.fleet.series import PIECE_ROWS, Piece, Series
 from nbt_embed.simulation import simulated_sensor
 from nbt_embed.streams import Stream
 
-_KEPT = max(4, 2 * (os.cpu_count() or 1))  # recordings that a process keeps: one for each thread
-_TRIED = 10  # recordings that may be damaged before the first one that can be read
-_OPTION = re.compile(r"--(no-)?([a-z]+(?:-[a-z]+)*)")  # of `nbt-embed run`, in a message
-_MOST_SIMULATED = 1_000_000  # rows: seconds of work, and some hundred megabytes meanwhile
+_KEPT = max(4, 2 * (os.cpu_count() or 1))  # recordings per process: at least one per thread
+_TRIED = 10  # recordings that may be unreadable before the first readable one
+_OPTION = re.compile(r"--(no-)?([a-z]+(?:-[a-z]+)*)")  # an option of `nbt-embed run` in a message
+_MOST_SIMULATED = 1_000_000  # rows: seconds of work, and temporarily some hundred megabytes
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a spec's devices see.
+    """The streams of a specification's devices.
 
-    Attributes: series; clean, its recordings; recordings, how many are used; classes, names of the
-    classes of its target, or None; notes, sentences about what was read.
+    Attributes: series; clean, its recordings; recordings, the number that is used; classes, names
+    of the classes of its target, or None; notes, sentences about the input.
     """
 
     series: Perturbed
@@ -51,12 +51,12 @@ class Source:
 
     @property
     def link(self) -> str:
-        """Of the targets."""
+        """Link of the targets."""
         return "gaussian" if self.classes is None else "categorical"
 
 
 def source_of(spec: Spec) -> Source:
-    """Read what has to be read first, and build the series. Errors: StreamError, ConfigError."""
+    """Read what must be read first, and build the series. Errors: StreamError, ConfigError."""
     clean: Series
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -87,14 +87,14 @@ def source_of(spec: Spec) -> Source:
         targets = "clean" if spec.clean_targets else "perturbed"
     try:
         series = Perturbed(given, spec.perturbations, spec.seed, spec.rows, targets)
-    except ConfigError as error:  # of channels, which begin with the kind
+    except ConfigError as error:  # of channels; the message starts with the kind
         kind = str(error).partition(":")[0]
         raise spec.refused(("perturbations", kind), f"perturbations.{error}") from None
     return Source(series, clean, recordings, classes, notes)
 
 
 def _clean_rows(spec: Spec) -> int:
-    """Rows of the clean series that no start and no clock exceeds. Errors: ConfigError."""
+    """Return the clean rows that suffice for every start and clock skew. Errors: ConfigError."""
     most = {one.kind: one.value.bounds[1] for one in spec.perturbations}
     skew = max(most.get("clock_skew", 0.0), 0.0) * 1e-6
     assert spec.rows is not None
@@ -127,20 +127,20 @@ def _by_column(stream: StreamSpec) -> Series:
 
 
 def _check_files(paths: Sequence[str]) -> None:
-    """Errors: StreamError for standard input, a pipe and a device, which can be read once."""
+    """Refuse what can be read only once: standard input, pipes, devices. Errors: StreamError."""
     for path in paths:
         if Path(path).name == STDIN or (
             Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())
         ):
             raise StreamError(
-                f"stream.source: {path}: is no file, and a fleet reads its source more than once; "
-                "write it to a file and name that"
+                f"stream.source: {path}: is not a file, and a fleet reads its source more "
+                "than once; write it to a file and name that"
             )
 
 
 def _files(stream: StreamSpec) -> tuple[tuple[str, ...], ...]:
-    """For each recording its files."""
-    paths = tuple([str(Path(path).absolute()) for path in stream.paths])  # workers are elsewhere
+    """Return the files of each recording."""
+    paths = tuple([str(Path(path).absolute()) for path in stream.paths])  # for workers elsewhere
     if not stream.own:
         return (paths,)
     with ExitStack() as stack:
@@ -149,10 +149,10 @@ def _files(stream: StreamSpec) -> tuple[tuple[str, ...], ...]:
 
 
 class Simulated(Series):
-    """The simulated sensor, with a seed for each recording.
+    """The simulated sensor, with one seed per recording.
 
     Args: stream, noise and missing; rows of each; seed of the first one; recordings.
-    Cost: 4 µs per row, in Python, whenever a device is begun or resumed.
+    Cost: 4 µs per row, in Python, whenever a device starts or resumes.
     """
 
     def __init__(self, stream: StreamSpec, rows: int, seed: int, recordings: int) -> None:
@@ -162,7 +162,7 @@ class Simulated(Series):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """All the same."""
+        """Lengths, all equal."""
         return np.broadcast_to(np.int64(self._settings[0]), self.devices)
 
     def pieces(self, device: int, start: int = 0) -> Iterator[Piece]:
@@ -170,11 +170,11 @@ class Simulated(Series):
         return _pieces(self._load(device), start)
 
     def fingerprint(self) -> str:
-        """The settings say all."""
+        """Return the settings, which determine the samples."""
         return f"simulated {self._settings} {self._seed} {self.devices}"
 
     def only(self, devices: range) -> Series:  # noqa: ARG002  # nothing to leave behind
-        """Itself."""
+        """Return itself."""
         return self
 
     def _load(self, device: int) -> Stream:
@@ -182,12 +182,12 @@ class Simulated(Series):
 
 
 class Recorded(Series):
-    """Recordings that files hold, read where they are needed; each process keeps the last few.
+    """Recordings in files, read on demand; each process keeps the last few.
 
-    Args: files, of each recording; options, how they are read. The first one that can be read is
-    read at once; those before it are refused when their devices are.
+    Args: files, of each recording; options, how they are read. The first readable recording is read
+    at once; the unreadable ones before it are refused with their devices.
     Attributes: classes, of this recording, or None; notes about it.
-    Errors: StreamError, and of a recording with other columns InputError.
+    Errors: StreamError; for a recording with other columns InputError.
     """
 
     def __init__(self, files: Sequence[tuple[str, ...]], options: ReadOptions) -> None:
@@ -211,7 +211,7 @@ class Recorded(Series):
         return _pieces(stream, start)
 
     def _readable(self) -> tuple[int, _Read]:
-        """The number of the first recording that can be read, and what it is."""
+        """Return the number of the first readable recording, and its content."""
         for number, files in enumerate(self._files[:_TRIED]):
             try:
                 return number, _recording(files, self._options)
@@ -220,11 +220,11 @@ class Recorded(Series):
         return 0, _recording(self._files[0], self._options)  # raises
 
     def name(self, device: int) -> str:
-        """The file without its ending."""
+        """Return the file name without its extension."""
         return Path(self._files[device][0]).name.partition(".")[0]
 
     def fingerprint(self) -> str:
-        """Of all files."""
+        """Return the print of all files."""
         digest = hashlib.sha256(repr(self._options).encode())
         for name in (name for files in self._files for name in files):
             for path in sorted(Path(name).rglob("*")) if Path(name).is_dir() else [Path(name)]:
@@ -233,12 +233,12 @@ class Recorded(Series):
         return digest.hexdigest()
 
     def only(self, devices: range) -> Series:  # noqa: ARG002  # nothing to leave behind
-        """Itself: names of files."""
+        """Return itself, since it has only the names of files."""
         return self
 
 
 class Repeated(Series):
-    """Other devices than recordings: device i has recording i modulo their number.
+    """More devices than recordings: device i has recording i modulo their number.
 
     Args: series, the recordings; devices.
     """
@@ -256,7 +256,7 @@ class Repeated(Series):
         return self._series.head(device % self._series.devices)
 
     def name(self, device: int) -> str:
-        """Number of the device and name of the recording, where that does not tell it."""
+        """Return the number of the device, with the name of the recording if that differs."""
         recordings = self._series.devices
         if recordings == 1:
             return str(device)
@@ -264,11 +264,11 @@ class Repeated(Series):
         return name if self.devices <= recordings else f"{device} {name}"
 
     def fingerprint(self) -> str:
-        """Of the recordings."""
+        """Return the print of the recordings."""
         return f"{self.devices} {self._series.fingerprint()}"
 
     def only(self, devices: range) -> Series:  # noqa: ARG002  # recordings are files or seeds
-        """Itself."""
+        """Return itself."""
         return self
 
 
@@ -278,7 +278,7 @@ def _pieces(stream: Stream, start: int) -> Iterator[Piece]:
         yield stream.inputs[rows], stream.targets[rows]
 
 
-# One thread makes a recording, and the others wait for it.
+# One thread loads a recording while the others wait.
 _lock = threading.Lock()
 
 
@@ -304,7 +304,7 @@ def _recording(files: tuple[str, ...], options: ReadOptions) -> _Read:
 
 
 def _in_words_of_the_spec(text: str) -> str:
-    """Options of ``nbt-embed run`` in a message as keys of [stream.read], where they are ones."""
+    """Replace options of ``nbt-embed run`` in a message by keys of [stream.read]."""
 
     def key(option: re.Match[str]) -> str:
         name = option[2].replace("-", "_")

@@ -1,4 +1,4 @@
-"""What came of a fleet, as the document that ``--json`` writes (docs/reference/json.md)."""
+"""Results of a fleet as the document that ``--json`` writes (docs/reference/json.md)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nbt_embed.fleet.columns import Columns
 
 SCHEMA, SCHEMA_VERSION = "nbt-embed fleet", 1
 FAILED_SHOWN = 20
-_SHARES = np.linspace(0, 1, 41)  # of the devices, at which the distribution is told
+_SHARES = np.linspace(0, 1, 41)  # shares of the devices at which the distribution is reported
 
 
 def document_of(
@@ -38,10 +38,10 @@ def document_of(
     notes: Sequence[str],
     command: str,
 ) -> dict[str, Any]:
-    """Everything that came of a fleet; figures that do not exist are None.
+    """Return all results of a fleet; figures that do not exist are None.
 
-    Args: spec; source; configs, learners by name; results; drawn; worst, devices that are
-    told of; notes, sentences; command, that repeats it.
+    Args: spec; source; configs, learners by name; results; drawn; worst, number of worst devices to
+    report; notes, sentences; command, that repeats it.
     """
     measure = "error" if source.classes is None else "bits"
     horizons = [
@@ -157,14 +157,14 @@ def _setting(
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float | None]:
-    """Median, tenth and ninetieth percentile, the least and the most."""
+    """Return median, tenth and ninetieth percentile, minimum and maximum."""
     found = _quantiles(values, np.array([0, 0.1, 0.5, 0.9, 1]))
     names = ("least", "p10", "median", "p90", "worst")
     return {name: _or_none(value) for name, value in zip(names, found, strict=True)}
 
 
 def _quantiles(values: NDArray[Any], shares: Float64Array) -> list[float]:
-    """Of what is no NaN, each the value of a device, as ``Fleet.summary`` has them."""
+    """Return quantiles without NaN, each the value of a device, as ``Fleet.summary`` has them."""
     known = np.asarray(values[~np.isnan(values)], np.float64)
     if not known.size:
         return [math.nan] * len(shares)
@@ -176,7 +176,7 @@ def _share(lost: NDArray[np.bool_], of: NDArray[np.bool_]) -> float | None:
 
 
 def _or_none(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
+    """Replace NaN and infinity by None, since JSON has neither."""
     return value if math.isfinite(value) else None
 
 
@@ -187,7 +187,7 @@ def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Wh
         error[scored],
         {
             **{name: values[devices] for name, values in _with_means(drawn.columns).items()},
-            "rows": part["rows"][scored].astype(np.float64),  # a short recording is learnt less
+            "rows": part["rows"][scored].astype(np.float64),  # short ones have fewer
         },
         {name: part[name][scored].astype(np.float64) for name in GUARDS if name in part},
         devices % source.recordings,
@@ -196,7 +196,7 @@ def _why(source: Source, part: Columns, error: Float64Array, drawn: Drawn) -> Wh
 
 
 def _with_means(drawn: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
-    """The columns, and the mean over the channels of each kind that has several."""
+    """Return the columns, and for each kind with several channels their mean."""
     kinds: dict[str, list[Float64Array]] = {}
     for name, values in drawn.items():
         if name.endswith("]"):
@@ -212,7 +212,7 @@ def _with_means(drawn: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
 def _worst(
     part: Columns, error: Float64Array, drawn: Drawn, why: Why, measure: str, most: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The worst devices with reasons, and what goes along with the error in the fleet."""
+    """Return the worst devices with reasons, and correlations of the error over the fleet."""
     scored = np.flatnonzero(~np.isnan(error))
     order = np.argsort(-error[scored], kind="stable")[:most]
     bad = []
@@ -246,7 +246,7 @@ def _worst(
 
 
 def _failed(parts: Iterable[Columns]) -> list[dict[str, Any]]:
-    """The first devices that were refused, each once, and why."""
+    """Return the first refused devices with reasons, each once."""
     found: dict[int, dict[str, Any]] = {}
     for part in parts:
         for at in np.flatnonzero(part["error"] != "")[:FAILED_SHOWN].tolist():

@@ -12,7 +12,7 @@ _SPREAD = ("median", "p90", "worst")
 
 
 def shown_settings(horizon: Mapping[str, Any], most: int | None = None) -> list[Mapping[str, Any]]:
-    """The settings of a horizon; of more than ``most`` those that matter, by bytes."""
+    """Return a horizon's settings by bytes; of more than ``most`` the informative ones."""
     rows: list[Mapping[str, Any]] = horizon["settings"]
     if most is None or len(rows) <= most:
         return rows
@@ -25,7 +25,7 @@ def shown_settings(horizon: Mapping[str, Any], most: int | None = None) -> list[
 
 
 def on_line(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Settings than which none with as few bytes has as small a median, by bytes."""
+    """Return the Pareto front of settings by bytes and median, ordered by bytes."""
     found: list[Mapping[str, Any]] = []
     known = [one for one in rows if one["error"]["median"] is not None and one["memory_bytes"]]
     for one in sorted(known, key=lambda one: (one["memory_bytes"], one["error"]["median"])):
@@ -37,7 +37,7 @@ def on_line(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def settings_table(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> Table:
-    """One row per setting: bytes, the distribution of errors, shares that lose to a baseline."""
+    """Return one row per setting: bytes, distribution of errors, shares that lose to a baseline."""
     rows = shown_settings(horizon, most)
     bits = document["measure"] == "bits"
     with_rls = any(one["loses_to_rls"] is not None for one in rows)
@@ -82,7 +82,7 @@ def settings_table(
 def tables_of(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> list[Table]:
-    """The tables of the settings of a horizon; of bits there is one, as they are a loss."""
+    """Return the tables of a horizon's settings; for bits one, since they are a loss."""
     table = settings_table(document, horizon, most)
     if document["measure"] == "bits":
         return [table]
@@ -92,7 +92,7 @@ def tables_of(
 def _loss_table(
     document: Mapping[str, Any], horizon: Mapping[str, Any], most: int | None = None
 ) -> Table:
-    """One row per setting: RMSE in the target's unit, of several targets nRMSE; the last value."""
+    """Return one row per setting: RMSE in the target's unit, for several targets nRMSE."""
     single = len(document["targets"]) == 1
     key, unit = ("loss", "RMSE in the target's unit") if single else ("nrmse", "nRMSE")
     rows = [(one["name"], *map(number, _values(one[key]))) for one in shown_settings(horizon, most)]
@@ -104,7 +104,7 @@ def _loss_table(
 
 
 def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """One row per device: error and reasons."""
+    """Return one row per device: error and reasons."""
     bits = document["measure"] == "bits"
     rows = tuple(
         (_called(one), "; ".join(one["reasons"]), _infinite(one["error"]))
@@ -117,7 +117,7 @@ def worst_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Tabl
 
 
 def worst_sentences(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> list[str]:
-    """The same for a terminal."""
+    """Return the same as sentences for a terminal."""
     what = "{} bits per label" if document["measure"] == "bits" else "error {}"
     return [
         f"{_called(one)}: {what.format(_infinite(one['error']))}. {'; '.join(one['reasons'])}."
@@ -126,7 +126,7 @@ def worst_sentences(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> 
 
 
 def along_table(horizon: Mapping[str, Any], most: int = 20) -> Table:
-    """One row per column: its correlation with the error of the fleet."""
+    """Return one row per column: its correlation with the error over the fleet."""
     rows = tuple(
         (
             f"{'guard ' if one['guard'] else ''}{one['column']}",
@@ -147,7 +147,7 @@ def along_table(horizon: Mapping[str, Any], most: int = 20) -> Table:
 
 
 def drawn_table(document: Mapping[str, Any]) -> Table:
-    """One row per column: the values that devices drew."""
+    """Return one row per column: the drawn values of the devices."""
     rows = tuple(
         (one["column"], *(number(one[key]) for key in ("least", "median", "most")))
         for one in document["perturbations"]
@@ -156,7 +156,7 @@ def drawn_table(document: Mapping[str, Any]) -> Table:
 
 
 def failed_table(horizon: Mapping[str, Any]) -> Table:
-    """The first devices that were refused."""
+    """Return the first devices that were refused."""
     rows = tuple((_called(one), one["error"]) for one in horizon["failed"])
     return Table(
         f"Refused, or nothing to score: {ahead(horizon['horizon'])}", ("device", "why"), rows, 2
@@ -164,7 +164,7 @@ def failed_table(horizon: Mapping[str, Any]) -> Table:
 
 
 def _called(one: Mapping[str, Any]) -> str:
-    """Number and name of a device."""
+    """Format number and name of a device."""
     number_of = str(one["device"])
     return one["name"] if number_of in str(one["name"]).split() else f"{number_of} {one['name']}"
 
@@ -178,5 +178,5 @@ def _error(value: float | None, one: Mapping[str, Any]) -> str:
 
 
 def _infinite(value: float | None) -> str:
-    """Three digits; JSON has no infinity."""
+    """Format three digits; None, which is JSON's infinity, as infinite."""
     return "inf" if value is None else f"{value:.3f}"

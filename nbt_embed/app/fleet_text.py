@@ -1,4 +1,4 @@
-"""A fleet's document for a terminal: verdict, tables, the worst devices and why."""
+"""A fleet's document for a terminal: verdict, tables, the worst devices with reasons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REFUSED_SHOWN = 5
 def report(
     document: Mapping[str, Any], width: int = WIDTH, colour: bool = False, ascii_only: bool = False
 ) -> str:
-    """What a person needs of a fleet; its length does not grow with the number of devices.
+    """Return the report of a fleet; its length does not grow with the number of devices.
 
     Args: as ``terminal.report``.
     """

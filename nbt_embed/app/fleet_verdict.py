@@ -1,4 +1,4 @@
-"""Which setting of a fleet to ship, and the sentences that say so."""
+"""Recommend a setting of a fleet, in sentences."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from nbt_embed.app.tables import count, percent, steps
 
-NEAR_BEST = 1.05  # what is "within 5 % of the best"
+NEAR_BEST = 1.05  # "within 5 % of the best"
 
 
 def advise(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The fewest bytes of those whose median and p90 are within 5 % of the best; or None."""
+    """Return the row of fewest bytes with median and p90 within 5 % of the best; or None."""
     for one in rows:
         one["near_best"] = True
     for key in ("median", "p90"):
@@ -30,9 +30,9 @@ def advise(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def verdict(
     rows: Sequence[dict[str, Any]], chosen: dict[str, Any] | None, horizon: int, measure: str
 ) -> list[str]:
-    """Sentences: the recommended setting, devices behind a baseline, devices without a figure.
+    """Return sentences: recommended setting, devices behind a baseline, devices without a figure.
 
-    Args: rows, of a horizon; chosen, what ``advise`` gave; horizon; measure.
+    Args: rows, of a horizon; chosen, from ``advise``; horizon; measure.
     """
     said = []
     ahead = steps(horizon)
@@ -85,7 +85,7 @@ def verdict(
 
 
 def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences about devices without a figure."""
+    """Yield sentences about devices without a figure."""
     said = []
     refused = max(one["refused"] for one in rows)
     if refused:
@@ -97,10 +97,10 @@ def _left_out(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def devices(number: int) -> str:
-    """How many devices, in words."""
+    """Format a number of devices."""
     return f"{count(number)} device{'s' if number != 1 else ''}"
 
 
 def or_infinite(value: float | None) -> float:
-    """A figure that does not exist is worse than all others."""
+    """Return infinity for a figure that does not exist, which ranks it last."""
     return math.inf if value is None else value

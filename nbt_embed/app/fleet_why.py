@@ -1,8 +1,9 @@
-"""Why devices of a fleet are worse than others: what they drew, their recording, their guards.
+"""Reasons for the errors of devices: drawn values, recording, guards.
 
-A cause is named only with its numbers: where the device stands in the fleet, and how the error of
-all devices goes along with it (Spearman's rank correlation), or, of what befell a few devices only,
-how many of them are among the worst. What chance would do as well explains nothing.
+Every reason comes with its numbers: the device's rank in the fleet, and the correlation of the
+error of all devices with it (Spearman's rank correlation). For a cause that affects few devices,
+the number of those among the worst is reported instead. Effects that are likely by chance are not
+reported.
 """
 
 from __future__ import annotations
@@ -19,24 +20,23 @@ from numpy.typing import NDArray
 
 from nbt_embed.arrays import Float64Array
 
-_CHANCE = 0.01  # that any of the correlations of a fleet is taken for one by mistake
-_LEAST = 0.1  # correlation below which a cause explains too little to be named
+_CHANCE = 0.01  # probability that any correlation of a fleet is reported by mistake
+_LEAST = 0.1  # smallest correlation that is reported
 _STANDS_OUT = 0.1  # share of the fleet at the end where the error is large
-_ALONE = 5.0  # times as far from the median as nine of ten devices: no other device is like it
+_ALONE = 5.0  # distance from the median, relative to nine of ten devices, of a device that is alone
 _MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
 class Along:
-    """How the error of the fleet goes along with one column.
+    """Correlation of the error over the fleet with one column.
 
     Attributes:
-        column: what devices drew, or a guard's counter.
+        column: a drawn value, or a guard's counter.
         rho: Spearman's correlation of the error with it, or with its distance from the median.
-        distance: whether it is the distance from the median that counts.
-        tells: whether that is more than chance.
-        rank: (n,) of each device, 1 where the error should be largest; equal ones have the last
-            of their ranks.
+        distance: whether the distance from the median is used.
+        tells: whether the correlation is significant.
+        rank: (n,) of each device, 1 where the error should be largest; ties have their last rank.
         values, median: of the column.
         guard: whether it is a guard's counter.
     """
@@ -53,13 +53,13 @@ class Along:
 
 @dataclass(frozen=True)
 class Few:
-    """The devices at one end of a column, where these are a tenth of the fleet or less.
+    """The devices at one end of a column, at most a tenth of the fleet.
 
-    A correlation over the whole fleet misses a cause that few devices have, since it ranks all the
-    others, which have nothing of it.
+    A correlation over the whole fleet misses a cause that affects few devices, because it ranks all
+    the unaffected ones.
 
-    Attributes: column; of, (n,) whether a device is one of them; count, how many they are; worst,
-    how many of them are among as many of the worst devices; median, of the column; values, (n,).
+    Attributes: column; of, (n,) whether a device is one of them; count, number of these; worst,
+    number of these among the ``count`` worst devices; median, of the column; values, (n,).
     """
 
     column: str
@@ -74,9 +74,9 @@ class Few:
 class Groups:
     """Devices that share a recording.
 
-    Attributes: numbers, (k,) of the recordings; of, (n,) which one of them each device has; median,
-    (k,) error of its devices; share, of the variance of the error's ranks that lies between
-    recordings; tells, whether that is more than chance.
+    Attributes: numbers, (k,) of the recordings; of, (n,) index of each device's recording; median,
+    (k,) error of its devices; share, of the variance of the error's ranks between recordings;
+    tells, whether that is significant.
     """
 
     numbers: NDArray[np.int64]
@@ -90,13 +90,13 @@ class Why:
     """Reasons for the errors of one setting and horizon.
 
     Args:
-        error: (n,) of devices that were scored; infinite where one diverged.
-        drawn: name -> (n,), what they drew.
-        guards: name -> (n,), how often each guard acted.
+        error: (n,) of scored devices; infinite if one diverged.
+        drawn: name -> (n,), drawn values.
+        guards: name -> (n,), number of actions of each guard.
         recordings: (n,) number of each device's recording.
         called: name of a recording.
 
-    Cost: a sort for each column.
+    Cost: a sort per column.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Why:
         columns = [(name, values, False) for name, values in drawn.items() if _varies(values)]
         columns += [(name, values, True) for name, values in guards.items() if _varies(values)]
         self.needed = needed_correlation(self._count, 2 * len(columns))
-        """Least correlation that is significant."""
+        """Smallest significant correlation."""
         ranks = _ranks(error)
         self.columns = sorted(
             (self._along(*one, ranks) for one in columns), key=lambda one: -abs(one.rho)
@@ -121,7 +121,7 @@ class Why:
         self._called, self._shared = called, not _varies(recordings)
 
     def reasons(self, device: int) -> list[str]:
-        """Sentences about one device, by its place in the arrays; never empty."""
+        """Return sentences about one device, by its index in the arrays; never empty."""
         found = []
         if not np.isfinite(self._error[device]):
             found.append("its learner diverged")
@@ -176,7 +176,7 @@ class Why:
         )
 
     def summary(self) -> str:
-        """The correlations of the error over the fleet, in one sentence."""
+        """Return the correlations of the error over the fleet, in one sentence."""
         if self._count < 3 or not self.columns:
             return "The devices differ too little to correlate their errors with anything."
         telling = [one for one in self.columns if one.tells]
@@ -212,7 +212,7 @@ class Why:
                 "values to decide"
                 for one in alone[:_MOST_REASONS]
             )
-        said = "no drawn value explains it"
+        said = "no drawn value explains the error"
         if drawn:
             # The significant columns, else all, by the rank of the device.
             told = [one for one in drawn if one.tells] or drawn
@@ -229,7 +229,8 @@ class Why:
                     "" if most.tells else ", which does not correlate with the error of the fleet"
                 )
         if self.groups is None and self._count > 1:
-            said += f"; what remains is its {'seed' if self._shared else 'recording or seed'}"
+            cause = "seed" if self._shared else "recording or seed"
+            said += f"; the remaining cause is its {cause}"
         return said
 
 
@@ -238,7 +239,7 @@ def _titled(one: Along) -> str:
 
 
 def needed_correlation(devices: int, tests: int) -> float:
-    """|rho| that so many correlations of unrelated columns exceed with a chance of 1 % in all.
+    """Return |rho| that any of these correlations exceeds by chance with probability 1 %.
 
     The normal approximation rho sqrt(n - 1) ~ N(0, 1), with Bonferroni's correction; at most 1.
     """
@@ -249,10 +250,10 @@ def needed_correlation(devices: int, tests: int) -> float:
 
 
 def _few(drawn: Mapping[str, Float64Array], error: Float64Array) -> Iterator[Few]:
-    """The ends of columns whose few devices are among the worst more than by chance.
+    """Return the ends of columns whose few devices are significantly often among the worst.
 
-    As many of m devices among the m worst of n, or more, have a hypergeometric probability; it has
-    to be 1 % divided by the number of ends at most. Cost: a sort for each column.
+    The probability that as many of m devices, or more, are among the m worst of n is
+    hypergeometric. It must be at most 1 % divided by the number of ends. Cost: a sort per column.
     """
     count = len(error)
     order = np.argsort(-error, kind="stable")
@@ -271,7 +272,7 @@ def _few(drawn: Mapping[str, Float64Array], error: Float64Array) -> Iterator[Few
 
 
 def _by_chance(count: int, few: int, worst: int) -> float:
-    """Probability that so many of the few, or more, are among as many of all devices."""
+    """Return the probability of this overlap, or more, of the few with as many worst devices."""
 
     def log_ways(of: int, taken: int) -> float:
         return math.lgamma(of + 1) - math.lgamma(taken + 1) - math.lgamma(of - taken + 1)
@@ -283,7 +284,7 @@ def _by_chance(count: int, few: int, worst: int) -> float:
 
 
 def _is_alone(values: Float64Array, device: int) -> bool:
-    """Whether a device is much further from the median than nine of ten, and one other at most."""
+    """Return whether a device, with at most one other, is far from nine of ten devices."""
     away = np.abs(values - np.median(values))
     like_it = int((away >= away[device]).sum())
     return like_it <= 2 and bool(away[device] > _ALONE * np.quantile(away, 1 - _STANDS_OUT))
@@ -294,13 +295,13 @@ def _varies(values: NDArray[Any]) -> bool:
 
 
 def _ranks(values: Float64Array, method: Any = "average") -> Float64Array:
-    """From 1; ties share theirs."""
+    """Return ranks from 1; ties share theirs."""
     ranks: Float64Array = polars.Series(values).rank(method).to_numpy().astype(np.float64)
     return ranks
 
 
 def _correlation(one: Float64Array, other: Float64Array) -> float:
-    """Pearson's, of ranks; 0 where one of them is constant."""
+    """Return Pearson's correlation of ranks; 0 if one of them is constant."""
     a, b = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale else 0.0
@@ -309,7 +310,7 @@ def _correlation(one: Float64Array, other: Float64Array) -> float:
 def _groups(
     error: Float64Array, ranks: Float64Array, recordings: NDArray[np.int64]
 ) -> Groups | None:
-    """By recording, where several devices have the same and there is more than one; or None."""
+    """Group by recording, if there are several and devices share them; else None."""
     numbers, of = np.unique(recordings, return_inverse=True)
     if not 1 < len(numbers) <= len(error) / 2:
         return None
@@ -317,8 +318,8 @@ def _groups(
     between = float((size * (np.bincount(of, ranks) / size - ranks.mean()) ** 2).sum())
     total = float(((ranks - ranks.mean()) ** 2).sum())
     share = between / total if total else 0.0
-    # Kruskal and Wallis: (n - 1) share is about chi-squared with k - 1 degrees of freedom, of mean
-    # k - 1 and variance 2 (k - 1).
+    # Kruskal and Wallis: (n - 1) share is approximately chi-squared with k - 1 degrees of freedom,
+    # so it has mean k - 1 and variance 2 (k - 1).
     free = len(numbers) - 1
     tells = (len(error) - 1) * share > free + 4 * np.sqrt(2 * free)
     median = np.array([np.median(error[of == group]) for group in range(len(numbers))])

@@ -1,12 +1,18 @@
-"""Every forecast next to the observed value, as CSV or Parquet: what ``--out`` writes.
+"""Forecasts next to the observed values, as CSV or Parquet: what ``--out`` writes.
 
-One line per row of the stream and per row still to come. Columns: row, time (if the stream
-has one), and of each target its label (``temp``), and for each horizon its forecast, made that many
-rows earlier (``temp_forecast``), the ends of its intervals (``temp_low_80``, ``temp_high_80``), the
-anomaly score of the label (``temp_score``) and whether an alarm began (``temp_alarm``). With
-several horizons the names end in the horizon (``temp_forecast_5``). A class target has its classes'
-names, the most probable class as forecast, and that one's probability (``status_probability``).
-Nothing stands where there is no value. Numbers have nine digits, which tell every float32.
+There is one line per row of the stream, and one per later row that is forecast. The columns are
+row, time (if the stream has one), and for each target ``temp``:
+
+* ``temp``: its label.
+* ``temp_forecast``: the forecast for this row, made ``horizon`` rows earlier.
+* ``temp_low_80``, ``temp_high_80``: bounds of its intervals.
+* ``temp_score``: the anomaly score of the label.
+* ``temp_alarm``: whether an alarm began.
+
+With several horizons the names end in the horizon (``temp_forecast_5``). A class target has the
+names of its classes, the most probable class as forecast, and its probability
+(``status_probability``). Without a value, a cell is empty. Numbers have nine digits, which identify
+every float32.
 """
 
 from __future__ import annotations
@@ -26,20 +32,20 @@ from nbt_embed.arrays import Float32Array
 from nbt_embed.config import Config
 
 _PARQUET = (".parquet", ".pq")
-_PIECE = 1 << 16  # rows of one row group
+_PIECE = 1 << 16  # rows per row group
 _DIGITS = 9  # of a number as text
 
 
 class Writer:
-    """Takes forecasts piece by piece (``trial.Listener``) into a temporary file.
+    """Writes forecasts piece by piece (``trial.Listener``) into a temporary file.
 
     Args:
-        recording: whose names and classes are written.
-        config: the learner's; its link and levels decide about columns.
+        recording: has the names and classes.
+        config: the learner's; its link and levels determine the columns.
         horizons: of the trial.
-        name: of the file to be written; Parquet if it ends so, else CSV.
+        name: of the output file; Parquet if it ends so, else CSV.
 
-    Use as a context manager; ``file`` holds everything once ``finish`` was called.
+    Use as a context manager; ``file`` is complete after ``finish``.
     """
 
     def __init__(
@@ -72,7 +78,7 @@ class Writer:
         self._take(self._frame(rows, block.time, block.targets, told))
 
     def finish(self, waiting: list[tuple[Float32Array, Float32Array | None]]) -> None:
-        """As ``trial.Listener.finish``: lines of rows still to come, then the file is whole."""
+        """As ``trial.Listener.finish``: write lines of later rows, and complete the file."""
         ahead = max(len(forecasts) for forecasts, _ in waiting)
         if ahead:
             rows = np.arange(self._rows, self._rows + ahead)
@@ -128,7 +134,7 @@ class Writer:
         columns: dict[str, pl.Series] = {}
 
         def put(name: str, values: Any) -> None:
-            while name in columns:  # a target may be named like a column of another one
+            while name in columns:  # a target may be named like a column of another target
                 name += "_"
             series = values if isinstance(values, pl.Series) else pl.Series(values)
             columns[name] = series.fill_nan(None) if series.dtype.is_float() else series
@@ -145,7 +151,7 @@ class Writer:
         return pl.DataFrame(columns)
 
     def _said(self, one: Told, target: int, rows: NDArray[np.intp]) -> list[tuple[str, Any]]:
-        """Name and values of the columns of one target at one horizon."""
+        """Yield name and values of the columns of one target at one horizon."""
         if self._config.link == "categorical":
             best = most_probable(one.forecast)[:, 0]
             return [("forecast", self._label(best)), ("probability", one.forecast.max(axis=1))]
@@ -158,14 +164,14 @@ class Writer:
         if self._config.anomaly:
             nothing = np.full(len(rows), np.nan, np.float32)
             alarm = pl.Series(np.isin(rows, one.alarms[target]).astype(np.int8))
-            if one.anomaly is None:  # of rows still to come
+            if one.anomaly is None:  # of later rows
                 alarm = pl.Series([None] * len(rows), dtype=pl.Int8)
             said.append(("score", nothing if one.anomaly is None else one.anomaly[:, target]))
             said.append(("alarm", alarm))
         return said
 
     def _label(self, values: NDArray[Any]) -> Any:
-        """Labels as the file has them: classes by their names."""
+        """Return labels for the file: classes by their names."""
         if self._classes is None:
             return values
         names = [None if value != value else self._classes[int(value)] for value in values.tolist()]
@@ -173,7 +179,7 @@ class Writer:
 
 
 def _filled(values: Float32Array, rows: int) -> Float32Array:
-    """As many rows, NaN where there are no more."""
+    """Extend an array to a number of rows with NaN."""
     filled = np.full((rows, *values.shape[1:]), np.nan, np.float32)
     filled[: len(values)] = values
     return filled

@@ -1,4 +1,4 @@
-"""JSON lines as a table: an object per row, a column for every field that any of them has."""
+"""JSON lines as a table: one row per object, one column per field of any object."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from nbt_embed.app.objects import MOST, decoded, flattened, objects_of, text_of
 from nbt_embed.app.source import Source
 from nbt_embed.errors import StreamError
 
-PIECE = 1 << 14  # rows of one temporary file
+PIECE = 1 << 14  # rows per temporary file
 _MARK = b"\xef\xbb\xbf"
 _BEGIN = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*\{|\[\s*\]\s*[\r\n])')
 _SHOWN = 40
 
 
 def is_json(head: bytes) -> bool:
-    """Whether a file that begins so holds JSON objects."""
+    """Return whether a file that starts so contains JSON objects."""
     return _BEGIN.match(head) is not None
 
 
 def json_lines(source: Source, folder: Path, number: int) -> tuple[pl.LazyFrame, NDArray[Any]]:
-    """The columns of a file of JSON lines, and the line of each row.
+    """Return the columns of a file of JSON lines, and the line of each row.
 
-    A field is named by its path (``sensor.temp``). One that holds texts anywhere is a column of
-    texts; one that an object has not is missing in its row. A line holds an object, or an array of
-    objects, which are as many rows.
+    A field is named by its path (``sensor.temp``). A field with any text becomes a column of texts;
+    an absent field is missing in its row. A line contains an object, or an array of objects, one
+    row each.
 
     Args: source; folder and number, for temporary files.
-    Errors: StreamError names the line that is no object.
+    Errors: StreamError names the line without an object.
     Cost: two passes, memory of some megabytes.
     """
     title, numeric = source.title, dict[str, bool]()
@@ -78,7 +78,7 @@ def _column(name: str, numeric: bool, rows: list[dict[str, Any]]) -> pl.Series:
 
 
 def _records(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number of the line and fields of every object. Errors: StreamError."""
+    """Yield line number and fields of every object. Errors: StreamError."""
     title, line, rest = source.title, 0, b""
     with source.open() as plain:
         file = Utf8(title, plain, UTF8, 0)
@@ -107,8 +107,8 @@ def _objects(title: str, line: int, text: bytes) -> list[dict[str, Any]]:
         reason = "not UTF-8" if not_utf8 else getattr(error, "msg", str(error))
         raise StreamError(
             f"{title}: line {line} is not a complete JSON object ({reason}) in "
-            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, as jq "
-            "-c . does, or remove the line"
+            f"{text[:_SHOWN].decode(errors='replace')!r}: write each object on one line, for "
+            "example with jq -c ., or remove the line"
         ) from None
     if found is None:
         what = "an array" if isinstance(value, list) else f"{value!r}"[:_SHOWN]
@@ -120,7 +120,7 @@ def _objects(title: str, line: int, text: bytes) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> float | None:
-    """A number of JSON; other values are missing."""
+    """Return a number of JSON; other values are missing."""
     if not isinstance(value, (bool, int, float)):
         return None
     try:

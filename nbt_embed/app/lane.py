@@ -1,4 +1,4 @@
-"""One model that is fed a stream in pieces, and its forecasts aligned with observed values."""
+"""One model that is fed a stream in pieces, with forecasts aligned to observed values."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from nbt_embed.learner import Learner
 
 
 class Delay:
-    """Rows that come out ``rows`` rows later: what was forecast at t, for the label of t + rows.
+    """Delays rows by ``rows``: the forecast made at t, for the label of t + rows.
 
     Args: rows, from 0; shape of one row.
     """
 
     def __init__(self, rows: int, shape: tuple[int, ...]) -> None:
         self.waiting: Float32Array = np.full((rows, *shape), np.nan, np.float32)
-        """(rows, ...), forecasts of rows still to come, NaN where there is none."""
+        """(rows, ...), forecasts of later rows, NaN where there is none."""
 
     def push(self, values: Float32Array) -> Float32Array:
-        """Take (T, ...) and give back as many, the ones of ``rows`` rows before."""
+        """Take (T, ...) and return as many, those of ``rows`` rows earlier."""
         both = np.concatenate([self.waiting, values])
         self.waiting = both[len(values) :].copy()
         return both[: len(values)]
 
     def reset(self) -> None:
-        """Forget what waits: another recording begins."""
+        """Forget waiting rows, since another recording starts."""
         self.waiting[:] = np.nan
 
 
 class Lane:
-    """A model, its score, and the time it has taken.
+    """A model with its score and its time.
 
-    Args: entrant; horizon; n_out; score, fresh.
+    Args: entrant; horizon; n_out; score, a new one.
     """
 
     def __init__(self, entrant: Entrant, horizon: int, n_out: int, score: Score) -> None:
@@ -51,11 +51,11 @@ class Lane:
         self._horizon = horizon
 
     def feed(self, block: Block, truths: Float32Array) -> Float32Array:
-        """Learn the next rows; returns what was forecast for them, (T, n_out)."""
+        """Learn the next rows, and return the forecasts for them, (T, n_out)."""
         if block.reset:
             self.reset()
         began = time.perf_counter()
-        with warnings.catch_warnings():  # counted, and told at the end
+        with warnings.catch_warnings():  # divergence is counted, and reported at the end
             warnings.simplefilter("ignore", DivergenceWarning)
             forecasts = self._run(block)
         self.seconds += time.perf_counter() - began
@@ -64,7 +64,7 @@ class Lane:
         return aligned
 
     def reset(self) -> None:
-        """Begin another recording."""
+        """Start another recording."""
         self.entrant.model.reset_state()
         self.forecasts.reset()
 
@@ -73,10 +73,10 @@ class Lane:
 
 
 class LearnerLane(Lane):
-    """The learner: with its forecasts their intervals, scores of labels, and what guards did.
+    """The learner, with intervals of its forecasts, scores of labels, and guard actions.
 
-    Attributes: learner; bounds and anomaly of the rows fed last, (T, n_out, 2 levels) and
-    (T, n_out), or None where the learner has none; guard_rows, of the whole stream.
+    Attributes: learner; bounds and anomaly of the last rows, (T, n_out, 2 levels) and (T, n_out),
+    or None where the learner has none; guard_rows, of the whole stream.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LearnerLane(Lane):
 
     @property
     def trust(self) -> Float32Array | None:
-        """Shares of the mixture now (``mixture_shares``)."""
+        """Current shares of the mixture (``mixture_shares``)."""
         return mixture_shares(self.learner)
 
     @property
@@ -130,14 +130,14 @@ class LearnerLane(Lane):
 
 
 def mixture_shares(learner: Learner) -> Float32Array | None:
-    """Shares of a learner's mixture now, (n_out, experts), or None without one."""
+    """Return the current shares of a learner's mixture, (n_out, experts), or None without one."""
     if "weight" not in learner.arrays:
         return None
     return learner.array("weight").reshape(learner.config.n_out, -1)
 
 
 def expert_names(config: Config) -> tuple[str, ...]:
-    """Names of the mixture's forecasts, in the order of ``mixture_shares``."""
+    """Return the names of the mixture's forecasts, in the order of ``mixture_shares``."""
     names = ["last value"]
     if config.linear_lags:
         names.append(f"own last {config.linear_lags} rows")

@@ -1,7 +1,7 @@
-"""Whole rows of a text file, some hundred kilobytes at a time, each with its line in the file.
+"""Whole rows of a text file in chunks of some hundred kilobytes, with their line numbers.
 
-Comment lines are counted and taken out as blank lines are, quotes are checked, and every row has as
-many cells as the header: what is left can be parsed without a look at the rest of the file.
+Comment lines are counted and removed like blank lines, quotes are checked, and every row must have
+as many cells as the header. So each chunk can be parsed without the rest of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.errors import StreamError
 
 BLOCK = 1 << 19
-LONGEST = 1 << 24  # bytes of one row; more is no table
+LONGEST = 1 << 24  # bytes per row; a longer row is refused
 _NEWLINE = 10
 _COMMENT = re.compile(COMMENT.encode())
 _WHITE = np.frombuffer(b"\n \t", np.uint8)
@@ -34,7 +34,7 @@ class Chunk:
         data: whole rows in UTF-8, each with a newline at its end.
         row: number of the first one, counted from 0.
         lines: (rows,) line of each row in the file, counted from 1.
-        marks: for numbers with a decimal comma: columns in which a point stands.
+        marks: for numbers with a decimal comma: columns that contain a point.
     """
 
     data: bytes
@@ -45,7 +45,7 @@ class Chunk:
 
 @dataclass
 class Comments:
-    """Comment lines that were taken out.
+    """Comment lines that were removed.
 
     Attributes: count, of them; first, line and text of the first one.
     """
@@ -54,13 +54,13 @@ class Comments:
     first: tuple[int, str] | None = None
 
     def add(self, line: int, text: str) -> None:
-        """One more."""
+        """Add a comment line."""
         self.count += 1
         self.first = self.first or (line, text.strip()[:_SHOWN])
 
 
 class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once more
-    """A file that began as UTF-8 is not. ``text``: the lines that show it; ``line``, the first."""
+    """A file that starts as UTF-8 is not. ``text``: the lines that show it; ``line``, the first."""
 
     def __init__(self, text: bytes, line: int) -> None:
         super().__init__()
@@ -70,10 +70,10 @@ class OtherEncoding(Exception):  # noqa: N818  # no error: the file is read once
 def chunks(
     title: str, file: Utf8, dialect: Dialect, points: bool, comments: Comments
 ) -> Iterator[Chunk]:
-    """The rows of a file.
+    """Yield the rows of a file.
 
-    Args: title, what messages call the file; file, from its start; points, whether to look for
-    columns with points; comments, where comment lines are counted.
+    Args: title, name of the file in messages; file, from its start; points, whether to look for
+    columns with points; comments, receives comment lines.
     Errors: StreamError names the line; OtherEncoding.
     """
     reader = _Lines(title, file, dialect.first)
@@ -85,7 +85,9 @@ def chunks(
             ascii_so_far = _check_utf8(title, block, first, ascii_so_far)
         if b"\x00" in block:
             line = first + block.count(b"\n", 0, block.index(b"\x00"))
-            raise StreamError(f"{title}: line {line} holds a NUL byte: this is no text, or damaged")
+            raise StreamError(
+                f"{title}: line {line} holds a NUL byte: the file is not text, or damaged"
+            )
         more, lines = _without_blanks(block, first, dialect, comments)
         if quote and quote in more:
             more = _close_quotes(more, quote, dialect.delimiter)
@@ -107,8 +109,10 @@ def chunks(
 
 
 def too_long(title: str, line: int) -> StreamError:
-    """The error about a line that is no row of a table."""
-    return StreamError(f"{title}: line {line} is longer than {LONGEST >> 20} MiB: this is no table")
+    """Return the error about a line that is too long for a row."""
+    return StreamError(
+        f"{title}: line {line} is longer than {LONGEST >> 20} MiB: this is not a table"
+    )
 
 
 class _Lines:
@@ -144,7 +148,7 @@ class _Lines:
 
 
 def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> bool:
-    """False: this is text in UTF-8 beyond ASCII. Errors: StreamError, OtherEncoding."""
+    """Return False, since the text is UTF-8 beyond ASCII. Errors: StreamError, OtherEncoding."""
     try:
         block.decode(UTF8)
     except UnicodeDecodeError as error:
@@ -152,8 +156,8 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
         if ascii_so_far and block[: error.start].isascii():
             raise OtherEncoding(block, line) from None
         raise StreamError(
-            f"{title}: line {line} is not UTF-8, as lines before it are: correct it, or name the "
-            "encoding, as --encoding latin-1"
+            f"{title}: line {line} is not UTF-8, unlike the lines before: correct it, or name the "
+            "encoding, such as --encoding latin-1"
         ) from None
     return False
 
@@ -161,9 +165,9 @@ def _check_utf8(title: str, block: bytes, first: int, ascii_so_far: bool) -> boo
 def _without_blanks(
     block: bytes, first: int, dialect: Dialect, comments: Comments
 ) -> tuple[bytes, NDArray[np.int64]]:
-    """Lines without comments and blank ones, which are rows of a single column, and their numbers.
+    """Remove comments, and blank lines unless there is one column; return lines with numbers.
 
-    A delimiter of spaces is one space.
+    A delimiter of spaces becomes one space.
     """
     delimiter, single = dialect.delimiter, len(dialect.names) == 1
     if delimiter == " ":
@@ -172,7 +176,7 @@ def _without_blanks(
     ends = np.flatnonzero(array == _NEWLINE)
     numbers = np.arange(first, first + len(ends))
     commented = b"#" in block or b"%" in block or b"//" in block
-    # The first byte of every line tells of most that they are not blank.
+    # The first byte of a line shows for most lines that they are not blank.
     begins = array[np.concatenate([[0], ends[:-1] + 1])]
     if not commented and (single or not np.isin(begins, _WHITE).any()):
         return block, numbers
@@ -188,7 +192,7 @@ def _without_blanks(
 
 
 def _is_comment(line: bytes, number: int, dialect: Dialect, comments: Comments) -> bool:
-    """Whether a line that begins as a comment is one, which is counted then."""
+    """Return whether a line that starts like a comment is one, and count it."""
     text = line.decode(errors="replace")
     if is_row(split(text, dialect.delimiter, dialect.quote), dialect.numeric):
         return False
@@ -197,7 +201,7 @@ def _is_comment(line: bytes, number: int, dialect: Dialect, comments: Comments) 
 
 
 def _close_quotes(text: bytes, quote: bytes, delimiter: str) -> bytes:
-    """Quotes next to their delimiter, without the spaces that some programs write between."""
+    """Remove the spaces that some programs write between a quote and its delimiter."""
     mark = re.escape(delimiter.encode())
     text = re.sub(rb"(^|" + mark + rb"|\n)[ \t]+" + quote, rb"\1" + quote, text)
     return re.sub(quote + rb"[ \t]+(" + mark + rb"|\n)", quote + rb"\1", text)
@@ -211,7 +215,7 @@ def _chunk(
     row: int,
     points: bool,
 ) -> Chunk:
-    """A chunk of lines whose rows have been checked."""
+    """Return a chunk of lines, after checking their rows."""
     array = np.frombuffer(text, np.uint8)
     ends, marks = np.flatnonzero(array == _NEWLINE), np.empty(0, np.int64)
     width, mark = len(dialect.names), ord(dialect.delimiter)
@@ -258,7 +262,7 @@ def _check_widths(
     raise StreamError(
         f"{title}: line {numbers[bad]} has {count_of_cells(int(cells[bad]))} and the header has "
         f"{width}, "
-        f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct the line, or take it out"
+        f"separated by {shown_delimiter(delimiter)} ({shown!r}): correct or remove the line"
     )
 
 
@@ -270,7 +274,7 @@ def _check_quotes(
     ends: NDArray[np.int64],
     dialect: Dialect,
 ) -> None:
-    """Refuse a quote that neither begins nor ends a cell."""
+    """Refuse a quote that neither starts nor ends a cell."""
     array = np.frombuffer(text, np.uint8)
     around = np.array([ord(dialect.delimiter), _NEWLINE], np.uint8)
     opening, closing = quotes[0::2], quotes[1::2]
@@ -303,7 +307,7 @@ def _check_cells(
     ends: NDArray[np.int64],
     dialect: Dialect,
 ) -> None:
-    """Refuse a quoted cell of several lines that look like rows."""
+    """Refuse a quoted cell with several lines that look like rows."""
     closing = quotes[1::2]
     for begin, end in zip(quotes[0::2].tolist(), closing.tolist(), strict=False):
         if b"\n" not in text[begin:end]:
@@ -316,7 +320,7 @@ def _check_cells(
 
 
 def _is_row(line: str, dialect: Dialect) -> bool:
-    """Whether a line by itself is a row with numbers where the columns have numbers."""
+    """Return whether a single line is a row with numbers in the numeric columns."""
     quote = dialect.quote
     cells = split(line.replace(quote, "") if quote else line, dialect.delimiter, "")
     if len(cells) != len(dialect.names):
@@ -328,7 +332,7 @@ def _is_row(line: str, dialect: Dialect) -> bool:
 def _swallows(
     title: str, text: bytes, numbers: NDArray[np.int64], dialect: Dialect, final: bool
 ) -> bool:
-    """Refuse a quote that is not closed where rows follow it, or the file ends."""
+    """Refuse an unclosed quote that is followed by rows or the end of the file."""
     array = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(array == ord(dialect.quote))
     ends = np.flatnonzero(array == _NEWLINE)
@@ -342,7 +346,7 @@ def _swallows(
 
 
 def _stray(title: str, text: bytes, at: int, line: int, dialect: Dialect) -> str:
-    """What is wrong with a quote that opens a cell at this place."""
+    """Return the error about a quote that opens a cell at this position."""
     start = text.rfind(b"\n", 0, at) + 1
     cells = text[start:at].decode(errors="replace").count(dialect.delimiter)
     name = dialect.names[cells] if cells < len(dialect.names) else ""

@@ -1,8 +1,8 @@
-"""How series look on a light and a dark page: colours, dashes, hatching; ticks of logarithmic axes.
+"""Appearance of series on light and dark pages: colours, dashes, hatching; logarithmic ticks.
 
-Hues are those of Okabe and Ito (*Color universal design*, 2008), which colour-blind people tell
-apart, made darker or lighter until each contrasts with its page by 3 to 1 or more. Nothing is told
-by colour alone: lines have dashes of their own, areas a hatching.
+Hues are those of Okabe and Ito (*Color universal design*, 2008), which colour-blind people can
+distinguish. They are made darker or lighter until the contrast with the page is at least 3 to 1.
+Colour is never the only distinction: lines have their own dashes, areas a hatching.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nbt_embed.arrays import Float64Array
 
 @dataclass(frozen=True)
 class Stroke:
-    """How one series looks.
+    """Appearance of one series.
 
     Attributes: light, dark: its colour on such a page; dash: lengths of dashes and gaps in pixels,
     empty for a solid line; hatch: Bokeh's name of a pattern, "" for none.
@@ -29,7 +29,7 @@ class Stroke:
     hatch: str = ""
 
 
-_LOG_FROM = 5.0  # largest error by smallest from which their axis is logarithmic
+_LOG_FROM = 5.0  # ratio of largest to smallest error from which their axis is logarithmic
 TRUTH = Stroke("#24292f", "#e6edf3")
 ALARM = Stroke("#b3261e", "#ff8a80")
 _OTHER = Stroke("#5c6570", "#a7b1bb", (2, 6))
@@ -52,24 +52,24 @@ _EXPERTS = (
 
 
 def of_model(key: str) -> Stroke:
-    """The stroke of a model by its key in the document."""
+    """Return the stroke of a model by its key in the document."""
     return _MODELS.get(key, _OTHER)
 
 
 def of_expert(index: int) -> Stroke:
-    """The stroke of a mixture's expert by its place."""
+    """Return the stroke of a mixture's expert by its index."""
     return _EXPERTS[index % len(_EXPERTS)]
 
 
 def of_kind(index: int) -> Stroke:
-    """The stroke of a kind of learner in a comparison, by its place."""
+    """Return the stroke of a kind of learner in a comparison, by its index."""
     return _MODELS[_KINDS[index % len(_KINDS)]]
 
 
 def log_ticks(values: Float64Array) -> list[float] | None:
-    """Numbers for a logarithmic axis, or None where a linear one serves better.
+    """Return ticks for a logarithmic axis, or None if a linear axis is better.
 
-    1, 2 and 5 of every decade that the finite values reach, or 1 alone of many decades.
+    1, 2 and 5 of every decade of the finite values, or only 1 if there are many decades.
     """
     known = values[np.isfinite(values)]
     if not known.size or known.min() <= 0 or known.max() < _LOG_FROM * known.min():

@@ -1,4 +1,4 @@
-"""Numbers that may mark missing values: -200 or 65535, far from all other values of a column."""
+"""Numbers that may mark missing values, such as -200 or 65535, far from a column's other values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nbt_embed.arrays import Float64Array
 
 _LOWEST = -99.0  # whole numbers up to here, and
 _HIGHEST = (999.0, 9999.0, 99999.0, 999999.0, 32767.0, 65535.0)
-_TIMES = 3  # a marker occurs at least so often,
-_DIFFERENT = 10  # next to more than so many different values
-_LOOKED_AT = 1024  # among the first so many of a batch
-_NAMED = 3  # columns of a sentence
+_TIMES = 3  # a marker occurs at least this often,
+_DIFFERENT = 10  # with more than this many different other values
+_LOOKED_AT = 1024  # values per batch that are examined for that
+_NAMED = 3  # columns that a sentence names
 
 
 @dataclass(eq=False)
@@ -23,9 +23,9 @@ class Marker:
 
     Attributes:
         sign: 1, or -1 for a column whose values are negated.
-        value: the lowest value that may be a marker; count, how often it occurred.
+        value: the lowest value that may be a marker; count, its occurrences.
         rest: the lowest of the other values.
-        varied: whether many different values occurred next to it.
+        varied: whether there are many different other values.
     """
 
     sign: int
@@ -35,7 +35,7 @@ class Marker:
     varied: bool = False
 
     def add(self, values: Float64Array, extreme: float) -> None:
-        """Look at the next values. Args: extreme, the lowest (highest) of them, NaN if all miss."""
+        """Examine the next values. Args: extreme, the lowest (highest), NaN if all are missing."""
         low = self.sign * extreme
         if np.isnan(low):
             return
@@ -63,7 +63,7 @@ class Marker:
 
 
 def sentences(columns: Mapping[str, Iterable[Marker]]) -> list[str]:
-    """What a person should know about numbers that may be markers, of columns by name."""
+    """Yield notes about numbers that may be markers, of columns by name."""
     found: dict[float, dict[str, int]] = {}
     for name, markers in columns.items():
         for one in markers:

@@ -1,4 +1,4 @@
-"""What is compared on a stream: the learner, its frozen twin, and what a person would try first."""
+"""The compared models: the learner, its frozen twin, and simple baselines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nbt_embed.baselines import LastValue, Nlms, Seasonal
 from nbt_embed.config import Config
 from nbt_embed.learner import Learner
 
-# Keys, in the order of every table. The learner stands first.
+# Keys, in the order of every table. The learner is first.
 LEARNER, FROZEN, RLS, NLMS, LAST, SEASONAL, MAJORITY = (
     "learner",
     "frozen",
@@ -25,26 +25,25 @@ LEARNER, FROZEN, RLS, NLMS, LAST, SEASONAL, MAJORITY = (
     "seasonal",
     "majority",
 )
-# Those that a person would write instead. The frozen twin, which shows what learning contributes,
-# is not one.
+# Baselines. The frozen twin is not one, since it shows what learning contributes.
 SIMPLE = (RLS, NLMS, LAST, SEASONAL, MAJORITY)
 
 
 class Model(Protocol):
-    """What is fed a stream in pieces."""
+    """A model that is fed a stream in pieces."""
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, horizon: int) -> Float32Array:
-        """Forecasts (T, n_out), as ``Learner.run``."""
+        """Return forecasts (T, n_out), as ``Learner.run``."""
         ...
 
     def reset_state(self) -> None:
-        """Begin another recording."""
+        """Start another recording."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Entrant:
-    """A model with its name, and the settings and bytes of one that a device can run."""
+    """A model with its name, and settings and bytes if a device can run it."""
 
     key: str
     name: str
@@ -58,14 +57,14 @@ class Entrant:
 
 
 def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entrant]:
-    """Fresh models for forecasts ``horizon`` rows ahead.
+    """Return new models for forecasts ``horizon`` rows ahead.
 
-    Recursive least squares is a learner of the same kernel without units (``hidden=0``), so that a
-    device can run it as it is. The frozen twin has all of the learner but recurrent weights that
-    learn. NLMS sees the same lags.
+    Recursive least squares is a learner of the same kernel without units (``hidden=0``), so a
+    device can run it unchanged. The frozen twin has all of the learner except learnt recurrent
+    weights. NLMS has the same lags.
 
-    Bytes are those of learners with the intervals and scores of this one, so that like is compared
-    with like; to run them takes the forecasts alone.
+    The bytes include intervals and scores if this learner has them, for a fair comparison; only the
+    forecasts are computed.
 
     Args: config of the learner; period in rows, or None. Errors: ConfigError.
     """
@@ -92,7 +91,7 @@ def entrants(config: Config, horizon: int, period: int | None) -> Iterator[Entra
 
 
 def _quiet(config: Config) -> Config:
-    """The same forecasts without intervals and scores, which nobody asks of a baseline."""
+    """Return a configuration of equal forecasts without intervals and scores."""
     return replace(config, intervals=0, levels=(), anomaly=False)
 
 
@@ -103,7 +102,7 @@ def _of_classes(config: Config, kind: type[LastClass] | type[Majority]) -> Model
 
 
 def without_units(config: Config) -> Config:
-    """Recursive least squares on the same lags: what the option --hidden 0 gives."""
+    """Return recursive least squares on the same lags, as the option --hidden 0."""
     return Config(
         config.n_in,
         config.n_out,

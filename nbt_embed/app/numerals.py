@@ -1,9 +1,9 @@
 """Numbers as texts: decimal and thousands marks, and spellings of a missing value.
 
-A mark that may be either (``1.234``) is decided by the whole file: by cells that allow one reading
-alone (``0.5``, ``12.34``, ``1.234.567``, ``1.234,5``). Where they contradict one another, or where
-whole numbers next to them leave it open, the file is refused. Where all cells are as ``1.234``, the
-point is decimal; the caller notes it.
+An ambiguous mark (``1.234``) is decided by the whole file, by its unambiguous cells (``0.5``,
+``12.34``, ``1.234.567``, ``1.234,5``). If these contradict one another, or whole numbers next to
+them leave the mark open, the file is refused. If all cells are like ``1.234``, the point is
+decimal, which the caller notes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nbt_embed.arrays import Float64Array
 from nbt_embed.errors import StreamError
 
-ERRORS = (  # of a spreadsheet, in English and in German
+ERRORS = (  # of spreadsheets, in English and in German
     "#n/a", "#nv", "#div/0!", "#ref!", "#bezug!", "#value!", "#wert!", "#null!", "#num!", "#zahl!",
     "#name?",
 )  # fmt: skip
@@ -28,7 +28,7 @@ MISSING = (
     "-", "--", "---", "\u2212", "\u2013", "\u2014", "?",
     "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind",
 )  # fmt: skip
-_MINUS = "\u2212"  # of typography, which means the hyphen's minus
+_MINUS = "\u2212"  # typographic minus, replaced by a hyphen
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _DOT = rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 _COMMA = rf"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+){_EXPONENT}"
@@ -44,7 +44,7 @@ _GROUPS = {mark: re.compile(pattern) for mark, pattern in _GROUPED.items()}
 _PLAINS = {mark: re.compile(pattern) for mark, pattern in _PLAIN.items()}
 _PARTS = {".": re.compile(f"[,{_SPACES}]"), ",": re.compile(f"[.{_SPACES}]")}
 _NUMBER = re.compile("|".join([_DOT, _COMMA, *_GROUPED.values(), _INFINITE]))
-# What a cell tells of the file: name -> (a text it must hold, pattern of the cell).
+# What a cell shows about the file: name -> (a text that it contains, pattern of the cell).
 _TELLS = {
     "dot": (".", rf"^(?:{_DOT}|[+-]?[0-9]{{1,3}}(?:[,{_SPACES}][0-9]{{3}})+\.[0-9]*)$"),
     "comma": (",", rf"^(?:{_COMMA}|[+-]?[0-9]{{1,3}}(?:[.{_SPACES}][0-9]{{3}})+,[0-9]*)$"),
@@ -60,27 +60,27 @@ _TELLS = {
 REMEDY = "name the decimal mark, --decimal , or --decimal ."
 
 Place = tuple[int, str]  # row and cell
-Words = Callable[[str, int, str], str]  # of a column, a row and a cell: line, column and cell
+Words = Callable[[str, int, str], str]  # formats column, row and cell as line, column and cell
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell is empty or spells a missing value."""
+    """Return whether a cell is empty or spells a missing value."""
     return cell.lower() in MISSING
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number with any marks, or infinite."""
+    """Return whether a cell is a number with any marks, or infinite."""
     return _NUMBER.fullmatch(cell.replace(_MINUS, "-")) is not None
 
 
 def has_marks(cell: str) -> bool:
-    """Whether the decimal mark must be decided by other cells, or is no point."""
+    """Return whether other cells must decide the decimal mark, or it is not a point."""
     return is_number(cell) and re.fullmatch(_DOT, cell.replace(_MINUS, "-")) is None
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What marks a missing value in one file.
+    """Missing values of one file.
 
     Attributes: texts, spellings, stripped; numbers, values.
     """
@@ -90,7 +90,7 @@ class Missing:
 
     @classmethod
     def of(cls, said: tuple[str, ...]) -> Missing:
-        """The usual spellings and those that were named."""
+        """Return the usual spellings and the given ones."""
         usual = [form for text in MISSING for form in (text, text.upper(), text.capitalize())]
         usual += ["NaN", "NaT", "N/a", "<Na>"]
         numbers = []
@@ -102,27 +102,27 @@ class Missing:
         return cls(tuple(dict.fromkeys([*usual, *(text.strip() for text in said)])), tuple(numbers))
 
     def without(self, cells: pl.Series) -> pl.Series:
-        """Texts, stripped; null where missing."""
+        """Return texts, stripped; null where missing."""
         stripped = cells.str.strip_chars()
         gone = stripped.is_in(list(self.texts)) | stripped.str.to_lowercase().is_in(list(MISSING))
         return stripped.set(gone.fill_null(value=False), None)
 
     def out_of(self, values: Float64Array) -> Float64Array:
-        """Numbers, NaN where missing."""
+        """Return numbers, NaN where missing."""
         for number in self.numbers:
             values = np.where(values == number, np.nan, values)
         return values
 
 
 def numbers(cells: pl.Series, decimal: str) -> tuple[Float64Array, NDArray[np.uint32]]:
-    """Numbers of stripped texts, NaN where null or no number, and the rows of the latter."""
+    """Convert stripped texts, NaN where null or not a number; also return the rows of those."""
     found = plain(cells, decimal).cast(pl.Float64, strict=False)
     bad = (found.is_null() & cells.is_not_null()).arg_true()
     return found.fill_null(np.nan).to_numpy(), bad.to_numpy()
 
 
 def plain(cells: pl.Series, decimal: str) -> pl.Series:
-    """Numbers as texts with a decimal point and no other mark; what is no number is no number."""
+    """Replace the marks of numbers by a decimal point; other texts do not become numbers."""
     text = cells.str.replace_all(_MINUS, "-", literal=True)
     grouped = text.str.contains(f"^(?:{_GROUPED[decimal]})$").fill_null(value=False)
     if grouped.any():
@@ -135,7 +135,7 @@ def plain(cells: pl.Series, decimal: str) -> pl.Series:
 
 
 def number(cell: str, decimal: str) -> float | None:
-    """The number of one stripped text, by the rules of ``numbers``; None: it is no finite one."""
+    """Return the number of a stripped text, by the rules of ``numbers``; None: not finite."""
     text = cell.replace(_MINUS, "-")
     if _GROUPS[decimal].fullmatch(text):
         text = _PARTS[decimal].sub("", text)
@@ -145,9 +145,10 @@ def number(cell: str, decimal: str) -> float | None:
 
 
 def decimal_of(cell: str) -> tuple[str, bool] | None:
-    """The decimal mark that one stripped number tells, and whether it can be no other.
+    """Return the decimal mark of one stripped number, and whether it is unambiguous.
 
-    None: it has no mark, or is no number. A number as 1,234 may be a thousand, and is not sure.
+    None: it has no mark, or is not a number. A number like 1,234 may be a thousand, so it is
+    ambiguous.
     """
     text = cell.replace(_MINUS, "-")
     fits = [mark for mark in ".," if number(text, mark) is not None]
@@ -160,12 +161,12 @@ def decimal_of(cell: str) -> tuple[str, bool] | None:
 
 @dataclass
 class Marks:
-    """What the cells of one file tell about its decimal mark; columns by their names."""
+    """What the cells of one file show about its decimal mark; columns by their names."""
 
     columns: dict[str, dict[str, Place]] = field(default_factory=dict)
 
     def observe(self, name: str, cells: pl.Series, row: int) -> None:
-        """Look at a column's next cells, stripped, null where missing; row is that of the first."""
+        """Examine a column's next cells, stripped, null where missing; row is that of the first."""
         tells = self.columns.setdefault(name, {})
         cells = cells.str.replace_all(_MINUS, "-", literal=True)
         holds = {
@@ -190,7 +191,7 @@ class Marks:
                 tells[tell] = (row + int(rows[first]), str(some[first]))
 
     def first(self, *tells: str) -> tuple[str, int, str] | None:
-        """Column, row and cell of the first cell that tells one of these."""
+        """Return column, row and cell of the first cell that shows one of these."""
         found = [
             (place[0], name, place[1])
             for name, told in self.columns.items()
@@ -204,11 +205,11 @@ class Marks:
 
 
 def decide(marks: Marks, delimiter: str, place: Words) -> str:
-    """The decimal mark of a file.
+    """Decide the decimal mark of a file.
 
-    Args: marks, of all its cells; delimiter, "" for a single column; place, (column, row, cell)
-    in words.
-    Errors: StreamError shows two cells that contradict one another, or one with two readings.
+    Args: marks, of all its cells; delimiter, "" for a single column; place, formats (column, row,
+    cell).
+    Errors: StreamError shows two cells that contradict one another, or an ambiguous one.
     """
     comma = marks.first("comma", "dots")
     dot = marks.first("dot", "commas")
@@ -225,8 +226,8 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
                 f"or thousands: {REMEDY}"
             )
         doubtful = either_comma or either_dot
-        sure = not either_comma or delimiter == ";"  # which is used where the comma is decimal
-        if doubtful and not (either_dot and delimiter == ","):  # or not, where the point is
+        sure = not either_comma or delimiter == ";"  # the usual delimiter with decimal commas
+        if doubtful and not (either_dot and delimiter == ","):  # or with decimal points
             for name, told in marks.columns.items():
                 either = told.get("either comma") or told.get("either dot")
                 if either and ("small" in told or not sure):
@@ -246,10 +247,10 @@ def decide(marks: Marks, delimiter: str, place: Words) -> str:
 
 
 def _check_commas(marks: Marks, dot: tuple[str, int, str], place: Words) -> None:
-    """Refuse a column of cells as 20,129 next to a column of cells as 6.95.
+    """Refuse a column of cells like 20,129 next to a column of cells like 6.95.
 
-    Where cells are separated by commas, those within cells are thousands marks. Elsewhere the
-    column must show it: by a cell without a mark, or by one with two.
+    If commas separate cells, commas within cells are thousands marks. Otherwise the column must
+    show it: by a cell without a mark, or by one with two.
     """
     for name, told in marks.columns.items():
         either = told.get("either comma")
@@ -261,7 +262,7 @@ def _check_commas(marks: Marks, dot: tuple[str, int, str], place: Words) -> None
 
 
 def _check_columns(marks: Marks, decimal: str, place: Words) -> None:
-    """Refuse thousands marks in a column that elsewhere does without them."""
+    """Refuse thousands marks in a column whose other cells have none."""
     own, other = ("comma", "dot") if decimal == "," else ("dot", "comma")
     for name, told in marks.columns.items():
         grouped = told.get(f"either {other}")

@@ -9,15 +9,15 @@ from typing import Any
 MOST = 10_000  # fields of one object
 _DEEPEST = 16
 _decode = json.JSONDecoder().raw_decode
-# Escapes of JSON one by one, of which a half of a pair is caught by its name.
+# Escapes of JSON; the named group matches an unpaired surrogate.
 _HALF = re.compile(r"\\ud[89ab]..\\ud[c-f]..|(?P<half>\\ud[89a-f]..)|\\.", re.IGNORECASE)
 
 
 def decoded(text: str) -> Any:
-    r"""The value of a JSON text; of equal keys the last one counts.
+    r"""Return the value of a JSON text; of equal keys the last one counts.
 
-    An escaped half of a pair (``\ud800`` alone) spells no sign, and no file or message can hold it:
-    it becomes U+FFFD, as in bytes that are no UTF-8. Errors: ValueError.
+    An unpaired surrogate (``\ud800`` alone) is not a character and cannot be written to a file or
+    message. It is replaced by U+FFFD, like bytes that are not UTF-8. Errors: ValueError.
     """
     text = text.strip()
     if "\\ud" in text or "\\uD" in text:
@@ -25,17 +25,17 @@ def decoded(text: str) -> Any:
     try:
         value, end = _decode(text)
     except RecursionError:
-        raise ValueError("no JSON: too deep") from None
+        raise ValueError("not JSON: nested too deeply") from None
     if end != len(text):
-        raise ValueError("no JSON: more follows")
+        raise ValueError("not JSON: text follows the value")
     return value
 
 
 def objects_of(value: Any) -> list[dict[str, Any]] | None:
-    """The objects of which each is a row: one alone, or those of an array that holds nothing else.
+    """Return the objects of a value, one row each: a single one, or an array of objects alone.
 
     An empty array gives none. None: the value is neither. Errors: ValueError: an array mixes
-    objects and other values, so that nobody knows what is a row.
+    objects and other values, so rows cannot be identified.
     """
     if isinstance(value, dict):
         return [value]
@@ -50,7 +50,7 @@ def objects_of(value: Any) -> list[dict[str, Any]] | None:
 
 
 def flattened(value: Any) -> dict[str, Any]:
-    """All fields of a nested object by their dotted names, without empty objects."""
+    """Return all fields of a nested object by their dotted names, without empty objects."""
     found: dict[str, Any] = {}
     stack: list[tuple[str, Any, int]] = [("", value, 0)]
     while stack and len(found) < MOST:
@@ -67,7 +67,7 @@ def flattened(value: Any) -> dict[str, Any]:
 
 
 def text_of(value: Any) -> str:
-    """A value of a field as a cell of a table would spell it."""
+    """Return a field's value as the text of a table's cell."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What a person may say about a file; everything else is recognised."""
+"""Options for reading a file; what is not given is recognised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DELIMITERS = {
 
 
 def named_delimiter(said: str | None) -> str | None:
-    """The character that a person means. Errors: StreamError."""
+    """Return the named character. Errors: StreamError."""
     delimiter = None if said is None else _DELIMITERS.get(said, said)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n"):
         raise StreamError(f"delimiter {said!r}: name one character, tab or space")
@@ -24,21 +24,21 @@ class ReadOptions:
     """How to read files. None: recognise it.
 
     Attributes:
-        time: column of the time, ``Date+Time`` for two; "": no column is the time.
-        time_format: of the time column, as for ``strptime`` (``%d/%m/%Y %H:%M``), a unit since
-            the start: ``s``, ``ms``, ``us``, ``ns``, ``min``, ``h``, ``d``, or a count of days:
+        time: column of the time, ``Date+Time`` for two; "": no time column.
+        time_format: of the time column, as for ``strptime`` (``%d/%m/%Y %H:%M``), a unit since the
+            start: ``s``, ``ms``, ``us``, ``ns``, ``min``, ``h``, ``d``, or a count of days:
             ``excel``, ``matlab``, ``julian``, ``mjd``.
         inputs: names of the input columns; None: every numeric column.
         targets: names of the target columns; None: the inputs.
-        targets_as_inputs: whether targets are inputs too where no inputs are named. False: the
-            learner is not told the value that it has to give in the same row (horizon 0).
+        targets_as_inputs: whether targets are also inputs if no inputs are named. False: the inputs
+            of a row do not contain its own targets (horizon 0).
         missing: further spellings of a missing value; numbers are compared as numbers.
-        delimiter: one character, or its name, as ``tab`` or ``space``, which becomes it.
+        delimiter: one character, or its name ``tab`` or ``space``, which is replaced by it.
         decimal: ``.`` or ``,``.
-        skip: lines before the header that are not read.
-        header: whether the first line holds names.
+        skip: number of lines to skip before the header.
+        header: whether the first line contains names.
         quote: the character around cells; "": none, quotes are text.
-        encoding: as Python names it.
+        encoding: by its name in Python.
         gap: seconds; the learner's state is reset after a longer pause.
         resample: seconds; means over intervals of this length.
         link: of the targets: ``gaussian``, ``bernoulli`` or ``categorical``.

@@ -1,7 +1,7 @@
-"""One HTML page of a run, which needs no network: verdict, tables, figures, costs, settings.
+"""Self-contained HTML page of a run: verdict, tables, figures, costs, settings.
 
-Figures are drawn by BokehJS, which the page carries. Every number in words and tables comes from
-the document, written by ``nbt_embed.app.tables``; the document stands in the page as JSON, too.
+BokehJS, which the page contains, draws the figures. Every number in words and tables comes from the
+document and is formatted by ``nbt_embed.app.tables``; the page also contains the document as JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nbt_embed.app.tables import Table
 from nbt_embed.app.tracks import thinned
 from nbt_embed.cost import USUAL
 
-# What ends a script element, and what JSON may hold and JavaScript once did not.
+# What ends a script element, and line ends that older JavaScript refuses in strings.
 _UNSAFE = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
@@ -34,13 +34,13 @@ _Series = dict[str, Any]
 
 
 def page(document: Mapping[str, Any], pictures: Pictures) -> str:
-    """The page of a run, as text to be written in UTF-8.
+    """Return the page of a run, as text to be written in UTF-8.
 
     Args:
         document: of the run (docs/reference/json.md).
         pictures: its tracks; those of equal horizon and target are shown together.
 
-    Cost: about 1.3 MB for the script that draws, and the points, compressed.
+    Cost: about 1.3 MB for the drawing script, and the points, compressed.
     """
     environment = templates(finalize=shown_text)
     own = own_parts(environment)
@@ -50,7 +50,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
         title=document["source"]["title"],
         subtitle=_subtitle(document),
         version=document["version"],
-        command=Markup(escape(document["command"])),  # to the letter
+        command=Markup(escape(document["command"])),  # unchanged
         verdict=document["verdict"],
         tiles=list(_tiles(document)),
         scores_note=tables.scores_note(document),
@@ -87,7 +87,7 @@ def page(document: Mapping[str, Any], pictures: Pictures) -> str:
 
 
 def templates(**options: Any) -> Environment:
-    """The templates of this package, strict; options are further ones of jinja2."""
+    """Return the templates of this package, strict; options are further ones of jinja2."""
     return Environment(
         loader=PackageLoader("nbt_embed.app", "templates"),
         autoescape=True,
@@ -100,19 +100,19 @@ def templates(**options: Any) -> Environment:
 def own_parts(
     environment: Environment, names: Sequence[str] = ("page.css", "page.js")
 ) -> dict[str, Markup]:
-    """Style and script that every page carries, by their names."""
+    """Return the style and scripts that every page contains, by name."""
     source = environment.loader
     assert source is not None
     return {name: Markup(source.get_source(environment, name)[0]) for name in names}
 
 
 def shown_text(value: Any) -> Any:
-    """What the template writes: texts without hidden characters, and markup as it is."""
+    """Prepare a value for a template: texts without hidden characters, markup unchanged."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else tables.safe(value)
 
 
 def fewer(track: Track, most: int) -> Track:
-    """A track of no more than so many points: lowest and highest of equal pieces."""
+    """Thin a track to at most this many points: lowest and highest of equal pieces."""
     points = len(track.row)
     if points <= most:
         return track
@@ -128,13 +128,13 @@ def fewer(track: Track, most: int) -> Track:
 
 
 def bokeh_script() -> Markup:
-    """The script that draws, without widgets and whatever else the page does not use."""
+    """Return the drawing script, without widgets and other unused parts."""
     scripts = Resources(mode="inline", components=["bokeh"]).js_raw
     return Markup("\n".join(scripts).replace("</script", "<\\/script"))
 
 
 def embedded_json(value: Any) -> Markup:
-    """JSON that may stand in a script element, and says the same."""
+    """Return equivalent JSON that may be part of a script element."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.translate(_UNSAFE))
 
@@ -150,7 +150,7 @@ def _subtitle(document: Mapping[str, Any]) -> str:
 
 
 def _tiles(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The figures that a person asks for first, of the first horizon."""
+    """Yield the most important figures, of the first horizon."""
     one = document["horizons"][0]
     own = [line["scores"].get("learner", {}) for line in one["targets"]]
     ahead = tables.steps(one["horizon"])
@@ -232,7 +232,7 @@ def _setting(value: Any) -> str:
 
 
 def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict[str, Any]:
-    """What is shown of one target and horizon."""
+    """Return the contents of one target and horizon."""
     same = (track.horizon, track.target)
     horizon = next(one for one in document["horizons"] if one["horizon"] == track.horizon)
     alarms = [one for one in horizon["alarms"] or [] if one["target"] == track.target]
@@ -269,7 +269,7 @@ def _view(document: Mapping[str, Any], pictures: Pictures, track: Track) -> dict
 
 
 def series_of(document: Mapping[str, Any], track: Track, alarms: bool) -> Iterator[_Series]:
-    """What the legend of ``figures.forecast_figure`` lists. Args: alarms, whether there are any."""
+    """Yield the legend of ``figures.forecast_figure``. Args: alarms, whether there are any."""
     learner = look.of_model("learner")
     yield drawn("truth", "truth", look.TRUTH)
     yield drawn("forecast", f"forecast of {tables.model_name(document, 'learner')}", learner)
@@ -283,7 +283,7 @@ def series_of(document: Mapping[str, Any], track: Track, alarms: bool) -> Iterat
 
 
 def drawn(role: str, name: str, stroke: Stroke) -> _Series:
-    """One entry of a legend, a line: the role of what is drawn, its name, how it looks."""
+    """Return one legend entry: role, name and appearance."""
     return {
         "role": role,
         "name": name,

@@ -1,4 +1,4 @@
-"""Many models over one stream at once: losses of learners and of what they are compared with."""
+"""Many models over one stream at once: losses of learners and baselines."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from nbt_embed.metrics import RegressionScore, SymbolScore
 from nbt_embed.parallel import Advance, run_all
 from nbt_embed.streams import Stream
 
-_PIECE = 4096  # rows of one call at most
-# Bytes of the learner times rows of one call, at most: a row costs up to 0.7 ns a byte, so that
+_PIECE = 4096  # rows per call, at most
+# Bytes of the learner times rows of one call, at most. A row costs up to 0.7 ns per byte, so
 # Ctrl-C, which waits for the end of a call, takes a tenth of a second of processor time.
 _PIECE_BYTES = 1 << 27
 
@@ -33,8 +33,8 @@ _PIECE_BYTES = 1 << 27
 class Pass:
     """One model over the whole stream.
 
-    Attributes: make, builds the fresh model in the thread that runs it; horizon; score_from, first
-    target rows of the spans that are scored, rising: each span ends where the next one begins.
+    Attributes: make, builds the new model in the thread that runs it; horizon; score_from, first
+    target rows of the scored spans, increasing: each span ends where the next one begins.
     """
 
     make: Callable[[], Model]
@@ -54,21 +54,21 @@ def run_passes(
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Losses]:
-    """Losses of every pass, in their order.
+    """Return the losses of every pass, in order.
 
     Nothing is scored before a model has seen a label for the horizon (``evaluate.Scored``).
 
     Args:
-        stream: what is fed; of classes the targets are (T, 1) numbers of classes.
-        passes: those that take longest should stand first.
-        classes: how many classes there are, or None for real targets.
-        resets: rows at which another recording begins: states are reset before them, and no
-            forecast of a row before one is scored after it.
-        jobs: passes at once; None: as many as this process may use processors.
-        progress: called with the number of rows fed since the last call, one call at a time.
+        stream: what is fed; targets that are classes are (T, 1) class numbers.
+        passes: the longest should come first.
+        classes: number of classes, or None for real targets.
+        resets: rows at which another recording starts: states are reset before them, and no
+            forecast made before such a row is scored after it.
+        jobs: passes at once; None: the number of processors that this process may use.
+        progress: called with the number of rows since the last call, one call at a time.
 
-    Errors: Interrupted, ConfigError (jobs), what the models raise. Cost: that of the models, and
-    a (T, n_out) array for each pass that runs.
+    Errors: Interrupted, ConfigError (jobs), errors of the models. Cost: that of the models, and a
+    (T, n_out) array for each running pass.
     """
     return run_all(
         [partial(_losses, one, stream, classes, resets) for one in passes], jobs, progress
@@ -78,7 +78,7 @@ def run_passes(
 def learner_pass(
     config: Config, stream: Stream, horizon: int, score_from: tuple[int, ...] = (0,)
 ) -> Pass:
-    """A pass of a fresh learner, whose anchors are those of the whole stream."""
+    """Return a pass of a new learner, whose anchors are those of the whole stream."""
 
     def make() -> Model:
         learner = Learner(config)
@@ -91,7 +91,7 @@ def learner_pass(
 def last_pass(
     stream: Stream, horizon: int, classes: int | None, score_from: tuple[int, ...] = (0,)
 ) -> Pass:
-    """The last value, or of classes the last class."""
+    """Return a pass of the last value, or for classes the last class."""
     if classes is not None:
         return Pass(lambda: LastClass(classes), horizon, score_from)
     delay = max(horizon - 1, 0)
@@ -99,10 +99,11 @@ def last_pass(
 
 
 def relative_error(losses: tuple[float, ...], last: tuple[float, ...]) -> float:
-    """Geometric mean over the targets of the loss over that of the last value.
+    """Return the geometric mean over the targets of the loss divided by that of the last value.
 
-    Targets that the last value forecasts without an error do not count; infinite where a loss is.
-    Errors: InputError if no target counts.
+    Targets that the last value forecasts without an error are left out. The result is infinite if a
+    loss is.
+    Errors: InputError if no target is left.
     """
     ratios = [one / other for one, other in zip(losses, last, strict=True) if other > 0]
     if not ratios:
@@ -148,7 +149,7 @@ def _losses(
 
 
 def _piece_of(model: Model) -> int:
-    """Rows of one call."""
+    """Return the rows per call."""
     if not isinstance(model, Learner):
         return _PIECE
     return min(max(_PIECE_BYTES // memory_of(model.config).total, 1), _PIECE)

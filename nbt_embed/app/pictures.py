@@ -1,6 +1,6 @@
-"""One picture of a run for papers, as PNG or SVG: forecasts, errors, trust, bytes.
+"""One picture of a run for papers, as PNG or SVG: forecasts, errors, mixture, bytes.
 
-From the same document and tracks as the page. matplotlib is loaded when something is drawn.
+It uses the page's document and tracks. matplotlib is loaded on demand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KINDS = (".png", ".svg")
 _MOST = 4  # rows of forecasts in one picture
 _POINTS = 200  # of a forecast, the last ones
 _NAME_SHOWN = 34
-# Text stays text in SVG, and its bytes are the same every time.
+# SVG keeps text as text, with the same bytes every time.
 STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -43,17 +43,18 @@ _HATCHES = {"dot": "..", "right_diagonal_line": "///", "left_diagonal_line": "\\
 
 
 def picture(document: Mapping[str, Any], pictures: Pictures, name: str) -> bytes:
-    """Draw a run: equal runs give equal bytes.
+    """Draw a run; equal runs give equal bytes.
 
-    A line of panels for each of the first four targets and horizons, with the last part of the
-    forecast and the error over time; below, the mixture's shares of the first one, and bytes.
+    There is a line of panels for each of the first four targets and horizons, with the last part of
+    the forecast and the error over time. Below are the mixture's shares of the first one, and
+    bytes.
 
     Args:
         document: of the run (docs/reference/json.md).
         pictures: its tracks.
-        name: of the file that will hold it; ends in .png or .svg.
+        name: of the output file; ends in .png or .svg.
 
-    Errors: InputError (another ending, nothing to draw).
+    Errors: InputError (another extension, nothing to draw).
     """
     kind = Path(name).suffix.lower()
     if kind not in _KINDS:
@@ -107,7 +108,7 @@ def _figure(document: Mapping[str, Any], pictures: Pictures) -> Figure:
 
 
 def _settle(figure: Figure) -> None:
-    """Lay out once, and round: the last digits of the solver's answer differ from run to run."""
+    """Compute the layout once, and round it, because the solver's last digits vary between runs."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for part in figure.subfigs:
@@ -118,7 +119,7 @@ def _settle(figure: Figure) -> None:
 
 
 def _same(tracks: Sequence[Any], wanted: Track) -> Any:
-    """The track of the same target and horizon, or None."""
+    """Return the track of the same target and horizon, or None."""
     for one in tracks:
         if (one.horizon, one.target) == (wanted.horizon, wanted.target):
             return one
@@ -211,13 +212,13 @@ def _few() -> Any:
 
 
 def _named(axes: Axes, title: str, x: str) -> None:
-    """A title at the left, in which $ is no mathematics."""
+    """Set a title at the left, in which $ is not mathematics."""
     axes.set_title(_short(title, 2 * _NAME_SHOWN), loc="left", fontsize=9, parse_math=False)
     axes.set_xlabel(x)
 
 
 def _legend(figure: Any, panels: Sequence[Any]) -> None:
-    """Below the panels, where it covers no data; equal names once."""
+    """Draw the legend below the panels, without duplicate names."""
     handles: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

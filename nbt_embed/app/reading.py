@@ -1,4 +1,4 @@
-"""Files become a recording: recognised, read once in constant memory, checked."""
+"""Read files into a recording: recognise the format, read once in constant memory, check."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["ReadOptions", "Recording", "read"]
 
 _GAPS = 10_000  # pauses that are listed
 _PAUSE = 1.5  # intervals from which a step is a pause
-_TRIES = 20  # corrections of what was recognised, of which each is made once
+_TRIES = 20  # corrections of recognition, each made once
 
 Progress = Callable[[int, int], None]
 
@@ -34,19 +34,19 @@ Progress = Callable[[int, int], None]
 def read(
     paths: Sequence[str | Path], options: ReadOptions, progress: Progress | None = None
 ) -> Recording:
-    """Files as one stream, with a reset of the learner's state between them.
+    """Read files as one stream, with a reset of the learner's state between them.
 
-    Text with any delimiter, Parquet, Arrow and NumPy files, plain or compressed. What a file does
-    not say is recognised (``notes``), or refused where two readings are possible.
+    Formats are text with any delimiter, Parquet, Arrow and NumPy files, plain or compressed. What
+    the options leave open is recognised (``notes``), or refused if it is ambiguous.
 
     Args:
         paths: files, folders (their files in natural order) or "-", standard input.
-        options: what is not to be recognised.
-        progress: called with how much of how much has been read of a file, in bytes or rows.
+        options: replace recognition.
+        progress: called with the amount read and the total of a file, in bytes or rows.
 
-    Errors: StreamError names file, line, column and cell, and what to do.
-    Cost: one pass, more where marks are doubtful; memory of some megabytes; temporary files of 4
-    bytes a cell and 8 a time.
+    Errors: StreamError names file, line, column and cell, and the remedy.
+    Cost: one pass, more if marks are ambiguous; memory of some megabytes; temporary files of 4
+    bytes per cell and 8 per time.
     """
     if options.time == "none":
         options = replace(options, time="")
@@ -144,7 +144,7 @@ def _check_options(options: ReadOptions) -> None:
 
 
 def _without_prose(files: list[Source], notes: list[str]) -> list[Source]:
-    """Files without those of a folder that hold no row, as a README, unless none holds any."""
+    """Leave out files of a folder without rows, such as a README, unless no file has rows."""
     left = [one for one in files if one.found and is_prose(one)]
     if not left or len(left) == len(files):
         return files
@@ -160,7 +160,7 @@ def _table(file: Source, options: ReadOptions, folder: Path, number: int) -> Tab
 
 
 def _take_out(file: Source) -> str:
-    """What to do about a file that was found in a folder with others."""
+    """Return the remedy for a file that was found in a folder."""
     return "; or remove the file from the folder" if file.found else ""
 
 
@@ -181,7 +181,7 @@ def _check_same(files: Sequence[Source], tables: Sequence[Table]) -> None:
 
 @dataclass(eq=False)
 class _Survey:
-    """All rows in temporary files, and what was seen of every column."""
+    """All rows in temporary files, with facts about every column."""
 
     spool: Spool
     facts: list[Column]
@@ -193,7 +193,7 @@ class _Survey:
 def _survey(
     tables: Sequence[Table], options: ReadOptions, folder: Folder, progress: Progress | None
 ) -> _Survey:
-    """One pass over all files; again where what was recognised has been corrected."""
+    """Read all files in one pass; repeat it if recognition had to be corrected."""
     texts: set[int] = set()
     for _ in range(_TRIES):
         try:
@@ -249,7 +249,7 @@ def _pass(
 def _switch_to_text(
     batch: Batch, facts: Sequence[Column], texts: set[int], unknown: set[int]
 ) -> None:
-    """A column without a value in the sample, and a text as its first one, is one of texts."""
+    """Make a column textual if the sample has no value of it and its first value is a text."""
     for column, (row, _, _) in batch.texts.items():
         one = facts[column]
         if column not in unknown:
@@ -261,7 +261,7 @@ def _switch_to_text(
 
 
 def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
-    """Rows as float32: numbers, and the codes of texts."""
+    """Return rows as float32: numbers, and the codes of texts."""
     block = np.empty((len(batch.columns[0]), len(facts)), np.float32)
     for i, (cells, one) in enumerate(zip(batch.columns, facts, strict=True)):
         if isinstance(one, NumberColumn):
@@ -278,11 +278,11 @@ def _block(batch: Batch, facts: Sequence[Column], row: int) -> Float32Array:
 
 
 def _last_filled(batch: Batch, block: Float32Array) -> int | None:
-    """The last row with any cell that is not missing."""
+    """Return the last row with any cell that is not missing."""
     if not np.isnan(block[-1]).all():
         return len(block) - 1
     filled = np.array(~np.isnan(block).all(axis=1))
-    filled[[row for row, _, _ in batch.texts.values()]] = True  # a text is no missing value
+    filled[[row for row, _, _ in batch.texts.values()]] = True  # a text is a value
     for cells in batch.columns:
         filled |= cells.is_not_null().to_numpy() & (cells.is_not_nan().to_numpy()
                   if cells.dtype.is_float() else True)  # fmt: skip
@@ -291,14 +291,14 @@ def _last_filled(batch: Batch, block: Float32Array) -> int | None:
 
 
 class _Words:
-    """How messages name cells."""
+    """Formats cells in messages."""
 
     def __init__(self, tables: Sequence[Table], files: Sequence[int]) -> None:
         self._tables, self._files = tables, files
         self.names = tuple([name or f"column {i + 1}" for i, name in enumerate(tables[0].names)])
 
     def cells(self, row: int, columns: Sequence[int]) -> str:
-        """File, line, column and cell of a row over all files."""
+        """Return file, line, column and cell of a row over all files."""
         file = next(i for i, end in enumerate(self._files[1:]) if row < end)
         one, inner = self._tables[file], row - self._files[file]
         names = " and ".join(repr(self.names[i]) for i in columns)
@@ -308,7 +308,7 @@ class _Words:
         return f"{one.title}: {one.place(inner)}: {several} {names} {verb} {held}"
 
     def short(self, row: int, column: int) -> str:
-        """Line and cell, with the file where there are several."""
+        """Return line and cell, with the file if there are several."""
         file = next(i for i, end in enumerate(self._files[1:]) if row < end)
         one, inner = self._tables[file], row - self._files[file]
         title = f"{one.title}: " if len(self._tables) > 1 else ""
@@ -332,7 +332,7 @@ def _times(
     options: ReadOptions,
     notes: list[str],
 ) -> frozenset[int]:
-    """Columns that are times, the chosen one and others: none is an input by itself."""
+    """Return the columns of times, the chosen one and others, which are not default inputs."""
     taken = set(chosen.candidate.columns) if chosen else set()
     for one in survey.candidates:
         if chosen is None or one.bad is not None or taken >= {*one.columns}:
@@ -353,7 +353,7 @@ def _time_facts(
     files: Sequence[str],
     notes: list[str],
 ) -> tuple[TimeFacts | None, list[int]]:
-    """What the time column tells, and the rows before which there is a pause longer than asked."""
+    """Return facts about the time column, and the rows after pauses longer than the given gap."""
     if chosen is None:
         for name in ("gap", "resample"):
             if getattr(options, name) is not None:

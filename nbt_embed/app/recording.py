@@ -1,4 +1,4 @@
-"""A stream that a file holds: rows in a temporary file, read in order as often as one likes."""
+"""A stream from files, in a temporary file, that can be read in order any number of times."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Block:
 
     Attributes:
         start: number of the first row, counted from 0 over the whole recording.
-        reset: a segment begins here: the learner's state is reset before it (never for row 0).
+        reset: whether a segment begins here, so the learner's state is reset before it (never for
+            row 0).
         inputs: (n, n_in), NaN where missing.
-        targets: (n, n_out), NaN where missing; of a class target (n, 1) the number of the class.
+        targets: (n, n_out), NaN where missing; for a class target (n, 1) class numbers.
         time: (n,) datetime64[ns] (NaT missing) or float64 seconds (NaN missing), or None.
     """
 
@@ -39,16 +40,16 @@ class Block:
 
 @dataclass(frozen=True)
 class TimeFacts:
-    """The time column.
+    """Facts about the time column.
 
     Attributes:
-        column: its name; of two columns both, with a plus.
-        kind: how its cells are written.
-        first, last: the earliest and the latest time of all files, as a person reads them.
-        interval: seconds between rows, the median; NaN where there is none.
+        column: its name; for two columns both, with a plus.
+        kind: format of its cells.
+        first, last: the earliest and the latest time of all files, as text.
+        interval: median seconds between rows; NaN if there is none.
         gaps: (row, seconds) of the first row after each long pause, the first 10,000.
-        duplicates: rows with the time of the row before.
-        out_of_order: rows whose time is before that of a row before.
+        duplicates: number of rows with the time of the previous row.
+        out_of_order: number of rows with a time before that of an earlier row.
     """
 
     column: str
@@ -63,14 +64,14 @@ class TimeFacts:
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """One input or target: a column as it is, or what its codes stand for.
+    """One input or target: a column unchanged, or converted from its codes.
 
     Attributes:
         name: of the channel.
-        column: where its values stand in the spool.
-        values: what the codes 0, 1, ... of texts become, or None.
+        column: index of its values in the spool.
+        values: of the codes 0, 1, ... of texts, or None.
         one_hot: the code that becomes 1 while all others become 0, or None.
-        classes: the numbers, sorted, that become 0, 1, ..., or None.
+        classes: the sorted numbers that become 0, 1, ..., or None.
     """
 
     name: str
@@ -81,11 +82,11 @@ class Channel:
 
     @property
     def is_coded(self) -> bool:
-        """Whether the column holds codes or classes, of which no mean can be taken."""
+        """Whether the column contains codes or classes, which have no mean."""
         return not (self.values is None and self.one_hot is None and self.classes is None)
 
     def of(self, table: Float32Array) -> Float32Array:
-        """Its values in rows of the spool."""
+        """Return its values in rows of the spool."""
         cells = table[:, self.column]
         missing = np.isnan(cells)
         if self.one_hot is not None:
@@ -109,7 +110,7 @@ class Rows:
         table: (rows, columns) float32.
         time: (rows, 1) int64 nanoseconds since 1970 or float64 seconds, or None.
         files: first row of each file, then the number of rows.
-        backwards: the rows of each file stand from the last to the first.
+        backwards: whether the rows of each file are in reverse order.
     """
 
     table: Spool
@@ -118,7 +119,7 @@ class Rows:
     backwards: bool = False
 
     def read(self, spool: Spool, start: int, stop: int) -> NDArray[Any]:
-        """Rows of one file in order of time."""
+        """Return rows of one file in order of time."""
         if not self.backwards:
             return spool.read(start, stop)
         file = next(i for i, end in enumerate(self.files[1:]) if start < end)
@@ -126,7 +127,7 @@ class Rows:
         return spool.read(ends - stop, ends - start)[::-1]
 
     def file_row(self, row: int) -> int:
-        """Where a row stands as the files have them."""
+        """Return the number of a row in the order of the files."""
         file = next(i for i, end in enumerate(self.files[1:]) if row < end)
         return self.files[file] + self.files[file + 1] - 1 - row if self.backwards else row
 
@@ -137,13 +138,13 @@ class Recording:
 
     Attributes:
         title: name of the file or files.
-        rows: how many there are.
+        rows: their number.
         input_names, target_names: of the channels.
-        classes: names of the classes of the one class target by their number, or None: numbers.
+        classes: names of the classes of the class target, by number, or None: numbers.
         has_missing_inputs: whether a learner needs ``hold_missing=True``.
         anchor: for each target the input of the same column, or None.
         time: the time column, or None.
-        notes: sentences about what was recognised, left out and dropped, and why.
+        notes: sentences about what was recognised, left out and dropped, with reasons.
     """
 
     title: str
@@ -173,11 +174,11 @@ class Recording:
 
     @property
     def segments(self) -> int:
-        """Pieces of the recording: before each but the first, a learner's state is reset."""
+        """Number of segments; the learner's state is reset between them."""
         return len(self._resets) + 1
 
     def blocks(self, rows: int = 4096) -> Iterator[Block]:
-        """All rows in order, at most so many at once; may be called several times.
+        """Yield all rows in order, in blocks of limited size; may be called several times.
 
         Cost: memory of one block.
         """
@@ -201,7 +202,7 @@ class Recording:
         return times.view(_DATES) if times.dtype == np.int64 else times
 
     def stream(self) -> Stream:
-        """Everything in memory, without resets and times."""
+        """Return everything in memory, without resets and times."""
         inputs = np.empty((self.rows, len(self.input_names)), np.float32)
         targets = np.empty((self.rows, len(self.target_names)), np.float32)
         for block in self.blocks():
@@ -217,10 +218,10 @@ def _stack(channels: tuple[Channel, ...], table: Float32Array) -> Float32Array:
 
 
 def from_stream(stream: Stream, title: str, classes: tuple[str, ...] | None = None) -> Recording:
-    """A stream that is in memory as a recording.
+    """Return a stream in memory as a recording.
 
-    Args: stream; title, what it is called; classes, names of the classes of its target, if it is
-    one. Errors: OSError. Cost: one copy, in a temporary file.
+    Args: stream; title, its name; classes, names of the classes of its target, if it is one.
+    Errors: OSError. Cost: one copy, in a temporary file.
     """
     with ExitStack() as stack:
         spool = Folder(stack).spool("rows", np.float32, stream.n_in + stream.n_out)

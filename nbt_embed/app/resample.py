@@ -1,4 +1,4 @@
-"""Rows at equal distances in time: means over intervals."""
+"""Resample rows to equal intervals by means."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nbt_embed.app.times import NAT, SECOND
 from nbt_embed.arrays import Float32Array, Float64Array
 from nbt_embed.errors import StreamError
 
-_FILLED = 1_000_000  # intervals without a row that are made for few rows
+_FILLED = 1_000_000  # empty intervals that are created even for few rows
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
     """The new rows, those before which the state is reset, and which columns have missing values.
 
-    untimed: rows without a time, which are in no interval.
+    untimed: number of rows without a time, which belong to no interval.
     """
 
     rows: Rows
@@ -34,11 +34,11 @@ class Resampled:
 def resample(
     rows: Rows, resets: tuple[int, ...], seconds: float, coded: frozenset[int], folder: Folder
 ) -> Resampled:
-    """Means over intervals of this length, from multiples of it on; missing where there is no row.
+    """Return means over intervals of this length, from multiples of it; missing without rows.
 
     Args: rows, with times in order; resets, rows at which a segment begins; coded, columns of
-    codes, of which the last of an interval is taken; folder, for the temporary files.
-    Errors: StreamError, where nearly all intervals would be empty.
+    codes, whose last value in an interval is used; folder, for the temporary files.
+    Errors: StreamError if nearly all intervals would be empty.
     Cost: one pass, memory of some megabytes.
     """
     assert rows.time is not None
@@ -70,7 +70,7 @@ def resample(
 
 
 class _Intervals:
-    """Sums over the interval that is not complete yet."""
+    """Sums over the incomplete interval."""
 
     def __init__(self, width: int, last: NDArray[np.bool_]) -> None:
         self._last_is_taken = last
@@ -82,7 +82,7 @@ class _Intervals:
     def add(
         self, bins: NDArray[np.int64], values: Float32Array
     ) -> tuple[NDArray[np.int64], Float64Array]:
-        """The intervals that are complete now, and their rows."""
+        """Add rows; return the intervals that are complete now, and their rows."""
         if not len(bins):
             return bins, np.empty((0, len(self._sum)))
         starts = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
@@ -105,7 +105,7 @@ class _Intervals:
         return numbers[:-1], self._means(sums[:-1], counts[:-1], latest[:-1])
 
     def rest(self) -> tuple[NDArray[np.int64], Float64Array]:
-        """The last interval."""
+        """Return the last interval."""
         if self._bin is None:
             return np.empty(0, np.int64), np.empty((0, len(self._sum)))
         return np.array([self._bin]), self._means(
@@ -115,7 +115,7 @@ class _Intervals:
     def _latest_of(
         self, values: Float32Array, known: NDArray[np.bool_], starts: NDArray[np.int64]
     ) -> Float64Array:
-        """The last known value of each interval, NaN where there is none."""
+        """Return the last known value of each interval, NaN if there is none."""
         place = np.where(known, np.arange(len(values))[:, None], -1)
         place = np.maximum.reduceat(place, starts)
         found = np.take_along_axis(values, np.maximum(place, 0), 0).astype(np.float64)
@@ -129,7 +129,7 @@ class _Intervals:
 
 
 class _Out:
-    """Where intervals are written, with rows for those that are empty."""
+    """Writes intervals, with rows for the empty ones between them."""
 
     def __init__(self, table: Spool, time: Spool, seconds: float, date: bool, most: int) -> None:
         self._table, self._time, self._most = table, time, most
@@ -138,7 +138,7 @@ class _Out:
         self.missing: NDArray[Any] = np.zeros(0, bool)
 
     def begin_segment(self) -> None:
-        """No rows are made for the pause before the next interval."""
+        """Start a segment: the pause before its first interval is not filled."""
         self._next = None
 
     def add(self, bins: NDArray[np.int64], values: Float64Array) -> None:

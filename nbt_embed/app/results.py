@@ -1,4 +1,4 @@
-"""What a run leaves to be drawn: values over time, errors over time, shares of the mixture."""
+"""Results of a run for drawing: values, errors and mixture shares over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nbt_embed.arrays import Float32Array, Float64Array
 
-# Where a row stands in time: dates, numbers as the file has them, or nothing.
+# Positions of rows in time: dates, numbers from the file, or None.
 Time = NDArray[np.datetime64] | Float64Array | None
 
 
@@ -20,14 +20,14 @@ class Track:
     Attributes:
         horizon: steps between forecast and target.
         target: its name.
-        row: (k,) target rows, rising; forecast[i] is the one that was made for row[i].
+        row: (k,) target rows, increasing; forecast[i] was made for row[i].
         time: (k,) of these rows, or None.
         truth, forecast, rls: (k,) in the target's unit, NaN where there is none; rls is the
             forecast of recursive least squares.
         low, high: (k,) interval at ``level``, or None without intervals.
         level: of the interval.
-        score: (k,) anomaly score of the label, or None without.
-        every: 1, every row is here; n > 1, of every n rows the ones with the lowest and with the
+        score: (k,) anomaly score of the label, or None.
+        every: 1: all rows are included; n > 1: of every n rows, those with the lowest and the
             highest truth.
     """
 
@@ -76,7 +76,7 @@ class TrustTrack:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Everything that a page or a picture draws; one track a horizon and target."""
+    """Everything that a page or a picture draws; one track per horizon and target."""
 
     tracks: tuple[Track, ...]
     errors: tuple[ErrorTrack, ...]

@@ -1,4 +1,4 @@
-"""Which columns are inputs and which are targets, and why the others are left out."""
+"""Which columns are inputs and targets, and why the others are left out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nbt_embed.arrays import VALUE_LIMIT, Float32Array
 from nbt_embed.errors import StreamError, similar
 
 LINKS = ("gaussian", "bernoulli", "categorical")
-_SLIPS = 3  # cells that are no numbers, up to which a column is a sensor with slips
-_NAMED = 3  # constant columns of a note
+_SLIPS = 3  # most cells that are not numbers in a column of numbers
+_NAMED = 3  # constant columns that a note names
 Column = NumberColumn | TextColumn
 
 
@@ -28,13 +28,13 @@ class Columns:
 
     Attributes:
         title: of the recording.
-        names: of the columns, for the unnamed their place.
+        names: of the columns; an unnamed column has its number.
         unnamed: which have no name.
-        facts: what was seen of each.
+        facts: about each column.
         times: which are the time, or another time.
-        rows: how many rows there are.
+        rows: their number.
         words: (row, column) -> file, line, column and cell.
-        short: the same -> line and cell.
+        short: (row, column) -> line and cell.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Columns:
     short: Callable[[int, int], str]
 
     def find(self, name: str) -> int:
-        """Number of a column. Errors: StreamError."""
+        """Return the number of a column. Errors: StreamError."""
         if name not in self.names:
             raise StreamError(
                 f"{self.title}: no column {name!r}: {similar(name, self.names)}it has "
@@ -58,7 +58,7 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Roles:
-    """Inputs and targets, the names of the classes of the one class target, and the anchor."""
+    """Inputs and targets, the class names of the class target, and the anchor."""
 
     inputs: tuple[Channel, ...]
     targets: tuple[Channel, ...]
@@ -67,7 +67,7 @@ class Roles:
 
 
 def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]) -> Roles:
-    """Decide on every column. Errors: StreamError."""
+    """Decide the role of every column. Errors: StreamError."""
     if options.link not in (None, *LINKS):
         raise StreamError(f"link {options.link!r}: name one of {', '.join(LINKS)}")
     for role, names in (("inputs", options.inputs), ("targets", options.targets)):
@@ -103,7 +103,7 @@ def roles(columns: Columns, options: ReadOptions, spool: Spool, notes: list[str]
 
 
 def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list[str]) -> list[int]:
-    """Columns that are inputs if none are named."""
+    """Return the default input columns."""
     usable, counters, left = [], [], []
     for i, (name, facts) in enumerate(zip(columns.names, columns.facts, strict=True)):
         if i in columns.times:
@@ -132,8 +132,8 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
         usable, counters = counters, []
         names = ", ".join(repr(columns.names[i]) for i in usable)
         notes.append(
-            f"column {names} only counts rows, and no other is there" if len(usable) == 1 else
-            f"columns {names} only count rows, and no others are there"
+            f"column {names} only counts rows, and it is the only one" if len(usable) == 1 else
+            f"columns {names} only count rows, and there are no others"
         )  # fmt: skip
     for i in counters:
         facts = columns.facts[i]
@@ -153,7 +153,7 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
 
 
 def _counted(name: str, facts: NumberColumn) -> str:
-    """Why a column that rises evenly is no input."""
+    """Return the reason why a column with equal steps is not an input."""
     if facts.counter:
         return "it numbers the rows"
     return (
@@ -164,7 +164,7 @@ def _counted(name: str, facts: NumberColumn) -> str:
 
 
 def _slips(columns: Columns, i: int) -> str | None:
-    """What is wrong with a sensor that has a few cells that are no numbers, or None."""
+    """Return the fault of a column of numbers with a few other cells, or None."""
     facts = columns.facts[i]
     if not isinstance(facts, NumberColumn) or facts.text is None:
         return None
@@ -179,7 +179,7 @@ def _slips(columns: Columns, i: int) -> str | None:
 
 
 def _texts(columns: Columns, i: int) -> str:
-    """Why a column of texts is no input."""
+    """Return the reason why a column of texts is not an input."""
     facts = columns.facts[i]
     assert isinstance(facts, TextColumn)
     if not facts.filled or facts.first is None:
@@ -198,17 +198,17 @@ def _texts(columns: Columns, i: int) -> str:
 
 
 def _as_time(name: str) -> str:
-    """How to read texts that look like dates."""
+    """Return the remedy for texts that look like dates."""
     return (
-        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format as "
-        "%d/%m/%Y %H:%M"
+        f"if these are times, --time {name!r} --time-format FORMAT reads them, with a format such "
+        "as %d/%m/%Y %H:%M"
     )
 
 
 def _problem(
     columns: Columns, i: int, words: Callable[[int, int], str] | None = None
 ) -> str | None:
-    """Why the numbers of a column cannot be used, or None."""
+    """Return the reason why the numbers of a column cannot be used, or None."""
     words = words or columns.words
     facts = columns.facts[i]
     if facts.filled == 0 and not (isinstance(facts, NumberColumn) and facts.text):
@@ -222,15 +222,15 @@ def _problem(
         )
     if facts.beyond is not None:
         return (
-            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, up to which a "
-            "learner takes values; correct it, scale the column or declare it as missing "
+            f"{words(facts.beyond, i)}, which is beyond {VALUE_LIMIT:g}, the limit of a learner's "
+            "values; correct it, scale the column or declare it as missing "
             "with --missing"
         )
     return None
 
 
 def _check(columns: Columns, i: int) -> None:
-    """Refuse a column that was chosen and cannot be used."""
+    """Refuse a chosen column that cannot be used."""
     problem = _problem(columns, i)
     if problem is None:
         return
@@ -242,7 +242,7 @@ def _check(columns: Columns, i: int) -> None:
 
 
 def _input(columns: Columns, i: int) -> list[Channel]:
-    """The channels of an input column: one, or one for each text."""
+    """Return the channels of an input column: one, or one per text."""
     facts, name = columns.facts[i], columns.names[i]
     _check(columns, i)
     if isinstance(facts, NumberColumn):
@@ -264,7 +264,7 @@ def _targets(
     spool: Spool,
     notes: list[str],
 ) -> tuple[tuple[Channel, ...], tuple[str, ...] | None]:
-    """The target channels, and the names of the classes."""
+    """Return the target channels, and the names of the classes."""
     for i in targets:
         _check(columns, i)
     texts = [i for i in targets if isinstance(columns.facts[i], TextColumn)]
@@ -273,7 +273,7 @@ def _targets(
             if i not in texts:
                 _check_binary(columns, i, spool)
     if options.targets is None and options.link != "categorical":
-        # one-hot inputs are targets as they are
+        # one-hot inputs are unchanged as targets
         return tuple([one for i in targets for one in _input(columns, i)]), None
     if not texts and options.link != "categorical":
         return tuple([Channel(columns.names[i], i) for i in targets]), None
@@ -336,7 +336,7 @@ def _check_classes(columns: Columns, i: int, count: int, options: ReadOptions) -
 
 
 def _distinct(columns: Columns, i: int, spool: Spool) -> Float32Array:
-    """The values of a column, sorted. Errors: StreamError, where there are too many."""
+    """Return the sorted values of a column. Errors: StreamError if there are too many."""
     found: Float32Array = np.empty(0, np.float32)
     for _, rows in spool.chunks(0, spool.rows):
         values = rows[:, i]
@@ -366,7 +366,7 @@ def _anchor(
     targets: Sequence[Channel],
     classes: tuple[str, ...] | None,
 ) -> tuple[int | None, ...] | None:
-    """For each target the input of the same column, as ``nbt_embed.anchor.find_anchor`` has it."""
+    """Return each target's input of the same column, like ``nbt_embed.anchor.find_anchor``."""
     if classes is not None:
         return None
     places = {(one.column, one.one_hot): i for i, one in enumerate(inputs)}
@@ -381,14 +381,14 @@ def _anchor(
                 and other.low == facts.low
                 for one in inputs
             )
-            if facts.low == 0 or twins > 1:  # a machine that idles: no telling which it repeats
+            if facts.low == 0 or twins > 1:  # with an idle machine, its input is ambiguous
                 place = None
         found.append(place)
     return tuple(found)
 
 
 def _note_numbers(columns: Columns, used: Iterable[int], notes: list[str]) -> None:
-    """What a person should know about the columns that are used."""
+    """Note peculiarities of the columns that are used."""
     facts = {i: one for i in used if isinstance(one := columns.facts[i], NumberColumn)}
     constant = [i for i, one in facts.items() if one.constant and one.filled > 1]
     if len(constant) > _NAMED:
@@ -405,8 +405,8 @@ def _note_numbers(columns: Columns, used: Iterable[int], notes: list[str]) -> No
         largest, spacing = max(abs(one.low), abs(one.high)), one.resolution
         if one.rounded:
             notes.append(
-                f"column {columns.names[i]!r}: whole numbers as {largest:.15g} are above 16777216 "
-                "and are rounded in float32: subtract a reference value"
+                f"column {columns.names[i]!r}: whole numbers such as {largest:.15g} are "
+                "above 16777216 and are rounded in float32: subtract a reference value"
             )
         elif spacing is not None:
             notes.append(

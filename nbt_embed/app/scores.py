@@ -1,4 +1,4 @@
-"""Scores of one model, kept up piece by piece: of real values, and of classes."""
+"""Incremental scores of one model, for real values and for classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbt_embed.metrics import RegressionScore
 
 
 class Score(Protocol):
-    """What the forecasts of one model are worth."""
+    """A score of one model's forecasts."""
 
     def update(self, forecasts: Float32Array, truths: Float32Array) -> None:
         """Score (T, n_out) forecasts against (T, n_label) truths, NaN where not scored."""
@@ -20,17 +20,17 @@ class Score(Protocol):
 
     @property
     def figures(self) -> list[dict[str, float]]:
-        """By the names of the document, for each target."""
+        """Return the figures of each target, by their names in the document."""
         ...
 
     @property
     def losses(self) -> Float64Array:
-        """Sum of the losses so far of each target: squared errors, or bits."""
+        """Return the sum of the losses so far of each target: squared errors, or bits."""
         ...
 
     @property
     def counts(self) -> Float64Array:
-        """Truths that were scored, of each target."""
+        """Return the number of scored truths of each target."""
         ...
 
 
@@ -46,7 +46,7 @@ class RealScore:
 
     @property
     def figures(self) -> list[dict[str, float]]:
-        """RMSE and MAE in the target's unit; nRMSE."""
+        """Return RMSE and MAE in the target's unit, and nRMSE."""
         score = self._score
         rows = zip(score.rmse_per_target, score.mae_per_target, score.nrmse_per_target, strict=True)
         return [{"rmse": rmse, "mae": mae, "nrmse": nrmse} for rmse, mae, nrmse in rows]
@@ -86,14 +86,14 @@ class ClassScore:
         else:
             chance = np.where(named == 1, forecasts, 1 - forecasts)
             best = (forecasts > 0.5).astype(np.intp)
-        with np.errstate(divide="ignore"):  # probability 0 for what came: infinitely many bits
+        with np.errstate(divide="ignore"):  # a label of probability 0 has infinitely many bits
             self._bits += np.where(known, -np.log2(chance), 0.0).sum(axis=0)
         self._right += (known & (best == named)).sum(axis=0)
         self._count += known.sum(axis=0)
 
     @property
     def figures(self) -> list[dict[str, float]]:
-        """Mean bits per label, and share of labels whose class was the most probable one."""
+        """Return mean bits per label, and the share of labels whose class was the most probable."""
         figures = zip(self._bits, self._right, self._count, strict=True)
         return [
             {
@@ -117,7 +117,7 @@ class ClassScore:
 class IntervalScore:
     """Coverage and mean width of intervals, for each target and level.
 
-    Args: n_out, levels: as the learner's.
+    Args: n_out, levels: those of the learner.
     """
 
     def __init__(self, n_out: int, levels: tuple[float, ...]) -> None:
@@ -137,7 +137,7 @@ class IntervalScore:
 
     @property
     def figures(self) -> list[list[dict[str, float]]]:
-        """For each target and level: level, coverage, mean width in the target's unit."""
+        """Return level, coverage and mean width in the target's unit, for each target and level."""
         share = np.where(self._count > 0, self._count, math.nan)[:, np.newaxis]
         coverage, width = self._inside / share, self._width / share
         return [

@@ -1,4 +1,4 @@
-"""A period in a stream: found by its autocorrelation."""
+"""Find the period of a stream by its autocorrelation."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import numpy as np
 
 from nbt_embed.arrays import Float32Array, Float64Array
 
-# Rows that are looked at, and the least autocorrelation of a period.
+# Rows that are examined, and the smallest autocorrelation of a period.
 ROWS = 20_000
 _LEAST = 0.3
 _TURNS = 3  # periods that must have been seen
 
 
 def find_period(targets: Float32Array) -> int | None:
-    """Rows after which the targets repeat, or None.
+    """Return the number of rows after which the targets repeat, or None.
 
     The autocorrelation of a target, without a linear trend, has its highest local maximum at the
-    period. It counts if it is at least 0.3, if it lies 0.1 above the lowest value
-    before it, and if three periods were seen. Of several targets the one with the highest maximum
-    decides.
+    period. This maximum counts if it is at least 0.3 and 0.1 above the lowest value before it, and
+    if three periods were seen. Of several targets, the one with the highest maximum decides.
 
-    Args: targets (T, n_out), NaN where missing; the first 20,000 rows are looked at.
+    Args: targets (T, n_out), NaN where missing; the first 20,000 rows are examined.
     Cost: O(T log T).
     """
     best, period = 0.0, None
@@ -32,7 +31,7 @@ def find_period(targets: Float32Array) -> int | None:
 
 
 def _highest(values: Float64Array) -> tuple[float, int | None]:
-    """Height and lag of the highest local maximum that counts; (0, None) without."""
+    """Return height and lag of the highest local maximum that counts; (0, None) without one."""
     known = ~np.isnan(values)
     if known.sum() < 4 * _TURNS:
         return 0.0, None
@@ -56,7 +55,7 @@ def _highest(values: Float64Array) -> tuple[float, int | None]:
     ]
     if not good.size:
         return 0.0, None
-    # Multiples of a period are as high as it is: the first one that is nearly the highest.
+    # Multiples of a period are as high as the period, so the first nearly highest maximum is used.
     highest = float(correlation[good].max())
     first = int(good[correlation[good] >= 0.9 * highest][0])
     return highest, first

@@ -1,4 +1,4 @@
-"""From a recording to everything that was asked for: the work of ``nbt-embed run``."""
+"""The work of ``nbt-embed run``: from a recording to all requested outputs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from nbt_embed.report import guard_notes, json_text
 
 
 def session(args: argparse.Namespace, recording: Recording, config: Config) -> Result:
-    """Learn, compare, and make what the options ask for.
+    """Learn, compare, and write what the options request.
 
-    Args: args, of ``commands.run``; recording and the learner for it.
+    Args: args, of ``commands.run``; recording and its learner.
     """
     for text in recording.notes:
         note(text)
@@ -70,9 +70,9 @@ def session(args: argparse.Namespace, recording: Recording, config: Config) -> R
 
 
 def _period(args: argparse.Namespace, recording: Recording) -> int | None:
-    """Rows of the period: said, or found in the longest part of the first rows without a reset.
+    """Return the period in rows: the given one, or that of the longest part without a reset.
 
-    Errors: InputError for a period that cannot be.
+    Errors: InputError for an impossible period.
     """
     if args.period is not None:
         if args.period == 1 or args.period >= recording.rows:

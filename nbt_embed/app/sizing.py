@@ -19,7 +19,7 @@ _NOTES = (
 
 
 def text_of(made: Footprint, limits: Limits) -> str:
-    """One processor, one figure per line."""
+    """Format one processor, one figure per line."""
     one, cost = made.processor, made.cost
     low, high = made.milliseconds
     lines = [
@@ -59,7 +59,7 @@ def text_of(made: Footprint, limits: Limits) -> str:
 
 
 def table(made: Sequence[Footprint], limits: Limits) -> str:
-    """One row per processor."""
+    """Format one row per processor."""
     has_rate = made[0].rate_hz is not None
     has_power = made[0].watts is not None
     head = f"{'':>12}{'':>6}{'RAM':>11}{'flash, bytes':>20}{'instructions':>14}{'time':>15}"
@@ -87,7 +87,7 @@ def table(made: Sequence[Footprint], limits: Limits) -> str:
 
 
 def fitting_table(fitting: Sequence[Fitting]) -> str:
-    """Learners that fit, smallest expected loss first."""
+    """Format learners that fit, smallest expected loss first."""
     if not fitting:
         return (
             "no learner fits, not even recursive least squares with one lag: use fewer inputs or "
@@ -107,7 +107,7 @@ def fitting_table(fitting: Sequence[Fitting]) -> str:
 
 
 def document_of(made: Footprint, limits: Limits) -> dict[str, Any]:
-    """One processor, as JSON takes it."""
+    """Return one processor as JSON values."""
     one = made.processor
     low, high = made.milliseconds
     return {
@@ -145,7 +145,7 @@ def document_of(made: Footprint, limits: Limits) -> dict[str, Any]:
 
 
 def fitting_document(one: Fitting, limits: Limits) -> dict[str, Any]:
-    """A learner that fits."""
+    """Return a fitting learner as JSON values."""
     made = document_of(one.footprint, limits)
     return {
         "without": list(one.names),
@@ -170,7 +170,7 @@ def _ends(pair: tuple[float, float] | None) -> dict[str, float] | None:
 
 
 def _range(low: float, high: float) -> str:
-    """Two numbers with three significant digits."""
+    """Format a range with three significant digits."""
     return f"{_three(low)} to {_three(high)}"
 
 

@@ -1,4 +1,4 @@
-"""Bytes of files: standard input and pipes, folders, and what is compressed, known by content."""
+"""Bytes of files, standard input, pipes and folders; compression is recognised by content."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _DATA = {
 }  # fmt: skip
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 _LIVE = re.compile(r"(mqtts?|serial)://|simulated:", re.IGNORECASE)
-_LAYERS = 4  # archives within archives
+_LAYERS = 4  # nested archives
 _HEAD = 512
-# First bytes of what is no table, and what to do about it.
+# First bytes of files that are not tables, with the remedy.
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "is an Excel workbook: save its sheet as CSV"),
     (b"\x89HDF", "is an HDF5 file: write the table as CSV or Parquet"),
@@ -43,7 +43,7 @@ class Plain(Protocol):
     """Bytes without compression, read from the start to the end."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to size bytes; none at the end."""
+        """Read up to ``size`` bytes; empty at the end."""
         ...
 
 
@@ -51,8 +51,8 @@ class Plain(Protocol):
 class Source:
     """One file.
 
-    Attributes: title, what messages call it; path, where its bytes lie; found, in a folder: nobody
-    named it.
+    Attributes: title, name in messages; path, of its bytes; found, whether it was found in a folder
+    instead of named.
     """
 
     title: str
@@ -60,16 +60,16 @@ class Source:
     found: bool = False
 
     def open(self) -> _Checked:
-        """Its bytes without compression. Errors: StreamError, then and while they are read."""
+        """Open its uncompressed bytes. Errors: StreamError, here and while reading."""
         return _Checked(self)
 
     def size(self) -> int:
-        """Bytes as they lie on the disk."""
+        """Number of bytes on the disk."""
         return self.path.stat().st_size
 
 
 class _Checked:
-    """Reads a source, and says what is wrong with it in words."""
+    """Reads a source, and converts errors to messages."""
 
     def __init__(self, source: Source) -> None:
         self._title = source.title
@@ -89,11 +89,11 @@ class _Checked:
         return len(self._opened) > 1
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to size bytes; none at the end. Errors: StreamError."""
+        """Read up to ``size`` bytes; empty at the end. Errors: StreamError."""
         return bytes(self._guard(lambda: self._file.read(size)))
 
     def position(self) -> int:
-        """Bytes of the file on the disk that have been read."""
+        """Number of bytes on the disk that have been read."""
         return int(self._opened[0].tell())
 
     def _guard(self, call: Any) -> Any:
@@ -138,7 +138,7 @@ _DAMAGED = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, _ZstdError)
 
 
 class _Zstd(io.RawIOBase):
-    """Frames of zstd, read from the start to the end; a frame that ends early is an error."""
+    """Frames of zstd, read from the start to the end; a truncated frame is an error."""
 
     def __init__(self, title: str, file: Plain) -> None:
         try:
@@ -176,7 +176,7 @@ class _Zstd(io.RawIOBase):
 
 
 def _layer(title: str, file: Any) -> tuple[Any, bool]:
-    """The file without its outermost compression, and whether there was one."""
+    """Remove the outermost compression, and return whether there was one."""
     if not file.seekable():
         file = io.BufferedReader(file, _HEAD)
         head = file.peek(_HEAD)[:_HEAD]
@@ -204,7 +204,7 @@ def _layer(title: str, file: Any) -> tuple[Any, bool]:
 
 
 def _is_npz(file: Any) -> bool:
-    """Whether a zip archive holds NumPy arrays: it is a table then, not a package."""
+    """Return whether a zip archive contains NumPy arrays, which makes it a table."""
     with zipfile.ZipFile(_seekable(file)) as archive:
         names = archive.namelist()
     file.seek(0)
@@ -239,10 +239,10 @@ def _seekable(file: Any) -> BinaryIO:
 
 
 def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], list[str]]:
-    """The files of paths, in their order, and sentences about what was left out.
+    """Return the files of paths, in order, and sentences about what was left out.
 
-    Args: paths, names of files and folders, "-" for standard input; folder, where what cannot be
-    read twice is kept.
+    Args: paths, names of files and folders, "-" for standard input; folder, for copies of what can
+    be read only once.
     Errors: StreamError.
     """
     found: list[Source] = []
@@ -273,7 +273,7 @@ def sources(paths: Sequence[str | Path], folder: Path) -> tuple[list[Source], li
 
 
 def _check_twice(files: Sequence[Source]) -> None:
-    """Refuse a file that is named twice, whatever the names."""
+    """Refuse a file that is named twice, also under different names."""
     seen: dict[tuple[int, int], str] = {}
     for one in files:
         state = one.path.stat()
@@ -286,7 +286,7 @@ def _check_twice(files: Sequence[Source]) -> None:
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """A key of order in which log_2 stands before log_10."""
+    """Return a sort key that orders log_2 before log_10."""
     parts = re.split(r"([0-9]+)", path.name)
     return [(int(one), "") if one.isdecimal() and one.isascii() else (-1, one.casefold())
             for one in parts], path.name  # fmt: skip
@@ -309,19 +309,19 @@ def _of_path(path: Path, folder: Path, number: int) -> Source:
 
 
 def _kept(title: str, pipe: BinaryIO, path: Path) -> Source:
-    """What comes through a pipe, in a file, since it is read more than once."""
+    """Copy a pipe to a file, since it is read more than once."""
     with path.open("wb") as file:
         shutil.copyfileobj(pipe, file, 1 << 20)
     return Source(title, path)
 
 
 def _in_folder(path: Path) -> tuple[list[Path], list[str]]:
-    """Files of a folder in the order of names and numbers; those that may be tables, if any."""
+    """Return files of a folder in natural order; only those that may be tables, if any."""
     try:
         names = [one for one in path.iterdir() if not one.name.startswith(".")]
         names.sort(key=_natural)
     except OSError as error:
-        raise StreamError(f"{path}: cannot be read ({error.strerror}): check it") from None
+        raise StreamError(f"{path}: cannot be read ({error.strerror}): check the folder") from None
     files = [one for one in names if one.is_file()]
     if not files:
         raise StreamError(f"{path}: the folder holds no file: name a folder with data")
@@ -347,7 +347,7 @@ def _listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def unpacked(source: Source, folder: Path, number: int) -> Path:
-    """A file with the bytes of a source as they are without compression."""
+    """Return the path of a source's uncompressed bytes, in a copy if it is compressed."""
     path = folder / f"unpacked{number}"
     with source.open() as plain:
         if not plain.packed:

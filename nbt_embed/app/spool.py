@@ -15,16 +15,16 @@ from numpy.typing import DTypeLike, NDArray
 from nbt_embed import _interrupt
 from nbt_embed.errors import StreamError
 
-ROWS = 1 << 16  # of one look at all rows
+ROWS = 1 << 16  # rows per step through all rows
 
 
 def temporary_folder() -> TemporaryDirectory[str]:
-    """A folder that goes with its object: no signal can come between its making and its owner."""
+    """Create a folder that is removed with its object, also if a signal comes in between."""
     folder = None
     try:
         with _interrupt.put_off():
             folder = TemporaryDirectory(prefix="nbt-embed-")
-    except BaseException:  # a signal that was put off
+    except BaseException:  # a postponed signal
         if folder is not None:
             folder.cleanup()
         raise
@@ -34,7 +34,7 @@ def temporary_folder() -> TemporaryDirectory[str]:
 class Spool:
     """Rows of equal width: appended, then read anywhere.
 
-    Attributes: rows, how many there are.
+    Attributes: rows, their number.
     """
 
     def __init__(self, path: Path, kind: DTypeLike, width: int) -> None:
@@ -43,7 +43,7 @@ class Spool:
         self.rows = 0
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (n, width), or (n,) where width is 1. Errors: StreamError (no room)."""
+        """Append rows (n, width), or (n,) if width is 1. Errors: StreamError (disk full)."""
         block = np.ascontiguousarray(rows, self._kind)
         view = memoryview(block.reshape(-1).view(np.uint8).data)
         at = self.rows * self._width * self._kind.itemsize
@@ -59,7 +59,7 @@ class Spool:
         self.rows += len(block)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """A copy of the rows from start to stop, (stop - start, width)."""
+        """Return a copy of the rows from start to stop, (stop - start, width)."""
         size = self._kind.itemsize * self._width
         found = bytearray((stop - start) * size)
         view, at = memoryview(found), 0
@@ -71,16 +71,16 @@ class Spool:
         return np.frombuffer(found, self._kind).reshape(-1, self._width)
 
     def chunks(self, start: int, stop: int) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Rows from start to stop in pieces, each with the number of its first."""
+        """Yield rows from start to stop in pieces, each with the number of its first row."""
         for first in range(start, stop, ROWS):
             yield first, self.read(first, min(first + ROWS, stop))
 
     def cut(self, rows: int) -> None:
-        """Keep the first rows alone."""
+        """Keep only the first rows."""
         self.rows = rows
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the file."""
         self._file.close()
 
 
@@ -95,7 +95,7 @@ class Folder:
         self.path = Path(stack.enter_context(temporary_folder()))
 
     def spool(self, name: str, kind: DTypeLike, width: int) -> Spool:
-        """A new spool; it replaces one of the same name."""
+        """Return a new spool; it replaces one of the same name."""
         made = Spool(self.path / name, kind, width)
         self._stack.callback(made.close)
         return made

@@ -1,4 +1,4 @@
-"""Columns of one file, some thousand rows at a time, whatever its format."""
+"""Columns of one file of any format, some thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from nbt_embed.app.options import ReadOptions
 from nbt_embed.app.source import Source, unpacked
 from nbt_embed.errors import StreamError
 
-ROWS = 1 << 14  # of a batch of a file that is no text
+ROWS = 1 << 14  # per batch of a file that is not text
 _SAMPLE = 1000
 _POINTS = {"dot", "dots", "either dot", "full dot", "full comma", "commas"}  # with a point
-_FRACTIONS = ("dot", "full dot", "commas")  # which tell that the point is decimal
-_SURROGATES = 0xD800  # the first code of 2048 that are no characters
-_HEAD = 512  # bytes that tell the kind of a file
-_LINES = 20  # of the sample of a text file at least
+_FRACTIONS = ("dot", "full dot", "commas")  # which show that the point is decimal
+_SURROGATES = 0xD800  # first of 2048 codes that are not characters
+_HEAD = 512  # bytes that show the kind of a file
+_LINES = 20  # lines of a text file's sample, at least
 _ARROW, _PARQUET, _NUMPY, _ZIP = b"ARROW1", b"PAR1", b"\x93NUMPY", b"PK\x03\x04"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 _ERROR = b"|".join(re.escape(text).encode() for text in numerals.ERRORS)
 
-# What polars, NumPy and zipfile raise about damaged bytes. NumPy reads a header as Python.
+# Exceptions of polars, NumPy and zipfile on damaged bytes. NumPy parses a header as Python.
 _DAMAGED = (
     *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
     *(OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError, OverflowError, MemoryError),
@@ -46,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 
 class ReadAgain(Exception):  # noqa: N818  # no error: what was recognised has been corrected
-    """The rows read so far are void: the file turned out to be written in another way."""
+    """The rows read so far are void, since the file turned out to have another format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,8 @@ class Batch:
     Attributes:
         row: number of the first one in its file.
         columns: one per column: Float64 with NaN where missing, String or times with null there.
-        texts: column -> (row in the batch, cell) of its first cell that should be a number, and how
-            many there are.
+        texts: column -> (row in the batch, cell) of its first cell that should be a number, and the
+            number of such cells.
     """
 
     row: int
@@ -69,7 +69,7 @@ class Table(Protocol):
     """One file as columns.
 
     Attributes:
-        title: as messages call the file.
+        title: name of the file in messages.
         names: of the columns, "" where there is none.
         numeric: for each column whether its cells are numbers.
     """
@@ -84,24 +84,24 @@ class Table(Protocol):
         ...
 
     def sample(self) -> list[pl.Series]:
-        """First cells of every column, as in a batch but with texts as they are."""
+        """First cells of every column, as in a batch but with texts unchanged."""
         ...
 
     def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
-        """All rows. Errors: StreamError, ReadAgain."""
+        """Yield all rows. Errors: StreamError, ReadAgain."""
         ...
 
     def place(self, row: int) -> str:
-        """Where a row stands in the file, in words."""
+        """Return the position of a row in the file, in words."""
         ...
 
     def cell(self, row: int, column: int) -> str:
-        """A cell as it stands in the file."""
+        """Return a cell as in the file."""
         ...
 
 
 def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Table:
-    """The table of a file. Errors: StreamError."""
+    """Open the table of a file. Errors: StreamError."""
     with source.open() as file:
         head = file.read(_HEAD)
     if is_json(head):
@@ -120,7 +120,7 @@ def table(source: Source, options: ReadOptions, folder: Path, number: int) -> Ta
 
 
 def is_prose(source: Source) -> bool:
-    """Whether a file is text without a single row of numbers, as a README or a lone header."""
+    """Return whether a file is text without a row of numbers, such as a README or a lone header."""
     with source.open() as file:
         head = file.read(dialects.SAMPLE)
     if is_json(head) or head.startswith((_PARQUET, _ARROW, _ARROW_STREAM, _NUMPY, _ZIP)):
@@ -130,20 +130,20 @@ def is_prose(source: Source) -> bool:
 
 
 class TextTable:
-    """A text file with a cell for each column in every row."""
+    """A text file with one cell per column in every row."""
 
     def __init__(self, source: Source, options: ReadOptions) -> None:
         self.title = source.title
         self._source, self._options = source, options
         self._missing = numerals.Missing.of(options.missing)
         self._nulls = [text for text in options.missing if text]
-        self._few_nulls = True  # all spellings cost time: they are looked for once one is met
+        self._few_nulls = True  # searching all spellings is slow, so it starts with the first one
         self._notes: list[str] = []
         if options.decimal not in (None, ".", ","):
             raise StreamError(f"{self.title}: decimal mark {options.decimal!r}: name . or ,")
         self._decimal = options.decimal or "."
         self._comments, self._errors, self._first_error = lines.Comments(), 0, ""
-        self._weighed = options.decimal is not None  # else a later cell may tell otherwise
+        self._weighed = options.decimal is not None  # else a later cell may decide otherwise
         with source.open() as file:
             head = file.read(dialects.SAMPLE)
         if options.encoding:
@@ -160,14 +160,14 @@ class TextTable:
             self._recognise_as(found)
 
     def _recognise_as(self, found: lines.OtherEncoding) -> None:
-        """Begin again with the encoding that later bytes tell. Errors: StreamError."""
+        """Restart with the encoding that later bytes show. Errors: StreamError."""
         if self._options.encoding:
             raise self._not_utf8(found.line) from None
         self._encoding = encoding.single_byte(found.text)
         self._recognise()
 
     def _recognise(self) -> None:
-        self._last: lines.Chunk | None = None  # of those that messages ask for
+        self._last: lines.Chunk | None = None  # the last chunk that a message needed
         with self._open() as (file, _):
             text, more = b"", b"x"
             while more and (len(text) < dialects.SAMPLE or text.count(b"\n") < _LINES):
@@ -182,8 +182,8 @@ class TextTable:
         if b"\x00" in text[: 1 << 12]:
             line = text.count(b"\n", 0, text.index(b"\x00")) + 1
             raise StreamError(
-                f"{self.title}: line {line} holds a NUL byte: this is no text file; CSV, Parquet, "
-                "Arrow and NumPy files can be read"
+                f"{self.title}: line {line} holds a NUL byte: this is not a text file; "
+                "CSV, Parquet, Arrow and NumPy files can be read"
             )
         if self._options.encoding and self._encoding == encoding.UTF8:
             try:
@@ -203,8 +203,8 @@ class TextTable:
 
     def _not_utf8(self, line: int) -> StreamError:
         return StreamError(
-            f"{self.title}: line {line} is not UTF-8, as --encoding says: correct it, or name the "
-            "encoding, as --encoding latin-1"
+            f"{self.title}: line {line} is not UTF-8, which --encoding names: correct it, or "
+            "name another encoding, such as --encoding latin-1"
         )
 
     @property
@@ -224,7 +224,7 @@ class TextTable:
         return (*self._notes, *self._dialect.notes, *comma, *left)
 
     def _count_errors(self, chunk: lines.Chunk) -> None:
-        """Count cells as #DIV/0!, with the line of the first."""
+        """Count cells such as #DIV/0!, with the line of the first."""
         if b"#" not in chunk.data:
             return
         mark = re.escape(self._dialect.delimiter.encode())
@@ -237,14 +237,14 @@ class TextTable:
                 self._first_error = f"{found[1].decode()} in line {line}"
 
     def _small_columns(self) -> Iterator[int]:
-        """Columns of whole numbers of up to three digits."""
+        """Return columns of whole numbers with up to three digits."""
         for column, cells in enumerate(self._dialect.sample):
             numbers = [cell for cell in cells if numerals.is_number(cell)]
             if self.numeric[column] and all(map(re.compile("[+-]?[0-9]{1,3}").fullmatch, numbers)):
                 yield column
 
     def _judge(self) -> None:
-        """Take the decimal mark of the first lines, or decide by all if they leave it open."""
+        """Decide the decimal mark by the first lines, or by all lines if they are ambiguous."""
         marks = numerals.Marks()
         cells = [
             self._missing.without(pl.Series(one, dtype=pl.String)) for one in self._dialect.sample
@@ -271,7 +271,7 @@ class TextTable:
         return [name or f"column {i + 1}" for i, name in enumerate(self.names)]
 
     def _weigh(self) -> None:
-        """Decide the decimal mark by all cells, with a note if none of them tells."""
+        """Decide the decimal mark by all cells, with a note if all are ambiguous."""
         marks, keys = numerals.Marks(), self._keys()
 
         def place(name: str, row: int, cell: str) -> str:
@@ -294,13 +294,13 @@ class TextTable:
         either = marks.first("either dot")
         if self._decimal == "." and either and not marks.first(*_FRACTIONS) and self._may_group:
             self._notes.append(
-                f"{place(*either)}, which is read as a fraction, as no cell tells whether points "
-                "are decimal or part thousands: --decimal , reads thousands"
+                f"{place(*either)}, which is read as a fraction, as no cell shows whether points "
+                "are decimal or thousands marks: --decimal , selects thousands"
             )
 
     @property
     def _may_group(self) -> bool:
-        """Whether points may part thousands: where commas part cells they are decimal."""
+        """Return whether points may be thousands marks: not if commas separate cells."""
         return self._dialect.delimiter != "," or len(self.names) == 1
 
     def sample(self) -> list[pl.Series]:
@@ -315,7 +315,7 @@ class TextTable:
         return found
 
     def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
-        """All rows. Errors: StreamError, ReadAgain."""
+        """Yield all rows. Errors: StreamError, ReadAgain."""
         decimal, doubted = self._decimal, not self._weighed
         kinds = [pl.Float64 if number else pl.String for number in numeric]
         schema = {str(i): kind for i, kind in enumerate(kinds)}
@@ -336,7 +336,7 @@ class TextTable:
             raise ReadAgain from None
 
     def _fast(self, chunk: lines.Chunk, schema: dict[str, Any], decimal: str) -> Batch | None:
-        """A batch in which every number is written plainly, or None."""
+        """Return a batch in which every number is plain, or None."""
         try:
             frame = self._parse(chunk, schema, decimal)
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
@@ -359,7 +359,7 @@ class TextTable:
     def _slow(
         self, chunk: lines.Chunk, numeric: Sequence[bool], decimal: str, doubted: bool
     ) -> Batch:
-        """A batch with numbers of any marks, and texts among numbers."""
+        """Return a batch with numbers of any marks, and texts among numbers."""
         batch = Batch(chunk.row, [])
         for column, (cells, number) in enumerate(zip(self._texts(chunk), numeric, strict=True)):
             if not number:
@@ -379,7 +379,7 @@ class TextTable:
         return any(numerals.has_marks(cell) for cell in cells.filter(odd).to_list())
 
     def _check_whole(self, batch: Batch) -> None:
-        """Columns that were whole numbers below 1000 so far: 1.004 may be a thousand."""
+        """Check columns of whole numbers below 1000 so far: 1.004 may be a thousand."""
         for column in self._whole:
             values = batch.columns[column]
             if values.dtype == pl.Float64:
@@ -390,7 +390,7 @@ class TextTable:
                     raise ReadAgain
 
     def _texts(self, chunk: lines.Chunk) -> list[pl.Series]:
-        """Cells as texts, stripped, null where missing."""
+        """Return cells as texts, stripped, null where missing."""
         schema = {str(i): pl.String for i in range(len(self.names))}
         frame = self._parse(chunk, schema, ".")
         return [self._missing.without(cells) for cells in frame.get_columns()]
@@ -438,21 +438,21 @@ class TextTable:
         return last
 
     def place(self, row: int) -> str:
-        """Line of a row."""
+        """Return the line of a row."""
         chunk = self._chunk_of(row)
         return f"line {chunk.lines[row - chunk.row]}"
 
     def cell(self, row: int, column: int) -> str:
-        """A cell as it stands in the file."""
+        """Return a cell as in the file."""
         chunk = self._chunk_of(row)
         schema = {str(i): pl.String for i in range(len(self.names))}
         return (self._parse(chunk, schema, ".").item(row - chunk.row, column) or "").strip()
 
 
 class FrameTable:
-    """A file whose columns have types: Parquet, Arrow, NumPy, JSON lines.
+    """A file with typed columns: Parquet, Arrow, NumPy, JSON lines.
 
-    Args: title; source, its columns; options; lines, of each row where the file has lines.
+    Args: title; source, its columns; options; lines, of each row if the file has lines.
     """
 
     def __init__(
@@ -487,7 +487,7 @@ class FrameTable:
         return self._notes
 
     def _without_nested(self) -> tuple[str, ...]:
-        """Take out columns that are neither numbers nor texts nor times, with a note for each."""
+        """Remove columns other than numbers, texts and times, with a note for each."""
         assert isinstance(self._source, pl.LazyFrame)
         kinds = self._source.collect_schema()
         odd = [
@@ -523,7 +523,7 @@ class FrameTable:
         return self._converted(0, _SAMPLE, self.numeric).columns
 
     def batches(self, numeric: Sequence[bool], progress: Progress | None) -> Iterator[Batch]:
-        """All rows. Errors: StreamError."""
+        """Yield all rows. Errors: StreamError."""
         for start in range(0, self._rows, ROWS):
             yield self._converted(start, ROWS, numeric)
             if progress:
@@ -552,16 +552,16 @@ class FrameTable:
         return batch
 
     def place(self, row: int) -> str:
-        """Line of a row, or its number, counted from 1."""
+        """Return the line of a row, or its number, counted from 1."""
         return f"row {row + 1}" if self._places is None else f"line {self._places[row]}"
 
     def cell(self, row: int, column: int) -> str:
-        """A cell as a text."""
+        """Return a cell as a text."""
         return str(self._slice(row, 1)[column][0])
 
 
 def _many(count: int, one: str, several: str) -> str:
-    """A count with words in the singular or the plural."""
+    """Format a count with words in the singular or the plural."""
     return f"1 {one}" if count == 1 else f"{count} {several}"
 
 
@@ -573,7 +573,7 @@ def _mostly_numbers(cells: pl.Series) -> bool:
 
 @contextmanager
 def _refusing(title: str) -> Iterator[None]:
-    """What the libraries raise about a damaged file, in words."""
+    """Convert exceptions about a damaged file to messages."""
     try:
         yield
     except StreamError:
@@ -587,20 +587,20 @@ def _refusing(title: str) -> Iterator[None]:
 
 
 def _series(array: NDArray[Any]) -> pl.Series:
-    """Cells of a NumPy file. Errors: ValueError (texts of what are no characters)."""
+    """Return cells of a NumPy file. Errors: ValueError (texts with invalid characters)."""
     if array.dtype.kind in "mM":  # of any unit
         return pl.Series(array.astype(f"{array.dtype.kind}8[ns]"))
     if array.dtype.kind == "U":  # neither NumPy nor polars checks the characters
         own = np.array(array, array.dtype.newbyteorder("="))
         codes = np.frombuffer(own.tobytes(), np.uint32)
         if (codes > sys.maxunicode).any() or ((codes >> 11) == _SURROGATES >> 11).any():
-            raise ValueError("a text holds codes of no character")
+            raise ValueError("a text contains invalid characters")
         return pl.Series(own)
     return pl.Series(np.array(array, np.float64 if array.dtype.kind in "fiub" else None))
 
 
 def _arrays(title: str, path: Path) -> dict[str, NDArray[Any]]:
-    """Columns of a NumPy file: of one array with rows, or of arrays of equal length."""
+    """Return columns of a NumPy file: of one array with rows, or of arrays of equal length."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of Python 2
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)

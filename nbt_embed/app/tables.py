@@ -1,7 +1,7 @@
-"""Tables of a run's document, as texts: the same rows on a page and in a terminal.
+"""Tables of a run's document as texts, for page and terminal.
 
-Every figure comes from the document (docs/reference/json.md) and is written by ``number``,
-``percent`` or ``count``; what does not exist is ``NONE``.
+Every figure comes from the document (docs/reference/json.md) and is formatted by ``number``,
+``percent`` or ``count``; a figure that does not exist is ``NONE``.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ ALARMS_SHOWN = 100
 class Table:
     """Cells as texts.
 
-    Attributes: title; head, a title for each column; rows; names, how many of the first columns
-    are names and not figures; best, (row, column) of the cells that are the best of their row;
-    note, a sentence that explains it, or ""; groups, (title, columns) above the heads, or ();
-    summed, whether the last row sums up the others.
+    Attributes: title; head, a title for each column; rows; names, number of first columns that are
+    names instead of figures; best, (row, column) of the best cells of their rows; note, an
+    explanation, or ""; groups, (title, columns) above the heads, or (); summed, whether the last
+    row sums up the others.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Table:
 
 
 def safe(name: str) -> str:
-    """A name as it is shown: without characters that move a cursor, colour, hide or turn text."""
+    """Remove characters from a name that move a cursor, colour, hide or turn text."""
     return "".join(
         " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" if _hidden(char) else char
         for char in name
@@ -59,27 +59,27 @@ def _hidden(char: str) -> bool:
 
 
 def number(value: float | None) -> str:
-    """Four digits."""
+    """Format four digits."""
     return NONE if value is None else f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:
-    """A share as percent."""
+    """Format a share as percent."""
     return NONE if value is None else f"{100 * value:.1f} %"
 
 
 def count(value: int | None) -> str:
-    """A whole number with a comma at every thousand."""
+    """Format a whole number with a comma at every thousand."""
     return NONE if value is None else f"{value:,}"
 
 
 def measure(key: str, value: float | None) -> str:
-    """A score by its name in the document."""
+    """Format a score by its name in the document."""
     return percent(value) if key in _SHARES else number(value)
 
 
 def measures(document: Mapping[str, Any]) -> dict[str, str]:
-    """Keys of the scores -> their titles; the first one ranks the models, less is better."""
+    """Return keys of the scores -> titles; the first one ranks the models, lower is better."""
     for _, line in _lines(document):
         if any("bits" in score for score in line["scores"].values()):
             return _CLASS_MEASURES
@@ -87,19 +87,19 @@ def measures(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def model_name(document: Mapping[str, Any], key: str) -> str:
-    """The name that the document gives a model."""
+    """Return a model's name in the document."""
     return str(document["models"].get(key, {}).get("name", key))
 
 
 def steps(horizon: int) -> str:
-    """A horizon in words."""
+    """Format a horizon."""
     if horizon == 0:
         return "for the same row"
     return f"{count(horizon)} row{'s' if horizon > 1 else ''} ahead"
 
 
 def learner_table(document: Mapping[str, Any]) -> Table:
-    """One row per target and horizon: the scores of the learner, and one of its intervals."""
+    """Return one row per target and horizon: the learner's scores, and one of its intervals."""
     titles = measures(document)
     levels = sorted(_levels(document), key=lambda level: abs(level - _USUAL_LEVEL))[:1]
     head = ["ahead", "target", "rows", *titles.values()]
@@ -118,7 +118,7 @@ def learner_table(document: Mapping[str, Any]) -> Table:
 
 
 def models_table(document: Mapping[str, Any]) -> Table:
-    """One line per target and horizon: the first measure of every model, and mean ratios."""
+    """Return one line per target and horizon: the first measure of every model, and mean ratios."""
     key, title = next(iter(measures(document).items()))
     models = scored_models(document)
     rows: list[tuple[str, ...]] = []
@@ -135,12 +135,12 @@ def models_table(document: Mapping[str, Any]) -> Table:
 
 
 def scores_note(document: Mapping[str, Any]) -> str:
-    """What the words in ``horizon_table`` mean."""
+    """Explain the terms of ``horizon_table``."""
     return f"{_NOTES[next(iter(measures(document)))]} {_ratio_note(document)}"
 
 
 def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """The scores of one horizon, one line per target, and means of the ratios."""
+    """Return the scores of one horizon, one line per target, and means of the ratios."""
     titles = measures(document)
     first = next(iter(titles))
     others = [model for model in scored_models(document) if model != "learner"]
@@ -172,7 +172,7 @@ def horizon_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Ta
 
 
 def interval_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> Table:
-    """How many truths were in the intervals of one horizon, and how wide these are."""
+    """Return coverage and width of the intervals of one horizon."""
     levels = _levels(document)
     head = ["target", *["truth inside", "mean width"] * len(levels)]
     groups = [("", 1), *((f"{_level(level)} interval", 2) for level in levels)]
@@ -186,7 +186,7 @@ def interval_table(document: Mapping[str, Any], horizon: Mapping[str, Any]) -> T
 
 
 def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
-    """The first alarms of a horizon."""
+    """Return the first alarms of a horizon."""
     alarms = horizon["alarms"] or []
     left = len(alarms) - most
     note = f"{count(left)} more are in the JSON document." if left > 0 else ""
@@ -197,7 +197,7 @@ def alarm_table(horizon: Mapping[str, Any], most: int = ALARMS_SHOWN) -> Table:
 def alarms_table(
     title: str, alarms: Sequence[Mapping[str, Any]], times: Sequence[str | None], note: str = ""
 ) -> Table:
-    """One line per alarm. Args: times, as a person reads them; a column if there is one at all."""
+    """Return one line per alarm. Args: times, as text; without any there is no such column."""
     timed = any(time is not None for time in times)
     head = ("row", *(["time"] if timed else []), "target", "score")
     rows = tuple(
@@ -213,7 +213,7 @@ def alarms_table(
 
 
 def memory_table(document: Mapping[str, Any]) -> Table:
-    """Bytes of the models and of the alternatives, compared with the learner's."""
+    """Return bytes of the models and of the alternatives, compared with the learner's."""
     own = document["learner"]["memory_bytes"]
     rows = tuple(
         (name, count(size), f"{size / own:.2f} x" if own else NONE)
@@ -224,21 +224,21 @@ def memory_table(document: Mapping[str, Any]) -> Table:
 
 
 def sizes(document: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Name and bytes of everything whose bytes are known, the learner first."""
+    """Return name and bytes of everything with known bytes, the learner first."""
     models = [(one["name"], one["memory_bytes"]) for one in document["models"].values()]
     others = [(one["name"], one["memory_bytes"]) for one in document["alternatives"] or []]
     return [(name, size) for name, size in models + others if size is not None]
 
 
 def purpose_table(document: Mapping[str, Any]) -> Table:
-    """The learner's bytes by purpose."""
+    """Return the learner's bytes by purpose."""
     rows = [(name, count(size)) for name, size in document["learner"]["memory"].items()]
     total = ("total", count(document["learner"]["memory_bytes"]))
     return Table("The learner's bytes by purpose", ("purpose", "bytes"), (*rows, total))
 
 
 def cost_table(document: Mapping[str, Any]) -> Table:
-    """The cost of a row on microcontrollers."""
+    """Return the cost of a row on microcontrollers."""
     rows = tuple(
         (
             one["processor"],
@@ -255,7 +255,7 @@ def cost_table(document: Mapping[str, Any]) -> Table:
 
 
 def speed_table(document: Mapping[str, Any]) -> Table:
-    """Microseconds a row on the computer that ran it."""
+    """Return microseconds per row on the computer of the run."""
     models = [
         key
         for key in document["models"]
@@ -270,7 +270,7 @@ def speed_table(document: Mapping[str, Any]) -> Table:
 
 
 def scored_models(document: Mapping[str, Any]) -> list[str]:
-    """Keys of the models that have a score, in the document's order."""
+    """Return the keys of the models with a score, in the document's order."""
     found = {model for _, line in _lines(document) for model in line["scores"]}
     return [model for model in document["models"] if model in found]
 

@@ -1,7 +1,7 @@
-"""Results of a run for a terminal: tables by rich, pictures by plotext, a bar that moves.
+"""Results of a run for a terminal: tables by rich, pictures by plotext, a progress bar.
 
-Everything fits the width that is asked for, whatever the names. Colour is for terminals alone, and
-``NO_COLOR`` (no-color.org) and ``TERM=dumb`` turn it off.
+Everything fits the requested width, whatever the names. Colour is only for terminals; ``NO_COLOR``
+(no-color.org) and ``TERM=dumb`` turn it off.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WIDTH = 80
 _SHORTEST = 8  # columns of a name next to figures
 _ALARMS_SHOWN = 10
 _BEST = "*"
-_HEAD = 12  # columns that a word above figures may claim; longer ones are broken
+_HEAD = 12  # columns that a word above figures may take; longer ones are broken
 _GAP = 2  # columns between two cells
 _LINES = "─│┌┐└┘├┤┬┴┼⣿…−"
 _IN_ASCII = str.maketrans(dict(zip("─│┌┐└┘├┤┬┴┼…−", "-|++++||+++~-", strict=True)))
@@ -51,34 +51,33 @@ def report(
     colour: bool = False,
     ascii_only: bool = False,
 ) -> str:
-    """Everything that a person needs of a run, the verdict first.
+    """Return the report of a run, the verdict first.
 
     Args:
         document: of the run (docs/reference/json.md).
         pictures: what is drawn; None: no pictures.
         width: columns, at least 40.
         colour: whether to use colours (``wants_colour``).
-        ascii_only: whether lines are drawn without other characters (``lacks_lines``); names
-            stay as they are.
+        ascii_only: whether lines are drawn in ASCII (``lacks_lines``); names stay unchanged.
     """
     text = rendered(Group(*_parts(document, pictures, width, ascii_only)), width, colour)
     return in_ascii(text) if ascii_only else text
 
 
 def wants_colour(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal whose user has not turned colours off."""
+    """Return whether a stream is a terminal whose user has not turned colours off."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream is not None and stream.isatty()
 
 
 def shows_motion(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal on which lines can be written again."""
+    """Return whether a stream is a terminal that can overwrite lines."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def lacks_lines(stream: TextIO | None) -> bool:
-    """Whether a stream's encoding lacks the characters that lines and curves are drawn with."""
+    """Return whether a stream's encoding lacks the characters for lines and curves."""
     try:
         _LINES.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -87,12 +86,12 @@ def lacks_lines(stream: TextIO | None) -> bool:
 
 
 def in_ascii(text: str) -> str:
-    """The same lines and marks in ASCII; names stay as they are."""
+    """Convert lines and marks to ASCII; names stay unchanged."""
     return text.translate(_IN_ASCII)
 
 
 def rendered(what: RenderableType, width: int = WIDTH, colour: bool = False) -> str:
-    """The text that shows a renderable, without blanks at the ends of lines."""
+    """Return the text of a renderable, without blanks at the ends of lines."""
     file = io.StringIO()
     console = Console(
         file=file,
@@ -110,9 +109,9 @@ def rendered(what: RenderableType, width: int = WIDTH, colour: bool = False) -> 
 
 
 def blocks(table: Table, width: int = WIDTH) -> Iterator[RichTable]:
-    """A table as one or more that fit: figures stay whole, names are cut in the middle.
+    """Return a table as one or more that fit: figures stay whole, names are cut in the middle.
 
-    Columns of figures that find no room go to a further table with the names repeated.
+    Columns of figures that do not fit form a further table, which repeats the names.
     """
     columns = list(zip(table.head, *table.rows, strict=True))
     names, figures = columns[: table.names], columns[table.names :]
@@ -189,7 +188,7 @@ _KEY = "   (line: truth, o: forecast)"
 
 
 def shortened(name: str, width: int) -> str:
-    """A name with its middle left out where it is wider than so many columns."""
+    """Shorten a name to this many columns by removing its middle."""
     if cell_len(name) <= width:
         return name
     if width < 3:
@@ -209,11 +208,11 @@ class Progress:
         ...     progress.add(1000)
 
     Args:
-        total: rows that will be added; None: nobody knows.
-        title: stands before the bar.
+        total: number of rows; None: unknown.
+        title: before the bar.
         stream: where to show it; None: standard error.
-        items: how many things of equal length the rows are of, and what these are called: how many
-            of them are done is shown next to the rows per second.
+        items: number of equal parts, and their name: the number of finished ones is shown next to
+            the rows per second.
     """
 
     def __init__(
@@ -258,23 +257,23 @@ class Progress:
 
 
 class _Rate(ProgressColumn):
-    """Rows a second."""
+    """Rows per second."""
 
     def render(self, task: Task) -> Text:
-        """What stands in the column."""
+        """Return the content of the column."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f} rows/s")
 
 
 class _Items(ProgressColumn):
-    """How many things are done, by their share of the rows."""
+    """Number of finished items, by their share of the rows."""
 
     def __init__(self, count: int, name: str) -> None:
         super().__init__()
         self._count, self._name = count, name
 
     def render(self, task: Task) -> Text:
-        """What stands in the column."""
+        """Return the content of the column."""
         if not task.total:
             return Text(f"{self._count:,} {self._name}")
         done = int(self._count * task.completed / task.total)
@@ -309,7 +308,7 @@ def _parts(
 
 
 def _ahead(horizon: int, sentence: str) -> str:
-    """A sentence that begins with its horizon."""
+    """Return the start of a sentence about a horizon."""
     first = tables.steps(horizon)
     return f"{first[0].upper()}{first[1:]}, {sentence[0].lower()}{sentence[1:]}"
 
@@ -325,7 +324,7 @@ def _facts(document: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
 
 
 def shown_table(table: Table, width: int) -> Iterator[RenderableType]:
-    """Title, blocks and note; nothing of a table without rows."""
+    """Yield title, blocks and note; nothing for a table without rows."""
     if table.rows:
         yield Text(safe(table.title), "bold")
         yield from blocks(table, width)
@@ -336,7 +335,7 @@ def shown_table(table: Table, width: int) -> Iterator[RenderableType]:
 
 
 def facts(document: Mapping[str, Any]) -> Iterator[str]:
-    """What was read and which learner it met, one sentence each."""
+    """Yield sentences about the data and the learner."""
     source = document["source"]
     when = source["time"]
     if when is not None:
@@ -353,7 +352,7 @@ def _sentence(text: str, style: str = "") -> RenderableType:
 
 
 def _widths(longest: Sequence[int], room: int) -> list[int]:
-    """Columns for names: all they want where there is room, else equal parts, never under 8."""
+    """Return widths of name columns: all they need if possible, else equal parts, at least 8."""
     room -= _GAP * len(longest)
     shares = list(longest)
     while sum(shares) > room and max(shares) > _SHORTEST:

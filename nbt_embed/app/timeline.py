@@ -1,4 +1,4 @@
-"""Which column is the time: candidates, parsed while a file is read, judged by their order."""
+"""Find the time column: candidates are parsed while a file is read, and judged by their order."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from nbt_embed.app.times import NAT, SECOND, TimeFormat
 from nbt_embed.errors import StreamError, shown, similar
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
-_DISORDER = 0.2  # share of rows that go back from which a column is no time
+_DISORDER = 0.2  # share of backward steps from which a column is not a time
 _REGULAR = 0.5  # share of equal steps from which numbers named t are a time
-_DUPLICATES = 0.05  # share of rows with the time of the row before, of a column named t
-_SAMPLED = 100_000  # steps whose median is the interval
+_DUPLICATES = 0.05  # share of repeated times in a column named t
+_SAMPLED = 100_000  # steps for the median, which is the interval
 _HALF_DAY = 43_200.0
 _FIRST, _SECOND, _THIRD, _LAST = range(4)  # ranks of candidates
 
 
 class Reading(Protocol):
-    """One way to make times of cells."""
+    """One way to convert cells to times."""
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """Name in messages."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class Reading(Protocol):
         ...
 
     def times(self, columns: Sequence[pl.Series]) -> tuple[NDArray[Any], int | None]:
-        """Times of rows, and the first row that has none though its cells are not empty."""
+        """Return times of rows, and the first row with a cell that is not a time."""
         ...
 
 
@@ -119,9 +119,9 @@ class _Parts:
 
 @dataclass(frozen=True)
 class Order:
-    """How the times of one reading follow one another, in the order of the files.
+    """Order of the times of one reading, in the order of the files.
 
-    Attributes: rising, equal, falling, steps of each kind; back, row of the first step back;
+    Attributes: rising, equal, falling, number of such steps; back, row of the first backward step;
     longest, seconds; interval, seconds, the median step; regular, share of the steps of this
     length; first, last.
     """
@@ -143,12 +143,12 @@ class Order:
 
     @property
     def ordered(self) -> bool:
-        """Whether all steps go one way."""
+        """Whether all steps have one direction."""
         return (self.rising > 0) != (self.falling > 0)
 
     @property
     def disorder(self) -> float:
-        """Share of the steps that go the rarer way."""
+        """Share of the steps in the rarer direction."""
         steps = self.rising + self.falling
         return min(self.rising, self.falling) / steps if steps else 1.0
 
@@ -160,10 +160,10 @@ class Candidate:
     Attributes:
         columns: their numbers; name, of them.
         readings: those that fit every cell so far.
-        rank: of candidates that are in order the lowest is the time.
-        certain: its cells are times, whatever their order; else numbers that may be.
+        rank: the ordered candidate of lowest rank is the time.
+        certain: whether its cells are times in any order; else numbers that may be times.
         spools: of each reading, its times.
-        bad: row and cell of the first cell that is no time in any reading.
+        bad: row and cell of the first cell that is not a time in any reading.
     """
 
     columns: tuple[int, ...]
@@ -178,7 +178,7 @@ class Candidate:
     _clock: float = np.nan
 
     def start(self, folder: Folder, number: int) -> None:
-        """Begin at the first row."""
+        """Start at the first row."""
         self.bad, self._days, self._clock = None, 0.0, np.nan
         self.spools = [
             folder.spool(f"time{number}-{i}", np.int64 if one.kind == "date" else np.float64, 1)
@@ -186,7 +186,7 @@ class Candidate:
         ]
 
     def add(self, batch: Batch, row: int) -> None:
-        """Parse the next rows, of which the first has this number over all files."""
+        """Parse the next rows; ``row`` is the number of the first over all files."""
         columns = [batch.columns[i] for i in self.columns]
         found = [one.times(columns) for one in self.readings]
         alive = [i for i, (_, bad) in enumerate(found) if bad is None]
@@ -203,7 +203,7 @@ class Candidate:
             one.append(values)
 
     def _unwrapped(self, seconds: NDArray[Any]) -> NDArray[Any]:
-        """Times of day that go on after midnight."""
+        """Return times of day that continue after midnight."""
         filled = pl.Series(np.concatenate([[self._clock], seconds])).fill_nan(None)
         filled = filled.fill_null(strategy="forward")
         steps = np.diff(filled.fill_null(np.nan).to_numpy())
@@ -217,7 +217,7 @@ class Candidate:
 
 
 def candidates(table: Table, options: ReadOptions) -> list[Candidate]:
-    """Columns of a file that may be the time, by its first rows. Errors: StreamError."""
+    """Return the columns that may be the time, by the first rows. Errors: StreamError."""
     sample, names = table.sample(), table.names
     if options.time is not None:
         return _said(table, sample, options) if options.time else []
@@ -263,7 +263,7 @@ def _formats(name: str, cells: pl.Series, numeric: bool, explicit: bool) -> list
 def _pairs(
     names: Sequence[str], sample: Sequence[pl.Series], singles: dict[int, list[TimeFormat]]
 ) -> Iterator[Candidate]:
-    """Dates without a time of day, next to a column of times of day."""
+    """Return dates without a time of day that are next to a column of times of day."""
     for date, formats in singles.items():
         whole = formats[0].patterns[0] if formats[0].patterns else "%H"
         if formats[0].kind != "date" or re.search("%[HI]", whole):
@@ -280,7 +280,7 @@ def _pairs(
 
 
 def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> list[Candidate]:
-    """The column or the two columns that were named."""
+    """Return the named column or two columns."""
     assert options.time is not None
     keys = [name or f"column {i + 1}" for i, name in enumerate(table.names)]
     said = [options.time] if options.time in keys else options.time.split("+")
@@ -305,13 +305,13 @@ def _said(table: Table, sample: Sequence[pl.Series], options: ReadOptions) -> li
         first = known[0] if len(known) else ""
         raise StreamError(
             f"{table.title}: column {options.time!r} holds {shown(first)}, which is not a known "
-            "time format: name it with --time-format, as %d/%m/%Y %H:%M, or another column"
+            "time format: name it with --time-format, such as %d/%m/%Y %H:%M, or another column"
         )
     return [Candidate(columns, options.time, readings, _FIRST, True, explicit=True)]
 
 
 def order(spool: Spool, files: Sequence[int]) -> Order:
-    """How times follow one another within the files."""
+    """Return the order of times within the files."""
     rising = equal = falling = 0
     back: int | None = None
     longest, sampled = 0.0, []
@@ -338,7 +338,7 @@ def order(spool: Spool, files: Sequence[int]) -> Order:
 def _steps(
     spool: Spool, files: Sequence[int], ends: list[float]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
-    """Rows and the seconds since the time before them, within each file; ends: first and last."""
+    """Return rows and seconds since the previous time, per file; ends: first and last."""
     for begin, end in itertools.pairwise(files):
         before: Any = None
         for first, block in spool.chunks(begin, end):
@@ -360,7 +360,7 @@ def _steps(
 
 
 def pauses(spool: Spool, files: Sequence[int], longer: float) -> Iterator[tuple[int, float]]:
-    """(row, seconds) of every row that stands more than so many seconds from the one before."""
+    """Yield (row, seconds) of every step of more than ``longer`` seconds, forward or back."""
     for _, rows, steps in _steps(spool, files, []):
         for i in np.flatnonzero(np.abs(steps) > longer).tolist():
             yield int(rows[i]), float(abs(steps[i]))
@@ -368,10 +368,10 @@ def pauses(spool: Spool, files: Sequence[int], longer: float) -> Iterator[tuple[
 
 @dataclass(frozen=True)
 class FileOrder:
-    """How the times of files follow one another.
+    """Order of the times of files.
 
-    Attributes: first, last, times of all; back, files that begin before one before them ends;
-    equal, files that begin at the time of the last row before; notes.
+    Attributes: first, last, times of all; back, files that start before an earlier one ends; equal,
+    files that start at the time of the last row before; notes.
     """
 
     first: Any
@@ -392,7 +392,7 @@ class Chosen:
 
 
 def extents(spool: Spool, files: Sequence[int]) -> list[tuple[Any, Any] | None]:
-    """The earliest and the latest time of each file, None where it has none."""
+    """Return the earliest and the latest time of each file, None if it has none."""
     found: list[tuple[Any, Any] | None] = []
     for begin, end in itertools.pairwise(files):
         low: Any = None
@@ -408,15 +408,15 @@ def extents(spool: Spool, files: Sequence[int]) -> list[tuple[Any, Any] | None]:
 
 
 def check_files(chosen: Chosen, files: Sequence[int], titles: Sequence[str]) -> FileOrder:
-    """How the times of files follow one another.
+    """Return the order of the times of files.
 
-    Errors: StreamError, where a file with dates lies before one that is named before it.
+    Errors: StreamError if a file with dates precedes one that is named before it.
     """
     date = chosen.reading.kind == "date"
     spans = extents(chosen.spool, files)
     notes: list[str] = []
     back = equal = 0
-    latest: int | None = None  # of the files so far the one that ends last
+    latest: int | None = None  # the latest end among the files so far
     for i, span in enumerate(spans):
         before = None if latest is None else spans[latest]
         if span is not None and before is not None and latest is not None:
@@ -447,11 +447,10 @@ def check_files(chosen: Chosen, files: Sequence[int], titles: Sequence[str]) -> 
 def choose(
     found: Sequence[Candidate], files: Sequence[int], words: Any, notes: list[str]
 ) -> Chosen | None:
-    """The first candidate whose times are in order.
+    """Return the first candidate whose times are in order.
 
     Args: found, by rank; files, first rows; words, (row, columns) -> file, line and cells.
-    Errors: StreamError (cells that are no times, rows out of order, day and month that may both
-    be meant).
+    Errors: StreamError (cells that are not times, rows out of order, ambiguous day and month).
     """
     unsorted: StreamError | None = None
     for one in found:
@@ -459,8 +458,8 @@ def choose(
             if not one.certain:
                 continue
             raise StreamError(
-                f"{words(one.bad, one.columns)}, which is no time as above it "
-                f"({one.readings[0].name}): correct it, declare it with --missing, name the "
+                f"{words(one.bad, one.columns)}, which is not a time in the format of the rows "
+                f"above ({one.readings[0].name}): correct it, declare it with --missing, name the "
                 "format with --time-format, or use --time none"
             )
         orders = [order(spool, files) for spool in one.spools]
@@ -471,7 +470,7 @@ def choose(
         if not best.rising and not best.falling:
             if one.explicit:
                 raise StreamError(
-                    f"{words(0, one.columns)}, as every row has: name a column in which the time "
+                    f"{words(0, one.columns)}, like every row: name a column in which the time "
                     "increases, or use --time none"
                 )
             if one.spools[0].rows > 1 or not one.certain:
@@ -495,16 +494,16 @@ def choose(
 
 
 def _is_time_out_of_order(one: Candidate, found: Order) -> bool:
-    """Whether a column that is not in order is the time nevertheless."""
+    """Return whether a column that is not in order is nevertheless the time."""
     if one.explicit:
         return True
-    if times.vague(one.name):  # the temperature goes up and down, but in no regular steps
+    if times.vague(one.name):  # a temperature also rises and falls, but not in regular steps
         return found.disorder < _DISORDER and found.regular > _REGULAR
     return found.disorder < _DISORDER and (one.certain or times.named_time(one.name))
 
 
 def _most_equal(one: Candidate) -> float:
-    """Rows with the time of the row before, for each other, that a time may have."""
+    """Return the largest allowed ratio of rows with a repeated time to the others."""
     if times.vague(one.name):
         return _DUPLICATES
     return np.inf if one.certain or times.named_time(one.name) else 0.0
@@ -525,7 +524,7 @@ def _out_of_order(one: Candidate, found: Order, words: Any) -> StreamError:
 def _check_day_and_month(
     one: Candidate, orders: Sequence[Order], ranked: Sequence[int], words: Any, notes: list[str]
 ) -> None:
-    """Note the order of day and month that was chosen, or refuse two that fit equally well."""
+    """Note the chosen order of day and month, or refuse two that fit equally well."""
     if len(orders) < 2:
         return
     best, other = orders[:2]
@@ -533,10 +532,10 @@ def _check_day_and_month(
     if same and (other.first, other.last) != (best.first, best.last):
         names = " or ".join(one.readings[i].name for i in ranked)
         raise StreamError(
-            f"{words(0, one.columns)}, which may have day and month in either order, as all rows "
-            f"may: choose one with --time-format {names}"
+            f"{words(0, one.columns)}, which may have day and month in either order, like all "
+            f"rows: choose one with --time-format {names}"
         )
     notes.append(
         f"times are read as {one.readings[ranked[0]].name}: in another order of day and month "
-        "they do not rise as evenly"
+        "they increase less evenly"
     )

@@ -1,6 +1,6 @@
-"""Texts and numbers that are times: recognised by a sample, parsed, and named.
+"""Times in texts and numbers: recognised by a sample, parsed, and named.
 
-A time is a date (nanoseconds since 1970, UTC where the text has a zone) or seconds since a start.
+A time is a date (nanoseconds since 1970, UTC if the text has a zone) or seconds since a start.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TIME_WORDS = {
     "hora", "heure", "data", "tijd", "clock", "recorded", "measured", "timecode",
     "seconds", "milliseconds", "microseconds", "nanoseconds", "millis", "micros", "dt",
 }  # fmt: skip
-# Words of a calendar: a column is a time by them if it rises and its numbers are those of dates.
+# Words of a calendar: such a column is a time if it increases and its numbers are dates.
 _CALENDAR_WORDS = {
     "year", "years", "month", "jahr", "monat", "yyyymm", "jd", "mjd", "julian", "datenum",
 }  # fmt: skip
-# Words that say a date rather than a time since a start.
+# Words that indicate a date instead of a time since a start.
 _DATE_WORDS = {
     "date", "datetime", "datum", "fecha", "data", "timestamp", "timestamps", "zeitstempel",
     *_CALENDAR_WORDS,
@@ -48,8 +48,8 @@ _COUNTERS = {
     "tick", "ticks", "uptime", "runtime", "entry", "line", "frame", "packet",
 }  # fmt: skip
 _OTHER_WORDS = {"utc", "gmt", "local", "since", "start", "from", "of", "at", "in", "abs", "iso"}
-_MISSED = 0.1  # share of cells of a time column that may be anything else, and are refused
-_FEW = 2  # cells above which one may be anything else, as a footer
+_MISSED = 0.1  # share of cells of a time column that may be something else, and are refused
+_FEW = 2  # cells above which one may be something else, such as a footer
 _EPOCH = (3.15e8, 4.1e9)  # seconds since 1970: years 1979 to 2099
 _EXCEL = (20000.0, 80000.0)  # days since 1899-12-30: years 1954 to 2119
 _DAY = 86400.0
@@ -61,7 +61,7 @@ _DAYS = {
     "mjd": ("modified Julian dates", -40587 * _DAY, None),
 }
 _YEARS = (1800.0, 2200.0)
-_LONG_STEP = 40.0  # days, up to which a step is one of days
+_LONG_STEP = 40.0  # days, up to which a step is in days
 _DATES = (
     (r"\d{4}-\d{1,2}-\d{1,2}", ("%Y-%m-%d",)),
     (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d",)),
@@ -110,17 +110,17 @@ _COMPACT = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """How the cells of a column are times.
+    """The format of a time column.
 
     Attributes:
-        name: as messages call it.
+        name: in messages.
         kind: ``date`` (nanoseconds since 1970), ``seconds`` or ``clock`` (seconds of a day).
         patterns: of strptime, the first that fits; none for a unit.
         scale: seconds of one unit, for numbers.
         start: seconds since 1970 of number 0, for numbers that are dates.
         digits: of a number that spells a date.
         zoned: whether the texts have a zone.
-        doubt: what else the numbers may be, or "".
+        doubt: another possible meaning of the numbers, or "".
     """
 
     name: str
@@ -133,7 +133,7 @@ class TimeFormat:
     doubt: str = ""
 
     def parse(self, cells: pl.Series) -> tuple[NDArray[Any], int | None]:
-        """Times, missing where null or no time, and the first row of the latter."""
+        """Return times, missing where null or not a time, and the first row of the latter."""
         if cells.dtype == pl.Duration:
             spans = cells.dt.total_nanoseconds().cast(pl.Float64) / SECOND
             return spans.fill_null(np.nan).to_numpy(), None
@@ -156,7 +156,7 @@ class TimeFormat:
         return times, int(bad[0]) if len(bad) else None
 
     def _numbers(self, cells: pl.Series) -> pl.Series:
-        """Dates of numbers, or of whole numbers as texts."""
+        """Return dates of numbers, or of whole numbers as texts."""
         if cells.dtype == pl.String and self.scale == 1e-9:
             return cells.cast(pl.Int64, strict=False)
         values = cells.cast(pl.Float64, strict=False).fill_nan(None)
@@ -165,7 +165,7 @@ class TimeFormat:
             texts = texts.set((values != values.round()).fill_null(value=False), "x")
             first = "01" * max(0, (8 - self.digits) // 2)  # of January, of the month
             return _strptime(texts + first, _COMPACT[max(8, self.digits)])
-        if self.start == 0 and self.scale < 1e-3:  # exact where the unit is a nanosecond's multiple
+        if self.start == 0 and self.scale < 1e-3:  # exact if the unit is a multiple of a nanosecond
             whole = round(self.scale * SECOND)
             return (values * whole).round().cast(pl.Int64, strict=False)
         seconds = values * self.scale + self.start
@@ -192,13 +192,13 @@ class TimeFormat:
 
 
 def _strptime(texts: pl.Series, pattern: str) -> pl.Series:
-    """Nanoseconds since 1970, null where the text is no date of this pattern."""
+    """Return nanoseconds since 1970, null where the text is not a date of this pattern."""
     found = texts.str.to_datetime(pattern, strict=False, time_unit="ns")
     return found.to_physical()
 
 
 def _durations(cells: pl.Series) -> tuple[Float64Array, int | None]:
-    """Seconds of texts as 18:00, 18:00:00.5, 18.00.00, 6:00 PM or 1 days 02:00:00."""
+    """Return seconds of texts like 18:00, 18:00:00.5, 18.00.00, 6:00 PM or 1 days 02:00:00."""
     if cells.dtype == pl.Time:
         nanoseconds = cells.to_physical().cast(pl.Float64)
         return (nanoseconds / SECOND).fill_null(np.nan).to_numpy(), None
@@ -216,17 +216,17 @@ def _durations(cells: pl.Series) -> tuple[Float64Array, int | None]:
 
 
 def is_time(cell: str) -> bool:
-    """Whether a text is a date or a time of day; a plain number is not."""
+    """Return whether a text is a date or a time of day; a plain number is not."""
     if not cell or cell.isdigit() or not cell[0].isalnum():
         return False
     return _CLOCK_ALONE.fullmatch(cell) is not None or bool(_patterns(cell))
 
 
 def _patterns(cell: str) -> list[tuple[str, ...]]:
-    """Patterns of a text with a date: one list of alternatives for each order of day and month."""
+    """Return patterns of a text with a date: a list of alternatives per order of day and month."""
     zone = re.search(_ZONE + "$", cell)
     zoned = bool(zone and re.search(r"\d{1,2}[:.]?\d{2}", cell[: zone.start()][-9:]))
-    # A day after a minus, as in 2024-01-15, is no zone.
+    # A day after a minus, as in 2024-01-15, is not a zone.
     for bare in ([cell[: zone.start()]] if zone and zoned else []) + [cell]:
         with_zone = bare != cell
         text = re.sub(r"(:\d{2}),(\d{1,9})$", r"\1.\2", bare)
@@ -252,7 +252,7 @@ def _patterns(cell: str) -> list[tuple[str, ...]]:
 
 
 def _alternatives(date: str, separator: str, clock: str, zoned: bool) -> tuple[str, ...]:
-    """A pattern and those of the same file's shorter texts: full minutes, midnight."""
+    """Return a pattern and those of shorter texts in the same file: full minutes, midnight."""
     zone = "%z" if zoned else ""
     full = f"{date}{separator}{clock}{zone}"
     if clock == "%H:%M:%S%.f" and not zoned:
@@ -263,7 +263,7 @@ def _alternatives(date: str, separator: str, clock: str, zoned: bool) -> tuple[s
 
 
 def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
-    """Formats in which every one of these texts is a time; several if day and month may change."""
+    """Return formats in which all these texts are times; several if day and month are ambiguous."""
     if not cells:
         return []
     if is_nanoseconds(cells):
@@ -282,21 +282,21 @@ def text_formats(cells: Sequence[str]) -> list[TimeFormat]:
     whole = [one for one in found if one.parse(series)[1] is None]
     if whole:
         return whole
-    # A few cells that are no times do not make a column of texts: they are refused with their line.
+    # A few other cells do not make a column of texts: they are refused with their lines.
     missed = {one: _missed(one, series) for one in found}
     allowed = max(_MISSED, 1 / len(cells)) if len(cells) > _FEW else _MISSED
     return [one for one in found if missed[one] == min(missed.values()) <= allowed][:1]
 
 
 def _missed(form: TimeFormat, cells: pl.Series) -> float:
-    """Share of cells that are no times."""
+    """Return the share of cells that are not times."""
     times, _ = form.parse(cells)
     wrong = np.isnan(times) if times.dtype == np.float64 else times == NAT
     return float(wrong.mean())
 
 
 def format_of(title: str, said: str) -> TimeFormat:
-    """The format that was named: a unit or a pattern. Errors: StreamError."""
+    """Return the named format: a unit or a pattern. Errors: StreamError."""
     if said in _DAYS:
         name, start, _ = _DAYS[said]
         return TimeFormat(name, "date", scale=_DAY, start=start)
@@ -307,14 +307,14 @@ def format_of(title: str, said: str) -> TimeFormat:
         return TimeFormat(f"numbers of {said}", "seconds", scale=_UNITS[said])
     if "%" not in said:
         raise StreamError(
-            f"{title}: time format {said!r}: name a pattern, as %d/%m/%Y %H:%M, a unit: "
+            f"{title}: time format {said!r}: name a pattern, such as %d/%m/%Y %H:%M, a unit: "
             f"{', '.join(_UNITS)}, or a count of days: {', '.join(_DAYS)}"
         )
     return TimeFormat(said, "date", (said,), zoned="%z" in said)
 
 
 def named_time(name: str) -> bool:
-    """Whether the name of a column says that it is a time, and nothing else."""
+    """Return whether the name of a column indicates a time and nothing else."""
     words = _words(name)
     return bool(words & _TIME_WORDS) and words <= (
         _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
@@ -322,7 +322,7 @@ def named_time(name: str) -> bool:
 
 
 def is_dotted_clock(name: str, cells: Sequence[object]) -> bool:
-    """Whether a column of this name holds hours and minutes as 18.30, which are no numbers."""
+    """Return whether a column of this name contains hours like 18.30, which are not numbers."""
     known = [cell for cell in cells if cell is not None and cell != ""]
     return (
         named_time(name)
@@ -332,13 +332,13 @@ def is_dotted_clock(name: str, cells: Sequence[object]) -> bool:
 
 
 def is_nanoseconds(cells: Sequence[str]) -> bool:
-    """Whether texts are nanoseconds since 1970, of which a float64 would lose the last digits."""
+    """Return whether texts are nanoseconds since 1970, whose last digits float64 would lose."""
     known = [cell for cell in cells if cell]
     return len(known) > 0 and all(re.fullmatch(r"[1-3]\d{18}", cell) for cell in known)
 
 
 def vague(name: str) -> bool:
-    """Whether a name may be that of a time or of a temperature."""
+    """Return whether a name may be that of a time or of a temperature."""
     return _words(name) == {"t"}
 
 
@@ -348,10 +348,10 @@ def _words(name: str) -> set[str]:
 
 
 def number_formats(name: str, values: Float64Array, explicit: bool) -> list[TimeFormat]:
-    """Formats in which numbers may be a time; whether they are is known at the end of the file.
+    """Return formats in which numbers may be a time; the whole file decides whether they are.
 
-    Args: name, of the column; values, some of its numbers, not missing; explicit, the column was
-    named as the time.
+    Args: name, of the column; values, some of its numbers, not missing; explicit, whether the
+    column was named as the time.
     """
     if not len(values):
         return []
@@ -389,7 +389,7 @@ def number_formats(name: str, values: Float64Array, explicit: bool) -> list[Time
 def _calendar(
     words: set[str], values: Float64Array, *, ordered: bool, whole: bool
 ) -> TimeFormat | None:
-    """The format of years, months and days of a calendar, or of days since a start."""
+    """Return the format of years, months and days of a calendar, or of days since a start."""
     low, high = float(values.min()), float(values.max())
     dated = bool(words & _DATE_WORDS)
     if whole and (ordered or dated):
@@ -409,31 +409,31 @@ def _calendar(
 
 
 def _doubt(words: set[str], low: float, high: float) -> str:
-    """What numbers under a name without a unit may be instead of seconds."""
+    """Return what numbers under a name without a unit may be instead of seconds."""
     for said, (name, _, span) in _DAYS.items():
         if span and span[0] <= low and high <= span[1]:
             return f"they may be {name} (--time-format {said})"
     if _YEARS[0] <= low and high < _YEARS[1]:
         return "they may be years (--time-format %Y reads whole ones)"
     if words & _DATE_WORDS:
-        return "the name says a date: --time-format names the format, as excel, julian or %Y%m"
+        return "the name indicates a date: name its format with --time-format (excel, julian, %Y%m)"
     return ""
 
 
 def counts(name: str) -> bool:
-    """Whether a name may be that of a column that only counts rows or time."""
+    """Return whether a name may be that of a counter of rows or time."""
     words = _words(name)
     known = _COUNTERS | _TIME_WORDS | _OTHER_WORDS | _UNIT_WORDS.keys()
     return words <= known and name.strip() != "T"
 
 
 def looks_like_date(cell: str) -> bool:
-    """Whether a text that has no known pattern may be a date or a time."""
+    """Return whether a text without a known pattern may be a date or a time."""
     return re.search(_LIKE_DATE, cell) is not None
 
 
 def text_of(value: float | int, is_date: bool) -> str:
-    """A time as a person reads it."""
+    """Format a time."""
     if not is_date:
         return f"{value:.10g} s"
     text = str(np.datetime64(int(value), "ns"))

@@ -1,4 +1,4 @@
-"""What is drawn, collected while a stream passes: in memory that does not grow with the stream."""
+"""Collect values for drawing while a stream passes, in constant memory."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from nbt_embed.app.recording import Block
 from nbt_embed.app.results import ErrorTrack, Time, Track, TrustTrack
 from nbt_embed.arrays import Float32Array, Float64Array
 
-# Up to so many rows all are drawn; of more, two of every so many that as many remain.
+# Up to this many rows all are drawn; of more, two per group, so that about as many remain.
 MOST = 100_000
 PIECES = 200
 
 
 def thinning(rows: int) -> int:
-    """Of how many rows two are drawn; 1: all are."""
+    """Return the size of the groups of which two rows are drawn; 1: all are."""
     return 1 if rows <= MOST else -(-2 * rows // MOST)
 
 
 def block_rows(rows: int) -> int:
-    """Rows of a piece of a stream: some 200 pieces, none too large or cut within a thinning."""
+    """Return the rows per piece of a stream: about 200 pieces, of limited size, in groups."""
     every = thinning(rows)
     wanted = min(max(rows // PIECES, 128), 4096)
     return -(-wanted // every) * every
 
 
 def thinned(truth: Float32Array, every: int) -> NDArray[np.intp]:
-    """Rows (k,) of the lowest and the highest truth among every so many, rising."""
+    """Return the rows (k,) of the lowest and the highest truth of each group, increasing."""
     if every == 1:
         return np.arange(len(truth))
     whole = -(-len(truth) // every) * every
@@ -62,7 +62,7 @@ class Values:
         score: Float32Array | None,
         alarms: NDArray[np.intp],
     ) -> None:
-        """The next rows, (T,) each, band (T, 2); rows of alarms are kept whatever the thinning."""
+        """Add the next rows, (T,) each, band (T, 2); rows of alarms are never thinned out."""
         kept = thinned(truth, self.every)
         if len(alarms):
             kept = np.union1d(kept, alarms - block.start)
@@ -82,7 +82,7 @@ class Values:
 
     @property
     def track(self) -> Track:
-        """All of it."""
+        """Return the whole track."""
         columns: dict[str, object] = {"time": None, "low": None, "high": None, "score": None}
         for name in self._parts[0]:
             columns[name] = np.concatenate([part[name] for part in self._parts])
@@ -97,7 +97,7 @@ class Values:
 
 @dataclass
 class Pieces:
-    """Collects what changes slowly: sums of losses of every model, and shares of the mixture."""
+    """Collects slow values: sums of losses of every model, and shares of the mixture."""
 
     rows: list[int] = field(default_factory=list)
     times: list[object] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Pieces:
         counts: Float64Array,
         trust: Float32Array | None,
     ) -> None:
-        """Sums after the rows of a block, (n_out,) each, and the shares (n_out, experts)."""
+        """Add sums after the rows of a block, (n_out,) each, and the shares (n_out, experts)."""
         self.rows.append(block.start + len(block.inputs) - 1)
         if block.time is not None:
             self.times.append(block.time[-1])
@@ -122,7 +122,7 @@ class Pieces:
             self.trust.append(trust)
 
     def error_track(self, horizon: int, target: str, index: int, squared: bool) -> ErrorTrack:
-        """Mean loss of one target between one piece and the next; of squares its root."""
+        """Return the mean loss of one target in each piece; for squares its root."""
         count = np.diff([0.0, *(counts[index] for counts in self.counts)])
         loss = {}
         for key in self.losses[0]:
@@ -134,7 +134,7 @@ class Pieces:
     def trust_track(
         self, horizon: int, target: str, index: int, experts: tuple[str, ...]
     ) -> TrustTrack:
-        """Shares of one target."""
+        """Return the shares of one target."""
         shares = np.array([weights[index] for weights in self.trust]).T
         weight = dict(zip(experts, shares, strict=True))
         return TrustTrack(horizon, target, np.array(self.rows), self._time, weight)

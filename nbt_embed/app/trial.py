@@ -1,8 +1,8 @@
-"""The learner and what a person would try first, side by side through a stream, in one pass.
+"""The learner and its baselines on the same stream, in one pass.
 
 Every piece of the stream goes to all models of all horizons before the next one is read, so memory
-does not grow with the stream. A forecast is scored against the label of its row if the model had
-seen a label before it made the forecast (``evaluate.Scored``).
+does not grow with the stream. A forecast is scored if the model had seen a label before it made the
+forecast (``evaluate.Scored``).
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from nbt_embed.errors import InputError
 from nbt_embed.evaluate import Scored
 from nbt_embed.learner import Learner
 
-# Rows in which the learner looks for the input that each target is the future of.
+# Rows in which the learner searches the anchor of each target.
 ANCHOR_ROWS = 65_536
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a trial.
+    """Settings of a trial.
 
     Attributes:
         horizons: rows between forecast and label, at least one, each from 0.
-        score_from: no earlier target row is scored.
+        score_from: first target row that is scored.
         period: rows after which the stream repeats, for the seasonal last value; None: without.
         threshold, hold_off: of the alarms (``nbt_embed.alarm.Alarm``).
-        level: of the interval that is drawn; the learner's nearest one.
+        level: of the plotted interval; the learner's nearest level is used.
     """
 
     horizons: tuple[int, ...]
@@ -70,7 +70,7 @@ class ModelResult:
     """One model at one horizon.
 
     Attributes: key, name; config and memory_bytes, of a learner of the kernel; figures, for each
-    target; us_per_row, predict and learn together.
+    target; us_per_row, of predict and learn together.
     """
 
     key: str
@@ -83,16 +83,16 @@ class ModelResult:
 
 @dataclass(frozen=True, eq=False)
 class HorizonResult:
-    """Everything about one horizon.
+    """All results of one horizon.
 
     Attributes:
         horizon: rows.
         models: by key; the learner first.
-        first: first scored row of each target, None where nothing was scored.
+        first: first scored row of each target, None if nothing was scored.
         counts: scored rows of each target.
         intervals: of each target and level; None without intervals.
         alarms: in order of their rows; None without an anomaly score.
-        learner: as it is after the stream.
+        learner: in its state after the stream.
         counters: of the learner.
         guard_rows: of the learner, name of a counter -> rows in which it grew.
         pieces: sums of losses over time.
@@ -112,7 +112,7 @@ class HorizonResult:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What a trial comes to: results of the horizons, and what is drawn."""
+    """Results of a trial: its horizons, and values for drawing."""
 
     plan: Plan
     config: Config
@@ -123,10 +123,10 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What the learner said of the rows of a block.
+    """Outputs of the learner for the rows of a block.
 
-    Attributes: horizon; forecast (T, n_out); bounds (T, n_out, 2 levels) or None; anomaly
-    (T, n_out) or None; alarms, rows of each target.
+    Attributes: horizon; forecast (T, n_out); bounds (T, n_out, 2 levels) or None; anomaly (T,
+    n_out) or None; alarms, rows of each target.
     """
 
     horizon: int
@@ -137,14 +137,14 @@ class Told:
 
 
 class Listener(Protocol):
-    """Who is told what the learner said, row by row (``forecasts.Writer``)."""
+    """Receives the learner's outputs row by row (``forecasts.Writer``)."""
 
     def add(self, block: Block, told: list[Told]) -> None:
-        """The next rows, one entry per horizon."""
+        """Receive the next rows, one entry per horizon."""
         ...
 
     def finish(self, waiting: list[tuple[Float32Array, Float32Array | None]]) -> None:
-        """Forecasts and bounds of rows still to come, one entry per horizon."""
+        """Receive forecasts and bounds of later rows, one entry per horizon."""
         ...
 
 
@@ -155,16 +155,16 @@ def run_trial(
     listener: Listener | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Trial:
-    """Feed a recording to fresh models.
+    """Feed a recording to new models.
 
     Args:
-        recording: what is fed, in order; the state is reset where a block says so.
+        recording: what is fed, in order; the state is reset where a block requires it.
         config: the learner's; max_delay is replaced by what each horizon needs.
-        plan: horizons and what else is asked.
-        listener: is told every forecast.
+        plan: horizons and other settings.
+        listener: receives every forecast.
         progress: called with the number of rows fed since the last call.
 
-    Errors: InputError if nothing was scored; what the models raise.
+    Errors: InputError if nothing was scored; errors of the models.
     Cost: that of the models, in one thread.
     """
     blocks = recording.blocks(block_rows(recording.rows))
@@ -198,7 +198,7 @@ def run_trial(
 
 
 def _first_rows(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Blocks until ANCHOR_ROWS rows."""
+    """Return blocks of the first ANCHOR_ROWS rows."""
     rows = 0
     while rows < ANCHOR_ROWS and (block := next(blocks, None)) is not None:
         rows += len(block.inputs)
@@ -206,9 +206,10 @@ def _first_rows(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def anchored(config: Config, recording: Recording, head: list[Block], horizon: int) -> Config:
-    """The learner, told which input each target is the future of: the one of its own column.
+    """Return the learner with the input of each target's own column as anchor.
 
-    A target that is no input, or of a stream that was no file, is looked for in the first rows.
+    If a target is not an input, or the stream is not from a file, anchors are searched in the first
+    rows.
     """
     if not config.anchored or config.anchor is not None:
         return config
@@ -227,7 +228,7 @@ class _Race:
         self._names = recording.target_names
         self._horizon, self._link, n_label = horizon, config.link, config.n_label
         self._scored = Scored(n_label, horizon, plan.score_from)
-        self._blind = 0  # rows before it have no forecast, since another recording began
+        self._blind = 0  # earlier rows have no forecast, since a reset
         self._lanes: dict[str, Lane] = {}
         for entrant in entrants(config, horizon, plan.period):
             self._lanes[entrant.key] = self._lane(entrant, config, horizon)
@@ -249,7 +250,7 @@ class _Race:
         return self._own.learner
 
     def feed(self, block: Block) -> Told:
-        """All models take the next rows."""
+        """Feed the next rows to all models."""
         truths = self._scored.truths(block.start, block.targets)
         if block.reset:
             self._blind = block.start + self._horizon
@@ -265,13 +266,13 @@ class _Race:
 
     @property
     def waiting(self) -> tuple[Float32Array, Float32Array | None]:
-        """Forecasts and bounds of the rows still to come."""
+        """Return forecasts and bounds of later rows."""
         own = self._own
         bounds = None if own.intervals is None else own.bounds_to_come.waiting
         return own.forecasts.waiting, bounds
 
     def check_scored(self, recording: Recording, plan: Plan) -> None:
-        """Errors: InputError if there was nothing to score."""
+        """Refuse a stream in which nothing was scored. Errors: InputError."""
         if not self._own.score.counts.any():
             first = max(plan.score_from, 2 * self._horizon, 1)
             raise InputError(
@@ -282,7 +283,7 @@ class _Race:
 
     @property
     def result(self) -> HorizonResult:
-        """What came of it."""
+        """Return the results."""
         own = self._own
         return HorizonResult(
             horizon=self._horizon,
@@ -299,7 +300,7 @@ class _Race:
 
     @property
     def pictures(self) -> Pictures:
-        """What is drawn of it."""
+        """Return the values for drawing."""
         named = list(enumerate(self._names))
         squared = self._link == "gaussian"
         return Pictures(

@@ -1,4 +1,4 @@
-"""What a search bought, as a document, sentences and a table."""
+"""The gain of a search, as a document, sentences and a table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def document_of(
     notes: Sequence[str],
     command: str,
 ) -> dict[str, Any]:
-    """Everything that was found, as JSON takes it; figures that do not exist are None."""
+    """Return all results as JSON values; figures that do not exist are None."""
     best = tuned.parts[TUNED].config
     assert best is not None
     return {
@@ -89,7 +89,7 @@ def _finite(value: float) -> float | None:
 
 
 def verdict(tuned: Tuned) -> list[str]:
-    """Sentences: the gain of tuning, and the error of recursive least squares."""
+    """Return sentences: the gain of tuning, and the error of recursive least squares."""
     default, best, rls = (tuned.parts[key] for key in (DEFAULT, TUNED, RLS))
     on_first = _by(tuned.gain_first)
     if not tuned.settings:
@@ -132,14 +132,14 @@ def verdict(tuned: Tuned) -> list[str]:
 
 
 def _by(gain: float) -> str:
-    """A decrease or an increase in words."""
+    """Format a decrease or an increase."""
     if abs(gain) < 5e-4:
         return "the same"
     return f"{percent(abs(gain))} {'lower' if gain > 0 else 'higher'}"
 
 
 def table(document: Mapping[str, Any]) -> Table:
-    """One row per model."""
+    """Return one row per model."""
     targets = document["targets"]
     measure = [document["measure"].upper()] if len(targets) == 1 else []
     rows = []
@@ -170,7 +170,7 @@ def _ratio(value: float | None) -> str:
 
 
 def _spread(one: Mapping[str, Any]) -> str:
-    """Half the range over the seeds, as a share."""
+    """Format half the range over the seeds, as a share."""
     least, most = one["error_rest_least"], one["error_rest_most"]
     if not one["error_rest"] or most is None or least == most:
         return NONE

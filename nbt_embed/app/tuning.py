@@ -1,9 +1,9 @@
-"""A short search for settings on the first part of a stream, and what it bought on the rest.
+"""Search settings on the first part of a stream, and measure their gain on the rest.
 
 Optuna's tree-structured Parzen estimator (Bergstra, Bardenet, Bengio, Kégl 2011, *Algorithms for
-hyper-parameter optimization*) proposes settings, each is scored on the first part, and the best one
+hyper-parameter optimization*) proposes settings, which are scored on the first part. The best one
 is compared with the defaults and with recursive least squares on the rest, which the search has not
-seen. There every learner has learnt the stream from row 0 on, as it would on a device.
+seen. There every learner has learnt the stream from row 0, as on a device.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 DEFAULT, TUNED = "default", "tuned"
-# Trials that are proposed together: the search is the same however many run at once.
+# Trials that are proposed together, so that the search does not depend on parallelism.
 _BATCH = 4
-# Of the first part so much is learnt before the search scores: it is to find settings for later.
+# Share of the first part before scoring starts, since the settings are for later rows.
 _UNSCORED = 0.25
 _SEARCH_SEEDS = 2
 _ROWS_MIN = 200  # of each part
-# Instead of the logarithm of an error: what is no learner or diverges, and what is too large.
+# Instead of the logarithm of an error: for an invalid or diverging learner, and for a too large
+# one.
 _WORST, _TOO_LARGE = 20.0, 10.0
 
 
@@ -48,12 +49,12 @@ class Search:
     """What is searched.
 
     Attributes:
-        trials: settings that are tried, the defaults first.
+        trials: number of settings to try, the defaults first.
         seed: of the proposals.
         first: share of the stream that the search sees, between 0 and 1.
-        seeds: learners of each settings on the rest.
-        memory_bytes: no settings may need more, or None.
-        settings: of every learner, which the search leaves alone.
+        seeds: number of learners per settings on the rest.
+        memory_bytes: upper limit of the bytes, or None.
+        settings: of every learner, which are not searched.
     """
 
     trials: int = 60
@@ -75,8 +76,8 @@ class Search:
 class Part:
     """One model on both parts of the stream.
 
-    Attributes: key, config (None of the last value), memory_bytes; first and rest, for each seed
-    the error over that of the last value on the part that the search scored, and on the rest;
+    Attributes: key, config (None for the last value), memory_bytes; first and rest, for each seed
+    the error over that of the last value on the scored part of the first part, and on the rest;
     losses, for each seed and target that of the rest, in the target's unit or bits.
     """
 
@@ -89,16 +90,17 @@ class Part:
 
     @property
     def error(self) -> float:
-        """Median over the seeds of the rest."""
+        """Median over the seeds, on the rest."""
         return median(self.rest)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found.
+    """Results of a search.
 
     Attributes: search; horizon; split, the first row of the rest; parts, by DEFAULT, TUNED, RLS and
-    LAST; tried, distinct settings that were scored; settings, those that the search changed.
+    LAST; tried, number of distinct settings that were scored; settings, those that the search
+    changed.
     """
 
     search: Search
@@ -115,23 +117,23 @@ class Tuned:
 
     @property
     def gain(self) -> float:
-        """By what share the error on the rest fell, median against median; below 0 it rose."""
+        """Relative decrease of the median error on the rest; below 0 it rose."""
         return _fall(self.parts[DEFAULT].rest, self.parts[TUNED].rest)
 
     @property
     def gain_first(self) -> float:
-        """The same on the part that the search scored."""
+        """The same on the rows that the search scored."""
         return _fall(self.parts[DEFAULT].first, self.parts[TUNED].first)
 
     @property
     def wins(self) -> int:
-        """Seeds with which the tuned learner was better on the rest."""
+        """Number of seeds with which the tuned learner was better on the rest."""
         pairs = zip(self.parts[DEFAULT].rest, self.parts[TUNED].rest, strict=True)
         return sum(after < before for before, after in pairs)
 
     @property
     def bought(self) -> bool:
-        """Whether the median fell, by more than 0.1 %, and most seeds agree."""
+        """Whether the median fell by more than 0.1 %, and most seeds agree."""
         return self.gain > 0.001 and 2 * self.wins > self.search.seeds
 
 
@@ -147,10 +149,10 @@ def tune(
     """Search, then compare on the rest. Deterministic for a seed, whatever ``jobs``.
 
     Args:
-        stream: what is fed; of classes the targets are (T, 1) numbers of classes.
+        stream: what is fed; targets that are classes are (T, 1) class numbers.
         search: what is searched.
         horizon: rows between a forecast and its target.
-        classes: how many classes there are, or None for real targets.
+        classes: number of classes, or None for real targets.
         resets: as ``run_passes``.
         jobs: as ``run_passes``.
         progress: called with the number of rows fed since the last call (``rows_of`` in all, or
@@ -162,7 +164,7 @@ def tune(
     split = _split(stream, search, horizon)
     fixed = _fixed(stream, search, horizon, classes)
     default = Config(**fixed)
-    memory_of(default)  # refuses what no proposal can mend
+    memory_of(default)  # refuses settings that are invalid in every proposal
     first = _rows(stream, split)
     of_first = [row for row in resets if row < split]
     last = run_passes(
@@ -201,13 +203,13 @@ def tune(
 
 
 def rows_of(stream: Stream, search: Search, horizon: int) -> int:
-    """Rows that are fed at most. Errors: as ``tune``."""
+    """Return the most rows that are fed. Errors: as ``tune``."""
     split = _split(stream, search, horizon)
     return split * search.trials * _SEARCH_SEEDS + len(stream) * (2 * search.seeds + 2)
 
 
 def propose(trial: Trial, fixed: Mapping[str, Any], default: Config) -> dict[str, Any]:
-    """Settings that matter and that a stream decides; what ``fixed`` names stays as it is."""
+    """Propose settings whose best value depends on the stream; those in ``fixed`` stay."""
     made: dict[str, Any] = {}
 
     def take(name: str, value: Callable[[], Any]) -> None:
@@ -242,17 +244,17 @@ def propose(trial: Trial, fixed: Mapping[str, Any], default: Config) -> dict[str
 
 
 def _short(value: float) -> float:
-    """Two digits, which say as much and are easier to type."""
+    """Round to two digits, which suffice and are easier to type."""
     return float(f"{value:.2g}")
 
 
 def _most_lags(default: Config) -> int:
-    """As many as keep the readout small."""
+    """Return the most lags with which the readout stays small."""
     return max(2, min(24, 96 // default.n_in))
 
 
 def _defaults(default: Config) -> dict[str, Any]:
-    """The defaults as Optuna's parameters."""
+    """Return the defaults as Optuna's parameters."""
     units = max(default.hidden, 1)
     return {
         "hidden": default.hidden,
@@ -276,7 +278,7 @@ def _search(
     horizon: int,
     score: Callable[[Sequence[Pass]], list[float]],
 ) -> tuple[dict[str, Any], int]:
-    """The best settings of the search, and how many were scored."""
+    """Return the best settings of the search, and the number that was scored."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -292,7 +294,7 @@ def _search(
             trial = study.ask()
             given = propose(trial, search.settings, default)
             if place == 0:
-                given = {}  # the defaults themselves, not their rounded parameters
+                given = {}  # the exact defaults, not their rounded parameters
             asked.append((trial, given, _settled({**fixed, **given}, search)))
         fresh = dict.fromkeys(
             one for _, _, one in asked if isinstance(one, Config) and one not in scored
@@ -324,7 +326,7 @@ def _search(
 
 
 def _settled(settings: Mapping[str, Any], search: Search) -> Config | float:
-    """The learner of a proposal; or, where it is none or too large, how bad that is."""
+    """Return the learner of a proposal, or a penalty if it is invalid or too large."""
     try:
         config = Config(**settings)
         size = memory_of(config).total
@@ -340,7 +342,7 @@ def _parts(
     configs: Mapping[str, Config],
     run: Callable[[Sequence[Pass]], list[Losses]],
 ) -> dict[str, Part]:
-    """Every model over the whole stream, scored on both parts."""
+    """Score every model on both parts of the whole stream."""
     losses = iter(run([one for ones in passes.values() for one in ones]))
     found = {key: [next(losses) for _ in ones] for key, ones in passes.items()}
     first, rest = found[LAST][0]
@@ -358,7 +360,7 @@ def _parts(
 
 
 def _split(stream: Stream, search: Search, horizon: int) -> int:
-    """First row of the rest. Errors: InputError."""
+    """Return the first row of the rest. Errors: InputError."""
     split = int(search.first * len(stream))
     shorter = min(split, len(stream) - split)
     needed = max(_ROWS_MIN, 4 * horizon)
@@ -380,7 +382,7 @@ def _rows(stream: Stream, end: int) -> Stream:
 
 
 def _fixed(stream: Stream, search: Search, horizon: int, classes: int | None) -> dict[str, Any]:
-    """What every learner has: what the stream decides, and what the search leaves alone."""
+    """Return the settings of every learner: from the stream, and those that are not searched."""
     return {
         **search.settings,
         "n_in": stream.n_in,
@@ -392,6 +394,6 @@ def _fixed(stream: Stream, search: Search, horizon: int, classes: int | None) ->
 
 
 def _fall(before: Sequence[float], after: Sequence[float]) -> float:
-    """By what share the median fell."""
+    """Return the relative decrease of the median."""
     least = median(before)
     return 1 - median(after) / least if least > 0 and math.isfinite(least) else 0.0

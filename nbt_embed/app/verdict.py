@@ -1,8 +1,8 @@
-"""What a trial says in words: what wins, by how much, from which row on, and whether learning paid.
+"""Verdict of a trial in words: the best model, the difference, and the gain of recurrence.
 
-Models are compared by one figure each: the geometric mean over the targets of the ratio of the
-learner's RMSE to theirs, so that no target weighs more because of its unit. Classes are compared by
-bits, the mean over the targets.
+Models are compared by one figure each: the geometric mean over the targets of the learner's RMSE
+divided by theirs, so that the targets' units have no effect. Classes are compared by bits, the mean
+over the targets.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nbt_embed.app.models import FROZEN, LAST, LEARNER, RLS, SIMPLE
 from nbt_embed.app.trial import HorizonResult
 from nbt_embed.arrays import Float64Array
 
-# Below this difference two models are as good as each other.
+# Difference below which two models are equally good.
 _SAME = 0.01
 # Scored labels of a target below which the verdict warns.
 _FEW = 30
-# Below this a difference is reported as none.
+# Difference below which none is reported.
 _NOTHING = 0.0005
 _NAMES = {
     "RLS": "recursive least squares",
@@ -40,12 +40,12 @@ class Verdict:
     Attributes:
         sentences: the verdict in words, the result first.
         winner: key of the best model.
-        advised: key of the model to take: a simple one unless the learner is better by 1 %.
+        advised: key of the recommended model: a baseline unless the learner is better by 1 %.
         ratios: key of another model -> loss of the learner divided by that model's (``ratio``).
-        better_from_row: first row from which on the learner's summed loss stayed below that of the
-            best simple forecaster; None if it is not below at the end.
+        better_from_row: first row from which the learner's summed loss stays below that of the best
+            baseline; None if it is not below at the end.
         recurrence_paid: whether the learner is better than with frozen units and than without
-            units, by more than 1 %; None where there are no units that learn.
+            units, by more than 1 %; None if there are no learning units.
     """
 
     sentences: tuple[str, ...]
@@ -76,10 +76,10 @@ def verdict(result: HorizonResult, classes: bool) -> Verdict:
 
 
 def ratio(result: HorizonResult, key: str, classes: bool) -> float:
-    """Loss of the learner divided by that of another model: below 1, the learner is better.
+    """Return the learner's loss divided by another model's: below 1, the learner is better.
 
-    RMSE, geometric mean over the targets that both were scored on; bits, mean over them. NaN where
-    both errors are 0.
+    For RMSE the geometric mean over the targets that both were scored on; for bits the mean over
+    them. NaN if both errors are 0.
     """
     name = "bits" if classes else "rmse"
     pairs = [
@@ -97,7 +97,7 @@ def ratio(result: HorizonResult, key: str, classes: bool) -> float:
 
 
 def better_from(result: HorizonResult, rival: str) -> int | None:
-    """First row after which the learner's summed loss stays below the rival's."""
+    """Return the first row after which the learner's summed loss stays below the rival's."""
     pieces = result.pieces
     scale = np.maximum(pieces.losses[-1][rival], 1e-300)
 
@@ -113,7 +113,7 @@ def better_from(result: HorizonResult, rival: str) -> int | None:
 
 
 def overall(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """The sentences at the top of a report: all of one horizon, or the first of each."""
+    """Return the sentences at the top of a report: all of one horizon, or the first of each."""
     if len(verdicts) == 1:
         return verdicts[0].sentences
     return tuple([one.sentences[0] for one in verdicts])
@@ -170,7 +170,7 @@ def _on_few(result: HorizonResult) -> list[str]:
 
 
 def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
-    """Whether recurrent units lower the loss, and whether learning their weights does."""
+    """Yield whether recurrent units lower the loss, and whether learning their weights does."""
     if FROZEN not in ratios or RLS not in ratios:
         return []
     units, learning = ratios[RLS], ratios[FROZEN]
@@ -198,7 +198,7 @@ def _on_recurrence(ratios: dict[str, float], classes: bool) -> list[str]:
 def _paid(ratios: dict[str, float]) -> bool | None:
     if FROZEN not in ratios or RLS not in ratios:
         return None
-    return bool(ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME)  # of NumPy, no JSON
+    return bool(ratios[RLS] < 1 - _SAME and ratios[FROZEN] < 1 - _SAME)  # a bool, not NumPy's
 
 
 def _ahead(horizon: int) -> str:
@@ -215,7 +215,7 @@ def _name(result: HorizonResult, key: str) -> str:
 
 
 def _change(over: float) -> str:
-    """A ratio in words, to be followed by "that of ..."."""
+    """Format a ratio, to be followed by "that of ..."."""
     share = abs(over - 1)
     if share < _NOTHING:
         return "the same as"
@@ -226,7 +226,7 @@ def _change(over: float) -> str:
 
 
 def _alone(over: float) -> str:
-    """A ratio near 1 in words, at the end of a clause."""
+    """Format a ratio near 1, for the end of a clause."""
     if abs(over - 1) < _NOTHING:
         return "the same"
     return _change(over).replace("below", "lower").replace("above", "higher")

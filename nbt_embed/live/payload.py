@@ -51,7 +51,7 @@ class Payload:
         self._names = form.names
         if len(form.names) > 1:
             self.delimiter = form.delimiter
-            self.notes = [note for note in form.notes if note.startswith("every row as")]
+            self.notes = [note for note in form.notes if note.startswith("rows such as")]
             self.notes.append(
                 f"payloads such as {line[:40]!r} are read as columns x1 to x{len(form.names)}: "
                 "--names names them"

@@ -1,15 +1,15 @@
 """Speed, memory and recovery of a fleet: ``make fleet``.
 
-Devices of one channel (a wave with noise, another phase for each) learn with 8 units, horizon 1.
+Devices of one channel (a wave with noise, each with its own phase) learn with 8 units, horizon 1.
 
-- Speed: rounds of a part of the fleet, one after the other on one thread by ``Learner.run``, on
-  threads, and on Dask with as many processes, in turn: whatever else the machine does meets all.
-  Steps per second of wall time, and of processor time, which other processes disturb less. What as
-  many threads reach that do nothing but ``Learner.run`` says how much of the machine there was.
-- Memory: largest resident size of a process of its own, less what it had before.
-- Losses: a worker process is killed (SIGKILL) three times in the middle of a run; a run is stopped
-  by Ctrl-C again and again, and goes on. The files have to be those of an undisturbed run.
-- Bits: hashes of 100 devices against learners that were run one by one.
+* Speed: rounds of a part of the fleet run in turn on one thread by ``Learner.run``, on threads, and
+  on Dask with as many processes, so that other load on the machine affects all. Results are steps
+  per second of wall time and of processor time, which other processes disturb less. Threads that
+  only call ``Learner.run`` show how much of the machine was available.
+* Memory: peak resident size of a separate process, minus its size before.
+* Losses: a worker process is killed (SIGKILL) three times during a run; a run is stopped repeatedly
+  by Ctrl-C and resumed. The files must equal those of an undisturbed run.
+* Bits: hashes of 100 devices compared with those of learners that ran singly.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ THREADS_TARGET, DASK_TARGET, MEMORY_TARGET = 0.85, 0.75, 1.05
 
 @dataclass
 class Rate:
-    """Steps, and the seconds of wall and processor time that they took."""
+    """Number of steps, and their seconds of wall and processor time."""
 
     steps: int = 0
     wall: float = 0.0
     cpu: float = 0.0
 
     def measure(self, steps: int, work: Callable[[], object]) -> None:
-        """Add what a call takes, its child processes included."""
+        """Add the time of a call, its child processes included."""
         wall, cpu = time.perf_counter(), _cpu()
         work()
         self.steps += steps
@@ -74,10 +74,10 @@ def _cpu() -> float:
 
 
 def speed(x: Path, devices: int, rows: int, rounds: int, workers: int) -> dict[str, Any]:
-    """Rates of one thread, of threads and of processes, and their ratios."""
+    """Return the rates of one thread, of threads and of processes, and their ratios."""
     samples = np.load(x, mmap_mode="r")
     alone, bare, threads, dask = Rate(), Rate(), Rate(), Rate()
-    count = max(1, min(200, devices // rounds // 10))  # about as long as the others in all
+    count = max(1, min(200, devices // rounds // 10))  # about as long as the others together
     bounds = np.linspace(0, devices, rounds + 1).astype(int)
     for place, (begin, end) in enumerate(itertools.pairwise(bounds)):
         part = BUILD / "part.npy"
@@ -118,15 +118,15 @@ def at_once(work: Callable[[], object], workers: int) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Name and content of all files in a folder."""
+    """Return name and content of all files in a folder."""
     found = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(found)}
 
 
 def killed(x: Path, seconds: float, workers: int) -> int:
-    """Kill the busiest worker three times in the middle of a run; returns how many died.
+    """Kill the busiest worker three times during a run; return the number that died.
 
-    Args: seconds, that an undisturbed run takes.
+    Args: seconds, duration of an undisturbed run.
     """
     import psutil
 
@@ -161,7 +161,7 @@ def killed(x: Path, seconds: float, workers: int) -> int:
 
 
 def interrupted(x: Path, rows: int, workers: int) -> int:
-    """Stop a run by Ctrl-C again and again; returns how often."""
+    """Stop a run repeatedly by Ctrl-C; return the number of stops."""
     times = 0
     while True:
         left = rows
@@ -182,7 +182,7 @@ def interrupted(x: Path, rows: int, workers: int) -> int:
 
 
 def hashes(rows: int) -> int:
-    """Of 100 devices, how many have the hash of a learner that was run by itself."""
+    """Return how many of 100 devices have the hash of a learner that ran by itself."""
     fleet = simulate(CONFIG, lambda device: wave(device, rows), devices=100)
     alone = []
     for device in range(100):

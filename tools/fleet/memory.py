@@ -1,4 +1,4 @@
-"""The memory of a fleet, measured in a separate process that prints it."""
+"""Memory of a fleet, measured in a separate process that prints it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK_ROWS = 1000
 
 @dataclass(frozen=True)
 class Taken:
-    """Bytes: of the learners by NBT_BYTES, of the chunks' arrays, and by how much it has grown."""
+    """Bytes: of the learners by NBT_BYTES, of the chunks' arrays, and the growth of the process."""
 
     learners: int
     chunks: int
@@ -30,7 +30,7 @@ class Taken:
 
     @property
     def ratio(self) -> float:
-        """What there is without the chunks' arrays, over the learners."""
+        """Growth without the chunks' arrays, divided by the learners' bytes."""
         return (self.grown - self.chunks) / self.learners
 
     def __str__(self) -> str:
@@ -39,20 +39,20 @@ class Taken:
 
 
 def measured(how: str, devices: int, rows: int, workers: int) -> Taken:
-    """Of all learners at once ("resident") or of jobs ("jobs")."""
+    """Measure all learners at once ("resident"), or jobs ("jobs")."""
     command = [sys.executable, "-m", "tools.fleet.memory", how, *map(str, (devices, rows, workers))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return Taken(**json.loads(done.stdout))
 
 
 def _resident() -> int:
-    """Bytes of this process that are in memory, without mapped files' pages."""
+    """Return the resident bytes of this process, without pages of mapped files."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return sum([int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")])
 
 
 class _Peak(threading.Thread):
-    """Looks at the memory every 20 ms until it is stopped."""
+    """Samples the memory every 20 ms until it is stopped."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class _Peak(threading.Thread):
 
 
 def _blocks(devices: int, rows: int) -> Iterator[Float32Array]:
-    """Blocks of time, all in the same array: the fleet has done with a block when it asks."""
+    """Yield blocks of time in one array, since the fleet requests one after the other."""
     block = np.empty((devices, BLOCK_ROWS), np.float32)
     for start in range(0, rows, BLOCK_ROWS):
         steps = min(BLOCK_ROWS, rows - start)
@@ -80,8 +80,8 @@ def _blocks(devices: int, rows: int) -> Iterator[Float32Array]:
 
 
 def main(how: str, devices: int, rows: int, workers: int) -> None:
-    """Print what a run takes, as JSON."""
-    simulate(CONFIG, np.ones((workers, 2 * BLOCK_ROWS)), jobs=workers)  # what any run takes
+    """Print the memory of a run as JSON."""
+    simulate(CONFIG, np.ones((workers, 2 * BLOCK_ROWS)), jobs=workers)  # needed by every run
     before, peak = _resident(), _Peak()
     peak.start()
     if how == "resident":

@@ -1,6 +1,6 @@
-"""The cost of many devices, and the estimate for a million: ``make fleet-scale``.
+"""Cost of many devices, and the estimate for a million: ``make fleet-scale``.
 
-Costs are processor time: whatever else the machine does disturbs it less than wall time.
+Costs are processor time, which other load disturbs less than wall time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tools.fleet.scale_scheduler import WORKERS, Overheads, overheads
 from tools.streams.page import table
 
 SIZES = (8, 16, 32)
-LOST_AN_HOUR = 10.0  # workers of a thousand, in the plan
+LOST_AN_HOUR = 10.0  # per thousand workers, in the plan
 MILLION, ROWS = 1_000_000, 10_000
 CORES = (64, 256, 1024)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """Amount of measurement.
 
     Attributes: cost, devices and rows; grown, the same for each point; counts, of jobs; results,
     devices whose files are measured.
@@ -50,7 +50,7 @@ QUICK = Effort((4, 500), ((2, 500), (8, 500), (4, 100)), (10, 20), 20)
 
 
 def costs_section(costs: Sequence[Cost], devices: int, rows: int) -> str:
-    """Cost and bytes by size."""
+    """Measure cost and bytes by size."""
     lines = [
         [
             f"{one.hidden}", f"{one.seconds * 1e6:.2f}", f"{one.alone * 1e6:.2f}",
@@ -67,7 +67,7 @@ def costs_section(costs: Sequence[Cost], devices: int, rows: int) -> str:
 
 
 def growth_section(points: dict[tuple[int, int], float]) -> str:
-    """Cost against devices and samples, compared with a line through both."""
+    """Measure cost against devices and samples, compared with a linear fit."""
     device, sample = fitted(points)
     lines = []
     for (devices, rows), seconds in points.items():
@@ -86,7 +86,7 @@ def growth_section(points: dict[tuple[int, int], float]) -> str:
 
 
 def scheduler_section(found: Overheads) -> str:
-    """Cost of jobs that do nothing."""
+    """Measure the cost of empty jobs."""
     named = [(f"{one.jobs:,}", one) for one in found.windows]
     named.append((f"{found.at_once.jobs:,}, all submitted at once", found.at_once))
     lines = []
@@ -105,7 +105,7 @@ def scheduler_section(found: Overheads) -> str:
 
 
 def plan_section(costs: Sequence[Cost], found: Overheads, result: float) -> str:
-    """A million devices, by size and cores. Args: result, bytes per device."""
+    """Estimate a million devices, by size and cores. Args: result, bytes per device."""
     overhead, report = found.windows[-1], found.report
     job = overhead.scheduler + overhead.caller
     lines, jobs = [], 1

@@ -1,4 +1,4 @@
-"""What a device costs: processor time a sample, and bytes of memory and of files."""
+"""Cost of a device: processor time per sample, and bytes of memory and of files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nbt_embed import Config, Learner
 from nbt_embed.fleet import Batch, simulate
 from tools.fleet.waves import wave
 
-ROUNDS = 2  # of which the fastest counts: whatever else the machine does only adds
+ROUNDS = 2  # the fastest counts, since other load only adds time
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one size of the network.
+    """Cost of one size of the network.
 
-    Attributes: hidden, units; seconds, of processor time a sample of one device; alone, the same
+    Attributes: hidden, units; seconds, of processor time per sample of one device; alone, the same
     for ``Learner.run``; resident, bytes per device with all learners in memory; checkpoint, of one
     learner in a file, in bytes.
     """
@@ -35,7 +35,7 @@ class Cost:
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
-    """Of this process, the least of some rounds."""
+    """Return the processor seconds of this process, the smallest of some rounds."""
     found = []
     for _ in range(ROUNDS):
         begun = time.process_time()
@@ -45,7 +45,7 @@ def processor_seconds(work: Callable[[], object]) -> float:
 
 
 def cost(hidden: int, devices: int, rows: int) -> Cost:
-    """Measure one size with devices of so many rows each, one job after the other."""
+    """Measure one size with devices of ``rows`` rows each, one job after the other."""
     config = Config(1, 1, hidden=hidden)
     waves = np.stack([wave(device, rows) for device in range(devices)])
 
@@ -65,7 +65,7 @@ def cost(hidden: int, devices: int, rows: int) -> Cost:
 
 
 def growth(devices: int, rows: int) -> float:
-    """Seconds of processor time of a fleet of 8 units."""
+    """Measure seconds of processor time of a fleet of 8 units."""
     config = Config(1, 1, hidden=8)
     return processor_seconds(
         lambda: simulate(config, lambda device: wave(device, rows), devices=devices, jobs=1)
@@ -73,7 +73,7 @@ def growth(devices: int, rows: int) -> float:
 
 
 def fitted(points: dict[tuple[int, int], float]) -> tuple[float, float]:
-    """Seconds per device, and a sample of it: the relative least squares of what was measured."""
+    """Fit seconds per device and per sample by relative least squares."""
     seconds = np.array(list(points.values()))
     terms = np.array([(n, n * rows) for n, rows in points], np.float64)
     a, b = np.linalg.lstsq(terms / seconds[:, np.newaxis], np.ones(len(seconds)), rcond=None)[0]
@@ -81,7 +81,7 @@ def fitted(points: dict[tuple[int, int], float]) -> tuple[float, float]:
 
 
 def result_bytes(devices: int) -> float:
-    """Of a device in the run directory, with the files' own shares."""
+    """Return the bytes of a device in the run directory, with its share of each file."""
     folder = Path(tempfile.mkdtemp())
     try:
         simulate(

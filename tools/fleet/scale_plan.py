@@ -12,16 +12,16 @@ from nbt_embed.fleet.plan import cuts
 from nbt_embed.fleet.settings import Setting
 
 CHECKPOINT_SECONDS = 10.0  # the default of ``simulate``
-RESTART_SECONDS = 5.0  # until a worker is there again
-MACHINE_NOISE = 0.1  # of the logarithm of what a job takes: machines are not equally fast
+RESTART_SECONDS = 5.0  # until a worker is replaced
+MACHINE_NOISE = 0.1  # standard deviation of the logarithm of a job's time, since machines differ
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a plan is made of.
+    """Measurements on which a plan is based.
 
-    Attributes: hidden, units; sample, seconds of a device-sample; job, seconds of a scheduler and
-    its caller for a job; report, the same for a report of progress.
+    Attributes: hidden, units; sample, seconds per device and sample; job, seconds of a scheduler
+    and its caller per job; report, the same per progress report.
     """
 
     hidden: int
@@ -32,7 +32,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Plan:
-    """A fleet on so many cores.
+    """A fleet on a number of cores.
 
     Attributes: jobs; job_seconds, of one; core_hours, of all; ideal and simulated, hours from the
     first job to the last; busy, share of the simulated time in which the scheduler works.
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan(measured: Measured, devices: int, rows: int, cores: int, lost_an_hour: float) -> Plan:
-    """Cut as ``simulate`` does. Args: lost_an_hour, workers of a thousand that are lost."""
+    """Divide into jobs like ``simulate``. Args: lost_an_hour, lost workers per thousand."""
     setting = Setting("default", Config(1, 1, hidden=measured.hidden))
     parts = cuts(np.broadcast_to(np.int64(rows), devices), devices, (setting,), (1,))
     seconds = np.array([len(part) for part in parts]) * rows * measured.sample
@@ -71,21 +71,21 @@ def simulated_seconds(
     cores: int,
     lost_an_hour: float,
 ) -> tuple[float, float]:
-    """Until the last job is done, and of these the seconds in which the scheduler works.
+    """Return the seconds until the last job is done, and those in which the scheduler works.
 
-    The scheduler is one server: it hands a job out, and takes it back, in ``measured.job`` seconds;
-    reports of progress take their share of its time. It holds a quarter more jobs than there are
-    cores. A worker is lost after exponentially distributed times; then its job begins again at the
-    last checkpoint. Args: work, seconds of every job; lost_an_hour, of one worker.
+    The scheduler is one server: handing out a job and receiving its result takes ``measured.job``
+    seconds, and progress reports take their share of its time. It holds a quarter more jobs than
+    there are cores. A worker is lost after exponentially distributed times; its job then restarts
+    at the last checkpoint. Args: work, seconds of every job; lost_an_hour, of one worker.
     """
     rng = np.random.default_rng(0)
     work = work * np.exp(MACHINE_NOISE * rng.standard_normal(len(work)))
-    reports = min(2.0 * cores, 20.0)  # a second, as cluster.py limits them
+    reports = min(2.0 * cores, 20.0)  # per second, limited as in cluster.py
     service = measured.job / max(1e-9, 1 - reports * measured.report)
     window = cores + cores // 4 + 1
-    idle = [0.0] * cores  # when each core will have done what it was given
-    held: list[float] = []  # when the jobs that the scheduler holds will be done
-    free = 0.0  # when the scheduler is
+    idle = [0.0] * cores  # time at which each core finishes its jobs
+    held: list[float] = []  # times at which the jobs that the scheduler holds are done
+    free = 0.0  # time at which the scheduler is free
     for seconds in work.tolist():
         if len(held) == window:
             free = max(free, heapq.heappop(held))
@@ -97,7 +97,7 @@ def simulated_seconds(
 def _finish(
     idle: list[float], ready: float, seconds: float, rng: np.random.Generator, lost: float
 ) -> float:
-    """Give the job to the core that is idle first; returns when it is done."""
+    """Give the job to the core that is free first; return its end."""
     begin = max(heapq.heappop(idle), ready)
     losses = rng.poisson(lost * seconds / 3600)
     seconds += losses * (RESTART_SECONDS + min(CHECKPOINT_SECONDS, seconds) * rng.random())

@@ -1,4 +1,4 @@
-"""The overhead of a job: a scheduler, two workers, and jobs that do nothing."""
+"""Overhead of a job: a scheduler, two workers, and empty jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class EmptyJob:
-    """A job that has one row and does nothing else."""
+    """A job of one row without work."""
 
     number: int
     series: None = None
@@ -35,21 +35,21 @@ class EmptyJob:
 
     @property
     def devices(self) -> range:
-        """One."""
+        """One device."""
         return range(self.number, self.number + 1)
 
     def run(self, advance: Callable[[int], None]) -> dict[str, int]:
-        """Report, and return a little."""
+        """Report progress, and return a small result."""
         advance(1)
         return {"number": self.number}
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of some jobs: seconds per job, of wall time and of the processor, and the scheduler's memory.
+    """Overhead of jobs: seconds per job, wall and processor time, and the scheduler's memory.
 
-    Attributes: jobs; wall; scheduler, caller, worker: processor seconds of each process (of all
-    workers together) a job; grown, bytes by which the scheduler's memory peaked higher.
+    Attributes: jobs; wall; scheduler, caller, worker: processor seconds per job of each process (of
+    all workers together); grown, increase of the scheduler's peak memory in bytes.
     """
 
     jobs: int
@@ -61,14 +61,14 @@ class Overhead:
 
 
 class Cluster:
-    """A scheduler and workers in processes of their own, from ``started``."""
+    """A scheduler and workers in separate processes, from ``started``."""
 
     def __init__(self, address: str, processes: Sequence[psutil.Process]) -> None:
         self.address = address
         self._scheduler, *self._workers = processes
 
     def measure(self, jobs: int, work: Callable[[], object]) -> Overhead:
-        """What it takes to do some jobs."""
+        """Measure the overhead of some jobs."""
         before, memory = self._used(), _peak(self._scheduler)
         begun = time.perf_counter()
         work()
@@ -79,7 +79,7 @@ class Cluster:
         return Overhead(jobs, wall / jobs, scheduler, caller, worker, grown)
 
     def worker_bytes(self) -> int:
-        """Memory that a worker has to itself."""
+        """Return the private memory of a worker."""
         return int(max(worker.memory_full_info().uss for worker in self._workers))
 
     def _used(self) -> tuple[float, float, float]:
@@ -88,14 +88,14 @@ class Cluster:
 
 
 def _peak(process: psutil.Process) -> int:
-    """Most bytes that a process ever had in memory."""
+    """Return the peak memory of a process in bytes."""
     lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 @contextmanager
 def started() -> Iterator[Cluster]:
-    """A scheduler and two workers, ended after the block."""
+    """Start a scheduler and two workers, which end after the block."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(module: str, *arguments: str) -> None:
@@ -125,13 +125,13 @@ def started() -> Iterator[Cluster]:
 
 
 def run_jobs(address: str, count: int) -> None:
-    """So many empty jobs, in windows, as ``simulate`` runs them."""
+    """Run empty jobs in windows, like ``simulate``."""
     jobs = [EmptyJob(number) for number in range(count)]
     cluster.run_on(address, cast("list[Job]", jobs))
 
 
 def all_at_once(address: str, count: int) -> None:
-    """So many empty tasks without windows."""
+    """Submit empty tasks at once, without windows."""
     with Client(address, set_as_default=False) as client:
         futures = client.map(_nothing, range(count), pure=False)
         client.gather(futures)
@@ -143,11 +143,11 @@ def _nothing(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Overheads:
-    """Of a scheduler.
+    """Overheads of a scheduler.
 
     Attributes: windows, for each number of jobs as ``simulate`` runs them; at_once, for the largest
-    number without windows; report, seconds of scheduler and caller for one report of progress;
-    worker_bytes, of a worker that has had jobs which do nothing.
+    number without windows; report, seconds of scheduler and caller per progress report;
+    worker_bytes, of a worker that has run empty jobs.
     """
 
     windows: tuple[Overhead, ...]
@@ -157,11 +157,11 @@ class Overheads:
 
 
 def overheads(counts: Sequence[int]) -> Overheads:
-    """Each number has a cluster of its own: it is for this that its memory peaks."""
+    """Measure each number of jobs on its own cluster, for which its memory peaks."""
     found = []
     for count in counts:
         with started() as own:
-            run_jobs(own.address, 20)  # what any first job takes
+            run_jobs(own.address, 20)  # first-time costs of any job
             found.append(own.measure(count, partial(run_jobs, own.address, count)))
     with started() as own:
         run_jobs(own.address, 20)
@@ -171,7 +171,7 @@ def overheads(counts: Sequence[int]) -> Overheads:
 
 
 def _report_seconds(own: Cluster, reports: int = 5000) -> float:
-    """Of the scheduler and the caller, for one report of progress that reaches the caller."""
+    """Return seconds of scheduler and caller per progress report that reaches the caller."""
     heard: list[object] = []
 
     def send_and_wait() -> None:
@@ -190,4 +190,4 @@ def _report(count: int) -> None:
     for number in range(count):
         event: Event = {"job": 0, "worker": worker.address, "rows": number, "state": "on"}
         worker.log_event("reports", event)
-        time.sleep(0.001)  # each as a message of its own, as from many workers
+        time.sleep(0.001)  # separate messages, as from many workers

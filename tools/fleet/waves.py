@@ -1,4 +1,4 @@
-"""The devices that are measured: waves with noise."""
+"""The measured devices: waves with noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFIG = Config(1, 1, hidden=8)
 
 
 def wave(device: int, rows: int, start: int = 0) -> Float32Array:
-    """Rows (rows,) of a device, from ``start`` on; noise begins again with every call."""
+    """Return rows (rows,) of a device, from ``start`` on; every call restarts the noise."""
     noise = np.random.default_rng([device, start]).standard_normal(rows, np.float32)
     angle = np.arange(start, start + rows) / (5 + device % 7) + device
     return np.sin(angle).astype(np.float32) + np.float32(0.1) * noise

@@ -1,7 +1,7 @@
-"""What live streams promise, measured: ``make live``, or ``python -m tools.live PART``.
+"""Measure the properties of live streams: ``make live``, or ``python -m tools.live PART``.
 
-Each part is a module with ``measure(options) -> (lines, kept)``: what it found in words, and
-whether the promise is kept.
+Each part is a module with ``measure(options) -> (lines, kept)``: results in words, and whether the
+target is reached.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PARTS = ("parsing", "outage", "unplugged", "stdin", "kills")
 
 
 def main() -> int:
-    """Measure and print. Returns 1 if a promise is not kept."""
+    """Measure and print. Returns 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all)")
     parser.add_argument("--seconds", type=float, default=60, help="of the messages (60)")

@@ -1,8 +1,8 @@
-"""``nbt-embed watch`` killed at random moments: it goes on with the same bits.
+"""``nbt-embed watch`` killed at random moments resumes with the same bits.
 
-A stream is learnt once without a stop. Then it is learnt again: over and over the process is killed
-(SIGKILL) at a random moment and started with ``--resume --from-beginning``, and at last it comes to
-the end. Learner, and all answers in ``--out FILE``, have to be the same bytes.
+A stream is learnt once without a stop. Then the process is repeatedly killed (SIGKILL) at a random
+moment and started with ``--resume --from-beginning``, until it reaches the end. The learner and all
+answers in ``--out FILE`` must be the same bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def stream(path: Path, rows: int) -> None:
 
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
-    """A watch of standard input that saves and answers in a folder."""
+    """Return the command of a watch of standard input that saves and answers in a folder."""
     files = ["--save", str(folder / f"{name}.nbt"), "--out", str(folder / f"{name}.csv")]
     words = [sys.executable, "-m", "nbt_embed", "watch", "-", "--quiet", "--hidden", "4"]
     return [*words, *files, *more]
@@ -42,10 +42,10 @@ def command(folder: Path, name: str, *more: str) -> list[str]:
 def trial(
     folder: Path, kills: int, rows: int = ROWS, seed: int = 0, pace: float = 0.0
 ) -> dict[str, int]:
-    """Kill a watch so many times. Args: pace, seconds to wait after every 500 rows.
+    """Kill a watch repeatedly. Args: pace, seconds to wait after every 500 rows.
 
-    Returns: "kills", of those that met a running watch; "before a save", how many of them found no
-    session; "same", 1 if learner and answers are those of a watch without a stop.
+    Returns: "kills", of a running watch; "before a save", number of these without a session;
+    "same", 1 if learner and answers are those of a watch without a stop.
     """
     source = folder / "stream.csv"
     stream(source, rows)
@@ -76,7 +76,7 @@ def trial(
 
 
 def _feed(watch: subprocess.Popen[bytes], source: Path, end: float, pace: float) -> None:
-    """Rows until the moment has come."""
+    """Send rows until the moment of the kill."""
     assert watch.stdin is not None
     lines = source.read_bytes().splitlines(keepends=True)
     try:
@@ -92,7 +92,7 @@ def _feed(watch: subprocess.Popen[bytes], source: Path, end: float, pace: float)
 
 
 def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
-    """50 kills."""
+    """Measure 50 kills."""
     with tempfile.TemporaryDirectory() as folder:
         found = trial(Path(folder), KILLS, pace=0.02)
     same = "the same learner and answers" if found["same"] else "OTHER learner or answers"

@@ -1,9 +1,10 @@
-"""Messages through a real broker that is killed and started again twice.
+"""Messages through a real broker that is killed and restarted twice.
 
-A process of its own publishes with quality 1, at a rate and without waiting; this one learns each
-message. A message counts as lost if the broker acknowledged it to its sender and it never came. A
-broker that is killed loses what it holds, and after its start it knows no subscription until this
-client is back: messages that it acknowledged in that time are its losses. All others are ours.
+A separate process publishes with quality 1, at a rate and without waiting; this process learns each
+message. A message is lost if the broker acknowledged it to the sender and it never arrived. A
+killed broker loses the messages that it holds, and has no subscription until this client
+reconnects: messages acknowledged in that time are the broker's losses. All other losses are this
+package's.
 """
 
 from __future__ import annotations
@@ -25,14 +26,12 @@ from nbt_embed import Config, Learner
 from nbt_embed.live.clock import Clock
 from nbt_embed.live.sources import open_source
 
-RATE = 1000  # messages a second
+RATE = 1000  # messages per second
 OUTAGES = 2
 _DOWN = 1.0  # seconds between kill and start
 _LATEST = 20.0  # milliseconds, of 99 % of the messages
 _FLAT = 4.0  # MB of growth
-_HANDED_ON = (
-    0.5  # seconds before a kill in which an acknowledged message may still be with the broker
-)
+_HANDED_ON = 0.5  # seconds before a kill in which the broker may still hold an acknowledged message
 
 SENDER = """
 import json, socket, sys, time
@@ -62,7 +61,7 @@ json.dump(known, open(out, "w"))
 
 
 def measure(options: argparse.Namespace) -> tuple[list[str], bool]:
-    """Losses and their reasons, latency from publishing to the answer, and memory."""
+    """Measure losses by cause, latency from publishing to the answer, and memory."""
     with tempfile.TemporaryDirectory(prefix="nbt-live-") as name:
         folder = Path(name)
         broker = Broker(
@@ -87,10 +86,10 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
 
     learner = Learner(Config(2, 2, 8, hold_missing=True))
     most = int(2 * RATE * seconds)
-    sent, delays = np.zeros(most), np.zeros(most)  # as long as ever: memory is measured
+    sent, delays = np.zeros(most), np.zeros(most)  # full length, since memory is measured
     came = np.zeros(int(RATE * seconds), bool)
     answered = 0
-    back: list[float] = []  # when this client was subscribed again
+    back: list[float] = []  # times at which this client was subscribed again
     memory: list[float] = []
     where = f"mqtt://{broker.address}/measured?field=number,x"
     out = folder / "acknowledged.json"
@@ -150,6 +149,6 @@ def _measured(broker: Broker, folder: Path, seconds: float) -> tuple[list[str], 
 
 
 def _megabytes() -> float:
-    """Memory of this process that is resident."""
+    """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 1e6

@@ -1,4 +1,4 @@
-"""Rows a second from bytes to arrays: many lines at once, and one by one."""
+"""Rows per second from bytes to arrays: many lines at once, and singly."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nbt_embed.live.options import SourceOptions
 from nbt_embed.live.text import TextRows
 
 ROWS = 100_000
-_BLOCK = 1 << 16  # bytes that a pipe gives at once
-_LEAST = 300_000  # rows a second, so that parsing takes a third of 10 µs a row at most
+_BLOCK = 1 << 16  # bytes per read of a pipe
+_LEAST = 300_000  # rows per second, so that parsing takes at most a third of 10 µs per row
 
 
 def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
-    """A time and four columns, as tables of several kinds and as JSON lines."""
+    """Measure a time and four columns, as tables of several kinds and as JSON lines."""
     numbers = np.random.default_rng(0).standard_normal((ROWS, 4)).round(4).tolist()
     plain = [f"{i / 50:.2f},{','.join(map(str, row))}" for i, row in enumerate(numbers)]
     names = ("time", "a", "b", "c", "d")
@@ -49,7 +49,7 @@ def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
 
 
 def _rate(blocks: list[bytes], rows: int) -> float:
-    """Rows a second, the best of three."""
+    """Return rows per second, the best of three."""
     best = 0.0
     for _ in range(3):
         text = TextRows("measured", SourceOptions(), Counter())

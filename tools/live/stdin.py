@@ -1,6 +1,6 @@
-"""Rows a second through the whole of ``nbt-embed watch``, and its memory over ten million rows.
+"""Rows per second through the whole of ``nbt-embed watch``, and its memory over ten million rows.
 
-Rows come from a file through a pipe, and answers go to a pipe that is read, as CSV with forecast,
+Rows come from a file through a pipe, and answers go to a pipe that is read: CSV with forecast,
 three intervals, anomaly score and alarm of one target.
 """
 
@@ -20,13 +20,13 @@ import numpy as np
 UNITS = 8
 FAST, LONG = 1_000_000, 10_000_000
 _BLOCK = 1 << 16
-_LEAST = 100_000  # rows a second
-_MOST_GROWTH = 8 << 20  # bytes: what the allocator keeps varies by that
-_PERIOD = 1_000_000  # rows of the file, which is sent again and again
+_LEAST = 100_000  # rows per second
+_MOST_GROWTH = 8 << 20  # bytes: the allocator's reserve varies by this
+_PERIOD = 1_000_000  # rows of the file, which is sent repeatedly
 
 
 def write_stream(path: Path, rows: int) -> None:
-    """A disturbed wave as CSV, of one column."""
+    """Write a disturbed wave as CSV, of one column."""
     draw = np.random.default_rng(0)
     phase = np.arange(rows) / 6.0
     wave = np.sin(phase) + 0.3 * np.sin(phase / 7.3) + 0.05 * draw.standard_normal(rows)
@@ -34,7 +34,7 @@ def write_stream(path: Path, rows: int) -> None:
 
 
 def resident(process: int) -> int:
-    """Bytes in memory."""
+    """Return the resident bytes of a process."""
     for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return 1024 * int(line.split()[1])
@@ -42,10 +42,10 @@ def resident(process: int) -> int:
 
 
 def run(path: Path, rows: int, *more: str) -> tuple[float, int, list[tuple[int, int]]]:
-    """Send a file of ``_PERIOD`` rows, again and again, until so many rows were sent.
+    """Send a file of ``_PERIOD`` rows repeatedly, until ``rows`` rows were sent.
 
-    Returns: seconds from the first row's answer to the last one's, answers, and (answers, bytes in
-    memory) at ten moments.
+    Returns: seconds from the first answer to the last, number of answers, and (answers, resident
+    bytes) at ten moments.
     """
     words = [sys.executable, "-m", "nbt_embed", "watch", "-", "--quiet", "--hidden", str(UNITS)]
     watch = subprocess.Popen([*words, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -53,7 +53,7 @@ def run(path: Path, rows: int, *more: str) -> tuple[float, int, list[tuple[int, 
     assert watch.stdout is not None
     sends = threading.Thread(target=_send, args=(watch, path, rows))
     sends.start()
-    answers, began = -1, 0.0  # the header is no answer
+    answers, began = -1, 0.0  # without the header
     memory: list[tuple[int, int]] = []
     while block := watch.stdout.read1(_BLOCK):  # type: ignore[attr-defined]  # a BufferedReader
         began = began or time.perf_counter()
@@ -77,7 +77,7 @@ def _send(watch: subprocess.Popen[bytes], path: Path, rows: int) -> None:
 
 
 def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
-    """Rate and memory."""
+    """Measure rate and memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "wave.csv"
         write_stream(path, _PERIOD)
@@ -94,12 +94,12 @@ def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
         f"memory over {LONG:,} rows: {begin / 2**20:.1f} MiB after a tenth, {end / 2**20:.1f} MiB "
         "at the end",
     ]
-    # Where others use the processors, the time that was used tells more than that which went by.
+    # If others use the processors, processor time is more informative than wall time.
     fast = max(rate, FAST / used) >= _LEAST
     return lines, whole and fast and end < begin + _MOST_GROWTH
 
 
 def _processor_seconds() -> float:
-    """Of all processes that have ended."""
+    """Return the processor seconds of all ended child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

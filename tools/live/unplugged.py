@@ -1,4 +1,4 @@
-"""A serial device on a pseudo-terminal that is unplugged and comes back, again and again."""
+"""A serial device on a pseudo-terminal that is repeatedly unplugged."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nbt_embed.live.sources import open_source
 
 ROWS = 5000
 UNPLUGGED = 10
-_AGAIN = 30  # rows that the device sends once more when it is back
+_AGAIN = 30  # rows that the device repeats after its return
 _AWAY = 0.3  # seconds
 
 
 def measure(_: argparse.Namespace) -> tuple[list[str], bool]:
-    """Rows learnt, twice or not at all, and how soon the first one came after a return."""
+    """Measure rows learnt, twice or never, and the delay of the first row after a return."""
     with tempfile.TemporaryDirectory(prefix="nbt-live-") as name:
         device = _Device(Path(name) / "tty")
         thread = threading.Thread(target=device.run, daemon=True)
@@ -68,7 +68,7 @@ class _Device:
         os.close(self._other)
 
     def run(self) -> None:
-        """All rows."""
+        """Send all rows."""
         time.sleep(0.3)
         os.write(self._end, b"t_ms,a\r\n")
         every, first = ROWS // UNPLUGGED, 0
@@ -77,7 +77,7 @@ class _Device:
                 os.write(self._end, f"{10 * row},{row}\r\n".encode())
                 if row % 20 == 0:
                     time.sleep(0.002)
-            time.sleep(0.1)  # a line takes its time
+            time.sleep(0.1)  # transmission time of a line
             os.write(self._end, f"{10 * (begin + every)},{begin}".encode())
             time.sleep(0.1)
             self._unplug()

@@ -1,12 +1,12 @@
 "use strict";
-// What a page does that a server keeps up: texts and figures follow what the server sends. Nothing
-// is sent back that the server would use.
+// Updates of a live page: texts and figures follow the server's data. The server ignores everything
+// that the page sends.
 const nbtLive = (() => {
   const POLL = 50; // milliseconds
   let started = false;
-  let end = null; // the last place of what was drawn last
+  let end = null; // last position of the previous update
 
-  // New rows came: whoever looks at the end goes on to look at the end.
+  // New rows: a view of the newest rows moves with them.
   function follow() {
     if (!started) return;
     const [full, shown, view, values] = nbtPage.parts();
@@ -26,8 +26,8 @@ const nbtLive = (() => {
     nbtPage.draw(full, shown, view, values);
   }
 
-  // Where two trees have the same elements, only texts and attributes that differ are changed: what
-  // is scrolled, focused or selected stays so.
+  // If two trees have the same elements, change only differing texts and attributes, to keep scroll
+  // position, focus and selection.
   function change(old, fresh) {
     if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
     if (old.nodeType === Node.TEXT_NODE) {
@@ -43,7 +43,7 @@ const nbtLive = (() => {
     return undefined;
   }
 
-  // Texts come from the server as HTML in which every name is escaped.
+  // The server sends texts as HTML with escaped names.
   function tell(texts) {
     const { id, html } = texts.data;
     id.forEach((one, place) => {
@@ -55,7 +55,7 @@ const nbtLive = (() => {
     });
   }
 
-  // The kind of axis is fixed when a page is made.
+  // The kind of axis is fixed when the page is built.
   function check(axis) {
     if (axis.data.kind[0] !== document.body.dataset.axis) location.reload();
   }

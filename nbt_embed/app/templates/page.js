@@ -1,15 +1,15 @@
 "use strict";
-// The page's own script: which target and horizon is shown, what of it is in view, and in which
-// colours. The figures are BokehJS's; nbt_embed/app/figures.py says what they consist of.
+// The page's own script: it selects target and horizon, moves the view, and sets the colours.
+// BokehJS draws the figures, which nbt_embed/app/figures.py describes.
 const nbtPage = (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const print = matchMedia("print");
-  const HEADROOM = 0.6; // of the truth's range: how far a forecast may widen the scale
+  const HEADROOM = 0.6; // share of the truth's range by which a forecast may widen the scale
   const EXTREME = { low: Math.min, high: Math.max, score: Math.max };
-  let documents = []; // of Bokeh, what is shown now
-  const waiting = new Map(); // source -> what is to be drawn in the next frame
+  let documents = []; // Bokeh's current documents
+  const waiting = new Map(); // source -> data for the next frame
 
-  // What only this page does to a figure: a server that keeps it up is not told.
+  // Change a figure in this page only, without a message to the server.
   const set = (model, values) => model.setv(values, { sync: false });
   const models = () => documents.flatMap((one) => one.roots().flatMap((root) => [...root.references()]));
   const named = (name) => models().filter((model) => model.name === name);
@@ -46,7 +46,7 @@ const nbtPage = (() => {
 
   // ---- what is in view -----------------------------------------------------------------------
 
-  // Index of the first x that is not below a value.
+  // Index of the first x at or above a value.
   function first(x, value) {
     let [low, high] = [0, x.length];
     while (low < high) {
@@ -57,8 +57,8 @@ const nbtPage = (() => {
     return low;
   }
 
-  // Of every column the points from..to; where they are more than `most`, the lowest and the highest
-  // of each of most / 2 equal pieces, in their order.
+  // The points from..to of every column; if there are more than `most`, the lowest and the highest
+  // of each of most / 2 equal pieces, in order.
   function thinned(data, from, to, most) {
     const out = {};
     const rows = to - from;
@@ -177,7 +177,7 @@ const nbtPage = (() => {
 
   // ---- one target and horizon ----------------------------------------------------------------
 
-  // A figure has role img and a text: what is inside is no stop for the keyboard.
+  // A figure has role img and a text, so its parts are not reached by keyboard.
   function quiet(element) {
     for (const one of element.querySelectorAll("*")) {
       if (one.tabIndex >= 0 || one.hasAttribute("tabindex")) one.removeAttribute("tabindex");
@@ -197,7 +197,7 @@ const nbtPage = (() => {
     for (const item of stage.querySelectorAll("script.item")) {
       const place = document.getElementById(item.dataset.into);
       await Bokeh.embed.embed_item(JSON.parse(item.textContent), place.id);
-      if (mine !== turn) return; // somebody has chosen again
+      if (mine !== turn) return; // superseded by a newer choice
       documents.push(Bokeh.documents.at(-1));
       item.remove();
     }
@@ -205,7 +205,7 @@ const nbtPage = (() => {
     stage.setAttribute("aria-busy", "false");
   }
 
-  // Everything of the first target's figure that is not the same in every page.
+  // The parts of the first target's figure that differ between pages.
   const parts = () => ["full", "shown", "view", "values"].map((name) => named(name)[0]);
 
   function begin(stage) {
@@ -226,7 +226,7 @@ const nbtPage = (() => {
     for (const drawing of stage.querySelectorAll(".drawing")) quiet(drawing);
   }
 
-  // The strip that shows the whole of it.
+  // The overview strip.
   function overview(full) {
     const [whole] = named("whole").filter((model) => model.data);
     const { x, truth } = full.data;
