@@ -400,6 +400,19 @@ def test_a_firmware_takes_any_sample_under_the_sanitizers(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("hidden", range(4, 8))
+def test_a_kernel_of_any_size_compiles_without_a_warning(
+    hidden: int, tool: Tool, tmp_path: Path
+) -> None:
+    """Sizes are constants, so that gcc sees which loops over blocks of four leave no rest."""
+    kernel = kernel_of(Config(1, 2, hidden=hidden, **still("bernoulli")))
+    (tmp_path / "nbt.h").write_text(kernel.header)
+    (tmp_path / "nbt.c").write_text(kernel.source)
+    flags = ("-ffp-contract=off", "-fno-math-errno", "-c", "-o", "/dev/null")
+    run(tool("gcc"), *STRICT.split(), *flags, str(tmp_path / "nbt.c"))
+
+
+@pytest.mark.slow
 def test_the_self_test_notices_other_bits(tool: Tool, tmp_path: Path) -> None:
     folder = tmp_path / "firmware"
     learner = trained(KINDS["small"])
