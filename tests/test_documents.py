@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,18 +37,22 @@ class Snippet(NamedTuple):
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("csrc/*.md")])
 
 
+FENCE = re.compile(r"\s*(```|~~~)")  # also within a list
+
+
 def snippets() -> list[Snippet]:
     """Every fenced block of every document."""
     found = []
     for path in DOCUMENTS:
         lines = path.read_text(encoding="utf-8").splitlines()
-        fences = [number for number, line in enumerate(lines) if line.startswith("```")]
-        assert len(fences) % 2 == 0, path
+        fences = [number for number, line in enumerate(lines) if FENCE.match(line)]
+        assert len(fences) % 2 == 0, f"{path}: a block has no end"
         for first, last in zip(fences[::2], fences[1::2], strict=True):
             name = path.relative_to(ROOT).as_posix()
-            text = "\n".join(lines[first + 1 : last]) + "\n"
+            text = dedent("\n".join(lines[first + 1 : last]) + "\n")
             marked = first > 0 and lines[first - 1].startswith("<!-- ")
-            found.append(Snippet(name, first + 1, lines[first][3:].strip(), text, marked))
+            language = FENCE.sub("", lines[first]).strip()
+            found.append(Snippet(name, first + 1, language, text, marked))
     return found
 
 
@@ -65,7 +70,7 @@ COMMAND = re.compile(r"^\s*(\$ |git |make |cd |pip |python|nbt-embed |gcc |cc |#
 
 def test_every_block_says_what_it_is() -> None:
     """Blocks without a language are equations, figures and what tools print."""
-    assert {one.language for one in snippets()} <= {"", "c", "csv", "python", "sh"}
+    assert {one.language for one in snippets()} <= {"", "c", "csv", "python", "sh", "yaml"}
     for one in snippets():
         if not one.language and not one.marked:
             wrong = [line for line in one.text.splitlines() if COMMAND.match(line)]

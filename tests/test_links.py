@@ -14,6 +14,9 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`]*`")
+REFERENCE = re.compile(r"\]\[([^]]+)\]")
+DEFINITION = re.compile(r"^ *\[([^]]+)\]:", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
@@ -37,7 +40,9 @@ def dead(path: Path) -> list[str]:
             fragment and target.suffix == ".md" and fragment not in anchors(target)
         ):
             wrong.append(link)
-    return wrong
+    prose = CODE.sub("", FENCE.sub("", path.read_text(encoding="utf-8")))
+    named = {name.lower() for name in DEFINITION.findall(prose)}
+    return wrong + [name for name in REFERENCE.findall(prose) if name.lower() not in named]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -49,8 +54,9 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A `b`, c\n[1](page.md#a-b-c) [2](no.md) [3](#no) [4](https://x.y) [5](#a-b-c)\n"
+        "[6][there] [7][nowhere] `x[0][1]`\n\n[There]: https://x.y\n"
     )
-    assert dead(page) == ["no.md", "#no"]
+    assert dead(page) == ["no.md", "#no", "nowhere"]
 
 
 def test_the_index_lists_every_page() -> None:
