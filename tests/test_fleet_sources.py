@@ -221,7 +221,7 @@ def test_what_is_wrong_with_parquet_is_said(tmp_path: Path) -> None:
     path = one_file(tmp_path)
     with pytest.raises(StreamError, match="no column 'w'"):
         ParquetSeries(path, inputs=["w"])
-    with pytest.raises(InputTypeError, match=r"targets = 'v': expected several, as \['v'\]"):
+    with pytest.raises(InputTypeError, match=r"targets = 'v': expected several, such as \['v'\]"):
         ParquetSeries(path, targets="v")
     FRAME.with_columns(device=None).write_parquet(path)
     with pytest.raises(StreamError, match="row 0: no device"):

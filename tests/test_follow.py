@@ -63,7 +63,7 @@ def test_an_anchor_needs_anchored(settings: dict[str, Any]) -> None:
         ("slow_forget", "mix_forget", {"slow_forget": 0.99, "mix_forget": 0}),
         ("linear_lags", "anchored", {"linear_lags": 2, "anchored": False}),
         ("linear_lags", "mix_forget", {"linear_lags": 2, "mix_forget": 0}),
-        ("linear_forget", "0.5 to 1", {"linear_forget": 0.5}),
+        ("linear_forget", "above 0.5 and up to 1", {"linear_forget": 0.5}),
         ("linear_forget", "linear_lags", {"linear_forget": 0.99, "linear_lags": 0}),
         ("slow_forget", "filter", {"slow_forget": 0.99, "filter": "sgd"}),
         ("prior_units", "filter", {"prior_units": True, "filter": "sgd"}),

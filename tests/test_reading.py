@@ -217,7 +217,11 @@ def test_an_empty_row_in_the_middle_is_a_sample_with_everything_missing(tmp_path
         ("a,b\n1,2\n1,-1e300\n", {}, "line 3: column 'b' holds '-1e300', which is beyond 1e+18"),
         ("a,b\n,\n,\n", {}, "no row below the header holds a value"),
         ("a,b\nx,y\nz,y\n", {}, "no column of numbers is left (column 'a': it holds 2 different"),
-        ("t_s\n1\n2\n", {}, "no column of numbers is left (the time is never an input by itself)"),
+        (
+            "t_s\n1\n2\n",
+            {},
+            "no column of numbers is left (the time is an input only if it is named)",
+        ),
         (
             "a,b\n1,2\n3,four\n5,6\n",
             {"inputs": ("b",)},

@@ -208,7 +208,9 @@ def test_a_name_that_is_no_weight_is_refused() -> None:
 
 def test_what_is_no_learner_no_names_and_no_weights_is_refused() -> None:
     learner: Any = Learner(1, 1)
-    with pytest.raises(InputTypeError, match=r"names = 'theta': expected several, as \('theta',\)"):
+    with pytest.raises(
+        InputTypeError, match=r"names = 'theta': expected several, such as \('theta',\)"
+    ):
         to_common(learner, "theta")
     for call in (to_common, from_common):
         with pytest.raises(InputTypeError, match="learner = None: expected a Learner"):

@@ -103,7 +103,7 @@ class Keys:
 
     def tables(self, name: str, known: Collection[str] = ()) -> Iterator[Keys]:
         """Take the tables of an array of tables."""
-        found = self.take(name, _mappings, f"tables, each as [[{name}]]", ())
+        found = self.take(name, _mappings, f"tables of the form [[{name}]]", ())
         for place, one in enumerate(found):
             yield Keys(one, self.lines, (*self.path, name, place), known)
 

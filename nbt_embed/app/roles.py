@@ -142,7 +142,7 @@ def _default(columns: Columns, said: set[int], options: ReadOptions, notes: list
     if not usable:
         reasons = "; ".join(f"column {name!r}: {reason}" for name, reason in left)
         if columns.times:
-            reasons = "; ".join(filter(None, [reasons, "the time is never an input by itself"]))
+            reasons = "; ".join(filter(None, [reasons, "the time is an input only if it is named"]))
         raise StreamError(
             f"{columns.title}: no column of numbers is left ({reasons or 'all are empty'}): "
             "correct the cells, declare missing values with --missing, or name what was not "

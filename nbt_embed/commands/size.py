@@ -149,8 +149,8 @@ def rate(text: str) -> float:
             return hertz
     raise argparse.ArgumentTypeError(
         f"{shown(text)}: expected a rate from {_LEAST_HZ:g} to {_MOST_HZ:g} Hz with its unit: "
-        "100Hz, 1kHz; the time between two samples, as 10ms, 0.5s, 1min; or samples in a time, as "
-        "60/min"
+        "100Hz, 1kHz; the time between two samples, such as 10ms, 0.5s, 1min; or samples per "
+        "time, such as 60/min"
     )
 
 

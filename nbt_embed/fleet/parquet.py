@@ -54,7 +54,9 @@ class ParquetSeries(Series):
     ) -> None:
         for what, names in (("inputs", inputs), ("targets", targets)):
             if isinstance(names, str):
-                raise InputTypeError(f"{what} = {shown(names)}: expected several, as [{names!r}]")
+                raise InputTypeError(
+                    f"{what} = {shown(names)}: expected several, such as [{names!r}]"
+                )
         self._folder, self._files = _files(Path(path))
         below = [part for file in self._files for part in file.relative_to(self._folder).parts[:-1]]
         self._hive = any("=" in part for part in below)

@@ -49,7 +49,7 @@ def to_common(learner: Learner, names: Iterable[str] = WEIGHTS) -> dict[str, Flo
     """
     _check_learner(learner)
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InputTypeError(f"names = {shown(names)}: expected several, as ({WEIGHTS[0]!r},)")
+        raise InputTypeError(f"names = {shown(names)}: expected several, such as ({WEIGHTS[0]!r},)")
     names = tuple(names)
     for name in names:
         _check_name(name)

@@ -47,14 +47,14 @@ def as_series(streams: object, devices: int | None = None) -> Series | TimeBlock
 
     Args:
         streams: one of
-                a ``Series``;
-                an array (n, T, I), or (n, T) for one channel, also a np.memmap: targets = inputs;
-                a pair of arrays (X, Y), Y (n, T, O) or (n, T);
-                a path: of a .npy file, which is mapped, not read; of a .parquet file or a folder of
-                them (``nbt_embed.fleet.parquet.ParquetSeries`` has the options);
-                a ``Stream`` for all devices; a sequence of Streams, one per device;
-                a function of the number of a device (``Generated``);
-                a generator of blocks of time over all devices: arrays (n, t, I), or pairs of them.
+            a ``Series``;
+            an array (n, T, I), or (n, T) for one channel, also a np.memmap: targets = inputs;
+            a pair of arrays (X, Y), Y (n, T, O) or (n, T);
+            a path: of a .npy file, which is mapped, not read; of a .parquet file or a folder of
+            them (``nbt_embed.fleet.parquet.ParquetSeries`` has the options);
+            a ``Stream`` for all devices; a sequence of Streams, one per device;
+            a function of the number of a device (``Generated``);
+            a generator of blocks of time over all devices: arrays (n, t, I), or pairs of them.
         devices: n, for a function and for one ``Stream``; for others it is checked.
 
     Errors: InputError, InputTypeError name what was passed and what is expected.

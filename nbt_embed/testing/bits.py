@@ -65,7 +65,7 @@ def assert_same_bits(
     if isinstance(other, (str, Path)):
         if not _is_checkpoint(Path(other)):
             if stream is not None:
-                raise InputError(f"{other} is a log with rows of its own: leave stream out")
+                raise InputError(f"{other} is a log, which has its own rows: leave stream out")
             return _same_log(learner, Path(other))
         pair = _Pair(_fed(learner, stream, horizon), Learner.load(other))
         _same_settings(pair)
@@ -176,7 +176,7 @@ def _same_piece(pair: _Pair, x: Float32Array, y: Float32Array, horizon: int, sta
         _same_state(before, f"after row {start + row}")
         _same_array("forecast", y_one, y_other, f"at row {start + row}")
     raise AssertionError(
-        f"rows {start} to {start + len(x) - 1} give other bits in one call than one by one"
+        f"rows {start} to {start + len(x) - 1} give other bits in one call than singly"
     )
 
 
