@@ -4,6 +4,8 @@
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
+/* With constant sizes some versions take a loop that has no rounds for an endless one. */
+#pragma GCC diagnostic ignored "-Waggressive-loop-optimizations"
 #endif
 #if defined(__cplusplus) && defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wmissing-braces" /* {0} is C's way to clear a structure */
