@@ -374,6 +374,7 @@ def test_the_gate_sees_two_percent() -> None:
     assert message.startswith("not compared")
 
 
+@pytest.mark.slow
 def test_instructions_are_counted_and_do_not_scatter(build: Build, tmp_path: Path) -> None:
     for name in instructions.missing_tools():
         missing(f"{name} is not installed")

@@ -38,24 +38,17 @@ HOSTILE = {
     "denormals": ("-fdenormal-fp-math=preserve-sign", "-fno-honor-nans"),  # clang
     "everything": ("-Ofast", "-ffast-math", "-funsafe-math-optimizations", "-ffp-contract=fast"),
 }
-FIRST = (("gcc", "unsafe"),)
 GCC_ONLY = ("single", "x87")
 CLANG_ONLY = ("model", "denormals")
 
 
-def cases() -> list[object]:
-    """Return pairs of compiler and kind; some of them are for the long run."""
-    pairs = [(c, kind) for c in ("gcc", "clang") for kind in HOSTILE]
+def cases() -> list[tuple[str, str]]:
+    """Return pairs of compiler and kind."""
     other = {"gcc": CLANG_ONLY, "clang": GCC_ONLY}
-    return [
-        pytest.param(
-            c, kind, marks=[] if (c, kind) in FIRST else pytest.mark.slow, id=f"{c}-{kind}"
-        )
-        for c, kind in pairs
-        if kind not in other[c]
-    ]
+    return [(c, kind) for c in ("gcc", "clang") for kind in HOSTILE if kind not in other[c]]
 
 
+@pytest.mark.slow  # each compiles the whole kernel
 @pytest.mark.parametrize(("compiler", "kind"), cases())
 def test_the_recipe_undoes_what_users_say(
     compiler: str, kind: str, build: Build, tool: Tool
