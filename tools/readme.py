@@ -51,7 +51,10 @@ def main() -> int:
     options = parser.parse_args()
     for name in options.names or COMMANDS:
         command, pick = COMMANDS[name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            print(done.stdout, done.stderr, f"{' '.join(command)}: failed", sep="\n")
+            return 1
         output = pick("\n".join(line.rstrip() for line in done.stdout.splitlines()))
         print(output)
         if options.document is not None:
