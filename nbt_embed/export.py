@@ -166,7 +166,7 @@ def kernel_of(config: Config, title: str = "The kernel.") -> Amalgamation:
         config: configuration of its learners; their seed may differ.
         title: first line of ``nbt.c``, without the marks of a comment.
 
-    Errors: OSError. Cost: reads some fifty small files.
+    Errors: OSError. Cost: that of ``amalgamate``.
     """
     return amalgamate(title, kernel_options(config) + _settings(config) + _OWN, fixed=True)
 

@@ -139,7 +139,7 @@ def _figure(
     drawn = []
     for kind in found:
         source = ColumnDataSource(dict(points(kind, price)))
-        plain = look.Stroke(kind.stroke.light, kind.stroke.dark)  # bars and outlines are solid
+        plain = look.Stroke(kind.stroke.light, kind.stroke.dark)  # error bars, outlines: solid
         bars = Whisker(base="x", lower="low", upper="high", source=source, line_width=1.2)
         bars.upper_head = bars.lower_head = None
         plot.add_layout(tag(bars, "bar", plain))

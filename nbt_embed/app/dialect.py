@@ -17,7 +17,7 @@ SAMPLE = 1 << 18  # bytes that are examined
 _LINES = 1000
 _JOINED = 10  # lines of the sample that one quoted cell may contain
 _UNITS = 3  # most rows of units below the header
-_DELIMITERS = ("\t", ";", "|", ",", " ")  # order of preference if several fit equally well
+DELIMITERS = ("\t", ";", "|", ",", " ")  # order of preference if several fit equally well
 # The start of a comment; errors of spreadsheets start with the same character.
 _ERRORS = "|".join(re.escape(text[1:]) for text in ("#na", *ERRORS))
 COMMENT = rf"[ \t]*(?:#(?!(?i:{_ERRORS})(?![A-Za-z0-9]))|%|//)"
@@ -86,7 +86,7 @@ def split(text: str, delimiter: str, quote: str) -> list[str]:
 def has_rows(text: str) -> bool:
     """Return whether any line has numbers in more than half of its cells, with any delimiter."""
     for line in text.splitlines():
-        for delimiter in _DELIMITERS:
+        for delimiter in DELIMITERS:
             cells = split(line, delimiter, '"')
             numbers = sum(is_number(cell) or times.is_time(cell) for cell in cells)
             if 2 * numbers > len(cells):
@@ -216,13 +216,13 @@ def _lines(text: str, options: ReadOptions) -> tuple[list[_Line], list[_Line]]:
 
 def _delimiter(lines: Sequence[_Line], options: ReadOptions) -> tuple[str, int]:
     """Return the delimiter, and the number of cells of most rows."""
-    candidates: Sequence[str] = _DELIMITERS
+    candidates: Sequence[str] = DELIMITERS
     if options.delimiter is not None:
         candidates = (options.delimiter,)
     elif options.decimal == "," and not (
         options.quote and any(options.quote in line.text for line in lines)
     ):
-        candidates = [one for one in _DELIMITERS if one != ","]  # unless quotes distinguish the two
+        candidates = [one for one in DELIMITERS if one != ","]  # unless quotes distinguish the two
     best: tuple[tuple[bool, bool, float, float, int], str, int] | None = None
     for rank, delimiter in enumerate(candidates):
         rows = [split(line.text, delimiter, options.quote) for line in lines]

@@ -31,7 +31,7 @@ MOST_POINTS = 2000
 
 _TABLE_ROWS = 60  # settings in tables
 _MOST_CURVES = 5  # distributions in one figure
-_MOST_BARS = 12  # settings with bars and single devices in one figure
+_MOST_BARS = 12  # settings with error bars and single devices in one figure
 _ROOM = 1.6  # factor by which single devices may extend the axis of errors
 _LEARNER, _RLS, _LAST = (look.of_model(key) for key in ("learner", "rls", "last"))
 _PLAIN = Stroke(_LEARNER.light, _LEARNER.dark)
@@ -230,7 +230,7 @@ def _marks(plot: Any, rows: Sequence[Mapping[str, Any]], mark: str, stroke: Stro
 
 
 def _in_detail(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return settings with bars and single devices: all, or of many those on the front."""
+    """Return settings with error bars and devices: all, or of many those on the front."""
     return list(rows) if len(rows) <= _MOST_BARS else fleet_tables.on_line(list(rows))
 
 
@@ -272,7 +272,7 @@ def _limits(
     rows: Sequence[Mapping[str, Any]],
     singles: Mapping[str, list[float]],
 ) -> tuple[float, float]:
-    """Return the range of the error axis: all bars, and single devices up to a limit."""
+    """Return the range of the error axis: all error bars, and single devices up to a limit."""
     values = [_finite(one, key) for one in rows for key in ("p10", "median", "p90")] or [0.0, 1.0]
     low, high = min(values), max(values)
     if singles["y"]:

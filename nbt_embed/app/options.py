@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from nbt_embed.errors import StreamError
 
-_DELIMITERS = {
+_NAMED = {
     "tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|",
 }  # fmt: skip
 
 
 def named_delimiter(said: str | None) -> str | None:
     """Return the named character. Errors: StreamError."""
-    delimiter = None if said is None else _DELIMITERS.get(said, said)
+    delimiter = None if said is None else _NAMED.get(said, said)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n"):
         raise StreamError(f"delimiter {said!r}: name one character, tab or space")
     return delimiter

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbt_embed.app.dialect import recognise, split
+from nbt_embed.app.dialect import DELIMITERS, recognise, split
 from nbt_embed.app.numerals import is_missing, is_number
 from nbt_embed.app.options import ReadOptions
 from nbt_embed.errors import StreamError
 from nbt_embed.live.head import has_value
 from nbt_embed.live.options import SourceOptions
-
-_DELIMITERS = ("\t", ";", "|", ",", " ")
 
 Value = str | dict[str, str]
 
@@ -93,7 +91,7 @@ class Payload:
 
     def _cells(self, line: str, width: int) -> list[str]:
         known = self._options.delimiter or self.delimiter
-        for delimiter in (known,) if known else _DELIMITERS:
+        for delimiter in (known,) if known else DELIMITERS:
             cells = split(line, delimiter, '"')
             if len(cells) == width and has_value(line, delimiter):
                 self.delimiter = delimiter
