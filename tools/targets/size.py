@@ -262,7 +262,7 @@ def short_table(sizes: list[Size]) -> str:
     ]
     for s in shown:
         resonators = f"{s.model.resonators or 'no'} resonators"
-        alone = "" if s.model.follow else ", `follow` off"
+        alone = "" if s.model.follow else ", `follow` off, one lag"
         lines.append(
             f"| {resonators}, head of {s.model.head}{alone} | {s.memory:,} | {s.stack_small:,} "
             f"| {s.flash_small:,} | {s.instructions_mean:,} ({s.instructions_most:,}) |"
